@@ -1,0 +1,91 @@
+//! Time and randomness: the only place that asks the system for either.
+//!
+//! Everything else takes a [`Clock`] or an [`Entropy`], so that a test or a simulation decides what time it is and what
+//! is drawn, and the same seed gives the same run.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+/// A source of time.
+pub trait Clock: Send + Sync + Debug {
+    /// Nanoseconds since the Unix epoch by this machine's clock, which may jump in either direction.
+    fn now_ns(&self) -> i64;
+
+    /// Time since some fixed moment; never goes back.
+    fn monotonic(&self) -> Duration;
+
+    /// Milliseconds since the Unix epoch; 0 for a clock that stands before it.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.now_ns() / 1_000_000).unwrap_or(0)
+    }
+}
+
+/// A source of randomness: names of packs and devices, jitter. Never keys.
+pub trait Entropy: Send + Sync + Debug {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]);
+
+    /// A number in `0.0..1.0`.
+    fn unit(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+/// Fixed-length random bytes, for identifiers.
+pub fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes);
+    bytes
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    start: std::time::Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time starts now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+    pub fn new() -> Self {
+        Self { start: std::time::Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+    fn now_ns(&self) -> i64 {
+        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+            Ok(since) => nanos(since),
+            Err(before) => -nanos(before.duration()),
+        }
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+/// The system's randomness.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+    fn fill(&self, bytes: &mut [u8]) {
+        if getrandom::fill(bytes).is_err() {
+            // A machine without randomness has no early-boot excuse here: names would repeat and objects be overwritten.
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The file-system port: every effect that the engine has on a disk goes through this trait.
+//!
+//! It exists so that a simulation can put a disk under the real engine that loses what was not fsynced, runs full and
+//! crashes between any two calls. It is as small as that allows: names and bytes, no policy. Paths are absolute; what may
+//! be written where is decided by the callers. No call follows a symbolic link in the last name of its path.
+//!
+//! SQLite has its own file access and does not come through here; its database is a cache that may be lost at any time.
+
+use std::ffi::OsString;
+use std::fmt::Debug;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::model::{FileKind, FileStat};
+
+mod real;
+
+pub use real::RealFs;
+
+/// A file open for reading.
+pub trait ReadFile: Read + Send {
+    /// `fstat` of the open file.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn stat(&self) -> io::Result<FileStat>;
+}
+
+/// A new file open for writing.
+pub trait WriteFile: Write + Send {
+    /// Sets permission bits and modification time, and makes contents and metadata durable (`fsync`).
+    ///
+    /// # Errors
+    /// As the system reports them; after one, nothing may be assumed of the file's contents.
+    fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()>;
+}
+
+/// A disk.
+pub trait Fs: Send + Sync + Debug {
+    /// `lstat`.
+    ///
+    /// # Errors
+    /// As the system reports them; `NotFound` also where a folder above is missing or is a file.
+    fn lstat(&self, path: &Path) -> io::Result<FileStat>;
+
+    /// The names in a folder, in any order, each with its kind.
+    ///
+    /// # Errors
+    /// As the system reports them. A listing that broke off is an error, never a shorter list.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>>;
+
+    /// Opens a regular file for reading; a symbolic link or a special file is an error and is not waited for.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
+
+    /// Creates a file that does not exist yet, readable by its owner only, for writing.
+    ///
+    /// # Errors
+    /// As the system reports them; `AlreadyExists` where the name is taken.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Creates a folder and those above it that are missing; fine where it exists already.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// Renames, replacing what stands at `to`.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames if nothing stands at `to`, in one step.
+    ///
+    /// # Errors
+    /// As the system reports them; `AlreadyExists` where the name is taken.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Swaps two names, in one step (`RENAME_EXCHANGE`, `renamex_np(RENAME_SWAP)`).
+    ///
+    /// # Errors
+    /// As the system reports them; `Unsupported` where the file system cannot.
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
+
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a name that is not a folder's.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// As the system reports them; `DirectoryNotEmpty` where it is not empty.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable (`fsync` of the folder).
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Free bytes for this user on the file system that holds `path`.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn free_space(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// Reads a whole small file, at most `limit` bytes.
+///
+/// # Errors
+/// As the system reports them; `InvalidData` where the file is longer than `limit`.
+pub fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs.open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Replaces a small file so that a reader, and a crash, find either the old bytes or the new ones. Durable when it returns.
+///
+/// The temporary file is `<path>.new`; whoever calls this is the only writer of `path` (the vault's lock sees to that), so
+/// one left behind by a crash is simply removed.
+///
+/// # Errors
+/// As the system reports them; the old file then still stands.
+pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let fresh = Path::new(&name);
+    match fs.remove_file(fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs.create(fresh)?;
+    file.write_all(bytes)?;
+    file.finish(mode, None)?;
+    drop(file);
+    fs.rename(fresh, path)?;
+    path.parent().map_or(Ok(()), |folder| fs.sync_dir(folder))
+}

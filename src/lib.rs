@@ -1,0 +1,3 @@
+//! Keeps a local vault folder and an object-store bucket the same.
+pub mod clock;
+pub mod model;

@@ -1,0 +1,31 @@
+//! Plain data: what a vault, a commit and a conflict *are*.
+//!
+//! Newtypes validate at the door, so that the rest of the code never meets a path that climbs out of the root or a
+//! digest of the wrong length. No I/O, no clock, no randomness, no tokio; every module may import this one, and this
+//! one imports none. What is written to the bucket has its byte-exact description in docs/FORMAT.md.
+
+mod commit;
+mod conflict;
+mod digest;
+mod entry;
+mod group;
+mod header;
+mod hlc;
+mod id;
+mod pack;
+mod path;
+mod recipe;
+mod stat;
+
+pub use commit::{Change, Commit, CommitKey, Device, FORMAT, RecipeOf};
+pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
+pub use digest::Digest;
+pub use entry::{Content, Entry, Tree};
+pub use group::{Group, GroupError, Groups, Item, Role, Validate};
+pub use header::{ChunkParams, VaultHeader};
+pub use hlc::Hlc;
+pub use id::{CommitId, ConflictId, DeviceId, IdError, PackId, VaultId};
+pub use pack::{ChunkSlot, Codec, PackInfo};
+pub use path::{PathError, VaultPath};
+pub use recipe::{Part, Recipe};
+pub use stat::{FileKind, FileStat};

@@ -1,0 +1,234 @@
+//! A path inside the vault.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// The longest path that is synced, in bytes of UTF-8.
+const MAX_BYTES: usize = 1024;
+/// The longest single name that every file system takes, in bytes of UTF-8.
+const MAX_NAME_BYTES: usize = 255;
+
+/// A relative path with `/` between its names, in Unicode NFC, that is safe to create on every platform.
+///
+/// Whoever holds one may join it to the root: it has no empty name, no `.` or `..`, no root or drive, no backslash, no
+/// control character, no name that Windows reserves or cuts. Ordered by bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VaultPath(Box<str>);
+
+/// Why a text is not a path that can be synced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("path {path:?} cannot be synced: {reason}")]
+pub struct PathError {
+    path: String,
+    reason: &'static str,
+}
+
+impl VaultPath {
+    /// Takes `text` as a path, after normalising it to NFC.
+    ///
+    /// # Errors
+    /// Where the path could not be created safely on every platform.
+    pub fn new(text: &str) -> Result<Self, PathError> {
+        let nfc: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
+        match unsafe_reason(&nfc) {
+            None => Ok(Self(nfc.into_boxed_str())),
+            Some(reason) => Err(PathError { path: text.chars().take(200).collect(), reason }),
+        }
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path below `root`, in the platform's form.
+    #[must_use]
+    pub fn below(&self, root: &Path) -> PathBuf {
+        let mut path = root.to_owned();
+        path.extend(self.names());
+        path
+    }
+
+    /// The names from the root down; the last is the file's own.
+    pub fn names(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The last name.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The folders that the path lies in, nearest first, as texts: `a/b/c` gives `a/b`, `a`.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        self.0.rmatch_indices('/').map(|(at, _)| &self.0[..at])
+    }
+
+    /// What the path is on a file system that takes no notice of letter case: two paths with equal keys cannot both
+    /// exist there.
+    #[must_use]
+    pub fn fold_key(&self) -> String {
+        // Lower-casing the upper-cased text folds what one direction alone leaves apart (ß, final sigma, long s).
+        self.0.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
+    }
+}
+
+fn unsafe_reason(path: &str) -> Option<&'static str> {
+    if path.is_empty() {
+        return Some("it is empty");
+    }
+    if path.len() > MAX_BYTES {
+        return Some("it is longer than 1024 bytes");
+    }
+    path.split('/').find_map(unsafe_name)
+}
+
+fn unsafe_name(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        return Some("it has an empty name (a leading, trailing or double slash)");
+    }
+    if name == "." || name == ".." {
+        return Some("it climbs (`.` or `..`)");
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Some("a name in it is longer than 255 bytes");
+    }
+    if name.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')) {
+        return Some(
+            "it has a control character or one of \\ : * ? \" < > |, which not every system can store",
+        );
+    }
+    if name.ends_with(['.', ' ']) {
+        return Some("a name in it ends in a dot or a space, which Windows cuts off");
+    }
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let reserved = ["con", "prn", "aux", "nul", "conin$", "conout$"];
+    let numbered = |device: &str| {
+        let head = stem.get(..3).filter(|head| head.eq_ignore_ascii_case(device));
+        let mut rest = stem.chars().skip(3);
+        head.is_some() && matches!(rest.next(), Some('0'..='9' | '¹' | '²' | '³')) && rest.next().is_none()
+    };
+    if reserved.iter().any(|word| stem.eq_ignore_ascii_case(word)) || numbered("com") || numbered("lpt") {
+        return Some("a name in it is reserved on Windows (CON, NUL, COM1 …)");
+    }
+    None
+}
+
+impl fmt::Display for VaultPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for VaultPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for VaultPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for VaultPath {
+    type Error = PathError;
+
+    /// Stricter than [`VaultPath::new`]: what is read from a bucket must already be NFC, else two spellings of one path
+    /// could stand in one manifest.
+    fn try_from(text: String) -> Result<Self, PathError> {
+        if is_nfc(&text) {
+            Self::new(&text)
+        } else {
+            Err(PathError { path: text, reason: "it is not in Unicode normal form C" })
+        }
+    }
+}
+
+impl From<VaultPath> for String {
+    fn from(path: VaultPath) -> Self {
+        path.0.into_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_paths_are_taken() {
+        for good in [
+            "corpus/nodes.json",
+            "traces/2026/ä ü.json",
+            ".hidden",
+            "a.b.c",
+            "company.json",
+            "com10",
+            "nullable",
+        ] {
+            assert_eq!(VaultPath::new(good).unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn what_climbs_out_or_cannot_be_created_everywhere_is_refused() {
+        let long = "x".repeat(256);
+        for bad in [
+            "",
+            "/etc/passwd",
+            "a//b",
+            "a/",
+            "../x",
+            "a/../b",
+            "./a",
+            "a\\b",
+            "C:x",
+            "a\0b",
+            "a\nb",
+            "nul",
+            "a/CON.json",
+            "com1",
+            "LPT9.txt",
+            "com¹",
+            "a./b",
+            "a /b",
+            "a*",
+            long.as_str(),
+        ] {
+            assert!(VaultPath::new(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn decomposed_names_are_composed_here_and_refused_from_a_bucket() {
+        let nfd = "e\u{301}.json";
+        assert_eq!(VaultPath::new(nfd).unwrap().as_str(), "é.json");
+        assert!(
+            serde_json::from_str::<VaultPath>(&format!("{nfd:?}").replace("\\u{301}", "\u{301}")).is_err()
+        );
+    }
+
+    #[test]
+    fn keys_fold_case() {
+        let key = |text: &str| VaultPath::new(text).unwrap().fold_key();
+        assert_eq!(key("Straße/Σ.json"), key("STRASSE/ς.JSON"));
+        assert_ne!(key("a"), key("b"));
+    }
+
+    #[test]
+    fn folders_go_from_the_nearest_up() {
+        let path = VaultPath::new("a/b/c").unwrap();
+        assert_eq!(path.folders().collect::<Vec<_>>(), ["a/b", "a"]);
+        assert_eq!(path.file_name(), "c");
+    }
+}
