@@ -124,6 +124,11 @@ id!(
     ConflictId, 32, "conflict id"
 );
 
+id!(
+    /// One hold: the digest of its reason and of what it holds, so that unrelated saves don't change it.
+    HoldId, 8, "hold id"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

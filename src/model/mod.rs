@@ -24,7 +24,7 @@ pub use entry::{Content, Entry, Tree};
 pub use group::{Group, GroupError, Groups, Item, Role, Validate};
 pub use header::{ChunkParams, VaultHeader};
 pub use hlc::Hlc;
-pub use id::{CommitId, ConflictId, DeviceId, IdError, PackId, VaultId};
+pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};
 pub use pack::{ChunkSlot, Codec, PackInfo};
 pub use path::{PathError, VaultPath};
 pub use recipe::{Part, Recipe};

@@ -1,0 +1,110 @@
+//! Which items moved, and what each side did to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Blocked, FileStep, Input};
+use crate::model::{Entry, Item, Role, Tree, VaultPath};
+
+/// Items of which at least one path differs between any two of the three trees.
+pub(super) fn moved(input: &Input) -> BTreeSet<Item> {
+    let mut items = BTreeSet::new();
+    for (one, other) in [(input.base, input.local), (input.base, input.remote)] {
+        for path in differing(one, other) {
+            items.insert(input.groups.item(path));
+        }
+    }
+    items
+}
+
+/// Paths at which two trees differ, in order.
+pub(super) fn differing<'a>(one: &'a Tree, other: &'a Tree) -> impl Iterator<Item = &'a VaultPath> {
+    let gone_or_changed = one.iter().filter(|(path, entry)| other.get(*path) != Some(entry));
+    let added = other.keys().filter(|path| !one.contains_key(*path));
+    gone_or_changed.map(|(path, _)| path).chain(added)
+}
+
+/// One path as the three trees have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pub(super) role: Role,
+    pub(super) base: Option<Entry>,
+    pub(super) local: Option<Entry>,
+    pub(super) remote: Option<Entry>,
+}
+
+impl Member {
+    pub(super) fn moved_here(&self) -> bool {
+        self.base != self.local
+    }
+
+    pub(super) fn moved_there(&self) -> bool {
+        self.base != self.remote
+    }
+
+    pub(super) fn differs(&self) -> bool {
+        self.local != self.remote
+    }
+}
+
+/// All paths of one item. A file on its own is a view of one primary member.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) members: BTreeMap<VaultPath, Member>,
+}
+
+impl View {
+    pub(super) fn of(input: &Input, item: &Item) -> Self {
+        let member = |path: &VaultPath, role| Member {
+            role,
+            base: input.base.get(path).copied(),
+            local: input.local.get(path).copied(),
+            remote: input.remote.get(path).copied(),
+        };
+        let members = match item {
+            Item::File(path) => BTreeMap::from([(path.clone(), member(path, Role::Primary))]),
+            Item::Group(name) => {
+                let paths = input.base.keys().chain(input.local.keys()).chain(input.remote.keys());
+                let in_group = |path: &VaultPath| {
+                    input.groups.find(path).filter(|(group, _)| group.name == *name).map(|(_, role)| role)
+                };
+                paths
+                    .filter_map(|path| in_group(path).map(|role| (path.clone(), member(path, role))))
+                    .collect()
+            }
+        };
+        Self { members }
+    }
+
+    /// Why the item cannot be judged now: the first of its members that is blocked.
+    pub(super) fn blocked(&self, blocked: &Blocked) -> Option<String> {
+        self.members.keys().find_map(|path| blocked.reason(path).map(|why| format!("{path}: {why}")))
+    }
+
+    /// Whether a member of this role satisfies `test`.
+    pub(super) fn any(&self, role: Role, test: fn(&Member) -> bool) -> bool {
+        self.members.values().any(|member| member.role == role && test(member))
+    }
+
+    /// What has to change there so that the remote holds what is here.
+    pub(super) fn outgoing(&self) -> Vec<FileStep> {
+        self.steps(|member| (member.remote, member.local))
+    }
+
+    /// What has to change here so that it holds what the remote does.
+    pub(super) fn incoming(&self) -> Vec<FileStep> {
+        self.steps(|member| (member.local, member.remote))
+    }
+
+    fn steps(&self, ends: fn(&Member) -> (Option<Entry>, Option<Entry>)) -> Vec<FileStep> {
+        let step = |(path, member): (&VaultPath, &Member)| {
+            let (from, to) = ends(member);
+            (from != to).then(|| FileStep { path: path.clone(), from, to })
+        };
+        self.members.iter().filter_map(step).collect()
+    }
+
+    /// The state of all members on one side.
+    pub(super) fn side(&self, side: fn(&Member) -> Option<Entry>) -> BTreeMap<VaultPath, Option<Entry>> {
+        self.members.iter().map(|(path, member)| (path.clone(), side(member))).collect()
+    }
+}

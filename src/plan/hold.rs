@@ -1,0 +1,145 @@
+//! Holds: changes that wait for a person.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::diff::View;
+use super::{Input, Step};
+use crate::model::{Entry, HoldId, Item, Tree, VaultPath};
+
+/// Why a change waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Both sides hold different versions and have no common past.
+    Differs,
+    /// A group lost a primary member, or more than half of one.
+    GroupLoss,
+    /// More than half of the files were deleted.
+    MassDelete,
+    /// Every file changed at once.
+    MassChange,
+    /// The filters now exclude files that were synced.
+    Filter,
+}
+
+/// Which side would lose something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The remote.
+    Outgoing,
+    /// This device.
+    Incoming,
+}
+
+/// A change that waits for `approve` or `approve --reject`; all other items go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// Names the hold: the digest of its reason and of its items' base, local and remote contents.
+    pub id: HoldId,
+    /// Why it waits.
+    pub reason: Reason,
+    /// Which side would lose something.
+    pub direction: Direction,
+    /// What is held.
+    pub items: BTreeSet<Item>,
+}
+
+/// What has been decided about holds, by a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decisions {
+    /// Holds to let pass.
+    #[serde(default)]
+    pub approved: BTreeSet<HoldId>,
+    /// Holds to decide the other way.
+    #[serde(default)]
+    pub rejected: BTreeSet<HoldId>,
+    /// Whatever differs on both sides at a first join: the remote's version wins (`init --join`).
+    #[serde(default)]
+    pub join: bool,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, side) = (
+            self.items.len(),
+            match self.direction {
+                Direction::Outgoing => "here",
+                Direction::Incoming => "by another device",
+            },
+        );
+        let first = self.items.first().map(ToString::to_string).unwrap_or_default();
+        let which = if count == 1 { first } else { format!("{count} items, first {first}") };
+        match self.reason {
+            Reason::Differs => write!(
+                f,
+                "both sides hold different versions and no common past is known: {which}; approved, the remote's version replaces the local one, which is kept as a conflict"
+            ),
+            Reason::GroupLoss => write!(f, "deleted or shrunk by more than half {side}: {which}"),
+            Reason::MassDelete => write!(f, "most files were deleted {side}: {which}"),
+            Reason::MassChange => write!(f, "every file was changed at once {side}: {which}"),
+            Reason::Filter => write!(
+                f,
+                "the filters now exclude files that were synced: {which}; approved, they stay as they are on both sides and are no longer synced from here"
+            ),
+        }
+    }
+}
+
+impl Hold {
+    pub(super) fn over(input: &Input, reason: Reason, direction: Direction, steps: &[&Step]) -> Self {
+        let items: BTreeSet<Item> = steps.iter().map(|step| step.item.clone()).collect();
+        let mut hasher = IdHasher::new(reason, direction);
+        for item in &items {
+            for (path, member) in &View::of(input, item).members {
+                hasher.path(path, [member.base, member.local, member.remote]);
+            }
+        }
+        Self { id: hasher.finish(), reason, direction, items }
+    }
+}
+
+/// The hold over files that were synced and that the filters now exclude: nothing happens to them on either side, but somebody
+/// should know. `hidden` are paths of `base`.
+#[must_use]
+pub fn filter_hold(base: &Tree, hidden: &BTreeSet<VaultPath>, decisions: &Decisions) -> Option<Hold> {
+    let mut hasher = IdHasher::new(Reason::Filter, Direction::Outgoing);
+    for path in hidden {
+        hasher.path(path, [base.get(path).copied(), None, None]);
+    }
+    let id = hasher.finish();
+    let items = hidden.iter().cloned().map(Item::File).collect();
+    let open = !hidden.is_empty() && !decisions.approved.contains(&id);
+    open.then_some(Hold { id, reason: Reason::Filter, direction: Direction::Outgoing, items })
+}
+
+struct IdHasher(blake3::Hasher);
+
+impl IdHasher {
+    fn new(reason: Reason, direction: Direction) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[reason as u8, direction as u8]);
+        Self(hasher)
+    }
+
+    fn path(&mut self, path: &VaultPath, sides: [Option<Entry>; 3]) {
+        self.0.update(&(path.as_str().len() as u64).to_le_bytes());
+        self.0.update(path.as_str().as_bytes());
+        for entry in sides {
+            match entry {
+                Some(entry) => self.0.update(&[1]).update(entry.digest.as_bytes()),
+                None => self.0.update(&[0]),
+            };
+        }
+    }
+
+    fn finish(self) -> HoldId {
+        let mut bytes = [0; HoldId::LEN];
+        self.0.finalize_xof().fill(&mut bytes);
+        HoldId::from_bytes(bytes)
+    }
+}

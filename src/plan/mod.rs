@@ -1,0 +1,157 @@
+//! The three-way plan: from what was agreed, what is here and what is there, to what is to be done.
+//!
+//! Pure functions over plain data: no I/O, no clock, no randomness, no tokio. `sync --dry-run` prints the very [`Plan`] that
+//! `sync` executes, and a merge of two commits is the same function over the same kind of trees.
+//!
+//! The stages, each in its file: [`diff`] finds the items that moved, [`reconcile`] decides each by the table of the design,
+//! [`names`] settles paths that cannot stand side by side, [`safety`] turns what looks like an accident into a [`Hold`].
+//!
+//! Invariants, held by property tests: every step names an item once; a group is pulled, pushed or left as a whole; a version
+//! that is replaced here without having been agreed is kept as a conflict (derived members excepted); a blocked item is
+//! neither pushed nor pulled over.
+
+mod diff;
+mod hold;
+mod names;
+mod reconcile;
+mod safety;
+mod step;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Groups, Item, Tree, VaultPath};
+
+pub use hold::{Decisions, Direction, Hold, Reason, filter_hold};
+pub use safety::Brakes;
+pub use step::{Action, FileStep, Plan, Step, Waiting};
+
+/// When a group's members last changed, in generations. An index is *fresh* where it changed with or since the primary
+/// members it was computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ages {
+    /// Generation of the last change of a primary member; 0 for never.
+    pub primary: u64,
+    /// Generation of the last change of a derived member; 0 for never.
+    pub derived: u64,
+}
+
+impl Ages {
+    /// Whether the derived members have changed with or since the primary ones.
+    #[must_use]
+    pub const fn derived_is_fresh(self) -> bool {
+        self.derived >= self.primary && self.derived > 0
+    }
+}
+
+/// What the plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A device that knows what it last agreed on.
+    Ordinary,
+    /// A device without a base (its first join, or its record is lost): what differs on both sides waits for a decision.
+    Joining,
+    /// Two commits: "local" is the loser, "remote" the winner. Nobody can be asked, and nothing is on a disk.
+    Merge,
+}
+
+/// Everything a plan depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// What was agreed last.
+    pub base: &'a Tree,
+    /// What is here.
+    pub local: &'a Tree,
+    /// What is there.
+    pub remote: &'a Tree,
+    /// What belongs together.
+    pub groups: &'a Groups,
+    /// When the remote's groups last changed, by name.
+    pub ages: &'a BTreeMap<String, Ages>,
+    /// What cannot be judged here now.
+    pub blocked: &'a Blocked,
+    /// What the plan is made for.
+    pub mode: Mode,
+    /// Send derived members that would otherwise stay here.
+    pub push_derived: bool,
+    /// When to ask first; none in a merge.
+    pub brakes: Option<Brakes>,
+    /// What has been decided about holds.
+    pub decisions: &'a Decisions,
+}
+
+/// Paths here whose state is unknown or not yet stable: busy, not settled, unreadable. They are neither pushed nor pulled over,
+/// and nothing about them counts as absence.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Blocked {
+    paths: BTreeMap<VaultPath, String>,
+    /// Folders (as text, without a slash at the end) below which nothing could be read.
+    folders: BTreeMap<String, String>,
+}
+
+impl Blocked {
+    /// Blocks one path, and everything below it should it be a folder.
+    pub fn add(&mut self, path: VaultPath, why: impl Into<String>) {
+        self.paths.insert(path, why.into());
+    }
+
+    /// Blocks everything below a folder.
+    pub fn add_folder(&mut self, folder: impl Into<String>, why: impl Into<String>) {
+        self.folders.insert(folder.into(), why.into());
+    }
+
+    /// Why `path` is blocked, if it is.
+    #[must_use]
+    pub fn reason(&self, path: &VaultPath) -> Option<&str> {
+        let here = self.paths.get(path);
+        here.or_else(|| path.folders().find_map(|folder| self.above(folder))).map(String::as_str)
+    }
+
+    fn above(&self, folder: &str) -> Option<&String> {
+        // A name that stands for a file or a link here cannot tell what was below it as a folder.
+        let path = || VaultPath::new(folder).ok().and_then(|path| self.paths.get(&path));
+        self.folders.get(folder).or_else(path)
+    }
+}
+
+/// Makes the plan.
+#[must_use]
+pub fn plan(input: &Input) -> Plan {
+    let mut plan = Plan::default();
+    let mut decided = BTreeMap::new();
+    for item in diff::moved(input) {
+        let view = diff::View::of(input, &item);
+        match view.blocked(input.blocked) {
+            Some(why) => plan.waiting.push(Waiting { item, why }),
+            None => {
+                if let Some(step) = reconcile::reconcile(input, &item, &view) {
+                    decided.insert(item, step);
+                }
+            }
+        }
+    }
+    names::settle(input, &mut decided, &mut plan.waiting);
+    plan.holds = safety::hold(input, &mut decided);
+    plan.steps = decided.into_values().collect();
+    plan.waiting.sort();
+    plan
+}
+
+/// What is agreed once `done` of the plan's items have been carried out: `base` with those items as both sides now have them.
+/// Everything else keeps the base it had.
+#[must_use]
+pub fn agreed(plan: &Plan, base: &Tree, done: &BTreeSet<Item>) -> Tree {
+    let mut tree = base.clone();
+    for step in plan.steps.iter().filter(|step| done.contains(&step.item)) {
+        for (path, entry) in &step.agreed {
+            match entry {
+                Some(entry) => tree.insert(path.clone(), *entry),
+                None => tree.remove(path),
+            };
+        }
+    }
+    tree
+}

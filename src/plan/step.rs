@@ -1,0 +1,92 @@
+//! What a plan says: steps, what waits, and what is held.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Hold;
+use crate::model::{Conflict, Entry, Item, VaultPath};
+
+/// What is done with an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "conflict")]
+pub enum Action {
+    /// The remote takes over what is here.
+    Push,
+    /// What is here is replaced by the remote's.
+    Pull,
+    /// The same, and the losing version is kept.
+    Conflict(Box<Conflict>),
+    /// Both sides hold the same bytes already: only the record is brought up to date.
+    Adopt,
+    /// Derived members stay different on purpose.
+    KeepLocal,
+}
+
+/// What becomes of one file on the side that changes: from what it must hold now, to what it will hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileStep {
+    /// Which file.
+    pub path: VaultPath,
+    /// What stands there now.
+    pub from: Option<Entry>,
+    /// What will stand there.
+    pub to: Option<Entry>,
+}
+
+/// One item's part of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Which item.
+    pub item: Item,
+    /// What is done with it.
+    #[serde(flatten)]
+    pub action: Action,
+    /// The files that change on the receiving side (the remote for a push, here for a pull), sorted by path.
+    pub files: Vec<FileStep>,
+    /// What is agreed for the item's paths once the step is done.
+    #[serde(skip)]
+    pub agreed: BTreeMap<VaultPath, Option<Entry>>,
+}
+
+impl Step {
+    /// Whether something is written here.
+    #[must_use]
+    pub const fn incoming(&self) -> bool {
+        matches!(self.action, Action::Pull | Action::Conflict(_))
+    }
+
+    /// Whether something is written there.
+    #[must_use]
+    pub const fn outgoing(&self) -> bool {
+        matches!(self.action, Action::Push)
+    }
+}
+
+/// An item that something happened to but that cannot be judged yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Waiting {
+    /// Which item.
+    pub item: Item,
+    /// What it waits for.
+    pub why: String,
+}
+
+/// What is to be done, sorted by item.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Plan {
+    /// Items that are dealt with.
+    pub steps: Vec<Step>,
+    /// Items that are busy, not settled or unreadable.
+    pub waiting: Vec<Waiting>,
+    /// Items that wait for a person's decision.
+    pub holds: Vec<Hold>,
+}
+
+impl Plan {
+    /// Whether nothing is to be written on either side.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step.action, Action::Adopt | Action::KeepLocal))
+    }
+}
