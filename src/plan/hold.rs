@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::diff::View;
 use super::{Input, Step};
-use crate::model::{Entry, HoldId, Item, Tree, VaultPath};
+use crate::model::{Decisions, Entry, HoldId, Item, Tree, VaultPath};
 
 /// Why a change waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,21 +46,6 @@ pub struct Hold {
     pub direction: Direction,
     /// What is held.
     pub items: BTreeSet<Item>,
-}
-
-/// What has been decided about holds, by a person.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Decisions {
-    /// Holds to let pass.
-    #[serde(default)]
-    pub approved: BTreeSet<HoldId>,
-    /// Holds to decide the other way.
-    #[serde(default)]
-    pub rejected: BTreeSet<HoldId>,
-    /// Whatever differs on both sides at a first join: the remote's version wins (`init --join`).
-    #[serde(default)]
-    pub join: bool,
 }
 
 impl fmt::Display for Hold {

@@ -24,7 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Groups, Item, Tree, VaultPath};
 
-pub use hold::{Decisions, Direction, Hold, Reason, filter_hold};
+pub use crate::model::Decisions;
+pub use hold::{Direction, Hold, Reason, filter_hold};
 pub use safety::Brakes;
 pub use step::{Action, FileStep, Plan, Step, Waiting};
 

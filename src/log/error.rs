@@ -1,0 +1,71 @@
+//! What can go wrong with the log.
+
+use crate::content::ContentError;
+use crate::model::{CommitKey, GroupError, PackId, VaultId};
+use crate::remote::RemoteError;
+
+/// A failure to read or extend the log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The store failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// An object is not what its key says.
+    #[error("{key} is damaged: {why}")]
+    Corrupt {
+        /// The object's key.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An object of a later version of this program.
+    #[error("{key} has format {found}, and this program reads up to {known}: install a newer cogzy-vault")]
+    Newer {
+        /// The object's key.
+        key: String,
+        /// Its format.
+        found: u64,
+        /// The newest format this program reads.
+        known: u32,
+    },
+    /// A chunk could not be read.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// A commit names a pack that is not there.
+    #[error("commit {commit} names pack {pack}, which is not in the bucket")]
+    MissingPack {
+        /// The commit.
+        commit: CommitKey,
+        /// The pack.
+        pack: PackId,
+    },
+    /// The bucket holds another vault, or none where there should be one.
+    #[error("the remote holds {} and not this vault ({expected})", .found.map_or_else(|| "no vault".to_owned(), |id| format!("vault {id}")))]
+    Foreign {
+        /// The vault that the caller knows.
+        expected: VaultId,
+        /// The vault that is there.
+        found: Option<VaultId>,
+    },
+    /// The commit that was agreed on is in nobody's past any more.
+    #[error(
+        "commit {agreed}, which this device has agreed on, is no longer part of the remote's history: the bucket was rolled back, replaced or emptied"
+    )]
+    RolledBack {
+        /// The commit.
+        agreed: CommitKey,
+    },
+    /// A commit that was written does not show up in listings.
+    #[error("commit {0} was written but does not show up in listings yet")]
+    NotVisible(CommitKey),
+}
+
+impl LogError {
+    pub(super) fn corrupt(key: impl ToString, why: impl ToString) -> Self {
+        Self::Corrupt { key: key.to_string(), why: why.to_string() }
+    }
+
+    pub(super) fn groups(key: impl ToString, error: &GroupError) -> Self {
+        Self::corrupt(key, error)
+    }
+}

@@ -1,0 +1,223 @@
+//! Objects of the log as bytes. docs/FORMAT.md describes them byte for byte.
+//!
+//! A framed object is `magic (8) · codec (1) · payload`: the magic names kind and format, the codec is 0 for plain JSON and 1 for
+//! one zstd frame of it. The digest of an object's *plaintext* is its name, so a reader always knows whether it has the right
+//! bytes, whatever compressed them.
+
+use std::io::Read;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::LogError;
+use crate::model::{Commit, CommitId, CommitKey, Digest, FORMAT, VaultHeader, VaultId};
+
+/// No plaintext of a commit or checkpoint is longer.
+const MAX_PLAINTEXT: u64 = 1 << 30;
+/// No vault header is longer.
+const MAX_HEADER: usize = 1 << 20;
+const ZSTD_LEVEL: i32 = 3;
+
+/// Where commits lie.
+pub(super) const COMMITS: &str = "commits/";
+/// Where checkpoints lie.
+pub(super) const CHECKPOINTS: &str = "checkpoints/";
+/// Where vault headers lie: this and the id and `.json`.
+pub(super) const VAULT: &str = "vault-";
+
+/// The kinds of framed objects.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Commit,
+    Checkpoint,
+}
+
+impl Kind {
+    const fn magic(self) -> &'static [u8; 6] {
+        match self {
+            Self::Commit => b"CGZcmt",
+            Self::Checkpoint => b"CGZchk",
+        }
+    }
+}
+
+/// The key of a vault's header.
+pub(super) fn header_key(vault: VaultId) -> String {
+    format!("{VAULT}{vault}.json")
+}
+
+/// The vault whose header stands under `key`, if it is such a key.
+pub(super) fn parse_header_key(key: &str) -> Option<VaultId> {
+    key.strip_prefix(VAULT)?.strip_suffix(".json")?.parse().ok()
+}
+
+/// The key of a commit.
+pub(super) fn commit_key(key: CommitKey) -> String {
+    format!("{COMMITS}{key}")
+}
+
+/// The commit that stands under `key`, if it is such a key.
+pub(super) fn parse_commit_key(key: &str) -> Option<CommitKey> {
+    CommitKey::parse(key.strip_prefix(COMMITS)?)
+}
+
+/// The key after which all commits of generation `seq` and later stand.
+pub(super) fn before_seq(seq: u64) -> String {
+    // Keys of `seq` go on with `-`; its bare number sorts before all of them and after every lower one.
+    format!("{COMMITS}{seq:016}")
+}
+
+/// Encodes a value, giving its plaintext's digest and the object's bytes. The same value always gives the same digest; the
+/// same bytes only where `compress` is off, for another version of zstd may pack them otherwise.
+pub(super) fn encode(
+    kind: Kind,
+    value: &impl Serialize,
+    compress: bool,
+) -> Result<(Digest, Vec<u8>), LogError> {
+    let unwritable = |error: &dyn std::fmt::Display| LogError::corrupt("a new object", error);
+    let plain = serde_json::to_vec(value).map_err(|error| unwritable(&error))?;
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(kind.magic());
+    bytes.extend_from_slice(&version().to_le_bytes());
+    bytes.push(u8::from(compress));
+    if compress {
+        zstd::stream::copy_encode(plain.as_slice(), &mut bytes, ZSTD_LEVEL)
+            .map_err(|error| unwritable(&error))?;
+    } else {
+        bytes.extend_from_slice(&plain);
+    }
+    Ok((Digest::of(&plain), bytes))
+}
+
+fn version() -> u16 {
+    u16::try_from(FORMAT).unwrap_or(u16::MAX)
+}
+
+/// Reads what [`encode`] wrote under `key`, giving the value and its plaintext's digest.
+pub(super) fn decode<T: DeserializeOwned>(
+    kind: Kind,
+    key: &str,
+    bytes: &[u8],
+) -> Result<(T, Digest), LogError> {
+    let short = || LogError::corrupt(key, "it is shorter than its head");
+    let (magic, rest) = bytes.split_first_chunk::<6>().ok_or_else(short)?;
+    let (format, rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+    let (codec, payload) = rest.split_first().ok_or_else(short)?;
+    if magic != kind.magic() {
+        return Err(LogError::corrupt(key, "it does not begin as such an object does"));
+    }
+    newer(key, u64::from(u16::from_le_bytes(*format)))?;
+    let plain = match codec {
+        0 => payload.to_vec(),
+        1 => unpack(key, payload)?,
+        other => return Err(LogError::corrupt(key, format!("its codec is {other}, expected 0 or 1"))),
+    };
+    let value = serde_json::from_slice(&plain).map_err(|error| LogError::corrupt(key, error))?;
+    Ok((value, Digest::of(&plain)))
+}
+
+fn unpack(key: &str, payload: &[u8]) -> Result<Vec<u8>, LogError> {
+    let damaged = |error: std::io::Error| LogError::corrupt(key, format!("its zstd frame: {error}"));
+    let mut plain = Vec::new();
+    let decoder = zstd::Decoder::with_buffer(payload).map_err(damaged)?;
+    decoder.take(MAX_PLAINTEXT + 1).read_to_end(&mut plain).map_err(damaged)?;
+    if plain.len() as u64 > MAX_PLAINTEXT {
+        return Err(LogError::corrupt(key, format!("it unpacks to more than {MAX_PLAINTEXT} bytes")));
+    }
+    Ok(plain)
+}
+
+fn newer(key: &str, found: u64) -> Result<(), LogError> {
+    match found {
+        0 => Err(LogError::corrupt(key, "its format is 0")),
+        _ if found > u64::from(FORMAT) => Err(LogError::Newer { key: key.to_owned(), found, known: FORMAT }),
+        _ => Ok(()),
+    }
+}
+
+/// Encodes a commit. Merges are stored as plain JSON: devices that merge at once must write the same bytes.
+pub(super) fn encode_commit(commit: &Commit) -> Result<(CommitKey, Vec<u8>), LogError> {
+    let (digest, bytes) = encode(Kind::Commit, commit, commit.parents.len() < 2)?;
+    Ok((CommitKey { seq: commit.seq, id: CommitId::from_bytes(*digest.as_bytes()) }, bytes))
+}
+
+/// Reads a commit and the key it belongs under.
+pub(super) fn decode_commit(key: &str, bytes: &[u8]) -> Result<(CommitKey, Commit), LogError> {
+    let (commit, digest): (Commit, Digest) = decode(Kind::Commit, key, bytes)?;
+    newer(key, u64::from(commit.format))?;
+    check_commit(&commit).map_err(|why| LogError::corrupt(key, why))?;
+    Ok((CommitKey { seq: commit.seq, id: CommitId::from_bytes(*digest.as_bytes()) }, commit))
+}
+
+/// What every commit must satisfy by itself, whatever its parents.
+fn check_commit(commit: &Commit) -> Result<(), &'static str> {
+    fn ascending<T: Ord>(mut keys: impl Iterator<Item = T>) -> bool {
+        let Some(mut last) = keys.next() else { return true };
+        keys.all(|key| {
+            let grows = last < key;
+            last = key;
+            grows
+        })
+    }
+    let highest = commit.parents.iter().map(|parent| parent.seq).max().unwrap_or(0);
+    let ordinary = commit.parents.len() < 2;
+    match () {
+        () if commit.parents.len() > 2 => Err("it has more than two parents"),
+        () if highest.checked_add(1) != Some(commit.seq) => {
+            Err("its generation does not follow its parents'")
+        }
+        () if !ordinary && commit.parents.first() <= commit.parents.last() => {
+            Err("its parents are out of order")
+        }
+        () if ordinary != commit.txn.is_some() || ordinary != commit.device.is_some() => {
+            Err("an ordinary commit has a transaction and a device, a merge has neither")
+        }
+        () if !ascending(commit.changes.iter().map(|change| &change.path)) => {
+            Err("its changes are not sorted")
+        }
+        () if !ascending(commit.recipes.iter().map(|recipe| recipe.digest)) => {
+            Err("its recipes are not sorted")
+        }
+        () if !ascending(commit.packs.iter().map(|pack| pack.id)) => Err("its packs are not sorted"),
+        () if !ascending(commit.kept.iter().map(|conflict| conflict.id)) => {
+            Err("its conflicts are not sorted")
+        }
+        () if !ascending(commit.resolved.iter().map(|resolved| resolved.id)) => {
+            Err("its resolutions are not sorted")
+        }
+        () if commit
+            .kept
+            .iter()
+            .any(|kept| kept.id != crate::model::Conflict::id_of(&kept.item, &kept.files)) =>
+        {
+            Err("a conflict's id is not the digest of what it keeps")
+        }
+        () => Ok(()),
+    }
+}
+
+/// A vault header as bytes: plain JSON, for people to read.
+pub(super) fn encode_header(header: &VaultHeader) -> Result<Vec<u8>, LogError> {
+    serde_json::to_vec_pretty(header).map_err(|error| LogError::corrupt("a new vault header", error))
+}
+
+/// Reads a vault header.
+pub(super) fn decode_header(key: &str, bytes: &[u8]) -> Result<VaultHeader, LogError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        format: u64,
+    }
+    if bytes.len() > MAX_HEADER {
+        return Err(LogError::corrupt(key, format!("it is longer than {MAX_HEADER} bytes")));
+    }
+    let Version { format } = serde_json::from_slice(bytes).map_err(|error| LogError::corrupt(key, error))?;
+    newer(key, format)?;
+    let header: VaultHeader = serde_json::from_slice(bytes).map_err(|error| LogError::corrupt(key, error))?;
+    if Some(header.vault) != parse_header_key(key) {
+        return Err(LogError::corrupt(key, format!("it names vault {}", header.vault)));
+    }
+    if !header.chunking.usable() {
+        return Err(LogError::corrupt(key, "its chunking parameters are unusable"));
+    }
+    Ok(header)
+}

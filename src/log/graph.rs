@@ -1,0 +1,146 @@
+//! Who descends from whom. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{CommitKey, VaultId};
+
+/// What the graph knows of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Its parents, the higher first.
+    pub parents: Vec<CommitKey>,
+    /// The vault it names.
+    pub vault: VaultId,
+}
+
+/// All commits known to exist.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Graph {
+    nodes: BTreeMap<CommitKey, Node>,
+}
+
+impl Graph {
+    /// Adds a commit.
+    pub fn insert(&mut self, key: CommitKey, node: Node) {
+        self.nodes.insert(key, node);
+    }
+
+    /// Whether a commit is known.
+    #[must_use]
+    pub fn contains(&self, key: CommitKey) -> bool {
+        self.nodes.contains_key(&key)
+    }
+
+    /// What is known of a commit.
+    #[must_use]
+    pub fn get(&self, key: CommitKey) -> Option<&Node> {
+        self.nodes.get(&key)
+    }
+
+    /// Commits without a child, the highest first.
+    #[must_use]
+    pub fn heads(&self) -> Vec<CommitKey> {
+        let parents: BTreeSet<CommitKey> =
+            self.nodes.values().flat_map(|node| node.parents.iter().copied()).collect();
+        self.nodes.keys().rev().filter(|key| !parents.contains(key)).copied().collect()
+    }
+
+    /// A commit and everything it builds on.
+    #[must_use]
+    pub fn ancestry(&self, of: CommitKey) -> BTreeSet<CommitKey> {
+        let mut seen = BTreeSet::from([of]);
+        let mut open = vec![of];
+        while let Some(key) = open.pop() {
+            for parent in self.nodes.get(&key).into_iter().flat_map(|node| &node.parents) {
+                if seen.insert(*parent) {
+                    open.push(*parent);
+                }
+            }
+        }
+        seen
+    }
+
+    /// Whether `older` is `newer` or one of its ancestors.
+    #[must_use]
+    pub fn descends(&self, newer: CommitKey, older: CommitKey) -> bool {
+        // A parent's generation is always lower, so nothing below `older` needs to be looked at.
+        let mut seen = BTreeSet::new();
+        let mut open = vec![newer];
+        while let Some(key) = open.pop() {
+            if key == older {
+                return true;
+            }
+            if key.seq > older.seq && seen.insert(key) {
+                open.extend(self.nodes.get(&key).into_iter().flat_map(|node| node.parents.iter().copied()));
+            }
+        }
+        false
+    }
+
+    /// The common ancestors of two commits that are no ancestor of another common one, the highest first. More than one where
+    /// merges crossed.
+    #[must_use]
+    pub fn nearest_common(&self, one: CommitKey, other: CommitKey) -> Vec<CommitKey> {
+        let theirs = self.ancestry(other);
+        let mut open: BTreeSet<CommitKey> =
+            self.ancestry(one).into_iter().filter(|key| theirs.contains(key)).collect();
+        let mut nearest = Vec::new();
+        while let Some(key) = open.pop_last() {
+            let below = self.ancestry(key);
+            open.retain(|other| !below.contains(other));
+            nearest.push(key);
+        }
+        nearest
+    }
+
+    /// All commits in order of rank, lowest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (CommitKey, &Node)> {
+        self.nodes.iter().map(|(key, node)| (*key, node))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::CommitId;
+
+    fn key(seq: u64, id: u8) -> CommitKey {
+        CommitKey { seq, id: CommitId::from_bytes([id; 32]) }
+    }
+
+    fn graph(edges: &[(CommitKey, &[CommitKey])]) -> Graph {
+        let mut graph = Graph::default();
+        for (child, parents) in edges {
+            let node = Node { parents: parents.to_vec(), vault: VaultId::from_bytes([0; 16]) };
+            graph.insert(*child, node);
+        }
+        graph
+    }
+
+    #[test]
+    fn a_fork_has_two_heads_and_one_nearest_ancestor() {
+        let (root, one, two) = (key(1, 1), key(2, 1), key(2, 2));
+        let graph = graph(&[(root, &[]), (one, &[root]), (two, &[root])]);
+        assert_eq!(graph.heads(), [two, one], "the higher rank comes first");
+        assert_eq!(graph.nearest_common(one, two), [root]);
+        assert!(graph.descends(two, root) && !graph.descends(root, two) && !graph.descends(one, two));
+    }
+
+    #[test]
+    fn crossed_merges_have_two_nearest_ancestors() {
+        let (root, a, b) = (key(1, 1), key(2, 1), key(2, 2));
+        let (left, right) = (key(3, 1), key(3, 2));
+        let graph = graph(&[(root, &[]), (a, &[root]), (b, &[root]), (left, &[b, a]), (right, &[b, a])]);
+        assert_eq!(graph.nearest_common(left, right), [b, a]);
+    }
+
+    #[test]
+    fn commits_without_a_common_past_have_no_ancestor() {
+        let graph = graph(&[(key(1, 1), &[]), (key(1, 2), &[])]);
+        assert!(graph.nearest_common(key(1, 1), key(1, 2)).is_empty());
+        assert_eq!(graph.heads().len(), 2);
+    }
+}

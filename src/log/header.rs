@@ -1,0 +1,73 @@
+//! The vault's header: who makes it, and which one holds where two devices made one at once.
+//!
+//! Before the first commit, the smallest id among the headers wins. A device that lost that race without noticing may still
+//! commit under the header it wrote; then there are two first commits, and they are merged as any fork is. So a commit may
+//! name any header of this prefix, and the vault's name is the smallest that a first commit names.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::format::{VAULT, decode_header, encode_header, header_key, parse_header_key};
+use super::{Log, LogError};
+use crate::model::{VaultHeader, VaultId};
+use crate::remote::{Remote, list_all};
+
+/// Puts a header into a prefix that has none. Another device may do the same at this moment: look again before using it.
+///
+/// # Errors
+/// Those of the remote.
+pub async fn create_vault(remote: &dyn Remote, header: &VaultHeader) -> Result<(), LogError> {
+    let bytes = encode_header(header)?;
+    Ok(remote.put(&header_key(header.vault), Bytes::from(bytes)).await?)
+}
+
+/// All headers of the prefix.
+pub(super) async fn list_headers(remote: &dyn Remote) -> Result<BTreeMap<VaultId, VaultHeader>, LogError> {
+    let mut headers = BTreeMap::new();
+    for object in list_all(remote, VAULT, None).await? {
+        if let Some(vault) = parse_header_key(&object.key) {
+            headers.insert(vault, decode_header(&object.key, &remote.get(&object.key, None).await?)?);
+        }
+    }
+    Ok(headers)
+}
+
+impl Log {
+    /// The vault's name: the smallest that a first commit names, or before there is one the smallest that has a header.
+    #[must_use]
+    pub fn vault(&self) -> Option<VaultId> {
+        let roots = self.graph.iter().filter(|(_, node)| node.parents.is_empty()).map(|(_, node)| node.vault);
+        roots.min().or_else(|| self.headers.keys().next().copied())
+    }
+
+    /// Whether `vault` is one of the names of this vault.
+    #[must_use]
+    pub fn is_named(&self, vault: VaultId) -> bool {
+        self.headers.contains_key(&vault)
+    }
+
+    /// The header that holds: how files are cut, and the first groups.
+    ///
+    /// # Errors
+    /// Where the prefix holds no vault.
+    pub fn header(&self) -> Result<&VaultHeader, LogError> {
+        let header = self.vault().and_then(|vault| self.headers.get(&vault));
+        header.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))
+    }
+
+    /// The header of `vault`, read now if it was not known.
+    pub(super) async fn header_of(&mut self, vault: VaultId) -> Result<&VaultHeader, LogError> {
+        if !self.headers.contains_key(&vault) {
+            let key = header_key(vault);
+            let bytes = match self.cache.get(&key) {
+                Some(bytes) => Bytes::from(bytes),
+                None => self.remote.get(&key, None).await?,
+            };
+            let header = decode_header(&key, &bytes)?;
+            self.cache.put(&key, &bytes);
+            self.headers.insert(vault, header);
+        }
+        self.headers.get(&vault).ok_or_else(|| LogError::corrupt(header_key(vault), "it is missing"))
+    }
+}

@@ -1,0 +1,122 @@
+//! Merging two heads into one commit. Pure and deterministic: whoever merges the same two heads writes the same bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Snapshot;
+use crate::model::{
+    Change, Commit, CommitKey, Conflict, ConflictId, Digest, FORMAT, Groups, Origin, RecipeOf, Resolution,
+    VaultId,
+};
+use crate::plan::{self, Action, Blocked, Decisions, Input, Mode};
+
+/// One side of a merge.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// Its head.
+    pub key: CommitKey,
+    /// The vault its head names.
+    pub vault: VaultId,
+    /// Who wrote its head, where that is known.
+    pub origin: Option<&'a Origin>,
+    /// The vault as it left it.
+    pub snapshot: &'a Snapshot,
+}
+
+/// The commit that merges `loser` into `winner`, the higher-ranking of the two. `base` is their nearest common ancestor.
+///
+/// The result is the winner's state with those changes of the loser that do not collide with it; what does collide becomes a
+/// conflict. Being a difference to the winner, the commit repeats the loser's packs, recipes and conflicts.
+#[must_use]
+pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>) -> Commit {
+    let (ours, theirs) = (loser.snapshot, winner.snapshot);
+    let groups = groups(base, ours, theirs);
+    let outcome = outcome(base, ours, theirs, groups);
+    let known = |id: &ConflictId| theirs.conflicts.contains_key(id) || theirs.resolved.contains_key(id);
+    let mut kept: BTreeMap<ConflictId, Conflict> = BTreeMap::new();
+    for mut conflict in outcome.conflicts {
+        conflict.origin = loser.origin.cloned();
+        kept.insert(conflict.id, conflict);
+    }
+    kept.extend(ours.conflicts.iter().map(|(id, conflict)| (*id, conflict.clone())));
+    kept.retain(|id, _| !known(id) && !ours.resolved.contains_key(id));
+
+    let needed: BTreeSet<Digest> = (outcome.changes.iter().filter_map(|change| change.entry))
+        .chain(kept.values().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry))
+        .map(|entry| entry.digest)
+        .collect();
+    let recipes = ours
+        .recipes
+        .iter()
+        .filter(|(digest, _)| needed.contains(digest) && !theirs.recipes.contains_key(digest));
+    let packs = ours.packs.iter().filter(|(id, _)| !theirs.packs.contains_key(id));
+    let resolved = ours.resolved.iter().filter(|(id, _)| !theirs.resolved.contains_key(id));
+    let definitions = groups.definitions();
+    Commit {
+        format: FORMAT,
+        vault: loser.vault.min(winner.vault),
+        seq: winner.key.seq.max(loser.key.seq) + 1,
+        parents: vec![winner.key, loser.key],
+        txn: None,
+        device: None,
+        changes: outcome.changes,
+        recipes: recipes
+            .map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() })
+            .collect(),
+        packs: packs.map(|(_, pack)| pack.as_ref().clone()).collect(),
+        groups: (definitions != theirs.groups.definitions()).then(|| definitions.to_vec()),
+        kept: kept.into_values().collect(),
+        resolved: resolved.map(|(id, keep)| Resolution { id: *id, keep: *keep }).collect(),
+    }
+}
+
+/// The base for heads whose merges crossed: their nearest common ancestors merged into one tree that no commit stands for.
+#[must_use]
+pub fn virtual_base(older: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Snapshot {
+    let groups = groups(older, loser, winner);
+    let mut merged = winner.clone();
+    for change in outcome(older, loser, winner, groups).changes {
+        match change.entry {
+            Some(entry) => merged.tree.insert(change.path, entry),
+            None => merged.tree.remove(&change.path),
+        };
+    }
+    merged.groups = groups.clone();
+    merged.key = None;
+    merged
+}
+
+/// The winner's definitions, unless only the loser changed them.
+fn groups<'a>(base: &Snapshot, loser: &'a Snapshot, winner: &'a Snapshot) -> &'a Groups {
+    let unchanged = base.groups.definitions() == winner.groups.definitions();
+    if unchanged { &loser.groups } else { &winner.groups }
+}
+
+struct Outcome {
+    changes: Vec<Change>,
+    conflicts: Vec<Conflict>,
+}
+
+fn outcome(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups) -> Outcome {
+    let plan = plan::plan(&Input {
+        base: &base.tree,
+        local: &loser.tree,
+        remote: &winner.tree,
+        groups,
+        ages: &winner.ages,
+        blocked: &Blocked::default(),
+        mode: Mode::Merge,
+        push_derived: false,
+        brakes: None,
+        decisions: &Decisions::default(),
+    });
+    let mut changes = BTreeMap::new();
+    let mut conflicts = Vec::new();
+    for step in plan.steps {
+        match step.action {
+            Action::Push => changes.extend(step.files.into_iter().map(|file| (file.path, file.to))),
+            Action::Conflict(conflict) => conflicts.push(*conflict),
+            Action::Pull | Action::Adopt | Action::KeepLocal => {}
+        }
+    }
+    Outcome { changes: changes.into_iter().map(|(path, entry)| Change { path, entry }).collect(), conflicts }
+}

@@ -1,0 +1,58 @@
+//! Opening the log of a prefix.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::format::{VAULT, encode_header, header_key, parse_header_key};
+use super::header::list_headers;
+use super::{Graph, Log, LogError, ObjectCache};
+use crate::model::VaultId;
+use crate::remote::Remote;
+
+impl Log {
+    /// Opens the log of the vault that `remote` holds; none where it holds no vault. Reads headers and the newest checkpoint,
+    /// from the cache where it has them, and no commit yet: [`Log::refresh`] does.
+    ///
+    /// # Errors
+    /// Those of the remote; damaged or newer headers.
+    pub async fn open(
+        remote: Arc<dyn Remote>,
+        cache: Arc<dyn ObjectCache>,
+    ) -> Result<Option<Self>, LogError> {
+        let mut log = Self::blank(remote, cache);
+        for vault in log.cached_vaults() {
+            // A damaged copy is as good as none.
+            if log.header_of(vault).await.is_err() {
+                log.cache.remove(&header_key(vault));
+            }
+        }
+        if log.headers.is_empty() {
+            log.headers = list_headers(log.remote.as_ref()).await?;
+            for header in log.headers.values() {
+                log.cache.put(&header_key(header.vault), &encode_header(header)?);
+            }
+        }
+        if log.headers.is_empty() {
+            return Ok(None);
+        }
+        log.load_checkpoint().await?;
+        Ok(Some(log))
+    }
+
+    fn blank(remote: Arc<dyn Remote>, cache: Arc<dyn ObjectCache>) -> Self {
+        Self {
+            remote,
+            cache,
+            headers: BTreeMap::new(),
+            graph: Graph::default(),
+            visible: BTreeSet::new(),
+            recent: Vec::new(),
+            seen_packs: BTreeSet::new(),
+            checkpoint: None,
+        }
+    }
+
+    fn cached_vaults(&self) -> Vec<VaultId> {
+        self.cache.keys(VAULT).iter().filter_map(|key| parse_header_key(key)).collect()
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading commits: what is listed, what they say, and whether this device's past is still part of it.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
+use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
+use crate::model::{Commit, CommitKey};
+use crate::remote::{RemoteErrorKind, list_all};
+
+/// How many commits are read at once.
+const PARALLEL_READS: usize = 8;
+/// Up to this many packs are asked for one by one; for more a listing is cheaper.
+const HEADS_BEFORE_LIST: usize = 16;
+
+impl Log {
+    /// Looks for commits that are not known yet, and reads them.
+    ///
+    /// # Errors
+    /// Those of the remote; damaged or newer commits.
+    pub async fn refresh(&mut self, depth: Depth) -> Result<(), LogError> {
+        let newest = self.graph.heads().first().map_or(0, |key| key.seq);
+        let from = match depth {
+            Depth::Near => newest.saturating_sub(LOOK_BACK),
+            Depth::Whole => 0,
+        };
+        let listed = self.list_commits(from).await?;
+        self.see(&listed);
+        self.learn(listed).await
+    }
+
+    /// Takes a listing as what the remote shows now.
+    pub(super) fn see(&mut self, listed: &[CommitKey]) {
+        self.visible = listed.iter().copied().collect();
+    }
+
+    pub(super) async fn list_commits(&self, from_seq: u64) -> Result<Vec<CommitKey>, LogError> {
+        let objects = list_all(self.remote.as_ref(), COMMITS, Some(&before_seq(from_seq))).await?;
+        Ok(objects.iter().filter_map(|object| parse_commit_key(&object.key)).collect())
+    }
+
+    /// Reads the commits among `keys` that are not known, and whatever they build on.
+    pub(super) async fn learn(&mut self, keys: Vec<CommitKey>) -> Result<(), LogError> {
+        let mut open: BTreeSet<CommitKey> =
+            keys.into_iter().filter(|key| !self.graph.contains(*key)).collect();
+        while !open.is_empty() {
+            let read = stream::iter(&open).map(|key| self.read_commit(*key)).buffered(PARALLEL_READS);
+            let commits: Vec<Result<(CommitKey, Commit), LogError>> = read.collect().await;
+            open.clear();
+            for commit in commits {
+                let (key, commit) = commit?;
+                self.header_of(commit.vault).await?;
+                open.extend(commit.parents.iter().filter(|parent| !self.graph.contains(**parent)));
+                self.graph.insert(key, Node { parents: commit.parents, vault: commit.vault });
+            }
+            open.retain(|key| !self.graph.contains(*key));
+        }
+        Ok(())
+    }
+
+    /// A commit, from the cache or from the remote.
+    pub(super) async fn read_commit(&self, key: CommitKey) -> Result<(CommitKey, Commit), LogError> {
+        let name = commit_key(key);
+        if let Some(bytes) = self.cache.get(&name) {
+            match decode_commit(&name, &bytes) {
+                Ok((found, commit)) if found == key => return Ok((key, commit)),
+                _ => self.cache.remove(&name),
+            }
+        }
+        let bytes: Bytes = self.remote.get(&name, None).await?;
+        let (found, commit) = decode_commit(&name, &bytes)?;
+        if found != key {
+            return Err(LogError::corrupt(name, format!("its content belongs under {found}")));
+        }
+        self.cache.put(&name, &bytes);
+        Ok((key, commit))
+    }
+
+    /// Makes sure that `agreed`, the commit this device agreed on last, is still part of the log. Where listings don't show it,
+    /// all of `commits/` is listed and the commit itself is asked for before anything is said.
+    ///
+    /// # Errors
+    /// [`LogError::RolledBack`] where it is not.
+    pub async fn check_agreed(&mut self, agreed: CommitKey) -> Result<(), LogError> {
+        if self.is_visible(agreed) {
+            return Ok(());
+        }
+        self.refresh(Depth::Whole).await?;
+        if self.is_visible(agreed) {
+            return Ok(());
+        }
+        // Not read_commit: a copy in the cache says nothing about the bucket.
+        match self.remote.head(&commit_key(agreed)).await? {
+            Some(_) => {
+                self.visible.insert(agreed);
+                self.learn(vec![agreed]).await
+            }
+            None => Err(LogError::RolledBack { agreed }),
+        }
+    }
+
+    /// Whether the newest listing shows `agreed` or something that builds on it. What this process remembers does not count.
+    fn is_visible(&self, agreed: CommitKey) -> bool {
+        self.visible.iter().rev().any(|listed| self.graph.descends(*listed, agreed))
+    }
+
+    /// Makes sure that all packs of `snapshot` exist: nobody merges or builds on a commit before.
+    ///
+    /// # Errors
+    /// [`LogError::MissingPack`] where one does not.
+    pub(super) async fn ensure_packs(&mut self, snapshot: &Snapshot) -> Result<(), LogError> {
+        let unseen: Vec<_> =
+            snapshot.packs.keys().filter(|id| !self.seen_packs.contains(id)).copied().collect();
+        let Some(commit) = snapshot.key else { return Ok(()) };
+        if unseen.len() > HEADS_BEFORE_LIST {
+            let listed = list_all(self.remote.as_ref(), super::chunks::PACKS, None).await?;
+            self.seen_packs
+                .extend(listed.iter().filter_map(|object| super::chunks::parse_pack_key(&object.key)));
+        }
+        for pack in unseen {
+            if self.seen_packs.contains(&pack) {
+                continue;
+            }
+            match self.remote.head(&super::chunks::pack_key(pack)).await {
+                Ok(Some(_)) => self.seen_packs.insert(pack),
+                Ok(None) => return Err(LogError::MissingPack { commit, pack }),
+                Err(error) if error.kind == RemoteErrorKind::NotFound => {
+                    return Err(LogError::MissingPack { commit, pack });
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Takes the packs of `snapshot` as existing: it is what this device agreed on, and it saw them then.
+    pub fn trust_packs(&mut self, snapshot: &Snapshot) {
+        self.seen_packs.extend(snapshot.packs.keys().copied());
+    }
+}

@@ -1,0 +1,74 @@
+//! From commits to snapshots.
+
+use std::sync::Arc;
+
+use super::{Log, LogError, Snapshot};
+use crate::model::CommitKey;
+
+/// How many snapshots are kept in memory: base, head, and the two sides of a merge.
+const RECENT: usize = 4;
+
+impl Log {
+    /// The vault as `key` left it; as it was before the first commit where there is none.
+    ///
+    /// # Errors
+    /// Those of the remote; commits that do not follow their parents.
+    pub async fn snapshot(&mut self, key: Option<CommitKey>) -> Result<Arc<Snapshot>, LogError> {
+        let Some(key) = key else {
+            let groups = self.header()?.groups.clone();
+            let empty =
+                Snapshot::empty(groups).map_err(|error| LogError::groups("the vault header", &error))?;
+            return Ok(Arc::new(empty));
+        };
+        if let Some(found) = self.remembered(key) {
+            return Ok(found);
+        }
+        let (mut snapshot, path) = self.nearest_start(key).await?;
+        for step in path {
+            let (step, commit) = self.read_commit(step).await?;
+            snapshot.apply(step, &commit)?;
+        }
+        snapshot.drop_unused_recipes();
+        let snapshot = Arc::new(snapshot);
+        self.remember(Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    /// The nearest snapshot at hand among `key`'s first parents, and the commits from there to `key`.
+    async fn nearest_start(&mut self, key: CommitKey) -> Result<(Snapshot, Vec<CommitKey>), LogError> {
+        let mut path = vec![key];
+        let mut at = key;
+        loop {
+            let node = self.graph.get(at).ok_or_else(|| LogError::corrupt(at, "nothing is known of it"))?;
+            let (parent, vault) = (node.parents.first().copied(), node.vault);
+            let Some(parent) = parent else {
+                let groups = self.header_of(vault).await?.groups.clone();
+                let empty =
+                    Snapshot::empty(groups).map_err(|error| LogError::groups("the vault header", &error))?;
+                path.reverse();
+                return Ok((empty, path));
+            };
+            if let Some(start) = self.remembered(parent) {
+                path.reverse();
+                return Ok((start.as_ref().clone(), path));
+            }
+            path.push(parent);
+            at = parent;
+        }
+    }
+
+    fn remembered(&self, key: CommitKey) -> Option<Arc<Snapshot>> {
+        self.recent.iter().find(|snapshot| snapshot.key == Some(key)).cloned()
+    }
+
+    pub(super) fn remember(&mut self, snapshot: Arc<Snapshot>) {
+        let pinned = self.checkpoint;
+        if self.recent.len() >= RECENT {
+            // The checkpoint's stays: without it a replay would begin at the first commit.
+            if let Some(oldest) = self.recent.iter().position(|known| known.key != pinned) {
+                self.recent.remove(oldest);
+            }
+        }
+        self.recent.push(snapshot);
+    }
+}

@@ -1,0 +1,115 @@
+//! The vault as one commit left it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::LogError;
+use crate::model::{
+    Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, PackId, PackInfo, Recipe,
+    Role, Tree,
+};
+use crate::plan::Ages;
+
+/// Everything that follows from a commit and its past.
+///
+/// Replayed along first parents only: every commit is a difference to its first parent, so no other is needed. Two devices
+/// that replay the same commits have equal snapshots.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The commit; none before the first.
+    pub key: Option<CommitKey>,
+    /// The manifest.
+    pub tree: Tree,
+    /// Recipes of contents of more than one chunk that the manifest or an open conflict names.
+    pub recipes: BTreeMap<Digest, Recipe>,
+    /// Packs named so far.
+    pub packs: BTreeMap<PackId, Arc<PackInfo>>,
+    /// Groups in force.
+    pub groups: Groups,
+    /// When each group's members last changed.
+    pub ages: BTreeMap<String, Ages>,
+    /// Open conflicts.
+    pub conflicts: BTreeMap<ConflictId, Conflict>,
+    /// Conflicts decided: they stay so, also where a fork lists them as open.
+    pub resolved: BTreeMap<ConflictId, Keep>,
+}
+
+impl Snapshot {
+    /// The snapshot before the first commit of a vault with these groups.
+    ///
+    /// # Errors
+    /// Where a group definition is unusable.
+    pub fn empty(groups: Vec<Group>) -> Result<Self, crate::model::GroupError> {
+        Ok(Self { groups: Groups::new(groups)?, ..Self::default() })
+    }
+
+    /// The generation; 0 before the first commit.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.key.map_or(0, |key| key.seq)
+    }
+
+    /// Moves on to `commit`, a child of this snapshot's commit.
+    ///
+    /// # Errors
+    /// Where the commit cannot follow this one.
+    pub(super) fn apply(&mut self, key: CommitKey, commit: &Commit) -> Result<(), LogError> {
+        if commit.parents.first().copied() != self.key {
+            return Err(LogError::corrupt(key, "it is applied to another commit than its parent"));
+        }
+        if let Some(groups) = &commit.groups {
+            self.groups = Groups::new(groups.clone()).map_err(|error| LogError::groups(key, &error))?;
+        }
+        for change in &commit.changes {
+            if let Some((group, role)) = self.groups.find(&change.path) {
+                let ages = self.ages.entry(group.name.clone()).or_default();
+                match role {
+                    Role::Primary => ages.primary = key.seq,
+                    Role::Derived => ages.derived = key.seq,
+                }
+            }
+            match change.entry {
+                Some(entry) => self.tree.insert(change.path.clone(), entry),
+                None => self.tree.remove(&change.path),
+            };
+        }
+        for of in &commit.recipes {
+            self.recipes.insert(of.digest, of.recipe.clone());
+        }
+        for pack in &commit.packs {
+            self.packs.insert(pack.id, Arc::new(pack.clone()));
+        }
+        for resolution in &commit.resolved {
+            self.conflicts.remove(&resolution.id);
+            self.resolved.insert(resolution.id, resolution.keep);
+        }
+        for conflict in &commit.kept {
+            if !self.resolved.contains_key(&conflict.id) {
+                self.conflicts.entry(conflict.id).or_insert_with(|| conflict.clone());
+            }
+        }
+        self.key = Some(key);
+        Ok(())
+    }
+
+    /// Forgets recipes that neither the manifest nor an open conflict names.
+    pub(super) fn drop_unused_recipes(&mut self) {
+        let kept = self
+            .conflicts
+            .values()
+            .flat_map(|conflict| &conflict.files)
+            .filter_map(|file| file.entry.as_ref());
+        let used: BTreeSet<Digest> = self.tree.values().chain(kept).map(|entry| entry.digest).collect();
+        self.recipes.retain(|digest, _| used.contains(digest));
+    }
+
+    /// Contents that the manifest and the open conflicts name.
+    pub fn contents(&self) -> impl Iterator<Item = &Entry> {
+        let kept = self
+            .conflicts
+            .values()
+            .flat_map(|conflict| &conflict.files)
+            .filter_map(|file| file.entry.as_ref());
+        self.tree.values().chain(kept)
+    }
+}

@@ -1,0 +1,356 @@
+//! The protocol, over the reference store: forks, crossed merges, late commits, lost responses, rollbacks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{
+    Change, ChunkParams, Commit, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, Tree, Validate,
+    VaultHeader, VaultPath,
+};
+use crate::remote::MemoryRemote;
+
+#[derive(Debug, Default)]
+struct MapCache(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl ObjectCache for MapCache {
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.lock().unwrap().get(key).cloned()
+    }
+    fn put(&self, key: &str, bytes: &[u8]) {
+        self.0.lock().unwrap().insert(key.into(), bytes.into());
+    }
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        self.0.lock().unwrap().keys().filter(|key| key.starts_with(prefix)).cloned().collect()
+    }
+    fn remove(&self, key: &str) {
+        self.0.lock().unwrap().remove(key);
+    }
+}
+
+const VAULT: VaultId = VaultId::from_bytes([1; 16]);
+
+fn path(text: &str) -> VaultPath {
+    VaultPath::new(text).unwrap()
+}
+
+/// Empty files need no packs; the digest stands for what would be in them.
+fn entry(content: &str) -> Entry {
+    Entry { digest: Digest::of(content.as_bytes()), size: 0, mtime_ms: 0, mode: 0o644 }
+}
+
+fn header(vault: VaultId) -> VaultHeader {
+    let group = Group {
+        name: "nodes".into(),
+        primary: vec!["corpus/nodes.json".into(), "vectors/nodes.npy".into()],
+        derived: vec!["indexes/**".into()],
+        validate: Validate::Off,
+    };
+    VaultHeader { format: FORMAT, vault, chunking: ChunkParams::default(), groups: vec![group] }
+}
+
+fn keys(remote: &MemoryRemote) -> Vec<String> {
+    remote.dump().into_keys().collect()
+}
+
+async fn opened(remote: &MemoryRemote) -> Log {
+    let cache = Arc::new(MapCache::default());
+    let mut log =
+        Log::open(Arc::new(remote.clone()), cache).await.unwrap().expect("the prefix holds a vault");
+    log.refresh(Depth::Whole).await.unwrap();
+    log
+}
+
+async fn made() -> MemoryRemote {
+    let remote = MemoryRemote::default();
+    create_vault(&remote, &header(VAULT)).await.unwrap();
+    remote
+}
+
+/// An ordinary commit by `device` on `parent`.
+fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
+    let id = DeviceId::from_bytes([device; 8]);
+    let seq = parent.map_or(0, |key| key.seq) + 1;
+    let mut changes: Vec<Change> = changes
+        .iter()
+        .map(|(name, content)| Change { path: path(name), entry: content.map(entry) })
+        .collect();
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    let commit = Commit {
+        format: FORMAT,
+        vault: VAULT,
+        seq,
+        parents: parent.into_iter().collect(),
+        txn: Some(Hlc { wall_ms: seq, logical: 0, device: id }),
+        device: Some(Device { id, name: format!("device {device}") }),
+        changes,
+        recipes: vec![],
+        packs: vec![],
+        groups: None,
+        kept: vec![],
+        resolved: vec![],
+    };
+    Prepared::new(&commit).unwrap()
+}
+
+async fn head_tree(log: &mut Log) -> Tree {
+    log.refresh(Depth::Whole).await.unwrap();
+    let head = log.settle().await.unwrap();
+    log.snapshot(head).await.unwrap().tree.clone()
+}
+
+fn holds(tree: &Tree, name: &str) -> Option<Digest> {
+    tree.get(&path(name)).map(|entry| entry.digest)
+}
+
+fn digest(content: &str) -> Option<Digest> {
+    Some(entry(content).digest)
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_of_two_devices_at_once_are_merged_into_the_same_bytes() {
+    let remote = made().await;
+    let mut first = opened(&remote).await;
+    let root = commit(None, 1, &[("a", Some("a0")), ("b", Some("b0"))]);
+    first.publish(&root).await.unwrap();
+    let mut second = opened(&remote).await;
+    let (one, two) = (
+        commit(Some(root.key), 1, &[("a", Some("a1")), ("x", Some("x1"))]),
+        commit(Some(root.key), 2, &[("b", Some("b2")), ("x", Some("x2"))]),
+    );
+    // Neither has seen the other's when it writes.
+    first.publish(&one).await.unwrap();
+    second.publish(&two).await.unwrap();
+    let before = keys(&remote).len();
+    let (left, right) = (head_tree(&mut first).await, head_tree(&mut second).await);
+    assert_eq!(left, right);
+    assert_eq!(keys(&remote).len(), before + 1, "both must write the same merge");
+    assert_eq!(holds(&left, "a"), digest("a1"));
+    assert_eq!(holds(&left, "b"), digest("b2"));
+    let (winner, loser) = if one.key > two.key { ("x1", "x2") } else { ("x2", "x1") };
+    assert_eq!(holds(&left, "x"), digest(winner));
+    let head = first.settle().await.unwrap();
+    let snapshot = first.snapshot(head).await.unwrap();
+    let kept: Vec<_> = snapshot.conflicts.values().flat_map(|conflict| &conflict.files).collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].entry.map(|entry| entry.digest), digest(loser));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_arrives_a_hundred_generations_late_is_merged() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let root = commit(None, 1, &[("a", Some("0"))]);
+    log.publish(&root).await.unwrap();
+    let late = commit(Some(root.key), 9, &[("late", Some("late"))]);
+    let mut head = root.key;
+    for generation in 0..100 {
+        let next = commit(Some(head), 1, &[("a", Some(&format!("{generation}")))]);
+        log.publish(&next).await.unwrap();
+        head = next.key;
+    }
+    remote.put(&format!("commits/{}", late.key), late.bytes.clone()).await.unwrap();
+    log.refresh(Depth::Near).await.unwrap();
+    assert_eq!(log.settle().await.unwrap(), Some(head), "a near look does not go that far");
+    let tree = head_tree(&mut log).await;
+    assert_eq!((holds(&tree, "late"), holds(&tree, "a")), (digest("late"), digest("99")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_arrives_a_little_late_is_found_by_an_ordinary_poll() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let root = commit(None, 1, &[("a", Some("0"))]);
+    log.publish(&root).await.unwrap();
+    let mut head = root.key;
+    for generation in 0..LOOK_BACK - 2 {
+        let next = commit(Some(head), 1, &[("a", Some(&format!("{generation}")))]);
+        log.publish(&next).await.unwrap();
+        head = next.key;
+    }
+    let late = commit(Some(root.key), 9, &[("late", Some("late"))]);
+    remote.put(&format!("commits/{}", late.key), late.bytes.clone()).await.unwrap();
+    log.refresh(Depth::Near).await.unwrap();
+    let merged = log.settle().await.unwrap();
+    assert_eq!(holds(&log.snapshot(merged).await.unwrap().tree, "late"), digest("late"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_response_was_lost_is_made_once() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let root = commit(None, 1, &[("a", Some("0"))]);
+    remote.put(&format!("commits/{}", root.key), root.bytes.clone()).await.unwrap();
+    log.publish(&root).await.unwrap();
+    log.publish(&Prepared::from_bytes(root.bytes.to_vec()).unwrap()).await.unwrap();
+    let commits = keys(&remote).iter().filter(|key| key.starts_with("commits/")).count();
+    assert_eq!(commits, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_vaults_made_at_once_end_up_as_one() {
+    let remote = MemoryRemote::default();
+    let (small, large) = (VaultId::from_bytes([1; 16]), VaultId::from_bytes([2; 16]));
+    create_vault(&remote, &header(large)).await.unwrap();
+    let mut first = opened(&remote).await;
+    assert_eq!(first.vault(), Some(large));
+    create_vault(&remote, &header(small)).await.unwrap();
+    let mut second = opened(&remote).await;
+    assert_eq!(second.vault(), Some(small), "before the first commit the smaller id wins");
+    let with_vault = |vault, device: u8, name: &str| {
+        let plain = commit(None, device, &[(name, Some("x"))]);
+        let (_, mut commit) = format::decode_commit("x", &plain.bytes).unwrap();
+        commit.vault = vault;
+        Prepared::new(&commit).unwrap()
+    };
+    first.publish(&with_vault(large, 1, "one")).await.unwrap();
+    second.publish(&with_vault(small, 2, "two")).await.unwrap();
+    let (left, right) = (head_tree(&mut first).await, head_tree(&mut second).await);
+    assert_eq!(left, right);
+    assert_eq!(left.len(), 2);
+    assert_eq!((first.vault(), second.vault()), (Some(small), Some(small)));
+    assert!(first.is_named(large) && second.is_named(large));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emptied_or_rolled_back_bucket_is_noticed_even_with_a_warm_cache() {
+    let remote = made().await;
+    let cache = Arc::new(MapCache::default());
+    let mut log = Log::open(Arc::new(remote.clone()), Arc::clone(&cache) as Arc<dyn ObjectCache>)
+        .await
+        .unwrap()
+        .unwrap();
+    let root = commit(None, 1, &[("a", Some("0"))]);
+    let next = commit(Some(root.key), 1, &[("a", Some("1"))]);
+    log.publish(&root).await.unwrap();
+    log.publish(&next).await.unwrap();
+    log.check_agreed(next.key).await.unwrap();
+    remote.remove(&format!("commits/{}", next.key));
+    let mut again = Log::open(Arc::new(remote.clone()), Arc::clone(&cache) as Arc<dyn ObjectCache>)
+        .await
+        .unwrap()
+        .unwrap();
+    again.refresh(Depth::Near).await.unwrap();
+    assert!(matches!(again.check_agreed(next.key).await, Err(LogError::RolledBack { .. })));
+    log.refresh(Depth::Near).await.unwrap();
+    assert!(matches!(log.check_agreed(next.key).await, Err(LogError::RolledBack { .. })));
+    again.check_agreed(root.key).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolved_conflict_stays_resolved_when_a_fork_lists_it_again() {
+    let base = Snapshot::empty(header(VAULT).groups).unwrap();
+    let kept = crate::model::Kept { path: path("x"), entry: Some(entry("lost")) };
+    let conflict = crate::model::Conflict::new(crate::model::Item::File(path("x")), vec![kept], None);
+    let (mut open, mut decided) = (base.clone(), base.clone());
+    open.conflicts.insert(conflict.id, conflict.clone());
+    decided.resolved.insert(conflict.id, crate::model::Keep::Remote);
+    let key = |byte| CommitKey { seq: 1, id: crate::model::CommitId::from_bytes([byte; 32]) };
+    let side = |byte, snapshot| Side { key: key(byte), vault: VAULT, origin: None, snapshot };
+    let merged = merge(&base, side(1, &open), side(2, &decided));
+    assert!(merged.kept.is_empty());
+    let merged = merge(&base, side(1, &decided), side(2, &open));
+    assert_eq!(merged.resolved.len(), 1);
+}
+
+/// What a random run does: a device commits a change of one path on what it last saw, or looks at the remote.
+#[derive(Debug, Clone)]
+enum Move {
+    Commit { device: usize, file: u8, content: Option<u8> },
+    Look { device: usize },
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let device = 0_usize..3;
+    let one = prop_oneof![
+        3 => (device.clone(), 0_u8..6, prop::option::weighted(0.8, 0_u8..4))
+            .prop_map(|(device, file, content)| Move::Commit { device, file, content }),
+        2 => device.prop_map(|device| Move::Look { device }),
+    ];
+    prop::collection::vec(one, 1..24)
+}
+
+const FILES: [&str; 6] = ["a", "b", "c/d", "corpus/nodes.json", "vectors/nodes.npy", "indexes/i"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    /// However three devices fork, merge and cross their merges, all end up with one head and one tree, and every version that
+    /// was committed is in the tree, in a conflict, or was replaced by a commit that had seen it.
+    #[test]
+    fn all_devices_end_up_with_one_head(moves in moves()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let remote = made().await;
+            let mut logs = vec![opened(&remote).await, opened(&remote).await, opened(&remote).await];
+            let mut heads: Vec<Option<CommitKey>> = vec![None; 3];
+            for (number, step) in moves.into_iter().enumerate() {
+                match step {
+                    Move::Look { device } => {
+                        logs[device].refresh(Depth::Whole).await.unwrap();
+                        heads[device] = logs[device].settle().await.unwrap();
+                    }
+                    Move::Commit { device, file, content } => {
+                        let content = content.map(|byte| format!("{device} {number} {byte}"));
+                        let name = FILES[usize::from(file)];
+                        let next = commit(heads[device], u8::try_from(device).unwrap(), &[(name, content.as_deref())]);
+                        logs[device].publish(&next).await.unwrap();
+                        heads[device] = Some(next.key);
+                    }
+                }
+            }
+            let mut ends = Vec::new();
+            for log in &mut logs {
+                log.refresh(Depth::Whole).await.unwrap();
+                let head = log.settle().await.unwrap();
+                let snapshot = log.snapshot(head).await.unwrap();
+                ends.push((head, snapshot.tree.clone(), snapshot.conflicts.clone(), snapshot.ages.clone()));
+            }
+            let mut fresh = opened(&remote).await;
+            let head = fresh.settle().await.unwrap();
+            let snapshot = fresh.snapshot(head).await.unwrap();
+            ends.push((head, snapshot.tree.clone(), snapshot.conflicts.clone(), snapshot.ages.clone()));
+            for end in &ends[1..] {
+                assert_eq!(end, &ends[0]);
+            }
+        });
+    }
+
+    /// No bytes, however damaged, are taken for a commit or make the reader panic.
+    #[test]
+    fn damaged_commits_are_refused(at in 0_usize..2000, bit in 0_u8..8, cut in any::<bool>()) {
+        let whole = commit(None, 1, &[("a", Some("x")), ("b", None)]);
+        let mut bytes = whole.bytes.to_vec();
+        let at = at % bytes.len();
+        if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
+        match format::decode_commit("x", &bytes) {
+            Err(_) => {}
+            // A bit that no reader looks at may change; what was read may not.
+            Ok((key, found)) => {
+                let (_, original) = format::decode_commit("x", &whole.bytes).unwrap();
+                prop_assert!(key != whole.key || found == original, "damage went unnoticed at byte {}", at);
+            }
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(format::decode_commit("x", &bytes).is_err());
+        prop_assert!(format::decode_header("vault-01010101010101010101010101010101.json", &bytes).is_err());
+        let framed = [b"CGZcmt\x01\x00\x01".as_slice(), &bytes].concat();
+        prop_assert!(format::decode_commit("x", &framed).is_err());
+    }
+}
+
+#[test]
+fn headers_of_newer_formats_and_unusable_parameters_are_told_apart() {
+    let key = format::header_key(VAULT);
+    let good = format::encode_header(&header(VAULT)).unwrap();
+    assert_eq!(format::decode_header(&key, &good).unwrap(), header(VAULT));
+    let newer =
+        String::from_utf8(good.clone()).unwrap().replacen("\"format\": 1", "\"format\": 9, \"later\": 0", 1);
+    assert!(matches!(format::decode_header(&key, newer.as_bytes()), Err(LogError::Newer { found: 9, .. })));
+    let odd = String::from_utf8(good).unwrap().replace("65536", "65537");
+    assert!(matches!(format::decode_header(&key, odd.as_bytes()), Err(LogError::Corrupt { .. })));
+}

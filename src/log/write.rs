@@ -1,0 +1,127 @@
+//! Adding a generation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::format::{commit_key, decode_commit, encode_commit};
+use super::merge::{Side, merge, virtual_base};
+use super::{Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
+use crate::model::{Commit, CommitKey, Origin, VaultId};
+
+/// How often a listing is asked for a commit that was just written, and how long to wait in between.
+const VISIBLE_TRIES: u32 = 6;
+const VISIBLE_WAIT: Duration = Duration::from_millis(250);
+/// More heads than this at once are no race but something that keeps writing.
+const MAX_MERGES: usize = 64;
+
+/// A commit whose bytes are fixed: it can be put again and again, and is made once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Where it stands in the log.
+    pub key: CommitKey,
+    /// The object.
+    pub bytes: Bytes,
+}
+
+impl Prepared {
+    /// Fixes a commit's bytes.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    pub fn new(commit: &Commit) -> Result<Self, LogError> {
+        let (key, bytes) = encode_commit(commit)?;
+        Ok(Self { key, bytes: Bytes::from(bytes) })
+    }
+
+    /// Takes up a commit again whose bytes were kept.
+    ///
+    /// # Errors
+    /// Where they are no commit.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LogError> {
+        let (key, _) = decode_commit("the pending commit", &bytes)?;
+        Ok(Self { key, bytes: Bytes::from(bytes) })
+    }
+}
+
+impl Log {
+    /// Puts a commit and waits until it is listed. While this fails, the outcome is unknown: nothing new may be planned, and
+    /// the same call must be repeated.
+    ///
+    /// # Errors
+    /// Those of the remote; [`LogError::NotVisible`] where listings do not show it for now.
+    pub async fn publish(&mut self, prepared: &Prepared) -> Result<(), LogError> {
+        let name = commit_key(prepared.key);
+        self.remote.put(&name, prepared.bytes.clone()).await?;
+        let newest = self.graph.heads().first().map_or(0, |key| key.seq);
+        let from = prepared.key.seq.min(newest.saturating_sub(LOOK_BACK));
+        for attempt in 0..VISIBLE_TRIES {
+            let listed = self.list_commits(from).await?;
+            if listed.contains(&prepared.key) {
+                self.cache.put(&name, &prepared.bytes);
+                self.see(&listed);
+                return self.learn(listed).await;
+            }
+            if attempt + 1 < VISIBLE_TRIES {
+                tokio::time::sleep(VISIBLE_WAIT * 2_u32.pow(attempt)).await;
+            }
+        }
+        Err(LogError::NotVisible(prepared.key))
+    }
+
+    /// The one head, after merging all others into it; none where there is no commit yet.
+    ///
+    /// # Errors
+    /// Those of the remote; a head whose packs are missing.
+    pub async fn settle(&mut self) -> Result<Option<CommitKey>, LogError> {
+        for _ in 0..MAX_MERGES {
+            let heads = self.graph.heads();
+            let (Some(&winner), loser) = (heads.first(), heads.get(1)) else { return Ok(None) };
+            let theirs = self.snapshot(Some(winner)).await?;
+            self.ensure_packs(&theirs).await?;
+            let Some(&loser) = loser else { return Ok(Some(winner)) };
+            let ours = self.snapshot(Some(loser)).await?;
+            self.ensure_packs(&ours).await?;
+            let commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
+            let prepared = Prepared::new(&commit)?;
+            self.remote.put(&commit_key(prepared.key), prepared.bytes.clone()).await?;
+            self.cache.put(&commit_key(prepared.key), &prepared.bytes);
+            self.visible.insert(prepared.key);
+            self.graph.insert(prepared.key, Node { parents: commit.parents, vault: commit.vault });
+        }
+        Err(LogError::corrupt("commits/", format!("more than {MAX_MERGES} heads")))
+    }
+
+    async fn merge_of(
+        &mut self,
+        (loser, ours): (CommitKey, &Arc<Snapshot>),
+        (winner, theirs): (CommitKey, &Arc<Snapshot>),
+    ) -> Result<Commit, LogError> {
+        let base = self.common_base(loser, winner).await?;
+        let (_, lost) = self.read_commit(loser).await?;
+        let origin = lost.device.zip(lost.txn).map(|(device, txn)| Origin { device: device.name, txn });
+        let vault = |graph: &Graph, key| graph.get(key).map_or(lost.vault, |node| node.vault);
+        let sides: [VaultId; 2] = [vault(&self.graph, loser), vault(&self.graph, winner)];
+        let loser = Side { key: loser, vault: sides[0], origin: origin.as_ref(), snapshot: ours };
+        let winner = Side { key: winner, vault: sides[1], origin: None, snapshot: theirs };
+        Ok(merge(&base, loser, winner))
+    }
+
+    /// The nearest common ancestor; where merges crossed and there are several, their merge.
+    async fn common_base(&mut self, one: CommitKey, other: CommitKey) -> Result<Snapshot, LogError> {
+        let nearest = self.graph.nearest_common(one, other);
+        let Some((&first, rest)) = nearest.split_first() else {
+            return Ok(Snapshot::default());
+        };
+        let mut base = self.snapshot(Some(first)).await?.as_ref().clone();
+        let mut folded = first;
+        for &next in rest {
+            let older = Box::pin(self.common_base(folded, next)).await?;
+            let lower = self.snapshot(Some(next)).await?;
+            base = virtual_base(&older, &lower, &base);
+            folded = next;
+        }
+        Ok(base)
+    }
+}

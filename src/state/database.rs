@@ -1,0 +1,127 @@
+//! The cache database: opening, migrating, making it anew.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+/// Each step takes the schema one version further; `PRAGMA user_version` counts them.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE stat (
+        path TEXT PRIMARY KEY, dev INTEGER, ino INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, mode INTEGER,
+        digest BLOB, hashed_ns INTEGER
+    ) WITHOUT ROWID;
+    CREATE TABLE object (key TEXT PRIMARY KEY, bytes BLOB NOT NULL);
+    CREATE TABLE outbox_pack (id BLOB PRIMARY KEY, info TEXT NOT NULL) WITHOUT ROWID;
+"];
+
+/// A failure of the cache database.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", .path.display())]
+pub struct DatabaseError {
+    path: PathBuf,
+    #[source]
+    source: rusqlite::Error,
+}
+
+/// The cache database of one vault.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Database {
+    /// Opens the database at `path`. One that is damaged, or of a later version, is removed and made anew: nothing in it is
+    /// needed.
+    ///
+    /// # Errors
+    /// Where not even a new one can be made.
+    pub fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let attempt = || Self::migrated(path, Connection::open(path)?);
+        match attempt() {
+            Ok(database) => Ok(database),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "the cache database is unusable and is made anew");
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(suffix);
+                    // What cannot be removed shows when the database is opened again.
+                    let _absent_or_in_the_way = std::fs::remove_file(name);
+                }
+                attempt().map_err(|source| DatabaseError { path: path.to_owned(), source })
+            }
+        }
+    }
+
+    /// A database that lives in memory only.
+    ///
+    /// # Errors
+    /// Where SQLite cannot make one.
+    pub fn in_memory() -> Result<Self, DatabaseError> {
+        let path = Path::new(":memory:");
+        let database = Connection::open_in_memory().and_then(|connection| Self::migrated(path, connection));
+        database.map_err(|source| DatabaseError { path: path.to_owned(), source })
+    }
+
+    fn migrated(path: &Path, mut connection: Connection) -> Result<Self, rusqlite::Error> {
+        // A cache: after a power cut an older state of it is as good as a newer one, so no commit waits for the disk.
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        let check: String = connection.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
+        let done: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let steps = (1_u32..).zip(MIGRATIONS);
+        let newest = steps.clone().last().map_or(0, |(version, _)| version);
+        if check != "ok" || done > newest {
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        for (version, step) in steps.filter(|(version, _)| *version > done) {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()?;
+        }
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// Runs `work` on the connection.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, DatabaseError> {
+        // A panic while the lock was held cannot leave a half-done transaction: SQLite rolls it back.
+        let mut connection: MutexGuard<'_, Connection> =
+            self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut connection).map_err(|source| DatabaseError { path: self.path.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_or_newer_database_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        for damage in [
+            b"this is no database, but long enough to have a header of one".as_slice(),
+            b"",
+            b"SQLite format 3\0",
+        ] {
+            std::fs::write(&path, damage).unwrap();
+            let database = Database::open(&path).unwrap();
+            database.put_object("commits/x", b"bytes").unwrap();
+            drop(database);
+            assert_eq!(
+                Database::open(&path).unwrap().object("commits/x").unwrap().as_deref(),
+                Some(b"bytes".as_slice())
+            );
+        }
+        let newer = Connection::open(&path).unwrap();
+        newer.pragma_update(None, "user_version", 99).unwrap();
+        drop(newer);
+        assert_eq!(Database::open(&path).unwrap().object("commits/x").unwrap(), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! What a device remembers between runs.
+//!
+//! `sync/last_sync.json` and `sync/pending` are the record: fsynced, replaced whole, needed. The SQLite database beside them is
+//! a cache (stat cache, copies of log objects, packs that are uploaded but not committed yet): it can be lost or damaged at
+//! any time, is then made anew, and costs time and requests but never a file.
+//!
+//! A crash leaves the old record or the new one. Nothing here knows the vault's files or the remote.
+
+mod database;
+mod last_sync;
+mod objects;
+mod outbox;
+mod pending;
+mod stats;
+
+pub use database::{Database, DatabaseError};
+pub use last_sync::{Exception, FilterRecord, LastSync, RecordError};
+pub use pending::Pending;
+pub use stats::CachedStat;

@@ -1,0 +1,50 @@
+//! Copies of log objects: immutable, by key.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Database, DatabaseError};
+
+impl Database {
+    /// The copy kept under `key`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn object(&self, key: &str) -> Result<Option<Vec<u8>>, DatabaseError> {
+        self.with(|db| {
+            db.prepare("SELECT bytes FROM object WHERE key = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Keeps a copy.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn put_object(&self, key: &str, bytes: &[u8]) -> Result<(), DatabaseError> {
+        self.with(|db| {
+            let mut insert = db.prepare("INSERT OR REPLACE INTO object (key, bytes) VALUES (?1, ?2)")?;
+            insert.execute(params![key, bytes]).map(drop)
+        })
+    }
+
+    /// Forgets a copy.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn remove_object(&self, key: &str) -> Result<(), DatabaseError> {
+        self.with(|db| db.execute("DELETE FROM object WHERE key = ?1", [key]).map(drop))
+    }
+
+    /// The keys that start with `prefix`, in byte order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn object_keys(&self, prefix: &str) -> Result<Vec<String>, DatabaseError> {
+        self.with(|db| {
+            let mut select =
+                db.prepare("SELECT key FROM object WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key")?;
+            select.query_map([prefix], |row| row.get(0))?.collect()
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! `sync/pending`: a commit whose bytes are fixed and whose outcome is not yet known.
+//!
+//! While it exists the device plans nothing new and repeats exactly that PUT. The record that holds once the commit is visible is
+//! stored with it, so that a crash at any point ends in the same state. Layout: the length of the record as little-endian u64,
+//! the record as JSON, the commit object's bytes, and BLAKE3 of all that.
+
+use std::io;
+use std::path::Path;
+
+use super::last_sync::parse;
+use super::{LastSync, RecordError};
+use crate::fs::{self, Fs};
+use crate::model::Digest;
+
+const MAX_BYTES: u64 = 2 << 30;
+
+/// A commit on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The record once the commit is visible.
+    pub record: LastSync,
+    /// The commit object.
+    pub object: Vec<u8>,
+}
+
+impl Pending {
+    /// Reads the pending commit; none where there is none.
+    ///
+    /// # Errors
+    /// A file that is damaged, or a disk that fails.
+    pub fn load(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, RecordError> {
+        let bytes = match fs::read(fs, path, MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(RecordError::io(path, error)),
+        };
+        Self::parse(path, &bytes).map(Some)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, RecordError> {
+        let short = || RecordError::damaged(path, "it is too short");
+        let (body, sum) = bytes.split_last_chunk::<32>().ok_or_else(short)?;
+        if Digest::of(body).as_bytes() != sum {
+            return Err(RecordError::damaged(path, "its checksum does not match"));
+        }
+        let (length, rest) = body.split_first_chunk::<8>().ok_or_else(short)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
+        let (record, object) = rest.split_at_checked(length).ok_or_else(short)?;
+        Ok(Self { record: parse(path, record)?, object: object.to_vec() })
+    }
+
+    /// Writes it, durably, before the first PUT.
+    ///
+    /// # Errors
+    /// Where the disk fails: then nothing may be put.
+    pub fn save(&self, fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
+        let record = serde_json::to_vec(&self.record).map_err(|error| RecordError::damaged(path, error))?;
+        let mut bytes = (record.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&record);
+        bytes.extend_from_slice(&self.object);
+        bytes.extend_from_slice(Digest::of(&bytes).as_bytes());
+        fs::replace(fs, path, &bytes, 0o600).map_err(|error| RecordError::io(path, error))
+    }
+
+    /// Removes it: its commit is visible and the record is written.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn clear(fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
+        match fs.remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::io(path, error)),
+            _ => path
+                .parent()
+                .map_or(Ok(()), |folder| fs.sync_dir(folder))
+                .map_err(|error| RecordError::io(path, error)),
+        }
+    }
+}

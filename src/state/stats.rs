@@ -1,0 +1,125 @@
+//! The stat cache: which digest a file had when its stat was this.
+
+use std::collections::HashMap;
+
+use rusqlite::{Row, params};
+
+use super::{Database, DatabaseError};
+use crate::model::{Digest, FileKind, FileStat, VaultPath};
+
+/// A file that was hashed: the stat it had, its digest, and when that was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CachedStat {
+    /// Its stat, before and after it was read.
+    pub stat: FileStat,
+    /// BLAKE3 of its content.
+    pub digest: Digest,
+    /// When it was hashed, in nanoseconds since the Unix epoch.
+    pub hashed_ns: i64,
+}
+
+impl Database {
+    /// The whole stat cache.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn stats(&self) -> Result<HashMap<VaultPath, CachedStat>, DatabaseError> {
+        self.with(|db| {
+            let columns = "path, dev, ino, size, mtime_ns, ctime_ns, mode, digest, hashed_ns";
+            let mut select = db.prepare(&format!("SELECT {columns} FROM stat"))?;
+            let rows = select.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
+            Ok(rows.into_iter().flatten().collect())
+        })
+    }
+
+    /// Brings the stat cache to `fresh`, which differs from `known` in few rows.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn update_stats(
+        &self,
+        known: &HashMap<VaultPath, CachedStat>,
+        fresh: &HashMap<VaultPath, CachedStat>,
+    ) -> Result<(), DatabaseError> {
+        let changed: Vec<_> =
+            fresh.iter().filter(|(path, cached)| known.get(*path) != Some(cached)).collect();
+        let gone: Vec<_> = known.keys().filter(|path| !fresh.contains_key(*path)).collect();
+        if changed.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        self.with(|db| {
+            let transaction = db.transaction()?;
+            {
+                let mut insert = transaction
+                    .prepare("INSERT OR REPLACE INTO stat VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+                for (path, cached) in changed {
+                    let CachedStat { stat, digest, hashed_ns } = cached;
+                    insert.execute(params![
+                        path.as_str(),
+                        stat.dev.cast_signed(),
+                        stat.ino.cast_signed(),
+                        stat.size.cast_signed(),
+                        stat.mtime_ns,
+                        stat.ctime_ns,
+                        stat.mode,
+                        digest.as_bytes().as_slice(),
+                        hashed_ns
+                    ])?;
+                }
+                let mut delete = transaction.prepare("DELETE FROM stat WHERE path = ?1")?;
+                for path in gone {
+                    delete.execute([path.as_str()])?;
+                }
+            }
+            transaction.commit()
+        })
+    }
+}
+
+/// A row that does not parse is no row: the file is hashed again.
+fn read(row: &Row<'_>) -> Result<Option<(VaultPath, CachedStat)>, rusqlite::Error> {
+    let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    let stat = FileStat {
+        kind: FileKind::File,
+        dev: unsigned(1)?,
+        ino: unsigned(2)?,
+        size: unsigned(3)?,
+        mtime_ns: row.get(4)?,
+        ctime_ns: row.get(5)?,
+        mode: row.get(6)?,
+    };
+    let path = VaultPath::new(&row.get::<_, String>(0)?);
+    let digest: Result<[u8; 32], _> = row.get::<_, Vec<u8>>(7)?.try_into();
+    let hashed_ns = row.get(8)?;
+    Ok(path
+        .ok()
+        .zip(digest.ok())
+        .map(|(path, digest)| (path, CachedStat { stat, digest: Digest::from_bytes(digest), hashed_ns })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_comes_back_as_it_was_stored() {
+        let database = Database::in_memory().unwrap();
+        let stat = FileStat {
+            kind: FileKind::File,
+            dev: u64::MAX,
+            ino: 7,
+            size: 3,
+            mtime_ns: -5,
+            ctime_ns: i64::MAX,
+            mode: 0o644,
+        };
+        let cached = |byte| CachedStat { stat, digest: Digest::of(&[byte]), hashed_ns: 9 };
+        let path = |text| VaultPath::new(text).unwrap();
+        let first = HashMap::from([(path("a"), cached(1)), (path("b"), cached(2))]);
+        database.update_stats(&HashMap::new(), &first).unwrap();
+        assert_eq!(database.stats().unwrap(), first);
+        let second = HashMap::from([(path("b"), cached(3)), (path("c"), cached(4))]);
+        database.update_stats(&first, &second).unwrap();
+        assert_eq!(database.stats().unwrap(), second);
+    }
+}

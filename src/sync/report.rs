@@ -1,0 +1,135 @@
+//! What a cycle says of itself: for `sync --json`, the log and the status.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::{ConflictId, Item};
+use crate::plan::Hold;
+use crate::remote::Transfer;
+
+/// The result of one cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Report {
+    /// The generation that is agreed now.
+    pub generation: u64,
+    /// Files sent.
+    pub pushed: usize,
+    /// Files fetched.
+    pub pulled: usize,
+    /// Files deleted here because they were deleted there.
+    pub deleted_local: usize,
+    /// Files deleted there because they were deleted here.
+    pub deleted_remote: usize,
+    /// Conflicts kept in this cycle.
+    pub conflicts: Vec<ConflictId>,
+    /// Changes that wait for `approve`.
+    pub holds: Vec<Hold>,
+    /// Paths and items that could not be dealt with, each with its cause.
+    pub problems: Vec<Trouble>,
+    /// What went over the wire.
+    pub transfer: Transfer,
+}
+
+/// Something that was left out, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Trouble {
+    /// Which path or item.
+    pub path: String,
+    /// Why.
+    pub message: String,
+    /// Whether the same cycle a little later may cure it: it was busy or had not settled.
+    pub passing: bool,
+}
+
+impl Report {
+    /// Whether anything was written on either side.
+    #[must_use]
+    pub const fn moved(&self) -> bool {
+        self.pushed + self.pulled + self.deleted_local + self.deleted_remote + self.conflicts.len() > 0
+    }
+
+    /// Whether another cycle after the settle window may get further.
+    #[must_use]
+    pub fn again(&self) -> bool {
+        self.problems.iter().any(|trouble| trouble.passing)
+    }
+
+    /// Notes that `item` was left out for now.
+    pub(super) fn wait(&mut self, item: &Item, why: impl Into<String>) {
+        let trouble = Trouble { path: item.to_string(), message: why.into(), passing: true };
+        if !self.problems.contains(&trouble) {
+            self.problems.push(trouble);
+        }
+    }
+
+    /// Takes over what an earlier round of the same cycle did.
+    pub(super) fn add(&mut self, earlier: &Self) {
+        self.pushed += earlier.pushed;
+        self.pulled += earlier.pulled;
+        self.deleted_local += earlier.deleted_local;
+        self.deleted_remote += earlier.deleted_remote;
+        self.conflicts.extend(earlier.conflicts.iter().copied());
+    }
+}
+
+/// How far a long piece of work has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Files dealt with.
+    pub files_done: usize,
+    /// Files in all.
+    pub files_total: usize,
+    /// Bytes dealt with.
+    pub bytes_done: u64,
+    /// Bytes in all.
+    pub bytes_total: u64,
+}
+
+/// What a cycle is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Looking at the vault's files.
+    #[default]
+    Scan,
+    /// Sending.
+    Upload,
+    /// Fetching.
+    Download,
+    /// Putting fetched files in their places.
+    Apply,
+}
+
+/// Counts of what a plan would move, for the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Amount {
+    /// Files.
+    pub files: usize,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// Somebody who watches a cycle.
+pub trait Watcher: Send + Sync {
+    /// Called often; must return at once.
+    fn progress(&self, progress: Progress);
+}
+
+/// Nobody watches.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl Watcher for Unwatched {
+    fn progress(&self, _: Progress) {}
+}
+
+/// Troubles by path, without repetition, sorted.
+#[must_use]
+pub fn merged(troubles: Vec<Trouble>) -> Vec<Trouble> {
+    let by_path: BTreeMap<(String, String), Trouble> =
+        troubles.into_iter().map(|trouble| ((trouble.path.clone(), trouble.message.clone()), trouble)).collect();
+    by_path.into_values().collect()
+}

@@ -1,0 +1,238 @@
+//! When the next cycle runs: a pure step function over monotonic time.
+//!
+//! The daemon tells it what happened and asks it what is next; it holds no timer and reads no clock, so tests run it through
+//! years in a moment. The watcher is a hint that makes a cycle come sooner: without any hint the rescan finds everything.
+
+use std::time::Duration;
+
+/// How the time is divided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// A file must have stood still for this long.
+    pub settle: Duration,
+    /// Pushes after the first come at most this often.
+    pub batch_interval: Duration,
+    /// This many touched files start a cycle early.
+    pub batch_files: usize,
+    /// How often the remote is asked for news.
+    pub poll: Duration,
+    /// The same, for a while after something happened.
+    pub poll_active: Duration,
+    /// How often the whole vault is scanned.
+    pub rescan: Duration,
+    /// The longest that changes may be put off by further changes.
+    pub max_delay: Duration,
+    /// Waits after the first, second … failure; the last one repeats.
+    pub retry: Vec<Duration>,
+    /// After this many failures that will not get better by themselves, nothing is tried until somebody says `retry`.
+    pub max_attempts: u32,
+}
+
+/// How long the remote is polled fast after something happened.
+const ACTIVE: Duration = Duration::from_secs(120);
+/// How often all of `commits/` is listed.
+const WHOLE_LISTING: Duration = Duration::from_secs(24 * 3600);
+/// How often a remote that is out of reach is tried.
+const OFFLINE_RETRY: Duration = Duration::from_secs(5);
+/// How much of a wait is drawn at random, so that devices do not come back in step.
+const JITTER: f64 = 0.2;
+
+/// What a cycle shall do beyond asking the remote for news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ask {
+    /// Scan the vault.
+    pub scan: bool,
+    /// List all of `commits/`.
+    pub whole: bool,
+}
+
+/// How a cycle ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It went through. `moved`: something was sent or fetched. `again`: some items were not settled yet.
+    Done {
+        /// Something was sent or fetched.
+        moved: bool,
+        /// Some items were busy or not settled, and want another look after the settle window.
+        again: bool,
+    },
+    /// The remote is out of reach: a state, not a failure.
+    Offline,
+    /// It failed in a way that another try may cure.
+    Failed,
+    /// It failed in a way that only a person can cure.
+    Permanent,
+}
+
+/// What is next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Run a cycle now.
+    Run(Ask),
+    /// Nothing before this moment.
+    Wait(Duration),
+    /// Nothing until somebody says `retry`.
+    Stopped,
+}
+
+/// The scheduler's state. All times are monotonic, from one clock.
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    timing: Timing,
+    touched: Option<Touched>,
+    last_push: Option<Duration>,
+    poll_at: Duration,
+    rescan_at: Duration,
+    whole_at: Duration,
+    active_until: Duration,
+    failures: u32,
+    offline: bool,
+    not_before: Duration,
+    stopped: bool,
+    watching: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Touched {
+    first: Duration,
+    last: Duration,
+    count: usize,
+}
+
+impl Scheduler {
+    /// A scheduler that runs a whole cycle at `now`.
+    #[must_use]
+    pub const fn new(timing: Timing, now: Duration) -> Self {
+        Self {
+            timing,
+            touched: None,
+            last_push: None,
+            poll_at: now,
+            rescan_at: now,
+            whole_at: now,
+            active_until: now,
+            failures: 0,
+            offline: false,
+            not_before: now,
+            stopped: false,
+            watching: true,
+        }
+    }
+
+    /// A file was touched.
+    pub const fn touch(&mut self, now: Duration) {
+        let (first, count) = match self.touched {
+            Some(touched) => (touched.first, touched.count + 1),
+            None => (now, 1),
+        };
+        self.touched = Some(Touched { first, last: now, count });
+    }
+
+    /// Events were lost: only a scan knows what happened.
+    pub const fn overflow(&mut self, now: Duration) {
+        self.rescan_at = now;
+    }
+
+    /// Whether the watcher works. Without it every poll scans.
+    pub const fn watching(&mut self, works: bool) {
+        self.watching = works;
+    }
+
+    /// Somebody wants a cycle, or another try, now.
+    pub const fn retry(&mut self, now: Duration) {
+        self.stopped = false;
+        self.failures = 0;
+        self.not_before = now;
+        self.poll_at = now;
+        self.rescan_at = now;
+    }
+
+    /// Whether the remote was out of reach at the last try.
+    #[must_use]
+    pub const fn offline(&self) -> bool {
+        self.offline
+    }
+
+    /// How many tries have failed in a row.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// A cycle that was asked for with `ask` has ended. `draw` is a random number in `0.0..1.0`.
+    pub fn ended(&mut self, started: Duration, now: Duration, ask: Ask, outcome: Outcome, draw: f64) {
+        match outcome {
+            Outcome::Done { moved, again } => {
+                self.failures = 0;
+                self.offline = false;
+                self.not_before = now;
+                if moved {
+                    self.active_until = now + ACTIVE;
+                    self.last_push = Some(now);
+                }
+                if ask.scan {
+                    self.rescan_at = now + self.timing.rescan;
+                    // What was touched while the cycle ran may have been scanned before: it counts for the next.
+                    self.touched = self.touched.filter(|touched| touched.last >= started);
+                    if again && self.touched.is_none() {
+                        self.touched = Some(Touched { first: now, last: now, count: 1 });
+                    }
+                }
+                if ask.whole {
+                    self.whole_at = now + WHOLE_LISTING;
+                }
+                let active = now < self.active_until;
+                self.poll_at = now + if active { self.timing.poll_active } else { self.timing.poll };
+            }
+            Outcome::Offline => {
+                self.offline = true;
+                self.not_before = now + jittered(OFFLINE_RETRY, draw);
+            }
+            Outcome::Failed | Outcome::Permanent => {
+                self.offline = false;
+                self.failures += 1;
+                let index = usize::try_from(self.failures - 1).unwrap_or(usize::MAX);
+                let wait = self.timing.retry.get(index).or(self.timing.retry.last());
+                self.not_before = now + jittered(wait.copied().unwrap_or(self.timing.poll), draw);
+                self.stopped = outcome == Outcome::Permanent && self.failures >= self.timing.max_attempts;
+            }
+        }
+    }
+
+    /// What is to be done at `now`.
+    #[must_use]
+    pub fn next(&self, now: Duration) -> Next {
+        if self.stopped {
+            return Next::Stopped;
+        }
+        let push_at = self.push_at();
+        let due = [Some(self.poll_at), Some(self.rescan_at), Some(self.whole_at), push_at];
+        let soonest = due.into_iter().flatten().min().unwrap_or(self.poll_at).max(self.not_before);
+        if now < soonest {
+            return Next::Wait(soonest);
+        }
+        let touched = push_at.is_some_and(|at| at <= now);
+        let scan = touched || self.rescan_at <= now || self.whole_at <= now || !self.watching || self.failures > 0;
+        Next::Run(Ask { scan: scan || self.offline, whole: self.whole_at <= now })
+    }
+
+    /// When what was touched is to be pushed: when it has stood still, not too soon after the last push, and not put off for
+    /// ever by further changes.
+    fn push_at(&self) -> Option<Duration> {
+        let touched = self.touched?;
+        let settled = touched.last + self.timing.settle;
+        if touched.count >= self.timing.batch_files {
+            return Some(settled.min(touched.first + self.timing.batch_interval.max(self.timing.settle)));
+        }
+        let batched = self.last_push.map_or(settled, |last| settled.max(last + self.timing.batch_interval));
+        Some(batched.min(touched.first + self.timing.max_delay))
+    }
+}
+
+fn jittered(wait: Duration, draw: f64) -> Duration {
+    wait.mul_f64(1.0 - JITTER / 2.0 + JITTER * draw)
+}
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;

@@ -1,0 +1,167 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn timing() -> Timing {
+    Timing {
+        settle: secs(2),
+        batch_interval: secs(10),
+        batch_files: 100,
+        poll: secs(60),
+        poll_active: secs(5),
+        rescan: secs(3600),
+        max_delay: secs(300),
+        retry: vec![secs(30), secs(60), secs(120), secs(300)],
+        max_attempts: 10,
+    }
+}
+
+const QUIET: Outcome = Outcome::Done { moved: false, again: false };
+const MOVED: Outcome = Outcome::Done { moved: true, again: false };
+const WHOLE: Ask = Ask { scan: true, whole: true };
+
+/// A scheduler whose first cycle ended quietly at second 0.
+fn started() -> Scheduler {
+    let mut scheduler = Scheduler::new(timing(), secs(0));
+    assert_eq!(scheduler.next(secs(0)), Next::Run(WHOLE), "the first cycle looks at everything");
+    scheduler.ended(secs(0), secs(0), WHOLE, QUIET, 0.5);
+    scheduler
+}
+
+fn wait(scheduler: &Scheduler, now: Duration) -> Duration {
+    match scheduler.next(now) {
+        Next::Wait(until) => until,
+        other => panic!("expected a wait, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_save_after_a_quiet_spell_is_pushed_when_it_has_settled() {
+    let mut scheduler = started();
+    scheduler.touch(secs(30));
+    assert_eq!(wait(&scheduler, secs(30)), secs(32));
+    assert_eq!(scheduler.next(secs(32)), Next::Run(Ask { scan: true, whole: false }));
+}
+
+#[test]
+fn later_saves_are_batched() {
+    let mut scheduler = started();
+    scheduler.ended(secs(9), secs(10), Ask { scan: true, whole: false }, MOVED, 0.5);
+    scheduler.touch(secs(11));
+    scheduler.ended(secs(15), secs(15), Ask::default(), QUIET, 0.5);
+    assert_eq!(wait(&scheduler, secs(15)), secs(20), "10 s after the last push, though it settled at 13");
+}
+
+#[test]
+fn saving_all_the_time_does_not_put_off_the_push_for_ever() {
+    let mut scheduler = started();
+    let mut now = secs(1);
+    loop {
+        scheduler.touch(now);
+        match scheduler.next(now) {
+            Next::Run(Ask { scan: true, .. }) => break,
+            Next::Run(ask) => scheduler.ended(now, now, ask, QUIET, 0.5),
+            _ => {}
+        }
+        now += secs(1);
+        assert!(now <= secs(302), "nothing was pushed for five minutes");
+    }
+}
+
+#[test]
+fn a_burst_of_many_files_starts_a_cycle_early() {
+    let mut scheduler = started();
+    scheduler.ended(secs(0), secs(1), Ask { scan: true, whole: false }, MOVED, 0.5);
+    (0..100).for_each(|_| scheduler.touch(secs(2)));
+    assert_eq!(wait(&scheduler, secs(2)), secs(4), "not at second 11, when the batch interval ends");
+}
+
+#[test]
+fn polls_are_fast_after_activity_and_slow_when_idle() {
+    let mut scheduler = started();
+    assert_eq!(wait(&scheduler, secs(0)), secs(60));
+    scheduler.ended(secs(60), secs(60), Ask::default(), MOVED, 0.5);
+    assert_eq!(wait(&scheduler, secs(60)), secs(65));
+    scheduler.ended(secs(200), secs(200), Ask::default(), QUIET, 0.5);
+    assert_eq!(wait(&scheduler, secs(200)), secs(260));
+}
+
+#[test]
+fn a_poll_does_not_scan_unless_the_watcher_is_blind() {
+    let mut scheduler = started();
+    assert_eq!(scheduler.next(secs(60)), Next::Run(Ask::default()));
+    scheduler.watching(false);
+    assert_eq!(scheduler.next(secs(60)), Next::Run(Ask { scan: true, whole: false }));
+}
+
+#[test]
+fn lost_events_bring_a_scan_at_once() {
+    let mut scheduler = started();
+    scheduler.overflow(secs(7));
+    assert_eq!(scheduler.next(secs(7)), Next::Run(Ask { scan: true, whole: false }));
+}
+
+#[test]
+fn what_is_touched_during_a_cycle_is_not_forgotten() {
+    let mut scheduler = started();
+    scheduler.touch(secs(10));
+    scheduler.touch(secs(13));
+    scheduler.ended(secs(12), secs(14), Ask { scan: true, whole: false }, QUIET, 0.5);
+    assert_eq!(wait(&scheduler, secs(14)), secs(15));
+}
+
+#[test]
+fn failures_wait_longer_each_time_and_permanent_ones_stop() {
+    let mut scheduler = started();
+    let mut now = secs(100);
+    for expected in [30, 60, 120, 300, 300, 300, 300, 300, 300] {
+        scheduler.ended(now, now, WHOLE, Outcome::Permanent, 0.5);
+        assert_eq!(wait(&scheduler, now), now + secs(expected));
+        now += secs(expected);
+    }
+    scheduler.ended(now, now, WHOLE, Outcome::Permanent, 0.5);
+    assert_eq!(scheduler.next(now + secs(1_000_000)), Next::Stopped);
+    scheduler.retry(now);
+    assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })));
+}
+
+#[test]
+fn being_offline_uses_up_no_attempts() {
+    let mut scheduler = started();
+    let mut now = secs(100);
+    for _ in 0..1000 {
+        scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.5);
+        assert!(scheduler.offline() && scheduler.failures() == 0);
+        now = wait(&scheduler, now);
+    }
+    assert!(now < secs(100 + 1000 * 6), "an offline remote must be tried often, so that it is left at once");
+}
+
+proptest! {
+    /// Whatever happens, the next look at the remote is never further away than a poll, unless it was stopped.
+    #[test]
+    fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..6, 1_u64..400), 0..60)) {
+        let mut scheduler = started();
+        let mut now = secs(0);
+        for (event, pause) in events {
+            now += secs(pause);
+            match event {
+                0 => scheduler.touch(now),
+                1 => scheduler.overflow(now),
+                2 => scheduler.ended(now, now, WHOLE, MOVED, 0.9),
+                3 => scheduler.ended(now, now, Ask::default(), QUIET, 0.1),
+                4 => scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.9),
+                _ => scheduler.ended(now, now, WHOLE, Outcome::Failed, 0.9),
+            }
+            match scheduler.next(now) {
+                Next::Wait(until) => prop_assert!(until > now && until <= now + secs(331)),
+                Next::Run(_) => {}
+                Next::Stopped => prop_assert!(false, "only permanent failures stop"),
+            }
+        }
+    }
+}
