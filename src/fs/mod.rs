@@ -24,6 +24,12 @@ pub trait ReadFile: Read + Send {
     /// # Errors
     /// As the system reports them.
     fn stat(&self) -> io::Result<FileStat>;
+
+    /// Fills `buffer` with the bytes from `offset` on, wherever sequential reading is.
+    ///
+    /// # Errors
+    /// As the system reports them; `UnexpectedEof` where the file ends before.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
 /// A new file open for writing.

@@ -1,5 +1,265 @@
-impl super::Log {
-    pub(super) async fn load_checkpoint(&mut self) -> Result<(), super::LogError> {
+//! Checkpoints: where the whole state at a commit stands, so that nobody replays from the beginning.
+//!
+//! The state is written as sorted lines of JSON and stored as content through the chunk store, in packs of its own, so that a
+//! new checkpoint costs what changed since the last. The checkpoint object lists its chunks with their places. A checkpoint
+//! that is missing or damaged only costs requests: the commits say the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::chunks::pack_key;
+use super::format::{CHECKPOINTS, Kind, decode, encode};
+use super::{ChunkReader, Depth, Log, LogError, Node, Snapshot};
+use crate::clock::Entropy;
+use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest};
+use crate::model::{
+    ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, FORMAT, Group, Keep, PackId, PackInfo, Recipe,
+    VaultId, VaultPath,
+};
+use crate::plan::Ages;
+use crate::remote::list_all;
+
+/// A new checkpoint is due after this many generations.
+const EVERY: u64 = 32;
+/// Where the cache keeps the state that a checkpoint holds, as it was read: this and the checkpoint's name.
+const CACHED: &str = "state/";
+
+/// The checkpoint object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checkpoint {
+    format: u32,
+    vault: VaultId,
+    commit: CommitKey,
+    /// The state as content.
+    state: Content,
+    /// Its chunks in order, each with the pack that holds it.
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Piece {
+    pack: PackId,
+    slot: ChunkSlot,
+}
+
+/// One line of the state. The order of kinds is the order of lines.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    Groups(Vec<Group>),
+    Ages(String, Ages),
+    Commit(CommitKey, Node),
+    Conflict(Box<Conflict>),
+    Resolved(ConflictId, Keep),
+    Pack(Box<PackInfo>),
+    Recipe(Digest, Recipe),
+    File(VaultPath, Entry),
+}
+
+impl Log {
+    /// Takes up the state that the cache holds, if it holds one.
+    pub(super) fn load_cached_state(&mut self) {
+        for key in self.cache.keys(CACHED).iter().rev() {
+            let taken = self.cache.get(key).is_some_and(|bytes| {
+                let whole = bytes.split_first_chunk::<32>().filter(|(sum, state)| Digest::of(state).as_bytes() == *sum);
+                whole.is_some_and(|(_, state)| self.take_state(key, parse_name(key, CACHED), state).is_ok())
+            });
+            if taken {
+                return;
+            }
+            self.cache.remove(key);
+        }
+    }
+
+    /// Reads the newest usable checkpoint of the remote.
+    pub(super) async fn load_checkpoint(&mut self) -> Result<(), LogError> {
+        let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
+        for object in listed.iter().rev() {
+            match self.read_checkpoint(&object.key).await {
+                Ok(()) => return Ok(()),
+                Err(LogError::Remote(error)) if error.kind.offline() => return Err(error.into()),
+                Err(error @ LogError::Newer { .. }) => return Err(error),
+                Err(error) => tracing::warn!(key = object.key, %error, "a checkpoint is unusable; an older one is tried"),
+            }
+        }
         Ok(())
     }
+
+    async fn read_checkpoint(&mut self, key: &str) -> Result<(), LogError> {
+        let bytes = self.remote.get(key, None).await?;
+        let (checkpoint, digest): (Checkpoint, Digest) = decode(Kind::Checkpoint, key, &bytes)?;
+        if key != format!("{CHECKPOINTS}{}", name(checkpoint.commit.seq, digest)) {
+            return Err(LogError::corrupt(key, "its content belongs under another key"));
+        }
+        self.header_of(checkpoint.vault).await?;
+        let slots: Vec<(PackId, ChunkSlot)> = checkpoint.pieces.iter().map(|piece| (piece.pack, piece.slot)).collect();
+        let chunks = ChunkReader::new(Arc::clone(&self.remote)).collect(&slots).await?;
+        let mut state = Vec::new();
+        for piece in &checkpoint.pieces {
+            let chunk = chunks.get(&piece.slot.id).ok_or_else(|| LogError::corrupt(key, "a chunk of it is missing"))?;
+            state.extend_from_slice(chunk);
+        }
+        if Digest::of(&state) != checkpoint.state.digest {
+            return Err(LogError::corrupt(key, "its chunks are not the state it names"));
+        }
+        self.take_state(key, Some(checkpoint.commit), &state)?;
+        self.cache_state(checkpoint.commit, &state);
+        Ok(())
+    }
+
+    /// The state at `commit` becomes a place where replays begin.
+    fn take_state(&mut self, key: &str, commit: Option<CommitKey>, state: &[u8]) -> Result<(), LogError> {
+        let commit = commit.ok_or_else(|| LogError::corrupt(key, "it is named otherwise than a state is"))?;
+        let mut snapshot = Snapshot { key: Some(commit), ..Snapshot::default() };
+        let mut nodes = BTreeMap::new();
+        for line in serde_json::Deserializer::from_slice(state).into_iter::<Line>() {
+            match line.map_err(|error| LogError::corrupt(key, error))? {
+                Line::Groups(groups) => {
+                    let groups = crate::model::Groups::new(groups);
+                    snapshot.groups = groups.map_err(|error| LogError::groups(key, &error))?;
+                }
+                Line::Ages(group, ages) => drop(snapshot.ages.insert(group, ages)),
+                Line::Commit(commit, node) => drop(nodes.insert(commit, node)),
+                Line::Conflict(conflict) => drop(snapshot.conflicts.insert(conflict.id, *conflict)),
+                Line::Resolved(id, keep) => drop(snapshot.resolved.insert(id, keep)),
+                Line::Pack(pack) => drop(snapshot.packs.insert(pack.id, Arc::new(*pack))),
+                Line::Recipe(digest, recipe) => drop(snapshot.recipes.insert(digest, recipe)),
+                Line::File(path, entry) => drop(snapshot.tree.insert(path, entry)),
+            }
+        }
+        if !nodes.contains_key(&commit) {
+            return Err(LogError::corrupt(key, "it does not know its own commit"));
+        }
+        nodes.into_iter().for_each(|(commit, node)| self.graph.insert(commit, node));
+        self.checkpoint = Some(commit);
+        self.remember(Arc::new(snapshot));
+        Ok(())
+    }
+
+    fn cache_state(&self, commit: CommitKey, state: &[u8]) {
+        for old in self.cache.keys(CACHED) {
+            self.cache.remove(&old);
+        }
+        let sum = Digest::of(state);
+        self.cache.put(&format!("{CACHED}{commit}"), &[sum.as_bytes().as_slice(), state].concat());
+    }
+
+    /// Writes a checkpoint of `head` where one is due. Best effort: whoever writes the next commit tries again.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn checkpoint_if_due(&mut self, head: CommitKey, entropy: &dyn Entropy) -> Result<bool, LogError> {
+        let last = self.checkpoint.map_or(0, |key| key.seq);
+        if head.seq < last + EVERY {
+            return Ok(false);
+        }
+        // A commit that a checkpoint leaves out would be outside everybody's sight: look at all of them, and only then write.
+        self.refresh(Depth::Whole).await?;
+        if self.graph.heads() != [head] {
+            return Ok(false);
+        }
+        let snapshot = self.snapshot(Some(head)).await?;
+        let state = self.state_of(head, &snapshot)?;
+        let pieces = self.store(&state, entropy).await?;
+        let vault = self.graph.get(head).map_or_else(|| self.vault(), |node| Some(node.vault));
+        let vault = vault.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))?;
+        let content = Content { digest: Digest::of(&state), size: state.len() as u64 };
+        let checkpoint = Checkpoint { format: FORMAT, vault, commit: head, state: content, pieces };
+        let (digest, bytes) = encode(Kind::Checkpoint, &checkpoint, true)?;
+        self.remote.put(&format!("{CHECKPOINTS}{}", name(head.seq, digest)), Bytes::from(bytes)).await?;
+        self.cache_state(head, &state);
+        self.checkpoint = Some(head);
+        Ok(true)
+    }
+
+    /// The state as lines, sorted.
+    fn state_of(&self, head: CommitKey, snapshot: &Snapshot) -> Result<Vec<u8>, LogError> {
+        let mut state = Vec::new();
+        let mut line = |line: Line| {
+            serde_json::to_writer(&mut state, &line).map_err(|error| LogError::corrupt("a new checkpoint", error))?;
+            state.push(b'\n');
+            Ok::<_, LogError>(())
+        };
+        line(Line::Groups(snapshot.groups.definitions().to_vec()))?;
+        snapshot.ages.iter().try_for_each(|(group, ages)| line(Line::Ages(group.clone(), *ages)))?;
+        let ancestry = self.graph.ancestry(head);
+        let known = ancestry.iter().filter_map(|key| self.graph.get(*key).map(|node| (*key, node.clone())));
+        known.into_iter().try_for_each(|(key, node)| line(Line::Commit(key, node)))?;
+        let conflicts = snapshot.conflicts.values();
+        conflicts.into_iter().try_for_each(|conflict| line(Line::Conflict(Box::new(conflict.clone()))))?;
+        snapshot.resolved.iter().try_for_each(|(id, keep)| line(Line::Resolved(*id, *keep)))?;
+        snapshot.packs.values().try_for_each(|pack| line(Line::Pack(Box::new(pack.as_ref().clone()))))?;
+        snapshot.recipes.iter().try_for_each(|(digest, recipe)| line(Line::Recipe(*digest, recipe.clone())))?;
+        snapshot.tree.iter().try_for_each(|(path, entry)| line(Line::File(path.clone(), *entry)))?;
+        Ok(state)
+    }
+
+    /// Stores a state, reusing the chunks of the last checkpoint.
+    async fn store(&self, state: &[u8], entropy: &dyn Entropy) -> Result<Vec<Piece>, LogError> {
+        let earlier = self.last_pieces().await;
+        let known: ChunkIndex = pieces_index(&earlier);
+        let mut packs: Vec<FinishedPack> = Vec::new();
+        let params = self.header()?.chunking;
+        let unstorable = |error: &dyn std::fmt::Display| LogError::corrupt("a new checkpoint", error);
+        let mut cutter = Cutter::new(params).map_err(|error| unstorable(&error))?;
+        let mut order = Vec::new();
+        let mut chunks = cutter.cut(state);
+        while let Some(chunk) = chunks.next_chunk().map_err(|error| unstorable(&error))? {
+            order.push(Digest::of(chunk));
+        }
+        let sink = |pack| {
+            packs.push(pack);
+            Ok::<_, std::convert::Infallible>(())
+        };
+        let mut ingest =
+            Ingest::new(params, entropy, |id| known.contains(id), sink).map_err(|error| unstorable(&error))?;
+        ingest.add(state).map_err(|error| unstorable(&error))?;
+        ingest.finish().map_err(|error| unstorable(&error))?;
+        for pack in &packs {
+            self.remote.put(&pack_key(pack.info.id), pack.bytes.clone()).await?;
+        }
+        let mut places = known;
+        packs.iter().for_each(|pack| places.insert(&pack.info));
+        let place = |id: &Digest| {
+            let found = places.get(id).map(|(pack, slot)| Piece { pack, slot });
+            found.ok_or_else(|| LogError::corrupt("a new checkpoint", "a chunk of it was not stored"))
+        };
+        order.iter().map(place).collect()
+    }
+
+    /// The chunks of the newest checkpoint in the bucket; none where there is none that can be read.
+    async fn last_pieces(&self) -> Vec<Piece> {
+        let read = async {
+            let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
+            let Some(newest) = listed.last() else { return Ok(Vec::new()) };
+            let bytes = self.remote.get(&newest.key, None).await?;
+            let (checkpoint, _): (Checkpoint, Digest) = decode(Kind::Checkpoint, &newest.key, &bytes)?;
+            Ok::<_, LogError>(checkpoint.pieces)
+        };
+        // Without them the new checkpoint is stored whole.
+        read.await.unwrap_or_default()
+    }
+}
+
+fn pieces_index(pieces: &[Piece]) -> ChunkIndex {
+    let mut packs: BTreeMap<PackId, PackInfo> = BTreeMap::new();
+    for piece in pieces {
+        let blank = || PackInfo { id: piece.pack, digest: Digest::of(b""), size: 0, chunks: Vec::new() };
+        packs.entry(piece.pack).or_insert_with(blank).chunks.push(piece.slot);
+    }
+    packs.values().collect()
+}
+
+/// A checkpoint's name: the generation, 16 digits, and the digest of its plaintext.
+fn name(seq: u64, digest: Digest) -> String {
+    format!("{seq:016}-{digest}")
+}
+
+fn parse_name(key: &str, prefix: &str) -> Option<CommitKey> {
+    CommitKey::parse(key.strip_prefix(prefix)?)
 }

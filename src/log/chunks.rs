@@ -1,9 +1,82 @@
-use crate::model::PackId;
+//! Reading chunks out of packs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::LogError;
+use crate::content::{ContentError, PackRead, READ_GAP, READ_MAX, join_ranges};
+use crate::model::{ChunkSlot, Digest, PackId};
+use crate::remote::{Remote, RemoteError, RemoteErrorKind};
+
+/// Where packs lie: this, the first two digits of the id, a slash, the id.
 pub(super) const PACKS: &str = "packs/";
-pub(super) fn pack_key(pack: PackId) -> String {
-    format!("{PACKS}{pack}")
+/// How many reads are under way at once.
+const PARALLEL_READS: usize = 4;
+
+/// The key of a pack.
+#[must_use]
+pub fn pack_key(pack: PackId) -> String {
+    let id = pack.to_string();
+    let (folder, _) = id.split_at(2);
+    format!("{PACKS}{folder}/{id}")
 }
-pub(super) fn parse_pack_key(_: &str) -> Option<PackId> {
-    None
+
+/// The pack that stands under `key`, if it is such a key.
+#[must_use]
+pub fn parse_pack_key(key: &str) -> Option<PackId> {
+    let pack = key.strip_prefix(PACKS)?.split_once('/')?.1.parse().ok()?;
+    (pack_key(pack) == key).then_some(pack)
 }
-pub struct ChunkReader;
+
+/// Reads chunks of a remote's packs, each checked against its name.
+#[derive(Debug, Clone)]
+pub struct ChunkReader {
+    remote: Arc<dyn Remote>,
+}
+
+impl ChunkReader {
+    /// A reader of the packs of `remote`.
+    #[must_use]
+    pub const fn new(remote: Arc<dyn Remote>) -> Self {
+        Self { remote }
+    }
+
+    /// Makes one read and opens its chunks.
+    ///
+    /// # Errors
+    /// Those of the remote; damaged chunks. A pack that is missing is `NotFound`.
+    pub async fn read(&self, read: PackRead) -> Result<Vec<(Digest, Vec<u8>)>, LogError> {
+        let body: Bytes = self.remote.get(&pack_key(read.pack), Some(read.range.clone())).await?;
+        let chunks = read.open(&body).zip(&read.chunks).map(|(chunk, slot)| Ok((slot.id, chunk?)));
+        chunks.collect::<Result<_, ContentError>>().map_err(LogError::Content)
+    }
+
+    /// The chunks at `slots`, in memory: for lists and other small things.
+    ///
+    /// # Errors
+    /// Those of [`ChunkReader::read`].
+    pub async fn collect(&self, slots: &[(PackId, ChunkSlot)]) -> Result<HashMap<Digest, Vec<u8>>, LogError> {
+        let reads = join_ranges(slots, READ_GAP, READ_MAX);
+        let read = stream::iter(reads).map(|read| self.read(read)).buffered(PARALLEL_READS);
+        read.try_fold(HashMap::new(), |mut all, chunks| async move {
+            all.extend(chunks);
+            Ok(all)
+        })
+        .await
+    }
+
+    /// A whole pack; none where it is not there.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn whole(&self, pack: PackId) -> Result<Option<Bytes>, RemoteError> {
+        match self.remote.get(&pack_key(pack), None).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind == RemoteErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

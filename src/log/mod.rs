@@ -29,11 +29,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use chunks::ChunkReader;
+pub use chunks::{ChunkReader, pack_key, parse_pack_key};
 pub use error::LogError;
 pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use merge::{Side, merge, virtual_base};
+pub use replay::Versions;
 pub use snapshot::Snapshot;
 pub use write::Prepared;
 

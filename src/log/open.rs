@@ -31,11 +31,14 @@ impl Log {
             for header in log.headers.values() {
                 log.cache.put(&header_key(header.vault), &encode_header(header)?);
             }
+            if log.headers.is_empty() {
+                return Ok(None);
+            }
+            log.load_checkpoint().await?;
+        } else {
+            // What has come since is found by the refresh, checkpoints or not.
+            log.load_cached_state();
         }
-        if log.headers.is_empty() {
-            return Ok(None);
-        }
-        log.load_checkpoint().await?;
         Ok(Some(log))
     }
 

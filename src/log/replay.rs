@@ -1,9 +1,10 @@
 //! From commits to snapshots.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Log, LogError, Snapshot};
-use crate::model::CommitKey;
+use crate::model::{CommitKey, Digest, VaultPath};
 
 /// How many snapshots are kept in memory: base, head, and the two sides of a merge.
 const RECENT: usize = 4;
@@ -70,5 +71,26 @@ impl Log {
             }
         }
         self.recent.push(snapshot);
+    }
+}
+
+/// The versions that paths have had.
+pub type Versions = BTreeMap<VaultPath, BTreeSet<Digest>>;
+
+impl Log {
+    /// Every version that each of `paths` has had up to `head`, as far back as the log reaches.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn versions(&self, head: CommitKey, paths: &BTreeSet<VaultPath>) -> Result<Versions, LogError> {
+        let mut versions = Versions::new();
+        for key in self.graph.ancestry(head) {
+            let (_, commit) = self.read_commit(key).await?;
+            for change in commit.changes.iter().filter(|change| paths.contains(&change.path)) {
+                let digests = versions.entry(change.path.clone()).or_default();
+                digests.extend(change.entry.map(|entry| entry.digest));
+            }
+        }
+        Ok(versions)
     }
 }

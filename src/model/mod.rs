@@ -30,4 +30,4 @@ pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};
 pub use pack::{ChunkSlot, Codec, PackInfo};
 pub use path::{PathError, VaultPath};
 pub use recipe::{Part, Recipe};
-pub use stat::{FileKind, FileStat};
+pub use stat::{Cached, FileKind, FileStat};

@@ -1,5 +1,7 @@
 //! What a file system says of one name, without opening it.
 
+use super::Digest;
+
 /// What kind of thing a name stands for. Only regular files are synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
@@ -40,4 +42,15 @@ impl FileStat {
     pub const fn mtime_ms(&self) -> i64 {
         self.mtime_ns.div_euclid(1_000_000)
     }
+}
+
+/// A digest, and the state of the file that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cached {
+    /// The state, before and after the file was read.
+    pub stat: FileStat,
+    /// BLAKE3 of the file in that state.
+    pub digest: Digest,
+    /// When it was hashed, in nanoseconds since the Unix epoch.
+    pub hashed_ns: i64,
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::diff::View;
 use super::{Input, Step};
-use crate::model::{Decisions, Entry, HoldId, Item, Tree, VaultPath};
+use crate::model::{Entry, HoldId, Item, Tree, VaultPath};
 
 /// Why a change waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,17 +89,16 @@ impl Hold {
 }
 
 /// The hold over files that were synced and that the filters now exclude: nothing happens to them on either side, but somebody
-/// should know. `hidden` are paths of `base`.
+/// should know. None where there are none.
 #[must_use]
-pub fn filter_hold(base: &Tree, hidden: &BTreeSet<VaultPath>, decisions: &Decisions) -> Option<Hold> {
+pub fn filter_hold(hidden: &Tree) -> Option<Hold> {
     let mut hasher = IdHasher::new(Reason::Filter, Direction::Outgoing);
-    for path in hidden {
-        hasher.path(path, [base.get(path).copied(), None, None]);
+    for (path, entry) in hidden {
+        hasher.path(path, [Some(*entry), None, None]);
     }
-    let id = hasher.finish();
-    let items = hidden.iter().cloned().map(Item::File).collect();
-    let open = !hidden.is_empty() && !decisions.approved.contains(&id);
-    open.then_some(Hold { id, reason: Reason::Filter, direction: Direction::Outgoing, items })
+    let items: BTreeSet<Item> = hidden.keys().cloned().map(Item::File).collect();
+    let (id, direction) = (hasher.finish(), Direction::Outgoing);
+    (!items.is_empty()).then_some(Hold { id, reason: Reason::Filter, direction, items })
 }
 
 struct IdHasher(blake3::Hasher);

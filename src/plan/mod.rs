@@ -135,7 +135,7 @@ pub fn plan(input: &Input) -> Plan {
         }
     }
     names::settle(input, &mut decided, &mut plan.waiting);
-    plan.holds = safety::hold(input, &mut decided);
+    (plan.holds, plan.decided) = safety::hold(input, &mut decided);
     plan.steps = decided.into_values().collect();
     plan.waiting.sort();
     plan

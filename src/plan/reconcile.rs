@@ -85,7 +85,15 @@ pub(super) fn reverse(input: &Input, step_: &Step) -> Step {
     step(&step_.item, &view, action)
 }
 
-/// Whether the two sides meet without a common past, so that somebody has to say which is right.
+/// Whether the two sides meet without a common past, so that somebody has to say which is right: a primary member that both
+/// have, differently, and that was never agreed on.
 pub(super) fn wants_a_person(input: &Input, step_: &Step) -> bool {
-    input.mode == Mode::Joining && matches!(step_.action, Action::Conflict(_))
+    let unrelated = |member: &Member| {
+        member.role == Role::Primary && member.base.is_none() && member.local.is_some() && member.remote.is_some()
+    };
+    let strangers = || {
+        let view = View::of(input, &step_.item);
+        view.members.values().any(|member| unrelated(member) && member.differs())
+    };
+    input.mode == Mode::Joining && matches!(step_.action, Action::Conflict(_)) && strangers()
 }

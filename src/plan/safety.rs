@@ -27,9 +27,10 @@ impl Default for Brakes {
     }
 }
 
-/// Takes what must wait out of `steps`, turns round what was rejected, and returns the holds that are open.
-pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> Vec<Hold> {
-    let mut open = Vec::new();
+/// Takes what must wait out of `steps`, turns round what was rejected, and returns the holds that are open and those that a
+/// decision has closed.
+pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> (Vec<Hold>, Vec<Hold>) {
+    let (mut open, mut decided) = (Vec::new(), Vec::new());
     for hold in found(input, steps) {
         let joined = hold.reason == Reason::Differs && input.decisions.join;
         if input.decisions.rejected.contains(&hold.id) {
@@ -38,13 +39,16 @@ pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> Vec<Hold>
                     steps.insert(item.clone(), reverse(input, &step));
                 }
             }
-        } else if !joined && !input.decisions.approved.contains(&hold.id) {
+            decided.push(hold);
+        } else if joined || input.decisions.approved.contains(&hold.id) {
+            decided.push(hold);
+        } else {
             open.push(hold);
         }
     }
     // Only now, so that each brake was judged by the whole plan and not by what an earlier one left of it.
     steps.retain(|item, _| !open.iter().any(|hold| hold.items.contains(item)));
-    open
+    (open, decided)
 }
 
 fn found(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {

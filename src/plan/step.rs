@@ -81,6 +81,9 @@ pub struct Plan {
     pub waiting: Vec<Waiting>,
     /// Items that wait for a person's decision.
     pub holds: Vec<Hold>,
+    /// Holds that a person has decided: their items are among the steps.
+    #[serde(skip)]
+    pub decided: Vec<Hold>,
 }
 
 impl Plan {

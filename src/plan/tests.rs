@@ -1,1 +1,163 @@
+//! The plan against the design, from outside: tables that leave no case out, properties over random histories, and the brakes.
+//!
+//! What is expected is worked out here in other words than in the code: a test that repeats the code proves nothing.
 
+mod brakes;
+mod files;
+mod groups;
+mod merge;
+mod names;
+mod properties;
+mod waiting;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Ages, Blocked, Brakes, Decisions, FileStep, Hold, Input, Mode, Plan, Reason, Step, plan};
+use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Tree, Validate, VaultPath};
+
+/// A plan's input that owns what it names.
+struct Case {
+    base: Tree,
+    local: Tree,
+    remote: Tree,
+    groups: Groups,
+    ages: BTreeMap<String, Ages>,
+    blocked: Blocked,
+    mode: Mode,
+    push_derived: bool,
+    brakes: Option<Brakes>,
+    decisions: Decisions,
+}
+
+impl Case {
+    /// An ordinary device without groups or brakes.
+    fn of(base: Tree, local: Tree, remote: Tree) -> Self {
+        Self {
+            base,
+            local,
+            remote,
+            groups: Groups::default(),
+            ages: BTreeMap::new(),
+            blocked: Blocked::default(),
+            mode: Mode::Ordinary,
+            push_derived: false,
+            brakes: None,
+            decisions: Decisions::default(),
+        }
+    }
+
+    fn input(&self) -> Input<'_> {
+        Input {
+            base: &self.base,
+            local: &self.local,
+            remote: &self.remote,
+            groups: &self.groups,
+            ages: &self.ages,
+            blocked: &self.blocked,
+            mode: self.mode,
+            push_derived: self.push_derived,
+            brakes: self.brakes,
+            decisions: &self.decisions,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        plan(&self.input())
+    }
+
+    /// The same after the one hold that is open has been approved or rejected.
+    fn decided(mut self, approve: bool) -> Self {
+        let ids: Vec<_> = self.plan().holds.iter().map(|hold| hold.id).collect();
+        assert!(!ids.is_empty(), "there is nothing to decide");
+        let decisions = if approve { &mut self.decisions.approved } else { &mut self.decisions.rejected };
+        decisions.extend(ids);
+        self
+    }
+}
+
+fn path(text: &str) -> VaultPath {
+    VaultPath::new(text).unwrap()
+}
+
+fn file(text: &str) -> Item {
+    Item::File(path(text))
+}
+
+fn group(name: &str) -> Item {
+    Item::Group(name.to_owned())
+}
+
+/// A file that holds `content`.
+fn entry(content: &str) -> Entry {
+    sized(content, content.len() as u64)
+}
+
+/// A file of a length of its own: the planner never looks at bytes.
+fn sized(content: &str, size: u64) -> Entry {
+    Entry { digest: Digest::of(content.as_bytes()), size, mtime_ms: 0, mode: 0o644 }
+}
+
+/// The same file, touched: times and modes never count.
+fn touched(entry: Entry, by: i64) -> Entry {
+    Entry { mtime_ms: entry.mtime_ms + by, mode: 0o600, ..entry }
+}
+
+fn tree(files: &[(&str, &str)]) -> Tree {
+    files.iter().map(|(name, content)| (path(name), entry(content))).collect()
+}
+
+/// `count` files below a folder, all with this content.
+fn many(folder: &str, count: usize, content: &str) -> Tree {
+    (0..count).map(|n| (path(&format!("{folder}/{n:03}.json")), entry(content))).collect()
+}
+
+fn groups_of(definitions: &[(&str, &[&str], &[&str])]) -> Groups {
+    let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+    let one = |(name, primary, derived): &(&str, &[&str], &[&str])| Group {
+        name: (*name).to_owned(),
+        primary: owned(primary),
+        derived: owned(derived),
+        validate: Validate::Off,
+    };
+    Groups::new(definitions.iter().map(one).collect()).unwrap()
+}
+
+/// A corpus with its vectors and an index.
+fn nodes() -> Groups {
+    groups_of(&[("nodes", &["nodes.json", "nodes.npy"], &["index/*"])])
+}
+
+fn step<'a>(plan: &'a Plan, item: &Item) -> Option<&'a Step> {
+    plan.steps.iter().find(|step| step.item == *item)
+}
+
+fn kept(step: &Step) -> Option<&Conflict> {
+    match &step.action {
+        Action::Conflict(conflict) => Some(conflict),
+        _ => None,
+    }
+}
+
+/// A tree after a step's files: each must stand as the step says it does, else the step was made for another tree.
+fn apply(tree: &mut Tree, files: &[FileStep]) {
+    for FileStep { path, from, to } in files {
+        assert_eq!(tree.get(path), from.as_ref(), "{path} is not what the step replaces");
+        assert_ne!(from, to, "{path} is in a step that does not change it");
+        match to {
+            Some(entry) => tree.insert(path.clone(), *entry),
+            None => tree.remove(path),
+        };
+    }
+}
+
+/// A file that stands where another path of the tree needs a folder.
+fn file_as_folder(tree: &Tree) -> Option<&VaultPath> {
+    tree.keys().find(|path| path.folders().any(|folder| tree.contains_key(&self::path(folder))))
+}
+
+/// Two paths that differ in letter case only.
+fn twins(tree: &Tree) -> Option<&VaultPath> {
+    let mut keys = BTreeSet::new();
+    tree.keys().find(|path| !keys.insert(path.fold_key()))
+}

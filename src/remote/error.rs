@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct RemoteError {
     /// What the caller must do.
     pub kind: RemoteErrorKind,
-    /// Which call: `put`, `get`, `head` or `list`.
+    /// Which call: `put`, `get`, `head` or `list`; `open` where the remote could not even be set up.
     pub operation: &'static str,
     /// Key or prefix of the call.
     pub key: String,
@@ -35,7 +35,7 @@ pub enum RemoteErrorKind {
         /// How long it asks to wait.
         retry_after: Option<Duration>,
     },
-    /// The store failed (5xx).
+    /// The store failed (5xx). Of a PUT that says no more than [`RemoteErrorKind::UnknownOutcome`] does: it may be applied.
     #[error("the remote had an internal error")]
     Server,
     /// The endpoint answers, but not as an S3 store, or names another region.

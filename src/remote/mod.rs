@@ -11,11 +11,12 @@
 //! - Nothing here asks for conditional PUTs, multipart uploads or metadata: B2 answers 501 to the first, and packs are small
 //!   enough to do without the second.
 //!
-//! Keys are relative to the prefix of the remote's URL. No adapter retries by itself; [`Retry`] does, and [`Metered`] counts
-//! what goes over the wire, the repeated calls included. No layer above this one knows which store it talks to.
+//! Keys are relative to the prefix of the remote's URL: ASCII names joined by single slashes. No adapter retries by itself; [`Retry`] does, and [`Metered`] counts
+//! what goes over the wire, the repeated calls included; the usual pile is `Retry(Limited(Metered(adapter)))`. No layer above this one knows which store it talks to.
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,6 +26,8 @@ mod folder;
 mod limit;
 mod memory;
 mod metered;
+mod open;
+mod percent;
 mod retry;
 mod s3;
 mod url;
@@ -33,10 +36,14 @@ pub use error::{RemoteError, RemoteErrorKind};
 pub use folder::FolderRemote;
 pub use limit::Limited;
 pub use memory::MemoryRemote;
-pub use metered::{Metered, Transfer};
+pub use metered::{Meter, Metered, Transfer};
+pub use open::open;
 pub use retry::{Retry, RetryPolicy};
-pub use s3::{S3Options, S3Remote};
-pub use url::{RemoteUrl, UrlError};
+pub use s3::{KeyPair, S3Options, S3Remote, Secret};
+pub use url::{BucketUrl, RemoteUrl, Store, UrlError};
+
+/// The most objects in one page of a listing: what S3 gives, and so every adapter.
+const PAGE: usize = 1000;
 
 /// An object as a listing or a HEAD names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,11 +106,49 @@ pub trait Remote: Send + Sync + Debug {
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError>;
 }
 
+#[async_trait]
+impl<R: Remote + ?Sized> Remote for Arc<R> {
+    fn url(&self) -> String {
+        (**self).url()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        (**self).put(key, body).await
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+        (**self).get(key, range).await
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        (**self).head(key).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        (**self).list(prefix, after).await
+    }
+}
+
+/// The error of a GET for bytes that the object does not have.
+fn no_such_range(key: &str, range: &Range<u64>, size: Option<u64>) -> RemoteError {
+    let size = size.map_or_else(String::new, |size| format!(" of {size} bytes"));
+    RemoteError::new(RemoteErrorKind::Malformed, "get", key)
+        .because(format!("the object{size} does not have the bytes {}..{}", range.start, range.end))
+}
+
 /// All objects whose key starts with `prefix`, after the key `after`, page by page.
 ///
 /// # Errors
 /// Those of [`Remote::list`]; a store that claims more but gives nothing is `Malformed`.
-pub async fn list_all(remote: &dyn Remote, prefix: &str, after: Option<&str>) -> Result<Vec<Object>, RemoteError> {
+pub async fn list_all(
+    remote: &dyn Remote,
+    prefix: &str,
+    after: Option<&str>,
+) -> Result<Vec<Object>, RemoteError> {
     let mut objects: Vec<Object> = Vec::new();
     loop {
         let last = objects.last().map(|object| object.key.clone());
@@ -113,9 +158,10 @@ pub async fn list_all(remote: &dyn Remote, prefix: &str, after: Option<&str>) ->
         match (more, grew) {
             (false, _) => return Ok(objects),
             (true, true) => {}
-            (true, false) => return Err(RemoteError::new(RemoteErrorKind::Malformed, "list", prefix).because(
-                "the listing goes on but its page is empty",
-            )),
+            (true, false) => {
+                return Err(RemoteError::new(RemoteErrorKind::Malformed, "list", prefix)
+                    .because("the listing goes on but its page is empty"));
+            }
         }
     }
 }

@@ -78,6 +78,8 @@ pub struct LastSync {
     format: u32,
     /// Which vault.
     pub vault: VaultId,
+    /// Whether something is still open of joining: what differs on both sides without a common past waits for a decision.
+    pub joining: bool,
     /// The remote's URL: another one is an explicit new join.
     pub remote: String,
     /// The commit whose manifest is the base; none before the first.
@@ -90,8 +92,6 @@ pub struct LastSync {
     pub decisions: Decisions,
     /// The newest transaction id this device has used or seen.
     pub txn: Option<Hlc>,
-    /// When the last whole cycle ended, in milliseconds since the Unix epoch by this machine's clock.
-    pub synced_ms: Option<u64>,
 }
 
 impl LastSync {
@@ -101,13 +101,13 @@ impl LastSync {
         Self {
             format: FORMAT,
             vault,
+            joining: true,
             remote,
             commit: None,
             exceptions: Vec::new(),
             filter,
             decisions,
             txn: None,
-            synced_ms: None,
         }
     }
 

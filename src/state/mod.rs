@@ -16,4 +16,3 @@ mod stats;
 pub use database::{Database, DatabaseError};
 pub use last_sync::{Exception, FilterRecord, LastSync, RecordError};
 pub use pending::Pending;
-pub use stats::CachedStat;

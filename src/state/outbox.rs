@@ -39,3 +39,13 @@ impl Database {
         self.with(|db| db.execute("DELETE FROM outbox_pack", []).map(drop))
     }
 }
+
+impl Database {
+    /// Forgets everything that is about one remote: copies of its objects, packs on their way to it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn forget_remote(&self) -> Result<(), DatabaseError> {
+        self.with(|db| db.execute_batch("DELETE FROM object; DELETE FROM outbox_pack;"))
+    }
+}

@@ -5,25 +5,14 @@ use std::collections::HashMap;
 use rusqlite::{Row, params};
 
 use super::{Database, DatabaseError};
-use crate::model::{Digest, FileKind, FileStat, VaultPath};
-
-/// A file that was hashed: the stat it had, its digest, and when that was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CachedStat {
-    /// Its stat, before and after it was read.
-    pub stat: FileStat,
-    /// BLAKE3 of its content.
-    pub digest: Digest,
-    /// When it was hashed, in nanoseconds since the Unix epoch.
-    pub hashed_ns: i64,
-}
+use crate::model::{Cached, Digest, FileKind, FileStat, VaultPath};
 
 impl Database {
     /// The whole stat cache.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn stats(&self) -> Result<HashMap<VaultPath, CachedStat>, DatabaseError> {
+    pub fn stats(&self) -> Result<HashMap<VaultPath, Cached>, DatabaseError> {
         self.with(|db| {
             let columns = "path, dev, ino, size, mtime_ns, ctime_ns, mode, digest, hashed_ns";
             let mut select = db.prepare(&format!("SELECT {columns} FROM stat"))?;
@@ -38,8 +27,8 @@ impl Database {
     /// Those of the database.
     pub fn update_stats(
         &self,
-        known: &HashMap<VaultPath, CachedStat>,
-        fresh: &HashMap<VaultPath, CachedStat>,
+        known: &HashMap<VaultPath, Cached>,
+        fresh: &HashMap<VaultPath, Cached>,
     ) -> Result<(), DatabaseError> {
         let changed: Vec<_> =
             fresh.iter().filter(|(path, cached)| known.get(*path) != Some(cached)).collect();
@@ -53,7 +42,7 @@ impl Database {
                 let mut insert = transaction
                     .prepare("INSERT OR REPLACE INTO stat VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
                 for (path, cached) in changed {
-                    let CachedStat { stat, digest, hashed_ns } = cached;
+                    let Cached { stat, digest, hashed_ns } = cached;
                     insert.execute(params![
                         path.as_str(),
                         stat.dev.cast_signed(),
@@ -77,7 +66,7 @@ impl Database {
 }
 
 /// A row that does not parse is no row: the file is hashed again.
-fn read(row: &Row<'_>) -> Result<Option<(VaultPath, CachedStat)>, rusqlite::Error> {
+fn read(row: &Row<'_>) -> Result<Option<(VaultPath, Cached)>, rusqlite::Error> {
     let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
     let stat = FileStat {
         kind: FileKind::File,
@@ -94,7 +83,7 @@ fn read(row: &Row<'_>) -> Result<Option<(VaultPath, CachedStat)>, rusqlite::Erro
     Ok(path
         .ok()
         .zip(digest.ok())
-        .map(|(path, digest)| (path, CachedStat { stat, digest: Digest::from_bytes(digest), hashed_ns })))
+        .map(|(path, digest)| (path, Cached { stat, digest: Digest::from_bytes(digest), hashed_ns })))
 }
 
 #[cfg(test)]
@@ -113,7 +102,7 @@ mod tests {
             ctime_ns: i64::MAX,
             mode: 0o644,
         };
-        let cached = |byte| CachedStat { stat, digest: Digest::of(&[byte]), hashed_ns: 9 };
+        let cached = |byte| Cached { stat, digest: Digest::of(&[byte]), hashed_ns: 9 };
         let path = |text| VaultPath::new(text).unwrap();
         let first = HashMap::from([(path("a"), cached(1)), (path("b"), cached(2))]);
         database.update_stats(&HashMap::new(), &first).unwrap();

@@ -1,7 +1,5 @@
 //! What a cycle says of itself: for `sync --json`, the log and the status.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::model::{ConflictId, Item};
@@ -38,8 +36,20 @@ pub struct Trouble {
     pub path: String,
     /// Why.
     pub message: String,
-    /// Whether the same cycle a little later may cure it: it was busy or had not settled.
-    pub passing: bool,
+    /// What it takes to get it through.
+    pub weight: Weight,
+}
+
+/// What it takes to get something through that was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// Nothing: it was busy or had not settled, and the next cycle looks again.
+    Passing,
+    /// Somebody has to do something: it cannot be read, or its name cannot stand everywhere.
+    Lasting,
+    /// It is none of our business: a link, a pipe.
+    Skipped,
 }
 
 impl Report {
@@ -52,24 +62,15 @@ impl Report {
     /// Whether another cycle after the settle window may get further.
     #[must_use]
     pub fn again(&self) -> bool {
-        self.problems.iter().any(|trouble| trouble.passing)
+        self.problems.iter().any(|trouble| trouble.weight == Weight::Passing)
     }
 
     /// Notes that `item` was left out for now.
     pub(super) fn wait(&mut self, item: &Item, why: impl Into<String>) {
-        let trouble = Trouble { path: item.to_string(), message: why.into(), passing: true };
+        let trouble = Trouble { path: item.to_string(), message: why.into(), weight: Weight::Passing };
         if !self.problems.contains(&trouble) {
             self.problems.push(trouble);
         }
-    }
-
-    /// Takes over what an earlier round of the same cycle did.
-    pub(super) fn add(&mut self, earlier: &Self) {
-        self.pushed += earlier.pushed;
-        self.pulled += earlier.pulled;
-        self.deleted_local += earlier.deleted_local;
-        self.deleted_remote += earlier.deleted_remote;
-        self.conflicts.extend(earlier.conflicts.iter().copied());
     }
 }
 
@@ -124,12 +125,4 @@ pub struct Unwatched;
 
 impl Watcher for Unwatched {
     fn progress(&self, _: Progress) {}
-}
-
-/// Troubles by path, without repetition, sorted.
-#[must_use]
-pub fn merged(troubles: Vec<Trouble>) -> Vec<Trouble> {
-    let by_path: BTreeMap<(String, String), Trouble> =
-        troubles.into_iter().map(|trouble| ((trouble.path.clone(), trouble.message.clone()), trouble)).collect();
-    by_path.into_values().collect()
 }

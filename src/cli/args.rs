@@ -1,0 +1,197 @@
+//! The command line as a whole: what is common to all verbs, and which verbs there are.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use super::{approve, config, conflicts, init, run, status, sync, verify};
+use crate::config::{Flag, Source};
+
+/// Keeps an AI-memory vault folder and an object-store bucket the same, on every device
+#[derive(Debug, Parser)]
+#[command(name = "cogzy-vault", version, max_term_width = 100)]
+pub struct Cli {
+    /// What is common to all verbs.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What is common to all verbs.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The configuration file, if not the one in the platform's config folder
+    #[arg(long, global = true, env = "COGZY_VAULT_CONFIG", value_name = "FILE", value_parser = absolute)]
+    pub config: Option<PathBuf>,
+    /// The vault's folder, if not the configured one
+    #[arg(long, global = true, env = "COGZY_VAULT_DIR", value_name = "DIR", value_parser = absolute)]
+    pub vault: Option<PathBuf>,
+    /// The daemon's socket, if not the usual one
+    #[arg(long, global = true, env = "COGZY_VAULT_SOCKET", value_name = "PATH", value_parser = absolute)]
+    pub socket: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log more; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Print only what was asked for, and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// Whether to colour what goes to a stream.
+    #[must_use]
+    pub const fn on(self, is_terminal: bool, no_color: bool) -> bool {
+        match self {
+            Self::Auto => is_terminal && !no_color,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "a comment here would take the place of the help text of the verb's arguments"
+)]
+pub enum Verb {
+    Init(init::Args),
+    Run(run::Args),
+    Sync(sync::Args),
+    Status(status::Args),
+    Approve(approve::Args),
+    Conflicts(conflicts::Args),
+    Verify(verify::Args),
+    Config(config::Args),
+}
+
+impl Cli {
+    /// Reads a command line, and from it and the variables that stand for its flags the keys that it sets.
+    ///
+    /// # Errors
+    /// Where it cannot be understood, and where it asks for help: both know how to print themselves.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<(Self, Vec<Flag>), clap::Error> {
+        let matches = Self::command().try_get_matches_from(args)?;
+        let cli = Self::from_arg_matches(&matches)?;
+        let flags = cli.flags(&matches);
+        Ok((cli, flags))
+    }
+
+    fn flags(&self, matches: &ArgMatches) -> Vec<Flag> {
+        let source = match matches.value_source("vault") {
+            Some(ValueSource::EnvVariable) => Source::Environment("COGZY_VAULT_DIR".to_owned()),
+            _ => Source::Flag("--vault".to_owned()),
+        };
+        let vault = self.global.vault.as_ref().map(|path| Flag {
+            key: "vault",
+            // Lossless: `absolute` takes only what is Unicode.
+            value: path.to_string_lossy().into_owned(),
+            source,
+        });
+        let own = match &self.verb {
+            Verb::Init(args) => args.flags(),
+            _ => Vec::new(),
+        };
+        vault.into_iter().chain(own).collect()
+    }
+}
+
+/// A path, from the current folder if it is relative: what runs later may be elsewhere.
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    match path.to_str() {
+        Some(_) => Ok(path),
+        None => Err("the current folder's name is not valid Unicode".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<(Cli, Vec<Flag>), clap::Error> {
+        Cli::read(std::iter::once("cogzy-vault").chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_sound_and_every_verb_has_help() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands() {
+            assert!(verb.get_about().is_some(), "{} has no help", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn what_the_interface_promises_is_taken() {
+        for line in [
+            "init",
+            "init --remote b2://bucket/x --user-id me --device-name laptop --join",
+            "run",
+            "sync --dry-run --derived",
+            "--json status",
+            "status --json -q",
+            "approve",
+            "approve 0123456789abcdef",
+            "approve --reject",
+            "approve --reject 0123456789abcdef",
+            "conflicts",
+            "conflicts list",
+            "conflicts show 0123",
+            "verify --deep -vv --color never",
+            "config show",
+            "config check --config x.toml",
+            "config path",
+        ] {
+            assert!(read(line).is_ok(), "{line} was refused");
+        }
+        for line in
+            ["", "sink", "sync x", "config", "conflicts show", "status -v -q", "sync --color blue", "--vault"]
+        {
+            assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line} was taken");
+        }
+    }
+
+    #[test]
+    fn flags_become_keys_wherever_they_stand() {
+        for line in ["--vault /v init --user-id me", "init --user-id me --vault /v"] {
+            let (_, flags) = read(line).unwrap();
+            let keys: Vec<_> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
+            assert_eq!(keys, [("vault", "/v"), ("user_id", "me")], "{line}");
+            assert_eq!(flags[0].source, Source::Flag("--vault".to_owned()));
+        }
+        let (cli, flags) = read("status --vault here").unwrap();
+        assert!(cli.global.vault.is_some_and(|path| path.is_absolute() && path.ends_with("here")));
+        assert!(flags.iter().all(|flag| PathBuf::from(&flag.value).is_absolute()));
+    }
+
+    #[test]
+    fn colour_is_for_terminals_of_those_who_want_it() {
+        assert!(Color::Auto.on(true, false) && !Color::Auto.on(true, true) && !Color::Auto.on(false, false));
+        assert!(Color::Always.on(false, true) && !Color::Never.on(true, false));
+    }
+}

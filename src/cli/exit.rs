@@ -1,0 +1,36 @@
+//! How a run ends.
+
+use std::process::ExitCode;
+
+/// The exit codes. Scripts rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Exit {
+    /// All is done. A conflict is no error: it is listed, and the run ends with this.
+    #[default]
+    Done = 0,
+    /// Something is wrong with the program itself.
+    Internal = 1,
+    /// The command line or the configuration cannot be used.
+    Usage = 2,
+    /// The remote cannot be reached for now; trying again helps.
+    Offline = 3,
+    /// Something is held and waits for `approve`.
+    Held = 4,
+    /// Damaged data was found.
+    Corrupt = 5,
+    /// No daemon runs.
+    NoDaemon = 6,
+    /// Another process holds the vault.
+    Locked = 7,
+    /// The remote refuses: credentials, capability, quota.
+    Refused = 8,
+    /// Done in part: some paths are busy, unreadable or invalid, and each was named.
+    Partial = 9,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

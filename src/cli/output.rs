@@ -1,0 +1,200 @@
+//! What the user sees: the only place that prints.
+//!
+//! Standard output carries what was asked for: text, or with `--json` one document and nothing else. Errors and progress go
+//! to standard error. Whoever reads may stop reading (`| head`): that is no error and makes no noise, but an answer that
+//! could not be written for any other reason must not pass for a whole one, so it is kept for [`Output::finish`].
+//!
+//! Names come from buckets and other devices: no control character of theirs reaches a terminal.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::args::Global;
+
+mod progress;
+mod units;
+
+pub use progress::{Progress, Step};
+pub use units::{duration, size, thousands};
+
+/// How a line is meant; coloured where there is colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// As it should be.
+    Good,
+    /// Wants attention.
+    Warning,
+    /// Is wrong.
+    Bad,
+}
+
+/// Standard output and standard error.
+pub struct Output {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    json: bool,
+    quiet: bool,
+    color: bool,
+    terminal: bool,
+    failed: Option<io::Error>,
+}
+
+impl Output {
+    /// The output of this process; `no_color` as the environment says.
+    #[must_use]
+    pub fn of_this_process(global: &Global, no_color: bool) -> Self {
+        Self {
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+            json: global.json,
+            quiet: global.quiet,
+            color: global.color.on(io::stdout().is_terminal(), no_color),
+            terminal: io::stderr().is_terminal(),
+            failed: None,
+        }
+    }
+
+    /// Whether what was asked for is to be one JSON document.
+    #[must_use]
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line of what was asked for.
+    pub fn line(&mut self, text: impl fmt::Display) {
+        self.print(None, &text);
+    }
+
+    /// A line of what was asked for, with its meaning.
+    pub fn toned(&mut self, tone: Tone, text: impl fmt::Display) {
+        self.print(Some(tone), &text);
+    }
+
+    /// A line that one can do without: nothing with `--quiet`.
+    pub fn note(&mut self, text: impl fmt::Display) {
+        if !self.quiet {
+            self.print(None, &text);
+        }
+    }
+
+    /// Rows of what was asked for, in columns.
+    pub fn table<const N: usize>(&mut self, rows: &[[String; N]]) {
+        let rows: Vec<[String; N]> =
+            rows.iter().map(|row| row.each_ref().map(|cell| plain(cell, false))).collect();
+        let widths: [usize; N] = std::array::from_fn(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        });
+        for row in &rows {
+            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            let line = cells.collect::<Vec<_>>().join("  ");
+            self.print(None, &line.trim_end());
+        }
+    }
+
+    /// The JSON document that was asked for; nothing without `--json`.
+    pub fn json(&mut self, document: &impl Serialize) {
+        if self.json {
+            let text = serde_json::to_string(document).map_err(io::Error::other);
+            let written = text.and_then(|text| writeln!(self.out, "{text}"));
+            self.keep(written);
+        }
+    }
+
+    /// What went wrong, and the command to type next, if there is one.
+    pub fn error(&mut self, message: impl fmt::Display, next: Option<&str>) {
+        let mut text = format!("error: {}\n", plain(&message.to_string(), true));
+        if let Some(next) = next {
+            text.push_str(&format!("next:  {}\n", plain(next, false)));
+        }
+        let written = self.err.write_all(text.as_bytes());
+        self.keep(written);
+    }
+
+    /// What the parser says of a command line that it cannot use, or that asks for help.
+    pub fn usage(&mut self, error: &clap::Error) {
+        let written = error.print();
+        self.keep(written);
+    }
+
+    /// Progress of a long action: a bar on a terminal, else a line now and then; nothing with `--quiet`.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        match (self.quiet, self.terminal) {
+            (true, _) => Progress::none(),
+            (false, true) => Progress::bar(),
+            (false, false) => Progress::lines(Box::new(io::stderr())),
+        }
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// The first error of any write, unless it was that nobody reads any more.
+    pub fn finish(mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.keep(flushed);
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn print(&mut self, tone: Option<Tone>, text: &dyn fmt::Display) {
+        if self.json {
+            return;
+        }
+        let text = plain(&text.to_string(), true);
+        let written = match tone.filter(|_| self.color) {
+            Some(tone) => writeln!(self.out, "\u{1b}[{}m{text}\u{1b}[0m", tone.code()),
+            None => writeln!(self.out, "{text}"),
+        };
+        self.keep(written);
+    }
+
+    fn keep(&mut self, written: io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output")
+            .field("json", &self.json)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tone {
+    /// The colour, as ECMA-48 numbers it.
+    const fn code(self) -> u8 {
+        match self {
+            Self::Good => 32,
+            Self::Warning => 33,
+            Self::Bad => 31,
+        }
+    }
+}
+
+/// `text` without what would move the cursor or change colours: each such character as `\u{…}`.
+fn plain(text: &str, may_have_lines: bool) -> String {
+    // Besides control characters, those that turn the direction of writing can make a name look like another.
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if (c.is_control() || turns(c)) && !(c == '\n' && may_have_lines) {
+            clean.extend(c.escape_unicode());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests;

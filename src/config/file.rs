@@ -1,0 +1,66 @@
+//! Writing the configuration file: a few keys at a time, with everything else in it left as it is.
+//!
+//! A crash leaves the old file or the new one.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use super::{ConfigError, Source};
+use crate::fs::{self, Fs};
+
+const HEADER: &str = "\
+# Configuration of cogzy-vault. What is not set here has its default: `cogzy-vault config show` lists every key, its value
+# and where that comes from.
+
+";
+
+/// Sets keys, by dotted name, to texts: in a new file, readable by its owner only, or in the one that is there, whose
+/// comments and order stay. `path` is absolute; a file that is a symbolic link stays one.
+///
+/// # Errors
+/// Where the file cannot be read, is no TOML, or cannot be written; it is then as it was.
+pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(), ConfigError> {
+    let unwritten = |source: io::Error| ConfigError::Write { path: path.to_owned(), source };
+    let (path, header, text) = match std::fs::canonicalize(path) {
+        Ok(real) => {
+            let text = std::fs::read_to_string(&real)
+                .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            (real, "", text)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), HEADER, String::new()),
+        Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+    };
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
+        ConfigError::Syntax { place: Source::File { path: path.clone(), line: 1 }, why: error.to_string() }
+    })?;
+    for (key, text) in values {
+        set(document.as_item_mut(), key, text).ok_or_else(|| {
+            unwritten(io::Error::other(format!("{key} cannot be set: what stands above it is no section")))
+        })?;
+    }
+    if let Some(folder) = path.parent() {
+        disk.create_dir_all(folder).map_err(unwritten)?;
+    }
+    fs::replace(disk, &path, format!("{header}{document}").as_bytes(), 0o600).map_err(unwritten)
+}
+
+fn set(mut at: &mut Item, key: &str, text: &str) -> Option<()> {
+    let (sections, name) = key.rsplit_once('.').map_or((None, key), |(above, name)| (Some(above), name));
+    for section in sections.into_iter().flat_map(|above| above.split('.')) {
+        at = at.as_table_like_mut()?.entry(section).or_insert_with(|| Item::Table(Table::new()));
+    }
+    let table = at.as_table_like_mut()?;
+    match table.get_mut(name).and_then(Item::as_value_mut) {
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = text.into();
+            *old.decor_mut() = decor;
+        }
+        None => {
+            table.insert(name, value(text));
+        }
+    }
+    Some(())
+}

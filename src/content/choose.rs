@@ -1,0 +1,94 @@
+//! Which codec suits a chunk, judged by a sample of it.
+//!
+//! Not part of the format: a reader takes whatever codec a chunk names, and another choice only costs space. zstd is tried
+//! on the sample. Planes are not built: their order-0 entropy tells what zstd would make of them, and one count of bytes by
+//! position modulo 8 gives it for all widths.
+
+use zstd::bulk::Compressor;
+
+use super::codec::{CodecError, compress, width};
+use crate::model::Codec;
+
+/// Length of one piece of a sample: a multiple of all widths.
+const PIECE: usize = 4 << 10;
+/// How many pieces a sample has; a chunk no longer than all of them is its own sample.
+const PIECES: usize = 4;
+/// The widest elements.
+const WIDEST: usize = 8;
+/// What a plane takes besides its bytes: its length; the head of its frame and of the one block in it.
+const PLANE_HEADS: [f64; 2] = [4.0, 24.0];
+/// A codec must save this part more than the simpler one before it.
+const GAIN: f64 = 0.03;
+
+/// How often each byte stands at each position modulo [`WIDEST`].
+type Counts = [[u32; 256]; WIDEST];
+
+/// The codec for `chunk`; `scratch` is overwritten.
+///
+/// # Errors
+/// Where zstd finds no memory.
+pub fn choose(chunk: &[u8], zstd: &mut Compressor<'_>, scratch: &mut Vec<u8>) -> Result<Codec, CodecError> {
+    let sample = sample(chunk);
+    let length = cost(sample.len());
+    compress(zstd, &sample, scratch)?;
+    let mut best = (Codec::Raw, length);
+    if cost(scratch.len()) < best.1 - GAIN * length {
+        best = (Codec::Zstd, cost(scratch.len()));
+    }
+    let counts = count(&sample);
+    for codec in [Codec::Planes2, Codec::Planes4, Codec::Planes8] {
+        let estimate = width(codec).map_or(length, |width| planes_cost(&counts, width));
+        if estimate < best.1 - GAIN * length {
+            best = (codec, estimate);
+        }
+    }
+    Ok(best.0)
+}
+
+/// Evenly spread pieces of `chunk`, each from a position that is a multiple of [`WIDEST`].
+fn sample(chunk: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if chunk.len() <= PIECE * PIECES {
+        return chunk.into();
+    }
+    let stride = (chunk.len() - PIECE) / (PIECES - 1) / WIDEST * WIDEST;
+    (0..PIECES).flat_map(|n| chunk.iter().skip(n * stride).take(PIECE)).copied().collect()
+}
+
+fn count(sample: &[u8]) -> Counts {
+    let mut counts = [[0; 256]; WIDEST];
+    for element in sample.chunks(WIDEST) {
+        for (counts, byte) in counts.iter_mut().zip(element) {
+            counts[usize::from(*byte)] += 1;
+        }
+    }
+    counts
+}
+
+/// What all planes of this width would take together, in bytes.
+fn planes_cost(counts: &Counts, width: usize) -> f64 {
+    (0..width)
+        .map(|plane| {
+            let mut merged = [0; 256];
+            for position in counts.iter().skip(plane).step_by(width) {
+                merged.iter_mut().zip(position).for_each(|(sum, count)| *sum += count);
+            }
+            plane_cost(&merged)
+        })
+        .sum()
+}
+
+/// What a plane of bytes that stand so often would take: their order-0 entropy and the heads, in bytes.
+fn plane_cost(counts: &[u32; 256]) -> f64 {
+    let total = f64::from(counts.iter().sum::<u32>());
+    let present = counts.iter().filter(|count| **count > 0);
+    let bits: f64 = present.clone().map(|count| f64::from(*count) * (total / f64::from(*count)).log2()).sum();
+    // A short sample makes noise look compressible; Miller and Madow (1955) say by how much.
+    let bias = cost(present.count().saturating_sub(1)) / (2.0 * std::f64::consts::LN_2);
+    let [length, frame] = PLANE_HEADS;
+    length + total.min((bits + bias) / 8.0 + frame)
+}
+
+/// A length as a number to reckon with. No sample is as long as the largest u32.
+fn cost(length: usize) -> f64 {
+    u32::try_from(length).map_or(f64::INFINITY, f64::from)
+}

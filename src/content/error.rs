@@ -1,0 +1,14 @@
+//! What can go wrong with stored content.
+
+use super::{PackError, RecipeError};
+
+/// Content that cannot be read back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContentError {
+    /// A pack, or a chunk in it, is damaged.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A list of chunks is damaged.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+}

@@ -1,0 +1,114 @@
+//! Which chunks a vault's packs hold, and where.
+
+use std::collections::BTreeMap;
+
+use crate::model::{ChunkSlot, Codec, Digest, PackId, PackInfo};
+
+/// The chunks of a set of packs, by id.
+///
+/// Two devices that upload at once may both store a chunk. All its places are kept, so that it is still found when one of
+/// the packs goes; the pack with the smallest id is the one that counts, whatever the order in which packs were added.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChunkIndex {
+    places: BTreeMap<(Digest, PackId), Place>,
+}
+
+/// What the key leaves open of a slot: an index of millions of chunks should not store each id twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    offset: u32,
+    stored: u32,
+    len: u32,
+    codec: Codec,
+}
+
+impl ChunkIndex {
+    /// Adds a pack's chunks. Adding a pack twice changes nothing.
+    pub fn insert(&mut self, pack: &PackInfo) {
+        for &ChunkSlot { id, offset, stored, len, codec } in &pack.chunks {
+            self.places.entry((id, pack.id)).or_insert(Place { offset, stored, len, codec });
+        }
+    }
+
+    /// Forgets a pack's chunks.
+    pub fn remove(&mut self, pack: &PackInfo) {
+        for slot in &pack.chunks {
+            self.places.remove(&(slot.id, pack.id));
+        }
+    }
+
+    /// Where a chunk lies.
+    #[must_use]
+    pub fn get(&self, id: &Digest) -> Option<(PackId, ChunkSlot)> {
+        let (first, last) =
+            (PackId::from_bytes([0; PackId::LEN]), PackId::from_bytes([u8::MAX; PackId::LEN]));
+        let (&(id, pack), place) = self.places.range((*id, first)..=(*id, last)).next()?;
+        let &Place { offset, stored, len, codec } = place;
+        Some((pack, ChunkSlot { id, offset, stored, len, codec }))
+    }
+
+    /// Whether any of the packs holds a chunk.
+    #[must_use]
+    pub fn contains(&self, id: &Digest) -> bool {
+        self.get(id).is_some()
+    }
+}
+
+impl<'a> FromIterator<&'a PackInfo> for ChunkIndex {
+    fn from_iter<I: IntoIterator<Item = &'a PackInfo>>(packs: I) -> Self {
+        let mut index = Self::default();
+        packs.into_iter().for_each(|pack| index.insert(pack));
+        index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A pack whose chunks stand in the order given, each ten bytes long.
+    fn pack(id: u8, chunks: &[u8]) -> PackInfo {
+        let slot = |(n, chunk): (u32, &u8)| ChunkSlot {
+            id: Digest::from_bytes([*chunk; 32]),
+            offset: 8 + n * 10,
+            stored: 10,
+            len: 10,
+            codec: Codec::Raw,
+        };
+        PackInfo {
+            id: PackId::from_bytes([id; PackId::LEN]),
+            digest: Digest::from_bytes([id; 32]),
+            size: 0,
+            chunks: (0..).zip(chunks).map(slot).collect(),
+        }
+    }
+
+    proptest! {
+        /// Against the plainest model: a list of packs that is searched from the smallest id on.
+        #[test]
+        fn it_finds_what_a_search_of_all_packs_finds(
+            packs in prop::collection::vec(prop::collection::vec(0_u8..12, 1..6), 1..6),
+            steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 1..30),
+        ) {
+            let packs: Vec<PackInfo> = (0..).zip(&packs).map(|(id, chunks)| pack(id, chunks)).collect();
+            let mut held = vec![false; packs.len()];
+            let mut index = ChunkIndex::default();
+            for (add, which) in steps {
+                let which = which.index(packs.len());
+                held[which] = add;
+                if add { index.insert(&packs[which]) } else { index.remove(&packs[which]) }
+                for chunk in 0..12 {
+                    let id = Digest::from_bytes([chunk; 32]);
+                    let expected = packs.iter().zip(&held).filter(|(_, held)| **held).find_map(|(pack, _)| {
+                        Some((pack.id, *pack.chunks.iter().find(|slot| slot.id == id)?))
+                    });
+                    prop_assert_eq!(index.get(&id), expected);
+                }
+            }
+            let again: ChunkIndex = packs.iter().zip(&held).rev().filter(|(_, held)| **held).map(|(pack, _)| pack).collect();
+            prop_assert_eq!(index, again);
+        }
+    }
+}

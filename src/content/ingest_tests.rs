@@ -1,0 +1,177 @@
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::content::test_data::{Dribble, json_nodes, noise, unit_rows};
+use crate::content::{ChunkIndex, ContentError, join_ranges, parts_of, read_table};
+
+const PARAMS: ChunkParams = ChunkParams { min: 256, avg: 1024, max: 4096 };
+
+/// Draws that count up.
+#[derive(Debug, Default)]
+struct Counter(std::sync::atomic::AtomicU8);
+
+impl Entropy for Counter {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    }
+}
+
+/// A bucket and its index.
+#[derive(Debug, Default)]
+struct Vault {
+    packs: Vec<FinishedPack>,
+    index: ChunkIndex,
+    entropy: Counter,
+}
+
+impl Vault {
+    fn add(&mut self, target: usize, files: &[&[u8]]) -> Vec<Ingested> {
+        let mut packs = Vec::new();
+        let sink = |pack| {
+            packs.push(pack);
+            Ok::<_, Infallible>(())
+        };
+        let run = Ingest::new(PARAMS, &self.entropy, |id| self.index.contains(id), sink).unwrap();
+        let mut run = run.with_pack_target(target);
+        let added: Vec<Ingested> = files.iter().map(|file| run.add(*file).unwrap()).collect();
+        run.finish().unwrap();
+        packs.iter().for_each(|pack| self.index.insert(&pack.info));
+        self.packs.extend(packs);
+        added
+    }
+
+    fn chunk(&self, id: &Digest) -> Result<Vec<u8>, ContentError> {
+        Ok(self.read(&[*id])?.concat())
+    }
+
+    /// As a restore does: places, joined reads, opened chunks.
+    fn read(&self, ids: &[Digest]) -> Result<Vec<Vec<u8>>, ContentError> {
+        let places: Vec<_> = ids.iter().map(|id| self.index.get(id).expect("a chunk is missing")).collect();
+        let mut chunks = Vec::new();
+        for read in join_ranges(&places, 100, 10_000) {
+            let pack = self.packs.iter().find(|pack| pack.info.id == read.pack).unwrap();
+            let range = usize::try_from(read.range.start).unwrap()..usize::try_from(read.range.end).unwrap();
+            for chunk in read.open(&pack.bytes[range]) {
+                chunks.push(chunk?);
+            }
+        }
+        Ok(chunks)
+    }
+
+    fn restore(&self, added: &Ingested) -> Vec<u8> {
+        let parts = parts_of(added.content, added.recipe.as_ref(), |id| self.chunk(id)).unwrap();
+        let ids: Vec<Digest> = parts.iter().map(|placed| placed.part.id).collect();
+        self.read(&ids).unwrap().concat()
+    }
+}
+
+#[test]
+fn what_went_in_comes_out() {
+    let (rows, json) = (unit_rows("in", 40, 1536), json_nodes("in", 500));
+    let noise = noise("in", 400_000);
+    let files: [&[u8]; 6] = [b"", b"x", &json, &rows, &noise, &rows];
+    let mut vault = Vault::default();
+    let added = vault.add(50_000, &files);
+    for (file, added) in files.iter().zip(&added) {
+        assert_eq!(added.content, Content { digest: Digest::of(file), size: file.len() as u64 });
+        assert_eq!(vault.restore(added), *file);
+    }
+    assert_eq!((added[0].recipe.as_ref(), added[0].new_bytes), (None, 0), "an empty file has no chunk");
+    assert_eq!((added[1].recipe.as_ref(), added[1].new_bytes), (None, 1), "a small file is one chunk");
+    assert_eq!(added[3].recipe.as_ref().map(|recipe| recipe.depth), Some(1), "a long list is cut");
+    assert_eq!(added[5], Ingested { new_bytes: 0, ..added[3].clone() }, "the same file again adds nothing");
+}
+
+#[test]
+fn packs_have_names_of_their_own_and_are_as_large_as_asked() {
+    let mut vault = Vault::default();
+    vault.add(20_000, &[&noise("packs", 200_000)]);
+    let names: BTreeSet<PackId> = vault.packs.iter().map(|pack| pack.info.id).collect();
+    assert_eq!(names.len(), vault.packs.len());
+    let (last, full) = vault.packs.split_last().unwrap();
+    assert!(full.len() >= 7 && full.iter().all(|pack| (20_000..20_000 + 4200).contains(&pack.bytes.len())));
+    assert!(last.bytes.len() < 20_000 + 4200);
+    for pack in &vault.packs {
+        assert_eq!(read_table(pack.info.id, &pack.bytes).unwrap(), pack.info.chunks);
+    }
+}
+
+#[test]
+fn small_files_share_a_pack_and_nothing_new_makes_none() {
+    let files: Vec<Vec<u8>> = (0..500).map(|n| format!("trace {n}").into_bytes()).collect();
+    let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    let mut vault = Vault::default();
+    vault.add(1 << 20, &files);
+    assert_eq!(vault.packs.len(), 1);
+    let again = vault.add(1 << 20, &files);
+    assert_eq!(vault.packs.len(), 1);
+    assert!(again.iter().all(|added| added.new_bytes == 0));
+}
+
+#[test]
+fn one_changed_row_adds_a_few_chunks() {
+    let mut rows = unit_rows("row", 200, 384);
+    let mut vault = Vault::default();
+    let whole = vault.add(1 << 20, &[&rows])[0].new_bytes;
+    let row = 100 * 384 * 4;
+    rows[row..row + 384 * 4].copy_from_slice(&unit_rows("another", 1, 384));
+    let added = vault.add(1 << 20, &[&rows]);
+    assert!(added[0].new_bytes * 10 < whole, "{} of {whole} bytes are new", added[0].new_bytes);
+    assert_eq!(vault.restore(&added[0]), rows);
+}
+
+#[test]
+fn a_source_that_fails_spoils_nothing_else() {
+    let (data, entropy) = (noise("fails", 30_000), Counter::default());
+    let mut packs = Vec::new();
+    let sink = |pack| {
+        packs.push(pack);
+        Ok::<_, Infallible>(())
+    };
+    let mut run = Ingest::new(PARAMS, &entropy, |_: &Digest| false, sink).unwrap();
+    let failing = data[..20_000].chain(Dribble::failing());
+    assert!(
+        matches!(run.add(failing), Err(IngestError::Read(error)) if error.kind() == io::ErrorKind::TimedOut)
+    );
+    let added = run.add(data.as_slice()).unwrap();
+    run.finish().unwrap();
+    let vault = Vault { index: packs.iter().map(|pack| &pack.info).collect(), packs, entropy };
+    assert_eq!(vault.restore(&added), data);
+}
+
+#[test]
+fn after_a_lost_pack_the_run_is_over() {
+    let (data, entropy) = (noise("lost", 30_000), Counter::default());
+    let sink = |_: FinishedPack| Err("the disk is full");
+    let run = Ingest::new(PARAMS, &entropy, |_: &Digest| false, sink).unwrap();
+    let mut run = run.with_pack_target(10_000);
+    assert!(matches!(run.add(data.as_slice()), Err(IngestError::Sink("the disk is full"))));
+    // All chunks of the lost pack would count as packed.
+    assert!(matches!(run.add(&data[..100]), Err(IngestError::Over)));
+    assert!(matches!(run.finish(), Err(IngestError::Over)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn any_files_come_back_whatever_the_packs(
+        files in prop::collection::vec(("[ab]", 0_usize..20_000), 1..8),
+        target in 0_usize..30_000,
+    ) {
+        let files: Vec<Vec<u8>> = files.iter().map(|(seed, length)| noise(seed, *length)).collect();
+        let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+        let mut vault = Vault::default();
+        let added = vault.add(target, &files);
+        for (file, added) in files.iter().zip(&added) {
+            prop_assert_eq!(&vault.restore(added), file);
+        }
+        let all = vault.packs.iter().flat_map(|pack| &pack.info.chunks);
+        let ids: BTreeSet<Digest> = all.clone().map(|slot| slot.id).collect();
+        prop_assert_eq!(ids.len(), all.clone().count(), "a chunk was stored twice");
+        let new: u64 = added.iter().map(|added| added.new_bytes).sum();
+        prop_assert_eq!(new, all.map(|slot| u64::from(slot.stored)).sum::<u64>());
+    }
+}

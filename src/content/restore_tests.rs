@@ -1,0 +1,110 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::content::test_data::noise;
+use crate::content::{Encoder, PackBuilder};
+use crate::model::Codec;
+
+fn slot(offset: u32, stored: u32) -> ChunkSlot {
+    ChunkSlot { id: Digest::of(&offset.to_le_bytes()), offset, stored, len: stored, codec: Codec::Raw }
+}
+
+fn pack(id: u8) -> PackId {
+    PackId::from_bytes([id; PackId::LEN])
+}
+
+fn ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<(u8, Range<u64>)> {
+    join_ranges(slots, gap, max).into_iter().map(|read| (read.pack.as_bytes()[0], read.range)).collect()
+}
+
+#[test]
+fn neighbours_share_a_read() {
+    let (a, b) = (pack(1), pack(2));
+    let slots =
+        [(a, slot(8, 10)), (a, slot(20, 10)), (a, slot(20, 10)), (b, slot(30, 10)), (a, slot(30, 10))];
+    assert_eq!(ranges(&slots, 2, 100), [(1, 8..30), (2, 30..40), (1, 30..40)]);
+    assert_eq!(ranges(&slots, 1, 100), [(1, 8..18), (1, 20..30), (2, 30..40), (1, 30..40)]);
+    assert_eq!(ranges(&slots, 2, 21), [(1, 8..18), (1, 20..30), (2, 30..40), (1, 30..40)]);
+    let backwards = [(a, slot(20, 10)), (a, slot(8, 10)), (a, slot(100, 1))];
+    assert_eq!(ranges(&backwards, 2, 100), [(1, 8..30), (1, 100..101)]);
+}
+
+#[test]
+fn offsets_at_the_end_of_what_can_be_said_do_not_overflow() {
+    let slots = [(pack(1), slot(u32::MAX, u32::MAX)), (pack(1), slot(0, u32::MAX))];
+    assert_eq!(ranges(&slots, 0, u64::MAX), [(1, 0..2 * u64::from(u32::MAX))]);
+    assert_eq!(ranges(&slots, u64::MAX, u64::MAX).len(), 1);
+}
+
+#[test]
+fn contents_without_recipe_are_empty_or_one_chunk() {
+    let fetch = |_: &Digest| -> Result<Vec<u8>, ContentError> { panic!("nothing is to be fetched") };
+    let content = |size| Content { digest: Digest::of(b"content"), size };
+    assert_eq!(parts_of(content(0), None, fetch), Ok(Vec::new()));
+    let part = Part { id: Digest::of(b"content"), len: MAX_CHUNK };
+    assert_eq!(parts_of(content(MAX_CHUNK.into()), None, fetch), Ok(vec![Placed { part, offset: 0 }]));
+    for size in [u64::from(MAX_CHUNK) + 1, u64::MAX] {
+        let error = parts_of(content(size), None, fetch);
+        assert!(matches!(error, Err(ContentError::Recipe(RecipeError::Part { .. }))), "{error:?}");
+    }
+}
+
+#[test]
+fn reads_give_their_chunks_and_nothing_from_a_wrong_body() {
+    let chunks: Vec<Vec<u8>> = ["a", "b", "c"].map(|seed| noise(seed, 100)).into();
+    let mut encoder = Encoder::new().unwrap();
+    let mut builder = PackBuilder::new(pack(1));
+    for chunk in &chunks {
+        let (codec, stored) = encoder.encode(chunk).unwrap();
+        builder.push(Digest::of(chunk), chunk.len(), codec, stored).unwrap();
+    }
+    let finished = builder.finish().unwrap();
+    let wanted: Vec<(PackId, ChunkSlot)> =
+        finished.info.chunks[1..].iter().map(|slot| (pack(1), *slot)).collect();
+    let [read] = &join_ranges(&wanted, READ_GAP, READ_MAX)[..] else { panic!("one read") };
+    assert_eq!(read.range, 108..308);
+    let body = &finished.bytes[108..308];
+    assert_eq!(read.open(body).collect::<Result<Vec<_>, _>>().unwrap(), chunks[1..]);
+    for wrong in [&body[1..], &body[..199], &finished.bytes[108..309], b""] {
+        assert!(read.open(wrong).all(|chunk| matches!(chunk, Err(PackError::Range { .. }))));
+    }
+    assert!(
+        read.open(&finished.bytes[8..208]).all(|chunk| matches!(chunk, Err(PackError::WrongBytes { .. })))
+    );
+
+    let outside = PackRead { range: 200..300, ..read.clone() };
+    assert!(
+        outside.open(&finished.bytes[200..300]).all(|chunk| matches!(chunk, Err(PackError::Range { .. })))
+    );
+    let backwards = Range { start: 300, end: 200 };
+    let backwards = PackRead { range: backwards, ..read.clone() };
+    assert!(backwards.open(body).all(|chunk| matches!(chunk, Err(PackError::Range { .. }))));
+}
+
+proptest! {
+    #[test]
+    fn reads_bring_what_was_asked_for_in_that_order(
+        slots in prop::collection::vec((0_u8..3, 0_u32..500, 1_u32..40), 0..60),
+        gap in 0_u64..50,
+        max in 40_u64..300,
+    ) {
+        let slots: Vec<(PackId, ChunkSlot)> = slots.into_iter().map(|(id, at, len)| (pack(id), slot(at, len))).collect();
+        let reads = join_ranges(&slots, gap, max);
+        let brought: Vec<(PackId, ChunkSlot)> =
+            reads.iter().flat_map(|read| read.chunks.iter().map(|slot| (read.pack, *slot))).collect();
+        prop_assert_eq!(brought, slots);
+        for read in &reads {
+            prop_assert!(read.range.end - read.range.start <= max);
+            let mut covered: Vec<(u64, u64)> =
+                read.chunks.iter().map(|slot| (slot.offset.into(), u64::from(slot.offset) + u64::from(slot.stored))).collect();
+            covered.sort_unstable();
+            prop_assert_eq!(covered[0].0, read.range.start);
+            let mut end = read.range.start;
+            for (from, to) in covered {
+                prop_assert!(from <= end + gap, "a gap of {} bytes", from - end);
+                end = end.max(to);
+            }
+            prop_assert_eq!(end, read.range.end);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! A group of two primary members and a derived one: every base, local and remote over {absent, A, B}, by what must hold.
+
+use super::super::Direction;
+use super::*;
+
+/// Two primary members, then the derived one.
+const MEMBERS: [&str; 3] = ["p", "q", "d"];
+const STATES: [Option<&str>; 3] = [None, Some("A"), Some("B")];
+
+type Side = [Option<&'static str>; 3];
+
+fn sides() -> Vec<Side> {
+    let with = |so_far: Vec<Vec<_>>| -> Vec<Vec<_>> {
+        so_far.iter().flat_map(|side| STATES.map(|state| [side.as_slice(), &[state]].concat())).collect()
+    };
+    with(with(with(vec![Vec::new()]))).into_iter().map(|side| side.try_into().unwrap()).collect()
+}
+
+fn tree_of(side: Side) -> Tree {
+    let there = MEMBERS.iter().zip(side).filter_map(|(name, state)| Some((path(name), entry(state?))));
+    there.collect()
+}
+
+fn case(base: Side, local: Side, remote: Side) -> Case {
+    let groups = groups_of(&[("g", &["p", "q"], &["d"])]);
+    Case { groups, ..Case::of(tree_of(base), tree_of(local), tree_of(remote)) }
+}
+
+fn primary(side: Side) -> [Option<&'static str>; 2] {
+    [side[0], side[1]]
+}
+
+/// Whether the index the remote holds belongs to its corpus.
+fn ages(fresh: bool) -> BTreeMap<String, Ages> {
+    BTreeMap::from([("g".to_owned(), Ages { primary: 7, derived: if fresh { 7 } else { 6 } })])
+}
+
+/// One group, one step, whole: its files make the receiving side the other one, and what is agreed is one of the two.
+fn check_whole(case: &Case, step: &Step, what: &str) {
+    let members: BTreeSet<&VaultPath> =
+        case.base.keys().chain(case.local.keys()).chain(case.remote.keys()).collect();
+    assert_eq!(step.agreed.keys().collect::<BTreeSet<_>>(), members, "{what}: a member is left out");
+    let agreed: Tree =
+        step.agreed.iter().filter_map(|(path, entry)| Some((path.clone(), (*entry)?))).collect();
+    let (mut receiver, giver) = match step.action {
+        Action::Push => (case.remote.clone(), &case.local),
+        Action::Pull | Action::Conflict(_) => (case.local.clone(), &case.remote),
+        Action::Adopt | Action::KeepLocal => (case.remote.clone(), &case.remote),
+    };
+    apply(&mut receiver, &step.files);
+    assert_eq!(receiver, *giver, "{what}: half of one side and half of the other");
+    assert_eq!(agreed, *giver, "{what}: the record is not what both sides hold");
+}
+
+/// What the kept version must be: all that was here, and what had been deleted here.
+fn check_kept(case: &Case, conflict: &Conflict, what: &str) {
+    let lost: BTreeMap<&VaultPath, Option<&Entry>> =
+        case.base.keys().chain(case.local.keys()).map(|path| (path, case.local.get(path))).collect();
+    let kept: BTreeMap<&VaultPath, Option<&Entry>> =
+        conflict.files.iter().map(|kept| (&kept.path, kept.entry.as_ref())).collect();
+    assert_eq!(kept, lost, "{what}: the kept version is not the one that lost");
+    assert_eq!(conflict.item, group("g"));
+}
+
+fn check(base: Side, local: Side, remote: Side, fresh: bool, push_derived: bool) {
+    let case = Case { ages: ages(fresh), push_derived, ..case(base, local, remote) };
+    let what = format!("base {base:?} local {local:?} remote {remote:?} fresh {fresh} all {push_derived}");
+    let plan = case.plan();
+    assert!(plan.waiting.is_empty() && plan.holds.is_empty(), "{what}");
+    if base == local && base == remote {
+        return assert!(plan.steps.is_empty(), "{what}");
+    }
+    let [step] = plan.steps.as_slice() else { panic!("{what}: {} steps", plan.steps.len()) };
+    check_whole(&case, step, &what);
+
+    let here = primary(base) != primary(local);
+    let there = primary(base) != primary(remote);
+    let apart = primary(local) != primary(remote);
+    let something_here = primary(local) != [None; 2];
+    assert_eq!(kept(step).is_some(), here && there && apart && something_here, "{what}");
+    if let Some(conflict) = kept(step) {
+        return check_kept(&case, conflict, &what);
+    }
+    let expected = if apart {
+        // The side that changed the corpus has its way, whatever became of the index meanwhile.
+        if there { Action::Pull } else { Action::Push }
+    } else if local[2] == remote[2] {
+        Action::Adopt
+    } else if remote[2] != base[2] {
+        Action::Pull
+    } else if fresh && !push_derived {
+        Action::KeepLocal
+    } else {
+        Action::Push
+    };
+    assert_eq!(step.action, expected, "{what}");
+}
+
+#[test]
+fn every_case_of_a_group_keeps_it_whole() {
+    let sides = sides();
+    assert_eq!(sides.len(), 27);
+    for &base in &sides {
+        for &local in &sides {
+            for &remote in &sides {
+                for (fresh, push_derived) in [(false, false), (true, false), (true, true)] {
+                    check(base, local, remote, fresh, push_derived);
+                }
+            }
+        }
+    }
+}
+
+/// A device without a past and a remote: the union of both, and nothing that stands here goes unasked.
+#[test]
+fn a_first_join_takes_nothing_primary_away_unasked() {
+    for local in sides() {
+        for remote in sides() {
+            let case = Case { mode: Mode::Joining, ..case([None; 3], local, remote) };
+            let plan = case.plan();
+            let what = format!("local {local:?} remote {remote:?}");
+            for step in &plan.steps {
+                let taken = step.files.iter().find(|file| file.path != path("d") && file.from.is_some());
+                assert_eq!(taken, None, "{what}: {:?}", step.action);
+            }
+            for hold in &plan.holds {
+                assert_eq!((hold.reason, hold.direction), (Reason::Differs, Direction::Incoming), "{what}");
+                assert_ne!(primary(local), primary(remote), "{what}: an index alone is nothing to ask about");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_join_that_was_approved_gives_way_to_the_remote_and_keeps_what_was_here() {
+    for local in sides() {
+        for remote in sides() {
+            let mut case = Case { mode: Mode::Joining, ..case([None; 3], local, remote) };
+            case.decisions.join = true;
+            let (plan, what) = (case.plan(), format!("local {local:?} remote {remote:?}"));
+            assert!(plan.holds.is_empty(), "{what}");
+            let Some(step) = step(&plan, &group("g")) else { continue };
+            check_whole(&case, step, &what);
+            if step.files.iter().any(|file| file.path != path("d") && step.incoming() && file.from.is_some()) {
+                check_kept(&case, kept(step).unwrap(), &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_is_fresh_if_it_changed_with_or_since_the_corpus() {
+    for (primary, derived, fresh) in [(0, 0, false), (3, 0, false), (3, 2, false), (3, 3, true), (3, 4, true), (0, 1, true)] {
+        assert_eq!(Ages { primary, derived }.derived_is_fresh(), fresh, "{primary} {derived}");
+    }
+    // A group that no commit has touched has no index yet: the first one is sent.
+    let case = case([Some("A"), None, None], [Some("A"), None, Some("A")], [Some("A"), None, None]);
+    assert_eq!(case.plan().steps[0].action, Action::Push);
+}

@@ -1,0 +1,141 @@
+//! Names that cannot stand side by side.
+
+use super::super::{Direction, Waiting};
+use super::*;
+
+/// What both sides hold once a plan is carried out.
+fn outcome(case: &Case) -> (Plan, Tree, Tree) {
+    let (plan, mut local, mut remote) = (case.plan(), case.local.clone(), case.remote.clone());
+    for step in &plan.steps {
+        match step.action {
+            Action::Push => apply(&mut remote, &step.files),
+            _ => apply(&mut local, &step.files),
+        }
+    }
+    assert_eq!(file_as_folder(&remote), None, "there is a file where the remote has a folder");
+    assert_eq!(file_as_folder(&local), None, "there is a file where the vault has a folder");
+    (plan, local, remote)
+}
+
+#[test]
+fn a_file_here_gives_way_to_a_folder_there_and_the_other_way_round() {
+    for (mine, theirs) in [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a"), ("a", "a/b/c")] {
+        let (local, remote) = (tree(&[(mine, "mine")]), tree(&[(theirs, "theirs")]));
+        let (plan, here, there) = outcome(&Case::of(Tree::new(), local, remote.clone()));
+        assert_eq!((&here, &there), (&remote, &remote));
+        let conflict = kept(step(&plan, &file(mine)).unwrap()).unwrap();
+        assert_eq!(conflict.files[0].entry, Some(entry("mine")));
+    }
+}
+
+#[test]
+fn a_swap_of_file_and_folder_goes_through_where_only_one_side_made_it() {
+    for (old, new) in [("a", "a/b"), ("a/b", "a")] {
+        let (old, new) = (tree(&[(old, "1")]), tree(&[(new, "2")]));
+        for (local, remote) in [(&old, &new), (&new, &old)] {
+            let (plan, here, there) = outcome(&Case::of(old.clone(), local.clone(), remote.clone()));
+            assert_eq!((&here, &there), (&new, &new));
+            assert!(plan.steps.iter().all(|step| kept(step).is_none()));
+        }
+    }
+}
+
+#[test]
+fn a_first_join_does_not_take_a_file_for_a_folder_unasked() {
+    let case = Case {
+        mode: Mode::Joining,
+        ..Case::of(Tree::new(), tree(&[("a", "mine")]), tree(&[("a/b", "theirs")]))
+    };
+    let (_, here, _) = outcome(&case);
+    assert_eq!(here.get(&path("a")), Some(&entry("mine")));
+}
+
+/// More than half deleted, and a file where a folder of the deleted ones was.
+#[test]
+fn what_needs_the_room_of_something_held_waits_with_it() {
+    let base = many("t", 20, "x");
+    let changed = tree(&[("t", "a file now")]);
+    for (local, remote) in [(&changed, &base), (&base, &changed)] {
+        let case = Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), local.clone(), remote.clone()) };
+        let (plan, here, there) = outcome(&case);
+        assert_eq!(plan.holds.len(), 1);
+        assert_eq!((&here, &there), (local, remote), "nothing has happened yet");
+        let (_, here, there) = outcome(&case.decided(true));
+        assert_eq!((&here, &there), (&changed, &changed));
+    }
+}
+
+#[test]
+fn what_takes_the_room_of_something_brought_back_gives_way() {
+    let (base, local) = (many("t", 20, "x"), tree(&[("t", "a file now")]));
+    let case = Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), local, base.clone()) };
+    assert_eq!(case.plan().holds[0].direction, Direction::Outgoing);
+    let (plan, here, there) = outcome(&case.decided(false));
+    assert_eq!((&here, &there), (&base, &base));
+    assert_eq!(kept(step(&plan, &file("t")).unwrap()).unwrap().files[0].entry, Some(entry("a file now")));
+}
+
+#[test]
+fn what_comes_in_waits_while_a_blocked_group_stands_in_its_place() {
+    let base = tree(&[("s", "1"), ("u", "1")]);
+    let remote = tree(&[("s/t", "2"), ("u", "1")]);
+    let groups = groups_of(&[("g", &["s", "u"], &[])]);
+    let mut case = Case { groups, ..Case::of(base.clone(), base.clone(), remote.clone()) };
+    case.blocked.add(path("u"), "it is busy");
+    let (_, here, there) = outcome(&case);
+    assert_eq!((here, there), (base, remote));
+}
+
+#[test]
+fn newcomers_whose_names_differ_in_case_only_wait_on_either_side() {
+    let base = tree(&[("Note", "1")]);
+    let more = tree(&[("Note", "1"), ("note", "2")]);
+    for (local, remote) in [(&more, &base), (&base, &more)] {
+        let plan = Case::of(base.clone(), local.clone(), remote.clone()).plan();
+        assert!(plan.steps.is_empty());
+        let [Waiting { item, why }] = plan.waiting.as_slice() else { panic!("{:?}", plan.waiting) };
+        assert_eq!(*item, file("note"));
+        assert!(why.contains("Note") && why.contains("letter case"), "{why}");
+    }
+}
+
+#[test]
+fn a_rename_in_letter_case_goes_through() {
+    let (old, new) = (tree(&[("Note", "1")]), tree(&[("note", "1")]));
+    for (local, remote) in [(&old, &new), (&new, &old)] {
+        let (_, here, there) = outcome(&Case::of(old.clone(), local.clone(), remote.clone()));
+        assert_eq!((&here, &there), (&new, &new));
+    }
+}
+
+#[test]
+fn files_that_both_sides_have_may_be_edited_though_their_names_differ_in_case_only() {
+    let base = tree(&[("Note", "1"), ("note", "1")]);
+    for mode in [Mode::Ordinary, Mode::Merge] {
+        // The second edit brings a new file with it, so that names are looked at at all.
+        let local = tree(&[("Note", "2"), ("note", "1"), ("new", "1")]);
+        let (plan, _, there) = outcome(&Case { mode, ..Case::of(base.clone(), local.clone(), base.clone()) });
+        assert_eq!(there, local, "{mode:?}: {:?}", plan.steps);
+    }
+}
+
+/// A whole group waits for one of its names, and with it the deletion that would have made room for another item.
+#[test]
+fn the_room_that_a_waiting_item_would_make_is_not_given_away() {
+    let groups = groups_of(&[("g", &["Note", "data", "DATA"], &[])]);
+    let base = tree(&[("Note", "1"), ("data", "1")]);
+    let local = tree(&[("data", "1"), ("DATA", "1"), ("note", "2")]);
+    let (plan, _, there) = outcome(&Case { groups, ..Case::of(base.clone(), local, base) });
+    assert_eq!(plan.waiting.len(), 2, "{:?}", plan.steps);
+    assert_eq!(twins(&there), None);
+}
+
+#[test]
+fn an_index_that_has_to_give_way_is_no_conflict() {
+    let groups = groups_of(&[("g", &["p"], &["index/*"])]);
+    let (base, local) = (tree(&[("p", "1")]), tree(&[("p", "1"), ("index/a", "1")]));
+    let remote = tree(&[("p", "1"), ("index/a/b", "1")]);
+    let (plan, here, _) = outcome(&Case { groups, ..Case::of(base, local, remote.clone()) });
+    assert_eq!(here, remote);
+    assert_eq!(plan.steps.iter().find_map(kept), None);
+}

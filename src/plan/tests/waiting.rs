@@ -1,0 +1,78 @@
+//! What is blocked is neither pushed nor pulled over, and takes its whole group with it.
+
+use super::super::Waiting;
+use super::*;
+
+fn waiting(plan: &Plan) -> Vec<&Item> {
+    plan.waiting.iter().map(|Waiting { item, .. }| item).collect()
+}
+
+#[test]
+fn a_blocked_file_waits_whatever_happened_and_its_neighbours_go_on() {
+    let states = [None, Some("A"), Some("B")];
+    for (local, remote) in states.iter().flat_map(|local| states.map(|remote| (*local, remote))) {
+        let side = |state: Option<&str>, other: &str| {
+            let f = state.map(|content| (path("f"), entry(content)));
+            f.into_iter().chain([(path("other"), entry(other))]).collect()
+        };
+        let mut case = Case::of(side(Some("A"), "1"), side(local, "2"), side(remote, "1"));
+        case.blocked.add(path("f"), "it is being written");
+        let plan = case.plan();
+        assert_eq!(plan.steps.iter().map(|step| &step.item).collect::<Vec<_>>(), [&file("other")]);
+        let moved = local != Some("A") || remote != Some("A");
+        assert_eq!(waiting(&plan), Vec::from_iter(moved.then_some(&file("f"))), "{local:?} {remote:?}");
+        assert!(plan.waiting.iter().all(|wait| wait.why == "f: it is being written"));
+    }
+}
+
+#[test]
+fn a_blocked_member_blocks_its_group_in_both_directions() {
+    let base = tree(&[("nodes.json", "1"), ("nodes.npy", "1"), ("index/a", "1")]);
+    let changed = tree(&[("nodes.json", "2"), ("nodes.npy", "1"), ("index/a", "1")]);
+    for member in ["nodes.json", "nodes.npy", "index/a"] {
+        for (local, remote) in [(&changed, &base), (&base, &changed)] {
+            let mut case = Case { groups: nodes(), ..Case::of(base.clone(), local.clone(), remote.clone()) };
+            case.blocked.add(path(member), "it is busy");
+            let plan = case.plan();
+            assert_eq!((plan.steps.as_slice(), waiting(&plan)), (&[][..], vec![&group("nodes")]), "{member}");
+        }
+    }
+}
+
+/// The first half of a transaction is on disk and settled; the second is just being written, and no tree has ever held it.
+#[test]
+fn a_member_that_is_new_and_busy_blocks_its_group_too() {
+    let mut case =
+        Case { groups: nodes(), ..Case::of(Tree::new(), tree(&[("nodes.json", "1")]), Tree::new()) };
+    case.blocked.add(path("nodes.npy"), "it is being written");
+    let plan = case.plan();
+    assert_eq!((plan.steps.as_slice(), waiting(&plan)), (&[][..], vec![&group("nodes")]));
+}
+
+#[test]
+fn a_blocked_folder_covers_what_is_below_and_nothing_beside() {
+    let base = tree(&[("t/a", "1"), ("t/u/b", "1"), ("t2", "1"), ("tt/c", "1")]);
+    let mut case = Case::of(base.clone(), Tree::new(), base);
+    case.blocked.add_folder("t", "it cannot be read");
+    let plan = case.plan();
+    assert_eq!(waiting(&plan), [&file("t/a"), &file("t/u/b")]);
+    assert_eq!(plan.steps.len(), 2);
+}
+
+#[test]
+fn a_name_that_is_blocked_covers_what_stood_below_it_as_a_folder() {
+    let mut case = Case::of(tree(&[("t/a", "1")]), Tree::new(), tree(&[("t/a", "1")]));
+    case.blocked.add(path("t"), "it is a symbolic link");
+    assert_eq!(waiting(&case.plan()), [&file("t/a")]);
+    assert_eq!(case.blocked.reason(&path("t")), Some("it is a symbolic link"));
+    assert_eq!(case.blocked.reason(&path("tt")), None);
+}
+
+#[test]
+fn what_is_blocked_is_no_part_of_a_mass_deletion() {
+    let base = many("t", 20, "x");
+    let mut case = Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), Tree::new(), base) };
+    case.blocked.add_folder("t", "it cannot be read");
+    let plan = case.plan();
+    assert_eq!((plan.steps.len(), plan.holds.len(), plan.waiting.len()), (0, 0, 20));
+}

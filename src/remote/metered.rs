@@ -1,0 +1,135 @@
+//! Counting what goes over the wire.
+
+use std::ops::{Range, Sub};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{Capabilities, Object, Page, Remote, RemoteError};
+
+/// What went over the wire. Bytes are those of objects: neither headers nor listings count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Transfer {
+    /// Requests made, failed and repeated ones included.
+    pub requests: u64,
+    /// Bytes sent, those of failed PUTs included: they were on the way all the same.
+    pub bytes_up: u64,
+    /// Bytes received.
+    pub bytes_down: u64,
+}
+
+impl Sub for Transfer {
+    type Output = Self;
+
+    /// What was transferred since `earlier`; never below zero.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            bytes_up: self.bytes_up.saturating_sub(earlier.bytes_up),
+            bytes_down: self.bytes_down.saturating_sub(earlier.bytes_down),
+        }
+    }
+}
+
+/// The counters of a [`Metered`] remote. Clones share them, so that whoever wraps the remote further can still read them.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    bytes_up: AtomicU64,
+    bytes_down: AtomicU64,
+}
+
+impl Meter {
+    /// What has been counted so far.
+    #[must_use]
+    pub fn read(&self) -> Transfer {
+        Transfer {
+            requests: self.counters.requests.load(Ordering::Relaxed),
+            bytes_up: self.counters.bytes_up.load(Ordering::Relaxed),
+            bytes_down: self.counters.bytes_down.load(Ordering::Relaxed),
+        }
+    }
+
+    fn request(&self) {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A remote whose requests are counted. It belongs *inside* [`super::Retry`], so that repeated calls count.
+#[derive(Debug)]
+pub struct Metered<R> {
+    inner: R,
+    meter: Meter,
+}
+
+impl<R> Metered<R> {
+    /// Counts on `meter`.
+    #[must_use]
+    pub const fn new(inner: R, meter: Meter) -> Self {
+        Self { inner, meter }
+    }
+}
+
+#[async_trait]
+impl<R: Remote> Remote for Metered<R> {
+    fn url(&self) -> String {
+        self.inner.url()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        self.meter.request();
+        self.meter.counters.bytes_up.fetch_add(body.len() as u64, Ordering::Relaxed);
+        self.inner.put(key, body).await
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+        self.meter.request();
+        let bytes = self.inner.get(key, range).await?;
+        self.meter.counters.bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        self.meter.request();
+        self.inner.head(key).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        self.meter.request();
+        self.inner.list(prefix, after).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::MemoryRemote;
+
+    #[tokio::test]
+    async fn requests_and_bytes_are_counted() {
+        let meter = Meter::default();
+        let remote = Metered::new(MemoryRemote::default(), meter.clone());
+        remote.put("k", Bytes::from_static(b"12345")).await.unwrap();
+        let before = meter.read();
+        assert_eq!(before, Transfer { requests: 1, bytes_up: 5, bytes_down: 0 });
+
+        remote.get("k", Some(1..3)).await.unwrap();
+        remote.get("missing", None).await.unwrap_err();
+        remote.head("k").await.unwrap();
+        remote.list("", None).await.unwrap();
+        assert_eq!(meter.read() - before, Transfer { requests: 4, bytes_up: 0, bytes_down: 2 });
+        assert_eq!(before - meter.read(), Transfer::default());
+    }
+}

@@ -1,0 +1,144 @@
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::remote::MemoryRemote;
+
+/// Fails with the given kinds, one after the other, then lets calls through.
+#[derive(Debug)]
+struct Flaky {
+    failures: Mutex<Vec<RemoteErrorKind>>,
+    inner: MemoryRemote,
+}
+
+impl Flaky {
+    fn new(failures: &[RemoteErrorKind]) -> Self {
+        let failures = failures.iter().rev().copied().collect();
+        Self { failures: Mutex::new(failures), inner: MemoryRemote::default() }
+    }
+
+    fn fail(&self, operation: &'static str, key: &str) -> Result<(), RemoteError> {
+        let next = self.failures.lock().unwrap().pop();
+        next.map_or(Ok(()), |kind| Err(RemoteError::new(kind, operation, key)))
+    }
+
+    fn left(&self) -> usize {
+        self.failures.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl Remote for Flaky {
+    fn url(&self) -> String {
+        self.inner.url()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        self.fail("put", key)?;
+        self.inner.put(key, body).await
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+        self.fail("get", key)?;
+        self.inner.get(key, range).await
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        self.fail("head", key)?;
+        self.inner.head(key).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        self.fail("list", prefix)?;
+        self.inner.list(prefix, after).await
+    }
+}
+
+/// Always draws the same number, so that waits can be told in advance.
+#[derive(Debug)]
+struct Loaded(u8);
+
+impl Entropy for Loaded {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0);
+    }
+}
+
+const POLICY: RetryPolicy =
+    RetryPolicy { attempts: 3, base: Duration::from_secs(1), max: Duration::from_secs(60) };
+
+fn retry(failures: &[RemoteErrorKind], draw: u8) -> Retry<Flaky> {
+    Retry::new(Flaky::new(failures), POLICY, Arc::new(Loaded(draw)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_call_is_made_again() {
+    let kinds = [RemoteErrorKind::Server; 2];
+    let remote = retry(&kinds, 0);
+    remote.put("k", Bytes::from_static(b"v")).await.unwrap();
+    assert_eq!(remote.inner.left(), 0);
+    *remote.inner.failures.lock().unwrap() = kinds.to_vec();
+    assert_eq!(remote.get("k", None).await.unwrap(), "v");
+    *remote.inner.failures.lock().unwrap() = kinds.to_vec();
+    assert!(remote.head("k").await.unwrap().is_some());
+    *remote.inner.failures.lock().unwrap() = kinds.to_vec();
+    assert_eq!(remote.list("", None).await.unwrap().objects.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_last_attempt_the_last_error_is_told() {
+    let kinds = [RemoteErrorKind::Server, RemoteErrorKind::Offline, RemoteErrorKind::UnknownOutcome];
+    let error = retry(&kinds, 0).put("k", Bytes::new()).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_will_not_pass_is_told_at_once() {
+    for kind in [RemoteErrorKind::NotFound, RemoteErrorKind::Forbidden, RemoteErrorKind::BadCredentials] {
+        let remote = retry(&[kind, RemoteErrorKind::Server], 255);
+        assert_eq!(remote.get("k", None).await.unwrap_err().kind, kind);
+        assert_eq!(remote.inner.left(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_double_and_a_wish_to_slow_down_is_kept() {
+    let start = tokio::time::Instant::now();
+    let throttled = RemoteErrorKind::Throttled { retry_after: Some(Duration::from_secs(30)) };
+    retry(&[throttled, RemoteErrorKind::Server], 255).head("k").await.unwrap();
+    let waited = start.elapsed().as_secs_f64();
+    assert!((32.9..33.1).contains(&waited), "30 s asked + 1 s drawn + 2 s drawn, not {waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_longer_than_we_wait_is_handed_on() {
+    let start = tokio::time::Instant::now();
+    let kind = RemoteErrorKind::Throttled { retry_after: Some(Duration::from_secs(61)) };
+    assert_eq!(retry(&[kind], 0).head("k").await.unwrap_err().kind, kind);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+proptest! {
+    #[test]
+    fn waits_stay_within_their_bounds(
+        attempts in any::<u32>(),
+        failures in 1..=u32::MAX,
+        base in any::<u32>(),
+        max in any::<u32>(),
+        unit in 0.0..1.0,
+    ) {
+        let policy = RetryPolicy {
+            attempts,
+            base: Duration::from_millis(base.into()),
+            max: Duration::from_millis(max.into()),
+        };
+        let wait = policy.wait(failures, RemoteErrorKind::Server, unit);
+        prop_assert_eq!(wait.is_some(), failures < attempts);
+        prop_assert!(wait.unwrap_or_default() <= policy.max);
+    }
+}

@@ -1,0 +1,239 @@
+//! Where a remote is, as its user writes it: `b2://bucket/prefix`, `s3://bucket/prefix` or `file:///absolute/path`.
+//!
+//! A URL carries no credentials: one that seems to is refused, and no error repeats more of it than its scheme or a part
+//! that cannot hold any. What can be parsed prints in one normal form, which parses to the same again.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::percent;
+
+/// The URL of a remote.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RemoteUrl {
+    /// A bucket of an S3-compatible store.
+    Bucket(BucketUrl),
+    /// A folder on a disk of this machine, as an absolute path.
+    Folder(PathBuf),
+}
+
+/// A bucket, and the prefix below which all our objects lie.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BucketUrl {
+    store: Store,
+    bucket: String,
+    prefix: String,
+}
+
+/// Whose bucket it is. All are spoken to as S3; they differ in how their endpoint is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Store {
+    /// Backblaze B2.
+    B2,
+    /// AWS S3, or whatever an explicit endpoint says.
+    S3,
+}
+
+/// A text that is no URL of a remote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// There is no `scheme://`, or none that is known.
+    #[error("the remote's URL must be b2://bucket/prefix, s3://bucket/prefix or file:///path")]
+    Scheme,
+    /// There are credentials in it, or what may be some. The URL itself is not repeated.
+    #[error(
+        "the remote's URL must not hold credentials: take them out, and set B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, \
+         or what the AWS tools use"
+    )]
+    Credentials,
+    /// The name of the bucket cannot be one.
+    #[error(
+        "the remote's URL names no bucket that can exist: expected 3 to 63 letters, digits, `.`, `-` or `_`"
+    )]
+    Bucket,
+    /// The prefix cannot be used.
+    #[error(
+        "the remote's prefix must not hold `.` or `..` as a name, `?`, `#`, a backslash or a control character"
+    )]
+    Prefix,
+    /// The path of a `file://` URL is not absolute, or names another machine.
+    #[error(
+        "a folder remote must be file:/// with an absolute path of this machine, such as file:///mnt/disk/vault"
+    )]
+    NotAbsolute,
+    /// The path of a `file://` URL is not well written.
+    #[error("the path of the folder remote is not well written: no `..`, and a percent sign is written %25")]
+    Path,
+}
+
+impl BucketUrl {
+    /// Whose bucket it is.
+    #[must_use]
+    pub const fn store(&self) -> Store {
+        self.store
+    }
+
+    /// The bucket's name.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The prefix: empty, or names joined by single slashes, with a slash at its end.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn parse(store: Store, rest: &str) -> Result<Self, UrlError> {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        // A secret may itself hold a slash, so the sign is looked for everywhere, not only before the first one.
+        if rest.contains('@') || bucket.contains(':') {
+            return Err(UrlError::Credentials);
+        }
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let begins = bucket.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !begins || !(3..=63).contains(&bucket.len()) || !bucket.chars().all(legal) {
+            return Err(UrlError::Bucket);
+        }
+        let mut normal = String::with_capacity(prefix.len() + 1);
+        for name in prefix.split('/').filter(|name| !name.is_empty()) {
+            let illegal = |c: char| c.is_control() || matches!(c, '?' | '#' | '\\');
+            if name == "." || name == ".." || name.chars().any(illegal) {
+                return Err(UrlError::Prefix);
+            }
+            normal.push_str(name);
+            normal.push('/');
+        }
+        Ok(Self { store, bucket: bucket.to_owned(), prefix: normal })
+    }
+}
+
+impl fmt::Display for BucketUrl {
+    /// Without a slash at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.store {
+            Store::B2 => "b2",
+            Store::S3 => "s3",
+        };
+        let text = format!("{scheme}://{}/{}", self.bucket, self.prefix);
+        f.write_str(text.trim_end_matches('/'))
+    }
+}
+
+impl fmt::Display for RemoteUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket(bucket) => bucket.fmt(f),
+            Self::Folder(path) => f.write_str(&folder_url(path)),
+        }
+    }
+}
+
+/// The `file://` URL of an absolute path.
+pub(super) fn folder_url(path: &Path) -> String {
+    format!("file://{}", path.to_string_lossy().replace('%', "%25"))
+}
+
+impl FromStr for RemoteUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "b2" => BucketUrl::parse(Store::B2, rest).map(Self::Bucket),
+            "s3" => BucketUrl::parse(Store::S3, rest).map(Self::Bucket),
+            "file" => folder(rest).map(Self::Folder),
+            _ => Err(UrlError::Scheme),
+        }
+    }
+}
+
+fn folder(rest: &str) -> Result<PathBuf, UrlError> {
+    let text = percent::decode(rest).ok_or(UrlError::Path)?;
+    if text.chars().any(char::is_control) || text.split('/').any(|name| name == "..") {
+        return Err(UrlError::Path);
+    }
+    // Collecting the components drops doubled and trailing slashes.
+    let path: PathBuf = Path::new(&text).components().collect();
+    if path.is_absolute() { Ok(path) } else { Err(UrlError::NotAbsolute) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<RemoteUrl, UrlError> {
+        text.parse()
+    }
+
+    #[test]
+    fn each_form_has_one_normal_spelling() {
+        for (text, normal) in [
+            ("b2://my-bucket", "b2://my-bucket"),
+            ("B2://my-bucket/", "b2://my-bucket"),
+            ("s3://my.bucket//a///b/", "s3://my.bucket/a/b"),
+            ("s3://bucket/with space", "s3://bucket/with space"),
+            ("file:///mnt/disk//vault/", "file:///mnt/disk/vault"),
+            ("file:///mnt/my%20disk", "file:///mnt/my disk"),
+            ("file:///mnt/50%25@home", "file:///mnt/50%25@home"),
+        ] {
+            let url = parse(text).unwrap();
+            assert_eq!(url.to_string(), normal);
+            assert_eq!(parse(normal), Ok(url));
+        }
+        let RemoteUrl::Bucket(url) = parse("b2://bucket/a/b").unwrap() else { panic!("no bucket") };
+        assert_eq!((url.store(), url.bucket(), url.prefix()), (Store::B2, "bucket", "a/b/"));
+    }
+
+    #[test]
+    fn what_is_no_remote_is_refused_with_its_reason() {
+        for (text, error) in [
+            ("", UrlError::Scheme),
+            ("bucket/prefix", UrlError::Scheme),
+            ("https://bucket", UrlError::Scheme),
+            ("s3://", UrlError::Bucket),
+            ("s3://ab/x", UrlError::Bucket),
+            ("s3://-abc", UrlError::Bucket),
+            ("s3://bücket", UrlError::Bucket),
+            ("s3://bucket/a/../b", UrlError::Prefix),
+            ("s3://bucket/a?region=x", UrlError::Prefix),
+            ("file://server/share", UrlError::NotAbsolute),
+            ("file://", UrlError::NotAbsolute),
+            ("file:///a/../b", UrlError::Path),
+            ("file:///100%", UrlError::Path),
+            ("file:///a%00b", UrlError::Path),
+        ] {
+            assert_eq!(parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_refused_and_not_repeated() {
+        for text in [
+            "b2://k005secret:s/ecret@bucket/prefix",
+            "s3://secret@bucket",
+            "s3://bucket:secret",
+            "https://user:secret@host/",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(
+                !error.to_string().contains("secret") && !format!("{error:?}").contains("secret"),
+                "{error}"
+            );
+        }
+        assert_eq!(parse("b2://id:s/ecret@bucket"), Err(UrlError::Credentials));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_what_parses_prints_the_same(text in "(b2|s3|file)://[a-c%205@:./ é\\\\]{0,20}") {
+            if let Ok(url) = parse(&text) {
+                prop_assert_eq!(parse(&url.to_string()), Ok(url));
+            }
+        }
+    }
+}

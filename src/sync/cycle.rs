@@ -1,0 +1,230 @@
+//! One cycle.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::report::{Report, Trouble, Watcher, Weight};
+use super::scheduler::Ask;
+use super::survey::Seen;
+use super::{DatabaseCache, Engine, Survey, SyncError};
+use crate::log::{Depth, Log, LogError, Prepared};
+use crate::model::{CommitKey, Decisions, HoldId, Item, VaultId};
+use crate::plan::Action;
+use crate::state::{LastSync, Pending};
+use crate::vault::Marker;
+
+/// A remote that moves on more often than this while one cycle runs is left for the next.
+const MAX_ROUNDS: usize = 8;
+
+/// What a cycle is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// How far it looks.
+    pub ask: Ask,
+    /// Also send derived members that would stay here.
+    pub derived: bool,
+}
+
+impl Request {
+    /// Everything: scan the vault and list all commits.
+    pub const FULL: Self = Self { ask: Ask { scan: true, whole: true }, derived: false };
+}
+
+impl Engine {
+    /// Runs one whole cycle.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; whatever was done until then stays done and is not done again.
+    pub async fn cycle(&mut self, request: Request, watcher: &dyn Watcher) -> Result<Report, SyncError> {
+        let before = self.ports.meter.read();
+        let marker = Marker::read(self.fs(), &self.layout)?;
+        self.recover().await?;
+        let mut log = self.open_log(marker.vault).await?;
+        let mut report = Report::default();
+        let result = self.rounds(request, marker, &mut log, &mut report, watcher).await;
+        self.log = Some(log);
+        result?;
+        report.transfer = self.ports.meter.read() - before;
+        Ok(report)
+    }
+
+    async fn rounds(
+        &mut self,
+        request: Request,
+        mut marker: Marker,
+        log: &mut Log,
+        report: &mut Report,
+        watcher: &dyn Watcher,
+    ) -> Result<(), SyncError> {
+        self.finish_pending(log).await?;
+        for round in 0..MAX_ROUNDS {
+            let deep = request.ask.whole && round == 0;
+            let record = self.record()?;
+            let seen = self.look_at_remote(log, record.as_ref(), deep).await?;
+            self.adopt_name(log, &mut marker)?;
+            report.generation = seen.remote.seq();
+            let idle = record.as_ref().is_some_and(|record| is_idle(record, seen.head));
+            if idle && round == 0 && !request.ask.scan && self.unkept(&seen.remote)?.is_empty() {
+                return Ok(());
+            }
+            let survey =
+                self.survey(log, marker.vault, record.as_ref(), seen.clone(), request.derived, watcher).await?;
+            note(&survey, report);
+            let stored = record;
+            let mut record = stored.clone().unwrap_or_else(|| self.first_record(marker.vault));
+            let mut done = self.pull(log, &survey, report, watcher).await?;
+            done.extend(settled_by_record(&survey));
+            self.agree(&mut record, &survey, &done, seen.head, &survey.remote.tree)?;
+            if stored.as_ref() != Some(&record) {
+                record.save(self.fs(), &self.layout.last_sync())?;
+            }
+            self.conclude()?;
+            let pushed = self.push(log, &marker, &record, &survey, &done, report, watcher).await?;
+            if pushed.is_none() {
+                self.tidy(log, &record, report).await?;
+                return Ok(());
+            }
+            if log.settle().await? == pushed {
+                let record = self.record()?.unwrap_or(record);
+                report.generation = pushed.map_or(0, |key| key.seq);
+                self.tidy(log, &record, report).await?;
+                return Ok(());
+            }
+            // Somebody committed at the same moment: the merge is pulled like any other commit.
+        }
+        Err(SyncError::Unsettled(MAX_ROUNDS))
+    }
+
+    /// Looks at both sides and plans, without changing anything.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn dry_run(&mut self, derived: bool, watcher: &dyn Watcher) -> Result<Survey, SyncError> {
+        let marker = Marker::read(self.fs(), &self.layout)?;
+        let mut log = self.open_log(marker.vault).await?;
+        log.refresh(Depth::Whole).await?;
+        let record = self.record()?;
+        // A fork is left as it is: merging it would be a write. The highest head is what the merge would build on.
+        let head = log.graph().heads().first().copied();
+        let agreed_key = record.as_ref().and_then(|record| record.commit);
+        if let Some(agreed) = agreed_key {
+            log.check_agreed(agreed).await?;
+        }
+        let seen = Seen { head, remote: log.snapshot(head).await?, agreed: log.snapshot(agreed_key).await? };
+        let survey = self.survey(&mut log, marker.vault, record.as_ref(), seen, derived, watcher).await;
+        self.log = Some(log);
+        survey
+    }
+
+    /// Decides holds: `approved` pass, `rejected` are decided the other way, at the next cycle.
+    ///
+    /// # Errors
+    /// Where the record cannot be written.
+    pub fn decide(&self, approved: &[HoldId], rejected: &[HoldId]) -> Result<(), SyncError> {
+        let marker = Marker::read(self.fs(), &self.layout)?;
+        let stored = self.record()?;
+        let mut record = stored.unwrap_or_else(|| self.first_record(marker.vault));
+        record.decisions.approved.extend(approved);
+        record.decisions.rejected.extend(rejected);
+        for id in approved {
+            record.decisions.rejected.remove(id);
+        }
+        Ok(record.save(self.fs(), &self.layout.last_sync())?)
+    }
+
+    /// What this device has agreed on; none where it has agreed on nothing yet or the record is lost.
+    pub(super) fn record(&self) -> Result<Option<LastSync>, SyncError> {
+        let Some(record) = LastSync::load(self.fs(), &self.layout.last_sync())? else { return Ok(None) };
+        if record.remote != self.settings.remote {
+            return Err(SyncError::OtherRemote { known: record.remote, configured: self.settings.remote.clone() });
+        }
+        Ok(Some(record))
+    }
+
+    pub(super) fn first_record(&self, vault: VaultId) -> LastSync {
+        let filter = self.settings.filter_record.clone();
+        LastSync::new(vault, self.settings.remote.clone(), filter, Decisions::default())
+    }
+
+    /// The log, opened at the first cycle and kept.
+    pub(super) async fn open_log(&mut self, expected: VaultId) -> Result<Log, SyncError> {
+        let log = match self.log.take() {
+            Some(log) => log,
+            None => {
+                let cache = Arc::new(DatabaseCache(Arc::clone(&self.ports.database)));
+                let opened = Log::open(Arc::clone(&self.ports.remote), cache).await?;
+                opened.ok_or(LogError::Foreign { expected, found: None })?
+            }
+        };
+        if !log.is_named(expected) {
+            return Err(LogError::Foreign { expected, found: log.vault() }.into());
+        }
+        Ok(log)
+    }
+
+    /// The remote's one head, after forks are merged, and what this device agreed on.
+    async fn look_at_remote(&self, log: &mut Log, record: Option<&LastSync>, whole: bool) -> Result<Seen, SyncError> {
+        log.refresh(if whole { Depth::Whole } else { Depth::Near }).await?;
+        let agreed_key = record.and_then(|record| record.commit);
+        if let Some(agreed) = agreed_key {
+            log.check_agreed(agreed).await?;
+        }
+        let agreed = log.snapshot(agreed_key).await?;
+        log.trust_packs(&agreed);
+        let head = log.settle().await?;
+        Ok(Seen { head, remote: log.snapshot(head).await?, agreed })
+    }
+
+    /// Where two devices made a vault at once, both markers end up with the name that holds.
+    fn adopt_name(&self, log: &Log, marker: &mut Marker) -> Result<(), SyncError> {
+        let Some(vault) = log.vault().filter(|vault| *vault != marker.vault) else { return Ok(()) };
+        tracing::info!(from = %marker.vault, to = %vault, "another device made this vault at the same moment; its name is used");
+        marker.vault = vault;
+        Ok(marker.write(self.fs(), &self.layout)?)
+    }
+
+    /// Repeats the PUT of a commit whose outcome is unknown, before anything new is planned.
+    async fn finish_pending(&self, log: &mut Log) -> Result<(), SyncError> {
+        let path = self.layout.pending();
+        let Some(pending) = Pending::load(self.fs(), &path)? else { return Ok(()) };
+        let prepared = Prepared::from_bytes(pending.object)?;
+        tracing::info!(commit = %prepared.key, "a commit whose outcome was unknown is sent again");
+        log.refresh(Depth::Near).await?;
+        log.publish(&prepared).await?;
+        self.committed(&pending.record)
+    }
+
+    /// A commit is visible: its record holds from now on.
+    pub(super) fn committed(&self, record: &LastSync) -> Result<(), SyncError> {
+        record.save(self.fs(), &self.layout.last_sync())?;
+        Pending::clear(self.fs(), &self.layout.pending())?;
+        if let Err(error) = self.ports.database.clear_uploaded() {
+            tracing::warn!(%error, "the outbox could not be cleared; its packs are named twice at worst");
+        }
+        Ok(())
+    }
+}
+
+/// Whether a poll that finds this head has nothing to do here.
+fn is_idle(record: &LastSync, head: Option<CommitKey>) -> bool {
+    record.commit == head && record.exceptions.is_empty()
+}
+
+/// Items that need nothing but a line in the record.
+fn settled_by_record(survey: &Survey) -> BTreeSet<Item> {
+    let quiet = survey.plan.steps.iter().filter(|step| matches!(step.action, Action::Adopt | Action::KeepLocal));
+    quiet.map(|step| step.item.clone()).collect()
+}
+
+/// Tells the report what the survey could not deal with.
+fn note(survey: &Survey, report: &mut Report) {
+    report.holds.clone_from(&survey.plan.holds);
+    report.problems.clone_from(&survey.local.troubles);
+    for waiting in &survey.plan.waiting {
+        let known = report.problems.iter().any(|trouble| waiting.why.contains(&trouble.message));
+        if !known {
+            let (path, message) = (waiting.item.to_string(), waiting.why.clone());
+            report.problems.push(Trouble { path, message, weight: Weight::Passing });
+        }
+    }
+}

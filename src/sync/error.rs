@@ -1,0 +1,191 @@
+//! What can stop a cycle, and what to do about it.
+
+use std::path::PathBuf;
+
+use crate::content::ContentError;
+use crate::log::LogError;
+use crate::model::{Digest, GroupError};
+use crate::remote::{RemoteError, RemoteErrorKind};
+use crate::state::{DatabaseError, RecordError};
+use crate::vault::trash::TrashError;
+use crate::vault::{ApplyError, FilterError, IoAt, MarkerError, ScanError, StageError};
+
+/// A cycle that could not be finished. Nothing is lost by it: the next one goes on from what is on disk and in the bucket.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The root or its marker is missing or not this vault's.
+    #[error(transparent)]
+    Marker(#[from] MarkerError),
+    /// The vault cannot be scanned.
+    #[error(transparent)]
+    Scan(ScanError),
+    /// A file cannot be put in its place.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// A file cannot be staged.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The trash cannot be dealt with.
+    #[error(transparent)]
+    Trash(#[from] TrashError),
+    /// A file of ours does not parse.
+    #[error("{} is damaged: {why}", .path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+    /// The log cannot be read or extended.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The device's record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The cache database cannot even be made anew.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The filter settings that were in force cannot be used.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// Group definitions cannot be used.
+    #[error(transparent)]
+    Groups(#[from] GroupError),
+    /// A content cannot be put together from its chunks.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The remote names a chunk that no pack holds.
+    #[error("chunk {chunk} of {path} is in no pack that the commits name")]
+    NoChunk {
+        /// Which chunk.
+        chunk: Digest,
+        /// Of which file.
+        path: String,
+    },
+    /// A file could not be packed for sending.
+    #[error("packing failed: {0}")]
+    Upload(String),
+    /// The remote is another one than the vault was joined to.
+    #[error("this vault is synced with {known}, but the configuration now says {configured}")]
+    OtherRemote {
+        /// The remote it was joined to.
+        known: String,
+        /// The remote that is configured.
+        configured: String,
+    },
+    /// Not enough room to stage what has to be fetched.
+    #[error("{needed} bytes are to be fetched, but {} has only {free} free", .folder.display())]
+    NoRoom {
+        /// What is to be fetched.
+        needed: u64,
+        /// What is free.
+        free: u64,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// Something else keeps writing to the remote, faster than this device can follow.
+    #[error("the remote moved on {0} times while this cycle ran; it is tried again later")]
+    Unsettled(usize),
+}
+
+/// What a failed cycle asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// Wait: the remote is out of reach.
+    Offline,
+    /// Try again.
+    Again,
+    /// Nothing helps but a person: the remote refuses.
+    Refused,
+    /// Nothing helps but a person: the vault is not what it was.
+    Stopped,
+    /// Data is damaged.
+    Corrupt,
+}
+
+impl From<RemoteError> for SyncError {
+    fn from(error: RemoteError) -> Self {
+        Self::Log(LogError::Remote(error))
+    }
+}
+
+impl From<ScanError> for SyncError {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Marker(error) => Self::Marker(error),
+            error @ ScanError::Io(_) => Self::Scan(error),
+        }
+    }
+}
+
+impl SyncError {
+    /// What the caller should do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Log(LogError::Remote(error)) => remote_advice(error.kind),
+            Self::Log(LogError::NotVisible(_)) => Advice::Offline,
+            Self::Log(LogError::RolledBack { .. } | LogError::Foreign { .. })
+            | Self::Marker(_)
+            | Self::OtherRemote { .. } => Advice::Stopped,
+            Self::Log(_) | Self::Record(_) | Self::Content(_) | Self::NoChunk { .. } | Self::Damaged { .. } => Advice::Corrupt,
+            _ => Advice::Again,
+        }
+    }
+
+    /// The next command, in words.
+    #[must_use]
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::Log(LogError::Remote(error)) => remote_next(error.kind),
+            Self::Log(LogError::RolledBack { .. }) => {
+                "nothing was changed on either side; if the bucket was replaced on purpose, run `cogzy-vault init --join` to join it anew"
+            }
+            Self::Log(LogError::Foreign { .. }) | Self::OtherRemote { .. } => {
+                "check `remote` with `cogzy-vault config show`; to join another remote on purpose, run `cogzy-vault init --join`"
+            }
+            Self::Log(LogError::Newer { .. }) | Self::Record(RecordError::Newer { .. }) => "install the newest cogzy-vault",
+            Self::Log(LogError::NotVisible(_)) => "wait, then run `cogzy-vault sync` again",
+            Self::Log(_) | Self::Content(_) | Self::NoChunk { .. } => {
+                "run `cogzy-vault verify --deep` to see what is damaged; the vault was left as it is"
+            }
+            Self::Record(_) => {
+                "move the damaged file away and run `cogzy-vault sync`: what is unchanged is recognised, the rest waits for `approve`"
+            }
+            Self::Marker(_) => "mount the disk or put the folder back, then run `cogzy-vault status`",
+            Self::NoRoom { .. } => "free some room, then run `cogzy-vault sync`",
+            _ => "run `cogzy-vault sync` again",
+        }
+    }
+}
+
+const fn remote_advice(kind: RemoteErrorKind) -> Advice {
+    match kind {
+        kind if kind.offline() => Advice::Offline,
+        RemoteErrorKind::BadCredentials
+        | RemoteErrorKind::Forbidden
+        | RemoteErrorKind::QuotaExceeded
+        | RemoteErrorKind::NoSuchBucket
+        | RemoteErrorKind::WrongEndpoint
+        | RemoteErrorKind::ClockSkew
+        | RemoteErrorKind::Other => Advice::Refused,
+        RemoteErrorKind::NotFound => Advice::Corrupt,
+        _ => Advice::Again,
+    }
+}
+
+const fn remote_next(kind: RemoteErrorKind) -> &'static str {
+    match kind {
+        RemoteErrorKind::BadCredentials => "check B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, or the AWS credentials",
+        RemoteErrorKind::Forbidden => "give the key the capabilities listFiles, readFiles and writeFiles for this bucket",
+        RemoteErrorKind::NoSuchBucket => "check the bucket's name in `remote`, or make the bucket",
+        RemoteErrorKind::WrongEndpoint => "check `s3.endpoint` and `s3.region` with `cogzy-vault config show`",
+        RemoteErrorKind::QuotaExceeded => "raise the cap of the account, or free some room there",
+        RemoteErrorKind::ClockSkew => "set this machine's clock",
+        RemoteErrorKind::NotFound => "run `cogzy-vault verify --deep` to see what is missing",
+        _ => "wait for the network, then run `cogzy-vault sync` again",
+    }
+}

@@ -1,0 +1,229 @@
+//! Putting files together from chunks: those of the old local files from disk, the others from the remote's packs.
+//!
+//! Files are written one after the other, chunk by chunk; reads of packs run ahead by a few, neighbouring ranges joined. Every
+//! chunk is held against its name, wherever it comes from, and every file against its digest. What memory holds is bounded by
+//! the reads under way, whatever the length of a file.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+
+use super::report::{Progress, Watcher};
+use super::{Engine, SyncError, blocking};
+use crate::content::{ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, join_ranges, parts_of, read_leaf};
+use crate::fs::{Fs, ReadFile};
+use crate::log::{ChunkReader, LogError, Snapshot};
+use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Recipe};
+use crate::vault::StageWriter;
+
+/// Reads of packs that run ahead of the writing.
+const READS_AHEAD: usize = 3;
+
+/// A file to be put together.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// What it is called in messages.
+    pub(super) name: String,
+    /// Where it is written.
+    pub(super) target: PathBuf,
+    /// What it must hold.
+    pub(super) entry: Entry,
+}
+
+/// A chunk's place in a file on this disk.
+#[derive(Debug, Clone)]
+struct Place {
+    file: Arc<PathBuf>,
+    offset: u64,
+    len: u32,
+}
+
+/// Chunks that this disk holds already.
+#[derive(Debug, Default)]
+struct OnDisk {
+    places: HashMap<Digest, Place>,
+    /// The file that was read last stays open: chunks that follow each other mostly lie in one file.
+    open: Option<(Arc<PathBuf>, OpenFile)>,
+}
+
+struct OpenFile(Box<dyn ReadFile>);
+
+impl std::fmt::Debug for OpenFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OpenFile")
+    }
+}
+
+impl OnDisk {
+    /// Notes all chunks of a local file. What cannot be read helps nobody and is left out.
+    fn add_file(&mut self, fs: &dyn Fs, path: PathBuf, params: ChunkParams) {
+        let (Ok(mut cutter), Ok(file)) = (Cutter::new(params), fs.open(&path)) else { return };
+        let (mut chunks, mut offset, path) = (cutter.cut(file), 0, Arc::new(path));
+        while let Ok(Some(chunk)) = chunks.next_chunk() {
+            let len = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+            self.note(Digest::of(chunk), &path, offset, len);
+            offset += u64::from(len);
+        }
+    }
+
+    fn note(&mut self, chunk: Digest, file: &Arc<PathBuf>, offset: u64, len: u32) {
+        self.places.entry(chunk).or_insert_with(|| Place { file: Arc::clone(file), offset, len });
+    }
+
+    /// A chunk's bytes; none where the disk does not hold it, or not any more.
+    fn read(&mut self, fs: &dyn Fs, chunk: &Digest) -> Option<Vec<u8>> {
+        let place = self.places.get(chunk)?.clone();
+        let bytes = self.read_place(fs, &place).ok().filter(|bytes| Digest::of(bytes) == *chunk);
+        if bytes.is_none() {
+            self.places.remove(chunk);
+        }
+        bytes
+    }
+
+    fn read_place(&mut self, fs: &dyn Fs, place: &Place) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(place.len).unwrap_or(usize::MAX)];
+        match &self.open {
+            Some((path, file)) if *path == place.file => file.0.read_exact_at(&mut bytes, place.offset)?,
+            _ => {
+                let file = fs.open(&place.file)?;
+                file.read_exact_at(&mut bytes, place.offset)?;
+                self.open = Some((Arc::clone(&place.file), OpenFile(file)));
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl Engine {
+    /// Writes all of `wanted`, in order. `old` are local files that may hold parts of them.
+    pub(super) async fn fetch(
+        &self,
+        params: ChunkParams,
+        remote: &Snapshot,
+        wanted: &[Wanted],
+        old: Vec<PathBuf>,
+        mut progress: Progress,
+        watcher: &dyn Watcher,
+    ) -> Result<(), SyncError> {
+        let index: ChunkIndex = remote.packs.values().map(AsRef::as_ref).collect();
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let mut on_disk = OnDisk::default();
+        blocking(|| old.into_iter().for_each(|path| on_disk.add_file(self.fs(), path, params)));
+        let mut files = Vec::with_capacity(wanted.len());
+        for file in wanted {
+            let content = file.entry.content();
+            let recipe = remote.recipes.get(&content.digest);
+            files.push((file, flatten(&reader, &index, &file.name, content, recipe).await?));
+        }
+        let needed = needed(&index, &on_disk, &files)?;
+        let reads = join_ranges(&needed, READ_GAP, READ_MAX);
+        // Each read is a task of its own, so that it goes on while this one writes.
+        let spawned = stream::iter(reads).map(|read| {
+            let reader = reader.clone();
+            tokio::spawn(async move { reader.read(read).await })
+        });
+        let mut arriving = spawned.buffered(READS_AHEAD);
+        let mut ready: HashMap<Digest, Vec<u8>> = HashMap::new();
+        for (file, parts) in files {
+            let target = Arc::new(file.target.clone());
+            let mut writer = blocking(|| StageWriter::create(self.fs(), &file.target))?;
+            for placed in parts {
+                let id = placed.part.id;
+                let bytes = match ready.remove(&id) {
+                    Some(bytes) => bytes,
+                    None => match blocking(|| on_disk.read(self.fs(), &id)) {
+                        Some(bytes) => bytes,
+                        None => {
+                            next_until(&mut arriving, &mut ready, &id).await?;
+                            match ready.remove(&id) {
+                                Some(bytes) => bytes,
+                                // A local file that held it has changed meanwhile.
+                                None => single(&reader, &index, &file.name, id).await?,
+                            }
+                        }
+                    },
+                };
+                blocking(|| writer.write_all(&bytes)).map_err(|error| write_failed(&file.target, error))?;
+                on_disk.note(id, &target, placed.offset, placed.part.len);
+                progress.bytes_done += bytes.len() as u64;
+                watcher.progress(progress);
+            }
+            let Entry { mode, mtime_ms, .. } = file.entry;
+            blocking(|| writer.finish(file.entry.content(), mode, mtime_ms))?;
+            progress.files_done += 1;
+            watcher.progress(progress);
+        }
+        Ok(())
+    }
+}
+
+fn write_failed(path: &Path, source: io::Error) -> SyncError {
+    SyncError::Io(crate::vault::IoAt { operation: "write", path: path.to_owned(), source })
+}
+
+type Arrived = Result<Result<Vec<(Digest, Vec<u8>)>, LogError>, tokio::task::JoinError>;
+
+/// Takes in reads until the chunk `id` is there or none is left.
+async fn next_until(
+    arriving: &mut (impl futures_util::Stream<Item = Arrived> + Unpin),
+    ready: &mut HashMap<Digest, Vec<u8>>,
+    id: &Digest,
+) -> Result<(), SyncError> {
+    while !ready.contains_key(id) {
+        let Some(arrived) = arriving.next().await else { return Ok(()) };
+        ready.extend(arrived.map_err(|error| SyncError::Upload(error.to_string()))??);
+    }
+    Ok(())
+}
+
+async fn single(reader: &ChunkReader, index: &ChunkIndex, name: &str, id: Digest) -> Result<Vec<u8>, SyncError> {
+    let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
+    let place = index.get(&id).ok_or_else(missing)?;
+    reader.collect(&[place]).await?.remove(&id).ok_or_else(missing)
+}
+
+/// A file's chunks. Lists of lists are read level by level.
+pub(super) async fn flatten(
+    reader: &ChunkReader,
+    index: &ChunkIndex,
+    name: &str,
+    content: Content,
+    recipe: Option<&Recipe>,
+) -> Result<Vec<Placed>, SyncError> {
+    let mut recipe = recipe.cloned();
+    while let Some(list) = recipe.as_ref().filter(|recipe| recipe.depth > 0) {
+        let place = |id: Digest| index.get(&id).ok_or_else(|| SyncError::NoChunk { chunk: id, path: name.to_owned() });
+        let places: Vec<(PackId, ChunkSlot)> = list.parts.iter().map(|part| place(part.id)).collect::<Result<_, _>>()?;
+        let leaves = reader.collect(&places).await?;
+        let mut parts = Vec::new();
+        for part in &list.parts {
+            let leaf = leaves.get(&part.id).map(Vec::as_slice).unwrap_or_default();
+            parts.extend(read_leaf(content, part, leaf)?);
+        }
+        recipe = Some(Recipe { depth: list.depth - 1, parts });
+    }
+    // All lists are in memory by now, so none is asked for.
+    parts_of(content, recipe.as_ref(), |id| Err(SyncError::NoChunk { chunk: *id, path: name.to_owned() }))
+}
+
+/// The chunks that must come from the remote, in the order in which they are needed first.
+fn needed(
+    index: &ChunkIndex,
+    on_disk: &OnDisk,
+    files: &[(&Wanted, Vec<Placed>)],
+) -> Result<Vec<(PackId, ChunkSlot)>, SyncError> {
+    let mut seen = HashSet::new();
+    let mut slots = Vec::new();
+    for (file, parts) in files {
+        for id in parts.iter().map(|placed| placed.part.id) {
+            if seen.insert(id) && !on_disk.places.contains_key(&id) {
+                let place = index.get(&id);
+                slots.push(place.ok_or_else(|| SyncError::NoChunk { chunk: id, path: file.name.clone() })?);
+            }
+        }
+    }
+    Ok(slots)
+}

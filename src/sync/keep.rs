@@ -1,0 +1,107 @@
+//! Losing versions on this disk: `sync/conflicts/<id>/`, a record and the files.
+//!
+//! A version that lost here is moved there by the apply that displaced it, and stays until the conflict is resolved. The next
+//! commit lists it and uploads its bytes; until then it is *unkept*. Which ones are is read off the disk each time, so a crash
+//! between the two forgets nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::{Engine, SyncError};
+use crate::fs;
+use crate::log::Snapshot;
+use crate::model::{Conflict, ConflictId, Content, Entry, Item, Kept, VaultPath};
+use crate::vault::{IoAt, trash};
+
+/// No record is longer.
+const MAX_RECORD: u64 = 64 << 20;
+
+/// A losing version whose bytes are on this disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalConflict {
+    /// What lost.
+    pub conflict: Conflict,
+}
+
+pub(super) fn to_record(conflict: &Conflict) -> Result<String, SyncError> {
+    let text = serde_json::to_string_pretty(conflict);
+    text.map_err(|error| SyncError::Damaged { path: "conflict.json".into(), why: error.to_string() })
+}
+
+impl Engine {
+    /// The losing versions on this disk, by conflict.
+    ///
+    /// # Errors
+    /// Those of the disk; records that do not parse.
+    pub fn local_conflicts(&self) -> Result<BTreeMap<ConflictId, LocalConflict>, SyncError> {
+        let folder = self.layout.conflicts();
+        let names = match self.fs().read_dir(&folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(source) => return Err(IoAt { operation: "list", path: folder, source }.into()),
+        };
+        let mut conflicts = BTreeMap::new();
+        // Names that are no ids were put there by somebody else.
+        for id in names.iter().filter_map(|(name, _)| name.to_str()?.parse::<ConflictId>().ok()) {
+            let path = self.layout.conflict_record(id);
+            let bytes = match fs::read(self.fs(), &path, MAX_RECORD) {
+                Ok(bytes) => bytes,
+                // The record is written first, so without one there is nothing yet.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(IoAt { operation: "read", path, source }.into()),
+            };
+            let damaged = |why: String| SyncError::Damaged { path: path.clone(), why };
+            let conflict: Conflict = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+            if conflict.id != id || Conflict::id_of(&conflict.item, &conflict.files) != id {
+                return Err(damaged("it is not the record of this conflict".to_owned()));
+            }
+            conflicts.insert(id, LocalConflict { conflict });
+        }
+        Ok(conflicts)
+    }
+
+    /// Losing versions that no commit lists yet.
+    pub(super) fn unkept(&self, remote: &Snapshot) -> Result<Vec<LocalConflict>, SyncError> {
+        let listed = |id: &ConflictId| remote.conflicts.contains_key(id) || remote.resolved.contains_key(id);
+        let all = self.local_conflicts()?.into_iter();
+        Ok(all.filter(|(id, _)| !listed(id)).map(|(_, local)| local).collect())
+    }
+
+    /// Looks again at what was displaced: a program that still had a file open may have written to it since. What did change
+    /// becomes a conflict copy.
+    pub(super) fn recheck_trash(&self, remote: &Snapshot) -> Result<(), SyncError> {
+        let now = self.ports.clock.now_ns();
+        for rechecked in trash::recheck(self.fs(), &self.layout, now, self.settings.settle)? {
+            for changed in &rechecked.changed {
+                match &changed.path {
+                    Some(path) => self.keep_displaced(remote, path, changed)?,
+                    None => tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is"),
+                }
+            }
+            trash::acknowledge(self.fs(), &self.layout, &rechecked.id)?;
+        }
+        Ok(())
+    }
+
+    fn keep_displaced(&self, remote: &Snapshot, path: &VaultPath, changed: &trash::Changed) -> Result<(), SyncError> {
+        let Content { digest, size } = changed.content;
+        let at = |operation, path: &std::path::Path| {
+            let path = path.to_owned();
+            move |source| SyncError::Io(IoAt { operation, path, source })
+        };
+        let stat = self.fs().lstat(&changed.place).map_err(at("look at", &changed.place))?;
+        let entry = Entry { digest, size, mtime_ms: stat.mtime_ms(), mode: stat.mode };
+        let item: Item = remote.groups.item(path);
+        let conflict = Conflict::new(item, vec![Kept { path: path.clone(), entry: Some(entry) }], None);
+        let (record, file) = (self.layout.conflict_record(conflict.id), self.layout.conflict_file(conflict.id, path));
+        for folder in [record.parent(), file.parent()].into_iter().flatten() {
+            self.fs().create_dir_all(folder).map_err(at("create", folder))?;
+        }
+        fs::replace(self.fs(), &record, to_record(&conflict)?.as_bytes(), 0o600).map_err(at("write", &record))?;
+        match self.fs().rename_new(&changed.place, &file) {
+            // An earlier run was cut short right here.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at("move", &changed.place)(error)),
+            _ => file.parent().map_or(Ok(()), |folder| self.fs().sync_dir(folder).map_err(at("sync", folder))),
+        }
+    }
+}

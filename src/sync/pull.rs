@@ -1,0 +1,170 @@
+//! Fetching: everything of a generation is staged and checked, then put in its places.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::fetch::Wanted;
+use super::report::{Phase, Progress, Report, Watcher};
+use super::{Engine, Survey, SyncError, blocking};
+use crate::clock::random;
+use crate::log::Log;
+use crate::model::{Conflict, Digest, Item};
+use crate::plan::{Action, FileStep, Step};
+use crate::vault::{
+    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Seen, Stage, Staged, apply, conclude, recover,
+};
+
+/// How long other programs may hold the apply lock before this one goes on with something else.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// Room that staging leaves free on the disk.
+const RESERVE: u64 = 64 << 20;
+
+impl Engine {
+    /// Brings in what the plan pulls. The items that are in place; all others are planned again. The journal stays until
+    /// [`Engine::conclude`].
+    pub(super) async fn pull(
+        &mut self,
+        log: &Log,
+        survey: &Survey,
+        report: &mut Report,
+        watcher: &dyn Watcher,
+    ) -> Result<BTreeSet<Item>, SyncError> {
+        let steps: Vec<&Step> = survey.plan.steps.iter().filter(|step| step.incoming()).collect();
+        if steps.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let id = ApplyId::new(self.ports.clock.now_ms(), random(self.ports.entropy.as_ref()));
+        let stage = Stage::create(self.ports.fs.clone(), &self.layout, &id)?;
+        let (items, wanted) = self.staging_plan(&steps, survey, &id)?;
+        self.check_room(&wanted)?;
+        let total = wanted.iter().map(|file| file.entry.size).sum();
+        let progress =
+            Progress { phase: Phase::Download, files_total: wanted.len(), bytes_total: total, ..Progress::default() };
+        let old = self.old_files(&wanted, &steps, survey);
+        let params = log.header()?.chunking;
+        if let Err(error) = self.fetch(params, &survey.remote, &wanted, old, progress, watcher).await {
+            // What cannot be removed now is removed at the next start; the fetch's own error says more.
+            let _also_failed = stage.discard();
+            return Err(error);
+        }
+        let commit = survey.remote.key.map(|key| key.to_string()).unwrap_or_default();
+        let lock = self.apply_lock().await?;
+        let plan = ApplyPlan { id, commit, items };
+        let mut applying = Progress { phase: Phase::Apply, files_total: wanted.len(), ..Progress::default() };
+        let applied = blocking(|| {
+            apply(self.fs(), &self.layout, plan, Some(&lock), &mut |_| {
+                applying.files_done += 1;
+                watcher.progress(applying);
+            })
+        })?;
+        for (item, why) in &applied.retry {
+            report.wait(item, why.clone());
+        }
+        let done: BTreeSet<Item> = applied.done.into_iter().collect();
+        for file in steps.iter().filter(|step| done.contains(&step.item)).flat_map(|step| &step.files) {
+            if file.to.is_some() { report.pulled += 1 } else { report.deleted_local += 1 }
+        }
+        Ok(done)
+    }
+
+    /// The base is noted: the journal of the last apply, if there is one, has done its work.
+    pub(super) fn conclude(&self) -> Result<(), SyncError> {
+        Ok(blocking(|| conclude(self.fs(), &self.layout))?)
+    }
+
+    /// Finishes an apply that a crash cut short. Its items are found to be equal by the next plan.
+    pub(super) async fn recover(&self) -> Result<(), SyncError> {
+        let lock = self.apply_lock().await?;
+        let recovered = blocking(|| recover(self.fs(), &self.layout, Some(&lock)))?;
+        if let Some(recovered) = recovered {
+            let (done, again) = (recovered.applied.done.len(), recovered.applied.retry.len());
+            tracing::info!(commit = recovered.commit, done, again, "an apply that was cut short has been finished");
+            self.conclude()?;
+        }
+        Ok(())
+    }
+
+    /// The lock that other programs take shared while they open their files.
+    async fn apply_lock(&self) -> Result<FileLock, SyncError> {
+        let path = self.layout.apply_lock();
+        let until = self.ports.clock.monotonic() + LOCK_WAIT;
+        loop {
+            if let Some(lock) = FileLock::try_take(&path)? {
+                return Ok(lock);
+            }
+            if self.ports.clock.monotonic() > until {
+                let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
+                return Err(IoAt { operation: "lock", path, source }.into());
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+    }
+
+    fn staging_plan(
+        &self,
+        steps: &[&Step],
+        survey: &Survey,
+        id: &ApplyId,
+    ) -> Result<(Vec<ApplyItem>, Vec<Wanted>), SyncError> {
+        let folder = self.layout.staging_of(id);
+        let (mut items, mut wanted) = (Vec::new(), Vec::new());
+        for step in steps {
+            let mut apply_steps = Vec::new();
+            for file in &step.files {
+                let new = file.to.map(|entry| {
+                    let slot = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+                    let target = folder.join(slot.to_string());
+                    wanted.push(Wanted { name: file.path.to_string(), target, entry });
+                    Staged { slot, content: entry.content() }
+                });
+                let stat = survey.local.stats.get(&file.path);
+                let old = file.from.zip(stat).map(|(entry, stat)| Seen { content: entry.content(), stat: *stat });
+                let on_disk = survey.local.names.on_disk(&file.path);
+                apply_steps.push(ApplyStep { path: file.path.clone(), on_disk, old, new });
+            }
+            items.push(ApplyItem { item: step.item.clone(), keep: keeping(step, survey)?, steps: apply_steps });
+        }
+        Ok((items, wanted))
+    }
+
+    fn check_room(&self, wanted: &[Wanted]) -> Result<(), SyncError> {
+        let needed: u64 = wanted.iter().map(|file| file.entry.size).sum();
+        let folder = self.layout.root().to_owned();
+        match self.fs().free_space(&folder) {
+            Ok(free) if free < needed.saturating_add(RESERVE) => Err(SyncError::NoRoom { needed, free, folder }),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the free space is unknown; going on");
+                Ok(())
+            }
+        }
+    }
+
+    /// Local files that may hold chunks of what is wanted: the old versions, and files of the very content under other names.
+    fn old_files(&self, wanted: &[Wanted], steps: &[&Step], survey: &Survey) -> Vec<PathBuf> {
+        let locate = |path| survey.local.names.locate(self.layout.root(), path);
+        let long = |file: &&FileStep| file.to.is_some_and(|entry| survey.remote.recipes.contains_key(&entry.digest));
+        let replaced = steps.iter().flat_map(|step| &step.files).filter(long).filter(|file| file.from.is_some());
+        let mut old: BTreeSet<PathBuf> = replaced.map(|file| locate(&file.path)).collect();
+        let digests: BTreeSet<Digest> = wanted.iter().map(|file| file.entry.digest).collect();
+        let same = survey.local.tree.iter().filter(|(_, entry)| entry.size > 0 && digests.contains(&entry.digest));
+        old.extend(same.map(|(path, _)| locate(path)));
+        old.into_iter().collect()
+    }
+}
+
+/// Where the displaced version goes, if it lost a conflict: the one of this plan, or one that a merge has already listed.
+fn keeping(step: &Step, survey: &Survey) -> Result<Option<Keeping>, SyncError> {
+    let lost = |conflict: &&Conflict| {
+        let here = |file: &crate::model::Kept| survey.local.tree.get(&file.path).copied() == file.entry;
+        conflict.item == step.item && conflict.files.iter().all(here)
+    };
+    let conflict = match &step.action {
+        Action::Conflict(conflict) => Some(conflict.as_ref()),
+        _ => survey.remote.conflicts.values().find(lost),
+    };
+    let Some(conflict) = conflict else { return Ok(None) };
+    Ok(Some(Keeping { id: conflict.id, record: super::keep::to_record(conflict)? }))
+}

@@ -1,0 +1,260 @@
+//! Sending: packs first, then the commit that names them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::keep::LocalConflict;
+use super::report::{Phase, Progress, Report, Trouble, Watcher, Weight};
+use super::upload::{Known, Run, Uploads};
+use super::{Engine, Survey, SyncError, blocking};
+use crate::content::ChunkIndex;
+use crate::log::{Log, Prepared, pack_key};
+use crate::model::{
+    Change, ChunkParams, Commit, CommitKey, Conflict, Content, Device, Digest, Entry, FORMAT, FileStat, Hlc, Item, Origin,
+    PackId, PackInfo, Recipe, RecipeOf, VaultPath,
+};
+use crate::plan::Step;
+use crate::state::{LastSync, Pending};
+use crate::vault::{Marker, open_stable};
+
+/// What was uploaded and can be committed.
+#[derive(Debug, Default)]
+struct Sent {
+    items: BTreeSet<Item>,
+    recipes: BTreeMap<Digest, Recipe>,
+    packs: BTreeMap<PackId, PackInfo>,
+    kept: Vec<Conflict>,
+}
+
+/// A file that must be read for the commit.
+struct Source {
+    /// Relative to the root, as the disk spells it.
+    relative: String,
+    stat: FileStat,
+    content: Content,
+}
+
+impl Engine {
+    /// Uploads what the plan pushes, and losing versions that no commit names yet; commits both. The key of the commit, none
+    /// where there was nothing to commit.
+    #[expect(clippy::too_many_arguments, reason = "these are the cycle's own variables, and each is needed once")]
+    pub(super) async fn push(
+        &mut self,
+        log: &mut Log,
+        marker: &Marker,
+        record: &LastSync,
+        survey: &Survey,
+        pulled: &BTreeSet<Item>,
+        report: &mut Report,
+        watcher: &dyn Watcher,
+    ) -> Result<Option<CommitKey>, SyncError> {
+        let losers = self.unkept(&survey.remote)?;
+        let steps: Vec<&Step> = survey.plan.steps.iter().filter(|step| step.outgoing()).collect();
+        if steps.is_empty() && losers.is_empty() {
+            return Ok(None);
+        }
+        let params = log.header()?.chunking;
+        let txn = Hlc::next(record.txn, self.ports.clock.now_ms(), marker.device);
+        let origin = Origin { device: self.settings.device_name.clone(), txn };
+        let mut sent = self.upload(params, survey, &steps, losers, report, watcher).await?;
+        for conflict in &mut sent.kept {
+            conflict.origin.get_or_insert_with(|| origin.clone());
+        }
+        if sent.items.is_empty() && sent.kept.is_empty() {
+            return Ok(None);
+        }
+        let mut record = record.clone();
+        record.txn = Some(txn);
+        let commit = self.commit_of(log, marker, survey, &sent, txn)?;
+        let prepared = Prepared::new(&commit)?;
+        let mut after = survey.remote.as_ref().clone();
+        for change in &commit.changes {
+            match change.entry {
+                Some(entry) => after.tree.insert(change.path.clone(), entry),
+                None => after.tree.remove(&change.path),
+            };
+        }
+        let done: BTreeSet<Item> = pulled.union(&sent.items).cloned().collect();
+        self.agree(&mut record, survey, &done, Some(prepared.key), &after.tree)?;
+        // From here on the commit may exist: its bytes are fixed on disk before the first PUT.
+        let pending = Pending { record, object: prepared.bytes.to_vec() };
+        pending.save(self.fs(), &self.layout.pending())?;
+        log.publish(&prepared).await?;
+        self.committed(&pending.record)?;
+        for change in &commit.changes {
+            if change.entry.is_some() { report.pushed += 1 } else { report.deleted_remote += 1 }
+        }
+        report.conflicts.extend(commit.kept.iter().map(|conflict| conflict.id));
+        Ok(Some(prepared.key))
+    }
+
+    fn commit_of(
+        &self,
+        log: &Log,
+        marker: &Marker,
+        survey: &Survey,
+        sent: &Sent,
+        txn: Hlc,
+    ) -> Result<Commit, SyncError> {
+        let pushed = survey.plan.steps.iter().filter(|step| step.outgoing() && sent.items.contains(&step.item));
+        let mut changes: Vec<Change> =
+            pushed.flat_map(|step| &step.files).map(|file| Change { path: file.path.clone(), entry: file.to }).collect();
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let recipes = sent.recipes.iter().filter(|(digest, _)| !survey.remote.recipes.contains_key(digest));
+        let mut kept = sent.kept.clone();
+        kept.sort_by_key(|conflict| conflict.id);
+        Ok(Commit {
+            format: FORMAT,
+            vault: log.vault().unwrap_or(marker.vault),
+            seq: survey.remote.seq() + 1,
+            parents: survey.remote.key.into_iter().collect(),
+            txn: Some(txn),
+            device: Some(Device { id: marker.device, name: self.settings.device_name.clone() }),
+            changes,
+            recipes: recipes.map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() }).collect(),
+            packs: sent.packs.values().cloned().collect(),
+            groups: None,
+            kept,
+            resolved: Vec::new(),
+        })
+    }
+
+    async fn upload(
+        &self,
+        params: ChunkParams,
+        survey: &Survey,
+        steps: &[&Step],
+        losers: Vec<LocalConflict>,
+        report: &mut Report,
+        watcher: &dyn Watcher,
+    ) -> Result<Sent, SyncError> {
+        let index: ChunkIndex = survey.remote.packs.values().map(AsRef::as_ref).collect();
+        let mut known = Known::new(&survey.remote, &index, self.left_over().await?);
+        let uploads = Uploads::new(Arc::clone(&self.ports.remote), Arc::clone(&self.ports.database));
+        let mut sent = Sent::default();
+        let mut progress = total(steps, survey);
+        {
+            let mut run = Run::new(params, self.ports.entropy.as_ref(), &mut known, uploads.clone())?;
+            for step in steps {
+                let mut recipes = Vec::new();
+                let mut left_out = None;
+                for file in &step.files {
+                    let Some(entry) = file.to else { continue };
+                    let Some(source) = source(survey, &file.path, entry) else {
+                        left_out = Some(format!("{}: it is no longer as it was scanned", file.path));
+                        break;
+                    };
+                    match self.take_in(&mut run, &source).await? {
+                        Ok(recipe) => recipes.extend(recipe),
+                        Err(why) => {
+                            left_out = Some(format!("{}: {why}", file.path));
+                            break;
+                        }
+                    }
+                    progress.files_done += 1;
+                    progress.bytes_done += entry.size;
+                    watcher.progress(progress);
+                }
+                match left_out {
+                    None => {
+                        sent.items.insert(step.item.clone());
+                        sent.recipes.extend(recipes);
+                    }
+                    Some(why) => report.wait(&step.item, why),
+                }
+            }
+            for loser in losers {
+                match self.take_in_loser(&mut run, &loser).await? {
+                    Ok(recipes) => {
+                        sent.recipes.extend(recipes);
+                        sent.kept.push(loser.conflict);
+                    }
+                    Err(why) => {
+                        let path = loser.conflict.item.to_string();
+                        report.problems.push(Trouble { path, message: why, weight: Weight::Lasting });
+                    }
+                }
+            }
+            blocking(|| run.finish())?;
+        }
+        uploads.wait_for(0).await?;
+        sent.packs.extend(known.used());
+        sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
+        Ok(sent)
+    }
+
+    /// Reads one file into the run. The inner error says why the file is not in a state that can be committed.
+    async fn take_in(&self, run: &mut Run<'_>, source: &Source) -> Result<Result<Option<(Digest, Recipe)>, String>, SyncError> {
+        if source.content.size == 0 || run.has(source.content.digest) {
+            return Ok(Ok(None));
+        }
+        let read = blocking(|| {
+            let reader = open_stable(self.fs(), self.layout.root(), &source.relative, &source.stat);
+            let mut reader = match reader {
+                Ok(reader) => reader,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            let ingested = match run.add(&mut reader)? {
+                Ok(ingested) => ingested,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            if let Err(error) = reader.finish() {
+                return Ok(Err(error.to_string()));
+            }
+            // What is hashed is what is uploaded: a read that gave other bytes than the scan saw is not committed.
+            if ingested.content != source.content {
+                return Ok(Err("it changed since it was scanned".to_owned()));
+            }
+            Ok::<_, SyncError>(Ok(ingested.recipe.map(|recipe| (ingested.content.digest, recipe))))
+        })?;
+        run.send().await?;
+        Ok(read)
+    }
+
+    async fn take_in_loser(
+        &self,
+        run: &mut Run<'_>,
+        loser: &LocalConflict,
+    ) -> Result<Result<Vec<(Digest, Recipe)>, String>, SyncError> {
+        let mut recipes = Vec::new();
+        for file in &loser.conflict.files {
+            let Some(entry) = file.entry else { continue };
+            let absolute: PathBuf = self.layout.conflict_file(loser.conflict.id, &file.path);
+            let relative = absolute.strip_prefix(self.layout.root()).ok().and_then(|path| path.to_str());
+            let (Some(relative), Ok(stat)) = (relative, self.fs().lstat(&absolute)) else {
+                return Ok(Err(format!("its losing version is missing: {}", absolute.display())));
+            };
+            let source = Source { relative: relative.to_owned(), stat, content: entry.content() };
+            match self.take_in(run, &source).await? {
+                Ok(recipe) => recipes.extend(recipe),
+                Err(why) => return Ok(Err(format!("its losing version {}: {why}", absolute.display()))),
+            }
+        }
+        Ok(Ok(recipes))
+    }
+
+    /// Packs that an earlier run uploaded without coming to the commit. One that is gone from the remote is forgotten.
+    async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
+        let packs = self.ports.database.uploaded().unwrap_or_default();
+        let mut there = Vec::new();
+        for pack in packs {
+            if self.ports.remote.head(&pack_key(pack.id)).await?.is_some_and(|object| object.size == pack.size) {
+                there.push(pack);
+            }
+        }
+        Ok(there)
+    }
+}
+
+fn total(steps: &[&Step], survey: &Survey) -> Progress {
+    let (up, _) = survey.pending();
+    let files = steps.iter().flat_map(|step| &step.files).filter(|file| file.to.is_some()).count();
+    Progress { phase: Phase::Upload, files_done: 0, files_total: files, bytes_done: 0, bytes_total: up.bytes }
+}
+
+fn source(survey: &Survey, path: &VaultPath, entry: Entry) -> Option<Source> {
+    let stat = *survey.local.stats.get(path)?;
+    let relative = survey.local.names.on_disk(path).unwrap_or_else(|| path.to_string());
+    Some(Source { relative, stat, content: entry.content() })
+}

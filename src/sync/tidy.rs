@@ -1,0 +1,35 @@
+//! What is done when nothing else is: the trash, the manifest for people, a checkpoint now and then.
+
+use super::report::Report;
+use super::{Engine, SyncError, blocking};
+use crate::log::Log;
+use crate::state::LastSync;
+use crate::vault::trash;
+
+impl Engine {
+    /// Tidies up after a cycle that has come to its end.
+    pub(super) async fn tidy(&mut self, log: &mut Log, record: &LastSync, report: &Report) -> Result<(), SyncError> {
+        let snapshot = log.snapshot(record.commit).await?;
+        blocking(|| {
+            self.recheck_trash(&snapshot)?;
+            let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
+            trash::expire(self.fs(), &self.layout, self.ports.clock.now_ms().saturating_sub(keep))?;
+            if self.manifest_of != Some(record.commit) {
+                self.write_manifest(record.vault, &snapshot)?;
+            }
+            Ok::<_, SyncError>(())
+        })?;
+        self.manifest_of = Some(record.commit);
+        if let Some(head) = record.commit
+            && report.pushed + report.deleted_remote > 0
+        {
+            // Best effort: a checkpoint that fails costs nothing but the next one's size.
+            match log.checkpoint_if_due(head, self.ports.entropy.as_ref()).await {
+                Ok(false) => {}
+                Ok(true) => tracing::info!(commit = %head, "checkpoint written"),
+                Err(error) => tracing::warn!(%error, "no checkpoint could be written; the next commit tries again"),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! Packs on their way to the remote, and what need not go there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use super::SyncError;
+use crate::clock::Entropy;
+use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
+use crate::log::{Snapshot, pack_key};
+use crate::model::{ChunkParams, Digest, PackId, PackInfo};
+use crate::remote::{Remote, RemoteError};
+use crate::state::Database;
+
+/// Packs under way at once: what bounds the memory of a large push.
+const PACKS_IN_FLIGHT: usize = 3;
+
+/// What need not be uploaded.
+pub(super) struct Known<'a> {
+    remote: &'a Snapshot,
+    index: &'a ChunkIndex,
+    left_over: BTreeMap<PackId, PackInfo>,
+    left_over_index: ChunkIndex,
+    used: BTreeSet<PackId>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(remote: &'a Snapshot, index: &'a ChunkIndex, left_over: Vec<PackInfo>) -> Self {
+        let left_over_index = left_over.iter().collect();
+        let left_over = left_over.into_iter().map(|pack| (pack.id, pack)).collect();
+        Self { remote, index, left_over, left_over_index, used: BTreeSet::new() }
+    }
+
+    fn has_chunk(&mut self, id: &Digest) -> bool {
+        if self.index.contains(id) {
+            return true;
+        }
+        let found = self.left_over_index.get(id);
+        self.used.extend(found.map(|(pack, _)| pack));
+        found.is_some()
+    }
+
+    /// Packs of an earlier run that hold a chunk of this one.
+    pub(super) fn used(mut self) -> Vec<(PackId, PackInfo)> {
+        let used = std::mem::take(&mut self.used);
+        used.into_iter().filter_map(|id| self.left_over.remove(&id).map(|pack| (id, pack))).collect()
+    }
+}
+
+/// Packs on their way. Clones share them.
+#[derive(Clone)]
+pub(super) struct Uploads {
+    remote: Arc<dyn Remote>,
+    database: Arc<Database>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<FinishedPack>,
+    under_way: JoinSet<Result<PackInfo, RemoteError>>,
+    done: Vec<PackInfo>,
+}
+
+impl Uploads {
+    pub(super) fn new(remote: Arc<dyn Remote>, database: Arc<Database>) -> Self {
+        Self { remote, database, state: Arc::default() }
+    }
+
+    /// Takes a full pack from a thread that blocks. With other threads to send it, this waits while enough are under way, so
+    /// that memory stays bounded; without, the pack only queues until [`Uploads::wait_for`].
+    fn take(&self, pack: FinishedPack) -> Result<(), SyncError> {
+        match Handle::try_current() {
+            Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => handle.block_on(async {
+                self.state.lock().await.waiting.push(pack);
+                self.wait_for(PACKS_IN_FLIGHT - 1).await
+            }),
+            _ => {
+                let mut state = self.state.try_lock().map_err(|error| SyncError::Upload(error.to_string()))?;
+                state.waiting.push(pack);
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts what waits, and waits until no more than `left` are under way.
+    pub(super) async fn wait_for(&self, left: usize) -> Result<(), SyncError> {
+        let mut state = self.state.lock().await;
+        loop {
+            while state.under_way.len() < PACKS_IN_FLIGHT
+                && let Some(FinishedPack { info, bytes }) = state.waiting.pop()
+            {
+                let remote = Arc::clone(&self.remote);
+                state.under_way.spawn(async move { remote.put(&pack_key(info.id), bytes).await.map(|()| info) });
+            }
+            if state.waiting.is_empty() && state.under_way.len() <= left {
+                return Ok(());
+            }
+            let Some(joined) = state.under_way.join_next().await else { return Ok(()) };
+            let info = joined.map_err(|error| SyncError::Upload(error.to_string()))??;
+            if let Err(error) = self.database.put_uploaded(&info) {
+                tracing::warn!(%error, "an uploaded pack could not be noted; a crash now would upload it again");
+            }
+            state.done.push(info);
+        }
+    }
+
+    /// The packs that the remote has taken.
+    pub(super) async fn done(self) -> Vec<PackInfo> {
+        std::mem::take(&mut self.state.lock().await.done)
+    }
+}
+
+type KnownFn<'a> = Box<dyn FnMut(&Digest) -> bool + 'a>;
+type SinkFn<'a> = Box<dyn FnMut(FinishedPack) -> Result<(), SyncError> + 'a>;
+
+/// One run of reading files and sending the packs that they fill.
+pub(super) struct Run<'a> {
+    ingest: Ingest<'a, KnownFn<'a>, SinkFn<'a>>,
+    remote: &'a Snapshot,
+    index: &'a ChunkIndex,
+    uploads: Uploads,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        params: ChunkParams,
+        entropy: &'a dyn Entropy,
+        known: &'a mut Known<'_>,
+        uploads: Uploads,
+    ) -> Result<Self, SyncError> {
+        let (remote, index) = (known.remote, known.index);
+        let known: KnownFn<'a> = Box::new(|id| known.has_chunk(id));
+        let to = uploads.clone();
+        let sink: SinkFn<'a> = Box::new(move |pack| to.take(pack));
+        let ingest = Ingest::new(params, entropy, known, sink).map_err(|error| SyncError::Upload(error.to_string()))?;
+        Ok(Self { ingest, remote, index, uploads })
+    }
+
+    /// Whether the vault holds a whole content already.
+    pub(super) fn has(&self, digest: Digest) -> bool {
+        self.remote.recipes.contains_key(&digest) || self.index.contains(&digest)
+    }
+
+    /// Takes in a file. The inner error is that of the file, and the run goes on; the outer one ends it.
+    pub(super) fn add(&mut self, reader: &mut dyn Read) -> Result<io::Result<Ingested>, SyncError> {
+        match self.ingest.add(reader) {
+            Ok(ingested) => Ok(Ok(ingested)),
+            Err(IngestError::Read(error)) => Ok(Err(error)),
+            Err(error) => Err(fatal(error)),
+        }
+    }
+
+    /// Sends packs that filled while there was no other thread to send them.
+    pub(super) async fn send(&self) -> Result<(), SyncError> {
+        self.uploads.wait_for(PACKS_IN_FLIGHT - 1).await
+    }
+
+    /// Hands over the last pack.
+    pub(super) fn finish(self) -> Result<(), SyncError> {
+        self.ingest.finish().map_err(fatal)
+    }
+}
+
+fn fatal(error: IngestError<SyncError>) -> SyncError {
+    match error {
+        IngestError::Sink(error) => error,
+        other => SyncError::Upload(other.to_string()),
+    }
+}

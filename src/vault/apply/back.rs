@@ -1,0 +1,117 @@
+//! From new to old, as far as nobody has edited the new.
+//!
+//! Goes by what is where, not by what was done: it serves an apply that met a change, and a recovery that does not know how far
+//! the apply had come.
+
+use std::io;
+use std::path::Path;
+
+use super::hand::{Halt, Hand};
+use super::look::What;
+use super::{IoAt, Task, Unit};
+use crate::vault::At;
+
+impl Hand<'_> {
+    /// Puts the unit's old files back and its new ones into the stage, what was put in place last first.
+    pub fn back(&mut self, unit: &Unit) -> Result<(), IoAt> {
+        for task in unit.tasks.iter().rev().filter(|task| !task.deletes()) {
+            if task.step.old.is_some() {
+                self.unreplace(task)?;
+            } else {
+                self.uncreate(task)?;
+            }
+        }
+        for task in unit.tasks.iter().rev().filter(|task| task.deletes()) {
+            self.return_old(task)?;
+        }
+        Ok(())
+    }
+
+    fn uncreate(&mut self, task: &Task) -> Result<(), IoAt> {
+        let Some(staged) = self.staged(task.step) else { return Ok(()) };
+        if self.what_visible(task.step)? != What::New {
+            return Ok(());
+        }
+        let visible = self.visible(task.step);
+        self.show(&visible);
+        if self.is_same(&visible, &staged)? {
+            return self.fs.remove_file(&visible).at("remove", &visible);
+        }
+        if self.lstat(&staged)?.is_some() {
+            // The new bytes are visible and staged, each on their own: it was not we who put the first there.
+            return Ok(());
+        }
+        self.fs.rename_new(&visible, &staged).at("take back", &visible)?;
+        if self.what(&staged, task.step)? != What::New {
+            // Edited between the look and the rename.
+            self.give_back(&staged, &visible)?;
+        }
+        Ok(())
+    }
+
+    fn unreplace(&mut self, task: &Task) -> Result<(), IoAt> {
+        let Some(staged) = self.staged(task.step) else { return Ok(()) };
+        if self.what_staged(task.step)? == What::New {
+            return self.return_old(task);
+        }
+        if self.what_visible(task.step)? != What::New {
+            // Edited after it was put in place: it stays, and the old file stays aside.
+            return Ok(());
+        }
+        let (visible, aside) = (self.visible(task.step), self.aside(task.step));
+        self.show(&visible);
+        if self.lstat(&staged)?.is_none() {
+            if self.lstat(&aside)?.is_none() {
+                return Ok(());
+            }
+            // One place for the displaced file, so that the exchange below always ends with the new file staged.
+            self.fs.rename_new(&aside, &staged).at("take back", &aside)?;
+        }
+        match self.fs.exchange(&staged, &visible) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.set_aside(&staged, task.step)?;
+                self.fs.rename_new(&visible, &staged).at("take back", &visible)?;
+                self.return_old(task)
+            }
+            // What the exchange brought out, if somebody edited it meanwhile, is tidied into the trash.
+            done => done.at("take back", &visible),
+        }
+    }
+
+    /// Gives a file in the trash its visible name again, if nobody has taken it.
+    fn return_old(&mut self, task: &Task) -> Result<(), IoAt> {
+        let (visible, aside) = (self.visible(task.step), self.aside(task.step));
+        if self.lstat(&aside)?.is_none() {
+            return Ok(());
+        }
+        if self.is_same(&aside, &visible)? {
+            return self.fs.remove_file(&aside).at("remove", &aside);
+        }
+        match self.make_folders(task.step) {
+            Ok(()) => {}
+            Err(Halt::Io(error)) => return Err(error),
+            // Somebody put something else in the way: the file stays in the trash.
+            Err(_) => return Ok(()),
+        }
+        self.show(&visible);
+        self.give_back(&aside, &visible)
+    }
+
+    fn give_back(&self, from: &Path, visible: &Path) -> Result<(), IoAt> {
+        match self.fs.rename_new(from, visible) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            done => done.at("put back", visible),
+        }
+    }
+
+    /// Moves whatever the stage holds besides new files to the trash, before the stage is removed.
+    pub fn tidy(&mut self, unit: &Unit) -> Result<(), IoAt> {
+        for task in &unit.tasks {
+            let Some(staged) = self.staged(task.step) else { continue };
+            if self.lstat(&staged)?.is_some() && self.what(&staged, task.step)? != What::New {
+                self.set_aside(&staged, task.step)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! From old to new.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use super::hand::{Halt, Hand};
+use super::look::What;
+use super::{Content, FileStat, Task, Unit};
+use crate::model::{FileKind, VaultPath};
+use crate::vault::At;
+use crate::vault::never::never;
+use crate::vault::read::{Folders, check_folders, hash_file};
+
+impl Hand<'_> {
+    /// Puts in place what is still to do of a unit: all looked at first, then deletes, then the rest.
+    pub fn forward(&mut self, unit: &mut Unit, on_step: &mut dyn FnMut(&VaultPath)) -> Result<(), Halt> {
+        let mut states = Vec::new();
+        for task in unit.tasks.iter().filter(|task| task.todo) {
+            states.push(self.check(unit, task)?);
+        }
+        for (task, state) in unit.tasks.iter_mut().filter(|task| task.todo).zip(states) {
+            task.seen = state;
+        }
+        for task in unit.tasks.iter().filter(|task| task.todo && task.deletes()) {
+            self.take_away(task)?;
+            on_step(&task.step.path);
+        }
+        self.clear_folders(unit)?;
+        for task in unit.tasks.iter().filter(|task| task.todo && !task.deletes()) {
+            if task.step.old.is_some() {
+                self.replace(task)?;
+            } else {
+                self.create(task)?;
+            }
+            on_step(&task.step.path);
+        }
+        Ok(())
+    }
+
+    /// Looks once more whether a file is as the plan saw it, and tells in which state it is.
+    fn check(&self, unit: &Unit, task: &Task) -> Result<Option<FileStat>, Halt> {
+        let step = task.step;
+        if never(&step.path) {
+            return Err(Halt::Moved(format!("{} is never synced, so it is not written", step.path)));
+        }
+        let root = self.layout.root();
+        match check_folders(self.fs, root, step.relative()).at("look at the folders of", &self.visible(step))? {
+            Folders::Real | Folders::Missing => {}
+            Folders::Blocked(folder, FileKind::File)
+                if VaultPath::new(&folder).is_ok_and(|folder| unit.deletes_at(&folder.fold_key())) => {}
+            Folders::Blocked(folder, kind) => {
+                let what = if kind == FileKind::Symlink { "a symbolic link" } else { "no folder" };
+                return Err(Halt::Moved(format!("{folder} is {what}: nothing is written through it")));
+            }
+        }
+        let visible = self.visible(step);
+        match (self.lstat(&visible)?, step.old) {
+            (None, None) => Ok(None),
+            (Some(_), None) if unit.makes_way(task) => Ok(None),
+            (Some(_), None) => Err(Halt::Moved(format!("{} appeared after the scan", step.path))),
+            // Only after a crash on a disk without exchange and links: it is on its way.
+            (None, Some(_)) if self.what(&self.aside(step), step)? == What::Old => Ok(None),
+            (None, Some(_)) => Err(Halt::Moved(format!("{} was deleted after the scan", step.path))),
+            (Some(stat), Some(_)) if Some(stat) == task.seen => Ok(Some(stat)),
+            // Touched, but perhaps the same bytes.
+            (Some(stat), Some(old)) if self.holds(&visible, &stat, old)? => Ok(Some(stat)),
+            (Some(_), Some(_)) => Err(Self::moved(&step.path)),
+        }
+    }
+
+    fn holds(&self, path: &Path, stat: &FileStat, content: Content) -> Result<bool, Halt> {
+        Ok(stat.size == content.size && hash_file(self.fs, path, stat).at("read", path)? == Some(content))
+    }
+
+    /// Whether the file that was moved to `place` is the one that was seen. Renames and links move only its ctime.
+    fn confirm(&self, place: &Path, task: &Task) -> Result<(), Halt> {
+        let known = |stat: &FileStat| (stat.kind, stat.dev, stat.ino, stat.size, stat.mtime_ns);
+        match (self.lstat(place)?, task.step.old) {
+            (Some(stat), _) if task.seen.as_ref().map(known) == Some(known(&stat)) => Ok(()),
+            (Some(stat), Some(old)) if self.holds(place, &stat, old)? => Ok(()),
+            _ => Err(Self::moved(&task.step.path)),
+        }
+    }
+
+    fn take_away(&mut self, task: &Task) -> Result<(), Halt> {
+        let visible = self.visible(task.step);
+        self.show(&visible);
+        let place = self.set_aside(&visible, task.step)?;
+        self.confirm(&place, task)
+    }
+
+    /// Removes the folders that the unit's deletes have emptied where a file is to stand.
+    fn clear_folders(&mut self, unit: &Unit) -> Result<(), Halt> {
+        let files: BTreeSet<&str> =
+            unit.tasks.iter().filter(|task| !task.deletes()).map(|task| task.key.as_str()).collect();
+        let in_the_way = |folder: &str| {
+            let key = VaultPath::new(folder).map(|folder| folder.fold_key()).unwrap_or_default();
+            key.match_indices('/').filter_map(|(at, _)| key.get(..at)).chain([&*key]).any(|key| files.contains(key))
+        };
+        for task in unit.tasks.iter().filter(|task| task.deletes()) {
+            self.remove_emptied(task.step, &in_the_way)?;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, task: &Task) -> Result<(), Halt> {
+        let Some(staged) = self.staged(task.step) else { return Ok(()) };
+        let visible = self.visible(task.step);
+        self.make_folders(task.step)?;
+        self.show(&visible);
+        self.put_new(task, &staged, &visible)
+    }
+
+    fn replace(&mut self, task: &Task) -> Result<(), Halt> {
+        let Some(staged) = self.staged(task.step) else { return Ok(()) };
+        let visible = self.visible(task.step);
+        self.make_folders(task.step)?;
+        self.show(&visible);
+        if self.lstat(&visible)?.is_none() {
+            // See [`Self::check`].
+            return self.put_new(task, &staged, &visible);
+        }
+        match self.fs.exchange(&staged, &visible) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.replace_by_link(task, &staged, &visible),
+            done => {
+                done.at("put in place", &visible)?;
+                self.confirm(&staged, task)?;
+                self.set_aside(&staged, task.step)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Without an exchange, the old file gets a second name before the new one takes the first.
+    fn replace_by_link(&mut self, task: &Task, staged: &Path, visible: &Path) -> Result<(), Halt> {
+        let aside = self.aside(task.step);
+        self.make_room(&aside)?;
+        let linked = match self.fs.hard_link(visible, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
+            // A crash fell after the link; or a disk forgot a rename, and it is a copy.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.is_same(visible, &aside)?,
+            done => done.at("link to the trash", visible).map(|()| true)?,
+        };
+        if !linked {
+            // The file is away for a moment.
+            let place = self.set_aside(visible, task.step)?;
+            self.confirm(&place, task)?;
+            return self.put_new(task, staged, visible);
+        }
+        self.confirm(&aside, task)?;
+        self.fs.rename(staged, visible).at("put in place", visible)?;
+        // Somebody may have written to it until its name was gone.
+        self.confirm(&aside, task)
+    }
+
+    /// Makes the new file visible where nothing is.
+    fn put_new(&self, task: &Task, staged: &Path, visible: &Path) -> Result<(), Halt> {
+        match self.fs.rename_new(staged, visible) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Halt::Moved(format!("{} appeared after the scan", task.step.path)))
+            }
+            done => Ok(done.at("put in place", visible)?),
+        }
+    }
+}

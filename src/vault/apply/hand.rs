@@ -1,0 +1,202 @@
+//! The moves on the disk, and where each file can be.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{ApplyId, Entry, IoAt, Layout, Step, Unit};
+use crate::fs::{self, Fs};
+use crate::model::{FileKind, FileStat, VaultPath};
+use crate::vault::layout::APP_FOLDERS;
+use crate::vault::stage::slot_path;
+use crate::vault::{At, found};
+
+/// Why a unit is not in place.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Halt {
+    /// The vault is not as the plan saw it: what was begun is undone.
+    #[error("{0}")]
+    Moved(String),
+    /// The unit rests as it is.
+    #[error("{0}")]
+    Again(String),
+    /// The disk failed: what was begun is undone.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+}
+
+impl Halt {
+    pub const fn undo(&self) -> bool {
+        !matches!(self, Self::Again(_))
+    }
+}
+
+/// Moves the files of one apply, and remembers which folders must be synced.
+pub(super) struct Hand<'a> {
+    pub fs: &'a dyn Fs,
+    pub layout: &'a Layout,
+    id: &'a ApplyId,
+    /// Folders that took displaced files.
+    kept: BTreeSet<PathBuf>,
+    /// Folders of visible files.
+    shown: BTreeSet<PathBuf>,
+}
+
+impl<'a> Hand<'a> {
+    pub fn new(fs: &'a dyn Fs, layout: &'a Layout, id: &'a ApplyId) -> Self {
+        Self { fs, layout, id, kept: BTreeSet::new(), shown: BTreeSet::new() }
+    }
+
+    /// Where the file is seen.
+    pub fn visible(&self, step: &Step) -> PathBuf {
+        self.layout.root().join(step.relative())
+    }
+
+    /// Where the new file waits, and where an exchange puts the old one.
+    pub fn staged(&self, step: &Step) -> Option<PathBuf> {
+        step.new.map(|new| slot_path(&self.layout.staging_of(self.id), new.slot))
+    }
+
+    /// Where the old file is put.
+    pub fn aside(&self, step: &Step) -> PathBuf {
+        step.path.below(&self.layout.trash_files(self.id))
+    }
+
+    pub fn lstat(&self, path: &Path) -> Result<Option<FileStat>, IoAt> {
+        found(self.fs.lstat(path)).at("look at", path)
+    }
+
+    /// Notes that a visible name changes.
+    pub fn show(&mut self, visible: &Path) {
+        let root = self.layout.root();
+        self.shown.extend(visible.ancestors().skip(1).take_while(|at| at.starts_with(root)).map(Path::to_owned));
+    }
+
+    /// Makes the folders for a file below `sync/`.
+    pub fn make_room(&mut self, place: &Path) -> Result<(), IoAt> {
+        let Some(folder) = place.parent() else { return Ok(()) };
+        if !self.kept.contains(folder) {
+            self.fs.create_dir_all(folder).at("create", folder)?;
+            let sync = self.layout.sync();
+            self.kept.extend(folder.ancestors().take_while(|at| at.starts_with(&sync)).map(Path::to_owned));
+        }
+        Ok(())
+    }
+
+    /// Moves a displaced file to the trash, and tells where it is.
+    pub fn set_aside(&mut self, from: &Path, step: &Step) -> Result<PathBuf, IoAt> {
+        let wanted = self.aside(step);
+        self.make_room(&wanted)?;
+        let mut place = wanted.clone();
+        for number in 1..u32::MAX {
+            match self.fs.rename_new(from, &place) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                done => return done.at("move to the trash", from).map(|()| place),
+            }
+            // What a crash interrupted may be there already: under two names, or, where a disk forgot a rename, as a copy.
+            if self.is_same(from, &place)? {
+                self.fs.remove_file(from).at("remove", from)?;
+                return Ok(place);
+            }
+            let mut name = wanted.as_os_str().to_owned();
+            name.push(format!(".{number}"));
+            place = PathBuf::from(name);
+        }
+        Ok(place)
+    }
+
+    /// Whether two names stand for one file.
+    pub fn is_same(&self, one: &Path, other: &Path) -> Result<bool, IoAt> {
+        let (one, other) = (self.lstat(one)?, self.lstat(other)?);
+        Ok(one.zip(other).is_some_and(|(one, other)| (one.dev, one.ino) == (other.dev, other.ino)))
+    }
+
+    /// Makes the folders for a visible file, never through a link.
+    pub fn make_folders(&mut self, step: &Step) -> Result<(), Halt> {
+        for (at, _) in step.relative().match_indices('/') {
+            let folder = step.relative().get(..at).unwrap_or_default();
+            let path = self.layout.root().join(folder);
+            match self.lstat(&path)? {
+                None => self.fs.create_dir_all(&path).at("create", &path)?,
+                Some(stat) if stat.kind == FileKind::Folder => {}
+                Some(_) => return Err(Halt::Moved(format!("{folder} is in the way of {}", step.path))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the folders above a deleted file that are empty now and that `wanted` agrees to; never the app's own.
+    pub fn remove_emptied(&mut self, step: &Step, wanted: &dyn Fn(&str) -> bool) -> Result<(), IoAt> {
+        let relative = step.relative();
+        for (at, _) in relative.rmatch_indices('/') {
+            let folder = relative.get(..at).unwrap_or_default();
+            if APP_FOLDERS.contains(&folder) || !wanted(folder) {
+                break;
+            }
+            let path = self.layout.root().join(folder);
+            match self.fs.remove_dir(&path) {
+                Ok(()) => self.show(&path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Whatever else is in it, or however it is protected: it simply stays.
+                Err(error) if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+                ) => break,
+                Err(error) => return Err(error).at("remove", &path),
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns what a unit displaced into the copies of the conflicts that it lost.
+    pub fn keep(&mut self, unit: &Unit) -> Result<(), IoAt> {
+        for task in &unit.tasks {
+            let Some(keeping) = task.entry.keep.as_ref().filter(|_| task.step.old.is_some()) else { continue };
+            let record = self.layout.conflict_record(keeping.id);
+            let (from, to) = (self.aside(task.step), self.layout.conflict_file(keeping.id, &task.step.path));
+            self.make_room(&to)?;
+            match self.fs.rename_new(&from, &to) {
+                // Moved before a crash; or the same version lost before and is kept already, then this one stays in the trash.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
+                done => done.at("keep for the conflict", &from)?,
+            }
+            if self.lstat(&to)?.is_some() && self.lstat(&record)?.is_none() {
+                fs::replace(self.fs, &record, keeping.record.as_bytes(), 0o600).at("write", &record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the file that a step displaced is now.
+    pub fn place_of(&self, entry: &Entry, step: &Step) -> Result<Option<PathBuf>, IoAt> {
+        let aside = self.aside(step);
+        if step.old.is_none() {
+            return Ok(None);
+        }
+        if self.lstat(&aside)?.is_some() {
+            return Ok(Some(aside));
+        }
+        let kept = entry.keep.as_ref().map(|keeping| self.layout.conflict_file(keeping.id, &step.path));
+        match kept {
+            Some(kept) => Ok(self.lstat(&kept)?.map(|_| kept)),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes all names durable: displaced files first, so that a disk that forgets the rest still has them.
+    pub fn sync(&mut self) -> Result<(), IoAt> {
+        let staging = self.layout.staging_of(self.id);
+        for folder in self.kept.iter().chain(&self.shown).chain([&staging]) {
+            match self.fs.sync_dir(folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done.at("sync", folder)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said of a file that is not as the plan saw it.
+    pub fn moved(path: &VaultPath) -> Halt {
+        Halt::Moved(format!("{path} changed after it was scanned"))
+    }
+}

@@ -1,0 +1,158 @@
+//! Where a unit stands, told by digests alone: after a crash, no state that was seen before can be trusted.
+
+use std::io;
+use std::path::Path;
+
+use super::hand::Hand;
+use super::{IoAt, Step, Task, Unit};
+use crate::model::FileKind;
+use crate::vault::At;
+use crate::vault::read::{Folders, check_folders, hash_file};
+
+/// What a place holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Nothing,
+    Old,
+    New,
+    /// Something else: edited, a folder, a link, or being written.
+    Other,
+}
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    Done,
+    Todo,
+    /// Somebody changed the old file before it was displaced.
+    EditedOld,
+    /// Somebody changed the new file after it was put in place.
+    EditedNew,
+    /// It is not done, and the new file is gone from the stage.
+    Lost,
+}
+
+/// Which way a unit goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Way {
+    Forward,
+    /// Forward, but somebody edited a new file: the unit is planned again.
+    ForwardAndAgain(String),
+    Back(String),
+    /// Nothing fits: somebody edited files on both sides of the crash.
+    Leave(String),
+}
+
+impl Hand<'_> {
+    /// What is at `path`.
+    pub fn what(&self, path: &Path, step: &Step) -> Result<What, IoAt> {
+        let Some(stat) = self.lstat(path)? else { return Ok(What::Nothing) };
+        let known = [step.old, step.new.map(|new| new.content)];
+        if stat.kind != FileKind::File || !known.iter().flatten().any(|content| content.size == stat.size) {
+            return Ok(What::Other);
+        }
+        match hash_file(self.fs, path, &stat) {
+            Ok(Some(content)) if known[0] == Some(content) => Ok(What::Old),
+            Ok(Some(content)) if known[1] == Some(content) => Ok(What::New),
+            Ok(_) => Ok(What::Other),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(What::Other),
+            Err(error) => Err(error).at("read", path),
+        }
+    }
+
+    /// What is seen at the step's path; nothing is looked at through a link.
+    pub fn what_visible(&self, step: &Step) -> Result<What, IoAt> {
+        let visible = self.visible(step);
+        match check_folders(self.fs, self.layout.root(), step.relative()).at("look at the folders of", &visible)? {
+            Folders::Real => self.what(&visible, step),
+            Folders::Missing | Folders::Blocked(_, FileKind::File) => Ok(What::Nothing),
+            Folders::Blocked(..) => Ok(What::Other),
+        }
+    }
+
+    pub fn what_staged(&self, step: &Step) -> Result<What, IoAt> {
+        self.staged(step).map_or(Ok(What::Nothing), |staged| self.what(&staged, step))
+    }
+
+    /// Whether the old file was displaced by us: it lies in the stage, in the trash or in its conflict.
+    fn displaced(&self, task: &Task) -> Result<bool, IoAt> {
+        let kept = task.entry.keep.as_ref();
+        let kept = kept.map(|keeping| self.layout.conflict_file(keeping.id, &task.step.path));
+        let places = [self.staged(task.step), Some(self.aside(task.step)), kept];
+        for place in places.iter().flatten() {
+            if self.what(place, task.step)? == What::Old {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn stand(&self, unit: &Unit, task: &Task) -> Result<Stand, IoAt> {
+        let (visible, staged) = (self.what_visible(task.step)?, self.what_staged(task.step)?);
+        Ok(match (task.step.old.is_some(), task.deletes(), visible) {
+            // On a disk that ignores case, the file that will make way may hold the very bytes that will take its place.
+            (false, false, What::New) if staged == What::New && self.in_the_way(unit, task)? => Stand::Todo,
+            (_, false, What::New) | (_, true, What::Nothing) => Stand::Done,
+            (_, true, _) if self.gave_way(unit, task)? => Stand::Done,
+            (_, true, What::Old) => Stand::Todo,
+            (true, false, What::Old) if staged == What::New => Stand::Todo,
+            (true, false, What::Old) => Stand::Lost,
+            // Between two renames, on a disk without exchange and links.
+            (true, false, What::Nothing) if staged == What::New && self.displaced(task)? => Stand::Todo,
+            (true, ..) if staged == What::New => Stand::EditedOld,
+            (true, ..) if self.displaced(task)? => Stand::EditedNew,
+            (true, ..) => Stand::EditedOld,
+            (false, _, What::Nothing) if staged == What::New => Stand::Todo,
+            (false, _, What::Nothing) => Stand::Lost,
+            (false, ..) if staged != What::New => Stand::EditedNew,
+            (false, ..) if unit.makes_way(task) => Stand::Todo,
+            (false, ..) => Stand::EditedOld,
+        })
+    }
+
+    /// Whether what is seen at the place of a delete is the unit's own: a new file under a name that differs only in case, or
+    /// the folder of one.
+    fn gave_way(&self, unit: &Unit, task: &Task) -> Result<bool, IoAt> {
+        for other in unit.tasks.iter().filter(|other| !other.deletes()) {
+            let own = if other.key == task.key {
+                self.what_visible(other.step)? == What::New && self.what_staged(other.step)? != What::New
+            } else {
+                let below = other.key.strip_prefix(&task.key).is_some_and(|rest| rest.starts_with('/'));
+                below && self.lstat(&self.visible(task.step))?.is_some_and(|stat| stat.kind == FileKind::Folder)
+            };
+            if own {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a file that is not yet created seems to exist, because the unit has not yet deleted what makes way for it.
+    fn in_the_way(&self, unit: &Unit, task: &Task) -> Result<bool, IoAt> {
+        let staged = self.staged(task.step);
+        let linked = staged.map_or(Ok(false), |staged| self.is_same(&staged, &self.visible(task.step)))?;
+        Ok(unit.makes_way(task) && !linked)
+    }
+
+    /// Decides which way a unit goes, and notes what is still to do.
+    pub fn way(&self, unit: &mut Unit) -> Result<Way, IoAt> {
+        let mut stands = Vec::with_capacity(unit.tasks.len());
+        for task in &unit.tasks {
+            stands.push(self.stand(unit, task)?);
+        }
+        for (task, stand) in unit.tasks.iter_mut().zip(&stands) {
+            task.todo = *stand == Stand::Todo;
+        }
+        let first = |wanted: &[Stand]| {
+            let mut both = unit.tasks.iter().zip(&stands);
+            both.find(|(_, stand)| wanted.contains(stand)).map(|(task, _)| task.step.path.as_str())
+        };
+        let edited_new = first(&[Stand::EditedNew]);
+        Ok(match (first(&[Stand::EditedOld, Stand::Lost]), edited_new) {
+            (None, None) => Way::Forward,
+            (None, Some(path)) => Way::ForwardAndAgain(format!("{path} changed after a crash")),
+            (Some(path), None) => Way::Back(format!("{path} changed before it could be replaced")),
+            (Some(path), Some(other)) => Way::Leave(format!("{path} and {other} changed during a crash")),
+        })
+    }
+}

@@ -1,0 +1,296 @@
+//! Putting a generation in place.
+//!
+//! Everything that will become visible is staged, checked and durable before. Then, under the journal: every *unit* (an item,
+//! or items whose names get in each other's way) is looked at once more and renamed into place, deletes first; what a rename
+//! displaced is looked at again, and where it is not what the plan saw, the unit's renames are undone and it is planned again.
+//! What was displaced is in the trash, or is the copy of the conflict that it lost.
+//!
+//! Invariants: a visible file is wholly old or wholly new; a unit is all old or all new when [`apply()`] or [`recover`] returns,
+//! unless somebody edited it on both sides of a crash; no bytes that were visible are ever unlinked, only renamed.
+//!
+//! A crash leaves the journal behind. [`recover`] looks at each file's digest in its three places (visible, staged, aside) and
+//! goes on from there, so that it may itself be cut short anywhere. The journal stays until [`conclude`], which the caller
+//! calls once it has noted the new base.
+
+mod back;
+mod forward;
+mod hand;
+mod look;
+mod unit;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use super::journal::{Entry, Journal, Keeping, Staged, Step};
+use super::{ApplyId, At, FileLock, IoAt, JournalError, Layout, found, trash};
+use crate::fs::Fs;
+use crate::model::{Content, FileKind, FileStat, Item, VaultPath};
+use hand::Hand;
+use look::Way;
+use unit::{Task, Unit};
+
+/// What is to be put in place.
+#[derive(Debug, Clone)]
+pub struct ApplyPlan {
+    /// The name of this apply, and of its stage.
+    pub id: ApplyId,
+    /// Which commit this is: handed back by [`recover`].
+    pub commit: String,
+    /// The items, no path twice.
+    pub items: Vec<ApplyItem>,
+}
+
+/// One item of the plan: it is put in place as a whole or not at all.
+#[derive(Debug, Clone)]
+pub struct ApplyItem {
+    /// Which item.
+    pub item: Item,
+    /// Where it lost a conflict: what is displaced becomes this conflict's copy.
+    pub keep: Option<Keeping>,
+    /// Its files.
+    pub steps: Vec<ApplyStep>,
+}
+
+/// What becomes of one file.
+#[derive(Debug, Clone)]
+pub struct ApplyStep {
+    /// Which file.
+    pub path: VaultPath,
+    /// Its spelling on disk, where it differs ([`super::Names::on_disk`]).
+    pub on_disk: Option<String>,
+    /// What the plan saw there; nothing for a new file.
+    pub old: Option<Seen>,
+    /// What will stand there; nothing for a delete.
+    pub new: Option<Staged>,
+}
+
+/// A file as the scan found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// What it held.
+    pub content: Content,
+    /// In which state.
+    pub stat: FileStat,
+}
+
+/// What became of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// Items that are in place, in the order of the plan.
+    pub done: Vec<Item>,
+    /// Items that were left, or put back, as they were, and why: they are to be planned again.
+    pub retry: Vec<(Item, String)>,
+    /// What the items in place displaced.
+    pub displaced: Vec<Displaced>,
+}
+
+/// A file that made way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Displaced {
+    /// Where it stood.
+    pub path: VaultPath,
+    /// Where it is now: in the trash, or in a conflict's folder.
+    pub place: PathBuf,
+}
+
+/// An apply that a crash had cut short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Which apply.
+    pub id: ApplyId,
+    /// Which commit it was, in the caller's words.
+    pub commit: String,
+    /// What became of it.
+    pub applied: Applied,
+}
+
+/// An apply that stopped. What is visible is whole, and [`recover`] goes on from here.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// An earlier apply is not concluded.
+    #[error("{} exists: an earlier apply must be recovered first", .0.display())]
+    Unfinished(PathBuf),
+    /// Our own folder is a link or a file.
+    #[error("{} is no real folder: move it away, nothing is written through it", .0.display())]
+    NotAFolder(PathBuf),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+}
+
+/// Puts a plan in place, telling `on_step` each path that is. Durable when it returns. An item that cannot be put in place is no
+/// error. Other programs wait for `_lock` ([`Layout::apply_lock`]); a simulated disk has none.
+///
+/// # Errors
+/// Where the disk fails so that not even what was begun can be undone, or an earlier apply is unfinished: [`recover`] first.
+pub fn apply(
+    fs: &dyn Fs,
+    layout: &Layout,
+    plan: ApplyPlan,
+    _lock: Option<&FileLock>,
+    on_step: &mut dyn FnMut(&VaultPath),
+) -> Result<Applied, ApplyError> {
+    let path = layout.applying();
+    if found(fs.lstat(&path)).at("look at", &path)?.is_some() {
+        return Err(ApplyError::Unfinished(path));
+    }
+    check_ours(fs, layout)?;
+    let (journal, seen) = split(plan);
+    journal.write(fs, layout)?;
+    let mut hand = Hand::new(fs, layout, &journal.id);
+    let mut applied = Outcome::new(&journal);
+    for mut unit in unit::units(&journal.items) {
+        for task in &mut unit.tasks {
+            task.seen = seen.get(task.item).and_then(|steps| steps.get(task.at)).copied().flatten();
+        }
+        let outcome = hand.forward(&mut unit, on_step);
+        applied.close(&mut hand, &unit, outcome)?;
+    }
+    applied.finish(&mut hand)
+}
+
+/// Finishes what a crash, or an error of [`apply()`], cut short; nothing where nothing was. Called with the vault locked and no
+/// stage in use: all stages but that of the journal are removed. Durable when it returns.
+///
+/// # Errors
+/// As for [`apply()`]; it may then be called again.
+pub fn recover(
+    fs: &dyn Fs,
+    layout: &Layout,
+    _lock: Option<&FileLock>,
+) -> Result<Option<Recovered>, ApplyError> {
+    check_ours(fs, layout)?;
+    let Some(journal) = Journal::read(fs, &layout.applying())? else {
+        trash::remove_tree(fs, &layout.staging())?;
+        return Ok(None);
+    };
+    let mut hand = Hand::new(fs, layout, &journal.id);
+    let mut applied = Outcome::new(&journal);
+    for mut unit in unit::units(&journal.items) {
+        let outcome = match hand.way(&mut unit)? {
+            Way::Forward => hand.forward(&mut unit, &mut |_| {}),
+            Way::ForwardAndAgain(why) => {
+                hand.forward(&mut unit, &mut |_| {}).and(Err(hand::Halt::Again(why)))
+            }
+            Way::Back(why) => Err(hand::Halt::Moved(why)),
+            Way::Leave(why) => Err(hand::Halt::Again(why)),
+        };
+        applied.close(&mut hand, &unit, outcome)?;
+    }
+    let applied = applied.finish(&mut hand)?;
+    Ok(Some(Recovered { id: journal.id.clone(), commit: journal.commit.clone(), applied }))
+}
+
+/// Drops the journal and the stage, once the new base is noted. Where files were displaced, the journal goes to the trash with
+/// them, so that they can be looked at again.
+///
+/// # Errors
+/// As the system reports them; the apply then counts as unfinished.
+pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
+    let path = layout.applying();
+    let Some(journal) = Journal::read(fs, &path)? else { return Ok(()) };
+    if journal.items.iter().flat_map(|entry| &entry.steps).any(|step| step.old.is_some()) {
+        trash::file_journal(fs, layout, &journal.id)?;
+    } else {
+        fs.remove_file(&path).at("remove", &path)?;
+    }
+    let sync = layout.sync();
+    fs.sync_dir(&sync).at("sync", &sync)?;
+    Ok(trash::remove_tree(fs, &layout.staging_of(&journal.id))?)
+}
+
+/// The journal names contents, the states that the plan saw stay in memory: for each item, for each step.
+fn split(plan: ApplyPlan) -> (Journal, Vec<Vec<Option<FileStat>>>) {
+    let mut seen = Vec::with_capacity(plan.items.len());
+    let entries = plan.items.into_iter().map(|ApplyItem { item, keep, mut steps }| {
+        // Such a step would look both undone and done after a crash; there is nothing to do.
+        steps.retain(|step| {
+            step.old.map(|old| old.content) != step.new.map(|new| new.content)
+        });
+        seen.push(steps.iter().map(|step| step.old.map(|old| old.stat)).collect());
+        let steps = steps.into_iter().map(|ApplyStep { path, on_disk, old, new }| Step {
+            path,
+            on_disk,
+            old: old.map(|old| old.content),
+            new,
+        });
+        Entry { item, keep, steps: steps.collect() }
+    });
+    (Journal::new(plan.id, plan.commit, entries.collect()), seen)
+}
+
+/// What is written to our folders must not leave the vault through a link.
+fn check_ours(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
+    for folder in [layout.sync(), layout.staging(), layout.trash(), layout.conflicts()] {
+        match found(fs.lstat(&folder)).at("look at", &folder)? {
+            Some(stat) if stat.kind != FileKind::Folder => return Err(ApplyError::NotAFolder(folder)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Gathers what becomes of the units.
+struct Outcome<'a> {
+    journal: &'a Journal,
+    /// For each item: none while it is not decided, then whether it is in place, or why not.
+    fates: Vec<Option<Result<(), String>>>,
+}
+
+impl<'a> Outcome<'a> {
+    fn new(journal: &'a Journal) -> Self {
+        Self { journal, fates: vec![None; journal.items.len()] }
+    }
+
+    /// Brings a unit to rest.
+    fn close(&mut self, hand: &mut Hand, unit: &Unit, outcome: Result<(), hand::Halt>) -> Result<(), IoAt> {
+        let fate = match outcome {
+            Err(halt) if halt.undo() => {
+                hand.back(unit)?;
+                hand.tidy(unit)?;
+                Err(halt.to_string())
+            }
+            rest => {
+                hand.tidy(unit)?;
+                hand.keep(unit)?;
+                rest.map_err(|halt| halt.to_string())
+            }
+        };
+        for &item in &unit.items {
+            if let Some(slot) = self.fates.get_mut(item) {
+                *slot = Some(fate.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes folders that deletes have left empty, makes everything durable, and tells what became of the items.
+    fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
+        let mut applied = Applied::default();
+        for (entry, fate) in self.journal.items.iter().zip(self.fates) {
+            match fate {
+                Some(Ok(())) => {
+                    for step in &entry.steps {
+                        if step.new.is_none() {
+                            hand.remove_emptied(step, &|_| true)?;
+                        }
+                        if let Some(place) = hand.place_of(entry, step)? {
+                            applied.displaced.push(Displaced { path: step.path.clone(), place });
+                        }
+                    }
+                    applied.done.push(entry.item.clone());
+                }
+                Some(Err(why)) => applied.retry.push((entry.item.clone(), why)),
+                // An item without steps has no unit, and nothing to do.
+                None => applied.done.push(entry.item.clone()),
+            }
+        }
+        hand.sync()?;
+        Ok(applied)
+    }
+}

@@ -1,0 +1,197 @@
+//! A crash, or somebody else's edit, before every single effect.
+
+use std::fs as std_fs;
+
+use super::disk::{Disk, Kind, LINUX, MAC, NETWORK, STICK};
+use super::vault::{Case, Vault};
+use super::*;
+
+/// The apply cut short before effect `at`; none where it does not come so far.
+fn crashed(kind: Kind, cases: &'static [Case], at: usize) -> Option<Vault> {
+    let vault = Vault::new(cases);
+    let disk = Disk::crashing(kind, vault.root(), at);
+    let result = run(&disk, &vault).and_then(|_| conclude(&disk, &vault.layout()));
+    assert_eq!(result.is_err(), disk.reached(), "effect {at} failed for another reason: {result:?}");
+    result.is_err().then_some(vault)
+}
+
+fn assert_whole(vault: &Vault, recovered: Option<Recovered>, had_journal: bool, context: &str) {
+    let visible = vault.visible();
+    if let Some(recovered) = recovered {
+        assert_eq!(recovered.commit, "commit");
+        assert_eq!(recovered.applied.retry, [], "{context}");
+        assert_eq!(visible, vault.all_new(), "{context}");
+    } else if had_journal {
+        assert_eq!(visible, vault.all_new(), "{context}: the journal was dropped too early");
+    } else {
+        assert!(visible == vault.all_old() || visible == vault.all_new(), "{context}: {visible:?}");
+    }
+    vault.assert_nothing_lost(context);
+    conclude(&Disk::sound(LINUX, vault.root()), &vault.layout()).unwrap();
+    assert!(!vault.layout().applying().exists());
+    vault.assert_nothing_lost(context);
+    let left: Vec<_> = std_fs::read_dir(vault.layout().staging()).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{context}: {left:?} is left in the stage");
+}
+
+/// Every visible file is wholly old or wholly new at any moment.
+fn assert_no_mixture_in_files(vault: &Vault, context: &str) {
+    for (name, text) in vault.visible() {
+        let mut known = vault.moves().filter(|each| each.0.eq_ignore_ascii_case(&name)).flat_map(|each| [each.1, each.2]);
+        assert!(known.any(|known| known == Some(&text)), "{context}: {name} holds {text:?}");
+    }
+    vault.assert_nothing_lost(context);
+}
+
+fn recovers_from_every_crash(kind: Kind, cases: &'static [Case]) {
+    for at in 0.. {
+        let Some(vault) = crashed(kind, cases, at) else { return };
+        let context = format!("{kind:?}, crash at {at}");
+        assert_no_mixture_in_files(&vault, &context);
+        let had_journal = vault.layout().applying().exists();
+        let recovered = recover(&Disk::sound(kind, vault.root()), &vault.layout(), None).unwrap();
+        assert_eq!(recovered.is_some(), had_journal);
+        assert_whole(&vault, recovered, had_journal, &context);
+    }
+}
+
+/// The same with a second crash before every effect of the recovery.
+fn recovers_from_every_second_crash(kind: Kind, cases: &'static [Case]) {
+    for at in 0.. {
+        for again in 0.. {
+            let Some(vault) = crashed(kind, cases, at) else { return };
+            let context = format!("{kind:?}, crash at {at}, then at {again}");
+            let had_journal = vault.layout().applying().exists();
+            let disk = Disk::crashing(kind, vault.root(), again);
+            let first = recover(&disk, &vault.layout(), None);
+            if !disk.reached() {
+                first.unwrap();
+                break;
+            }
+            assert_no_mixture_in_files(&vault, &context);
+            let second = recover(&Disk::sound(kind, vault.root()), &vault.layout(), None).unwrap();
+            assert_whole(&vault, second, had_journal, &context);
+        }
+    }
+}
+
+#[test]
+fn a_crash_anywhere_rolls_forward() {
+    for kind in [LINUX, NETWORK, STICK, MAC] {
+        recovers_from_every_crash(kind, MIXED);
+    }
+}
+
+#[test]
+fn a_crash_among_swaps_rolls_forward() {
+    for kind in [LINUX, NETWORK, STICK] {
+        recovers_from_every_crash(kind, SWAPS);
+    }
+}
+
+#[test]
+fn so_does_a_second_crash_during_the_recovery() {
+    for kind in [LINUX, NETWORK, STICK] {
+        recovers_from_every_second_crash(kind, &[GROUP]);
+        recovers_from_every_second_crash(kind, SWAPS);
+    }
+}
+
+/// Whoever reads the vault after an edit: the edit is there, and what belongs together is of one side.
+fn assert_edit_survives(vault: &Vault, name: &str, edit: &str, context: &str) {
+    let texts = vault.all_texts();
+    assert!(texts.contains(edit), "{context}: the edit is lost; there are {texts:?}");
+    vault.assert_nothing_lost_but(name, context);
+    let visible = vault.visible();
+    for case in vault.cases {
+        let others = || case.moves.iter().filter(|each| each.0 != name);
+        let is = |name: &str, text: Option<&str>| visible.get(name).map(String::as_str) == text;
+        let old = others().all(|each| is(each.0, each.1));
+        let new = others().all(|each| is(each.0, each.2));
+        assert!(old || new, "{context}: half of one side and half of the other: {visible:?}");
+    }
+}
+
+/// Edits as programs make them: in place, by a rename over it, by deleting it.
+fn edit(vault: &Vault, name: &str, how: usize) {
+    let path = vault.root().join(name);
+    match how {
+        0 => std_fs::write(path, "an edit!!").unwrap(),
+        _ => {
+            let fresh = vault.root().join("fresh");
+            std_fs::write(&fresh, "an edit!!").unwrap();
+            std_fs::rename(fresh, path).unwrap();
+        }
+    }
+}
+
+const EDITED: &[&str] = &["corpus/nodes.json", "vectors/nodes.npy", "indexes/flat", "indexes/deep/er/faiss"];
+
+#[test]
+fn an_edit_after_a_crash_is_not_destroyed() {
+    for kind in [LINUX, NETWORK, STICK, MAC] {
+        for name in EDITED {
+            for how in 0..2 {
+                for at in 0.. {
+                    let Some(vault) = crashed(kind, MIXED, at) else { break };
+                    if !vault.root().join(name).parent().unwrap().exists() {
+                        continue;
+                    }
+                    edit(&vault, name, how);
+                    let context = format!("{kind:?}, crash at {at}, then edit {how} of {name}");
+                    let disk = Disk::sound(kind, vault.root());
+                    recover(&disk, &vault.layout(), None).unwrap();
+                    conclude(&disk, &vault.layout()).unwrap();
+                    assert_eq!(vault.visible()[*name], "an edit!!", "{context}");
+                    assert_edit_survives(&vault, name, "an edit!!", &context);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_edit_between_any_two_effects_is_not_destroyed() {
+    for kind in [LINUX, NETWORK, STICK, MAC] {
+        for name in EDITED {
+            for how in 0..2 {
+                // A file that is renamed over the old one between the last look and our rename is lost without an exchange:
+                // there is no call that would notice.
+                if how == 1 && kind == NETWORK {
+                    continue;
+                }
+                for at in 0.. {
+                    let vault = Vault::new(MIXED);
+                    let edit = || {
+                        if vault.root().join(name).parent().unwrap().exists() {
+                            edit(&vault, name, how);
+                        } else {
+                            std_fs::write(vault.root().join("traces/b"), "an edit!!").unwrap();
+                        }
+                    };
+                    let disk = Disk::disturbed(kind, vault.root(), at, &edit);
+                    run(&disk, &vault).unwrap();
+                    if !disk.reached() {
+                        break;
+                    }
+                    conclude(&disk, &vault.layout()).unwrap();
+                    let context = format!("{kind:?}, edit {how} of {name} at {at}");
+                    assert_edit_survives(&vault, name, "an edit!!", &context);
+                }
+            }
+        }
+    }
+}
+
+/// An error that goes away: nothing is half done, and nothing is lost.
+#[test]
+fn a_stage_that_was_removed_leaves_everything_old() {
+    let vault = Vault::new(MIXED);
+    std_fs::remove_file(vault.layout().staging_of(&Vault::id()).join("3")).unwrap();
+    let applied = run(&RealFs, &vault).unwrap();
+    assert_eq!(applied.done, [item(&SINGLE)]);
+    let mut visible = vault.visible();
+    visible.insert("traces/a.json".into(), "old trace".into());
+    assert_eq!(visible, vault.all_old());
+    vault.assert_nothing_lost("a slot was missing");
+}

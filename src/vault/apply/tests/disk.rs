@@ -1,0 +1,180 @@
+//! A disk that crashes, lacks calls, ignores letter case, or lets somebody else in between two calls.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::fs::{Fs, ReadFile, RealFs, WriteFile};
+use crate::model::{FileKind, FileStat};
+
+/// What kind of disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    pub exchange: bool,
+    pub links: bool,
+    pub case: bool,
+}
+
+pub const LINUX: Kind = Kind { exchange: true, links: true, case: true };
+pub const NETWORK: Kind = Kind { exchange: false, links: true, case: true };
+pub const STICK: Kind = Kind { exchange: false, links: false, case: false };
+pub const MAC: Kind = Kind { exchange: true, links: true, case: false };
+
+pub struct Disk<'a> {
+    pub kind: Kind,
+    root: PathBuf,
+    effects: AtomicUsize,
+    /// The effect before which something happens.
+    at: usize,
+    /// What happens; nothing stands for a crash.
+    event: Option<&'a (dyn Fn() + Sync)>,
+    dead: AtomicBool,
+}
+
+impl std::fmt::Debug for Disk<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Disk")
+    }
+}
+
+/// Durability is not what these tests look at, and syncing takes most of their time.
+struct Unsynced(Box<dyn WriteFile>);
+
+impl Write for Unsynced {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl WriteFile for Unsynced {
+    fn finish(&mut self, _: u32, _: Option<i64>) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<'a> Disk<'a> {
+    pub fn sound(kind: Kind, root: &Path) -> Self {
+        Self::crashing(kind, root, usize::MAX)
+    }
+
+    pub fn crashing(kind: Kind, root: &Path, at: usize) -> Self {
+        let effects = AtomicUsize::new(0);
+        Self { kind, root: root.into(), effects, at, event: None, dead: AtomicBool::new(false) }
+    }
+
+    pub fn disturbed(kind: Kind, root: &Path, at: usize, event: &'a (dyn Fn() + Sync)) -> Self {
+        Self { event: Some(event), ..Self::crashing(kind, root, at) }
+    }
+
+    /// Whether the effect at which something was to happen was reached.
+    pub fn reached(&self) -> bool {
+        self.effects.load(Ordering::Relaxed) > self.at
+    }
+
+    fn look(&self) -> io::Result<()> {
+        if self.dead.load(Ordering::Relaxed) { Err(io::Error::other("crashed")) } else { Ok(()) }
+    }
+
+    fn effect(&self) -> io::Result<()> {
+        self.look()?;
+        if self.effects.fetch_add(1, Ordering::Relaxed) == self.at {
+            match self.event {
+                Some(event) => event(),
+                None => self.dead.store(true, Ordering::Relaxed),
+            }
+        }
+        self.look()
+    }
+
+    /// The name under which a disk that ignores case holds a path.
+    fn real(&self, path: &Path) -> PathBuf {
+        let Ok(relative) = path.strip_prefix(&self.root) else { return path.into() };
+        if self.kind.case {
+            return path.into();
+        }
+        let mut real = self.root.clone();
+        for name in relative {
+            let wanted = name.to_string_lossy().to_lowercase();
+            let names = std::fs::read_dir(&real).into_iter().flatten().flatten();
+            let same = names.map(|entry| entry.file_name()).find(|at| at.to_string_lossy().to_lowercase() == wanted);
+            real.push(same.as_deref().unwrap_or(name));
+        }
+        real
+    }
+
+    /// The name that a rename gives: its own, not the one it had.
+    fn named(&self, path: &Path) -> PathBuf {
+        let real = self.real(path);
+        if real.symlink_metadata().is_ok() { real } else { real.with_file_name(path.file_name().unwrap()) }
+    }
+}
+
+impl Fs for Disk<'_> {
+    fn lstat(&self, path: &Path) -> io::Result<FileStat> {
+        self.look()?;
+        RealFs.lstat(&self.real(path))
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+        self.look()?;
+        RealFs.read_dir(&self.real(path))
+    }
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        self.look()?;
+        RealFs.open(&self.real(path))
+    }
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        self.effect()?;
+        Ok(Box::new(Unsynced(RealFs.create(&self.named(path))?)))
+    }
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.effect()?;
+        RealFs.create_dir_all(&self.real(path))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.effect()?;
+        RealFs.rename(&self.real(from), &self.named(to))
+    }
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.kind.exchange || !self.kind.links {
+            self.effect()?;
+            return RealFs.rename_new(&self.real(from), &self.named(to));
+        }
+        // As on a network file system: in two steps.
+        self.effect()?;
+        RealFs.hard_link(&self.real(from), &self.named(to))?;
+        self.effect()?;
+        RealFs.remove_file(&self.real(from))
+    }
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        if !self.kind.exchange {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.effect()?;
+        RealFs.exchange(&self.real(one), &self.real(other))
+    }
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if !self.kind.links {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.effect()?;
+        RealFs.hard_link(&self.real(from), &self.named(to))
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.effect()?;
+        RealFs.remove_file(&self.real(path))
+    }
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.effect()?;
+        RealFs.remove_dir(&self.real(path))
+    }
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        self.effect()
+    }
+    fn free_space(&self, path: &Path) -> io::Result<u64> {
+        RealFs.free_space(path)
+    }
+}

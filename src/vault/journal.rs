@@ -1,0 +1,188 @@
+//! `sync/applying`: what is being put in place.
+//!
+//! Written and durable before the first rename, dropped after the new base is: while it exists, visible files may be of two
+//! generations, and it says which. It names contents, not states: renames change the times of a file, so that after a crash
+//! only digests tell old from new.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ApplyId, At, IoAt, Layout, found};
+use crate::fs::{self, Fs};
+use crate::model::{ConflictId, Content, Item, VaultPath};
+
+/// The format this program writes, and the only one it reads: a journal is finished by the program that wrote it.
+const FORMAT: u32 = 1;
+
+/// Room for millions of files.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// One apply, as the journal tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Journal {
+    pub format: u32,
+    pub id: ApplyId,
+    /// The commit that is being applied, in the caller's words.
+    pub commit: String,
+    pub items: Vec<Entry>,
+}
+
+/// One item of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entry {
+    pub item: Item,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keeping>,
+    pub steps: Vec<Step>,
+}
+
+/// What becomes of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Step {
+    pub path: VaultPath,
+    /// The spelling on disk, where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_disk: Option<String>,
+    pub old: Option<Content>,
+    pub new: Option<Staged>,
+}
+
+/// A content, and the slot of the stage that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Staged {
+    /// The slot.
+    pub slot: u32,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What is displaced becomes this conflict's copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keeping {
+    /// The conflict.
+    pub id: ConflictId,
+    /// What is written to its `conflict.json`.
+    pub record: String,
+}
+
+/// A journal that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It does not parse, or names paths that no plan would.
+    #[error("{} is damaged ({why}): nothing is changed in the vault until it is moved away; the files it speaks of are in sync/staging and sync/trash", .path.display())]
+    Damaged {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another version of the program wrote it.
+    #[error("{} has format {format}, expected {FORMAT}: start the version of cogzy-vault that wrote it once, so that it finishes", .path.display())]
+    OtherFormat {
+        /// The journal.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+}
+
+impl Step {
+    /// The path below the root as the disk spells it.
+    pub fn relative(&self) -> &str {
+        self.on_disk.as_deref().unwrap_or(self.path.as_str())
+    }
+}
+
+impl Journal {
+    pub fn new(id: ApplyId, commit: String, items: Vec<Entry>) -> Self {
+        Self { format: FORMAT, id, commit, items }
+    }
+
+    /// Makes the journal durable.
+    pub fn write(&self, fs: &dyn Fs, layout: &Layout) -> Result<(), JournalError> {
+        let path = layout.applying();
+        let bytes = serde_json::to_vec(self).map_err(io::Error::other).at("write", &path)?;
+        Ok(fs::replace(fs, &path, &bytes, 0o600).at("write", &path)?)
+    }
+
+    /// Reads the journal at `path`; `None` where there is none.
+    pub fn read(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, JournalError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let damaged = |why: String| JournalError::Damaged { path: path.to_owned(), why };
+        let Some(bytes) = found(fs::read(fs, path, MAX_BYTES)).at("read", path)? else {
+            return Ok(None);
+        };
+        let Version { format } = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if format != FORMAT {
+            return Err(JournalError::OtherFormat { path: path.to_owned(), format });
+        }
+        let journal: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let steps = journal.items.iter().flat_map(|entry| &entry.steps);
+        match steps.into_iter().find(|step| !same_path(step)) {
+            Some(step) => Err(damaged(format!("{:?} is no spelling of {}", step.relative(), step.path))),
+            None => Ok(Some(journal)),
+        }
+    }
+}
+
+/// A spelling is joined to the root: it must be the path itself but for its Unicode form.
+fn same_path(step: &Step) -> bool {
+    step.on_disk.as_deref().is_none_or(|text| VaultPath::new(text).is_ok_and(|path| path == step.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::RealFs;
+    use crate::model::Digest;
+
+    fn journal(path: &str, on_disk: Option<&str>) -> Journal {
+        let path = VaultPath::new(path).unwrap();
+        let content = Content { digest: Digest::of(b"x"), size: 1 };
+        let keep = Keeping { id: ConflictId::from_bytes([3; 32]), record: "{}".into() };
+        let step = Step {
+            path: path.clone(),
+            on_disk: on_disk.map(str::to_owned),
+            old: Some(content),
+            new: Some(Staged { slot: 7, content }),
+        };
+        let entry = Entry { item: Item::File(path), keep: Some(keep), steps: vec![step] };
+        Journal::new(ApplyId::new(1, [0; 4]), "commit".into(), vec![entry])
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_anything_else_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        std::fs::create_dir(layout.sync()).unwrap();
+        let read = || Journal::read(&RealFs, &layout.applying());
+        assert!(read().unwrap().is_none());
+        let good = journal("é/x", Some("e\u{301}/x"));
+        good.write(&RealFs, &layout).unwrap();
+        assert_eq!(read().unwrap(), Some(good));
+
+        for climbing in ["../x", "/etc/passwd", "é/y", ""] {
+            journal("é/x", Some(climbing)).write(&RealFs, &layout).unwrap();
+            assert!(matches!(read(), Err(JournalError::Damaged { .. })), "{climbing:?} was taken");
+        }
+        std::fs::write(layout.applying(), r#"{"format":2}"#).unwrap();
+        assert!(matches!(read(), Err(JournalError::OtherFormat { format: 2, .. })));
+        for damaged in ["", "{}", r#"{"format":1}"#] {
+            std::fs::write(layout.applying(), damaged).unwrap();
+            assert!(matches!(read(), Err(JournalError::Damaged { .. })), "{damaged:?} was taken");
+        }
+    }
+}

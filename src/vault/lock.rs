@@ -1,0 +1,53 @@
+//! Locks between programs on this machine.
+//!
+//! `sync/lock` says that somebody syncs this vault; `sync/apply.lock` is held while visible files are renamed, and other
+//! programs take it shared while they open their files. Both are `flock`s: the system drops them when the holder dies, so a
+//! crash leaves only an empty file behind. They do not go through [`crate::fs::Fs`]: a simulated disk has nobody to lock out.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::{At, IoAt};
+
+/// An exclusive lock on a file, held until it is dropped.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Takes the lock, making the file where it is missing; `None` while somebody else holds it.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened or the file system has no locks.
+    pub fn try_take(path: &Path) -> Result<Option<Self>, IoAt> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
+        let file = File::from(fd.map_err(Into::into).at("open", path)?);
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).at("lock", path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_holds_it_and_only_while_it_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = FileLock::try_take(&path).unwrap();
+        assert!(held.is_some());
+        assert!(FileLock::try_take(&path).unwrap().is_none());
+        drop(held);
+        assert!(FileLock::try_take(&path).unwrap().is_some());
+        std::os::unix::fs::symlink("lock", dir.path().join("link")).unwrap();
+        assert!(FileLock::try_take(&dir.path().join("link")).is_err(), "a link was followed");
+    }
+}

@@ -1,0 +1,78 @@
+//! The local folder: what stands in it, and how it is changed without losing anything.
+//!
+//! [`scan()`] tells what is there, [`Stage`] takes what is to come, [`apply()`] puts it in place by renames, [`recover`]
+//! finishes what a crash cut short, [`trash`] keeps what was displaced, [`Watch`] hints that it is worth scanning again.
+//!
+//! Invariants:
+//! - Every effect on the disk goes through [`crate::fs::Fs`]; locks and the watcher, which no simulation needs, do not.
+//! - Nothing is written outside the root, no symbolic link is followed below it.
+//! - What cannot be read is a [`Problem`], never absence; a missing root or marker is an error, never an empty scan.
+//! - A visible file is replaced only by a rename, after another look at it, and what it held is kept.
+//!
+//! Synchronous: the caller runs it on a blocking thread. What is decided to happen, the remote, and what was agreed are
+//! other modules' business; plain data comes in and goes out. What a crash leaves behind is told by each file.
+
+mod apply;
+mod apply_id;
+mod filter;
+mod journal;
+mod layout;
+mod lock;
+mod marker;
+mod names;
+mod never;
+mod read;
+mod scan;
+mod stage;
+pub mod trash;
+mod watch;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use apply::{
+    Applied, ApplyError, ApplyItem, ApplyPlan, ApplyStep, Displaced, Recovered, Seen, apply, conclude, recover,
+};
+pub use apply_id::{ApplyId, ApplyIdError};
+pub use filter::{Filter, FilterError, Verdict};
+pub use journal::{JournalError, Keeping, Staged};
+pub use layout::{APP_FOLDERS, Layout};
+pub use lock::FileLock;
+pub use marker::{MARKER_FORMAT, Marker, MarkerError};
+pub use names::Names;
+pub use read::{Moved, StableReader, hash_stable, open_stable};
+pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, scan};
+pub use stage::{Stage, StageError, StageWriter};
+pub use watch::{Watch, WatchError, WatchEvent};
+
+/// A call on the disk that failed: which, and on what.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {}: {source}", .path.display())]
+pub struct IoAt {
+    /// What was tried.
+    pub operation: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Says which call on which path an error came from.
+trait At<T> {
+    fn at(self, operation: &'static str, path: &Path) -> Result<T, IoAt>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, operation: &'static str, path: &Path) -> Result<T, IoAt> {
+        self.map_err(|source| IoAt { operation, path: path.to_owned(), source })
+    }
+}
+
+/// `None` where there is nothing, instead of an error.
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,90 @@
+//! Listing the folders.
+
+use std::path::Path;
+
+use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
+use crate::fs::Fs;
+use crate::model::{FileKind, VaultPath};
+use crate::vault::{At, Layout, Verdict};
+
+/// A file that asks to be known under a path.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub path: VaultPath,
+    /// Relative to the root, as the disk spells it.
+    pub on_disk: String,
+}
+
+/// What the folders list.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    pub files: Vec<Claim>,
+    /// Folders that were entered, each after the one it lies in.
+    pub folders: Vec<(VaultPath, String)>,
+    pub problems: Vec<Problem>,
+}
+
+pub(super) fn walk(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Walked, ScanError> {
+    let mut walked = Walked::default();
+    // A root that cannot be listed is no vault with a problem: nothing at all is known of it.
+    let mut open = list(fs, layout.root(), "", options, &mut walked).at("list", layout.root())?;
+    while let Some((path, on_disk)) = open.pop() {
+        match list(fs, &layout.root().join(&on_disk), &on_disk, options, &mut walked) {
+            Ok(deeper) => open.extend(deeper),
+            // It was there a moment ago: it is being moved, not absent.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                walked.problem(on_disk.clone(), ProblemKind::Busy);
+            }
+            Err(error) => walked.problem(on_disk.clone(), ProblemKind::Unreadable(error.to_string())),
+        }
+        walked.folders.push((path, on_disk));
+        (options.progress)(ScanProgress { files: walked.files.len() as u64, ..ScanProgress::default() });
+    }
+    Ok(walked)
+}
+
+impl Walked {
+    fn problem(&mut self, path: String, kind: ProblemKind) {
+        self.problems.push(Problem { path, kind });
+    }
+}
+
+/// Takes in one folder; gives back the folders to enter, the last first.
+fn list(
+    fs: &dyn Fs,
+    folder: &Path,
+    on_disk: &str,
+    options: &ScanOptions,
+    walked: &mut Walked,
+) -> std::io::Result<Vec<(VaultPath, String)>> {
+    let mut names = fs.read_dir(folder)?;
+    names.sort_by(|(a, _), (b, _)| b.cmp(a));
+    let mut deeper = Vec::new();
+    for (name, kind) in names {
+        let below = |name: &str| if on_disk.is_empty() { name.to_owned() } else { format!("{on_disk}/{name}") };
+        let Some(text) = name.to_str() else {
+            walked.problem(below(&name.to_string_lossy()), ProblemKind::NotUtf8);
+            continue;
+        };
+        let on_disk = below(text);
+        let path = match VaultPath::new(&on_disk) {
+            Ok(path) => path,
+            Err(error) => {
+                walked.problem(on_disk, ProblemKind::BadName(error));
+                continue;
+            }
+        };
+        let wanted = || options.filter.verdict(&path) == Verdict::Synced;
+        match kind {
+            FileKind::Folder if options.filter.prunes(&path) => {}
+            FileKind::Folder => deeper.push((path, on_disk)),
+            FileKind::File if wanted() => walked.files.push(Claim { path, on_disk }),
+            FileKind::File => {}
+            // A link that stands for a folder that is left out is nobody's business.
+            FileKind::Symlink | FileKind::Special if !wanted() || options.filter.prunes(&path) => {}
+            FileKind::Symlink => walked.problem(on_disk, ProblemKind::Symlink),
+            FileKind::Special => walked.problem(on_disk, ProblemKind::Special),
+        }
+    }
+    Ok(deeper)
+}

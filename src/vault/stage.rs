@@ -1,0 +1,151 @@
+//! Files that are about to become visible, complete and checked, on the vault's own file system.
+//!
+//! A stage is a folder `sync/staging/<apply id>/` with one file for each slot. A file counts only after
+//! [`StageWriter::finish`] has found its length and digest to be the expected ones and made it durable. A crash leaves the
+//! folder behind; [`super::recover`] removes every stage that no journal speaks of.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{ApplyId, At, IoAt, Layout, trash};
+use crate::fs::{Fs, WriteFile};
+use crate::model::{Content, Digest};
+
+/// A file that could not be staged.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The bytes written are not those that were announced.
+    #[error("{}: it should hold {} bytes of digest {:?}, but {} bytes of {:?} were written", .path.display(), .expected.size, .expected.digest, .written.size, .written.digest)]
+    Mismatch {
+        /// The staged file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: Content,
+        /// What it holds.
+        written: Content,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+}
+
+/// The staging folder of one apply.
+#[derive(Debug)]
+pub struct Stage {
+    fs: Arc<dyn Fs>,
+    folder: PathBuf,
+}
+
+impl Stage {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn create(fs: Arc<dyn Fs>, layout: &Layout, id: &ApplyId) -> Result<Self, StageError> {
+        let folder = layout.staging_of(id);
+        fs.create_dir_all(&folder).at("create", &folder)?;
+        Ok(Self { fs, folder })
+    }
+
+    /// Starts the file of a slot. Each slot is written once.
+    ///
+    /// # Errors
+    /// As the system reports them; also where the slot is taken.
+    pub fn writer(&self, slot: u32) -> Result<StageWriter, StageError> {
+        StageWriter::create(&*self.fs, &slot_path(&self.folder, slot))
+    }
+
+    /// Removes the folder and all that is in it.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn discard(self) -> Result<(), StageError> {
+        Ok(trash::remove_tree(&*self.fs, &self.folder)?)
+    }
+}
+
+/// Where a slot's file is.
+pub(super) fn slot_path(folder: &Path, slot: u32) -> PathBuf {
+    folder.join(slot.to_string())
+}
+
+/// A new file that is checked before it counts: a slot of a stage, or a conflict copy.
+pub struct StageWriter {
+    path: PathBuf,
+    file: Box<dyn WriteFile>,
+    hasher: blake3::Hasher,
+    size: u64,
+}
+
+impl StageWriter {
+    /// Starts a file that does not exist yet, and makes the folders above it.
+    ///
+    /// # Errors
+    /// As the system reports them; also where the name is taken.
+    pub fn create(fs: &dyn Fs, path: &Path) -> Result<Self, StageError> {
+        if let Some(folder) = path.parent() {
+            fs.create_dir_all(folder).at("create", folder)?;
+        }
+        let file = fs.create(path).at("create", path)?;
+        Ok(Self { path: path.to_owned(), file, hasher: blake3::Hasher::new(), size: 0 })
+    }
+
+    /// Checks that what was written is `expected`, sets mode and modification time, and makes the file durable (its name
+    /// becomes so when the folder is synced). The owner may always read and write it.
+    ///
+    /// # Errors
+    /// Where it is something else, or as the system reports them; the file then counts for nothing.
+    pub fn finish(mut self, expected: Content, mode: u32, mtime_ms: i64) -> Result<(), StageError> {
+        let written = Content { digest: Digest::from(self.hasher.finalize()), size: self.size };
+        if written != expected {
+            return Err(StageError::Mismatch { path: self.path, expected, written });
+        }
+        Ok(self.file.finish((mode & 0o777) | 0o600, Some(mtime_ms)).at("write", &self.path)?)
+    }
+}
+
+impl Write for StageWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buf)?;
+        self.hasher.update(buf.get(..written).unwrap_or(buf));
+        self.size = self.size.saturating_add(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::fs::RealFs;
+
+    #[test]
+    fn what_is_staged_is_what_was_announced() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let id = ApplyId::new(1, [0; 4]);
+        let stage = Stage::create(Arc::new(RealFs), &layout, &id).unwrap();
+        let content = |text: &str| Content { digest: Digest::of(text.as_bytes()), size: text.len() as u64 };
+        let write = |slot, text: &str, expected| {
+            let mut writer = stage.writer(slot).unwrap();
+            writer.write_all(text.as_bytes()).unwrap();
+            writer.finish(expected, 0o104_044, -1_500)
+        };
+        write(0, "new", content("new")).unwrap();
+        let meta = std::fs::metadata(layout.staging_of(&id).join("0")).unwrap();
+        assert_eq!((meta.mode() & 0o7777, meta.mtime(), meta.mtime_nsec()), (0o644, -2, 500_000_000));
+        for (slot, text) in [(1, "nee"), (2, "ne"), (3, "newer"), (4, "")] {
+            let error = write(slot, text, content("new")).unwrap_err();
+            assert!(matches!(error, StageError::Mismatch { .. }), "{text:?} was taken");
+        }
+        assert!(stage.writer(0).is_err(), "a slot was written twice");
+        stage.discard().unwrap();
+        assert!(!layout.staging_of(&id).exists());
+    }
+}

@@ -1,0 +1,194 @@
+//! What was displaced, kept for a while.
+//!
+//! `sync/trash/<apply id>/` holds the files that one apply displaced, below `files/`, and that apply's journal. A program may
+//! still hold a displaced file open and write to it: so each trash is looked at again after the settle window ([`recheck`]), what
+//! changed there is to become a conflict copy, and only then ([`acknowledge`]) may the trash [`expire`].
+//!
+//! The journal's name tells the two states apart, so that a crash in between only makes the look happen again.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::journal::Journal;
+use super::read::{hash_file, quiet};
+use super::{ApplyId, At, IoAt, JournalError, Layout, found};
+use crate::fs::Fs;
+use crate::model::{Content, FileKind, VaultPath};
+
+/// The journal of an apply whose displaced files are still to be looked at again.
+const UNCHECKED: &str = "applying.json";
+/// The journal of one whose files were.
+const CHECKED: &str = "applied.json";
+
+/// The trash of one apply, looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rechecked {
+    /// Which apply.
+    pub id: ApplyId,
+    /// The files that somebody wrote to after they were displaced.
+    pub changed: Vec<Changed>,
+}
+
+/// A displaced file that holds something else than the plan saw: a local edit, to be kept as a conflict copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Where it stood in the vault; nothing where its name in the trash does not tell.
+    pub path: Option<VaultPath>,
+    /// Where it is now.
+    pub place: PathBuf,
+    /// What it holds now.
+    pub content: Content,
+}
+
+/// Why the trash cannot be dealt with.
+#[derive(Debug, thiserror::Error)]
+pub enum TrashError {
+    /// A journal in it cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+}
+
+/// All applies that displaced something, oldest first.
+///
+/// # Errors
+/// As the system reports them.
+pub fn list(fs: &dyn Fs, layout: &Layout) -> Result<Vec<ApplyId>, TrashError> {
+    let trash = layout.trash();
+    let names = found(fs.read_dir(&trash)).at("list", &trash)?.unwrap_or_default();
+    // What is not ours by its name was put there by somebody else, and is left alone.
+    let ids = names.into_iter().filter_map(|(name, _)| name.to_str()?.parse().ok());
+    let mut ids: Vec<ApplyId> = ids.collect();
+    ids.sort();
+    Ok(ids)
+}
+
+/// Looks again at what was displaced: every trash that is not acknowledged and in which nothing has moved for the settle
+/// window.
+///
+/// # Errors
+/// Where a trash cannot be read.
+pub fn recheck(
+    fs: &dyn Fs,
+    layout: &Layout,
+    now_ns: i64,
+    settle: Duration,
+) -> Result<Vec<Rechecked>, TrashError> {
+    let mut rechecked = Vec::new();
+    for id in list(fs, layout)? {
+        let Some(journal) = Journal::read(fs, &layout.trash_of(&id).join(UNCHECKED))? else { continue };
+        if let Some(changed) = changes(fs, layout, &journal, now_ns, settle)? {
+            rechecked.push(Rechecked { id, changed });
+        }
+    }
+    Ok(rechecked)
+}
+
+/// Notes that all that [`recheck`] told of a trash is dealt with.
+///
+/// # Errors
+/// As the system reports them.
+pub fn acknowledge(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), TrashError> {
+    let folder = layout.trash_of(id);
+    let from = folder.join(UNCHECKED);
+    fs.rename(&from, &folder.join(CHECKED)).at("rename", &from)?;
+    Ok(fs.sync_dir(&folder).at("sync", &folder)?)
+}
+
+/// Removes every acknowledged trash of an apply that started before `older_than_ms`; gives back which.
+///
+/// # Errors
+/// As the system reports them.
+pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Vec<ApplyId>, TrashError> {
+    let mut expired = Vec::new();
+    for id in list(fs, layout)?.into_iter().filter(|id| id.ms() < older_than_ms) {
+        let folder = layout.trash_of(&id);
+        let checked = folder.join(CHECKED);
+        if found(fs.lstat(&checked)).at("look at", &checked)?.is_some() {
+            // The journal last: cut short, the rest is removed next time.
+            remove_tree(fs, &layout.trash_files(&id))?;
+            remove_tree(fs, &folder)?;
+            expired.push(id);
+        }
+    }
+    Ok(expired)
+}
+
+/// Moves the journal of a concluded apply to its trash.
+pub(super) fn file_journal(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), IoAt> {
+    let (from, folder) = (layout.applying(), layout.trash_of(id));
+    fs.create_dir_all(&folder).at("create", &folder)?;
+    fs.rename(&from, &folder.join(UNCHECKED)).at("move to the trash", &from)?;
+    [folder, layout.trash()].iter().try_for_each(|folder| fs.sync_dir(folder).at("sync", folder))
+}
+
+/// Removes a folder of ours with all that is in it, following no link; fine where it is gone.
+pub(super) fn remove_tree(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
+    let Some(names) = found(fs.read_dir(folder)).at("list", folder)? else { return Ok(()) };
+    for (name, kind) in names {
+        let path = folder.join(name);
+        if kind == FileKind::Folder {
+            remove_tree(fs, &path)?;
+        } else {
+            found(fs.remove_file(&path)).at("remove", &path)?;
+        }
+    }
+    found(fs.remove_dir(folder)).at("remove", folder).map(|_| ())
+}
+
+/// The displaced files that hold nothing that the journal knows; `None` while one of them moves.
+fn changes(
+    fs: &dyn Fs,
+    layout: &Layout,
+    journal: &Journal,
+    now_ns: i64,
+    settle: Duration,
+) -> Result<Option<Vec<Changed>>, TrashError> {
+    let steps = || journal.items.iter().flat_map(|entry| entry.steps.iter().map(move |step| (entry, step)));
+    let known: BTreeSet<Content> = steps().filter_map(|(_, step)| step.old).collect();
+    let files = layout.trash_files(&journal.id);
+    let mut places = Vec::new();
+    files_below(fs, &files, String::new(), &mut places)?;
+    for (entry, step) in steps().filter(|(_, step)| step.old.is_some()) {
+        if let Some(keeping) = &entry.keep {
+            places.push((layout.conflict_file(keeping.id, &step.path), step.path.as_str().to_owned()));
+        }
+    }
+    let mut changed = Vec::new();
+    for (place, name) in places {
+        let Some(stat) = found(fs.lstat(&place)).at("look at", &place)? else { continue };
+        if !quiet(&stat, now_ns, settle) {
+            return Ok(None);
+        }
+        let Some(content) = hash_file(fs, &place, &stat).at("read", &place)? else { return Ok(None) };
+        if !known.contains(&content) {
+            changed.push(Changed { path: VaultPath::new(&name).ok(), place, content });
+        }
+    }
+    Ok(Some(changed))
+}
+
+/// Every regular file below `folder`, with its name there.
+fn files_below(
+    fs: &dyn Fs,
+    folder: &Path,
+    above: String,
+    files: &mut Vec<(PathBuf, String)>,
+) -> Result<(), TrashError> {
+    let mut names = found(fs.read_dir(folder)).at("list", folder)?.unwrap_or_default();
+    names.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (name, kind) in names {
+        // Names in the trash are those of vault paths.
+        let Some(text) = name.to_str() else { continue };
+        let path = if above.is_empty() { text.to_owned() } else { format!("{above}/{text}") };
+        match kind {
+            FileKind::Folder => files_below(fs, &folder.join(text), path, files)?,
+            FileKind::File => files.push((folder.join(text), path)),
+            FileKind::Symlink | FileKind::Special => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! A hint that something in the vault was touched.
+//!
+//! The watcher saves waiting for the next full scan, and nothing more: events get lost (queues overflow, network file systems
+//! send none, limits are reached), so nothing is ever concluded from an event's absence or its content. Only folders with
+//! something synced in them are watched: our own writes below `sync/` make no noise.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use notify::event::EventKind;
+use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::{At, Filter, IoAt, Layout, Verdict, found};
+use crate::fs::Fs;
+use crate::model::{FileKind, VaultPath};
+
+/// What the watcher tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchEvent {
+    /// Something that may be synced was touched.
+    Touched,
+    /// Events were lost: anything may have been touched.
+    Overflow,
+    /// The watcher does not work, or no longer for all folders; the scan still finds everything.
+    Failed(String),
+}
+
+/// Why the vault cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The system's limit is reached.
+    #[error("{} cannot be watched: the system's limit of watched folders is reached; raise it with `sudo sysctl fs.inotify.max_user_watches=524288` (and put that line into /etc/sysctl.d/ to keep it)", .0.display())]
+    Limit(PathBuf),
+    /// Anything else.
+    #[error("{} cannot be watched: {why}", .path.display())]
+    Other {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The root cannot be listed.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+}
+
+/// Watches a vault until it is dropped.
+pub struct Watch {
+    watcher: RecommendedWatcher,
+    layout: Layout,
+    filter: Filter,
+    /// What is watched, with the device and inode numbers it had: a folder that is made anew under its old name needs a new watch.
+    watched: BTreeMap<PathBuf, (u64, u64)>,
+}
+
+impl Watch {
+    /// Starts to watch. `on_event` is called from the watcher's own thread and must return at once.
+    ///
+    /// # Errors
+    /// Where the root or a folder in it cannot be watched.
+    pub fn start(
+        fs: &dyn Fs,
+        layout: &Layout,
+        filter: &Filter,
+        on_event: impl Fn(WatchEvent) + Send + 'static,
+    ) -> Result<Self, WatchError> {
+        let (root, judge) = (layout.root().to_owned(), filter.clone());
+        let handler = move |event: notify::Result<notify::Event>| {
+            if let Some(event) = meaning(&root, &judge, event) {
+                on_event(event);
+            }
+        };
+        let config = Config::default().with_follow_symlinks(false);
+        let watcher = RecommendedWatcher::new(handler, config).map_err(|error| fault(layout.root(), error))?;
+        let mut watch =
+            Self { watcher, layout: layout.clone(), filter: filter.clone(), watched: BTreeMap::new() };
+        watch.add(layout.root(), RecursiveMode::NonRecursive)?;
+        watch.refresh(fs)?;
+        Ok(watch)
+    }
+
+    /// Watches folders of the root that are new. To be called after [`WatchEvent::Touched`], and after each scan.
+    ///
+    /// # Errors
+    /// Where the root cannot be listed or a folder cannot be watched; the others are watched.
+    pub fn refresh(&mut self, fs: &dyn Fs) -> Result<(), WatchError> {
+        let root = self.layout.root().to_owned();
+        let names = fs.read_dir(&root).at("list", &root)?;
+        let mut folders = BTreeMap::new();
+        for (name, kind) in names {
+            let wanted = name.to_str().and_then(|name| VaultPath::new(name).ok());
+            if kind == FileKind::Folder && wanted.is_some_and(|path| !self.filter.prunes(&path)) {
+                let path = root.join(name);
+                if let Some(stat) = found(fs.lstat(&path)).at("look at", &path)? {
+                    folders.insert(path, (stat.dev, stat.ino));
+                }
+            }
+        }
+        self.watched.retain(|path, id| folders.get(path) == Some(id));
+        let mut first = Ok(());
+        for (folder, id) in folders {
+            if !self.watched.contains_key(&folder) {
+                match self.add(&folder, RecursiveMode::Recursive) {
+                    Ok(()) => drop(self.watched.insert(folder, id)),
+                    Err(error) => first = first.and(Err(error)),
+                }
+            }
+        }
+        first
+    }
+
+    fn add(&mut self, path: &Path, mode: RecursiveMode) -> Result<(), WatchError> {
+        self.watcher.watch(path, mode).map_err(|error| fault(path, error))
+    }
+}
+
+fn fault(path: &Path, error: notify::Error) -> WatchError {
+    let full = match &error.kind {
+        ErrorKind::MaxFilesWatch => true,
+        ErrorKind::Io(error) => error.kind() == io::ErrorKind::StorageFull,
+        _ => false,
+    };
+    if full {
+        WatchError::Limit(path.to_owned())
+    } else {
+        WatchError::Other { path: path.to_owned(), why: error.to_string() }
+    }
+}
+
+/// What an event of the system means for the vault, if anything.
+fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -> Option<WatchEvent> {
+    let event = match event {
+        Ok(event) => event,
+        Err(error) => return Some(WatchEvent::Failed(fault(root, error).to_string())),
+    };
+    if event.need_rescan() {
+        return Some(WatchEvent::Overflow);
+    }
+    // Our own reading must not wake us.
+    if matches!(event.kind, EventKind::Access(_)) {
+        return None;
+    }
+    let matters = |path: &PathBuf| {
+        let relative = path.strip_prefix(root).ok().and_then(Path::to_str);
+        match relative.map(VaultPath::new) {
+            Some(Ok(path)) => filter.verdict(&path) == Verdict::Synced && !filter.prunes(&path),
+            // The scan knows what to say of such a name.
+            _ => true,
+        }
+    };
+    event.paths.iter().any(matters).then_some(WatchEvent::Touched)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use notify::event::{AccessKind, CreateKind, Flag};
+
+    use super::*;
+    use crate::fs::RealFs;
+
+    fn filter() -> Filter {
+        Filter::new(&[], &["cache/**".into(), "logs/**".into()]).unwrap()
+    }
+
+    #[test]
+    fn only_what_may_be_synced_is_told() {
+        let told = |kind, path: &str| {
+            let event = notify::Event::new(kind).add_path(Path::new("/v").join(path));
+            meaning(Path::new("/v"), &filter(), Ok(event))
+        };
+        let create = EventKind::Create(CreateKind::File);
+        assert_eq!(told(create, "corpus/nodes.json"), Some(WatchEvent::Touched));
+        assert_eq!(told(create, "new"), Some(WatchEvent::Touched));
+        assert_eq!(told(EventKind::Access(AccessKind::Read), "corpus/nodes.json"), None);
+        for ignored in ["sync/x", "sync", "cache", "cache/x", "logs/x", "config.json", "corpus/x.tmp"] {
+            assert_eq!(told(create, ignored), None, "{ignored}");
+        }
+        let overflow = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        assert_eq!(meaning(Path::new("/v"), &filter(), Ok(overflow)), Some(WatchEvent::Overflow));
+        let limit = notify::Error::new(ErrorKind::MaxFilesWatch);
+        let Some(WatchEvent::Failed(text)) = meaning(Path::new("/v"), &filter(), Err(limit)) else { panic!() };
+        assert!(text.contains("fs.inotify.max_user_watches"));
+    }
+
+    #[test]
+    fn writes_are_noticed_in_old_and_new_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("traces/deep")).unwrap();
+        std::fs::create_dir(root.join("sync")).unwrap();
+        let (tell, told) = mpsc::channel();
+        let layout = Layout::new(&root);
+        let mut watch = Watch::start(&RealFs, &layout, &filter(), move |event| tell.send(event).unwrap()).unwrap();
+        let touched = |path: &str| {
+            std::fs::write(root.join(path), "x").unwrap();
+            let event = told.recv_timeout(Duration::from_secs(20)).unwrap();
+            assert_eq!(event, WatchEvent::Touched, "{path}");
+            while told.recv_timeout(Duration::from_millis(50)).is_ok() {}
+        };
+        touched("traces/deep/a");
+        touched("b");
+        std::fs::create_dir(root.join("corpus")).unwrap();
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(WatchEvent::Touched));
+        watch.refresh(&RealFs).unwrap();
+        touched("corpus/c");
+        std::fs::write(root.join("sync/x"), "x").unwrap();
+        assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "our own writes make noise");
+    }
+}

@@ -1,0 +1,355 @@
+//! Every remote keeps the contract, and tells its failures apart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cogzy_vault::clock::{Clock, SystemClock, SystemEntropy};
+use cogzy_vault::remote::{
+    FolderRemote, Limited, MemoryRemote, Meter, Metered, Remote, RemoteErrorKind, RemoteUrl, Retry,
+    RetryPolicy, S3Options, S3Remote, list_all, open,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::contract::contract;
+use crate::support::s3_server::{BUCKET, KEY_ID, Loss, S3Server, SECRET, bucket_url, options};
+
+async fn s3(server: &S3Server) -> S3Remote {
+    S3Remote::open(&server.url("users/me"), &server.options()).await.unwrap()
+}
+
+/// A remote at an endpoint that is not ours to configure.
+async fn s3_at(endpoint: &str) -> S3Remote {
+    S3Remote::open(&bucket_url(BUCKET, ""), &options(endpoint, KEY_ID, SECRET)).await.unwrap()
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract() {
+    contract(&MemoryRemote::default()).await;
+}
+
+#[tokio::test]
+async fn a_folder_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("remote");
+    let url = RemoteUrl::Folder(root.clone());
+    let entropy = Arc::new(SystemEntropy);
+    let missing = open(&url, &S3Options::default(), entropy.clone()).await.unwrap_err();
+    assert_eq!(missing.kind, RemoteErrorKind::NoSuchBucket);
+    FolderRemote::create(&root, entropy.clone()).await.unwrap();
+    contract(&open(&url, &S3Options::default(), entropy).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn s3_keeps_the_contract_at_the_root_of_a_bucket_and_below_a_prefix() {
+    let server = S3Server::start().await;
+    let other = S3Remote::open(&server.url("users/you"), &server.options()).await.unwrap();
+    other.put("k", Bytes::from_static(b"not mine")).await.unwrap();
+    contract(&s3(&server).await).await;
+
+    let server = S3Server::start().await;
+    let url = RemoteUrl::Bucket(server.url(""));
+    contract(&open(&url, &server.options(), Arc::new(SystemEntropy)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_decorators_keep_the_contract() {
+    let meter = Meter::default();
+    let inner: Arc<dyn Remote> = Arc::new(MemoryRemote::with_clock(Arc::new(SystemClock::new())));
+    let remote = Metered::new(Limited::new(inner, 3), meter.clone());
+    let policy = RetryPolicy { attempts: 2, base: Duration::ZERO, max: Duration::ZERO };
+    contract(&Retry::new(remote, policy, Arc::new(SystemEntropy))).await;
+    assert!(meter.read().requests > 1000);
+}
+
+/// rclone, MinIO, Garage or moto, started by CI.
+#[tokio::test]
+async fn a_foreign_server_keeps_the_contract() {
+    #[expect(clippy::disallowed_methods, reason = "this test is for whoever sets these")]
+    let (endpoint, bucket) = (std::env::var("COGZY_TEST_S3_ENDPOINT"), std::env::var("COGZY_TEST_S3_BUCKET"));
+    let (Ok(endpoint), Ok(bucket)) = (endpoint, bucket) else {
+        eprintln!("skipped: COGZY_TEST_S3_ENDPOINT and COGZY_TEST_S3_BUCKET are not set");
+        return;
+    };
+    let url = bucket_url(&bucket, &format!("contract-{}", SystemClock::new().now_ms()));
+    contract(&S3Remote::open(&url, &options(&endpoint, KEY_ID, SECRET)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_from_a_key_that_may_not() {
+    let server = S3Server::start().await;
+    for (id, secret) in [("nobody", SECRET), (KEY_ID, "wrong")] {
+        let remote = S3Remote::open(&server.url(""), &options(&server.endpoint(), id, secret)).await.unwrap();
+        let error = remote.list("", None).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::BadCredentials, "{error}");
+        assert!(!format!("{remote:?}").contains(secret));
+        assert!(
+            !error.to_string().contains(secret) && error.to_string().contains(&server.endpoint()),
+            "{error}"
+        );
+    }
+    let remote = s3(&server).await;
+    for operation in ["PutObject", "GetObject", "HeadObject", "ListObjectsV2"] {
+        server.forbid(operation);
+    }
+    for (error, capability) in [
+        (remote.put("k", Bytes::new()).await.unwrap_err(), "writeFiles"),
+        (remote.get("k", None).await.unwrap_err(), "readFiles"),
+        (remote.head("k").await.unwrap_err(), "readFiles"),
+        (remote.list("", None).await.unwrap_err(), "listFiles"),
+    ] {
+        assert_eq!(error.kind, RemoteErrorKind::Forbidden, "{error}");
+        assert!(error.to_string().contains(capability), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_told_from_a_missing_object() {
+    let server = S3Server::start().await;
+    let remote = S3Remote::open(&bucket_url("another-bucket", ""), &server.options()).await.unwrap();
+    for error in [
+        remote.list("", None).await.unwrap_err(),
+        remote.get("k", None).await.unwrap_err(),
+        remote.put("k", Bytes::new()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind, RemoteErrorKind::NoSuchBucket, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_wish_to_slow_down_is_understood_and_kept() {
+    let server = S3Server::start().await;
+    let remote = s3(&server).await;
+    server.throttle(1, Some(7));
+    let error = remote.list("", None).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::Throttled { retry_after: Some(Duration::from_secs(7)) });
+
+    let policy = RetryPolicy { attempts: 3, base: Duration::ZERO, max: Duration::from_secs(5) };
+    let remote = Retry::new(remote, policy, Arc::new(SystemEntropy));
+    server.throttle(2, Some(1));
+    let start = tokio::time::Instant::now();
+    remote.put("k", Bytes::from_static(b"v")).await.unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(2), "two waits of the second that was asked for");
+    assert_eq!(server.requests("PutObject"), 3);
+}
+
+#[tokio::test]
+async fn nobody_there_is_offline() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let free = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    for endpoint in [free.as_str(), "http://no-such-host.invalid"] {
+        let error = s3_at(endpoint).await.put("k", Bytes::new()).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::Offline, "{error}");
+        assert!(error.to_string().contains(endpoint), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn silence_leaves_the_outcome_open() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let patience = Duration::from_millis(200);
+    let options = S3Options { operation_timeout: patience, ..options(&endpoint, KEY_ID, SECRET) };
+    let remote = S3Remote::open(&bucket_url(BUCKET, ""), &options).await.unwrap();
+    let error = remote.put("k", Bytes::new()).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome, "{error}");
+
+    let promise = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345".to_owned();
+    let options = S3Options { endpoint: Some(parrot(promise).await), ..options };
+    let remote = S3Remote::open(&bucket_url(BUCKET, ""), &options).await.unwrap();
+    let error = remote.get("k", None).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome, "{error}");
+}
+
+/// Whoever has no credentials at all is told so, though the words are the SDK's.
+#[tokio::test]
+async fn no_credentials_are_bad_credentials() {
+    let server = S3Server::start().await;
+    let options = S3Options {
+        key: None,
+        profile: Some("a-profile-that-does-not-exist".to_owned()),
+        connect_timeout: Duration::from_millis(200),
+        ..server.options()
+    };
+    let error = S3Remote::open(&server.url(""), &options).await.unwrap().list("", None).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::BadCredentials, "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_the_outcome_open_and_a_second_put_settles_it() {
+    let server = S3Server::start().await;
+    let remote = s3(&server).await;
+    for (key, how, kind) in [
+        ("broken", Loss::Break, RemoteErrorKind::UnknownOutcome),
+        ("failed", Loss::Error, RemoteErrorKind::Server),
+    ] {
+        server.lose_next_put(how);
+        let error = remote.put(key, Bytes::from_static(b"v")).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.kind.retryable());
+        assert_eq!(remote.get(key, None).await.unwrap(), "v", "it had been applied");
+        remote.put(key, Bytes::from_static(b"v")).await.unwrap();
+    }
+    assert_eq!(list_all(&remote, "", None).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_put_may_come_late_and_a_listing_be_stale() {
+    let server = S3Server::start().await;
+    let remote = s3(&server).await;
+    server.delay_next_puts(1);
+    remote.put("late", Bytes::from_static(b"v")).await.unwrap_err();
+    assert_eq!(remote.head("late").await.unwrap(), None);
+    server.release_late_puts();
+    assert_eq!(remote.get("late", None).await.unwrap(), "v");
+
+    remote.put("new", Bytes::new()).await.unwrap();
+    server.hide_newest(1);
+    let keys: Vec<_> =
+        list_all(&remote, "", None).await.unwrap().into_iter().map(|object| object.key).collect();
+    assert_eq!(keys, ["late"]);
+    assert!(remote.head("new").await.unwrap().is_some());
+    server.hide_newest(0);
+    assert_eq!(list_all(&remote, "", None).await.unwrap().len(), 2);
+}
+
+/// What prune will be tested against: hidden is not freed, and a version can be.
+#[tokio::test]
+async fn the_test_bucket_keeps_versions_and_refuses_conditional_puts() {
+    let server = S3Server::start().await;
+    let remote = S3Remote::open(&server.url(""), &server.options()).await.unwrap();
+    remote.put("k", Bytes::from_static(b"v")).await.unwrap();
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(aws_sdk_s3::config::BehaviorVersion::v2026_01_12())
+        .endpoint_url(server.endpoint())
+        .region(aws_sdk_s3::config::Region::from_static("us-east-1"))
+        .credentials_provider(aws_sdk_s3::config::Credentials::new(KEY_ID, SECRET, None, None, "test"))
+        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
+        .force_path_style(true)
+        .build();
+    let client = aws_sdk_s3::Client::from_conf(config);
+
+    let conditional =
+        client.put_object().bucket(BUCKET).key("k").if_none_match("*").send().await.unwrap_err();
+    assert_eq!(conditional.raw_response().unwrap().status().as_u16(), 501);
+    client.delete_object().bucket(BUCKET).key("k").send().await.unwrap();
+    assert_eq!(remote.head("k").await.unwrap(), None);
+    assert_eq!(list_all(&remote, "", None).await.unwrap(), []);
+
+    let all = client.list_object_versions().bucket(BUCKET).prefix("k").send().await.unwrap();
+    assert_eq!((all.versions().len(), all.delete_markers().len()), (1, 1), "the bytes are still there");
+    let marker = all.delete_markers()[0].version_id().unwrap();
+    client.delete_object().bucket(BUCKET).key("k").version_id(marker).send().await.unwrap();
+    assert_eq!(remote.get("k", None).await.unwrap(), "v");
+    let version = all.versions()[0].version_id().unwrap();
+    client.delete_object().bucket(BUCKET).key("k").version_id(version).send().await.unwrap();
+    let all = client.list_object_versions().bucket(BUCKET).send().await.unwrap();
+    assert!(all.versions().is_empty() && all.delete_markers().is_empty());
+}
+
+/// A server that gives every request the same answer, and closes.
+async fn parrot(answer: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                if stream.read(&mut request).await.is_ok() {
+                    drop(stream.write_all(answer.as_bytes()).await);
+                }
+            });
+        }
+    });
+    endpoint
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn whatever_answers_without_being_s3_is_no_empty_bucket() {
+    for page in ["", "<html>Please log in</html>", "<!DOCTYPE html><html><body>Hotel</body></html>", "{}"] {
+        let remote = s3_at(&parrot(answer("200 OK", "content-type: text/html\r\n", page)).await).await;
+        for error in [
+            remote.list("", None).await.unwrap_err(),
+            remote.put("k", Bytes::new()).await.unwrap_err(),
+            remote.head("k").await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint, "{page:?}: {error}");
+        }
+    }
+    for page in ["", "<html>nginx</html>"] {
+        let remote = s3_at(&parrot(answer("404 Not Found", "", page)).await).await;
+        let error = remote.get("k", None).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint, "{page:?}: {error}");
+    }
+    let moved = answer("301 Moved Permanently", "x-amz-bucket-region: eu-west-1\r\n", "");
+    let error = s3_at(&parrot(moved).await).await.list("", None).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint, "{error}");
+    assert!(error.to_string().contains("eu-west-1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_listing_that_cannot_be_right_is_refused() {
+    let listing = |keys: &[&str], more: &str| {
+        let objects: String = keys
+            .iter()
+            .map(|key| {
+                format!(
+                    "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>\
+                     <Size>1</Size></Contents>"
+                )
+            })
+            .collect();
+        format!("<?xml version=\"1.0\"?><ListBucketResult>{more}{objects}</ListBucketResult>")
+    };
+    let more = "<IsTruncated>false</IsTruncated>";
+    let ask = async |body: String, after| {
+        let remote = s3_at(&parrot(answer("200 OK", "", &body)).await).await;
+        remote.list("k", after).await.map(|page| page.objects.len()).map_err(|error| error.kind)
+    };
+    assert_eq!(ask(listing(&["k1", "k2"], more), None).await, Ok(2));
+    let encoded = "<IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>";
+    assert_eq!(ask(listing(&["%6B1"], encoded), None).await, Ok(1));
+    let malformed = Err(RemoteErrorKind::Malformed);
+    assert_eq!(ask(listing(&["k2", "k1"], more), None).await, malformed);
+    assert_eq!(ask(listing(&["j"], more), None).await, malformed);
+    assert_eq!(ask(listing(&["k1"], more), Some("k1")).await, malformed, "the store ignores start-after");
+    let miscounted = "<IsTruncated>false</IsTruncated><KeyCount>2</KeyCount>";
+    assert_eq!(ask(listing(&["k1"], miscounted), None).await, malformed);
+    assert_eq!(ask(listing(&["k1"], ""), None).await, Err(RemoteErrorKind::WrongEndpoint));
+    let counted = "<IsTruncated>false</IsTruncated><KeyCount>2</KeyCount>";
+    assert_eq!(ask(listing(&["k1", "k2"], counted), None).await, Ok(2));
+    let cut =
+        listing(&["k1", "k2"], counted).split("<Contents><Key>k2").next().unwrap_or_default().to_owned();
+    assert_eq!(ask(cut, None).await, malformed, "a torn page");
+}
+
+#[tokio::test]
+async fn an_answer_of_the_wrong_length_is_refused() {
+    for (headers, body, range) in [
+        ("", "0123456789", Some(5..8)),
+        ("content-range: bytes 4-6/10\r\n", "456", Some(5..8)),
+        ("content-range: bytes 5-7/10\r\n", "56", Some(5..8)),
+    ] {
+        let remote = s3_at(&parrot(answer("206 Partial Content", headers, body)).await).await;
+        let error = remote.get("k", range).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::Malformed, "{headers:?}: {error}");
+    }
+    let cut = answer("200 OK", "", "0123456789").replace("6789", "");
+    let error = s3_at(&parrot(cut).await).await.get("k", None).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome, "{error}");
+    let skewed = "<?xml version=\"1.0\"?><Error><Code>RequestTimeTooSkewed</Code><Message>Too far.</Message>\
+                  <RequestTime>20200101T000000Z</RequestTime><ServerTime>2026-01-01T00:00:00Z</ServerTime></Error>";
+    let error =
+        s3_at(&parrot(answer("403 Forbidden", "", skewed)).await).await.get("k", None).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::ClockSkew, "{error}");
+    assert!(
+        error.to_string().contains("20200101T000000Z") && error.to_string().contains("2026-01-01"),
+        "{error}"
+    );
+}

@@ -1,0 +1,4 @@
+//! What several scenario tests share.
+
+pub mod contract;
+pub mod s3_server;

@@ -1,0 +1,205 @@
+//! An S3 server in this process, with one versioned bucket in memory, that can be told to misbehave.
+//!
+//! Protocol, signatures and error documents are `s3s`'s own. It is versioned as B2 is: a PUT never replaces a version, a
+//! DELETE without a version id hides, a DELETE with one frees; and it answers 501 to conditional PUTs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use cogzy_vault::remote::{BucketUrl, KeyPair, RemoteUrl, S3Options, Secret};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Error, S3ErrorCode, S3Result};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+mod bucket;
+
+use bucket::Bucket;
+
+/// The bucket's name.
+pub const BUCKET: &str = "test-bucket";
+/// The one key id that is known.
+pub const KEY_ID: &str = "test";
+/// Its secret.
+pub const SECRET: &str = "testsecret";
+
+/// What becomes of the answer to a PUT that was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The connection breaks before it.
+    Break,
+    /// It is 500.
+    Error,
+}
+
+/// The switches, and what has been asked so far. Operations have S3's names, such as `PutObject`.
+#[derive(Debug, Default)]
+struct Switches {
+    forbidden: Vec<&'static str>,
+    throttled: u32,
+    retry_after: Option<u32>,
+    losses: Vec<Loss>,
+    requests: BTreeMap<String, u64>,
+}
+
+/// A running server; it stops when dropped.
+#[derive(Debug)]
+pub struct S3Server {
+    address: SocketAddr,
+    bucket: Bucket,
+    switches: Arc<Mutex<Switches>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl S3Server {
+    /// Starts a server on a free port of the loopback interface.
+    pub async fn start() -> Self {
+        let (bucket, switches) = (Bucket::default(), Arc::<Mutex<Switches>>::default());
+        let mut builder = S3ServiceBuilder::new(bucket.clone());
+        builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
+        builder.set_access(Gate(Arc::clone(&switches)));
+        let service = builder.build();
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::clone(&switches);
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, service.clone(), Arc::clone(&seen)));
+            }
+        });
+        Self { address, bucket, switches, accepting }
+    }
+
+    /// `http://host:port`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The bucket's URL, below a prefix.
+    pub fn url(&self, prefix: &str) -> BucketUrl {
+        bucket_url(BUCKET, prefix)
+    }
+
+    /// Options that reach this server with its key.
+    pub fn options(&self) -> S3Options {
+        options(&self.endpoint(), KEY_ID, SECRET)
+    }
+
+    /// Refuses an operation with 403 from now on.
+    pub fn forbid(&self, operation: &'static str) {
+        self.switches().forbidden.push(operation);
+    }
+
+    /// Answers the next `requests` with 503 `SlowDown`, asking to wait for `retry_after` seconds.
+    pub fn throttle(&self, requests: u32, retry_after: Option<u32>) {
+        let mut switches = self.switches();
+        (switches.throttled, switches.retry_after) = (requests, retry_after);
+    }
+
+    /// Applies the next PUT, but loses its answer.
+    pub fn lose_next_put(&self, how: Loss) {
+        self.switches().losses.push(how);
+    }
+
+    /// Answers the next `puts` PUTs with 500, and applies them only at [`S3Server::release_late_puts`].
+    pub fn delay_next_puts(&self, puts: usize) {
+        self.bucket.lock().delayed = puts;
+    }
+
+    /// Applies the PUTs that were held back.
+    pub fn release_late_puts(&self) {
+        self.bucket.lock().release();
+    }
+
+    /// Leaves the objects of the newest `puts` PUTs out of listings, until it is set to 0 again.
+    pub fn hide_newest(&self, puts: usize) {
+        self.bucket.lock().stale = puts;
+    }
+
+    /// How often an operation was asked for by somebody with the right key.
+    pub fn requests(&self, operation: &str) -> u64 {
+        self.switches().requests.get(operation).copied().unwrap_or(0)
+    }
+
+    fn switches(&self) -> MutexGuard<'_, Switches> {
+        self.switches.lock().unwrap()
+    }
+}
+
+/// The URL of any bucket, below a prefix.
+pub fn bucket_url(bucket: &str, prefix: &str) -> BucketUrl {
+    match format!("s3://{bucket}/{prefix}").parse() {
+        Ok(RemoteUrl::Bucket(url)) => url,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Options that reach any endpoint, with short patience.
+pub fn options(endpoint: &str, id: &str, secret: &str) -> S3Options {
+    S3Options {
+        endpoint: Some(endpoint.to_owned()),
+        region: Some("us-east-1".to_owned()),
+        key: Some(KeyPair { id: Secret::new(id), secret: Secret::new(secret) }),
+        connect_timeout: Duration::from_secs(5),
+        operation_timeout: Duration::from_secs(20),
+        ..S3Options::default()
+    }
+}
+
+async fn serve(stream: TcpStream, service: S3Service, switches: Arc<Mutex<Switches>>) {
+    let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (service, switches) = (service.clone(), Arc::clone(&switches));
+        async move {
+            let put = request.method() == hyper::Method::PUT;
+            let answer =
+                service.call(request.map(s3s::Body::from)).await.map_err(|error| format!("{error:?}"))?;
+            let loss = if put { switches.lock().unwrap().losses.pop() } else { None };
+            match loss {
+                None => Ok(answer),
+                Some(Loss::Error) => S3Error::new(S3ErrorCode::InternalError)
+                    .to_http_response()
+                    .map_err(|error| error.to_string()),
+                // An error instead of an answer makes hyper close the connection.
+                Some(Loss::Break) => Err("lost on purpose".to_owned()),
+            }
+        }
+    });
+    // How a connection ends is the client's business: this is what the tests look at.
+    drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await);
+}
+
+/// Counts, throttles and forbids, once the signature has been found right.
+struct Gate(Arc<Mutex<Switches>>);
+
+#[async_trait::async_trait]
+impl S3Access for Gate {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let mut switches = self.0.lock().unwrap();
+        let operation = context.s3_op().name();
+        *switches.requests.entry(operation.to_owned()).or_default() += 1;
+        if context.credentials().is_none() || switches.forbidden.contains(&operation) {
+            return Err(S3Error::with_message(S3ErrorCode::AccessDenied, "not entitled"));
+        }
+        if switches.throttled > 0 {
+            switches.throttled -= 1;
+            let mut error = S3Error::with_message(S3ErrorCode::SlowDown, "Please reduce your request rate.");
+            let headers = switches.retry_after.map(|seconds| (hyper::header::RETRY_AFTER, seconds.into()));
+            error.set_headers(headers.into_iter().collect());
+            return Err(error);
+        }
+        Ok(())
+    }
+}
