@@ -10,7 +10,7 @@ use super::codec::{CodecError, compress, width};
 use crate::model::Codec;
 
 /// Length of one piece of a sample: a multiple of all widths.
-const PIECE: usize = 4 << 10;
+const PIECE: usize = 2 << 10;
 /// How many pieces a sample has; a chunk no longer than all of them is its own sample.
 const PIECES: usize = 4;
 /// The widest elements.
@@ -80,12 +80,10 @@ fn planes_cost(counts: &Counts, width: usize) -> f64 {
 /// What a plane of bytes that stand so often would take: their order-0 entropy and the heads, in bytes.
 fn plane_cost(counts: &[u32; 256]) -> f64 {
     let total = f64::from(counts.iter().sum::<u32>());
-    let present = counts.iter().filter(|count| **count > 0);
-    let bits: f64 = present.clone().map(|count| f64::from(*count) * (total / f64::from(*count)).log2()).sum();
-    // A short sample makes noise look compressible; Miller and Madow (1955) say by how much.
-    let bias = cost(present.count().saturating_sub(1)) / (2.0 * std::f64::consts::LN_2);
+    let entropy = |count: f64| if count > 0.0 { count * (total / count).log2() } else { 0.0 };
+    let bits: f64 = counts.iter().map(|count| entropy(f64::from(*count))).sum();
     let [length, frame] = PLANE_HEADS;
-    length + total.min((bits + bias) / 8.0 + frame)
+    length + total.min(bits / 8.0 + frame)
 }
 
 /// A length as a number to reckon with. No sample is as long as the largest u32.

@@ -23,7 +23,7 @@ const BUFFERED: usize = 4;
 /// Parameters that no chunker can work with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the vault's chunk lengths {}, {} and {} cannot be used: expected powers of two, each larger than the one before, from 256 to 4194304",
+    "the vault's chunk lengths {}, {} and {} cannot be used: expected growing powers of two from 256 to 4194304",
     .0.min, .0.avg, .0.max
 )]
 pub struct BadChunkParams(pub ChunkParams);

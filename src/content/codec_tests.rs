@@ -100,6 +100,20 @@ fn frames_that_are_not_exactly_the_chunk_are_refused() {
     assert!(refused(&unsized_frame, 1000), "a frame that does not state its length");
 }
 
+#[test]
+fn what_no_encoder_stores_is_refused() {
+    let larger = zstd::bulk::compress(b"x", 3).unwrap();
+    let error = CodecError::NotSmaller { stored: larger.len(), len: 1 };
+    assert_eq!(decode(Codec::Zstd, &larger, 1), Err(error));
+
+    let chunk: Vec<u8> = (0..200).flat_map(|n| [n, 7]).collect();
+    let stored = stored_as(Codec::Planes2, &chunk).unwrap();
+    // The plane that is stored as it is, with a byte more.
+    let longer = [&201_u32.to_le_bytes(), &stored[4..208], b"x", &stored[208..]].concat();
+    let error = CodecError::Stored { found: 201, expected: 200 };
+    assert_eq!(decode(Codec::Planes2, &longer, 400), Err(error));
+}
+
 proptest! {
     #[test]
     fn every_codec_gives_back_what_it_took(chunk in numbers()) {

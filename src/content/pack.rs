@@ -63,7 +63,10 @@ pub enum PackError {
         why: CodecError,
     },
     /// A chunk's bytes are others than its id says.
-    #[error("chunk {} at byte {at} of pack {pack} is damaged: its bytes hash to {}", .chunk.short(), .found.short())]
+    #[error(
+        "chunk {} at byte {at} of pack {pack} is damaged: its bytes hash to {}",
+        .chunk.short(), .found.short()
+    )]
     WrongBytes {
         /// The pack.
         pack: PackId,
@@ -222,10 +225,6 @@ pub fn read_table(pack: PackId, bytes: &[u8]) -> Result<Vec<ChunkSlot>, PackErro
 /// Where the bytes are damaged, or those of another chunk.
 pub fn open_chunk(pack: PackId, slot: &ChunkSlot, stored: &[u8]) -> Result<Vec<u8>, PackError> {
     let damaged = |why| PackError::Chunk { pack, chunk: slot.id, at: slot.offset, why };
-    if u32::try_from(stored.len()) != Ok(slot.stored) {
-        let expected = usize::try_from(slot.stored).unwrap_or(usize::MAX);
-        return Err(damaged(CodecError::Stored { found: stored.len(), expected }));
-    }
     let chunk = decode(slot.codec, stored, slot.len).map_err(damaged)?;
     let found = Digest::of(&chunk);
     if found == slot.id {

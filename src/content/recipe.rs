@@ -42,7 +42,10 @@ pub enum RecipeError {
         why: String,
     },
     /// A part has a length that no chunk has.
-    #[error("the recipe of {} is damaged: its chunk {} has {len} bytes: expected 1 to {MAX_CHUNK}", .content.short(), .part.short())]
+    #[error(
+        "the recipe of {} is damaged: its chunk {} has {len} bytes: expected 1 to {MAX_CHUNK}",
+        .content.short(), .part.short()
+    )]
     Part {
         /// Digest of the content.
         content: Digest,
@@ -52,7 +55,10 @@ pub enum RecipeError {
         len: u64,
     },
     /// The parts do not add up to the content.
-    #[error("the recipe of {} is damaged: its chunks add up to {found} bytes{}: expected {expected}", .content.short(), if .found > .expected { " and more" } else { "" })]
+    #[error(
+        "the recipe of {} is damaged: its chunks add up to {found} bytes{}: expected {expected}",
+        .content.short(), if .found > .expected { " or more" } else { "" }
+    )]
     Size {
         /// Digest of the content.
         content: Digest,
@@ -165,7 +171,8 @@ pub fn read_leaf(content: Content, part: &Part, bytes: &[u8]) -> Result<Vec<Part
     let fits = u32::try_from(bytes.len()) == Ok(part.len);
     leaf_parts(bytes).filter(|_| fits).ok_or_else(|| {
         let (found, expected) = (bytes.len(), part.len);
-        let why = format!("it has {found} bytes: expected {expected}, which is 1 to {LEAF_MAX} parts of {ROW}");
+        let why =
+            format!("it has {found} bytes: expected {expected}, which is 1 to {LEAF_MAX} parts of {ROW}");
         ContentError::from(RecipeError::Leaf { content: content.digest, leaf: part.id, why })
     })
 }

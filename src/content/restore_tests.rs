@@ -24,6 +24,7 @@ fn neighbours_share_a_read() {
         [(a, slot(8, 10)), (a, slot(20, 10)), (a, slot(20, 10)), (b, slot(30, 10)), (a, slot(30, 10))];
     assert_eq!(ranges(&slots, 2, 100), [(1, 8..30), (2, 30..40), (1, 30..40)]);
     assert_eq!(ranges(&slots, 1, 100), [(1, 8..18), (1, 20..30), (2, 30..40), (1, 30..40)]);
+    assert_eq!(ranges(&slots, 2, 22), ranges(&slots, 2, 100));
     assert_eq!(ranges(&slots, 2, 21), [(1, 8..18), (1, 20..30), (2, 30..40), (1, 30..40)]);
     let backwards = [(a, slot(20, 10)), (a, slot(8, 10)), (a, slot(100, 1))];
     assert_eq!(ranges(&backwards, 2, 100), [(1, 8..30), (1, 100..101)]);

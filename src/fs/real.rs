@@ -210,3 +210,6 @@ fn absent_if_no_folder<T>(result: Result<T, impl Into<io::Error>>) -> io::Result
         _ => error,
     })
 }
+
+#[cfg(test)]
+mod tests;

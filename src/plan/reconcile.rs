@@ -13,7 +13,7 @@
 //! A group is judged as one: only primary members make a conflict, and it is the whole group's.
 
 use super::diff::{Member, View};
-use super::{Action, Input, Mode, Step};
+use super::{Action, Direction, Input, Mode, Step};
 use crate::model::{Conflict, Item, Kept, Role};
 
 /// What is to be done with an item that moved; none where both sides stand as agreed.
@@ -77,12 +77,14 @@ pub(super) fn yield_to_remote(input: &Input, item: &Item) -> Step {
     step(item, &view, action)
 }
 
-/// The step that decides the other way round than the plan would: an outgoing change is undone here, an incoming one is
-/// overruled by what is here.
-pub(super) fn reverse(input: &Input, step_: &Step) -> Step {
-    let view = View::of(input, &step_.item);
-    let action = if step_.outgoing() { Action::Pull } else { Action::Push };
-    step(&step_.item, &view, action)
+/// The step that decides a held change the other way: an outgoing one is undone here, an incoming one is overruled by what is
+/// here. The same however often it is applied, for an item may be held for several reasons.
+pub(super) fn reverse(input: &Input, item: &Item, held: Direction) -> Step {
+    let action = match held {
+        Direction::Outgoing => Action::Pull,
+        Direction::Incoming => Action::Push,
+    };
+    step(item, &View::of(input, item), action)
 }
 
 /// Whether the two sides meet without a common past, so that somebody has to say which is right: a primary member that both

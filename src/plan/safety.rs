@@ -35,9 +35,7 @@ pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> (Vec<Hold
         let joined = hold.reason == Reason::Differs && input.decisions.join;
         if input.decisions.rejected.contains(&hold.id) {
             for item in &hold.items {
-                if let Some(step) = steps.remove(item) {
-                    steps.insert(item.clone(), reverse(input, &step));
-                }
+                steps.insert(item.clone(), reverse(input, item, hold.direction));
             }
             decided.push(hold);
         } else if joined || input.decisions.approved.contains(&hold.id) {

@@ -17,6 +17,7 @@ use super::{Action, Ages, Blocked, Brakes, Decisions, FileStep, Hold, Input, Mod
 use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Tree, Validate, VaultPath};
 
 /// A plan's input that owns what it names.
+#[derive(Clone)]
 struct Case {
     base: Tree,
     local: Tree,

@@ -192,3 +192,6 @@ fn files_below(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

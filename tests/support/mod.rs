@@ -2,3 +2,4 @@
 
 pub mod contract;
 pub mod s3_server;
+pub mod device;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fs::{ReadFile, RealFs, WriteFile};
-use crate::model::{DeviceId, FileKind};
+use crate::model::{DeviceId, Digest, FileKind};
 use crate::vault::MARKER_FORMAT;
 
 const VAULT: VaultId = VaultId::from_bytes([1; VaultId::LEN]);

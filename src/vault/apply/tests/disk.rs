@@ -93,7 +93,7 @@ impl<'a> Disk<'a> {
     /// The name under which a disk that ignores case holds a path.
     fn real(&self, path: &Path) -> PathBuf {
         let Ok(relative) = path.strip_prefix(&self.root) else { return path.into() };
-        if self.kind.case {
+        if self.kind.case || path.symlink_metadata().is_ok() {
             return path.into();
         }
         let mut real = self.root.clone();

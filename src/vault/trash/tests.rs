@@ -1,0 +1,78 @@
+use std::fs as disk;
+use std::io::Write;
+
+use super::*;
+use crate::fs::RealFs;
+use crate::model::{ConflictId, Digest, Item};
+use crate::vault::{ApplyItem, ApplyPlan, ApplyStep, Keeping, Seen, apply, conclude};
+
+const CONFLICT: ConflictId = ConflictId::from_bytes([7; ConflictId::LEN]);
+const SETTLE: Duration = Duration::from_secs(2);
+/// A moment long after everything that the tests write.
+const LATER: i64 = 4_000_000_000_000_000_000;
+
+fn content_of(text: &str) -> Content {
+    Content { digest: Digest::of(text.as_bytes()), size: text.len() as u64 }
+}
+
+/// A vault out of which one file was deleted, and one lost a conflict; and a descriptor of each.
+fn displaced(ms: u64) -> (tempfile::TempDir, Layout, ApplyId, Vec<disk::File>) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    disk::create_dir_all(layout.sync()).unwrap();
+    let mut open = Vec::new();
+    let mut items = Vec::new();
+    for (name, lost) in [("a/plain", false), ("b/lost", true)] {
+        let path = VaultPath::new(name).unwrap();
+        let place = path.below(dir.path());
+        disk::create_dir_all(place.parent().unwrap()).unwrap();
+        disk::write(&place, name).unwrap();
+        open.push(disk::File::options().append(true).open(&place).unwrap());
+        let old = Seen { content: content_of(name), stat: RealFs.lstat(&place).unwrap() };
+        let keep = lost.then(|| Keeping { id: CONFLICT, record: String::new() });
+        let steps = vec![ApplyStep { path: path.clone(), on_disk: None, old: Some(old), new: None }];
+        items.push(ApplyItem { item: Item::File(path), keep, steps });
+    }
+    let id = ApplyId::new(ms, [1; 4]);
+    let plan = ApplyPlan { id: id.clone(), commit: String::new(), items };
+    let applied = apply(&RealFs, &layout, plan, None, &mut |_| {}).unwrap();
+    assert_eq!(applied.displaced.len(), 2);
+    (dir, layout, id, open)
+}
+
+#[test]
+fn what_is_written_after_it_was_displaced_is_found() {
+    let (_dir, layout, id, mut open) = displaced(1000);
+    let recheck = |now| recheck(&RealFs, &layout, now, SETTLE).unwrap();
+    assert_eq!(recheck(LATER), [], "the apply is not concluded");
+    conclude(&RealFs, &layout).unwrap();
+    assert_eq!(recheck(LATER), [Rechecked { id: id.clone(), changed: Vec::new() }]);
+
+    open.iter_mut().for_each(|file| file.write_all(b" and more").unwrap());
+    let stat = RealFs.lstat(&layout.trash_files(&id).join("a/plain")).unwrap();
+    assert_eq!(recheck(stat.ctime_ns), [], "it may still be written to");
+    let rechecked = recheck(LATER);
+    let changed: Vec<_> =
+        rechecked[0].changed.iter().map(|one| (one.path.as_ref().unwrap().as_str(), one.content)).collect();
+    let expected = [("a/plain", content_of("a/plain and more")), ("b/lost", content_of("b/lost and more"))];
+    assert_eq!(changed, expected);
+    acknowledge(&RealFs, &layout, &id).unwrap();
+    assert_eq!(recheck(LATER), []);
+}
+
+#[test]
+fn trash_expires_once_it_is_old_and_was_looked_at() {
+    let (_dir, layout, id, _open) = displaced(1000);
+    let expire = |ms| expire(&RealFs, &layout, ms).unwrap();
+    assert_eq!(expire(5000), []);
+    conclude(&RealFs, &layout).unwrap();
+    assert_eq!(expire(5000), [], "nobody has looked at it again");
+    acknowledge(&RealFs, &layout, &id).unwrap();
+    assert_eq!(expire(1000), [], "it is not older");
+    disk::create_dir(layout.trash().join("not ours")).unwrap();
+    std::os::unix::fs::symlink(layout.root(), layout.trash_files(&id).join("link")).unwrap();
+    assert_eq!(expire(1001), std::slice::from_ref(&id));
+    assert!(!layout.trash_of(&id).exists() && layout.trash().join("not ours").exists());
+    assert!(layout.root().join("b").exists() || layout.conflicts().exists(), "a link was followed");
+    assert!(layout.conflict_file(CONFLICT, &VaultPath::new("b/lost").unwrap()).exists(), "a conflict copy expired");
+}

@@ -1,0 +1,385 @@
+//! Two vaults and a bucket, kept the same.
+
+use std::sync::Arc;
+
+use cogzy_vault::log::LogError;
+use cogzy_vault::plan::Reason;
+use cogzy_vault::remote::{MemoryRemote, Remote};
+use cogzy_vault::sync::{Advice, SyncError};
+
+use crate::support::device::Device;
+
+struct World {
+    folder: Arc<tempfile::TempDir>,
+    bucket: MemoryRemote,
+    one: Device,
+    two: Device,
+}
+
+/// Two devices that have joined one empty vault.
+async fn world() -> World {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let bucket = MemoryRemote::default();
+    let remote: Arc<dyn Remote> = Arc::new(bucket.clone());
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
+    let mut two = Device::joined(folder.path(), "two", remote).await;
+    one.folder = Some(Arc::clone(&folder));
+    two.folder = Some(Arc::clone(&folder));
+    World { folder, bucket, one, two }
+}
+
+fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(length).collect()
+}
+
+fn group_of(device: &Device, version: &str) {
+    device.write("corpus/nodes.json", format!("{{\"nodes\":\"{version}\",\"text\":\"{}\"}}", "memory ".repeat(100)));
+    device.write("vectors/nodes.npy", [version.as_bytes(), &bytes(3, 300_000)].concat());
+    device.write("indexes/faiss.index", [b"IxFI", version.as_bytes(), &bytes(3, 300_000)].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_saved_here_arrives_there() {
+    let World { mut one, mut two, bucket, .. } = world().await;
+    group_of(&one, "first");
+    one.write("traces/a.json", "a");
+    one.write("traces/deep/er/empty.json", "");
+    one.write("config.json", "{\"api_keys\":\"sk-SECRET\"}");
+    one.write("cache/x.bin", "cached");
+    let report = one.sync().await;
+    assert_eq!((report.pushed, report.generation), (5, 1));
+    let report = two.sync().await;
+    assert_eq!((report.pulled, report.generation), (5, 1));
+    assert_eq!(one.files(), two.files());
+    assert_eq!(one.read("sync/manifest.json"), two.read("sync/manifest.json"));
+    for (key, object) in bucket.dump() {
+        let found = |needle: &[u8]| object.windows(needle.len()).any(|window| window == needle);
+        assert!(!found(b"sk-SECRET") && !found(b"config.json") && !found(b"cached"), "{key} holds what must stay here");
+    }
+
+    two.write("traces/b.json", "b");
+    two.delete("traces/a.json");
+    let report = two.sync().await;
+    assert_eq!((report.pushed, report.deleted_remote), (1, 1));
+    let report = one.sync().await;
+    assert_eq!((report.pulled, report.deleted_local), (1, 1));
+    assert_eq!(one.files(), two.files());
+    assert_eq!(one.verify().await.faults, vec![]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_further_cycles_only_look() {
+    let World { mut one, mut two, bucket, .. } = world().await;
+    group_of(&one, "first");
+    one.sync().await;
+    two.sync().await;
+    let before = (bucket.dump(), one.files(), two.files());
+    for device in [&mut one, &mut two] {
+        device.sync().await;
+        device.restart();
+        let requests = device.requests();
+        let report = device.sync().await;
+        assert!(!report.moved());
+        assert_eq!(device.requests() - requests, 1, "{}: one listing and no more, also after a restart", device.name);
+    }
+    assert_eq!((bucket.dump(), one.files(), two.files()), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_keeps_the_losing_group_on_disk_and_in_the_bucket() {
+    let World { mut one, mut two, .. } = world().await;
+    group_of(&one, "first");
+    one.sync().await;
+    two.sync().await;
+    group_of(&one, "remote version");
+    group_of(&two, "losing version");
+    one.sync().await;
+    let report = two.sync().await;
+    assert_eq!(report.conflicts.len(), 1);
+    assert_eq!(two.files(), one.files());
+    assert!(two.text("corpus/nodes.json").unwrap().contains("remote version"));
+    let conflicts = two.conflicts();
+    let conflict = &conflicts[0];
+    assert_eq!((conflicts.len(), conflict.files.len()), (1, 3));
+    let kept = two.conflict_bytes(conflict, "corpus/nodes.json").unwrap();
+    assert!(String::from_utf8(kept).unwrap().contains("losing version"));
+    // The other device sees it listed, and the bucket holds its bytes.
+    let report = one.sync().await;
+    assert_eq!(report.generation, 3);
+    assert_eq!(one.verify().await.faults, vec![]);
+    let again = two.sync().await;
+    assert!(again.conflicts.is_empty() && !again.moved(), "a conflict is kept once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rebuilt_indexes_make_no_conflict_and_chase_nobody() {
+    let World { mut one, mut two, bucket, .. } = world().await;
+    group_of(&one, "first");
+    one.sync().await;
+    two.sync().await;
+    for round in 0..3 {
+        one.write("indexes/faiss.index", format!("built by one in round {round}"));
+        two.write("indexes/faiss.index", format!("built by two in round {round}"));
+        let objects = bucket.dump().len();
+        for device in [&mut one, &mut two] {
+            let report = device.sync().await;
+            assert!(!report.moved() && report.conflicts.is_empty());
+        }
+        assert_eq!(bucket.dump().len(), objects);
+    }
+    assert_eq!(two.text("indexes/faiss.index").unwrap(), "built by two in round 2");
+    // A change of the corpus takes along the index that stands beside it; one without an index leaves room for the first.
+    for version in ["second", "third"] {
+        one.write("corpus/nodes.json", format!("{version} {}", "memory ".repeat(120)));
+        one.sync().await;
+        two.sync().await;
+    }
+    two.write("indexes/faiss.index", "the first index of the second corpus");
+    assert_eq!(two.sync().await.pushed, 1);
+    one.sync().await;
+    assert_eq!(one.text("indexes/faiss.index").unwrap(), "the first index of the second corpus");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emptied_vaults_missing_roots_and_markers_delete_nothing() {
+    let World { mut one, mut two, bucket, .. } = world().await;
+    (0..30).for_each(|number| one.write(&format!("traces/{number}.json"), format!("trace {number}")));
+    group_of(&one, "first");
+    one.sync().await;
+    two.sync().await;
+    let before = bucket.dump();
+
+    // All files gone, the marker still there.
+    let saved = two.files();
+    saved.keys().for_each(|path| two.delete(path));
+    let report = two.sync().await;
+    let reasons: Vec<Reason> = report.holds.iter().map(|hold| hold.reason).collect();
+    assert!(reasons.contains(&Reason::MassDelete) && reasons.contains(&Reason::GroupLoss), "{reasons:?}");
+    assert_eq!(bucket.dump(), before);
+    // Rejected, everything comes back.
+    report.holds.iter().for_each(|hold| two.reject(hold.id));
+    two.sync().await;
+    assert_eq!(two.files(), saved);
+
+    // The marker gone.
+    let marker = two.root.join(".cogzy-vault");
+    let aside = two.root.with_extension("marker");
+    std::fs::rename(&marker, &aside).unwrap();
+    let error = two.try_sync().await.unwrap_err();
+    assert_eq!(error.advice(), Advice::Stopped);
+    std::fs::rename(&aside, &marker).unwrap();
+
+    // The root gone.
+    let elsewhere = two.root.with_extension("unmounted");
+    std::fs::rename(&two.root, &elsewhere).unwrap();
+    let error = two.try_sync().await.unwrap_err();
+    assert_eq!(error.advice(), Advice::Stopped);
+    assert!(!two.root.exists(), "nothing is made where a disk is to be mounted");
+    std::fs::rename(&elsewhere, &two.root).unwrap();
+    assert_eq!(two.sync().await.holds.len(), 0);
+    assert_eq!(bucket.dump(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corpus_emptied_by_accident_waits_for_approval() {
+    let World { mut one, mut two, .. } = world().await;
+    group_of(&one, "first");
+    one.sync().await;
+    two.sync().await;
+    two.write("corpus/nodes.json", "[]");
+    two.write("traces/x.json", "goes on");
+    let report = two.sync().await;
+    assert_eq!(report.holds.len(), 1);
+    assert_eq!(report.pushed, 1, "other items go on");
+    one.sync().await;
+    assert!(one.text("corpus/nodes.json").unwrap().contains("first"));
+    // An unrelated save does not change the hold.
+    two.write("traces/y.json", "y");
+    assert_eq!(two.sync().await.holds[0].id, report.holds[0].id);
+    two.approve(report.holds[0].id);
+    assert_eq!(two.sync().await.holds.len(), 0);
+    // Incoming, the same loss is asked about again.
+    let incoming = one.sync().await;
+    assert_eq!(incoming.holds.len(), 1);
+    one.approve(incoming.holds[0].id);
+    one.sync().await;
+    assert_eq!(one.text("corpus/nodes.json").unwrap(), "[]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_or_foreign_bucket_stops_the_sync() {
+    let World { mut one, bucket, .. } = world().await;
+    group_of(&one, "first");
+    one.sync().await;
+    let files = one.files();
+    let objects = bucket.dump();
+    objects.keys().for_each(|key| drop(bucket.remove(key)));
+    for restart in [false, true] {
+        if restart {
+            one.restart();
+        }
+        let error = one.try_sync().await.unwrap_err();
+        assert_eq!(error.advice(), Advice::Stopped, "{error}");
+        assert_eq!((one.files(), bucket.dump().len()), (files.clone(), 0));
+    }
+    let other = MemoryRemote::default();
+    let folder = tempfile::tempdir().unwrap();
+    Device::joined(folder.path(), "stranger", Arc::new(other.clone())).await.sync().await;
+    one.use_remote(Arc::new(other));
+    let error = one.try_sync().await.unwrap_err();
+    assert!(matches!(error, SyncError::Log(LogError::Foreign { .. } | LogError::RolledBack { .. })), "{error}");
+    assert_eq!(one.files(), files);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_filter_deletes_nothing_and_says_so() {
+    let World { mut one, mut two, bucket, .. } = world().await;
+    one.write("traces/a.json", "a");
+    one.write("notes/n.md", "n");
+    one.sync().await;
+    two.sync().await;
+    let before = bucket.dump();
+    two.exclude.push("notes/**".into());
+    two.restart();
+    let report = two.sync().await;
+    assert_eq!(report.holds.len(), 1);
+    assert_eq!(report.holds[0].reason, Reason::Filter);
+    two.approve(report.holds[0].id);
+    assert_eq!(two.sync().await.holds.len(), 0);
+    two.write("notes/n.md", "stays here");
+    two.sync().await;
+    assert_eq!(bucket.dump(), before);
+    // The filter goes back: what differs by then is a conflict, and nothing was taken for a deletion.
+    two.exclude.pop();
+    two.restart();
+    let report = two.sync().await;
+    assert_eq!((report.conflicts.len(), report.deleted_remote), (1, 0));
+    assert_eq!(two.text("notes/n.md").unwrap(), "n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_databases_and_records_revert_nothing() {
+    let World { mut one, mut two, .. } = world().await;
+    one.write("traces/a.json", "a");
+    one.write("traces/b.json", "b");
+    one.sync().await;
+    two.sync().await;
+    // The database alone heals by itself.
+    two.restart();
+    std::fs::write(two.root.join("sync/cache.db"), "no database").unwrap();
+    assert!(!two.sync().await.moved());
+    // The record too: an unchanged old version is brought up to date, a newer edit waits.
+    one.write("traces/a.json", "a, newer");
+    one.write("traces/b.json", "b, newer");
+    one.sync().await;
+    two.write("traces/b.json", "b, edited here");
+    two.restart();
+    for name in ["cache.db", "cache.db-wal", "cache.db-shm", "last_sync.json"] {
+        let _absent = std::fs::remove_file(two.root.join("sync").join(name));
+    }
+    let report = two.sync().await;
+    assert_eq!(two.text("traces/a.json").unwrap(), "a, newer");
+    assert_eq!(two.text("traces/b.json").unwrap(), "b, edited here");
+    assert_eq!(report.holds.len(), 1);
+    let again = two.sync().await;
+    assert_eq!(again.holds, report.holds, "it goes on waiting");
+    two.approve(report.holds[0].id);
+    let report = two.sync().await;
+    assert_eq!((two.text("traces/b.json").unwrap().as_str(), report.conflicts.len()), ("b, newer", 1));
+    assert!(!two.sync().await.moved());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joining_with_files_on_both_sides_wants_a_word() {
+    let World { mut one, bucket, folder, .. } = world().await;
+    one.write("traces/a.json", "remote");
+    one.write("traces/b.json", "same");
+    one.sync().await;
+    let mut three = Device::new(folder.path(), "three", Arc::new(bucket.clone()));
+    three.write("traces/a.json", "local");
+    three.write("traces/b.json", "same");
+    three.write("traces/c.json", "only here");
+    let joined = three.join(false).await.unwrap();
+    let meets = joined.meets.unwrap();
+    assert_eq!((meets.same, meets.differing, meets.local_only, meets.remote_only), (1, 1, 1, 0));
+    assert!(three.try_sync().await.is_err(), "nothing is joined without the word");
+    assert_eq!(three.join(true).await.unwrap().meets, None);
+    let report = three.sync().await;
+    assert_eq!((report.conflicts.len(), report.holds.len()), (1, 0));
+    assert_eq!(three.text("traces/a.json").unwrap(), "remote");
+    one.sync().await;
+    assert_eq!(one.files(), three.files());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_that_commit_at_once_end_up_with_one_head() {
+    let World { mut one, mut two, .. } = world().await;
+    one.sync().await;
+    two.sync().await;
+    for round in 0..10 {
+        one.write(&format!("traces/one-{round}.json"), format!("one {round}"));
+        two.write(&format!("traces/two-{round}.json"), format!("two {round}"));
+        one.write("traces/both.json", format!("one {round}"));
+        two.write("traces/both.json", format!("two {round}"));
+        let (left, right) = tokio::join!(one.sync(), two.sync());
+        assert!(left.generation > 0 && right.generation > 0);
+        let again = [one.sync().await, two.sync().await, one.sync().await];
+        assert_eq!(one.files(), two.files(), "round {round}: {left:?} {right:?} {again:?}");
+    }
+    assert_eq!(one.files().len(), 21);
+    let kept = one.conflicts().len() + two.conflicts().len();
+    assert!(kept >= 10, "each round's loser is kept, {kept} were");
+    assert_eq!(one.verify().await.faults, vec![]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_files_are_sent_and_fetched_by_their_differences() {
+    let World { mut one, mut two, .. } = world().await;
+    let mut content = bytes(9, 24 << 20);
+    one.write("vectors/big.npy", &content);
+    one.sync().await;
+    two.sync().await;
+    assert_eq!(two.read("vectors/big.npy").unwrap(), content);
+    content[12 << 20] ^= 1;
+    content.extend_from_slice(b"appended");
+    one.write("vectors/big.npy", &content);
+    let sent = one.sync().await.transfer;
+    assert!(sent.bytes_up < 1 << 20, "{} bytes for one changed byte", sent.bytes_up);
+    let fetched = two.sync().await.transfer;
+    assert!(fetched.bytes_down < 1 << 20, "{} bytes for one changed byte", fetched.bytes_down);
+    assert_eq!(two.read("vectors/big.npy").unwrap(), content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_files_become_few_objects() {
+    let World { mut one, mut two, bucket, .. } = world().await;
+    (0..10_000).for_each(|number| one.write(&format!("traces/{}/{number}.json", number % 10), format!("trace {number}")));
+    let before = bucket.dump().len();
+    one.sync().await;
+    assert!(bucket.dump().len() - before < 20, "{} objects", bucket.dump().len() - before);
+    let fetched = two.sync().await;
+    assert_eq!(fetched.pulled, 10_000);
+    assert!(fetched.transfer.requests < 30, "{} requests", fetched.transfer.requests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_during_the_cycle_is_not_sent_torn() {
+    let World { mut one, .. } = world().await;
+    one.write("traces/a.json", "settled");
+    one.engine();
+    // Written within the settle window: it waits, and the plan says so.
+    let plan = {
+        one.write("traces/fresh.json", "fresh");
+        let engine = one.engine();
+        engine.dry_run(false, &cogzy_vault::sync::Unwatched).await.unwrap().plan
+    };
+    assert!(plan.waiting.is_empty() || plan.steps.iter().all(|step| step.item.to_string() != "file:traces/fresh.json"));
+    assert_eq!(one.sync().await.pushed, 2);
+}

@@ -1,0 +1,219 @@
+//! A device for scenario tests: the real engine on a real folder, with a clock that the test moves.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use cogzy_vault::clock::{Clock, SystemClock, SystemEntropy};
+use cogzy_vault::fs::RealFs;
+use cogzy_vault::model::{Conflict, Digest, Group, HoldId, Validate};
+use cogzy_vault::plan::{Brakes, Plan};
+use cogzy_vault::remote::{Meter, Metered, Remote};
+use cogzy_vault::state::{Database, FilterRecord};
+use cogzy_vault::sync::{Engine, Joined, Joining, Ports, Report, Request, Settings, SyncError, Unwatched, Verified, join};
+use cogzy_vault::vault::{Filter, Layout};
+
+/// The system's clock and what the test adds to it.
+#[derive(Debug)]
+pub struct ShiftedClock {
+    system: SystemClock,
+    shift_ns: AtomicI64,
+}
+
+impl Clock for ShiftedClock {
+    fn now_ns(&self) -> i64 {
+        self.system.now_ns() + self.shift_ns.load(Ordering::Relaxed)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic()
+    }
+}
+
+/// One device: a vault folder, and what runs on it.
+pub struct Device {
+    pub root: PathBuf,
+    pub name: String,
+    pub exclude: Vec<String>,
+    /// The folder lives as long as its last device.
+    pub folder: Option<Arc<tempfile::TempDir>>,
+    remote: Arc<dyn Remote>,
+    clock: Arc<ShiftedClock>,
+    meter: Meter,
+    engine: Option<Engine>,
+}
+
+/// The groups of the default configuration.
+pub fn groups() -> Vec<Group> {
+    let group = |name: &str, primary: [&str; 2], derived: &[&str]| Group {
+        name: name.into(),
+        primary: primary.map(str::to_owned).to_vec(),
+        derived: derived.iter().map(|&glob| glob.to_owned()).collect(),
+        validate: Validate::Off,
+    };
+    vec![
+        group("nodes", ["corpus/nodes.json", "vectors/nodes.npy"], &["indexes/**"]),
+        group("episodes", ["corpus/episodes.json", "vectors/episodes.npy"], &[]),
+    ]
+}
+
+impl Device {
+    /// A device that has joined the vault at `remote`, making it if need be.
+    pub async fn joined(folder: &Path, name: &str, remote: Arc<dyn Remote>) -> Self {
+        let mut device = Self::new(folder, name, remote);
+        device.join(false).await.unwrap();
+        device
+    }
+
+    /// A device that has not joined anything yet.
+    pub fn new(folder: &Path, name: &str, remote: Arc<dyn Remote>) -> Self {
+        let root = folder.join(name);
+        std::fs::create_dir_all(&root).unwrap();
+        let clock = ShiftedClock { system: SystemClock::new(), shift_ns: AtomicI64::new(0) };
+        let exclude = vec!["cache/**".into(), "logs/**".into()];
+        let (clock, meter) = (Arc::new(clock), Meter::default());
+        let device = Self { root, name: name.into(), exclude, folder: None, remote, clock, meter, engine: None };
+        device.pass(Duration::from_secs(10));
+        device
+    }
+
+    /// Lets time pass: what was written before has settled.
+    pub fn pass(&self, time: Duration) {
+        self.clock.shift_ns.fetch_add(i64::try_from(time.as_nanos()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// The process ends and is started again: only the disk remembers.
+    pub fn restart(&mut self) {
+        self.engine = None;
+    }
+
+    pub fn use_remote(&mut self, remote: Arc<dyn Remote>) {
+        self.remote = remote;
+        self.engine = None;
+    }
+
+    pub fn engine(&mut self) -> &mut Engine {
+        if self.engine.is_none() {
+            let layout = Layout::new(self.root.canonicalize().unwrap());
+            std::fs::create_dir_all(layout.sync()).unwrap();
+            let database = Arc::new(Database::open(&layout.cache_db()).unwrap());
+            let remote: Arc<dyn Remote> = Arc::new(Metered::new(Arc::clone(&self.remote), self.meter.clone()));
+            let ports = Ports {
+                fs: Arc::new(RealFs),
+                remote,
+                meter: self.meter.clone(),
+                database,
+                clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+                entropy: Arc::new(SystemEntropy),
+            };
+            let settings = Settings {
+                remote: self.remote.url(),
+                device_name: self.name.clone(),
+                settle: Duration::from_secs(2),
+                rehash: Duration::from_secs(7 * 24 * 3600),
+                filter: Filter::new(&[], &self.exclude).unwrap(),
+                filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
+                brakes: Brakes::default(),
+                threads: NonZeroUsize::new(2).unwrap(),
+                concurrency: 8,
+                trash: Duration::from_secs(30 * 24 * 3600),
+            };
+            self.engine = Some(Engine::new(layout, ports, settings));
+        }
+        self.engine.as_mut().unwrap()
+    }
+
+    pub async fn join(&mut self, approved: bool) -> Result<Joined, SyncError> {
+        let joining = Joining { groups: groups(), machine: "test".into(), approved };
+        join(self.engine(), &joining, &Unwatched).await
+    }
+
+    pub async fn try_sync(&mut self) -> Result<Report, SyncError> {
+        self.pass(Duration::from_secs(10));
+        self.engine().cycle(Request::FULL, &Unwatched).await
+    }
+
+    pub async fn sync(&mut self) -> Report {
+        let report = self.try_sync().await;
+        report.unwrap_or_else(|error| panic!("{} could not sync: {error}", self.name))
+    }
+
+    pub async fn plan(&mut self) -> Plan {
+        self.pass(Duration::from_secs(10));
+        self.engine().dry_run(false, &Unwatched).await.unwrap().plan
+    }
+
+    pub async fn verify(&mut self) -> Verified {
+        self.engine().verify(true, &Unwatched).await.unwrap()
+    }
+
+    pub fn approve(&mut self, hold: HoldId) {
+        self.engine().decide(&[hold], &[]).unwrap();
+    }
+
+    pub fn reject(&mut self, hold: HoldId) {
+        self.engine().decide(&[], &[hold]).unwrap();
+    }
+
+    /// Requests made so far.
+    pub fn requests(&self) -> u64 {
+        self.meter.read().requests
+    }
+
+    pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let fresh = path.with_extension("tmp~");
+        std::fs::write(&fresh, bytes).unwrap();
+        std::fs::rename(fresh, path).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.root.join(path)).ok()
+    }
+
+    pub fn text(&self, path: &str) -> Option<String> {
+        self.read(path).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    pub fn delete(&self, path: &str) {
+        std::fs::remove_file(self.root.join(path)).unwrap();
+    }
+
+    /// All files of the vault that are synced, with the digests of their bytes.
+    pub fn files(&self) -> BTreeMap<String, Digest> {
+        let mut files = BTreeMap::new();
+        collect(&self.root, &self.root, &mut files);
+        files.retain(|path, _| !["sync/", "cache/", "logs/"].iter().any(|folder| path.starts_with(folder)));
+        files.remove(".cogzy-vault");
+        files.remove("config.json");
+        files
+    }
+
+    /// Losing versions on this disk.
+    pub fn conflicts(&mut self) -> Vec<Conflict> {
+        let conflicts = self.engine().local_conflicts().unwrap();
+        conflicts.into_values().map(|local| local.conflict).collect()
+    }
+
+    /// The bytes of a losing version on this disk.
+    pub fn conflict_bytes(&self, conflict: &Conflict, path: &str) -> Option<Vec<u8>> {
+        let path = cogzy_vault::model::VaultPath::new(path).unwrap();
+        std::fs::read(Layout::new(&self.root).conflict_file(conflict.id, &path)).ok()
+    }
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Digest>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.symlink_metadata().unwrap().is_dir() {
+            collect(root, &path, files);
+        } else if path.is_file() {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            files.insert(name, Digest::of(&std::fs::read(&path).unwrap()));
+        }
+    }
+}
