@@ -1,1 +1,34 @@
-fn main() {}
+//! The program: reads the command line, runs the verb, ends with its code.
+
+use std::process::ExitCode;
+
+use cogzy_vault::cli::app;
+use cogzy_vault::cli::args::{Cli, Verb};
+use cogzy_vault::cli::exit::Exit;
+use cogzy_vault::cli::output::Output;
+use cogzy_vault::config::Environment;
+use cogzy_vault::telemetry;
+
+fn main() -> ExitCode {
+    let environment = Environment::of_this_process();
+    let (cli, flags) = match Cli::read(std::env::args_os()) {
+        Ok(read) => read,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8);
+            return if Output::usage(&error).is_ok() { code.into() } else { Exit::Internal.into() };
+        }
+    };
+    let mut output = Output::of_this_process(&cli.global, environment.no_color());
+    // A verb that ends at once says what went wrong by itself; the daemon's log is what it says.
+    let base = if matches!(cli.verb, Verb::Run(_)) { tracing::Level::INFO } else { tracing::Level::WARN };
+    let level = telemetry::level(base, cli.global.verbose, cli.global.quiet);
+    if let Err(error) = telemetry::start(level, cli.global.color.on(false, environment.no_color())) {
+        output.error(error, None);
+    }
+    let exit = app::main(&cli, flags, environment, &mut output);
+    match output.finish() {
+        Ok(()) => exit.into(),
+        // What was asked for did not arrive: a full disk, not a reader who has seen enough.
+        Err(_) => Exit::Internal.into(),
+    }
+}

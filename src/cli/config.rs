@@ -1,5 +1,15 @@
 //! `cogzy-vault config`
 
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::app::App;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, Tone};
+use crate::vault::Filter;
+
 /// Show or check the configuration
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -17,4 +27,47 @@ pub enum Action {
     Check,
     /// Say where its file is
     Path,
+}
+
+/// Shows or checks the configuration. That it could be read at all is the check.
+///
+/// # Errors
+/// Filters that do not compile.
+pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let file = &app.loaded.file;
+    match args.action {
+        Action::Show => {
+            let keys: BTreeMap<&str, Value> = app
+                .loaded
+                .keys
+                .iter()
+                .map(|(key, shown)| {
+                    (*key, json!({ "value": shown.value, "source": shown.source.to_string() }))
+                })
+                .collect();
+            output.json(&json!({ "schema": 1, "file": file, "keys": keys }));
+            let rows: Vec<[String; 3]> = app
+                .loaded
+                .keys
+                .iter()
+                .map(|(key, shown)| [(*key).to_owned(), shown.value.clone(), format!("# {}", shown.source)])
+                .collect();
+            output.table(&rows);
+        }
+        Action::Check => {
+            let filter = &app.config().filter;
+            Filter::new(&filter.include, &filter.exclude)?;
+            output.json(
+                &json!({ "schema": 1, "ok": true, "file": file, "file_exists": app.loaded.file_exists }),
+            );
+            let of =
+                if app.loaded.file_exists { "" } else { " (there is no such file: these are the defaults)" };
+            output.toned(Tone::Good, format!("the configuration is good: {}{of}", file.display()));
+        }
+        Action::Path => {
+            output.json(&json!({ "schema": 1, "file": file, "file_exists": app.loaded.file_exists }));
+            output.line(file.display());
+        }
+    }
+    Ok(Exit::Done)
 }

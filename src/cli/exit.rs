@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::sync::Advice;
+
 /// The exit codes. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
@@ -32,5 +34,17 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl From<Advice> for Exit {
+    fn from(advice: Advice) -> Self {
+        match advice {
+            Advice::Offline => Self::Offline,
+            Advice::Refused => Self::Refused,
+            Advice::Stopped => Self::Held,
+            Advice::Corrupt => Self::Corrupt,
+            Advice::Again => Self::Internal,
+        }
     }
 }

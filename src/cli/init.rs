@@ -1,6 +1,15 @@
 //! `cogzy-vault init`
 
-use crate::config::{Flag, Source};
+use serde_json::json;
+
+use super::app::{App, Shown, runtime};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, thousands};
+use crate::config::{Flag, Source, update};
+use crate::fs::RealFs;
+use crate::paths::machine_id;
+use crate::sync::{Joining, join};
 
 /// Set up this device: write the configuration, make the vault's folders, create or join the remote
 ///
@@ -35,4 +44,63 @@ impl Args {
         };
         given.into_iter().filter_map(flag).collect()
     }
+}
+
+/// Sets up the device.
+///
+/// # Errors
+/// Where the configuration, the vault's folder or the remote cannot be used.
+pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let values: Vec<Flag> = args.flags();
+    let root = &app.config().vault;
+    std::fs::create_dir_all(root.join("sync")).map_err(|error| {
+        Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
+    })?;
+    let lock = app.lock()?;
+    let joined = runtime()?.block_on(async {
+        app.make_remote_folder().await?;
+        let mut engine = app.engine().await?;
+        let groups = app.config().groups.definitions().to_vec();
+        let joining = Joining { groups, machine: machine_id(), approved: args.join };
+        let shown = Shown::on(output);
+        Ok::<_, Failure>(join(&mut engine, &joining, &shown).await?)
+    })?;
+    drop(lock);
+    let remote = app.config().remote.clone().unwrap_or_else(|| app.remote.to_string());
+    if let Some(meets) = joined.meets {
+        output.json(&json!({ "schema": 1, "joined": false, "vault": joined.vault, "meets": meets }));
+        output.line(format!("both sides hold files: this folder {} and {remote}", root.display()));
+        output.line(format!("    {} are the same", thousands(meets.same as u64)));
+        output.line(format!("    {} differ", thousands(meets.differing as u64)));
+        output.line(format!("    {} are only here, and would be sent", thousands(meets.local_only as u64)));
+        output.line(format!(
+            "    {} are only there, and would be fetched",
+            thousands(meets.remote_only as u64)
+        ));
+        output.line("nothing was joined yet. Where files differ, the remote's version would stand and the local one be kept as a conflict.");
+        return Err(Failure::new(Exit::Held, "joining needs your word").next("cogzy-vault init --join"));
+    }
+    let mut written: Vec<(&str, &str)> = values.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
+    let vault = root.to_string_lossy().into_owned();
+    if !written.is_empty()
+        && !written.iter().any(|(key, _)| *key == "vault")
+        && app.loaded.keys.get("vault").is_some_and(|shown| shown.source != Source::Default)
+    {
+        written.push(("vault", &vault));
+    }
+    if !written.is_empty() {
+        update(&RealFs, &app.loaded.file, &written)?;
+    }
+    output.json(&json!({
+        "schema": 1, "joined": true, "created": joined.created, "vault": joined.vault, "device": joined.device,
+        "generation": joined.generation, "remote": remote, "config": app.loaded.file,
+    }));
+    let what = if joined.created { "a new vault" } else { "the vault" };
+    output.line(format!(
+        "{} is joined to {what} at {remote}, generation {}",
+        root.display(),
+        joined.generation
+    ));
+    output.note("next: cogzy-vault sync    (or cogzy-vault run, to keep it in sync)");
+    Ok(Exit::Done)
 }

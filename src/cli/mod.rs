@@ -3,14 +3,44 @@
 //! A verb reads its arguments, calls the library and hands the result to [`output`], the only place that prints. It ends
 //! with one of the codes in [`exit`].
 
+pub mod app;
 pub mod approve;
 pub mod args;
 pub mod config;
 pub mod conflicts;
 pub mod exit;
+pub mod failure;
 pub mod init;
 pub mod output;
 pub mod run;
 pub mod status;
 pub mod sync;
 pub mod verify;
+
+use app::App;
+use args::{Cli, Verb};
+use exit::Exit;
+use failure::Failure;
+use output::Output;
+
+use crate::config::{Environment, Flag};
+
+fn dispatch(
+    cli: &Cli,
+    flags: Vec<Flag>,
+    environment: Environment,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let writing = matches!(cli.verb, Verb::Init(_));
+    let app = || App::load(&cli.global, flags, environment, writing);
+    match &cli.verb {
+        Verb::Init(args) => init::run(&app()?, args, output),
+        Verb::Run(args) => run::run(&app()?, &cli.global, args, output),
+        Verb::Sync(args) => sync::run(&app()?, args, output),
+        Verb::Status(args) => status::run(&app()?, args, output),
+        Verb::Approve(args) => approve::run(&app()?, args, output),
+        Verb::Conflicts(args) => conflicts::run(&app()?, args, output),
+        Verb::Verify(args) => verify::run(&app()?, args, output),
+        Verb::Config(args) => config::run(&app()?, args, output),
+    }
+}

@@ -114,9 +114,14 @@ impl Output {
     }
 
     /// What the parser says of a command line that it cannot use, or that asks for help.
-    pub fn usage(&mut self, error: &clap::Error) {
-        let written = error.print();
-        self.keep(written);
+    ///
+    /// # Errors
+    /// Where it could not be written, unless nobody reads any more.
+    pub fn usage(error: &clap::Error) -> io::Result<()> {
+        match error.print() {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Progress of a long action: a bar on a terminal, else a line now and then; nothing with `--quiet`.

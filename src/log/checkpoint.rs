@@ -16,8 +16,8 @@ use super::{ChunkReader, Depth, Log, LogError, Node, Snapshot};
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest};
 use crate::model::{
-    ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, FORMAT, Group, Keep, PackId, PackInfo, Recipe,
-    VaultId, VaultPath,
+    ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, FORMAT, Group, Keep, PackId,
+    PackInfo, Recipe, VaultId, VaultPath,
 };
 use crate::plan::Ages;
 use crate::remote::list_all;
@@ -66,7 +66,9 @@ impl Log {
     pub(super) fn load_cached_state(&mut self) {
         for key in self.cache.keys(CACHED).iter().rev() {
             let taken = self.cache.get(key).is_some_and(|bytes| {
-                let whole = bytes.split_first_chunk::<32>().filter(|(sum, state)| Digest::of(state).as_bytes() == *sum);
+                let whole = bytes
+                    .split_first_chunk::<32>()
+                    .filter(|(sum, state)| Digest::of(state).as_bytes() == *sum);
                 whole.is_some_and(|(_, state)| self.take_state(key, parse_name(key, CACHED), state).is_ok())
             });
             if taken {
@@ -84,7 +86,9 @@ impl Log {
                 Ok(()) => return Ok(()),
                 Err(LogError::Remote(error)) if error.kind.offline() => return Err(error.into()),
                 Err(error @ LogError::Newer { .. }) => return Err(error),
-                Err(error) => tracing::warn!(key = object.key, %error, "a checkpoint is unusable; an older one is tried"),
+                Err(error) => {
+                    tracing::warn!(key = object.key, %error, "a checkpoint is unusable; an older one is tried")
+                }
             }
         }
         Ok(())
@@ -97,11 +101,14 @@ impl Log {
             return Err(LogError::corrupt(key, "its content belongs under another key"));
         }
         self.header_of(checkpoint.vault).await?;
-        let slots: Vec<(PackId, ChunkSlot)> = checkpoint.pieces.iter().map(|piece| (piece.pack, piece.slot)).collect();
+        let slots: Vec<(PackId, ChunkSlot)> =
+            checkpoint.pieces.iter().map(|piece| (piece.pack, piece.slot)).collect();
         let chunks = ChunkReader::new(Arc::clone(&self.remote)).collect(&slots).await?;
         let mut state = Vec::new();
         for piece in &checkpoint.pieces {
-            let chunk = chunks.get(&piece.slot.id).ok_or_else(|| LogError::corrupt(key, "a chunk of it is missing"))?;
+            let chunk = chunks
+                .get(&piece.slot.id)
+                .ok_or_else(|| LogError::corrupt(key, "a chunk of it is missing"))?;
             state.extend_from_slice(chunk);
         }
         if Digest::of(&state) != checkpoint.state.digest {
@@ -153,7 +160,11 @@ impl Log {
     ///
     /// # Errors
     /// Those of the remote.
-    pub async fn checkpoint_if_due(&mut self, head: CommitKey, entropy: &dyn Entropy) -> Result<bool, LogError> {
+    pub async fn checkpoint_if_due(
+        &mut self,
+        head: CommitKey,
+        entropy: &dyn Entropy,
+    ) -> Result<bool, LogError> {
         let last = self.checkpoint.map_or(0, |key| key.seq);
         if head.seq < last + EVERY {
             return Ok(false);
@@ -181,7 +192,8 @@ impl Log {
     fn state_of(&self, head: CommitKey, snapshot: &Snapshot) -> Result<Vec<u8>, LogError> {
         let mut state = Vec::new();
         let mut line = |line: Line| {
-            serde_json::to_writer(&mut state, &line).map_err(|error| LogError::corrupt("a new checkpoint", error))?;
+            serde_json::to_writer(&mut state, &line)
+                .map_err(|error| LogError::corrupt("a new checkpoint", error))?;
             state.push(b'\n');
             Ok::<_, LogError>(())
         };
@@ -194,7 +206,10 @@ impl Log {
         conflicts.into_iter().try_for_each(|conflict| line(Line::Conflict(Box::new(conflict.clone()))))?;
         snapshot.resolved.iter().try_for_each(|(id, keep)| line(Line::Resolved(*id, *keep)))?;
         snapshot.packs.values().try_for_each(|pack| line(Line::Pack(Box::new(pack.as_ref().clone()))))?;
-        snapshot.recipes.iter().try_for_each(|(digest, recipe)| line(Line::Recipe(*digest, recipe.clone())))?;
+        snapshot
+            .recipes
+            .iter()
+            .try_for_each(|(digest, recipe)| line(Line::Recipe(*digest, recipe.clone())))?;
         snapshot.tree.iter().try_for_each(|(path, entry)| line(Line::File(path.clone(), *entry)))?;
         Ok(state)
     }
@@ -216,8 +231,8 @@ impl Log {
             packs.push(pack);
             Ok::<_, std::convert::Infallible>(())
         };
-        let mut ingest =
-            Ingest::new(params, entropy, |id| known.contains(id), sink).map_err(|error| unstorable(&error))?;
+        let mut ingest = Ingest::new(params, entropy, |id| known.contains(id), sink)
+            .map_err(|error| unstorable(&error))?;
         ingest.add(state).map_err(|error| unstorable(&error))?;
         ingest.finish().map_err(|error| unstorable(&error))?;
         for pack in &packs {

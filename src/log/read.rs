@@ -1,6 +1,7 @@
 //! Reading commits: what is listed, what they say, and whether this device's past is still part of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -76,6 +77,15 @@ impl Log {
         }
         self.cache.put(&name, &bytes);
         Ok((key, commit))
+    }
+
+    /// The vault as `key` left it, without looking whether the remote still has it: from the cache, as far as that goes.
+    ///
+    /// # Errors
+    /// Those of the remote, for what the cache does not have.
+    pub async fn recall(&mut self, key: CommitKey) -> Result<Arc<Snapshot>, LogError> {
+        self.learn(vec![key]).await?;
+        self.snapshot(Some(key)).await
     }
 
     /// Makes sure that `agreed`, the commit this device agreed on last, is still part of the log. Where listings don't show it,

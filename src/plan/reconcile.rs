@@ -91,7 +91,10 @@ pub(super) fn reverse(input: &Input, item: &Item, held: Direction) -> Step {
 /// have, differently, and that was never agreed on.
 pub(super) fn wants_a_person(input: &Input, step_: &Step) -> bool {
     let unrelated = |member: &Member| {
-        member.role == Role::Primary && member.base.is_none() && member.local.is_some() && member.remote.is_some()
+        member.role == Role::Primary
+            && member.base.is_none()
+            && member.local.is_some()
+            && member.remote.is_some()
     };
     let strangers = || {
         let view = View::of(input, &step_.item);

@@ -13,7 +13,9 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Ages, Blocked, Brakes, Decisions, FileStep, Hold, Input, Mode, Plan, Reason, Step, plan};
+use super::{
+    Action, Ages, Blocked, Brakes, Decisions, FileStep, Hold, Input, Mode, Plan, Reason, Step, plan,
+};
 use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Tree, Validate, VaultPath};
 
 /// A plan's input that owns what it names.

@@ -1,6 +1,6 @@
 //! Counting what goes over the wire.
 
-use std::ops::{Range, Sub};
+use std::ops::{Add, Range, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +19,18 @@ pub struct Transfer {
     pub bytes_up: u64,
     /// Bytes received.
     pub bytes_down: u64,
+}
+
+impl Add for Transfer {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            bytes_up: self.bytes_up + other.bytes_up,
+            bytes_down: self.bytes_down + other.bytes_down,
+        }
+    }
 }
 
 impl Sub for Transfer {

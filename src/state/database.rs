@@ -13,6 +13,7 @@ const MIGRATIONS: [&str; 1] = ["
     ) WITHOUT ROWID;
     CREATE TABLE object (key TEXT PRIMARY KEY, bytes BLOB NOT NULL);
     CREATE TABLE outbox_pack (id BLOB PRIMARY KEY, info TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE noted (name TEXT PRIMARY KEY, ms INTEGER NOT NULL) WITHOUT ROWID;
 "];
 
 /// A failure of the cache database.

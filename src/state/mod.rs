@@ -8,6 +8,7 @@
 
 mod database;
 mod last_sync;
+mod noted;
 mod objects;
 mod outbox;
 mod pending;

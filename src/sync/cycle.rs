@@ -67,8 +67,9 @@ impl Engine {
             if idle && round == 0 && !request.ask.scan && self.unkept(&seen.remote)?.is_empty() {
                 return Ok(());
             }
-            let survey =
-                self.survey(log, marker.vault, record.as_ref(), seen.clone(), request.derived, watcher).await?;
+            let survey = self
+                .survey(log, marker.vault, record.as_ref(), seen.clone(), request.derived, watcher)
+                .await?;
             note(&survey, report);
             let stored = record;
             let mut record = stored.clone().unwrap_or_else(|| self.first_record(marker.vault));
@@ -136,7 +137,10 @@ impl Engine {
     pub(super) fn record(&self) -> Result<Option<LastSync>, SyncError> {
         let Some(record) = LastSync::load(self.fs(), &self.layout.last_sync())? else { return Ok(None) };
         if record.remote != self.settings.remote {
-            return Err(SyncError::OtherRemote { known: record.remote, configured: self.settings.remote.clone() });
+            return Err(SyncError::OtherRemote {
+                known: record.remote,
+                configured: self.settings.remote.clone(),
+            });
         }
         Ok(Some(record))
     }
@@ -163,7 +167,12 @@ impl Engine {
     }
 
     /// The remote's one head, after forks are merged, and what this device agreed on.
-    async fn look_at_remote(&self, log: &mut Log, record: Option<&LastSync>, whole: bool) -> Result<Seen, SyncError> {
+    async fn look_at_remote(
+        &self,
+        log: &mut Log,
+        record: Option<&LastSync>,
+        whole: bool,
+    ) -> Result<Seen, SyncError> {
         log.refresh(if whole { Depth::Whole } else { Depth::Near }).await?;
         let agreed_key = record.and_then(|record| record.commit);
         if let Some(agreed) = agreed_key {
@@ -212,7 +221,8 @@ fn is_idle(record: &LastSync, head: Option<CommitKey>) -> bool {
 
 /// Items that need nothing but a line in the record.
 fn settled_by_record(survey: &Survey) -> BTreeSet<Item> {
-    let quiet = survey.plan.steps.iter().filter(|step| matches!(step.action, Action::Adopt | Action::KeepLocal));
+    let quiet =
+        survey.plan.steps.iter().filter(|step| matches!(step.action, Action::Adopt | Action::KeepLocal));
     quiet.map(|step| step.item.clone()).collect()
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::content::ContentError;
 use crate::log::LogError;
 use crate::model::{Digest, GroupError};
@@ -92,7 +94,8 @@ pub enum SyncError {
 }
 
 /// What a failed cycle asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Advice {
     /// Wait: the remote is out of reach.
     Offline,
@@ -131,7 +134,11 @@ impl SyncError {
             Self::Log(LogError::RolledBack { .. } | LogError::Foreign { .. })
             | Self::Marker(_)
             | Self::OtherRemote { .. } => Advice::Stopped,
-            Self::Log(_) | Self::Record(_) | Self::Content(_) | Self::NoChunk { .. } | Self::Damaged { .. } => Advice::Corrupt,
+            Self::Log(_)
+            | Self::Record(_)
+            | Self::Content(_)
+            | Self::NoChunk { .. }
+            | Self::Damaged { .. } => Advice::Corrupt,
             _ => Advice::Again,
         }
     }
@@ -147,7 +154,9 @@ impl SyncError {
             Self::Log(LogError::Foreign { .. }) | Self::OtherRemote { .. } => {
                 "check `remote` with `cogzy-vault config show`; to join another remote on purpose, run `cogzy-vault init --join`"
             }
-            Self::Log(LogError::Newer { .. }) | Self::Record(RecordError::Newer { .. }) => "install the newest cogzy-vault",
+            Self::Log(LogError::Newer { .. }) | Self::Record(RecordError::Newer { .. }) => {
+                "install the newest cogzy-vault"
+            }
             Self::Log(LogError::NotVisible(_)) => "wait, then run `cogzy-vault sync` again",
             Self::Log(_) | Self::Content(_) | Self::NoChunk { .. } => {
                 "run `cogzy-vault verify --deep` to see what is damaged; the vault was left as it is"
@@ -179,10 +188,16 @@ const fn remote_advice(kind: RemoteErrorKind) -> Advice {
 
 const fn remote_next(kind: RemoteErrorKind) -> &'static str {
     match kind {
-        RemoteErrorKind::BadCredentials => "check B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, or the AWS credentials",
-        RemoteErrorKind::Forbidden => "give the key the capabilities listFiles, readFiles and writeFiles for this bucket",
+        RemoteErrorKind::BadCredentials => {
+            "check B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, or the AWS credentials"
+        }
+        RemoteErrorKind::Forbidden => {
+            "give the key the capabilities listFiles, readFiles and writeFiles for this bucket"
+        }
         RemoteErrorKind::NoSuchBucket => "check the bucket's name in `remote`, or make the bucket",
-        RemoteErrorKind::WrongEndpoint => "check `s3.endpoint` and `s3.region` with `cogzy-vault config show`",
+        RemoteErrorKind::WrongEndpoint => {
+            "check `s3.endpoint` and `s3.region` with `cogzy-vault config show`"
+        }
         RemoteErrorKind::QuotaExceeded => "raise the cap of the account, or free some room there",
         RemoteErrorKind::ClockSkew => "set this machine's clock",
         RemoteErrorKind::NotFound => "run `cogzy-vault verify --deep` to see what is missing",

@@ -179,7 +179,12 @@ async fn next_until(
     Ok(())
 }
 
-async fn single(reader: &ChunkReader, index: &ChunkIndex, name: &str, id: Digest) -> Result<Vec<u8>, SyncError> {
+async fn single(
+    reader: &ChunkReader,
+    index: &ChunkIndex,
+    name: &str,
+    id: Digest,
+) -> Result<Vec<u8>, SyncError> {
     let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
     let place = index.get(&id).ok_or_else(missing)?;
     reader.collect(&[place]).await?.remove(&id).ok_or_else(missing)
@@ -195,8 +200,11 @@ pub(super) async fn flatten(
 ) -> Result<Vec<Placed>, SyncError> {
     let mut recipe = recipe.cloned();
     while let Some(list) = recipe.as_ref().filter(|recipe| recipe.depth > 0) {
-        let place = |id: Digest| index.get(&id).ok_or_else(|| SyncError::NoChunk { chunk: id, path: name.to_owned() });
-        let places: Vec<(PackId, ChunkSlot)> = list.parts.iter().map(|part| place(part.id)).collect::<Result<_, _>>()?;
+        let place = |id: Digest| {
+            index.get(&id).ok_or_else(|| SyncError::NoChunk { chunk: id, path: name.to_owned() })
+        };
+        let places: Vec<(PackId, ChunkSlot)> =
+            list.parts.iter().map(|part| place(part.id)).collect::<Result<_, _>>()?;
         let leaves = reader.collect(&places).await?;
         let mut parts = Vec::new();
         for part in &list.parts {

@@ -61,7 +61,11 @@ pub struct Meeting {
 ///
 /// # Errors
 /// See [`SyncError`]; another remote or vault than before needs [`Joining::approved`].
-pub async fn join(engine: &mut Engine, joining: &Joining, watcher: &dyn Watcher) -> Result<Joined, SyncError> {
+pub async fn join(
+    engine: &mut Engine,
+    joining: &Joining,
+    watcher: &dyn Watcher,
+) -> Result<Joined, SyncError> {
     engine.make_folders()?;
     let marker = match Marker::read(engine.fs(), &engine.layout) {
         Ok(marker) => Some(marker),
@@ -71,14 +75,16 @@ pub async fn join(engine: &mut Engine, joining: &Joining, watcher: &dyn Watcher)
         Err(error) => return Err(error.into()),
     };
     let elsewhere = LastSync::load(engine.fs(), &engine.layout.last_sync());
-    let elsewhere = elsewhere.is_ok_and(|record| record.is_some_and(|record| record.remote != engine.settings.remote));
+    let elsewhere =
+        elsewhere.is_ok_and(|record| record.is_some_and(|record| record.remote != engine.settings.remote));
     if elsewhere && joining.approved {
         engine.forget()?;
     } else if elsewhere {
         engine.record()?;
     }
     let (log, created) = engine.open_or_create(&joining.groups).await?;
-    let vault = log.vault().ok_or(LogError::Foreign { expected: VaultId::from_bytes([0; 16]), found: None })?;
+    let vault =
+        log.vault().ok_or(LogError::Foreign { expected: VaultId::from_bytes([0; 16]), found: None })?;
     engine.log = Some(log);
     match marker {
         Some(marker) if engine.log.as_ref().is_some_and(|log| log.is_named(marker.vault)) => {
@@ -96,7 +102,9 @@ pub async fn join(engine: &mut Engine, joining: &Joining, watcher: &dyn Watcher)
     marker.write(engine.fs(), &engine.layout)?;
     if !joining.approved && !created {
         let meeting = engine.meeting(vault, watcher).await?;
-        if meeting.local_only + meeting.same + meeting.differing > 0 && meeting.remote_only + meeting.same + meeting.differing > 0 {
+        if meeting.local_only + meeting.same + meeting.differing > 0
+            && meeting.remote_only + meeting.same + meeting.differing > 0
+        {
             let path = engine.layout.marker();
             engine.fs().remove_file(&path).map_err(|source| IoAt { operation: "remove", path, source })?;
             let mut joined = engine.joined(vault, device, created).await?;
@@ -132,8 +140,12 @@ impl Engine {
             Some(log) => log,
             None => {
                 let vault = VaultId::from_bytes(random(self.ports.entropy.as_ref()));
-                let header =
-                    VaultHeader { format: FORMAT, vault, chunking: ChunkParams::default(), groups: groups.to_vec() };
+                let header = VaultHeader {
+                    format: FORMAT,
+                    vault,
+                    chunking: ChunkParams::default(),
+                    groups: groups.to_vec(),
+                };
                 create_vault(self.ports.remote.as_ref(), &header).await?;
                 created = true;
                 open().await?.ok_or(LogError::Foreign { expected: vault, found: None })?
@@ -169,7 +181,8 @@ impl Engine {
         let mut log = self.open_log(vault).await?;
         let head = log.graph().heads().first().copied();
         let (remote, agreed) = (log.snapshot(head).await?, log.snapshot(None).await?);
-        let survey = self.survey(&mut log, vault, None, Seen { head, remote, agreed }, false, watcher).await?;
+        let survey =
+            self.survey(&mut log, vault, None, Seen { head, remote, agreed }, false, watcher).await?;
         self.log = Some(log);
         let mut meeting = Meeting::default();
         for (path, entry) in &survey.local.tree {

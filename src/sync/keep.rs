@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use serde::Serialize;
+
 use super::{Engine, SyncError};
 use crate::fs;
 use crate::log::Snapshot;
@@ -21,6 +23,16 @@ const MAX_RECORD: u64 = 64 << 20;
 pub struct LocalConflict {
     /// What lost.
     pub conflict: Conflict,
+}
+
+/// A conflict as it is listed: the vault's own, and those of this disk that no commit lists yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListedConflict {
+    /// The conflict.
+    #[serde(flatten)]
+    pub conflict: Conflict,
+    /// Whether the losing version is on this disk.
+    pub here: bool,
 }
 
 pub(super) fn to_record(conflict: &Conflict) -> Result<String, SyncError> {
@@ -51,13 +63,36 @@ impl Engine {
                 Err(source) => return Err(IoAt { operation: "read", path, source }.into()),
             };
             let damaged = |why: String| SyncError::Damaged { path: path.clone(), why };
-            let conflict: Conflict = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+            let conflict: Conflict =
+                serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
             if conflict.id != id || Conflict::id_of(&conflict.item, &conflict.files) != id {
                 return Err(damaged("it is not the record of this conflict".to_owned()));
             }
             conflicts.insert(id, LocalConflict { conflict });
         }
         Ok(conflicts)
+    }
+
+    /// All open conflicts, by id: what the last agreed commit lists, and what this disk keeps besides. Asks nothing of the
+    /// remote that the cache can answer.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn conflicts(&mut self) -> Result<Vec<ListedConflict>, SyncError> {
+        let local = self.local_conflicts()?;
+        let snapshot = self.agreed_snapshot().await?;
+        let here = |id: &ConflictId| local.contains_key(id);
+        let listed = snapshot.conflicts.iter();
+        let mut all: BTreeMap<ConflictId, ListedConflict> = listed
+            .map(|(id, conflict)| (*id, ListedConflict { conflict: conflict.clone(), here: here(id) }))
+            .collect();
+        for (id, kept) in &local {
+            if !snapshot.resolved.contains_key(id) {
+                all.entry(*id)
+                    .or_insert_with(|| ListedConflict { conflict: kept.conflict.clone(), here: true });
+            }
+        }
+        Ok(all.into_values().collect())
     }
 
     /// Losing versions that no commit lists yet.
@@ -75,7 +110,9 @@ impl Engine {
             for changed in &rechecked.changed {
                 match &changed.path {
                     Some(path) => self.keep_displaced(remote, path, changed)?,
-                    None => tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is"),
+                    None => {
+                        tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is")
+                    }
                 }
             }
             trash::acknowledge(self.fs(), &self.layout, &rechecked.id)?;
@@ -83,7 +120,12 @@ impl Engine {
         Ok(())
     }
 
-    fn keep_displaced(&self, remote: &Snapshot, path: &VaultPath, changed: &trash::Changed) -> Result<(), SyncError> {
+    fn keep_displaced(
+        &self,
+        remote: &Snapshot,
+        path: &VaultPath,
+        changed: &trash::Changed,
+    ) -> Result<(), SyncError> {
         let Content { digest, size } = changed.content;
         let at = |operation, path: &std::path::Path| {
             let path = path.to_owned();
@@ -93,15 +135,21 @@ impl Engine {
         let entry = Entry { digest, size, mtime_ms: stat.mtime_ms(), mode: stat.mode };
         let item: Item = remote.groups.item(path);
         let conflict = Conflict::new(item, vec![Kept { path: path.clone(), entry: Some(entry) }], None);
-        let (record, file) = (self.layout.conflict_record(conflict.id), self.layout.conflict_file(conflict.id, path));
+        let (record, file) =
+            (self.layout.conflict_record(conflict.id), self.layout.conflict_file(conflict.id, path));
         for folder in [record.parent(), file.parent()].into_iter().flatten() {
             self.fs().create_dir_all(folder).map_err(at("create", folder))?;
         }
-        fs::replace(self.fs(), &record, to_record(&conflict)?.as_bytes(), 0o600).map_err(at("write", &record))?;
+        fs::replace(self.fs(), &record, to_record(&conflict)?.as_bytes(), 0o600)
+            .map_err(at("write", &record))?;
         match self.fs().rename_new(&changed.place, &file) {
             // An earlier run was cut short right here.
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at("move", &changed.place)(error)),
-            _ => file.parent().map_or(Ok(()), |folder| self.fs().sync_dir(folder).map_err(at("sync", folder))),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(at("move", &changed.place)(error))
+            }
+            _ => {
+                file.parent().map_or(Ok(()), |folder| self.fs().sync_dir(folder).map_err(at("sync", folder)))
+            }
         }
     }
 }

@@ -44,7 +44,8 @@ impl Engine {
             let path = path.clone();
             move |source| SyncError::Io(IoAt { operation, path, source })
         };
-        let bytes = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::other).map_err(io("write"))?;
+        let bytes =
+            serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::other).map_err(io("write"))?;
         if fs::read(self.fs(), &path, MAX_BYTES).is_ok_and(|old| old == bytes) {
             return Ok(());
         }

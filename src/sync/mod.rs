@@ -14,6 +14,7 @@ mod cache;
 mod cycle;
 mod error;
 mod fetch;
+mod glance;
 mod join;
 mod keep;
 mod local;
@@ -34,8 +35,9 @@ use std::time::Duration;
 pub use cache::DatabaseCache;
 pub use cycle::Request;
 pub use error::{Advice, SyncError};
+pub use glance::Glance;
 pub use join::{Joined, Joining, join};
-pub use keep::LocalConflict;
+pub use keep::{ListedConflict, LocalConflict};
 pub use report::{Amount, Phase, Progress, Report, Trouble, Unwatched, Watcher, Weight};
 pub use survey::Survey;
 pub use verify::{Fault, Verified};
@@ -68,8 +70,6 @@ pub struct Settings {
     pub brakes: Brakes,
     /// How many files are hashed at once.
     pub threads: NonZeroUsize,
-    /// How many requests are under way at once.
-    pub concurrency: usize,
     /// How long displaced files stay in the trash.
     pub trash: Duration,
 }

@@ -12,7 +12,8 @@ use crate::log::Log;
 use crate::model::{Conflict, Digest, Item};
 use crate::plan::{Action, FileStep, Step};
 use crate::vault::{
-    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Seen, Stage, Staged, apply, conclude, recover,
+    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Seen, Stage, Staged, apply, conclude,
+    recover,
 };
 
 /// How long other programs may hold the apply lock before this one goes on with something else.
@@ -40,8 +41,12 @@ impl Engine {
         let (items, wanted) = self.staging_plan(&steps, survey, &id)?;
         self.check_room(&wanted)?;
         let total = wanted.iter().map(|file| file.entry.size).sum();
-        let progress =
-            Progress { phase: Phase::Download, files_total: wanted.len(), bytes_total: total, ..Progress::default() };
+        let progress = Progress {
+            phase: Phase::Download,
+            files_total: wanted.len(),
+            bytes_total: total,
+            ..Progress::default()
+        };
         let old = self.old_files(&wanted, &steps, survey);
         let params = log.header()?.chunking;
         if let Err(error) = self.fetch(params, &survey.remote, &wanted, old, progress, watcher).await {
@@ -80,7 +85,12 @@ impl Engine {
         let recovered = blocking(|| recover(self.fs(), &self.layout, Some(&lock)))?;
         if let Some(recovered) = recovered {
             let (done, again) = (recovered.applied.done.len(), recovered.applied.retry.len());
-            tracing::info!(commit = recovered.commit, done, again, "an apply that was cut short has been finished");
+            tracing::info!(
+                commit = recovered.commit,
+                done,
+                again,
+                "an apply that was cut short has been finished"
+            );
             self.conclude()?;
         }
         Ok(())
@@ -120,11 +130,16 @@ impl Engine {
                     Staged { slot, content: entry.content() }
                 });
                 let stat = survey.local.stats.get(&file.path);
-                let old = file.from.zip(stat).map(|(entry, stat)| Seen { content: entry.content(), stat: *stat });
+                let old =
+                    file.from.zip(stat).map(|(entry, stat)| Seen { content: entry.content(), stat: *stat });
                 let on_disk = survey.local.names.on_disk(&file.path);
                 apply_steps.push(ApplyStep { path: file.path.clone(), on_disk, old, new });
             }
-            items.push(ApplyItem { item: step.item.clone(), keep: keeping(step, survey)?, steps: apply_steps });
+            items.push(ApplyItem {
+                item: step.item.clone(),
+                keep: keeping(step, survey)?,
+                steps: apply_steps,
+            });
         }
         Ok((items, wanted))
     }
@@ -133,7 +148,9 @@ impl Engine {
         let needed: u64 = wanted.iter().map(|file| file.entry.size).sum();
         let folder = self.layout.root().to_owned();
         match self.fs().free_space(&folder) {
-            Ok(free) if free < needed.saturating_add(RESERVE) => Err(SyncError::NoRoom { needed, free, folder }),
+            Ok(free) if free < needed.saturating_add(RESERVE) => {
+                Err(SyncError::NoRoom { needed, free, folder })
+            }
             Ok(_) => Ok(()),
             Err(error) => {
                 tracing::warn!(%error, "the free space is unknown; going on");
@@ -145,11 +162,14 @@ impl Engine {
     /// Local files that may hold chunks of what is wanted: the old versions, and files of the very content under other names.
     fn old_files(&self, wanted: &[Wanted], steps: &[&Step], survey: &Survey) -> Vec<PathBuf> {
         let locate = |path| survey.local.names.locate(self.layout.root(), path);
-        let long = |file: &&FileStep| file.to.is_some_and(|entry| survey.remote.recipes.contains_key(&entry.digest));
-        let replaced = steps.iter().flat_map(|step| &step.files).filter(long).filter(|file| file.from.is_some());
+        let long =
+            |file: &&FileStep| file.to.is_some_and(|entry| survey.remote.recipes.contains_key(&entry.digest));
+        let replaced =
+            steps.iter().flat_map(|step| &step.files).filter(long).filter(|file| file.from.is_some());
         let mut old: BTreeSet<PathBuf> = replaced.map(|file| locate(&file.path)).collect();
         let digests: BTreeSet<Digest> = wanted.iter().map(|file| file.entry.digest).collect();
-        let same = survey.local.tree.iter().filter(|(_, entry)| entry.size > 0 && digests.contains(&entry.digest));
+        let same =
+            survey.local.tree.iter().filter(|(_, entry)| entry.size > 0 && digests.contains(&entry.digest));
         old.extend(same.map(|(path, _)| locate(path)));
         old.into_iter().collect()
     }

@@ -11,8 +11,8 @@ use super::{Engine, Survey, SyncError, blocking};
 use crate::content::ChunkIndex;
 use crate::log::{Log, Prepared, pack_key};
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKey, Conflict, Content, Device, Digest, Entry, FORMAT, FileStat, Hlc, Item, Origin,
-    PackId, PackInfo, Recipe, RecipeOf, VaultPath,
+    Change, ChunkParams, Commit, CommitKey, Conflict, Content, Device, Digest, Entry, FORMAT, FileStat, Hlc,
+    Item, Origin, PackId, PackInfo, Recipe, RecipeOf, VaultPath,
 };
 use crate::plan::Step;
 use crate::state::{LastSync, Pending};
@@ -38,7 +38,10 @@ struct Source {
 impl Engine {
     /// Uploads what the plan pushes, and losing versions that no commit names yet; commits both. The key of the commit, none
     /// where there was nothing to commit.
-    #[expect(clippy::too_many_arguments, reason = "these are the cycle's own variables, and each is needed once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "these are the cycle's own variables, and each is needed once"
+    )]
     pub(super) async fn push(
         &mut self,
         log: &mut Log,
@@ -97,9 +100,12 @@ impl Engine {
         sent: &Sent,
         txn: Hlc,
     ) -> Result<Commit, SyncError> {
-        let pushed = survey.plan.steps.iter().filter(|step| step.outgoing() && sent.items.contains(&step.item));
-        let mut changes: Vec<Change> =
-            pushed.flat_map(|step| &step.files).map(|file| Change { path: file.path.clone(), entry: file.to }).collect();
+        let pushed =
+            survey.plan.steps.iter().filter(|step| step.outgoing() && sent.items.contains(&step.item));
+        let mut changes: Vec<Change> = pushed
+            .flat_map(|step| &step.files)
+            .map(|file| Change { path: file.path.clone(), entry: file.to })
+            .collect();
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         let recipes = sent.recipes.iter().filter(|(digest, _)| !survey.remote.recipes.contains_key(digest));
         let mut kept = sent.kept.clone();
@@ -112,7 +118,9 @@ impl Engine {
             txn: Some(txn),
             device: Some(Device { id: marker.device, name: self.settings.device_name.clone() }),
             changes,
-            recipes: recipes.map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() }).collect(),
+            recipes: recipes
+                .map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() })
+                .collect(),
             packs: sent.packs.values().cloned().collect(),
             groups: None,
             kept,
@@ -185,7 +193,11 @@ impl Engine {
     }
 
     /// Reads one file into the run. The inner error says why the file is not in a state that can be committed.
-    async fn take_in(&self, run: &mut Run<'_>, source: &Source) -> Result<Result<Option<(Digest, Recipe)>, String>, SyncError> {
+    async fn take_in(
+        &self,
+        run: &mut Run<'_>,
+        source: &Source,
+    ) -> Result<Result<Option<(Digest, Recipe)>, String>, SyncError> {
         if source.content.size == 0 || run.has(source.content.digest) {
             return Ok(Ok(None));
         }
@@ -239,7 +251,13 @@ impl Engine {
         let packs = self.ports.database.uploaded().unwrap_or_default();
         let mut there = Vec::new();
         for pack in packs {
-            if self.ports.remote.head(&pack_key(pack.id)).await?.is_some_and(|object| object.size == pack.size) {
+            if self
+                .ports
+                .remote
+                .head(&pack_key(pack.id))
+                .await?
+                .is_some_and(|object| object.size == pack.size)
+            {
                 there.push(pack);
             }
         }

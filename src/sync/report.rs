@@ -65,6 +65,18 @@ impl Report {
         self.problems.iter().any(|trouble| trouble.weight == Weight::Passing)
     }
 
+    /// This report, with the counts of an `earlier` cycle of the same run.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        self.pushed += earlier.pushed;
+        self.pulled += earlier.pulled;
+        self.deleted_local += earlier.deleted_local;
+        self.deleted_remote += earlier.deleted_remote;
+        self.conflicts.extend(&earlier.conflicts);
+        self.transfer = self.transfer + earlier.transfer;
+        self
+    }
+
     /// Notes that `item` was left out for now.
     pub(super) fn wait(&mut self, item: &Item, why: impl Into<String>) {
         let trouble = Trouble { path: item.to_string(), message: why.into(), weight: Weight::Passing };

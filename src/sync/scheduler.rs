@@ -212,7 +212,8 @@ impl Scheduler {
             return Next::Wait(soonest);
         }
         let touched = push_at.is_some_and(|at| at <= now);
-        let scan = touched || self.rescan_at <= now || self.whole_at <= now || !self.watching || self.failures > 0;
+        let scan =
+            touched || self.rescan_at <= now || self.whole_at <= now || !self.watching || self.failures > 0;
         Next::Run(Ask { scan: scan || self.offline, whole: self.whole_at <= now })
     }
 

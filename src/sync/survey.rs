@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::local::Local;
-use super::report::{Amount, Phase, Progress, Watcher};
+use super::report::{Amount, Phase, Progress, Trouble, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::log::{Log, Snapshot};
 use crate::model::{CommitKey, Item, Tree, VaultId, VaultPath};
@@ -30,6 +30,11 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// What cannot be synced as it is.
+    pub fn troubles(&self) -> impl Iterator<Item = &Trouble> {
+        self.local.troubles.iter()
+    }
+
     /// Files and bytes that the plan would send and fetch.
     #[must_use]
     pub fn pending(&self) -> (Amount, Amount) {

@@ -8,7 +8,12 @@ use crate::vault::trash;
 
 impl Engine {
     /// Tidies up after a cycle that has come to its end.
-    pub(super) async fn tidy(&mut self, log: &mut Log, record: &LastSync, report: &Report) -> Result<(), SyncError> {
+    pub(super) async fn tidy(
+        &mut self,
+        log: &mut Log,
+        record: &LastSync,
+        report: &Report,
+    ) -> Result<(), SyncError> {
         let snapshot = log.snapshot(record.commit).await?;
         blocking(|| {
             self.recheck_trash(&snapshot)?;
@@ -27,7 +32,9 @@ impl Engine {
             match log.checkpoint_if_due(head, self.ports.entropy.as_ref()).await {
                 Ok(false) => {}
                 Ok(true) => tracing::info!(commit = %head, "checkpoint written"),
-                Err(error) => tracing::warn!(%error, "no checkpoint could be written; the next commit tries again"),
+                Err(error) => {
+                    tracing::warn!(%error, "no checkpoint could be written; the next commit tries again")
+                }
             }
         }
         Ok(())

@@ -80,7 +80,8 @@ impl Uploads {
                 self.wait_for(PACKS_IN_FLIGHT - 1).await
             }),
             _ => {
-                let mut state = self.state.try_lock().map_err(|error| SyncError::Upload(error.to_string()))?;
+                let mut state =
+                    self.state.try_lock().map_err(|error| SyncError::Upload(error.to_string()))?;
                 state.waiting.push(pack);
                 Ok(())
             }
@@ -95,7 +96,9 @@ impl Uploads {
                 && let Some(FinishedPack { info, bytes }) = state.waiting.pop()
             {
                 let remote = Arc::clone(&self.remote);
-                state.under_way.spawn(async move { remote.put(&pack_key(info.id), bytes).await.map(|()| info) });
+                state
+                    .under_way
+                    .spawn(async move { remote.put(&pack_key(info.id), bytes).await.map(|()| info) });
             }
             if state.waiting.is_empty() && state.under_way.len() <= left {
                 return Ok(());
@@ -137,7 +140,8 @@ impl<'a> Run<'a> {
         let known: KnownFn<'a> = Box::new(|id| known.has_chunk(id));
         let to = uploads.clone();
         let sink: SinkFn<'a> = Box::new(move |pack| to.take(pack));
-        let ingest = Ingest::new(params, entropy, known, sink).map_err(|error| SyncError::Upload(error.to_string()))?;
+        let ingest = Ingest::new(params, entropy, known, sink)
+            .map_err(|error| SyncError::Upload(error.to_string()))?;
         Ok(Self { ingest, remote, index, uploads })
     }
 

@@ -106,11 +106,20 @@ impl Engine {
         };
         let scan = scan(self.fs(), &self.layout, &options)?;
         verified.files = scan.files.len();
-        watcher.progress(Progress { phase: Phase::Scan, files_done: scan.files.len(), ..Progress::default() });
+        watcher.progress(Progress {
+            phase: Phase::Scan,
+            files_done: scan.files.len(),
+            ..Progress::default()
+        });
         for (path, found) in &scan.files {
-            let moved = |cached: &crate::model::Cached| cached.stat == found.stat && cached.digest != found.entry.digest;
+            let moved = |cached: &crate::model::Cached| {
+                cached.stat == found.stat && cached.digest != found.entry.digest
+            };
             if known.get(path).is_some_and(moved) {
-                verified.fault(path, "its bytes have changed although nothing has written to it: the disk has damaged it");
+                verified.fault(
+                    path,
+                    "its bytes have changed although nothing has written to it: the disk has damaged it",
+                );
             }
         }
         for problem in &scan.problems {
@@ -139,7 +148,9 @@ impl Engine {
                         verified.fault(path, format!("its chunk {} is in no pack", lost.part.id));
                     }
                 }
-                Err(error @ (SyncError::NoChunk { .. } | SyncError::Content(_))) => verified.fault(path, error),
+                Err(error @ (SyncError::NoChunk { .. } | SyncError::Content(_))) => {
+                    verified.fault(path, error)
+                }
                 Err(SyncError::Log(error @ (LogError::Content(_) | LogError::Corrupt { .. }))) => {
                     verified.fault(path, error);
                 }

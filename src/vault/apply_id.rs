@@ -50,7 +50,10 @@ impl FromStr for ApplyId {
     fn from_str(text: &str) -> Result<Self, ApplyIdError> {
         let legal = text.split_once('-').is_some_and(|(ms, random)| {
             let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-            ms.len() == 16 && ms.bytes().all(|byte| byte.is_ascii_digit()) && random.len() == 8 && random.bytes().all(hex)
+            ms.len() == 16
+                && ms.bytes().all(|byte| byte.is_ascii_digit())
+                && random.len() == 8
+                && random.bytes().all(hex)
         });
         if legal { Ok(Self(text.to_owned())) } else { Err(ApplyIdError(text.chars().take(80).collect())) }
     }
@@ -81,7 +84,14 @@ mod tests {
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
         assert_eq!(id.ms(), 1_700_000_000_123);
         assert_eq!(ApplyId::new(u64::MAX, [0; 4]).as_str().len(), 25);
-        for bad in ["", "..", "0001700000000123-0001abf/", "0001700000000123-0001ABFF", "1-1", "é001700000000123-0001abff"] {
+        for bad in [
+            "",
+            "..",
+            "0001700000000123-0001abf/",
+            "0001700000000123-0001ABFF",
+            "1-1",
+            "é001700000000123-0001abff",
+        ] {
             assert!(bad.parse::<ApplyId>().is_err(), "{bad:?} was taken");
         }
     }

@@ -61,7 +61,8 @@ impl Filter {
             .collect();
         let folders = exclude.iter().chain(&whole).map(String::as_str);
         // Where a pattern brings files back, any folder may hold one.
-        let closed = if compiled.num_whitelists() > 0 { Gitignore::empty() } else { compile("exclude", folders)? };
+        let closed =
+            if compiled.num_whitelists() > 0 { Gitignore::empty() } else { compile("exclude", folders)? };
         Ok(Self {
             include: compile("include", include.iter().map(String::as_str))?,
             exclude: compiled,
@@ -155,7 +156,9 @@ mod tests {
         assert_eq!(filter.verdict(&path("traces/cache/a")), Verdict::Synced);
         assert_eq!(filter.verdict(&path("cache.json")), Verdict::Synced);
         assert_eq!(filter.verdict(&path("config.json")), Verdict::Never);
-        assert!(filter.prunes(&path("cache")) && filter.prunes(&path("logs")) && filter.prunes(&path("sync")));
+        assert!(
+            filter.prunes(&path("cache")) && filter.prunes(&path("logs")) && filter.prunes(&path("sync"))
+        );
         assert!(!filter.prunes(&path("traces")) && !filter.prunes(&path("traces/cache")));
     }
 

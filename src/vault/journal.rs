@@ -125,7 +125,8 @@ impl Journal {
         let Some(bytes) = found(fs::read(fs, path, MAX_BYTES)).at("read", path)? else {
             return Ok(None);
         };
-        let Version { format } = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let Version { format } =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         if format != FORMAT {
             return Err(JournalError::OtherFormat { path: path.to_owned(), format });
         }

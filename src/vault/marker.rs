@@ -95,7 +95,9 @@ impl Marker {
             Ok(Some(bytes)) => parse(&bytes, path),
             Ok(None) => Err(MarkerError::Missing(path)),
             // Too long, or no regular file.
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) =>
+            {
                 Err(MarkerError::Damaged { path, why: error.to_string() })
             }
             Err(error) => Err(failed("read", path, error)),

@@ -31,7 +31,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use apply::{
-    Applied, ApplyError, ApplyItem, ApplyPlan, ApplyStep, Displaced, Recovered, Seen, apply, conclude, recover,
+    Applied, ApplyError, ApplyItem, ApplyPlan, ApplyStep, Displaced, Recovered, Seen, apply, conclude,
+    recover,
 };
 pub use apply_id::{ApplyId, ApplyIdError};
 pub use filter::{Filter, FilterError, Verdict};

@@ -55,7 +55,11 @@ mod tests {
         names.note(&path("é/ü"), "e\u{301}/u\u{308}");
         names.note(&path("é"), "é");
         names.note(&path("é/x"), "é/x");
-        assert_eq!(names.on_disk(&path("é/x")).as_deref(), Some("é/x"), "two folders of one path were mixed up");
+        assert_eq!(
+            names.on_disk(&path("é/x")).as_deref(),
+            Some("é/x"),
+            "two folders of one path were mixed up"
+        );
         assert_eq!(names.on_disk(&path("é/ü")).as_deref(), Some("e\u{301}/u\u{308}"));
         assert_eq!(names.on_disk(&path("é/new/file")).as_deref(), Some("e\u{301}/new/file"));
         assert_eq!(names.on_disk(&path("a/é")), None);

@@ -72,9 +72,7 @@ pub(super) fn never(path: &VaultPath) -> bool {
     let key: String = path.fold_key().chars().filter(|&c| !ignorable(c)).collect();
     let first = key.split('/').next().unwrap_or_default();
     AT_ROOT.iter().any(|pattern| matches(pattern, first))
-        || key
-            .split('/')
-            .any(|name| SECRETS.iter().chain(TEMPORARY).any(|pattern| matches(pattern, name)))
+        || key.split('/').any(|name| SECRETS.iter().chain(TEMPORARY).any(|pattern| matches(pattern, name)))
 }
 
 fn matches(pattern: &str, name: &str) -> bool {

@@ -26,7 +26,8 @@ impl Moved {
     /// Whether an error of a stable read says that the file moved, rather than that it cannot be read.
     #[must_use]
     pub fn is(error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::NotFound || error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+        error.kind() == io::ErrorKind::NotFound
+            || error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }
 
@@ -98,12 +99,7 @@ impl Read for StableReader<'_> {
 ///
 /// # Errors
 /// As the system reports them.
-pub fn hash_stable(
-    fs: &dyn Fs,
-    root: &Path,
-    relative: &str,
-    seen: &FileStat,
-) -> io::Result<Option<Content>> {
+pub fn hash_stable(fs: &dyn Fs, root: &Path, relative: &str, seen: &FileStat) -> io::Result<Option<Content>> {
     let hashed = open_stable(fs, root, relative, seen).and_then(|mut reader| {
         let digest = hash(&mut reader)?;
         reader.finish().map(|()| digest)

@@ -72,7 +72,8 @@ impl Watch {
             }
         };
         let config = Config::default().with_follow_symlinks(false);
-        let watcher = RecommendedWatcher::new(handler, config).map_err(|error| fault(layout.root(), error))?;
+        let watcher =
+            RecommendedWatcher::new(handler, config).map_err(|error| fault(layout.root(), error))?;
         let mut watch =
             Self { watcher, layout: layout.clone(), filter: filter.clone(), watched: BTreeMap::new() };
         watch.add(layout.root(), RecursiveMode::NonRecursive)?;
@@ -182,7 +183,9 @@ mod tests {
         let overflow = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
         assert_eq!(meaning(Path::new("/v"), &filter(), Ok(overflow)), Some(WatchEvent::Overflow));
         let limit = notify::Error::new(ErrorKind::MaxFilesWatch);
-        let Some(WatchEvent::Failed(text)) = meaning(Path::new("/v"), &filter(), Err(limit)) else { panic!() };
+        let Some(WatchEvent::Failed(text)) = meaning(Path::new("/v"), &filter(), Err(limit)) else {
+            panic!()
+        };
         assert!(text.contains("fs.inotify.max_user_watches"));
     }
 
@@ -194,7 +197,8 @@ mod tests {
         std::fs::create_dir(root.join("sync")).unwrap();
         let (tell, told) = mpsc::channel();
         let layout = Layout::new(&root);
-        let mut watch = Watch::start(&RealFs, &layout, &filter(), move |event| tell.send(event).unwrap()).unwrap();
+        let mut watch =
+            Watch::start(&RealFs, &layout, &filter(), move |event| tell.send(event).unwrap()).unwrap();
         let touched = |path: &str| {
             std::fs::write(root.join(path), "x").unwrap();
             let event = told.recv_timeout(Duration::from_secs(20)).unwrap();

@@ -40,7 +40,10 @@ fn bytes(seed: u64, length: usize) -> Vec<u8> {
 }
 
 fn group_of(device: &Device, version: &str) {
-    device.write("corpus/nodes.json", format!("{{\"nodes\":\"{version}\",\"text\":\"{}\"}}", "memory ".repeat(100)));
+    device.write(
+        "corpus/nodes.json",
+        format!("{{\"nodes\":\"{version}\",\"text\":\"{}\"}}", "memory ".repeat(100)),
+    );
     device.write("vectors/nodes.npy", [version.as_bytes(), &bytes(3, 300_000)].concat());
     device.write("indexes/faiss.index", [b"IxFI", version.as_bytes(), &bytes(3, 300_000)].concat());
 }
@@ -61,7 +64,10 @@ async fn what_is_saved_here_arrives_there() {
     assert_eq!(one.read("sync/manifest.json"), two.read("sync/manifest.json"));
     for (key, object) in bucket.dump() {
         let found = |needle: &[u8]| object.windows(needle.len()).any(|window| window == needle);
-        assert!(!found(b"sk-SECRET") && !found(b"config.json") && !found(b"cached"), "{key} holds what must stay here");
+        assert!(
+            !found(b"sk-SECRET") && !found(b"config.json") && !found(b"cached"),
+            "{key} holds what must stay here"
+        );
     }
 
     two.write("traces/b.json", "b");
@@ -87,7 +93,12 @@ async fn two_further_cycles_only_look() {
         let requests = device.requests();
         let report = device.sync().await;
         assert!(!report.moved());
-        assert_eq!(device.requests() - requests, 1, "{}: one listing and no more, also after a restart", device.name);
+        assert_eq!(
+            device.requests() - requests,
+            1,
+            "{}: one listing and no more, also after a restart",
+            device.name
+        );
     }
     assert_eq!((bucket.dump(), one.files(), two.files()), before);
 }
@@ -234,7 +245,10 @@ async fn an_emptied_or_foreign_bucket_stops_the_sync() {
     Device::joined(folder.path(), "stranger", Arc::new(other.clone())).await.sync().await;
     one.use_remote(Arc::new(other));
     let error = one.try_sync().await.unwrap_err();
-    assert!(matches!(error, SyncError::Log(LogError::Foreign { .. } | LogError::RolledBack { .. })), "{error}");
+    assert!(
+        matches!(error, SyncError::Log(LogError::Foreign { .. } | LogError::RolledBack { .. })),
+        "{error}"
+    );
     assert_eq!(one.files(), files);
 }
 
@@ -360,7 +374,9 @@ async fn large_files_are_sent_and_fetched_by_their_differences() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_small_files_become_few_objects() {
     let World { mut one, mut two, bucket, .. } = world().await;
-    (0..10_000).for_each(|number| one.write(&format!("traces/{}/{number}.json", number % 10), format!("trace {number}")));
+    (0..10_000).for_each(|number| {
+        one.write(&format!("traces/{}/{number}.json", number % 10), format!("trace {number}"))
+    });
     let before = bucket.dump().len();
     one.sync().await;
     assert!(bucket.dump().len() - before < 20, "{} objects", bucket.dump().len() - before);
@@ -380,6 +396,9 @@ async fn a_file_that_changes_during_the_cycle_is_not_sent_torn() {
         let engine = one.engine();
         engine.dry_run(false, &cogzy_vault::sync::Unwatched).await.unwrap().plan
     };
-    assert!(plan.waiting.is_empty() || plan.steps.iter().all(|step| step.item.to_string() != "file:traces/fresh.json"));
+    assert!(
+        plan.waiting.is_empty()
+            || plan.steps.iter().all(|step| step.item.to_string() != "file:traces/fresh.json")
+    );
     assert_eq!(one.sync().await.pushed, 2);
 }

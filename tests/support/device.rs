@@ -13,7 +13,9 @@ use cogzy_vault::model::{Conflict, Digest, Group, HoldId, Validate};
 use cogzy_vault::plan::{Brakes, Plan};
 use cogzy_vault::remote::{Meter, Metered, Remote};
 use cogzy_vault::state::{Database, FilterRecord};
-use cogzy_vault::sync::{Engine, Joined, Joining, Ports, Report, Request, Settings, SyncError, Unwatched, Verified, join};
+use cogzy_vault::sync::{
+    Engine, Joined, Joining, Ports, Report, Request, Settings, SyncError, Unwatched, Verified, join,
+};
 use cogzy_vault::vault::{Filter, Layout};
 
 /// The system's clock and what the test adds to it.
@@ -75,7 +77,8 @@ impl Device {
         let clock = ShiftedClock { system: SystemClock::new(), shift_ns: AtomicI64::new(0) };
         let exclude = vec!["cache/**".into(), "logs/**".into()];
         let (clock, meter) = (Arc::new(clock), Meter::default());
-        let device = Self { root, name: name.into(), exclude, folder: None, remote, clock, meter, engine: None };
+        let device =
+            Self { root, name: name.into(), exclude, folder: None, remote, clock, meter, engine: None };
         device.pass(Duration::from_secs(10));
         device
     }
@@ -100,7 +103,8 @@ impl Device {
             let layout = Layout::new(self.root.canonicalize().unwrap());
             std::fs::create_dir_all(layout.sync()).unwrap();
             let database = Arc::new(Database::open(&layout.cache_db()).unwrap());
-            let remote: Arc<dyn Remote> = Arc::new(Metered::new(Arc::clone(&self.remote), self.meter.clone()));
+            let remote: Arc<dyn Remote> =
+                Arc::new(Metered::new(Arc::clone(&self.remote), self.meter.clone()));
             let ports = Ports {
                 fs: Arc::new(RealFs),
                 remote,
@@ -118,7 +122,6 @@ impl Device {
                 filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
                 brakes: Brakes::default(),
                 threads: NonZeroUsize::new(2).unwrap(),
-                concurrency: 8,
                 trash: Duration::from_secs(30 * 24 * 3600),
             };
             self.engine = Some(Engine::new(layout, ports, settings));

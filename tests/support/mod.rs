@@ -1,5 +1,5 @@
 //! What several scenario tests share.
 
 pub mod contract;
-pub mod s3_server;
 pub mod device;
+pub mod s3_server;

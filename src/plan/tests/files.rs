@@ -60,11 +60,7 @@ fn every_case_of_a_single_file_is_decided_as_the_design_says() {
         let plan = case.plan();
         let what = format!("{:?} {:?} {:?} {:?}", case.base, case.local, case.remote, case.mode);
         let (local, remote) = (case.local.get(&path("f")).copied(), case.remote.get(&path("f")).copied());
-        let kept = Conflict::new(
-            file("f"),
-            vec![crate::model::Kept { path: path("f"), entry: local }],
-            None,
-        );
+        let kept = Conflict::new(file("f"), vec![crate::model::Kept { path: path("f"), entry: local }], None);
         let change = |from, to| vec![FileStep { path: path("f"), from, to }];
         let expected = match verdict {
             Verdict::Nothing | Verdict::AskFirst => None,

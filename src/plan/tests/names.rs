@@ -56,7 +56,8 @@ fn what_needs_the_room_of_something_held_waits_with_it() {
     let base = many("t", 20, "x");
     let changed = tree(&[("t", "a file now")]);
     for (local, remote) in [(&changed, &base), (&base, &changed)] {
-        let case = Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), local.clone(), remote.clone()) };
+        let case =
+            Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), local.clone(), remote.clone()) };
         let (plan, here, there) = outcome(&case);
         assert_eq!(plan.holds.len(), 1);
         assert_eq!((&here, &there), (local, remote), "nothing has happened yet");

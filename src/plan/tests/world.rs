@@ -5,7 +5,19 @@ use super::*;
 
 /// Few enough to meet often: groups, an index, files where others need folders, names that differ in case only.
 pub(super) const PATHS: [&str; 13] = [
-    "a", "a/b", "a/b/c", "A", "t/x", "t/X", "n/corpus", "n/vectors", "n/index", "n/index/x", "s", "s/t", "u",
+    "a",
+    "a/b",
+    "a/b/c",
+    "A",
+    "t/x",
+    "t/X",
+    "n/corpus",
+    "n/vectors",
+    "n/index",
+    "n/index/x",
+    "s",
+    "s/t",
+    "u",
 ];
 
 /// The contents a file may have. Some are less than half of others.
@@ -86,7 +98,11 @@ impl World {
         }
         self.carry_out(device, &plan);
         for (place, tree) in [("the remote", &self.remote), ("the vault", &self.devices[device].local)] {
-            assert_eq!(file_as_folder(tree), None, "in {place} a file stands where others need a folder: {plan:#?}");
+            assert_eq!(
+                file_as_folder(tree),
+                None,
+                "in {place} a file stands where others need a folder: {plan:#?}"
+            );
         }
         let again = self.case(device, blocked).plan();
         assert!(again.is_quiet(), "planned again, there is more to do: {plan:#?} {again:#?}");
@@ -153,9 +169,8 @@ fn check_nothing_lost(case: &Case, plan: &Plan, step: &Step) {
     for FileStep { path, from, .. } in step.files.iter().filter(|file| file.from.is_some()) {
         let agreed = case.base.get(path) == from.as_ref();
         let spare = case.groups.is_derived(path);
-        let is_it = |conflict: &Conflict| {
-            conflict.files.iter().any(|kept| kept.path == *path && kept.entry == *from)
-        };
+        let is_it =
+            |conflict: &Conflict| conflict.files.iter().any(|kept| kept.path == *path && kept.entry == *from);
         assert!(agreed || spare || kept(step).is_some_and(is_it), "{path} is lost: {step:#?}");
     }
 }

@@ -45,7 +45,9 @@ impl Hand<'_> {
             return Err(Halt::Moved(format!("{} is never synced, so it is not written", step.path)));
         }
         let root = self.layout.root();
-        match check_folders(self.fs, root, step.relative()).at("look at the folders of", &self.visible(step))? {
+        match check_folders(self.fs, root, step.relative())
+            .at("look at the folders of", &self.visible(step))?
+        {
             Folders::Real | Folders::Missing => {}
             Folders::Blocked(folder, FileKind::File)
                 if VaultPath::new(&folder).is_ok_and(|folder| unit.deletes_at(&folder.fold_key())) => {}
@@ -96,7 +98,10 @@ impl Hand<'_> {
             unit.tasks.iter().filter(|task| !task.deletes()).map(|task| task.key.as_str()).collect();
         let in_the_way = |folder: &str| {
             let key = VaultPath::new(folder).map(|folder| folder.fold_key()).unwrap_or_default();
-            key.match_indices('/').filter_map(|(at, _)| key.get(..at)).chain([&*key]).any(|key| files.contains(key))
+            key.match_indices('/')
+                .filter_map(|(at, _)| key.get(..at))
+                .chain([&*key])
+                .any(|key| files.contains(key))
         };
         for task in unit.tasks.iter().filter(|task| task.deletes()) {
             self.remove_emptied(task.step, &in_the_way)?;
@@ -122,7 +127,9 @@ impl Hand<'_> {
             return self.put_new(task, &staged, &visible);
         }
         match self.fs.exchange(&staged, &visible) {
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.replace_by_link(task, &staged, &visible),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.replace_by_link(task, &staged, &visible)
+            }
             done => {
                 done.at("put in place", &visible)?;
                 self.confirm(&staged, task)?;

@@ -69,7 +69,8 @@ impl<'a> Hand<'a> {
     /// Notes that a visible name changes.
     pub fn show(&mut self, visible: &Path) {
         let root = self.layout.root();
-        self.shown.extend(visible.ancestors().skip(1).take_while(|at| at.starts_with(root)).map(Path::to_owned));
+        self.shown
+            .extend(visible.ancestors().skip(1).take_while(|at| at.starts_with(root)).map(Path::to_owned));
     }
 
     /// Makes the folders for a file below `sync/`.
@@ -138,10 +139,16 @@ impl<'a> Hand<'a> {
                 Ok(()) => self.show(&path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 // Whatever else is in it, or however it is protected: it simply stays.
-                Err(error) if matches!(
-                    error.kind(),
-                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
-                ) => break,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::DirectoryNotEmpty
+                            | io::ErrorKind::NotADirectory
+                            | io::ErrorKind::PermissionDenied
+                    ) =>
+                {
+                    break;
+                }
                 Err(error) => return Err(error).at("remove", &path),
             }
         }
@@ -151,13 +158,16 @@ impl<'a> Hand<'a> {
     /// Turns what a unit displaced into the copies of the conflicts that it lost.
     pub fn keep(&mut self, unit: &Unit) -> Result<(), IoAt> {
         for task in &unit.tasks {
-            let Some(keeping) = task.entry.keep.as_ref().filter(|_| task.step.old.is_some()) else { continue };
+            let Some(keeping) = task.entry.keep.as_ref().filter(|_| task.step.old.is_some()) else {
+                continue;
+            };
             let record = self.layout.conflict_record(keeping.id);
             let (from, to) = (self.aside(task.step), self.layout.conflict_file(keeping.id, &task.step.path));
             self.make_room(&to)?;
             match self.fs.rename_new(&from, &to) {
                 // Moved before a crash; or the same version lost before and is kept already, then this one stays in the trash.
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
                 done => done.at("keep for the conflict", &from)?,
             }
             if self.lstat(&to)?.is_some() && self.lstat(&record)?.is_none() {

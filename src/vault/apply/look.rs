@@ -63,7 +63,9 @@ impl Hand<'_> {
     /// What is seen at the step's path; nothing is looked at through a link.
     pub fn what_visible(&self, step: &Step) -> Result<What, IoAt> {
         let visible = self.visible(step);
-        match check_folders(self.fs, self.layout.root(), step.relative()).at("look at the folders of", &visible)? {
+        match check_folders(self.fs, self.layout.root(), step.relative())
+            .at("look at the folders of", &visible)?
+        {
             Folders::Real => self.what(&visible, step),
             Folders::Missing | Folders::Blocked(_, FileKind::File) => Ok(What::Nothing),
             Folders::Blocked(..) => Ok(What::Other),
@@ -118,7 +120,8 @@ impl Hand<'_> {
                 self.what_visible(other.step)? == What::New && self.what_staged(other.step)? != What::New
             } else {
                 let below = other.key.strip_prefix(&task.key).is_some_and(|rest| rest.starts_with('/'));
-                below && self.lstat(&self.visible(task.step))?.is_some_and(|stat| stat.kind == FileKind::Folder)
+                below
+                    && self.lstat(&self.visible(task.step))?.is_some_and(|stat| stat.kind == FileKind::Folder)
             };
             if own {
                 return Ok(true);

@@ -209,9 +209,7 @@ fn split(plan: ApplyPlan) -> (Journal, Vec<Vec<Option<FileStat>>>) {
     let mut seen = Vec::with_capacity(plan.items.len());
     let entries = plan.items.into_iter().map(|ApplyItem { item, keep, mut steps }| {
         // Such a step would look both undone and done after a crash; there is nothing to do.
-        steps.retain(|step| {
-            step.old.map(|old| old.content) != step.new.map(|new| new.content)
-        });
+        steps.retain(|step| step.old.map(|old| old.content) != step.new.map(|new| new.content));
         seen.push(steps.iter().map(|step| step.old.map(|old| old.stat)).collect());
         let steps = steps.into_iter().map(|ApplyStep { path, on_disk, old, new }| Step {
             path,

@@ -18,9 +18,7 @@ pub(super) fn settle(
 ) -> Vec<Claim> {
     let mut ranked: Vec<(bool, Claim)> =
         claims.into_iter().map(|claim| (!prefer(&claim.path), claim)).collect();
-    ranked.sort_by(|(a_new, a), (b_new, b)| {
-        (a_new, &a.path, &a.on_disk).cmp(&(b_new, &b.path, &b.on_disk))
-    });
+    ranked.sort_by(|(a_new, a), (b_new, b)| (a_new, &a.path, &a.on_disk).cmp(&(b_new, &b.path, &b.on_disk)));
     let mut taken = Taken::default();
     let mut standing = Vec::with_capacity(ranked.len());
     for (_, claim) in ranked {

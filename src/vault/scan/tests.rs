@@ -161,8 +161,7 @@ fn no_vault_is_an_error_and_never_an_empty_scan() {
     assert!(matches!(missing, ScanError::Marker(MarkerError::NoRoot(_))));
     let file = scanned(&Layout::new(vault.layout().marker()), &vault.options());
     assert!(matches!(file, ScanError::Marker(MarkerError::NotAFolder(_))));
-    let other =
-        ScanOptions { vault: VaultId::from_bytes([9; VaultId::LEN]), ..vault.options() };
+    let other = ScanOptions { vault: VaultId::from_bytes([9; VaultId::LEN]), ..vault.options() };
     assert!(matches!(scanned(&vault.layout(), &other), ScanError::Marker(MarkerError::OtherVault { .. })));
     let root = Trap { at: vault.dir.path().into(), on_open: &|| {}, list_fails: true };
     assert!(matches!(scan(&root, &vault.layout(), &vault.options()), Err(ScanError::Io(_))));
@@ -270,8 +269,7 @@ fn of_clashing_names_the_known_one_stays_else_the_smaller() {
     assert!(!first.problems[2].covers(&path("é")), "the other spelling was read");
 
     let known = |path: &VaultPath| ["nodes.json", "dir/a"].contains(&path.as_str());
-    let second =
-        scan(&RealFs, &vault.layout(), &ScanOptions { prefer: &known, ..vault.options() }).unwrap();
+    let second = scan(&RealFs, &vault.layout(), &ScanOptions { prefer: &known, ..vault.options() }).unwrap();
     assert_eq!(paths(&second), ["dir/a", "nodes.json", "é"]);
 }
 
@@ -325,8 +323,7 @@ fn progress_is_told_to_the_end() {
     let told = RefCell::new(Vec::new());
     let progress = |progress| told.borrow_mut().push(progress);
     scan(&RealFs, &vault.layout(), &ScanOptions { progress: &progress, ..vault.options() }).unwrap();
-    let end =
-        ScanProgress { files: 2, to_hash: 2, to_hash_bytes: 8, hashed: 2, hashed_bytes: 8 };
+    let end = ScanProgress { files: 2, to_hash: 2, to_hash_bytes: 8, hashed: 2, hashed_bytes: 8 };
     assert_eq!(told.borrow().last(), Some(&end));
 }
 

@@ -61,7 +61,8 @@ fn list(
     names.sort_by(|(a, _), (b, _)| b.cmp(a));
     let mut deeper = Vec::new();
     for (name, kind) in names {
-        let below = |name: &str| if on_disk.is_empty() { name.to_owned() } else { format!("{on_disk}/{name}") };
+        let below =
+            |name: &str| if on_disk.is_empty() { name.to_owned() } else { format!("{on_disk}/{name}") };
         let Some(text) = name.to_str() else {
             walked.problem(below(&name.to_string_lossy()), ProblemKind::NotUtf8);
             continue;

@@ -74,5 +74,8 @@ fn trash_expires_once_it_is_old_and_was_looked_at() {
     assert_eq!(expire(1001), std::slice::from_ref(&id));
     assert!(!layout.trash_of(&id).exists() && layout.trash().join("not ours").exists());
     assert!(layout.root().join("b").exists() || layout.conflicts().exists(), "a link was followed");
-    assert!(layout.conflict_file(CONFLICT, &VaultPath::new("b/lost").unwrap()).exists(), "a conflict copy expired");
+    assert!(
+        layout.conflict_file(CONFLICT, &VaultPath::new("b/lost").unwrap()).exists(),
+        "a conflict copy expired"
+    );
 }

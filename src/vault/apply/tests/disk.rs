@@ -100,7 +100,8 @@ impl<'a> Disk<'a> {
         for name in relative {
             let wanted = name.to_string_lossy().to_lowercase();
             let names = std::fs::read_dir(&real).into_iter().flatten().flatten();
-            let same = names.map(|entry| entry.file_name()).find(|at| at.to_string_lossy().to_lowercase() == wanted);
+            let same =
+                names.map(|entry| entry.file_name()).find(|at| at.to_string_lossy().to_lowercase() == wanted);
             real.push(same.as_deref().unwrap_or(name));
         }
         real

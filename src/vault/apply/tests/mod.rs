@@ -42,7 +42,8 @@ fn everything_is_put_in_place_and_what_it_displaced_is_kept() {
         let vault = Vault::new(MIXED);
         let disk = Disk::sound(kind, vault.root());
         let mut steps = Vec::new();
-        let applied = apply(&disk, &vault.layout(), vault.plan(), None, &mut |path| steps.push(path.to_string()));
+        let applied =
+            apply(&disk, &vault.layout(), vault.plan(), None, &mut |path| steps.push(path.to_string()));
         let applied = applied.unwrap();
         assert_eq!(applied.done, MIXED.iter().map(item).collect::<Vec<_>>(), "{kind:?}");
         assert_eq!(applied.retry, []);
@@ -53,8 +54,11 @@ fn everything_is_put_in_place_and_what_it_displaced_is_kept() {
         let kept = layout.conflict_file(CONFLICT, &path("corpus/nodes.json"));
         assert_eq!(std_fs::read_to_string(kept).unwrap(), "old nodes");
         assert_eq!(std_fs::read_to_string(layout.conflict_record(CONFLICT)).unwrap(), "record");
-        let places: Vec<_> =
-            applied.displaced.iter().map(|displaced| std_fs::read_to_string(&displaced.place).unwrap()).collect();
+        let places: Vec<_> = applied
+            .displaced
+            .iter()
+            .map(|displaced| std_fs::read_to_string(&displaced.place).unwrap())
+            .collect();
         assert_eq!(places, ["old nodes", "old index", "old rows!", "old trace"]);
         let next = ApplyPlan { id: ApplyId::new(2000, [2; 4]), commit: String::new(), items: Vec::new() };
         let too_early = apply(&disk, &layout, next, None, &mut |_| {});

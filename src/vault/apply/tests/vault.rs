@@ -92,7 +92,8 @@ impl Vault {
         let mut step = |&(name, old, new): &Move| {
             let staged = new.map(|text| Staged { slot, content: content(text) });
             slot += 1;
-            let seen = |text| Seen { content: content(text), stat: RealFs.lstat(&self.root().join(name)).unwrap() };
+            let seen =
+                |text| Seen { content: content(text), stat: RealFs.lstat(&self.root().join(name)).unwrap() };
             ApplyStep { path: path(name), on_disk: None, old: old.map(seen), new: staged }
         };
         let items = self.cases.iter().map(|case| ApplyItem {

@@ -1,0 +1,210 @@
+//! What most verbs begin with: the configuration, the remote it names, the engine over both.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::args::{Cli, Global};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{self, Output};
+use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::config::{Config, Environment, Flag, LoadOptions, Loaded};
+use crate::fs::RealFs;
+use crate::paths::{self, Paths};
+use crate::plan::Brakes;
+use crate::remote::{
+    FolderRemote, Limited, Meter, Metered, Remote, RemoteUrl, Retry, RetryPolicy, S3Options, open,
+};
+use crate::state::{Database, FilterRecord};
+use crate::sync::{Engine, Phase, Ports, Progress, Settings, Watcher};
+use crate::vault::{FileLock, Filter, Layout};
+
+/// The configuration, and where it leads.
+#[derive(Debug)]
+pub struct App {
+    /// What is configured.
+    pub loaded: Loaded,
+    /// The remote's URL with the user's part: where this vault's objects lie.
+    pub remote: RemoteUrl,
+    /// Whether that is the folder beside the vault, for want of a configured remote.
+    pub embedded: bool,
+    environment: Environment,
+}
+
+impl App {
+    /// Reads the configuration. `writing`: the file that was asked for may be missing.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used.
+    pub fn load(
+        global: &Global,
+        flags: Vec<Flag>,
+        environment: Environment,
+        writing: bool,
+    ) -> Result<Self, Failure> {
+        let paths = Paths::of_this_user()?;
+        let file = global.config.clone();
+        let options =
+            LoadOptions { paths: &paths, file, may_be_missing: writing, environment: &environment, flags };
+        let loaded = Config::load(options)?;
+        let (remote, embedded) = remote_url(&loaded.config)?;
+        Ok(Self { loaded, remote, embedded, environment })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.loaded.config
+    }
+
+    /// Where the vault is, with every link in its path resolved where it exists.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        let vault = &self.config().vault;
+        Layout::new(std::fs::canonicalize(vault).unwrap_or_else(|_| vault.clone()))
+    }
+
+    /// Takes the vault's lock: one program at a time syncs it.
+    ///
+    /// # Errors
+    /// Where another one holds it, or the vault is not there.
+    pub fn lock(&self) -> Result<FileLock, Failure> {
+        let layout = self.layout();
+        if !layout.sync().is_dir() {
+            let missing = format!("{} is no vault yet, or its disk is not mounted", layout.root().display());
+            return Err(Failure::new(Exit::Held, missing)
+                .next("mount the disk, or run `cogzy-vault init` to make or join a vault there"));
+        }
+        let held = || {
+            let text = format!("another process holds the vault {}", layout.root().display());
+            Failure::new(Exit::Locked, text)
+                .next("wait until it is done; `cogzy-vault status` tells what is there")
+        };
+        FileLock::try_take(&layout.lock())?.ok_or_else(held)
+    }
+
+    /// Makes the folder of a `file://` remote, for `init` and the embedded default.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn make_remote_folder(&self) -> Result<(), Failure> {
+        if let RemoteUrl::Folder(root) = &self.remote {
+            FolderRemote::create(root, entropy()).await?;
+        }
+        Ok(())
+    }
+
+    /// The engine over the configured vault and remote. Nothing is asked of the remote yet.
+    ///
+    /// # Errors
+    /// A remote that cannot be opened, filters that do not compile, a database that cannot be made.
+    pub async fn engine(&self) -> Result<Engine, Failure> {
+        let config = self.config();
+        let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
+        let meter = Meter::default();
+        let remote = open(&self.remote, &self.s3_options()?, entropy()).await?;
+        let limited = Limited::new(Metered::new(remote, meter.clone()), config.s3.concurrency);
+        let remote: Arc<dyn Remote> = Arc::new(Retry::new(limited, RetryPolicy::default(), entropy()));
+        let layout = self.layout();
+        let database = Arc::new(Database::open(&layout.cache_db())?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let ports = Ports { fs: Arc::new(RealFs), remote, meter, database, clock, entropy: entropy() };
+        let day = Duration::from_secs(24 * 3600);
+        let settings = Settings {
+            remote: self.remote.to_string(),
+            device_name: config.device_name.clone(),
+            settle: config.sync.settle,
+            rehash: config.sync.rehash_interval,
+            filter,
+            filter_record: FilterRecord {
+                include: config.filter.include.clone(),
+                exclude: config.filter.exclude.clone(),
+            },
+            brakes: Brakes {
+                max_delete_percent: config.safety.max_delete_percent,
+                max_shrink_percent: config.safety.max_shrink_percent,
+                min_files: config.safety.min_files,
+            },
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            trash: day * config.retention.trash_days,
+        };
+        Ok(Engine::new(layout, ports, settings))
+    }
+
+    fn s3_options(&self) -> Result<S3Options, Failure> {
+        let s3 = &self.config().s3;
+        let b2 = matches!(&self.remote, RemoteUrl::Bucket(_)) && self.remote.to_string().starts_with("b2:");
+        Ok(S3Options {
+            endpoint: s3.endpoint.clone(),
+            region: s3.region.clone(),
+            profile: s3.profile.clone(),
+            path_style: s3.path_style,
+            // A B2 key is meant for B2, or for whatever endpoint is given; AWS knows nothing of it.
+            key: if b2 || s3.endpoint.is_some() { self.environment.b2_key()? } else { None },
+            connect_timeout: s3.connect_timeout,
+            operation_timeout: s3.operation_timeout,
+        })
+    }
+}
+
+fn entropy() -> Arc<dyn Entropy> {
+    Arc::new(SystemEntropy)
+}
+
+fn remote_url(config: &Config) -> Result<(RemoteUrl, bool), Failure> {
+    let (base, embedded) = match &config.remote {
+        Some(url) => (url.clone(), false),
+        None => (RemoteUrl::Folder(paths::embedded_remote(&config.vault)).to_string(), true),
+    };
+    // The URL alone is checked first, so that an error speaks of what the user wrote.
+    let _as_written: RemoteUrl = base.parse()?;
+    let whole = format!("{}/users/{}", base.trim_end_matches('/'), config.user_id);
+    Ok((whole.parse()?, embedded))
+}
+
+/// Shows a cycle's progress on an output.
+pub struct Shown(Mutex<output::Progress>);
+
+impl Shown {
+    /// Progress on `output`.
+    #[must_use]
+    pub fn on(output: &Output) -> Self {
+        Self(Mutex::new(output.progress()))
+    }
+}
+
+impl Watcher for Shown {
+    fn progress(&self, progress: Progress) {
+        let phase = match progress.phase {
+            Phase::Scan => "scan",
+            Phase::Upload => "upload",
+            Phase::Download => "download",
+            Phase::Apply => "apply",
+        };
+        let files = (progress.files_done as u64, progress.files_total as u64);
+        let bytes = (progress.bytes_done, progress.bytes_total);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).show(output::Step { phase, files, bytes });
+    }
+}
+
+/// The runtime that a verb runs on.
+///
+/// # Errors
+/// Where the system gives no threads.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| Failure::new(Exit::Internal, format!("no threads could be started: {error}")))
+}
+
+/// Runs the verb of a command line and gives the code to end with.
+#[must_use]
+pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
+    match super::dispatch(cli, flags, environment, output) {
+        Ok(exit) => exit,
+        Err(Failure { exit, message, next }) => {
+            output.error(message, next.as_deref());
+            exit
+        }
+    }
+}

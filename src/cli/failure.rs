@@ -1,0 +1,85 @@
+//! A verb that could not do what it was asked: what to print, and with which code to end.
+
+use std::fmt;
+
+use super::exit::Exit;
+use crate::config::ConfigError;
+use crate::paths::NoHome;
+use crate::remote::{RemoteError, UrlError};
+use crate::state::DatabaseError;
+use crate::sync::SyncError;
+use crate::vault::{FilterError, IoAt};
+
+/// Why a verb ends early.
+#[derive(Debug)]
+pub struct Failure {
+    /// The code to end with.
+    pub exit: Exit,
+    /// What went wrong.
+    pub message: String,
+    /// What to do next.
+    pub next: Option<String>,
+}
+
+impl Failure {
+    /// A failure with this code.
+    pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string(), next: None }
+    }
+
+    /// The same, with what to do next.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Self {
+        let next = error.next();
+        Self::new(error.advice().into(), error).next(next)
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        SyncError::from(error).into()
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<NoHome> for Failure {
+    fn from(error: NoHome) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<UrlError> for Failure {
+    fn from(error: UrlError) -> Self {
+        Self::new(Exit::Usage, error).next("see `remote` in `cogzy-vault config show`")
+    }
+}
+
+impl From<FilterError> for Failure {
+    fn from(error: FilterError) -> Self {
+        Self::new(Exit::Usage, format!("filter.{error}")).next("see `filter` in `cogzy-vault config show`")
+    }
+}
+
+impl From<IoAt> for Failure {
+    fn from(error: IoAt) -> Self {
+        Self::new(Exit::Internal, error)
+    }
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::new(Exit::Internal, error)
+    }
+}

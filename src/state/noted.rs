@@ -1,0 +1,28 @@
+//! Moments worth remembering, for the status only.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Database, DatabaseError};
+
+impl Database {
+    /// When `name` happened last, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn noted(&self, name: &str) -> Result<Option<u64>, DatabaseError> {
+        self.with(|db| {
+            let ms: Option<i64> =
+                db.query_row("SELECT ms FROM noted WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+            Ok(ms.and_then(|ms| u64::try_from(ms).ok()))
+        })
+    }
+
+    /// Notes that `name` happened now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn note(&self, name: &str, now_ms: u64) -> Result<(), DatabaseError> {
+        let insert = "INSERT OR REPLACE INTO noted (name, ms) VALUES (?1, ?2)";
+        self.with(|db| db.execute(insert, params![name, now_ms.cast_signed()]).map(drop))
+    }
+}
