@@ -108,6 +108,7 @@ fn outcome(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups
         push_derived: false,
         brakes: None,
         decisions: &Decisions::default(),
+        held: &[],
     });
     let mut changes = BTreeMap::new();
     let mut conflicts = Vec::new();

@@ -65,7 +65,9 @@ impl Snapshot {
                 let ages = self.ages.entry(group.name.clone()).or_default();
                 match role {
                     Role::Primary => ages.primary = key.seq,
-                    Role::Derived => ages.derived = key.seq,
+                    // An index that was taken away is not one that was built.
+                    Role::Derived if change.entry.is_some() => ages.derived = key.seq,
+                    Role::Derived => {}
                 }
             }
             match change.entry {

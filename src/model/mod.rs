@@ -20,7 +20,7 @@ mod stat;
 
 pub use commit::{Change, Commit, CommitKey, Device, FORMAT, RecipeOf};
 pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
-pub use decisions::Decisions;
+pub use decisions::{Decisions, Direction, Held, Reason};
 pub use digest::Digest;
 pub use entry::{Content, Entry, Tree};
 pub use group::{Group, GroupError, Groups, Item, Role, Validate};

@@ -7,33 +7,7 @@ use serde::Serialize;
 
 use super::diff::View;
 use super::{Input, Step};
-use crate::model::{Entry, HoldId, Item, Tree, VaultPath};
-
-/// Why a change waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// Both sides hold different versions and have no common past.
-    Differs,
-    /// A group lost a primary member, or more than half of one.
-    GroupLoss,
-    /// More than half of the files were deleted.
-    MassDelete,
-    /// Every file changed at once.
-    MassChange,
-    /// The filters now exclude files that were synced.
-    Filter,
-}
-
-/// Which side would lose something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// The remote.
-    Outgoing,
-    /// This device.
-    Incoming,
-}
+use crate::model::{Direction, Entry, Held, HoldId, Item, Reason, Tree, VaultPath};
 
 /// A change that waits for `approve` or `approve --reject`; all other items go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,6 +50,12 @@ impl fmt::Display for Hold {
 }
 
 impl Hold {
+    /// What has to be remembered of it while it is open.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        Held { reason: self.reason, direction: self.direction, items: self.items.clone() }
+    }
+
     pub(super) fn over(input: &Input, reason: Reason, direction: Direction, steps: &[&Step]) -> Self {
         let items: BTreeSet<Item> = steps.iter().map(|step| step.item.clone()).collect();
         let mut hasher = IdHasher::new(reason, direction);

@@ -24,8 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Groups, Item, Tree, VaultPath};
 
-pub use crate::model::Decisions;
-pub use hold::{Direction, Hold, Reason, filter_hold};
+pub use crate::model::{Decisions, Direction, Held, Reason};
+pub use hold::{Hold, filter_hold};
 pub use safety::Brakes;
 pub use step::{Action, FileStep, Plan, Step, Waiting};
 
@@ -82,6 +82,8 @@ pub struct Input<'a> {
     pub brakes: Option<Brakes>,
     /// What has been decided about holds.
     pub decisions: &'a Decisions,
+    /// What the last plan held.
+    pub held: &'a [Held],
 }
 
 /// Paths here whose state is unknown or not yet stable: busy, not settled, unreadable. They are neither pushed nor pulled over,
@@ -89,6 +91,8 @@ pub struct Input<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Blocked {
     paths: BTreeMap<VaultPath, String>,
+    /// Links and special files: they stand in the way of what should be there, but are no members of anything.
+    foreign: BTreeMap<VaultPath, String>,
     /// Folders (as text, without a slash at the end) below which nothing could be read.
     folders: BTreeMap<String, String>,
 }
@@ -99,6 +103,11 @@ impl Blocked {
         self.paths.insert(path, why.into());
     }
 
+    /// Blocks a path at which something stands that is never synced, and everything below it.
+    pub fn add_foreign(&mut self, path: VaultPath, why: impl Into<String>) {
+        self.foreign.insert(path, why.into());
+    }
+
     /// Blocks everything below a folder.
     pub fn add_folder(&mut self, folder: impl Into<String>, why: impl Into<String>) {
         self.folders.insert(folder.into(), why.into());
@@ -107,14 +116,20 @@ impl Blocked {
     /// Why `path` is blocked, if it is.
     #[must_use]
     pub fn reason(&self, path: &VaultPath) -> Option<&str> {
-        let here = self.paths.get(path);
+        let here = self.paths.get(path).or_else(|| self.foreign.get(path));
         here.or_else(|| path.folders().find_map(|folder| self.above(folder))).map(String::as_str)
+    }
+
+    /// Items that cannot be judged because of a member of theirs, also one that no tree has yet.
+    fn items(&self, groups: &Groups) -> BTreeMap<Item, String> {
+        self.paths.iter().map(|(path, why)| (groups.item(path), format!("{path}: {why}"))).collect()
     }
 
     fn above(&self, folder: &str) -> Option<&String> {
         // A name that stands for a file or a link here cannot tell what was below it as a folder.
-        let path = || VaultPath::new(folder).ok().and_then(|path| self.paths.get(&path));
-        self.folders.get(folder).or_else(path)
+        let path = VaultPath::new(folder).ok();
+        let here = path.and_then(|path| self.paths.get(&path).or_else(|| self.foreign.get(&path)));
+        self.folders.get(folder).or(here)
     }
 }
 
@@ -123,9 +138,10 @@ impl Blocked {
 pub fn plan(input: &Input) -> Plan {
     let mut plan = Plan::default();
     let mut decided = BTreeMap::new();
+    let blocked = input.blocked.items(input.groups);
     for item in diff::moved(input) {
         let view = diff::View::of(input, &item);
-        match view.blocked(input.blocked) {
+        match view.blocked(input.blocked).or_else(|| blocked.get(&item).cloned()) {
             Some(why) => plan.waiting.push(Waiting { item, why }),
             None => {
                 if let Some(step) = reconcile::reconcile(input, &item, &view) {
@@ -134,8 +150,12 @@ pub fn plan(input: &Input) -> Plan {
             }
         }
     }
-    names::settle(input, &mut decided, &mut plan.waiting);
+    names::settle(input, &mut decided, &mut plan.waiting, &[]);
     (plan.holds, plan.decided) = safety::hold(input, &mut decided);
+    if !(plan.holds.is_empty() && plan.decided.is_empty()) {
+        // What is held does not make room, and what was turned round takes it.
+        names::settle(input, &mut decided, &mut plan.waiting, &plan.holds);
+    }
     plan.steps = decided.into_values().collect();
     plan.waiting.sort();
     plan

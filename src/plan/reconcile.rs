@@ -73,8 +73,9 @@ pub(super) fn step(item: &Item, view: &View, action: Action) -> Step {
 /// The step that gives the item to the remote, keeping what is here: for names that cannot stand side by side.
 pub(super) fn yield_to_remote(input: &Input, item: &Item) -> Step {
     let view = View::of(input, item);
-    let action = lost(item, &view).map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict)));
-    step(item, &view, action)
+    // An index that has to give way is computed again.
+    let lost = lost(item, &view).filter(|_| view.any(Role::Primary, Member::differs));
+    step(item, &view, lost.map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict))))
 }
 
 /// The step that decides a held change the other way: an outgoing one is undone here, an incoming one is overruled by what is
@@ -88,14 +89,10 @@ pub(super) fn reverse(input: &Input, item: &Item, held: Direction) -> Step {
 }
 
 /// Whether the two sides meet without a common past, so that somebody has to say which is right: a primary member that both
-/// have, differently, and that was never agreed on.
+/// have, differently, and that was never agreed on. A member that only this side has counts too: it would be taken away.
 pub(super) fn wants_a_person(input: &Input, step_: &Step) -> bool {
-    let unrelated = |member: &Member| {
-        member.role == Role::Primary
-            && member.base.is_none()
-            && member.local.is_some()
-            && member.remote.is_some()
-    };
+    let unrelated =
+        |member: &Member| member.role == Role::Primary && member.base.is_none() && member.local.is_some();
     let strangers = || {
         let view = View::of(input, &step_.item);
         view.members.values().any(|member| unrelated(member) && member.differs())

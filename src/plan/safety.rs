@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::hold::{Direction, Hold, Reason};
 use super::reconcile::{reverse, wants_a_person};
 use super::{Action, FileStep, Input, Step};
+use super::{Direction, Hold, Reason};
 use crate::model::{Entry, Item};
 
 /// Members smaller than this may shrink as they like: half of next to nothing is no loss.
@@ -63,26 +63,49 @@ fn found(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {
         {
             holds.push(Hold::over(input, Reason::GroupLoss, direction, &[step]));
         }
-        if input.base.len() < brakes.min_files {
-            continue;
-        }
-        let of_base = |file: &&FileStep| input.base.contains_key(&file.path);
-        let count = |test: fn(&FileStep) -> bool| {
-            moving.iter().flat_map(|step| &step.files).filter(of_base).filter(|file| test(file)).count()
-        };
-        let (deleted, touched) = (count(|file| file.to.is_none()), count(|_| true));
-        if deleted * 100 > input.base.len() * usize::from(brakes.max_delete_percent) {
-            let deleting: Vec<&Step> = moving
-                .iter()
-                .copied()
-                .filter(|step| step.files.iter().any(|file| file.to.is_none()))
-                .collect();
-            holds.push(Hold::over(input, Reason::MassDelete, direction, &deleting));
-        } else if touched == input.base.len() {
-            holds.push(Hold::over(input, Reason::MassChange, direction, &moving));
+        let (deleting, changing) = mass(input, &moving, brakes);
+        for (reason, fresh) in [(Reason::MassDelete, deleting), (Reason::MassChange, changing)] {
+            let kept = moving.iter().copied().filter(|step| was_held(input, step, reason, direction));
+            let held: BTreeMap<&Item, &Step> =
+                fresh.into_iter().chain(kept).map(|step| (&step.item, step)).collect();
+            if !held.is_empty() {
+                let held: Vec<&Step> = held.into_values().collect();
+                holds.push(Hold::over(input, reason, direction, &held));
+            }
         }
     }
     holds
+}
+
+/// The steps that delete too much of what was agreed, or that change all of it.
+fn mass<'a>(input: &Input, moving: &[&'a Step], brakes: Brakes) -> (Vec<&'a Step>, Vec<&'a Step>) {
+    let of_base = |file: &&FileStep| input.base.contains_key(&file.path);
+    let count = |test: fn(&FileStep) -> bool| {
+        moving.iter().flat_map(|step| &step.files).filter(of_base).filter(|file| test(file)).count()
+    };
+    let (deleted, touched) = (count(|file| file.to.is_none()), count(|_| true));
+    let steps = |test: &dyn Fn(&Step) -> bool| moving.iter().copied().filter(|step| test(step)).collect();
+    if input.base.len() < brakes.min_files {
+        (Vec::new(), Vec::new())
+    } else if deleted * 100 > input.base.len() * usize::from(brakes.max_delete_percent) {
+        (steps(&deletes), Vec::new())
+    } else if touched > 0 && touched == input.base.len() {
+        (Vec::new(), steps(&|step| step.files.iter().any(|file| of_base(&file))))
+    } else {
+        (Vec::new(), Vec::new())
+    }
+}
+
+fn deletes(step: &Step) -> bool {
+    step.files.iter().any(|file| file.to.is_none())
+}
+
+/// Whether the step was part of a mass that the last plan held, and still is such a step: files that come or go beside it must
+/// not make it look small.
+fn was_held(input: &Input, step: &Step, reason: Reason, direction: Direction) -> bool {
+    let held = input.held.iter().filter(|held| held.reason == reason && held.direction == direction);
+    held.into_iter().any(|held| held.items.contains(&step.item))
+        && (reason != Reason::MassDelete || deletes(step))
 }
 
 fn goes(step: &Step, direction: Direction) -> bool {

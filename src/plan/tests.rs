@@ -14,7 +14,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Action, Ages, Blocked, Brakes, Decisions, FileStep, Hold, Input, Mode, Plan, Reason, Step, plan,
+    Action, Ages, Blocked, Brakes, Decisions, FileStep, Held, Hold, Input, Mode, Plan, Reason, Step, plan,
 };
 use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Tree, Validate, VaultPath};
 
@@ -31,6 +31,7 @@ struct Case {
     push_derived: bool,
     brakes: Option<Brakes>,
     decisions: Decisions,
+    held: Vec<Held>,
 }
 
 impl Case {
@@ -47,6 +48,7 @@ impl Case {
             push_derived: false,
             brakes: None,
             decisions: Decisions::default(),
+            held: Vec::new(),
         }
     }
 
@@ -62,6 +64,7 @@ impl Case {
             push_derived: self.push_derived,
             brakes: self.brakes,
             decisions: &self.decisions,
+            held: &self.held,
         }
     }
 

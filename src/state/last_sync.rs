@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::fs::{self, Fs};
-use crate::model::{CommitKey, Decisions, Entry, Hlc, Tree, VaultId, VaultPath};
+use crate::model::{CommitKey, Decisions, Entry, Held, Hlc, Tree, VaultId, VaultPath};
 
 const FORMAT: u32 = 1;
 /// No record is longer; a million exceptions fit.
@@ -88,6 +88,9 @@ pub struct LastSync {
     pub exceptions: Vec<Exception>,
     /// The filters the base was made under.
     pub filter: FilterRecord,
+    /// What the last plan held.
+    #[serde(default)]
+    pub held: Vec<Held>,
     /// What has been decided about holds that are still open.
     pub decisions: Decisions,
     /// The newest transaction id this device has used or seen.
@@ -106,6 +109,7 @@ impl LastSync {
             commit: None,
             exceptions: Vec::new(),
             filter,
+            held: Vec::new(),
             decisions,
             txn: None,
         }

@@ -51,6 +51,9 @@ impl Local {
         if self.tree.contains_key(&path) {
             return; // The other spelling of a clash: what the path stands for was read.
         }
-        self.blocked.add(path, message);
+        match weight {
+            Weight::Skipped => self.blocked.add_foreign(path, message),
+            Weight::Passing | Weight::Lasting => self.blocked.add(path, message),
+        }
     }
 }

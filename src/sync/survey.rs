@@ -8,7 +8,7 @@ use super::report::{Amount, Phase, Progress, Trouble, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::log::{Log, Snapshot};
 use crate::model::{CommitKey, Item, Tree, VaultId, VaultPath};
-use crate::plan::{self, Input, Mode, Plan, Reason, Step};
+use crate::plan::{self, Hold, Input, Mode, Plan, Reason, Step};
 use crate::state::LastSync;
 use crate::vault::{Filter, ScanOptions, Verdict, scan};
 
@@ -97,6 +97,7 @@ impl Engine {
             push_derived,
             brakes: Some(self.settings.brakes),
             decisions: &decisions,
+            held: record.map(|record| record.held.as_slice()).unwrap_or_default(),
         });
         if let Some(hold) = plan::filter_hold(&hidden) {
             if decisions.approved.contains(&hold.id) {
@@ -196,6 +197,7 @@ impl Engine {
         let filter = filter_of(record)?;
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
+        record.held = survey.plan.holds.iter().map(Hold::held).collect();
         forget_decided(record, survey, done);
         base.retain(|path, _| filter.verdict(path) == Verdict::Synced);
         record.set_base(commit, &seen_through(&filter, manifest), &base);

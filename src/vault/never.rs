@@ -163,8 +163,10 @@ mod tests {
             let pattern = SECRETS.iter().chain(TEMPORARY).nth(index).unwrap();
             let name = pattern.replace('*', &fill);
             let name = if upper { name.to_uppercase() } else { name };
-            let path = format!("{above}{name}{below}");
-            prop_assert!(is_never(&path), "{path} would be synced");
+            // Some of these are words that no path may hold.
+            if let Ok(path) = VaultPath::new(&format!("{above}{name}{below}")) {
+                prop_assert!(never(&path), "{path} would be synced");
+            }
         }
 
         #[test]

@@ -47,6 +47,7 @@ pub(super) struct Device {
     pub(super) local: Tree,
     base: Tree,
     decisions: Decisions,
+    held: Vec<Held>,
 }
 
 #[derive(Debug)]
@@ -62,19 +63,25 @@ pub(super) struct World {
 impl World {
     /// Two devices that agree on `start`.
     pub(super) fn new(start: &Tree, brakes: Option<Brakes>) -> Self {
-        let device = || Device { local: start.clone(), base: start.clone(), decisions: Decisions::default() };
+        let device = || Device {
+            local: start.clone(),
+            base: start.clone(),
+            decisions: Decisions::default(),
+            held: Vec::new(),
+        };
         let (devices, ages) = ([device(), device()], BTreeMap::new());
         Self { remote: start.clone(), devices, groups: groups(), ages, generation: 0, brakes }
     }
 
     fn case(&self, device: usize, blocked: &Blocked) -> Case {
-        let Device { local, base, decisions } = &self.devices[device];
+        let Device { local, base, decisions, held } = &self.devices[device];
         Case {
             groups: self.groups.clone(),
             ages: self.ages.clone(),
             blocked: blocked.clone(),
             brakes: self.brakes,
             decisions: decisions.clone(),
+            held: held.clone(),
             ..Case::of(base.clone(), local.clone(), self.remote.clone())
         }
     }
@@ -128,6 +135,7 @@ impl World {
         let done = plan.steps.iter().map(|step| step.item.clone()).collect();
         here.base = agreed(plan, &here.base, &done);
         here.decisions = Decisions::default();
+        here.held = plan.holds.iter().map(Hold::held).collect();
     }
 }
 

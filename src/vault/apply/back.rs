@@ -108,7 +108,13 @@ impl Hand<'_> {
     pub fn tidy(&mut self, unit: &Unit) -> Result<(), IoAt> {
         for task in &unit.tasks {
             let Some(staged) = self.staged(task.step) else { continue };
-            if self.lstat(&staged)?.is_some() && self.what(&staged, task.step)? != What::New {
+            if self.lstat(&staged)?.is_none() || self.what(&staged, task.step)? == What::New {
+                continue;
+            }
+            if self.is_same(&staged, &self.visible(task.step))? {
+                // A rename in two steps was cut short, and the file has been edited since.
+                self.fs.remove_file(&staged).at("remove", &staged)?;
+            } else {
                 self.set_aside(&staged, task.step)?;
             }
         }

@@ -145,6 +145,7 @@ impl<'a> Hand<'a> {
                         io::ErrorKind::DirectoryNotEmpty
                             | io::ErrorKind::NotADirectory
                             | io::ErrorKind::PermissionDenied
+                            | io::ErrorKind::ResourceBusy
                     ) =>
                 {
                     break;
@@ -165,9 +166,14 @@ impl<'a> Hand<'a> {
             let (from, to) = (self.aside(task.step), self.layout.conflict_file(keeping.id, &task.step.path));
             self.make_room(&to)?;
             match self.fs.rename_new(&from, &to) {
-                // Moved before a crash; or the same version lost before and is kept already, then this one stays in the trash.
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
+                // Moved before a crash, wholly or so far that it has two names; or the same version lost before and is kept
+                // already, then this one stays in the trash.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if self.is_same(&from, &to)? {
+                        self.fs.remove_file(&from).at("remove", &from)?;
+                    }
+                }
                 done => done.at("keep for the conflict", &from)?,
             }
             if self.lstat(&to)?.is_some() && self.lstat(&record)?.is_none() {

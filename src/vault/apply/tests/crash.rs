@@ -32,6 +32,13 @@ fn assert_whole(vault: &Vault, recovered: Option<Recovered>, had_journal: bool, 
     vault.assert_nothing_lost(context);
     let left: Vec<_> = std_fs::read_dir(vault.layout().staging()).into_iter().flatten().collect();
     assert!(left.is_empty(), "{context}: {left:?} is left in the stage");
+    let mut once: Vec<&str> = vault.moves().filter_map(|each| each.1).collect();
+    once.sort_unstable();
+    assert!(
+        vault.visible() == vault.all_old() || vault.displaced() == once,
+        "{context}: {:?}",
+        vault.displaced()
+    );
 }
 
 /// Every visible file is wholly old or wholly new at any moment.
@@ -103,6 +110,7 @@ fn assert_edit_survives(vault: &Vault, name: &str, edit: &str, context: &str) {
     let texts = vault.all_texts();
     assert!(texts.contains(edit), "{context}: the edit is lost; there are {texts:?}");
     vault.assert_nothing_lost_but(name, context);
+    assert!(!vault.shares_files(), "{context}: a visible file is also in the trash");
     let visible = vault.visible();
     for case in vault.cases {
         let others = || case.moves.iter().filter(|each| each.0 != name);
@@ -151,8 +159,15 @@ fn an_edit_after_a_crash_is_not_destroyed() {
     }
 }
 
+/// Edits `name` where its folder exists; tells which file it wrote.
+fn edit_somewhere(vault: &Vault, name: &'static str, how: usize) -> &'static str {
+    let name = if vault.root().join(name).parent().unwrap().exists() { name } else { "traces/b" };
+    edit(vault, name, how);
+    name
+}
+
 #[test]
-fn an_edit_between_any_two_effects_is_not_destroyed() {
+fn an_edit_between_any_two_effects_stays_where_it_was_made() {
     for kind in [LINUX, NETWORK, STICK] {
         for name in EDITED {
             for how in 0..2 {
@@ -163,14 +178,13 @@ fn an_edit_between_any_two_effects_is_not_destroyed() {
                 }
                 for at in 0.. {
                     let vault = Vault::new(MIXED);
-                    let edit = || {
-                        if vault.root().join(name).parent().unwrap().exists() {
-                            edit(&vault, name, how);
-                        } else {
-                            std_fs::write(vault.root().join("traces/b"), "an edit!!").unwrap();
+                    let edited = std::sync::Mutex::new("");
+                    let event = |after| {
+                        if after == 0 {
+                            *edited.lock().unwrap() = edit_somewhere(&vault, name, how);
                         }
                     };
-                    let disk = Disk::disturbed(kind, vault.root(), at, &edit);
+                    let disk = Disk::disturbed(kind, vault.root(), at, &event);
                     run(&disk, &vault).unwrap();
                     if !disk.reached() {
                         break;
@@ -178,7 +192,37 @@ fn an_edit_between_any_two_effects_is_not_destroyed() {
                     conclude(&disk, &vault.layout()).unwrap();
                     let context = format!("{kind:?}, edit {how} of {name} at {at}");
                     assert_edit_survives(&vault, name, "an edit!!", &context);
+                    assert_eq!(vault.visible()[*edited.lock().unwrap()], "an edit!!", "{context}");
                 }
+            }
+        }
+    }
+}
+
+/// One edit just before the exchange, another one before it can be undone: the second is seen, the first is in the trash.
+#[test]
+fn of_two_edits_none_is_destroyed() {
+    for kind in [LINUX, STICK] {
+        for (gap, at) in (1..4).flat_map(|gap| (0..40).map(move |at| (gap, at))) {
+            let vault = Vault::new(MIXED);
+            let path = vault.root().join("corpus/nodes.json");
+            let overwritten = std::sync::atomic::AtomicBool::new(false);
+            let event = |after| {
+                if after == 0 {
+                    std_fs::write(&path, "edit one!").unwrap();
+                } else if after == gap {
+                    let own = std_fs::read_to_string(&path).is_ok_and(|text| text == "edit one!");
+                    overwritten.store(own, std::sync::atomic::Ordering::Relaxed);
+                    std_fs::write(&path, "edit two!").unwrap();
+                }
+            };
+            let disk = Disk::disturbed(kind, vault.root(), at, &event);
+            run(&disk, &vault).unwrap();
+            conclude(&Disk::sound(kind, vault.root()), &vault.layout()).unwrap();
+            let texts = vault.all_texts();
+            let context = format!("{kind:?}, edits at {at} and {gap} after: {texts:?}");
+            if disk.reached() && !overwritten.into_inner() {
+                assert!(texts.contains("edit one!"), "{context}");
             }
         }
     }

@@ -27,8 +27,8 @@ pub struct Disk<'a> {
     effects: AtomicUsize,
     /// The effect before which something happens.
     at: usize,
-    /// What happens; nothing stands for a crash.
-    event: Option<&'a (dyn Fn() + Sync)>,
+    /// What happens there and before the effects after it, given how far it is; nothing stands for a crash.
+    event: Option<&'a (dyn Fn(usize) + Sync)>,
     dead: AtomicBool,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Disk<'a> {
         Self { kind, root: root.into(), effects, at, event: None, dead: AtomicBool::new(false) }
     }
 
-    pub fn disturbed(kind: Kind, root: &Path, at: usize, event: &'a (dyn Fn() + Sync)) -> Self {
+    pub fn disturbed(kind: Kind, root: &Path, at: usize, event: &'a (dyn Fn(usize) + Sync)) -> Self {
         Self { event: Some(event), ..Self::crashing(kind, root, at) }
     }
 
@@ -81,9 +81,9 @@ impl<'a> Disk<'a> {
 
     fn effect(&self) -> io::Result<()> {
         self.look()?;
-        if self.effects.fetch_add(1, Ordering::Relaxed) == self.at {
+        if let Some(after) = self.effects.fetch_add(1, Ordering::Relaxed).checked_sub(self.at) {
             match self.event {
-                Some(event) => event(),
+                Some(event) => event(after),
                 None => self.dead.store(true, Ordering::Relaxed),
             }
         }

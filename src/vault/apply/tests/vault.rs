@@ -115,6 +115,25 @@ impl Vault {
         files
     }
 
+    /// What was displaced: the texts in the trash and in the conflict, sorted.
+    pub fn displaced(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        for folder in [self.layout().trash_files(&Self::id()), self.layout().conflicts()] {
+            if folder.exists() {
+                collect(&folder, &folder, &mut |_, text| texts.push(text));
+            }
+        }
+        texts.retain(|text| text != "record");
+        texts.sort();
+        texts
+    }
+
+    /// Whether a visible file shares its bytes with a displaced one, so that a later write would change both.
+    pub fn shares_files(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        self.visible().keys().any(|name| self.root().join(name).metadata().unwrap().nlink() > 1)
+    }
+
     /// What every file in the vault holds, wherever it is.
     pub fn all_texts(&self) -> BTreeSet<String> {
         let mut texts = BTreeSet::new();
