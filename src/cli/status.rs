@@ -146,13 +146,13 @@ fn tell(glance: &Glance, daemon: Option<&Presence>, state: State, output: &mut O
     match state {
         State::InSync => output.toned(Tone::Good, format!("✓ in sync · {files} · {generation} · {ago}")),
         State::Pending => {
-            output.toned(Tone::Warning, format!("⟳ {pending} · {files} · {generation} · {ago}"))
+            output.toned(Tone::Warning, format!("⟳ {pending} · {files} · {generation} · {ago}"));
         }
         State::Held => {
-            output.toned(Tone::Warning, format!("! held, waits for you · {files} · {generation} · {ago}"))
+            output.toned(Tone::Warning, format!("! held, waits for you · {files} · {generation} · {ago}"));
         }
         State::Error => {
-            output.toned(Tone::Bad, format!("✗ {} · {files} · {generation} · {ago}", word(state, daemon)))
+            output.toned(Tone::Bad, format!("✗ {} · {files} · {generation} · {ago}", word(state, daemon)));
         }
         State::Stopped if up.files > 0 => {
             output.toned(
@@ -161,7 +161,7 @@ fn tell(glance: &Glance, daemon: Option<&Presence>, state: State, output: &mut O
             );
         }
         State::Stopped => {
-            output.toned(Tone::Warning, format!("■ no daemon runs · {files} · {generation} · {ago}"))
+            output.toned(Tone::Warning, format!("■ no daemon runs · {files} · {generation} · {ago}"));
         }
     }
     if state == State::Stopped {

@@ -91,7 +91,9 @@ impl Fs for RealFs {
             // under both names, which every caller must be able to tell from two files.
             Err(error) if lacks(error) => {
                 self.hard_link(from, to)?;
-                self.remove_file(from)
+                let (left, linked) = (self.lstat(from)?, self.lstat(to)?);
+                // Somebody may have put another file under the old name by now; that one stays.
+                if (left.dev, left.ino) == (linked.dev, linked.ino) { self.remove_file(from) } else { Ok(()) }
             }
             done => Ok(done?),
         }

@@ -87,7 +87,7 @@ impl Log {
                 Err(LogError::Remote(error)) if error.kind.offline() => return Err(error.into()),
                 Err(error @ LogError::Newer { .. }) => return Err(error),
                 Err(error) => {
-                    tracing::warn!(key = object.key, %error, "a checkpoint is unusable; an older one is tried")
+                    tracing::warn!(key = object.key, %error, "a checkpoint is unusable; an older one is tried");
                 }
             }
         }

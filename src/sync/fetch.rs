@@ -13,10 +13,13 @@ use futures_util::{StreamExt, stream};
 
 use super::report::{Progress, Watcher};
 use super::{Engine, SyncError, blocking};
-use crate::content::{ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, join_ranges, parts_of, read_leaf};
+use crate::content::{
+    ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, RecipeBuilder, RecipeError, join_ranges, parts_of,
+    read_leaf,
+};
 use crate::fs::{Fs, ReadFile};
 use crate::log::{ChunkReader, LogError, Snapshot};
-use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Recipe};
+use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Part, Recipe};
 use crate::vault::StageWriter;
 
 /// Reads of packs that run ahead of the writing.
@@ -41,10 +44,15 @@ struct Place {
     len: u32,
 }
 
+/// Lists of chunks, as recipes of long files store them, by id.
+pub(super) type Leaves = HashMap<Digest, Vec<u8>>;
+
 /// Chunks that this disk holds already.
 #[derive(Debug, Default)]
 struct OnDisk {
     places: HashMap<Digest, Place>,
+    /// The lists that the recipes of these files would have: those of a new version are mostly the same.
+    leaves: Leaves,
     /// The file that was read last stays open: chunks that follow each other mostly lie in one file.
     open: Option<(Arc<PathBuf>, OpenFile)>,
 }
@@ -62,11 +70,25 @@ impl OnDisk {
     fn add_file(&mut self, fs: &dyn Fs, path: PathBuf, params: ChunkParams) {
         let (Ok(mut cutter), Ok(file)) = (Cutter::new(params), fs.open(&path)) else { return };
         let (mut chunks, mut offset, path) = (cutter.cut(file), 0, Arc::new(path));
+        let mut recipe = RecipeBuilder::default();
+        let mut leaves = Leaves::new();
+        let mut keep = |leaf: &[u8]| {
+            let id = Digest::of(leaf);
+            leaves.insert(id, leaf.to_vec());
+            Ok::<_, RecipeError>(id)
+        };
         while let Ok(Some(chunk)) = chunks.next_chunk() {
             let len = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            self.note(Digest::of(chunk), &path, offset, len);
+            let id = Digest::of(chunk);
+            self.note(id, &path, offset, len);
             offset += u64::from(len);
+            if recipe.push(Part { id, len }, &mut keep).is_err() {
+                return;
+            }
         }
+        // Whether the list could be ended or not, the leaves that were cut until then are good.
+        let _recipe = recipe.finish(&mut keep);
+        self.leaves.extend(leaves);
     }
 
     fn note(&mut self, chunk: Digest, file: &Arc<PathBuf>, offset: u64, len: u32) {
@@ -116,7 +138,7 @@ impl Engine {
         for file in wanted {
             let content = file.entry.content();
             let recipe = remote.recipes.get(&content.digest);
-            files.push((file, flatten(&reader, &index, &file.name, content, recipe).await?));
+            files.push((file, flatten(&reader, &index, &on_disk.leaves, &file.name, content, recipe).await?));
         }
         let needed = needed(&index, &on_disk, &files)?;
         let reads = join_ranges(&needed, READ_GAP, READ_MAX);
@@ -194,6 +216,7 @@ async fn single(
 pub(super) async fn flatten(
     reader: &ChunkReader,
     index: &ChunkIndex,
+    known: &Leaves,
     name: &str,
     content: Content,
     recipe: Option<&Recipe>,
@@ -203,12 +226,14 @@ pub(super) async fn flatten(
         let place = |id: Digest| {
             index.get(&id).ok_or_else(|| SyncError::NoChunk { chunk: id, path: name.to_owned() })
         };
+        let unknown = list.parts.iter().filter(|part| !known.contains_key(&part.id));
         let places: Vec<(PackId, ChunkSlot)> =
-            list.parts.iter().map(|part| place(part.id)).collect::<Result<_, _>>()?;
+            unknown.map(|part| place(part.id)).collect::<Result<_, _>>()?;
         let leaves = reader.collect(&places).await?;
         let mut parts = Vec::new();
         for part in &list.parts {
-            let leaf = leaves.get(&part.id).map(Vec::as_slice).unwrap_or_default();
+            let leaf = known.get(&part.id).or_else(|| leaves.get(&part.id));
+            let leaf = leaf.map(Vec::as_slice).unwrap_or_default();
             parts.extend(read_leaf(content, part, leaf)?);
         }
         recipe = Some(Recipe { depth: list.depth - 1, parts });

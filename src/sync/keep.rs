@@ -111,7 +111,7 @@ impl Engine {
                 match &changed.path {
                     Some(path) => self.keep_displaced(remote, path, changed)?,
                     None => {
-                        tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is")
+                        tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is");
                     }
                 }
             }

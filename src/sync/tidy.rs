@@ -33,7 +33,7 @@ impl Engine {
                 Ok(false) => {}
                 Ok(true) => tracing::info!(commit = %head, "checkpoint written"),
                 Err(error) => {
-                    tracing::warn!(%error, "no checkpoint could be written; the next commit tries again")
+                    tracing::warn!(%error, "no checkpoint could be written; the next commit tries again");
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
+use super::fetch::{Leaves, flatten};
 use super::report::{Phase, Progress, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::content::{ChunkIndex, open_chunk, read_table};
@@ -142,14 +143,14 @@ impl Engine {
             all.map(|(path, entry)| (entry.digest, (path, entry.content()))).collect();
         for (digest, (path, content)) in contents {
             let recipe = snapshot.recipes.get(&digest);
-            match super::fetch::flatten(&reader, &index, path.as_str(), content, recipe).await {
+            match flatten(&reader, &index, &Leaves::new(), path.as_str(), content, recipe).await {
                 Ok(parts) => {
                     if let Some(lost) = parts.iter().find(|placed| !index.contains(&placed.part.id)) {
                         verified.fault(path, format!("its chunk {} is in no pack", lost.part.id));
                     }
                 }
                 Err(error @ (SyncError::NoChunk { .. } | SyncError::Content(_))) => {
-                    verified.fault(path, error)
+                    verified.fault(path, error);
                 }
                 Err(SyncError::Log(error @ (LogError::Content(_) | LogError::Corrupt { .. }))) => {
                     verified.fault(path, error);

@@ -375,7 +375,7 @@ async fn large_files_are_sent_and_fetched_by_their_differences() {
 async fn many_small_files_become_few_objects() {
     let World { mut one, mut two, bucket, .. } = world().await;
     (0..10_000).for_each(|number| {
-        one.write(&format!("traces/{}/{number}.json", number % 10), format!("trace {number}"))
+        one.write(&format!("traces/{}/{number}.json", number % 10), format!("trace {number}"));
     });
     let before = bucket.dump().len();
     one.sync().await;
@@ -386,19 +386,15 @@ async fn many_small_files_become_few_objects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_changes_during_the_cycle_is_not_sent_torn() {
+async fn a_file_waits_until_it_has_stood_still() {
     let World { mut one, .. } = world().await;
-    one.write("traces/a.json", "settled");
-    one.engine();
-    // Written within the settle window: it waits, and the plan says so.
-    let plan = {
-        one.write("traces/fresh.json", "fresh");
-        let engine = one.engine();
-        engine.dry_run(false, &cogzy_vault::sync::Unwatched).await.unwrap().plan
-    };
-    assert!(
-        plan.waiting.is_empty()
-            || plan.steps.iter().all(|step| step.item.to_string() != "file:traces/fresh.json")
-    );
-    assert_eq!(one.sync().await.pushed, 2);
+    one.write("traces/old.json", "settled");
+    one.pass(std::time::Duration::from_secs(10));
+    // Written "now" by the device's clock: within the settle window.
+    one.write("traces/fresh.json", "fresh");
+    one.touch("traces/fresh.json");
+    let report = one.sync_at_once().await;
+    assert_eq!(report.pushed, 1);
+    assert!(report.again(), "{:?}", report.problems);
+    assert_eq!(one.sync().await.pushed, 1);
 }

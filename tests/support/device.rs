@@ -1,16 +1,17 @@
 //! A device for scenario tests: the real engine on a real folder, with a clock that the test moves.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use cogzy_vault::clock::{Clock, SystemClock, SystemEntropy};
 use cogzy_vault::fs::RealFs;
 use cogzy_vault::model::{Conflict, Digest, Group, HoldId, Validate};
-use cogzy_vault::plan::{Brakes, Plan};
+use cogzy_vault::plan::Brakes;
 use cogzy_vault::remote::{Meter, Metered, Remote};
 use cogzy_vault::state::{Database, FilterRecord};
 use cogzy_vault::sync::{
@@ -144,9 +145,15 @@ impl Device {
         report.unwrap_or_else(|error| panic!("{} could not sync: {error}", self.name))
     }
 
-    pub async fn plan(&mut self) -> Plan {
-        self.pass(Duration::from_secs(10));
-        self.engine().dry_run(false, &Unwatched).await.unwrap().plan
+    /// The same without any time passing before.
+    pub async fn sync_at_once(&mut self) -> Report {
+        self.engine().cycle(Request::FULL, &Unwatched).await.unwrap()
+    }
+
+    /// Gives a file the modification time that this device's clock shows.
+    pub fn touch(&self, path: &str) {
+        let now = UNIX_EPOCH + Duration::from_nanos(self.clock.now_ns().unsigned_abs());
+        File::options().write(true).open(self.root.join(path)).unwrap().set_modified(now).unwrap();
     }
 
     pub async fn verify(&mut self) -> Verified {

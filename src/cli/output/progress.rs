@@ -69,6 +69,8 @@ impl Progress {
                 bar.set_position(done);
                 bar.set_message(step.to_string());
             }
+            // Nothing to do yet is nothing to tell.
+            Kind::Lines { .. } if step.files.1 == 0 => {}
             Kind::Lines { to, last } => {
                 let now = (step.phase.to_owned(), step.files.0 / FILES_PER_LINE);
                 if last.as_ref() != Some(&now) || step.files.0 == step.files.1 {
