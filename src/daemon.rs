@@ -1,15 +1,15 @@
 //! The daemon's loop: watch, schedule, run cycles, stop in order.
 //!
-//! One task does everything that matters; the watcher's thread only leaves hints. A stop signal in the middle of a cycle drops
-//! that cycle where it stands: nothing in it needs to be finished, for whatever a crash may leave behind, the next start picks
-//! up. The lock on the vault is held by the caller for as long as this runs.
+//! One thread does everything that matters; the watcher's only leaves hints. A stop signal in the middle of a cycle ends the
+//! process where it stands: nothing in a cycle needs to be finished, for whatever a crash leaves behind the next start picks up,
+//! and a stop that waits for a slow upload is one that gets killed. The lock on the vault is held by the caller.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Entropy};
@@ -91,12 +91,8 @@ impl Presence {
 }
 
 impl Daemon {
-    /// Runs until a stop signal comes.
-    ///
-    /// # Errors
-    /// Where signals cannot be caught.
-    pub async fn run(mut self) -> io::Result<()> {
-        let mut stops = Stops::new()?;
+    /// Runs until the process ends. Blocks its thread now and then: it wants one of its own.
+    pub async fn run(mut self) {
         let (hints, mut hinted) = mpsc::channel(HINTS);
         let mut watch = self.watch(hints.clone());
         let mut scheduler = Scheduler::new(self.timing.clone(), self.clock.monotonic());
@@ -114,24 +110,14 @@ impl Daemon {
             let now = self.clock.monotonic();
             let pause = match scheduler.next(now) {
                 Next::Run(ask) => {
-                    tokio::select! {
-                        biased;
-                        () = stops.wait() => break,
-                        () = self.turn(&mut scheduler, ask, &mut presence) => {}
-                    }
-                    if let Some(watch) = &mut watch
-                        && let Err(error) = watch.refresh(self.fs.as_ref())
-                    {
-                        tracing::warn!(%error, "not everything is watched; the scan finds the rest");
-                        scheduler.watching(false);
-                    }
+                    self.turn(&mut scheduler, ask, &mut presence).await;
+                    self.watch_more(watch.as_mut(), &mut scheduler);
                     continue;
                 }
                 Next::Wait(until) => until.saturating_sub(now),
                 Next::Stopped => Duration::from_secs(3600),
             };
             tokio::select! {
-                () = stops.wait() => break,
                 () = tokio::time::sleep(pause) => {}
                 Some(hint) = hinted.recv() => self.take(hint, &mut scheduler),
             }
@@ -139,8 +125,18 @@ impl Daemon {
                 self.take(hint, &mut scheduler);
             }
         }
-        tracing::info!("stopped");
-        Ok(())
+    }
+
+    /// Watches folders that are new since the last scan.
+    fn watch_more(&self, watch: Option<&mut Watch>, scheduler: &mut Scheduler) {
+        match watch.map(|watch| watch.refresh(self.fs.as_ref())) {
+            None | Some(Ok(false)) => {}
+            Some(Ok(true)) => scheduler.touch(self.clock.monotonic()),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "not everything is watched; the scan finds the rest");
+                scheduler.watching(false);
+            }
+        }
     }
 
     /// Starts the watcher. Without it the scan finds everything, only later.
@@ -235,21 +231,15 @@ fn log(report: &Report) {
     }
 }
 
-/// The signals that mean stop.
-struct Stops {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stops {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+/// Waits for a signal that means stop.
+///
+/// # Errors
+/// Where signals cannot be caught.
+pub async fn stopped() -> io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::daemon::Daemon;
+use crate::daemon::{self, Daemon};
 use crate::fs::RealFs;
 use crate::paths::machine_id;
 use crate::sync::scheduler::Timing;
@@ -42,7 +42,8 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
         })?;
     }
     let lock = app.lock()?;
-    let ended = runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let daemon = runtime.block_on(async {
         let engine = if app.embedded { embedded(app, output).await? } else { app.engine().await? };
         engine.claim_device(&machine_id())?;
         output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
@@ -60,14 +61,19 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
         };
         let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
         let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
-        let daemon = Daemon { engine, filter, timing, fs: Arc::new(RealFs), clock, entropy };
-        daemon
-            .run()
-            .await
-            .map_err(|error| Failure::new(Exit::Internal, format!("signals cannot be caught: {error}")))
-    });
-    drop(lock);
-    ended.map(|()| Exit::Done)
+        Ok::<_, Failure>(Daemon { engine, filter, timing, fs: Arc::new(RealFs), clock, entropy })
+    })?;
+    let handle = runtime.handle().clone();
+    let engine = std::thread::Builder::new().name("engine".to_owned());
+    let failed = |what: &str, error: std::io::Error| Failure::new(Exit::Internal, format!("{what}: {error}"));
+    let running = engine.spawn(move || handle.block_on(daemon.run()));
+    let running = running.map_err(|error| failed("no thread could be started", error))?;
+    let stopped = runtime.block_on(daemon::stopped());
+    tracing::info!("stopped by a signal");
+    // The engine's thread ends with the process, wherever it stands; to take its runtime from under it would only make it
+    // complain. The lock goes with the process, too.
+    std::mem::forget((runtime, running, lock));
+    stopped.map_err(|error| failed("signals cannot be caught", error)).map(|()| Exit::Done)
 }
 
 /// With nothing configured: the vault in the platform's data folder, kept in a folder beside it.

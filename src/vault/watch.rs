@@ -81,11 +81,12 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches folders of the root that are new. To be called after [`WatchEvent::Touched`], and after each scan.
+    /// Watches folders of the root that are new. To be called after each scan. Whether there were any: what was written there
+    /// since the scan has left no event, so it is time for another.
     ///
     /// # Errors
     /// Where the root cannot be listed or a folder cannot be watched; the others are watched.
-    pub fn refresh(&mut self, fs: &dyn Fs) -> Result<(), WatchError> {
+    pub fn refresh(&mut self, fs: &dyn Fs) -> Result<bool, WatchError> {
         let root = self.layout.root().to_owned();
         let names = fs.read_dir(&root).at("list", &root)?;
         let mut folders = BTreeMap::new();
@@ -99,16 +100,19 @@ impl Watch {
             }
         }
         self.watched.retain(|path, id| folders.get(path) == Some(id));
-        let mut first = Ok(());
+        let (mut first, mut any): (Result<(), WatchError>, bool) = (Ok(()), false);
         for (folder, id) in folders {
             if !self.watched.contains_key(&folder) {
                 match self.add(&folder, RecursiveMode::Recursive) {
-                    Ok(()) => drop(self.watched.insert(folder, id)),
+                    Ok(()) => {
+                        self.watched.insert(folder, id);
+                        any = true;
+                    }
                     Err(error) => first = first.and(Err(error)),
                 }
             }
         }
-        first
+        first.map(|()| any)
     }
 
     fn add(&mut self, path: &Path, mode: RecursiveMode) -> Result<(), WatchError> {
