@@ -56,12 +56,6 @@ impl Output {
         }
     }
 
-    /// Whether what was asked for is to be one JSON document.
-    #[must_use]
-    pub const fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// A line of what was asked for.
     pub fn line(&mut self, text: impl fmt::Display) {
         self.print(None, &text);

@@ -20,7 +20,7 @@ use crate::content::{
 use crate::fs::{Fs, ReadFile};
 use crate::log::{ChunkReader, LogError, Snapshot};
 use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Part, Recipe};
-use crate::vault::StageWriter;
+use crate::vault::Stage;
 
 /// Reads of packs that run ahead of the writing.
 const READS_AHEAD: usize = 3;
@@ -30,10 +30,23 @@ const READS_AHEAD: usize = 3;
 pub(super) struct Wanted {
     /// What it is called in messages.
     pub(super) name: String,
-    /// Where it is written.
-    pub(super) target: PathBuf,
+    /// The slot of the stage that it is written to.
+    pub(super) slot: u32,
     /// What it must hold.
     pub(super) entry: Entry,
+}
+
+/// What is to be put together, and from what.
+#[derive(Debug)]
+pub(super) struct Order<'a> {
+    /// How the vault cuts files.
+    pub(super) params: ChunkParams,
+    /// Names the packs and recipes.
+    pub(super) remote: &'a Snapshot,
+    /// The files, in the order in which they are written.
+    pub(super) wanted: &'a [Wanted],
+    /// Local files that may hold parts of them.
+    pub(super) old: Vec<PathBuf>,
 }
 
 /// A chunk's place in a file on this disk.
@@ -120,16 +133,15 @@ impl OnDisk {
 }
 
 impl Engine {
-    /// Writes all of `wanted`, in order. `old` are local files that may hold parts of them.
+    /// Writes the files of `order` to `stage`.
     pub(super) async fn fetch(
         &self,
-        params: ChunkParams,
-        remote: &Snapshot,
-        wanted: &[Wanted],
-        old: Vec<PathBuf>,
+        order: Order<'_>,
+        stage: &Stage,
         mut progress: Progress,
         watcher: &dyn Watcher,
     ) -> Result<(), SyncError> {
+        let Order { params, remote, wanted, old } = order;
         let index: ChunkIndex = remote.packs.values().map(AsRef::as_ref).collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let mut on_disk = OnDisk::default();
@@ -150,8 +162,8 @@ impl Engine {
         let mut arriving = spawned.buffered(READS_AHEAD);
         let mut ready: HashMap<Digest, Vec<u8>> = HashMap::new();
         for (file, parts) in files {
-            let target = Arc::new(file.target.clone());
-            let mut writer = blocking(|| StageWriter::create(self.fs(), &file.target))?;
+            let target = Arc::new(stage.path(file.slot));
+            let mut writer = blocking(|| stage.writer(file.slot))?;
             for placed in parts {
                 let id = placed.part.id;
                 let bytes = match ready.remove(&id) {
@@ -168,7 +180,7 @@ impl Engine {
                         }
                     },
                 };
-                blocking(|| writer.write_all(&bytes)).map_err(|error| write_failed(&file.target, error))?;
+                blocking(|| writer.write_all(&bytes)).map_err(|error| write_failed(&target, error))?;
                 on_disk.note(id, &target, placed.offset, placed.part.len);
                 progress.bytes_done += bytes.len() as u64;
                 watcher.progress(progress);

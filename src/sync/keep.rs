@@ -58,7 +58,7 @@ impl Engine {
             let path = self.layout.conflict_record(id);
             let bytes = match fs::read(self.fs(), &path, MAX_RECORD) {
                 Ok(bytes) => bytes,
-                // The record is written first, so without one there is nothing yet.
+                // An apply that was cut short here; it is finished before anything else.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(IoAt { operation: "read", path, source }.into()),
             };

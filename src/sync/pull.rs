@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::fetch::Wanted;
+use super::fetch::{Order, Wanted};
 use super::report::{Phase, Progress, Report, Watcher};
 use super::{Engine, Survey, SyncError, blocking};
 use crate::clock::random;
@@ -38,7 +38,7 @@ impl Engine {
         }
         let id = ApplyId::new(self.ports.clock.now_ms(), random(self.ports.entropy.as_ref()));
         let stage = Stage::create(self.ports.fs.clone(), &self.layout, &id)?;
-        let (items, wanted) = self.staging_plan(&steps, survey, &id)?;
+        let (items, wanted) = self.staging_plan(&steps, survey)?;
         self.check_room(&wanted)?;
         let total = wanted.iter().map(|file| file.entry.size).sum();
         let progress = Progress {
@@ -48,8 +48,8 @@ impl Engine {
             ..Progress::default()
         };
         let old = self.old_files(&wanted, &steps, survey);
-        let params = log.header()?.chunking;
-        if let Err(error) = self.fetch(params, &survey.remote, &wanted, old, progress, watcher).await {
+        let order = Order { params: log.header()?.chunking, remote: &survey.remote, wanted: &wanted, old };
+        if let Err(error) = self.fetch(order, &stage, progress, watcher).await {
             // What cannot be removed now is removed at the next start; the fetch's own error says more.
             let _also_failed = stage.discard();
             return Err(error);
@@ -116,17 +116,14 @@ impl Engine {
         &self,
         steps: &[&Step],
         survey: &Survey,
-        id: &ApplyId,
     ) -> Result<(Vec<ApplyItem>, Vec<Wanted>), SyncError> {
-        let folder = self.layout.staging_of(id);
         let (mut items, mut wanted) = (Vec::new(), Vec::new());
         for step in steps {
             let mut apply_steps = Vec::new();
             for file in &step.files {
                 let new = file.to.map(|entry| {
                     let slot = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
-                    let target = folder.join(slot.to_string());
-                    wanted.push(Wanted { name: file.path.to_string(), target, entry });
+                    wanted.push(Wanted { name: file.path.to_string(), slot, entry });
                     Staged { slot, content: entry.content() }
                 });
                 let stat = survey.local.stats.get(&file.path);

@@ -53,7 +53,13 @@ impl Stage {
     /// # Errors
     /// As the system reports them; also where the slot is taken.
     pub fn writer(&self, slot: u32) -> Result<StageWriter, StageError> {
-        StageWriter::create(&*self.fs, &slot_path(&self.folder, slot))
+        StageWriter::create(&*self.fs, &self.path(slot))
+    }
+
+    /// Where the file of a slot is, while it is staged.
+    #[must_use]
+    pub fn path(&self, slot: u32) -> PathBuf {
+        slot_path(&self.folder, slot)
     }
 
     /// Removes the folder and all that is in it.
