@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -15,6 +16,9 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE outbox_pack (id BLOB PRIMARY KEY, info TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE noted (name TEXT PRIMARY KEY, ms INTEGER NOT NULL) WITHOUT ROWID;
 "];
+
+/// How long to wait for another process that is at the database.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A failure of the cache database.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +43,19 @@ impl Database {
     /// # Errors
     /// Where not even a new one can be made.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let attempt = || Self::migrated(path, Connection::open(path)?);
+        Self::open_within(path, PATIENCE)
+    }
+
+    fn open_within(path: &Path, patience: Duration) -> Result<Self, DatabaseError> {
+        let attempt = || {
+            let connection = Connection::open(path)?;
+            connection.busy_timeout(patience)?;
+            Self::migrated(path, connection)
+        };
         match attempt() {
             Ok(database) => Ok(database),
+            // Somebody is at it: that is no damage.
+            Err(error) if is_busy(&error) => Err(DatabaseError { path: path.to_owned(), source: error }),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the cache database is unusable and is made anew");
                 for suffix in ["", "-wal", "-shm"] {
@@ -69,7 +83,6 @@ impl Database {
         // A cache: after a power cut an older state of it is as good as a newer one, so no commit waits for the disk.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
         let check: String = connection.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
         let done: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let steps = (1_u32..).zip(MIGRATIONS);
@@ -98,9 +111,27 @@ impl Database {
     }
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_that_somebody_holds_is_not_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        Database::open(&path).unwrap().put_object("commits/x", b"bytes").unwrap();
+        let holder = Connection::open(&path).unwrap();
+        holder.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
+        holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        assert!(Database::open_within(&path, Duration::ZERO).is_err());
+        drop(holder);
+        assert!(Database::open(&path).unwrap().object("commits/x").unwrap().is_some());
+    }
 
     #[test]
     fn a_damaged_or_newer_database_is_made_anew() {

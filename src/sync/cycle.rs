@@ -199,6 +199,10 @@ impl Engine {
         let prepared = Prepared::from_bytes(pending.object)?;
         tracing::info!(commit = %prepared.key, "a commit whose outcome was unknown is sent again");
         log.refresh(Depth::Near).await?;
+        // It builds on what was agreed: in a bucket that has lost that, it would hang in the air.
+        if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
+            log.check_agreed(agreed).await?;
+        }
         log.publish(&prepared).await?;
         self.committed(&pending.record)
     }

@@ -134,6 +134,7 @@ impl SyncError {
             Self::Log(LogError::RolledBack { .. } | LogError::Foreign { .. })
             | Self::Marker(_)
             | Self::OtherRemote { .. } => Advice::Stopped,
+            Self::Apply(ApplyError::Journal(_)) | Self::Trash(TrashError::Journal(_)) => Advice::Corrupt,
             Self::Log(_)
             | Self::Record(_)
             | Self::Content(_)
@@ -160,6 +161,9 @@ impl SyncError {
             Self::Log(LogError::NotVisible(_)) => "wait, then run `cogzy-vault sync` again",
             Self::Log(_) | Self::Content(_) | Self::NoChunk { .. } => {
                 "run `cogzy-vault verify --deep` to see what is damaged; the vault was left as it is"
+            }
+            Self::Apply(ApplyError::Journal(_)) => {
+                "move the file away and run `cogzy-vault sync`: nothing is overwritten that is not what was last agreed"
             }
             Self::Record(_) => {
                 "move the damaged file away and run `cogzy-vault sync`: what is unchanged is recognised, the rest waits for `approve`"
