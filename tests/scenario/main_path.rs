@@ -7,7 +7,9 @@ use cogzy_vault::plan::Reason;
 use cogzy_vault::remote::{MemoryRemote, Remote};
 use cogzy_vault::sync::{Advice, SyncError};
 
+use crate::remote::{foreign, in_process};
 use crate::support::device::Device;
+use crate::support::s3_server::S3Server;
 
 struct World {
     folder: Arc<tempfile::TempDir>,
@@ -397,4 +399,46 @@ async fn a_file_waits_until_it_has_stood_still() {
     assert_eq!(report.pushed, 1);
     assert!(report.again(), "{:?}", report.problems);
     assert_eq!(one.sync().await.pushed, 1);
+}
+
+/// The main path over a store on the wire: there and back, a change by its difference, a race, a conflict.
+async fn main_path(remote: Arc<dyn Remote>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
+    let mut two = Device::joined(folder.path(), "two", remote).await;
+    group_of(&one, "first");
+    (0..200).for_each(|number| one.write(&format!("traces/{number}.json"), format!("trace {number}")));
+    one.sync().await;
+    two.sync().await;
+    assert_eq!(one.files(), two.files());
+    for round in 0..5 {
+        group_of(&one, &format!("one {round}"));
+        group_of(&two, &format!("two {round}"));
+        one.write(&format!("traces/one-{round}.json"), "one");
+        two.write(&format!("traces/two-{round}.json"), "two");
+        tokio::join!(one.sync(), two.sync());
+        for _ in 0..2 {
+            one.sync().await;
+            two.sync().await;
+        }
+        assert_eq!(one.files(), two.files(), "round {round}");
+    }
+    assert_eq!(one.files().len(), 3 + 200 + 10);
+    assert_eq!(one.verify().await.faults, vec![]);
+    let (left, right) = (one.requests(), two.requests());
+    assert!(!one.sync().await.moved() && !two.sync().await.moved());
+    assert_eq!((one.requests() - left, two.requests() - right), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_main_path_holds_over_s3() {
+    let server = S3Server::start().await;
+    main_path(in_process(&server).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_main_path_holds_over_a_foreign_server() {
+    if let Some(remote) = foreign("main").await {
+        main_path(remote).await;
+    }
 }

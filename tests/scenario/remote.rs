@@ -65,14 +65,27 @@ async fn the_decorators_keep_the_contract() {
 /// rclone, MinIO, Garage or moto, started by CI.
 #[tokio::test]
 async fn a_foreign_server_keeps_the_contract() {
-    #[expect(clippy::disallowed_methods, reason = "this test is for whoever sets these")]
+    if let Some(remote) = foreign("contract").await {
+        contract(&remote).await;
+    }
+}
+
+/// The store that the environment names, if it does, as the program uses it: some answer 500 when PUTs make one folder together.
+pub async fn foreign(purpose: &str) -> Option<Arc<dyn Remote>> {
+    #[expect(clippy::disallowed_methods, reason = "this is for whoever sets these")]
     let (endpoint, bucket) = (std::env::var("COGZY_TEST_S3_ENDPOINT"), std::env::var("COGZY_TEST_S3_BUCKET"));
     let (Ok(endpoint), Ok(bucket)) = (endpoint, bucket) else {
         eprintln!("skipped: COGZY_TEST_S3_ENDPOINT and COGZY_TEST_S3_BUCKET are not set");
-        return;
+        return None;
     };
-    let url = bucket_url(&bucket, &format!("contract-{}", SystemClock::new().now_ms()));
-    contract(&S3Remote::open(&url, &options(&endpoint, KEY_ID, SECRET)).await.unwrap()).await;
+    let url = bucket_url(&bucket, &format!("{purpose}-{}", SystemClock::new().now_ms()));
+    let remote = S3Remote::open(&url, &options(&endpoint, KEY_ID, SECRET)).await.unwrap();
+    Some(Arc::new(Retry::new(remote, RetryPolicy::default(), Arc::new(SystemEntropy))))
+}
+
+/// The in-process server, as the program uses it.
+pub async fn in_process(server: &S3Server) -> Arc<dyn Remote> {
+    Arc::new(Retry::new(s3(server).await, RetryPolicy::default(), Arc::new(SystemEntropy)))
 }
 
 #[tokio::test]
