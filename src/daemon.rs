@@ -1,28 +1,27 @@
-//! The daemon's loop: watch, schedule, run cycles, stop in order.
+//! The daemon's loop: watch, schedule, run cycles, take commands, stop at once.
 //!
-//! One thread does everything that matters; the watcher's only leaves hints. A stop signal in the middle of a cycle ends the
-//! process where it stands: nothing in a cycle needs to be finished, for whatever a crash leaves behind the next start picks up,
-//! and a stop that waits for a slow upload is one that gets killed. The lock on the vault is held by the caller.
+//! One thread does everything that matters; the watcher's only leaves hints, and the control socket's tasks only leave commands
+//! and read the board. A stop signal in the middle of a cycle ends the process where it stands: nothing in a cycle needs to be
+//! finished, for whatever a crash leaves behind the next start picks up, and a stop that waits for a slow upload is one that
+//! gets killed. The lock on the vault is held by the caller.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Entropy};
-use crate::fs::{self, Fs};
-use crate::remote::Transfer;
+use crate::control::api::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
+use crate::control::board::{Board, Command};
+use crate::fs::Fs;
 use crate::sync::scheduler::{Ask, Next, Outcome, Scheduler, Timing};
-use crate::sync::{Advice, Engine, Report, Request, SyncError, Unwatched};
-use crate::vault::{Filter, Layout, Watch, WatchEvent};
+use crate::sync::{Advice, Engine, Report, Request, SyncError, Trouble, Weight};
+use crate::vault::{Filter, Watch, WatchEvent};
 
-/// Hints that may pile up; more than these count as an overflow.
+/// Hints that may pile up; more than these say nothing new.
 const HINTS: usize = 4096;
-/// A presence file is small.
-const MAX_PRESENCE: u64 = 64 << 10;
 
 /// What the daemon is given.
 #[derive(Debug)]
@@ -39,78 +38,25 @@ pub struct Daemon {
     pub clock: Arc<dyn Clock>,
     /// Randomness, for jitter.
     pub entropy: Arc<dyn Entropy>,
-}
-
-/// What a running daemon says of itself, in `sync/daemon.json`. Only whoever holds the vault's lock writes it; it is read only
-/// while somebody does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Presence {
-    /// Its process id.
-    pub pid: u32,
-    /// When it started, in milliseconds since the Unix epoch.
-    pub since_ms: u64,
-    /// When a cycle went through last.
-    pub last_sync_ms: Option<u64>,
-    /// Whether the remote is out of reach.
-    pub offline: bool,
-    /// Why the last cycle did not go through.
-    pub error: Option<PresentError>,
-    /// What went over the wire since it started.
-    #[serde(skip)]
-    pub transfer: Transfer,
-}
-
-/// Why a cycle did not go through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PresentError {
-    /// What went wrong.
-    pub message: String,
-    /// What to do next.
-    pub next: String,
-    /// How often in a row.
-    pub attempts: u32,
-    /// What it asks for.
-    pub advice: Advice,
-}
-
-impl Presence {
-    /// What the daemon of a vault last said; none where it has said nothing that can be read.
-    #[must_use]
-    pub fn read(layout: &Layout) -> Option<Self> {
-        let bytes = fs::read(&fs::RealFs, &layout.sync().join("daemon.json"), MAX_PRESENCE).ok()?;
-        serde_json::from_slice(&bytes).ok()
-    }
-
-    fn write(&self, fs: &dyn Fs, layout: &Layout) {
-        let path = layout.sync().join("daemon.json");
-        let written = serde_json::to_vec_pretty(self).map_err(io::Error::other);
-        if let Err(error) = written.and_then(|bytes| fs::replace(fs, &path, &bytes, 0o600)) {
-            tracing::warn!(%error, "the daemon's presence could not be noted; `status` will not know of it");
-        }
-    }
+    /// What it shows.
+    pub board: Board,
+    /// What others want done.
+    pub commands: mpsc::Receiver<Command>,
 }
 
 impl Daemon {
     /// Runs until the process ends. Blocks its thread now and then: it wants one of its own.
     pub async fn run(mut self) {
         let (hints, mut hinted) = mpsc::channel(HINTS);
-        let mut watch = self.watch(hints.clone());
+        let mut watch = self.watch(hints);
         let mut scheduler = Scheduler::new(self.timing.clone(), self.clock.monotonic());
         scheduler.watching(watch.is_some());
-        let mut presence = Presence {
-            pid: std::process::id(),
-            since_ms: self.clock.now_ms(),
-            last_sync_ms: None,
-            offline: false,
-            error: None,
-            transfer: Transfer::default(),
-        };
-        presence.write(self.fs.as_ref(), self.engine.layout());
         loop {
             let now = self.clock.monotonic();
             let pause = match scheduler.next(now) {
                 Next::Run(ask) => {
-                    self.turn(&mut scheduler, ask, &mut presence).await;
+                    // How it ended stands in the log and on the board.
+                    let _told = self.turn(&mut scheduler, Request { ask, derived: false }, false).await;
                     self.watch_more(watch.as_mut(), &mut scheduler);
                     continue;
                 }
@@ -120,11 +66,23 @@ impl Daemon {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 Some(hint) = hinted.recv() => self.take(hint, &mut scheduler),
+                Some(command) = self.commands.recv() => self.obey(command, &mut scheduler).await,
             }
             while let Ok(hint) = hinted.try_recv() {
                 self.take(hint, &mut scheduler);
             }
         }
+    }
+
+    /// Starts the watcher. Without it the scan finds everything, only later.
+    fn watch(&self, hints: mpsc::Sender<WatchEvent>) -> Option<Watch> {
+        let on_event = move |event| {
+            // A queue that is full says the same as one more hint would: there is something to look at.
+            let _full_or_stopping = hints.try_send(event);
+        };
+        let watch = Watch::start(self.fs.as_ref(), self.engine.layout(), &self.filter, on_event);
+        let without = |error: &_| tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll");
+        watch.inspect_err(without).ok()
     }
 
     /// Watches folders that are new since the last scan.
@@ -139,16 +97,6 @@ impl Daemon {
         }
     }
 
-    /// Starts the watcher. Without it the scan finds everything, only later.
-    fn watch(&self, hints: mpsc::Sender<WatchEvent>) -> Option<Watch> {
-        let on_event = move |event| {
-            // A queue that is full says the same as one more hint would: there is something to look at.
-            let _full_or_stopping = hints.try_send(event);
-        };
-        let watch = Watch::start(self.fs.as_ref(), self.engine.layout(), &self.filter, on_event);
-        watch.inspect_err(|error| tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll")).ok()
-    }
-
     fn take(&self, hint: WatchEvent, scheduler: &mut Scheduler) {
         let now = self.clock.monotonic();
         match hint {
@@ -160,36 +108,120 @@ impl Daemon {
                 scheduler.overflow(now);
             }
         }
+        self.board.update(|status| {
+            if status.state == State::InSync {
+                status.state = State::Pending;
+            }
+        });
     }
 
-    /// One cycle, and what the scheduler and the status learn from it.
-    async fn turn(&mut self, scheduler: &mut Scheduler, ask: Ask, presence: &mut Presence) {
+    async fn obey(&mut self, command: Command, scheduler: &mut Scheduler) {
+        let (reply, answer) = match command {
+            Command::Retry => return scheduler.retry(self.clock.monotonic()),
+            Command::Sync { dry_run: true, derived, reply } => (reply, self.plan(derived).await),
+            Command::Sync { dry_run: false, derived, reply } => {
+                (reply, self.turn(scheduler, Request { derived, ..Request::FULL }, true).await)
+            }
+            Command::Decide { hold, approve, reply } => {
+                let (approved, rejected) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
+                let answer = match self.engine.decide(&approved, &rejected) {
+                    Ok(()) => self.turn(scheduler, Request::FULL, true).await,
+                    Err(error) => Err(Problem::from(&error)),
+                };
+                (reply, answer)
+            }
+        };
+        // Whoever asked may have gone; what was done is done.
+        let _gone = reply.send(answer);
+    }
+
+    async fn plan(&mut self, derived: bool) -> Result<SyncDocument, Problem> {
+        let survey = self.engine.dry_run(derived, &self.board).await;
+        survey.map(|survey| SyncDocument::of_plan(&survey.plan)).map_err(|error| Problem::from(&error))
+    }
+
+    /// One cycle, and what the scheduler and the board learn from it. `settle`: wait for what was written a moment ago.
+    async fn turn(
+        &mut self,
+        scheduler: &mut Scheduler,
+        request: Request,
+        settle: bool,
+    ) -> Result<SyncDocument, Problem> {
         let started = self.clock.monotonic();
-        let result = self.engine.cycle(Request { ask, derived: false }, &Unwatched).await;
+        let result = if settle {
+            self.engine.settled_cycle(request, &self.board).await
+        } else {
+            self.engine.cycle(request, &self.board).await
+        };
         let outcome = outcome(&result);
-        scheduler.ended(started, self.clock.monotonic(), ask, outcome, self.entropy.unit());
-        let before = presence.clone();
+        let now = self.clock.monotonic();
+        scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
         match result {
             Ok(report) => {
                 log(&report);
-                presence.error = None;
-                presence.offline = false;
-                if report.moved() || ask.scan || before.error.is_some() || before.last_sync_ms.is_none() {
-                    presence.last_sync_ms = Some(self.clock.now_ms());
-                    self.engine.note_success();
-                }
+                self.show(&report, request.ask);
+                Ok(SyncDocument::from(&report))
             }
             Err(error) => {
                 let attempts = scheduler.failures();
                 tracing::error!(%error, attempts, next = error.next(), "the cycle did not go through");
-                presence.offline = outcome == Outcome::Offline;
-                let (message, next) = (error.to_string(), error.next().to_owned());
-                presence.error = Some(PresentError { message, next, attempts, advice: error.advice() });
+                let retry = match scheduler.next(now) {
+                    Next::Wait(until) => Some(until.saturating_sub(now)),
+                    Next::Run(_) => Some(Duration::ZERO),
+                    Next::Stopped => None,
+                };
+                self.show_error(&error, outcome, attempts, retry);
+                Err(Problem::from(&error))
             }
         }
-        if before.error != presence.error || before.last_sync_ms != presence.last_sync_ms {
-            presence.write(self.fs.as_ref(), self.engine.layout());
+    }
+
+    fn show(&self, report: &Report, ask: Ask) {
+        if report.moved() || ask.scan {
+            self.engine.note_success();
         }
+        let now = moment(self.clock.now_ms());
+        let weighs = |trouble: &&Trouble| trouble.weight != Weight::Skipped;
+        self.board.update(|status| {
+            status.progress = None;
+            status.errors = report.problems.iter().filter(weighs).map(ErrorDocument::from).collect();
+            status.generation = report.generation;
+            status.remote_generation = report.generation;
+            status.last_sync = Some(now);
+            if let Some(standing) = report.standing {
+                status.holds = holds(&report.holds);
+                (status.files, status.bytes) = (standing.here.files, standing.here.bytes);
+                status.pending.up = standing.waiting;
+                status.conflicts = standing.conflicts;
+            }
+            status.state = match () {
+                () if !status.holds.is_empty() => State::Held,
+                () if report.again() => State::Pending,
+                () => State::InSync,
+            };
+        });
+    }
+
+    fn show_error(&self, error: &SyncError, outcome: Outcome, attempts: u32, retry: Option<Duration>) {
+        let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let at = |wait| moment(self.clock.now_ms().saturating_add(millis(wait)));
+        let next = if retry.is_some() {
+            error.next().to_owned()
+        } else {
+            format!("{}, then `cogzy-vault retry`", error.next())
+        };
+        let document = ErrorDocument {
+            path: None,
+            message: error.to_string(),
+            attempts,
+            next_retry: retry.map(at),
+            next,
+        };
+        self.board.update(|status| {
+            status.progress = None;
+            status.errors = vec![document];
+            status.state = if outcome == Outcome::Offline { State::Offline } else { State::Error };
+        });
     }
 }
 
@@ -198,17 +230,16 @@ fn outcome(result: &Result<Report, SyncError>) -> Outcome {
         Ok(report) => Outcome::Done { moved: report.moved(), again: report.again() },
         Err(error) => match error.advice() {
             Advice::Offline => Outcome::Offline,
-            Advice::Again => Outcome::Failed,
-            Advice::Refused => Outcome::Permanent,
             // A disk may be mounted, a bucket be put right: it is tried for ever, and says so all the time.
-            Advice::Stopped | Advice::Corrupt => Outcome::Failed,
+            Advice::Again | Advice::Stopped | Advice::Corrupt => Outcome::Failed,
+            Advice::Refused => Outcome::Permanent,
         },
     }
 }
 
 fn log(report: &Report) {
     let Report { generation, pushed, pulled, deleted_local, deleted_remote, .. } = *report;
-    let (conflicts, holds, transfer) = (report.conflicts.len(), report.holds.len(), report.transfer);
+    let (conflicts, transfer) = (report.conflicts.len(), report.transfer);
     if report.moved() {
         tracing::info!(
             generation,
@@ -217,7 +248,6 @@ fn log(report: &Report) {
             deleted_local,
             deleted_remote,
             conflicts,
-            holds,
             requests = transfer.requests,
             bytes_up = transfer.bytes_up,
             bytes_down = transfer.bytes_down,
@@ -226,8 +256,8 @@ fn log(report: &Report) {
     } else {
         tracing::debug!(generation, requests = transfer.requests, "nothing new");
     }
-    for hold in &report.holds {
-        tracing::warn!(id = %hold.id, next = format!("cogzy-vault approve {}", hold.id), "held: {hold}");
+    for hold in report.holds.iter().map(HoldDocument::from) {
+        tracing::warn!(id = %hold.id, next = hold.next, "held: {}", hold.reason);
     }
 }
 

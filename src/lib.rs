@@ -18,6 +18,8 @@ pub mod log;
 
 pub mod sync;
 
+pub mod control;
+
 pub mod config;
 pub mod paths;
 pub mod telemetry;

@@ -1,6 +1,7 @@
 //! What most verbs begin with: the configuration, the remote it names, the engine over both.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::remote::{
     FolderRemote, Limited, Meter, Metered, Remote, RemoteUrl, Retry, RetryPolicy, S3Options, open,
 };
 use crate::state::{Database, FilterRecord};
-use crate::sync::{Engine, Phase, Ports, Progress, Settings, Watcher};
+use crate::sync::{Engine, Ports, Progress, Settings, Watcher};
 use crate::vault::{FileLock, Filter, Layout};
 
 /// The configuration, and where it leads.
@@ -29,6 +30,8 @@ pub struct App {
     pub remote: RemoteUrl,
     /// Whether that is the folder beside the vault, for want of a configured remote.
     pub embedded: bool,
+    /// Where the daemon listens, or would.
+    pub socket: PathBuf,
     environment: Environment,
 }
 
@@ -49,7 +52,22 @@ impl App {
             LoadOptions { paths: &paths, file, may_be_missing: writing, environment: &environment, flags };
         let loaded = Config::load(options)?;
         let (remote, embedded) = remote_url(&loaded.config)?;
-        Ok(Self { loaded, remote, embedded, environment })
+        let vault = resolved(&loaded.config.vault);
+        let own = || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control.sock"));
+        let socket = global.socket.clone().unwrap_or_else(own);
+        Ok(Self { loaded, remote, embedded, socket, environment })
+    }
+
+    /// Whether somebody holds the vault's lock: a daemon, or a verb that is at work.
+    ///
+    /// # Errors
+    /// Those of [`App::lock`], but for the one that says so.
+    pub fn is_held(&self) -> Result<bool, Failure> {
+        match self.lock() {
+            Ok(_) => Ok(false),
+            Err(failure) if failure.exit == Exit::Locked => Ok(true),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The configuration.
@@ -61,8 +79,7 @@ impl App {
     /// Where the vault is, with every link in its path resolved where it exists.
     #[must_use]
     pub fn layout(&self) -> Layout {
-        let vault = &self.config().vault;
-        Layout::new(std::fs::canonicalize(vault).unwrap_or_else(|_| vault.clone()))
+        Layout::new(resolved(&self.config().vault))
     }
 
     /// Takes the vault's lock: one program at a time syncs it.
@@ -100,9 +117,16 @@ impl App {
     /// # Errors
     /// A remote that cannot be opened, filters that do not compile, a database that cannot be made.
     pub async fn engine(&self) -> Result<Engine, Failure> {
+        self.metered_engine(Meter::default()).await
+    }
+
+    /// The same, counting on `meter`.
+    ///
+    /// # Errors
+    /// As for [`App::engine`].
+    pub async fn metered_engine(&self, meter: Meter) -> Result<Engine, Failure> {
         let config = self.config();
         let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
-        let meter = Meter::default();
         let remote = open(&self.remote, &self.s3_options()?, entropy()).await?;
         let limited = Limited::new(Metered::new(remote, meter.clone()), config.s3.concurrency);
         let remote: Arc<dyn Remote> = Arc::new(Retry::new(limited, RetryPolicy::default(), entropy()));
@@ -148,6 +172,10 @@ impl App {
     }
 }
 
+fn resolved(vault: &Path) -> PathBuf {
+    std::fs::canonicalize(vault).unwrap_or_else(|_| vault.to_owned())
+}
+
 fn entropy() -> Arc<dyn Entropy> {
     Arc::new(SystemEntropy)
 }
@@ -176,15 +204,14 @@ impl Shown {
 
 impl Watcher for Shown {
     fn progress(&self, progress: Progress) {
-        let phase = match progress.phase {
-            Phase::Scan => "scan",
-            Phase::Upload => "upload",
-            Phase::Download => "download",
-            Phase::Apply => "apply",
-        };
+        let phase = progress.phase.to_string();
         let files = (progress.files_done as u64, progress.files_total as u64);
         let bytes = (progress.bytes_done, progress.bytes_total);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).show(output::Step { phase, files, bytes });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).show(output::Step {
+            phase: &phase,
+            files,
+            bytes,
+        });
     }
 }
 

@@ -4,7 +4,10 @@ use super::app::{App, Shown, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use crate::plan::{Hold, Reason};
+use super::sync::show;
+use crate::control::api::{HoldDocument, StatusDocument, SyncDocument, holds};
+use crate::control::client;
+use crate::sync::Request;
 
 /// Let a held change pass, or decide the other way
 #[derive(Debug, clap::Args)]
@@ -16,37 +19,42 @@ pub struct Args {
     pub reject: bool,
 }
 
-/// Notes the decision and runs the cycle that carries it out.
+/// Notes the decision and runs the cycle that carries it out: through the daemon if one runs, else by itself.
 ///
 /// # Errors
 /// Where no hold, or more than one, fits; what stops the cycle.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let lock = app.lock()?;
-    let sync = super::sync::Args { dry_run: false, derived: false };
-    let decided: Result<(), Failure> = runtime()?.block_on(async {
-        let mut engine = app.engine().await?;
-        let shown = Shown::on(output);
-        let holds = engine.dry_run(false, &shown).await?.plan.holds;
-        drop(shown);
-        let hold = pick(&holds, args.hold.as_deref())?;
-        let (approved, rejected) =
-            if args.reject { (vec![], vec![hold.id]) } else { (vec![hold.id], vec![]) };
-        if args.reject && hold.reason == Reason::Filter {
-            return Err(Failure::new(Exit::Held, "filters are settings: only you can change them back")
-                .next("edit `filter` in the file that `cogzy-vault config path` names"));
+    let document = match app.lock() {
+        Ok(lock) => {
+            let document = runtime()?.block_on(alone(app, args, output))?;
+            drop(lock);
+            document
         }
-        engine.decide(&approved, &rejected)?;
-        Ok(())
-    });
-    drop(lock);
-    decided?;
-    super::sync::run(app, &sync, output)
+        Err(failure) if failure.exit == Exit::Locked => runtime()?.block_on(async {
+            let status: StatusDocument = client::get(&app.socket, "/v1/status").await?;
+            let hold = pick(&status.holds, args)?;
+            let verb = if args.reject { "reject" } else { "approve" };
+            Ok::<_, Failure>(client::post(&app.socket, &format!("/v1/holds/{}/{verb}", hold.id), &()).await?)
+        })?,
+        Err(failure) => return Err(failure),
+    };
+    Ok(show(&document, output))
 }
 
-fn pick<'a>(holds: &'a [Hold], id: Option<&str>) -> Result<&'a Hold, Failure> {
-    let fitting: Vec<&Hold> =
-        holds.iter().filter(|hold| id.is_none_or(|id| hold.id.to_string().starts_with(id))).collect();
-    match (fitting.as_slice(), id) {
+async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, Failure> {
+    let mut engine = app.engine().await?;
+    let shown = Shown::on(output);
+    let open = holds(&engine.dry_run(false, &shown).await?.plan.holds);
+    let hold = pick(&open, args)?;
+    let (approved, rejected) = if args.reject { (vec![], vec![hold.id]) } else { (vec![hold.id], vec![]) };
+    engine.decide(&approved, &rejected)?;
+    Ok(SyncDocument::from(&engine.settled_cycle(Request::FULL, &shown).await?))
+}
+
+fn pick<'a>(holds: &'a [HoldDocument], args: &Args) -> Result<&'a HoldDocument, Failure> {
+    let fits = |hold: &&HoldDocument| args.hold.as_ref().is_none_or(|id| hold.id.to_string().starts_with(id));
+    let fitting: Vec<&HoldDocument> = holds.iter().filter(fits).collect();
+    match (fitting.as_slice(), &args.hold) {
         ([one], _) => Ok(one),
         ([], None) => Err(Failure::new(Exit::Usage, "nothing is held").next("cogzy-vault status")),
         ([], Some(id)) => {
@@ -54,7 +62,8 @@ fn pick<'a>(holds: &'a [Hold], id: Option<&str>) -> Result<&'a Hold, Failure> {
                 .next("cogzy-vault status lists them"))
         }
         (many, _) => {
-            let list = many.iter().map(|hold| format!("\n    {}  {hold}", hold.id)).collect::<String>();
+            let list =
+                many.iter().map(|hold| format!("\n    {}  {}", hold.id, hold.reason)).collect::<String>();
             Err(Failure::new(Exit::Usage, format!("more than one hold is open:{list}"))
                 .next("cogzy-vault approve ID"))
         }

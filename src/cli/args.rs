@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use super::{approve, config, conflicts, init, run, status, sync, verify};
+use super::{approve, config, conflicts, init, retry, run, status, sync, verify};
 use crate::config::{Flag, Source};
 
 /// Keeps an AI-memory vault folder and an object-store bucket the same, on every device
@@ -83,6 +83,7 @@ pub enum Verb {
     Run(run::Args),
     Sync(sync::Args),
     Status(status::Args),
+    Retry(retry::Args),
     Approve(approve::Args),
     Conflicts(conflicts::Args),
     Verify(verify::Args),
@@ -152,6 +153,7 @@ mod tests {
             "init",
             "init --remote b2://bucket/x --user-id me --device-name laptop --join",
             "run",
+            "retry",
             "sync --dry-run --derived",
             "--json status",
             "status --json -q",

@@ -6,6 +6,7 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, size};
+use crate::control::api::moment;
 use crate::model::Conflict;
 use crate::sync::ListedConflict;
 
@@ -68,7 +69,7 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
 
 fn origin(conflict: &Conflict) -> (String, String) {
     match &conflict.origin {
-        Some(origin) => (format!("from {}", origin.device), super::status::when(origin.txn.wall_ms)),
+        Some(origin) => (format!("from {}", origin.device), moment(origin.txn.wall_ms)),
         None => ("from this device".to_owned(), "not committed yet".to_owned()),
     }
 }
@@ -88,7 +89,7 @@ fn show(app: &App, listed: &ListedConflict, output: &mut Output) {
                     "    {}  {}, {}",
                     file.path,
                     size(entry.size),
-                    super::status::when(entry.mtime_ms.max(0).unsigned_abs())
+                    moment(entry.mtime_ms.max(0).unsigned_abs())
                 ));
                 let kept = layout.conflict_file(conflict.id, &file.path);
                 if listed.here && kept.exists() {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::exit::Exit;
 use crate::config::ConfigError;
+use crate::control::client::ClientError;
 use crate::paths::NoHome;
 use crate::remote::{RemoteError, UrlError};
 use crate::state::DatabaseError;
@@ -39,6 +40,22 @@ impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
         let next = error.next();
         Self::new(error.advice().into(), error).next(next)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NoDaemon => {
+                Self::new(Exit::Locked, "another process holds the vault, and it is no daemon that answers")
+                    .next("wait until it is done, then try again")
+            }
+            ClientError::Refused(problem) => {
+                let exit = problem.advice.map_or(Exit::Usage, Exit::from);
+                Self::new(exit, problem.detail).next(problem.next)
+            }
+            error @ ClientError::Broken(_) => Self::new(Exit::Internal, error).next("cogzy-vault status"),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod failure;
 pub mod init;
 pub mod output;
+pub mod retry;
 pub mod run;
 pub mod status;
 pub mod sync;
@@ -38,6 +39,7 @@ fn dispatch(
         Verb::Run(args) => run::run(&app()?, &cli.global, args, output),
         Verb::Sync(args) => sync::run(&app()?, args, output),
         Verb::Status(args) => status::run(&app()?, args, output),
+        Verb::Retry(args) => retry::run(&app()?, args, output),
         Verb::Approve(args) => approve::run(&app()?, args, output),
         Verb::Conflicts(args) => conflicts::run(&app()?, args, output),
         Verb::Verify(args) => verify::run(&app()?, args, output),

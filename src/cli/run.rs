@@ -8,16 +8,26 @@ use super::args::Global;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use crate::clock::{SystemClock, SystemEntropy};
+use tokio::sync::mpsc;
+
+use super::status::document;
+use crate::clock::{Clock, SystemClock, SystemEntropy};
+use crate::control::api::{DaemonDocument, State, moment};
+use crate::control::board::Board;
+use crate::control::server;
 use crate::daemon::{self, Daemon};
 use crate::fs::RealFs;
 use crate::paths::machine_id;
+use crate::remote::Meter;
 use crate::sync::scheduler::Timing;
 use crate::sync::{Joining, join};
 use crate::vault::Filter;
 
 /// The longest that changes may be put off by further changes.
 const MAX_DELAY: Duration = Duration::from_secs(300);
+
+/// Commands that may wait while a cycle runs.
+const COMMANDS: usize = 16;
 
 /// Run the daemon in the foreground
 ///
@@ -44,8 +54,20 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
     let lock = app.lock()?;
     let runtime = runtime()?;
     let daemon = runtime.block_on(async {
-        let engine = if app.embedded { embedded(app, output).await? } else { app.engine().await? };
-        engine.claim_device(&machine_id())?;
+        let meter = Meter::default();
+        let engine = if app.embedded {
+            embedded(app, meter.clone(), output).await?
+        } else {
+            app.metered_engine(meter.clone()).await?
+        };
+        let device = engine.claim_device(&machine_id())?;
+        let listener = server::bind(&app.socket).map_err(|error| {
+            Failure::new(
+                Exit::Usage,
+                format!("the control socket {} cannot be made: {error}", app.socket.display()),
+            )
+            .next("use another place: cogzy-vault --socket PATH run")
+        })?;
         output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
         let sync = &config.sync;
         let timing = Timing {
@@ -61,7 +83,22 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
         };
         let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
         let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
-        Ok::<_, Failure>(Daemon { engine, filter, timing, fs: Arc::new(RealFs), clock, entropy })
+        let mut status = document(app, State::Syncing, device);
+        let since = Some(moment(clock.now_ms()));
+        status.daemon = DaemonDocument { running: true, pid: Some(std::process::id()), since };
+        let board = Board::new(status, meter);
+        let (send, commands) = mpsc::channel(COMMANDS);
+        tokio::spawn(server::serve(listener, board.clone(), send));
+        Ok::<_, Failure>(Daemon {
+            engine,
+            filter,
+            timing,
+            fs: Arc::new(RealFs),
+            clock,
+            entropy,
+            board,
+            commands,
+        })
     })?;
     let handle = runtime.handle().clone();
     let engine = std::thread::Builder::new().name("engine".to_owned());
@@ -73,13 +110,15 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
     // The engine's thread ends with the process, wherever it stands; to take its runtime from under it would only make it
     // complain. The lock goes with the process, too.
     std::mem::forget((runtime, running, lock));
+    // The next daemon would remove it as well; a client that finds none is told sooner that nobody listens.
+    let _gone_already = std::fs::remove_file(&app.socket);
     stopped.map_err(|error| failed("signals cannot be caught", error)).map(|()| Exit::Done)
 }
 
 /// With nothing configured: the vault in the platform's data folder, kept in a folder beside it.
-async fn embedded(app: &App, output: &mut Output) -> Result<crate::sync::Engine, Failure> {
+async fn embedded(app: &App, meter: Meter, output: &mut Output) -> Result<crate::sync::Engine, Failure> {
     app.make_remote_folder().await?;
-    let mut engine = app.engine().await?;
+    let mut engine = app.metered_engine(meter).await?;
     let groups = app.config().groups.definitions().to_vec();
     let joining = Joining { groups, machine: machine_id(), approved: false };
     let shown = Shown::on(output);

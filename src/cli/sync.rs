@@ -1,21 +1,15 @@
 //! `cogzy-vault sync`
 
-use std::time::Duration;
-
-use serde_json::json;
+use serde_json::Value;
 
 use super::app::{App, Shown, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
+use crate::control::api::{HoldDocument, SyncDocument, SyncRequest};
+use crate::control::client;
 use crate::paths::machine_id;
-use crate::plan::{Action, Hold};
-use crate::sync::{Engine, Report, Request, Weight};
-
-/// How often what has not settled is waited for.
-const TRIES: usize = 4;
-/// Clocks of file systems tick more coarsely than ours.
-const MARGIN: Duration = Duration::from_millis(50);
+use crate::sync::{Request, Weight};
 
 /// Sync now: one whole cycle, with progress
 ///
@@ -30,110 +24,96 @@ pub struct Args {
     pub derived: bool,
 }
 
-/// One cycle, or what it would do.
+/// One cycle, or what it would do: through the daemon if one runs, else by itself.
 ///
 /// # Errors
 /// What stops the cycle.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let lock = app.lock()?;
-    let exit = runtime()?.block_on(async {
-        let mut engine = app.engine().await?;
-        engine.claim_device(&machine_id())?;
-        if args.dry_run {
-            dry_run(&mut engine, args, output).await
-        } else {
-            cycle(app, &mut engine, args, output).await
+    let document = match app.lock() {
+        Ok(lock) => {
+            let document = runtime()?.block_on(alone(app, args, output))?;
+            drop(lock);
+            document
         }
-    });
-    drop(lock);
-    exit
+        Err(failure) if failure.exit == Exit::Locked => {
+            let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
+            runtime()?.block_on(client::post(&app.socket, "/v1/sync", &request))?
+        }
+        Err(failure) => return Err(failure),
+    };
+    Ok(show(&document, output))
 }
 
-async fn dry_run(engine: &mut Engine, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+/// Says what a cycle did, or would do, and gives the code to end with.
+pub fn show(document: &SyncDocument, output: &mut Output) -> Exit {
+    output.json(document);
+    match &document.plan {
+        Some(plan) => tell_plan(plan, document, output),
+        None => tell(document, output),
+    }
+    exit_of(document)
+}
+
+async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, Failure> {
+    let mut engine = app.engine().await?;
+    engine.claim_device(&machine_id())?;
     let shown = Shown::on(output);
-    let survey = engine.dry_run(args.derived, &shown).await?;
-    drop(shown);
-    output.json(&json!({ "schema": 1, "plan": survey.plan }));
-    for step in &survey.plan.steps {
-        let what = match step.action {
-            Action::Push => "push",
-            Action::Pull => "pull",
-            Action::Conflict(_) => "pull, keep the local version",
-            Action::Adopt => continue,
-            Action::KeepLocal => "stays as it is here",
+    if args.dry_run {
+        return Ok(SyncDocument::of_plan(&engine.dry_run(args.derived, &shown).await?.plan));
+    }
+    let request = Request { derived: args.derived, ..Request::FULL };
+    Ok(SyncDocument::from(&engine.settled_cycle(request, &shown).await?))
+}
+
+/// The plan as the document has it: what was planned by another process is all that is known of it.
+fn tell_plan(plan: &Value, document: &SyncDocument, output: &mut Output) {
+    let list =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let item = |value: &Value| match value
+        .get("item")
+        .and_then(Value::as_object)
+        .and_then(|item| item.iter().next())
+    {
+        Some((kind, name)) => format!("{kind}:{}", name.as_str().unwrap_or_default()),
+        None => String::new(),
+    };
+    let mut any = false;
+    for step in list(plan, "steps") {
+        let what = match text(&step, "kind").as_str() {
+            "push" => "push",
+            "pull" => "pull",
+            "conflict" => "pull, keep the local version",
+            "keep-local" => "stays as it is here",
+            _ => continue,
         };
-        output.line(format!("{what}: {}", step.item));
-        for file in &step.files {
-            let change = match (file.from, file.to) {
-                (None, Some(_)) => "new",
-                (Some(_), None) => "deleted",
+        any = true;
+        output.line(format!("{what}: {}", item(&step)));
+        for file in list(&step, "files") {
+            let change = match (
+                file.get("from").is_some_and(Value::is_null),
+                file.get("to").is_some_and(Value::is_null),
+            ) {
+                (true, _) => "new",
+                (_, true) => "deleted",
                 _ => "changed",
             };
-            output.line(format!("    {change:8} {}", file.path));
+            output.line(format!("    {change:8} {}", text(&file, "path")));
         }
     }
-    for waiting in &survey.plan.waiting {
-        output.line(format!("waits: {} ({})", waiting.item, waiting.why));
+    for waiting in list(plan, "waiting") {
+        any = true;
+        output.line(format!("waits: {} ({})", item(&waiting), text(&waiting, "why")));
     }
-    tell_holds(&survey.plan.holds, output);
-    if survey.plan.is_quiet() && survey.plan.holds.is_empty() && survey.plan.waiting.is_empty() {
+    tell_holds(&document.holds, output);
+    if !any && document.holds.is_empty() {
         output.line("nothing to do");
     }
-    Ok(if survey.plan.holds.is_empty() { Exit::Done } else { Exit::Held })
 }
 
-async fn cycle(app: &App, engine: &mut Engine, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let request = Request { derived: args.derived, ..Request::FULL };
-    let settle = app.config().sync.settle;
-    let mut whole = Report::default();
-    for _ in 0..=TRIES {
-        let shown = Shown::on(output);
-        let report = engine.cycle(request, &shown).await?;
-        drop(shown);
-        whole = report.after(&whole);
-        if !whole.again() {
-            break;
-        }
-        // What was written a moment ago, or displaced a moment ago, is looked at again when it has settled.
-        tokio::time::sleep(settle + MARGIN).await;
-    }
-    engine.note_success();
-    output.json(&document(&whole));
-    tell(&whole, output);
-    Ok(exit_of(&whole))
-}
-
-fn document(report: &Report) -> serde_json::Value {
-    json!({
-        "schema": 1,
-        "generation": report.generation,
-        "pushed": report.pushed,
-        "pulled": report.pulled,
-        "deleted_local": report.deleted_local,
-        "deleted_remote": report.deleted_remote,
-        "conflicts": report.conflicts,
-        "holds": holds_document(&report.holds),
-        "problems": report.problems,
-        "transfer": report.transfer,
-    })
-}
-
-/// Holds as every document shows them.
-#[must_use]
-pub fn holds_document(holds: &[Hold]) -> Vec<serde_json::Value> {
-    let document = |hold: &Hold| {
-        json!({
-            "id": hold.id,
-            "reason": hold.to_string(),
-            "items": hold.items.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "next": format!("cogzy-vault approve {}", hold.id),
-        })
-    };
-    holds.iter().map(document).collect()
-}
-
-fn tell(report: &Report, output: &mut Output) {
-    let Report { pushed, pulled, deleted_local, deleted_remote, .. } = *report;
+fn tell(report: &SyncDocument, output: &mut Output) {
+    let SyncDocument { pushed, pulled, deleted_local, deleted_remote, .. } = *report;
     let parts = [
         (pushed, "sent"),
         (pulled, "fetched"),
@@ -171,9 +151,9 @@ fn tell(report: &Report, output: &mut Output) {
 }
 
 /// Says what is held, and the command that decides it.
-pub fn tell_holds(holds: &[Hold], output: &mut Output) {
+pub fn tell_holds(holds: &[HoldDocument], output: &mut Output) {
     for hold in holds {
-        output.toned(Tone::Warning, format!("held: {hold}"));
+        output.toned(Tone::Warning, format!("held: {}", hold.reason));
         output.line(format!(
             "      cogzy-vault approve {0}    (or: cogzy-vault approve --reject {0})",
             hold.id
@@ -181,7 +161,7 @@ pub fn tell_holds(holds: &[Hold], output: &mut Output) {
     }
 }
 
-fn exit_of(report: &Report) -> Exit {
+fn exit_of(report: &SyncDocument) -> Exit {
     if !report.holds.is_empty() {
         Exit::Held
     } else if report.problems.iter().any(|problem| problem.weight != Weight::Skipped) {

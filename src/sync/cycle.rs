@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::report::{Report, Trouble, Watcher, Weight};
+use super::report::{Report, Standing, Trouble, Watcher, Weight};
 use super::scheduler::Ask;
 use super::survey::Seen;
 use super::{DatabaseCache, Engine, Survey, SyncError};
@@ -13,6 +14,10 @@ use crate::plan::Action;
 use crate::state::{LastSync, Pending};
 use crate::vault::Marker;
 
+/// How often what has not settled is waited for.
+const SETTLE_TRIES: usize = 4;
+/// Clocks of file systems tick more coarsely than ours.
+const SETTLE_MARGIN: Duration = Duration::from_millis(50);
 /// A remote that moves on more often than this while one cycle runs is left for the next.
 const MAX_ROUNDS: usize = 8;
 
@@ -48,6 +53,27 @@ impl Engine {
         Ok(report)
     }
 
+    /// Runs cycles until what was written a moment ago has settled and gone through, within reason.
+    ///
+    /// # Errors
+    /// See [`Engine::cycle`].
+    pub async fn settled_cycle(
+        &mut self,
+        request: Request,
+        watcher: &dyn Watcher,
+    ) -> Result<Report, SyncError> {
+        let mut whole = self.cycle(request, watcher).await?;
+        for _ in 0..SETTLE_TRIES {
+            if !whole.again() {
+                break;
+            }
+            tokio::time::sleep(self.settings.settle + SETTLE_MARGIN).await;
+            whole = self.cycle(request, watcher).await?.after(&whole);
+        }
+        self.note_success();
+        Ok(whole)
+    }
+
     async fn rounds(
         &mut self,
         request: Request,
@@ -71,6 +97,9 @@ impl Engine {
                 .survey(log, marker.vault, record.as_ref(), seen.clone(), request.derived, watcher)
                 .await?;
             note(&survey, report);
+            let open = seen.remote.conflicts.len() + self.unkept(&seen.remote)?.len();
+            report.standing =
+                Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
             let stored = record;
             let mut record = stored.clone().unwrap_or_else(|| self.first_record(marker.vault));
             let mut done = self.pull(log, &survey, report, watcher).await?;

@@ -38,7 +38,7 @@ pub use error::{Advice, SyncError};
 pub use glance::Glance;
 pub use join::{Joined, Joining, join};
 pub use keep::{ListedConflict, LocalConflict};
-pub use report::{Amount, Phase, Progress, Report, Trouble, Unwatched, Watcher, Weight};
+pub use report::{Amount, Phase, Progress, Report, Standing, Trouble, Unwatched, Watcher, Weight};
 pub use survey::Survey;
 pub use verify::{Fault, Verified};
 

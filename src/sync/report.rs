@@ -1,6 +1,6 @@
 //! What a cycle says of itself: for `sync --json`, the log and the status.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{ConflictId, Item};
 use crate::plan::Hold;
@@ -27,10 +27,23 @@ pub struct Report {
     pub problems: Vec<Trouble>,
     /// What went over the wire.
     pub transfer: Transfer,
+    /// How things stand, where the vault was scanned.
+    pub standing: Option<Standing>,
+}
+
+/// How a vault stands at the end of a cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Standing {
+    /// Files here, and their bytes.
+    pub here: Amount,
+    /// Files that wait to be sent.
+    pub waiting: Amount,
+    /// Open conflicts.
+    pub conflicts: usize,
 }
 
 /// Something that was left out, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Trouble {
     /// Which path or item.
     pub path: String,
@@ -41,7 +54,7 @@ pub struct Trouble {
 }
 
 /// What it takes to get something through that was left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
     /// Nothing: it was busy or had not settled, and the next cycle looks again.
@@ -87,7 +100,7 @@ impl Report {
 }
 
 /// How far a long piece of work has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
@@ -102,7 +115,7 @@ pub struct Progress {
 }
 
 /// What a cycle is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Looking at the vault's files.
@@ -116,8 +129,19 @@ pub enum Phase {
     Apply,
 }
 
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Scan => "scan",
+            Self::Upload => "upload",
+            Self::Download => "download",
+            Self::Apply => "apply",
+        })
+    }
+}
+
 /// Counts of what a plan would move, for the status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Amount {
     /// Files.
     pub files: usize,

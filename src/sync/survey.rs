@@ -35,6 +35,15 @@ impl Survey {
         self.local.troubles.iter()
     }
 
+    /// Files of items that wait: held, or not settled.
+    #[must_use]
+    pub fn waiting(&self) -> Amount {
+        let held = self.plan.holds.iter().flat_map(|hold| &hold.items);
+        let items: BTreeSet<&Item> =
+            self.plan.waiting.iter().map(|waiting| &waiting.item).chain(held).collect();
+        Amount { files: items.len(), bytes: 0 }
+    }
+
     /// Files and bytes that the plan would send and fetch.
     #[must_use]
     pub fn pending(&self) -> (Amount, Amount) {

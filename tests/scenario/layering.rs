@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Each module of `src/`, and the modules that it may name.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let engine = ["clock", "content", "fs", "log", "model", "plan", "remote", "state", "vault"];
-    let edge = [&engine[..], &["sync", "config", "paths", "telemetry", "daemon", "cli"]].concat();
+    let edge = [&engine[..], &["sync", "control", "config", "paths", "telemetry", "daemon", "cli"]].concat();
     BTreeMap::from([
         ("clock", vec![]),
         ("model", vec![]),
@@ -21,7 +21,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("config", vec!["fs", "model", "paths", "remote"]),
         ("paths", vec![]),
         ("telemetry", vec![]),
-        ("daemon", [&engine[..], &["sync"]].concat()),
+        ("control", vec!["model", "plan", "remote", "sync"]),
+        ("daemon", [&engine[..], &["sync", "control"]].concat()),
         ("cli", edge.clone()),
         ("main", edge),
     ])

@@ -1,0 +1,29 @@
+//! `cogzy-vault retry`
+
+use serde_json::json;
+
+use super::app::{App, runtime};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::Output;
+use crate::control::client;
+
+/// Try again now what the daemon has put off or given up
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Tells the daemon.
+///
+/// # Errors
+/// Where none runs.
+pub fn run(app: &App, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    if !app.is_held()? {
+        return Err(
+            Failure::new(Exit::NoDaemon, "no daemon runs").next("cogzy-vault sync, or cogzy-vault run")
+        );
+    }
+    runtime()?.block_on(client::post_only(&app.socket, "/v1/retry"))?;
+    output.json(&json!({ "schema": 1, "retrying": true }));
+    output.note("the daemon tries again now");
+    Ok(Exit::Done)
+}

@@ -1,0 +1,80 @@
+//! What the daemon shows: its status, kept up to date by the daemon and read by whoever asks, without waiting for each other.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::api::{Problem, State, StatusDocument, SyncDocument};
+use crate::model::HoldId;
+use crate::remote::Meter;
+use crate::sync::{Progress, Watcher};
+
+/// What a client wants done by the daemon's thread.
+#[derive(Debug)]
+pub enum Command {
+    /// A cycle now, or what it would do.
+    Sync {
+        /// Only say what would be done.
+        dry_run: bool,
+        /// Also send derived members that would stay here.
+        derived: bool,
+        /// Who waits for it.
+        reply: oneshot::Sender<Result<SyncDocument, Problem>>,
+    },
+    /// A decision about a hold, and the cycle that carries it out.
+    Decide {
+        /// Which hold.
+        hold: HoldId,
+        /// Let it pass, or decide the other way.
+        approve: bool,
+        /// Who waits for it.
+        reply: oneshot::Sender<Result<SyncDocument, Problem>>,
+    },
+    /// Try again what was given up.
+    Retry,
+}
+
+/// The status, shared. Clones show the same.
+#[derive(Debug, Clone)]
+pub struct Board {
+    status: Arc<Mutex<StatusDocument>>,
+    meter: Meter,
+}
+
+impl Board {
+    /// A board that shows `status`.
+    #[must_use]
+    pub fn new(status: StatusDocument, meter: Meter) -> Self {
+        Self { status: Arc::new(Mutex::new(status)), meter }
+    }
+
+    /// What it shows now.
+    #[must_use]
+    pub fn read(&self) -> StatusDocument {
+        let mut status = self.lock().clone();
+        status.transfer = self.meter.read();
+        if status.progress.is_some() && matches!(status.state, State::InSync | State::Pending) {
+            status.state = State::Syncing;
+        }
+        status
+    }
+
+    /// Changes what it shows.
+    pub fn update(&self, change: impl FnOnce(&mut StatusDocument)) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StatusDocument> {
+        // A status that was half changed by a panic is still a status.
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watcher for Board {
+    fn progress(&self, progress: Progress) {
+        // A scan that reads nothing is no news.
+        if progress.files_total > 0 {
+            self.update(|status| status.progress = Some(progress));
+        }
+    }
+}
