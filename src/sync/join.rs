@@ -82,7 +82,8 @@ pub async fn join(
     } else if elsewhere {
         engine.record()?;
     }
-    let (log, created) = engine.open_or_create(&joining.groups).await?;
+    let known = marker.as_ref().filter(|_| !joining.approved).map(|marker| marker.vault);
+    let (log, created) = engine.open_or_create(&joining.groups, known).await?;
     let vault =
         log.vault().ok_or(LogError::Foreign { expected: VaultId::from_bytes([0; 16]), found: None })?;
     engine.log = Some(log);
@@ -129,8 +130,13 @@ impl Engine {
     }
 
     /// Opens the remote's log, after putting a header there if it has none. Another device may do the same at this moment:
-    /// both then look again, and the smaller id wins.
-    async fn open_or_create(&self, groups: &[Group]) -> Result<(Log, bool), SyncError> {
+    /// both then look again, and the smaller id wins. A remote that should hold the vault `known` and holds none was emptied:
+    /// nothing is put there unasked.
+    async fn open_or_create(
+        &self,
+        groups: &[Group],
+        known: Option<VaultId>,
+    ) -> Result<(Log, bool), SyncError> {
         let open = || async {
             let cache = Arc::new(DatabaseCache(Arc::clone(&self.ports.database)));
             Log::open(Arc::clone(&self.ports.remote), cache).await
@@ -139,6 +145,9 @@ impl Engine {
         let mut log = match open().await? {
             Some(log) => log,
             None => {
+                if let Some(expected) = known {
+                    return Err(LogError::Foreign { expected, found: None }.into());
+                }
                 let vault = VaultId::from_bytes(random(self.ports.entropy.as_ref()));
                 let header = VaultHeader {
                     format: FORMAT,

@@ -242,6 +242,11 @@ async fn an_emptied_or_foreign_bucket_stops_the_sync() {
         assert_eq!(error.advice(), Advice::Stopped, "{error}");
         assert_eq!((one.files(), bucket.dump().len()), (files.clone(), 0));
     }
+    // Nor does another `init` put anything there: not even when the cache is lost, too.
+    one.restart();
+    std::fs::remove_file(one.root.join("sync/cache.db")).unwrap();
+    let error = one.join(false).await.unwrap_err();
+    assert_eq!((error.advice(), bucket.dump().len()), (Advice::Stopped, 0), "{error}");
     let other = MemoryRemote::default();
     let folder = tempfile::tempdir().unwrap();
     Device::joined(folder.path(), "stranger", Arc::new(other.clone())).await.sync().await;
