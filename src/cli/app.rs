@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::output::{self, Output};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::config::{Config, Environment, Flag, LoadOptions, Loaded};
+use crate::control::api::SyncDocument;
 use crate::fs::RealFs;
 use crate::paths::{self, Paths};
 use crate::plan::Brakes;
@@ -99,6 +100,26 @@ impl App {
                 .next("wait until it is done; `cogzy-vault status` tells what is there")
         };
         FileLock::try_take(&layout.lock())?.ok_or_else(held)
+    }
+
+    /// Has a cycle run: by `alone` under the vault's lock, or by `through` the daemon where one holds it.
+    ///
+    /// # Errors
+    /// Those of the two; a vault that cannot be locked.
+    pub fn cycle(
+        &self,
+        alone: impl AsyncFnOnce() -> Result<SyncDocument, Failure>,
+        through: impl AsyncFnOnce() -> Result<SyncDocument, Failure>,
+    ) -> Result<SyncDocument, Failure> {
+        match self.lock() {
+            Ok(lock) => {
+                let document = runtime()?.block_on(alone());
+                drop(lock);
+                document
+            }
+            Err(failure) if failure.exit == Exit::Locked => runtime()?.block_on(through()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Makes the folder of a `file://` remote, for `init` and the embedded default.

@@ -1,6 +1,6 @@
 //! `cogzy-vault approve`
 
-use super::app::{App, Shown, runtime};
+use super::app::{App, Shown};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
@@ -24,20 +24,15 @@ pub struct Args {
 /// # Errors
 /// Where no hold, or more than one, fits; what stops the cycle.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let document = match app.lock() {
-        Ok(lock) => {
-            let document = runtime()?.block_on(alone(app, args, output))?;
-            drop(lock);
-            document
-        }
-        Err(failure) if failure.exit == Exit::Locked => runtime()?.block_on(async {
+    let document = app.cycle(
+        async || alone(app, args, output).await,
+        async || {
             let status: StatusDocument = client::get(&app.socket, "/v1/status").await?;
             let hold = pick(&status.holds, args)?;
             let verb = if args.reject { "reject" } else { "approve" };
-            Ok::<_, Failure>(client::post(&app.socket, &format!("/v1/holds/{}/{verb}", hold.id), &()).await?)
-        })?,
-        Err(failure) => return Err(failure),
-    };
+            Ok(client::post(&app.socket, &format!("/v1/holds/{}/{verb}", hold.id), &()).await?)
+        },
+    )?;
     Ok(show(&document, output))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::app::{App, Shown, runtime};
+use super::app::{App, Shown};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
@@ -29,18 +29,11 @@ pub struct Args {
 /// # Errors
 /// What stops the cycle.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let document = match app.lock() {
-        Ok(lock) => {
-            let document = runtime()?.block_on(alone(app, args, output))?;
-            drop(lock);
-            document
-        }
-        Err(failure) if failure.exit == Exit::Locked => {
-            let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
-            runtime()?.block_on(client::post(&app.socket, "/v1/sync", &request))?
-        }
-        Err(failure) => return Err(failure),
-    };
+    let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
+    let document = app.cycle(
+        async || alone(app, args, output).await,
+        async || Ok(client::post(&app.socket, "/v1/sync", &request).await?),
+    )?;
     Ok(show(&document, output))
 }
 
