@@ -15,7 +15,7 @@ use crate::clock::{Clock, SystemClock, SystemEntropy};
 use crate::control::api::{DaemonDocument, State, moment};
 use crate::control::board::Board;
 use crate::control::server;
-use crate::daemon::{self, Daemon};
+use crate::daemon::{Daemon, StopSignals};
 use crate::fs::RealFs;
 use crate::paths::machine_id;
 use crate::remote::Meter;
@@ -53,7 +53,10 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
     }
     let lock = app.lock()?;
     let runtime = runtime()?;
-    let daemon = runtime.block_on(async {
+    let failed = |what: &str, error: std::io::Error| Failure::new(Exit::Internal, format!("{what}: {error}"));
+    let signals = runtime.block_on(async { StopSignals::catch() });
+    let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
+    let starting = async {
         let meter = Meter::default();
         let engine = if app.embedded {
             embedded(app, meter.clone(), output).await?
@@ -99,20 +102,27 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
             board,
             commands,
         })
+    };
+    let daemon = runtime.block_on(async {
+        tokio::select! {
+            daemon = starting => daemon.map(Some),
+            () = signals.arrive() => Ok(None),
+        }
     })?;
+    // Told to stop while it was still making or joining the vault: the next start goes on with that.
+    let Some(daemon) = daemon else { return Ok(Exit::Done) };
     let handle = runtime.handle().clone();
     let engine = std::thread::Builder::new().name("engine".to_owned());
-    let failed = |what: &str, error: std::io::Error| Failure::new(Exit::Internal, format!("{what}: {error}"));
     let running = engine.spawn(move || handle.block_on(daemon.run()));
     let running = running.map_err(|error| failed("no thread could be started", error))?;
-    let stopped = runtime.block_on(daemon::stopped());
+    runtime.block_on(signals.arrive());
     tracing::info!("stopped by a signal");
     // The engine's thread ends with the process, wherever it stands; to take its runtime from under it would only make it
     // complain. The lock goes with the process, too.
     std::mem::forget((runtime, running, lock));
     // The next daemon would remove it as well; a client that finds none is told sooner that nobody listens.
     let _gone_already = std::fs::remove_file(&app.socket);
-    stopped.map_err(|error| failed("signals cannot be caught", error)).map(|()| Exit::Done)
+    Ok(Exit::Done)
 }
 
 /// With nothing configured: the vault in the platform's data folder, kept in a folder beside it.
