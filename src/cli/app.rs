@@ -83,17 +83,26 @@ impl App {
         Layout::new(resolved(&self.config().vault))
     }
 
+    /// Where the vault is, once it is clear that there is one: before anything is opened in it, or asked of its remote.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn vault(&self) -> Result<Layout, Failure> {
+        let layout = self.layout();
+        if layout.sync().is_dir() {
+            return Ok(layout);
+        }
+        let missing = format!("{} is no vault yet, or its disk is not mounted", layout.root().display());
+        Err(Failure::new(Exit::Held, missing)
+            .next("mount the disk, or run `cogzy-vault init` to make or join a vault there"))
+    }
+
     /// Takes the vault's lock: one program at a time syncs it.
     ///
     /// # Errors
     /// Where another one holds it, or the vault is not there.
     pub fn lock(&self) -> Result<FileLock, Failure> {
-        let layout = self.layout();
-        if !layout.sync().is_dir() {
-            let missing = format!("{} is no vault yet, or its disk is not mounted", layout.root().display());
-            return Err(Failure::new(Exit::Held, missing)
-                .next("mount the disk, or run `cogzy-vault init` to make or join a vault there"));
-        }
+        let layout = self.vault()?;
         let held = || {
             let text = format!("another process holds the vault {}", layout.root().display());
             Failure::new(Exit::Locked, text)

@@ -35,6 +35,7 @@ pub enum Action {
 /// # Errors
 /// Where no conflict, or more than one, fits; a vault that cannot be read.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    app.vault()?;
     let conflicts =
         runtime()?.block_on(async { Ok::<_, Failure>(app.engine().await?.conflicts().await?) })?;
     match args.action.as_ref().unwrap_or(&Action::List) {
