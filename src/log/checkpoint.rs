@@ -30,7 +30,7 @@ const CACHED: &str = "state/";
 /// The checkpoint object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Checkpoint {
+pub(super) struct Checkpoint {
     format: u32,
     vault: VaultId,
     commit: CommitKey,
@@ -95,12 +95,20 @@ impl Log {
     }
 
     async fn read_checkpoint(&mut self, key: &str) -> Result<(), LogError> {
+        let (checkpoint, state) = self.checkpoint_state(key).await?;
+        self.header_of(checkpoint.vault).await?;
+        self.take_state(key, Some(checkpoint.commit), &state)?;
+        self.cache_state(checkpoint.commit, &state);
+        Ok(())
+    }
+
+    /// A checkpoint of the remote, and the state that it stands for.
+    pub(super) async fn checkpoint_state(&self, key: &str) -> Result<(Checkpoint, Vec<u8>), LogError> {
         let bytes = self.remote.get(key, None).await?;
         let (checkpoint, digest): (Checkpoint, Digest) = decode(Kind::Checkpoint, key, &bytes)?;
         if key != format!("{CHECKPOINTS}{}", name(checkpoint.commit.seq, digest)) {
             return Err(LogError::corrupt(key, "its content belongs under another key"));
         }
-        self.header_of(checkpoint.vault).await?;
         let slots: Vec<(PackId, ChunkSlot)> =
             checkpoint.pieces.iter().map(|piece| (piece.pack, piece.slot)).collect();
         let chunks = ChunkReader::new(Arc::clone(&self.remote)).collect(&slots).await?;
@@ -114,9 +122,7 @@ impl Log {
         if Digest::of(&state) != checkpoint.state.digest {
             return Err(LogError::corrupt(key, "its chunks are not the state it names"));
         }
-        self.take_state(key, Some(checkpoint.commit), &state)?;
-        self.cache_state(checkpoint.commit, &state);
-        Ok(())
+        Ok((checkpoint, state))
     }
 
     /// The state at `commit` becomes a place where replays begin.

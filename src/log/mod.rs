@@ -10,6 +10,7 @@
 //! Nothing here touches the vault's files: whoever calls applies what the log says. A crash leaves nothing but objects that
 //! are already whole; [`Log::publish`] may be repeated with the same bytes for ever.
 
+mod check;
 mod checkpoint;
 mod chunks;
 mod error;
@@ -29,6 +30,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use check::ObjectFault;
 pub use chunks::{ChunkReader, pack_key, parse_pack_key};
 pub use error::LogError;
 pub use graph::{Graph, Node};

@@ -54,7 +54,7 @@ impl Verified {
 }
 
 impl Engine {
-    /// Verifies the vault and the remote. `deep` reads every pack.
+    /// Verifies the vault and the remote. `deep` reads every object of it.
     ///
     /// # Errors
     /// What keeps it from looking; what it finds is no error.
@@ -74,6 +74,13 @@ impl Engine {
             let snapshot = log.snapshot(Some(head)).await?;
             packs.extend(snapshot.packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));
             self.check_contents(&snapshot, &mut verified).await?;
+        }
+        if deep {
+            for fault in log.check_objects().await? {
+                let message =
+                    fault.error.map_or_else(|| "it is missing".to_owned(), |error| error.to_string());
+                verified.fault(fault.key, message);
+            }
         }
         let base = log.snapshot(agreed).await?;
         blocking(|| self.check_local(&marker, &base, &mut verified, watcher))?;

@@ -1,0 +1,74 @@
+//! Is the log in the bucket still what it was? Everything is read from the remote: what the cache holds says nothing about it.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, stream};
+
+use super::format::{
+    CHECKPOINTS, COMMITS, VAULT, commit_key, decode_commit, decode_header, parse_commit_key, parse_header_key,
+};
+use super::{Log, LogError};
+use crate::model::CommitKey;
+use crate::remote::{RemoteErrorKind, list_all};
+
+/// How many objects are read at once.
+const PARALLEL_READS: usize = 8;
+
+/// An object of the log that is not what it should be.
+#[derive(Debug)]
+pub struct ObjectFault {
+    /// Its key.
+    pub key: String,
+    /// What is wrong with it; nothing where it is missing.
+    pub error: Option<LogError>,
+}
+
+impl Log {
+    /// Reads every header, commit and checkpoint of the remote, whatever this process knows of them already. What is wrong, by
+    /// key. Refresh the log whole before: a commit that is known and not there is one of the faults.
+    ///
+    /// # Errors
+    /// Those of the remote that say nothing about the object.
+    pub async fn check_objects(&self) -> Result<Vec<ObjectFault>, LogError> {
+        let mut faults = Vec::new();
+        let listed = list_all(self.remote.as_ref(), VAULT, None).await?;
+        let mut keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
+        keys.retain(|key| parse_header_key(key).is_some());
+        let commits: BTreeSet<CommitKey> = self.list_commits(0).await?.into_iter().collect();
+        let missing = self.graph.iter().map(|(key, _)| key).filter(|key| !commits.contains(key));
+        faults.extend(missing.map(|key| ObjectFault { key: commit_key(key), error: None }));
+        keys.extend(commits.into_iter().map(commit_key));
+        let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
+        keys.extend(listed.into_iter().map(|object| object.key));
+
+        let mut reads = stream::iter(keys)
+            .map(|key| async move { (self.check_object(&key).await, key) })
+            .buffered(PARALLEL_READS);
+        while let Some((read, key)) = reads.next().await {
+            match read {
+                Ok(()) => {}
+                Err(LogError::Remote(error)) if error.kind != RemoteErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                Err(error) => faults.push(ObjectFault { key, error: Some(error) }),
+            }
+        }
+        faults.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(faults)
+    }
+
+    async fn check_object(&self, key: &str) -> Result<(), LogError> {
+        if key.starts_with(CHECKPOINTS) {
+            return self.checkpoint_state(key).await.map(drop);
+        }
+        let bytes = self.remote.get(key, None).await?;
+        if !key.starts_with(COMMITS) {
+            return decode_header(key, &bytes).map(drop);
+        }
+        let (found, _) = decode_commit(key, &bytes)?;
+        if parse_commit_key(key) == Some(found) {
+            return Ok(());
+        }
+        Err(LogError::corrupt(key, format!("its content belongs under {found}")))
+    }
+}
