@@ -49,9 +49,22 @@ impl ChunkReader {
     /// # Errors
     /// Those of the remote; damaged chunks. A pack that is missing is `NotFound`.
     pub async fn read(&self, read: PackRead) -> Result<Vec<(Digest, Vec<u8>)>, LogError> {
-        let body: Bytes = self.remote.get(&pack_key(read.pack), Some(read.range.clone())).await?;
+        let key = pack_key(read.pack);
+        let body: Bytes = match self.remote.get(&key, Some(read.range.clone())).await {
+            Ok(body) => body,
+            Err(error) if error.kind == RemoteErrorKind::Malformed => {
+                return Err(self.too_short(&key, read.range.end).await?.unwrap_or(LogError::Remote(error)));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let chunks = read.open(&body).zip(&read.chunks).map(|(chunk, slot)| Ok((slot.id, chunk?)));
         chunks.collect::<Result<_, ContentError>>().map_err(LogError::Content)
+    }
+
+    /// A range that a store cannot give: the object may be shorter than was committed, and asking again does not help.
+    async fn too_short(&self, key: &str, end: u64) -> Result<Option<LogError>, LogError> {
+        let there = self.remote.head(key).await?.map(|object| object.size).filter(|size| *size < end);
+        Ok(there.map(|size| LogError::corrupt(key, format!("it has only {size} bytes, and {end} are named"))))
     }
 
     /// The chunks at `slots`, in memory: for lists and other small things.
