@@ -131,6 +131,7 @@ impl SyncError {
         match self {
             Self::Log(LogError::Remote(error)) => remote_advice(error.kind),
             Self::Log(LogError::NotVisible(_)) => Advice::Offline,
+            Self::Marker(MarkerError::Damaged { .. } | MarkerError::Newer { .. }) => Advice::Corrupt,
             Self::Log(LogError::RolledBack { .. } | LogError::Foreign { .. })
             | Self::Marker(_)
             | Self::OtherRemote { .. } => Advice::Stopped,
@@ -168,6 +169,10 @@ impl SyncError {
             Self::Record(_) => {
                 "move the damaged file away and run `cogzy-vault sync`: what is unchanged is recognised, the rest waits for `approve`"
             }
+            Self::Marker(MarkerError::Damaged { .. }) => {
+                "restore the marker, or run `cogzy-vault init --join` to join this folder anew"
+            }
+            Self::Marker(MarkerError::Newer { .. }) => "install the newest cogzy-vault",
             Self::Marker(_) => "mount the disk or put the folder back, then run `cogzy-vault status`",
             Self::NoRoom { .. } => "free some room, then run `cogzy-vault sync`",
             _ => "run `cogzy-vault sync` again",
