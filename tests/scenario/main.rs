@@ -7,4 +7,10 @@ mod support;
 
 mod layering;
 mod main_path;
+mod process_commit;
+mod process_daemon;
+mod process_damage;
+mod process_exit;
+mod process_kill;
+mod process_race;
 mod remote;

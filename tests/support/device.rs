@@ -195,12 +195,7 @@ impl Device {
 
     /// All files of the vault that are synced, with the digests of their bytes.
     pub fn files(&self) -> BTreeMap<String, Digest> {
-        let mut files = BTreeMap::new();
-        collect(&self.root, &self.root, &mut files);
-        files.retain(|path, _| !["sync/", "cache/", "logs/"].iter().any(|folder| path.starts_with(folder)));
-        files.remove(".cogzy-vault");
-        files.remove("config.json");
-        files
+        synced_files(&self.root)
     }
 
     /// Losing versions on this disk.
@@ -216,7 +211,18 @@ impl Device {
     }
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Digest>) {
+/// All files of the vault at `root` that are synced, with the digests of their bytes.
+pub fn synced_files(root: &Path) -> BTreeMap<String, Digest> {
+    let mut files = BTreeMap::new();
+    collect(root, root, &mut files);
+    files.retain(|path, _| !["sync/", "cache/", "logs/"].iter().any(|folder| path.starts_with(folder)));
+    files.remove(".cogzy-vault");
+    files.remove("config.json");
+    files
+}
+
+/// All files below `folder`, named from `root`, with the digests of their bytes.
+pub fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Digest>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.symlink_metadata().unwrap().is_dir() {

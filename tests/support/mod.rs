@@ -1,5 +1,8 @@
 //! What several scenario tests share.
 
 pub mod contract;
+pub mod daemon;
 pub mod device;
+pub mod history;
+pub mod process;
 pub mod s3_server;

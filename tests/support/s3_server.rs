@@ -16,6 +16,7 @@ use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 mod bucket;
@@ -46,6 +47,9 @@ struct Switches {
     retry_after: Option<u32>,
     losses: Vec<Loss>,
     requests: BTreeMap<String, u64>,
+    stalled: bool,
+    /// Told whenever one of these has changed by itself.
+    happened: Arc<Notify>,
 }
 
 /// A running server; it stops when dropped.
@@ -129,6 +133,33 @@ impl S3Server {
         self.bucket.lock().stale = puts;
     }
 
+    /// Waits until all losses that were asked for have happened.
+    pub async fn lost(&self) {
+        self.until(|switches| switches.losses.is_empty()).await;
+    }
+
+    /// Takes in PUTs no further from now on, and answers none of them.
+    pub fn stall(&self) {
+        self.switches().stalled = true;
+    }
+
+    /// Goes on with the PUTs that are waiting, and with all others.
+    pub fn resume(&self) {
+        let mut switches = self.switches();
+        switches.stalled = false;
+        switches.happened.notify_waiters();
+    }
+
+    /// Waits until `puts` PUTs wait for an answer, or were given one.
+    pub async fn asked_to_put(&self, puts: u64) {
+        self.until(|switches| switches.requests.get("PUT").is_some_and(|count| *count >= puts)).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Switches) -> bool) {
+        let waited = tokio::time::timeout(Duration::from_secs(60), until(&self.switches, holds)).await;
+        waited.expect("the server waits for what does not come");
+    }
+
     /// How often an operation was asked for by somebody with the right key.
     pub fn requests(&self, operation: &str) -> u64 {
         self.switches().requests.get(operation).copied().unwrap_or(0)
@@ -164,9 +195,12 @@ async fn serve(stream: TcpStream, service: S3Service, switches: Arc<Mutex<Switch
         let (service, switches) = (service.clone(), Arc::clone(&switches));
         async move {
             let put = request.method() == hyper::Method::PUT;
+            if put {
+                note_put(&switches).await;
+            }
             let answer =
                 service.call(request.map(s3s::Body::from)).await.map_err(|error| format!("{error:?}"))?;
-            let loss = if put { switches.lock().unwrap().losses.pop() } else { None };
+            let loss = if put { take_loss(&switches) } else { None };
             match loss {
                 None => Ok(answer),
                 Some(Loss::Error) => S3Error::new(S3ErrorCode::InternalError)
@@ -179,6 +213,37 @@ async fn serve(stream: TcpStream, service: S3Service, switches: Arc<Mutex<Switch
     });
     // How a connection ends is the client's business: this is what the tests look at.
     drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await);
+}
+
+/// Waits until the switches stand so.
+async fn until(switches: &Mutex<Switches>, holds: impl Fn(&Switches) -> bool) {
+    let happened = Arc::clone(&switches.lock().unwrap().happened);
+    loop {
+        let mut again = std::pin::pin!(happened.notified());
+        // From here on nothing that happens is missed.
+        again.as_mut().enable();
+        if holds(&switches.lock().unwrap()) {
+            return;
+        }
+        again.await;
+    }
+}
+
+/// Counts a PUT, and holds it while PUTs are stalled.
+async fn note_put(switches: &Mutex<Switches>) {
+    {
+        let mut switches = switches.lock().unwrap();
+        *switches.requests.entry("PUT".to_owned()).or_default() += 1;
+        switches.happened.notify_waiters();
+    }
+    until(switches, |switches| !switches.stalled).await;
+}
+
+fn take_loss(switches: &Mutex<Switches>) -> Option<Loss> {
+    let mut switches = switches.lock().unwrap();
+    let loss = switches.losses.pop();
+    switches.happened.notify_waiters();
+    loss
 }
 
 /// Counts, throttles and forbids, once the signature has been found right.

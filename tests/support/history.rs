@@ -1,0 +1,81 @@
+//! The bucket as its own commits tell it, read apart from any device.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use cogzy_vault::clock::SystemEntropy;
+use cogzy_vault::log::{Depth, Log, ObjectCache, Snapshot};
+use cogzy_vault::model::{CommitKey, Digest, VaultPath};
+use cogzy_vault::remote::{Remote, RemoteUrl, S3Options, list_all, open};
+
+use super::s3_server::S3Server;
+
+/// Keeps nothing: what is read is what the bucket holds.
+#[derive(Debug)]
+struct NoCache;
+
+impl ObjectCache for NoCache {
+    fn get(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+    fn put(&self, _: &str, _: &[u8]) {}
+    fn keys(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+    fn remove(&self, _: &str) {}
+}
+
+/// The bucket of some machines.
+#[derive(Debug, Clone)]
+pub struct Bucket(Arc<dyn Remote>);
+
+impl Bucket {
+    /// The one in `folder/bucket`.
+    pub async fn in_folder(folder: &Path) -> Self {
+        let url = RemoteUrl::Folder(folder.canonicalize().unwrap().join("bucket/users/default"));
+        Self(open(&url, &S3Options::default(), Arc::new(SystemEntropy)).await.unwrap())
+    }
+
+    /// The one on `server`.
+    pub async fn on_server(server: &S3Server) -> Self {
+        let url = RemoteUrl::Bucket(server.url("memory/users/default"));
+        Self(open(&url, &server.options(), Arc::new(SystemEntropy)).await.unwrap())
+    }
+
+    /// How many objects there are whose keys begin so.
+    pub async fn count(&self, prefix: &str) -> usize {
+        list_all(self.0.as_ref(), prefix, None).await.unwrap().len()
+    }
+
+    /// All that was ever committed.
+    pub async fn log(&self) -> Log {
+        let mut log = Log::open(Arc::clone(&self.0), Arc::new(NoCache)).await.unwrap().unwrap();
+        log.refresh(Depth::Whole).await.unwrap();
+        log
+    }
+
+    /// Commits without a child.
+    pub async fn heads(&self) -> Vec<CommitKey> {
+        self.log().await.graph().heads()
+    }
+
+    /// The newest state. There must be one head.
+    pub async fn head(&self) -> Arc<Snapshot> {
+        let mut log = self.log().await;
+        let heads = log.graph().heads();
+        assert_eq!(heads.len(), 1, "more than one head");
+        log.snapshot(Some(heads[0])).await.unwrap()
+    }
+
+    /// Every content that a commit ever had at `path`.
+    pub async fn versions(&self, path: &str) -> BTreeSet<Digest> {
+        let (mut log, path) = (self.log().await, VaultPath::new(path).unwrap());
+        let keys: Vec<CommitKey> = log.graph().iter().map(|(key, _)| key).collect();
+        let mut versions = BTreeSet::new();
+        for key in keys {
+            versions.extend(log.snapshot(Some(key)).await.unwrap().tree.get(&path).map(|entry| entry.digest));
+        }
+        versions
+    }
+}

@@ -1,0 +1,211 @@
+//! The real program as a process: a machine of its own for each, with nothing of this one's settings.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use cogzy_vault::clock::{Clock, SystemClock};
+use cogzy_vault::model::Digest;
+use tokio::process::Command;
+
+use super::device;
+use super::s3_server::{KEY_ID, S3Server, SECRET};
+
+/// No call of these tests takes longer, on whatever machine: what does hangs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A user's account on a machine: a home folder, and the environment that its processes get.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    pub name: String,
+    pub home: PathBuf,
+    /// The vault: where the platform has it.
+    pub root: PathBuf,
+    pub variables: BTreeMap<String, OsString>,
+    program: PathBuf,
+    user: Option<u32>,
+}
+
+/// How a process ended, and what it said.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// None where a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+impl Machine {
+    /// A machine without any configuration.
+    pub fn bare(folder: &Path, name: &str) -> Self {
+        // Resolved, as the program shows it.
+        let home = folder.canonicalize().unwrap().join(name);
+        std::fs::create_dir_all(&home).unwrap();
+        let root = home.join(".local/share/cogzy");
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_cogzy-vault"));
+        let mut machine =
+            Self { name: name.into(), root, home, variables: BTreeMap::new(), program, user: None };
+        machine.set("HOME", machine.home.clone());
+        machine.set("COGZY_VAULT__DEVICE_NAME", name);
+        machine.set("COGZY_VAULT__SYNC__SETTLE", "50ms");
+        machine
+    }
+
+    /// A machine that is configured for the remote in `folder/bucket`.
+    pub fn with_folder(folder: &Path, name: &str) -> Self {
+        let mut machine = Self::bare(folder, name);
+        let bucket = folder.canonicalize().unwrap().join("bucket");
+        machine.set("COGZY_VAULT__REMOTE", format!("file://{}", bucket.display()));
+        machine
+    }
+
+    /// A machine that is configured for the bucket of `server`.
+    pub fn with_server(folder: &Path, name: &str, server: &S3Server) -> Self {
+        let mut machine = Self::bare(folder, name);
+        machine.set("COGZY_VAULT__REMOTE", "s3://test-bucket/memory");
+        machine.set("COGZY_VAULT__S3__ENDPOINT", server.endpoint());
+        machine.set("COGZY_VAULT__S3__REGION", "us-east-1");
+        machine.set("AWS_ACCESS_KEY_ID", KEY_ID);
+        machine.set("AWS_SECRET_ACCESS_KEY", SECRET);
+        machine
+    }
+
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.variables.insert(name.to_owned(), value.into());
+    }
+
+    /// The same machine for a user whom permissions bind: where the tests run as root, its files are given to one.
+    pub fn as_nobody(&self) -> Self {
+        const NOBODY: u32 = 65534;
+        let mut machine = self.clone();
+        if rustix::process::geteuid().is_root() {
+            // Where the program was built, others may not go.
+            let folder = self.home.parent().unwrap();
+            machine.program = folder.join("cogzy-vault");
+            std::fs::copy(&self.program, &machine.program).unwrap();
+            give(folder, NOBODY);
+            machine.user = Some(NOBODY);
+        }
+        machine
+    }
+
+    /// The program with these arguments; it dies with the test.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        self.user.map(|user| command.uid(user));
+        command.args(args).env_clear().envs(&self.variables).current_dir(&self.home);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs it to its end.
+    pub async fn run(&self, args: &[&str]) -> Ran {
+        let clock = SystemClock::new();
+        let started = clock.monotonic();
+        let output = tokio::time::timeout(PATIENCE, self.command(args).output());
+        let output = output.await.unwrap_or_else(|_| panic!("{}: {args:?} hangs", self.name)).unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            took: clock.monotonic() - started,
+        }
+    }
+
+    /// Runs it to its end, which must be a good one.
+    pub async fn good(&self, args: &[&str]) -> Ran {
+        let ran = self.run(args).await;
+        assert_eq!(ran.code, Some(0), "{} could not {args:?}: {ran:#?}", self.name);
+        ran
+    }
+
+    /// `sync --json`, which must go through; the report.
+    pub async fn sync(&self) -> serde_json::Value {
+        self.good(&["sync", "--json"]).await.json()
+    }
+
+    /// Runs it and kills it (SIGKILL) at `moment`, unless it has ended by then. Whether it was killed.
+    pub async fn killed_at(&self, moment: Duration, args: &[&str]) -> bool {
+        let mut command = self.command(args);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        if let Ok(ended) = tokio::time::timeout(moment, child.wait()).await {
+            assert!(ended.unwrap().success(), "{}: {args:?} failed by itself", self.name);
+            return false;
+        }
+        child.kill().await.unwrap();
+        true
+    }
+
+    /// Puts a file into the vault as a careful program does, by a rename.
+    pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let fresh = path.with_extension("tmp~");
+        std::fs::write(&fresh, bytes).unwrap();
+        std::fs::rename(fresh, path).unwrap();
+    }
+
+    pub fn delete(&self, path: &str) {
+        std::fs::remove_file(self.root.join(path)).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.root.join(path)).ok()
+    }
+
+    /// All files of the vault that are synced, with the digests of their bytes.
+    pub fn files(&self) -> BTreeMap<String, Digest> {
+        device::synced_files(&self.root)
+    }
+
+    /// Everything in the vault's folder but the cache and the log, with the digests of the bytes: what a failing verb must
+    /// leave as it is.
+    pub fn everything(&self) -> BTreeMap<String, Digest> {
+        let mut files = BTreeMap::new();
+        if self.root.exists() {
+            device::collect(&self.root, &self.root, &mut files);
+        }
+        files.retain(|path, _| !path.starts_with("sync/cache.db") && !path.ends_with("lock"));
+        files
+    }
+}
+
+impl Ran {
+    /// The one document on standard output.
+    pub fn json(&self) -> serde_json::Value {
+        let parsed = serde_json::from_str(&self.stdout);
+        parsed.unwrap_or_else(|error| panic!("not exactly one document ({error}): {self:#?}"))
+    }
+
+    /// Asserts the exit code, and that the errors say each of `words`.
+    pub fn expect(&self, code: i32, words: &[&str]) -> &Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "the error does not say {word:?}: {self:#?}");
+        }
+        self
+    }
+}
+
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::lchown(path, Some(user), None).unwrap();
+    if path.symlink_metadata().unwrap().is_dir() {
+        std::fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), user));
+    }
+}
+
+/// Bytes that nothing compresses, the same for the same seed.
+pub fn noise(seed: &str, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+/// A number in `0.0..1.0`, the same for the same seed.
+pub fn unit(seed: &str) -> f64 {
+    let bytes = noise(seed, 4);
+    f64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])) / f64::from(u32::MAX)
+}
