@@ -3,8 +3,8 @@
 //! Pure functions over plain data: no I/O, no clock, no randomness, no tokio. `sync --dry-run` prints the very [`Plan`] that
 //! `sync` executes, and a merge of two commits is the same function over the same kind of trees.
 //!
-//! The stages, each in its file: [`diff`] finds the items that moved, [`reconcile`] decides each by the table of the design,
-//! [`names`] settles paths that cannot stand side by side, [`safety`] turns what looks like an accident into a [`Hold`].
+//! The stages, each in its file: `diff` finds the items that moved, `reconcile` decides each by the table of the design,
+//! `names` settles paths that cannot stand side by side, `safety` turns what looks like an accident into a [`Hold`].
 //!
 //! Invariants, held by property tests: every step names an item once; a group is pulled, pushed or left as a whole; a version
 //! that is replaced here without having been agreed is kept as a conflict (derived members excepted); a blocked item is
