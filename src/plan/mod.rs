@@ -27,6 +27,7 @@ use crate::model::{Groups, Item, Tree, VaultPath};
 pub use crate::model::{Decisions, Direction, Held, Reason};
 pub use hold::{Hold, filter_hold};
 pub use safety::Brakes;
+use safety::Holds;
 pub use step::{Action, FileStep, Plan, Step, Waiting};
 
 /// When a group's members last changed, in generations. An index is *fresh* where it changed with or since the primary
@@ -151,8 +152,9 @@ pub fn plan(input: &Input) -> Plan {
         }
     }
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
-    (plan.holds, plan.decided) = safety::hold(input, &mut decided);
-    if !(plan.holds.is_empty() && plan.decided.is_empty()) {
+    let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
+    (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
+    if !(plan.holds.is_empty() && plan.approved.is_empty() && plan.rejected.is_empty()) {
         // What is held does not make room, and what was turned round takes it.
         names::settle(input, &mut decided, &mut plan.waiting, &plan.holds);
     }

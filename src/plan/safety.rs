@@ -27,26 +27,32 @@ impl Default for Brakes {
     }
 }
 
-/// Takes what must wait out of `steps`, turns round what was rejected, and returns the holds that are open and those that a
-/// decision has closed.
-pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> (Vec<Hold>, Vec<Hold>) {
-    let (mut open, mut decided) = (Vec::new(), Vec::new());
+/// The holds of a plan, by what has become of them.
+pub(super) struct Holds {
+    pub(super) open: Vec<Hold>,
+    pub(super) approved: Vec<Hold>,
+    pub(super) rejected: Vec<Hold>,
+}
+
+/// Takes what must wait out of `steps` and turns round what was rejected.
+pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> Holds {
+    let (mut open, mut approved, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
     for hold in found(input, steps) {
         let joined = hold.reason == Reason::Differs && input.decisions.join;
         if input.decisions.rejected.contains(&hold.id) {
             for item in &hold.items {
                 steps.insert(item.clone(), reverse(input, item, hold.direction));
             }
-            decided.push(hold);
+            rejected.push(hold);
         } else if joined || input.decisions.approved.contains(&hold.id) {
-            decided.push(hold);
+            approved.push(hold);
         } else {
             open.push(hold);
         }
     }
     // Only now, so that each brake was judged by the whole plan and not by what an earlier one left of it.
     steps.retain(|item, _| !open.iter().any(|hold| hold.items.contains(item)));
-    (open, decided)
+    Holds { open, approved, rejected }
 }
 
 fn found(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {

@@ -1,11 +1,11 @@
 //! What a plan says: steps, what waits, and what is held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::Hold;
-use crate::model::{Conflict, Entry, Item, VaultPath};
+use crate::model::{Conflict, Entry, Held, Item, VaultPath};
 
 /// What is done with an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -81,12 +81,26 @@ pub struct Plan {
     pub waiting: Vec<Waiting>,
     /// Items that wait for a person's decision.
     pub holds: Vec<Hold>,
-    /// Holds that a person has decided: their items are among the steps.
+    /// Holds that a person has let pass: their items are among the steps.
     #[serde(skip)]
-    pub decided: Vec<Hold>,
+    pub approved: Vec<Hold>,
+    /// Holds that a person has decided the other way: their items are among the steps, turned round, or wait.
+    #[serde(skip)]
+    pub rejected: Vec<Hold>,
 }
 
 impl Plan {
+    /// What the next plan has to know of this one's holds, once `done` of its items are: those that are open, and what is left of
+    /// those that were rejected. What could not be turned round yet must not pass as a small change the next time.
+    #[must_use]
+    pub fn to_remember(&self, done: &BTreeSet<Item>) -> Vec<Held> {
+        let left = self.rejected.iter().map(Hold::held).map(|mut held| {
+            held.items.retain(|item| !done.contains(item));
+            held
+        });
+        self.holds.iter().map(Hold::held).chain(left).filter(|held| !held.items.is_empty()).collect()
+    }
+
     /// Whether nothing is to be written on either side.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

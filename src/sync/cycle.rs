@@ -43,8 +43,8 @@ impl Engine {
     pub async fn cycle(&mut self, request: Request, watcher: &dyn Watcher) -> Result<Report, SyncError> {
         let before = self.ports.meter.read();
         let marker = Marker::read(self.fs(), &self.layout)?;
-        self.recover().await?;
         let mut log = self.open_log(marker.vault).await?;
+        self.recover(&mut log).await?;
         let mut report = Report::default();
         let result = self.rounds(request, marker, &mut log, &mut report, watcher).await;
         self.log = Some(log);

@@ -82,6 +82,10 @@ pub async fn join(
     } else if elsewhere {
         engine.record()?;
     }
+    if joining.approved && engine.is_lost().await? {
+        // The word covers it: what was agreed with a bucket that is no longer what it was is void.
+        engine.forget()?;
+    }
     let known = marker.as_ref().filter(|_| !joining.approved).map(|marker| marker.vault);
     let (log, created) = engine.open_or_create(&joining.groups, known).await?;
     let vault =
@@ -90,6 +94,9 @@ pub async fn join(
     match marker {
         Some(marker) if engine.log.as_ref().is_some_and(|log| log.is_named(marker.vault)) => {
             let device = engine.own_device(&marker, &joining.machine)?;
+            if joining.approved {
+                engine.approve_joining(vault)?;
+            }
             return engine.joined(vault, device, created).await;
         }
         Some(marker) if !joining.approved => {
@@ -120,6 +127,17 @@ pub async fn join(
 }
 
 impl Engine {
+    /// Whether the remote has lost what this device agreed on.
+    async fn is_lost(&self) -> Result<bool, SyncError> {
+        let Some(agreed) = self.record()?.and_then(|record| record.commit) else { return Ok(false) };
+        let cache = Arc::new(DatabaseCache(Arc::clone(&self.ports.database)));
+        let Some(mut log) = Log::open(Arc::clone(&self.ports.remote), cache).await? else { return Ok(true) };
+        match log.check_agreed(agreed).await {
+            Err(LogError::RolledBack { .. }) => Ok(true),
+            checked => Ok(checked.map(|()| false)?),
+        }
+    }
+
     fn make_folders(&self) -> Result<(), SyncError> {
         let ours = [self.layout.sync(), self.layout.staging(), self.layout.trash(), self.layout.conflicts()];
         let folders = APP_FOLDERS.iter().map(|name| self.layout.root().join(name)).chain(ours);

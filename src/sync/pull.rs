@@ -9,7 +9,7 @@ use super::report::{Phase, Progress, Report, Watcher};
 use super::{Engine, Survey, SyncError, blocking};
 use crate::clock::random;
 use crate::log::Log;
-use crate::model::{Conflict, Digest, Item};
+use crate::model::{CommitKey, Conflict, Digest, Item};
 use crate::plan::{Action, FileStep, Step};
 use crate::vault::{
     ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Seen, Stage, Staged, apply, conclude,
@@ -79,21 +79,30 @@ impl Engine {
         Ok(blocking(|| conclude(self.fs(), &self.layout))?)
     }
 
-    /// Finishes an apply that a crash cut short. Its items are found to be equal by the next plan.
-    pub(super) async fn recover(&self) -> Result<(), SyncError> {
+    /// Finishes an apply that a crash cut short, and notes what it has agreed on: the remote may have moved on since, and what
+    /// came from it must not pass for a local edit.
+    pub(super) async fn recover(&self, log: &mut Log) -> Result<(), SyncError> {
         let lock = self.apply_lock().await?;
-        let recovered = blocking(|| recover(self.fs(), &self.layout, Some(&lock)))?;
-        if let Some(recovered) = recovered {
-            let (done, again) = (recovered.applied.done.len(), recovered.applied.retry.len());
-            tracing::info!(
-                commit = recovered.commit,
-                done,
-                again,
-                "an apply that was cut short has been finished"
-            );
-            self.conclude()?;
+        let Some(recovered) = blocking(|| recover(self.fs(), &self.layout, Some(&lock)))? else {
+            return Ok(());
+        };
+        let (done, again) = (recovered.applied.done, recovered.applied.retry.len());
+        tracing::info!(
+            commit = recovered.commit,
+            done = done.len(),
+            again,
+            "an apply that was cut short has been finished"
+        );
+        if let (Some(mut record), Some(commit)) = (self.record()?, CommitKey::parse(&recovered.commit)) {
+            let applied = log.recall(commit).await?;
+            let agreed = match record.commit {
+                Some(agreed) => log.recall(agreed).await?,
+                None => log.snapshot(None).await?,
+            };
+            self.agree_applied(&mut record, &agreed, &applied, &done.into_iter().collect())?;
+            record.save(self.fs(), &self.layout.last_sync())?;
         }
-        Ok(())
+        self.conclude()
     }
 
     /// The lock that other programs take shared while they open their files.

@@ -8,7 +8,7 @@ use super::report::{Amount, Phase, Progress, Trouble, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::log::{Log, Snapshot};
 use crate::model::{CommitKey, Item, Tree, VaultId, VaultPath};
-use crate::plan::{self, Hold, Input, Mode, Plan, Reason, Step};
+use crate::plan::{self, Input, Mode, Plan, Reason, Step};
 use crate::state::LastSync;
 use crate::vault::{Filter, ScanOptions, Verdict, scan};
 
@@ -111,7 +111,7 @@ impl Engine {
         if let Some(hold) = plan::filter_hold(&hidden) {
             if decisions.approved.contains(&hold.id) {
                 hidden.clear();
-                plan.decided.push(hold);
+                plan.approved.push(hold);
             } else {
                 plan.holds.push(hold);
             }
@@ -190,6 +190,24 @@ impl Engine {
         Ok(known.map(|(path, entry)| (path.clone(), *entry)).collect())
     }
 
+    /// Notes in `record`, whose commit is `agreed`, that `items` stand here as the commit `applied` has them.
+    pub(super) fn agree_applied(
+        &self,
+        record: &mut LastSync,
+        agreed: &Snapshot,
+        applied: &Snapshot,
+        items: &BTreeSet<Item>,
+    ) -> Result<(), SyncError> {
+        let filter = filter_of(record)?;
+        let manifest = seen_through(&filter, &agreed.tree);
+        let mut base = record.base(&manifest);
+        base.retain(|path, _| !items.contains(&applied.groups.item(path)));
+        let fresh = applied.tree.iter().filter(|(path, _)| items.contains(&applied.groups.item(path)));
+        base.extend(fresh.filter(|(path, _)| self.visible(path)).map(|(path, entry)| (path.clone(), *entry)));
+        record.set_base(record.commit, &manifest, &base);
+        Ok(())
+    }
+
     /// Brings `record` to what is agreed once `done` of the survey's items are: the manifest of `commit` is `manifest`.
     pub(super) fn agree(
         &self,
@@ -206,7 +224,7 @@ impl Engine {
         let filter = filter_of(record)?;
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
-        record.held = survey.plan.holds.iter().map(Hold::held).collect();
+        record.held = survey.plan.to_remember(done);
         forget_decided(record, survey, done);
         base.retain(|path, _| filter.verdict(path) == Verdict::Synced);
         record.set_base(commit, &seen_through(&filter, manifest), &base);
@@ -216,7 +234,7 @@ impl Engine {
 
 /// Forgets decisions that are carried out: the same state, should it come again, is asked about again.
 fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>) {
-    for hold in &survey.plan.decided {
+    for hold in survey.plan.approved.iter().chain(&survey.plan.rejected) {
         if hold.reason == Reason::Filter || hold.items.is_subset(done) {
             record.decisions.approved.remove(&hold.id);
             record.decisions.rejected.remove(&hold.id);

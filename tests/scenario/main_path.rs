@@ -406,6 +406,50 @@ async fn a_file_waits_until_it_has_stood_still() {
     assert_eq!(one.sync().await.pushed, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_was_rolled_back_can_be_joined_anew() {
+    let World { mut one, bucket, .. } = world().await;
+    one.write("traces/a.json", "a");
+    one.sync().await;
+    let old = bucket.dump();
+    one.write("traces/a.json", "a, newer");
+    one.write("traces/b.json", "b");
+    one.sync().await;
+    for only_commits in [false, true] {
+        for key in bucket
+            .dump()
+            .keys()
+            .filter(|key| !old.contains_key(*key) || (only_commits && key.starts_with("commits/")))
+        {
+            bucket.remove(key);
+        }
+        assert_eq!(one.try_sync().await.unwrap_err().advice(), Advice::Stopped);
+        one.join(true).await.unwrap();
+        let before = one.files();
+        let report = one.sync().await;
+        assert!(report.holds.is_empty(), "{:?}", report.holds);
+        assert_eq!(one.files().len(), before.len(), "joining deletes nothing");
+        assert!(!one.sync().await.moved());
+        assert_eq!(one.verify().await.faults, vec![]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_became_a_file_there_gives_way_here() {
+    let World { mut one, mut two, .. } = world().await;
+    one.write("swap/in", "in");
+    one.sync().await;
+    two.sync().await;
+    std::fs::remove_dir_all(one.root.join("swap")).unwrap();
+    one.write("swap", "a file");
+    one.sync().await;
+    two.write("swap/new", "new here");
+    let report = two.sync().await;
+    assert_eq!((two.text("swap").unwrap().as_str(), report.conflicts.len()), ("a file", 1));
+    let conflict = &two.conflicts()[0];
+    assert_eq!(two.conflict_bytes(conflict, "swap/new").unwrap(), b"new here");
+}
+
 /// The main path over a store on the wire: there and back, a change by its difference, a race, a conflict.
 async fn main_path(remote: Arc<dyn Remote>) {
     let folder = tempfile::tempdir().unwrap();

@@ -107,7 +107,7 @@ fn joining_approved_is_an_ordinary_conflict() {
         let joined = case.plan();
         case.mode = Mode::Ordinary;
         assert_eq!(joined.steps, case.plan().steps);
-        assert_eq!(joined.decided.len(), usize::from(verdict == Verdict::AskFirst));
+        assert_eq!(joined.approved.len(), usize::from(verdict == Verdict::AskFirst));
         assert!(joined.holds.is_empty());
     });
 }

@@ -134,8 +134,8 @@ impl World {
         }
         let done = plan.steps.iter().map(|step| step.item.clone()).collect();
         here.base = agreed(plan, &here.base, &done);
+        here.held = plan.to_remember(&done);
         here.decisions = Decisions::default();
-        here.held = plan.holds.iter().map(Hold::held).collect();
     }
 }
 
@@ -171,7 +171,7 @@ fn check_whole(case: &Case, step: &Step) {
 /// What is replaced was agreed on, is computed from something else, or is kept. A person may decide otherwise.
 fn check_nothing_lost(case: &Case, plan: &Plan, step: &Step) {
     let rejected = |hold: &&Hold| case.decisions.rejected.contains(&hold.id);
-    if plan.decided.iter().filter(rejected).any(|hold| hold.items.contains(&step.item)) {
+    if plan.rejected.iter().filter(rejected).any(|hold| hold.items.contains(&step.item)) {
         return;
     }
     for FileStep { path, from, .. } in step.files.iter().filter(|file| file.from.is_some()) {

@@ -204,7 +204,9 @@ impl<'a> Hand<'a> {
         let staging = self.layout.staging_of(self.id);
         for folder in self.kept.iter().chain(&self.shown).chain([&staging]) {
             match self.fs.sync_dir(folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // It made way: the folder above it, which was touched as well, tells the disk so.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 done => done.at("sync", folder)?,
             }
         }
