@@ -137,7 +137,9 @@ impl Daemon {
 
     async fn plan(&mut self, derived: bool) -> Result<SyncDocument, Problem> {
         let survey = self.engine.dry_run(derived, &self.board).await;
-        survey.map(|survey| SyncDocument::of_plan(&survey.plan)).map_err(|error| Problem::from(&error))
+        survey
+            .map(|survey| SyncDocument::of_plan(&survey.plan, survey.generation()))
+            .map_err(|error| Problem::from(&error))
     }
 
     /// One cycle, and what the scheduler and the board learn from it. `settle`: wait for what was written a moment ago.

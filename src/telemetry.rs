@@ -43,7 +43,11 @@ pub fn start(level: Level, color: bool) -> Result<(), TelemetryError> {
 
 fn filter(level: Level) -> Targets {
     let others = if level == Level::TRACE { Level::DEBUG } else { level.min(Level::WARN) };
-    Targets::new().with_target("cogzy_vault", level).with_default(LevelFilter::from_level(others))
+    Targets::new()
+        .with_target("cogzy_vault", level)
+        // It warns of each place where it found no credentials; what that comes to, our own error says.
+        .with_target("aws_config", others.min(Level::ERROR))
+        .with_default(LevelFilter::from_level(others))
 }
 
 #[cfg(test)]

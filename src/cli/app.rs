@@ -18,8 +18,8 @@ use crate::plan::Brakes;
 use crate::remote::{
     FolderRemote, Limited, Meter, Metered, Remote, RemoteUrl, Retry, RetryPolicy, S3Options, open,
 };
-use crate::state::{Database, FilterRecord};
-use crate::sync::{Engine, Ports, Progress, Settings, Watcher};
+use crate::state::{Database, FilterRecord, LastSync};
+use crate::sync::{Engine, Ports, Progress, Settings, SyncError, Watcher};
 use crate::vault::{FileLock, Filter, Layout};
 
 /// The configuration, and where it leads.
@@ -54,6 +54,7 @@ impl App {
         let loaded = Config::load(options)?;
         let (remote, embedded) = remote_url(&loaded.config)?;
         let vault = resolved(&loaded.config.vault);
+        apart(&vault, &remote)?;
         let own = || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control.sock"));
         let socket = global.socket.clone().unwrap_or_else(own);
         Ok(Self { loaded, remote, embedded, socket, environment })
@@ -155,6 +156,27 @@ impl App {
     /// # Errors
     /// As for [`App::engine`].
     pub async fn metered_engine(&self, meter: Meter) -> Result<Engine, Failure> {
+        self.check_remote()?;
+        self.joining_engine(meter).await
+    }
+
+    /// Whether the vault is synced with the remote that is configured; before that is opened, for it may not be there.
+    fn check_remote(&self) -> Result<(), Failure> {
+        let record = LastSync::load(&RealFs, &self.layout().last_sync()).map_err(SyncError::from)?;
+        match record {
+            Some(record) if record.remote != self.remote.to_string() => {
+                let (known, configured) = (record.remote, self.remote.to_string());
+                Err(SyncError::OtherRemote { known, configured }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The engine for joining: the vault may have been synced with another remote before.
+    ///
+    /// # Errors
+    /// As for [`App::engine`].
+    pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, Failure> {
         let config = self.config();
         let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
         let remote = open(&self.remote, &self.s3_options()?, entropy()).await?;
@@ -200,6 +222,24 @@ impl App {
             operation_timeout: s3.operation_timeout,
         })
     }
+}
+
+/// A remote inside the vault would be synced into itself for ever; a vault inside the remote would stand among its objects.
+fn apart(vault: &Path, remote: &RemoteUrl) -> Result<(), Failure> {
+    let RemoteUrl::Folder(folder) = remote else { return Ok(()) };
+    // What follows the user's folder is ours: `users/<id>`.
+    let folder = folder.ancestors().nth(2).unwrap_or(folder);
+    let folder = resolved(folder);
+    if folder.starts_with(vault) || vault.starts_with(&folder) {
+        let text = format!(
+            "the vault {} and the remote {} lie one inside the other",
+            vault.display(),
+            folder.display()
+        );
+        return Err(Failure::new(Exit::Usage, text)
+            .next("choose a folder for the remote that is not above or below the vault"));
+    }
+    Ok(())
 }
 
 fn resolved(vault: &Path) -> PathBuf {

@@ -9,6 +9,7 @@ use super::output::{Output, thousands};
 use crate::config::{Flag, Source, update};
 use crate::fs::RealFs;
 use crate::paths::machine_id;
+use crate::remote::Meter;
 use crate::sync::{Joining, join};
 
 /// Set up this device: write the configuration, make the vault's folders, create or join the remote
@@ -59,7 +60,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let lock = app.lock()?;
     let joined = runtime()?.block_on(async {
         app.make_remote_folder().await?;
-        let mut engine = app.engine().await?;
+        let mut engine = app.joining_engine(Meter::default()).await?;
         let groups = app.config().groups.definitions().to_vec();
         let joining = Joining { groups, machine: machine_id(), approved: args.join };
         let shown = Shown::on(output);
@@ -82,10 +83,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     }
     let mut written: Vec<(&str, &str)> = values.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
     let vault = root.to_string_lossy().into_owned();
-    if !written.is_empty()
-        && !written.iter().any(|(key, _)| *key == "vault")
-        && app.loaded.keys.get("vault").is_some_and(|shown| shown.source != Source::Default)
-    {
+    let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != Source::Default);
+    // So that the next command finds the same vault, whatever this one was told by the environment.
+    if elsewhere || !app.loaded.file_exists {
         written.push(("vault", &vault));
     }
     if !written.is_empty() {

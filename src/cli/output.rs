@@ -142,7 +142,8 @@ impl Output {
         if self.json {
             return;
         }
-        let text = plain(&text.to_string(), true);
+        // A line is a line: a name must not make two of it.
+        let text = plain(&text.to_string(), false);
         let written = match tone.filter(|_| self.color) {
             Some(tone) => writeln!(self.out, "\u{1b}[{}m{text}\u{1b}[0m", tone.code()),
             None => writeln!(self.out, "{text}"),

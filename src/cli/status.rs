@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::app::{App, Shown, runtime};
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, duration, size, thousands};
@@ -16,7 +16,7 @@ use crate::control::api::{
 };
 use crate::control::client::{self, ClientError};
 use crate::remote::Transfer;
-use crate::sync::{Glance, Weight};
+use crate::sync::{Glance, Unwatched, Weight};
 
 /// Say whether all is in sync, and if not, what to do
 #[derive(Debug, clap::Args)]
@@ -28,14 +28,11 @@ pub struct Args {}
 /// Where the vault cannot be looked at.
 pub fn run(app: &App, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let runtime = runtime()?;
-    let answer = match app.is_held()? {
-        true => runtime.block_on(client::get(&app.socket, "/v1/status")),
-        false => Err(ClientError::NoDaemon),
-    };
-    let status = match answer {
+    app.vault()?;
+    // Not by the vault's lock: to try it would hold it for a moment, and a sync that starts just then would find it taken.
+    let status = match runtime.block_on(client::get(&app.socket, "/v1/status")) {
         Ok(status) => status,
-        // A verb that is at work holds the vault for a moment: the files can be looked at all the same.
-        Err(ClientError::NoDaemon) => runtime.block_on(look(app, output))?,
+        Err(ClientError::NoDaemon) => runtime.block_on(look(app))?,
         Err(error) => return Err(error.into()),
     };
     output.json(&status);
@@ -49,9 +46,9 @@ pub fn run(app: &App, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
-async fn look(app: &App, output: &Output) -> Result<StatusDocument, Failure> {
+async fn look(app: &App) -> Result<StatusDocument, Failure> {
     let mut engine = app.engine().await?;
-    let glance = engine.glance(&Shown::on(output)).await?;
+    let glance = engine.glance(&Unwatched).await?;
     let mut status = document(app, State::Stopped, glance.device);
     fill(&mut status, &glance);
     Ok(status)

@@ -52,7 +52,8 @@ async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, 
     engine.claim_device(&machine_id())?;
     let shown = Shown::on(output);
     if args.dry_run {
-        return Ok(SyncDocument::of_plan(&engine.dry_run(args.derived, &shown).await?.plan));
+        let survey = engine.dry_run(args.derived, &shown).await?;
+        return Ok(SyncDocument::of_plan(&survey.plan, survey.generation()));
     }
     let request = Request { derived: args.derived, ..Request::FULL };
     Ok(SyncDocument::from(&engine.settled_cycle(request, &shown).await?))
@@ -77,7 +78,7 @@ fn tell_plan(plan: &Value, document: &SyncDocument, output: &mut Output) {
         let what = match text(&step, "kind").as_str() {
             "push" => "push",
             "pull" => "pull",
-            "conflict" => "pull, keep the local version",
+            "conflict" => "conflict, the remote's version will stand and the local one be kept aside",
             "keep-local" => "stays as it is here",
             _ => continue,
         };

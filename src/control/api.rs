@@ -92,8 +92,8 @@ impl From<&Report> for SyncDocument {
 impl SyncDocument {
     /// What would be done, and nothing that was.
     #[must_use]
-    pub fn of_plan(plan: &Plan) -> Self {
-        let report = Report { holds: plan.holds.clone(), ..Report::default() };
+    pub fn of_plan(plan: &Plan, generation: u64) -> Self {
+        let report = Report { generation, holds: plan.holds.clone(), ..Report::default() };
         // A plan is plain data with text for keys: it always has a JSON form.
         Self { plan: serde_json::to_value(plan).ok(), ..Self::from(&report) }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A failed call: what kind of failure, of which operation, on which key, and the words of the layer below.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} {key}: {kind}{}", .detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
+#[error("{operation}{}{key}: {kind}{}", if .key.is_empty() { "" } else { " " }, .detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
 pub struct RemoteError {
     /// What the caller must do.
     pub kind: RemoteErrorKind,

@@ -79,7 +79,7 @@ pub enum SyncError {
         configured: String,
     },
     /// Not enough room to stage what has to be fetched.
-    #[error("{needed} bytes are to be fetched, but {} has only {free} free", .folder.display())]
+    #[error("{needed} bytes are to be fetched, and some room must be left, but {} has only {free} bytes free", .folder.display())]
     NoRoom {
         /// What is to be fetched.
         needed: u64,
@@ -201,9 +201,11 @@ const fn remote_next(kind: RemoteErrorKind) -> &'static str {
             "check B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, or the AWS credentials"
         }
         RemoteErrorKind::Forbidden => {
-            "give the key the capabilities listFiles, readFiles and writeFiles for this bucket"
+            "give the key the capabilities listFiles, readFiles and writeFiles for this bucket; for a folder, make it writable"
         }
-        RemoteErrorKind::NoSuchBucket => "check the bucket's name in `remote`, or make the bucket",
+        RemoteErrorKind::NoSuchBucket => {
+            "check the name in `remote`, or make the bucket; for a folder, mount its disk, or run `cogzy-vault init` to make it"
+        }
         RemoteErrorKind::WrongEndpoint => {
             "check `s3.endpoint` and `s3.region` with `cogzy-vault config show`"
         }

@@ -30,6 +30,12 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// The generation that was looked at.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.remote.seq()
+    }
+
     /// What cannot be synced as it is.
     pub fn troubles(&self) -> impl Iterator<Item = &Trouble> {
         self.local.troubles.iter()

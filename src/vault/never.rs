@@ -41,6 +41,10 @@ pub(super) const SECRETS: &[&str] = &[
     ".git-credentials",
     "credentials",
     "credentials.*",
+    "*.env",
+    "secrets.*",
+    "service-account*.json",
+    "service_account*.json",
     "client_secret*.json",
     "application_default_credentials.json",
 ];
