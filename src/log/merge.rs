@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Snapshot;
 use crate::model::{
-    Change, Commit, CommitKey, Conflict, ConflictId, Digest, FORMAT, Groups, Origin, RecipeOf, Resolution,
-    VaultId,
+    Change, Commit, CommitKey, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin, RecipeOf,
+    Resolution, VaultId, VaultPath,
 };
 use crate::plan::{self, Action, Blocked, Decisions, Input, Mode};
 
@@ -39,6 +39,12 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>) -> Commit {
     }
     kept.extend(ours.conflicts.iter().map(|(id, conflict)| (*id, conflict.clone())));
     kept.retain(|id, _| !known(id) && !ours.resolved.contains_key(id));
+    // What lost in one merge may stand in another: once it stands, there is nothing to bring back.
+    let changed: BTreeMap<&VaultPath, Option<Entry>> =
+        outcome.changes.iter().map(|change| (&change.path, change.entry)).collect();
+    let result =
+        |path: &VaultPath| changed.get(path).copied().unwrap_or_else(|| theirs.tree.get(path).copied());
+    kept.retain(|_, conflict| conflict.files.iter().any(|file| result(&file.path) != file.entry));
 
     let needed: BTreeSet<Digest> = (outcome.changes.iter().filter_map(|change| change.entry))
         .chain(kept.values().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry))

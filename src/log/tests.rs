@@ -255,6 +255,36 @@ async fn a_resolved_conflict_stays_resolved_when_a_fork_lists_it_again() {
     assert_eq!(merged.resolved.len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_lost_in_one_merge_and_stands_in_another_is_no_conflict() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let mut roots: Vec<Prepared> =
+        (1..=3).map(|device| commit(None, device, &[("x", Some(&format!("by {device}")))])).collect();
+    roots.sort_by_key(|root| root.key);
+    for root in &roots {
+        log.publish(root).await.unwrap();
+    }
+    // Two devices that see two of the three each merge at once: the middle one loses in one merge and stands in the other.
+    let snapshots = [0, 1, 2].map(|n| roots[n].key);
+    let mut states = Vec::new();
+    for key in snapshots {
+        states.push(log.snapshot(Some(key)).await.unwrap());
+    }
+    let side = |n: usize| Side { key: roots[n].key, vault: VAULT, origin: None, snapshot: &states[n] };
+    for (loser, winner) in [(1, 2), (0, 1)] {
+        let merged = Prepared::new(&merge(&Snapshot::default(), side(loser), side(winner))).unwrap();
+        log.publish(&merged).await.unwrap();
+    }
+    log.refresh(Depth::Whole).await.unwrap();
+    let head = log.settle().await.unwrap();
+    let snapshot = log.snapshot(head).await.unwrap();
+    let stands = snapshot.tree[&path("x")];
+    let lost: Vec<_> = snapshot.conflicts.values().filter_map(|conflict| conflict.files[0].entry).collect();
+    assert!(!lost.contains(&stands), "the version that stands is listed as lost");
+    assert_eq!(lost.len(), 2, "the two others are listed");
+}
+
 /// What a random run does: a device commits a change of one path on what it last saw, or looks at the remote.
 #[derive(Debug, Clone)]
 enum Move {
