@@ -94,9 +94,29 @@ fn disk_kind(rng: &mut Rng) -> Kind {
 fn remote_faults(rng: &mut Rng) -> RemoteFaults {
     match rng.below(4) {
         0 => RemoteFaults { delay_ms: 50, ..RemoteFaults::default() },
-        1 => RemoteFaults { before: 5, lost_response: 5, late: 3, stale: 5, damaged: 2, refused: 2, offline: false, delay_ms: 300 },
-        2 => RemoteFaults { before: 15, lost_response: 25, late: 15, stale: 20, damaged: 4, refused: 4, offline: false, delay_ms: 2_000 },
-        _ => RemoteFaults { lost_response: 10, late: 25, stale: 30, delay_ms: 500, ..RemoteFaults::default() },
+        1 => RemoteFaults {
+            before: 5,
+            lost_response: 5,
+            late: 3,
+            stale: 5,
+            damaged: 2,
+            refused: 2,
+            offline: false,
+            delay_ms: 300,
+        },
+        2 => RemoteFaults {
+            before: 15,
+            lost_response: 25,
+            late: 15,
+            stale: 20,
+            damaged: 4,
+            refused: 4,
+            offline: false,
+            delay_ms: 2_000,
+        },
+        _ => {
+            RemoteFaults { lost_response: 10, late: 25, stale: 30, delay_ms: 500, ..RemoteFaults::default() }
+        }
     }
 }
 

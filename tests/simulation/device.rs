@@ -198,7 +198,8 @@ impl Device {
                     report.holds.len(),
                 ));
                 for trouble in &report.problems {
-                    self.trace.note(format_args!("{}   left out {}: {}", self.name, trouble.path, trouble.message));
+                    self.trace
+                        .note(format_args!("{}   left out {}: {}", self.name, trouble.path, trouble.message));
                 }
                 for hold in &report.holds {
                     self.trace.note(format_args!("{}   held: {hold}", self.name));

@@ -123,8 +123,12 @@ impl Oracle {
         let members = state.tree.iter().map(|(path, entry)| (path.as_str().to_owned(), entry.digest));
         self.check_groups(&members.collect())?;
         for conflict in &commit.kept {
-            let files = conflict.files.iter().filter_map(|file| Some((file.path.as_str().to_owned(), file.entry?.digest)));
-            self.check_groups(&files.collect()).map_err(|why| format!("in conflict {}: {why}", conflict.id))?;
+            let files = conflict
+                .files
+                .iter()
+                .filter_map(|file| Some((file.path.as_str().to_owned(), file.entry?.digest)));
+            self.check_groups(&files.collect())
+                .map_err(|why| format!("in conflict {}: {why}", conflict.id))?;
         }
         Ok(state)
     }
@@ -135,7 +139,9 @@ impl Oracle {
             let states: BTreeMap<&str, Option<u64>> = group
                 .primary
                 .iter()
-                .map(|path| (path.as_str(), files.get(path).and_then(|digest| self.versions.state_of(digest))))
+                .map(|path| {
+                    (path.as_str(), files.get(path).and_then(|digest| self.versions.state_of(digest)))
+                })
                 .collect();
             if states.values().collect::<BTreeSet<_>>().len() > 1 {
                 return Err(format!("group {} is split: {states:?}", group.name));
@@ -218,7 +224,9 @@ fn attribute(commit: &Commit, devices: &[Device]) -> Check {
 /// Puts a content together and holds it against its digest.
 fn restore(state: &Replayed, entry: &Entry, objects: &BTreeMap<String, (Bytes, u64)>) -> Check {
     let parts = match state.recipes.get(&entry.digest) {
-        Some(recipe) if recipe.depth > 0 => return Err("a recipe of recipes: the simulation writes none".into()),
+        Some(recipe) if recipe.depth > 0 => {
+            return Err("a recipe of recipes: the simulation writes none".into());
+        }
         Some(recipe) => recipe.parts.iter().map(|part| part.id).collect(),
         None if entry.size == 0 => vec![],
         None => vec![entry.digest],
@@ -228,24 +236,31 @@ fn restore(state: &Replayed, entry: &Entry, objects: &BTreeMap<String, (Bytes, u
         let (pack, slot) =
             state.chunks.get(&part).ok_or(format!("chunk {part} of {} is nowhere", entry.digest))?;
         let id = pack.to_string();
-        let (body, _) = objects.get(&format!("packs/{}/{id}", &id[..2])).ok_or(format!("pack {id} is gone"))?;
+        let (body, _) =
+            objects.get(&format!("packs/{}/{id}", &id[..2])).ok_or(format!("pack {id} is gone"))?;
         let [start, stored] = [slot.offset, slot.stored].map(|at| usize::try_from(at).unwrap());
         let stored = body.get(start..start + stored).ok_or(format!("pack {id} is too short"))?;
         whole.extend(open_chunk(*pack, slot, stored).map_err(|error| error.to_string())?);
     }
-    if Digest::of(&whole) == entry.digest { Ok(()) } else { Err(format!("{} cannot be put together", entry.digest)) }
+    if Digest::of(&whole) == entry.digest {
+        Ok(())
+    } else {
+        Err(format!("{} cannot be put together", entry.digest))
+    }
 }
 
 fn parse(body: &[u8]) -> Result<Commit, String> {
     let (head, rest) = body.split_at_checked(9).ok_or("a commit is too short")?;
-    let plain = if head[8] == 1 { zstd::decode_all(rest).map_err(|error| error.to_string())? } else { rest.to_vec() };
+    let plain =
+        if head[8] == 1 { zstd::decode_all(rest).map_err(|error| error.to_string())? } else { rest.to_vec() };
     serde_json::from_slice(&plain).map_err(|error| error.to_string())
 }
 
 /// The files that the app sees, and that are synced unless a filter says otherwise.
 pub fn visible(site: &Site) -> BTreeMap<String, Digest> {
     let never = |path: &str| {
-        ["sync/", ".cogzy", "config.json"].iter().any(|never| path.starts_with(never)) || path.ends_with(".tmp")
+        ["sync/", ".cogzy", "config.json"].iter().any(|never| path.starts_with(never))
+            || path.ends_with(".tmp")
     };
     let files = site.files_below("").into_iter().filter(|(path, _)| !never(path));
     files.map(|(path, ino)| (path, site.digest(ino))).collect()
@@ -253,7 +268,8 @@ pub fn visible(site: &Site) -> BTreeMap<String, Digest> {
 
 /// Every content on a disk; without what will be thrown away, if it is to last.
 fn everywhere(site: &Site, lasting: bool) -> BTreeSet<Digest> {
-    let passing = |path: &str| lasting && (path.starts_with("sync/staging/") || path.starts_with("sync/trash/"));
+    let passing =
+        |path: &str| lasting && (path.starts_with("sync/staging/") || path.starts_with("sync/trash/"));
     let files = site.files_below("").into_iter().filter(|(path, _)| !passing(path));
     files.map(|(_, ino)| site.digest(ino)).collect()
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogzy_vault::plan::Hold;
 use cogzy_vault::log::LogError;
+use cogzy_vault::plan::Hold;
 use cogzy_vault::sync::SyncError;
 use cogzy_vault::vault::{Filter, Verdict};
 use futures_util::future::join_all;
@@ -75,7 +75,11 @@ impl World {
     pub fn crash(&mut self, device: usize, power: bool) -> Check {
         let device = &mut self.devices[device];
         device.kill();
-        self.trace.note(format_args!("{} {}", device.name, if power { "loses its power" } else { "is killed" }));
+        self.trace.note(format_args!(
+            "{} {}",
+            device.name,
+            if power { "loses its power" } else { "is killed" }
+        ));
         self.trace.mark(if power { "power cut" } else { "kill -9" });
         if power {
             device.disk.cut_power();
@@ -148,7 +152,8 @@ impl World {
         for device in &self.devices {
             let filter = Filter::new(&[], &device.exclude).unwrap();
             let synced = |path: &str| {
-                cogzy_vault::model::VaultPath::new(path).is_ok_and(|path| filter.verdict(&path) == Verdict::Synced)
+                cogzy_vault::model::VaultPath::new(path)
+                    .is_ok_and(|path| filter.verdict(&path) == Verdict::Synced)
             };
             self.oracle.check_converged(device, &synced)?;
         }
@@ -176,7 +181,9 @@ impl World {
             Outcome::Failed(error) if sound => {
                 Err(format!("a cycle says {:?} for no reason: {error}", error.advice()))
             }
-            Outcome::Failed(SyncError::Log(error @ LogError::RolledBack { .. })) => Err(format!("nothing was rolled back: {error}")),
+            Outcome::Failed(SyncError::Log(error @ LogError::RolledBack { .. })) => {
+                Err(format!("nothing was rolled back: {error}"))
+            }
             _ => Ok(()),
         }
     }

@@ -204,7 +204,9 @@ impl<'a> Hand<'a> {
         let staging = self.layout.staging_of(self.id);
         for folder in self.kept.iter().chain(&self.shown).chain([&staging]) {
             match self.fs.sync_dir(folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // It was emptied and removed; or a file stands in its place, whose name is the upper folder's.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 done => done.at("sync", folder)?,
             }
         }

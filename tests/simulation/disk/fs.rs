@@ -101,7 +101,8 @@ impl SimFs {
     fn fail(&self, site: &mut Site) -> io::Result<()> {
         let one_in = site.faults.one_in;
         if site.rng.one_in(one_in) {
-            let kind = if site.rng.chance(70) { io::ErrorKind::Other } else { io::ErrorKind::PermissionDenied };
+            let kind =
+                if site.rng.chance(70) { io::ErrorKind::Other } else { io::ErrorKind::PermissionDenied };
             self.disk.trace.note(format_args!("{}   the disk fails: {kind}", self.disk.name));
             self.disk.trace.mark("disk error");
             return Err(io::Error::new(kind, "simulated"));

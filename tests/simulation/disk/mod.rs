@@ -49,14 +49,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    pub fn new(
-        name: &str,
-        kind: Kind,
-        rng: Rng,
-        clock: Arc<SimClock>,
-        trace: Trace,
-        ledger: Ledger,
-    ) -> Self {
+    pub fn new(name: &str, kind: Kind, rng: Rng, clock: Arc<SimClock>, trace: Trace, ledger: Ledger) -> Self {
         let site = Site {
             state: State::new(kind),
             ledger,

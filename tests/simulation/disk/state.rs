@@ -187,9 +187,8 @@ impl State {
     /// `fsync` of a folder.
     pub fn sync_folder(&mut self, folder: Ino) {
         let touches = |operation: &Operation| operation.iter().any(|((at, _), _)| *at == folder);
-        let wanted = (0..self.volatile.len())
-            .filter(|at| self.kind.ordered || touches(&self.volatile[*at]))
-            .collect();
+        let wanted =
+            (0..self.volatile.len()).filter(|at| self.kind.ordered || touches(&self.volatile[*at])).collect();
         self.settle(&wanted);
     }
 
