@@ -120,6 +120,11 @@ pub trait Fs: Send + Sync + Debug {
     /// # Errors
     /// As the system reports them.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
+
+    /// Whether other programs can reach this disk, so that they have to be locked out. A simulated one is its engine's alone.
+    fn is_shared(&self) -> bool {
+        true
+    }
 }
 
 /// Reads a whole small file, at most `limit` bytes.

@@ -59,7 +59,7 @@ impl Engine {
         let plan = ApplyPlan { id, commit, items };
         let mut applying = Progress { phase: Phase::Apply, files_total: wanted.len(), ..Progress::default() };
         let applied = blocking(|| {
-            apply(self.fs(), &self.layout, plan, Some(&lock), &mut |_| {
+            apply(self.fs(), &self.layout, plan, lock.as_ref(), &mut |_| {
                 applying.files_done += 1;
                 watcher.progress(applying);
             })
@@ -83,7 +83,7 @@ impl Engine {
     /// came from it must not pass for a local edit.
     pub(super) async fn recover(&self, log: &mut Log) -> Result<(), SyncError> {
         let lock = self.apply_lock().await?;
-        let Some(recovered) = blocking(|| recover(self.fs(), &self.layout, Some(&lock)))? else {
+        let Some(recovered) = blocking(|| recover(self.fs(), &self.layout, lock.as_ref()))? else {
             return Ok(());
         };
         let (done, again) = (recovered.applied.done, recovered.applied.retry.len());
@@ -105,13 +105,16 @@ impl Engine {
         self.conclude()
     }
 
-    /// The lock that other programs take shared while they open their files.
-    async fn apply_lock(&self) -> Result<FileLock, SyncError> {
+    /// The lock that other programs take shared while they open their files; none where there are no others.
+    async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {
+        if !self.fs().is_shared() {
+            return Ok(None);
+        }
         let path = self.layout.apply_lock();
         let until = self.ports.clock.monotonic() + LOCK_WAIT;
         loop {
             if let Some(lock) = FileLock::try_take(&path)? {
-                return Ok(lock);
+                return Ok(Some(lock));
             }
             if self.ports.clock.monotonic() > until {
                 let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);

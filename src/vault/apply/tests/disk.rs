@@ -181,8 +181,10 @@ impl Fs for Disk<'_> {
         self.effect()?;
         RealFs.remove_dir(&self.real(path))
     }
-    fn sync_dir(&self, _: &Path) -> io::Result<()> {
-        self.effect()
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.effect()?;
+        // Only a folder can be synced as one.
+        RealFs.read_dir(&self.real(path)).map(drop)
     }
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         RealFs.free_space(path)

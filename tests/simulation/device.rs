@@ -1,0 +1,252 @@
+//! A device: a disk that lasts, and processes that come and go on it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cogzy_vault::clock::Clock;
+use cogzy_vault::model::{Group, HoldId, Validate};
+use cogzy_vault::plan::Brakes;
+use cogzy_vault::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
+use cogzy_vault::state::{Database, FilterRecord};
+use cogzy_vault::sync::{
+    Advice, Engine, Joining, Ports, Report, Request, Settings, SyncError, Unwatched, join,
+};
+use cogzy_vault::vault::{Filter, Layout};
+
+use crate::disk::{Disk, SimFs};
+use crate::fuse::Fuse;
+use crate::rng::{Rng, SimEntropy};
+use crate::store::{RemoteFaults, SimRemote, Store};
+use crate::trace::Trace;
+
+pub const SETTLE: Duration = Duration::from_secs(2);
+
+/// What a cycle came to.
+#[derive(Debug)]
+pub enum Outcome {
+    Done(Report),
+    /// Both sides hold files, and somebody must say that the remote's win.
+    Meets,
+    Failed(SyncError),
+    /// The process ended in the middle.
+    Ended,
+}
+
+pub struct Device {
+    pub name: String,
+    pub disk: Disk,
+    pub faults: Arc<Mutex<RemoteFaults>>,
+    pub exclude: Vec<String>,
+    pub joined: bool,
+    pub fuse: Fuse,
+    store: Store,
+    rng: Arc<Mutex<Rng>>,
+    entropy: Arc<SimEntropy>,
+    database: Arc<Database>,
+    engine: Option<Engine>,
+    trace: Trace,
+}
+
+/// The groups of the default configuration.
+pub fn groups() -> Vec<Group> {
+    let group = |name: &str, primary: [&str; 2], derived: &[&str]| Group {
+        name: name.into(),
+        primary: primary.map(str::to_owned).to_vec(),
+        derived: derived.iter().map(|&glob| glob.to_owned()).collect(),
+        validate: Validate::Off,
+    };
+    vec![
+        group("nodes", ["corpus/nodes.json", "vectors/nodes.npy"], &["indexes/**"]),
+        group("episodes", ["corpus/episodes.json", "vectors/episodes.npy"], &[]),
+    ]
+}
+
+fn database() -> Arc<Database> {
+    Arc::new(Database::in_memory().unwrap())
+}
+
+impl Device {
+    pub fn new(disk: Disk, store: Store, seed: u64) -> Self {
+        let (name, trace) = (disk.name.clone(), disk.trace.clone());
+        let stream = |part: &str| Rng::stream(seed, &format!("{name} {part}"));
+        Self {
+            faults: Arc::default(),
+            exclude: vec!["cache/**".into()],
+            joined: false,
+            fuse: Fuse::new(),
+            store,
+            rng: Arc::new(Mutex::new(stream("remote"))),
+            entropy: Arc::new(SimEntropy::new(stream("entropy"))),
+            database: database(),
+            engine: None,
+            name,
+            disk,
+            trace,
+        }
+    }
+
+    /// The process is gone; what it had in memory is lost.
+    pub fn kill(&mut self) {
+        self.fuse.end_now();
+        self.engine = None;
+    }
+
+    pub fn lose_database(&mut self) {
+        self.database = database();
+        self.engine = None;
+    }
+
+    /// The engine, in a process that lives.
+    pub fn engine(&mut self) -> &mut Engine {
+        if self.fuse.is_dead() {
+            self.fuse = Fuse::new();
+            self.engine = None;
+        }
+        if self.engine.is_none() {
+            self.engine = Some(self.start());
+        }
+        self.engine.as_mut().unwrap()
+    }
+
+    fn start(&self) -> Engine {
+        let remote = SimRemote {
+            name: self.name.clone(),
+            store: self.store.clone(),
+            fuse: self.fuse.clone(),
+            trace: self.trace.clone(),
+            rng: Arc::clone(&self.rng),
+            faults: Arc::clone(&self.faults),
+        };
+        let (meter, entropy) = (Meter::default(), Arc::clone(&self.entropy));
+        let policy = RetryPolicy { attempts: 3, ..RetryPolicy::default() };
+        let remote: Arc<dyn Remote> =
+            Arc::new(Retry::new(Metered::new(remote, meter.clone()), policy, entropy.clone()));
+        let ports = Ports {
+            fs: Arc::new(SimFs::new(self.disk.clone(), self.fuse.clone())),
+            remote,
+            meter,
+            database: Arc::clone(&self.database),
+            clock: Arc::clone(&self.disk.clock) as Arc<dyn Clock>,
+            entropy,
+        };
+        let settings = Settings {
+            remote: "sim:".into(),
+            device_name: self.name.clone(),
+            settle: SETTLE,
+            rehash: Duration::from_secs(7 * 24 * 3600),
+            filter: Filter::new(&[], &self.exclude).unwrap(),
+            filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
+            brakes: Brakes { min_files: 8, ..Brakes::default() },
+            threads: NonZeroUsize::MIN,
+            trash: Duration::from_secs(30 * 24 * 3600),
+        };
+        Engine::new(Layout::new(crate::disk::ROOT), ports, settings)
+    }
+
+    /// Changes the settings; they are read when the process starts.
+    pub fn set_exclude(&mut self, exclude: Vec<String>) {
+        self.exclude = exclude;
+        self.engine = None;
+    }
+
+    /// Joins, if it has not yet, and runs one cycle.
+    pub async fn cycle(&mut self, approved: bool) -> Outcome {
+        self.engine();
+        let fuse = self.fuse.clone();
+        let outcome = tokio::select! {
+            biased;
+            () = fuse.ended() => Outcome::Ended,
+            outcome = self.run(approved) => outcome,
+        };
+        // Whatever a process that has ended would still have said, nobody hears it.
+        let outcome = if fuse.is_dead() { Outcome::Ended } else { outcome };
+        if matches!(outcome, Outcome::Ended) {
+            self.engine = None;
+        }
+        self.tell(&outcome);
+        outcome
+    }
+
+    async fn run(&mut self, approved: bool) -> Outcome {
+        if !self.joined {
+            let joining = Joining { groups: groups(), machine: self.name.clone(), approved };
+            match join(self.engine(), &joining, &Unwatched).await {
+                Ok(joined) if joined.meets.is_some() => return Outcome::Meets,
+                Ok(_) => self.joined = true,
+                Err(error) => return Outcome::Failed(error),
+            }
+        }
+        match self.engine().cycle(Request::FULL, &Unwatched).await {
+            Ok(report) => Outcome::Done(report),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    fn tell(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done(report) => {
+                self.trace.note(format_args!(
+                    "{} cycle: generation {}, {} sent, {} fetched, {} deleted here, {} there, {} conflicts, {} holds",
+                    self.name,
+                    report.generation,
+                    report.pushed,
+                    report.pulled,
+                    report.deleted_local,
+                    report.deleted_remote,
+                    report.conflicts.len(),
+                    report.holds.len(),
+                ));
+                for trouble in &report.problems {
+                    self.trace
+                        .note(format_args!("{}   left out {}: {}", self.name, trouble.path, trouble.message));
+                }
+                for hold in &report.holds {
+                    self.trace.note(format_args!("{}   held: {hold}", self.name));
+                }
+            }
+            Outcome::Meets => self.trace.note(format_args!("{} cycle: both sides hold files", self.name)),
+            Outcome::Failed(error) => {
+                self.trace.note(format_args!("{} cycle: {error}", self.name));
+                self.trace.mark(match error.advice() {
+                    Advice::Offline => "cycle ends: offline",
+                    Advice::Again => "cycle ends: again",
+                    Advice::Refused => "cycle ends: refused",
+                    Advice::Stopped => "cycle ends: stopped",
+                    Advice::Corrupt => "cycle ends: corrupt",
+                });
+            }
+            Outcome::Ended => self.trace.note(format_args!("{} cycle: the process ended", self.name)),
+        }
+    }
+
+    /// A person decides a hold.
+    pub fn decide(&mut self, hold: HoldId, approve: bool) -> Result<(), SyncError> {
+        let (yes, no) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
+        let mut site = self.disk.site();
+        // Either way something that was agreed on, or a local version, makes way on purpose.
+        site.ledger.trash_is_enough_for_all();
+        site.ledger.excused |= !approve;
+        drop(site);
+        self.trace.note(format_args!("{} decides {hold}: {approve}", self.name));
+        self.trace.mark(if approve { "hold approved" } else { "hold rejected" });
+        self.engine().decide(&yes, &no)
+    }
+
+    /// The syncer's own record of what was agreed is gone.
+    pub fn lose_record(&mut self) {
+        let mut site = self.disk.site();
+        let path = std::path::Path::new(crate::disk::ROOT).join("sync/last_sync.json");
+        if let Ok(slot) = site.state.slot(&path)
+            && site.state.at(&slot).is_some()
+        {
+            let now = self.disk.clock.now_ns();
+            site.state.change(vec![(slot, None)], true, now);
+            site.ledger.excused = true;
+            self.trace.note(format_args!("{} the record is lost", self.name));
+            self.trace.mark("record lost");
+        }
+        drop(site);
+        self.engine = None;
+    }
+}

@@ -1,0 +1,74 @@
+//! A disk in memory under the real engine: it crashes before any effect, forgets what was not synced, fails and fills up on
+//! demand, and lets the user in between any two calls.
+
+mod fs;
+mod handles;
+mod state;
+mod user;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+pub use fs::SimFs;
+pub use state::{Kind, State};
+pub use user::{ROOT, UserOp};
+
+use crate::clock::SimClock;
+use crate::ledger::Ledger;
+use crate::rng::Rng;
+use crate::trace::Trace;
+
+/// What goes wrong on a disk while it is used.
+#[derive(Debug, Clone, Default)]
+pub struct DiskFaults {
+    /// One call in so many fails; none of them where this is 0.
+    pub one_in: usize,
+    /// Nothing can be written.
+    pub full: bool,
+}
+
+/// A device's disk, and what its user has on it. It outlives the processes that use it.
+#[derive(Debug)]
+pub struct Site {
+    pub state: State,
+    pub ledger: Ledger,
+    pub faults: DiskFaults,
+    pub rng: Rng,
+    /// What the user does during a call of the engine, by the number of calls until then, the next one last.
+    pub interruptions: Vec<(u64, UserOp)>,
+    /// Files that a program holds open for writing.
+    pub held_open: Vec<(String, u64)>,
+}
+
+/// A site, shared with the process that runs on it.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    pub name: String,
+    site: Arc<Mutex<Site>>,
+    pub clock: Arc<SimClock>,
+    pub trace: Trace,
+}
+
+impl Disk {
+    pub fn new(name: &str, kind: Kind, rng: Rng, clock: Arc<SimClock>, trace: Trace, ledger: Ledger) -> Self {
+        let site = Site {
+            state: State::new(kind),
+            ledger,
+            faults: DiskFaults::default(),
+            rng,
+            interruptions: Vec::new(),
+            held_open: Vec::new(),
+        };
+        Self { name: name.into(), site: Arc::new(Mutex::new(site)), clock, trace }
+    }
+
+    pub fn site(&self) -> MutexGuard<'_, Site> {
+        self.site.lock().unwrap()
+    }
+
+    pub fn cut_power(&self) {
+        let mut site = self.site();
+        let mut rng = site.rng.clone();
+        site.state.cut_power(&mut rng);
+        site.rng = rng;
+    }
+}

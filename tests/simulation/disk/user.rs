@@ -1,0 +1,281 @@
+//! The user's side of a disk: what the app, an editor or a person does to the vault. What they do is durable at once; a power
+//! cut takes only what the engine has not synced.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cogzy_vault::clock::Clock;
+use cogzy_vault::model::{Digest, FileKind};
+
+use super::fs::{create_folders, rename};
+use super::state::Ino;
+use super::{Disk, Site};
+
+/// Where every device has its vault.
+pub const ROOT: &str = "/vault";
+
+/// One thing that a user does. Paths are relative to the vault.
+#[derive(Debug, Clone)]
+pub enum UserOp {
+    /// Writes a temporary file and renames it.
+    Replace(String, Vec<u8>),
+    /// Writes over the file as it is.
+    Rewrite(String, Vec<u8>),
+    Append(String, Vec<u8>),
+    Delete(String),
+    /// Replaces all of these at once: one state of a group.
+    Together(Vec<(String, Vec<u8>)>),
+    DeleteTogether(Vec<String>),
+    RenameFolder(String, String),
+    /// Takes the right to read away, or gives it back.
+    Lock(String),
+    Unlock(String),
+    /// A program opens the file and will write to it later.
+    Hold(String),
+    WriteHeld(Vec<u8>),
+}
+
+impl fmt::Display for UserOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = |bytes: &[u8]| Digest::of(bytes).to_string()[..8].to_owned();
+        match self {
+            Self::Replace(path, bytes) => write!(f, "replaces {path} by {}", digest(bytes)),
+            Self::Rewrite(path, bytes) => write!(f, "rewrites {path} to {}", digest(bytes)),
+            Self::Append(path, bytes) => write!(f, "appends {} bytes to {path}", bytes.len()),
+            Self::Delete(path) => write!(f, "deletes {path}"),
+            Self::Together(files) => {
+                let files: Vec<String> =
+                    files.iter().map(|(path, bytes)| format!("{path} {}", digest(bytes))).collect();
+                write!(f, "replaces together {}", files.join(", "))
+            }
+            Self::DeleteTogether(paths) => write!(f, "deletes together {}", paths.join(", ")),
+            Self::RenameFolder(from, to) => write!(f, "renames folder {from} to {to}"),
+            Self::Lock(path) => write!(f, "makes {path} unreadable"),
+            Self::Unlock(path) => write!(f, "makes {path} readable"),
+            Self::Hold(path) => write!(f, "opens {path}"),
+            Self::WriteHeld(bytes) => write!(f, "writes {} bytes to an open file", bytes.len()),
+        }
+    }
+}
+
+pub fn absolute(path: &str) -> PathBuf {
+    Path::new(ROOT).join(path)
+}
+
+impl Site {
+    pub fn perform(&mut self, op: &UserOp, disk: &Disk) {
+        let now = disk.clock.now_ns();
+        disk.trace.note(format_args!("{} user {op}", disk.name));
+        disk.trace.mark(op.mark());
+        match op {
+            UserOp::Replace(path, bytes) => self.replace(path, bytes, now),
+            UserOp::Rewrite(path, bytes) => self.edit(path, |_| bytes.clone(), now),
+            UserOp::Append(path, bytes) => self.edit(path, |old| [old, bytes].concat(), now),
+            UserOp::Delete(path) => self.delete(path, now),
+            UserOp::Together(files) => files.iter().for_each(|(path, bytes)| self.replace(path, bytes, now)),
+            UserOp::DeleteTogether(paths) => paths.iter().for_each(|path| self.delete(path, now)),
+            UserOp::RenameFolder(from, to) => self.rename_folder(from, to, now),
+            UserOp::Lock(path) => self.chmod(path, 0, now),
+            UserOp::Unlock(path) => self.chmod(path, 0o644, now),
+            UserOp::Hold(path) => {
+                if let Some(ino) = self.file(path) {
+                    self.held_open.push((path.clone(), ino));
+                }
+            }
+            UserOp::WriteHeld(bytes) => self.write_held(bytes, now),
+        }
+    }
+
+    /// The file at `path`, if one is there.
+    pub fn file(&self, path: &str) -> Option<Ino> {
+        let ino = self.state.find(&absolute(path)).ok()?;
+        (self.state.node(ino).kind == FileKind::File).then_some(ino)
+    }
+
+    pub fn digest(&self, ino: Ino) -> Digest {
+        Digest::of(&self.state.node(ino).bytes)
+    }
+
+    /// All files below a folder, relative to the root of the vault.
+    pub fn files_below(&self, folder: &str) -> Vec<(String, Ino)> {
+        let mut files = Vec::new();
+        if let Ok(ino) = self.state.find(&absolute(folder)) {
+            self.collect(ino, folder.to_owned(), &mut files);
+        }
+        files
+    }
+
+    fn collect(&self, folder: Ino, name: String, files: &mut Vec<(String, Ino)>) {
+        for (child, ino) in self.state.list(folder) {
+            let child = child.to_string_lossy();
+            let path = if name.is_empty() { child.into_owned() } else { format!("{name}/{child}") };
+            match self.state.node(ino).kind {
+                FileKind::Folder => self.collect(ino, path, files),
+                FileKind::File => files.push((path, ino)),
+                FileKind::Symlink | FileKind::Special => {}
+            }
+        }
+    }
+
+    fn replace(&mut self, path: &str, bytes: &[u8], now: i64) {
+        self.make_way(path, now);
+        let target = absolute(path);
+        let fresh = target.with_extension("tmp");
+        let (Ok(slot), ino) = (self.state.slot(&fresh), self.state.add(FileKind::File, now)) else { return };
+        self.state.change(vec![(slot, Some(ino))], true, now);
+        self.write(ino, bytes.to_vec(), now);
+        self.release(path);
+        rename(&mut self.state, &fresh, &target, true, now).unwrap();
+        self.ledger.wrote(path, Digest::of(bytes));
+    }
+
+    /// Writes to the file as it is; makes one where there is none.
+    fn edit(&mut self, path: &str, change: impl Fn(&[u8]) -> Vec<u8>, now: i64) {
+        let Some(ino) = self.file(path) else {
+            let bytes = change(&[]);
+            self.ledger.versions.add(&bytes, None);
+            return self.replace(path, &bytes, now);
+        };
+        if self.state.node(ino).mode == 0 {
+            return;
+        }
+        let bytes = change(&self.state.node(ino).bytes);
+        self.release(path);
+        self.ledger.versions.add(&bytes, None);
+        self.state.sync_path(&absolute(path));
+        self.ledger.wrote(path, Digest::of(&bytes));
+        self.write(ino, bytes, now);
+    }
+
+    fn write(&mut self, ino: Ino, bytes: Vec<u8>, now: i64) {
+        let now = self.state.stamp(now);
+        if let Some(node) = self.state.nodes.get_mut(&ino) {
+            node.bytes = Arc::new(bytes);
+            node.synced = Some(Arc::clone(&node.bytes));
+            (node.mtime_ns, node.ctime_ns) = (now, now);
+            node.mode |= 0o600;
+        }
+    }
+
+    fn write_held(&mut self, bytes: &[u8], now: i64) {
+        let Some((path, ino)) = self.held_open.pop() else { return };
+        if !self.state.is_named(ino) {
+            return;
+        }
+        let visible = self.file(&path) == Some(ino);
+        self.state.sync_all();
+        let (old, new) = (self.digest(ino), [&self.state.node(ino).bytes[..], bytes].concat());
+        self.ledger.released(&path, old);
+        self.ledger.versions.add(&new, None);
+        self.ledger.wrote(&path, Digest::of(&new));
+        if !visible {
+            // Once the trash has been looked at again, nobody looks a third time.
+            self.ledger.trash_is_enough(&path, Digest::of(&new));
+        }
+        self.write(ino, new, now);
+    }
+
+    fn delete(&mut self, path: &str, now: i64) {
+        if self.file(path).is_some() {
+            self.release(path);
+            self.ledger.deleted(path);
+            let slot = self.state.slot(&absolute(path)).unwrap();
+            self.state.change(vec![(slot, None)], true, now);
+        }
+    }
+
+    /// Whatever stands where a file or a folder is to be goes.
+    fn make_way(&mut self, path: &str, now: i64) {
+        for (at, _) in path.match_indices('/') {
+            self.delete(&path[..at], now);
+        }
+        let below = self.files_below(path);
+        if !below.is_empty() {
+            below.iter().for_each(|(file, _)| self.delete(file, now));
+        }
+        let mut folders = self.folders_below(path);
+        folders.reverse();
+        for folder in folders {
+            let slot = self.state.slot(&folder).unwrap();
+            self.state.change(vec![(slot, None)], true, now);
+        }
+        let parent = absolute(path).parent().unwrap().to_owned();
+        create_folders(&mut self.state, &parent, true, now).unwrap();
+        self.state.sync_path(&parent);
+    }
+
+    /// The folder at `path`, if one is there, and all below it, upper ones first.
+    fn folders_below(&self, path: &str) -> Vec<PathBuf> {
+        let mut folders = Vec::new();
+        let mut open = vec![absolute(path)];
+        while let Some(at) = open.pop() {
+            let Ok(ino) = self.state.find(&at) else { continue };
+            if self.state.node(ino).kind == FileKind::Folder {
+                open.extend(self.state.list(ino).map(|(name, _)| at.join(name)));
+                folders.push(at);
+            }
+        }
+        folders
+    }
+
+    fn rename_folder(&mut self, from: &str, to: &str, now: i64) {
+        let files = self.files_below(from);
+        let there = self.state.find(&absolute(to)).is_ok();
+        let is_folder = |ino| self.state.node(ino).kind == FileKind::Folder;
+        if there || files.is_empty() || !self.state.find(&absolute(from)).is_ok_and(is_folder) {
+            return;
+        }
+        for (path, ino) in files {
+            let (digest, moved) = (self.digest(ino), path.replacen(from, to, 1));
+            self.release(&path);
+            self.ledger.deleted(&path);
+            self.ledger.wrote(&moved, digest);
+            self.state.sync_path(&absolute(&path));
+        }
+        rename(&mut self.state, &absolute(from), &absolute(to), true, now).unwrap();
+    }
+
+    fn chmod(&mut self, path: &str, mode: u32, now: i64) {
+        let now = self.state.stamp(now);
+        if let Some(node) = self.file(path).and_then(|ino| self.state.nodes.get_mut(&ino)) {
+            (node.mode, node.ctime_ns) = (mode, now);
+        }
+    }
+
+    /// The user's own hand takes what stands at `path`.
+    fn release(&mut self, path: &str) {
+        if let Some(ino) = self.file(path) {
+            let digest = self.digest(ino);
+            self.ledger.released(path, digest);
+        }
+    }
+}
+
+impl UserOp {
+    const fn mark(&self) -> &'static str {
+        match self {
+            Self::Replace(..) => "user: temp + rename",
+            Self::Rewrite(..) => "user: rewrite in place",
+            Self::Append(..) => "user: append",
+            Self::Delete(..) => "user: delete",
+            Self::Together(..) => "user: group update",
+            Self::DeleteTogether(..) => "user: group delete",
+            Self::RenameFolder(..) => "user: folder rename",
+            Self::Lock(..) | Self::Unlock(..) => "user: chmod",
+            Self::Hold(..) => "user: open",
+            Self::WriteHeld(..) => "user: write to an open file",
+        }
+    }
+}
+
+/// What every vault has before there is any syncer: a folder, and a configuration with a secret in it.
+impl Site {
+    pub fn furnish(&mut self) {
+        create_folders(&mut self.state, Path::new(ROOT), true, 0).unwrap();
+        let slot = self.state.slot(&absolute("config.json")).unwrap();
+        let ino = self.state.add(FileKind::File, 0);
+        self.state.change(vec![(slot, Some(ino))], true, 0);
+        self.write(ino, b"{\"api_key\":\"SECRET-KEY\"}".to_vec(), 0);
+    }
+}

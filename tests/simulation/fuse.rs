@@ -1,0 +1,67 @@
+//! One life of a device's process: it counts its effects, and may end before a chosen one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+/// Shared by the disk and the remote that one process is given. After its end neither does anything for it any more, whatever
+/// becomes of the device.
+#[derive(Debug, Clone)]
+pub struct Fuse(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    effects: AtomicU64,
+    at: AtomicU64,
+    dead: AtomicBool,
+    end: Notify,
+}
+
+impl Fuse {
+    pub fn new() -> Self {
+        let (effects, at) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        Self(Arc::new(Inner { effects, at, dead: AtomicBool::new(false), end: Notify::new() }))
+    }
+
+    /// The process ends before the effect that comes after `effects` more.
+    pub fn set(&self, effects: u64) {
+        self.0.at.store(self.effects() + effects, Ordering::Relaxed);
+    }
+
+    pub fn unset(&self) {
+        self.0.at.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    pub fn effects(&self) -> u64 {
+        self.0.effects.load(Ordering::Relaxed)
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.0.dead.load(Ordering::Relaxed)
+    }
+
+    /// Whether an effect may take place.
+    pub fn effect(&self) -> bool {
+        if self.is_dead() {
+            return false;
+        }
+        if self.0.effects.fetch_add(1, Ordering::Relaxed) >= self.0.at.load(Ordering::Relaxed) {
+            self.end_now();
+            return false;
+        }
+        true
+    }
+
+    pub fn end_now(&self) {
+        self.0.dead.store(true, Ordering::Relaxed);
+        self.0.end.notify_one();
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&self) {
+        while !self.is_dead() {
+            self.0.end.notified().await;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a user has done on one device, as far as the engine owes them something for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use cogzy_vault::model::Digest;
+
+/// Every content that anybody ever wrote, and for a group's member which state of the group it belongs to. Bytes that are
+/// anywhere and not in here are torn.
+#[derive(Debug, Clone, Default)]
+pub struct Versions(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    contents: BTreeMap<Digest, Option<u64>>,
+    count: u64,
+}
+
+impl Versions {
+    /// A number that no version has had.
+    pub fn fresh(&self) -> u64 {
+        let mut known = self.0.lock().unwrap();
+        known.count += 1;
+        known.count
+    }
+
+    pub fn add(&self, bytes: &[u8], state: Option<u64>) {
+        self.0.lock().unwrap().contents.insert(Digest::of(bytes), state);
+    }
+
+    pub fn knows(&self, digest: &Digest) -> bool {
+        self.0.lock().unwrap().contents.contains_key(digest)
+    }
+
+    /// Which state of its group a member's content belongs to.
+    pub fn state_of(&self, digest: &Digest) -> Option<u64> {
+        self.0.lock().unwrap().contents.get(digest).copied().flatten()
+    }
+}
+
+/// One device's user.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    pub versions: Versions,
+    /// Versions that the user wrote and has not replaced or deleted: they must be somewhere.
+    owed: BTreeSet<(String, Digest)>,
+    /// Of these, those for which a place in the trash is enough.
+    in_trash: BTreeSet<(String, Digest)>,
+    /// Versions written that no commit of this device has carried yet.
+    unsent: BTreeSet<(String, Digest)>,
+    /// Paths that the user has ever deleted.
+    deleted: BTreeSet<String>,
+    /// The user has decided something the other way, or this device has lost its record: what it sends may be old.
+    pub excused: bool,
+}
+
+impl Ledger {
+    pub fn new(versions: Versions) -> Self {
+        Self { versions, ..Self::default() }
+    }
+
+    pub fn wrote(&mut self, path: &str, digest: Digest) {
+        self.owed.insert((path.into(), digest));
+        self.unsent.insert((path.into(), digest));
+    }
+
+    /// The version at `path` is gone by the user's own hand.
+    pub fn released(&mut self, path: &str, digest: Digest) {
+        self.owed.remove(&(path.to_owned(), digest));
+    }
+
+    pub fn deleted(&mut self, path: &str) {
+        self.deleted.insert(path.into());
+    }
+
+    pub fn trash_is_enough(&mut self, path: &str, digest: Digest) {
+        self.in_trash.insert((path.into(), digest));
+    }
+
+    /// Whatever is owed now may end in the trash: the user has said so.
+    pub fn trash_is_enough_for_all(&mut self) {
+        self.in_trash.extend(self.owed.iter().cloned());
+    }
+
+    /// What is owed, and whether the trash is enough.
+    pub fn owed(&self) -> impl Iterator<Item = (&str, Digest, bool)> {
+        self.owed.iter().map(|owed| (owed.0.as_str(), owed.1, self.in_trash.contains(owed)))
+    }
+
+    /// Whether the user has given cause for a commit with this change; a version is sent once.
+    pub fn answers_for(&mut self, path: &str, digest: Option<Digest>) -> bool {
+        match digest {
+            Some(digest) => self.unsent.remove(&(path.to_owned(), digest)) || self.excused,
+            None => self.deleted.contains(path) || self.excused,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The bucket, and each process's way to it.
+//!
+//! The bucket keeps the contract of [`cogzy_vault::remote`] and nothing more: listings may be stale, a PUT may be applied long
+//! after it failed, bytes may be damaged on their way.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cogzy_vault::remote::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
+
+use crate::fuse::Fuse;
+use crate::rng::Rng;
+use crate::trace::Trace;
+
+/// A page is kept small, so that there are several.
+const PAGE: usize = 50;
+
+/// The bucket itself.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Mutex<Bucket>>);
+
+#[derive(Debug, Clone, Default)]
+pub struct Bucket {
+    pub objects: BTreeMap<String, (Bytes, u64)>,
+    /// PUTs that failed and are yet to be applied, and at which number of requests.
+    late: Vec<(u64, String, Bytes)>,
+    requests: u64,
+    pub puts: u64,
+    /// Keys that were put with other bytes than before.
+    pub overwritten: Vec<String>,
+}
+
+impl Store {
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Bucket> {
+        self.0.lock().unwrap()
+    }
+
+    /// Applies all PUTs that are still on their way.
+    pub fn settle(&self) {
+        let mut bucket = self.lock();
+        for (_, key, body) in std::mem::take(&mut bucket.late) {
+            bucket.take(&key, body);
+        }
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, key: &str, body: Bytes) {
+        self.puts += 1;
+        match self.objects.get(key) {
+            Some((old, _)) if *old != body => self.overwritten.push(key.into()),
+            Some(_) => {}
+            None => drop(self.objects.insert(key.into(), (body, self.requests))),
+        }
+    }
+
+    fn request(&mut self) {
+        self.requests += 1;
+        let now = self.requests;
+        let due = self.late.extract_if(.., |(at, ..)| *at <= now).collect::<Vec<_>>();
+        for (_, key, body) in due {
+            self.take(&key, body);
+        }
+    }
+}
+
+/// How often what goes wrong, in percent of the requests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoteFaults {
+    pub before: usize,
+    pub lost_response: usize,
+    pub late: usize,
+    pub stale: usize,
+    pub damaged: usize,
+    pub refused: usize,
+    /// Nothing gets through at all.
+    pub offline: bool,
+    /// The longest delay in milliseconds.
+    pub delay_ms: usize,
+}
+
+/// The bucket as one process sees it.
+#[derive(Clone)]
+pub struct SimRemote {
+    pub name: String,
+    pub store: Store,
+    pub fuse: Fuse,
+    pub trace: Trace,
+    pub rng: Arc<Mutex<Rng>>,
+    pub faults: Arc<Mutex<RemoteFaults>>,
+}
+
+impl fmt::Debug for SimRemote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimRemote({})", self.name)
+    }
+}
+
+impl SimRemote {
+    fn rng(&self) -> MutexGuard<'_, Rng> {
+        self.rng.lock().unwrap()
+    }
+
+    fn faults(&self) -> RemoteFaults {
+        *self.faults.lock().unwrap()
+    }
+
+    fn error(&self, kind: RemoteErrorKind, operation: &'static str, key: &str) -> RemoteError {
+        self.trace.note(format_args!("{}   {operation} {key}: {kind}", self.name));
+        RemoteError::new(kind, operation, key)
+    }
+
+    /// The way there. A process that has ended gets no answer.
+    async fn arrive(&self, operation: &'static str, key: &str) -> Result<RemoteFaults, RemoteError> {
+        let faults = self.faults();
+        let delay = self.rng().below(faults.delay_ms + 1);
+        tokio::time::sleep(Duration::from_millis(u64::try_from(delay).unwrap())).await;
+        if self.fuse.is_dead() {
+            std::future::pending::<()>().await;
+        }
+        self.store.lock().request();
+        let refused = [
+            RemoteErrorKind::Forbidden,
+            RemoteErrorKind::Server,
+            RemoteErrorKind::Throttled { retry_after: None },
+        ];
+        if faults.offline || self.rng().chance(faults.before) {
+            self.trace.mark("remote: offline");
+            return Err(self.error(RemoteErrorKind::Offline, operation, key));
+        }
+        if self.rng().chance(faults.refused) {
+            let kind = *self.rng().pick(&refused);
+            self.trace.mark("remote: refused (403, 429, 503)");
+            return Err(self.error(kind, operation, key));
+        }
+        Ok(faults)
+    }
+}
+
+#[async_trait]
+impl Remote for SimRemote {
+    fn url(&self) -> String {
+        "sim:".into()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { metered: true }
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        let faults = self.arrive("put", key).await?;
+        if !self.fuse.effect() {
+            self.trace.note(format_args!("{} ✝ before put {key}", self.name));
+            std::future::pending::<()>().await;
+        }
+        if self.rng().chance(faults.late) {
+            let after = u64::try_from(5 + self.rng().below(150)).unwrap();
+            let mut bucket = self.store.lock();
+            let at = bucket.requests + after;
+            bucket.late.push((at, key.into(), body));
+            self.trace.mark("remote: late PUT");
+            return Err(self.error(RemoteErrorKind::UnknownOutcome, "put (late)", key));
+        }
+        self.store.lock().take(key, body);
+        self.trace.note(format_args!("{}   put {key}", self.name));
+        if !self.fuse.effect() {
+            self.trace.note(format_args!("{} ✝ after put {key}", self.name));
+            std::future::pending::<()>().await;
+        }
+        if self.rng().chance(faults.lost_response) {
+            self.trace.mark("remote: lost response");
+            return Err(self.error(RemoteErrorKind::UnknownOutcome, "put (applied)", key));
+        }
+        Ok(())
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+        let faults = self.arrive("get", key).await?;
+        let found = self.store.lock().objects.get(key).map(|(body, _)| body.clone());
+        let Some(body) = found else { return Err(self.error(RemoteErrorKind::NotFound, "get", key)) };
+        let whole = 0..u64::try_from(body.len()).unwrap();
+        let range = range.unwrap_or(whole);
+        let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
+        if end > body.len() {
+            return Err(self.error(RemoteErrorKind::Malformed, "get", key));
+        }
+        let body = body.slice(start..end);
+        if !body.is_empty() && self.rng().chance(faults.damaged) {
+            if self.rng().chance(50) {
+                self.trace.mark("remote: truncated body");
+                return Err(self.error(RemoteErrorKind::Malformed, "get", key));
+            }
+            self.trace.mark("remote: flipped bit");
+            self.trace.note(format_args!("{}   get {key}: a bit is flipped", self.name));
+            let (mut bytes, at) = (body.to_vec(), self.rng().below(body.len()));
+            bytes[at] ^= 1 << self.rng().below(8);
+            return Ok(Bytes::from(bytes));
+        }
+        Ok(body)
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        self.arrive("head", key).await?;
+        let bucket = self.store.lock();
+        Ok(bucket.objects.get(key).map(|(body, at)| object(key, body, *at)))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        let faults = self.arrive("list", prefix).await?;
+        let stale = self.rng().chance(faults.stale);
+        let oldest = u64::try_from(self.rng().below(12)).unwrap();
+        let bucket = self.store.lock();
+        let newest = bucket.requests.saturating_sub(oldest);
+        if stale {
+            self.trace.mark("remote: stale listing");
+        }
+        let mut rest = bucket
+            .objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after))
+            .filter(|(_, (_, at))| !stale || *at < newest)
+            .map(|(key, (body, at))| object(key, body, *at));
+        let objects: Vec<Object> = rest.by_ref().take(PAGE).collect();
+        Ok(Page { objects, more: rest.next().is_some() })
+    }
+}
+
+fn object(key: &str, body: &Bytes, at: u64) -> Object {
+    Object { key: key.into(), size: body.len() as u64, modified_ms: i64::try_from(at).unwrap() }
+}

@@ -1,0 +1,52 @@
+//! What happened, in order: a line for each event, hashed. The same seed gives the same hash.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// One trace, shared by everything that takes part in a run.
+#[derive(Clone)]
+pub struct Trace(Arc<Mutex<Inner>>);
+
+struct Inner {
+    hasher: blake3::Hasher,
+    aloud: bool,
+    lines: u64,
+    marks: BTreeMap<&'static str, u64>,
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trace")
+    }
+}
+
+impl Trace {
+    pub fn new(aloud: bool) -> Self {
+        let inner = Inner { hasher: blake3::Hasher::new(), aloud, lines: 0, marks: BTreeMap::new() };
+        Self(Arc::new(Mutex::new(inner)))
+    }
+
+    pub fn note(&self, line: impl fmt::Display) {
+        let mut inner = self.0.lock().unwrap();
+        let line = line.to_string();
+        inner.lines += 1;
+        inner.hasher.update(line.as_bytes()).update(b"\n");
+        if inner.aloud {
+            println!("{:6} {line}", inner.lines);
+        }
+    }
+
+    /// Counts that something was reached.
+    pub fn mark(&self, name: &'static str) {
+        *self.0.lock().unwrap().marks.entry(name).or_default() += 1;
+    }
+
+    pub fn marks(&self) -> BTreeMap<&'static str, u64> {
+        self.0.lock().unwrap().marks.clone()
+    }
+
+    pub fn hash(&self) -> String {
+        self.0.lock().unwrap().hasher.finalize().to_hex()[..16].to_owned()
+    }
+}
