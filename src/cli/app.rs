@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{Cli, Global};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{self, Output};
+use super::output::Output;
+pub use super::shown::Shown;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::config::{Config, Environment, Flag, LoadOptions, Loaded};
 use crate::control::api::SyncDocument;
@@ -19,7 +20,7 @@ use crate::remote::{
     FolderRemote, Limited, Meter, Metered, Remote, RemoteUrl, Retry, RetryPolicy, S3Options, open,
 };
 use crate::state::{Database, FilterRecord, LastSync};
-use crate::sync::{Engine, Ports, Progress, Settings, SyncError, Watcher};
+use crate::sync::{Engine, Ports, Settings, SyncError};
 use crate::vault::{FileLock, Filter, Layout};
 
 /// The configuration, and where it leads.
@@ -259,30 +260,6 @@ fn remote_url(config: &Config) -> Result<(RemoteUrl, bool), Failure> {
     let _as_written: RemoteUrl = base.parse()?;
     let whole = format!("{}/users/{}", base.trim_end_matches('/'), config.user_id);
     Ok((whole.parse()?, embedded))
-}
-
-/// Shows a cycle's progress on an output.
-pub struct Shown(Mutex<output::Progress>);
-
-impl Shown {
-    /// Progress on `output`.
-    #[must_use]
-    pub fn on(output: &Output) -> Self {
-        Self(Mutex::new(output.progress()))
-    }
-}
-
-impl Watcher for Shown {
-    fn progress(&self, progress: Progress) {
-        let phase = progress.phase.to_string();
-        let files = (progress.files_done as u64, progress.files_total as u64);
-        let bytes = (progress.bytes_done, progress.bytes_total);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).show(output::Step {
-            phase: &phase,
-            files,
-            bytes,
-        });
-    }
 }
 
 /// The runtime that a verb runs on.

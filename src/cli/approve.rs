@@ -4,6 +4,7 @@ use super::app::{App, Shown};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
+use super::shown::through_daemon;
 use super::sync::show;
 use crate::control::api::{HoldDocument, StatusDocument, SyncDocument, holds};
 use crate::control::client;
@@ -30,7 +31,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             let status: StatusDocument = client::get(&app.socket, "/v1/status").await?;
             let hold = pick(&status.holds, args)?;
             let verb = if args.reject { "reject" } else { "approve" };
-            Ok(client::post(&app.socket, &format!("/v1/holds/{}/{verb}", hold.id), &()).await?)
+            let resource = format!("/v1/holds/{}/{verb}", hold.id);
+            through_daemon(app, output, client::post(&app.socket, &resource, &())).await
         },
     )?;
     Ok(show(&document, output))

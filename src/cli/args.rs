@@ -157,6 +157,7 @@ mod tests {
             "sync --dry-run --derived",
             "--json status",
             "status --json -q",
+            "status --watch",
             "approve",
             "approve 0123456789abcdef",
             "approve --reject",

@@ -14,6 +14,7 @@ pub mod init;
 pub mod output;
 pub mod retry;
 pub mod run;
+pub mod shown;
 pub mod status;
 pub mod sync;
 pub mod verify;

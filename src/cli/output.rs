@@ -13,11 +13,13 @@ use serde::Serialize;
 
 use super::args::Global;
 
+mod live;
 mod progress;
 mod units;
 
+pub use live::Live;
 pub use progress::{Progress, Step};
-pub use units::{duration, size, thousands};
+pub use units::{about, count, duration, part, size, thousands};
 
 /// How a line is meant; coloured where there is colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,29 @@ pub enum Tone {
     Bad,
 }
 
+/// A line, and how it is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How it is meant, if it is more than words.
+    pub tone: Option<Tone>,
+    /// The words.
+    pub text: String,
+}
+
+impl Line {
+    /// Words.
+    #[must_use]
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { tone: None, text: text.into() }
+    }
+
+    /// Words with a meaning.
+    #[must_use]
+    pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone: Some(tone), text: text.into() }
+    }
+}
+
 /// Standard output and standard error.
 pub struct Output {
     out: Box<dyn Write + Send>,
@@ -39,6 +64,7 @@ pub struct Output {
     color: bool,
     terminal: bool,
     failed: Option<io::Error>,
+    closed: bool,
 }
 
 impl Output {
@@ -53,6 +79,7 @@ impl Output {
             color: global.color.on(io::stdout().is_terminal(), no_color),
             terminal: io::stderr().is_terminal(),
             failed: None,
+            closed: false,
         }
     }
 
@@ -64,6 +91,23 @@ impl Output {
     /// A line of what was asked for, with its meaning.
     pub fn toned(&mut self, tone: Tone, text: impl fmt::Display) {
         self.print(Some(tone), &text);
+    }
+
+    /// A line with the meaning that it brings along.
+    pub fn styled(&mut self, line: &Line) {
+        self.print(line.tone, &line.text);
+    }
+
+    /// Whether somebody still reads, as far as is known.
+    #[must_use]
+    pub const fn is_read(&self) -> bool {
+        !self.closed && self.failed.is_none()
+    }
+
+    /// Lines that are shown in place where standard output is a terminal, and else one after the other.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        if self.json || !io::stdout().is_terminal() { Live::plain() } else { Live::drawn() }
     }
 
     /// A line that one can do without: nothing with `--quiet`.
@@ -142,20 +186,28 @@ impl Output {
         if self.json {
             return;
         }
-        // A line is a line: a name must not make two of it.
-        let text = plain(&text.to_string(), false);
-        let written = match tone.filter(|_| self.color) {
-            Some(tone) => writeln!(self.out, "\u{1b}[{}m{text}\u{1b}[0m", tone.code()),
-            None => writeln!(self.out, "{text}"),
-        };
+        let text = self.painted(tone, &text.to_string());
+        let written = writeln!(self.out, "{text}");
         self.keep(written);
     }
 
+    /// One line, clean, and in its colour where there is colour.
+    fn painted(&self, tone: Option<Tone>, text: &str) -> String {
+        // A line is a line: a name must not make two of it.
+        let text = plain(text, false);
+        match tone.filter(|_| self.color) {
+            Some(tone) => format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code()),
+            None => text,
+        }
+    }
+
     fn keep(&mut self, written: io::Result<()>) {
-        if let Err(error) = written
-            && error.kind() != ErrorKind::BrokenPipe
-        {
-            self.failed.get_or_insert(error);
+        match written {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
+            Err(error) => {
+                self.failed.get_or_insert(error);
+            }
         }
     }
 }

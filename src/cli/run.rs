@@ -85,11 +85,11 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
             max_attempts: config.retry.max_attempts,
         };
         let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
-        let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
+        let (clock, entropy) = (Arc::new(SystemClock::new()) as Arc<dyn Clock>, Arc::new(SystemEntropy));
         let mut status = document(app, State::Syncing, device);
         let since = Some(moment(clock.now_ms()));
         status.daemon = DaemonDocument { running: true, pid: Some(std::process::id()), since };
-        let board = Board::new(status, meter);
+        let board = Board::new(status, meter, Arc::clone(&clock));
         let (send, commands) = mpsc::channel(COMMANDS);
         tokio::spawn(server::serve(listener, board.clone(), send));
         Ok::<_, Failure>(Daemon {

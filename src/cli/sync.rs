@@ -6,6 +6,7 @@ use super::app::{App, Shown};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
+use super::shown::through_daemon;
 use crate::control::api::{HoldDocument, SyncDocument, SyncRequest};
 use crate::control::client;
 use crate::paths::machine_id;
@@ -32,7 +33,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
     let document = app.cycle(
         async || alone(app, args, output).await,
-        async || Ok(client::post(&app.socket, "/v1/sync", &request).await?),
+        async || through_daemon(app, output, client::post(&app.socket, "/v1/sync", &request)).await,
     )?;
     Ok(show(&document, output))
 }

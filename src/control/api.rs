@@ -141,6 +141,16 @@ pub struct DaemonDocument {
     pub since: Option<String>,
 }
 
+/// How far the cycle that runs has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressDocument {
+    /// How far.
+    #[serde(flatten)]
+    pub progress: Progress,
+    /// How many seconds the rest of this phase takes at the pace until now, where that can be told.
+    pub seconds_left: Option<u64>,
+}
+
 /// What is to be sent and fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PendingDocument {
@@ -207,7 +217,7 @@ pub struct StatusDocument {
     /// What is to be sent and fetched.
     pub pending: PendingDocument,
     /// How far the cycle that runs has come.
-    pub progress: Option<Progress>,
+    pub progress: Option<ProgressDocument>,
     /// Open conflicts.
     pub conflicts: usize,
     /// What waits for a decision.

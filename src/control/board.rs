@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::api::{Problem, State, StatusDocument, SyncDocument};
+use super::api::{Problem, ProgressDocument, State, StatusDocument, SyncDocument};
+use crate::clock::Clock;
 use crate::model::HoldId;
 use crate::remote::Meter;
-use crate::sync::{Progress, Watcher};
+use crate::sync::{Pace, Progress, Watcher};
 
 /// What a client wants done by the daemon's thread.
 #[derive(Debug)]
@@ -38,14 +39,16 @@ pub enum Command {
 #[derive(Debug, Clone)]
 pub struct Board {
     status: Arc<Mutex<StatusDocument>>,
+    pace: Arc<Mutex<Pace>>,
     meter: Meter,
+    clock: Arc<dyn Clock>,
 }
 
 impl Board {
     /// A board that shows `status`.
     #[must_use]
-    pub fn new(status: StatusDocument, meter: Meter) -> Self {
-        Self { status: Arc::new(Mutex::new(status)), meter }
+    pub fn new(status: StatusDocument, meter: Meter, clock: Arc<dyn Clock>) -> Self {
+        Self { status: Arc::new(Mutex::new(status)), pace: Arc::default(), meter, clock }
     }
 
     /// What it shows now.
@@ -74,7 +77,10 @@ impl Watcher for Board {
     fn progress(&self, progress: Progress) {
         // A scan that reads nothing is no news.
         if progress.files_total > 0 {
-            self.update(|status| status.progress = Some(progress));
+            let now = self.clock.monotonic();
+            let left = self.pace.lock().unwrap_or_else(PoisonError::into_inner).left(&progress, now);
+            let shown = ProgressDocument { progress, seconds_left: left.map(|left| left.as_secs()) };
+            self.update(|status| status.progress = Some(shown));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::keep::LocalConflict;
 use super::report::{Phase, Progress, Report, Trouble, Watcher, Weight};
-use super::upload::{Known, Run, Uploads};
+use super::upload::{Counted, Known, PACKS_IN_FLIGHT, Run, Uploads};
 use super::{Engine, Survey, SyncError, blocking};
 use crate::content::ChunkIndex;
 use crate::log::{Log, Prepared, pack_key};
@@ -153,7 +153,12 @@ impl Engine {
                         left_out = Some(format!("{}: it is no longer as it was scanned", file.path));
                         break;
                     };
-                    match self.take_in(&mut run, &source).await? {
+                    // A large file is more than one step.
+                    let read = |bytes| {
+                        let bytes_done = progress.bytes_done + bytes;
+                        watcher.progress(sent_of(Progress { bytes_done, ..progress }, &uploads));
+                    };
+                    match self.take_in(&mut run, &source, &read).await? {
                         Ok(recipe) => recipes.extend(recipe),
                         Err(why) => {
                             left_out = Some(format!("{}: {why}", file.path));
@@ -162,7 +167,7 @@ impl Engine {
                     }
                     progress.files_done += 1;
                     progress.bytes_done += entry.size;
-                    watcher.progress(progress);
+                    watcher.progress(sent_of(progress, &uploads));
                 }
                 match left_out {
                     None => {
@@ -186,7 +191,10 @@ impl Engine {
             }
             blocking(|| run.finish())?;
         }
-        uploads.wait_for(0).await?;
+        for left in (0..PACKS_IN_FLIGHT).rev() {
+            uploads.wait_for(left).await?;
+            watcher.progress(sent_of(progress, &uploads));
+        }
         sent.packs.extend(known.used());
         sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
         Ok(sent)
@@ -197,17 +205,18 @@ impl Engine {
         &self,
         run: &mut Run<'_>,
         source: &Source,
+        read: &(dyn Fn(u64) + Sync),
     ) -> Result<Result<Option<(Digest, Recipe)>, String>, SyncError> {
         if source.content.size == 0 || run.has(source.content.digest) {
             return Ok(Ok(None));
         }
-        let read = blocking(|| {
+        let taken = blocking(|| {
             let reader = open_stable(self.fs(), self.layout.root(), &source.relative, &source.stat);
             let mut reader = match reader {
                 Ok(reader) => reader,
                 Err(error) => return Ok(Err(error.to_string())),
             };
-            let ingested = match run.add(&mut reader)? {
+            let ingested = match run.add(&mut Counted::new(&mut reader, read))? {
                 Ok(ingested) => ingested,
                 Err(error) => return Ok(Err(error.to_string())),
             };
@@ -221,7 +230,7 @@ impl Engine {
             Ok::<_, SyncError>(Ok(ingested.recipe.map(|recipe| (ingested.content.digest, recipe))))
         })?;
         run.send().await?;
-        Ok(read)
+        Ok(taken)
     }
 
     async fn take_in_loser(
@@ -238,7 +247,7 @@ impl Engine {
                 return Ok(Err(format!("its losing version is missing: {}", absolute.display())));
             };
             let source = Source { relative: relative.to_owned(), stat, content: entry.content() };
-            match self.take_in(run, &source).await? {
+            match self.take_in(run, &source, &|_| {}).await? {
                 Ok(recipe) => recipes.extend(recipe),
                 Err(why) => return Ok(Err(format!("its losing version {}: {why}", absolute.display()))),
             }
@@ -269,6 +278,17 @@ fn total(steps: &[&Step], survey: &Survey) -> Progress {
     let (up, _) = survey.pending();
     let files = steps.iter().flat_map(|step| &step.files).filter(|file| file.to.is_some()).count();
     Progress { phase: Phase::Upload, files_done: 0, files_total: files, bytes_done: 0, bytes_total: up.bytes }
+}
+
+/// How much of what is `read` has arrived: what is on its way is not there yet.
+fn sent_of(read: Progress, uploads: &Uploads) -> Progress {
+    let in_flight = uploads.in_flight();
+    let unsure = usize::from(in_flight > 0);
+    Progress {
+        files_done: read.files_done.min(read.files_total.saturating_sub(unsure)),
+        bytes_done: read.bytes_done.saturating_sub(in_flight),
+        ..read
+    }
 }
 
 fn source(survey: &Survey, path: &VaultPath, entry: Entry) -> Option<Source> {

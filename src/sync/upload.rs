@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Mutex;
@@ -17,7 +18,7 @@ use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
 
 /// Packs under way at once: what bounds the memory of a large push.
-const PACKS_IN_FLIGHT: usize = 3;
+pub(super) const PACKS_IN_FLIGHT: usize = 3;
 
 /// What need not be uploaded.
 pub(super) struct Known<'a> {
@@ -57,6 +58,7 @@ pub(super) struct Uploads {
     remote: Arc<dyn Remote>,
     database: Arc<Database>,
     state: Arc<Mutex<State>>,
+    in_flight: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -68,12 +70,13 @@ struct State {
 
 impl Uploads {
     pub(super) fn new(remote: Arc<dyn Remote>, database: Arc<Database>) -> Self {
-        Self { remote, database, state: Arc::default() }
+        Self { remote, database, state: Arc::default(), in_flight: Arc::default() }
     }
 
     /// Takes a full pack from a thread that blocks. With other threads to send it, this waits while enough are under way, so
     /// that memory stays bounded; without, the pack only queues until [`Uploads::wait_for`].
     fn take(&self, pack: FinishedPack) -> Result<(), SyncError> {
+        self.in_flight.fetch_add(pack.info.size, Ordering::Relaxed);
         match Handle::try_current() {
             Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => handle.block_on(async {
                 self.state.lock().await.waiting.push(pack);
@@ -108,8 +111,14 @@ impl Uploads {
             if let Err(error) = self.database.put_uploaded(&info) {
                 tracing::warn!(%error, "an uploaded pack could not be noted; a crash now would upload it again");
             }
+            self.in_flight.fetch_sub(info.size, Ordering::Relaxed);
             state.done.push(info);
         }
+    }
+
+    /// How many bytes are read but not with the remote yet.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// The packs that the remote has taken.
@@ -174,5 +183,34 @@ fn fatal(error: IngestError<SyncError>) -> SyncError {
     match error {
         IngestError::Sink(error) => error,
         other => SyncError::Upload(other.to_string()),
+    }
+}
+
+/// How many bytes are read between two words about it.
+const TELL_AFTER: u64 = 1 << 20;
+
+/// A reader that tells how much was read.
+pub(super) struct Counted<'a, R> {
+    from: R,
+    read: u64,
+    told: u64,
+    tell: &'a dyn Fn(u64),
+}
+
+impl<'a, R: Read> Counted<'a, R> {
+    pub(super) fn new(from: R, tell: &'a dyn Fn(u64)) -> Self {
+        Self { from, read: 0, told: 0, tell }
+    }
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.read += count as u64;
+        if self.read - self.told >= TELL_AFTER {
+            self.told = self.read;
+            (self.tell)(self.read);
+        }
+        Ok(count)
     }
 }

@@ -21,7 +21,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("config", vec!["fs", "model", "paths", "remote"]),
         ("paths", vec![]),
         ("telemetry", vec![]),
-        ("control", vec!["model", "plan", "remote", "sync"]),
+        ("control", vec!["clock", "model", "plan", "remote", "sync"]),
         ("daemon", [&engine[..], &["sync", "control"]].concat()),
         ("cli", edge.clone()),
         ("main", edge),

@@ -13,4 +13,5 @@ mod process_damage;
 mod process_exit;
 mod process_kill;
 mod process_race;
+mod process_status;
 mod remote;

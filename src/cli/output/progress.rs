@@ -2,33 +2,57 @@
 
 use std::fmt;
 use std::io::Write;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::units::{size, thousands};
+use super::units::{about, part, thousands};
+use crate::sync::{self, Phase};
 
 /// Where there is no terminal, a line is written after so many files.
-const FILES_PER_LINE: u64 = 100;
+const FILES_PER_LINE: usize = 100;
+/// The bar, and what it means.
+pub(super) const BAR: &str = "{bar:30} {msg}";
 
 /// How far an action is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step<'a> {
-    /// What is being done: `scan`, `upload`, `download` or `apply`.
-    pub phase: &'a str,
-    /// How many files are done, and of how many.
-    pub files: (u64, u64),
-    /// How many bytes are done, and of how many.
-    pub bytes: (u64, u64),
+pub struct Step {
+    /// How far.
+    pub progress: sync::Progress,
+    /// How long the rest takes, where that can be told.
+    pub left: Option<Duration>,
 }
 
-impl fmt::Display for Step<'_> {
+/// `uploading 45/100 · 12.4/80 MB · 3 min left`
+impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ((done, all), (bytes, all_bytes)) = (self.files, self.bytes);
-        write!(f, "{}: {} of {} files", self.phase, thousands(done), thousands(all))?;
-        if all_bytes > 0 {
-            write!(f, ", {} of {}", size(bytes), size(all_bytes))?;
+        let sync::Progress { phase, files_done, files_total, bytes_done, bytes_total } = self.progress;
+        let doing = match phase {
+            Phase::Scan => "reading",
+            Phase::Upload => "uploading",
+            Phase::Download => "downloading",
+            Phase::Apply => "applying",
+        };
+        write!(f, "{doing} {}/{}", thousands(files_done as u64), thousands(files_total as u64))?;
+        if bytes_total > 0 {
+            write!(f, " · {}", part(bytes_done, bytes_total))?;
         }
-        Ok(())
+        match self.left.filter(|left| !left.is_zero()) {
+            Some(left) => write!(f, " · {} left", about(left)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Step {
+    /// Of what the bar shows, how much is done: bytes where they are known, so that a large file moves it too.
+    pub(super) const fn bar(&self) -> (u64, u64) {
+        let progress = self.progress;
+        if progress.bytes_total > 0 {
+            (progress.bytes_done, progress.bytes_total)
+        } else {
+            (progress.files_done as u64, progress.files_total as u64)
+        }
     }
 }
 
@@ -38,7 +62,7 @@ pub struct Progress(Kind);
 enum Kind {
     None,
     Bar(ProgressBar),
-    Lines { to: Box<dyn Write + Send>, last: Option<(String, u64)> },
+    Lines { to: Box<dyn Write + Send>, last: Option<(Phase, usize)> },
 }
 
 impl Progress {
@@ -48,8 +72,7 @@ impl Progress {
 
     pub(super) fn bar() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-        let style =
-            ProgressStyle::with_template("{wide_bar} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         Self(Kind::Bar(bar))
     }
@@ -59,21 +82,21 @@ impl Progress {
     }
 
     /// Shows how far the action is.
-    pub fn show(&mut self, step: Step<'_>) {
+    pub fn show(&mut self, step: Step) {
+        let sync::Progress { phase, files_done, files_total, .. } = step.progress;
         match &mut self.0 {
             Kind::None => {}
+            // Nothing to do yet is nothing to tell.
+            Kind::Bar(_) | Kind::Lines { .. } if files_total == 0 => {}
             Kind::Bar(bar) => {
-                // A large file moves the bar too, where bytes are known.
-                let (done, all) = if step.bytes.1 > 0 { step.bytes } else { step.files };
+                let (done, all) = step.bar();
                 bar.set_length(all);
                 bar.set_position(done);
                 bar.set_message(step.to_string());
             }
-            // Nothing to do yet is nothing to tell.
-            Kind::Lines { .. } if step.files.1 == 0 => {}
             Kind::Lines { to, last } => {
-                let now = (step.phase.to_owned(), step.files.0 / FILES_PER_LINE);
-                if last.as_ref() != Some(&now) || step.files.0 == step.files.1 {
+                let now = (phase, files_done / FILES_PER_LINE);
+                if *last != Some(now) || files_done == files_total {
                     // Nobody may be reading; the action itself says how it ended.
                     let _ = writeln!(to, "{step}");
                     *last = Some(now);

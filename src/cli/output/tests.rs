@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
+use crate::sync::{self, Phase};
 
 /// A stream that can be looked at, and that fails when it is told to.
 #[derive(Clone, Default)]
@@ -41,6 +42,7 @@ fn output(out: &Stream, err: &Stream) -> Output {
         color: false,
         terminal: false,
         failed: None,
+        closed: false,
     }
 }
 
@@ -96,17 +98,20 @@ fn a_reader_that_stops_is_no_error_and_a_full_disk_is() {
 fn progress_without_a_terminal_is_a_line_now_and_then() {
     let err = Stream::default();
     let mut progress = Progress::lines(Box::new(err.clone()));
+    let step = |phase, files: (usize, usize)| {
+        let (files_done, files_total) = files;
+        let (bytes_done, bytes_total) = (files_done as u64 * 1000, files_total as u64 * 1000);
+        let progress = sync::Progress { phase, files_done, files_total, bytes_done, bytes_total };
+        Step { progress, left: None }
+    };
     for done in 0..=250 {
-        progress.show(Step { phase: "upload", files: (done, 250), bytes: (done * 1024, 250 * 1024) });
+        progress.show(step(Phase::Upload, (done, 250)));
     }
-    progress.show(Step { phase: "apply", files: (1, 2), bytes: (0, 0) });
+    progress.show(step(Phase::Apply, (1, 2)));
     let text = err.text();
     assert_eq!(text.lines().count(), 5, "{text}");
-    assert!(text.contains("upload: 100 of 250 files, 100.0 KiB of 250.0 KiB\n"), "{text}");
-    assert!(
-        text.ends_with("upload: 250 of 250 files, 250.0 KiB of 250.0 KiB\napply: 1 of 2 files\n"),
-        "{text}"
-    );
+    assert!(text.contains("uploading 100/250 · 100/250 kB\n"), "{text}");
+    assert!(text.ends_with("uploading 250/250 · 250/250 kB\napplying 1/2 · 1/2 kB\n"), "{text}");
 }
 
 proptest! {

@@ -2,18 +2,51 @@
 
 use std::time::Duration;
 
-/// A number of bytes: `999 B`, `1.5 KiB`, `12.0 MiB`.
+const UNITS: [(&str, u64); 4] =
+    [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)];
+
+/// A number of bytes, in the units that stores bill: `999 B`, `1.5 kB`, `12.0 MB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
-    let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+    match UNITS.into_iter().find(|(_, unit)| bytes >= *unit) {
         None => format!("{bytes} B"),
-        Some((name, unit)) => {
-            // In whole numbers, rounded down: never more than there is.
-            let tenths = u128::from(bytes) * 10 / u128::from(unit);
-            format!("{}.{} {name}", thousands(u64::try_from(tenths / 10).unwrap_or(u64::MAX)), tenths % 10)
-        }
+        Some((name, unit)) => format!("{} {name}", tenths(bytes, unit)),
     }
+}
+
+/// How much of how much, in the unit of the whole: `12.4/80 MB`.
+#[must_use]
+pub fn part(bytes: u64, all: u64) -> String {
+    let (name, unit) = UNITS.into_iter().find(|(_, unit)| all >= *unit).unwrap_or(("B", 1));
+    let short = |bytes| {
+        let text = tenths(bytes, unit);
+        text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+    };
+    format!("{}/{} {name}", short(bytes), short(all))
+}
+
+/// In whole numbers, rounded down: never more than there is.
+fn tenths(bytes: u64, unit: u64) -> String {
+    let tenths = u128::from(bytes) * 10 / u128::from(unit);
+    format!("{}.{}", thousands(u64::try_from(tenths / 10).unwrap_or(u64::MAX)), tenths % 10)
+}
+
+/// A duration that is only guessed, in one unit: `40 s`, `3 min`, `2 h`, `4 d`.
+#[must_use]
+pub fn about(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..90 => format!("{} s", seconds.max(1)),
+        90..5400 => format!("{} min", (seconds + 30) / 60),
+        5400..172_800 => format!("{} h", (seconds + 1800) / 3600),
+        _ => format!("{} d", thousands((seconds + 43_200) / 86_400)),
+    }
+}
+
+/// A count with its noun: `1 file`, `2,143 files`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
 }
 
 /// A duration in its two largest units: `0.4 s`, `12 s`, `2 min 5 s`, `3 h 0 min`, `2 d 4 h`.
@@ -53,16 +86,36 @@ mod tests {
     fn sizes_change_their_unit_at_its_bound() {
         for (bytes, text) in [
             (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1536, "1.5 KiB"),
-            ((1 << 20) - 1, "1,023.9 KiB"),
-            (1 << 20, "1.0 MiB"),
-            (16 << 30, "16.0 GiB"),
-            (u64::MAX, "16,777,215.9 TiB"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1550, "1.5 kB"),
+            (999_999, "999.9 kB"),
+            (1_000_000, "1.0 MB"),
+            (16_000_000_000, "16.0 GB"),
+            (u64::MAX, "18,446,744.0 TB"),
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn a_part_has_the_unit_of_its_whole() {
+        for (bytes, all, text) in [
+            (12_400_000, 80_000_000, "12.4/80 MB"),
+            (0, 999, "0/999 B"),
+            (999, 1_500_000_000, "0/1.5 GB"),
+            (0, 0, "0/0 B"),
+        ] {
+            assert_eq!(part(bytes, all), text);
+        }
+    }
+
+    #[test]
+    fn guesses_and_counts_are_short() {
+        let of = |seconds| about(Duration::from_secs(seconds));
+        assert_eq!((of(0), of(89), of(170)), ("1 s".into(), "89 s".into(), "3 min".into()));
+        assert_eq!((of(5400), of(180_000)), ("2 h".into(), "2 d".into()));
+        assert_eq!((count(1, "file"), count(2143, "file")), ("1 file".into(), "2,143 files".into()));
     }
 
     #[test]

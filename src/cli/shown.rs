@@ -1,0 +1,74 @@
+//! Progress as a verb shows it: of a cycle of its own, or of the daemon's.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::app::App;
+use super::failure::Failure;
+use super::output::{self, Output};
+use crate::clock::{Clock, SystemClock};
+use crate::control::api::{ProgressDocument, StatusDocument};
+use crate::control::client::{self, ClientError};
+use crate::sync::{Pace, Progress, Watcher};
+
+/// How often the daemon is asked how far it is.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Shows a cycle's progress on an output.
+pub struct Shown {
+    on: Mutex<(output::Progress, Pace)>,
+    clock: SystemClock,
+}
+
+impl Shown {
+    /// Progress on `output`.
+    #[must_use]
+    pub fn on(output: &Output) -> Self {
+        Self { on: Mutex::new((output.progress(), Pace::default())), clock: SystemClock::new() }
+    }
+
+    /// Shows how far the daemon says it is.
+    fn document(&self, document: &ProgressDocument) {
+        let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
+        on.0.show(output::Step::from(document));
+    }
+}
+
+impl Watcher for Shown {
+    fn progress(&self, progress: Progress) {
+        let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = on.1.left(&progress, self.clock.monotonic());
+        on.0.show(output::Step { progress, left });
+    }
+}
+
+impl From<&ProgressDocument> for output::Step {
+    fn from(document: &ProgressDocument) -> Self {
+        Self { progress: document.progress, left: document.seconds_left.map(Duration::from_secs) }
+    }
+}
+
+/// Shows how far the daemon is while it is `asked` for something.
+///
+/// # Errors
+/// What it answers.
+pub async fn through_daemon<T>(
+    app: &App,
+    output: &Output,
+    asked: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, Failure> {
+    let shown = Shown::on(output);
+    let mut asked = std::pin::pin!(asked);
+    loop {
+        tokio::select! {
+            answer = &mut asked => return Ok(answer?),
+            () = tokio::time::sleep(LOOK) => {
+                // It is only for the eye: the answer itself says what is wrong.
+                let status: Result<StatusDocument, _> = client::get(&app.socket, "/v1/status").await;
+                if let Some(progress) = status.ok().and_then(|status| status.progress) {
+                    shown.document(&progress);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A status in words: the verdict first, then what is on its way, what waits for somebody and what is wrong, each with the next
+//! command. A pure function, so that the words can be tested as they are.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cli::output::{Line, Step, Tone, count, duration, size};
+use crate::control::api::{State, StatusDocument};
+use crate::sync::Amount;
+
+/// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
+pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
+    let mut lines = vec![verdict(status, now_ms)];
+    let mut plain = |text: String| lines.push(Line::plain(text));
+    match status.state {
+        State::Stopped => {
+            plain("  next: cogzy-vault service install, or cogzy-vault sync for one cycle now".to_owned());
+        }
+        State::Paused => plain("  next: cogzy-vault resume".to_owned()),
+        _ => {}
+    }
+    if attention(status) {
+        plain(format!("  otherwise in sync · {}", standing(status, now_ms)));
+    }
+    let conflicts_told = attention(status);
+    for (what, amount) in [("to send", status.pending.up), ("to fetch", status.pending.down)] {
+        if amount.files > 0 {
+            plain(format!("  {what}: {}", files(amount)));
+        }
+    }
+    if status.conflicts > 0 && !conflicts_told {
+        lines.push(conflicts(status));
+    }
+    for hold in &status.holds {
+        lines.push(Line::toned(Tone::Warning, format!("! held: {}", hold.reason)));
+        lines.push(Line::plain(format!("  next: {} (or: {})", hold.next, rejection(&hold.next))));
+    }
+    for error in &status.errors {
+        let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        lines.push(Line::toned(Tone::Bad, format!("✗ {about}{}", error.message)));
+        lines.push(Line::plain(format!(
+            "  next: {}{}",
+            error.next,
+            tries(error.attempts, error.next_retry.as_deref(), now_ms)
+        )));
+    }
+    lines.push(Line::plain(format!(
+        "  generation {} · {} · {}",
+        status.generation,
+        status.remote,
+        status.vault.display()
+    )));
+    lines
+}
+
+fn verdict(status: &StatusDocument, now_ms: u64) -> Line {
+    let standing = standing(status, now_ms);
+    let (tone, text) = match status.state {
+        State::InSync if attention(status) => return conflicts(status),
+        State::InSync => (Tone::Good, format!("✓ in sync · {standing}")),
+        State::Pending if status.pending.up.files + status.pending.down.files > 0 => {
+            (Tone::Warning, format!("⟳ changes wait · {standing}"))
+        }
+        State::Pending => (Tone::Warning, format!("⟳ changes wait to settle · {standing}")),
+        State::Syncing => (
+            Tone::Warning,
+            match &status.progress {
+                Some(progress) => format!("⟳ {}", Step::from(progress)),
+                None => "⟳ comparing both sides".to_owned(),
+            },
+        ),
+        State::Offline => (Tone::Warning, format!("… offline, the remote is out of reach · {standing}")),
+        State::Held => {
+            let what = count(status.holds.len().max(1), "change");
+            (Tone::Warning, format!("! {what} held, waiting for you · {standing}"))
+        }
+        State::Paused => (Tone::Warning, format!("‖ paused · {standing}")),
+        State::Error => (Tone::Bad, format!("✗ the last sync did not go through · {standing}")),
+        State::Stopped => (Tone::Warning, format!("■ no daemon runs · {standing}")),
+    };
+    Line::toned(tone, text)
+}
+
+/// Whether all is in sync, and yet somebody should look at something.
+const fn attention(status: &StatusDocument) -> bool {
+    matches!(status.state, State::InSync) && status.conflicts > 0
+}
+
+fn conflicts(status: &StatusDocument) -> Line {
+    let text = format!("! {} kept: cogzy-vault conflicts", count(status.conflicts, "conflict"));
+    Line::toned(Tone::Warning, text)
+}
+
+fn standing(status: &StatusDocument, now_ms: u64) -> String {
+    let ago = match status.last_sync.as_deref().and_then(millis) {
+        None => "never synced".to_owned(),
+        Some(then) if status.state == State::InSync => format!("{} ago", since(then, now_ms)),
+        Some(then) => format!("synced {} ago", since(then, now_ms)),
+    };
+    format!("{} · {ago}", count(status.files, "file"))
+}
+
+fn files(amount: Amount) -> String {
+    format!("{}, {}", count(amount.files, "file"), size(amount.bytes))
+}
+
+/// The command that decides the other way.
+fn rejection(approval: &str) -> String {
+    approval.replacen(" approve ", " approve --reject ", 1)
+}
+
+/// How often it was tried, and when it is tried again.
+fn tries(attempts: u32, next_retry: Option<&str>, now_ms: u64) -> String {
+    let tried = if attempts > 1 { format!("tried {attempts} times") } else { String::new() };
+    let again = next_retry.and_then(millis).map(|at| match at.saturating_sub(now_ms) {
+        0 => "tried again now".to_owned(),
+        wait => format!("tried again in {}", duration(Duration::from_millis(wait))),
+    });
+    let parts: Vec<String> =
+        [Some(tried), again].into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn since(then_ms: u64, now_ms: u64) -> String {
+    duration(Duration::from_millis(now_ms.saturating_sub(then_ms)))
+}
+
+fn millis(moment: &str) -> Option<u64> {
+    u64::try_from(moment.parse::<Timestamp>().ok()?.as_millisecond()).ok()
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

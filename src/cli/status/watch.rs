@@ -1,0 +1,61 @@
+//! `status --watch`: the status as it changes. On a terminal it is drawn in place, with a bar while something moves; without one
+//! it is written again whenever something other than the time has changed, with `--json` as one document per line.
+
+use std::time::Duration;
+
+use super::{look, text};
+use crate::cli::app::App;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Output, Step};
+use crate::clock::{Clock, SystemClock};
+use crate::control::api::{DaemonDocument, State, StatusDocument};
+use crate::control::client::{self, ClientError};
+use crate::remote::Transfer;
+
+/// How often the daemon is asked.
+const LOOK: Duration = Duration::from_millis(300);
+/// Without a daemon the vault itself is looked at, which costs more: not as often.
+const LOOK_ALONE: Duration = Duration::from_secs(5);
+
+/// Shows the status until the process is stopped, or nobody reads any more.
+pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure> {
+    let clock = SystemClock::new();
+    let mut live = output.live();
+    let mut last: Option<StatusDocument> = None;
+    while output.is_read() {
+        let (status, wait) = match client::get::<StatusDocument>(&app.socket, "/v1/status").await {
+            Ok(status) => (status, LOOK),
+            Err(ClientError::NoDaemon) => (look(app).await?, LOOK_ALONE),
+            // It is just stopping: the next look finds none.
+            Err(ClientError::Broken(_)) => {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let news = timeless(&status);
+        let changed = last.as_ref() != Some(&news);
+        let step = status.progress.as_ref().filter(|_| status.state == State::Syncing).map(Step::from);
+        live.show(output, changed, &text::lines(&status, clock.now_ms()), step);
+        if changed {
+            output.json(&status);
+            last = Some(news);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            // That is how watching ends: what is drawn stays, and the prompt comes below it.
+            _ = tokio::signal::ctrl_c() => break,
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The status without what changes although nothing happens.
+fn timeless(status: &StatusDocument) -> StatusDocument {
+    let mut status = status.clone();
+    status.last_sync = None;
+    status.transfer = Transfer::default();
+    status.daemon = DaemonDocument { since: None, ..status.daemon };
+    status
+}
