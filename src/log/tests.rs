@@ -184,7 +184,7 @@ async fn a_commit_whose_response_was_lost_is_made_once() {
     let root = commit(None, 1, &[("a", Some("0"))]);
     remote.put(&format!("commits/{}", root.key), root.bytes.clone()).await.unwrap();
     log.publish(&root).await.unwrap();
-    log.publish(&Prepared::from_bytes(root.bytes.to_vec()).unwrap()).await.unwrap();
+    log.publish(&Prepared::from_bytes(root.bytes.to_vec()).unwrap().0).await.unwrap();
     let commits = keys(&remote).iter().filter(|key| key.starts_with("commits/")).count();
     assert_eq!(commits, 1);
 }

@@ -35,13 +35,13 @@ impl Prepared {
         Ok(Self { key, bytes: Bytes::from(bytes) })
     }
 
-    /// Takes up a commit again whose bytes were kept.
+    /// Takes up a commit again whose bytes were kept, and tells what it says.
     ///
     /// # Errors
     /// Where they are no commit.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LogError> {
-        let (key, _) = decode_commit("the pending commit", &bytes)?;
-        Ok(Self { key, bytes: Bytes::from(bytes) })
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<(Self, Commit), LogError> {
+        let (key, commit) = decode_commit("the pending commit", &bytes)?;
+        Ok((Self { key, bytes: Bytes::from(bytes) }, commit))
     }
 }
 

@@ -82,7 +82,7 @@ impl Engine {
         report: &mut Report,
         watcher: &dyn Watcher,
     ) -> Result<(), SyncError> {
-        self.finish_pending(log).await?;
+        self.finish_pending(log, report).await?;
         for round in 0..MAX_ROUNDS {
             let deep = request.ask.whole && round == 0;
             let record = self.record()?;
@@ -222,10 +222,10 @@ impl Engine {
     }
 
     /// Repeats the PUT of a commit whose outcome is unknown, before anything new is planned.
-    async fn finish_pending(&self, log: &mut Log) -> Result<(), SyncError> {
+    async fn finish_pending(&self, log: &mut Log, report: &mut Report) -> Result<(), SyncError> {
         let path = self.layout.pending();
         let Some(pending) = Pending::load(self.fs(), &path)? else { return Ok(()) };
-        let prepared = Prepared::from_bytes(pending.object)?;
+        let (prepared, commit) = Prepared::from_bytes(pending.object)?;
         tracing::info!(commit = %prepared.key, "a commit whose outcome was unknown is sent again");
         log.refresh(Depth::Near).await?;
         // It builds on what was agreed: in a bucket that has lost that, it would hang in the air.
@@ -233,7 +233,9 @@ impl Engine {
             log.check_agreed(agreed).await?;
         }
         log.publish(&prepared).await?;
-        self.committed(&pending.record)
+        self.committed(&pending.record)?;
+        report.sent(&commit);
+        Ok(())
     }
 
     /// A commit is visible: its record holds from now on.

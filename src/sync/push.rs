@@ -85,10 +85,7 @@ impl Engine {
         pending.save(self.fs(), &self.layout.pending())?;
         log.publish(&prepared).await?;
         self.committed(&pending.record)?;
-        for change in &commit.changes {
-            if change.entry.is_some() { report.pushed += 1 } else { report.deleted_remote += 1 }
-        }
-        report.conflicts.extend(commit.kept.iter().map(|conflict| conflict.id));
+        report.sent(&commit);
         Ok(Some(prepared.key))
     }
 
@@ -241,6 +238,10 @@ impl Engine {
         let mut recipes = Vec::new();
         for file in &loser.conflict.files {
             let Some(entry) = file.entry else { continue };
+            // A member that was the same on both sides was not displaced: the bucket has it, so it need not be here.
+            if run.has(entry.digest) {
+                continue;
+            }
             let absolute: PathBuf = self.layout.conflict_file(loser.conflict.id, &file.path);
             let relative = absolute.strip_prefix(self.layout.root()).ok().and_then(|path| path.to_str());
             let (Some(relative), Ok(stat)) = (relative, self.fs().lstat(&absolute)) else {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ConflictId, Item};
+use crate::model::{Commit, ConflictId, Item};
 use crate::plan::Hold;
 use crate::remote::Transfer;
 
@@ -88,6 +88,14 @@ impl Report {
         self.conflicts.extend(&earlier.conflicts);
         self.transfer = self.transfer + earlier.transfer;
         self
+    }
+
+    /// Counts what a commit of this device has brought to the remote.
+    pub(super) fn sent(&mut self, commit: &Commit) {
+        let deleted = commit.changes.iter().filter(|change| change.entry.is_none()).count();
+        self.pushed += commit.changes.len() - deleted;
+        self.deleted_remote += deleted;
+        self.conflicts.extend(commit.kept.iter().map(|conflict| conflict.id));
     }
 
     /// Notes that `item` was left out for now.

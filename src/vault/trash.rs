@@ -127,7 +127,13 @@ pub(super) fn file_journal(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result
 
 /// Removes a folder of ours with all that is in it, following no link; fine where it is gone.
 pub(super) fn remove_tree(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
-    let Some(names) = found(fs.read_dir(folder)).at("list", folder)? else { return Ok(()) };
+    remove_below(fs, folder)?;
+    found(fs.remove_dir(folder)).at("remove", folder).map(|_| ())
+}
+
+/// Removes all that is in a folder of ours, following no link; fine where it is gone.
+pub(super) fn remove_below(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
+    let names = found(fs.read_dir(folder)).at("list", folder)?.unwrap_or_default();
     for (name, kind) in names {
         let path = folder.join(name);
         if kind == FileKind::Folder {
@@ -136,7 +142,7 @@ pub(super) fn remove_tree(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
             found(fs.remove_file(&path)).at("remove", &path)?;
         }
     }
-    found(fs.remove_dir(folder)).at("remove", folder).map(|_| ())
+    Ok(())
 }
 
 /// The displaced files that hold nothing that the journal knows; `None` while one of them moves.

@@ -60,6 +60,12 @@ impl Hand<'_> {
         match (self.lstat(&visible)?, step.old) {
             (None, None) => Ok(None),
             (Some(_), None) if unit.makes_way(task) => Ok(None),
+            // Folders are not synced: an empty one may have stayed where files were deleted.
+            (Some(stat), None) if stat.kind == FileKind::Folder && self.is_hollow(&visible)? => Ok(None),
+            (Some(stat), None) if stat.kind == FileKind::Folder => Err(Halt::Moved(format!(
+                "{} is a folder with files that are not synced: move it away",
+                step.path
+            ))),
             (Some(_), None) => Err(Halt::Moved(format!("{} appeared after the scan", step.path))),
             // Only after a crash on a disk without exchange and links: it is on its way.
             (None, Some(_)) if self.what(&self.aside(step), step)? == What::Old => Ok(None),
@@ -114,6 +120,9 @@ impl Hand<'_> {
         let visible = self.visible(task.step);
         self.make_folders(task.step)?;
         self.show(&visible);
+        if self.lstat(&visible)?.is_some_and(|stat| stat.kind == FileKind::Folder) {
+            self.remove_hollow(&visible)?;
+        }
         self.put_new(task, &staged, &visible)
     }
 
@@ -123,8 +132,11 @@ impl Hand<'_> {
         self.make_folders(task.step)?;
         self.show(&visible);
         if self.lstat(&visible)?.is_none() {
-            // See [`Self::check`].
-            return self.put_new(task, &staged, &visible);
+            // See [`Self::check`]; or it was deleted since.
+            return match self.what(&self.aside(task.step), task.step)? {
+                What::Old => self.put_new(task, &staged, &visible),
+                _ => Err(Halt::Moved(format!("{} was deleted after the scan", task.step.path))),
+            };
         }
         match self.fs.exchange(&staged, &visible) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
@@ -156,6 +168,9 @@ impl Hand<'_> {
             return self.put_new(task, staged, visible);
         }
         self.confirm(&aside, task)?;
+        // A disk may remember the rename and forget the link: then the old file would have no name.
+        let folder = aside.parent().unwrap_or(&aside);
+        self.fs.sync_dir(folder).at("sync", folder)?;
         self.fs.rename(staged, visible).at("put in place", visible)?;
         // Somebody may have written to it until its name was gone.
         self.confirm(&aside, task)

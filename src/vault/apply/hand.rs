@@ -38,13 +38,15 @@ pub(super) struct Hand<'a> {
     id: &'a ApplyId,
     /// Folders that took displaced files.
     kept: BTreeSet<PathBuf>,
+    /// Folders below `sync/` that are durable themselves.
+    room: BTreeSet<PathBuf>,
     /// Folders of visible files.
     shown: BTreeSet<PathBuf>,
 }
 
 impl<'a> Hand<'a> {
     pub fn new(fs: &'a dyn Fs, layout: &'a Layout, id: &'a ApplyId) -> Self {
-        Self { fs, layout, id, kept: BTreeSet::new(), shown: BTreeSet::new() }
+        Self { fs, layout, id, kept: BTreeSet::new(), room: BTreeSet::new(), shown: BTreeSet::new() }
     }
 
     /// Where the file is seen.
@@ -73,15 +75,38 @@ impl<'a> Hand<'a> {
             .extend(visible.ancestors().skip(1).take_while(|at| at.starts_with(root)).map(Path::to_owned));
     }
 
-    /// Makes the folders for a file below `sync/`.
+    /// Makes the folders for a file below `sync/`, durable before anything is moved there: a disk may remember the move and
+    /// forget the folder.
     pub fn make_room(&mut self, place: &Path) -> Result<(), IoAt> {
         let Some(folder) = place.parent() else { return Ok(()) };
-        if !self.kept.contains(folder) {
+        if !self.room.contains(folder) {
             self.fs.create_dir_all(folder).at("create", folder)?;
-            let sync = self.layout.sync();
-            self.kept.extend(folder.ancestors().take_while(|at| at.starts_with(&sync)).map(Path::to_owned));
+            for above in self.ours(folder).skip(1) {
+                self.fs.sync_dir(above).at("sync", above)?;
+            }
+            self.room.extend(self.ours(folder).map(Path::to_owned));
         }
+        self.kept.extend(self.ours(folder).map(Path::to_owned));
         Ok(())
+    }
+
+    /// A folder of ours and those above it, up to `sync/`.
+    fn ours<'f>(&self, folder: &'f Path) -> impl Iterator<Item = &'f Path> + use<'f> {
+        let sync = self.layout.sync();
+        folder.ancestors().take_while(move |at| at.starts_with(&sync))
+    }
+
+    /// Counts every folder that a unit's files may be in as touched: a process that is gone may have moved them and synced none.
+    pub fn touch_all(&mut self, unit: &Unit) {
+        for task in &unit.tasks {
+            self.show(&self.visible(task.step));
+            let lost = task.entry.keep.as_ref();
+            let lost = lost.map(|keeping| self.layout.conflict_file(keeping.id, &task.step.path));
+            for place in [Some(self.aside(task.step)), lost].into_iter().flatten() {
+                let above: Vec<PathBuf> = self.ours(&place).skip(1).map(Path::to_owned).collect();
+                self.kept.extend(above);
+            }
+        }
     }
 
     /// Moves a displaced file to the trash, and tells where it is.
@@ -118,7 +143,12 @@ impl<'a> Hand<'a> {
             let folder = step.relative().get(..at).unwrap_or_default();
             let path = self.layout.root().join(folder);
             match self.lstat(&path)? {
-                None => self.fs.create_dir_all(&path).at("create", &path)?,
+                None => {
+                    self.fs.create_dir_all(&path).at("create", &path)?;
+                    // What is put back there must not be forgotten with the folder.
+                    let above = path.parent().unwrap_or(&path);
+                    self.fs.sync_dir(above).at("sync", above)?;
+                }
                 Some(stat) if stat.kind == FileKind::Folder => {}
                 Some(_) => return Err(Halt::Moved(format!("{folder} is in the way of {}", step.path))),
             }
@@ -154,6 +184,27 @@ impl<'a> Hand<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing but folders is below a folder.
+    pub fn is_hollow(&self, folder: &Path) -> Result<bool, IoAt> {
+        for (name, kind) in self.fs.read_dir(folder).at("list", folder)? {
+            if kind != FileKind::Folder || !self.is_hollow(&folder.join(name))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes a folder and those below it, and stops where one is not empty.
+    pub fn remove_hollow(&mut self, folder: &Path) -> Result<(), IoAt> {
+        for (name, kind) in self.fs.read_dir(folder).at("list", folder)? {
+            if kind == FileKind::Folder {
+                self.remove_hollow(&folder.join(name))?;
+            }
+        }
+        self.show(folder);
+        self.fs.remove_dir(folder).at("remove", folder)
     }
 
     /// Turns what a unit displaced into the copies of the conflicts that it lost.

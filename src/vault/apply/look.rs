@@ -36,8 +36,6 @@ enum Stand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Way {
     Forward,
-    /// Forward, but somebody edited a new file: the unit is planned again.
-    ForwardAndAgain(String),
     Back(String),
     /// Nothing fits: somebody edited files on both sides of the crash.
     Leave(String),
@@ -152,8 +150,8 @@ impl Hand<'_> {
         };
         let edited_new = first(&[Stand::EditedNew]);
         Ok(match (first(&[Stand::EditedOld, Stand::Lost]), edited_new) {
-            (None, None) => Way::Forward,
-            (None, Some(path)) => Way::ForwardAndAgain(format!("{path} changed after a crash")),
+            // A new file that was edited since was in place: the edit is one to what is agreed from now on.
+            (None, _) => Way::Forward,
             (Some(path), None) => Way::Back(format!("{path} changed before it could be replaced")),
             (Some(path), Some(other)) => Way::Leave(format!("{path} and {other} changed during a crash")),
         })

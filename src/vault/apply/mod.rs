@@ -141,6 +141,10 @@ pub fn apply(
     }
     check_ours(fs, layout)?;
     let (journal, seen) = split(plan);
+    // The stage is durable before the journal speaks of it, the journal before the first rename.
+    for folder in [layout.staging_of(&journal.id), layout.staging()] {
+        found(fs.sync_dir(&folder)).at("sync", &folder)?;
+    }
     journal.write(fs, layout)?;
     let mut hand = Hand::new(fs, layout, &journal.id);
     let mut applied = Outcome::new(&journal);
@@ -166,17 +170,20 @@ pub fn recover(
 ) -> Result<Option<Recovered>, ApplyError> {
     check_ours(fs, layout)?;
     let Some(journal) = Journal::read(fs, &layout.applying())? else {
-        trash::remove_tree(fs, &layout.staging())?;
+        trash::remove_below(fs, &layout.staging())?;
         return Ok(None);
     };
     let mut hand = Hand::new(fs, layout, &journal.id);
     let mut applied = Outcome::new(&journal);
-    for mut unit in unit::units(&journal.items) {
+    let units = unit::units(&journal.items);
+    // What the disk shows now it must still show after the next power cut: the moves below build on it.
+    let sync = layout.sync();
+    fs.sync_dir(&sync).at("sync", &sync)?;
+    units.iter().for_each(|unit| hand.touch_all(unit));
+    hand.sync()?;
+    for mut unit in units {
         let outcome = match hand.way(&mut unit)? {
             Way::Forward => hand.forward(&mut unit, &mut |_| {}),
-            Way::ForwardAndAgain(why) => {
-                hand.forward(&mut unit, &mut |_| {}).and(Err(hand::Halt::Again(why)))
-            }
             Way::Back(why) => Err(hand::Halt::Moved(why)),
             Way::Leave(why) => Err(hand::Halt::Again(why)),
         };

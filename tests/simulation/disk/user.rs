@@ -163,7 +163,11 @@ impl Site {
         if !self.state.is_named(ino) {
             return;
         }
-        let visible = self.file(&path) == Some(ino);
+        // Its folder may have been renamed meanwhile.
+        let named = |(at, there): (String, Ino)| (there == ino && !at.starts_with("sync/")).then_some(at);
+        let now_at = self.files_below("").into_iter().find_map(named);
+        let visible = now_at.is_some();
+        let path = now_at.unwrap_or(path);
         self.state.sync_all();
         let (old, new) = (self.digest(ino), [&self.state.node(ino).bytes[..], bytes].concat());
         self.ledger.released(&path, old);
@@ -226,6 +230,8 @@ impl Site {
         if there || files.is_empty() || !self.state.find(&absolute(from)).is_ok_and(is_folder) {
             return;
         }
+        let parent = absolute(to).parent().unwrap().to_owned();
+        create_folders(&mut self.state, &parent, true, now).unwrap();
         for (path, ino) in files {
             let (digest, moved) = (self.digest(ino), path.replacen(from, to, 1));
             self.release(&path);
