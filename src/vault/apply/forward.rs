@@ -167,10 +167,13 @@ impl Hand<'_> {
             self.confirm(&place, task)?;
             return self.put_new(task, staged, visible);
         }
-        self.confirm(&aside, task)?;
         // A disk may remember the rename and forget the link: then the old file would have no name.
         let folder = aside.parent().unwrap_or(&aside);
         self.fs.sync_dir(folder).at("sync", folder)?;
+        self.confirm(&aside, task)?;
+        if !self.is_same(visible, &aside)? {
+            return Err(Self::moved(&task.step.path));
+        }
         self.fs.rename(staged, visible).at("put in place", visible)?;
         // Somebody may have written to it until its name was gone.
         self.confirm(&aside, task)

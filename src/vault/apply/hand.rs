@@ -165,6 +165,10 @@ impl<'a> Hand<'a> {
                 break;
             }
             let path = self.layout.root().join(folder);
+            // A disk must not remember that the folder went and forget where its files did.
+            if self.shown.remove(&path) {
+                found(self.fs.sync_dir(&path)).at("sync", &path)?;
+            }
             match self.fs.remove_dir(&path) {
                 Ok(()) => self.show(&path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -253,7 +257,11 @@ impl<'a> Hand<'a> {
     /// Makes all names durable: displaced files first, so that a disk that forgets the rest still has them.
     pub fn sync(&mut self) -> Result<(), IoAt> {
         let staging = self.layout.staging_of(self.id);
-        for folder in self.kept.iter().chain(&self.shown).chain([&staging]) {
+        let (kept, shown) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.shown));
+        if kept.is_empty() && shown.is_empty() {
+            return Ok(());
+        }
+        for folder in kept.iter().chain(&shown).chain([&staging]) {
             match self.fs.sync_dir(folder) {
                 // It made way: the folder above it, which was touched as well, tells the disk so.
                 Err(error)

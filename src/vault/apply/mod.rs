@@ -276,6 +276,7 @@ impl<'a> Outcome<'a> {
 
     /// Removes folders that deletes have left empty, makes everything durable, and tells what became of the items.
     fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
+        hand.sync()?;
         let mut applied = Applied::default();
         for (entry, fate) in self.journal.items.iter().zip(self.fates) {
             match fate {

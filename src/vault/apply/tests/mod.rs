@@ -97,7 +97,7 @@ fn an_item_that_changed_is_left_as_it_is() {
         (|vault| std_fs::remove_file(vault.root().join("vectors/nodes.npy")).unwrap(), "deleted"),
         (|vault| vault.put("indexes/deep/er/faiss", "edited"), "changed"),
         (|vault| vault.put("indexes/flat", "mine"), "appeared"),
-        (|vault| std_fs::create_dir(vault.root().join("indexes/flat")).unwrap(), "appeared"),
+        (|vault| vault.put("indexes/flat/mine", "not synced"), "move it away"),
         (
             |vault| {
                 std_fs::rename(vault.root().join("vectors"), vault.root().join("moved")).unwrap();
@@ -119,6 +119,16 @@ fn an_item_that_changed_is_left_as_it_is() {
         assert_eq!(after, before);
         assert!(!vault.layout().conflicts().exists());
     }
+}
+
+#[test]
+fn empty_folders_are_not_in_the_way_of_a_file() {
+    let vault = Vault::new(MIXED);
+    let plan = vault.plan();
+    std_fs::create_dir_all(vault.root().join("indexes/flat/once/more")).unwrap();
+    let applied = apply(&RealFs, &vault.layout(), plan, None, &mut |_| {}).unwrap();
+    assert_eq!(applied.retry, []);
+    assert_eq!(vault.visible(), vault.all_new());
 }
 
 #[test]
@@ -165,9 +175,10 @@ fn a_decomposed_name_is_replaced_where_it_stands() {
 #[test]
 fn a_stage_that_no_journal_speaks_of_is_removed() {
     let vault = Vault::new(&[SINGLE]);
-    Stage::create(std::sync::Arc::new(RealFs), &vault.layout(), &ApplyId::new(5, [5; 4])).unwrap();
+    let id = ApplyId::new(5, [5; 4]);
+    Stage::create(std::sync::Arc::new(RealFs), &vault.layout(), &id).unwrap();
     assert_eq!(recover(&RealFs, &vault.layout(), None).unwrap(), None);
-    assert!(!vault.layout().staging().exists());
+    assert!(!vault.layout().staging_of(&id).exists());
     assert_eq!(vault.visible(), vault.all_old());
     conclude(&RealFs, &vault.layout()).unwrap();
 }
