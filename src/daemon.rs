@@ -16,8 +16,9 @@ use crate::clock::{Clock, Entropy};
 use crate::control::api::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
 use crate::control::board::{Board, Command};
 use crate::fs::Fs;
+use crate::service::notify::Heart;
 use crate::sync::scheduler::{Ask, Next, Outcome, Scheduler, Timing};
-use crate::sync::{Advice, Engine, Report, Request, SyncError, Trouble, Weight};
+use crate::sync::{Advice, Engine, Progress, Report, Request, SyncError, Trouble, Watcher, Weight};
 use crate::vault::{Filter, Watch, WatchEvent};
 
 /// Hints that may pile up; more than these say nothing new.
@@ -40,6 +41,8 @@ pub struct Daemon {
     pub entropy: Arc<dyn Entropy>,
     /// What it shows.
     pub board: Board,
+    /// What it tells the service manager.
+    pub heart: Heart,
     /// What others want done.
     pub commands: mpsc::Receiver<Command>,
 }
@@ -52,6 +55,7 @@ impl Daemon {
         let mut scheduler = Scheduler::new(self.timing.clone(), self.clock.monotonic());
         scheduler.watching(watch.is_some());
         loop {
+            self.heart.waits();
             let now = self.clock.monotonic();
             let pause = match scheduler.next(now) {
                 Next::Run(ask) => {
@@ -64,7 +68,7 @@ impl Daemon {
                 Next::Stopped => Duration::from_secs(3600),
             };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause.min(self.heart.period())) => {}
                 Some(hint) = hinted.recv() => self.take(hint, &mut scheduler),
                 Some(command) = self.commands.recv() => self.obey(command, &mut scheduler).await,
             }
@@ -136,7 +140,7 @@ impl Daemon {
     }
 
     async fn plan(&mut self, derived: bool) -> Result<SyncDocument, Problem> {
-        let survey = self.engine.dry_run(derived, &self.board).await;
+        let survey = self.engine.dry_run(derived, &self.watcher()).await;
         survey
             .map(|survey| SyncDocument::of_plan(&survey.plan, survey.generation()))
             .map_err(|error| Problem::from(&error))
@@ -150,10 +154,12 @@ impl Daemon {
         settle: bool,
     ) -> Result<SyncDocument, Problem> {
         let started = self.clock.monotonic();
+        self.heart.works();
+        let watcher = self.watcher();
         let result = if settle {
-            self.engine.settled_cycle(request, &self.board).await
+            self.engine.settled_cycle(request, &watcher).await
         } else {
-            self.engine.cycle(request, &self.board).await
+            self.engine.cycle(request, &watcher).await
         };
         let outcome = outcome(&result);
         let now = self.clock.monotonic();
@@ -176,6 +182,11 @@ impl Daemon {
                 Err(Problem::from(&error))
             }
         }
+    }
+
+    /// Whoever is told how far a cycle is.
+    fn watcher(&self) -> impl Watcher + use<> {
+        Watched { board: self.board.clone(), heart: self.heart.clone() }
     }
 
     fn show(&self, report: &Report, ask: Ask) {
@@ -201,6 +212,7 @@ impl Daemon {
                 () if report.again() => State::Pending,
                 () => State::InSync,
             };
+            self.heart.says(&format!("{}, generation {}", status.state, status.generation));
         });
     }
 
@@ -223,7 +235,21 @@ impl Daemon {
             status.progress = None;
             status.errors = vec![document];
             status.state = if outcome == Outcome::Offline { State::Offline } else { State::Error };
+            self.heart.says(&format!("{}: {error}", status.state));
         });
+    }
+}
+
+/// A cycle's progress is for the board and for the watchdog.
+struct Watched {
+    board: Board,
+    heart: Heart,
+}
+
+impl Watcher for Watched {
+    fn progress(&self, progress: Progress) {
+        self.heart.beats();
+        self.board.progress(progress);
     }
 }
 

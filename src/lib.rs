@@ -24,5 +24,7 @@ pub mod config;
 pub mod paths;
 pub mod telemetry;
 
+pub mod service;
+
 pub mod cli;
 pub mod daemon;

@@ -16,6 +16,7 @@ pub struct Paths {
     data: PathBuf,
     config: PathBuf,
     runtime: Option<PathBuf>,
+    home: PathBuf,
     host_name: String,
 }
 
@@ -30,6 +31,7 @@ impl Paths {
             data: dirs.data_local_dir().to_owned(),
             config: dirs.config_dir().to_owned(),
             runtime: dirs.runtime_dir().map(Path::to_owned),
+            home: dirs.home_dir().to_owned(),
             host_name: host_name(),
         })
     }
@@ -41,6 +43,7 @@ impl Paths {
             data: home.join(".local/share"),
             config: home.join(".config"),
             runtime: runtime.map(Path::to_owned),
+            home: home.to_owned(),
             host_name: "laptop".to_owned(),
         }
     }
@@ -57,12 +60,30 @@ impl Paths {
         self.config.join("cogzy-vault/config.toml")
     }
 
+    /// The variables with credentials that the service reads before it starts the daemon.
+    #[must_use]
+    pub fn credentials_file(&self) -> PathBuf {
+        self.config.join("cogzy-vault/credentials.env")
+    }
+
     /// The daemon's socket for the vault at `vault`, a path with every link in it resolved: two spellings of one vault must
     /// not have two sockets. None where the platform has no folder for it; it is then the vault's own.
     #[must_use]
     pub fn socket(&self, vault: &Path) -> Option<PathBuf> {
         let folder = self.runtime.as_ref()?.join("cogzy-vault");
         Some(folder.join(format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()))))
+    }
+
+    /// The folder of this user's configuration, of all programs.
+    #[must_use]
+    pub fn config_folder(&self) -> &Path {
+        &self.config
+    }
+
+    /// This user's home folder.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     /// What this machine is called.
@@ -79,6 +100,14 @@ pub fn embedded_remote(vault: &Path) -> PathBuf {
     let mut name = vault.components().collect::<PathBuf>().into_os_string();
     name.push("-remote");
     PathBuf::from(name)
+}
+
+/// The program that runs: its path, with every link in it resolved.
+///
+/// # Errors
+/// Where the system does not know it.
+pub fn program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()?.canonicalize()
 }
 
 /// What tells this machine from another that holds a copy of the same vault: 16 hex digits, from which the machine's own

@@ -34,6 +34,7 @@ pub struct App {
     pub embedded: bool,
     /// Where the daemon listens, or would.
     pub socket: PathBuf,
+    credentials: PathBuf,
     environment: Environment,
 }
 
@@ -58,7 +59,8 @@ impl App {
         apart(&vault, &remote)?;
         let own = || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control.sock"));
         let socket = global.socket.clone().unwrap_or_else(own);
-        Ok(Self { loaded, remote, embedded, socket, environment })
+        let credentials = paths.credentials_file();
+        Ok(Self { loaded, remote, embedded, socket, credentials, environment })
     }
 
     /// Whether somebody holds the vault's lock: a daemon, or a verb that is at work.
@@ -71,6 +73,18 @@ impl App {
             Err(failure) if failure.exit == Exit::Locked => Ok(true),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// The environment of this process.
+    #[must_use]
+    pub const fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The file that the service reads credentials from.
+    #[must_use]
+    pub fn credentials_file(&self) -> PathBuf {
+        self.credentials.clone()
     }
 
     /// The configuration.

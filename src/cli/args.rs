@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use super::{approve, config, conflicts, init, retry, run, status, sync, verify};
+use super::{approve, config, conflicts, init, retry, run, service, status, sync, verify};
 use crate::config::{Flag, Source};
 
 /// Keeps an AI-memory vault folder and an object-store bucket the same, on every device
@@ -87,6 +87,7 @@ pub enum Verb {
     Approve(approve::Args),
     Conflicts(conflicts::Args),
     Verify(verify::Args),
+    Service(service::Args),
     Config(config::Args),
 }
 
@@ -166,6 +167,11 @@ mod tests {
             "conflicts list",
             "conflicts show 0123",
             "verify --deep -vv --color never",
+            "service install",
+            "service uninstall",
+            "service start",
+            "service stop",
+            "service status --json",
             "config show",
             "config check --config x.toml",
             "config path",

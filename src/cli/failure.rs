@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::control::client::ClientError;
 use crate::paths::NoHome;
 use crate::remote::{RemoteError, UrlError};
+use crate::service::ServiceError;
 use crate::state::DatabaseError;
 use crate::sync::SyncError;
 use crate::vault::{FilterError, IoAt};
@@ -68,6 +69,17 @@ impl From<RemoteError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        let exit = match error {
+            ServiceError::Failed { .. } | ServiceError::Io { .. } => Exit::Internal,
+            _ => Exit::Usage,
+        };
+        let next = error.next();
+        Self::new(exit, error).next(next)
     }
 }
 

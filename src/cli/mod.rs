@@ -14,6 +14,7 @@ pub mod init;
 pub mod output;
 pub mod retry;
 pub mod run;
+pub mod service;
 pub mod shown;
 pub mod status;
 pub mod sync;
@@ -44,6 +45,7 @@ fn dispatch(
         Verb::Approve(args) => approve::run(&app()?, args, output),
         Verb::Conflicts(args) => conflicts::run(&app()?, args, output),
         Verb::Verify(args) => verify::run(&app()?, args, output),
+        Verb::Service(args) => service::run(&app()?, &cli.global, args, output),
         Verb::Config(args) => config::run(&app()?, args, output),
     }
 }

@@ -19,6 +19,7 @@ use crate::daemon::{Daemon, StopSignals};
 use crate::fs::RealFs;
 use crate::paths::machine_id;
 use crate::remote::Meter;
+use crate::service::notify::Heart;
 use crate::sync::scheduler::Timing;
 use crate::sync::{Joining, join};
 use crate::vault::Filter;
@@ -56,6 +57,7 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
     let failed = |what: &str, error: std::io::Error| Failure::new(Exit::Internal, format!("{what}: {error}"));
     let signals = runtime.block_on(async { StopSignals::catch() });
     let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
+    let heart = Heart::of_this_process(Arc::new(SystemClock::new()));
     let starting = async {
         let meter = Meter::default();
         let engine = if app.embedded {
@@ -92,6 +94,7 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
         let board = Board::new(status, meter, Arc::clone(&clock));
         let (send, commands) = mpsc::channel(COMMANDS);
         tokio::spawn(server::serve(listener, board.clone(), send));
+        heart.ready();
         Ok::<_, Failure>(Daemon {
             engine,
             filter,
@@ -100,6 +103,7 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
             clock,
             entropy,
             board,
+            heart: heart.clone(),
             commands,
         })
     };
@@ -116,6 +120,7 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
     let running = engine.spawn(move || handle.block_on(daemon.run()));
     let running = running.map_err(|error| failed("no thread could be started", error))?;
     runtime.block_on(signals.arrive());
+    heart.stopping();
     tracing::info!("stopped by a signal");
     // The engine's thread ends with the process, wherever it stands; to take its runtime from under it would only make it
     // complain. The lock goes with the process, too.

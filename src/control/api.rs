@@ -121,6 +121,21 @@ pub enum State {
     Stopped,
 }
 
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::InSync => "in sync",
+            Self::Pending => "changes wait",
+            Self::Syncing => "syncing",
+            Self::Offline => "offline",
+            Self::Held => "held",
+            Self::Paused => "paused",
+            Self::Error => "error",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
 /// This device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceDocument {

@@ -13,5 +13,6 @@ mod process_damage;
 mod process_exit;
 mod process_kill;
 mod process_race;
+mod process_service;
 mod process_status;
 mod remote;

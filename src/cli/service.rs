@@ -1,0 +1,166 @@
+//! `cogzy-vault service`
+
+use serde_json::json;
+
+use super::app::App;
+use super::args::Global;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, Tone};
+use crate::config::Source;
+use crate::paths::{self, Paths};
+use crate::service::{Installed, Launchd, Manager, Program, ServiceError, Standing, System, Systemd};
+
+/// Run it in the background from each login on
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do with the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
+pub enum Action {
+    /// Have it start at each login, and start it now; again after the program or the flags have changed
+    Install,
+    /// Stop it and take it away; the vault and its configuration stay
+    Uninstall,
+    /// Start it
+    Start,
+    /// Stop it until the next login
+    Stop,
+    /// Say whether it is installed and runs
+    Status,
+}
+
+/// Does it, through the service manager of this platform.
+///
+/// # Errors
+/// Where there is none, or it refuses.
+pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let paths = Paths::of_this_user()?;
+    let system = System;
+    let manager = manager(&system, &paths);
+    match args.action {
+        Action::Install => install(app, global, manager.as_ref(), output),
+        Action::Uninstall => {
+            let removed = manager.uninstall()?;
+            output.json(&json!({ "schema": 1, "installed": false, "removed": removed }));
+            output.line("the service is stopped and no longer starts at login; the vault stays as it is");
+            Ok(Exit::Done)
+        }
+        Action::Start => {
+            manager.start()?;
+            status(manager.as_ref(), output)
+        }
+        Action::Stop => {
+            manager.stop()?;
+            output.json(&json!({ "schema": 1, "running": false }));
+            output.line("stopped until the next login, or `cogzy-vault service start`");
+            Ok(Exit::Done)
+        }
+        Action::Status => status(manager.as_ref(), output),
+    }
+}
+
+/// How the service stands.
+///
+/// # Errors
+/// Where the manager cannot be asked.
+pub fn standing(paths: &Paths) -> Result<Standing, ServiceError> {
+    manager(&System, paths).standing()
+}
+
+fn manager<'a>(system: &'a System, paths: &Paths) -> Box<dyn Manager + 'a> {
+    let uid = rustix::process::getuid().as_raw();
+    if cfg!(target_os = "macos") {
+        Box::new(Launchd::new(system, paths.home(), uid))
+    } else {
+        Box::new(Systemd::new(system, paths.config_folder(), uid))
+    }
+}
+
+fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
+    let Installed { file, written } = manager.install(&program(app, global)?)?;
+    let standing = manager.standing()?;
+    let unseen = app.environment().only_here();
+    output.json(&json!({
+        "schema": 1, "installed": true, "file": file, "written": written, "service": standing, "not_passed_on": unseen,
+    }));
+    output.toned(
+        Tone::Good,
+        format!("{} is kept in sync from now on, and from each login on", app.config().vault.display()),
+    );
+    output.note(format!("    {}", file.display()));
+    if !unseen.is_empty() {
+        let credentials = app.credentials_file();
+        output.toned(
+            Tone::Warning,
+            format!("! set in this shell only, where the service does not see it: {}", unseen.join(", ")),
+        );
+        output.line(format!("  settings belong into {}", app.loaded.file.display()));
+        output.line(format!("  credentials belong into {}, one NAME=value per line:", credentials.display()));
+        output.line(format!(
+            "  next: (umask 077; env | grep -E '^(B2_APPLICATION_|AWS_)' > {}) && cogzy-vault service install",
+            credentials.display()
+        ));
+    }
+    tell_linger(&standing, output);
+    output.note("next: cogzy-vault status");
+    Ok(Exit::Done)
+}
+
+/// What the service runs: this program, and the flags that lead it to the same vault as this one.
+fn program(app: &App, global: &Global) -> Result<Program, Failure> {
+    let path = paths::program().map_err(|error| {
+        Failure::new(Exit::Internal, format!("the program's own path is not known: {error}"))
+    })?;
+    let mut arguments = Vec::new();
+    let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    if global.config.is_some() {
+        flag("--config", app.loaded.file.to_string_lossy().into_owned());
+    }
+    let from_here = |source: &Source| matches!(source, Source::Environment(_) | Source::Flag(_));
+    if app.loaded.keys.get("vault").is_some_and(|shown| from_here(&shown.source)) {
+        flag("--vault", app.config().vault.to_string_lossy().into_owned());
+    }
+    if let Some(socket) = &global.socket {
+        flag("--socket", socket.to_string_lossy().into_owned());
+    }
+    arguments.push("run".to_owned());
+    Ok(Program { path, arguments })
+}
+
+fn status(manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
+    let standing = manager.standing()?;
+    output.json(&json!({ "schema": 1, "service": standing }));
+    let (tone, text) = match (&standing.file, standing.running) {
+        (None, _) => (Tone::Warning, "the service is not installed".to_owned()),
+        (_, true) => (Tone::Good, format!("the service runs ({})", standing.state)),
+        (_, false) => {
+            (Tone::Warning, format!("the service is installed and does not run ({})", standing.state))
+        }
+    };
+    output.toned(tone, text);
+    match (&standing.file, standing.running) {
+        (None, _) => output.line("  next: cogzy-vault service install"),
+        (Some(_), false) => output.line("  next: cogzy-vault service start"),
+        (Some(file), true) => output.note(format!("    {}", file.display())),
+    }
+    if standing.file.is_some() && !standing.enabled {
+        output.toned(Tone::Warning, "! it does not start at login");
+        output.line("  next: cogzy-vault service install");
+    }
+    if standing.file.is_some() {
+        tell_linger(&standing, output);
+    }
+    Ok(if standing.running { Exit::Done } else { Exit::NoDaemon })
+}
+
+fn tell_linger(standing: &Standing, output: &mut Output) {
+    if standing.linger == Some(false) {
+        output.note("it runs while you are logged in: nothing is synced before the first login or after the last logout");
+        output.note("to have it run from boot on: loginctl enable-linger");
+    }
+}

@@ -1,0 +1,56 @@
+//! Running the manager's own programs, as a port: tests record the calls.
+
+use std::io;
+use std::process::{Command, Stdio};
+
+use super::ServiceError;
+
+/// What a program answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// Whether it ended with 0.
+    pub good: bool,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+/// Runs programs.
+pub trait Run {
+    /// Runs `program` to its end.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<Answer>;
+}
+
+/// The programs of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;
+
+impl Run for System {
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<Answer> {
+        let ran = Command::new(program).args(arguments).stdin(Stdio::null()).output()?;
+        let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
+        Ok(Answer { good: ran.status.success(), out: text(&ran.stdout), err: text(&ran.stderr) })
+    }
+}
+
+/// Runs `program` of `manager`, which must be there; how it ended is for the caller.
+pub(super) fn ask(
+    run: &dyn Run,
+    manager: &'static str,
+    program: &'static str,
+    arguments: &[&str],
+) -> Result<Answer, ServiceError> {
+    run.run(program, arguments).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => ServiceError::NoManager { manager, program },
+        _ => ServiceError::Failed { command: line(program, arguments), said: error.to_string() },
+    })
+}
+
+/// A command line, for people.
+pub(super) fn line(program: &str, arguments: &[&str]) -> String {
+    [&[program], arguments].concat().join(" ")
+}
