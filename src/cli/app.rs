@@ -57,7 +57,8 @@ impl App {
         let (remote, embedded) = remote_url(&loaded.config)?;
         let vault = resolved(&loaded.config.vault);
         apart(&vault, &remote)?;
-        let own = || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control.sock"));
+        let own =
+            || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control/daemon.sock"));
         let socket = global.socket.clone().unwrap_or_else(own);
         let credentials = paths.credentials_file();
         Ok(Self { loaded, remote, embedded, socket, credentials, environment })

@@ -14,7 +14,7 @@ use super::status::document;
 use crate::clock::{Clock, SystemClock, SystemEntropy};
 use crate::control::api::{DaemonDocument, State, moment};
 use crate::control::board::Board;
-use crate::control::server;
+use crate::control::{routes::Handles, server};
 use crate::daemon::{Daemon, StopSignals};
 use crate::fs::RealFs;
 use crate::paths::machine_id;
@@ -93,7 +93,7 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
         status.daemon = DaemonDocument { running: true, pid: Some(std::process::id()), since };
         let board = Board::new(status, meter, Arc::clone(&clock));
         let (send, commands) = mpsc::channel(COMMANDS);
-        tokio::spawn(server::serve(listener, board.clone(), send));
+        tokio::spawn(server::serve(listener, Handles { board: board.clone(), commands: send }));
         heart.ready();
         Ok::<_, Failure>(Daemon {
             engine,

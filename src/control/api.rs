@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::{ConflictId, DeviceId, HoldId};
 use crate::plan::{Hold, Plan};
@@ -14,9 +15,10 @@ use crate::sync::{Advice, Amount, Progress, Report, SyncError, Trouble};
 pub const SCHEMA: u32 = 1;
 
 /// A change that waits for a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HoldDocument {
     /// Its id.
+    #[schema(value_type = String)]
     pub id: HoldId,
     /// Why it waits, for people.
     pub reason: String,
@@ -43,8 +45,28 @@ pub fn holds(holds: &[Hold]) -> Vec<HoldDocument> {
     holds.iter().map(HoldDocument::from).collect()
 }
 
+/// `GET /v1/holds`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HoldsDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The open holds.
+    pub holds: Vec<HoldDocument>,
+}
+
+/// `GET /v1/health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthDocument {
+    /// Whether the daemon lives: an answer that says no comes with 503.
+    pub ok: bool,
+    /// The verdict of the status.
+    pub state: State,
+    /// When a cycle went through last, RFC 3339.
+    pub last_sync: Option<String>,
+}
+
 /// What a cycle did: `sync --json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SyncDocument {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -59,6 +81,7 @@ pub struct SyncDocument {
     /// Files deleted there.
     pub deleted_remote: usize,
     /// Conflicts kept.
+    #[schema(value_type = Vec<String>)]
     pub conflicts: Vec<ConflictId>,
     /// What waits for a decision.
     pub holds: Vec<HoldDocument>,
@@ -100,7 +123,7 @@ impl SyncDocument {
 }
 
 /// The verdict of a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Both sides are the same.
@@ -137,16 +160,17 @@ impl std::fmt::Display for State {
 }
 
 /// This device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceDocument {
     /// Its id.
+    #[schema(value_type = String)]
     pub id: DeviceId,
     /// Its name.
     pub name: String,
 }
 
 /// The daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct DaemonDocument {
     /// Whether one runs.
     pub running: bool,
@@ -157,7 +181,7 @@ pub struct DaemonDocument {
 }
 
 /// How far the cycle that runs has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressDocument {
     /// How far.
     #[serde(flatten)]
@@ -167,7 +191,7 @@ pub struct ProgressDocument {
 }
 
 /// What is to be sent and fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct PendingDocument {
     /// To be sent.
     pub up: Amount,
@@ -176,7 +200,7 @@ pub struct PendingDocument {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorDocument {
     /// Which path, if it is about one.
     pub path: Option<String>,
@@ -203,13 +227,14 @@ impl From<&Trouble> for ErrorDocument {
 }
 
 /// How things stand: `status --json` and `GET /v1/status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusDocument {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The verdict.
     pub state: State,
     /// The vault's folder.
+    #[schema(value_type = String)]
     pub vault: PathBuf,
     /// The remote's URL.
     pub remote: String,
@@ -246,7 +271,7 @@ pub struct StatusDocument {
 }
 
 /// `POST /v1/sync`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyncRequest {
     /// Answer when the cycle has ended, with what it did; else at once.
@@ -265,7 +290,7 @@ const fn yes() -> bool {
 }
 
 /// An error, as RFC 9457 has it, with the next command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// What kind of error: a name below `about:cogzy-vault/`.
     #[serde(rename = "type")]

@@ -84,3 +84,35 @@ impl Watcher for Board {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::api::{DaemonDocument, DeviceDocument, PendingDocument, SCHEMA};
+    use super::*;
+    use crate::model::DeviceId;
+
+    /// A status of a daemon that has done nothing yet.
+    pub(in crate::control) fn status() -> StatusDocument {
+        StatusDocument {
+            schema: SCHEMA,
+            state: State::Pending,
+            vault: "/vault".into(),
+            remote: "file:///remote".into(),
+            user_id: "default".into(),
+            device: DeviceDocument { id: DeviceId::from_bytes([1; 8]), name: "test".into() },
+            daemon: DaemonDocument::default(),
+            generation: 0,
+            remote_generation: 0,
+            last_sync: None,
+            files: 0,
+            bytes: 0,
+            pending: PendingDocument::default(),
+            progress: None,
+            conflicts: 0,
+            holds: Vec::new(),
+            errors: Vec::new(),
+            content: None,
+            transfer: crate::remote::Transfer::default(),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::content::ContentError;
 use crate::log::LogError;
@@ -94,7 +95,7 @@ pub enum SyncError {
 }
 
 /// What a failed cycle asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Advice {
     /// Wait: the remote is out of reach.

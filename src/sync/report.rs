@@ -1,6 +1,7 @@
 //! What a cycle says of itself: for `sync --json`, the log and the status.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::{Commit, ConflictId, Item};
 use crate::plan::Hold;
@@ -43,7 +44,7 @@ pub struct Standing {
 }
 
 /// Something that was left out, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Trouble {
     /// Which path or item.
     pub path: String,
@@ -54,7 +55,7 @@ pub struct Trouble {
 }
 
 /// What it takes to get something through that was left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
     /// Nothing: it was busy or had not settled, and the next cycle looks again.
@@ -108,7 +109,7 @@ impl Report {
 }
 
 /// How far a long piece of work has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
@@ -123,7 +124,7 @@ pub struct Progress {
 }
 
 /// What a cycle is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Looking at the vault's files.
@@ -149,7 +150,7 @@ impl std::fmt::Display for Phase {
 }
 
 /// Counts of what a plan would move, for the status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Amount {
     /// Files.
     pub files: usize,

@@ -14,5 +14,6 @@ mod process_exit;
 mod process_kill;
 mod process_race;
 mod process_service;
+mod process_socket;
 mod process_status;
 mod remote;

@@ -68,6 +68,11 @@ impl Daemon {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         (ended.expect("the daemon does not stop").unwrap().code(), clock.monotonic() - started)
     }
+
+    /// Kills it (SIGKILL).
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
 }
 
 async fn forward(from: impl AsyncRead + Unpin, to: UnboundedSender<String>) {

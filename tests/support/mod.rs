@@ -6,3 +6,4 @@ pub mod device;
 pub mod history;
 pub mod process;
 pub mod s3_server;
+pub mod socket;

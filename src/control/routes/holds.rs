@@ -1,0 +1,67 @@
+//! Changes that wait for a decision, and deciding them.
+
+use axum::extract::{Json, Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use utoipa::OpenApi;
+
+use super::{Family, Handles, Refusal, Route, problem};
+use crate::control::api::{HoldsDocument, Problem, SCHEMA, SyncDocument};
+use crate::control::board::Command;
+use crate::model::HoldId;
+
+#[derive(OpenApi)]
+#[openapi(paths(holds, approve, reject))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    let routes = vec![
+        Route::new("/v1/holds", get(holds)),
+        Route::new("/v1/holds/{id}/approve", post(approve)),
+        Route::new("/v1/holds/{id}/reject", post(reject)),
+    ];
+    Family { routes, document: Document::openapi() }
+}
+
+/// The open holds.
+#[utoipa::path(get, path = "/v1/holds", responses((status = 200, body = HoldsDocument)))]
+async fn holds(State(handles): State<Handles>) -> Json<HoldsDocument> {
+    Json(HoldsDocument { schema: SCHEMA, holds: handles.board.read().holds })
+}
+
+/// Lets a held change pass, and runs the cycle that carries it out.
+#[utoipa::path(
+    post, path = "/v1/holds/{id}/approve", params(("id" = String, Path, description = "The hold's id")),
+    responses(
+        (status = 200, body = SyncDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn approve(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncDocument>, Refusal> {
+    decide(handles, id, true).await
+}
+
+/// Decides a held change the other way, and runs the cycle that carries it out.
+#[utoipa::path(
+    post, path = "/v1/holds/{id}/reject", params(("id" = String, Path, description = "The hold's id")),
+    responses(
+        (status = 200, body = SyncDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn reject(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncDocument>, Refusal> {
+    decide(handles, id, false).await
+}
+
+async fn decide(
+    State(handles): State<Handles>,
+    Path(id): Path<String>,
+    approve: bool,
+) -> Result<Json<SyncDocument>, Refusal> {
+    let hold: HoldId =
+        id.parse().map_err(|error| problem(StatusCode::BAD_REQUEST, "bad-request", &format!("{error}")))?;
+    if handles.board.read().holds.iter().all(|open| open.id != hold) {
+        return Err(problem(StatusCode::NOT_FOUND, "no-such-hold", &format!("no hold {hold} is open")));
+    }
+    Ok(Json(handles.ask(|reply| Command::Decide { hold, approve, reply }).await?))
+}

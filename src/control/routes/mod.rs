@@ -1,0 +1,125 @@
+//! The resources of the socket: one file per family, each with its routes and their part of the OpenAPI document.
+//!
+//! A new family is a file with a `family()` and one line in [`families`]. What every request has in common is here: programs
+//! of browsers are refused, bodies are bounded in size and in time, errors are RFC 9457 documents.
+
+mod guard;
+mod holds;
+mod openapi;
+mod status;
+mod sync;
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Json};
+use axum::http::{StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use tokio::sync::{mpsc, oneshot};
+
+use super::api::{Problem, SyncDocument};
+use super::board::{Board, Command};
+
+/// What the handlers need. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Handles {
+    /// The status.
+    pub board: Board,
+    /// The way to the daemon's thread.
+    pub commands: mpsc::Sender<Command>,
+}
+
+/// Resources that belong together.
+struct Family {
+    routes: Vec<Route>,
+    document: utoipa::openapi::OpenApi,
+}
+
+/// One resource.
+struct Route {
+    path: &'static str,
+    methods: MethodRouter<Handles>,
+    /// No request to it has a longer body.
+    max_body: usize,
+}
+
+impl Route {
+    /// A resource whose requests are small.
+    const fn new(path: &'static str, methods: MethodRouter<Handles>) -> Self {
+        Self { path, methods, max_body: 64 << 10 }
+    }
+}
+
+fn families() -> Vec<Family> {
+    vec![status::family(), sync::family(), holds::family(), openapi::family()]
+}
+
+/// All resources.
+pub(super) fn router(handles: Handles) -> Router {
+    let mut router = Router::new();
+    for route in families().into_iter().flat_map(|family| family.routes) {
+        let bounded = middleware::from_fn_with_state(route.max_body, guard::bound_body);
+        router = router.route(route.path, route.methods.layer(bounded));
+    }
+    router
+        .fallback(async || problem(StatusCode::NOT_FOUND, "not-found", "there is no such resource"))
+        .method_not_allowed_fallback(async || {
+            problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "this resource takes another method",
+            )
+        })
+        .layer(middleware::from_fn(guard::refuse_browsers))
+        // The guard has counted already.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(handles)
+}
+
+impl Handles {
+    async fn send(&self, command: Command) -> Result<(), Refusal> {
+        self.commands.send(command).await.map_err(|_| stopping())
+    }
+
+    /// Hands a command to the daemon's thread and waits for what comes of it.
+    fn ask(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<SyncDocument, Problem>>) -> Command,
+    ) -> impl Future<Output = Result<SyncDocument, Refusal>> + Send + 'static {
+        let (reply, answer) = oneshot::channel();
+        let (command, handles) = (command(reply), self.clone());
+        async move {
+            handles.send(command).await?;
+            answer.await.map_err(|_| stopping())?.map_err(Refusal)
+        }
+    }
+}
+
+fn stopping() -> Refusal {
+    problem(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the daemon is stopping")
+}
+
+/// An error as a response.
+#[derive(Debug)]
+struct Refusal(Problem);
+
+fn problem(status: StatusCode, kind: &str, detail: &str) -> Refusal {
+    Refusal(Problem {
+        kind: format!("about:cogzy-vault/{kind}"),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
+        status: status.as_u16(),
+        detail: detail.to_owned(),
+        next: "cogzy-vault status".to_owned(),
+        advice: None,
+    })
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
+    }
+}

@@ -1,0 +1,30 @@
+//! How things stand.
+
+use axum::extract::{Json, State};
+use axum::routing::get;
+use utoipa::OpenApi;
+
+use super::{Family, Handles, Route};
+use crate::control::api::{HealthDocument, StatusDocument};
+
+#[derive(OpenApi)]
+#[openapi(paths(status, health))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    let routes = vec![Route::new("/v1/status", get(status)), Route::new("/v1/health", get(health))];
+    Family { routes, document: Document::openapi() }
+}
+
+/// How things stand. Answered at once, whatever the daemon is doing.
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = StatusDocument)))]
+async fn status(State(handles): State<Handles>) -> Json<StatusDocument> {
+    Json(handles.board.read())
+}
+
+/// Whether the daemon lives.
+#[utoipa::path(get, path = "/v1/health", responses((status = 200, body = HealthDocument)))]
+async fn health(State(handles): State<Handles>) -> Json<HealthDocument> {
+    let status = handles.board.read();
+    Json(HealthDocument { ok: true, state: status.state, last_sync: status.last_sync })
+}

@@ -1,0 +1,53 @@
+//! Having something done now.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use utoipa::OpenApi;
+
+use super::{Family, Handles, Refusal, Route, problem};
+use crate::control::api::{Problem, SyncDocument, SyncRequest};
+use crate::control::board::Command;
+
+#[derive(OpenApi)]
+#[openapi(paths(sync, retry))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    let routes = vec![Route::new("/v1/sync", post(sync)), Route::new("/v1/retry", post(retry))];
+    Family { routes, document: Document::openapi() }
+}
+
+/// Runs a whole cycle, or says what it would do.
+#[utoipa::path(
+    post, path = "/v1/sync", request_body = SyncRequest,
+    responses(
+        (status = 200, body = SyncDocument, description = "What the cycle did"),
+        (status = 202, description = "With `wait` false: it will run"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn sync(
+    State(handles): State<Handles>,
+    request: Result<Json<SyncRequest>, JsonRejection>,
+) -> Result<Response, Refusal> {
+    let Json(SyncRequest { wait, dry_run, derived }) = request.map_err(|error| {
+        let expected = r#"expected {"wait":bool,"dry_run":bool,"derived":bool}"#;
+        problem(error.status(), "bad-request", &format!("{}; {expected}", error.body_text()))
+    })?;
+    let answer = handles.ask(|reply| Command::Sync { dry_run, derived, reply });
+    if wait || dry_run {
+        return Ok(Json(answer.await?).into_response());
+    }
+    tokio::spawn(answer);
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+/// Tries again what was put off or given up.
+#[utoipa::path(post, path = "/v1/retry", responses((status = 202, description = "It is tried again")))]
+async fn retry(State(handles): State<Handles>) -> Result<StatusCode, Refusal> {
+    handles.send(Command::Retry).await?;
+    Ok(StatusCode::ACCEPTED)
+}

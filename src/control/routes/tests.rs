@@ -1,0 +1,84 @@
+//! Every route is in the document, with its methods, and nothing else is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::control::board;
+use crate::remote::Meter;
+
+fn handles() -> Handles {
+    // Nobody takes commands: whatever asks for something is told so at once.
+    let (commands, _) = mpsc::channel(1);
+    Handles {
+        board: Board::new(board::tests::status(), Meter::default(), Arc::new(SystemClock::new())),
+        commands,
+    }
+}
+
+async fn answer(method: &Method, path: &str, headers: &[(&str, &str)]) -> StatusCode {
+    let service = TowerToHyperService::new(router(handles()));
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    service.call(request.body(Body::empty()).unwrap()).await.unwrap().status()
+}
+
+fn documented() -> BTreeMap<String, BTreeSet<Method>> {
+    let document = serde_json::to_value(openapi::whole()).unwrap();
+    let methods = |operations: &serde_json::Value| {
+        let names = operations.as_object().unwrap().keys();
+        names.map(|name| name.to_uppercase().parse().unwrap()).collect()
+    };
+    let paths = document["paths"].as_object().unwrap();
+    paths.iter().map(|(path, operations)| (path.clone(), methods(operations))).collect()
+}
+
+#[tokio::test]
+async fn every_route_is_in_the_document_with_its_methods() {
+    let documented = documented();
+    let routes: Vec<&str> =
+        families().into_iter().flat_map(|family| family.routes).map(|route| route.path).collect();
+    let named: BTreeSet<&str> = documented.keys().map(String::as_str).collect();
+    assert_eq!(routes.iter().copied().collect::<BTreeSet<_>>(), named);
+    assert_eq!(routes.len(), named.len(), "a route stands twice");
+    for (path, methods) in &documented {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let taken =
+                answer(&method, &path.replace("{id}", "0"), &[]).await != StatusCode::METHOD_NOT_ALLOWED;
+            assert_eq!(taken, methods.contains(&method), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn every_schema_that_the_document_names_is_in_it() {
+    let document = serde_json::to_value(openapi::whole()).unwrap();
+    let text = document.to_string();
+    let named = text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap());
+    for name in named {
+        assert!(document["components"]["schemas"][name].is_object(), "{name} is named but not described");
+    }
+    assert!(document["components"]["schemas"]["StatusDocument"]["properties"]["holds"].is_object());
+}
+
+#[tokio::test]
+async fn browsers_and_unknown_resources_are_refused() {
+    assert_eq!(answer(&Method::GET, "/v1/status", &[]).await, StatusCode::OK);
+    for header in ["origin", "referer"] {
+        let refused = answer(&Method::GET, "/v1/status", &[(header, "http://localhost")]).await;
+        assert_eq!(refused, StatusCode::FORBIDDEN, "{header}");
+    }
+    assert_eq!(answer(&Method::GET, "/v1/nothing", &[]).await, StatusCode::NOT_FOUND);
+    assert_eq!(
+        answer(&Method::POST, "/v1/sync", &[("content-length", "1073741824")]).await,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+}
