@@ -166,7 +166,7 @@ impl Daemon {
         scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
         match result {
             Ok(report) => {
-                log(&report);
+                log(&report, now.saturating_sub(started));
                 self.show(&report, request.ask);
                 Ok(SyncDocument::from(&report))
             }
@@ -265,25 +265,25 @@ fn outcome(result: &Result<Report, SyncError>) -> Outcome {
     }
 }
 
-fn log(report: &Report) {
-    let Report { generation, pushed, pulled, deleted_local, deleted_remote, .. } = *report;
-    let (conflicts, transfer) = (report.conflicts.len(), report.transfer);
-    if report.moved() {
-        tracing::info!(
-            generation,
-            pushed,
-            pulled,
-            deleted_local,
-            deleted_remote,
-            conflicts,
-            requests = transfer.requests,
-            bytes_up = transfer.bytes_up,
-            bytes_down = transfer.bytes_down,
-            "synced"
-        );
-    } else {
-        tracing::debug!(generation, requests = transfer.requests, "nothing new");
-    }
+/// One line for each cycle.
+fn log(report: &Report, took: Duration) {
+    let Report { generation, pushed, pulled, deleted_local, deleted_remote, transfer, .. } = *report;
+    tracing::info!(
+        generation,
+        pushed,
+        pulled,
+        deleted_local,
+        deleted_remote,
+        conflicts = report.conflicts.len(),
+        held = report.holds.len(),
+        left_out = report.problems.len(),
+        requests = transfer.requests,
+        bytes_up = transfer.bytes_up,
+        bytes_down = transfer.bytes_down,
+        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "{}",
+        if report.moved() { "synced" } else { "nothing new" }
+    );
     for hold in report.holds.iter().map(HoldDocument::from) {
         tracing::warn!(id = %hold.id, next = hold.next, "held: {}", hold.reason);
     }

@@ -7,7 +7,7 @@ use cogzy_vault::cli::args::{Cli, Verb};
 use cogzy_vault::cli::exit::Exit;
 use cogzy_vault::cli::output::Output;
 use cogzy_vault::config::Environment;
-use cogzy_vault::telemetry;
+use cogzy_vault::telemetry::{self, Sinks};
 
 fn main() -> ExitCode {
     let environment = Environment::of_this_process();
@@ -19,11 +19,12 @@ fn main() -> ExitCode {
         }
     };
     let mut output = Output::of_this_process(&cli.global, environment.no_color());
-    // A verb that ends at once says what went wrong by itself; the daemon's log is what it says.
-    let base = if matches!(cli.verb, Verb::Run(_)) { tracing::Level::INFO } else { tracing::Level::WARN };
-    let level = telemetry::level(base, cli.global.verbose, cli.global.quiet);
-    if let Err(error) = telemetry::start(level, cli.global.color.on(false, environment.no_color())) {
-        output.error(error, None);
+    // A verb that ends at once says what went wrong by itself; the daemon's log begins when it knows where to.
+    if !matches!(cli.verb, Verb::Run(_)) {
+        let level = telemetry::level(tracing::Level::WARN, cli.global.verbose, cli.global.quiet);
+        if let Err(error) = telemetry::start(level, output.colors_errors(), &Sinks::default()) {
+            output.error(error, None);
+        }
     }
     let exit = app::main(&cli, flags, environment, &mut output);
     match output.finish() {

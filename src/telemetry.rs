@@ -1,18 +1,47 @@
-//! The log: to standard error, coloured only where a terminal shows it.
+//! The log: to standard error, coloured only where a terminal shows it. The daemon's goes to the journal where systemd has
+//! connected it to one, and else to a file of the vault too.
 //!
-//! What the log says is for whoever looks for a cause; what a user asked for is printed by `cli::output`.
+//! What the log says is for whoever looks for a cause; what a user asked for is printed by `cli::output`. The names of fields are
+//! stable: `generation`, `pushed`, `pulled`, `deleted_local`, `deleted_remote`, `conflicts`, `held`, `left_out`, `requests`,
+//! `bytes_up`, `bytes_down`, `took_ms`, `attempts`, `error`, `next`, `path`. Neither credentials nor contents are ever among them.
+
+mod rotated;
 
 use std::io;
+use std::path::PathBuf;
 
 use tracing::Level;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The log is set up already.
+use rotated::Rotated;
+
+/// Why logging did not start as it should.
 #[derive(Debug, thiserror::Error)]
-#[error("the log is set up already: {0}")]
-pub struct TelemetryError(#[from] tracing_subscriber::util::TryInitError);
+pub enum TelemetryError {
+    /// It was set up before.
+    #[error("the log is set up already: {0}")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// The file cannot be written; the rest of the log works.
+    #[error("the log cannot be written to {}: {source}", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Where the log goes besides standard error.
+#[derive(Debug, Clone, Default)]
+pub struct Sinks {
+    /// The device and inode of the stream that systemd has connected to its journal, as JOURNAL_STREAM says them.
+    pub journal: Option<(u64, u64)>,
+    /// The file, where there is no journal.
+    pub file: Option<PathBuf>,
+}
 
 /// What is logged: `level` is what is configured, each `-v` tells more, `-q` leaves only errors.
 #[must_use]
@@ -30,15 +59,39 @@ pub fn level(level: Level, verbose: u8, quiet: bool) -> Level {
 /// knowing, only from warnings on unless everything is asked for.
 ///
 /// # Errors
-/// Where it was called before.
-pub fn start(level: Level, color: bool) -> Result<(), TelemetryError> {
-    let to_terminal = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(color)
-        // With standard error closed there is nobody to tell that it is.
-        .log_internal_errors(false);
-    tracing_subscriber::registry().with(to_terminal).with(filter(level)).try_init()?;
-    Ok(())
+/// Where it was called before, or the file cannot be written; then it logs all the same, but not there.
+pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryError> {
+    let mut layers: Vec<Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>> = Vec::new();
+    let journal = sinks.journal.filter(is_standard_error).and_then(|_| tracing_journald::layer().ok());
+    let mut without = None;
+    match journal {
+        Some(journal) => layers.push(journal.with_field_prefix(None).boxed()),
+        None => {
+            let to_terminal = tracing_subscriber::fmt::layer()
+                .with_writer(io::stderr)
+                .with_ansi(color)
+                // With standard error closed there is nobody to tell that it is.
+                .log_internal_errors(false);
+            layers.push(to_terminal.boxed());
+            match sinks.file.as_deref().map(|path| (path, Rotated::open(path))) {
+                None => {}
+                Some((_, Ok(file))) => {
+                    let to_file = tracing_subscriber::fmt::layer().with_writer(file).with_ansi(false);
+                    layers.push(to_file.log_internal_errors(false).boxed());
+                }
+                Some((path, Err(source))) => {
+                    without = Some(TelemetryError::File { path: path.to_owned(), source })
+                }
+            }
+        }
+    }
+    tracing_subscriber::registry().with(layers).with(filter(level)).try_init()?;
+    without.map_or(Ok(()), Err)
+}
+
+/// Whether standard error still is the stream that was connected: a program between may have sent it elsewhere.
+fn is_standard_error(stream: &(u64, u64)) -> bool {
+    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == *stream)
 }
 
 fn filter(level: Level) -> Targets {

@@ -63,6 +63,7 @@ pub struct Output {
     quiet: bool,
     color: bool,
     terminal: bool,
+    colors_errors: bool,
     failed: Option<io::Error>,
     closed: bool,
 }
@@ -78,6 +79,7 @@ impl Output {
             quiet: global.quiet,
             color: global.color.on(io::stdout().is_terminal(), no_color),
             terminal: io::stderr().is_terminal(),
+            colors_errors: global.color.on(io::stderr().is_terminal(), no_color),
             failed: None,
             closed: false,
         }
@@ -96,6 +98,12 @@ impl Output {
     /// A line with the meaning that it brings along.
     pub fn styled(&mut self, line: &Line) {
         self.print(line.tone, &line.text);
+    }
+
+    /// Whether to colour what goes to standard error.
+    #[must_use]
+    pub const fn colors_errors(&self) -> bool {
+        self.colors_errors
     }
 
     /// Whether somebody still reads, as far as is known.

@@ -8,7 +8,7 @@ use super::args::Global;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::status::document;
 use crate::clock::{Clock, SystemClock, SystemEntropy};
@@ -22,6 +22,7 @@ use crate::remote::Meter;
 use crate::service::notify::Heart;
 use crate::sync::scheduler::Timing;
 use crate::sync::{Joining, join};
+use crate::telemetry::{self, Sinks};
 use crate::vault::Filter;
 
 /// The longest that changes may be put off by further changes.
@@ -41,7 +42,7 @@ pub struct Args {}
 ///
 /// # Errors
 /// Where it cannot start.
-pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
+pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let config = app.config();
     let root = &config.vault;
     if app.embedded {
@@ -53,6 +54,7 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
         })?;
     }
     let lock = app.lock()?;
+    start_log(app, global, output);
     let runtime = runtime()?;
     let failed = |what: &str, error: std::io::Error| Failure::new(Exit::Internal, format!("{what}: {error}"));
     let signals = runtime.block_on(async { StopSignals::catch() });
@@ -95,6 +97,7 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
         let (send, commands) = mpsc::channel(COMMANDS);
         tokio::spawn(server::serve(listener, Handles { board: board.clone(), commands: send }));
         heart.ready();
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
         Ok::<_, Failure>(Daemon {
             engine,
             filter,
@@ -117,9 +120,26 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
     let Some(daemon) = daemon else { return Ok(Exit::Done) };
     let handle = runtime.handle().clone();
     let engine = std::thread::Builder::new().name("engine".to_owned());
-    let running = engine.spawn(move || handle.block_on(daemon.run()));
+    let (alive, ended) = oneshot::channel::<()>();
+    let running = engine.spawn(move || {
+        handle.block_on(daemon.run());
+        drop(alive);
+    });
     let running = running.map_err(|error| failed("no thread could be started", error))?;
-    runtime.block_on(signals.arrive());
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            () = signals.arrive() => false,
+            _ = ended => true,
+        }
+    });
+    if ended {
+        // A daemon that answers and syncs nothing would be the worst of all.
+        return Err(Failure::new(
+            Exit::Internal,
+            "the daemon's loop has ended: a fault in the program, told above",
+        )
+        .next("start it again, and report what it said"));
+    }
     heart.stopping();
     tracing::info!("stopped by a signal");
     // The engine's thread ends with the process, wherever it stands; to take its runtime from under it would only make it
@@ -128,6 +148,17 @@ pub fn run(app: &App, _: &Global, _: &Args, output: &mut Output) -> Result<Exit,
     // The next daemon would remove it as well; a client that finds none is told sooner that nobody listens.
     let _gone_already = std::fs::remove_file(&app.socket);
     Ok(Exit::Done)
+}
+
+/// A log that cannot be written is said and gone without: memory is worth more than its log.
+fn start_log(app: &App, global: &Global, output: &mut Output) {
+    let log = &app.config().log;
+    let file = log.file.then(|| app.layout().log());
+    let sinks = Sinks { journal: app.environment().journal_stream(), file };
+    let level = telemetry::level(log.level, global.verbose, global.quiet);
+    if let Err(error) = telemetry::start(level, output.colors_errors(), &sinks) {
+        output.error(error, Some("cogzy-vault doctor"));
+    }
 }
 
 /// With nothing configured: the vault in the platform's data folder, kept in a folder beside it.

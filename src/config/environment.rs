@@ -28,6 +28,13 @@ impl Environment {
         self.0.get(&OsString::from("NO_COLOR")).is_some_and(|value| !value.is_empty())
     }
 
+    /// The device and inode of the stream that systemd has connected to its journal, where it has (systemd.exec(5)).
+    #[must_use]
+    pub fn journal_stream(&self) -> Option<(u64, u64)> {
+        let (device, inode) = self.text("JOURNAL_STREAM").ok()??.split_once(':')?;
+        Some((device.parse().ok()?, inode.parse().ok()?))
+    }
+
     /// The B2 key, where there is one.
     ///
     /// # Errors

@@ -87,6 +87,12 @@ impl Layout {
         self.sync().join("lock")
     }
 
+    /// `logs/cogzy-vault.log`: the daemon's log, where it has no journal to write to.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.root.join("logs/cogzy-vault.log")
+    }
+
     /// `sync/cache.db`: the cache database.
     #[must_use]
     pub fn cache_db(&self) -> PathBuf {

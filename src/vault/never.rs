@@ -71,11 +71,15 @@ pub(super) const TEMPORARY: &[&str] = &[
     "desktop.ini",
 ];
 
+/// Our own log: it grows with every cycle, and would be what the next one sends.
+const LOG: &str = "logs/cogzy-vault.log*";
+
 /// Whether `path` is on the list.
 pub(super) fn never(path: &VaultPath) -> bool {
     let key: String = path.fold_key().chars().filter(|&c| !ignorable(c)).collect();
     let first = key.split('/').next().unwrap_or_default();
     AT_ROOT.iter().any(|pattern| matches(pattern, first))
+        || matches(LOG, &key)
         || key.split('/').any(|name| SECRETS.iter().chain(TEMPORARY).any(|pattern| matches(pattern, name)))
 }
 
@@ -119,6 +123,8 @@ mod tests {
             "CONFIG.JSON",
             "con\u{200d}fig.json",
             "sync/last_sync.json",
+            "logs/cogzy-vault.log",
+            "Logs/cogzy-vault.log.3",
             "ſync/manifest.json",
             "Sync",
             ".cogzy-vault",
@@ -146,6 +152,7 @@ mod tests {
             "corpus/config.json",
             "traces/sync/x.json",
             "synced.json",
+            "logs/app.log",
             "traces/key.json",
             "traces/credentials-talk.json",
             "environment.json",

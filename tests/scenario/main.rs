@@ -12,6 +12,7 @@ mod process_daemon;
 mod process_damage;
 mod process_exit;
 mod process_kill;
+mod process_log;
 mod process_race;
 mod process_service;
 mod process_socket;

@@ -41,6 +41,7 @@ fn output(out: &Stream, err: &Stream) -> Output {
         quiet: false,
         color: false,
         terminal: false,
+        colors_errors: false,
         failed: None,
         closed: false,
     }
