@@ -80,7 +80,7 @@ pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryEr
                     layers.push(to_file.log_internal_errors(false).boxed());
                 }
                 Some((path, Err(source))) => {
-                    without = Some(TelemetryError::File { path: path.to_owned(), source })
+                    without = Some(TelemetryError::File { path: path.to_owned(), source });
                 }
             }
         }
