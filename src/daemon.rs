@@ -5,6 +5,9 @@
 //! finished, for whatever a crash leaves behind the next start picks up, and a stop that waits for a slow upload is one that
 //! gets killed. The lock on the vault is held by the caller.
 
+mod announce;
+
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +18,13 @@ use tokio::sync::mpsc;
 use crate::clock::{Clock, Entropy};
 use crate::control::api::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
 use crate::control::board::{Board, Command};
+use crate::control::events::Events;
 use crate::fs::Fs;
 use crate::service::notify::Heart;
 use crate::sync::scheduler::{Ask, Next, Outcome, Scheduler, Timing};
 use crate::sync::{Advice, Engine, Progress, Report, Request, SyncError, Trouble, Watcher, Weight};
 use crate::vault::{Filter, Watch, WatchEvent};
+use announce::Announcer;
 
 /// Hints that may pile up; more than these say nothing new.
 const HINTS: usize = 4096;
@@ -41,10 +46,19 @@ pub struct Daemon {
     pub entropy: Arc<dyn Entropy>,
     /// What it shows.
     pub board: Board,
+    /// What it tells those who listen.
+    pub events: Events,
     /// What it tells the service manager.
     pub heart: Heart,
     /// What others want done.
     pub commands: mpsc::Receiver<Command>,
+}
+
+/// What the loop carries along.
+#[derive(Debug)]
+struct Course {
+    scheduler: Scheduler,
+    announcer: Announcer,
 }
 
 impl Daemon {
@@ -52,16 +66,19 @@ impl Daemon {
     pub async fn run(mut self) {
         let (hints, mut hinted) = mpsc::channel(HINTS);
         let mut watch = self.watch(hints);
-        let mut scheduler = Scheduler::new(self.timing.clone(), self.clock.monotonic());
-        scheduler.watching(watch.is_some());
+        let mut course = Course {
+            scheduler: Scheduler::new(self.timing.clone(), self.clock.monotonic()),
+            announcer: Announcer::new(self.events.clone(), self.board.read().state),
+        };
+        course.scheduler.watching(watch.is_some());
         loop {
             self.heart.waits();
             let now = self.clock.monotonic();
-            let pause = match scheduler.next(now) {
+            let pause = match course.scheduler.next(now) {
                 Next::Run(ask) => {
                     // How it ended stands in the log and on the board.
-                    let _told = self.turn(&mut scheduler, Request { ask, derived: false }, false).await;
-                    self.watch_more(watch.as_mut(), &mut scheduler);
+                    let _told = self.turn(&mut course, Request { ask, derived: false }, false).await;
+                    self.watch_more(watch.as_mut(), &mut course.scheduler);
                     continue;
                 }
                 Next::Wait(until) => until.saturating_sub(now),
@@ -69,11 +86,11 @@ impl Daemon {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause.min(self.heart.period())) => {}
-                Some(hint) = hinted.recv() => self.take(hint, &mut scheduler),
-                Some(command) = self.commands.recv() => self.obey(command, &mut scheduler).await,
+                Some(hint) = hinted.recv() => self.take(hint, &mut course),
+                Some(command) = self.commands.recv() => self.obey(command, &mut course).await,
             }
             while let Ok(hint) = hinted.try_recv() {
-                self.take(hint, &mut scheduler);
+                self.take(hint, &mut course);
             }
         }
     }
@@ -101,8 +118,8 @@ impl Daemon {
         }
     }
 
-    fn take(&self, hint: WatchEvent, scheduler: &mut Scheduler) {
-        let now = self.clock.monotonic();
+    fn take(&self, hint: WatchEvent, course: &mut Course) {
+        let (now, scheduler) = (self.clock.monotonic(), &mut course.scheduler);
         match hint {
             WatchEvent::Touched => scheduler.touch(now),
             WatchEvent::Overflow => scheduler.overflow(now),
@@ -115,21 +132,22 @@ impl Daemon {
         self.board.update(|status| {
             if status.state == State::InSync {
                 status.state = State::Pending;
+                course.announcer.state(State::Pending);
             }
         });
     }
 
-    async fn obey(&mut self, command: Command, scheduler: &mut Scheduler) {
+    async fn obey(&mut self, command: Command, course: &mut Course) {
         let (reply, answer) = match command {
-            Command::Retry => return scheduler.retry(self.clock.monotonic()),
+            Command::Retry => return course.scheduler.retry(self.clock.monotonic()),
             Command::Sync { dry_run: true, derived, reply } => (reply, self.plan(derived).await),
             Command::Sync { dry_run: false, derived, reply } => {
-                (reply, self.turn(scheduler, Request { derived, ..Request::FULL }, true).await)
+                (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)
             }
             Command::Decide { hold, approve, reply } => {
                 let (approved, rejected) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
                 let answer = match self.engine.decide(&approved, &rejected) {
-                    Ok(()) => self.turn(scheduler, Request::FULL, true).await,
+                    Ok(()) => self.turn(course, Request::FULL, true).await,
                     Err(error) => Err(Problem::from(&error)),
                 };
                 (reply, answer)
@@ -149,7 +167,7 @@ impl Daemon {
     /// One cycle, and what the scheduler and the board learn from it. `settle`: wait for what was written a moment ago.
     async fn turn(
         &mut self,
-        scheduler: &mut Scheduler,
+        course: &mut Course,
         request: Request,
         settle: bool,
     ) -> Result<SyncDocument, Problem> {
@@ -163,17 +181,35 @@ impl Daemon {
         };
         let outcome = outcome(&result);
         let now = self.clock.monotonic();
-        scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
+        course.scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
+        if let Ok(report) = &result {
+            log(report, now.saturating_sub(started));
+        }
+        let passing = result.as_ref().map(passing).unwrap_or_default();
+        let answer = self.note(course, request.ask, outcome, now, result);
+        let status = self.board.read();
+        course.announcer.cycle(&mut self.engine, &status, &passing).await;
+        answer
+    }
+
+    /// Puts how a cycle ended into the log and on the board.
+    fn note(
+        &self,
+        course: &Course,
+        ask: Ask,
+        outcome: Outcome,
+        now: Duration,
+        result: Result<Report, SyncError>,
+    ) -> Result<SyncDocument, Problem> {
         match result {
             Ok(report) => {
-                log(&report, now.saturating_sub(started));
-                self.show(&report, request.ask);
+                self.show(&report, ask);
                 Ok(SyncDocument::from(&report))
             }
             Err(error) => {
-                let attempts = scheduler.failures();
+                let attempts = course.scheduler.failures();
                 tracing::error!(%error, attempts, next = error.next(), "the cycle did not go through");
-                let retry = match scheduler.next(now) {
+                let retry = match course.scheduler.next(now) {
                     Next::Wait(until) => Some(until.saturating_sub(now)),
                     Next::Run(_) => Some(Duration::ZERO),
                     Next::Stopped => None,
@@ -186,7 +222,7 @@ impl Daemon {
 
     /// Whoever is told how far a cycle is.
     fn watcher(&self) -> impl Watcher + use<> {
-        Watched { board: self.board.clone(), heart: self.heart.clone() }
+        Watched { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
     }
 
     fn show(&self, report: &Report, ask: Ask) {
@@ -240,9 +276,16 @@ impl Daemon {
     }
 }
 
-/// A cycle's progress is for the board and for the watchdog.
+/// Paths whose trouble goes away by itself.
+fn passing(report: &Report) -> BTreeSet<String> {
+    let passing = report.problems.iter().filter(|trouble| trouble.weight == Weight::Passing);
+    passing.map(|trouble| trouble.path.clone()).collect()
+}
+
+/// A cycle's progress is for the board, for those who listen and for the watchdog.
 struct Watched {
     board: Board,
+    events: Events,
     heart: Heart,
 }
 
@@ -250,6 +293,9 @@ impl Watcher for Watched {
     fn progress(&self, progress: Progress) {
         self.heart.beats();
         self.board.progress(progress);
+        if let Some(shown) = self.board.read().progress {
+            self.events.progress(shown);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use super::{approve, config, conflicts, init, retry, run, service, status, sync, verify};
+use super::{approve, changes, config, conflicts, events, init, retry, run, service, status, sync, verify};
 use crate::config::{Flag, Source};
 
 /// Keeps an AI-memory vault folder and an object-store bucket the same, on every device
@@ -86,6 +86,8 @@ pub enum Verb {
     Retry(retry::Args),
     Approve(approve::Args),
     Conflicts(conflicts::Args),
+    Events(events::Args),
+    Changes(changes::Args),
     Verify(verify::Args),
     Service(service::Args),
     Config(config::Args),
@@ -164,6 +166,9 @@ mod tests {
             "approve --reject",
             "approve --reject 0123456789abcdef",
             "conflicts",
+            "events",
+            "events --follow --since 7 --json",
+            "changes --since 42",
             "conflicts list",
             "conflicts show 0123",
             "verify --deep -vv --color never",

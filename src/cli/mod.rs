@@ -6,8 +6,10 @@
 pub mod app;
 pub mod approve;
 pub mod args;
+pub mod changes;
 pub mod config;
 pub mod conflicts;
+pub mod events;
 pub mod exit;
 pub mod failure;
 pub mod init;
@@ -44,6 +46,8 @@ fn dispatch(
         Verb::Retry(args) => retry::run(&app()?, args, output),
         Verb::Approve(args) => approve::run(&app()?, args, output),
         Verb::Conflicts(args) => conflicts::run(&app()?, args, output),
+        Verb::Events(args) => events::run(&app()?, args, output),
+        Verb::Changes(args) => changes::run(&app()?, args, output),
         Verb::Verify(args) => verify::run(&app()?, args, output),
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),
         Verb::Config(args) => config::run(&app()?, args, output),

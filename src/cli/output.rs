@@ -149,6 +149,13 @@ impl Output {
         }
     }
 
+    /// Hands on what was printed until now, for an answer without an end. Whether anybody still reads.
+    pub fn flush(&mut self) -> bool {
+        let flushed = self.out.flush();
+        self.keep(flushed);
+        self.is_read()
+    }
+
     /// What went wrong, and the command to type next, if there is one.
     pub fn error(&mut self, message: impl fmt::Display, next: Option<&str>) {
         let mut text = format!("error: {}\n", plain(&message.to_string(), true));

@@ -14,6 +14,7 @@ use super::status::document;
 use crate::clock::{Clock, SystemClock, SystemEntropy};
 use crate::control::api::{DaemonDocument, State, moment};
 use crate::control::board::Board;
+use crate::control::events::Events;
 use crate::control::{routes::Handles, server};
 use crate::daemon::{Daemon, StopSignals};
 use crate::fs::RealFs;
@@ -94,8 +95,13 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         let since = Some(moment(clock.now_ms()));
         status.daemon = DaemonDocument { running: true, pid: Some(std::process::id()), since };
         let board = Board::new(status, meter, Arc::clone(&clock));
+        let log = engine.event_log().map_err(|error| Failure::new(Exit::Internal, error))?;
+        let events = Events::new(log, Arc::clone(&clock));
         let (send, commands) = mpsc::channel(COMMANDS);
-        tokio::spawn(server::serve(listener, Handles { board: board.clone(), commands: send }));
+        tokio::spawn(server::serve(
+            listener,
+            Handles::new(board.clone(), send, events.clone(), engine.reader()),
+        ));
         heart.ready();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
         Ok::<_, Failure>(Daemon {
@@ -106,6 +112,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
             clock,
             entropy,
             board,
+            events,
             heart: heart.clone(),
             commands,
         })

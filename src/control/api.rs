@@ -1,5 +1,7 @@
 //! The documents of the socket and of `--json`, schema 1. Fields may be added; a change is a new schema number.
 
+mod event;
+
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -10,6 +12,10 @@ use crate::model::{ConflictId, DeviceId, HoldId};
 use crate::plan::{Hold, Plan};
 use crate::remote::Transfer;
 use crate::sync::{Advice, Amount, Progress, Report, SyncError, Trouble};
+
+pub use event::{
+    ChangeEvent, ChangesDocument, ConflictEvent, EventBody, EventDocument, EventsDocument, MovedDocument,
+};
 
 /// The number of this schema.
 pub const SCHEMA: u32 = 1;

@@ -32,7 +32,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    fn broken(error: impl ToString) -> Self {
+    pub(super) fn broken(error: impl ToString) -> Self {
         Self::Broken(error.to_string())
     }
 }
@@ -87,16 +87,21 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     }
 }
 
+/// Why nobody could be connected to.
+pub(super) fn connection_error(error: &io::Error) -> ClientError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon,
+        _ => ClientError::broken(error),
+    }
+}
+
 async fn exchange(
     socket: &Path,
     method: Method,
     resource: &str,
     body: Vec<u8>,
 ) -> Result<(StatusCode, Bytes), ClientError> {
-    let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon,
-        _ => ClientError::broken(error),
-    })?;
+    let stream = UnixStream::connect(socket).await.map_err(|error| connection_error(&error))?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::broken)?;
     let pump = tokio::spawn(connection);

@@ -10,6 +10,8 @@
 pub mod api;
 pub mod board;
 pub mod client;
+pub mod events;
+pub mod follow;
 mod patience;
 pub mod routes;
 pub mod server;

@@ -63,6 +63,24 @@ impl Graph {
         seen
     }
 
+    /// The commits of `head`'s past that a device which knows it up to generation `seq` may not know. Where a fork lies across
+    /// that generation the number does not say which branch the device was on: then both count, back to where they part.
+    #[must_use]
+    pub fn since(&self, head: CommitKey, seq: u64) -> BTreeSet<CommitKey> {
+        let mut found = BTreeSet::new();
+        let mut open = BTreeSet::from([head]);
+        while let Some(key) = open.last().copied() {
+            // Everything above is taken: what is open now are the ends of the branches.
+            if key.seq <= seq && open.len() == 1 {
+                break;
+            }
+            open.remove(&key);
+            found.insert(key);
+            open.extend(self.nodes.get(&key).into_iter().flat_map(|node| node.parents.iter().copied()));
+        }
+        found
+    }
+
     /// Whether `older` is `newer` or one of its ancestors.
     #[must_use]
     pub fn descends(&self, newer: CommitKey, older: CommitKey) -> bool {
@@ -127,6 +145,29 @@ mod tests {
         assert_eq!(graph.heads(), [two, one], "the higher rank comes first");
         assert_eq!(graph.nearest_common(one, two), [root]);
         assert!(graph.descends(two, root) && !graph.descends(root, two) && !graph.descends(one, two));
+    }
+
+    #[test]
+    fn a_generation_across_a_fork_means_both_branches() {
+        let (root, old, one, two) = (key(1, 1), key(2, 1), key(3, 1), key(3, 2));
+        let (more, merge, head) = (key(4, 2), key(5, 1), key(6, 1));
+        let graph = graph(&[
+            (root, &[]),
+            (old, &[root]),
+            (one, &[old]),
+            (two, &[old]),
+            (more, &[two]),
+            (merge, &[more, one]),
+            (head, &[merge]),
+        ]);
+        let since = |seq| graph.since(head, seq).into_iter().collect::<Vec<_>>();
+        assert_eq!(since(6), []);
+        assert_eq!(since(5), [head]);
+        assert_eq!(since(4), [one, two, more, merge, head], "at 4 it may have been on either branch");
+        assert_eq!(since(3), [one, two, more, merge, head]);
+        assert_eq!(since(2), [one, two, more, merge, head]);
+        assert_eq!(since(1), [old, one, two, more, merge, head]);
+        assert_eq!(since(0), [root, old, one, two, more, merge, head]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Log, LogError, Snapshot};
-use crate::model::{CommitKey, Digest, VaultPath};
+use crate::model::{Commit, CommitKey, Digest, VaultPath};
 
 /// How many snapshots are kept in memory: base, head, and the two sides of a merge.
 const RECENT: usize = 4;
@@ -92,5 +92,43 @@ impl Log {
             }
         }
         Ok(versions)
+    }
+}
+
+impl Log {
+    /// The commits of `head`'s past that are in no past of `known`, the oldest first; without a `known` only `head` itself.
+    ///
+    /// # Errors
+    /// Those of the remote, for what the cache does not have.
+    pub async fn news(
+        &mut self,
+        head: CommitKey,
+        known: Option<CommitKey>,
+    ) -> Result<Vec<(CommitKey, Commit)>, LogError> {
+        self.learn(vec![head]).await?;
+        let mut keys = BTreeSet::from([head]);
+        if let Some(known) = known {
+            let past = self.graph.ancestry(known);
+            keys.extend(self.graph.ancestry(head).into_iter().filter(|key| !past.contains(key)));
+            keys.retain(|key| !past.contains(key));
+        }
+        self.commits(keys).await
+    }
+
+    /// See [`super::Graph::since`]; the oldest first.
+    ///
+    /// # Errors
+    /// Those of the remote, for what the cache does not have.
+    pub async fn since(&mut self, head: CommitKey, seq: u64) -> Result<Vec<(CommitKey, Commit)>, LogError> {
+        self.learn(vec![head]).await?;
+        self.commits(self.graph.since(head, seq)).await
+    }
+
+    async fn commits(&self, keys: BTreeSet<CommitKey>) -> Result<Vec<(CommitKey, Commit)>, LogError> {
+        let mut commits = Vec::with_capacity(keys.len());
+        for key in keys {
+            commits.push(self.read_commit(key).await?);
+        }
+        Ok(commits)
     }
 }

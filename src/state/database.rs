@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 /// Each step takes the schema one version further; `PRAGMA user_version` counts them.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: &[&str] = &["
     CREATE TABLE stat (
         path TEXT PRIMARY KEY, dev INTEGER, ino INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, mode INTEGER,
         digest BLOB, hashed_ns INTEGER
@@ -15,6 +15,9 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE object (key TEXT PRIMARY KEY, bytes BLOB NOT NULL);
     CREATE TABLE outbox_pack (id BLOB PRIMARY KEY, info TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE noted (name TEXT PRIMARY KEY, ms INTEGER NOT NULL) WITHOUT ROWID;
+", "
+    CREATE TABLE event (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL);
+    CREATE TABLE cursor (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 "];
 
 /// How long to wait for another process that is at the database.
@@ -85,7 +88,7 @@ impl Database {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let check: String = connection.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
         let done: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let steps = (1_u32..).zip(MIGRATIONS);
+        let steps = (1_u32..).zip(MIGRATIONS.iter().copied());
         let newest = steps.clone().last().map_or(0, |(version, _)| version);
         if check != "ok" || done > newest {
             return Err(rusqlite::Error::InvalidQuery);

@@ -1,12 +1,13 @@
 //! What a device remembers between runs.
 //!
 //! `sync/last_sync.json` and `sync/pending` are the record: fsynced, replaced whole, needed. The SQLite database beside them is
-//! a cache (stat cache, copies of log objects, packs that are uploaded but not committed yet): it can be lost or damaged at
+//! a cache (stat cache, copies of log objects, packs that are uploaded but not committed yet, events): it can be lost or damaged at
 //! any time, is then made anew, and costs time and requests but never a file.
 //!
 //! A crash leaves the old record or the new one. Nothing here knows the vault's files or the remote.
 
 mod database;
+mod events;
 mod last_sync;
 mod noted;
 mod objects;
@@ -15,5 +16,6 @@ mod pending;
 mod stats;
 
 pub use database::{Database, DatabaseError};
+pub use events::{EventLog, EventLogError, StoredEvent};
 pub use last_sync::{Exception, FilterRecord, LastSync, RecordError};
 pub use pending::Pending;

@@ -99,6 +99,12 @@ impl Layout {
         self.sync().join("cache.db")
     }
 
+    /// `sync/event_ids`: up to which number events may have been told.
+    #[must_use]
+    pub fn event_ids(&self) -> PathBuf {
+        self.sync().join("event_ids")
+    }
+
     /// `sync/staging/`: files that are about to become visible.
     #[must_use]
     pub fn staging(&self) -> PathBuf {

@@ -24,7 +24,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("paths", vec![]),
         ("telemetry", vec![]),
         ("service", vec!["clock"]),
-        ("control", vec!["clock", "model", "plan", "remote", "sync"]),
+        ("control", vec!["clock", "model", "plan", "remote", "state", "sync"]),
         ("daemon", [&engine[..], &["sync", "control", "service"]].concat()),
         ("cli", edge.clone()),
         ("main", edge),

@@ -3,6 +3,7 @@
 //! A new family is a file with a `family()` and one line in [`families`]. What every request has in common is here: programs
 //! of browsers are refused, bodies are bounded in size and in time, errors are RFC 9457 documents.
 
+mod events;
 mod guard;
 mod holds;
 mod openapi;
@@ -12,16 +13,20 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Json};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::api::{Problem, SyncDocument};
 use super::board::{Board, Command};
+use super::events::Events;
+use crate::sync::{Engine, SyncError};
 
 /// What the handlers need. Clones share it.
 #[derive(Debug, Clone)]
@@ -30,7 +35,16 @@ pub struct Handles {
     pub board: Board,
     /// The way to the daemon's thread.
     pub commands: mpsc::Sender<Command>,
+    /// What happens.
+    pub events: Events,
+    /// Whoever answers a question makes a reader of it; it runs no cycles itself.
+    engine: Arc<Engine>,
+    /// Streams are long: they may not take all the connections.
+    streams: Arc<Semaphore>,
 }
+
+/// More programs than this may not follow the events at once.
+const MAX_STREAMS: usize = 64;
 
 /// Resources that belong together.
 struct Family {
@@ -54,7 +68,7 @@ impl Route {
 }
 
 fn families() -> Vec<Family> {
-    vec![status::family(), sync::family(), holds::family(), openapi::family()]
+    vec![status::family(), sync::family(), holds::family(), events::family(), openapi::family()]
 }
 
 /// All resources.
@@ -80,6 +94,24 @@ pub(super) fn router(handles: Handles) -> Router {
 }
 
 impl Handles {
+    /// Handles for a daemon whose engine is of the same vault as `engine`.
+    #[must_use]
+    pub fn new(board: Board, commands: mpsc::Sender<Command>, events: Events, engine: Engine) -> Self {
+        let streams = Arc::new(Semaphore::new(MAX_STREAMS));
+        Self { board, commands, events, engine: Arc::new(engine), streams }
+    }
+
+    /// Answers a question without the daemon's thread, which may be at work for hours.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl AsyncFnOnce(&mut Engine) -> Result<T, SyncError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (mut engine, runtime) = (self.engine.reader(), tokio::runtime::Handle::current());
+        let asked = tokio::task::spawn_blocking(move || runtime.block_on(question(&mut engine)));
+        let answer = asked.await.map_err(|_| stopping())?;
+        answer.map_err(|error| Refusal(Problem::from(&error)))
+    }
+
     async fn send(&self, command: Command) -> Result<(), Refusal> {
         self.commands.send(command).await.map_err(|_| stopping())
     }

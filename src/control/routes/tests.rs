@@ -1,7 +1,9 @@
 //! Every route is in the document, with its methods, and nothing else is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
@@ -9,17 +11,42 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::*;
-use crate::clock::SystemClock;
-use crate::control::board;
-use crate::remote::Meter;
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::control::{board, events};
+use crate::fs::RealFs;
+use crate::plan::Brakes;
+use crate::remote::{MemoryRemote, Meter};
+use crate::state::{Database, FilterRecord};
+use crate::sync::{Ports, Settings};
+use crate::vault::{Filter, Layout};
 
 fn handles() -> Handles {
     // Nobody takes commands: whatever asks for something is told so at once.
     let (commands, _) = mpsc::channel(1);
-    Handles {
-        board: Board::new(board::tests::status(), Meter::default(), Arc::new(SystemClock::new())),
-        commands,
-    }
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock::new());
+    let board = Board::new(board::tests::status(), Meter::default(), clock.clone());
+    let ports = Ports {
+        fs: Arc::new(RealFs),
+        remote: Arc::new(MemoryRemote::default()),
+        meter: Meter::default(),
+        database: Arc::new(Database::in_memory().unwrap()),
+        clock,
+        entropy: Arc::new(SystemEntropy),
+    };
+    let settings = Settings {
+        remote: "memory:".into(),
+        device_name: "test".into(),
+        settle: Duration::ZERO,
+        rehash: Duration::MAX,
+        filter: Filter::new(&[], &[]).unwrap(),
+        filter_record: FilterRecord::default(),
+        brakes: Brakes { max_delete_percent: 50, max_shrink_percent: 50, min_files: 20 },
+        threads: NonZeroUsize::MIN,
+        trash: Duration::MAX,
+    };
+    let engine = Engine::new(Layout::new(folder.path()), ports, settings);
+    Handles::new(board, commands, events::tests::events(folder.path()), engine)
 }
 
 async fn answer(method: &Method, path: &str, headers: &[(&str, &str)]) -> StatusCode {

@@ -1,0 +1,96 @@
+//! `cogzy-vault events`
+
+use std::sync::Arc;
+
+use super::app::{App, runtime};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::Output;
+use crate::control::api::{EventBody, EventDocument, EventsDocument, SCHEMA};
+use crate::control::client::ClientError;
+use crate::control::events::documents;
+use crate::control::follow::follow;
+use crate::state::Database;
+
+/// Without a number to go on from, so many events are listed.
+const NEWEST: u64 = 20;
+
+/// List what has happened, or follow what happens
+///
+/// Events are numbered without gaps: a gap says that some were lost. The daemon makes them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Go on with what happens, until it is stopped; with --json one document per line
+    #[arg(long)]
+    pub follow: bool,
+    /// Only what came after the event of this number; else the newest ones
+    #[arg(long, value_name = "ID")]
+    pub since: Option<u64>,
+}
+
+/// Lists the events that are kept, or follows the daemon's.
+///
+/// # Errors
+/// Where the events cannot be read; with `--follow` where no daemon runs.
+pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let layout = app.vault()?;
+    if args.follow {
+        return runtime()?.block_on(go_on(app, args.since, output));
+    }
+    let database = Arc::new(Database::open(&layout.cache_db())?);
+    let newest = database.newest_event()?;
+    let since = args.since.unwrap_or_else(|| newest.saturating_sub(NEWEST));
+    let events = documents(database.events_after(since, usize::MAX)?);
+    for event in &events {
+        output.line(text(event));
+    }
+    if events.is_empty() {
+        output.line("nothing has happened");
+    }
+    output.json(&EventsDocument { schema: SCHEMA, events, newest });
+    Ok(Exit::Done)
+}
+
+async fn go_on(app: &App, mut since: Option<u64>, output: &mut Output) -> Result<Exit, Failure> {
+    loop {
+        let followed = follow(&app.socket, since, |event| {
+            output.json(&event);
+            output.line(text(&event));
+            output.flush()
+        });
+        match followed.await {
+            // A daemon that is started anew, or a stream that was cut off: it goes on where it broke off.
+            Ok(last) if output.is_read() => since = last,
+            Ok(_) => return Ok(Exit::Done),
+            Err(ClientError::NoDaemon) => {
+                return Err(Failure::new(Exit::NoDaemon, "no daemon runs").next("cogzy-vault run"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn text(event: &EventDocument) -> String {
+    let number = event.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    let what = match &event.body {
+        EventBody::Change(change) => {
+            let device = change.device.as_deref().map(|name| format!(" by {name}")).unwrap_or_default();
+            let first = change.paths.first().map(|path| format!(": {path}")).unwrap_or_default();
+            let more =
+                if change.files > 1 { format!(" and {} more", change.files - 1) } else { String::new() };
+            format!("generation {}{device}{first}{more}", change.generation)
+        }
+        EventBody::Conflict(conflict) => format!("{} is kept: {}", conflict.item, conflict.next),
+        EventBody::Hold { hold } => format!("{}: {}", hold.reason, hold.next),
+        EventBody::Error { error } => {
+            let path = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+            format!("{path}{}; next: {}", error.message, error.next)
+        }
+        EventBody::State { state, was } => format!("{was} -> {state}"),
+        EventBody::Progress { progress } => {
+            let progress = progress.progress;
+            format!("{} {}/{}", progress.phase, progress.files_done, progress.files_total)
+        }
+    };
+    format!("{number:>6}  {}  {:<8}  {what}", event.at, event.body.kind())
+}

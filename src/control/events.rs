@@ -1,0 +1,230 @@
+//! Events: written down first, then told to whoever listens.
+//!
+//! Nobody who listens is waited for. A subscriber has a queue; if it runs over, its stream ends, and it comes back with the
+//! number of the last event it has seen and reads the rest from what is kept.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::api::{EventBody, EventDocument, ProgressDocument, moment};
+use crate::clock::Clock;
+use crate::state::{EventLog, StoredEvent};
+
+/// More events than this a subscriber may not be behind.
+const QUEUE: usize = 256;
+/// So many kept events are read at once.
+const PAGE: usize = 200;
+/// Progress is told no more often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// The events of a running daemon. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Events {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    log: Mutex<EventLog>,
+    live: broadcast::Sender<Arc<EventDocument>>,
+    clock: Arc<dyn Clock>,
+    progress_at: Mutex<Option<Duration>>,
+}
+
+impl Events {
+    /// Events that are kept in `log`.
+    #[must_use]
+    pub fn new(log: EventLog, clock: Arc<dyn Clock>) -> Self {
+        let (live, _) = broadcast::channel(QUEUE);
+        Self { shared: Arc::new(Shared { log: Mutex::new(log), live, clock, progress_at: Mutex::default() }) }
+    }
+
+    /// Keeps events, and with them how far their maker has come; then tells them. What could not be kept is told to nobody, and
+    /// its maker makes it again. The events with their numbers.
+    pub fn publish(
+        &self,
+        bodies: Vec<EventBody>,
+        cursors: &[(&str, String)],
+    ) -> Option<Vec<Arc<EventDocument>>> {
+        if bodies.is_empty() && cursors.is_empty() {
+            return Some(Vec::new());
+        }
+        let now = self.shared.clock.now_ms();
+        let texts: Result<Vec<String>, _> = bodies.iter().map(serde_json::to_string).collect();
+        let mut log = self.log();
+        let kept = texts
+            .map_err(|error| error.to_string())
+            .and_then(|texts| log.append(now, &texts, cursors).map_err(|error| error.to_string()));
+        match kept {
+            Ok(ids) => {
+                let event = |(id, body)| Arc::new(EventDocument { id: Some(id), at: moment(now), body });
+                let events: Vec<_> = ids.zip(bodies).map(event).collect();
+                for event in &events {
+                    // Nobody may be listening.
+                    let _listeners = self.shared.live.send(Arc::clone(event));
+                }
+                Some(events)
+            }
+            Err(error) => {
+                tracing::warn!(error, "events could not be kept; they are made again after the next cycle");
+                None
+            }
+        }
+    }
+
+    /// Tells how far a cycle has come, now and then. It is not kept.
+    pub fn progress(&self, progress: ProgressDocument) {
+        let now = self.shared.clock.monotonic();
+        let mut last = self.shared.progress_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.shared.live.receiver_count() == 0 || last.is_some_and(|last| now < last + PROGRESS_EVERY) {
+            return;
+        }
+        *last = Some(now);
+        let at = moment(self.shared.clock.now_ms());
+        let event = EventDocument { id: None, at, body: EventBody::Progress { progress } };
+        let _listeners = self.shared.live.send(Arc::new(event));
+    }
+
+    /// The number of the newest event.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.log().newest()
+    }
+
+    /// What was kept under `name` with some earlier event.
+    #[must_use]
+    pub fn cursor(&self, name: &str) -> Option<String> {
+        let cursor = self.log().cursor(name);
+        cursor.inspect_err(|error| tracing::warn!(%error, "the events cannot be read")).ok().flatten()
+    }
+
+    /// Kept events after number `id`, the oldest first.
+    #[must_use]
+    pub fn after(&self, id: u64, limit: usize) -> Vec<EventDocument> {
+        let found = self.log().after(id, limit);
+        let found = found.inspect_err(|error| tracing::warn!(%error, "the events cannot be read"));
+        documents(found.unwrap_or_default())
+    }
+
+    /// Everything after number `since`, and then what happens from now on.
+    #[must_use]
+    pub fn subscribe(&self, since: u64) -> Subscription {
+        // First this, then what is kept: so nothing falls between the two.
+        let live = self.shared.live.subscribe();
+        Subscription { events: self.clone(), live, kept: VecDeque::new(), last: since, catching_up: true }
+    }
+
+    fn log(&self) -> MutexGuard<'_, EventLog> {
+        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Kept events as documents. One that cannot be read, of another version, is left out: its number shows as a gap.
+#[must_use]
+pub fn documents(stored: Vec<StoredEvent>) -> Vec<EventDocument> {
+    let document = |event: StoredEvent| {
+        let body = serde_json::from_str(&event.body).ok()?;
+        Some(EventDocument { id: Some(event.id), at: moment(event.at_ms), body })
+    };
+    stored.into_iter().filter_map(document).collect()
+}
+
+/// One who listens.
+#[derive(Debug)]
+pub struct Subscription {
+    events: Events,
+    live: broadcast::Receiver<Arc<EventDocument>>,
+    kept: VecDeque<EventDocument>,
+    last: u64,
+    catching_up: bool,
+}
+
+impl Subscription {
+    /// The next event; none when the subscriber was too slow, or nothing happens any more.
+    pub async fn next(&mut self) -> Option<EventDocument> {
+        loop {
+            if let Some(event) = self.kept.pop_front() {
+                self.last = event.id.unwrap_or(self.last);
+                return Some(event);
+            }
+            if self.catching_up {
+                self.kept = self.events.after(self.last, PAGE).into();
+                self.catching_up = !self.kept.is_empty();
+                continue;
+            }
+            match self.live.recv().await {
+                Ok(event) => match event.id {
+                    // Read from what is kept already.
+                    Some(id) if id <= self.last => {}
+                    Some(id) => {
+                        self.last = id;
+                        return Some(event.as_ref().clone());
+                    }
+                    None => return Some(event.as_ref().clone()),
+                },
+                Err(RecvError::Lagged(behind)) => {
+                    tracing::info!(behind, "a subscriber was too slow and is cut off");
+                    return None;
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::control::api::State;
+    use crate::fs::RealFs;
+    use crate::state::Database;
+
+    /// Events in a folder.
+    pub(in crate::control) fn events(folder: &std::path::Path) -> Events {
+        let database = Arc::new(Database::open(&folder.join("cache.db")).unwrap());
+        let log = EventLog::open(Arc::new(RealFs), folder.join("event_ids"), database).unwrap();
+        Events::new(log, Arc::new(SystemClock::new()))
+    }
+
+    fn some(count: usize) -> Vec<EventBody> {
+        vec![EventBody::State { state: State::InSync, was: State::Pending }; count]
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_gets_what_is_kept_and_then_what_happens_without_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = events(folder.path());
+        events.publish(some(450), &[]).unwrap();
+        let mut subscription = events.subscribe(3);
+        let mut seen = Vec::new();
+        for _ in 4..=450 {
+            seen.push(subscription.next().await.unwrap().id.unwrap());
+        }
+        // Some of these come before it has noticed that it is up to date, and are in its queue as well.
+        events.publish(some(100), &[]).unwrap();
+        for _ in 451..=550 {
+            seen.push(subscription.next().await.unwrap().id.unwrap());
+        }
+        assert_eq!(seen, (4..=550).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn who_is_too_slow_is_cut_off_and_can_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = events(folder.path());
+        events.publish(some(1), &[]).unwrap();
+        let mut slow = events.subscribe(0);
+        assert_eq!(slow.next().await.unwrap().id, Some(1));
+        let waits = tokio::time::timeout(Duration::from_millis(1), slow.next()).await;
+        assert!(waits.is_err(), "it is up to date");
+        events.publish(some(1000), &[]).unwrap();
+        assert_eq!(slow.next().await, None);
+        let mut again = events.subscribe(1);
+        assert_eq!(again.next().await.unwrap().id, Some(2));
+    }
+}

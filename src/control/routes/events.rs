@@ -1,0 +1,141 @@
+//! What happens, as it happens; and what has moved since a generation.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Json, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream;
+use serde::Deserialize;
+use utoipa::{IntoParams, OpenApi};
+
+use super::{Family, Handles, Refusal, Route, problem};
+use crate::control::api::{ChangesDocument, EventsDocument, MovedDocument, Problem, SCHEMA};
+use crate::model::VaultPath;
+
+/// A page is never longer.
+const MAX_PAGE: usize = 1000;
+/// How often a stream on which nothing happens shows that it lives.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+#[derive(OpenApi)]
+#[openapi(paths(events, changes))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    let routes = vec![Route::new("/v1/events", get(events)), Route::new("/v1/changes", get(changes))];
+    Family { routes, document: Document::openapi() }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Since {
+    /// The number of the last event that is known: the same as `Last-Event-ID`.
+    since: Option<u64>,
+    /// How many events a page has at most.
+    limit: Option<usize>,
+}
+
+/// What happens: a stream of server-sent events, or with `Accept: application/json` a page of what is kept. Without a number to
+/// go on from, the stream begins now and the page with the oldest event.
+#[utoipa::path(
+    get, path = "/v1/events", params(Since, ("last-event-id" = Option<u64>, Header, description = "Resumes after it")),
+    responses(
+        (status = 200, body = EventsDocument, description = "A page, or a stream of EventDocuments"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn events(
+    State(handles): State<Handles>,
+    headers: HeaderMap,
+    query: Result<Query<Since>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(query) = query.map_err(|error| bad(&error.body_text()))?;
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let resumed = text(header::HeaderName::from_static("last-event-id"));
+    let resumed = match resumed.map(str::parse) {
+        Some(Err(_)) => return Err(bad("Last-Event-ID is no number")),
+        Some(Ok(id)) => Some(id),
+        None => query.since,
+    };
+    if text(header::ACCEPT).is_some_and(|accept| accept.contains("application/json")) {
+        let limit = query.limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
+        let events = handles.events.after(resumed.unwrap_or(0), limit);
+        return Ok(
+            Json(EventsDocument { schema: SCHEMA, events, newest: handles.events.newest() }).into_response()
+        );
+    }
+    let Ok(place) = Arc::clone(&handles.streams).try_acquire_owned() else {
+        return Err(problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "too many programs follow the events already",
+        ));
+    };
+    let newest = handles.events.newest();
+    // A number from the future is one of another vault, or of events that are lost: all that is kept is news then.
+    let since = resumed.map_or(newest, |id| if id > newest { 0 } else { id });
+    let following = (handles.events.subscribe(since), place);
+    let stream = stream::unfold(following, |(mut subscription, place)| async move {
+        let document = subscription.next().await?;
+        let event = Event::default().event(document.body.kind()).json_data(&document).unwrap_or_default();
+        let event = document.id.map_or(event.clone(), |id| event.id(id.to_string()));
+        Some((Ok::<_, Infallible>(event), (subscription, place)))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE_EVERY)).into_response())
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// The generation that is known.
+    since: u64,
+    /// Only paths after this one.
+    after: Option<String>,
+    /// How many paths a page has at most.
+    limit: Option<usize>,
+}
+
+/// The paths that have moved since a generation, each once and as it is now, page by page. Where a fork lay across that
+/// generation some may be named that were known already; none is left out.
+#[utoipa::path(
+    get, path = "/v1/changes", params(Page),
+    responses(
+        (status = 200, body = ChangesDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn changes(
+    State(handles): State<Handles>,
+    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<ChangesDocument>, Refusal> {
+    let Query(Page { since, after, limit }) = query.map_err(|error| bad(&error.body_text()))?;
+    let after =
+        after.map(|path| VaultPath::new(&path)).transpose().map_err(|error| bad(&error.to_string()))?;
+    let limit = limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+    let found =
+        handles.read(async move |engine| engine.changes_since(since, after.as_ref(), limit).await).await?;
+    let last = found.moved.last().filter(|_| found.more);
+    let next = last
+        .map(|last| format!("/v1/changes?since={since}&limit={limit}&after={}", encoded(last.path.as_str())));
+    let changes = found.moved.into_iter().map(MovedDocument::from).collect();
+    Ok(Json(ChangesDocument { schema: SCHEMA, since, generation: found.generation, changes, next }))
+}
+
+/// Percent-encoding of everything but letters, digits and what stands for itself (RFC 3986, section 2.3).
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+fn bad(detail: &str) -> Refusal {
+    problem(StatusCode::BAD_REQUEST, "bad-request", detail)
+}

@@ -1,0 +1,154 @@
+//! What is new for those who listen: each thing once, not once per cycle.
+//!
+//! Commits are told from the log, so that none is missed, whoever made the cycle that brought it. What was told last is kept with
+//! the events themselves: a restart neither repeats nor forgets.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::control::api::{
+    ChangeEvent, ConflictEvent, ErrorDocument, EventBody, EventDocument, HoldDocument, State, StatusDocument,
+};
+use crate::control::events::Events;
+use crate::model::{Commit, CommitKey, Conflict};
+use crate::sync::Engine;
+
+/// A change names no more paths than this.
+const MAX_PATHS: usize = 100;
+/// Where the commit stands that was told last.
+const COMMIT: &str = "told-commit";
+/// Holds and errors that were told and are still there.
+const OPEN: &str = "told-open";
+/// Conflicts that were told, the newest at the end. A merge lists again what one side had kept.
+const CONFLICTS: &str = "told-conflicts";
+/// More of them need not be remembered.
+const MAX_CONFLICTS: usize = 1000;
+
+/// Compares what is with what was told.
+#[derive(Debug)]
+pub(super) struct Announcer {
+    events: Events,
+    commit: Option<CommitKey>,
+    generation: Option<u64>,
+    open: BTreeSet<String>,
+    conflicts: Vec<String>,
+    state: State,
+}
+
+impl Announcer {
+    /// Goes on where the last daemon stopped; `state` is what the board begins with.
+    pub(super) fn new(events: Events, state: State) -> Self {
+        let commit = events.cursor(COMMIT).and_then(|text| CommitKey::parse(&text));
+        let open = events.cursor(OPEN).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let conflicts = events.cursor(CONFLICTS).and_then(|text| serde_json::from_str(&text).ok());
+        Self { events, commit, generation: None, open, conflicts: conflicts.unwrap_or_default(), state }
+    }
+
+    /// Tells what is new after a cycle that left the status so; `passing` are paths whose errors go away by themselves. What was
+    /// told.
+    pub(super) async fn cycle(
+        &mut self,
+        engine: &mut Engine,
+        status: &StatusDocument,
+        passing: &BTreeSet<String>,
+    ) -> Vec<Arc<EventDocument>> {
+        let (mut bodies, mut cursors) = (Vec::new(), Vec::new());
+        let (mut commit, mut conflicts) = (self.commit, self.conflicts.clone());
+        if self.generation != Some(status.generation) {
+            match engine.news(self.commit).await {
+                Ok(news) => {
+                    for (key, commit) in &news.commits {
+                        bodies.push(EventBody::Change(change(*key, commit)));
+                        for conflict in commit.kept.iter().map(kept) {
+                            if !conflicts.contains(&conflict.conflict) {
+                                conflicts.push(conflict.conflict.clone());
+                                bodies.push(EventBody::Conflict(conflict));
+                            }
+                        }
+                    }
+                    commit = news.agreed;
+                }
+                // The vault or the bucket cannot be read; the status says so, and it is told when they can.
+                Err(error) => tracing::debug!(%error, "what has moved cannot be told yet"),
+            }
+        }
+        if let Some(key) = commit.filter(|_| commit != self.commit) {
+            cursors.push((COMMIT, key.to_string()));
+        }
+        if conflicts != self.conflicts {
+            conflicts.drain(..conflicts.len().saturating_sub(MAX_CONFLICTS));
+            cursors.push((CONFLICTS, serde_json::to_string(&conflicts).unwrap_or_default()));
+        }
+        let open = self.wrong(status, passing, &mut bodies);
+        if open != self.open {
+            cursors.push((OPEN, serde_json::to_string(&open).unwrap_or_default()));
+        }
+        if status.state != self.state {
+            bodies.push(EventBody::State { state: status.state, was: self.state });
+        }
+        let Some(told) = self.events.publish(bodies, &cursors) else { return Vec::new() };
+        self.generation = (commit.map_or(0, |key| key.seq) == status.generation).then_some(status.generation);
+        (self.commit, self.open, self.conflicts, self.state) = (commit, open, conflicts, status.state);
+        told
+    }
+
+    /// Tells another verdict, where it is one.
+    pub(super) fn state(&mut self, state: State) {
+        if state != self.state {
+            let body = EventBody::State { state, was: self.state };
+            if self.events.publish(vec![body], &[]).is_some() {
+                self.state = state;
+            }
+        }
+    }
+
+    /// Holds and errors that were not there before; all that are there now.
+    fn wrong(
+        &self,
+        status: &StatusDocument,
+        passing: &BTreeSet<String>,
+        bodies: &mut Vec<EventBody>,
+    ) -> BTreeSet<String> {
+        let mut open = BTreeSet::new();
+        for hold in &status.holds {
+            let HoldDocument { id, .. } = hold;
+            let key = format!("hold {id}");
+            if !self.open.contains(&key) && !open.contains(&key) {
+                bodies.push(EventBody::Hold { hold: hold.clone() });
+            }
+            open.insert(key);
+        }
+        // Being offline is a state and no error.
+        let errors: &[ErrorDocument] = if status.state == State::Offline { &[] } else { &status.errors };
+        for error in
+            errors.iter().filter(|error| error.path.as_ref().is_none_or(|path| !passing.contains(path)))
+        {
+            let key = format!("error {} {}", error.path.as_deref().unwrap_or_default(), error.message);
+            if !self.open.contains(&key) && !open.contains(&key) {
+                bodies.push(EventBody::Error { error: error.clone() });
+            }
+            open.insert(key);
+        }
+        open
+    }
+}
+
+fn change(key: CommitKey, commit: &Commit) -> ChangeEvent {
+    ChangeEvent {
+        generation: key.seq,
+        commit: key.to_string(),
+        transaction: commit.txn.map(|txn| txn.to_string()),
+        device: commit.device.as_ref().map(|device| device.name.clone()),
+        paths: commit.changes.iter().take(MAX_PATHS).map(|change| change.path.to_string()).collect(),
+        files: commit.changes.len(),
+    }
+}
+
+fn kept(conflict: &Conflict) -> ConflictEvent {
+    ConflictEvent {
+        conflict: conflict.id.to_string(),
+        item: conflict.item.to_string(),
+        device: conflict.origin.as_ref().map(|origin| origin.device.clone()),
+        next: format!("cogzy-vault conflicts show {}", conflict.id.short()),
+    }
+}
