@@ -17,7 +17,8 @@ use crate::fs::RealFs;
 use crate::paths::{self, Paths};
 use crate::plan::Brakes;
 use crate::remote::{
-    FolderRemote, Limited, Meter, Metered, Remote, RemoteUrl, Retry, RetryPolicy, S3Options, open,
+    FolderRemote, Limited, Meter, Metered, Probe, Remote, RemoteUrl, Retry, RetryPolicy, S3Options, open,
+    probe,
 };
 use crate::state::{Database, FilterRecord, LastSync};
 use crate::sync::{Engine, Ports, Settings, SyncError};
@@ -222,6 +223,16 @@ impl App {
             trash: day * config.retention.trash_days,
         };
         Ok(Engine::new(layout, ports, settings))
+    }
+
+    /// A look at the remote, which waits for no slow answer.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub async fn probe(&self) -> Result<Probe, Failure> {
+        let (connect_timeout, operation_timeout) = (Duration::from_secs(10), Duration::from_secs(30));
+        let options = S3Options { connect_timeout, operation_timeout, ..self.s3_options()? };
+        Ok(probe(&self.remote, &options, entropy()).await?)
     }
 
     fn s3_options(&self) -> Result<S3Options, Failure> {

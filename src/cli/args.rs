@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use super::{approve, changes, config, conflicts, events, init, retry, run, service, status, sync, verify};
+use super::{
+    approve, changes, config, conflicts, doctor, events, init, retry, run, service, status, sync, verify,
+};
 use crate::config::{Flag, Source};
 
 /// Keeps an AI-memory vault folder and an object-store bucket the same, on every device
@@ -89,6 +91,7 @@ pub enum Verb {
     Events(events::Args),
     Changes(changes::Args),
     Verify(verify::Args),
+    Doctor(doctor::Args),
     Service(service::Args),
     Config(config::Args),
 }
@@ -172,6 +175,8 @@ mod tests {
             "conflicts list",
             "conflicts show 0123",
             "verify --deep -vv --color never",
+            "doctor",
+            "doctor --json",
             "service install",
             "service uninstall",
             "service start",

@@ -9,6 +9,7 @@ pub mod args;
 pub mod changes;
 pub mod config;
 pub mod conflicts;
+pub mod doctor;
 pub mod events;
 pub mod exit;
 pub mod failure;
@@ -49,6 +50,7 @@ fn dispatch(
         Verb::Events(args) => events::run(&app()?, args, output),
         Verb::Changes(args) => changes::run(&app()?, args, output),
         Verb::Verify(args) => verify::run(&app()?, args, output),
+        Verb::Doctor(args) => doctor::run(app(), args, output),
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),
         Verb::Config(args) => config::run(&app()?, args, output),
     }

@@ -93,7 +93,12 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         let (clock, entropy) = (Arc::new(SystemClock::new()) as Arc<dyn Clock>, Arc::new(SystemEntropy));
         let mut status = document(app, State::Syncing, device);
         let since = Some(moment(clock.now_ms()));
-        status.daemon = DaemonDocument { running: true, pid: Some(std::process::id()), since };
+        status.daemon = DaemonDocument {
+            running: true,
+            pid: Some(std::process::id()),
+            since,
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        };
         let board = Board::new(status, meter, Arc::clone(&clock));
         let log = engine.event_log().map_err(|error| Failure::new(Exit::Internal, error))?;
         let events = Events::new(log, Arc::clone(&clock));

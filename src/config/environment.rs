@@ -28,6 +28,12 @@ impl Environment {
         self.0.get(&OsString::from("NO_COLOR")).is_some_and(|value| !value.is_empty())
     }
 
+    /// Whether a variable is set, and not to nothing.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.0.get(&OsString::from(name)).is_some_and(|value| !value.is_empty())
+    }
+
     /// The device and inode of the stream that systemd has connected to its journal, where it has (systemd.exec(5)).
     #[must_use]
     pub fn journal_stream(&self) -> Option<(u64, u64)> {

@@ -184,6 +184,9 @@ pub struct DaemonDocument {
     pub pid: Option<u32>,
     /// When it started, RFC 3339.
     pub since: Option<String>,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// How far the cycle that runs has come.

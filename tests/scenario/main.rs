@@ -10,6 +10,7 @@ mod main_path;
 mod process_commit;
 mod process_daemon;
 mod process_damage;
+mod process_doctor;
 mod process_events;
 mod process_exit;
 mod process_kill;

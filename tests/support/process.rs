@@ -168,7 +168,8 @@ impl Machine {
         if self.root.exists() {
             device::collect(&self.root, &self.root, &mut files);
         }
-        files.retain(|path, _| !path.starts_with("sync/cache.db") && !path.ends_with("lock"));
+        let ours = ["sync/cache.db", "logs/cogzy-vault.log"];
+        files.retain(|path, _| !ours.iter().any(|start| path.starts_with(start)) && !path.ends_with("lock"));
         files
     }
 }

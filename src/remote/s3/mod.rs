@@ -22,6 +22,7 @@ use super::{BucketUrl, Capabilities, Object, PAGE, Page, Remote, RemoteError, Re
 
 mod client;
 mod errors;
+mod probe;
 
 pub use client::{KeyPair, S3Options, Secret};
 

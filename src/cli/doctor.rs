@@ -1,0 +1,172 @@
+//! `cogzy-vault doctor`
+
+mod cost;
+mod finding;
+mod machine;
+mod remote;
+
+use serde_json::json;
+
+use cost::{Estimate, estimate};
+use finding::{Finding, Level, exit_of};
+use machine::Extent;
+
+use super::app::{App, runtime};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, count, size, thousands};
+use crate::control::api::{State, StatusDocument};
+use crate::control::client::{self, ClientError};
+use crate::fs::RealFs;
+use crate::paths::Paths;
+use crate::remote::RemoteUrl;
+use crate::sync::SyncError;
+use crate::vault::{Filter, Marker};
+
+/// Look for whatever keeps this device from being in sync, and say what cures it
+///
+/// Reads only: neither the vault nor the remote is changed. It ends with the code of the worst that it finds.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Looks at everything, with a daemon or without, on the network or off it. A configuration that cannot be read is a finding.
+///
+/// # Errors
+/// Where not even looking is possible.
+pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let mut findings = vec![versions()];
+    let mut costs = None;
+    match &app {
+        Err(failure) => findings.push(Finding {
+            next: failure.next.clone().or(Some("mend that, then cogzy-vault config check".to_owned())),
+            ..Finding::failure("config", Failure::new(failure.exit, &failure.message))
+        }),
+        Ok(app) => {
+            let runtime = runtime()?;
+            let extent = Extent::of(&app.layout());
+            findings.push(configuration(app));
+            findings.extend(vault(app, &extent));
+            findings.extend(runtime.block_on(remote::look(app)));
+            findings.extend(machine::credentials_file(&app.credentials_file()));
+            findings.extend(machine::watches(&extent));
+            findings.extend(runtime.block_on(daemon(app)));
+            let sync = &app.config().sync;
+            if matches!(app.remote, RemoteUrl::Bucket(_)) {
+                costs = Some(estimate(sync.poll_interval, sync.poll_interval_active, extent.bytes));
+            }
+        }
+    }
+    findings.extend(machine::background(&Paths::of_this_user()?));
+    let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
+    output.json(&json!({ "schema": 1, "worst": worst, "findings": findings, "month": costs }));
+    findings.iter().for_each(|finding| finding.tell(output));
+    if let (Some(costs), Ok(app)) = (&costs, &app) {
+        tell_costs(costs, app, output);
+    }
+    Ok(exit_of(&findings))
+}
+
+fn versions() -> Finding {
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    Finding::ok("version", format!("{name} {version}, bucket format {}, {os} {arch}", crate::model::FORMAT))
+}
+
+fn configuration(app: &App) -> Finding {
+    let filter = &app.config().filter;
+    if let Err(error) = Filter::new(&filter.include, &filter.exclude) {
+        return Finding::failure("config", error);
+    }
+    let file = app.loaded.file.display();
+    if app.loaded.file_exists {
+        Finding::ok("config", file.to_string())
+    } else {
+        Finding::note("config", format!("all defaults: there is no {file}"))
+    }
+}
+
+fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
+    const CHECK: &str = "vault";
+    let layout = app.layout();
+    match Marker::read(&RealFs, &layout) {
+        Err(error) => return vec![Finding::failure(CHECK, SyncError::Marker(error))],
+        Ok(_) if extent.unreadable > 0 => {
+            let text = format!(
+                "{} cannot be listed",
+                count(usize::try_from(extent.unreadable).unwrap_or(usize::MAX), "folder")
+            );
+            return vec![Finding::warning(
+                CHECK,
+                text,
+                format!("make all of {} readable for you", layout.root().display()),
+            )];
+        }
+        Ok(_) => {}
+    }
+    let what =
+        format!("{} files, {} at {}", thousands(extent.files), size(extent.bytes), layout.root().display());
+    vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
+}
+
+/// What the daemon says, or why nobody does.
+async fn daemon(app: &App) -> Vec<Finding> {
+    const CHECK: &str = "daemon";
+    let socket = app.socket.display();
+    let status: StatusDocument = match client::get(&app.socket, "/v1/status").await {
+        Ok(status) => status,
+        Err(ClientError::NoDaemon) => {
+            let next = "cogzy-vault service install, or cogzy-vault run";
+            return vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
+        }
+        Err(error) => {
+            return vec![Finding::warning(CHECK, format!("{socket}: {error}"), "cogzy-vault service start")];
+        }
+    };
+    let pid = status.daemon.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+    let mut findings = vec![Finding::ok(CHECK, format!("{}{pid}, listens at {socket}", status.state))];
+    let version = env!("CARGO_PKG_VERSION");
+    if let Some(other) = status.daemon.version.filter(|other| other != version) {
+        let text = format!("it is version {other}, this program {version}");
+        findings.push(Finding::warning(CHECK, text, "cogzy-vault service install"));
+    }
+    for hold in &status.holds {
+        let waits = Finding::warning("held", hold.reason.clone(), hold.next.clone());
+        findings.push(Finding { exit: Exit::Held, ..waits });
+    }
+    // What it says of the remote stands above already, as of now.
+    for error in status.errors.iter().filter(|error| error.path.is_some() || status.state == State::Error) {
+        let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        findings.push(Finding::warning("sync", format!("{about}{}", error.message), error.next.clone()));
+    }
+    findings
+}
+
+fn tell_costs(costs: &Estimate, app: &App, output: &mut Output) {
+    let sync = &app.config().sync;
+    output.line(format!(
+        "a month on Backblaze B2, at its prices of {}: about ${:.2} for this device, always on",
+        costs.prices_of,
+        costs.requests_usd + costs.storage_usd
+    ));
+    output.line(format!(
+        "    {} polls, one every {:?} (sync.poll_interval)",
+        thousands(costs.idle_polls),
+        sync.poll_interval
+    ));
+    output.line(format!(
+        "  + {} listings around changes: 50 spells a day, two minutes each, one every {:?} (sync.poll_interval_active)",
+        thousands(costs.busy_listings),
+        sync.poll_interval_active
+    ));
+    output.line(format!(
+        "  = {} listings; 2,500 a day are free for the account, {} cost $0.004 per 1,000: ${:.2}",
+        thousands(costs.idle_polls + costs.busy_listings),
+        thousands(costs.paid_listings),
+        costs.requests_usd
+    ));
+    output.line(format!(
+        "  + storage of what is here now at $6 per TB, 10 GB free: ${:.2}; {} uploads: free",
+        costs.storage_usd,
+        thousands(costs.puts)
+    ));
+}

@@ -1,0 +1,107 @@
+//! What the daemon costs in a month, at Backblaze B2's prices: arithmetic over the settings, with every number shown.
+//!
+//! It is what this program asks for by itself, on a device that is always on. What is uploaded is free there; what other devices
+//! fetch is free up to three times what is stored.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Prices are those of Backblaze as it has published them since October 2023, in US dollars.
+/// <https://www.backblaze.com/cloud-storage/transaction-pricing>
+const PRICES_OF: &str = "2023-10";
+/// A thousand listings (class C: ListObjectsV2).
+const PER_1000_LISTINGS: f64 = 0.004;
+/// So many listings a day are free, for the whole account.
+const FREE_LISTINGS_A_DAY: f64 = 2500.0;
+/// A terabyte stored for a month.
+const PER_TB: f64 = 6.0;
+/// So many bytes are stored for nothing.
+const FREE_BYTES: f64 = 10e9;
+
+/// A month, in days.
+const DAYS: f64 = 30.0;
+/// How long the remote is asked more often after something happened.
+const ACTIVE: Duration = Duration::from_secs(120);
+/// How often something happens: a guess at a long day's work.
+const SPELLS_A_DAY: f64 = 50.0;
+/// What a change lists and puts beside the polls: before it, after it, and once more if it was a race; a pack and a commit.
+const LISTINGS_PER_CHANGE: f64 = 3.0;
+const PUTS_PER_CHANGE: f64 = 2.0;
+
+/// An estimate for a month.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Estimate {
+    /// Of when the prices are.
+    pub prices_of: &'static str,
+    /// Polls while nothing happens.
+    pub idle_polls: u64,
+    /// Listings around changes.
+    pub busy_listings: u64,
+    /// Objects that are put.
+    pub puts: u64,
+    /// Listings beyond what is free.
+    pub paid_listings: u64,
+    /// What the requests cost, in US dollars.
+    pub requests_usd: f64,
+    /// What the storage costs, in US dollars.
+    pub storage_usd: f64,
+}
+
+/// The month of a device that asks every `poll`, every `poll_active` after something has happened, and whose vault has `bytes`.
+pub(super) fn estimate(poll: Duration, poll_active: Duration, bytes: u64) -> Estimate {
+    let seconds = |duration: Duration| duration.as_secs_f64().max(0.1);
+    let idle = 86_400.0 / seconds(poll);
+    let busy = SPELLS_A_DAY * (seconds(ACTIVE) / seconds(poll_active) + LISTINGS_PER_CHANGE) + 1.0;
+    let paid = (idle + busy - FREE_LISTINGS_A_DAY).max(0.0) * DAYS;
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let stored = (bytes as f64 - FREE_BYTES).max(0.0) / 1e12;
+    Estimate {
+        prices_of: PRICES_OF,
+        idle_polls: whole(idle * DAYS),
+        busy_listings: whole(busy * DAYS),
+        puts: whole(SPELLS_A_DAY * PUTS_PER_CHANGE * DAYS),
+        paid_listings: whole(paid),
+        requests_usd: cents(paid / 1000.0 * PER_1000_LISTINGS),
+        storage_usd: cents(stored * PER_TB),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "not negative, and far from the end"
+)]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
+}
+
+fn cents(usd: f64) -> f64 {
+    (usd * 100.0).ceil() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_settings_cost_next_to_nothing() {
+        let estimate = estimate(Duration::from_secs(60), Duration::from_secs(5), 280_000_000);
+        assert_eq!(estimate.idle_polls, 43_200);
+        // 50 spells of 24 polls and 3 listings, and the daily whole one.
+        assert_eq!(estimate.busy_listings, 30 * (50 * 27 + 1));
+        assert_eq!(estimate.paid_listings, 30 * (1440 + 1351 - 2500));
+        assert!(
+            (estimate.requests_usd - 0.04).abs() < 1e-9 && estimate.storage_usd.abs() < 1e-9,
+            "{estimate:?}"
+        );
+    }
+
+    #[test]
+    fn haste_and_bulk_cost() {
+        let hasty = estimate(Duration::from_millis(100), Duration::from_millis(100), 0);
+        assert!(hasty.requests_usd > 100.0, "{hasty:?}");
+        let slow = estimate(Duration::from_secs(3600), Duration::from_secs(60), 1_010_000_000_000);
+        assert!(slow.requests_usd.abs() < 1e-9 && (slow.storage_usd - 6.0).abs() < 1e-9, "{slow:?}");
+    }
+}

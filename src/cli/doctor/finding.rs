@@ -1,0 +1,96 @@
+//! What was found, how bad it is, and what cures it.
+
+use serde::Serialize;
+
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Output, Tone};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Note,
+    /// Works, and may not for long, or not as one thinks.
+    Warning,
+    /// Does not work.
+    Error,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found.
+    pub message: String,
+    /// What cures it.
+    pub next: Option<String>,
+    /// The code to end with, if nothing is worse.
+    #[serde(skip)]
+    pub exit: Exit,
+}
+
+impl Finding {
+    pub(super) fn new(check: &'static str, level: Level, message: impl Into<String>) -> Self {
+        let exit = if level == Level::Error { Exit::Usage } else { Exit::Done };
+        Self { check, level, message: message.into(), next: None, exit }
+    }
+
+    pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
+        Self::new(check, Level::Ok, message)
+    }
+
+    pub(super) fn note(check: &'static str, message: impl Into<String>) -> Self {
+        Self::new(check, Level::Note, message)
+    }
+
+    pub(super) fn warning(check: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..Self::new(check, Level::Warning, message) }
+    }
+
+    /// What keeps a verb from working keeps the daemon from it.
+    pub(super) fn failure(check: &'static str, failure: impl Into<Failure>) -> Self {
+        let Failure { exit, message, next } = failure.into();
+        Self { check, level: Level::Error, message, next, exit }
+    }
+
+    pub(super) fn tell(&self, output: &mut Output) {
+        let (sign, tone) = match self.level {
+            Level::Ok => ("✓", Some(Tone::Good)),
+            Level::Note => ("·", None),
+            Level::Warning => ("!", Some(Tone::Warning)),
+            Level::Error => ("✗", Some(Tone::Bad)),
+        };
+        let text = format!("{sign} {:12} {}", self.check, self.message);
+        match tone {
+            Some(tone) => output.toned(tone, text),
+            None => output.line(text),
+        }
+        if let Some(next) = &self.next {
+            output.line(format!("  next: {next}"));
+        }
+    }
+}
+
+/// The code of the worst: what needs a person most comes first.
+pub(super) fn exit_of(findings: &[Finding]) -> Exit {
+    let order = [
+        Exit::Corrupt,
+        Exit::Internal,
+        Exit::Usage,
+        Exit::Refused,
+        Exit::Held,
+        Exit::Locked,
+        Exit::Partial,
+        Exit::Offline,
+        Exit::NoDaemon,
+    ];
+    let found = |exit: &Exit| findings.iter().any(|finding| finding.exit == *exit);
+    order.into_iter().find(found).unwrap_or(Exit::Done)
+}

@@ -1,0 +1,143 @@
+//! What the machine has to offer: room, watches, a service manager.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::finding::Finding;
+use crate::cli::output::{count, size, thousands};
+use crate::cli::service;
+use crate::paths::Paths;
+use crate::service::ServiceError;
+use crate::vault::Layout;
+
+/// Less free room than this is a warning, in bytes.
+const LITTLE_ROOM: u64 = 1_000_000_000;
+/// Our watches are not the only ones: from this share of the limit on it is a warning, in percent.
+const MANY_WATCHES: u64 = 50;
+
+/// What stands in a vault.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub folders: u64,
+    pub files: u64,
+    pub bytes: u64,
+    /// Folders that could not be listed.
+    pub unreadable: u64,
+}
+
+impl Extent {
+    /// Counts what stands in the vault, but for our own folder.
+    pub(super) fn of(layout: &Layout) -> Self {
+        let mut extent = Self { folders: 1, ..Self::default() };
+        let mut open = vec![layout.root().to_owned()];
+        while let Some(folder) = open.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else {
+                extent.unreadable += 1;
+                continue;
+            };
+            for entry in entries.flatten() {
+                let Ok(metadata) = entry.metadata() else { continue };
+                if metadata.is_dir() && entry.path() != layout.sync() {
+                    extent.folders += 1;
+                    open.push(entry.path());
+                } else if metadata.is_file() {
+                    extent.files += 1;
+                    extent.bytes += metadata.len();
+                }
+            }
+        }
+        extent
+    }
+}
+
+/// Room on the disk that holds `folder`.
+pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Finding {
+    let stat = match rustix::fs::statvfs(folder) {
+        Ok(stat) => stat,
+        Err(error) => {
+            return Finding::note(check, format!("the room at {} is not known: {error}", folder.display()));
+        }
+    };
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let text = format!("{} free at {}", size(free), folder.display());
+    // A generation is staged whole before it takes its place, and what it replaces goes to the trash.
+    if free < LITTLE_ROOM.max(extent.bytes / 2) {
+        let next = format!(
+            "free some room: the largest change may need as much again as the vault's {}",
+            size(extent.bytes)
+        );
+        return Finding::warning(check, text, next);
+    }
+    Finding::ok(check, text)
+}
+
+/// Whether all folders can be watched.
+pub(super) fn watches(extent: &Extent) -> Option<Finding> {
+    let read = |name: &str| {
+        std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse().ok()
+    };
+    let limit: u64 = read("max_user_watches")?;
+    let text = format!(
+        "{} of the {} that may be watched",
+        count(to_usize(extent.folders), "folder"),
+        thousands(limit)
+    );
+    if extent.folders.saturating_mul(100) < limit.saturating_mul(MANY_WATCHES) {
+        return Some(Finding::ok("watches", text));
+    }
+    let line = format!("fs.inotify.max_user_watches={}", (extent.folders * 4).max(524_288));
+    let next = format!("echo {line} | sudo tee /etc/sysctl.d/60-cogzy-vault.conf && sudo sysctl --system");
+    Some(Finding::warning(
+        "watches",
+        format!("{text}: without a watch a change is found only by a scan"),
+        next,
+    ))
+}
+
+/// The service, as far as there is a manager to ask.
+pub(super) fn background(paths: &Paths) -> Vec<Finding> {
+    const CHECK: &str = "service";
+    let standing = match service::standing(paths) {
+        Ok(standing) => standing,
+        Err(error @ (ServiceError::NoManager { .. } | ServiceError::NoSession { .. })) => {
+            return vec![Finding::note(CHECK, format!("{error}; start `cogzy-vault run` by other means"))];
+        }
+        Err(error) => return vec![Finding::warning(CHECK, error.to_string(), error.next())],
+    };
+    if standing.file.is_none() {
+        return vec![Finding::warning(
+            CHECK,
+            "not installed: nothing is synced unless you say so",
+            "cogzy-vault service install",
+        )];
+    }
+    let mut findings = Vec::new();
+    if standing.running {
+        findings.push(Finding::ok(CHECK, format!("runs ({})", standing.manager)));
+    } else {
+        let text = format!("installed, but does not run ({})", standing.state);
+        findings.push(Finding::warning(CHECK, text, "cogzy-vault service start"));
+    }
+    if !standing.enabled {
+        findings.push(Finding::warning(CHECK, "it does not start at login", "cogzy-vault service install"));
+    }
+    if standing.linger == Some(false) {
+        let text = "no linger: it runs only while you are logged in (from boot on: loginctl enable-linger)";
+        findings.push(Finding::note(CHECK, text));
+    }
+    findings
+}
+
+/// The file that the service reads credentials from.
+pub(super) fn credentials_file(path: &Path) -> Option<Finding> {
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Some(Finding::ok("credentials", format!("{} is readable by you only", path.display())));
+    }
+    let text = format!("{} can be read by others (mode {mode:03o})", path.display());
+    Some(Finding::warning("credentials", text, format!("chmod 600 {}", path.display())))
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

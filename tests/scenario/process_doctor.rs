@@ -1,0 +1,95 @@
+//! `doctor`: finds what is wrong, with a daemon and without, on the network and off it, and changes nothing.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::support::daemon::Daemon;
+use crate::support::process::{Machine, Ran};
+use crate::support::s3_server::{S3Server, SECRET};
+
+/// What was found about `check`; there is something.
+fn found<'a>(document: &'a Value, check: &str) -> &'a Value {
+    let all = document["findings"].as_array().unwrap();
+    let one = all.iter().find(|finding| finding["check"] == check);
+    one.unwrap_or_else(|| panic!("nothing about {check}: {document:#}"))
+}
+
+/// Runs it both ways: the code is the same, what is wrong has a cure, no secret is told, and the vault stays as it is.
+async fn look(machine: &Machine) -> (Ran, Value) {
+    let before = machine.everything();
+    let plain = machine.run(&["doctor"]).await;
+    let json = machine.run(&["doctor", "--json"]).await;
+    assert_eq!(plain.code, json.code, "{plain:#?}");
+    assert!(!format!("{plain:?}{json:?}").contains(SECRET), "{plain:#?}");
+    assert_eq!(machine.everything(), before);
+    let document = json.json();
+    for finding in document["findings"].as_array().unwrap() {
+        let cured = finding["next"].is_string() || finding["level"] == "ok" || finding["level"] == "note";
+        assert!(cured, "no cure: {finding}");
+        assert!(plain.stdout.contains(finding["check"].as_str().unwrap()), "{plain:#?}");
+    }
+    (plain, document)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_in_order_gets_a_clean_bill_and_an_estimate() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = S3Server::start().await;
+    let machine = Machine::with_server(folder.path(), "one", &server);
+    machine.good(&["init"]).await;
+    machine.write("traces/a.json", "a");
+    machine.sync().await;
+    let puts = server.requests("PutObject");
+    let (plain, document) = look(&machine).await;
+    assert_eq!(plain.code, Some(0), "{plain:#?}");
+    for check in ["version", "vault", "remote", "clock", "last sync"] {
+        assert_eq!(found(&document, check)["level"], "ok", "{document:#}");
+    }
+    assert_eq!(server.requests("PutObject"), puts, "it wrote to the bucket");
+    assert_eq!(found(&document, "credentials")["level"], "warning", "only this shell has them");
+    assert_eq!(found(&document, "daemon")["level"], "warning");
+    assert_eq!(document["month"]["idle_polls"], 43_200, "{document:#}");
+    assert!(plain.stdout.contains("43,200 polls, one every 60s"), "{plain:#?}");
+
+    let daemon = Daemon::start(&machine).await;
+    let (plain, document) = look(&machine).await;
+    assert_eq!(plain.code, Some(0), "{plain:#?}");
+    assert_eq!(found(&document, "daemon")["level"], "ok", "{document:#}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+
+    let credentials = machine.home.join(".config/cogzy-vault/credentials.env");
+    std::fs::write(&credentials, "A=b\n").unwrap();
+    std::fs::set_permissions(&credentials, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (plain, _) = look(&machine).await;
+    assert!(plain.stdout.contains("next: chmod 600"), "{plain:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_code_is_that_of_the_worst() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = S3Server::start().await;
+    let mut machine = Machine::with_server(folder.path(), "one", &server);
+    let (plain, document) = look(&machine).await;
+    assert_eq!(plain.code, Some(4), "{plain:#?}");
+    assert_eq!(found(&document, "vault")["level"], "error");
+    machine.good(&["init"]).await;
+
+    machine.set("AWS_SECRET_ACCESS_KEY", "wrong");
+    let (plain, document) = look(&machine).await;
+    assert_eq!(plain.code, Some(8), "{plain:#?}");
+    assert_eq!(found(&document, "clock")["level"], "ok", "a refusal tells the time, too");
+    machine.set("AWS_SECRET_ACCESS_KEY", SECRET);
+
+    drop(server);
+    let (plain, document) = look(&machine).await;
+    assert_eq!(plain.code, Some(3), "{plain:#?}");
+    assert_eq!(found(&document, "remote")["level"], "error");
+    assert_eq!(found(&document, "vault")["level"], "ok");
+
+    machine.set("COGZY_VAULT__SYNC__POLL_INTERVAL", "soon");
+    let (plain, document) = look(&machine).await;
+    assert_eq!(plain.code, Some(2), "{plain:#?}");
+    let message = found(&document, "config")["message"].as_str().unwrap();
+    assert!(message.contains("sync.poll_interval"), "{message}");
+}
