@@ -19,6 +19,7 @@ use crate::clock::{Clock, Entropy};
 use crate::control::api::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
 use crate::control::board::{Board, Command};
 use crate::control::events::Events;
+use crate::control::recovery;
 use crate::fs::Fs;
 use crate::service::notify::Heart;
 use crate::sync::scheduler::{Ask, Next, Outcome, Scheduler, Timing};
@@ -140,6 +141,15 @@ impl Daemon {
     async fn obey(&mut self, command: Command, course: &mut Course) {
         let (reply, answer) = match command {
             Command::Retry => return course.scheduler.retry(self.clock.monotonic()),
+            Command::Recover { job, reply } => {
+                let answer = recovery::run(&mut self.engine, &job, &self.board).await;
+                if job.changes() {
+                    // What came of it stands in the answer; the board learns how things stand now.
+                    let _told = self.turn(course, Request::FULL, false).await;
+                }
+                let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
+                return;
+            }
             Command::Sync { dry_run: true, derived, reply } => (reply, self.plan(derived).await),
             Command::Sync { dry_run: false, derived, reply } => {
                 (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)
@@ -305,7 +315,7 @@ fn outcome(result: &Result<Report, SyncError>) -> Outcome {
         Err(error) => match error.advice() {
             Advice::Offline => Outcome::Offline,
             // A disk may be mounted, a bucket be put right: it is tried for ever, and says so all the time.
-            Advice::Again | Advice::Stopped | Advice::Corrupt => Outcome::Failed,
+            Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => Outcome::Failed,
             Advice::Refused => Outcome::Permanent,
         },
     }

@@ -12,7 +12,6 @@ use super::output::Output;
 pub use super::shown::Shown;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::config::{Config, Environment, Flag, LoadOptions, Loaded};
-use crate::control::api::SyncDocument;
 use crate::fs::RealFs;
 use crate::paths::{self, Paths};
 use crate::plan::Brakes;
@@ -129,15 +128,15 @@ impl App {
         FileLock::try_take(&layout.lock())?.ok_or_else(held)
     }
 
-    /// Has a cycle run: by `alone` under the vault's lock, or by `through` the daemon where one holds it.
+    /// Has a cycle, or something that needs as much, run: by `alone` under the vault's lock, or by `through` the daemon where one holds it.
     ///
     /// # Errors
     /// Those of the two; a vault that cannot be locked.
-    pub fn cycle(
+    pub fn cycle<T>(
         &self,
-        alone: impl AsyncFnOnce() -> Result<SyncDocument, Failure>,
-        through: impl AsyncFnOnce() -> Result<SyncDocument, Failure>,
-    ) -> Result<SyncDocument, Failure> {
+        alone: impl AsyncFnOnce() -> Result<T, Failure>,
+        through: impl AsyncFnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         match self.lock() {
             Ok(lock) => {
                 let document = runtime()?.block_on(alone());
@@ -177,6 +176,18 @@ impl App {
         self.joining_engine(meter).await
     }
 
+    /// The engine for looking at the remote only: there may be no vault on this machine.
+    ///
+    /// # Errors
+    /// As for [`App::engine`].
+    pub async fn reading_engine(&self) -> Result<Engine, Failure> {
+        if self.layout().sync().is_dir() {
+            self.engine().await
+        } else {
+            self.joining_engine(Meter::default()).await
+        }
+    }
+
     /// Whether the vault is synced with the remote that is configured; before that is opened, for it may not be there.
     fn check_remote(&self) -> Result<(), Failure> {
         let record = LastSync::load(&RealFs, &self.layout().last_sync()).map_err(SyncError::from)?;
@@ -200,7 +211,10 @@ impl App {
         let limited = Limited::new(Metered::new(remote, meter.clone()), config.s3.concurrency);
         let remote: Arc<dyn Remote> = Arc::new(Retry::new(limited, RetryPolicy::default(), entropy()));
         let layout = self.layout();
-        let database = Arc::new(Database::open(&layout.cache_db())?);
+        // Where there is no vault on this machine, there is nothing to remember for it.
+        let there = layout.sync().is_dir();
+        let database = if there { Database::open(&layout.cache_db())? } else { Database::in_memory()? };
+        let database = Arc::new(database);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let ports = Ports { fs: Arc::new(RealFs), remote, meter, database, clock, entropy: entropy() };
         let day = Duration::from_secs(24 * 3600);

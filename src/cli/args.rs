@@ -7,7 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::{
-    approve, changes, config, conflicts, doctor, events, init, retry, run, service, status, sync, verify,
+    approve, changes, config, conflicts, doctor, events, export, history, init, reset, restore, retry, run,
+    service, status, sync, undo, verify,
 };
 use crate::config::{Flag, Source};
 
@@ -90,6 +91,11 @@ pub enum Verb {
     Conflicts(conflicts::Args),
     Events(events::Args),
     Changes(changes::Args),
+    History(history::Args),
+    Restore(restore::Args),
+    Undo(undo::Args),
+    Reset(reset::Args),
+    Export(export::Args),
     Verify(verify::Args),
     Doctor(doctor::Args),
     Service(service::Args),
@@ -128,7 +134,7 @@ impl Cli {
 }
 
 /// A path, from the current folder if it is relative: what runs later may be elsewhere.
-fn absolute(text: &str) -> Result<PathBuf, String> {
+pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = std::path::absolute(text).map_err(|error| error.to_string())?;
     match path.to_str() {
         Some(_) => Ok(path),
@@ -174,6 +180,22 @@ mod tests {
             "changes --since 42",
             "conflicts list",
             "conflicts show 0123",
+            "conflicts show 0123 --to x",
+            "conflicts resolve 0123 --keep mine",
+            "conflicts resolve 0123 --keep both --yes",
+            "history",
+            "history corpus/nodes.json --limit 3",
+            "restore --generation 7",
+            "restore --generation 7-3fa2 corpus traces/t.json --yes",
+            "restore --at 2026-11-20T18:00:00Z --to x",
+            "restore --at 2d corpus",
+            "undo",
+            "undo 7 --force",
+            "reset",
+            "reset --yes",
+            "reset --dry-run --json",
+            "export x",
+            "export x --generation 7 corpus",
             "verify --deep -vv --color never",
             "doctor",
             "doctor --json",
@@ -188,9 +210,21 @@ mod tests {
         ] {
             assert!(read(line).is_ok(), "{line} was refused");
         }
-        for line in
-            ["", "sink", "sync x", "config", "conflicts show", "status -v -q", "sync --color blue", "--vault"]
-        {
+        for line in [
+            "",
+            "sink",
+            "sync x",
+            "config",
+            "conflicts show",
+            "conflicts resolve 01",
+            "restore",
+            "restore --generation 7 --at 2d",
+            "restore --at soon",
+            "export",
+            "status -v -q",
+            "sync --color blue",
+            "--vault",
+        ] {
             assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line} was taken");
         }
     }

@@ -1,16 +1,29 @@
 //! `cogzy-vault conflicts`
 
+use std::path::PathBuf;
+
+use serde::Serialize;
 use serde_json::json;
 
-use super::app::{App, runtime};
+use super::app::{App, Shown, runtime};
+use super::args::absolute;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, size};
+use super::restore::{ask, tell};
 use crate::control::api::moment;
-use crate::model::Conflict;
-use crate::sync::ListedConflict;
+use crate::control::recovery::{Job, RewriteDocument};
+use crate::model::{Conflict, Entry, Keep, VaultPath};
+use crate::sync::{Difference, Engine, ListedConflict, SyncError, differences};
 
-/// List conflicts, or show one
+/// Longer files are not compared.
+const MAX_COMPARED: u64 = 64 << 20;
+/// So many differences of a file are told.
+const MOST_DIFFERENCES: usize = 200;
+/// So many of them to people.
+const SHOWN: usize = 10;
+
+/// List conflicts, show one, or decide one
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to do; lists them where nothing is said.
@@ -23,24 +36,87 @@ pub struct Args {
 pub enum Action {
     /// List the open conflicts
     List,
-    /// Show one: whose versions met, when, and where the losing one is kept
+    /// Show one: whose versions met, when, how they differ, and where the losing one is kept
     Show {
         /// The conflict's id, or how it begins
         id: String,
+        /// Also write the version that lost to this folder
+        #[arg(long, value_name = "DIR", value_parser = absolute)]
+        to: Option<PathBuf>,
+    },
+    /// Decide one, for all devices: a new generation
+    Resolve {
+        /// The conflict's id, or how it begins
+        id: String,
+        /// mine: the version that lost is put back; remote: the one that stands stays; both: the one that lost is put beside it
+        #[arg(long, value_enum)]
+        keep: Side,
+        /// Also where it looks like an accident: a group that gets much smaller
+        #[arg(long)]
+        yes: bool,
     },
 }
 
-/// Lists conflicts or shows one.
+/// A version of a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Side {
+    /// The version that lost
+    Mine,
+    /// The version that stands
+    Remote,
+    /// Both, side by side
+    Both,
+}
+
+impl From<Side> for Keep {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Mine => Self::Mine,
+            Side::Remote => Self::Remote,
+            Side::Both => Self::Both,
+        }
+    }
+}
+
+/// Lists conflicts, shows or decides one.
 ///
 /// # Errors
-/// Where no conflict, or more than one, fits; a vault that cannot be read.
+/// Where no conflict, or more than one, fits; a vault that cannot be read; what keeps it from being decided.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let conflicts =
-        runtime()?.block_on(async { Ok::<_, Failure>(app.engine().await?.conflicts().await?) })?;
+        || runtime()?.block_on(async { Ok::<_, Failure>(app.engine().await?.conflicts().await?) });
     match args.action.as_ref().unwrap_or(&Action::List) {
-        Action::List => list(&conflicts, output),
-        Action::Show { id } => show(app, pick(&conflicts, id)?, output),
+        Action::List => list(&conflicts()?, output),
+        Action::Show { id, to } => {
+            let conflicts = conflicts()?;
+            let listed = pick(&conflicts, id)?;
+            let seen = runtime()?.block_on(async {
+                let mut engine = app.engine().await?;
+                if let Some(target) = to {
+                    engine.export_conflict(listed.conflict.id, target, &Shown::on(output)).await?;
+                }
+                Ok::<_, Failure>(look(&mut engine, &listed.conflict).await)
+            })?;
+            show(app, listed, &seen, output);
+            if let Some(target) = to {
+                output.note(format!("the version that lost is in {}", target.display()));
+            }
+        }
+        Action::Resolve { id, keep, yes } => {
+            let id = pick(&conflicts()?, id)?.conflict.id;
+            let (side, keep) = (*keep, Keep::from(*keep));
+            let request = json!({ "keep": keep, "yes": yes });
+            let job = Job::Resolve { id, keep, yes: *yes };
+            let resource = format!("/v1/conflicts/{id}/resolve");
+            let document: RewriteDocument = ask(app, &job, &resource, &request, output)?;
+            let what = match side {
+                Side::Mine => "the version that lost is put back",
+                Side::Remote => "the version that stands stays",
+                Side::Both => "the version that lost stands beside the other",
+            };
+            return Ok(tell(&document, &format!("conflict {} decided, {what}", id.short()), output));
+        }
     }
     Ok(Exit::Done)
 }
@@ -53,10 +129,11 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
     let row = |listed: &ListedConflict| {
         let conflict = &listed.conflict;
         let (device, when) = origin(conflict);
+        let bytes = conflict.files.iter().filter_map(|file| file.entry).map(|entry| entry.size).sum();
         [
             conflict.id.short(),
             conflict.item.to_string(),
-            format!("{} files", conflict.files.len()),
+            format!("{} files, {}", conflict.files.len(), size(bytes)),
             device,
             when,
         ]
@@ -64,7 +141,9 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
     let rows: Vec<[String; 5]> = conflicts.iter().map(row).collect();
     output.table(&rows);
     if !conflicts.is_empty() {
-        output.note("the remote's version stands in each case; the version that lost is kept: cogzy-vault conflicts show ID");
+        output.note("in each case one version stands and the one that lost is kept:");
+        output.note("    cogzy-vault conflicts show ID                             how they differ");
+        output.note("    cogzy-vault conflicts resolve ID --keep mine|remote|both  decide");
     }
 }
 
@@ -75,33 +154,89 @@ fn origin(conflict: &Conflict) -> (String, String) {
     }
 }
 
-fn show(app: &App, listed: &ListedConflict, output: &mut Output) {
-    output.json(&json!({ "schema": 1, "conflict": listed }));
+/// One file of a conflict, as far as its two versions could be looked at.
+#[derive(Debug, Serialize)]
+struct Seen {
+    path: VaultPath,
+    /// What stands; nothing where it is deleted.
+    standing: Option<Entry>,
+    /// How many places differ; none where the two could not be compared.
+    differing: Option<usize>,
+    /// The first of them.
+    differences: Vec<Difference>,
+}
+
+/// Compares the files of a conflict that are JSON. What cannot be read is told of without.
+async fn look(engine: &mut Engine, conflict: &Conflict) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for file in &conflict.files {
+        let standing = engine.standing(&file.path).await.unwrap_or_default();
+        let mut seen = Seen { path: file.path.clone(), standing, differing: None, differences: vec![] };
+        if file.path.as_str().ends_with(".json") {
+            match engine.both_versions(conflict.id, &file.path, file.entry, MAX_COMPARED).await {
+                Ok((Some(mine), Some(remote))) => compare(&mine, &remote, &mut seen),
+                Ok(_) => {}
+                Err(error) => note_unread(&file.path, &error),
+            }
+        }
+        all.push(seen);
+    }
+    all
+}
+
+fn note_unread(path: &VaultPath, error: &SyncError) {
+    tracing::info!(%path, %error, "the two versions cannot be compared now");
+}
+
+fn compare(mine: &[u8], remote: &[u8], seen: &mut Seen) {
+    if let (Ok(mine), Ok(remote)) = (serde_json::from_slice(mine), serde_json::from_slice(remote)) {
+        let (list, count) = differences(&mine, &remote, MOST_DIFFERENCES);
+        (seen.differences, seen.differing) = (list, Some(count));
+    }
+}
+
+fn show(app: &App, listed: &ListedConflict, seen: &[Seen], output: &mut Output) {
+    output.json(&json!({ "schema": 1, "conflict": listed, "compared": seen }));
     let conflict = &listed.conflict;
     let (device, when) = origin(conflict);
     output.line(format!("conflict {}", conflict.id));
     output.line(format!("    over {}", conflict.item));
     output.line(format!("    the version that lost: {device}, {when}"));
     let layout = app.layout();
-    for file in &conflict.files {
-        match file.entry {
-            Some(entry) => {
-                output.line(format!(
-                    "    {}  {}, {}",
-                    file.path,
-                    size(entry.size),
-                    moment(entry.mtime_ms.max(0).unsigned_abs())
-                ));
-                let kept = layout.conflict_file(conflict.id, &file.path);
-                if listed.here && kept.exists() {
-                    output.line(format!("        kept at {}", kept.display()));
-                }
-            }
-            None => output.line(format!("    {}  was deleted in the version that lost", file.path)),
+    let version = |entry: Option<Entry>| match entry {
+        Some(entry) => format!("{}, {}", size(entry.size), moment(entry.mtime_ms.max(0).unsigned_abs())),
+        None => "deleted".to_owned(),
+    };
+    for (file, seen) in conflict.files.iter().zip(seen) {
+        output.line(format!("    {}", file.path));
+        output.line(format!("        lost     {}", version(file.entry)));
+        let same = if file.entry == seen.standing { " (the same)" } else { "" };
+        output.line(format!("        stands   {}{same}", version(seen.standing)));
+        let kept = layout.conflict_file(conflict.id, &file.path);
+        if listed.here && kept.exists() {
+            output.line(format!("        kept at  {}", kept.display()));
         }
+        tell_differences(seen, output);
     }
     if !listed.here {
-        output.line("    its bytes are in the bucket, not on this device");
+        output.line("    the bytes of the version that lost are in the bucket: --to DIR writes them out");
+    }
+    let id = conflict.id.short();
+    output.note(format!("cogzy-vault conflicts resolve {id} --keep mine|remote|both"));
+}
+
+fn tell_differences(seen: &Seen, output: &mut Output) {
+    let Some(count) = seen.differing.filter(|count| *count > 0) else { return };
+    output.line(format!("        {count} places differ:"));
+    let text = |value: &Option<serde_json::Value>| {
+        value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    };
+    for one in seen.differences.iter().take(SHOWN) {
+        let at = if one.at.is_empty() { "the whole file" } else { &one.at };
+        output.line(format!("            {at}: lost {}, stands {}", text(&one.mine), text(&one.remote)));
+    }
+    if count > SHOWN {
+        output.line(format!("            and {} more: --json has them", count - SHOWN));
     }
 }
 

@@ -44,6 +44,7 @@ impl From<Advice> for Exit {
             Advice::Refused => Self::Refused,
             Advice::Stopped => Self::Held,
             Advice::Corrupt => Self::Corrupt,
+            Advice::Usage => Self::Usage,
             Advice::Again => Self::Internal,
         }
     }

@@ -12,15 +12,21 @@ pub mod conflicts;
 pub mod doctor;
 pub mod events;
 pub mod exit;
+pub mod export;
 pub mod failure;
+pub mod history;
 pub mod init;
+mod moment;
 pub mod output;
+pub mod reset;
+pub mod restore;
 pub mod retry;
 pub mod run;
 pub mod service;
 pub mod shown;
 pub mod status;
 pub mod sync;
+pub mod undo;
 pub mod verify;
 
 use app::App;
@@ -49,6 +55,11 @@ fn dispatch(
         Verb::Conflicts(args) => conflicts::run(&app()?, args, output),
         Verb::Events(args) => events::run(&app()?, args, output),
         Verb::Changes(args) => changes::run(&app()?, args, output),
+        Verb::History(args) => history::run(&app()?, args, output),
+        Verb::Restore(args) => restore::run(&app()?, args, output),
+        Verb::Undo(args) => undo::run(&app()?, args, output),
+        Verb::Reset(args) => reset::run(&app()?, args, output),
+        Verb::Export(args) => export::run(&app()?, args, output),
         Verb::Verify(args) => verify::run(&app()?, args, output),
         Verb::Doctor(args) => doctor::run(app(), args, output),
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),

@@ -156,6 +156,12 @@ impl Output {
         self.is_read()
     }
 
+    /// Whether one JSON document was asked for: nobody is there to answer questions.
+    #[must_use]
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// What went wrong, and the command to type next, if there is one.
     pub fn error(&mut self, message: impl fmt::Display, next: Option<&str>) {
         let mut text = format!("error: {}\n", plain(&message.to_string(), true));

@@ -107,7 +107,7 @@ fn tell_plan(plan: &Value, document: &SyncDocument, output: &mut Output) {
     }
 }
 
-fn tell(report: &SyncDocument, output: &mut Output) {
+pub(super) fn tell(report: &SyncDocument, output: &mut Output) {
     let SyncDocument { pushed, pulled, deleted_local, deleted_remote, .. } = *report;
     let parts = [
         (pushed, "sent"),
@@ -156,7 +156,7 @@ pub fn tell_holds(holds: &[HoldDocument], output: &mut Output) {
     }
 }
 
-fn exit_of(report: &SyncDocument) -> Exit {
+pub(super) fn exit_of(report: &SyncDocument) -> Exit {
     if !report.holds.is_empty() {
         Exit::Held
     } else if report.problems.iter().any(|problem| problem.weight != Weight::Skipped) {

@@ -325,6 +325,7 @@ impl From<&SyncError> for Problem {
             Advice::Refused => ("refused", "The remote refuses", 502),
             Advice::Stopped => ("stopped", "The vault or its remote is not what it was", 409),
             Advice::Corrupt => ("corrupt", "Data is damaged", 500),
+            Advice::Usage => ("not-possible", "What was asked for cannot be done", 422),
         };
         Self {
             kind: format!("about:cogzy-vault/{kind}"),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::api::{Problem, ProgressDocument, State, StatusDocument, SyncDocument};
+use super::recovery::Job;
 use crate::clock::Clock;
 use crate::model::HoldId;
 use crate::remote::Meter;
@@ -30,6 +31,13 @@ pub enum Command {
         approve: bool,
         /// Who waits for it.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
+    },
+    /// A look at the past, or a way back to it.
+    Recover {
+        /// What.
+        job: Job,
+        /// Who waits for it.
+        reply: oneshot::Sender<Result<serde_json::Value, Problem>>,
     },
     /// Try again what was given up.
     Retry,

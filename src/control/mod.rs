@@ -13,5 +13,6 @@ pub mod client;
 pub mod events;
 pub mod follow;
 mod patience;
+pub mod recovery;
 pub mod routes;
 pub mod server;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::LogError;
-use crate::model::{Commit, CommitId, CommitKey, Digest, FORMAT, VaultHeader, VaultId};
+use crate::model::{Commit, CommitId, CommitKey, CommitKind, Digest, FORMAT, VaultHeader, VaultId};
 
 /// No plaintext of a commit or checkpoint is longer.
 const MAX_PLAINTEXT: u64 = 1 << 30;
@@ -172,6 +172,7 @@ fn check_commit(commit: &Commit) -> Result<(), &'static str> {
         () if ordinary != commit.txn.is_some() || ordinary != commit.device.is_some() => {
             Err("an ordinary commit has a transaction and a device, a merge has neither")
         }
+        () if !ordinary && commit.kind != CommitKind::Sync => Err("a merge has no kind"),
         () if !ascending(commit.changes.iter().map(|change| &change.path)) => {
             Err("its changes are not sorted")
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Snapshot;
 use crate::model::{
-    Change, Commit, CommitKey, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin, RecipeOf,
-    Resolution, VaultId, VaultPath,
+    Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin,
+    RecipeOf, Resolution, VaultId, VaultPath,
 };
 use crate::plan::{self, Action, Blocked, Decisions, Input, Mode};
 
@@ -72,6 +72,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>) -> Commit {
         groups: (definitions != theirs.groups.definitions()).then(|| definitions.to_vec()),
         kept: kept.into_values().collect(),
         resolved: resolved.map(|(id, keep)| Resolution { id: *id, keep: *keep }).collect(),
+        kind: CommitKind::Sync,
     }
 }
 

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Change, ChunkParams, Commit, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, Tree, Validate,
-    VaultHeader, VaultPath,
+    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, Tree,
+    Validate, VaultHeader, VaultPath,
 };
 use crate::remote::MemoryRemote;
 
@@ -91,6 +91,7 @@ fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)
         groups: None,
         kept: vec![],
         resolved: vec![],
+        kind: CommitKind::Sync,
     };
     Prepared::new(&commit).unwrap()
 }

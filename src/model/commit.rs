@@ -41,6 +41,50 @@ pub struct RecipeOf {
     pub recipe: Recipe,
 }
 
+/// What made an ordinary commit. For people: nothing is decided by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CommitKind {
+    /// What was found changed on a device.
+    #[default]
+    Sync,
+    /// Paths were put back to what they were in this generation.
+    Restore(u64),
+    /// What this generation changed was taken back.
+    Undo(u64),
+    /// Somebody decided a conflict.
+    Resolve,
+    /// Plain objects were taken over.
+    Import,
+}
+
+impl CommitKind {
+    /// Its name: `sync`, `restore`, `undo`, `resolve` or `import`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Restore(_) => "restore",
+            Self::Undo(_) => "undo",
+            Self::Resolve => "resolve",
+            Self::Import => "import",
+        }
+    }
+
+    /// The generation that it went back to or took back.
+    #[must_use]
+    pub const fn of(self) -> Option<u64> {
+        match self {
+            Self::Restore(generation) | Self::Undo(generation) => Some(generation),
+            Self::Sync | Self::Resolve | Self::Import => None,
+        }
+    }
+
+    fn is_sync(&self) -> bool {
+        *self == Self::Sync
+    }
+}
+
 /// One generation.
 ///
 /// An *ordinary* commit has at most one parent, and a transaction and a device. A *merge* has two parents, the winner
@@ -75,6 +119,9 @@ pub struct Commit {
     pub kept: Vec<Conflict>,
     /// Conflicts decided.
     pub resolved: Vec<Resolution>,
+    /// What made it. Absent for a sync and in merges, as in all commits before there was a choice.
+    #[serde(default, skip_serializing_if = "CommitKind::is_sync")]
+    pub kind: CommitKind,
 }
 
 /// Where a commit stands in the bucket, and its rank among heads: the higher `(seq, id)` wins. Clocks have no part in it.

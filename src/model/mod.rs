@@ -18,7 +18,7 @@ mod path;
 mod recipe;
 mod stat;
 
-pub use commit::{Change, Commit, CommitKey, Device, FORMAT, RecipeOf};
+pub use commit::{Change, Commit, CommitKey, CommitKind, Device, FORMAT, RecipeOf};
 pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
 pub use decisions::{Decisions, Direction, Held, Reason};
 pub use digest::Digest;

@@ -14,6 +14,7 @@ mod diff;
 mod hold;
 mod names;
 mod reconcile;
+mod reset;
 mod safety;
 mod step;
 
@@ -26,6 +27,7 @@ use crate::model::{Groups, Item, Tree, VaultPath};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
 pub use hold::{Hold, filter_hold};
+pub use reset::reset;
 pub use safety::Brakes;
 use safety::Holds;
 pub use step::{Action, FileStep, Plan, Step, Waiting};

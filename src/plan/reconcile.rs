@@ -52,7 +52,7 @@ fn derived_only(input: &Input, item: &Item, derived_there: bool) -> Action {
 
 /// The conflict over the version that is about to be replaced here; none where that version is a deletion of everything,
 /// which leaves nothing to keep.
-fn lost(item: &Item, view: &View) -> Option<Conflict> {
+pub(super) fn lost(item: &Item, view: &View) -> Option<Conflict> {
     let files = view.members.iter().filter(|(_, member)| member.local.is_some() || member.base.is_some());
     let files: Vec<Kept> =
         files.map(|(path, member)| Kept { path: path.clone(), entry: member.local }).collect();

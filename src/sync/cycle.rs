@@ -15,9 +15,9 @@ use crate::state::{LastSync, Pending};
 use crate::vault::Marker;
 
 /// How often what has not settled is waited for.
-const SETTLE_TRIES: usize = 4;
+pub(super) const SETTLE_TRIES: usize = 4;
 /// Clocks of file systems tick more coarsely than ours.
-const SETTLE_MARGIN: Duration = Duration::from_millis(50);
+pub(super) const SETTLE_MARGIN: Duration = Duration::from_millis(50);
 /// A remote that moves on more often than this while one cycle runs is left for the next.
 const MAX_ROUNDS: usize = 8;
 
@@ -196,7 +196,7 @@ impl Engine {
     }
 
     /// The remote's one head, after forks are merged, and what this device agreed on.
-    async fn look_at_remote(
+    pub(super) async fn look_at_remote(
         &self,
         log: &mut Log,
         record: Option<&LastSync>,
@@ -222,7 +222,7 @@ impl Engine {
     }
 
     /// Repeats the PUT of a commit whose outcome is unknown, before anything new is planned.
-    async fn finish_pending(&self, log: &mut Log, report: &mut Report) -> Result<(), SyncError> {
+    pub(super) async fn finish_pending(&self, log: &mut Log, report: &mut Report) -> Result<(), SyncError> {
         let path = self.layout.pending();
         let Some(pending) = Pending::load(self.fs(), &path)? else { return Ok(()) };
         let (prepared, commit) = Prepared::from_bytes(pending.object)?;

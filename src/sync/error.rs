@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Refusal;
 use crate::content::ContentError;
 use crate::log::LogError;
 use crate::model::{Digest, GroupError};
@@ -89,6 +90,9 @@ pub enum SyncError {
         /// Where.
         folder: PathBuf,
     },
+    /// What was asked for cannot be done.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// Something else keeps writing to the remote, faster than this device can follow.
     #[error("the remote moved on {0} times while this cycle ran; it is tried again later")]
     Unsettled(usize),
@@ -108,6 +112,8 @@ pub enum Advice {
     Stopped,
     /// Data is damaged.
     Corrupt,
+    /// Ask for something else: this cannot be done.
+    Usage,
 }
 
 impl From<RemoteError> for SyncError {
@@ -132,6 +138,7 @@ impl SyncError {
         match self {
             Self::Log(LogError::Remote(error)) => remote_advice(error.kind),
             Self::Log(LogError::NotVisible(_)) => Advice::Offline,
+            Self::Refused(refusal) => refusal.advice(),
             Self::Marker(MarkerError::Damaged { .. } | MarkerError::Newer { .. }) => Advice::Corrupt,
             Self::Log(LogError::RolledBack { .. } | LogError::Foreign { .. })
             | Self::Marker(_)
@@ -151,6 +158,7 @@ impl SyncError {
     pub fn next(&self) -> &'static str {
         match self {
             Self::Log(LogError::Remote(error)) => remote_next(error.kind),
+            Self::Refused(refusal) => refusal.next(),
             Self::Log(LogError::RolledBack { .. }) => {
                 "nothing was changed on either side; if the bucket was replaced on purpose, run `cogzy-vault init --join` to join it anew"
             }

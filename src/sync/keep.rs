@@ -104,12 +104,12 @@ impl Engine {
 
     /// Looks again at what was displaced: a program that still had a file open may have written to it since. What did change
     /// becomes a conflict copy.
-    pub(super) fn recheck_trash(&self, remote: &Snapshot) -> Result<(), SyncError> {
+    pub(super) fn recheck_trash(&self) -> Result<(), SyncError> {
         let now = self.ports.clock.now_ns();
         for rechecked in trash::recheck(self.fs(), &self.layout, now, self.settings.settle)? {
             for changed in &rechecked.changed {
                 match &changed.path {
-                    Some(path) => self.keep_displaced(remote, path, changed)?,
+                    Some(path) => self.keep_displaced(path, changed)?,
                     None => {
                         tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is");
                     }
@@ -120,12 +120,7 @@ impl Engine {
         Ok(())
     }
 
-    fn keep_displaced(
-        &self,
-        remote: &Snapshot,
-        path: &VaultPath,
-        changed: &trash::Changed,
-    ) -> Result<(), SyncError> {
+    fn keep_displaced(&self, path: &VaultPath, changed: &trash::Changed) -> Result<(), SyncError> {
         let Content { digest, size } = changed.content;
         let at = |operation, path: &std::path::Path| {
             let path = path.to_owned();
@@ -133,7 +128,8 @@ impl Engine {
         };
         let stat = self.fs().lstat(&changed.place).map_err(at("look at", &changed.place))?;
         let entry = Entry { digest, size, mtime_ms: stat.mtime_ms(), mode: stat.mode };
-        let item: Item = remote.groups.item(path);
+        // Of one file, also where it is in a group: what the other members held at that moment nobody knows.
+        let item = Item::File(path.clone());
         let conflict = Conflict::new(item, vec![Kept { path: path.clone(), entry: Some(entry) }], None);
         let (record, file) =
             (self.layout.conflict_record(conflict.id), self.layout.conflict_file(conflict.id, path));

@@ -11,8 +11,10 @@
 //! The engine holds no thread and reads no clock of its own; whoever owns it holds the vault's lock.
 
 mod cache;
+mod compare;
 mod cycle;
 mod error;
+mod export;
 mod fetch;
 mod glance;
 mod join;
@@ -21,9 +23,15 @@ mod local;
 mod manifest;
 mod news;
 mod pace;
+mod point;
 mod pull;
 mod push;
+mod refusal;
 mod report;
+mod reset;
+mod resolve;
+mod restore;
+mod rewrite;
 pub mod scheduler;
 mod survey;
 mod tidy;
@@ -35,16 +43,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use cache::DatabaseCache;
+pub use compare::{Difference, differences};
 pub use cycle::Request;
 pub use error::{Advice, SyncError};
+pub use export::{Exported, Versions};
 pub use glance::Glance;
 pub use join::{Joined, Joining, join};
 pub use keep::{ListedConflict, LocalConflict};
 pub use news::{Changes, Moved, News};
 pub use pace::Pace;
+pub use point::{Generation, GenerationError, Point};
+pub use refusal::Refusal;
 pub use report::{Amount, Phase, Progress, Report, Standing, Trouble, Unwatched, Watcher, Weight};
+pub use reset::Reset;
+pub use rewrite::Rewritten;
 pub use survey::Survey;
 pub use verify::{Fault, Verified};
+
+pub use crate::log::Past;
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;

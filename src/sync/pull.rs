@@ -1,7 +1,7 @@
 //! Fetching: everything of a generation is staged and checked, then put in its places.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::fetch::{Order, Wanted};
@@ -39,7 +39,7 @@ impl Engine {
         let id = ApplyId::new(self.ports.clock.now_ms(), random(self.ports.entropy.as_ref()));
         let stage = Stage::create(self.ports.fs.clone(), &self.layout, &id)?;
         let (items, wanted) = self.staging_plan(&steps, survey)?;
-        self.check_room(&wanted)?;
+        self.check_room(&wanted, self.layout.root())?;
         let total = wanted.iter().map(|file| file.entry.size).sum();
         let progress = Progress {
             phase: Phase::Download,
@@ -153,9 +153,10 @@ impl Engine {
         Ok((items, wanted))
     }
 
-    fn check_room(&self, wanted: &[Wanted]) -> Result<(), SyncError> {
+    /// Whether the disk of `folder` has room for what is to be staged there.
+    pub(super) fn check_room(&self, wanted: &[Wanted], folder: &Path) -> Result<(), SyncError> {
         let needed: u64 = wanted.iter().map(|file| file.entry.size).sum();
-        let folder = self.layout.root().to_owned();
+        let folder = folder.to_owned();
         match self.fs().free_space(&folder) {
             Ok(free) if free < needed.saturating_add(RESERVE) => {
                 Err(SyncError::NoRoom { needed, free, folder })

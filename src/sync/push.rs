@@ -11,8 +11,8 @@ use super::{Engine, Survey, SyncError, blocking};
 use crate::content::ChunkIndex;
 use crate::log::{Log, Prepared, pack_key};
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKey, Conflict, Content, Device, Digest, Entry, FORMAT, FileStat, Hlc,
-    Item, Origin, PackId, PackInfo, Recipe, RecipeOf, VaultPath,
+    Change, ChunkParams, Commit, CommitKey, CommitKind, Conflict, Content, Device, Digest, Entry, FORMAT,
+    FileStat, Hlc, Item, Origin, PackId, PackInfo, Recipe, RecipeOf, VaultPath,
 };
 use crate::plan::Step;
 use crate::state::{LastSync, Pending};
@@ -122,6 +122,7 @@ impl Engine {
             groups: None,
             kept,
             resolved: Vec::new(),
+            kind: CommitKind::Sync,
         })
     }
 

@@ -16,7 +16,8 @@ impl Engine {
     ) -> Result<(), SyncError> {
         let snapshot = log.snapshot(record.commit).await?;
         blocking(|| {
-            self.recheck_trash(&snapshot)?;
+            self.recheck_trash()?;
+            self.clear_resolved(&snapshot)?;
             let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
             trash::expire(self.fs(), &self.layout, self.ports.clock.now_ms().saturating_sub(keep))?;
             if self.manifest_of != Some(record.commit) {

@@ -48,6 +48,15 @@ impl Stage {
         Ok(Self { fs, folder })
     }
 
+    /// A stage in a folder outside the vault, for files that are to stand there.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn outside(fs: Arc<dyn Fs>, folder: PathBuf) -> Result<Self, StageError> {
+        fs.create_dir_all(&folder).at("create", &folder)?;
+        Ok(Self { fs, folder })
+    }
+
     /// Starts the file of a slot. Each slot is written once.
     ///
     /// # Errors

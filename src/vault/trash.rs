@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::journal::Journal;
 use super::read::{hash_file, quiet};
 use super::{ApplyId, At, IoAt, JournalError, Layout, found};
-use crate::fs::Fs;
-use crate::model::{Content, FileKind, VaultPath};
+use crate::fs::{self, Fs};
+use crate::model::{ConflictId, Content, FileKind, VaultPath};
 
 /// The journal of an apply whose displaced files are still to be looked at again.
 const UNCHECKED: &str = "applying.json";
@@ -115,6 +115,34 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Vec<Ap
         }
     }
     Ok(expired)
+}
+
+/// Moves the losing version that `sync/conflicts/` keeps of a decided conflict to a trash of its own. Cut short, it may be
+/// called again: then the rest goes to another trash.
+///
+/// # Errors
+/// As the system reports them.
+pub fn discard_conflict(
+    fs: &dyn Fs,
+    layout: &Layout,
+    id: &ApplyId,
+    conflict: ConflictId,
+) -> Result<(), TrashError> {
+    let folder = layout.trash_of(id);
+    fs.create_dir_all(&folder).at("create", &folder)?;
+    // Nothing is to be looked at again: nobody knows these files by their old names.
+    let journal = folder.join(CHECKED);
+    fs::replace(fs, &journal, b"{}", 0o600).at("write", &journal)?;
+    let kept = layout.conflicts().join(conflict.to_string());
+    let (from, to) = (kept.join("files"), layout.trash_files(id));
+    found(fs.rename_new(&from, &to)).at("move to the trash", &from)?;
+    for folder in [&folder, &layout.trash(), &kept] {
+        fs.sync_dir(folder).at("sync", folder)?;
+    }
+    // The record last: while it is there, this is done again.
+    remove_tree(fs, &kept)?;
+    let conflicts = layout.conflicts();
+    Ok(fs.sync_dir(&conflicts).at("sync", &conflicts)?)
 }
 
 /// Moves the journal of a concluded apply to its trash.

@@ -19,4 +19,6 @@ mod process_race;
 mod process_service;
 mod process_socket;
 mod process_status;
+mod recovery;
+mod recovery_reset;
 mod remote;

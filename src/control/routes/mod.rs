@@ -7,6 +7,7 @@ mod events;
 mod guard;
 mod holds;
 mod openapi;
+mod recovery;
 mod status;
 mod sync;
 
@@ -68,7 +69,14 @@ impl Route {
 }
 
 fn families() -> Vec<Family> {
-    vec![status::family(), sync::family(), holds::family(), events::family(), openapi::family()]
+    vec![
+        status::family(),
+        sync::family(),
+        holds::family(),
+        events::family(),
+        recovery::family(),
+        openapi::family(),
+    ]
 }
 
 /// All resources.

@@ -1,0 +1,98 @@
+//! `cogzy-vault reset`
+
+use std::io::{IsTerminal, stdin};
+
+use serde_json::json;
+
+use super::app::App;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, Tone, size, thousands};
+use super::restore::ask;
+use crate::control::recovery::{Job, ResetDocument};
+
+/// Replace the local vault by the backup's newest generation
+///
+/// The old local files go to the trash; versions that were not sent yet are kept as conflicts. config.json, cache, logs and
+/// excluded files stay. An older state: `restore`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Do it without asking
+    #[arg(long)]
+    pub yes: bool,
+    /// Only say what would be done
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+}
+
+/// Resets, once somebody has agreed to it.
+///
+/// # Errors
+/// What keeps it from it; the vault is then as it was.
+pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    app.vault()?;
+    if !args.yes {
+        let document = request(app, true, output)?;
+        if args.dry_run {
+            output.json(&document);
+        }
+        tell(&document, output);
+        if args.dry_run {
+            return Ok(Exit::Done);
+        }
+        let asked = "replace the vault by the backup?";
+        if output.is_json() || !stdin().is_terminal() {
+            return Err(Failure::new(Exit::Usage, format!("{asked} Nothing was changed"))
+                .next("cogzy-vault reset --yes"));
+        }
+        output.line(format!("{asked} [y/N]"));
+        let mut answer = String::new();
+        let read = stdin().read_line(&mut answer);
+        if read.is_err() || !matches!(answer.trim(), "y" | "Y" | "yes") {
+            output.line("nothing was changed");
+            return Ok(Exit::Done);
+        }
+    }
+    let document = request(app, false, output)?;
+    output.json(&document);
+    tell(&document, output);
+    match &document.sync {
+        Some(sync) => {
+            super::sync::tell(sync, output);
+            let exit = super::sync::exit_of(sync);
+            Ok(if document.left.is_empty() { exit } else { Exit::Partial })
+        }
+        None => {
+            output.toned(
+                Tone::Warning,
+                "the remote could not be reached again: what was kept is sent by the next sync",
+            );
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn request(app: &App, dry_run: bool, output: &Output) -> Result<ResetDocument, Failure> {
+    ask(app, &Job::Reset { dry_run }, "/v1/reset", &json!({ "dry_run": dry_run }), output)
+}
+
+fn tell(document: &ResetDocument, output: &mut Output) {
+    let ResetDocument { generation, fetched, bytes, replaced, deleted, dry_run, kept, left, .. } = document;
+    let will = if *dry_run { "would be" } else { "were" };
+    let state = if *dry_run { "the backup is at generation" } else { "the vault is at generation" };
+    output.toned(Tone::Good, format!("{state} {generation}"));
+    let count = |number: &usize| thousands(*number as u64);
+    output.line(format!("    {} files ({}) {will} fetched", count(fetched), size(*bytes)));
+    output.line(format!(
+        "    {} local files {will} replaced, {} removed: they go to the trash",
+        count(replaced),
+        count(deleted)
+    ));
+    for conflict in kept {
+        let line = format!("not sent yet, kept as conflict {}: {}", conflict.id.short(), conflict.item);
+        output.toned(Tone::Warning, line);
+    }
+    for why in left {
+        output.toned(Tone::Warning, format!("cannot be replaced now: {why}"));
+    }
+}

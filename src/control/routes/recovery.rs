@@ -1,0 +1,200 @@
+//! Looking at the past and going back to it: history, conflicts, restore, undo, reset.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Json, Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+
+use super::{Family, Handles, Refusal, Route, problem, stopping};
+use crate::control::api::Problem;
+use crate::control::board::Command;
+use crate::control::recovery::{HistoryDocument, Job, ResetDocument, RewriteDocument};
+use crate::model::{Keep, VaultPath};
+use crate::sync::Point;
+
+#[derive(OpenApi)]
+#[openapi(paths(history, conflicts, resolve, restore, undo, reset))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    let routes = vec![
+        Route::new("/v1/history", get(history)),
+        Route::new("/v1/conflicts", get(conflicts)),
+        Route::new("/v1/conflicts/{id}/resolve", post(resolve)),
+        Route::new("/v1/restore", post(restore)),
+        Route::new("/v1/undo", post(undo)),
+        Route::new("/v1/reset", post(reset)),
+    ];
+    Family { routes, document: Document::openapi() }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct HistoryQuery {
+    /// A file or a folder: its versions instead of all generations.
+    #[param(value_type = Option<String>)]
+    path: Option<VaultPath>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ResolveRequest {
+    /// `mine`, the version that lost; `remote`, the one that stands; `both`, side by side.
+    #[schema(value_type = String)]
+    keep: Keep,
+    /// Also where it looks like an accident.
+    #[serde(default)]
+    yes: bool,
+}
+
+/// A generation is a number, or a text such as `7-3fa2`; `at` is RFC 3339.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RestoreRequest {
+    generation: Option<Value>,
+    at: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    paths: Vec<VaultPath>,
+    #[serde(default)]
+    yes: bool,
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UndoRequest {
+    generation: Option<Value>,
+    #[serde(default)]
+    force: bool,
+    #[serde(default)]
+    yes: bool,
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ResetRequest {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+type Answer = Result<Json<Value>, Refusal>;
+
+/// All generations, or the versions of a path, newest first.
+#[utoipa::path(
+    get, path = "/v1/history", params(HistoryQuery),
+    responses(
+        (status = 200, body = HistoryDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn history(
+    State(handles): State<Handles>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) = query.map_err(|error| bad(error.body_text()))?;
+    ask(&handles, Job::History(query.path)).await
+}
+
+/// The open conflicts.
+#[utoipa::path(
+    get, path = "/v1/conflicts",
+    responses(
+        (status = 200, body = Value),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn conflicts(State(handles): State<Handles>) -> Answer {
+    ask(&handles, Job::Conflicts).await
+}
+
+/// Decides a conflict for all devices.
+#[utoipa::path(
+    post, path = "/v1/conflicts/{id}/resolve", params(("id" = String, Path, description = "The conflict's id")),
+    request_body = ResolveRequest,
+    responses(
+        (status = 200, body = RewriteDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn resolve(
+    State(handles): State<Handles>,
+    Path(id): Path<String>,
+    request: Result<Json<ResolveRequest>, JsonRejection>,
+) -> Answer {
+    let Json(ResolveRequest { keep, yes }) = request.map_err(|error| bad(error.body_text()))?;
+    let id = id.parse().map_err(bad)?;
+    ask(&handles, Job::Resolve { id, keep, yes }).await
+}
+
+/// Puts paths, or everything, back to what they were, as a new generation.
+#[utoipa::path(
+    post, path = "/v1/restore", request_body = RestoreRequest,
+    responses(
+        (status = 200, body = RewriteDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn restore(
+    State(handles): State<Handles>,
+    request: Result<Json<RestoreRequest>, JsonRejection>,
+) -> Answer {
+    let Json(RestoreRequest { generation, at, paths, yes }) =
+        request.map_err(|error| bad(error.body_text()))?;
+    let point = match (generation, at) {
+        (Some(generation), None) => point_of(&generation)?,
+        (None, Some(at)) => {
+            let time: jiff::Timestamp = at.parse().map_err(bad)?;
+            Point::Time(time.as_millisecond().max(0).unsigned_abs())
+        }
+        _ => return Err(bad("expected either a generation or a time (at)")),
+    };
+    ask(&handles, Job::Restore { point, paths, yes }).await
+}
+
+/// Takes back what one generation changed, as a new generation.
+#[utoipa::path(
+    post, path = "/v1/undo", request_body = UndoRequest,
+    responses(
+        (status = 200, body = RewriteDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn undo(State(handles): State<Handles>, request: Result<Json<UndoRequest>, JsonRejection>) -> Answer {
+    let Json(UndoRequest { generation, force, yes }) = request.map_err(|error| bad(error.body_text()))?;
+    let point = generation.map_or(Ok(Point::Newest), |generation| point_of(&generation))?;
+    ask(&handles, Job::Undo { point, force, yes }).await
+}
+
+/// Replaces the vault by the backup's newest generation; a request without a body is one to do it.
+#[utoipa::path(
+    post, path = "/v1/reset", request_body = Option<ResetRequest>,
+    responses(
+        (status = 200, body = ResetDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn reset(State(handles): State<Handles>, body: Bytes) -> Answer {
+    let request = if body.is_empty() { Ok(ResetRequest::default()) } else { serde_json::from_slice(&body) };
+    let ResetRequest { dry_run } = request.map_err(bad)?;
+    ask(&handles, Job::Reset { dry_run }).await
+}
+
+fn point_of(generation: &Value) -> Result<Point, Refusal> {
+    let text = generation.as_str().map_or_else(|| generation.to_string(), str::to_owned);
+    Ok(Point::Generation(text.parse().map_err(bad)?))
+}
+
+fn bad(error: impl ToString) -> Refusal {
+    problem(StatusCode::BAD_REQUEST, "bad-request", &error.to_string())
+}
+
+async fn ask(handles: &Handles, job: Job) -> Answer {
+    let (reply, answer) = oneshot::channel();
+    handles.send(Command::Recover { job, reply }).await?;
+    answer.await.map_err(|_| stopping())?.map(Json).map_err(Refusal)
+}

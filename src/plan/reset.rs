@@ -1,0 +1,34 @@
+//! The plan of a reset: this side becomes what the remote is, whatever happened here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::diff::{self, Member, View};
+use super::reconcile::{lost, step};
+use super::{Action, Input, Plan, Waiting, names};
+use crate::model::{Item, Role};
+
+/// Makes the plan. Every item that differs is pulled; a version here that the remote never had is kept as a conflict. Brakes and
+/// decisions count for nothing: somebody has asked for it. What waits cannot be replaced now.
+#[must_use]
+pub fn reset(input: &Input) -> Plan {
+    let mut plan = Plan::default();
+    let mut decided = BTreeMap::new();
+    let differing: BTreeSet<Item> =
+        diff::differing(input.local, input.remote).map(|path| input.groups.item(path)).collect();
+    let blocked = input.blocked.items(input.groups);
+    for item in differing {
+        let view = View::of(input, &item);
+        if let Some(why) = view.blocked(input.blocked).or_else(|| blocked.get(&item).cloned()) {
+            plan.waiting.push(Waiting { item, why });
+            continue;
+        }
+        let own = |member: &Member| member.moved_here() && member.differs();
+        let conflict = if view.any(Role::Primary, own) { lost(&item, &view) } else { None };
+        let action = conflict.map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict)));
+        decided.insert(item.clone(), step(&item, &view, action));
+    }
+    names::settle(input, &mut decided, &mut plan.waiting, &[]);
+    plan.steps = decided.into_values().collect();
+    plan.waiting.sort();
+    plan
+}

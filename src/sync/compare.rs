@@ -1,0 +1,197 @@
+//! How two versions of a JSON file differ, told by node: for people who have to choose between them. Pure.
+//!
+//! Lists whose elements all carry an `id` of their own are compared by it, so that a node that was inserted does not make all
+//! later ones differ. Long texts and rows of numbers are cut: what is told is where to look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Fields that name an element of a list.
+const NAMES: [&str; 4] = ["id", "node_id", "uuid", "key"];
+/// Longer values are cut.
+const LONGEST: usize = 200;
+/// Deeper values are compared as a whole.
+const DEEPEST: usize = 32;
+
+/// One place at which two versions differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The innermost named element around it, if there is one.
+    pub node: Option<String>,
+    /// Where, such as `nodes[n17].text`.
+    pub at: String,
+    /// What the version that lost has there; nothing where it has nothing.
+    pub mine: Option<Value>,
+    /// What the version that stands has there.
+    pub remote: Option<Value>,
+}
+
+/// Where `mine` and `remote` differ, in their order, at most `limit` of them; and how many there are in all.
+#[must_use]
+pub fn differences(mine: &Value, remote: &Value, limit: usize) -> (Vec<Difference>, usize) {
+    let mut found = Found { list: Vec::new(), limit, count: 0 };
+    found.compare(&Place::default(), Some(mine), Some(remote));
+    (found.list, found.count)
+}
+
+#[derive(Debug, Clone, Default)]
+struct Place {
+    at: String,
+    node: Option<String>,
+    depth: usize,
+}
+
+impl Place {
+    fn field(&self, name: &str) -> Self {
+        let dot = if self.at.is_empty() { "" } else { "." };
+        Self { at: format!("{}{dot}{name}", self.at), node: self.node.clone(), depth: self.depth + 1 }
+    }
+
+    fn element(&self, name: &str) -> Self {
+        Self { at: format!("{}[{name}]", self.at), node: Some(name.to_owned()), depth: self.depth + 1 }
+    }
+
+    fn index(&self, index: usize) -> Self {
+        Self { at: format!("{}[{index}]", self.at), node: self.node.clone(), depth: self.depth + 1 }
+    }
+}
+
+struct Found {
+    list: Vec<Difference>,
+    limit: usize,
+    count: usize,
+}
+
+impl Found {
+    fn compare(&mut self, place: &Place, mine: Option<&Value>, remote: Option<&Value>) {
+        if mine == remote {
+            return;
+        }
+        match (mine, remote) {
+            _ if place.depth >= DEEPEST => self.note(place, mine, remote),
+            (Some(Value::Object(mine)), Some(Value::Object(remote))) => {
+                let names: BTreeSet<&String> = mine.keys().chain(remote.keys()).collect();
+                for name in names {
+                    self.compare(&place.field(name), mine.get(name), remote.get(name));
+                }
+            }
+            (Some(Value::Array(mine)), Some(Value::Array(remote))) => self.lists(place, mine, remote),
+            _ => self.note(place, mine, remote),
+        }
+    }
+
+    fn lists(&mut self, place: &Place, mine: &[Value], remote: &[Value]) {
+        if let (Some(mine), Some(remote)) = (by_name(mine), by_name(remote)) {
+            let names: BTreeSet<&String> = mine.keys().chain(remote.keys()).collect();
+            let same = self.count;
+            for name in names {
+                self.compare(&place.element(name), mine.get(name).copied(), remote.get(name).copied());
+            }
+            if self.count > same {
+                return;
+            }
+        } else if mine.iter().chain(remote).any(|value| value.is_object() || value.is_array()) {
+            for index in 0..mine.len().max(remote.len()) {
+                self.compare(&place.index(index), mine.get(index), remote.get(index));
+            }
+            return;
+        }
+        // Plain values, or the same elements in another order.
+        self.count += 1;
+        if self.list.len() < self.limit {
+            let told = |list: &[Value]| Some(cut(&Value::Array(list.to_vec())));
+            let (mine, remote) = (told(mine), told(remote));
+            self.list.push(Difference { node: place.node.clone(), at: place.at.clone(), mine, remote });
+        }
+    }
+
+    fn note(&mut self, place: &Place, mine: Option<&Value>, remote: Option<&Value>) {
+        self.count += 1;
+        if self.list.len() < self.limit {
+            let (mine, remote) = (mine.map(cut), remote.map(cut));
+            self.list.push(Difference { node: place.node.clone(), at: place.at.clone(), mine, remote });
+        }
+    }
+}
+
+/// The elements by their names; none where one has no name, or two have the same.
+fn by_name(list: &[Value]) -> Option<BTreeMap<String, &Value>> {
+    let named: Option<BTreeMap<String, &Value>> =
+        list.iter().map(|value| Some((name_of(value)?, value))).collect();
+    named.filter(|named| named.len() == list.len())
+}
+
+fn name_of(value: &Value) -> Option<String> {
+    let field = NAMES.iter().find_map(|name| value.get(name))?;
+    match field {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A value as far as a person wants to read it.
+fn cut(value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.chars().count() > LONGEST => {
+            let start: String = text.chars().take(LONGEST).collect();
+            Value::String(format!("{start}… ({} characters)", text.chars().count()))
+        }
+        Value::Array(list) if value.to_string().len() > LONGEST => {
+            Value::String(format!("a list of {} values", list.len()))
+        }
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), cut(value))).collect(),
+        _ => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(mine: &Value, remote: &Value) -> Vec<String> {
+        let (list, count) = differences(mine, remote, 100);
+        assert_eq!(list.len(), count);
+        let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        list.iter()
+            .map(|found| format!("{} {} {}", found.at, text(&found.mine), text(&found.remote)))
+            .collect()
+    }
+
+    #[test]
+    fn nodes_are_compared_by_their_ids_wherever_they_stand() {
+        let mine =
+            json!({"nodes": [{"id": "a", "text": "x"}, {"id": "b", "text": "y"}, {"id": 3, "text": "z"}]});
+        let remote = json!({"nodes": [{"id": "c"}, {"id": 3, "text": "z"}, {"id": "a", "text": "w"}]});
+        let expected =
+            [r#"nodes[a].text "x" "w""#, r#"nodes[b] {"id":"b","text":"y"} -"#, r#"nodes[c] - {"id":"c"}"#];
+        assert_eq!(told(&mine, &remote), expected);
+        assert_eq!(differences(&mine, &remote, 1).0[0].node.as_deref(), Some("a"));
+        assert_eq!(differences(&mine, &remote, 1).1, 3, "those that are not listed are counted");
+    }
+
+    #[test]
+    fn equal_versions_do_not_differ_and_order_alone_is_told_once() {
+        let nodes = json!([{"id": "a"}, {"id": "b"}]);
+        assert!(told(&nodes, &nodes).is_empty());
+        assert_eq!(told(&nodes, &json!([{"id": "b"}, {"id": "a"}])).len(), 1);
+        assert_eq!(told(&json!([1, 2]), &json!([2, 1])), [" [1,2] [2,1]"]);
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        let long = json!({"text": "é".repeat(300), "vector": vec![0.5; 1536]});
+        let (list, _) = differences(&long, &json!({}), 10);
+        assert!(list.iter().all(|found| found.mine.as_ref().unwrap().to_string().len() < 500), "{list:?}");
+    }
+
+    #[test]
+    fn deep_nesting_ends() {
+        let nested = |end: i32| (0..100).fold(json!(end), |inner, _| json!({ "x": inner }));
+        assert_eq!(told(&nested(1), &nested(2)).len(), 1);
+    }
+}

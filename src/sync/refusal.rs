@@ -1,0 +1,139 @@
+//! What is asked for and cannot be done: nothing has been changed by it.
+
+use std::path::PathBuf;
+
+use super::Advice;
+use crate::model::{ConflictId, Keep, VaultPath};
+
+/// Why a request of a person is turned down.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such conflict is open.
+    #[error("no conflict {0} is open")]
+    NoConflict(ConflictId),
+    /// Somebody was quicker.
+    #[error("conflict {id} was decided already: {keep:?} was kept")]
+    Decided {
+        /// Which conflict.
+        id: ConflictId,
+        /// How.
+        keep: Keep,
+    },
+    /// There is no name for the second copy.
+    #[error("{0} cannot be kept beside the other version: every name there belongs to a group")]
+    NoPlaceBeside(VaultPath),
+    /// No such generation.
+    #[error("there is no generation {wanted}: the history goes from {first} to {last}")]
+    NoGeneration {
+        /// What was asked for.
+        wanted: String,
+        /// The oldest.
+        first: u64,
+        /// The newest.
+        last: u64,
+    },
+    /// Nothing was committed by then.
+    #[error("nothing had been committed by that time: the first generation is younger")]
+    NothingYet,
+    /// Nothing was ever committed.
+    #[error("the backup holds no generation yet")]
+    Empty,
+    /// The path is in neither state.
+    #[error("{path}: neither generation {generation} nor the newest one has it")]
+    NoPath {
+        /// Which path.
+        path: VaultPath,
+        /// The generation that was asked for.
+        generation: u64,
+    },
+    /// Later changes stand on what would be taken back.
+    #[error("generation {generation} cannot be taken back by itself, later changes touch the same files: {}", list(.paths))]
+    BuiltUpon {
+        /// What was to be taken back.
+        generation: u64,
+        /// Where later changes stand.
+        paths: Vec<VaultPath>,
+    },
+    /// A brake: it looks like an accident.
+    #[error("this looks like an accident, so nothing was changed: {}", .0.join("; "))]
+    Braked(Vec<String>),
+    /// The history names a content whose bytes are gone.
+    #[error("{path}: its bytes of that time are no longer in the bucket")]
+    Gone {
+        /// Which path.
+        path: VaultPath,
+    },
+    /// A file would be overwritten.
+    #[error("{} exists already: nothing is overwritten", .0.display())]
+    Exists(PathBuf),
+    /// The target lies in the vault.
+    #[error("{} lies inside the vault: what is written there would be synced", .0.display())]
+    InsideVault(PathBuf),
+    /// Files are in use.
+    #[error("nothing was changed, for some files cannot be replaced now: {}", .0.join("; "))]
+    Busy(Vec<String>),
+    /// The vault has generations, so nothing can become the first.
+    #[error(
+        "the backup is at generation {0}: plain objects can only become the first generation of a new one"
+    )]
+    NotNew(u64),
+    /// There is nothing to take over.
+    #[error("{0} holds no plain objects that could be taken over")]
+    NothingPlain(String),
+    /// An object of those to be taken over cannot be.
+    #[error("{key} cannot be taken over: {why}")]
+    BadObject {
+        /// Its key.
+        key: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+fn list(paths: &[VaultPath]) -> String {
+    const MOST: usize = 5;
+    let shown: Vec<&str> = paths.iter().take(MOST).map(VaultPath::as_str).collect();
+    let more = paths.len().saturating_sub(MOST);
+    let end = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{end}", shown.join(", "))
+}
+
+impl Refusal {
+    /// What the caller should do.
+    #[must_use]
+    pub const fn advice(&self) -> Advice {
+        match self {
+            Self::Braked(_) | Self::Busy(_) | Self::Empty => Advice::Stopped,
+            Self::Gone { .. } => Advice::Corrupt,
+            _ => Advice::Usage,
+        }
+    }
+
+    /// The next command, in words.
+    #[must_use]
+    pub const fn next(&self) -> &'static str {
+        match self {
+            Self::NoConflict(_) | Self::Decided { .. } => "cogzy-vault conflicts",
+            Self::NoPlaceBeside(_) => {
+                "keep one of the two; the other stays in the history: `cogzy-vault conflicts show ID --to DIR` writes it out"
+            }
+            Self::NoGeneration { .. } | Self::NothingYet | Self::NoPath { .. } => "cogzy-vault history",
+            Self::Empty => {
+                "check `remote` with `cogzy-vault config show`; `cogzy-vault sync` fills a new backup"
+            }
+            Self::BuiltUpon { .. } => {
+                "say `--force` to take it back all the same: what stands now is then kept as a conflict; or `cogzy-vault restore` single files"
+            }
+            Self::Braked(_) => "if it is meant, say it again with `--yes`",
+            Self::Gone { .. } => "run `cogzy-vault verify --deep --repair`, or choose another generation",
+            Self::Exists(_) => "choose an empty folder",
+            Self::InsideVault(_) => "choose a folder outside the vault",
+            Self::Busy(_) => "close what is writing there, then try again",
+            Self::NotNew(_) => "choose an unused prefix or user id for `remote`, then import into that",
+            Self::NothingPlain(_) => {
+                "name the prefix that holds corpus/ and vectors/: `cogzy-vault import URL`"
+            }
+            Self::BadObject { .. } => "move the object away, then try again",
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The vault becomes what the backup's newest generation is, whatever state it is in.
+//!
+//! Every local file is hashed again, everything that differs is staged beside the vault and held against its digest, and only then
+//! is it put in place, under the journal of every other apply: what stood there goes to the trash, and versions that the backup
+//! never had become conflict copies. Files that no rule syncs (config.json, cache, logs, what is excluded) are not looked at.
+//!
+//! A crash, or an error, before the journal is written leaves the vault as it was. After that the next start finishes it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::cycle::{SETTLE_MARGIN, SETTLE_TRIES};
+use super::report::{Report, Watcher};
+use super::survey::Seen;
+use super::{Engine, Refusal, Request, Survey, SyncError};
+use crate::log::{Depth, Log};
+use crate::model::{Conflict, Decisions, Item, Tree};
+use crate::plan::{self, Action, Input, Mode};
+use crate::state::{LastSync, Pending, RecordError};
+use crate::vault::{IoAt, Marker};
+
+/// What a reset did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reset {
+    /// The generation that the vault is at.
+    pub generation: u64,
+    /// Files that were fetched.
+    pub fetched: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Local files that made way for another version: they are in the trash, or are conflict copies.
+    pub replaced: usize,
+    /// Local files that the backup does not have: the same.
+    pub deleted: usize,
+    /// Versions that the backup never had: kept as conflicts.
+    pub kept: Vec<Conflict>,
+    /// Items that somebody wrote to meanwhile: they were left as they were.
+    pub left: Vec<String>,
+    /// The cycle after it, which sends what was kept; none where it did not go through.
+    pub report: Option<Report>,
+}
+
+impl Engine {
+    /// Resets the vault to the backup's newest generation. `dry_run`: only tells what it would do.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; the vault is then as it was. A [`Refusal`] where the backup is empty, or files are in use.
+    pub async fn reset(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Reset, SyncError> {
+        let marker = Marker::read(self.fs(), &self.layout)?;
+        if !dry_run {
+            self.set_damaged_aside()?;
+        }
+        let mut log = self.open_log(marker.vault).await?;
+        // Every file is hashed again, whatever the cache says of it.
+        let rehash = std::mem::replace(&mut self.settings.rehash, Duration::ZERO);
+        let done = if dry_run {
+            self.preview(&marker, &mut log, watcher).await
+        } else {
+            self.carry_out(&marker, &mut log, watcher).await
+        };
+        self.settings.rehash = rehash;
+        self.log = Some(log);
+        let mut reset = done?;
+        if !dry_run {
+            match self.settled_cycle(Request::FULL, watcher).await {
+                Ok(report) => reset.report = Some(report),
+                Err(error) => {
+                    tracing::warn!(%error, "the reset is done; what it kept is sent by a later sync");
+                }
+            }
+        }
+        Ok(reset)
+    }
+
+    async fn preview(
+        &mut self,
+        marker: &Marker,
+        log: &mut Log,
+        watcher: &dyn Watcher,
+    ) -> Result<Reset, SyncError> {
+        log.refresh(Depth::Whole).await?;
+        let record = self.record()?;
+        let agreed = record.as_ref().and_then(|record| record.commit);
+        if let Some(agreed) = agreed {
+            log.check_agreed(agreed).await?;
+        }
+        let head = log.graph().heads().first().copied();
+        let seen = Seen { head, remote: log.snapshot(head).await?, agreed: log.snapshot(agreed).await? };
+        let (survey, _) = self.reset_survey(marker, log, record.as_ref(), seen, watcher).await?;
+        Ok(told(&survey))
+    }
+
+    async fn carry_out(
+        &mut self,
+        marker: &Marker,
+        log: &mut Log,
+        watcher: &dyn Watcher,
+    ) -> Result<Reset, SyncError> {
+        self.recover(log).await?;
+        self.finish_pending(log, &mut Report::default()).await?;
+        let mut whole = Reset::default();
+        for attempt in 1..=SETTLE_TRIES {
+            let record = self.record()?;
+            let seen = self.look_at_remote(log, record.as_ref(), true).await?;
+            let (survey, remote) =
+                self.reset_survey(marker, log, record.as_ref(), seen.clone(), watcher).await?;
+            let last = attempt == SETTLE_TRIES;
+            if !survey.plan.waiting.is_empty() && !last {
+                tokio::time::sleep(self.settings.settle + SETTLE_MARGIN).await;
+                continue;
+            }
+            if !survey.plan.waiting.is_empty() && whole == Reset::default() {
+                return Err(
+                    Refusal::Busy(survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect()).into()
+                );
+            }
+            let mut report = Report::default();
+            let done = self.pull(log, &survey, &mut report, watcher).await?;
+            let left: BTreeSet<Item> = survey
+                .plan
+                .steps
+                .iter()
+                .map(|step| step.item.clone())
+                .filter(|item| !done.contains(item))
+                .collect();
+            self.agree_to_reset(record, marker, &survey, &remote, &left)?;
+            self.conclude()?;
+            whole.add(told(&survey), &survey, &left);
+            if left.is_empty() {
+                return Ok(whole);
+            }
+            whole.left = report
+                .problems
+                .iter()
+                .map(|trouble| format!("{}: {}", trouble.path, trouble.message))
+                .collect();
+        }
+        Ok(whole)
+    }
+
+    /// What is here and there, with the plan of a reset; and what of the remote is synced here.
+    async fn reset_survey(
+        &mut self,
+        marker: &Marker,
+        log: &mut Log,
+        record: Option<&LastSync>,
+        seen: Seen,
+        watcher: &dyn Watcher,
+    ) -> Result<(Survey, Tree), SyncError> {
+        let mut remote = seen.remote.tree.clone();
+        remote.retain(|path, _| self.visible(path));
+        if seen.head.is_none() || remote.is_empty() {
+            return Err(Refusal::Empty.into());
+        }
+        let mut survey = self.survey(log, marker.vault, record, seen, false, watcher).await?;
+        survey.plan = plan::reset(&Input {
+            base: &survey.base,
+            local: &survey.local.tree,
+            remote: &remote,
+            groups: &survey.remote.groups,
+            ages: &survey.remote.ages,
+            blocked: &survey.local.blocked,
+            mode: Mode::Ordinary,
+            push_derived: false,
+            brakes: None,
+            decisions: &Decisions::default(),
+            held: &[],
+        });
+        Ok((survey, remote))
+    }
+
+    /// Nothing is open any more: the base is what the backup holds, but for what could not be replaced.
+    fn agree_to_reset(
+        &self,
+        record: Option<LastSync>,
+        marker: &Marker,
+        survey: &Survey,
+        remote: &Tree,
+        left: &BTreeSet<Item>,
+    ) -> Result<(), SyncError> {
+        let mut record = record.unwrap_or_else(|| self.first_record(marker.vault));
+        let is_left = |path: &&crate::model::VaultPath| left.contains(&survey.remote.groups.item(path));
+        let mut base: Tree = remote.clone();
+        base.retain(|path, _| !is_left(&path));
+        base.extend(
+            survey.base.iter().filter(|(path, _)| is_left(path)).map(|(path, entry)| (path.clone(), *entry)),
+        );
+        record.filter = self.settings.filter_record.clone();
+        record.joining = false;
+        record.held.clear();
+        record.decisions = Decisions::default();
+        record.set_base(survey.remote.key, remote, &base);
+        Ok(record.save(self.fs(), &self.layout.last_sync())?)
+    }
+
+    /// A record that cannot be read is what a reset cures: it is moved aside, and nothing counts as agreed. Should a commit have
+    /// been under way, it shows up in the log like anybody's, or never.
+    fn set_damaged_aside(&self) -> Result<(), SyncError> {
+        let damaged = |error: &RecordError| matches!(error, RecordError::Damaged { .. });
+        let (record, pending) = (self.layout.last_sync(), self.layout.pending());
+        if LastSync::load(self.fs(), &record).is_err_and(|error| damaged(&error)) {
+            self.set_aside(&record)?;
+        }
+        if Pending::load(self.fs(), &pending).is_err_and(|error| damaged(&error)) {
+            self.set_aside(&pending)?;
+        }
+        Ok(())
+    }
+
+    fn set_aside(&self, path: &Path) -> Result<(), SyncError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{}", self.ports.clock.now_ms()));
+        let io = |source: io::Error| IoAt { operation: "move aside", path: path.to_owned(), source };
+        tracing::warn!(file = %path.display(), "a damaged file of ours is moved aside");
+        self.fs().rename(path, Path::new(&name)).map_err(io)?;
+        Ok(path.parent().map_or(Ok(()), |folder| self.fs().sync_dir(folder)).map_err(io)?)
+    }
+}
+
+impl Reset {
+    /// Adds what another try did, but for the items that were left.
+    fn add(&mut self, told: Self, survey: &Survey, left: &BTreeSet<Item>) {
+        let done =
+            survey.plan.steps.iter().filter(|step| !left.contains(&step.item)).flat_map(|step| &step.files);
+        for file in done {
+            match (file.from, file.to) {
+                (from, Some(to)) => {
+                    self.fetched += 1;
+                    self.bytes += to.size;
+                    self.replaced += usize::from(from.is_some());
+                }
+                (_, None) => self.deleted += 1,
+            }
+        }
+        self.generation = told.generation;
+        self.kept.extend(told.kept.into_iter().filter(|conflict| !left.contains(&conflict.item)));
+        self.left.clear();
+    }
+}
+
+/// What the plan of a reset does.
+fn told(survey: &Survey) -> Reset {
+    let mut reset = Reset { generation: survey.generation(), ..Reset::default() };
+    for step in &survey.plan.steps {
+        if let Action::Conflict(conflict) = &step.action {
+            reset.kept.push(conflict.as_ref().clone());
+        }
+        for file in &step.files {
+            match file.to {
+                Some(to) => {
+                    reset.fetched += 1;
+                    reset.bytes += to.size;
+                    reset.replaced += usize::from(file.from.is_some());
+                }
+                None => reset.deleted += 1,
+            }
+        }
+    }
+    reset.left = survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect();
+    reset
+}

@@ -1,0 +1,75 @@
+use super::*;
+use crate::model::{DeviceId, Digest, Group, Groups, Hlc, Kept, Origin, Validate};
+
+fn path(text: &str) -> VaultPath {
+    VaultPath::new(text).unwrap()
+}
+
+fn entry(text: &str) -> Entry {
+    Entry { digest: Digest::of(text.as_bytes()), size: text.len() as u64, mtime_ms: 0, mode: 0o644 }
+}
+
+/// A vault with a group of two primary members and an index, as `files` say.
+fn head(files: &[(&str, &str)]) -> Snapshot {
+    let list = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let primary = list(&["corpus/nodes.json", "vectors/nodes.npy"]);
+    let group =
+        Group { name: "nodes".into(), primary, derived: list(&["indexes/**"]), validate: Validate::Off };
+    let tree = files.iter().map(|(name, text)| (path(name), entry(text))).collect();
+    Snapshot { groups: Groups::new(vec![group]).unwrap(), tree, ..Snapshot::default() }
+}
+
+fn lost(item: Item, files: &[(&str, Option<&str>)], device: &str) -> Conflict {
+    let files = files.iter().map(|(name, text)| Kept { path: path(name), entry: text.map(entry) }).collect();
+    let txn = Hlc { wall_ms: 1_795_000_000_000, logical: 0, device: DeviceId::from_bytes([1; 8]) };
+    Conflict::new(item, files, Some(Origin { device: device.into(), txn }))
+}
+
+fn names(wanted: &Wanted) -> Vec<(String, bool)> {
+    wanted.iter().map(|(path, entry)| (path.to_string(), entry.is_some())).collect()
+}
+
+#[test]
+fn a_group_comes_back_as_a_whole() {
+    let head = head(&[
+        ("corpus/nodes.json", "new"),
+        ("vectors/nodes.npy", "new"),
+        ("indexes/x", "new"),
+        ("other", "o"),
+    ]);
+    let conflict = lost(Item::Group("nodes".into()), &[("corpus/nodes.json", Some("old"))], "laptop");
+    let expected = [("corpus/nodes.json", true), ("indexes/x", false), ("vectors/nodes.npy", false)];
+    assert_eq!(names(&put_back(&conflict, &head)), expected.map(|(name, is)| (name.to_owned(), is)));
+}
+
+#[test]
+fn what_is_kept_beside_says_whence_and_takes_no_name() {
+    let mut vault = head(&[("traces/a.json", "new")]);
+    let conflict = lost(Item::File(path("traces/a.json")), &[("traces/a.json", Some("old"))], "desk:1/..");
+    let first = beside(&conflict, &vault).unwrap();
+    assert_eq!(names(&first), [("traces/a (desk_1___ 2026-11-18 110640).json".to_owned(), true)]);
+    // The same name in other letters is taken too.
+    let taken = first.keys().next().unwrap().as_str().replace("desk", "DESK");
+    vault.tree.insert(path(&taken), entry("x"));
+    let second = beside(&conflict, &vault).unwrap();
+    assert_eq!(names(&second), [("traces/a (desk_1___ 2026-11-18 110640 2).json".to_owned(), true)]);
+}
+
+#[test]
+fn beside_a_group_go_its_primary_members_that_differ() {
+    let files =
+        [("corpus/nodes.json", Some("old")), ("indexes/x", Some("old")), ("vectors/nodes.npy", Some("same"))];
+    let conflict = lost(Item::Group("nodes".into()), &files, "laptop");
+    let head = head(&[("corpus/nodes.json", "new"), ("vectors/nodes.npy", "same"), ("indexes/x", "new")]);
+    let names = names(&beside(&conflict, &head).unwrap());
+    assert_eq!(names, [("corpus/nodes (laptop 2026-11-18 110640).json".to_owned(), true)]);
+}
+
+#[test]
+fn where_every_name_belongs_to_a_group_there_is_no_place_beside() {
+    let group =
+        Group { name: "all".into(), primary: vec!["**".into()], derived: vec![], validate: Validate::Off };
+    let head = Snapshot { groups: Groups::new(vec![group]).unwrap(), ..head(&[]) };
+    let conflict = lost(Item::Group("all".into()), &[("a.json", Some("old"))], "laptop");
+    assert!(matches!(beside(&conflict, &head), Err(Refusal::NoPlaceBeside(_))));
+}

@@ -1,0 +1,241 @@
+//! Generations that are made of earlier ones: a restore, an undo, the decision of a conflict.
+//!
+//! Nothing is uploaded for them, since the bucket holds the contents already, and nothing is written to the vault: the commit is
+//! made first, by the protocol that every commit is made by, and then comes here as it comes to every other device, by the
+//! ordinary pull with its journal and its conflict copies.
+//!
+//! A crash before `sync/pending` is written leaves everything as it was; after it, the next cycle sends the commit and pulls it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::fetch::{Leaves, flatten};
+use super::report::{Report, Watcher};
+use super::{Engine, Refusal, Request, SyncError};
+use crate::content::ChunkIndex;
+use crate::log::{ChunkReader, Depth, Log, LogError, Prepared, Snapshot};
+use crate::model::{
+    Change, Commit, CommitKey, CommitKind, Conflict, Device, Digest, Entry, FORMAT, Hlc, Item, PackId,
+    PackInfo, Recipe, RecipeOf, Resolution, VaultPath,
+};
+use crate::plan::{self, Blocked, Decisions, Input, Mode};
+use crate::state::Pending;
+use crate::vault::Marker;
+
+/// What a generation shall be, as the difference to the newest one.
+#[derive(Debug)]
+pub(super) struct Rewrite {
+    pub(super) kind: CommitKind,
+    /// What paths shall hold; those that hold it already are left out.
+    pub(super) wanted: BTreeMap<VaultPath, Option<Entry>>,
+    /// A state that has the contents which the newest one may not have.
+    pub(super) from: Option<Arc<Snapshot>>,
+    pub(super) kept: Vec<Conflict>,
+    pub(super) resolved: Vec<Resolution>,
+}
+
+/// What came of a restore, an undo or a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rewritten {
+    /// The generation that was made; none where everything stood as wanted.
+    pub generation: Option<u64>,
+    /// The generation it went back to or took back.
+    pub of: Option<u64>,
+    /// Files that it set.
+    pub changed: usize,
+    /// Files that it deleted.
+    pub deleted: usize,
+    /// Second copies that it made.
+    pub beside: Vec<VaultPath>,
+    /// The cycle that brought it here.
+    pub report: Report,
+}
+
+/// A state to build on.
+#[derive(Debug)]
+pub(super) struct Stand {
+    pub(super) marker: Marker,
+    pub(super) head: Arc<Snapshot>,
+}
+
+impl Engine {
+    /// The newest state of the remote, with all forks merged.
+    pub(super) async fn stand(&self, log: &mut Log) -> Result<Stand, SyncError> {
+        let marker = Marker::read(self.fs(), &self.layout)?;
+        log.refresh(Depth::Near).await?;
+        if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
+            log.check_agreed(agreed).await?;
+        }
+        let head = log.settle().await?;
+        Ok(Stand { marker, head: log.snapshot(head).await? })
+    }
+
+    /// Sends what is here, has `make` say what shall become of the newest state, commits that, and brings it here. `yes`: also
+    /// where it looks like an accident.
+    pub(super) async fn rewritten(
+        &mut self,
+        make: impl AsyncFnOnce(&mut Log, &Snapshot) -> Result<(Rewrite, Vec<VaultPath>), SyncError>,
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
+        let before = self.settled_cycle(Request::FULL, watcher).await?;
+        let vault = Marker::read(self.fs(), &self.layout)?.vault;
+        let mut log = self.open_log(vault).await?;
+        let made = self.make(&mut log, make, yes).await;
+        self.log = Some(log);
+        let (mut rewritten, items) = made?;
+        if rewritten.generation.is_none() {
+            rewritten.report = before;
+            return Ok(rewritten);
+        }
+        let mut report = self.settled_cycle(Request::FULL, watcher).await?.after(&before);
+        let asked: Vec<_> =
+            report.holds.iter().filter(|hold| hold.items.is_subset(&items)).map(|hold| hold.id).collect();
+        if yes && !asked.is_empty() {
+            // Whoever said yes to the generation has said yes to having it here.
+            self.decide(&asked, &[])?;
+            report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
+        }
+        rewritten.report = report;
+        Ok(rewritten)
+    }
+
+    async fn make(
+        &self,
+        log: &mut Log,
+        make: impl AsyncFnOnce(&mut Log, &Snapshot) -> Result<(Rewrite, Vec<VaultPath>), SyncError>,
+        yes: bool,
+    ) -> Result<(Rewritten, BTreeSet<Item>), SyncError> {
+        let stand = self.stand(log).await?;
+        let (rewrite, beside) = make(log, &stand.head).await?;
+        let of = rewrite.kind.of();
+        let Some(commit) = self.rewrite(log, &stand, rewrite, yes).await? else {
+            return Ok((Rewritten { of, ..Rewritten::default() }, BTreeSet::new()));
+        };
+        let items = commit.changes.iter().map(|change| stand.head.groups.item(&change.path)).collect();
+        let deleted = commit.changes.iter().filter(|change| change.entry.is_none()).count();
+        let changed = commit.changes.len() - deleted;
+        let generation = Some(commit.seq);
+        Ok((Rewritten { generation, of, changed, deleted, beside, report: Report::default() }, items))
+    }
+
+    /// Commits a rewrite of `stand`; none where there is nothing to commit.
+    async fn rewrite(
+        &self,
+        log: &mut Log,
+        stand: &Stand,
+        rewrite: Rewrite,
+        yes: bool,
+    ) -> Result<Option<Commit>, SyncError> {
+        let Stand { marker, head } = stand;
+        let Rewrite { kind, mut wanted, from, mut kept, mut resolved } = rewrite;
+        wanted.retain(|path, entry| head.tree.get(path) != entry.as_ref());
+        if wanted.is_empty() && kept.is_empty() && resolved.is_empty() {
+            return Ok(None);
+        }
+        if !yes {
+            self.brake(head, &wanted)?;
+        }
+        let (recipes, packs) = self.sources(head, from.as_deref(), &wanted).await?;
+        let mut record = self.record()?.unwrap_or_else(|| self.first_record(marker.vault));
+        let txn = Hlc::next(record.txn, self.ports.clock.now_ms(), marker.device);
+        record.txn = Some(txn);
+        kept.sort_by_key(|conflict| conflict.id);
+        resolved.sort_by_key(|resolution| resolution.id);
+        let commit = Commit {
+            format: FORMAT,
+            vault: log.vault().unwrap_or(marker.vault),
+            seq: head.seq() + 1,
+            parents: head.key.into_iter().collect(),
+            txn: Some(txn),
+            device: Some(Device { id: marker.device, name: self.settings.device_name.clone() }),
+            changes: wanted.into_iter().map(|(path, entry)| Change { path, entry }).collect(),
+            recipes: recipes.into_iter().map(|(digest, recipe)| RecipeOf { digest, recipe }).collect(),
+            packs: packs.into_values().map(|pack| pack.as_ref().clone()).collect(),
+            groups: None,
+            kept,
+            resolved,
+            kind,
+        };
+        let prepared = Prepared::new(&commit)?;
+        // The record goes on naming what stands here: the commit is pulled like anybody's.
+        let pending = Pending { record, object: prepared.bytes.to_vec() };
+        pending.save(self.fs(), &self.layout.pending())?;
+        log.publish(&prepared).await?;
+        pending.record.save(self.fs(), &self.layout.last_sync())?;
+        Pending::clear(self.fs(), &self.layout.pending())?;
+        Ok(Some(commit))
+    }
+
+    /// Would the brakes hold it, were it a change on this device?
+    fn brake(&self, head: &Snapshot, wanted: &BTreeMap<VaultPath, Option<Entry>>) -> Result<(), SyncError> {
+        let mut after = head.tree.clone();
+        for (path, entry) in wanted {
+            match entry {
+                Some(entry) => after.insert(path.clone(), *entry),
+                None => after.remove(path),
+            };
+        }
+        let plan = plan::plan(&Input {
+            base: &head.tree,
+            local: &after,
+            remote: &head.tree,
+            groups: &head.groups,
+            ages: &head.ages,
+            blocked: &Blocked::default(),
+            mode: Mode::Ordinary,
+            push_derived: true,
+            brakes: Some(self.settings.brakes),
+            decisions: &Decisions::default(),
+            held: &[],
+        });
+        if plan.holds.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Braked(plan.holds.iter().map(ToString::to_string).collect()).into())
+    }
+
+    /// The recipes and packs that the contents of `wanted` need beyond what `head` has. Every chunk is looked for: a commit never
+    /// names what is not there.
+    async fn sources(
+        &self,
+        head: &Snapshot,
+        from: Option<&Snapshot>,
+        wanted: &BTreeMap<VaultPath, Option<Entry>>,
+    ) -> Result<(BTreeMap<Digest, Recipe>, BTreeMap<PackId, Arc<PackInfo>>), SyncError> {
+        let old = from.map(|from| &from.packs).into_iter().flatten();
+        let more: BTreeMap<PackId, Arc<PackInfo>> = old
+            .filter(|(id, _)| !head.packs.contains_key(id))
+            .map(|(id, pack)| (*id, Arc::clone(pack)))
+            .collect();
+        let index: ChunkIndex = head.packs.values().chain(more.values()).map(AsRef::as_ref).collect();
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let (mut recipes, mut packs) = (BTreeMap::new(), BTreeMap::new());
+        for (path, entry) in wanted.iter().filter_map(|(path, entry)| entry.map(|entry| (path, entry))) {
+            let known = head.recipes.get(&entry.digest);
+            let recipe = known.or_else(|| from.and_then(|from| from.recipes.get(&entry.digest)));
+            let gone = || SyncError::from(Refusal::Gone { path: path.clone() });
+            let parts =
+                flatten(&reader, &index, &Leaves::new(), path.as_str(), entry.content(), recipe).await;
+            let parts = parts.map_err(|error| match error {
+                SyncError::NoChunk { .. } | SyncError::Content(_) => gone(),
+                SyncError::Log(LogError::Content(_) | LogError::Corrupt { .. }) => gone(),
+                other => other,
+            })?;
+            let lists = recipe.filter(|recipe| recipe.depth > 0).into_iter().flat_map(|list| &list.parts);
+            for id in parts.iter().map(|placed| placed.part.id).chain(lists.map(|part| part.id)) {
+                let (pack, _) = index.get(&id).ok_or_else(gone)?;
+                packs.extend(more.get(&pack).map(|info| (pack, Arc::clone(info))));
+            }
+            if let (None, Some(recipe)) = (known, recipe) {
+                recipes.insert(entry.digest, recipe.clone());
+            }
+        }
+        Ok((recipes, packs))
+    }
+}
+
+/// The commit before `key` on the line.
+pub(super) fn parent_of(log: &Log, key: CommitKey) -> Option<CommitKey> {
+    log.graph().get(key).and_then(|node| node.parents.first().copied())
+}

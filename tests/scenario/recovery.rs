@@ -1,0 +1,269 @@
+//! Deciding conflicts and going back to the past, with the real engine over the reference store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cogzy_vault::model::{Conflict, Keep};
+use cogzy_vault::remote::{MemoryRemote, Remote};
+use cogzy_vault::sync::{Point, Refusal, Rewritten, SyncError, Unwatched};
+
+use crate::support::device::Device;
+
+async fn pair(folder: &Path) -> (Device, Device) {
+    let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
+    let one = Device::joined(folder, "one", Arc::clone(&remote)).await;
+    let two = Device::joined(folder, "two", remote).await;
+    (one, two)
+}
+
+fn point(generation: &str) -> Point {
+    Point::Generation(generation.parse().unwrap())
+}
+
+async fn resolve(device: &mut Device, conflict: &Conflict, keep: Keep) -> Result<Rewritten, SyncError> {
+    device.pass(std::time::Duration::from_secs(10));
+    device.engine().resolve(conflict.id, keep, false, &Unwatched).await
+}
+
+async fn restore(device: &mut Device, to: &str, paths: &[&str], yes: bool) -> Result<Rewritten, SyncError> {
+    device.pass(std::time::Duration::from_secs(10));
+    let paths: Vec<_> = paths.iter().map(|path| path.parse().unwrap()).collect();
+    device.engine().restore(&point(to), &paths, yes, &Unwatched).await
+}
+
+async fn undo(device: &mut Device, of: &Point, force: bool) -> Result<Rewritten, SyncError> {
+    device.pass(std::time::Duration::from_secs(10));
+    device.engine().undo(of, force, false, &Unwatched).await
+}
+
+fn write_group(device: &Device, version: &str) {
+    let long = "memory ".repeat(20_000);
+    device.write("corpus/nodes.json", format!(r#"[{{"id":"n","text":"{version}"}},"{long}"]"#));
+    device.write("vectors/nodes.npy", format!("vectors of {version} {long}"));
+    device.write("indexes/faiss.index", format!("index of {version}"));
+}
+
+/// Two devices that both hold `base` and then write their own; two's version loses.
+async fn conflict(one: &mut Device, two: &mut Device) -> Conflict {
+    write_group(one, "base");
+    one.sync().await;
+    two.sync().await;
+    write_group(one, "one");
+    write_group(two, "two");
+    one.sync().await;
+    let report = two.sync().await;
+    assert_eq!(report.conflicts.len(), 1, "{report:?}");
+    let listed = two.engine().conflicts().await.unwrap();
+    listed[0].conflict.clone()
+}
+
+#[tokio::test]
+async fn keeping_mine_puts_the_whole_group_back_on_every_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    let conflict = conflict(&mut one, &mut two).await;
+    // Decided where it did not happen.
+    one.sync().await;
+    let done = resolve(&mut one, &conflict, Keep::Mine).await.unwrap();
+    assert!(done.generation.is_some());
+    two.sync().await;
+    for device in [&mut one, &mut two] {
+        for (path, text) in
+            [("corpus/nodes.json", "two"), ("vectors/nodes.npy", "of two"), ("indexes/faiss.index", "of two")]
+        {
+            assert!(device.text(path).unwrap().contains(text), "{}: {path}", device.name);
+        }
+        assert!(device.engine().conflicts().await.unwrap().is_empty());
+        assert!(device.conflicts().is_empty(), "the copy on the disk of {} stays", device.name);
+    }
+    let again = resolve(&mut two, &conflict, Keep::Remote).await;
+    assert!(matches!(again, Err(SyncError::Refused(Refusal::Decided { keep: Keep::Mine, .. }))), "{again:?}");
+    assert!(two.verify().await.faults.is_empty());
+}
+
+#[tokio::test]
+async fn keeping_the_remote_changes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    let conflict = conflict(&mut one, &mut two).await;
+    let files = two.files();
+    let done = resolve(&mut two, &conflict, Keep::Remote).await.unwrap();
+    assert_eq!((done.changed, done.deleted), (0, 0));
+    assert_eq!(two.files(), files);
+    one.sync().await;
+    assert!(one.engine().conflicts().await.unwrap().is_empty());
+    let quiet = two.sync().await;
+    assert!(!quiet.moved(), "{quiet:?}");
+}
+
+#[tokio::test]
+async fn keeping_both_puts_the_loser_beside_under_a_name_that_says_whence() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    let conflict = conflict(&mut one, &mut two).await;
+    let done = resolve(&mut two, &conflict, Keep::Both).await.unwrap();
+    assert_eq!(done.beside.len(), 2, "{:?}", done.beside);
+    one.sync().await;
+    for path in &done.beside {
+        assert!(path.as_str().contains("(two "), "{path}");
+        assert!(one.text(path.as_str()).unwrap().contains("two"), "{path}");
+    }
+    assert!(one.text("corpus/nodes.json").unwrap().contains(r#""one""#));
+    assert_eq!(one.files(), two.files());
+}
+
+#[tokio::test]
+async fn a_decision_beats_the_same_conflict_in_a_fork() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    let conflict = conflict(&mut one, &mut two).await;
+    one.sync().await;
+    resolve(&mut one, &conflict, Keep::Remote).await.unwrap();
+    // Two has not seen it and goes on.
+    two.write("traces/x.json", "{}");
+    two.sync().await;
+    one.sync().await;
+    for device in [&mut one, &mut two] {
+        assert!(device.engine().conflicts().await.unwrap().is_empty(), "{}", device.name);
+    }
+}
+
+#[tokio::test]
+async fn an_edit_that_is_not_sent_yet_survives_a_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    let conflict = conflict(&mut one, &mut two).await;
+    write_group(&two, "newest");
+    resolve(&mut two, &conflict, Keep::Mine).await.unwrap();
+    assert!(two.text("corpus/nodes.json").unwrap().contains("two"));
+    let past = two.engine().past().await.unwrap();
+    let newest = past.iter().find(|past| past.kind.name() == "sync").unwrap().key.seq;
+    restore(&mut two, &newest.to_string(), &["corpus"], false).await.unwrap();
+    assert!(two.text("vectors/nodes.npy").unwrap().contains("newest"), "it was not sent before the decision");
+    one.sync().await;
+    assert_eq!(one.files(), two.files());
+}
+
+#[tokio::test]
+async fn a_restore_is_a_new_generation_and_brings_the_whole_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    for version in ["first", "second", "third"] {
+        write_group(&one, version);
+        one.write("traces/t.json", version);
+        one.write(&format!("traces/{version}.json"), version);
+        one.sync().await;
+    }
+    let all = one.files();
+    // Of one member, and nothing else.
+    let done = restore(&mut one, "1", &["corpus/nodes.json"], false).await.unwrap();
+    assert_eq!((done.generation, done.of, done.changed), (Some(4), Some(1), 3));
+    assert!(one.text("indexes/faiss.index").unwrap().contains("first"));
+    assert_eq!(one.text("traces/t.json").unwrap(), "third");
+    // A folder.
+    restore(&mut one, "2", &["traces"], false).await.unwrap();
+    assert_eq!(one.text("traces/t.json").unwrap(), "second");
+    assert!(one.text("traces/third.json").is_none() && one.text("traces/second.json").is_some());
+    // Everything, forward again.
+    restore(&mut one, "3", &[], false).await.unwrap();
+    assert_eq!(one.files(), all);
+    two.sync().await;
+    assert_eq!(two.files(), all);
+    let nothing = restore(&mut one, "3", &[], false).await.unwrap();
+    assert_eq!(nothing.generation, None);
+    assert!(two.verify().await.faults.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, _two) = pair(folder.path()).await;
+    let empty = restore(&mut one, "1", &[], false).await;
+    assert!(matches!(empty, Err(SyncError::Refused(Refusal::Empty))), "{empty:?}");
+    one.write("traces/t.json", "x");
+    one.sync().await;
+    for (generation, path) in [("2", "traces"), ("1-00", "traces"), ("1", "elsewhere")] {
+        let refused = restore(&mut one, generation, &[path], false).await;
+        assert!(matches!(refused, Err(SyncError::Refused(_))), "{refused:?}");
+    }
+    assert_eq!(one.sync().await.generation, 1);
+}
+
+#[tokio::test]
+async fn what_looks_like_an_accident_wants_a_yes_and_then_comes_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    one.write("traces/first.json", "x");
+    one.sync().await;
+    (0..40).for_each(|number| one.write(&format!("traces/{number}.json"), "y"));
+    one.sync().await;
+    let braked = restore(&mut one, "1", &[], false).await;
+    assert!(matches!(braked, Err(SyncError::Refused(Refusal::Braked(_)))), "{braked:?}");
+    assert_eq!(one.files().len(), 41);
+    let done = restore(&mut one, "1", &[], true).await.unwrap();
+    assert_eq!((done.deleted, done.report.holds.len(), one.files().len()), (40, 0, 1));
+    // On another device nobody has said yes.
+    let report = two.sync().await;
+    assert!(two.files().len() <= 1 || !report.holds.is_empty(), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_undo_takes_back_one_generation_and_no_later_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    one.write("traces/a.json", "a1");
+    one.write("traces/b.json", "b1");
+    one.sync().await;
+    one.write("traces/a.json", "a2");
+    one.write("traces/new.json", "new");
+    one.sync().await;
+    one.write("traces/b.json", "b2");
+    one.sync().await;
+    let done = undo(&mut one, &point("2"), false).await.unwrap();
+    assert_eq!((done.of, done.changed, done.deleted), (Some(2), 1, 1));
+    assert_eq!(
+        (one.text("traces/a.json").as_deref(), one.text("traces/b.json").as_deref()),
+        (Some("a1"), Some("b2"))
+    );
+    // An undo can be undone: it is the newest.
+    undo(&mut one, &Point::Newest, false).await.unwrap();
+    assert_eq!(one.text("traces/a.json").as_deref(), Some("a2"));
+    // The first generation is built upon.
+    let refused = undo(&mut one, &point("1"), false).await;
+    let Err(SyncError::Refused(Refusal::BuiltUpon { paths, .. })) = refused else { panic!("{refused:?}") };
+    assert_eq!(paths.len(), 2);
+    undo(&mut one, &point("1"), true).await.unwrap();
+    assert!(one.text("traces/a.json").is_none());
+    two.sync().await;
+    let listed = two.engine().conflicts().await.unwrap();
+    assert_eq!(listed.len(), 2, "what stood is kept");
+    let kept = listed
+        .iter()
+        .find(|listed| listed.conflict.item.to_string().contains("a.json"))
+        .unwrap()
+        .conflict
+        .clone();
+    resolve(&mut two, &kept, Keep::Mine).await.unwrap();
+    assert_eq!(two.text("traces/a.json").as_deref(), Some("a2"));
+}
+
+#[tokio::test]
+async fn a_generation_is_written_out_without_touching_the_vault() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, _two) = pair(folder.path()).await;
+    write_group(&one, "first");
+    one.sync().await;
+    let first = one.files();
+    write_group(&one, "second");
+    one.sync().await;
+    let (second, target) = (one.files(), folder.path().join("out"));
+    let exported = one.engine().export(&point("1"), &[], &target, &Unwatched).await.unwrap();
+    assert_eq!((exported.files, exported.generation), (3, 1));
+    assert_eq!(crate::support::device::synced_files(&target), first);
+    assert_eq!(one.files(), second);
+    let again = one.engine().export(&point("1"), &[], &target, &Unwatched).await;
+    assert!(matches!(again, Err(SyncError::Refused(Refusal::Exists(_)))), "{again:?}");
+    let inside = one.root.join("copy");
+    let inside = one.engine().export(&point("1"), &[], &inside, &Unwatched).await;
+    assert!(matches!(inside, Err(SyncError::Refused(Refusal::InsideVault(_)))), "{inside:?}");
+}

@@ -1,0 +1,156 @@
+//! Resetting a vault to its backup, with the real engine over the reference store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cogzy_vault::model::Keep;
+use cogzy_vault::remote::{MemoryRemote, Remote, RemoteErrorKind};
+use cogzy_vault::sync::{Refusal, Reset, SyncError, Unwatched};
+
+use crate::support::device::Device;
+
+/// A vault with a group and two traces, synced; the store behind it.
+async fn synced(folder: &Path) -> (Device, Arc<MemoryRemote>) {
+    let store = Arc::new(MemoryRemote::default());
+    let mut one = Device::joined(folder, "one", Arc::clone(&store) as Arc<dyn Remote>).await;
+    one.write("corpus/nodes.json", "memory ".repeat(50_000));
+    one.write("vectors/nodes.npy", "vector ".repeat(60_000));
+    one.write("traces/a.json", "a");
+    one.write("traces/b.json", "b");
+    one.sync().await;
+    (one, store)
+}
+
+async fn reset(device: &mut Device) -> Result<Reset, SyncError> {
+    device.pass(std::time::Duration::from_secs(10));
+    device.engine().reset(false, &Unwatched).await
+}
+
+#[tokio::test]
+async fn the_vault_becomes_what_the_backup_is_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, store) = synced(folder.path()).await;
+    let backup = one.files();
+    one.write("config.json", "secret");
+    one.write("cache/x", "cache");
+    one.write("corpus/nodes.json", "an edit that was never sent");
+    one.write("traces/new.json", "never sent either");
+    one.delete("traces/b.json");
+    let told = one.engine().reset(true, &Unwatched).await.unwrap();
+    assert_eq!(one.text("traces/new.json").unwrap(), "never sent either", "a dry run changes nothing");
+    let done = reset(&mut one).await.unwrap();
+    assert_eq!((told.fetched, told.deleted, told.kept.len()), (done.fetched, done.deleted, done.kept.len()));
+    assert_eq!(one.files(), backup);
+    assert_eq!(
+        (one.text("config.json").unwrap(), one.text("cache/x").unwrap()),
+        ("secret".into(), "cache".into())
+    );
+    // What was never sent is named, and can be brought back, on another device too.
+    let items: Vec<String> = done.kept.iter().map(|conflict| conflict.item.to_string()).collect();
+    assert_eq!(items, ["group:nodes", "file:traces/new.json"]);
+    let mut two = Device::joined(folder.path(), "two", store).await;
+    two.sync().await;
+    assert_eq!(two.engine().conflicts().await.unwrap().len(), 2);
+    for conflict in &done.kept {
+        two.engine().resolve(conflict.id, Keep::Mine, true, &Unwatched).await.unwrap();
+    }
+    assert_eq!(two.text("corpus/nodes.json").unwrap(), "an edit that was never sent");
+    assert_eq!(two.text("traces/new.json").unwrap(), "never sent either");
+    // The corpus got much smaller by that, and here nobody has said yes to it.
+    let back = one.sync().await;
+    assert_eq!((back.pushed, back.pulled, back.holds.len()), (0, 1, 1), "{back:?}");
+    one.approve(back.holds[0].id);
+    one.sync().await;
+    assert_eq!(one.files(), two.files());
+}
+
+#[tokio::test]
+async fn a_reset_cures_what_keeps_a_sync_from_going_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, _) = synced(folder.path()).await;
+    let backup = one.files();
+    // A record that cannot be read, and a vault that was emptied.
+    for path in backup.keys() {
+        one.delete(path);
+    }
+    std::fs::write(one.root.join("sync/last_sync.json"), "{").unwrap();
+    assert!(one.try_sync().await.is_err());
+    reset(&mut one).await.unwrap();
+    assert_eq!(one.files(), backup);
+    let quiet = one.sync().await;
+    assert!(!quiet.moved() && quiet.holds.is_empty(), "{quiet:?}");
+}
+
+#[tokio::test]
+async fn bytes_that_changed_without_a_trace_are_found_and_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, _) = synced(folder.path()).await;
+    let backup = one.files();
+    let path = one.root.join("traces/a.json");
+    let before = path.metadata().unwrap().modified().unwrap();
+    std::fs::write(&path, "x").unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+    reset(&mut one).await.unwrap();
+    assert_eq!(one.files(), backup);
+}
+
+#[tokio::test]
+async fn a_backup_that_cannot_be_used_leaves_the_vault_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, store) = synced(folder.path()).await;
+    one.write("corpus/nodes.json", "edited");
+    one.write("traces/a.json", "edited");
+    one.delete("vectors/nodes.npy");
+    let before = one.files();
+    // Every pack is damaged in turn, then missing.
+    let packs: Vec<String> = keys(&store, "packs/").await;
+    for key in &packs {
+        let bytes = store.get(key, None).await.unwrap();
+        let mut bad = bytes.to_vec();
+        let middle = bad.len() / 3;
+        bad[middle] ^= 1;
+        for damage in [Some(bad), None] {
+            store.remove(key);
+            if let Some(bad) = damage {
+                store.put(key, bad.into()).await.unwrap();
+            }
+            one.restart();
+            let failed = reset(&mut one).await;
+            assert!(failed.is_err(), "{failed:?}");
+            assert_eq!(one.files(), before);
+            assert!(!one.root.join("sync/applying").exists());
+        }
+        store.remove(key);
+        store.put(key, bytes).await.unwrap();
+    }
+    // An empty backup is no backup.
+    for key in keys(&store, "").await {
+        store.remove(&key);
+    }
+    one.restart();
+    assert!(reset(&mut one).await.is_err());
+    assert_eq!(one.files(), before);
+}
+
+#[tokio::test]
+async fn an_empty_backup_and_one_without_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
+    let mut one = Device::joined(folder.path(), "one", store).await;
+    one.write("traces/a.json", "a");
+    let refused = reset(&mut one).await;
+    assert!(matches!(refused, Err(SyncError::Refused(Refusal::Empty))), "{refused:?}");
+    one.sync().await;
+    one.delete("traces/a.json");
+    one.sync().await;
+    one.write("traces/b.json", "b");
+    let refused = reset(&mut one).await;
+    assert!(matches!(refused, Err(SyncError::Refused(Refusal::Empty))), "{refused:?}");
+    assert_eq!(one.text("traces/b.json").unwrap(), "b");
+}
+
+async fn keys(store: &MemoryRemote, prefix: &str) -> Vec<String> {
+    let listed = cogzy_vault::remote::list_all(store, prefix, None).await;
+    assert!(!listed.as_ref().is_err_and(|error| error.kind == RemoteErrorKind::Other));
+    listed.unwrap().into_iter().map(|object| object.key).collect()
+}
