@@ -7,8 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::{
-    approve, changes, config, conflicts, doctor, events, export, history, init, reset, restore, retry, run,
-    service, status, sync, undo, verify,
+    approve, changes, config, conflicts, doctor, events, export, history, init, reference, reset, restore,
+    retry, run, service, status, sync, undo, verify,
 };
 use crate::config::{Flag, Source};
 
@@ -100,6 +100,8 @@ pub enum Verb {
     Doctor(doctor::Args),
     Service(service::Args),
     Config(config::Args),
+    Completions(reference::CompletionsArgs),
+    Man(reference::ManArgs),
 }
 
 impl Cli {
@@ -198,6 +200,8 @@ mod tests {
             "export x --generation 7 corpus",
             "verify --deep -vv --color never",
             "doctor",
+            "man",
+            "completions bash",
             "doctor --json",
             "service install",
             "service uninstall",

@@ -18,6 +18,7 @@ pub mod history;
 pub mod init;
 mod moment;
 pub mod output;
+pub mod reference;
 pub mod reset;
 pub mod restore;
 pub mod retry;
@@ -64,5 +65,8 @@ fn dispatch(
         Verb::Doctor(args) => doctor::run(app(), args, output),
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),
         Verb::Config(args) => config::run(&app()?, args, output),
+        // These two need no configuration: a package is built where there is none.
+        Verb::Completions(args) => Ok(reference::completions(args, output)),
+        Verb::Man(args) => reference::man(args, output),
     }
 }

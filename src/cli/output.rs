@@ -162,6 +162,15 @@ impl Output {
         self.json
     }
 
+    /// A whole text of our own that was asked for, as it is; with `--json` as the field `name`.
+    pub fn document(&mut self, name: &str, text: &str) {
+        if self.json {
+            return self.json(&serde_json::json!({ "schema": 1, name: text }));
+        }
+        let written = self.out.write_all(text.as_bytes());
+        self.keep(written);
+    }
+
     /// What went wrong, and the command to type next, if there is one.
     pub fn error(&mut self, message: impl fmt::Display, next: Option<&str>) {
         let mut text = format!("error: {}\n", plain(&message.to_string(), true));

@@ -1,0 +1,156 @@
+//! `cogzy-vault man` and `cogzy-vault completions`: both are generated from the command line's definition, so they cannot lag
+//! behind it.
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::args::Cli;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::Output;
+
+/// Print the manual page
+///
+/// To read it: cogzy-vault man | man -l -
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {}
+
+/// Print completions for a shell
+///
+/// For bash, for example: cogzy-vault completions bash > ~/.local/share/bash-completion/completions/cogzy-vault
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// What the manual page says beyond the definition: in roff, as man(7) has it.
+const MORE: &str = include_str!("../../docs/man.roff");
+
+/// Prints the manual page: the program, then each verb with its options.
+///
+/// # Errors
+/// Where it cannot be rendered.
+pub fn man(_: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let page = page().map_err(|error| Failure::new(Exit::Internal, format!("no manual page: {error}")))?;
+    output.document("page", &page);
+    Ok(Exit::Done)
+}
+
+/// Prints the completions for a shell.
+pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Exit {
+    let mut script = Vec::new();
+    let mut command = Cli::command();
+    clap_complete::generate(args.shell, &mut command, "cogzy-vault", &mut script);
+    output.document("script", &String::from_utf8_lossy(&script));
+    Exit::Done
+}
+
+fn page() -> std::io::Result<String> {
+    let mut command = Cli::command();
+    command.build();
+    let mut page = Vec::new();
+    // A page without a date is the same for every build of a version.
+    let source = format!("cogzy-vault {}", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).date("").source(source).manual("User Commands");
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    page.extend_from_slice(b".SH VERBS\n");
+    verbs(&command, "", &mut page)?;
+    man.render_options_section(&mut page)?;
+    page.extend_from_slice(MORE.as_bytes());
+    man.render_version_section(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// Each verb below `command`: how it is written, what it does, its own options. The verbs that have verbs come with those.
+fn verbs(command: &Command, above: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
+    let shown = |verb: &&Command| verb.get_name() != "help" && !verb.is_hide_set();
+    for verb in command.get_subcommands().filter(shown) {
+        let name = format!("{above}{}", verb.get_name());
+        let global = |argument: &&clap::Arg| !argument.is_global_set() && argument.get_id() != "help";
+        let own: Vec<&clap::Arg> = verb.get_arguments().filter(global).collect();
+        let mut usage = name.clone();
+        for argument in own.iter().filter(|argument| argument.is_positional()) {
+            let value = argument.get_id().as_str().to_uppercase();
+            usage += &if argument.is_required_set() { format!(" {value}") } else { format!(" [{value}]") };
+        }
+        let about = verb.get_long_about().or(verb.get_about()).map(ToString::to_string).unwrap_or_default();
+        let mut text = format!(".SS {}\n{}\n", roff(&usage), paragraphs(&about));
+        for argument in own {
+            let flag = match argument.get_long() {
+                Some(long) if argument.get_action().takes_values() => {
+                    let value = argument.get_value_names().and_then(|names| names.first());
+                    format!("--{long} {}", value.map_or("VALUE", |name| name.as_str()))
+                }
+                Some(long) => format!("--{long}"),
+                None => argument.get_id().as_str().to_uppercase(),
+            };
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            text += &format!(".TP\n\\fB{}\\fR\n{}\n", roff(&flag), roff(&help));
+        }
+        page.extend_from_slice(text.as_bytes());
+        verbs(verb, &format!("{name} "), page)?;
+    }
+    Ok(())
+}
+
+fn paragraphs(text: &str) -> String {
+    text.split("\n\n").map(|part| roff(&part.replace('\n', " "))).collect::<Vec<_>>().join("\n.PP\n")
+}
+
+/// Text as roff takes it: a hyphen is a minus that can be copied, a line must not begin with a request.
+fn roff(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_every_verb_every_flag_and_every_exit_code() {
+        let page = page().unwrap();
+        let plain = page.replace("\\-", "-");
+        let mut command = Cli::command();
+        command.build();
+        let mut open: Vec<(String, &Command)> =
+            command.get_subcommands().map(|verb| (verb.get_name().to_owned(), verb)).collect();
+        while let Some((name, verb)) = open.pop() {
+            if verb.get_name() == "help" {
+                continue;
+            }
+            assert!(plain.contains(&format!("\n.SS {name}")), "{name} is missing");
+            for flag in verb.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(plain.contains(&format!("--{flag}")), "--{flag} of {name} is missing");
+            }
+            open.extend(verb.get_subcommands().map(|below| (format!("{name} {}", below.get_name()), below)));
+        }
+        for code in 0..=9 {
+            assert!(plain.contains(&format!("\n.TP\n.B {code}\n")), "exit code {code} is missing");
+        }
+        for line in page.lines().filter(|line| line.starts_with('.')) {
+            assert!(
+                line[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '\\'),
+                "no request: {line}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_shell_gets_completions_for_every_verb() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cogzy-vault", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for verb in Cli::command().get_subcommands() {
+                assert!(script.contains(verb.get_name()), "{shell} does not know {}", verb.get_name());
+            }
+        }
+    }
+}
