@@ -88,6 +88,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     if elsewhere || !app.loaded.file_exists {
         written.push(("vault", &vault));
     }
+    let reached = how_reached(app);
+    written.extend(reached.iter().map(|(key, value)| (*key, value.as_str())));
     if !written.is_empty() {
         update(&RealFs, &app.loaded.file, &written)?;
     }
@@ -101,6 +103,23 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         root.display(),
         joined.generation
     ));
-    output.note("next: cogzy-vault sync    (or cogzy-vault run, to keep it in sync)");
+    output.note("next: cogzy-vault sync, or cogzy-vault service install to keep it in sync");
     Ok(Exit::Done)
+}
+
+/// What the environment said of how the remote is reached: this worked, and the service, or the shell of tomorrow, will not hear
+/// it. Credentials are no part of the configuration.
+fn how_reached(app: &App) -> Vec<(&'static str, String)> {
+    let config = app.config();
+    let told = [
+        ("remote", config.remote.clone()),
+        ("user_id", Some(config.user_id.clone())),
+        ("s3.endpoint", config.s3.endpoint.clone()),
+        ("s3.region", config.s3.region.clone()),
+        ("s3.profile", config.s3.profile.clone()),
+    ];
+    let here = |key: &str| {
+        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, Source::Environment(_)))
+    };
+    told.into_iter().filter(|(key, _)| here(key)).filter_map(|(key, value)| Some((key, value?))).collect()
 }

@@ -7,7 +7,7 @@ use super::args::Global;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone};
-use crate::config::Source;
+use crate::config::{Environment, Source};
 use crate::paths::{self, Paths};
 use crate::service::{Installed, Launchd, Manager, Program, ServiceError, Standing, System, Systemd};
 
@@ -84,31 +84,59 @@ fn manager<'a>(system: &'a System, paths: &Paths) -> Box<dyn Manager + 'a> {
 fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
     let Installed { file, written } = manager.install(&program(app, global)?)?;
     let standing = manager.standing()?;
-    let unseen = app.environment().only_here();
+    let (settings, credentials) = (unseen_settings(app, global), unseen_credentials(app));
     output.json(&json!({
-        "schema": 1, "installed": true, "file": file, "written": written, "service": standing, "not_passed_on": unseen,
+        "schema": 1, "installed": true, "file": file, "written": written, "service": standing,
+        "not_seen": { "settings": settings, "credentials": credentials },
     }));
     output.toned(
         Tone::Good,
         format!("{} is kept in sync from now on, and from each login on", app.config().vault.display()),
     );
     output.note(format!("    {}", file.display()));
-    if !unseen.is_empty() {
-        let credentials = app.credentials_file();
-        output.toned(
-            Tone::Warning,
-            format!("! set in this shell only, where the service does not see it: {}", unseen.join(", ")),
-        );
-        output.line(format!("  settings belong into {}", app.loaded.file.display()));
-        output.line(format!("  credentials belong into {}, one NAME=value per line:", credentials.display()));
+    if !settings.is_empty() {
+        let what =
+            format!("! set in this shell only, where the service does not see it: {}", settings.join(", "));
+        output.toned(Tone::Warning, what);
+        output.line(format!(
+            "  next: set it in {}, then cogzy-vault service install",
+            app.loaded.file.display()
+        ));
+    }
+    if !credentials.is_empty() {
+        let what =
+            format!("! this shell has credentials that the service does not see: {}", credentials.join(", "));
+        output.toned(Tone::Warning, what);
         output.line(format!(
             "  next: (umask 077; env | grep -E '^(B2_APPLICATION_|AWS_)' > {}) && cogzy-vault service install",
-            credentials.display()
+            app.credentials_file().display()
         ));
     }
     tell_linger(&standing, output);
     output.note("next: cogzy-vault status");
     Ok(Exit::Done)
+}
+
+/// The keys whose values the service would not have: those that this shell or command line sets to something else than it reads.
+fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
+    let Ok(alone) = App::load(global, Vec::new(), Environment::default(), true) else { return Vec::new() };
+    let differs = |key: &&'static str| {
+        // It gets the vault as a flag.
+        *key != "vault"
+            && app.loaded.keys.get(key).map(|shown| &shown.value)
+                != alone.loaded.keys.get(key).map(|shown| &shown.value)
+    };
+    app.loaded.keys.keys().copied().filter(differs).collect()
+}
+
+/// The variables with credentials that are not in the file that the service reads.
+fn unseen_credentials(app: &App) -> Vec<String> {
+    let file = std::fs::read_to_string(app.credentials_file()).unwrap_or_default();
+    let has = |name: &str| {
+        file.lines().any(|line| line.split_once('=').is_some_and(|(known, _)| known.trim() == name))
+    };
+    let names = app.environment().credentials();
+    names.into_iter().filter(|name| !has(name)).map(str::to_owned).collect()
 }
 
 /// What the service runs: this program, and the flags that lead it to the same vault as this one.

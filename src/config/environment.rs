@@ -54,14 +54,12 @@ impl Environment {
         }
     }
 
-    /// The names of variables that a service would not see: settings of ours, and credentials.
+    /// The names of variables that tell who asks for the remote: credentials, profiles, regions.
     #[must_use]
-    pub fn only_here(&self) -> Vec<String> {
+    pub fn credentials(&self) -> Vec<&str> {
         let names =
             self.0.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str());
-        let ours =
-            |name: &&str| ["AWS_", "B2_APPLICATION_KEY", PREFIX].iter().any(|start| name.starts_with(start));
-        names.filter(ours).map(str::to_owned).collect()
+        names.filter(|name| name.starts_with("AWS_") || name.starts_with("B2_APPLICATION_KEY")).collect()
     }
 
     /// The variables that set a key: the variable, the key's dotted name, the text.
@@ -107,9 +105,9 @@ mod tests {
         assert!(!format!("{key:?} {whole:?}").contains("hidden"));
         assert!(environment(&[]).b2_key().unwrap().is_none());
         assert!(environment(&[(B2_ID, ""), (B2_KEY, "")]).b2_key().unwrap().is_none());
-        let names =
-            environment(&[(B2_ID, "hidden-id"), ("COGZY_VAULT__REMOTE", "r"), ("HOME", "/")]).only_here();
-        assert_eq!(names, ["B2_APPLICATION_KEY_ID", "COGZY_VAULT__REMOTE"]);
+        let some =
+            environment(&[(B2_ID, "hidden-id"), ("COGZY_VAULT__REMOTE", "r"), ("HOME", "/"), (B2_KEY, "")]);
+        assert_eq!(some.credentials(), ["B2_APPLICATION_KEY_ID"]);
         let error = environment(&[(B2_KEY, "hidden")]).b2_key().unwrap_err().to_string();
         assert!(error.contains("B2_APPLICATION_KEY_ID is not") && !error.contains("hidden"), "{error}");
     }

@@ -19,6 +19,7 @@ mod process_race;
 mod process_service;
 mod process_socket;
 mod process_status;
+mod process_tour;
 mod recovery;
 mod recovery_reset;
 mod remote;

@@ -16,13 +16,13 @@ fn found<'a>(document: &'a Value, check: &str) -> &'a Value {
 }
 
 /// Runs it both ways: the code is the same, what is wrong has a cure, no secret is told, and the vault stays as it is.
-async fn look(machine: &Machine) -> (Ran, Value) {
-    let before = machine.everything();
+async fn look_at(machine: &Machine, at_rest: bool) -> (Ran, Value) {
+    let before = at_rest.then(|| machine.everything());
     let plain = machine.run(&["doctor"]).await;
     let json = machine.run(&["doctor", "--json"]).await;
     assert_eq!(plain.code, json.code, "{plain:#?}");
     assert!(!format!("{plain:?}{json:?}").contains(SECRET), "{plain:#?}");
-    assert_eq!(machine.everything(), before);
+    assert!(before.is_none_or(|before| before == machine.everything()), "it changed the vault");
     let document = json.json();
     for finding in document["findings"].as_array().unwrap() {
         let cured = finding["next"].is_string() || finding["level"] == "ok" || finding["level"] == "note";
@@ -30,6 +30,10 @@ async fn look(machine: &Machine) -> (Ran, Value) {
         assert!(plain.stdout.contains(finding["check"].as_str().unwrap()), "{plain:#?}");
     }
     (plain, document)
+}
+
+async fn look(machine: &Machine) -> (Ran, Value) {
+    look_at(machine, true).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +57,8 @@ async fn a_machine_in_order_gets_a_clean_bill_and_an_estimate() {
     assert!(plain.stdout.contains("43,200 polls, one every 60s"), "{plain:#?}");
 
     let daemon = Daemon::start(&machine).await;
-    let (plain, document) = look(&machine).await;
+    // What the daemon writes meanwhile is its own.
+    let (plain, document) = look_at(&machine, false).await;
     assert_eq!(plain.code, Some(0), "{plain:#?}");
     assert_eq!(found(&document, "daemon")["level"], "ok", "{document:#}");
     assert_eq!(daemon.terminate().await.0, Some(0));

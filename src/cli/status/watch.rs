@@ -11,6 +11,7 @@ use crate::cli::output::{Output, Step};
 use crate::clock::{Clock, SystemClock};
 use crate::control::api::{DaemonDocument, State, StatusDocument};
 use crate::control::client::{self, ClientError};
+use crate::daemon::StopSignals;
 use crate::remote::Transfer;
 
 /// How often the daemon is asked.
@@ -21,6 +22,10 @@ const LOOK_ALONE: Duration = Duration::from_secs(5);
 /// Shows the status until the process is stopped, or nobody reads any more.
 pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure> {
     let clock = SystemClock::new();
+    // Once for all rounds: a Ctrl-C that comes while the daemon is asked must not get lost.
+    let stop = StopSignals::catch();
+    let mut stop =
+        stop.map_err(|error| Failure::new(Exit::Internal, format!("signals cannot be caught: {error}")))?;
     let mut live = output.live();
     let mut last: Option<StatusDocument> = None;
     while output.is_read() {
@@ -45,7 +50,7 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             // That is how watching ends: what is drawn stays, and the prompt comes below it.
-            _ = tokio::signal::ctrl_c() => break,
+            () = stop.arrive() => break,
         }
     }
     Ok(Exit::Done)
