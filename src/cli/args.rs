@@ -203,6 +203,7 @@ mod tests {
             "man",
             "completions bash",
             "doctor --json",
+            "verify --repair",
             "service install",
             "service uninstall",
             "service start",

@@ -6,6 +6,7 @@ use super::app::{App, Shown, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, thousands};
+use crate::sync::{Lost, Repaired};
 
 /// Check the local files against the manifest, and the bucket against its own commits
 #[derive(Debug, clap::Args)]
@@ -13,6 +14,9 @@ pub struct Args {
     /// Read every pack
     #[arg(long)]
     pub deep: bool,
+    /// Put right what can be: local files from the bucket, the bucket from what is here. Reads every pack
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// Looks at everything and tells what is wrong.
@@ -21,13 +25,23 @@ pub struct Args {
 /// What keeps it from looking.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let lock = app.lock()?;
-    let verified = runtime()?.block_on(async {
+    let (verified, repaired) = runtime()?.block_on(async {
         let mut engine = app.engine().await?;
         let shown = Shown::on(output);
-        Ok::<_, Failure>(engine.verify(args.deep, &shown).await?)
+        if args.repair {
+            let (verified, repaired) = engine.repair(&shown).await?;
+            return Ok::<_, Failure>((verified, Some(repaired)));
+        }
+        Ok((engine.verify(args.deep, &shown).await?, None))
     })?;
     drop(lock);
-    output.json(&json!({ "schema": 1, "verified": verified }));
+    match &repaired {
+        Some(repaired) => output.json(&json!({ "schema": 1, "verified": verified, "repaired": repaired })),
+        None => output.json(&json!({ "schema": 1, "verified": verified })),
+    }
+    if let Some(repaired) = &repaired {
+        tell(repaired, output);
+    }
     for fault in &verified.faults {
         output.toned(Tone::Bad, format!("damaged: {}: {}", fault.path, fault.message));
     }
@@ -50,5 +64,22 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         output.toned(Tone::Good, "all is as it should be");
         return Ok(Exit::Done);
     }
+    if repaired.is_none() {
+        output.note("cogzy-vault verify --repair    puts right what can be");
+    }
     Ok(Exit::Corrupt)
+}
+
+fn tell(repaired: &Repaired, output: &mut Output) {
+    for name in repaired.files.iter().chain(&repaired.objects) {
+        output.toned(Tone::Good, format!("repaired: {name}"));
+    }
+    for Lost { path, from, to } in &repaired.lost {
+        let when =
+            if from == to { format!("generation {from}") } else { format!("generations {from} to {to}") };
+        output.toned(Tone::Bad, format!("lost: {path}, {when}"));
+    }
+    if !repaired.lost.is_empty() {
+        output.line("another device may still have these bytes: run `cogzy-vault verify --repair` there too");
+    }
 }

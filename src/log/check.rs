@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::format::{
@@ -55,6 +56,23 @@ impl Log {
         }
         faults.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(faults)
+    }
+
+    /// Puts a header or a commit again, from the copy that the cache has; whether it has one that is as the key says. Only for
+    /// objects that are damaged or missing: the bytes are those that were put first.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn put_again(&self, key: &str) -> Result<bool, LogError> {
+        let Some(bytes) = self.cache.get(key) else { return Ok(false) };
+        let whole = match parse_commit_key(key) {
+            Some(commit) => decode_commit(key, &bytes).is_ok_and(|(found, _)| found == commit),
+            None => parse_header_key(key).is_some() && decode_header(key, &bytes).is_ok(),
+        };
+        if whole {
+            self.remote.put(key, Bytes::from(bytes)).await?;
+        }
+        Ok(whole)
     }
 
     async fn check_object(&self, key: &str) -> Result<(), LogError> {

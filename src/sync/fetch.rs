@@ -62,7 +62,7 @@ pub(super) type Leaves = HashMap<Digest, Vec<u8>>;
 
 /// Chunks that this disk holds already.
 #[derive(Debug, Default)]
-struct OnDisk {
+pub(super) struct OnDisk {
     places: HashMap<Digest, Place>,
     /// The lists that the recipes of these files would have: those of a new version are mostly the same.
     leaves: Leaves,
@@ -80,7 +80,7 @@ impl std::fmt::Debug for OpenFile {
 
 impl OnDisk {
     /// Notes all chunks of a local file. What cannot be read helps nobody and is left out.
-    fn add_file(&mut self, fs: &dyn Fs, path: PathBuf, params: ChunkParams) {
+    pub(super) fn add_file(&mut self, fs: &dyn Fs, path: PathBuf, params: ChunkParams) {
         let (Ok(mut cutter), Ok(file)) = (Cutter::new(params), fs.open(&path)) else { return };
         let (mut chunks, mut offset, path) = (cutter.cut(file), 0, Arc::new(path));
         let mut recipe = RecipeBuilder::default();
@@ -116,6 +116,11 @@ impl OnDisk {
             self.places.remove(chunk);
         }
         bytes
+    }
+
+    /// A chunk's bytes, or a list's; none where the disk does not hold it.
+    pub(super) fn chunk(&mut self, fs: &dyn Fs, id: &Digest) -> Option<Vec<u8>> {
+        self.read(fs, id).or_else(|| self.leaves.get(id).cloned())
     }
 
     fn read_place(&mut self, fs: &dyn Fs, place: &Place) -> io::Result<Vec<u8>> {

@@ -12,9 +12,9 @@ use super::report::{Phase, Progress, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::content::{ChunkIndex, open_chunk, read_table};
 use crate::log::{ChunkReader, Depth, Log, LogError, Snapshot, pack_key, parse_pack_key};
-use crate::model::{Content, Digest, PackId, PackInfo, VaultPath};
+use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultPath};
 use crate::remote::list_all;
-use crate::vault::{Marker, ScanOptions, scan};
+use crate::vault::{Found, Marker, Scan, ScanOptions, scan};
 
 /// Packs read at once; each is held whole.
 const PARALLEL_PACKS: usize = 3;
@@ -101,18 +101,7 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<(), SyncError> {
         let known = self.ports.database.stats().unwrap_or_default();
-        let options = ScanOptions {
-            vault: marker.vault,
-            filter: &self.settings.filter,
-            cache: &HashMap::new(),
-            now_ns: self.ports.clock.now_ns(),
-            settle: self.settings.settle,
-            rehash_before: i64::MAX,
-            threads: self.settings.threads,
-            prefer: &|path| base.tree.contains_key(path),
-            progress: &|_| {},
-        };
-        let scan = scan(self.fs(), &self.layout, &options)?;
+        let scan = self.fresh_scan(marker, base)?;
         verified.files = scan.files.len();
         watcher.progress(Progress {
             phase: Phase::Scan,
@@ -120,10 +109,7 @@ impl Engine {
             ..Progress::default()
         });
         for (path, found) in &scan.files {
-            let moved = |cached: &crate::model::Cached| {
-                cached.stat == found.stat && cached.digest != found.entry.digest
-            };
-            if known.get(path).is_some_and(moved) {
+            if known.get(path).is_some_and(|cached| is_damaged(cached, found)) {
                 verified.fault(
                     path,
                     "its bytes have changed although nothing has written to it: the disk has damaged it",
@@ -137,6 +123,22 @@ impl Engine {
         let differs = |path: &VaultPath, entry| scan.files.get(path).map(|found| found.entry) != Some(entry);
         verified.differing = visible.filter(|(path, entry)| differs(path, **entry)).count();
         Ok(())
+    }
+
+    /// Scans the vault without the cache, and without telling it: what is damaged must not pass for an edit.
+    pub(super) fn fresh_scan(&self, marker: &Marker, base: &Snapshot) -> Result<Scan, SyncError> {
+        let options = ScanOptions {
+            vault: marker.vault,
+            filter: &self.settings.filter,
+            cache: &HashMap::new(),
+            now_ns: self.ports.clock.now_ns(),
+            settle: self.settings.settle,
+            rehash_before: i64::MAX,
+            threads: self.settings.threads,
+            prefer: &|path| base.tree.contains_key(path),
+            progress: &|_| {},
+        };
+        Ok(scan(self.fs(), &self.layout, &options)?)
     }
 
     /// Every content that a manifest or an open conflict names can be put together from packs that it names.
@@ -213,6 +215,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether a file's bytes have changed although its state has not moved since it was hashed.
+pub(super) fn is_damaged(cached: &Cached, found: &Found) -> bool {
+    cached.stat == found.stat && cached.digest != found.entry.digest
 }
 
 /// Every byte of a pack: its digest, its table, and each chunk.

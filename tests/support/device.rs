@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use cogzy_vault::clock::{Clock, SystemClock, SystemEntropy};
-use cogzy_vault::fs::RealFs;
-use cogzy_vault::model::{Conflict, Digest, Group, HoldId, Validate};
+use cogzy_vault::fs::{Fs, RealFs};
+use cogzy_vault::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
 use cogzy_vault::plan::Brakes;
 use cogzy_vault::remote::{Meter, Metered, Remote};
 use cogzy_vault::state::{Database, FilterRecord};
@@ -181,6 +181,19 @@ impl Device {
         std::fs::rename(fresh, path).unwrap();
     }
 
+    /// Other bytes in a file, and a cache that knows its state with the old ones: as where a disk loses bits. A test cannot set a
+    /// ctime, so the cache is told the new one.
+    pub fn damage_unnoticed(&self, path: &str, bytes: &[u8]) {
+        std::fs::write(self.root.join(path), bytes).unwrap();
+        let layout = Layout::new(self.root.canonicalize().unwrap());
+        let database = Database::open(&layout.cache_db()).unwrap();
+        let known = database.stats().unwrap();
+        let mut fresh = known.clone();
+        let cached = fresh.get_mut(&VaultPath::new(path).unwrap()).unwrap();
+        cached.stat = RealFs.lstat(&layout.root().join(path)).unwrap();
+        database.update_stats(&known, &fresh).unwrap();
+    }
+
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {
         std::fs::read(self.root.join(path)).ok()
     }
@@ -206,7 +219,7 @@ impl Device {
 
     /// The bytes of a losing version on this disk.
     pub fn conflict_bytes(&self, conflict: &Conflict, path: &str) -> Option<Vec<u8>> {
-        let path = cogzy_vault::model::VaultPath::new(path).unwrap();
+        let path = VaultPath::new(path).unwrap();
         std::fs::read(Layout::new(&self.root).conflict_file(conflict.id, &path)).ok()
     }
 }

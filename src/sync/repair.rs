@@ -1,0 +1,335 @@
+//! Putting damaged data right: local files from the bucket, objects of the bucket from what this device still has.
+//!
+//! An object that is written again has the very bytes that were committed, or it is not written: a pack is put together from the
+//! chunks that can still be read, here or there, and must hash to what the commits say of it; commits and headers come from the
+//! cache's verified copies. So "nothing is ever overwritten" holds but for bytes that were wrong. A damaged local file makes way as
+//! in any apply, and lies in the trash afterwards. What cannot be put right is named by file and generation.
+//!
+//! A crash leaves what was repaired until then; running it again goes on.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::fetch::{Leaves, OnDisk, flatten};
+use super::local::Local;
+use super::report::{Amount, Report, Watcher};
+use super::{Engine, Fault, Survey, SyncError, Verified, blocking};
+use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk};
+use crate::fs::Fs;
+use crate::log::{ChunkReader, Depth, Log, LogError, Snapshot, pack_key};
+use crate::model::{
+    ChunkParams, ChunkSlot, CommitKey, Digest, Entry, FileKind, PackId, PackInfo, Tree, VaultPath,
+};
+use crate::plan::{Action, FileStep, Plan, Step};
+use crate::vault::Marker;
+
+/// What was put right, and what could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Repaired {
+    /// Local files that hold what they should again.
+    pub files: Vec<String>,
+    /// Objects that were written again.
+    pub objects: Vec<String>,
+    /// Versions whose bytes nobody here has.
+    pub lost: Vec<Lost>,
+}
+
+/// A version of a file that cannot be put together any more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Lost {
+    /// The file; of a conflict with the conflict's id before it.
+    pub path: String,
+    /// The generation that made it.
+    pub from: u64,
+    /// The last generation that has it.
+    pub to: u64,
+}
+
+impl Engine {
+    /// Verifies everything, puts right what can be, and verifies again. The result of the second look.
+    ///
+    /// # Errors
+    /// What keeps it from looking or writing; what it finds is no error.
+    pub async fn repair(&mut self, watcher: &dyn Watcher) -> Result<(Verified, Repaired), SyncError> {
+        let first = self.verify(true, watcher).await?;
+        let mut repaired = Repaired::default();
+        if first.faults.is_empty() {
+            return Ok((first, repaired));
+        }
+        let marker = Marker::read(self.fs(), &self.layout)?;
+        let mut log = self.open_log(marker.vault).await?;
+        let done = self.put_right(&marker, &mut log, &first.faults, &mut repaired, watcher).await;
+        self.log = Some(log);
+        done?;
+        let second = self.verify(true, watcher).await?;
+        if !second.faults.is_empty() {
+            let mut log = self.open_log(marker.vault).await?;
+            let lost = self.lost(&mut log, &second.faults).await;
+            self.log = Some(log);
+            repaired.lost = lost?;
+        }
+        Ok((second, repaired))
+    }
+
+    async fn put_right(
+        &mut self,
+        marker: &Marker,
+        log: &mut Log,
+        faults: &[Fault],
+        repaired: &mut Repaired,
+        watcher: &dyn Watcher,
+    ) -> Result<(), SyncError> {
+        self.recover(log).await?;
+        let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        for key in &bad {
+            if log.put_again(key).await? {
+                repaired.objects.push((*key).to_owned());
+            }
+        }
+        let head = log.graph().heads().first().copied();
+        let state = log.snapshot(head).await?;
+        let packs: Vec<Arc<PackInfo>> =
+            state.packs.values().filter(|pack| bad.contains(pack_key(pack.id).as_str())).cloned().collect();
+        if !packs.is_empty() {
+            let params = log.header()?.chunking;
+            repaired.objects.extend(self.rebuild_packs(&state, &packs, params).await?);
+        }
+        // After the bucket, for they come from it.
+        repaired.files = self.repair_files(marker, log, watcher).await?;
+        Ok(())
+    }
+
+    /// Writes packs again whose every chunk is still somewhere.
+    async fn rebuild_packs(
+        &self,
+        state: &Snapshot,
+        bad: &[Arc<PackInfo>],
+        params: ChunkParams,
+    ) -> Result<Vec<String>, SyncError> {
+        let good: ChunkIndex = state
+            .packs
+            .values()
+            .filter(|pack| bad.iter().all(|other| other.id != pack.id))
+            .map(AsRef::as_ref)
+            .collect();
+        let mut here = OnDisk::default();
+        blocking(|| {
+            let mut files = Vec::new();
+            files_below(self.fs(), self.layout.root(), &mut files);
+            files.into_iter().for_each(|path| here.add_file(self.fs(), path, params));
+        });
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let mut encoder = Encoder::new().map_err(|error| SyncError::Upload(error.to_string()))?;
+        let mut rebuilt = Vec::new();
+        for pack in bad {
+            let old = reader.whole(pack.id).await?;
+            let mut builder = Some(PackBuilder::new(pack.id));
+            for slot in &pack.chunks {
+                let stored = old.as_deref().and_then(|bytes| stored_part(pack.id, slot, bytes));
+                let stored = match stored {
+                    Some(stored) => Some(stored.to_vec()),
+                    None => {
+                        let plain = match blocking(|| here.chunk(self.fs(), &slot.id)) {
+                            Some(plain) => Some(plain),
+                            None => elsewhere(&reader, &good, slot.id).await?,
+                        };
+                        plain.and_then(|plain| encoded(&mut encoder, slot, &plain))
+                    }
+                };
+                let taken = builder.take().zip(stored).and_then(|(mut builder, stored)| {
+                    let len = usize::try_from(slot.len).ok()?;
+                    builder.push(slot.id, len, slot.codec, &stored).ok()?;
+                    Some(builder)
+                });
+                builder = taken;
+                if builder.is_none() {
+                    break;
+                }
+            }
+            let finished = builder.and_then(PackBuilder::finish);
+            if let Some(finished) = finished.filter(|finished| finished.info == **pack) {
+                let key = pack_key(pack.id);
+                self.ports.remote.put(&key, finished.bytes).await?;
+                rebuilt.push(key);
+            }
+        }
+        Ok(rebuilt)
+    }
+
+    /// Fetches local files again whose bytes have changed although nothing wrote to them.
+    async fn repair_files(
+        &mut self,
+        marker: &Marker,
+        log: &mut Log,
+        watcher: &dyn Watcher,
+    ) -> Result<Vec<String>, SyncError> {
+        let agreed = self.record()?.and_then(|record| record.commit);
+        let state = log.snapshot(agreed).await?;
+        let scan = blocking(|| self.fresh_scan(marker, &state))?;
+        let known = self.ports.database.stats().unwrap_or_default();
+        let mut steps: Vec<Step> = Vec::new();
+        for (path, found) in &scan.files {
+            let right = known.get(path).filter(|cached| super::verify::is_damaged(cached, found));
+            let right = right.and_then(|cached| {
+                state.tree.get(path).filter(|entry| entry.digest == cached.digest).copied()
+            });
+            let Some(right) = right else { continue };
+            let file = FileStep { path: path.clone(), from: Some(found.entry), to: Some(right) };
+            let item = state.groups.item(path);
+            match steps.iter_mut().find(|step| step.item == item) {
+                Some(step) => step.files.push(file),
+                None => steps.push(Step {
+                    item,
+                    action: Action::Pull,
+                    files: vec![file],
+                    agreed: BTreeMap::new(),
+                }),
+            }
+        }
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = steps
+            .iter()
+            .flat_map(|step| step.files.iter().map(|file| (step.item.clone(), file.path.to_string())))
+            .collect();
+        // Of no commit: what is agreed stays what it is, also where this is cut short.
+        let nameless = Snapshot { key: None, ..state.as_ref().clone() };
+        let survey = Survey {
+            remote: Arc::new(nameless),
+            base: Tree::new(),
+            hidden: Tree::new(),
+            local: Local::of(scan),
+            plan: Plan { steps, ..Plan::default() },
+            here: Amount::default(),
+        };
+        let done = match self.pull(log, &survey, &mut Report::default(), watcher).await {
+            Ok(done) => done,
+            // The bucket cannot give it either: the second look tells.
+            Err(
+                SyncError::Log(LogError::Content(_) | LogError::Corrupt { .. }) | SyncError::NoChunk { .. },
+            ) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        self.conclude()?;
+        Ok(names.into_iter().filter(|(item, _)| done.contains(item)).map(|(_, name)| name).collect())
+    }
+
+    /// The versions that need a chunk of a pack that is still damaged.
+    async fn lost(&self, log: &mut Log, faults: &[Fault]) -> Result<Vec<Lost>, SyncError> {
+        log.refresh(Depth::Near).await?;
+        let Some(head) = log.graph().heads().first().copied() else { return Ok(Vec::new()) };
+        let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let mut readable: HashMap<Digest, bool> = HashMap::new();
+        let mut open: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+        let mut lost = BTreeSet::new();
+        let line: Vec<CommitKey> = log.line(head).into_iter().rev().collect();
+        for key in line {
+            let changed = log.changed_by(key).await?;
+            let state = log.snapshot(Some(key)).await?;
+            let index = self.readable_chunks(&reader, &state, &bad).await?;
+            let files = changed.iter().map(|path| (path.to_string(), state.tree.get(path).copied()));
+            let kept = state.conflicts.values().flat_map(|conflict| {
+                let named = move |path: &VaultPath| format!("conflict {}: {path}", conflict.id.short());
+                conflict.files.iter().map(move |file| (named(&file.path), file.entry))
+            });
+            let kept = kept.filter(|(name, _)| !open.contains_key(name));
+            let looked: Vec<(String, Option<Entry>)> = files.chain(kept).collect();
+            for (name, entry) in looked {
+                if let Some((from, true)) = open.remove(&name) {
+                    lost.insert(Lost { path: name.clone(), from, to: key.seq - 1 });
+                }
+                let Some(entry) = entry else { continue };
+                let is_readable = match readable.get(&entry.digest) {
+                    Some(known) => *known,
+                    None => can_be_read(&reader, &index, &state, &name, entry).await?,
+                };
+                readable.insert(entry.digest, is_readable);
+                open.insert(name, (key.seq, !is_readable));
+            }
+        }
+        let standing = open.into_iter().filter(|(_, (_, is_lost))| *is_lost);
+        lost.extend(standing.map(|(path, (from, _))| Lost { path, from, to: head.seq }));
+        Ok(lost.into_iter().collect())
+    }
+
+    /// The chunks of a state's packs that can be read.
+    async fn readable_chunks(
+        &self,
+        reader: &ChunkReader,
+        state: &Snapshot,
+        bad: &BTreeSet<&str>,
+    ) -> Result<ChunkIndex, SyncError> {
+        let mut index = ChunkIndex::default();
+        for pack in state.packs.values() {
+            if !bad.contains(pack_key(pack.id).as_str()) {
+                index.insert(pack);
+                continue;
+            }
+            let Some(bytes) = reader.whole(pack.id).await? else { continue };
+            let chunks = pack.chunks.iter().filter(|slot| stored_part(pack.id, slot, &bytes).is_some());
+            index.insert(&PackInfo { chunks: chunks.copied().collect(), ..pack.as_ref().clone() });
+        }
+        Ok(index)
+    }
+}
+
+/// The stored bytes of a chunk in a pack's object, if they are what they should be.
+fn stored_part<'a>(pack: PackId, slot: &ChunkSlot, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let start = usize::try_from(slot.offset).ok()?;
+    let stored = bytes.get(start..)?.get(..usize::try_from(slot.stored).ok()?)?;
+    open_chunk(pack, slot, stored).is_ok().then_some(stored)
+}
+
+/// The chunk as the pack stored it; none where this program packs it otherwise.
+fn encoded(encoder: &mut Encoder, slot: &ChunkSlot, plain: &[u8]) -> Option<Vec<u8>> {
+    let (codec, stored) = encoder.encode(plain).ok()?;
+    (codec == slot.codec && stored.len() as u64 == u64::from(slot.stored)).then(|| stored.to_vec())
+}
+
+/// The chunk from another pack.
+async fn elsewhere(
+    reader: &ChunkReader,
+    good: &ChunkIndex,
+    id: Digest,
+) -> Result<Option<Vec<u8>>, SyncError> {
+    let Some(place) = good.get(&id) else { return Ok(None) };
+    match reader.collect(&[place]).await {
+        Ok(mut chunks) => Ok(chunks.remove(&id)),
+        Err(LogError::Content(_) | LogError::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn can_be_read(
+    reader: &ChunkReader,
+    index: &ChunkIndex,
+    state: &Snapshot,
+    name: &str,
+    entry: Entry,
+) -> Result<bool, SyncError> {
+    let recipe = state.recipes.get(&entry.digest);
+    match flatten(reader, index, &Leaves::new(), name, entry.content(), recipe).await {
+        Ok(parts) => Ok(parts.iter().all(|placed| index.contains(&placed.part.id))),
+        Err(SyncError::NoChunk { .. } | SyncError::Content(_)) => Ok(false),
+        Err(SyncError::Log(LogError::Content(_) | LogError::Corrupt { .. })) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// All regular files below a folder, the trash and conflict copies included. What cannot be listed helps nobody.
+fn files_below(fs: &dyn Fs, folder: &Path, files: &mut Vec<PathBuf>) {
+    for (name, kind) in fs.read_dir(folder).unwrap_or_default() {
+        match kind {
+            FileKind::Folder => files_below(fs, &folder.join(name), files),
+            FileKind::File => files.push(folder.join(name)),
+            FileKind::Symlink | FileKind::Special => {}
+        }
+    }
+}

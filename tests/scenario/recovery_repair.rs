@@ -1,0 +1,119 @@
+//! Damage on either side, put right from the other, with the real engine over a bucket in a folder.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cogzy_vault::clock::SystemEntropy;
+use cogzy_vault::remote::FolderRemote;
+use cogzy_vault::sync::{Lost, Repaired, Unwatched, Verified};
+
+use crate::support::device::Device;
+use crate::support::process::noise;
+
+/// A vault with three generations of a group and some traces; the bucket's folder.
+async fn synced(folder: &Path) -> (Device, PathBuf) {
+    let bucket = folder.join("bucket");
+    let remote = FolderRemote::create(&bucket, Arc::new(SystemEntropy)).await.unwrap();
+    let mut one = Device::joined(folder, "one", Arc::new(remote)).await;
+    for version in ["first", "second", "third"] {
+        one.write("corpus/nodes.json", noise(&format!("corpus {version}"), 400_000));
+        one.write("vectors/nodes.npy", noise(version, 1 << 20));
+        one.write(&format!("traces/{version}.json"), noise(version, 3000));
+        one.sync().await;
+    }
+    (one, bucket)
+}
+
+fn objects(bucket: &Path, below: &str) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![bucket.join(below)];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(path);
+            }
+        }
+    }
+    found
+}
+
+fn flip(path: &Path, at: f64) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[(last as f64 * at) as usize] ^= 0x40;
+    std::fs::write(path, bytes).unwrap();
+}
+
+async fn repair(device: &mut Device) -> (Verified, Repaired) {
+    device.pass(std::time::Duration::from_secs(10));
+    device.engine().repair(&Unwatched).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_file_held_comes_back_from_the_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, _) = synced(folder.path()).await;
+    let good = one.files();
+    // As a disk damages it: the times stay, ctime too. Only the cache can tell it from an edit.
+    let path = one.root.join("vectors/nodes.npy");
+    one.damage_unnoticed("vectors/nodes.npy", &noise("damage", 1 << 20));
+    assert_ne!(one.files(), good);
+    let (verified, repaired) = repair(&mut one).await;
+    assert_eq!(repaired.files, ["vectors/nodes.npy"]);
+    assert!(verified.faults.is_empty() && path.exists(), "{verified:?}");
+    assert_eq!(one.files(), good);
+    let quiet = one.sync().await;
+    assert!(!quiet.moved(), "{quiet:?}");
+}
+
+#[tokio::test]
+async fn objects_of_the_bucket_come_back_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, bucket) = synced(folder.path()).await;
+    // Files here hold the newest generation; the chunks of the older ones are nowhere else.
+    let newest: BTreeSet<PathBuf> = objects(&bucket, "packs");
+    one.write("corpus/episodes.json", noise("episodes", 400_000));
+    one.sync().await;
+    let packs: Vec<PathBuf> = objects(&bucket, "packs").difference(&newest).cloned().collect();
+    let commits = objects(&bucket, "commits");
+    let mut damaged: Vec<PathBuf> = packs.clone();
+    damaged.extend(commits.iter().take(2).cloned());
+    let before: Vec<Vec<u8>> = damaged.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    flip(&damaged[0], 0.3);
+    flip(&damaged[1], 0.9);
+    std::fs::remove_file(&damaged[2]).unwrap();
+    let (verified, repaired) = repair(&mut one).await;
+    assert_eq!(repaired.objects.len(), 3, "{repaired:?}");
+    assert!(verified.faults.is_empty(), "{verified:?}");
+    let after: Vec<Vec<u8>> = damaged.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(before == after, "an object was written with other bytes");
+    // A whole pack.
+    std::fs::remove_file(&packs[0]).unwrap();
+    let (verified, _) = repair(&mut one).await;
+    assert!(verified.faults.is_empty(), "{verified:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_has_is_named_by_file_and_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, bucket) = synced(folder.path()).await;
+    // The first generation's pack: the trace in it is still here, the corpus and the vectors of that time are not.
+    let first =
+        objects(&bucket, "packs").into_iter().min_by_key(|path| path.metadata().unwrap().modified().unwrap());
+    std::fs::remove_file(first.unwrap()).unwrap();
+    let (verified, repaired) = repair(&mut one).await;
+    assert_eq!(verified.faults.len(), 1, "{verified:?}");
+    let lost = |path: &str, to| Lost { path: path.into(), from: 1, to };
+    let expected = [lost("corpus/nodes.json", 1), lost("traces/first.json", 3), lost("vectors/nodes.npy", 1)];
+    assert_eq!(repaired.lost, expected);
+    assert!(one.sync().await.holds.is_empty(), "what is here is not touched");
+    // Whoever still has the bytes, under whatever name, puts it right.
+    one.write("kept/corpus", noise("corpus first", 400_000));
+    one.write("kept/vectors", noise("first", 1 << 20));
+    let (verified, repaired) = repair(&mut one).await;
+    assert!(verified.faults.is_empty() && repaired.lost.is_empty(), "{verified:?} {repaired:?}");
+}
