@@ -19,7 +19,7 @@ use crate::remote::{
     FolderRemote, Limited, Meter, Metered, Probe, Remote, RemoteUrl, Retry, RetryPolicy, S3Options, open,
     probe,
 };
-use crate::state::{Database, FilterRecord, LastSync};
+use crate::state::{Database, FilterRecord, LastSync, RecordError};
 use crate::sync::{Engine, Ports, Settings, SyncError};
 use crate::vault::{FileLock, Filter, Layout};
 
@@ -190,7 +190,11 @@ impl App {
 
     /// Whether the vault is synced with the remote that is configured; before that is opened, for it may not be there.
     fn check_remote(&self) -> Result<(), Failure> {
-        let record = LastSync::load(&RealFs, &self.layout().last_sync()).map_err(SyncError::from)?;
+        let record = match LastSync::load(&RealFs, &self.layout().last_sync()) {
+            // Whoever needs it will say so; a reset does not.
+            Err(RecordError::Damaged { .. }) => None,
+            loaded => loaded.map_err(SyncError::from)?,
+        };
         match record {
             Some(record) if record.remote != self.remote.to_string() => {
                 let (known, configured) = (record.remote, self.remote.to_string());
@@ -247,6 +251,29 @@ impl App {
         let (connect_timeout, operation_timeout) = (Duration::from_secs(10), Duration::from_secs(30));
         let options = S3Options { connect_timeout, operation_timeout, ..self.s3_options()? };
         Ok(probe(&self.remote, &options, entropy()).await?)
+    }
+
+    /// The remote at `url`, or the vault's own, for reading plain objects that lie there.
+    ///
+    /// # Errors
+    /// A URL that cannot be used; those of the remote.
+    pub async fn plain_source(&self, url: Option<&str>) -> Result<Arc<dyn Remote>, Failure> {
+        let url = match url {
+            Some(url) => url.parse()?,
+            None => self.remote.clone(),
+        };
+        if let (RemoteUrl::Folder(folder), false) = (&url, url == self.remote) {
+            let text = format!("{} is a folder", folder.display());
+            return Err(
+                Failure::new(Exit::Usage, text).next("copy its files into the vault, then cogzy-vault sync")
+            );
+        }
+        let remote = open(&url, &self.s3_options()?, entropy()).await?;
+        Ok(Arc::new(Retry::new(
+            Limited::new(remote, self.config().s3.concurrency),
+            RetryPolicy::default(),
+            entropy(),
+        )))
     }
 
     fn s3_options(&self) -> Result<S3Options, Failure> {

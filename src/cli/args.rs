@@ -7,8 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::{
-    approve, changes, config, conflicts, doctor, events, export, history, init, reference, reset, restore,
-    retry, run, service, status, sync, undo, verify,
+    approve, changes, config, conflicts, doctor, events, export, history, import, init, reference, reset,
+    restore, retry, run, service, status, sync, undo, verify,
 };
 use crate::config::{Flag, Source};
 
@@ -96,6 +96,7 @@ pub enum Verb {
     Undo(undo::Args),
     Reset(reset::Args),
     Export(export::Args),
+    Import(import::Args),
     Verify(verify::Args),
     Doctor(doctor::Args),
     Service(service::Args),
@@ -197,6 +198,8 @@ mod tests {
             "reset --yes",
             "reset --dry-run --json",
             "export x",
+            "import",
+            "import b2://bucket/old",
             "export x --generation 7 corpus",
             "verify --deep -vv --color never",
             "doctor",

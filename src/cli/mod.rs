@@ -15,6 +15,7 @@ pub mod exit;
 pub mod export;
 pub mod failure;
 pub mod history;
+pub mod import;
 pub mod init;
 mod moment;
 pub mod output;
@@ -61,6 +62,7 @@ fn dispatch(
         Verb::Undo(args) => undo::run(&app()?, args, output),
         Verb::Reset(args) => reset::run(&app()?, args, output),
         Verb::Export(args) => export::run(&app()?, args, output),
+        Verb::Import(args) => import::run(&app()?, args, output),
         Verb::Verify(args) => verify::run(&app()?, args, output),
         Verb::Doctor(args) => doctor::run(app(), args, output),
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),

@@ -104,7 +104,7 @@ impl Retention {
             prune: from.boolean("retention.prune")?,
             keep_generations: from.number("retention.keep_generations", 1..=1_000_000_000)?,
             keep_days: from.number("retention.keep_days", 0..=CENTURY_IN_DAYS)?,
-            trash_days: from.number("retention.trash_days", 1..=CENTURY_IN_DAYS)?,
+            trash_days: from.number("retention.trash_days", 0..=CENTURY_IN_DAYS)?,
             grace: from.span("retention.grace", spans(HOUR, 365 * DAY))?,
         })
     }

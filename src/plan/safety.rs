@@ -1,11 +1,11 @@
 //! The brakes: what looks like an accident waits for a person, whichever side it comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::reconcile::{reverse, wants_a_person};
 use super::{Action, FileStep, Input, Step};
 use super::{Direction, Hold, Reason};
-use crate::model::{Entry, Item};
+use crate::model::{Entry, Item, VaultPath};
 
 /// Members smaller than this may shrink as they like: half of next to nothing is no loss.
 const SHRINK_FLOOR: u64 = 256;
@@ -69,7 +69,7 @@ fn found(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {
         {
             holds.push(Hold::over(input, Reason::GroupLoss, direction, &[step]));
         }
-        let (deleting, changing) = mass(input, &moving, brakes);
+        let (deleting, changing) = mass(input, &moving, direction, brakes);
         for (reason, fresh) in [(Reason::MassDelete, deleting), (Reason::MassChange, changing)] {
             let kept = moving.iter().copied().filter(|step| was_held(input, step, reason, direction));
             let held: BTreeMap<&Item, &Step> =
@@ -84,7 +84,12 @@ fn found(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {
 }
 
 /// The steps that delete too much of what was agreed, or that change all of it.
-fn mass<'a>(input: &Input, moving: &[&'a Step], brakes: Brakes) -> (Vec<&'a Step>, Vec<&'a Step>) {
+fn mass<'a>(
+    input: &Input,
+    moving: &[&'a Step],
+    direction: Direction,
+    brakes: Brakes,
+) -> (Vec<&'a Step>, Vec<&'a Step>) {
     let of_base = |file: &&FileStep| input.base.contains_key(&file.path);
     let count = |test: fn(&FileStep) -> bool| {
         moving.iter().flat_map(|step| &step.files).filter(of_base).filter(|file| test(file)).count()
@@ -95,11 +100,24 @@ fn mass<'a>(input: &Input, moving: &[&'a Step], brakes: Brakes) -> (Vec<&'a Step
         (Vec::new(), Vec::new())
     } else if deleted * 100 > input.base.len() * usize::from(brakes.max_delete_percent) {
         (steps(&deletes), Vec::new())
-    } else if touched > 0 && touched == input.base.len() {
+    } else if touched > 0 && touched + changed_elsewhere(input, moving, direction) == input.base.len() {
         (Vec::new(), steps(&|step| step.files.iter().any(|file| of_base(&file))))
     } else {
         (Vec::new(), Vec::new())
     }
+}
+
+/// Files that have changed here as well, but do not go out with these steps: most have not settled yet. A mass that is still being
+/// written must not pass piece by piece.
+fn changed_elsewhere(input: &Input, moving: &[&Step], direction: Direction) -> usize {
+    if direction == Direction::Incoming {
+        return 0;
+    }
+    let going: BTreeSet<&VaultPath> =
+        moving.iter().flat_map(|step| &step.files).map(|file| &file.path).collect();
+    let changed =
+        |(path, entry): &(&VaultPath, &Entry)| input.local.get(*path).is_some_and(|here| here != *entry);
+    input.base.iter().filter(changed).filter(|(path, _)| !going.contains(path)).count()
 }
 
 fn deletes(step: &Step) -> bool {

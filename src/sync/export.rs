@@ -201,7 +201,7 @@ impl Engine {
             return Err(Refusal::InsideVault(target.to_owned()).into());
         }
         for path in files.keys() {
-            self.check_free(target, path)?;
+            self.check_unused(target, path)?;
         }
         let wanted: Vec<Wanted> = (0..)
             .zip(&files)
@@ -236,7 +236,7 @@ impl Engine {
     }
 
     /// Nothing stands where `path` is to be, and no link leads elsewhere.
-    fn check_free(&self, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
+    fn check_unused(&self, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
         let place = path.below(target);
         let mut folders = place.ancestors().skip(1).take_while(|folder| *folder != target);
         let taken = |place: &Path| match self.fs().lstat(place) {

@@ -39,7 +39,11 @@ impl Engine {
         let id = ApplyId::new(self.ports.clock.now_ms(), random(self.ports.entropy.as_ref()));
         let stage = Stage::create(self.ports.fs.clone(), &self.layout, &id)?;
         let (items, wanted) = self.staging_plan(&steps, survey)?;
-        self.check_room(&wanted, self.layout.root())?;
+        if self.check_room(&wanted, self.layout.root()).is_err() {
+            // A cycle that stops here never comes to tidy up.
+            blocking(|| self.clear_trash())?;
+            self.check_room(&wanted, self.layout.root())?;
+        }
         let total = wanted.iter().map(|file| file.entry.size).sum();
         let progress = Progress {
             phase: Phase::Download,
@@ -155,7 +159,11 @@ impl Engine {
 
     /// Whether the disk of `folder` has room for what is to be staged there.
     pub(super) fn check_room(&self, wanted: &[Wanted], folder: &Path) -> Result<(), SyncError> {
-        let needed: u64 = wanted.iter().map(|file| file.entry.size).sum();
+        self.check_free(wanted.iter().map(|file| file.entry.size).sum(), folder)
+    }
+
+    /// Whether the disk of `folder` has room for so many bytes.
+    pub(super) fn check_free(&self, needed: u64, folder: &Path) -> Result<(), SyncError> {
         let folder = folder.to_owned();
         match self.fs().free_space(&folder) {
             Ok(free) if free < needed.saturating_add(RESERVE) => {

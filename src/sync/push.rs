@@ -258,7 +258,7 @@ impl Engine {
     }
 
     /// Packs that an earlier run uploaded without coming to the commit. One that is gone from the remote is forgotten.
-    async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
+    pub(super) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
         let packs = self.ports.database.uploaded().unwrap_or_default();
         let mut there = Vec::new();
         for pack in packs {

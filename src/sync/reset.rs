@@ -81,7 +81,10 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<Reset, SyncError> {
         log.refresh(Depth::Whole).await?;
-        let record = self.record()?;
+        let record = match self.record() {
+            Err(SyncError::Record(error)) if is_damaged(&error) => None,
+            record => record?,
+        };
         let agreed = record.as_ref().and_then(|record| record.commit);
         if let Some(agreed) = agreed {
             log.check_agreed(agreed).await?;
@@ -198,12 +201,11 @@ impl Engine {
     /// A record that cannot be read is what a reset cures: it is moved aside, and nothing counts as agreed. Should a commit have
     /// been under way, it shows up in the log like anybody's, or never.
     fn set_damaged_aside(&self) -> Result<(), SyncError> {
-        let damaged = |error: &RecordError| matches!(error, RecordError::Damaged { .. });
         let (record, pending) = (self.layout.last_sync(), self.layout.pending());
-        if LastSync::load(self.fs(), &record).is_err_and(|error| damaged(&error)) {
+        if LastSync::load(self.fs(), &record).is_err_and(|error| is_damaged(&error)) {
             self.set_aside(&record)?;
         }
-        if Pending::load(self.fs(), &pending).is_err_and(|error| damaged(&error)) {
+        if Pending::load(self.fs(), &pending).is_err_and(|error| is_damaged(&error)) {
             self.set_aside(&pending)?;
         }
         Ok(())
@@ -217,6 +219,10 @@ impl Engine {
         self.fs().rename(path, Path::new(&name)).map_err(io)?;
         Ok(path.parent().map_or(Ok(()), |folder| self.fs().sync_dir(folder)).map_err(io)?)
     }
+}
+
+const fn is_damaged(error: &RecordError) -> bool {
+    matches!(error, RecordError::Damaged { .. })
 }
 
 impl Reset {

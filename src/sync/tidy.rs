@@ -7,6 +7,14 @@ use crate::state::LastSync;
 use crate::vault::trash;
 
 impl Engine {
+    /// Looks at the trash again, and removes what has been in it for long enough.
+    pub(super) fn clear_trash(&self) -> Result<(), SyncError> {
+        self.recheck_trash()?;
+        let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
+        trash::expire(self.fs(), &self.layout, self.ports.clock.now_ms().saturating_sub(keep))?;
+        Ok(())
+    }
+
     /// Tidies up after a cycle that has come to its end.
     pub(super) async fn tidy(
         &mut self,
@@ -16,10 +24,9 @@ impl Engine {
     ) -> Result<(), SyncError> {
         let snapshot = log.snapshot(record.commit).await?;
         blocking(|| {
-            self.recheck_trash()?;
+            // First: what is moved away by the next call would not be looked at again.
+            self.clear_trash()?;
             self.clear_resolved(&snapshot)?;
-            let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
-            trash::expire(self.fs(), &self.layout, self.ports.clock.now_ms().saturating_sub(keep))?;
             if self.manifest_of != Some(record.commit) {
                 self.write_manifest(record.vault, &snapshot)?;
             }

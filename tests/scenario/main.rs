@@ -22,6 +22,7 @@ mod process_socket;
 mod process_status;
 mod process_tour;
 mod recovery;
+mod recovery_page;
 mod recovery_repair;
 mod recovery_reset;
 mod remote;

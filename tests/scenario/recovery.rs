@@ -267,3 +267,45 @@ async fn a_generation_is_written_out_without_touching_the_vault() {
     let inside = one.engine().export(&point("1"), &[], &inside, &Unwatched).await;
     assert!(matches!(inside, Err(SyncError::Refused(Refusal::InsideVault(_)))), "{inside:?}");
 }
+
+#[tokio::test]
+async fn plain_objects_become_the_first_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = Arc::new(MemoryRemote::default());
+    let vectors = crate::support::process::noise("vectors", 20 << 20);
+    let objects: [(&str, &[u8]); 6] = [
+        ("corpus/nodes.json", b"[]"),
+        ("vectors/nodes.npy", &vectors),
+        ("traces/empty.json", b""),
+        ("config.json", b"secret"),
+        ("packs/00/00000000000000000000000000000000", b"ours"),
+        ("traces/", b""),
+    ];
+    for (key, bytes) in objects {
+        plain.put(key, bytes.to_vec().into()).await.unwrap();
+    }
+    let (mut one, mut two) = pair(folder.path()).await;
+    // Here already, and the same; and something of this device's own.
+    one.write("corpus/nodes.json", "[]");
+    one.write("traces/own.json", "own");
+    one.pass(std::time::Duration::from_secs(10));
+    let done = one.engine().import(Arc::clone(&plain) as Arc<dyn Remote>, &Unwatched).await.unwrap();
+    assert_eq!((done.files, done.skipped.as_slice()), (3, ["config.json".to_owned()].as_slice()));
+    assert!(done.report.conflicts.is_empty() && done.report.holds.is_empty(), "{:?}", done.report);
+    assert!(one.read("vectors/nodes.npy").unwrap() == vectors);
+    two.sync().await;
+    assert_eq!(one.files(), two.files());
+    assert_eq!(two.files().len(), 4);
+    let past = two.engine().past().await.unwrap();
+    assert_eq!(past.last().unwrap().made_by(), "import");
+    let again = one.engine().import(plain, &Unwatched).await;
+    assert!(matches!(again, Err(SyncError::Refused(Refusal::NotNew(_)))), "{again:?}");
+    let (mut new, empty) = (
+        Device::joined(folder.path(), "new", Arc::new(MemoryRemote::default())).await,
+        MemoryRemote::default(),
+    );
+    empty.put("corpus/a:b", b"x".to_vec().into()).await.unwrap();
+    let bad = new.engine().import(Arc::new(empty), &Unwatched).await;
+    assert!(matches!(bad, Err(SyncError::Refused(Refusal::BadObject { .. }))), "{bad:?}");
+    assert!(two.verify().await.faults.is_empty());
+}

@@ -133,6 +133,16 @@ impl S3Server {
         self.bucket.lock().stale = puts;
     }
 
+    /// Takes every object away, with all its versions.
+    pub fn empty(&self) {
+        self.bucket.lock().empty();
+    }
+
+    /// Keeps only the newest version of a key from now on, as a bucket without versioning does.
+    pub fn keep_no_versions(&self) {
+        self.bucket.lock().unversioned = true;
+    }
+
     /// Waits until all losses that were asked for have happened.
     pub async fn lost(&self) {
         self.until(|switches| switches.losses.is_empty()).await;

@@ -314,3 +314,21 @@ fn a_hold_over_hidden_files_names_them_and_none_is_none() {
         assert_ne!(filter_hold(&other).unwrap().id, hold.id);
     }
 }
+
+#[test]
+fn a_mass_that_is_still_being_written_is_held_from_its_first_part_on() {
+    let base: Tree = (0..30).map(|n| (path(&format!("t/{n:02}")), entry("old"))).collect();
+    for unsettled in [1, 15, 29] {
+        let mut case = braked(base.clone(), rewritten(&base, |_| true), base.clone());
+        for name in base.keys().take(unsettled) {
+            case.blocked.add(name.clone(), "it has not settled yet");
+        }
+        let plan = case.plan();
+        assert_eq!(held(&plan), [(Reason::MassChange, Direction::Outgoing)], "{unsettled} of 30 wait");
+        assert!(plan.steps.is_empty());
+    }
+    // One that did not change, and it is no mass.
+    let mut case = braked(base.clone(), rewritten(&base, |n| n > 0), base.clone());
+    case.blocked.add(path("t/05"), "it has not settled yet");
+    assert_eq!(held(&case.plan()), []);
+}

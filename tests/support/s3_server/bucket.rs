@@ -34,6 +34,8 @@ pub struct Contents {
     pub delayed: usize,
     /// How many of the newest PUTs listings leave out.
     pub stale: usize,
+    /// Whether a PUT replaces what was there, and a DELETE frees it.
+    pub unversioned: bool,
 }
 
 /// The bucket; clones share it.
@@ -48,11 +50,20 @@ impl Contents {
         }
     }
 
+    /// Takes every object away, with all its versions.
+    pub fn empty(&mut self) {
+        self.versions.clear();
+    }
+
     fn write(&mut self, key: String, bytes: Option<Bytes>) -> u64 {
         self.written += 1;
         let since = Duration::from_millis(SystemClock::new().now_ms());
         let version = Version { number: self.written, bytes, time: SystemTime::UNIX_EPOCH + since };
-        self.versions.entry(key).or_default().push(version);
+        let versions = self.versions.entry(key).or_default();
+        if self.unversioned {
+            versions.clear();
+        }
+        versions.push(version);
         self.written
     }
 

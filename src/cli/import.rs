@@ -1,0 +1,47 @@
+//! `cogzy-vault import`
+
+use serde_json::json;
+
+use super::app::{App, Shown, runtime};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, Tone, size, thousands};
+use crate::control::api::SyncDocument;
+use crate::paths::machine_id;
+
+/// Take over plain objects, as older versions of the app uploaded them, as the first generation
+///
+/// Reads corpus/nodes.json, vectors/… and whatever else lies below the prefix; the objects stay where they are. Needs a vault
+/// that `init` has just made.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where they are; where the vault's own objects lie if nothing is said
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// Imports.
+///
+/// # Errors
+/// What keeps it from it.
+pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let lock = app.lock()?;
+    let imported = runtime()?.block_on(async {
+        let mut engine = app.engine().await?;
+        engine.claim_device(&machine_id())?;
+        let source = app.plain_source(args.url.as_deref()).await?;
+        Ok::<_, Failure>(engine.import(source, &Shown::on(output)).await?)
+    })?;
+    drop(lock);
+    let sync = SyncDocument::from(&imported.report);
+    output.json(&json!({
+        "schema": 1, "files": imported.files, "bytes": imported.bytes, "skipped": imported.skipped, "sync": sync,
+    }));
+    let (files, bytes) = (thousands(imported.files as u64), size(imported.bytes));
+    output.toned(Tone::Good, format!("{files} objects ({bytes}) are generation 1 now"));
+    for key in &imported.skipped {
+        output.note(format!("    not taken over, for it is never synced: {key}"));
+    }
+    super::sync::tell(&sync, output);
+    Ok(super::sync::exit_of(&sync))
+}
