@@ -241,6 +241,7 @@ impl Daemon {
         }
         let now = moment(self.clock.now_ms());
         let weighs = |trouble: &&Trouble| trouble.weight != Weight::Skipped;
+        let any = |weight| report.problems.iter().any(|trouble| trouble.weight == weight);
         self.board.update(|status| {
             status.progress = None;
             status.errors = report.problems.iter().filter(weighs).map(ErrorDocument::from).collect();
@@ -253,9 +254,13 @@ impl Daemon {
                 status.pending.up = standing.waiting;
                 status.conflicts = standing.conflicts;
             }
+            if let Some(holdings) = &report.holdings {
+                status.content = serde_json::to_value(holdings).ok();
+            }
             status.state = match () {
                 () if !status.holds.is_empty() => State::Held,
-                () if report.again() => State::Pending,
+                () if any(Weight::Overdue) => State::Error,
+                () if report.again() || any(Weight::Invalid) => State::Pending,
                 () => State::InSync,
             };
             self.heart.says(&format!("{}, generation {}", status.state, status.generation));

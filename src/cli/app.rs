@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::output::Output;
 pub use super::shown::Shown;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
-use crate::config::{Config, Environment, Flag, LoadOptions, Loaded};
+use crate::config::{Config, Environment, Finite, Flag, LoadOptions, Loaded};
 use crate::fs::RealFs;
 use crate::paths::{self, Paths};
 use crate::plan::Brakes;
@@ -21,6 +21,7 @@ use crate::remote::{
 };
 use crate::state::{Database, FilterRecord, LastSync, RecordError};
 use crate::sync::{Engine, Ports, Settings, SyncError};
+use crate::vault::validate::Search;
 use crate::vault::{FileLock, Filter, Layout};
 
 /// The configuration, and where it leads.
@@ -239,6 +240,11 @@ impl App {
             },
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             trash: day * config.retention.trash_days,
+            max_invalid: config.sync.max_invalid,
+            search: match config.validation.finite {
+                Finite::Full => Search::Full,
+                Finite::Sample => Search::Sample,
+            },
         };
         Ok(Engine::new(layout, ports, settings))
     }

@@ -100,6 +100,7 @@ fn fill(status: &mut StatusDocument, glance: &Glance) {
     (status.files, status.bytes) = (glance.survey.here.files, glance.survey.here.bytes);
     status.pending = PendingDocument { up, down };
     status.conflicts = glance.conflicts.len();
+    status.content = serde_json::to_value(&glance.survey.holdings).ok();
     status.holds = holds(&glance.survey.plan.holds);
     let troubles = glance.survey.troubles().filter(|trouble| trouble.weight != Weight::Skipped);
     status.errors = troubles.map(ErrorDocument::from).collect();

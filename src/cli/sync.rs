@@ -136,7 +136,10 @@ pub(super) fn tell(report: &SyncDocument, output: &mut Output) {
         );
         output.toned(Tone::Warning, text);
     }
-    for problem in report.problems.iter().filter(|problem| problem.weight != Weight::Skipped) {
+    for problem in report.problems.iter().filter(|problem| problem.weight == Weight::Warned) {
+        output.toned(Tone::Warning, format!("synced, but: {}: {}", problem.path, problem.message));
+    }
+    for problem in report.problems.iter().filter(|problem| problem.weight.left_out()) {
         output.toned(Tone::Warning, format!("left out: {}: {}", problem.path, problem.message));
     }
     for problem in report.problems.iter().filter(|problem| problem.weight == Weight::Skipped) {
@@ -159,7 +162,7 @@ pub fn tell_holds(holds: &[HoldDocument], output: &mut Output) {
 pub(super) fn exit_of(report: &SyncDocument) -> Exit {
     if !report.holds.is_empty() {
         Exit::Held
-    } else if report.problems.iter().any(|problem| problem.weight != Weight::Skipped) {
+    } else if report.problems.iter().any(|problem| problem.weight.left_out()) {
         Exit::Partial
     } else {
         Exit::Done

@@ -10,7 +10,8 @@ use super::ConfigError;
 use super::layer::Setting;
 use super::reader::{Reader, Spans, refused, texts};
 use super::settings::{
-    Config, Conflict, Filter, Hooks, Limits, Log, Policy, Retention, Retry, S3, Safety, Sync,
+    Config, Conflict, Filter, Finite, Hooks, Limits, Log, Policy, Retention, Retry, S3, Safety, Sync,
+    Validation,
 };
 use super::units::Span;
 use crate::model::{Group, Groups};
@@ -39,6 +40,10 @@ impl Config {
             device_name: from.text("device_name", "1 to 64 characters on one line", device_name)?,
             s3: S3::read(from)?,
             sync: Sync::read(from)?,
+            validation: Validation {
+                finite: from
+                    .word("validation.finite", &[("full", Finite::Full), ("sample", Finite::Sample)])?,
+            },
             retry: Retry {
                 schedule: from.spans("retry.schedule", spans(100, DAY))?,
                 max_attempts: from.number("retry.max_attempts", 1..=1000)?,

@@ -28,7 +28,7 @@ pub use error::ConfigError;
 pub use file::update;
 pub use layer::Source;
 pub use settings::{
-    Config, Conflict, Filter, Hooks, Limits, Log, Policy, Retention, Retry, S3, Safety, Sync,
+    Config, Conflict, Filter, Finite, Hooks, Limits, Log, Policy, Retention, Retry, S3, Safety, Sync,
 };
 pub use units::{Size, Span, UnitError};
 

@@ -21,6 +21,8 @@ pub struct Config {
     pub s3: S3,
     /// `[sync]`
     pub sync: Sync,
+    /// `[validation]`
+    pub validation: Validation,
     /// `[retry]`
     pub retry: Retry,
     /// `[filter]`
@@ -79,6 +81,22 @@ pub struct Sync {
     pub rehash_interval: Duration,
     /// How long a group may be invalid before that is an error.
     pub max_invalid: Duration,
+}
+
+/// How closely the files of groups are looked into.
+#[derive(Debug, Clone)]
+pub struct Validation {
+    /// How much of a matrix is searched for what is no finite number.
+    pub finite: Finite,
+}
+
+/// How much of a matrix is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finite {
+    /// All of it.
+    Full,
+    /// Blocks, evenly spread.
+    Sample,
 }
 
 /// When to try again.

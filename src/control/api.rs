@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::model::{ConflictId, DeviceId, HoldId};
 use crate::plan::{Hold, Plan};
 use crate::remote::Transfer;
-use crate::sync::{Advice, Amount, Progress, Report, SyncError, Trouble};
+use crate::sync::{Advice, Amount, Progress, Report, SyncError, Trouble, Weight};
 
 pub use event::{
     ChangeEvent, ChangesDocument, ConflictEvent, EventBody, EventDocument, EventsDocument, MovedDocument,
@@ -230,7 +230,13 @@ impl From<&Trouble> for ErrorDocument {
             message: trouble.message.clone(),
             attempts: 1,
             next_retry: None,
-            next: "cogzy-vault sync".to_owned(),
+            next: match trouble.weight {
+                Weight::Invalid | Weight::Overdue => {
+                    "let the program that writes these files finish, or put a version back that fits"
+                        .to_owned()
+                }
+                _ => "cogzy-vault sync".to_owned(),
+            },
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin,
     RecipeOf, Resolution, VaultId, VaultPath,
 };
-use crate::plan::{self, Action, Blocked, Decisions, Input, Mode};
+use crate::plan::{self, Action, Blocked, Decisions, Input, Mode, Unfit};
 
 /// One side of a merge.
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +111,7 @@ fn outcome(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups
         groups,
         ages: &winner.ages,
         blocked: &Blocked::default(),
+        unfit: &Unfit::default(),
         mode: Mode::Merge,
         push_derived: false,
         brakes: None,

@@ -38,7 +38,7 @@ fn path(text: &str) -> VaultPath {
 
 /// Empty files need no packs; the digest stands for what would be in them.
 fn entry(content: &str) -> Entry {
-    Entry { digest: Digest::of(content.as_bytes()), size: 0, mtime_ms: 0, mode: 0o644 }
+    Entry { digest: Digest::of(content.as_bytes()), size: 0, mtime_ms: 0, mode: 0o644, rows: None }
 }
 
 fn header(vault: VaultId) -> VaultHeader {

@@ -17,7 +17,7 @@ pub struct Content {
 
 /// One file in a manifest.
 ///
-/// Two entries are equal when their *content* is: mtime and mode are carried along but never count as a change, so they
+/// Two entries are equal when their *content* is: mtime, mode and rows are carried along but never count as a change, so they
 /// take no part in `==`.
 #[derive(Debug, Clone, Copy, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +30,10 @@ pub struct Entry {
     pub mtime_ms: i64,
     /// Permission bits (`0o777`).
     pub mode: u32,
+    /// Entries or rows, where the file is a corpus or an array that was looked into: so that a group that loses most of them is
+    /// noticed before its bytes are fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
 }
 
 impl Entry {

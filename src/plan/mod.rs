@@ -77,6 +77,8 @@ pub struct Input<'a> {
     pub ages: &'a BTreeMap<String, Ages>,
     /// What cannot be judged here now.
     pub blocked: &'a Blocked,
+    /// Groups whose files do not fit together.
+    pub unfit: &'a Unfit,
     /// What the plan is made for.
     pub mode: Mode,
     /// Send derived members that would otherwise stay here.
@@ -87,6 +89,15 @@ pub struct Input<'a> {
     pub decisions: &'a Decisions,
     /// What the last plan held.
     pub held: &'a [Held],
+}
+
+/// Groups whose files do not fit together, as somebody who looked into them says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unfit {
+    /// Here, and why: neither pushed nor pulled over. What is held stays held, for a person may have to know both.
+    pub here: BTreeMap<Item, String>,
+    /// There, and why: what the remote holds counts as unchanged, and what is here may be committed over it.
+    pub there: BTreeMap<Item, String>,
 }
 
 /// Paths here whose state is unknown or not yet stable: busy, not settled, unreadable. They are neither pushed nor pulled over,
@@ -156,13 +167,26 @@ pub fn plan(input: &Input) -> Plan {
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
-    if !(plan.holds.is_empty() && plan.approved.is_empty() && plan.rejected.is_empty()) {
-        // What is held does not make room, and what was turned round takes it.
+    let kept = hold_back(input, &mut decided, &mut plan.waiting);
+    if kept || !(plan.holds.is_empty() && plan.approved.is_empty() && plan.rejected.is_empty()) {
+        // What is held or held back does not make room, and what was turned round takes it.
         names::settle(input, &mut decided, &mut plan.waiting, &plan.holds);
     }
     plan.steps = decided.into_values().collect();
     plan.waiting.sort();
     plan
+}
+
+/// Takes the steps of groups that do not fit together here out of the plan: upstream first. Whether there were any.
+fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<Waiting>) -> bool {
+    let moves = |item: &Item| steps.get(item).is_some_and(|step| step.incoming() || step.outgoing());
+    let unfit: Vec<_> = input.unfit.here.iter().filter(|(item, _)| moves(item)).collect();
+    let any = !unfit.is_empty();
+    for (item, why) in unfit {
+        steps.remove(item);
+        waiting.push(Waiting { item: item.clone(), why: why.clone() });
+    }
+    any
 }
 
 /// What is agreed once `done` of the plan's items have been carried out: `base` with those items as both sides now have them.

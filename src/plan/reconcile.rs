@@ -19,9 +19,11 @@ use crate::model::{Conflict, Item, Kept, Role};
 /// What is to be done with an item that moved; none where both sides stand as agreed.
 pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step> {
     let here = view.any(Role::Primary, Member::moved_here);
-    let there = view.any(Role::Primary, Member::moved_there);
+    // What does not fit together there counts as unchanged.
+    let fits = !input.unfit.there.contains_key(item);
+    let there = fits && view.any(Role::Primary, Member::moved_there);
     let derived_here = view.any(Role::Derived, Member::moved_here);
-    let derived_there = view.any(Role::Derived, Member::moved_there);
+    let derived_there = fits && view.any(Role::Derived, Member::moved_there);
     let apart = view.any(Role::Primary, Member::differs);
     let derived_apart = view.any(Role::Derived, Member::differs);
 
@@ -31,6 +33,8 @@ pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step>
         () if !apart && !derived_apart => Action::Adopt,
         // The same corpus, another index: an index alone is never a conflict.
         () if !apart => derived_only(input, item, derived_there),
+        // An index that was rebuilt over the last good corpus is no reason to undo the newer one, however bad.
+        () if !here && !there => return None,
         // The primary members differ, so at least one side moved them.
         () if !there => Action::Push,
         () if !here => Action::Pull,
@@ -47,7 +51,8 @@ fn derived_only(input: &Input, item: &Item, derived_there: bool) -> Action {
     let Item::Group(name) = item else { return Action::Push };
     let fresh = input.ages.get(name).is_some_and(|ages| ages.derived_is_fresh());
     // The first index for a state of the corpus wins: non-deterministic rebuilds on two devices must not chase each other.
-    if fresh && !input.push_derived { Action::KeepLocal } else { Action::Push }
+    let fits = !input.unfit.there.contains_key(item);
+    if fresh && fits && !input.push_derived { Action::KeepLocal } else { Action::Push }
 }
 
 /// The conflict over the version that is about to be replaced here; none where that version is a deletion of everything,

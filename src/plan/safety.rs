@@ -7,6 +7,9 @@ use super::{Action, FileStep, Input, Step};
 use super::{Direction, Hold, Reason};
 use crate::model::{Entry, Item, VaultPath};
 
+/// The same for entries of a corpus and rows of a matrix.
+const SHRINK_FLOOR_ROWS: u64 = 10;
+
 /// Members smaller than this may shrink as they like: half of next to nothing is no loss.
 const SHRINK_FLOOR: u64 = 256;
 
@@ -15,7 +18,7 @@ const SHRINK_FLOOR: u64 = 256;
 pub struct Brakes {
     /// How many of the files, in percent, may be deleted at once.
     pub max_delete_percent: u8,
-    /// By how much, in percent of its bytes, a primary member of a group may shrink at once.
+    /// By how much, in percent of its bytes or of its entries or rows, a primary member of a group may shrink at once.
     pub max_shrink_percent: u8,
     /// Below this many files, deleting or changing all of them is no accident.
     pub min_files: usize,
@@ -151,7 +154,12 @@ fn loses(input: &Input, step: &Step, brakes: Brakes) -> bool {
 
 fn shrinks(from: Option<Entry>, to: Option<Entry>, brakes: Brakes) -> bool {
     let Some(from) = from else { return false };
-    let left = to.map_or(0, |entry| entry.size);
-    let floor = u128::from(from.size) * u128::from(100_u8.saturating_sub(brakes.max_shrink_percent));
-    to.is_none() || (from.size >= SHRINK_FLOOR && u128::from(left) * 100 < floor)
+    let Some(to) = to else { return true };
+    let below = |left: u64, was: u64| {
+        let floor = u128::from(was) * u128::from(100_u8.saturating_sub(brakes.max_shrink_percent));
+        u128::from(left) * 100 < floor
+    };
+    // Rows are known only of files that somebody looked into; where one side's are not, bytes have to do.
+    let rows = from.rows.zip(to.rows).is_some_and(|(was, left)| was >= SHRINK_FLOOR_ROWS && below(left, was));
+    rows || (from.size >= SHRINK_FLOOR && below(to.size, from.size))
 }

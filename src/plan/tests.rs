@@ -8,13 +8,15 @@ mod groups;
 mod merge;
 mod names;
 mod properties;
+mod unfit;
 mod waiting;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Action, Ages, Blocked, Brakes, Decisions, FileStep, Held, Hold, Input, Mode, Plan, Reason, Step, plan,
+    Action, Ages, Blocked, Brakes, Decisions, FileStep, Held, Hold, Input, Mode, Plan, Reason, Step, Unfit,
+    plan,
 };
 use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Tree, Validate, VaultPath};
 
@@ -27,6 +29,7 @@ struct Case {
     groups: Groups,
     ages: BTreeMap<String, Ages>,
     blocked: Blocked,
+    unfit: Unfit,
     mode: Mode,
     push_derived: bool,
     brakes: Option<Brakes>,
@@ -44,6 +47,7 @@ impl Case {
             groups: Groups::default(),
             ages: BTreeMap::new(),
             blocked: Blocked::default(),
+            unfit: Unfit::default(),
             mode: Mode::Ordinary,
             push_derived: false,
             brakes: None,
@@ -60,6 +64,7 @@ impl Case {
             groups: &self.groups,
             ages: &self.ages,
             blocked: &self.blocked,
+            unfit: &self.unfit,
             mode: self.mode,
             push_derived: self.push_derived,
             brakes: self.brakes,
@@ -101,7 +106,7 @@ fn entry(content: &str) -> Entry {
 
 /// A file of a length of its own: the planner never looks at bytes.
 fn sized(content: &str, size: u64) -> Entry {
-    Entry { digest: Digest::of(content.as_bytes()), size, mtime_ms: 0, mode: 0o644 }
+    Entry { digest: Digest::of(content.as_bytes()), size, mtime_ms: 0, mode: 0o644, rows: None }
 }
 
 /// The same file, touched: times and modes never count.

@@ -18,6 +18,10 @@ const MIGRATIONS: &[&str] = &["
 ", "
     CREATE TABLE event (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL);
     CREATE TABLE cursor (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+", "
+    CREATE TABLE fact (
+        id INTEGER PRIMARY KEY, digest BLOB NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (digest, kind)
+    );
 "];
 
 /// How long to wait for another process that is at the database.

@@ -191,6 +191,7 @@ mod tests {
             size: 1,
             mtime_ms: 0,
             mode: 0o644,
+            rows: None,
         });
         prop::collection::btree_map("[a-e]".prop_map(|name| VaultPath::new(&name).unwrap()), entry, 0..5)
     }

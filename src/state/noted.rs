@@ -17,6 +17,14 @@ impl Database {
         })
     }
 
+    /// Forgets that `name` ever happened.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn forget(&self, name: &str) -> Result<(), DatabaseError> {
+        self.with(|db| db.execute("DELETE FROM noted WHERE name = ?1", [name]).map(drop))
+    }
+
     /// Notes that `name` happened now.
     ///
     /// # Errors

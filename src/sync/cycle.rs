@@ -89,7 +89,7 @@ impl Engine {
             let seen = self.look_at_remote(log, record.as_ref(), deep).await?;
             self.adopt_name(log, &mut marker)?;
             report.generation = seen.remote.seq();
-            let idle = record.as_ref().is_some_and(|record| is_idle(record, seen.head));
+            let idle = record.as_ref().is_some_and(|record| is_idle(record, seen.head)) && !self.unfinished;
             if idle && round == 0 && !request.ask.scan && self.unkept(&seen.remote)?.is_empty() {
                 return Ok(());
             }
@@ -97,6 +97,7 @@ impl Engine {
                 .survey(log, marker.vault, record.as_ref(), seen.clone(), request.derived, watcher)
                 .await?;
             note(&survey, report);
+            self.unfinished = report.problems.iter().any(|trouble| trouble.weight.left_out());
             let open = seen.remote.conflicts.len() + self.unkept(&seen.remote)?.len();
             report.standing =
                 Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
@@ -265,6 +266,7 @@ fn settled_by_record(survey: &Survey) -> BTreeSet<Item> {
 fn note(survey: &Survey, report: &mut Report) {
     report.holds.clone_from(&survey.plan.holds);
     report.problems.clone_from(&survey.local.troubles);
+    report.holdings = Some(survey.holdings.clone());
     for waiting in &survey.plan.waiting {
         let known = report.problems.iter().any(|trouble| waiting.why.contains(&trouble.message));
         if !known {

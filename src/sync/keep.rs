@@ -127,7 +127,7 @@ impl Engine {
             move |source| SyncError::Io(IoAt { operation, path, source })
         };
         let stat = self.fs().lstat(&changed.place).map_err(at("look at", &changed.place))?;
-        let entry = Entry { digest, size, mtime_ms: stat.mtime_ms(), mode: stat.mode };
+        let entry = Entry { digest, size, mtime_ms: stat.mtime_ms(), mode: stat.mode, rows: None };
         // Of one file, also where it is in a group: what the other members held at that moment nobody knows.
         let item = Item::File(path.clone());
         let conflict = Conflict::new(item, vec![Kept { path: path.clone(), entry: Some(entry) }], None);

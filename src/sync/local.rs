@@ -53,7 +53,7 @@ impl Local {
         }
         match weight {
             Weight::Skipped => self.blocked.add_foreign(path, message),
-            Weight::Passing | Weight::Lasting => self.blocked.add(path, message),
+            _ => self.blocked.add(path, message),
         }
     }
 }

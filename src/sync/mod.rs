@@ -19,6 +19,7 @@ mod fetch;
 mod glance;
 mod import;
 mod join;
+mod judge;
 mod keep;
 mod local;
 mod manifest;
@@ -73,6 +74,7 @@ use crate::model::CommitKey;
 use crate::plan::Brakes;
 use crate::remote::{Meter, Remote};
 use crate::state::{Database, FilterRecord};
+use crate::vault::validate::Search;
 use crate::vault::{Filter, Layout};
 
 /// What the engine is told by the configuration.
@@ -96,6 +98,10 @@ pub struct Settings {
     pub threads: NonZeroUsize,
     /// How long displaced files stay in the trash.
     pub trash: Duration,
+    /// How long a group may be invalid here before that is an error.
+    pub max_invalid: Duration,
+    /// How much of a matrix is searched for what is no number.
+    pub search: Search,
 }
 
 /// The effects that the engine is given.
@@ -124,13 +130,25 @@ pub struct Engine {
     log: Option<Log>,
     /// The commit whose manifest this process has seen on disk.
     manifest_of: Option<Option<CommitKey>>,
+    /// What is known of the files of groups.
+    facts: judge::FactsKnown,
+    /// Whether the last survey left something undone that a poll of the remote alone would not see.
+    unfinished: bool,
 }
 
 impl Engine {
     /// An engine for the vault at `layout`.
     #[must_use]
     pub const fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
-        Self { layout, ports, settings, log: None, manifest_of: None }
+        Self {
+            layout,
+            ports,
+            settings,
+            log: None,
+            manifest_of: None,
+            facts: judge::FactsKnown::new(),
+            unfinished: false,
+        }
     }
 
     /// Where the vault is.

@@ -38,7 +38,7 @@ impl Engine {
         }
         let id = ApplyId::new(self.ports.clock.now_ms(), random(self.ports.entropy.as_ref()));
         let stage = Stage::create(self.ports.fs.clone(), &self.layout, &id)?;
-        let (items, wanted) = self.staging_plan(&steps, survey)?;
+        let (mut items, wanted) = self.staging_plan(&steps, survey)?;
         if self.check_room(&wanted, self.layout.root()).is_err() {
             // A cycle that stops here never comes to tidy up.
             blocking(|| self.clear_trash())?;
@@ -57,6 +57,12 @@ impl Engine {
             // What cannot be removed now is removed at the next start; the fetch's own error says more.
             let _also_failed = stage.discard();
             return Err(error);
+        }
+        let refused = blocking(|| self.judge_staged(survey, &steps, &wanted, &stage, report))?;
+        items.retain(|item| !refused.contains(&item.item));
+        if items.is_empty() {
+            stage.discard()?;
+            return Ok(BTreeSet::new());
         }
         let commit = survey.remote.key.map(|key| key.to_string()).unwrap_or_default();
         let lock = self.apply_lock().await?;

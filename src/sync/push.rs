@@ -86,6 +86,9 @@ impl Engine {
         log.publish(&prepared).await?;
         self.committed(&pending.record)?;
         report.sent(&commit);
+        // What did not fit together there has been committed over.
+        let sent_over = |path: &str| sent.items.iter().any(|item| item.to_string() == path);
+        report.problems.retain(|trouble| trouble.weight != Weight::Invalid || !sent_over(&trouble.path));
         Ok(Some(prepared.key))
     }
 

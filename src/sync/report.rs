@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{Commit, ConflictId, Item};
+use crate::model::{Commit, ConflictId, Holdings, Item};
 use crate::plan::Hold;
 use crate::remote::Transfer;
 
@@ -30,6 +30,8 @@ pub struct Report {
     pub transfer: Transfer,
     /// How things stand, where the vault was scanned.
     pub standing: Option<Standing>,
+    /// What the vault's groups hold, where the vault was scanned.
+    pub holdings: Option<Holdings>,
 }
 
 /// How a vault stands at the end of a cycle.
@@ -64,6 +66,20 @@ pub enum Weight {
     Lasting,
     /// It is none of our business: a link, a pipe.
     Skipped,
+    /// The files of a group do not fit together. It is held back until they do: whoever writes them may not be done.
+    Invalid,
+    /// The same, for longer than it may take: an error.
+    Overdue,
+    /// The files of a group do not fit together, and it is synced all the same, as its definition wants it.
+    Warned,
+}
+
+impl Weight {
+    /// Whether something that belongs to the vault is not synced because of it.
+    #[must_use]
+    pub const fn left_out(self) -> bool {
+        !matches!(self, Self::Skipped | Self::Warned)
+    }
 }
 
 impl Report {

@@ -17,7 +17,7 @@ use super::survey::Seen;
 use super::{Engine, Refusal, Request, Survey, SyncError};
 use crate::log::{Depth, Log};
 use crate::model::{Conflict, Decisions, Item, Tree};
-use crate::plan::{self, Action, Input, Mode};
+use crate::plan::{self, Action, Input, Mode, Unfit};
 use crate::state::{LastSync, Pending, RecordError};
 use crate::vault::{IoAt, Marker};
 
@@ -165,6 +165,7 @@ impl Engine {
             groups: &survey.remote.groups,
             ages: &survey.remote.ages,
             blocked: &survey.local.blocked,
+            unfit: &Unfit::default(),
             mode: Mode::Ordinary,
             push_derived: false,
             brakes: None,

@@ -6,7 +6,13 @@ fn path(text: &str) -> VaultPath {
 }
 
 fn entry(text: &str) -> Entry {
-    Entry { digest: Digest::of(text.as_bytes()), size: text.len() as u64, mtime_ms: 0, mode: 0o644 }
+    Entry {
+        digest: Digest::of(text.as_bytes()),
+        size: text.len() as u64,
+        mtime_ms: 0,
+        mode: 0o644,
+        rows: None,
+    }
 }
 
 /// A vault with a group of two primary members and an index, as `files` say.

@@ -18,7 +18,7 @@ use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, Device, Digest, Entry, FORMAT, Hlc, Item, PackId,
     PackInfo, Recipe, RecipeOf, Resolution, VaultPath,
 };
-use crate::plan::{self, Blocked, Decisions, Input, Mode};
+use crate::plan::{self, Blocked, Decisions, Input, Mode, Unfit};
 use crate::state::Pending;
 use crate::vault::Marker;
 
@@ -183,6 +183,7 @@ impl Engine {
             groups: &head.groups,
             ages: &head.ages,
             blocked: &Blocked::default(),
+            unfit: &Unfit::default(),
             mode: Mode::Ordinary,
             push_derived: true,
             brakes: Some(self.settings.brakes),

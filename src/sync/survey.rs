@@ -7,7 +7,7 @@ use super::local::Local;
 use super::report::{Amount, Phase, Progress, Trouble, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::log::{Log, Snapshot};
-use crate::model::{CommitKey, Item, Tree, VaultId, VaultPath};
+use crate::model::{CommitKey, Holdings, Item, Tree, VaultId, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step};
 use crate::state::LastSync;
 use crate::vault::{Filter, ScanOptions, Verdict, scan};
@@ -27,6 +27,8 @@ pub struct Survey {
     pub plan: Plan,
     /// Files here, and their bytes.
     pub here: Amount,
+    /// What the groups hold, as far as they were looked into.
+    pub holdings: Holdings,
 }
 
 impl Survey {
@@ -84,7 +86,7 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<Survey, SyncError> {
         let manifest = &seen.remote.tree;
-        let local = blocking(|| self.look(vault, manifest, watcher))?;
+        let mut local = blocking(|| self.look(vault, manifest, watcher))?;
         let mut remote = seen.remote.tree.clone();
         remote.retain(|path, _| self.visible(path));
 
@@ -101,6 +103,14 @@ impl Engine {
         }
         let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         base.retain(|path, _| self.visible(path));
+        let groups = &seen.remote.groups;
+        let mut judged = blocking(|| self.judge(groups, &mut local, &mut base, &mut remote))?;
+        if joining {
+            // Without a common past nobody can say that what is here is newer than what is wrong there.
+            for (item, why) in &judged.unfit.there {
+                judged.unfit.here.entry(item.clone()).or_insert_with(|| why.clone());
+            }
+        }
         let mut plan = plan::plan(&Input {
             base: &base,
             local: &local.tree,
@@ -108,6 +118,7 @@ impl Engine {
             groups: &seen.remote.groups,
             ages: &seen.remote.ages,
             blocked: &local.blocked,
+            unfit: &judged.unfit,
             mode: if joining { Mode::Joining } else { Mode::Ordinary },
             push_derived,
             brakes: Some(self.settings.brakes),
@@ -126,7 +137,8 @@ impl Engine {
             files: sum.files + 1,
             bytes: sum.bytes + entry.size,
         });
-        Ok(Survey { remote: seen.remote, base, hidden, local, plan, here })
+        let holdings = judged.holdings;
+        Ok(Survey { remote: seen.remote, base, hidden, local, plan, here, holdings })
     }
 
     /// Scans the vault.

@@ -25,6 +25,7 @@ mod read;
 mod scan;
 mod stage;
 pub mod trash;
+pub mod validate;
 mod watch;
 
 use std::io;

@@ -25,6 +25,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("telemetry", vec![]),
         ("service", vec!["clock"]),
         ("control", vec!["clock", "model", "plan", "remote", "state", "sync"]),
+        ("local_vault", vec!["clock", "control", "fs", "model", "paths", "vault"]),
         ("daemon", [&engine[..], &["sync", "control", "service"]].concat()),
         ("cli", edge.clone()),
         ("main", edge),

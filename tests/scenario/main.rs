@@ -26,3 +26,4 @@ mod recovery_page;
 mod recovery_repair;
 mod recovery_reset;
 mod remote;
+mod validation;

@@ -140,6 +140,8 @@ impl Device {
             brakes: Brakes { min_files: 8, ..Brakes::default() },
             threads: NonZeroUsize::MIN,
             trash: Duration::from_secs(30 * 24 * 3600),
+            max_invalid: Duration::from_secs(300),
+            search: cogzy_vault::vault::validate::Search::Full,
         };
         Engine::new(Layout::new(crate::disk::ROOT), ports, settings)
     }

@@ -17,6 +17,7 @@ use cogzy_vault::state::{Database, FilterRecord};
 use cogzy_vault::sync::{
     Engine, Joined, Joining, Ports, Report, Request, Settings, SyncError, Unwatched, Verified, join,
 };
+use cogzy_vault::vault::validate::Search;
 use cogzy_vault::vault::{Filter, Layout};
 
 /// The system's clock and what the test adds to it.
@@ -41,6 +42,8 @@ pub struct Device {
     pub root: PathBuf,
     pub name: String,
     pub exclude: Vec<String>,
+    /// What the vault's groups want where their files do not fit; counts only for the first to join.
+    pub validate: Validate,
     /// The folder lives as long as its last device.
     pub folder: Option<Arc<tempfile::TempDir>>,
     remote: Arc<dyn Remote>,
@@ -50,12 +53,12 @@ pub struct Device {
 }
 
 /// The groups of the default configuration.
-pub fn groups() -> Vec<Group> {
+pub fn groups(validate: Validate) -> Vec<Group> {
     let group = |name: &str, primary: [&str; 2], derived: &[&str]| Group {
         name: name.into(),
         primary: primary.map(str::to_owned).to_vec(),
         derived: derived.iter().map(|&glob| glob.to_owned()).collect(),
-        validate: Validate::Off,
+        validate,
     };
     vec![
         group("nodes", ["corpus/nodes.json", "vectors/nodes.npy"], &["indexes/**"]),
@@ -78,8 +81,17 @@ impl Device {
         let clock = ShiftedClock { system: SystemClock::new(), shift_ns: AtomicI64::new(0) };
         let exclude = vec!["cache/**".into(), "logs/**".into()];
         let (clock, meter) = (Arc::new(clock), Meter::default());
-        let device =
-            Self { root, name: name.into(), exclude, folder: None, remote, clock, meter, engine: None };
+        let device = Self {
+            root,
+            name: name.into(),
+            exclude,
+            validate: Validate::Off,
+            folder: None,
+            remote,
+            clock,
+            meter,
+            engine: None,
+        };
         device.pass(Duration::from_secs(10));
         device
     }
@@ -124,6 +136,8 @@ impl Device {
                 brakes: Brakes::default(),
                 threads: NonZeroUsize::new(2).unwrap(),
                 trash: Duration::from_secs(30 * 24 * 3600),
+                max_invalid: Duration::from_secs(300),
+                search: Search::Full,
             };
             self.engine = Some(Engine::new(layout, ports, settings));
         }
@@ -131,7 +145,7 @@ impl Device {
     }
 
     pub async fn join(&mut self, approved: bool) -> Result<Joined, SyncError> {
-        let joining = Joining { groups: groups(), machine: "test".into(), approved };
+        let joining = Joining { groups: groups(self.validate), machine: "test".into(), approved };
         join(self.engine(), &joining, &Unwatched).await
     }
 

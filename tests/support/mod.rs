@@ -4,6 +4,7 @@ pub mod contract;
 pub mod daemon;
 pub mod device;
 pub mod history;
+pub mod memory;
 pub mod process;
 pub mod s3_server;
 pub mod socket;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::model::Digest;
+use cogzy_vault::model::{Digest, Group, Validate};
 use tokio::process::Command;
 
 use super::device;
@@ -57,6 +57,7 @@ impl Machine {
     /// A machine that is configured for the remote in `folder/bucket`.
     pub fn with_folder(folder: &Path, name: &str) -> Self {
         let mut machine = Self::bare(folder, name);
+        machine.groups(Validate::Off);
         let bucket = folder.canonicalize().unwrap().join("bucket");
         machine.set("COGZY_VAULT__REMOTE", format!("file://{}", bucket.display()));
         machine
@@ -65,12 +66,27 @@ impl Machine {
     /// A machine that is configured for the bucket of `server`.
     pub fn with_server(folder: &Path, name: &str, server: &S3Server) -> Self {
         let mut machine = Self::bare(folder, name);
+        machine.groups(Validate::Off);
         machine.set("COGZY_VAULT__REMOTE", "s3://test-bucket/memory");
         machine.set("COGZY_VAULT__S3__ENDPOINT", server.endpoint());
         machine.set("COGZY_VAULT__S3__REGION", "us-east-1");
         machine.set("AWS_ACCESS_KEY_ID", KEY_ID);
         machine.set("AWS_SECRET_ACCESS_KEY", SECRET);
         machine
+    }
+
+    /// Configures the usual groups, and what happens where their files do not fit together. Most tests write noise there, so by
+    /// default nobody asks.
+    pub fn groups(&self, validate: Validate) {
+        let word = format!("{validate:?}").to_lowercase();
+        let group = |Group { name, primary, derived, .. }: &Group| {
+            format!(
+                "[[group]]\nname = {name:?}\nprimary = {primary:?}\nderived = {derived:?}\nvalidate = {word:?}\n"
+            )
+        };
+        let file = self.home.join(".config/cogzy-vault/config.toml");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, device::groups(validate).iter().map(group).collect::<String>()).unwrap();
     }
 
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {

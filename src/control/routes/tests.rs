@@ -44,6 +44,8 @@ fn handles() -> Handles {
         brakes: Brakes { max_delete_percent: 50, max_shrink_percent: 50, min_files: 20 },
         threads: NonZeroUsize::MIN,
         trash: Duration::MAX,
+        max_invalid: Duration::MAX,
+        search: crate::vault::validate::Search::Full,
     };
     let engine = Engine::new(Layout::new(folder.path()), ports, settings);
     Handles::new(board, commands, events::tests::events(folder.path()), engine)

@@ -71,8 +71,8 @@ impl Scan {
     }
 
     fn insert(&mut self, path: VaultPath, stat: FileStat, cached: Cached, options: &ScanOptions) {
-        let entry =
-            Entry { digest: cached.digest, size: stat.size, mtime_ms: stat.mtime_ms(), mode: stat.mode };
+        let (size, mtime_ms, mode) = (stat.size, stat.mtime_ms(), stat.mode);
+        let entry = Entry { digest: cached.digest, size, mtime_ms, mode, rows: None };
         let settled = settled(&path, &stat, options);
         if quiet(&stat, options.now_ns, options.settle) {
             self.cache.insert(path.clone(), cached);

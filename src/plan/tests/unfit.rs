@@ -1,0 +1,90 @@
+//! Groups whose files do not fit together: held back here, taken for unchanged there.
+
+use super::*;
+
+fn corpus(version: &str) -> Tree {
+    tree(&[("nodes.json", version), ("nodes.npy", version), ("index/a", version)])
+}
+
+fn case(base: &str, local: &str, remote: &str) -> Case {
+    Case { groups: nodes(), ..Case::of(corpus(base), corpus(local), corpus(remote)) }
+}
+
+fn unfit_here(mut case: Case) -> Case {
+    case.unfit.here.insert(group("nodes"), "its counts differ".to_owned());
+    case
+}
+
+fn unfit_there(mut case: Case) -> Case {
+    case.unfit.there.insert(group("nodes"), "its counts differ".to_owned());
+    case
+}
+
+#[test]
+fn what_does_not_fit_here_is_neither_sent_nor_overwritten() {
+    for (local, remote) in [("2", "1"), ("1", "2"), ("2", "3")] {
+        let plan = unfit_here(case("1", local, remote)).plan();
+        assert!(plan.steps.is_empty(), "{local} {remote}: {:?}", plan.steps);
+        assert_eq!(plan.waiting.len(), 1);
+        assert_eq!(plan.waiting[0].why, "its counts differ");
+    }
+    // Where nothing is to be done, nothing waits.
+    assert!(unfit_here(case("1", "1", "1")).plan().waiting.is_empty());
+}
+
+#[test]
+fn what_does_not_fit_there_counts_as_unchanged_and_can_be_committed_over() {
+    let plan = unfit_there(case("1", "1", "2")).plan();
+    assert_eq!((plan.steps.len(), plan.waiting.len()), (0, 0));
+    let plan = unfit_there(case("1", "3", "2")).plan();
+    let step = step(&plan, &group("nodes")).unwrap();
+    assert_eq!(step.action, Action::Push);
+    let mut remote = corpus("2");
+    apply(&mut remote, &step.files);
+    assert_eq!(remote, corpus("3"), "the commit is a difference to what the remote really holds");
+}
+
+#[test]
+fn an_index_rebuilt_here_does_not_undo_a_newer_corpus_that_does_not_fit() {
+    let mut case = unfit_there(case("1", "1", "2"));
+    case.local.insert(path("index/a"), entry("rebuilt"));
+    assert!(case.plan().steps.is_empty());
+    // But over the same corpus it replaces an index that does not fit.
+    case.remote = corpus("1");
+    case.remote.insert(path("index/a"), entry("cut off"));
+    case.ages.insert("nodes".to_owned(), Ages { primary: 1, derived: 2 });
+    assert_eq!(step(&case.plan(), &group("nodes")).unwrap().action, Action::Push);
+}
+
+#[test]
+fn a_group_that_also_shrank_is_held_and_once_approved_is_still_held_back() {
+    let long = |content: &str| sized(content, 9000);
+    let mut case = unfit_here(case("1", "2", "1"));
+    case.brakes = Some(Brakes::default());
+    case.base.insert(path("nodes.json"), long("1"));
+    case.remote.insert(path("nodes.json"), long("1"));
+    assert_eq!(case.plan().holds.len(), 1);
+    let plan = case.decided(true).plan();
+    assert_eq!((plan.steps.len(), plan.waiting.len(), plan.holds.len()), (0, 1, 0));
+}
+
+#[test]
+fn a_group_that_loses_most_of_its_rows_is_held_whatever_its_bytes() {
+    let rows = |rows, size| Entry { rows, ..sized(&format!("{rows:?}"), size) };
+    let held = |was, left| {
+        let mut case = case("1", "1", "1");
+        case.brakes = Some(Brakes::default());
+        case.base.insert(path("nodes.json"), rows(was, 5000));
+        case.remote = case.base.clone();
+        case.local.insert(path("nodes.json"), rows(left, 4999));
+        case.local.insert(path("nodes.npy"), entry("other"));
+        let outgoing = case.plan().holds.len();
+        std::mem::swap(&mut case.local, &mut case.remote);
+        assert_eq!(case.plan().holds.len(), outgoing, "either way");
+        outgoing == 1
+    };
+    assert!(held(Some(100), Some(49)));
+    assert!(!held(Some(100), Some(50)));
+    assert!(!held(Some(9), Some(1)), "a handful of rows may go");
+    assert!(!held(None, Some(1)) && !held(Some(100), None), "commits of older versions know no rows");
+}
