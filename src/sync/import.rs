@@ -188,7 +188,7 @@ impl Engine {
                 }
                 blocking(|| self.fs().remove_file(&staged)).map_err(io("remove"))?;
                 let Content { digest, size } = content;
-                let entry = Entry { digest, size, mtime_ms: object.modified_ms, mode: MODE };
+                let entry = Entry { digest, size, mtime_ms: object.modified_ms, mode: MODE, rows: None };
                 entries.insert(path.clone(), entry);
                 run.send().await?;
                 progress.files_done += 1;

@@ -205,6 +205,7 @@ impl Engine {
             local: Local::of(scan),
             plan: Plan { steps, ..Plan::default() },
             here: Amount::default(),
+            holdings: crate::model::Holdings::default(),
         };
         let done = match self.pull(log, &survey, &mut Report::default(), watcher).await {
             Ok(done) => done,
