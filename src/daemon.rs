@@ -3,32 +3,41 @@
 //! One thread does everything that matters; the watcher's only leaves hints, and the control socket's tasks only leave commands
 //! and read the board. A stop signal in the middle of a cycle ends the process where it stands: nothing in a cycle needs to be
 //! finished, for whatever a crash leaves behind the next start picks up, and a stop that waits for a slow upload is one that
-//! gets killed. The lock on the vault is held by the caller.
+//! gets killed. A pause breaks a cycle off in the same way. The lock on the vault is held by the caller.
 
+mod alarm;
 mod announce;
+mod hooks;
+mod obey;
+mod show;
+mod signals;
 
-use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::{Clock, Entropy};
-use crate::control::api::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
+use crate::control::api::{Problem, State, SyncDocument};
 use crate::control::board::{Board, Command};
 use crate::control::events::Events;
-use crate::control::recovery;
 use crate::fs::Fs;
 use crate::service::notify::Heart;
-use crate::sync::scheduler::{Ask, Next, Outcome, Scheduler, Timing};
-use crate::sync::{Advice, Engine, Progress, Report, Request, SyncError, Trouble, Watcher, Weight};
+use crate::state::{Paused, WaitingList};
+use crate::sync::scheduler::{Next, Outcome, Scheduler, Timing};
+use crate::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
 use crate::vault::{Filter, Watch, WatchEvent};
+use alarm::Alarm;
 use announce::Announcer;
+pub use hooks::Hooks;
+pub use signals::StopSignals;
 
 /// Hints that may pile up; more than these say nothing new.
 const HINTS: usize = 4096;
+/// The loop comes round at least this often, to see whether the machine was asleep.
+const TICK: Duration = Duration::from_secs(5);
+/// The wall clock was put forward by more than this against the other: the machine was asleep.
+const ASLEEP: Duration = Duration::from_secs(10);
 
 /// What the daemon is given.
 #[derive(Debug)]
@@ -49,10 +58,14 @@ pub struct Daemon {
     pub board: Board,
     /// What it tells those who listen.
     pub events: Events,
+    /// What it starts when something happens.
+    pub hooks: Hooks,
     /// What it tells the service manager.
     pub heart: Heart,
     /// What others want done.
     pub commands: mpsc::Receiver<Command>,
+    /// Set: the cycle that runs is to be broken off.
+    pub interrupt: watch::Sender<bool>,
 }
 
 /// What the loop carries along.
@@ -60,6 +73,16 @@ pub struct Daemon {
 struct Course {
     scheduler: Scheduler,
     announcer: Announcer,
+    hooks: hooks::Runner,
+    alarm: Alarm,
+    waiting: WaitingList,
+    paused: Option<Paused>,
+    /// Something had not settled when the vault was scanned last.
+    unsettled: bool,
+    /// Something has been wrong for too long.
+    overdue: bool,
+    /// Both clocks, when the loop came round last.
+    came_round: (u64, Duration),
 }
 
 impl Daemon {
@@ -67,32 +90,93 @@ impl Daemon {
     pub async fn run(mut self) {
         let (hints, mut hinted) = mpsc::channel(HINTS);
         let mut watch = self.watch(hints);
-        let mut course = Course {
-            scheduler: Scheduler::new(self.timing.clone(), self.clock.monotonic()),
-            announcer: Announcer::new(self.events.clone(), self.board.read().state),
-        };
+        let mut course = self.course();
         course.scheduler.watching(watch.is_some());
         loop {
             self.heart.waits();
+            self.come_round(&mut course).await;
+            while let Ok(command) = self.commands.try_recv() {
+                self.obey(command, &mut course).await;
+            }
             let now = self.clock.monotonic();
-            let pause = match course.scheduler.next(now) {
+            let next = if course.paused.is_some() { Next::Stopped } else { course.scheduler.next(now) };
+            let pause = match next {
                 Next::Run(ask) => {
                     // How it ended stands in the log and on the board.
                     let _told = self.turn(&mut course, Request { ask, derived: false }, false).await;
                     self.watch_more(watch.as_mut(), &mut course.scheduler);
+                    // Commands that have come meanwhile go first, also where a cycle was broken off for one of them.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Next::Probe => {
+                    tokio::select! {
+                        reached = self.engine.probe() => {
+                            let now = self.clock.monotonic();
+                            course.scheduler.probed(now, reached, self.entropy.unit());
+                        }
+                        Some(command) = self.commands.recv() => self.obey(command, &mut course).await,
+                    }
                     continue;
                 }
                 Next::Wait(until) => until.saturating_sub(now),
-                Next::Stopped => Duration::from_secs(3600),
+                Next::Stopped => TICK,
             };
             tokio::select! {
-                () = tokio::time::sleep(pause.min(self.heart.period())) => {}
+                () = tokio::time::sleep(pause.min(self.heart.period()).min(TICK)) => {}
                 Some(hint) = hinted.recv() => self.take(hint, &mut course),
                 Some(command) = self.commands.recv() => self.obey(command, &mut course).await,
             }
             while let Ok(hint) = hinted.try_recv() {
                 self.take(hint, &mut course);
             }
+        }
+    }
+
+    fn course(&self) -> Course {
+        let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
+        let paused = self.engine.paused();
+        // A wish that cannot be read is none to act on: whoever made it sees that the daemon syncs.
+        let paused =
+            paused.inspect_err(|error| tracing::error!(%error, "the pause cannot be read")).ok().flatten();
+        let mut course = Course {
+            scheduler: Scheduler::new(self.timing.clone(), now),
+            announcer: Announcer::new(self.events.clone(), self.board.read().state),
+            hooks: self.hooks.clone().start(),
+            alarm: Alarm::new(self.engine.awaiting_since()),
+            waiting: self.engine.waiting_list(),
+            paused: None,
+            unsettled: false,
+            overdue: false,
+            came_round: (now_ms, now),
+        };
+        if let Some(paused) = paused {
+            tracing::info!("paused, as it was before");
+            self.pause(paused, &mut course);
+        }
+        course
+    }
+
+    /// What is due whatever is scheduled: waking up, the end of a pause, the alarm.
+    async fn come_round(&mut self, course: &mut Course) {
+        let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
+        let (then_ms, then) = std::mem::replace(&mut course.came_round, (now_ms, now));
+        let wall = Duration::from_millis(now_ms.saturating_sub(then_ms));
+        if wall > now.saturating_sub(then) + ASLEEP {
+            tracing::info!(slept_s = wall.as_secs(), "the machine was asleep");
+            course.scheduler.wake(now);
+        }
+        if course.paused.is_some_and(|paused| paused.is_over(now_ms)) {
+            tracing::info!("the pause is over");
+            // It is over all the same; the next start finds that out again.
+            let _still_noted = self.go_on(course);
+        }
+        if course.paused.is_some() {
+            course.alarm.excuse(now_ms);
+        } else if let Some((document, true)) = course.alarm.check(now_ms) {
+            tracing::error!(next = document.next, "{}", document.message);
+            self.board.update(|status| status.errors.insert(0, document));
+            self.announce(course, &std::collections::BTreeSet::new()).await;
         }
     }
 
@@ -138,43 +222,8 @@ impl Daemon {
         });
     }
 
-    async fn obey(&mut self, command: Command, course: &mut Course) {
-        let (reply, answer) = match command {
-            Command::Retry => return course.scheduler.retry(self.clock.monotonic()),
-            Command::Recover { job, reply } => {
-                let answer = recovery::run(&mut self.engine, &job, &self.board).await;
-                if job.changes() {
-                    // What came of it stands in the answer; the board learns how things stand now.
-                    let _told = self.turn(course, Request::FULL, false).await;
-                }
-                let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
-                return;
-            }
-            Command::Sync { dry_run: true, derived, reply } => (reply, self.plan(derived).await),
-            Command::Sync { dry_run: false, derived, reply } => {
-                (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)
-            }
-            Command::Decide { hold, approve, reply } => {
-                let (approved, rejected) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
-                let answer = match self.engine.decide(&approved, &rejected) {
-                    Ok(()) => self.turn(course, Request::FULL, true).await,
-                    Err(error) => Err(Problem::from(&error)),
-                };
-                (reply, answer)
-            }
-        };
-        // Whoever asked may have gone; what was done is done.
-        let _gone = reply.send(answer);
-    }
-
-    async fn plan(&mut self, derived: bool) -> Result<SyncDocument, Problem> {
-        let survey = self.engine.dry_run(derived, &self.watcher()).await;
-        survey
-            .map(|survey| SyncDocument::of_plan(&survey.plan, survey.generation()))
-            .map_err(|error| Problem::from(&error))
-    }
-
-    /// One cycle, and what the scheduler and the board learn from it. `settle`: wait for what was written a moment ago.
+    /// One cycle, and what the scheduler, the board and those who listen learn from it. `settle`: wait for what was written a
+    /// moment ago.
     async fn turn(
         &mut self,
         course: &mut Course,
@@ -183,118 +232,47 @@ impl Daemon {
     ) -> Result<SyncDocument, Problem> {
         let started = self.clock.monotonic();
         self.heart.works();
-        let watcher = self.watcher();
-        let result = if settle {
-            self.engine.settled_cycle(request, &watcher).await
-        } else {
-            self.engine.cycle(request, &watcher).await
+        let (watcher, interrupt) = (self.watcher(), Interrupt::new(self.interrupt.subscribe()));
+        self.engine.heed(interrupt.clone());
+        let cycle = async {
+            if settle {
+                self.engine.settled_cycle(request, &watcher).await
+            } else {
+                self.engine.cycle(request, &watcher).await
+            }
         };
+        let result = tokio::select! {
+            result = cycle => result,
+            () = interrupt.wanted() => Err(SyncError::Interrupted),
+        };
+        if matches!(result, Err(SyncError::Interrupted)) {
+            tracing::info!("a cycle is broken off for a pause");
+            self.board.update(|status| status.progress = None);
+            return Err(obey::paused());
+        }
         let outcome = outcome(&result);
         let now = self.clock.monotonic();
         course.scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
         if let Ok(report) = &result {
-            log(report, now.saturating_sub(started));
+            show::log(report, now.saturating_sub(started));
         }
-        let passing = result.as_ref().map(passing).unwrap_or_default();
-        let answer = self.note(course, request.ask, outcome, now, result);
-        let status = self.board.read();
-        course.announcer.cycle(&mut self.engine, &status, &passing).await;
+        let passing = self.note_waiting(course, &result, now);
+        let answer = self.show(course, request.ask, outcome, now, result);
+        self.announce(course, &passing).await;
         answer
     }
 
-    /// Puts how a cycle ended into the log and on the board.
-    fn note(
-        &self,
-        course: &Course,
-        ask: Ask,
-        outcome: Outcome,
-        now: Duration,
-        result: Result<Report, SyncError>,
-    ) -> Result<SyncDocument, Problem> {
-        match result {
-            Ok(report) => {
-                self.show(&report, ask);
-                Ok(SyncDocument::from(&report))
-            }
-            Err(error) => {
-                let attempts = course.scheduler.failures();
-                tracing::error!(%error, attempts, next = error.next(), "the cycle did not go through");
-                let retry = match course.scheduler.next(now) {
-                    Next::Wait(until) => Some(until.saturating_sub(now)),
-                    Next::Run(_) => Some(Duration::ZERO),
-                    Next::Stopped => None,
-                };
-                self.show_error(&error, outcome, attempts, retry);
-                Err(Problem::from(&error))
-            }
-        }
+    /// Tells what is new, and starts the hooks for it.
+    async fn announce(&mut self, course: &mut Course, passing: &std::collections::BTreeSet<String>) {
+        let status = self.board.read();
+        let told = course.announcer.cycle(&mut self.engine, &status, passing).await;
+        course.hooks.hear(&told);
     }
 
     /// Whoever is told how far a cycle is.
     fn watcher(&self) -> impl Watcher + use<> {
         Watched { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
     }
-
-    fn show(&self, report: &Report, ask: Ask) {
-        if report.moved() || ask.scan {
-            self.engine.note_success();
-        }
-        let now = moment(self.clock.now_ms());
-        let weighs = |trouble: &&Trouble| trouble.weight != Weight::Skipped;
-        let any = |weight| report.problems.iter().any(|trouble| trouble.weight == weight);
-        self.board.update(|status| {
-            status.progress = None;
-            status.errors = report.problems.iter().filter(weighs).map(ErrorDocument::from).collect();
-            status.generation = report.generation;
-            status.remote_generation = report.generation;
-            status.last_sync = Some(now);
-            if let Some(standing) = report.standing {
-                status.holds = holds(&report.holds);
-                (status.files, status.bytes) = (standing.here.files, standing.here.bytes);
-                status.pending.up = standing.waiting;
-                status.conflicts = standing.conflicts;
-            }
-            if let Some(holdings) = &report.holdings {
-                status.content = serde_json::to_value(holdings).ok();
-            }
-            status.state = match () {
-                () if !status.holds.is_empty() => State::Held,
-                () if any(Weight::Overdue) => State::Error,
-                () if report.again() || any(Weight::Invalid) => State::Pending,
-                () => State::InSync,
-            };
-            self.heart.says(&format!("{}, generation {}", status.state, status.generation));
-        });
-    }
-
-    fn show_error(&self, error: &SyncError, outcome: Outcome, attempts: u32, retry: Option<Duration>) {
-        let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let at = |wait| moment(self.clock.now_ms().saturating_add(millis(wait)));
-        let next = if retry.is_some() {
-            error.next().to_owned()
-        } else {
-            format!("{}, then `cogzy-vault retry`", error.next())
-        };
-        let document = ErrorDocument {
-            path: None,
-            message: error.to_string(),
-            attempts,
-            next_retry: retry.map(at),
-            next,
-        };
-        self.board.update(|status| {
-            status.progress = None;
-            status.errors = vec![document];
-            status.state = if outcome == Outcome::Offline { State::Offline } else { State::Error };
-            self.heart.says(&format!("{}: {error}", status.state));
-        });
-    }
-}
-
-/// Paths whose trouble goes away by itself.
-fn passing(report: &Report) -> BTreeSet<String> {
-    let passing = report.problems.iter().filter(|trouble| trouble.weight == Weight::Passing);
-    passing.map(|trouble| trouble.path.clone()).collect()
 }
 
 /// A cycle's progress is for the board, for those who listen and for the watchdog.
@@ -307,8 +285,7 @@ struct Watched {
 impl Watcher for Watched {
     fn progress(&self, progress: Progress) {
         self.heart.beats();
-        self.board.progress(progress);
-        if let Some(shown) = self.board.read().progress {
+        if let Some(shown) = self.board.shown(progress) {
             self.events.progress(shown);
         }
     }
@@ -323,54 +300,5 @@ fn outcome(result: &Result<Report, SyncError>) -> Outcome {
             Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => Outcome::Failed,
             Advice::Refused => Outcome::Permanent,
         },
-    }
-}
-
-/// One line for each cycle.
-fn log(report: &Report, took: Duration) {
-    let Report { generation, pushed, pulled, deleted_local, deleted_remote, transfer, .. } = *report;
-    tracing::info!(
-        generation,
-        pushed,
-        pulled,
-        deleted_local,
-        deleted_remote,
-        conflicts = report.conflicts.len(),
-        held = report.holds.len(),
-        left_out = report.problems.len(),
-        requests = transfer.requests,
-        bytes_up = transfer.bytes_up,
-        bytes_down = transfer.bytes_down,
-        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "{}",
-        if report.moved() { "synced" } else { "nothing new" }
-    );
-    for hold in report.holds.iter().map(HoldDocument::from) {
-        tracing::warn!(id = %hold.id, next = hold.next, "held: {}", hold.reason);
-    }
-}
-
-/// The signals that mean stop.
-#[derive(Debug)]
-pub struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    /// Catches them from now on: before it is said that anything runs, so that whoever heard of it can stop it.
-    ///
-    /// # Errors
-    /// Where signals cannot be caught.
-    pub fn catch() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// Waits for one of them.
-    pub async fn arrive(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

@@ -16,8 +16,8 @@ use crate::fs::RealFs;
 use crate::paths::{self, Paths};
 use crate::plan::Brakes;
 use crate::remote::{
-    FolderRemote, Limited, Meter, Metered, Probe, Remote, RemoteUrl, Retry, RetryPolicy, S3Options, open,
-    probe,
+    FolderRemote, Limited, Meter, Metered, Paced, Probe, Remote, RemoteUrl, Retry, RetryPolicy, S3Options,
+    open, probe,
 };
 use crate::state::{Database, FilterRecord, LastSync, RecordError};
 use crate::sync::{Engine, Ports, Settings, SyncError};
@@ -214,13 +214,14 @@ impl App {
         let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
         let remote = open(&self.remote, &self.s3_options()?, entropy()).await?;
         let limited = Limited::new(Metered::new(remote, meter.clone()), config.s3.concurrency);
-        let remote: Arc<dyn Remote> = Arc::new(Retry::new(limited, RetryPolicy::default(), entropy()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let paced = Paced::new(limited, config.limits.upload, config.limits.download, Arc::clone(&clock));
+        let remote: Arc<dyn Remote> = Arc::new(Retry::new(paced, RetryPolicy::default(), entropy()));
         let layout = self.layout();
         // Where there is no vault on this machine, there is nothing to remember for it.
         let there = layout.sync().is_dir();
         let database = if there { Database::open(&layout.cache_db())? } else { Database::in_memory()? };
         let database = Arc::new(database);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let ports = Ports { fs: Arc::new(RealFs), remote, meter, database, clock, entropy: entropy() };
         let day = Duration::from_secs(24 * 3600);
         let settings = Settings {

@@ -7,8 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::{
-    approve, changes, config, conflicts, doctor, events, export, history, import, init, reference, reset,
-    restore, retry, run, service, status, sync, undo, verify,
+    approve, changes, config, conflicts, doctor, events, export, history, import, init, pause, reference,
+    reset, restore, retry, run, service, status, sync, undo, verify,
 };
 use crate::config::{Flag, Source};
 
@@ -86,6 +86,8 @@ pub enum Verb {
     Run(run::Args),
     Sync(sync::Args),
     Status(status::Args),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
     Retry(retry::Args),
     Approve(approve::Args),
     Conflicts(conflicts::Args),
@@ -169,6 +171,9 @@ mod tests {
             "init --remote b2://bucket/x --user-id me --device-name laptop --join",
             "run",
             "retry",
+            "pause",
+            "pause --for 1h",
+            "resume",
             "sync --dry-run --derived",
             "--json status",
             "status --json -q",

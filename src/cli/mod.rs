@@ -19,6 +19,7 @@ pub mod import;
 pub mod init;
 mod moment;
 pub mod output;
+pub mod pause;
 pub mod reference;
 pub mod reset;
 pub mod restore;
@@ -53,6 +54,8 @@ fn dispatch(
         Verb::Sync(args) => sync::run(&app()?, args, output),
         Verb::Status(args) => status::run(&app()?, args, output),
         Verb::Retry(args) => retry::run(&app()?, args, output),
+        Verb::Pause(args) => pause::pause(&app()?, args, output),
+        Verb::Resume(args) => pause::resume(&app()?, args, output),
         Verb::Approve(args) => approve::run(&app()?, args, output),
         Verb::Conflicts(args) => conflicts::run(&app()?, args, output),
         Verb::Events(args) => events::run(&app()?, args, output),

@@ -8,7 +8,7 @@ use super::args::Global;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::document;
 use crate::clock::{Clock, SystemClock, SystemEntropy};
@@ -16,7 +16,7 @@ use crate::control::api::{DaemonDocument, State, moment};
 use crate::control::board::Board;
 use crate::control::events::Events;
 use crate::control::{routes::Handles, server};
-use crate::daemon::{Daemon, StopSignals};
+use crate::daemon::{Daemon, Hooks, StopSignals};
 use crate::fs::RealFs;
 use crate::paths::machine_id;
 use crate::remote::Meter;
@@ -103,10 +103,9 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         let log = engine.event_log().map_err(|error| Failure::new(Exit::Internal, error))?;
         let events = Events::new(log, Arc::clone(&clock));
         let (send, commands) = mpsc::channel(COMMANDS);
-        tokio::spawn(server::serve(
-            listener,
-            Handles::new(board.clone(), send, events.clone(), engine.reader()),
-        ));
+        let interrupt = watch::Sender::new(false);
+        let handles = Handles::new(board.clone(), send, events.clone(), interrupt.clone(), engine.reader());
+        tokio::spawn(server::serve(listener, handles));
         heart.ready();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
         Ok::<_, Failure>(Daemon {
@@ -118,8 +117,14 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
             entropy,
             board,
             events,
+            hooks: Hooks {
+                on_conflict: config.hooks.on_conflict.clone(),
+                on_hold: config.hooks.on_hold.clone(),
+                on_error: config.hooks.on_error.clone(),
+            },
             heart: heart.clone(),
             commands,
+            interrupt,
         })
     };
     let daemon = runtime.block_on(async {

@@ -80,6 +80,7 @@ pub fn document(app: &App, state: State, device: crate::model::DeviceId) -> Stat
         generation: 0,
         remote_generation: 0,
         last_sync: None,
+        paused_until: None,
         files: 0,
         bytes: 0,
         pending: PendingDocument::default(),

@@ -265,6 +265,9 @@ pub struct StatusDocument {
     pub remote_generation: u64,
     /// When a cycle went through last, RFC 3339.
     pub last_sync: Option<String>,
+    /// When a pause ends, RFC 3339, where somebody paused it for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<String>,
     /// Files here.
     pub files: usize,
     /// Their bytes.
@@ -283,6 +286,41 @@ pub struct StatusDocument {
     pub content: Option<serde_json::Value>,
     /// What went over the wire since the daemon started.
     pub transfer: Transfer,
+}
+
+/// `GET /v1/outbox`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutboxDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// How many paths wait.
+    pub total: usize,
+    /// The first of them, by path.
+    pub waiting: Vec<WaitingDocument>,
+}
+
+/// A path that is still to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WaitingDocument {
+    /// Which path.
+    pub path: String,
+    /// Since when, RFC 3339.
+    pub first_seen: String,
+    /// How often it could not be dealt with.
+    pub attempts: u32,
+    /// Why not, the last time.
+    pub error: Option<String>,
+    /// When it is looked at again, RFC 3339, where that is known.
+    pub next_retry: Option<String>,
+}
+
+/// `POST /v1/pause`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PauseRequest {
+    /// For how long; else until `resume`.
+    #[serde(default)]
+    pub seconds: Option<u64>,
 }
 
 /// `POST /v1/sync`.

@@ -9,7 +9,21 @@ use super::recovery::Job;
 use crate::clock::Clock;
 use crate::model::HoldId;
 use crate::remote::Meter;
-use crate::sync::{Pace, Progress, Watcher};
+use crate::sync::{Engine, Pace, Progress, SyncError, Watcher};
+
+/// Work that wants the engine for itself, and is no cycle. Whoever adds a family of routes can bring its own.
+#[async_trait::async_trait(?Send)]
+pub trait Work: Send + std::fmt::Debug {
+    /// Does it. The document that is the answer.
+    ///
+    /// # Errors
+    /// What stops it.
+    async fn run(
+        self: Box<Self>,
+        engine: &mut Engine,
+        watcher: &dyn Watcher,
+    ) -> Result<serde_json::Value, SyncError>;
+}
 
 /// What a client wants done by the daemon's thread.
 #[derive(Debug)]
@@ -41,6 +55,25 @@ pub enum Command {
     },
     /// Try again what was given up.
     Retry,
+    /// No cycles for so many seconds, or until `Resume`.
+    Pause {
+        /// For how long.
+        seconds: Option<u64>,
+        /// Who waits for it.
+        reply: oneshot::Sender<Result<(), Problem>>,
+    },
+    /// Work that wants the engine for itself.
+    Work {
+        /// What.
+        work: Box<dyn Work>,
+        /// Who waits for it.
+        reply: oneshot::Sender<Result<serde_json::Value, Problem>>,
+    },
+    /// Go on.
+    Resume {
+        /// Who waits for it.
+        reply: oneshot::Sender<Result<(), Problem>>,
+    },
 }
 
 /// The status, shared. Clones show the same.
@@ -81,15 +114,18 @@ impl Board {
     }
 }
 
-impl Watcher for Board {
-    fn progress(&self, progress: Progress) {
+impl Board {
+    /// Shows how far a cycle has come; what is shown, where it is news.
+    pub fn shown(&self, progress: Progress) -> Option<ProgressDocument> {
         // A scan that reads nothing is no news.
         if progress.files_total > 0 {
             let now = self.clock.monotonic();
             let left = self.pace.lock().unwrap_or_else(PoisonError::into_inner).left(&progress, now);
             let shown = ProgressDocument { progress, seconds_left: left.map(|left| left.as_secs()) };
             self.update(|status| status.progress = Some(shown));
+            return Some(shown);
         }
+        None
     }
 }
 
@@ -112,6 +148,7 @@ pub(super) mod tests {
             generation: 0,
             remote_generation: 0,
             last_sync: None,
+            paused_until: None,
             files: 0,
             bytes: 0,
             pending: PendingDocument::default(),

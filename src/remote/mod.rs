@@ -12,7 +12,7 @@
 //!   enough to do without the second.
 //!
 //! Keys are relative to the prefix of the remote's URL: ASCII names joined by single slashes. No adapter retries by itself; [`Retry`] does, and [`Metered`] counts
-//! what goes over the wire, the repeated calls included; the usual pile is `Retry(Limited(Metered(adapter)))`. No layer above this one knows which store it talks to.
+//! what goes over the wire, the repeated calls included; the usual pile is `Retry(Paced(Limited(Metered(adapter))))`. No layer above this one knows which store it talks to.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -27,6 +27,7 @@ mod limit;
 mod memory;
 mod metered;
 mod open;
+mod paced;
 mod percent;
 mod probe;
 mod retry;
@@ -39,6 +40,7 @@ pub use limit::Limited;
 pub use memory::MemoryRemote;
 pub use metered::{Meter, Metered, Transfer};
 pub use open::open;
+pub use paced::Paced;
 pub use probe::{Probe, probe};
 pub use retry::{Retry, RetryPolicy};
 pub use s3::{KeyPair, S3Options, S3Remote, Secret};

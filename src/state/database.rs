@@ -22,6 +22,10 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE fact (
         id INTEGER PRIMARY KEY, digest BLOB NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (digest, kind)
     );
+", "
+    CREATE TABLE waiting (
+        path TEXT PRIMARY KEY, first_seen_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, error TEXT, next_retry_ms INTEGER
+    ) WITHOUT ROWID;
 "];
 
 /// How long to wait for another process that is at the database.

@@ -13,10 +13,14 @@ mod last_sync;
 mod noted;
 mod objects;
 mod outbox;
+mod paused;
 mod pending;
 mod stats;
+mod waiting;
 
 pub use database::{Database, DatabaseError};
 pub use events::{EventLog, EventLogError, StoredEvent};
 pub use last_sync::{Exception, FilterRecord, LastSync, RecordError};
+pub use paused::Paused;
 pub use pending::Pending;
+pub use waiting::{Waiting, WaitingList};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::report::{Report, Standing, Trouble, Watcher, Weight};
 use super::scheduler::Ask;
 use super::survey::Seen;
+use super::unsent::Unsent;
 use super::{DatabaseCache, Engine, Survey, SyncError};
 use crate::log::{Depth, Log, LogError, Prepared};
 use crate::model::{CommitKey, Decisions, HoldId, Item, VaultId};
@@ -49,6 +50,7 @@ impl Engine {
         let result = self.rounds(request, marker, &mut log, &mut report, watcher).await;
         self.log = Some(log);
         result?;
+        self.unsent = Unsent::default();
         report.transfer = self.ports.meter.read() - before;
         Ok(report)
     }
@@ -98,6 +100,7 @@ impl Engine {
                 .await?;
             note(&survey, report);
             self.unfinished = report.problems.iter().any(|trouble| trouble.weight.left_out());
+            self.unsent = Unsent::of(&survey);
             let open = seen.remote.conflicts.len() + self.unkept(&seen.remote)?.len();
             report.standing =
                 Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });

@@ -93,6 +93,9 @@ pub enum SyncError {
     /// What was asked for cannot be done.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Somebody wants it to stop.
+    #[error("the cycle was broken off")]
+    Interrupted,
     /// Something else keeps writing to the remote, faster than this device can follow.
     #[error("the remote moved on {0} times while this cycle ran; it is tried again later")]
     Unsettled(usize),

@@ -11,7 +11,7 @@ use crate::model::DeviceId;
 use crate::vault::Marker;
 
 /// What the database calls the end of a cycle that went through.
-const SUCCESS: &str = "success";
+pub(super) const SUCCESS: &str = "success";
 
 /// Where things stand, as far as this device knows.
 #[derive(Debug)]

@@ -157,7 +157,11 @@ impl Engine {
         self.check_free(largest, self.layout.root())?;
         let index = ChunkIndex::default();
         let mut known = Known::new(state, &index, self.left_over().await?);
-        let uploads = Uploads::new(Arc::clone(&self.ports.remote), Arc::clone(&self.ports.database));
+        let uploads = Uploads::new(
+            Arc::clone(&self.ports.remote),
+            Arc::clone(&self.ports.database),
+            self.interrupt.clone(),
+        );
         let (mut entries, mut recipes) = (BTreeMap::new(), BTreeMap::new());
         let mut progress = Progress {
             phase: Phase::Upload,

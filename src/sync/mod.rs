@@ -38,6 +38,7 @@ mod rewrite;
 pub mod scheduler;
 mod survey;
 mod tidy;
+mod unsent;
 mod upload;
 mod verify;
 
@@ -63,6 +64,7 @@ pub use report::{Amount, Phase, Progress, Report, Standing, Trouble, Unwatched, 
 pub use reset::Reset;
 pub use rewrite::Rewritten;
 pub use survey::Survey;
+pub use unsent::Interrupt;
 pub use verify::{Fault, Verified};
 
 pub use crate::log::Past;
@@ -134,12 +136,15 @@ pub struct Engine {
     facts: judge::FactsKnown,
     /// Whether the last survey left something undone that a poll of the remote alone would not see.
     unfinished: bool,
+    /// What the last cycle was to send and did not.
+    unsent: unsent::Unsent,
+    interrupt: Interrupt,
 }
 
 impl Engine {
     /// An engine for the vault at `layout`.
     #[must_use]
-    pub const fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
+    pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
         Self {
             layout,
             ports,
@@ -148,6 +153,8 @@ impl Engine {
             manifest_of: None,
             facts: judge::FactsKnown::new(),
             unfinished: false,
+            unsent: unsent::Unsent::default(),
+            interrupt: Interrupt::default(),
         }
     }
 

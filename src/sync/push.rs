@@ -140,7 +140,11 @@ impl Engine {
     ) -> Result<Sent, SyncError> {
         let index: ChunkIndex = survey.remote.packs.values().map(AsRef::as_ref).collect();
         let mut known = Known::new(&survey.remote, &index, self.left_over().await?);
-        let uploads = Uploads::new(Arc::clone(&self.ports.remote), Arc::clone(&self.ports.database));
+        let uploads = Uploads::new(
+            Arc::clone(&self.ports.remote),
+            Arc::clone(&self.ports.database),
+            self.interrupt.clone(),
+        );
         let mut sent = Sent::default();
         let mut progress = total(steps, survey);
         {

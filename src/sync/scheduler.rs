@@ -32,8 +32,14 @@ pub struct Timing {
 const ACTIVE: Duration = Duration::from_secs(120);
 /// How often all of `commits/` is listed.
 const WHOLE_LISTING: Duration = Duration::from_secs(24 * 3600);
-/// How often a remote that is out of reach is tried.
-const OFFLINE_RETRY: Duration = Duration::from_secs(5);
+/// How often a remote that is out of reach is probed.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// Now and then a whole cycle is tried without a probe that was answered: a slow network may be too slow for a probe.
+const CYCLE_UNASKED: Duration = Duration::from_secs(120);
+/// The longest wait where probes are answered and cycles still find the remote out of reach: it asks for less.
+const MAX_OFFLINE_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait for items that do not settle; a hint of the watcher's comes sooner.
+const MAX_AGAIN: Duration = Duration::from_secs(30);
 /// How much of a wait is drawn at random, so that devices do not come back in step.
 const JITTER: f64 = 0.2;
 
@@ -69,6 +75,8 @@ pub enum Outcome {
 pub enum Next {
     /// Run a cycle now.
     Run(Ask),
+    /// Ask the remote something cheap, and say whether it was reached.
+    Probe,
     /// Nothing before this moment.
     Wait(Duration),
     /// Nothing until somebody says `retry`.
@@ -86,7 +94,14 @@ pub struct Scheduler {
     whole_at: Duration,
     active_until: Duration,
     failures: u32,
+    /// Items that had not settled want another look then, for the so manieth time in a row.
+    again: Option<(Duration, u32)>,
     offline: bool,
+    /// A probe was answered since.
+    reached: bool,
+    /// How many cycles in a row found the remote out of reach although a probe had been answered.
+    rebuffed: u32,
+    unasked_at: Duration,
     not_before: Duration,
     stopped: bool,
     watching: bool,
@@ -112,7 +127,11 @@ impl Scheduler {
             whole_at: now,
             active_until: now,
             failures: 0,
+            again: None,
             offline: false,
+            reached: false,
+            rebuffed: 0,
+            unasked_at: now,
             not_before: now,
             stopped: false,
             watching: true,
@@ -142,9 +161,34 @@ impl Scheduler {
     pub const fn retry(&mut self, now: Duration) {
         self.stopped = false;
         self.failures = 0;
+        self.reached = true;
         self.not_before = now;
         self.poll_at = now;
         self.rescan_at = now;
+    }
+
+    /// The machine was asleep, or a pause is over: whatever was to happen meanwhile is due.
+    pub const fn wake(&mut self, now: Duration) {
+        self.not_before = now;
+        self.poll_at = now;
+    }
+
+    /// A probe has ended. `draw` is a random number in `0.0..1.0`.
+    pub fn probed(&mut self, now: Duration, reached: bool, draw: f64) {
+        self.reached = reached;
+        self.not_before = if reached { now } else { now + jittered(PROBE_EVERY, draw) };
+    }
+
+    /// When the vault is scanned next, if nothing happens.
+    #[must_use]
+    pub fn next_scan(&self) -> Duration {
+        let poll = if self.watching { None } else { Some(self.poll_at) };
+        let due = [self.push_at(), self.again.map(|(at, _)| at), poll, Some(self.whole_at)];
+        due.into_iter()
+            .flatten()
+            .min()
+            .map_or(self.rescan_at, |at| at.min(self.rescan_at))
+            .max(self.not_before)
     }
 
     /// Whether the remote was out of reach at the last try.
@@ -164,7 +208,7 @@ impl Scheduler {
         match outcome {
             Outcome::Done { moved, again } => {
                 self.failures = 0;
-                self.offline = false;
+                self.online();
                 self.not_before = now;
                 if moved {
                     self.active_until = now + ACTIVE;
@@ -174,9 +218,8 @@ impl Scheduler {
                     self.rescan_at = now + self.timing.rescan;
                     // What was touched while the cycle ran may have been scanned before: it counts for the next.
                     self.touched = self.touched.filter(|touched| touched.last >= started);
-                    if again && self.touched.is_none() {
-                        self.touched = Some(Touched { first: now, last: now, count: 1 });
-                    }
+                    let times = self.again.map_or(0, |(_, times)| times);
+                    self.again = again.then(|| (self.again_at(now, times), times + 1));
                 }
                 if ask.whole {
                     self.whole_at = now + WHOLE_LISTING;
@@ -185,11 +228,15 @@ impl Scheduler {
                 self.poll_at = now + if active { self.timing.poll_active } else { self.timing.poll };
             }
             Outcome::Offline => {
-                self.offline = true;
-                self.not_before = now + jittered(OFFLINE_RETRY, draw);
+                self.rebuffed = if self.reached { self.rebuffed.saturating_add(1) } else { 0 };
+                (self.offline, self.reached) = (true, false);
+                self.unasked_at = now + CYCLE_UNASKED;
+                let wait =
+                    PROBE_EVERY.saturating_mul(2_u32.saturating_pow(self.rebuffed)).min(MAX_OFFLINE_WAIT);
+                self.not_before = now + jittered(wait, draw);
             }
             Outcome::Failed | Outcome::Permanent => {
-                self.offline = false;
+                self.online();
                 self.failures += 1;
                 let index = usize::try_from(self.failures - 1).unwrap_or(usize::MAX);
                 let wait = self.timing.retry.get(index).or(self.timing.retry.last());
@@ -205,7 +252,11 @@ impl Scheduler {
         if self.stopped {
             return Next::Stopped;
         }
-        let push_at = self.push_at();
+        if self.offline && !self.reached && now < self.unasked_at {
+            return if now < self.not_before { Next::Wait(self.not_before) } else { Next::Probe };
+        }
+        let again_at = self.again.map(|(at, _)| at);
+        let push_at = self.push_at().into_iter().chain(again_at).min();
         let due = [Some(self.poll_at), Some(self.rescan_at), Some(self.whole_at), push_at];
         let soonest = due.into_iter().flatten().min().unwrap_or(self.poll_at).max(self.not_before);
         if now < soonest {
@@ -215,6 +266,17 @@ impl Scheduler {
         let scan =
             touched || self.rescan_at <= now || self.whole_at <= now || !self.watching || self.failures > 0;
         Next::Run(Ask { scan: scan || self.offline, whole: self.whole_at <= now })
+    }
+
+    const fn online(&mut self) {
+        (self.offline, self.reached, self.rebuffed) = (false, false, 0);
+    }
+
+    /// When to look again at what had not settled: after the settle window, and less and less often where that does not help.
+    fn again_at(&self, now: Duration, times: u32) -> Duration {
+        let longest = MAX_AGAIN.max(self.timing.settle);
+        let at = now + self.timing.settle.saturating_mul(2_u32.saturating_pow(times)).min(longest);
+        self.last_push.map_or(at, |last| at.max(last + self.timing.batch_interval))
     }
 
     /// When what was touched is to be pushed: when it has stood still, not too soon after the last push, and not put off for

@@ -137,8 +137,64 @@ fn being_offline_uses_up_no_attempts() {
         scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.5);
         assert!(scheduler.offline() && scheduler.failures() == 0);
         now = wait(&scheduler, now);
+        assert_eq!(scheduler.next(now), Next::Probe);
+        scheduler.probed(now, false, 0.5);
+        now = wait(&scheduler, now);
+        assert_eq!(scheduler.next(now), Next::Probe);
     }
-    assert!(now < secs(100 + 1000 * 6), "an offline remote must be tried often, so that it is left at once");
+    assert!(matches!(scheduler.next(now + secs(120)), Next::Run(_)), "a network may be too slow for a probe");
+    assert!(now < secs(100 + 1000 * 5), "an offline remote must be probed often, so that it is left at once");
+    scheduler.probed(now, true, 0.5);
+    assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })));
+}
+
+#[test]
+fn a_remote_that_answers_and_still_wants_nothing_is_asked_less_and_less() {
+    let (mut scheduler, mut now, mut waits) = (started(), secs(100), Vec::new());
+    for _ in 0..8 {
+        scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.5);
+        let until = wait(&scheduler, now);
+        waits.push((until - now).as_secs());
+        now = until;
+        scheduler.probed(now, true, 0.5);
+        assert!(matches!(scheduler.next(now), Next::Run(_)));
+    }
+    assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60, 60]);
+    scheduler.ended(now, now, WHOLE, QUIET, 0.5);
+    scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.5);
+    assert_eq!(wait(&scheduler, now), now + secs(2), "a cycle that went through makes it new");
+}
+
+#[test]
+fn what_does_not_settle_is_looked_at_less_and_less_and_a_hint_comes_sooner() {
+    const UNSETTLED: Outcome = Outcome::Done { moved: false, again: true };
+    const SCAN: Ask = Ask { scan: true, whole: false };
+    let (mut scheduler, mut now, mut waits) = (started(), secs(61), Vec::new());
+    for _ in 0..6 {
+        scheduler.ended(now, now, SCAN, UNSETTLED, 0.5);
+        let until = scheduler.next_scan();
+        waits.push((until - now).as_secs());
+        now = until;
+        assert_eq!(scheduler.next(now), Next::Run(SCAN));
+    }
+    assert_eq!(waits, [2, 4, 8, 16, 30, 30]);
+    scheduler.ended(now, now, SCAN, UNSETTLED, 0.5);
+    scheduler.touch(now + secs(1));
+    assert_eq!(scheduler.next_scan(), now + secs(3));
+    scheduler.ended(now, now, SCAN, QUIET, 0.5);
+    scheduler.ended(now, now, SCAN, UNSETTLED, 0.5);
+    assert_eq!(scheduler.next_scan(), now + secs(2));
+}
+
+#[test]
+fn after_a_sleep_everything_is_due() {
+    let mut scheduler = started();
+    assert_eq!(wait(&scheduler, secs(7)), secs(60));
+    scheduler.wake(secs(7));
+    assert_eq!(scheduler.next(secs(7)), Next::Run(Ask::default()));
+    scheduler.ended(secs(7), secs(7), Ask::default(), Outcome::Offline, 0.5);
+    scheduler.wake(secs(8));
+    assert_eq!(scheduler.next(secs(8)), Next::Probe);
 }
 
 proptest! {
@@ -159,7 +215,7 @@ proptest! {
             }
             match scheduler.next(now) {
                 Next::Wait(until) => prop_assert!(until > now && until <= now + secs(331)),
-                Next::Run(_) => {}
+                Next::Run(_) | Next::Probe => {}
                 Next::Stopped => prop_assert!(false, "only permanent failures stop"),
             }
         }

@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::SyncError;
+use super::{Interrupt, SyncError};
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
 use crate::log::{Snapshot, pack_key};
@@ -59,6 +59,7 @@ pub(super) struct Uploads {
     database: Arc<Database>,
     state: Arc<Mutex<State>>,
     in_flight: Arc<AtomicU64>,
+    interrupt: Interrupt,
 }
 
 #[derive(Default)]
@@ -69,8 +70,8 @@ struct State {
 }
 
 impl Uploads {
-    pub(super) fn new(remote: Arc<dyn Remote>, database: Arc<Database>) -> Self {
-        Self { remote, database, state: Arc::default(), in_flight: Arc::default() }
+    pub(super) fn new(remote: Arc<dyn Remote>, database: Arc<Database>, interrupt: Interrupt) -> Self {
+        Self { remote, database, state: Arc::default(), in_flight: Arc::default(), interrupt }
     }
 
     /// Takes a full pack from a thread that blocks. With other threads to send it, this waits while enough are under way, so
@@ -80,7 +81,11 @@ impl Uploads {
         match Handle::try_current() {
             Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => handle.block_on(async {
                 self.state.lock().await.waiting.push(pack);
-                self.wait_for(PACKS_IN_FLIGHT - 1).await
+                // A thread that blocks is not ended by dropping its task: it has to be told.
+                tokio::select! {
+                    sent = self.wait_for(PACKS_IN_FLIGHT - 1) => sent,
+                    () = self.interrupt.wanted() => Err(SyncError::Interrupted),
+                }
             }),
             _ => {
                 let mut state =

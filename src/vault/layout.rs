@@ -99,6 +99,12 @@ impl Layout {
         self.sync().join("cache.db")
     }
 
+    /// `sync/paused`: somebody wants no cycles for a while.
+    #[must_use]
+    pub fn paused(&self) -> PathBuf {
+        self.sync().join("paused")
+    }
+
     /// `sync/event_ids`: up to which number events may have been told.
     #[must_use]
     pub fn event_ids(&self) -> PathBuf {

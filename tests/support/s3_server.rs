@@ -17,7 +17,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 mod bucket;
 
@@ -58,6 +58,7 @@ pub struct S3Server {
     address: SocketAddr,
     bucket: Bucket,
     switches: Arc<Mutex<Switches>>,
+    service: S3Service,
     accepting: JoinHandle<()>,
 }
 
@@ -78,13 +79,20 @@ impl S3Server {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::clone(&switches);
-        let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, service.clone(), Arc::clone(&seen)));
-            }
-        });
-        Self { address, bucket, switches, accepting }
+        let accepting = tokio::spawn(accept(listener, service.clone(), Arc::clone(&switches)));
+        Self { address, bucket, switches, service, accepting }
+    }
+
+    /// Goes away: connections break, and no new ones can be made.
+    pub async fn go_away(&mut self) {
+        self.accepting.abort();
+        let _aborted = (&mut self.accepting).await;
+    }
+
+    /// Comes back where it was, with all that it had.
+    pub async fn come_back(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.accepting = tokio::spawn(accept(listener, self.service.clone(), Arc::clone(&self.switches)));
     }
 
     /// `http://host:port`.
@@ -197,6 +205,15 @@ pub fn options(endpoint: &str, id: &str, secret: &str) -> S3Options {
         connect_timeout: Duration::from_secs(5),
         operation_timeout: Duration::from_secs(20),
         ..S3Options::default()
+    }
+}
+
+/// Its connections end with it.
+async fn accept(listener: TcpListener, service: S3Service, switches: Arc<Mutex<Switches>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(serve(stream, service.clone(), Arc::clone(&switches)));
+        while connections.try_join_next().is_some() {}
     }
 }
 

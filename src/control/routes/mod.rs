@@ -7,6 +7,8 @@ mod events;
 mod guard;
 mod holds;
 mod openapi;
+mod outbox;
+mod pause;
 mod recovery;
 mod status;
 mod sync;
@@ -22,7 +24,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::api::{Problem, SyncDocument};
 use super::board::{Board, Command};
@@ -38,6 +40,8 @@ pub struct Handles {
     pub commands: mpsc::Sender<Command>,
     /// What happens.
     pub events: Events,
+    /// Set: the cycle that runs is to be broken off, for a pause.
+    pub interrupt: watch::Sender<bool>,
     /// Whoever answers a question makes a reader of it; it runs no cycles itself.
     engine: Arc<Engine>,
     /// Streams are long: they may not take all the connections.
@@ -75,6 +79,8 @@ fn families() -> Vec<Family> {
         holds::family(),
         events::family(),
         recovery::family(),
+        pause::family(),
+        outbox::family(),
         openapi::family(),
     ]
 }
@@ -104,9 +110,15 @@ pub(super) fn router(handles: Handles) -> Router {
 impl Handles {
     /// Handles for a daemon whose engine is of the same vault as `engine`.
     #[must_use]
-    pub fn new(board: Board, commands: mpsc::Sender<Command>, events: Events, engine: Engine) -> Self {
+    pub fn new(
+        board: Board,
+        commands: mpsc::Sender<Command>,
+        events: Events,
+        interrupt: watch::Sender<bool>,
+        engine: Engine,
+    ) -> Self {
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-        Self { board, commands, events, engine: Arc::new(engine), streams }
+        Self { board, commands, events, interrupt, engine: Arc::new(engine), streams }
     }
 
     /// Answers a question without the daemon's thread, which may be at work for hours.

@@ -48,7 +48,7 @@ fn handles() -> Handles {
         search: crate::vault::validate::Search::Full,
     };
     let engine = Engine::new(Layout::new(folder.path()), ports, settings);
-    Handles::new(board, commands, events::tests::events(folder.path()), engine)
+    Handles::new(board, commands, events::tests::events(folder.path()), watch::Sender::new(false), engine)
 }
 
 async fn answer(method: &Method, path: &str, headers: &[(&str, &str)]) -> StatusCode {

@@ -1,0 +1,39 @@
+//! What is still to be sent.
+
+use axum::extract::{Json, State};
+use axum::routing::get;
+use utoipa::OpenApi;
+
+use super::{Family, Handles, Refusal, Route};
+use crate::control::api::{OutboxDocument, Problem, SCHEMA, WaitingDocument, moment};
+
+/// More paths than this are counted only.
+const MAX_LISTED: usize = 1000;
+
+#[derive(OpenApi)]
+#[openapi(paths(outbox))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    Family { routes: vec![Route::new("/v1/outbox", get(outbox))], document: Document::openapi() }
+}
+
+/// The paths that are still to be sent, since when, and what has stood in the way of each; the first thousand of them.
+#[utoipa::path(
+    get, path = "/v1/outbox",
+    responses(
+        (status = 200, body = OutboxDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn outbox(State(handles): State<Handles>) -> Result<Json<OutboxDocument>, Refusal> {
+    let (total, listed) = handles.read(async |engine| Ok(engine.outbox(MAX_LISTED)?)).await?;
+    let waiting = listed.into_iter().map(|(path, waiting)| WaitingDocument {
+        path,
+        first_seen: moment(waiting.first_seen_ms),
+        attempts: waiting.attempts,
+        error: waiting.error,
+        next_retry: waiting.next_retry_ms.map(moment),
+    });
+    Ok(Json(OutboxDocument { schema: SCHEMA, total, waiting: waiting.collect() }))
+}

@@ -1,0 +1,63 @@
+//! No cycles for a while, and again.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, State};
+use axum::routing::post;
+use utoipa::OpenApi;
+
+use super::{Family, Handles, Refusal, Route, problem, stopping};
+use crate::control::api::{PauseRequest, Problem, StatusDocument};
+use crate::control::board::Command;
+use tokio::sync::oneshot;
+
+#[derive(OpenApi)]
+#[openapi(paths(pause, resume))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    let routes = vec![Route::new("/v1/pause", post(pause)), Route::new("/v1/resume", post(resume))];
+    Family { routes, document: Document::openapi() }
+}
+
+/// Stops syncing, at once, for so many seconds or until `resume`. It outlives a restart. What is asked for by hand still runs.
+#[utoipa::path(
+    post, path = "/v1/pause", request_body = PauseRequest,
+    responses(
+        (status = 200, body = StatusDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn pause(
+    State(handles): State<Handles>,
+    request: Result<Json<PauseRequest>, JsonRejection>,
+) -> Result<Json<StatusDocument>, Refusal> {
+    let Json(PauseRequest { seconds }) = request.map_err(|error| {
+        let detail = format!(r#"{}; expected {{"seconds":number or null}}"#, error.body_text());
+        problem(error.status(), "bad-request", &detail)
+    })?;
+    // A cycle that runs is broken off: it goes on from where it was.
+    handles.interrupt.send_replace(true);
+    done(&handles, |reply| Command::Pause { seconds, reply }).await
+}
+
+/// Goes on, at once.
+#[utoipa::path(
+    post, path = "/v1/resume",
+    responses(
+        (status = 200, body = StatusDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn resume(State(handles): State<Handles>) -> Result<Json<StatusDocument>, Refusal> {
+    done(&handles, |reply| Command::Resume { reply }).await
+}
+
+async fn done(
+    handles: &Handles,
+    command: impl FnOnce(oneshot::Sender<Result<(), Problem>>) -> Command,
+) -> Result<Json<StatusDocument>, Refusal> {
+    let (reply, answer) = oneshot::channel();
+    handles.send(command(reply)).await?;
+    answer.await.map_err(|_| stopping())?.map_err(Refusal)?;
+    Ok(Json(handles.board.read()))
+}

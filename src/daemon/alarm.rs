@@ -1,0 +1,77 @@
+//! No sync for a day is more than a passing trouble: it is said first, in the log as an error, and to the hooks.
+
+use std::time::Duration;
+
+use crate::control::api::ErrorDocument;
+
+/// Longer than this without a cycle that went through is an alarm.
+const TOO_LONG: Duration = Duration::from_secs(24 * 3600);
+
+/// Watches how long ago a cycle went through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alarm {
+    /// In milliseconds since the Unix epoch: the last success, or when it was first waited for.
+    since_ms: u64,
+    raised: bool,
+}
+
+impl Alarm {
+    /// `since_ms`: the last success, or when it was first waited for.
+    pub(super) const fn new(since_ms: u64) -> Self {
+        Self { since_ms, raised: false }
+    }
+
+    /// A cycle went through.
+    pub(super) const fn calm(&mut self, now_ms: u64) {
+        *self = Self::new(now_ms);
+    }
+
+    /// A pause that was wished for is none of our business: time begins anew.
+    pub(super) const fn excuse(&mut self, now_ms: u64) {
+        self.since_ms = now_ms;
+    }
+
+    /// Whether it has been said.
+    pub(super) const fn is_raised(&self) -> bool {
+        self.raised
+    }
+
+    /// What is to be said at `now_ms`, if anything; `new` the first time.
+    pub(super) fn check(&mut self, now_ms: u64) -> Option<(ErrorDocument, bool)> {
+        let since = Duration::from_millis(now_ms.saturating_sub(self.since_ms));
+        if since < TOO_LONG {
+            return None;
+        }
+        let new = !std::mem::replace(&mut self.raised, true);
+        let document = ErrorDocument {
+            path: None,
+            // In days: a text that changed all the time would be new all the time.
+            message: "nothing has been synced for more than a day".to_owned(),
+            attempts: 0,
+            next_retry: None,
+            next: "see the error below; cogzy-vault doctor finds most causes".to_owned(),
+        };
+        Some((document, new))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+
+    #[test]
+    fn a_day_without_a_sync_is_said_once_and_shown_until_one_goes_through() {
+        let mut alarm = Alarm::new(1000 * HOUR);
+        assert_eq!(alarm.check(1023 * HOUR), None);
+        assert!(alarm.check(1024 * HOUR).unwrap().1);
+        assert!(!alarm.check(1025 * HOUR).unwrap().1, "it was said already");
+        alarm.calm(1026 * HOUR);
+        assert_eq!(alarm.check(1027 * HOUR), None);
+        assert!(alarm.check(1050 * HOUR).unwrap().1, "a new alarm is new");
+        alarm.calm(1051 * HOUR);
+        alarm.excuse(1074 * HOUR);
+        assert_eq!(alarm.check(1080 * HOUR), None);
+    }
+}

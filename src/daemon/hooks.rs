@@ -1,0 +1,113 @@
+//! Programs of the user's that are started when something happens.
+//!
+//! They get the event on their standard input and are waited for by nobody but this task: one at a time, each for a bounded time,
+//! and where more happens than they can take the rest is left out and said so. Whatever they do, the daemon goes on.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+use crate::control::api::{EventBody, EventDocument};
+
+/// A program that takes longer is killed, with all that it has started.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So many events may wait for their turn.
+const QUEUE: usize = 64;
+
+/// What to start, as a program and its arguments each; empty: nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Hooks {
+    /// For a conflict.
+    pub on_conflict: Vec<String>,
+    /// For a hold.
+    pub on_hold: Vec<String>,
+    /// For an error.
+    pub on_error: Vec<String>,
+}
+
+impl Hooks {
+    fn of(&self, event: &EventDocument) -> &[String] {
+        match &event.body {
+            EventBody::Conflict(_) => &self.on_conflict,
+            EventBody::Hold { .. } => &self.on_hold,
+            EventBody::Error { .. } => &self.on_error,
+            EventBody::Change(_) | EventBody::State { .. } | EventBody::Progress { .. } => &[],
+        }
+    }
+
+    /// Starts the task that runs them. It ends with the sender.
+    pub(super) fn start(self) -> Runner {
+        let (queue, mut events) = mpsc::channel::<Arc<EventDocument>>(QUEUE);
+        let hooks = self.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                run(hooks.of(&event), &event).await;
+            }
+        });
+        Runner { hooks: self, queue }
+    }
+}
+
+/// Hands events to the task that runs hooks.
+#[derive(Debug)]
+pub(super) struct Runner {
+    hooks: Hooks,
+    queue: mpsc::Sender<Arc<EventDocument>>,
+}
+
+impl Runner {
+    /// Has the hooks run that these events are for.
+    pub(super) fn hear(&self, events: &[Arc<EventDocument>]) {
+        for event in events.iter().filter(|event| !self.hooks.of(event).is_empty()) {
+            if self.queue.try_send(Arc::clone(event)).is_err() {
+                tracing::warn!(id = event.id, "no hook is run for this event: too many wait already");
+            }
+        }
+    }
+}
+
+async fn run(argv: &[String], event: &EventDocument) {
+    let Some((program, arguments)) = argv.split_first() else { return };
+    let kind = event.body.kind();
+    let Ok(mut input) = serde_json::to_vec(event) else { return };
+    input.push(b'\n');
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A group of its own, so that what it starts can be ended with it.
+    command.process_group(0).kill_on_drop(true);
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            tracing::warn!(program, %error, "the hook for {kind} could not be started");
+            return;
+        }
+    };
+    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let stdin = child.stdin.take();
+    let whole = async {
+        if let Some(mut stdin) = stdin {
+            // A hook need not read what it is told.
+            let _not_read = stdin.write_all(&input).await;
+        }
+        child.wait().await
+    };
+    match tokio::time::timeout(PATIENCE, whole).await {
+        Ok(Ok(status)) if status.success() => tracing::debug!(program, "the hook for {kind} has run"),
+        Ok(Ok(status)) => tracing::warn!(program, %status, "the hook for {kind} failed"),
+        Ok(Err(error)) => tracing::warn!(program, %error, "the hook for {kind} is lost"),
+        Err(_) => {
+            tracing::warn!(
+                program,
+                "the hook for {kind} took more than {} s and is killed",
+                PATIENCE.as_secs()
+            );
+            // It may have ended just now.
+            let _gone = group.map(|group| kill_process_group(group, Signal::KILL));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What others want done: commands from the socket.
+
+use super::{Course, Daemon};
+use crate::control::api::{Problem, State, SyncDocument, moment};
+use crate::control::board::Command;
+use crate::control::recovery;
+use crate::state::Paused;
+use crate::sync::{Request, SyncError};
+
+impl Daemon {
+    pub(super) async fn obey(&mut self, command: Command, course: &mut Course) {
+        let (reply, answer) = match command {
+            Command::Retry => return course.scheduler.retry(self.clock.monotonic()),
+            Command::Pause { seconds, reply } => {
+                let millis = |seconds: u64| seconds.saturating_mul(1000);
+                let until_ms = seconds.map(|seconds| self.clock.now_ms().saturating_add(millis(seconds)));
+                let paused = Paused { until_ms };
+                let kept = self.engine.set_paused(Some(paused));
+                self.pause(paused, course);
+                self.interrupt.send_replace(false);
+                let _gone = reply.send(kept.map_err(|error| Problem::from(&error)));
+                return;
+            }
+            Command::Resume { reply } => {
+                let _gone = reply.send(self.go_on(course).map_err(|error| Problem::from(&error)));
+                return;
+            }
+            Command::Recover { job, reply } => {
+                self.heart.works();
+                let watcher = self.watcher();
+                let answer = recovery::run(&mut self.engine, &job, &watcher).await;
+                self.board.update(|status| status.progress = None);
+                if job.changes() {
+                    // What came of it stands in the answer; the board learns how things stand now.
+                    let _told = self.turn(course, Request::FULL, false).await;
+                }
+                let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
+                return;
+            }
+            Command::Work { work, reply } => {
+                self.heart.works();
+                let watcher = self.watcher();
+                let answer = work.run(&mut self.engine, &watcher).await;
+                self.board.update(|status| status.progress = None);
+                let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
+                return;
+            }
+            Command::Sync { dry_run: true, derived, reply } => (reply, self.plan(derived).await),
+            Command::Sync { dry_run: false, derived, reply } => {
+                (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)
+            }
+            Command::Decide { hold, approve, reply } => {
+                let (approved, rejected) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
+                let answer = match self.engine.decide(&approved, &rejected) {
+                    Ok(()) => self.turn(course, Request::FULL, true).await,
+                    Err(error) => Err(Problem::from(&error)),
+                };
+                (reply, answer)
+            }
+        };
+        // Whoever asked may have gone; what was done is done.
+        let _gone = reply.send(answer);
+    }
+
+    async fn plan(&mut self, derived: bool) -> Result<SyncDocument, Problem> {
+        let survey = self.engine.dry_run(derived, &self.watcher()).await;
+        self.board.update(|status| status.progress = None);
+        survey
+            .map(|survey| SyncDocument::of_plan(&survey.plan, survey.generation()))
+            .map_err(|error| Problem::from(&error))
+    }
+
+    /// From now on no cycle runs by itself.
+    pub(super) fn pause(&self, paused: Paused, course: &mut Course) {
+        course.paused = Some(paused);
+        self.board.update(|status| {
+            status.state = State::Paused;
+            status.paused_until = paused.until_ms.map(moment);
+        });
+        course.announcer.state(State::Paused);
+    }
+
+    /// A pause is over.
+    pub(super) fn go_on(&self, course: &mut Course) -> Result<(), SyncError> {
+        if course.paused.take().is_some() {
+            course.scheduler.wake(self.clock.monotonic());
+            self.board.update(|status| {
+                status.state = State::Pending;
+                status.paused_until = None;
+            });
+            course.announcer.state(State::Pending);
+        }
+        self.engine.set_paused(None)
+    }
+}
+
+/// What somebody hears whose cycle was broken off for a pause.
+pub(super) fn paused() -> Problem {
+    Problem {
+        kind: "about:cogzy-vault/paused".to_owned(),
+        title: "Somebody wants a pause".to_owned(),
+        status: 409,
+        detail: "the cycle was broken off because somebody wants a pause".to_owned(),
+        next: "cogzy-vault resume".to_owned(),
+        advice: None,
+    }
+}

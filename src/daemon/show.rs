@@ -1,0 +1,201 @@
+//! How a cycle ended: in the outbox, on the board, in the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{Course, Daemon};
+use crate::control::api::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
+use crate::sync::scheduler::{Ask, Next, Outcome};
+use crate::sync::{Report, SyncError, Trouble, Weight};
+
+/// A path that was busy for longer is wrong, and not only slow.
+const BUSY_TOO_LONG: Duration = Duration::from_secs(600);
+
+impl Daemon {
+    /// Brings the outbox to what waits after this cycle. The paths whose trouble is expected to go away by itself.
+    pub(super) fn note_waiting(
+        &self,
+        course: &mut Course,
+        result: &Result<Report, SyncError>,
+        now: Duration,
+    ) -> BTreeSet<String> {
+        let now_ms = self.clock.now_ms();
+        let troubles = match result {
+            // A poll that found nothing new has not looked at the vault.
+            Ok(report) if report.standing.is_none() => return BTreeSet::new(),
+            Ok(report) => report.problems.as_slice(),
+            Err(_) => &[],
+        };
+        let mut waiting: BTreeMap<String, Option<String>> =
+            self.engine.unsent().iter().map(|path| (path.clone(), None)).collect();
+        for trouble in troubles.iter().filter(|trouble| trouble.weight.left_out()) {
+            waiting.insert(trouble.path.clone(), Some(trouble.message.clone()));
+        }
+        if result.is_err() {
+            // Nobody has looked whether these still stand.
+            let known = self.board.read().errors.into_iter().filter_map(|error| error.path);
+            waiting.extend(known.map(|path| (path, None)));
+        }
+        let next = course.scheduler.next_scan().saturating_sub(now);
+        if let Err(error) = course.waiting.update(waiting, now_ms, Some(now_ms.saturating_add(millis(next))))
+        {
+            tracing::warn!(%error, "the outbox could not be written");
+        }
+        let passing = troubles
+            .iter()
+            .filter(|trouble| matches!(trouble.weight, Weight::Passing | Weight::Invalid))
+            .filter(|trouble| {
+                let since = course.waiting.get(&trouble.path).map_or(now_ms, |waiting| waiting.first_seen_ms);
+                Duration::from_millis(now_ms.saturating_sub(since)) < BUSY_TOO_LONG
+            });
+        passing.map(|trouble| trouble.path.clone()).collect()
+    }
+
+    /// Puts how a cycle ended on the board, and gives the answer for whoever asked for it.
+    pub(super) fn show(
+        &self,
+        course: &mut Course,
+        ask: Ask,
+        outcome: Outcome,
+        now: Duration,
+        result: Result<Report, SyncError>,
+    ) -> Result<SyncDocument, Problem> {
+        match result {
+            Ok(report) => {
+                self.show_report(course, &report, ask);
+                Ok(SyncDocument::from(&report))
+            }
+            Err(error) => {
+                let attempts = course.scheduler.failures();
+                tracing::error!(%error, attempts, next = error.next(), "the cycle did not go through");
+                let retry = match course.scheduler.next(now) {
+                    Next::Wait(until) => Some(until.saturating_sub(now)),
+                    Next::Run(_) | Next::Probe => Some(Duration::ZERO),
+                    Next::Stopped => None,
+                };
+                self.show_error(course, &error, outcome, attempts, retry);
+                Err(Problem::from(&error))
+            }
+        }
+    }
+
+    fn show_report(&self, course: &mut Course, report: &Report, ask: Ask) {
+        if report.moved() || ask.scan {
+            self.engine.note_success();
+        }
+        let now_ms = self.clock.now_ms();
+        course.alarm.calm(now_ms);
+        let any = |weight| report.problems.iter().any(|trouble| trouble.weight == weight);
+        let errors: Vec<ErrorDocument> = report
+            .problems
+            .iter()
+            .filter(|trouble| trouble.weight != Weight::Skipped)
+            .map(|trouble| error_of(course, trouble))
+            .collect();
+        self.board.update(|status| {
+            status.progress = None;
+            status.generation = report.generation;
+            status.remote_generation = report.generation;
+            status.last_sync = Some(moment(now_ms));
+            match report.standing {
+                Some(standing) => {
+                    course.unsettled = report.again() || any(Weight::Invalid);
+                    course.overdue = any(Weight::Overdue);
+                    status.errors = errors;
+                    status.holds = holds(&report.holds);
+                    (status.files, status.bytes) = (standing.here.files, standing.here.bytes);
+                    status.pending.up = standing.waiting;
+                    status.conflicts = standing.conflicts;
+                }
+                // Nobody has looked at the vault: what was wrong with it still is.
+                None => status.errors.retain(|error| error.path.is_some()),
+            }
+            if let Some(holdings) = &report.holdings {
+                status.content = serde_json::to_value(holdings).ok();
+            }
+            status.state = match () {
+                () if course.paused.is_some() => State::Paused,
+                () if !status.holds.is_empty() => State::Held,
+                () if course.overdue => State::Error,
+                () if course.unsettled => State::Pending,
+                () => State::InSync,
+            };
+            self.heart.says(&format!("{}, generation {}", status.state, status.generation));
+        });
+    }
+
+    fn show_error(
+        &self,
+        course: &mut Course,
+        error: &SyncError,
+        outcome: Outcome,
+        attempts: u32,
+        retry: Option<Duration>,
+    ) {
+        let now_ms = self.clock.now_ms();
+        let next = if retry.is_some() {
+            error.next().to_owned()
+        } else {
+            format!("{}, then `cogzy-vault retry`", error.next())
+        };
+        let document = ErrorDocument {
+            path: None,
+            message: error.to_string(),
+            attempts,
+            next_retry: retry.map(|wait| moment(now_ms.saturating_add(millis(wait)))),
+            next,
+        };
+        // The first time it is the loop that says it.
+        let alarm = course.alarm.is_raised().then(|| course.alarm.check(now_ms)).flatten();
+        self.board.update(|status| {
+            status.progress = None;
+            let first = alarm.map(|(document, _)| document).into_iter().chain([document]);
+            let paths = std::mem::take(&mut status.errors).into_iter().filter(|error| error.path.is_some());
+            status.errors = first.chain(paths).collect();
+            status.pending.up = self.engine.unsent_amount();
+            status.state = match () {
+                () if course.paused.is_some() => State::Paused,
+                () if outcome == Outcome::Offline => State::Offline,
+                () => State::Error,
+            };
+            self.heart.says(&format!("{}: {error}", status.state));
+        });
+    }
+}
+
+fn error_of(course: &Course, trouble: &Trouble) -> ErrorDocument {
+    let waiting = course.waiting.get(&trouble.path);
+    ErrorDocument {
+        attempts: waiting.map_or(1, |waiting| waiting.attempts),
+        next_retry: waiting.and_then(|waiting| waiting.next_retry_ms).map(moment),
+        ..ErrorDocument::from(trouble)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One line for each cycle.
+pub(super) fn log(report: &Report, took: Duration) {
+    let Report { generation, pushed, pulled, deleted_local, deleted_remote, transfer, .. } = *report;
+    tracing::info!(
+        generation,
+        pushed,
+        pulled,
+        deleted_local,
+        deleted_remote,
+        conflicts = report.conflicts.len(),
+        held = report.holds.len(),
+        left_out = report.problems.len(),
+        requests = transfer.requests,
+        bytes_up = transfer.bytes_up,
+        bytes_down = transfer.bytes_down,
+        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "{}",
+        if report.moved() { "synced" } else { "nothing new" }
+    );
+    for hold in report.holds.iter().map(HoldDocument::from) {
+        tracing::warn!(id = %hold.id, next = hold.next, "held: {}", hold.reason);
+    }
+}

@@ -1,0 +1,182 @@
+//! Pausing, hooks, and the alarm: the daemon as its user meets it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cogzy_vault::state::Database;
+
+use crate::support::daemon::{Daemon, Onlooker};
+use crate::support::process::{Machine, PATIENCE, noise};
+use crate::support::s3_server::S3Server;
+use crate::support::socket;
+
+fn hurry(machine: &mut Machine) {
+    for key in ["POLL_INTERVAL", "POLL_INTERVAL_ACTIVE", "BATCH_INTERVAL"] {
+        machine.set(&format!("COGZY_VAULT__SYNC__{key}"), "200ms");
+    }
+}
+
+fn committed(machine: &Machine, path: &str) -> bool {
+    String::from_utf8(machine.read("sync/manifest.json").unwrap_or_default()).unwrap().contains(path)
+}
+
+async fn state(machine: &Machine) -> String {
+    socket::ask(machine, "GET", "/v1/status").await.json()["state"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_outlives_a_restart_and_ends_by_itself_or_by_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = Machine::with_folder(folder.path(), "one");
+    hurry(&mut machine);
+    machine.good(&["init"]).await;
+    machine.run(&["pause"]).await.expect(6, &["no daemon runs"]);
+    machine.run(&["pause", "--for", "soon"]).await.expect(2, &["soon"]);
+    let daemon = Daemon::start(&machine).await;
+    machine.good(&["pause"]).await;
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    let daemon = Daemon::start(&machine).await;
+    let onlooker = Onlooker::of(&machine.root);
+    machine.write("traces/a.json", "saved in a pause");
+    // Far longer than it takes otherwise.
+    assert!(
+        !onlooker.until(Duration::from_secs(2), || committed(&machine, "traces/a.json")),
+        "it synced in a pause"
+    );
+    assert_eq!(state(&machine).await, "paused");
+    // What somebody asks for by hand runs all the same, and the pause goes on.
+    assert_eq!(machine.sync().await["pushed"], 1);
+    assert_eq!(state(&machine).await, "paused");
+    machine.write("traces/b.json", "saved in a pause");
+    machine.good(&["resume"]).await;
+    assert!(onlooker.until(PATIENCE, || committed(&machine, "traces/b.json")), "it did not go on");
+
+    let status = machine.good(&["pause", "--for", "1s", "--json"]).await.json();
+    assert!(status["state"] == "paused" && status["paused_until"].is_string(), "{status}");
+    machine.write("traces/c.json", "saved in a pause");
+    assert!(onlooker.until(PATIENCE, || committed(&machine, "traces/c.json")), "the pause did not end");
+    assert!(machine.read("sync/paused").is_none());
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_breaks_off_an_upload_that_is_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = S3Server::start().await;
+    let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
+    hurry(&mut one);
+    one.good(&["init"]).await;
+    two.good(&["init"]).await;
+    server.stall();
+    let asked = server.requests("PUT");
+    one.write("vectors/large.npy", noise("large", 40 << 20));
+    let daemon = Daemon::start(&one).await;
+    server.asked_to_put(asked + 2).await;
+    let paused = one.good(&["pause"]).await;
+    assert!(paused.took < Duration::from_secs(5), "the pause took {:?}", paused.took);
+    assert_eq!(state(&one).await, "paused");
+    server.resume();
+    one.good(&["resume"]).await;
+    let onlooker = Onlooker::of(&one.root);
+    assert!(onlooker.until(PATIENCE, || committed(&one, "vectors/large.npy")), "it did not go on");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    two.sync().await;
+    assert_eq!(two.read("vectors/large.npy").unwrap(), noise("large", 40 << 20));
+    two.good(&["verify", "--deep"]).await;
+}
+
+/// A program that writes what it is told into a file beside it.
+fn hook(folder: &Path, name: &str, then: &str) -> (String, PathBuf) {
+    let (program, told) = (folder.join(name), folder.join(format!("{name}.told")));
+    let script = format!("#!/bin/sh\ncat >> '{}'\n{then}\n", told.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (format!("[\"{}\"]", program.display()), told)
+}
+
+fn told(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Writes the configuration that has lists in it.
+fn configure(machine: &Machine, text: &str) {
+    let file = machine.home.join(".config/cogzy-vault/config.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = S3Server::start().await;
+    let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
+    hurry(&mut one);
+    let (conflict, told_conflicts) = hook(folder.path(), "on-conflict", "sleep 1000");
+    let (error, told_errors) = hook(folder.path(), "on-error", "exit 7");
+    configure(&one, &format!("[hooks]\non_conflict = {conflict}\non_error = {error}\n"));
+    one.good(&["init"]).await;
+    one.write("traces/a.json", "first");
+    one.sync().await;
+    two.good(&["init"]).await;
+    two.sync().await;
+    two.write("traces/a.json", "by two");
+    two.sync().await;
+    one.write("traces/a.json", "by one");
+    let onlooker = Onlooker::of(folder.path());
+    let daemon = Daemon::start(&one).await;
+    assert!(
+        onlooker.until(PATIENCE, || told(&told_conflicts).len() == 1),
+        "the hook for the conflict did not run"
+    );
+    assert_eq!(told(&told_conflicts)[0]["event"], "conflict");
+    // That hook hangs; the daemon does not.
+    one.write("traces/later.json", "saved meanwhile");
+    assert!(onlooker.until(PATIENCE, || committed(&one, "traces/later.json")), "a hook held up the daemon");
+    assert!(told(&told_errors).is_empty());
+    assert_eq!(daemon.terminate().await.0, Some(0));
+
+    // An error that stays is told once, across cycles and restarts.
+    server.forbid("ListObjectsV2");
+    for _ in 0..2 {
+        let daemon = Daemon::start(&one).await;
+        assert!(
+            onlooker.until(PATIENCE, || told(&told_errors).len() == 1),
+            "the hook for the error did not run"
+        );
+        one.run(&["sync"]).await;
+        one.run(&["sync"]).await;
+        assert_eq!(daemon.terminate().await.0, Some(0));
+    }
+    let errors = told(&told_errors);
+    assert!(
+        errors.len() == 1 && errors[0]["error"]["message"].as_str().unwrap().contains("capability"),
+        "{errors:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_without_a_sync_is_said_first_logged_and_told_to_the_hook() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = S3Server::start().await;
+    let mut machine = Machine::with_server(folder.path(), "one", &server);
+    hurry(&mut machine);
+    let (error, told_errors) = hook(folder.path(), "on-error", "");
+    configure(&machine, &format!("[hooks]\non_error = {error}\n"));
+    machine.good(&["init"]).await;
+    machine.sync().await;
+    server.go_away().await;
+    Database::open(&machine.root.join("sync/cache.db")).unwrap().note("success", 1_000_000).unwrap();
+    let onlooker = Onlooker::of(folder.path());
+    let mut daemon = Daemon::start(&machine).await;
+    daemon.says("nothing has been synced for more than a day").await;
+    assert!(onlooker.until(PATIENCE, || told(&told_errors).len() == 1), "the hook did not run");
+    let status = machine.run(&["status", "--json"]).await.json();
+    assert_eq!(status["errors"][0]["message"], "nothing has been synced for more than a day", "{status}");
+    server.come_back().await;
+    machine.write("traces/a.json", "saved");
+    assert!(onlooker.until(PATIENCE, || committed(&machine, "traces/a.json")), "it did not come back");
+    assert_eq!(machine.good(&["status", "--json"]).await.json()["errors"], serde_json::json!([]));
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
