@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use cogzy_vault::control::client;
 use cogzy_vault::model::Digest;
 
+use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, noise, unit};
 
 const KILLS: usize = 25;
@@ -102,19 +104,21 @@ async fn a_reset_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
 async fn a_restore_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
     let folder = tempfile::tempdir().unwrap();
     let machine = machine(folder.path()).await;
-    let mut states = Vec::new();
+    // What takes long to write may make more than one generation.
+    let (mut states, mut numbers) = (Vec::new(), Vec::new());
     for version in ["first", "second"] {
         generation(&machine, version);
-        machine.sync().await;
+        numbers.push(machine.sync().await["generation"].to_string());
         states.push(machine.files());
     }
-    let mut moments =
-        Moments { span: machine.good(&["restore", "--yes", "--generation", "1"]).await.took, killed: 0 };
+    let mut moments = Moments {
+        span: machine.good(&["restore", "--yes", "--generation", &numbers[0]]).await.took,
+        killed: 0,
+    };
     let mut at = 0;
     for round in 1..=KILLS {
         let (from, to) = (at, 1 - at);
-        let generation = (to + 1).to_string();
-        let args = ["restore", "--yes", "--generation", &generation];
+        let args = ["restore", "--yes", "--generation", &numbers[to]];
         let killed = moments.kill(&machine, &format!("restore {round}"), &args).await;
         whole(&machine.files(), &[&states[from], &states[to]], &format!("round {round}"));
         machine.sync().await;
@@ -128,4 +132,73 @@ async fn a_restore_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
     }
     assert!(moments.killed * 3 >= KILLS, "only {} runs were killed before their end", moments.killed);
     machine.good(&["verify", "--deep"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_does_it_where_one_holds_the_vault() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = machine(folder.path()).await;
+    let socket = folder.path().join("control.sock");
+    one.set("COGZY_VAULT_SOCKET", &socket);
+    let two = Machine::with_folder(folder.path(), "two");
+    two.good(&["init"]).await;
+    let (mut states, mut numbers) = (Vec::new(), Vec::new());
+    for version in ["first", "second"] {
+        generation(&one, version);
+        numbers.push(one.sync().await["generation"].as_u64().unwrap());
+        states.push(one.files());
+    }
+    two.sync().await;
+    let daemon = Daemon::start(&one).await;
+    one.good(&["restore", "--generation", &numbers[0].to_string(), "--yes"]).await;
+    assert_eq!(one.files(), states[0]);
+    let undone = one.good(&["undo", "--yes", "--json"]).await.json();
+    let after = |by| Some(numbers[1] + by);
+    assert_eq!((undone["generation"].as_u64(), undone["of"].as_u64()), (after(2), after(1)), "{undone}");
+    assert_eq!(one.files(), states[1]);
+
+    // A conflict that another device has lost.
+    two.write("traces/3.json", "two's own");
+    one.write("traces/3.json", "one's own");
+    one.sync().await;
+    two.sync().await;
+    one.sync().await;
+    let listed: serde_json::Value = client::get(&socket, "/v1/conflicts").await.unwrap();
+    let id = listed["conflicts"][0]["id"].as_str().unwrap().to_owned();
+    let resource = format!("/v1/conflicts/{id}/resolve");
+    let decided: serde_json::Value =
+        client::post(&socket, &resource, &serde_json::json!({ "keep": "mine" })).await.unwrap();
+    assert_eq!(decided["changed"], 1, "{decided}");
+    assert_eq!(one.read("traces/3.json").unwrap(), b"two's own");
+    one.run(&["conflicts", "resolve", &id, "--keep", "both"]).await.expect(2, &["no conflict is named"]);
+    let history: serde_json::Value = client::get(&socket, "/v1/history").await.unwrap();
+    let kinds: Vec<&str> =
+        history["generations"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
+    assert_eq!(
+        (kinds[0], kinds.contains(&"restore"), kinds.contains(&"undo")),
+        ("resolve", true, true),
+        "{kinds:?}"
+    );
+    let versions: serde_json::Value = client::get(&socket, "/v1/history?path=traces/3.json").await.unwrap();
+    assert!(versions["versions"].as_array().unwrap().len() >= 4, "{versions}");
+
+    let backup = one.files();
+    let told = one.good(&["reset", "--dry-run", "--json"]).await.json();
+    assert_eq!((told["dry_run"].as_bool(), told["fetched"].as_u64()), (Some(true), Some(0)), "{told}");
+    let done: serde_json::Value = client::post(&socket, "/v1/reset", &serde_json::json!({})).await.unwrap();
+    assert_eq!(done["generation"], told["generation"]);
+    assert_eq!(one.files(), backup);
+    for (resource, body) in [
+        ("/v1/restore", serde_json::json!({})),
+        ("/v1/restore", serde_json::json!({ "generation": 1, "at": "2026-01-01T00:00:00Z" })),
+        ("/v1/restore", serde_json::json!({ "generation": 999 })),
+        ("/v1/restore", serde_json::json!({ "generation": 1, "paths": ["../x"] })),
+        ("/v1/conflicts/nonsense/resolve", serde_json::json!({ "keep": "mine" })),
+        ("/v1/undo", serde_json::json!({ "generation": "x" })),
+    ] {
+        let refused: Result<serde_json::Value, _> = client::post(&socket, resource, &body).await;
+        assert!(matches!(refused, Err(client::ClientError::Refused(_))), "{resource} {body}: {refused:?}");
+    }
+    assert_eq!(one.files(), backup);
+    assert_eq!(daemon.terminate().await.0, Some(0));
 }
