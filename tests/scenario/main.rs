@@ -25,6 +25,7 @@ mod process_status;
 mod process_tour;
 mod recovery;
 mod recovery_page;
+mod recovery_random;
 mod recovery_repair;
 mod recovery_reset;
 mod remote;
