@@ -5,6 +5,7 @@
 //! stable: `generation`, `pushed`, `pulled`, `deleted_local`, `deleted_remote`, `conflicts`, `held`, `left_out`, `requests`,
 //! `bytes_up`, `bytes_down`, `took_ms`, `attempts`, `error`, `next`, `path`. Neither credentials nor contents are ever among them.
 
+mod journal;
 mod rotated;
 
 use std::io;
@@ -16,6 +17,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use journal::Journal;
 use rotated::Rotated;
 
 /// Why logging did not start as it should.
@@ -62,10 +64,10 @@ pub fn level(level: Level, verbose: u8, quiet: bool) -> Level {
 /// Where it was called before, or the file cannot be written; then it logs all the same, but not there.
 pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryError> {
     let mut layers: Vec<Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>> = Vec::new();
-    let journal = sinks.journal.filter(is_standard_error).and_then(|_| tracing_journald::layer().ok());
+    let journal = sinks.journal.filter(is_standard_error).and_then(|_| Journal::connect().ok());
     let mut without = None;
     match journal {
-        Some(journal) => layers.push(journal.with_field_prefix(None).boxed()),
+        Some(journal) => layers.push(journal.boxed()),
         None => {
             let to_terminal = tracing_subscriber::fmt::layer()
                 .with_writer(io::stderr)

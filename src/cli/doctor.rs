@@ -21,7 +21,7 @@ use crate::fs::RealFs;
 use crate::paths::Paths;
 use crate::remote::RemoteUrl;
 use crate::sync::SyncError;
-use crate::vault::{Filter, Marker};
+use crate::vault::{Filter, FilterError, Marker};
 
 /// Look for whatever keeps this device from being in sync, and say what cures it
 ///
@@ -43,8 +43,10 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
         }),
         Ok(app) => {
             let runtime = runtime()?;
-            let extent = Extent::of(&app.layout());
-            findings.push(configuration(app));
+            let filter = &app.config().filter;
+            let filter = Filter::new(&filter.include, &filter.exclude);
+            findings.push(configuration(app, filter.as_ref().err()));
+            let extent = filter.map(|filter| Extent::of(&app.layout(), &filter)).unwrap_or_default();
             findings.extend(vault(app, &extent));
             findings.extend(runtime.block_on(remote::look(app)));
             findings.extend(machine::credentials_file(&app.credentials_file()));
@@ -72,10 +74,10 @@ fn versions() -> Finding {
     Finding::ok("version", format!("{name} {version}, bucket format {}, {os} {arch}", crate::model::FORMAT))
 }
 
-fn configuration(app: &App) -> Finding {
-    let filter = &app.config().filter;
-    if let Err(error) = Filter::new(&filter.include, &filter.exclude) {
-        return Finding::failure("config", error);
+fn configuration(app: &App, error: Option<&FilterError>) -> Finding {
+    if let Some(error) = error {
+        let failure = Failure::new(Exit::Usage, format!("filter.{error}"));
+        return Finding::failure("config", failure.next("see `filter` in `cogzy-vault config show`"));
     }
     let file = app.loaded.file.display();
     if app.loaded.file_exists {

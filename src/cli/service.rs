@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::output::{Output, Tone};
 use crate::config::{Environment, Source};
 use crate::paths::{self, Paths};
+use crate::remote::RemoteUrl;
 use crate::service::{Installed, Launchd, Manager, Program, ServiceError, Standing, System, Systemd};
 
 /// Run it in the background from each login on
@@ -104,8 +105,10 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
         ));
     }
     if !credentials.is_empty() {
-        let what =
-            format!("! this shell has credentials that the service does not see: {}", credentials.join(", "));
+        let what = format!(
+            "! this shell tells who asks the bucket, and the service does not see that: {}",
+            credentials.join(", ")
+        );
         output.toned(Tone::Warning, what);
         output.line(format!(
             "  next: (umask 077; env | grep -E '^(B2_APPLICATION_|AWS_)' > {}) && cogzy-vault service install",
@@ -131,6 +134,9 @@ fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
 
 /// The variables with credentials that are not in the file that the service reads.
 fn unseen_credentials(app: &App) -> Vec<String> {
+    if matches!(app.remote, RemoteUrl::Folder(_)) {
+        return Vec::new();
+    }
     let file = std::fs::read_to_string(app.credentials_file()).unwrap_or_default();
     let has = |name: &str| {
         file.lines().any(|line| line.split_once('=').is_some_and(|(known, _)| known.trim() == name))

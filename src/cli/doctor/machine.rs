@@ -6,9 +6,10 @@ use std::path::Path;
 use super::finding::Finding;
 use crate::cli::output::{count, size, thousands};
 use crate::cli::service;
+use crate::model::VaultPath;
 use crate::paths::Paths;
 use crate::service::ServiceError;
-use crate::vault::Layout;
+use crate::vault::{Filter, Layout, Verdict};
 
 /// Less free room than this is a warning, in bytes.
 const LITTLE_ROOM: u64 = 1_000_000_000;
@@ -26,8 +27,8 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Counts what stands in the vault, but for our own folder.
-    pub(super) fn of(layout: &Layout) -> Self {
+    /// Counts what is synced, and the folders that are watched for it.
+    pub(super) fn of(layout: &Layout, filter: &Filter) -> Self {
         let mut extent = Self { folders: 1, ..Self::default() };
         let mut open = vec![layout.root().to_owned()];
         while let Some(folder) = open.pop() {
@@ -37,10 +38,13 @@ impl Extent {
             };
             for entry in entries.flatten() {
                 let Ok(metadata) = entry.metadata() else { continue };
-                if metadata.is_dir() && entry.path() != layout.sync() {
+                let path = entry.path();
+                let name = path.strip_prefix(layout.root()).ok().and_then(Path::to_str);
+                let Some(name) = name.and_then(|name| VaultPath::new(name).ok()) else { continue };
+                if metadata.is_dir() && !filter.prunes(&name) {
                     extent.folders += 1;
-                    open.push(entry.path());
-                } else if metadata.is_file() {
+                    open.push(path);
+                } else if metadata.is_file() && filter.verdict(&name) == Verdict::Synced {
                     extent.files += 1;
                     extent.bytes += metadata.len();
                 }

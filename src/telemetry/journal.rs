@@ -1,0 +1,153 @@
+//! systemd's journal, in its own protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL>): each event is one datagram.
+//!
+//! The fields stand in the message, so that whoever reads the plain journal sees the cause of an error, and once more by
+//! themselves as `COGZY_…`, so that `journalctl COGZY_GENERATION=42` finds them. A journal that cannot keep up loses lines; it
+//! never holds the daemon up.
+
+use std::fmt::{Debug, Write};
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+const SOCKET: &str = "/run/systemd/journal/socket";
+/// A datagram takes a little more than 200 kB; whatever is longer is no log line.
+const LONGEST: usize = 64 << 10;
+
+/// A connection to the journal.
+#[derive(Debug)]
+pub struct Journal(UnixDatagram);
+
+impl Journal {
+    /// Connects to the journal of this machine.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn connect() -> io::Result<Self> {
+        Self::at(Path::new(SOCKET))
+    }
+
+    fn at(path: &Path) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(path)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self(socket))
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Journal {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        // There is nobody to tell that it did not arrive.
+        let _lost = self.0.send(&datagram(event));
+    }
+}
+
+fn datagram(event: &Event<'_>) -> Vec<u8> {
+    let mut seen = Seen::default();
+    event.record(&mut seen);
+    let priority = match *event.metadata().level() {
+        Level::ERROR => "3",
+        Level::WARN => "4",
+        Level::INFO => "6",
+        Level::DEBUG | Level::TRACE => "7",
+    };
+    let mut message = seen.message;
+    for (name, value) in &seen.fields {
+        // Writing to a text does not fail.
+        let _ = write!(message, " {name}={value}");
+    }
+    let mut datagram = Vec::new();
+    let mut put = |name: &str, value: &str| {
+        let value = value.as_bytes().get(..LONGEST).unwrap_or(value.as_bytes());
+        datagram.extend_from_slice(name.as_bytes());
+        datagram.push(b'\n');
+        datagram.extend_from_slice(&(value.len() as u64).to_le_bytes());
+        datagram.extend_from_slice(value);
+        datagram.push(b'\n');
+    };
+    put("MESSAGE", message.trim_start());
+    put("PRIORITY", priority);
+    put("SYSLOG_IDENTIFIER", "cogzy-vault");
+    put("COGZY_TARGET", event.metadata().target());
+    for (name, value) in &seen.fields {
+        put(&format!("COGZY_{}", own(name)), value);
+    }
+    datagram
+}
+
+/// A name as the journal takes it: capitals, digits and underscores.
+fn own(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .take(50)
+        .collect()
+}
+
+#[derive(Default)]
+struct Seen {
+    message: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Visit for Seen {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.fields.push((field.name(), format!("{value:?}")));
+        }
+    }
+
+    /// Without the quotes that a debug form has.
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    fn read(mut bytes: &[u8]) -> BTreeMap<String, String> {
+        let mut fields = BTreeMap::new();
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let name = String::from_utf8(bytes[..end].to_vec()).unwrap();
+            let length = u64::from_le_bytes(bytes[end + 1..end + 9].try_into().unwrap()) as usize;
+            let value = String::from_utf8_lossy(&bytes[end + 9..end + 9 + length]).into_owned();
+            fields.insert(name, value);
+            assert_eq!(bytes[end + 9 + length], b'\n');
+            bytes = &bytes[end + 10 + length..];
+        }
+        fields
+    }
+
+    #[test]
+    fn an_event_is_one_entry_with_its_fields_in_words_and_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = UnixDatagram::bind(folder.path().join("socket")).unwrap();
+        let layer = Journal::at(&folder.path().join("socket")).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            let error = io::Error::other("two\nlines");
+            tracing::error!(%error, took_ms = 7, next = "wait", "the cycle did not go through");
+            tracing::info!("{}", "x".repeat(300_000));
+        });
+        let mut buffer = vec![0; 1 << 20];
+        let length = journal.recv(&mut buffer).unwrap();
+        let entry = read(&buffer[..length]);
+        assert_eq!(entry["MESSAGE"], "the cycle did not go through error=two\nlines took_ms=7 next=wait");
+        assert_eq!((entry["PRIORITY"].as_str(), entry["COGZY_TOOK_MS"].as_str()), ("3", "7"));
+        assert_eq!(entry["COGZY_ERROR"], "two\nlines");
+        assert_eq!(entry["COGZY_TARGET"], module_path!());
+        let length = journal.recv(&mut buffer).unwrap();
+        assert_eq!(read(&buffer[..length])["MESSAGE"].len(), LONGEST);
+    }
+}
