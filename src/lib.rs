@@ -26,5 +26,7 @@ pub mod telemetry;
 
 pub mod service;
 
+pub mod local_vault;
+
 pub mod cli;
 pub mod daemon;

@@ -7,8 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::{
-    approve, changes, config, conflicts, doctor, events, export, history, import, init, pause, reference,
-    reset, restore, retry, run, service, status, sync, undo, verify,
+    approve, changes, config, conflicts, doctor, events, export, history, hold, import, init, pause,
+    reference, reset, restore, retry, run, service, status, sync, undo, verify,
 };
 use crate::config::{Flag, Source};
 
@@ -93,6 +93,7 @@ pub enum Verb {
     Conflicts(conflicts::Args),
     Events(events::Args),
     Changes(changes::Args),
+    Hold(hold::Args),
     History(history::Args),
     Restore(restore::Args),
     Undo(undo::Args),

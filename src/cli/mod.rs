@@ -15,6 +15,7 @@ pub mod exit;
 pub mod export;
 pub mod failure;
 pub mod history;
+pub mod hold;
 pub mod import;
 pub mod init;
 mod moment;
@@ -60,6 +61,7 @@ fn dispatch(
         Verb::Conflicts(args) => conflicts::run(&app()?, args, output),
         Verb::Events(args) => events::run(&app()?, args, output),
         Verb::Changes(args) => changes::run(&app()?, args, output),
+        Verb::Hold(args) => hold::run(&app()?, args, output),
         Verb::History(args) => history::run(&app()?, args, output),
         Verb::Restore(args) => restore::run(&app()?, args, output),
         Verb::Undo(args) => undo::run(&app()?, args, output),

@@ -15,7 +15,7 @@ use crate::sync::{Request, Weight};
 /// Sync now: one whole cycle, with progress
 ///
 /// Through the daemon if one runs, else by itself.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only say what would be done
     #[arg(long)]

@@ -112,7 +112,7 @@ impl Engine {
             if stored.as_ref() != Some(&record) {
                 record.save(self.fs(), &self.layout.last_sync())?;
             }
-            self.conclude()?;
+            self.conclude().await?;
             let pushed = self.push(log, &marker, &record, &survey, &done, report, watcher).await?;
             if pushed.is_none() {
                 self.tidy(log, &record, report).await?;

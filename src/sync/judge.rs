@@ -58,10 +58,11 @@ impl Engine {
         local: &mut Local,
         base: &mut Tree,
         remote: &mut Tree,
+        held: bool,
     ) -> Result<Judged, SyncError> {
         let mut judged = Judged::default();
         for looked in looked_into(groups) {
-            self.judge_here(groups, &looked, local, &mut judged)?;
+            self.judge_here(groups, &looked, local, &mut judged, held)?;
             self.count_known(groups, &looked, base);
             let there = self.count_known(groups, &looked, remote);
             if let Some(faults) = there.filter(|faults| !faults.is_empty()) {
@@ -83,11 +84,12 @@ impl Engine {
         looked: &Looked<'_>,
         local: &mut Local,
         judged: &mut Judged,
+        held: bool,
     ) -> Result<(), SyncError> {
         let paths: Vec<VaultPath> =
             members(groups, looked.name, &local.tree).map(|(path, _)| path.clone()).collect();
         // What still moves is judged when it has settled; until then its group waits anyway.
-        let settled = paths.iter().all(|path| local.blocked.reason(path).is_none());
+        let settled = !held && paths.iter().all(|path| local.blocked.reason(path).is_none());
         let mut found = Members::new();
         for path in paths {
             let Some(entry) = local.tree.get_mut(&path) else { continue };

@@ -38,6 +38,7 @@ mod rewrite;
 pub mod scheduler;
 mod survey;
 mod tidy;
+mod transact;
 mod unsent;
 mod upload;
 mod verify;
@@ -46,6 +47,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::vault::{TransactError, Transaction};
 pub use cache::DatabaseCache;
 pub use compare::{Difference, differences};
 pub use cycle::Request;

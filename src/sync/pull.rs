@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::fetch::{Order, Wanted};
 use super::report::{Phase, Progress, Report, Watcher};
+use super::transact::HELD;
 use super::{Engine, Survey, SyncError, blocking};
 use crate::clock::random;
 use crate::log::Log;
@@ -13,7 +14,7 @@ use crate::model::{CommitKey, Conflict, Digest, Item};
 use crate::plan::{Action, FileStep, Step};
 use crate::vault::{
     ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Seen, Stage, Staged, apply, conclude,
-    recover,
+    recover, settle_transaction,
 };
 
 /// How long other programs may hold the apply lock before this one goes on with something else.
@@ -64,6 +65,14 @@ impl Engine {
             stage.discard()?;
             return Ok(BTreeSet::new());
         }
+        // Looked at again: the command may have begun after the plan was made.
+        let unheld = self.unless_held()?;
+        if unheld.is_none() {
+            for item in items.iter().filter(|item| matches!(item.item, Item::Group(_))) {
+                report.wait(&item.item, HELD);
+            }
+            items.retain(|item| matches!(item.item, Item::File(_)));
+        }
         let commit = survey.remote.key.map(|key| key.to_string()).unwrap_or_default();
         let lock = self.apply_lock().await?;
         let plan = ApplyPlan { id, commit, items };
@@ -74,6 +83,7 @@ impl Engine {
                 watcher.progress(applying);
             })
         })?;
+        drop(unheld);
         for (item, why) in &applied.retry {
             report.wait(item, why.clone());
         }
@@ -85,8 +95,17 @@ impl Engine {
     }
 
     /// The base is noted: the journal of the last apply, if there is one, has done its work.
-    pub(super) fn conclude(&self) -> Result<(), SyncError> {
-        Ok(blocking(|| conclude(self.fs(), &self.layout))?)
+    pub(super) async fn conclude(&self) -> Result<(), SyncError> {
+        let path = self.layout.applying();
+        match self.fs().lstat(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(IoAt { operation: "look at", path, source }.into()),
+            Ok(_) => {
+                // A journal may also be that of a transaction that is being written at this moment: it is gone once the lock is.
+                let _lock = self.apply_lock().await?;
+                Ok(blocking(|| conclude(self.fs(), &self.layout))?)
+            }
+        }
     }
 
     /// Finishes an apply that a crash cut short, and notes what it has agreed on: the remote may have moved on since, and what
@@ -96,6 +115,7 @@ impl Engine {
         let Some(recovered) = blocking(|| recover(self.fs(), &self.layout, lock.as_ref()))? else {
             return Ok(());
         };
+        let told = recovered.clone();
         let (done, again) = (recovered.applied.done, recovered.applied.retry.len());
         tracing::info!(
             commit = recovered.commit,
@@ -112,7 +132,8 @@ impl Engine {
             self.agree_applied(&mut record, &agreed, &applied, &done.into_iter().collect())?;
             record.save(self.fs(), &self.layout.last_sync())?;
         }
-        self.conclude()
+        blocking(|| settle_transaction(self.fs(), &self.layout, &told))?;
+        Ok(blocking(|| conclude(self.fs(), &self.layout))?)
     }
 
     /// The lock that other programs take shared while they open their files; none where there are no others.

@@ -217,7 +217,7 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        self.conclude()?;
+        self.conclude().await?;
         Ok(names.into_iter().filter(|(item, _)| done.contains(item)).map(|(_, name)| name).collect())
     }
 

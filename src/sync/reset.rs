@@ -129,7 +129,7 @@ impl Engine {
                 .filter(|item| !done.contains(item))
                 .collect();
             self.agree_to_reset(record, marker, &survey, &remote, &left)?;
-            self.conclude()?;
+            self.conclude().await?;
             whole.add(told(&survey), &survey, &left);
             if left.is_empty() {
                 return Ok(whole);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::local::Local;
 use super::report::{Amount, Phase, Progress, Trouble, Watcher};
+use super::transact::held_by_command;
 use super::{Engine, SyncError, blocking};
 use crate::log::{Log, Snapshot};
 use crate::model::{CommitKey, Holdings, Item, Tree, VaultId, VaultPath};
@@ -86,6 +87,7 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<Survey, SyncError> {
         let manifest = &seen.remote.tree;
+        let held = self.unless_held()?.is_none();
         let mut local = blocking(|| self.look(vault, manifest, watcher))?;
         let mut remote = seen.remote.tree.clone();
         remote.retain(|path, _| self.visible(path));
@@ -104,7 +106,12 @@ impl Engine {
         let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         base.retain(|path, _| self.visible(path));
         let groups = &seen.remote.groups;
-        let mut judged = blocking(|| self.judge(groups, &mut local, &mut base, &mut remote))?;
+        // Before the scan and after it: what was written by a command that ended in between may be half of what it wrote.
+        let held = held || self.unless_held()?.is_none();
+        let mut judged = blocking(|| self.judge(groups, &mut local, &mut base, &mut remote, held))?;
+        if held {
+            held_by_command(groups, &mut judged.unfit);
+        }
         if joining {
             // Without a common past nobody can say that what is here is newer than what is wrong there.
             for (item, why) in &judged.unfit.there {

@@ -26,6 +26,7 @@ impl Engine {
         blocking(|| {
             // First: what is moved away by the next call would not be looked at again.
             self.clear_trash()?;
+            self.tidy_transactions()?;
             self.clear_resolved(&snapshot)?;
             if self.manifest_of != Some(record.commit) {
                 self.write_manifest(record.vault, &snapshot)?;

@@ -81,6 +81,24 @@ impl Layout {
         self.sync().join("apply.lock")
     }
 
+    /// `sync/hold.lock`: held shared while a command runs whose files belong together.
+    #[must_use]
+    pub fn hold_lock(&self) -> PathBuf {
+        self.sync().join("hold.lock")
+    }
+
+    /// `sync/incoming/`: where other programs put the files of a transaction.
+    #[must_use]
+    pub fn incoming(&self) -> PathBuf {
+        self.sync().join("incoming")
+    }
+
+    /// `sync/transactions/`: what became of each.
+    #[must_use]
+    pub fn transactions(&self) -> PathBuf {
+        self.sync().join("transactions")
+    }
+
     /// `sync/lock`: held by the one program that syncs this vault.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

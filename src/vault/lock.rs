@@ -1,7 +1,7 @@
 //! Locks between programs on this machine.
 //!
 //! `sync/lock` says that somebody syncs this vault; `sync/apply.lock` is held while visible files are renamed, and other
-//! programs take it shared while they open their files. Both are `flock`s: the system drops them when the holder dies, so a
+//! programs take it shared while they open their files; `sync/hold.lock` is taken shared by `hold` while its command runs. All are `flock`s: the system drops them when the holder dies, so a
 //! crash leaves only an empty file behind. They do not go through [`crate::fs::Fs`]: a simulated disk has nobody to lock out.
 
 use std::fs::{File, TryLockError};
@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::{At, IoAt};
 
-/// An exclusive lock on a file, held until it is dropped.
+/// A lock on a file, held until it is dropped.
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
@@ -23,10 +23,22 @@ impl FileLock {
     /// # Errors
     /// Where the file cannot be opened or the file system has no locks.
     pub fn try_take(path: &Path) -> Result<Option<Self>, IoAt> {
+        Self::take_with(path, File::try_lock)
+    }
+
+    /// Takes the lock beside others who do so too; `None` while somebody has it alone.
+    ///
+    /// # Errors
+    /// As for [`FileLock::try_take`].
+    pub fn try_take_shared(path: &Path) -> Result<Option<Self>, IoAt> {
+        Self::take_with(path, File::try_lock_shared)
+    }
+
+    fn take_with(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>, IoAt> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
         let file = File::from(fd.map_err(Into::into).at("open", path)?);
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).at("lock", path),
@@ -45,7 +57,11 @@ mod tests {
         let held = FileLock::try_take(&path).unwrap();
         assert!(held.is_some());
         assert!(FileLock::try_take(&path).unwrap().is_none());
+        assert!(FileLock::try_take_shared(&path).unwrap().is_none());
         drop(held);
+        let shared = [FileLock::try_take_shared(&path).unwrap(), FileLock::try_take_shared(&path).unwrap()];
+        assert!(shared.iter().all(Option::is_some) && FileLock::try_take(&path).unwrap().is_none());
+        drop(shared);
         assert!(FileLock::try_take(&path).unwrap().is_some());
         std::os::unix::fs::symlink("lock", dir.path().join("link")).unwrap();
         assert!(FileLock::try_take(&dir.path().join("link")).is_err(), "a link was followed");

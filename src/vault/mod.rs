@@ -1,7 +1,7 @@
 //! The local folder: what stands in it, and how it is changed without losing anything.
 //!
 //! [`scan()`] tells what is there, [`Stage`] takes what is to come, [`apply()`] puts it in place by renames, [`recover`]
-//! finishes what a crash cut short, [`trash`] keeps what was displaced, [`Watch`] hints that it is worth scanning again.
+//! finishes what a crash cut short, [`trash`] keeps what was displaced, [`transact()`] writes for other programs, [`Watch`] hints that it is worth scanning again.
 //!
 //! Invariants:
 //! - Every effect on the disk goes through [`crate::fs::Fs`]; locks and the watcher, which no simulation needs, do not.
@@ -24,6 +24,7 @@ mod never;
 mod read;
 mod scan;
 mod stage;
+mod transact;
 pub mod trash;
 pub mod validate;
 mod watch;
@@ -45,6 +46,7 @@ pub use names::Names;
 pub use read::{Moved, StableReader, hash_stable, open_stable};
 pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, scan};
 pub use stage::{Stage, StageError, StageWriter};
+pub use transact::{Answer, TransactError, Transaction, current, settle_transaction, transact};
 pub use watch::{Watch, WatchError, WatchEvent};
 
 /// A call on the disk that failed: which, and on what.

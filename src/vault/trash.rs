@@ -154,7 +154,7 @@ pub(super) fn file_journal(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result
 }
 
 /// Removes a folder of ours with all that is in it, following no link; fine where it is gone.
-pub(super) fn remove_tree(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
+pub fn remove_tree(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
     remove_below(fs, folder)?;
     found(fs.remove_dir(folder)).at("remove", folder).map(|_| ())
 }

@@ -15,6 +15,7 @@ mod process_events;
 mod process_exit;
 mod process_kill;
 mod process_log;
+mod process_memory;
 mod process_offline;
 mod process_pause;
 mod process_race;

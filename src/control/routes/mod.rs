@@ -12,6 +12,7 @@ mod pause;
 mod recovery;
 mod status;
 mod sync;
+mod transactions;
 
 #[cfg(test)]
 mod tests;
@@ -81,6 +82,7 @@ fn families() -> Vec<Family> {
         recovery::family(),
         pause::family(),
         outbox::family(),
+        transactions::family(),
         openapi::family(),
     ]
 }

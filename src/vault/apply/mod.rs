@@ -19,7 +19,7 @@ mod look;
 mod unit;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::path::PathBuf;
 

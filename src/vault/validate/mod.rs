@@ -38,6 +38,8 @@ pub enum Search {
     Full,
     /// Some blocks, evenly spread; the first and the last among them.
     Sample,
+    /// None of it: only whether it is whole.
+    None,
 }
 
 /// What a file is expected to be, by its name and its place in the group.
@@ -73,6 +75,7 @@ impl Kind {
         match self {
             Self::Corpus(key) => format!("corpus:{key}"),
             Self::Matrix if search == Search::Sample => "matrix:sample".to_owned(),
+            Self::Matrix if search == Search::None => "matrix:none".to_owned(),
             Self::Matrix => "matrix".to_owned(),
             Self::Index => "index".to_owned(),
             Self::Clusters => "clusters".to_owned(),

@@ -44,8 +44,8 @@ pub(super) fn matrix(block: Block<'_>, search: Search) -> Result<Facts, Unfit> {
         )));
     }
     let unreal = match dtype.float {
-        Some(float) => first_unreal(block, &header, float, search)?,
-        None => None,
+        Some(float) if search != Search::None => first_unreal(block, &header, float, search)?,
+        _ => None,
     };
     Ok(Facts::Matrix { shape: header.shape, dtype: header.dtype, unreal })
 }

@@ -1,5 +1,5 @@
 mod crash;
-mod disk;
+pub(in crate::vault) mod disk;
 mod vault;
 
 use std::fs as std_fs;

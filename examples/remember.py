@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Adds a memory with its vector to a vault through the daemon's socket, in one transaction, and waits until it is committed.
+
+    examples/remember.py SOCKET "the meeting moved to Thursday"
+
+Python 3.9 or newer and numpy. `cogzy-vault status --json` and `cogzy-vault doctor` tell where the socket is.
+"""
+import http.client
+import io
+import json
+import os
+import socket
+import sys
+import uuid
+from urllib.parse import quote
+
+import numpy as np
+
+
+class Daemon(http.client.HTTPConnection):
+    """HTTP over a Unix socket; one request for each connection."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=60)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def ask(path, method, resource, body=None):
+    daemon = Daemon(path)
+    daemon.request(method, resource, json.dumps(body) if body is not None else None, {"content-type": "application/json"})
+    answer = daemon.getresponse()
+    document = json.loads(answer.read() or b"null")
+    return answer.status, document
+
+
+def read(root, path, otherwise):
+    try:
+        with open(os.path.join(root, path), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return otherwise
+
+
+def stage(root, name, data):
+    """Puts bytes where the daemon may take them from: the same disk, so that they need not travel."""
+    incoming = os.path.join(root, "sync", "incoming")
+    os.makedirs(incoming, exist_ok=True)
+    with open(os.path.join(incoming, name), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return name
+
+
+def remember(path, root, text):
+    """One try. The digests are asked for before the files are read: if somebody writes in between, the daemon says CONFLICT."""
+    paths = ["corpus/nodes.json", "vectors/nodes.npy"]
+    expected = {name: ask(path, "GET", "/v1/files?path=" + quote(name))[1]["digest"] for name in paths}
+    corpus = json.loads(read(root, paths[0], b'{"nodes": []}'))
+    nodes = corpus["nodes"] if isinstance(corpus, dict) else corpus
+    stored = read(root, paths[1], None)
+    vectors = np.load(io.BytesIO(stored), allow_pickle=False) if stored else np.zeros((0, 8), dtype="<f4")
+
+    nodes.append({"id": uuid.uuid4().hex, "content": text})
+    vector = np.random.default_rng(len(text)).standard_normal(vectors.shape[1]).astype("<f4")
+    matrix = io.BytesIO()
+    np.save(matrix, np.vstack([vectors, vector / np.linalg.norm(vector)]).astype("<f4"))
+
+    name = uuid.uuid4().hex
+    return ask(path, "POST", "/v1/transactions", {
+        "transaction_id": name,
+        "source_id": "remember.py",
+        "expected": expected,
+        "writes": [
+            {"path": paths[0], "staged": stage(root, name + ".json", json.dumps(corpus).encode())},
+            {"path": paths[1], "staged": stage(root, name + ".npy", matrix.getvalue())},
+        ],
+        "deletes": [],
+    })
+
+
+def follow(path, since):
+    """The daemon's events after number `since`, as they come."""
+    daemon = Daemon(path)
+    daemon.request("GET", "/v1/events", headers={"Last-Event-ID": str(since)})
+    event = {}
+    for line in daemon.getresponse():
+        field, _, value = line.decode().rstrip("\n").partition(":")
+        if field:
+            event[field] = event.get(field, "") + value.strip()
+        elif "data" in event:
+            yield event
+            event = {}
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    path, text = sys.argv[1:]
+    status = ask(path, "GET", "/v1/status")[1]
+    generation = status["generation"]
+    for _ in range(10):
+        code, answer = remember(path, status["vault"], text)
+        if answer.get("code") != "CONFLICT":
+            break
+    if code != 200:
+        sys.exit(f"{answer['detail']}; next: {answer['next']}")
+    print("written:", ", ".join(answer["files"]))
+    for event in follow(path, 0):
+        data = json.loads(event["data"])
+        if event["event"] == "change" and data["generation"] > generation and "vectors/nodes.npy" in data["paths"]:
+            print("committed: generation", data["generation"])
+            return
+
+
+if __name__ == "__main__":
+    main()

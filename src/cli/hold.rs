@@ -1,0 +1,71 @@
+//! `cogzy-vault hold -- COMMAND…`
+
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::app::App;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::Output;
+use super::sync;
+use crate::vault::FileLock;
+
+/// A generation that is being put in place is waited for this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Run a command that writes the corpus, its vectors and its index, and send what it wrote as one
+///
+/// While it runs, no group is sent and none is replaced. If it ends with 0, all it wrote becomes one generation. Otherwise what it left
+/// is judged like any other change: sent if its files fit together, held back if not.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Runs the command under the lock, then a cycle.
+///
+/// # Errors
+/// Where there is no vault, the command cannot be started, or the cycle does not go through.
+pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let layout = app.vault()?;
+    let Some((program, rest)) = args.command.split_first() else {
+        return Err(Failure::new(Exit::Usage, "there is no command to run"));
+    };
+    let lock = take(&layout.hold_lock())?;
+    let mut command = Command::new(program);
+    command.args(rest);
+    if output.is_json() {
+        // The document stands alone on standard output.
+        command.stdout(Stdio::from(io::stderr()));
+    }
+    let ended = command.status().map_err(|error| {
+        Failure::new(Exit::Usage, format!("{program} cannot be run: {error}"))
+            .next("check the command after `--`")
+    })?;
+    drop(lock);
+    if ended.success() {
+        return sync::run(app, &sync::Args::default(), output);
+    }
+    let text =
+        format!("{program} did not end well ({ended}): what it left is sent only if its files fit together");
+    Err(Failure::new(Exit::Partial, text).next("cogzy-vault status"))
+}
+
+fn take(path: &std::path::Path) -> Result<FileLock, Failure> {
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(lock) = FileLock::try_take_shared(path)? {
+            return Ok(lock);
+        }
+        if waited >= PATIENCE {
+            let text = "a generation has been being put in place for a minute";
+            return Err(Failure::new(Exit::Locked, text).next("cogzy-vault status"));
+        }
+        std::thread::sleep(PAUSE);
+        waited += PAUSE;
+    }
+}

@@ -1,0 +1,173 @@
+use std::fs as disk;
+
+use super::*;
+use crate::fs::RealFs;
+use crate::vault::apply::tests::disk::{Disk, LINUX};
+
+struct World {
+    folder: tempfile::TempDir,
+}
+
+fn path(text: &str) -> VaultPath {
+    VaultPath::new(text).unwrap()
+}
+
+fn digest(text: &str) -> Option<Digest> {
+    Some(Digest::of(text.as_bytes()))
+}
+
+impl World {
+    /// A vault with a corpus, its vectors, and a trace.
+    fn new() -> Self {
+        let world = Self { folder: tempfile::tempdir().unwrap() };
+        for folder in ["corpus", "vectors", "traces", "sync/incoming"] {
+            disk::create_dir_all(world.folder.path().join(folder)).unwrap();
+        }
+        for (name, text) in
+            [("corpus/nodes.json", "old"), ("vectors/nodes.npy", "old rows"), ("traces/t.json", "t")]
+        {
+            world.write(name, text);
+        }
+        world
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::new(self.folder.path())
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        disk::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        disk::read_to_string(self.folder.path().join(name)).ok()
+    }
+
+    /// The corpus and its vectors are replaced, an index is new, the trace goes: three groups of files.
+    fn request(&self) -> Transaction {
+        for (name, text) in [("a", "new"), ("b", "new rows"), ("c", "index")] {
+            self.write(&format!("sync/incoming/{name}"), text);
+        }
+        let writes = [("corpus/nodes.json", "a"), ("vectors/nodes.npy", "b"), ("indexes/faiss.index", "c")];
+        Transaction {
+            id: "first".into(),
+            source: "test".into(),
+            expected: [(path("corpus/nodes.json"), digest("old")), (path("indexes/faiss.index"), None)]
+                .into(),
+            writes: writes.map(|(to, from)| (path(to), path(from))).into(),
+            deletes: [path("traces/t.json")].into(),
+        }
+    }
+
+    fn run(&self, fs: &dyn Fs, request: &Transaction, at: u64) -> Result<Answer, TransactError> {
+        let filter = Filter::new(&[], &["logs/**".to_owned()]).unwrap();
+        transact(fs, &self.layout(), &filter, request, &ApplyId::new(at, [0; 4]), 1_000)
+    }
+
+    fn state(&self) -> [Option<String>; 4] {
+        ["corpus/nodes.json", "vectors/nodes.npy", "indexes/faiss.index", "traces/t.json"]
+            .map(|name| self.read(name))
+    }
+}
+
+fn before() -> [Option<String>; 4] {
+    [Some("old".into()), Some("old rows".into()), None, Some("t".into())]
+}
+
+fn after() -> [Option<String>; 4] {
+    [Some("new".into()), Some("new rows".into()), Some("index".into()), None]
+}
+
+#[test]
+fn all_of_it_is_written_and_the_same_id_is_answered_the_same() {
+    let world = World::new();
+    let request = world.request();
+    let answer = world.run(&RealFs, &request, 1).unwrap();
+    assert_eq!(world.state(), after());
+    assert_eq!(answer.files.get(&path("corpus/nodes.json")), Some(&digest("new")));
+    assert_eq!(answer.files.get(&path("traces/t.json")), Some(&None));
+    assert!(
+        disk::read_dir(world.layout().incoming()).unwrap().next().is_none(),
+        "what was staged is taken away"
+    );
+    assert!(!world.layout().applying().exists());
+
+    // Again, though nothing it expects holds any more, and nothing is staged.
+    world.write("corpus/nodes.json", "edited since");
+    assert_eq!(world.run(&RealFs, &request, 2).unwrap(), answer);
+    assert_eq!(world.read("corpus/nodes.json").as_deref(), Some("edited since"));
+}
+
+#[test]
+fn what_is_no_longer_as_expected_is_named_and_nothing_is_written() {
+    let world = World::new();
+    let request = world.request();
+    world.write("corpus/nodes.json", "edited meanwhile");
+    let Err(TransactError::Conflict { path: named, current }) = world.run(&RealFs, &request, 1) else {
+        panic!("it was written over an edit")
+    };
+    assert_eq!((named, current), (path("corpus/nodes.json"), digest("edited meanwhile")));
+    assert_eq!(world.read("vectors/nodes.npy").as_deref(), Some("old rows"));
+    let mut exists = world.request();
+    world.write("corpus/nodes.json", "old");
+    disk::create_dir_all(world.folder.path().join("indexes")).unwrap();
+    world.write("indexes/faiss.index", "somebody's");
+    assert!(matches!(world.run(&RealFs, &exists, 2), Err(TransactError::Conflict { .. })));
+    // What it has seen it may replace.
+    exists.expected.insert(path("indexes/faiss.index"), digest("somebody's"));
+    world.run(&RealFs, &exists, 3).unwrap();
+    assert_eq!(world.state(), after());
+}
+
+#[test]
+fn what_may_not_be_written_or_is_not_there_is_refused() {
+    let world = World::new();
+    let refused = |change: &dyn Fn(&mut Transaction)| {
+        let mut request = world.request();
+        change(&mut request);
+        let error = world.run(&RealFs, &request, 1).unwrap_err();
+        assert!(matches!(error, TransactError::Refused { .. }), "{error}");
+        assert_eq!(world.state(), before());
+    };
+    for secret in ["config.json", "sync/last_sync.json", ".cogzy-vault", "logs/x", "a/id_rsa"] {
+        refused(&|request| drop(request.writes.insert(path(secret), path("a"))));
+        refused(&|request| request.deletes.extend([path(secret)]));
+    }
+    refused(&|request| drop(request.writes.insert(path("traces/x.json"), path("none"))));
+    refused(&|request| drop(request.writes.insert(path("traces/t.json"), path("a"))));
+    refused(&|request| request.id.clear());
+    refused(&|request| (request.writes, request.deletes) = Default::default());
+    std::os::unix::fs::symlink("/etc/hostname", world.layout().incoming().join("link")).unwrap();
+    refused(&|request| drop(request.writes.insert(path("traces/x.json"), path("link"))));
+}
+
+#[test]
+fn a_crash_before_any_effect_leaves_all_or_nothing_and_the_repeated_request_ends_it() {
+    let mut crashes = 0;
+    for at in 0.. {
+        let world = World::new();
+        let request = world.request();
+        let fs = Disk::crashing(LINUX, world.folder.path(), at);
+        let result = world.run(&fs, &request, 1);
+        if !fs.reached() {
+            result.unwrap();
+            break;
+        }
+        crashes += 1;
+        // The next start of whoever syncs.
+        let layout = world.layout();
+        if let Some(recovered) = recover(&RealFs, &layout, None).unwrap() {
+            settle_transaction(&RealFs, &layout, &recovered).unwrap();
+            conclude(&RealFs, &layout).unwrap();
+        }
+        let state = world.state();
+        assert!(state == before() || state == after(), "crash {at}: {state:?}");
+        // The program does not know, and asks again; what it staged may be gone.
+        let answer = match world.run(&RealFs, &request, 2) {
+            Err(TransactError::Refused { .. }) => world.run(&RealFs, &world.request(), 3).unwrap(),
+            other => other.unwrap(),
+        };
+        assert_eq!((world.state(), answer.files.len()), (after(), 4), "crash {at}");
+    }
+    assert!(crashes > 30, "only {crashes} moments to crash at");
+}

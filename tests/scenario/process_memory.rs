@@ -1,0 +1,188 @@
+//! Programs beside the daemon that write several files as one: transactions over the socket, and commands under `hold`.
+
+use std::path::Path;
+
+use cogzy_vault::model::{Digest, Validate};
+use serde_json::{Value, json};
+
+use crate::support::daemon::{Daemon, Onlooker};
+use crate::support::history::Bucket;
+use crate::support::memory::{corpus, entries, index, matrix, rows};
+use crate::support::process::{Machine, PATIENCE};
+use crate::support::socket::{self, Answer};
+
+fn hurried(folder: &Path, name: &str, validate: Validate) -> Machine {
+    let mut machine = Machine::with_folder(folder, name);
+    machine.groups(validate);
+    for key in ["POLL_INTERVAL", "POLL_INTERVAL_ACTIVE", "BATCH_INTERVAL"] {
+        machine.set(&format!("COGZY_VAULT__SYNC__{key}"), "200ms");
+    }
+    machine
+}
+
+fn write_group(machine: &Machine, count: usize) {
+    machine.write("corpus/nodes.json", corpus(count, "text"));
+    machine.write("vectors/nodes.npy", matrix(count, 8, 0.5));
+}
+
+async fn transact(machine: &Machine, body: &Value) -> Answer {
+    socket::ask_with(
+        machine,
+        "POST",
+        "/v1/transactions",
+        "content-type: application/json\r\n",
+        &body.to_string(),
+    )
+    .await
+}
+
+fn stage(machine: &Machine, name: &str, bytes: impl AsRef<[u8]>) {
+    machine.write(&format!("sync/incoming/{name}"), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_over_the_socket_is_one_generation_and_answered_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = hurried(folder.path(), "one", Validate::Enforce);
+    one.good(&["init"]).await;
+    write_group(&one, 20);
+    let daemon = Daemon::start(&one).await;
+    let bucket = Bucket::in_folder(folder.path()).await;
+    let onlooker = Onlooker::of(&folder.path().join("bucket"));
+    let commits =
+        || std::fs::read_dir(folder.path().join("bucket/users/default/commits")).map_or(0, Iterator::count);
+    assert!(onlooker.until(PATIENCE, || commits() == 1), "the first generation was not committed");
+
+    let asked = socket::ask(&one, "GET", "/v1/files?path=corpus/nodes.json").await.json();
+    let known = Digest::of(&one.read("corpus/nodes.json").unwrap()).to_string();
+    assert_eq!(asked["digest"], known.as_str());
+    stage(&one, "n", corpus(21, "text"));
+    stage(&one, "v", matrix(21, 8, 0.5));
+    let request = json!({
+        "transaction_id": "t1", "source_id": "test",
+        "expected": {"corpus/nodes.json": known, "traces/new.json": null},
+        "writes": [{"path": "corpus/nodes.json", "staged": "n"}, {"path": "vectors/nodes.npy", "staged": "v"}],
+        "deletes": [],
+    });
+    let first = transact(&one, &request).await;
+    assert_eq!(first.status, Some(200), "{first:?}");
+    assert_eq!(entries(&one.read("corpus/nodes.json").unwrap()), 21);
+    assert_eq!(rows(&one.read("vectors/nodes.npy").unwrap()), 21);
+    assert!(onlooker.until(PATIENCE, || commits() == 2), "it was not committed");
+    assert_eq!(bucket.head().await.seq(), 2);
+
+    let again = transact(&one, &request).await;
+    assert_eq!((again.status, again.json()), (Some(200), first.json()));
+
+    let mut stale = request.clone();
+    stale["transaction_id"] = "t2".into();
+    stage(&one, "n", "[]");
+    stage(&one, "v", matrix(0, 8, 0.5));
+    let refused = transact(&one, &stale).await;
+    let document = refused.json();
+    let current = Digest::of(&one.read("corpus/nodes.json").unwrap()).to_string();
+    assert_eq!((refused.status, &document["code"]), (Some(409), &json!("CONFLICT")));
+    assert_eq!((&document["path"], &document["current"]), (&json!("corpus/nodes.json"), &json!(current)));
+    assert_eq!(rows(&one.read("vectors/nodes.npy").unwrap()), 21, "half of it was written");
+
+    stage(&one, "x", "{}");
+    for (path, staged) in [
+        ("config.json", "x"),
+        ("sync/last_sync.json", "x"),
+        ("traces/a.json", "../../etc/passwd"),
+        ("traces/a.json", "none"),
+    ] {
+        let request = json!({"transaction_id": path, "writes": [{"path": path, "staged": staged}]});
+        let answer = transact(&one, &request).await;
+        assert_eq!(answer.status, Some(422), "{path}: {answer:?}");
+    }
+    assert_eq!(transact(&one, &json!({"writes": 3})).await.status.unwrap() / 100, 4);
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_command_runs_under_hold_nothing_is_sent_and_then_all_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody validates here: only the hold keeps the halves together.
+    let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name, Validate::Off));
+    for machine in [&one, &two] {
+        machine.good(&["init"]).await;
+    }
+    write_group(&one, 20);
+    one.sync().await;
+    two.sync().await;
+    let daemon = Daemon::start(&one).await;
+    let fresh = folder.path().join("fresh");
+    std::fs::create_dir(&fresh).unwrap();
+    std::fs::write(fresh.join("nodes.json"), corpus(25, "text")).unwrap();
+    std::fs::write(fresh.join("nodes.npy"), matrix(25, 8, 0.5)).unwrap();
+    let script = format!(
+        "cp {0}/nodes.json {1}/corpus/nodes.json && touch {0}/half && while [ ! -e {0}/go ]; do sleep 0.05; done && cp {0}/nodes.npy {1}/vectors/nodes.npy",
+        fresh.display(),
+        one.root.display()
+    );
+    let mut running = one.command(&["hold", "--", "sh", "-c", &script]).spawn().unwrap();
+    let onlooker = Onlooker::of(&fresh);
+    assert!(onlooker.until(PATIENCE, || fresh.join("half").exists()), "the command did not run");
+    // Other files go on, and neither side's half of the group does.
+    two.write("corpus/nodes.json", corpus(30, "from the other"));
+    two.write("vectors/nodes.npy", matrix(30, 8, 0.5));
+    two.write("traces/other.json", "other");
+    two.sync().await;
+    one.write("traces/mine.json", "mine");
+    assert!(
+        Onlooker::of(&one.root).until(PATIENCE, || one.read("traces/other.json").is_some()),
+        "other files wait too"
+    );
+    two.sync().await;
+    assert_eq!(entries(&one.read("corpus/nodes.json").unwrap()), 25, "it was replaced under the command");
+    assert_eq!(entries(&two.read("corpus/nodes.json").unwrap()), 30, "half of it was sent");
+    std::fs::write(fresh.join("go"), "").unwrap();
+    let ended = tokio::time::timeout(PATIENCE, running.wait()).await.expect("hold hangs").unwrap();
+    assert_eq!(ended.code(), Some(0));
+    two.sync().await;
+    // The other device was first, so it stands, and what the command wrote is a conflict: whole.
+    for machine in [&one, &two] {
+        let count = entries(&machine.read("corpus/nodes.json").unwrap());
+        assert_eq!(rows(&machine.read("vectors/nodes.npy").unwrap()), count, "{}", machine.name);
+    }
+    let listed = one.good(&["--json", "conflicts"]).await;
+    assert!(
+        listed.stdout.contains("corpus/nodes.json") && listed.stdout.contains("vectors/nodes.npy"),
+        "{listed:?}"
+    );
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_fails_under_hold_leaves_the_decision_to_validation() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = hurried(folder.path(), "one", Validate::Enforce);
+    one.good(&["init"]).await;
+    write_group(&one, 20);
+    one.sync().await;
+    let script = format!("echo '[1, 2]' > {}/corpus/nodes.json; exit 3", one.root.display());
+    one.run(&["hold", "--", "sh", "-c", &script])
+        .await
+        .expect(9, &["did not end well", "only if its files fit together"]);
+    let ran = one.run(&["sync"]).await;
+    assert!(ran.code == Some(4) && ran.stdout.contains("shrunk"), "{ran:?}");
+    one.write("corpus/nodes.json", corpus(21, "one more"));
+    let ran = one.run(&["sync"]).await;
+    let says = "vectors/nodes.npy has 20 rows, but corpus/nodes.json has 21 entries";
+    assert!(ran.code == Some(9) && ran.stdout.contains(says), "{ran:?}");
+    let bucket = Bucket::in_folder(folder.path()).await;
+    assert_eq!(bucket.head().await.seq(), 1);
+    one.write("vectors/nodes.npy", matrix(21, 8, 0.5));
+    one.write("indexes/faiss.index", index(21, 8, 0.5));
+    one.sync().await;
+    let status: Value = serde_json::from_str(&one.good(&["--json", "status"]).await.stdout).unwrap();
+    assert_eq!(status["content"]["nodes"], 21);
+    assert_eq!(
+        status["content"]["embeddings"],
+        json!([{"path": "vectors/nodes.npy", "rows": 21, "dim": 8, "dtype": "<f4"}])
+    );
+    assert_eq!(status["content"]["indexes"][0]["family"], "Flat");
+    one.run(&["hold", "--", "/no/such/program"]).await.expect(2, &["cannot be run"]);
+    one.run(&["hold"]).await.expect(2, &["Usage"]);
+}
