@@ -61,6 +61,12 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     let signals = runtime.block_on(async { StopSignals::catch() });
     let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
     let heart = Heart::of_this_process(Arc::new(SystemClock::new()));
+    let hooks = Hooks {
+        on_conflict: config.hooks.on_conflict.clone(),
+        on_hold: config.hooks.on_hold.clone(),
+        on_error: config.hooks.on_error.clone(),
+        ..Hooks::default()
+    };
     let starting = async {
         let meter = Meter::default();
         let engine = if app.embedded {
@@ -117,11 +123,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
             entropy,
             board,
             events,
-            hooks: Hooks {
-                on_conflict: config.hooks.on_conflict.clone(),
-                on_hold: config.hooks.on_hold.clone(),
-                on_error: config.hooks.on_error.clone(),
-            },
+            hooks: hooks.clone(),
             heart: heart.clone(),
             commands,
             interrupt,
@@ -157,6 +159,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         )
         .next("start it again, and report what it said"));
     }
+    hooks.end();
     heart.stopping();
     tracing::info!("stopped by a signal");
     // The engine's thread ends with the process, wherever it stands; to take its runtime from under it would only make it

@@ -9,21 +9,7 @@ use super::recovery::Job;
 use crate::clock::Clock;
 use crate::model::HoldId;
 use crate::remote::Meter;
-use crate::sync::{Engine, Pace, Progress, SyncError, Watcher};
-
-/// Work that wants the engine for itself, and is no cycle. Whoever adds a family of routes can bring its own.
-#[async_trait::async_trait(?Send)]
-pub trait Work: Send + std::fmt::Debug {
-    /// Does it. The document that is the answer.
-    ///
-    /// # Errors
-    /// What stops it.
-    async fn run(
-        self: Box<Self>,
-        engine: &mut Engine,
-        watcher: &dyn Watcher,
-    ) -> Result<serde_json::Value, SyncError>;
-}
+use crate::sync::{Pace, Progress};
 
 /// What a client wants done by the daemon's thread.
 #[derive(Debug)]
@@ -61,13 +47,6 @@ pub enum Command {
         seconds: Option<u64>,
         /// Who waits for it.
         reply: oneshot::Sender<Result<(), Problem>>,
-    },
-    /// Work that wants the engine for itself.
-    Work {
-        /// What.
-        work: Box<dyn Work>,
-        /// Who waits for it.
-        reply: oneshot::Sender<Result<serde_json::Value, Problem>>,
     },
     /// Go on.
     Resume {

@@ -5,6 +5,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -28,6 +29,8 @@ pub struct Hooks {
     pub on_hold: Vec<String>,
     /// For an error.
     pub on_error: Vec<String>,
+    /// The process group of the hook that runs; 0: none does. Clones share it.
+    pub running: Arc<AtomicI32>,
 }
 
 impl Hooks {
@@ -40,13 +43,21 @@ impl Hooks {
         }
     }
 
+    /// Ends the hook that runs, with all that it has started: for a daemon that stops.
+    pub fn end(&self) {
+        if let Some(group) = Pid::from_raw(self.running.swap(0, Ordering::SeqCst)) {
+            // It may have ended just now.
+            let _gone = kill_process_group(group, Signal::KILL);
+        }
+    }
+
     /// Starts the task that runs them. It ends with the sender.
     pub(super) fn start(self) -> Runner {
         let (queue, mut events) = mpsc::channel::<Arc<EventDocument>>(QUEUE);
         let hooks = self.clone();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                run(hooks.of(&event), &event).await;
+                run(hooks.of(&event), &event, &hooks.running).await;
             }
         });
         Runner { hooks: self, queue }
@@ -71,7 +82,7 @@ impl Runner {
     }
 }
 
-async fn run(argv: &[String], event: &EventDocument) {
+async fn run(argv: &[String], event: &EventDocument, running: &AtomicI32) {
     let Some((program, arguments)) = argv.split_first() else { return };
     let kind = event.body.kind();
     let Ok(mut input) = serde_json::to_vec(event) else { return };
@@ -88,6 +99,7 @@ async fn run(argv: &[String], event: &EventDocument) {
         }
     };
     let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    running.store(group.map_or(0, |group| group.as_raw_nonzero().get()), Ordering::SeqCst);
     let stdin = child.stdin.take();
     let whole = async {
         if let Some(mut stdin) = stdin {
@@ -96,7 +108,9 @@ async fn run(argv: &[String], event: &EventDocument) {
         }
         child.wait().await
     };
-    match tokio::time::timeout(PATIENCE, whole).await {
+    let ended = tokio::time::timeout(PATIENCE, whole).await;
+    running.store(0, Ordering::SeqCst);
+    match ended {
         Ok(Ok(status)) if status.success() => tracing::debug!(program, "the hook for {kind} has run"),
         Ok(Ok(status)) => tracing::warn!(program, %status, "the hook for {kind} failed"),
         Ok(Err(error)) => tracing::warn!(program, %error, "the hook for {kind} is lost"),

@@ -37,14 +37,6 @@ impl Daemon {
                 let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
                 return;
             }
-            Command::Work { work, reply } => {
-                self.heart.works();
-                let watcher = self.watcher();
-                let answer = work.run(&mut self.engine, &watcher).await;
-                self.board.update(|status| status.progress = None);
-                let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
-                return;
-            }
             Command::Sync { dry_run: true, derived, reply } => (reply, self.plan(derived).await),
             Command::Sync { dry_run: false, derived, reply } => {
                 (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)

@@ -113,7 +113,8 @@ async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobo
     let server = S3Server::start().await;
     let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     hurry(&mut one);
-    let (conflict, told_conflicts) = hook(folder.path(), "on-conflict", "sleep 1000");
+    let (conflict, told_conflicts) =
+        hook(folder.path(), "on-conflict", "echo $$ > \"$0.pid\"\nexec sleep 60");
     let (error, told_errors) = hook(folder.path(), "on-error", "exit 7");
     configure(&one, &format!("[hooks]\non_conflict = {conflict}\non_error = {error}\n"));
     one.good(&["init"]).await;
@@ -136,6 +137,15 @@ async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobo
     assert!(onlooker.until(PATIENCE, || committed(&one, "traces/later.json")), "a hook held up the daemon");
     assert!(told(&told_errors).is_empty());
     assert_eq!(daemon.terminate().await.0, Some(0));
+
+    // Nor does it outlive the daemon, with whatever it has open.
+    let pid = std::fs::read_to_string(folder.path().join("on-conflict.pid")).unwrap();
+    let hook = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    let gone = || match std::fs::read_to_string(format!("/proc/{}/stat", hook.as_raw_nonzero())) {
+        Ok(stat) => stat.contains(") Z "),
+        Err(_) => true,
+    };
+    assert!(onlooker.until(Duration::from_secs(5), gone), "the hook outlives the daemon");
 
     // An error that stays is told once, across cycles and restarts.
     server.forbid("ListObjectsV2");

@@ -6,6 +6,7 @@
 mod events;
 mod guard;
 mod holds;
+mod metrics;
 mod openapi;
 mod outbox;
 mod pause;
@@ -83,6 +84,7 @@ fn families() -> Vec<Family> {
         pause::family(),
         outbox::family(),
         transactions::family(),
+        metrics::family(),
         openapi::family(),
     ]
 }

@@ -1,0 +1,133 @@
+//! Numbers for whoever collects them, in the OpenMetrics text format.
+
+use std::fmt::Write;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use utoipa::OpenApi;
+
+use super::{Family, Handles, Route};
+use crate::control::api::StatusDocument;
+
+/// As OpenMetrics 1.0 names itself.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The verdicts, as the status has them.
+const STATES: [&str; 8] = ["in-sync", "pending", "syncing", "offline", "held", "paused", "error", "stopped"];
+
+#[derive(OpenApi)]
+#[openapi(paths(metrics))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    Family { routes: vec![Route::new("/metrics", get(metrics))], document: Document::openapi() }
+}
+
+/// The status in numbers.
+#[utoipa::path(
+    get, path = "/metrics",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics 1.0"))
+)]
+async fn metrics(State(handles): State<Handles>) -> Response {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text(&handles.board.read(), handles.events.newest()))
+        .into_response()
+}
+
+/// Names carry their unit; counters begin anew with the daemon, but for that of events.
+fn text(status: &StatusDocument, events: u64) -> String {
+    let mut text = String::new();
+    let last_sync = status.last_sync.as_ref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    let pending = status.pending;
+    let gauges = [
+        ("generation", "", "The generation that was agreed last.", Some(status.generation)),
+        ("files", "", "Files here.", Some(status.files as u64)),
+        ("files_bytes", "bytes", "Their bytes.", Some(status.bytes)),
+        ("pending_up_files", "", "Files to be sent.", Some(pending.up.files as u64)),
+        ("pending_down_files", "", "Files to be fetched.", Some(pending.down.files as u64)),
+        ("conflicts", "", "Open conflicts.", Some(status.conflicts as u64)),
+        ("holds", "", "Changes that wait for a decision.", Some(status.holds.len() as u64)),
+        ("errors", "", "What is wrong now.", Some(status.errors.len() as u64)),
+        (
+            "last_sync_timestamp_seconds",
+            "seconds",
+            "When a cycle went through last.",
+            last_sync.and_then(|at| u64::try_from(at.as_second()).ok()),
+        ),
+    ];
+    for (name, unit, help, value) in gauges {
+        if let Some(value) = value {
+            describe(&mut text, name, "gauge", unit, help);
+            line(&mut text, name, "", value);
+        }
+    }
+    let transfer = status.transfer;
+    let counters = [
+        ("requests", "", "Requests made to the remote.", transfer.requests),
+        ("sent_bytes", "bytes", "Bytes sent to the remote.", transfer.bytes_up),
+        ("received_bytes", "bytes", "Bytes received from the remote.", transfer.bytes_down),
+        ("events", "", "Events made, over all runs.", events),
+    ];
+    for (name, unit, help, value) in counters {
+        describe(&mut text, name, "counter", unit, help);
+        line(&mut text, &format!("{name}_total"), "", value);
+    }
+    describe(&mut text, "state", "stateset", "", "The verdict.");
+    let now = serde_json::to_value(status.state).ok();
+    for state in STATES {
+        let is = now.as_ref().and_then(serde_json::Value::as_str) == Some(state);
+        line(&mut text, "state", &format!("{{cogzy_vault_state=\"{state}\"}}"), u64::from(is));
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+fn describe(text: &mut String, name: &str, kind: &str, unit: &str, help: &str) {
+    // Writing into a text cannot fail.
+    let _always = writeln!(text, "# TYPE cogzy_vault_{name} {kind}");
+    if !unit.is_empty() {
+        let _always = writeln!(text, "# UNIT cogzy_vault_{name} {unit}");
+    }
+    let _always = writeln!(text, "# HELP cogzy_vault_{name} {help}");
+}
+
+fn line(text: &mut String, name: &str, labels: &str, value: u64) {
+    let _always = writeln!(text, "cogzy_vault_{name}{labels} {value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::control::api::State;
+    use crate::control::board::tests::status;
+
+    #[test]
+    fn each_metric_is_described_before_it_is_told_and_one_state_holds() {
+        let told = StatusDocument {
+            state: State::Offline,
+            last_sync: Some("2026-11-21T12:00:00Z".into()),
+            ..status()
+        };
+        let text = text(&told, 7);
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        let mut described = BTreeSet::new();
+        for line in text.lines().filter(|line| *line != "# EOF") {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                assert!(described.insert(rest.split(' ').next().unwrap().to_owned()), "{line} comes twice");
+            } else if !line.starts_with('#') {
+                let name = line.split([' ', '{']).next().unwrap();
+                assert!(described.contains(name.trim_end_matches("_total")), "{line} is not described");
+                line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+            }
+        }
+        let states: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("{cogzy_vault_state=") && line.ends_with(" 1"))
+            .collect();
+        assert_eq!(states, ["cogzy_vault_state{cogzy_vault_state=\"offline\"} 1"]);
+        assert!(text.contains("\ncogzy_vault_events_total 7\n"), "{text}");
+        assert!(text.contains("\ncogzy_vault_last_sync_timestamp_seconds 1795262400\n"), "{text}");
+    }
+}
