@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod model;
+pub mod planted;
 
 pub mod fs;
 pub mod plan;

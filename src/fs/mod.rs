@@ -127,6 +127,20 @@ pub trait Fs: Send + Sync + Debug {
     }
 }
 
+/// Creates `folder` and what is missing above it, and makes its name durable up to `root`, which exists: a disk may remember what
+/// is moved there and forget the folder.
+///
+/// # Errors
+/// As the system reports them.
+pub fn create_dir_durable(fs: &dyn Fs, folder: &Path, root: &Path) -> io::Result<()> {
+    fs.create_dir_all(folder)?;
+    folder
+        .ancestors()
+        .skip(1)
+        .take_while(|above| above.starts_with(root))
+        .try_for_each(|above| fs.sync_dir(above))
+}
+
 /// Reads a whole small file, at most `limit` bytes.
 ///
 /// # Errors

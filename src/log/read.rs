@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
 use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
 use crate::model::{Commit, CommitKey};
+use crate::planted::{Bug, planted};
 use crate::remote::{RemoteErrorKind, list_all};
 
 /// How many commits are read at once.
@@ -24,6 +25,7 @@ impl Log {
     pub async fn refresh(&mut self, depth: Depth) -> Result<(), LogError> {
         let newest = self.graph.heads().first().map_or(0, |key| key.seq);
         let from = match depth {
+            _ if planted(Bug::OnlyAboveTheHead) => newest + 1,
             Depth::Near => newest.saturating_sub(LOOK_BACK),
             Depth::Whole => 0,
         };

@@ -41,6 +41,11 @@ impl Member {
         self.base != self.remote
     }
 
+    /// [`crate::planted::Bug::WallClock`].
+    pub(super) fn newer_here(&self) -> bool {
+        self.local.zip(self.remote).is_some_and(|(local, remote)| local.mtime_ms > remote.mtime_ms)
+    }
+
     pub(super) fn differs(&self) -> bool {
         self.local != self.remote
     }

@@ -15,6 +15,7 @@
 use super::diff::{Member, View};
 use super::{Action, Direction, Input, Mode, Step};
 use crate::model::{Conflict, Item, Kept, Role};
+use crate::planted::{Bug, planted};
 
 /// What is to be done with an item that moved; none where both sides stand as agreed.
 pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step> {
@@ -30,6 +31,7 @@ pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step>
     let action = match () {
         () if !(here || there || derived_here || derived_there) => return None,
         // Both sides hold the same, however each came to it.
+        () if !apart && !derived_apart && planted(Bug::Echo) => Action::Push,
         () if !apart && !derived_apart => Action::Adopt,
         // The same corpus, another index: an index alone is never a conflict.
         () if !apart => derived_only(input, item, derived_there),
@@ -38,6 +40,7 @@ pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step>
         // The primary members differ, so at least one side moved them.
         () if !there => Action::Push,
         () if !here => Action::Pull,
+        () if planted(Bug::WallClock) && view.any(Role::Primary, Member::newer_here) => Action::Push,
         () => lost(item, view).map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict))),
     };
     Some(step(item, view, action))

@@ -110,6 +110,15 @@ impl Database {
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
+    /// Asks `allow` before each transaction is committed; one that is not allowed is rolled back. For simulations, in which a
+    /// process may end before any effect.
+    ///
+    /// # Errors
+    /// Where SQLite takes no hook.
+    pub fn allow_commits(&self, allow: impl Fn() -> bool + Send + 'static) -> Result<(), DatabaseError> {
+        self.with(|connection| connection.commit_hook(Some(move || !allow())))
+    }
+
     /// Runs `work` on the connection.
     pub(super) fn with<T>(
         &self,

@@ -10,8 +10,9 @@ use super::survey::Seen;
 use super::unsent::Unsent;
 use super::{DatabaseCache, Engine, Survey, SyncError};
 use crate::log::{Depth, Log, LogError, Prepared};
-use crate::model::{CommitKey, Decisions, HoldId, Item, VaultId};
+use crate::model::{Commit, CommitKey, Decisions, Hlc, HoldId, Item, VaultId};
 use crate::plan::Action;
+use crate::planted::{Bug, planted};
 use crate::state::{LastSync, Pending};
 use crate::vault::Marker;
 
@@ -45,8 +46,8 @@ impl Engine {
         let before = self.ports.meter.read();
         let marker = Marker::read(self.fs(), &self.layout)?;
         let mut log = self.open_log(marker.vault).await?;
-        self.recover(&mut log).await?;
         let mut report = Report::default();
+        self.recover(&mut log, &mut report).await?;
         let result = self.rounds(request, marker, &mut log, &mut report, watcher).await;
         self.log = Some(log);
         result?;
@@ -92,12 +93,14 @@ impl Engine {
             self.adopt_name(log, &mut marker)?;
             report.generation = seen.remote.seq();
             let idle = record.as_ref().is_some_and(|record| is_idle(record, seen.head)) && !self.unfinished;
-            if idle && round == 0 && !request.ask.scan && self.unkept(&seen.remote)?.is_empty() {
+            let scan = request.ask.scan && !planted(Bug::TrustTheWatcher);
+            if idle && round == 0 && !scan && self.unkept(&seen.remote)?.is_empty() {
                 return Ok(());
             }
             let survey = self
                 .survey(log, marker.vault, record.as_ref(), seen.clone(), request.derived, watcher)
                 .await?;
+            watcher.planned(&survey.plan);
             note(&survey, report);
             self.unfinished = report.problems.iter().any(|trouble| trouble.weight.left_out());
             self.unsent = Unsent::of(&survey);
@@ -107,6 +110,7 @@ impl Engine {
             let stored = record;
             let mut record = stored.clone().unwrap_or_else(|| self.first_record(marker.vault));
             let mut done = self.pull(log, &survey, report, watcher).await?;
+            done.retain(|_| !planted(Bug::Echo));
             done.extend(settled_by_record(&survey));
             self.agree(&mut record, &survey, &done, seen.head, &survey.remote.tree)?;
             if stored.as_ref() != Some(&record) {
@@ -236,10 +240,29 @@ impl Engine {
         if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
             log.check_agreed(agreed).await?;
         }
+        if planted(Bug::NewCommitOnRetry) {
+            return self.commit_anew(log, commit, pending.record).await;
+        }
         log.publish(&prepared).await?;
         self.committed(&pending.record)?;
         report.sent(&commit);
         Ok(())
+    }
+
+    /// [`Bug::NewCommitOnRetry`].
+    async fn commit_anew(
+        &self,
+        log: &mut Log,
+        mut commit: Commit,
+        mut record: LastSync,
+    ) -> Result<(), SyncError> {
+        if let Some(device) = &commit.device {
+            commit.txn = Some(Hlc::next(commit.txn, self.ports.clock.now_ms(), device.id));
+        }
+        let prepared = Prepared::new(&commit)?;
+        log.publish(&prepared).await?;
+        record.commit = Some(prepared.key);
+        self.committed(&record)
     }
 
     /// A commit is visible: its record holds from now on.

@@ -103,13 +103,17 @@ impl Engine {
     }
 
     /// Looks again at what was displaced: a program that still had a file open may have written to it since. What did change
-    /// becomes a conflict copy.
-    pub(super) fn recheck_trash(&self) -> Result<(), SyncError> {
+    /// becomes a conflict copy: how many.
+    pub(super) fn recheck_trash(&self) -> Result<usize, SyncError> {
         let now = self.ports.clock.now_ns();
+        let mut kept = 0;
         for rechecked in trash::recheck(self.fs(), &self.layout, now, self.settings.settle)? {
             for changed in &rechecked.changed {
                 match &changed.path {
-                    Some(path) => self.keep_displaced(path, changed)?,
+                    Some(path) => {
+                        self.keep_displaced(path, changed)?;
+                        kept += 1;
+                    }
                     None => {
                         tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is");
                     }
@@ -117,7 +121,7 @@ impl Engine {
             }
             trash::acknowledge(self.fs(), &self.layout, &rechecked.id)?;
         }
-        Ok(())
+        Ok(kept)
     }
 
     fn keep_displaced(&self, path: &VaultPath, changed: &trash::Changed) -> Result<(), SyncError> {
@@ -134,7 +138,7 @@ impl Engine {
         let (record, file) =
             (self.layout.conflict_record(conflict.id), self.layout.conflict_file(conflict.id, path));
         for folder in [record.parent(), file.parent()].into_iter().flatten() {
-            self.fs().create_dir_all(folder).map_err(at("create", folder))?;
+            fs::create_dir_durable(self.fs(), folder, &self.layout.sync()).map_err(at("create", folder))?;
         }
         fs::replace(self.fs(), &record, to_record(&conflict)?.as_bytes(), 0o600)
             .map_err(at("write", &record))?;

@@ -12,9 +12,10 @@ use crate::clock::random;
 use crate::log::Log;
 use crate::model::{CommitKey, Conflict, Digest, Item};
 use crate::plan::{Action, FileStep, Step};
+use crate::planted::{Bug, planted};
 use crate::vault::{
-    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Seen, Stage, Staged, apply, conclude,
-    recover, settle_transaction,
+    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Marker, Seen, Stage, Staged, apply,
+    conclude, recover, settle_transaction,
 };
 
 /// How long other programs may hold the apply lock before this one goes on with something else.
@@ -87,11 +88,8 @@ impl Engine {
         for (item, why) in &applied.retry {
             report.wait(item, why.clone());
         }
-        let done: BTreeSet<Item> = applied.done.into_iter().collect();
-        for file in steps.iter().filter(|step| done.contains(&step.item)).flat_map(|step| &step.files) {
-            if file.to.is_some() { report.pulled += 1 } else { report.deleted_local += 1 }
-        }
-        Ok(done)
+        report.brought(&applied);
+        Ok(applied.done.into_iter().collect())
     }
 
     /// The base is noted: the journal of the last apply, if there is one, has done its work.
@@ -110,7 +108,7 @@ impl Engine {
 
     /// Finishes an apply that a crash cut short, and notes what it has agreed on: the remote may have moved on since, and what
     /// came from it must not pass for a local edit.
-    pub(super) async fn recover(&self, log: &mut Log) -> Result<(), SyncError> {
+    pub(super) async fn recover(&self, log: &mut Log, report: &mut Report) -> Result<(), SyncError> {
         let lock = self.apply_lock().await?;
         let Some(recovered) = blocking(|| recover(self.fs(), &self.layout, lock.as_ref()))? else {
             return Ok(());
@@ -123,7 +121,11 @@ impl Engine {
             again,
             "an apply that was cut short has been finished"
         );
-        if let (Some(mut record), Some(commit)) = (self.record()?, CommitKey::parse(&recovered.commit)) {
+        if let Some(commit) = CommitKey::parse(&recovered.commit) {
+            report.brought(&told.applied);
+            // A first join that was cut short has agreed on what it brought, too.
+            let vault = Marker::read(self.fs(), &self.layout)?.vault;
+            let mut record = self.record()?.unwrap_or_else(|| self.first_record(vault));
             let applied = log.recall(commit).await?;
             let agreed = match record.commit {
                 Some(agreed) => log.recall(agreed).await?,
@@ -230,6 +232,6 @@ fn keeping(step: &Step, survey: &Survey) -> Result<Option<Keeping>, SyncError> {
         Action::Conflict(conflict) => Some(conflict.as_ref()),
         _ => survey.remote.conflicts.values().find(lost),
     };
-    let Some(conflict) = conflict else { return Ok(None) };
+    let Some(conflict) = conflict.filter(|_| !planted(Bug::DropTheLoser)) else { return Ok(None) };
     Ok(Some(Keeping { id: conflict.id, record: super::keep::to_record(conflict)? }))
 }

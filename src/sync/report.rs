@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model::{Commit, ConflictId, Holdings, Item};
-use crate::plan::Hold;
+use crate::plan::{Hold, Plan};
 use crate::remote::Transfer;
+use crate::vault::Applied;
 
 /// The result of one cycle.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -115,6 +116,19 @@ impl Report {
         self.conflicts.extend(commit.kept.iter().map(|conflict| conflict.id));
     }
 
+    /// Notes that programs wrote to files after these had been replaced: what they wrote is kept, and the next cycle sends it.
+    pub(super) fn displaced_later(&mut self, files: usize) {
+        let message =
+            format!("{files} files were written to after they had been replaced; that is kept and sent next");
+        self.problems.push(Trouble { path: "sync/conflicts".into(), message, weight: Weight::Passing });
+    }
+
+    /// Counts what an apply has changed here.
+    pub(super) const fn brought(&mut self, applied: &Applied) {
+        self.pulled += applied.placed;
+        self.deleted_local += applied.removed;
+    }
+
     /// Notes that `item` was left out for now.
     pub(super) fn wait(&mut self, item: &Item, why: impl Into<String>) {
         let trouble = Trouble { path: item.to_string(), message: why.into(), weight: Weight::Passing };
@@ -178,6 +192,8 @@ pub struct Amount {
 pub trait Watcher: Send + Sync {
     /// Called often; must return at once.
     fn progress(&self, progress: Progress);
+    /// Called with what a cycle is about to do.
+    fn planned(&self, _plan: &Plan) {}
 }
 
 /// Nobody watches.

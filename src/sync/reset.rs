@@ -101,8 +101,9 @@ impl Engine {
         log: &mut Log,
         watcher: &dyn Watcher,
     ) -> Result<Reset, SyncError> {
-        self.recover(log).await?;
-        self.finish_pending(log, &mut Report::default()).await?;
+        let mut earlier = Report::default();
+        self.recover(log, &mut earlier).await?;
+        self.finish_pending(log, &mut earlier).await?;
         let mut whole = Reset::default();
         for attempt in 1..=SETTLE_TRIES {
             let record = self.record()?;

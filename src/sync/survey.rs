@@ -1,5 +1,6 @@
 //! Looking at both sides and planning: the part of a cycle that changes nothing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -185,9 +186,17 @@ impl Engine {
         self.settings.filter.verdict(path) == Verdict::Synced
     }
 
+    /// The filters under which a device has agreed: mostly those it has now.
+    fn filter_of(&self, record: &LastSync) -> Result<Cow<'_, Filter>, SyncError> {
+        if record.filter == self.settings.filter_record {
+            return Ok(Cow::Borrowed(&self.settings.filter));
+        }
+        Ok(Cow::Owned(Filter::new(&record.filter.include, &record.filter.exclude)?))
+    }
+
     /// The base of a device that has agreed on something, and what of it the filters now exclude.
     fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
-        let base = record.base(&seen_through(&filter_of(record)?, manifest));
+        let base = record.base(&seen_through(self.filter_of(record)?.as_ref(), manifest));
         let hidden = base.iter().filter(|(path, _)| !self.visible(path));
         let hidden = hidden.map(|(path, entry)| (path.clone(), *entry)).collect();
         Ok((base, hidden))
@@ -223,7 +232,7 @@ impl Engine {
         applied: &Snapshot,
         items: &BTreeSet<Item>,
     ) -> Result<(), SyncError> {
-        let filter = filter_of(record)?;
+        let filter = self.filter_of(record)?;
         let manifest = seen_through(&filter, &agreed.tree);
         let mut base = record.base(&manifest);
         base.retain(|path, _| !items.contains(&applied.groups.item(path)));
@@ -246,7 +255,7 @@ impl Engine {
         if survey.hidden.is_empty() {
             record.filter = self.settings.filter_record.clone();
         }
-        let filter = filter_of(record)?;
+        let filter = self.filter_of(record)?;
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
         record.held = survey.plan.to_remember(done);
@@ -266,10 +275,6 @@ fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>)
         }
     }
     record.decisions.join &= record.joining;
-}
-
-fn filter_of(record: &LastSync) -> Result<Filter, SyncError> {
-    Ok(Filter::new(&record.filter.include, &record.filter.exclude)?)
 }
 
 fn seen_through(filter: &Filter, manifest: &Tree) -> Tree {

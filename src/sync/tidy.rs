@@ -7,12 +7,12 @@ use crate::state::LastSync;
 use crate::vault::trash;
 
 impl Engine {
-    /// Looks at the trash again, and removes what has been in it for long enough.
-    pub(super) fn clear_trash(&self) -> Result<(), SyncError> {
-        self.recheck_trash()?;
+    /// Looks at the trash again, and removes what has been in it for long enough. How many files had been written to, and are kept.
+    pub(super) fn clear_trash(&self) -> Result<usize, SyncError> {
+        let kept = self.recheck_trash()?;
         let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
         trash::expire(self.fs(), &self.layout, self.ports.clock.now_ms().saturating_sub(keep))?;
-        Ok(())
+        Ok(kept)
     }
 
     /// Tidies up after a cycle that has come to its end.
@@ -20,19 +20,22 @@ impl Engine {
         &mut self,
         log: &mut Log,
         record: &LastSync,
-        report: &Report,
+        report: &mut Report,
     ) -> Result<(), SyncError> {
         let snapshot = log.snapshot(record.commit).await?;
-        blocking(|| {
+        let kept = blocking(|| {
             // First: what is moved away by the next call would not be looked at again.
-            self.clear_trash()?;
+            let kept = self.clear_trash()?;
             self.tidy_transactions()?;
             self.clear_resolved(&snapshot)?;
             if self.manifest_of != Some(record.commit) {
                 self.write_manifest(record.vault, &snapshot)?;
             }
-            Ok::<_, SyncError>(())
+            Ok::<_, SyncError>(kept)
         })?;
+        if kept > 0 {
+            report.displaced_later(kept);
+        }
         self.manifest_of = Some(record.commit);
         if let Some(head) = record.commit
             && report.pushed + report.deleted_remote > 0

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module of `src/`, and the modules that it may name.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let engine = ["clock", "content", "fs", "log", "model", "plan", "remote", "state", "vault"];
+    let engine = ["clock", "content", "fs", "log", "model", "plan", "planted", "remote", "state", "vault"];
     let edge =
         [&engine[..], &["sync", "control", "config", "paths", "telemetry", "service", "daemon", "cli"]]
             .concat();
@@ -13,12 +13,13 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("clock", vec![]),
         ("model", vec![]),
         ("fs", vec!["model"]),
-        ("plan", vec!["model"]),
+        ("planted", vec![]),
+        ("plan", vec!["model", "planted"]),
         ("content", vec!["clock", "model"]),
         ("remote", vec!["clock"]),
         ("state", vec!["fs", "model"]),
-        ("vault", vec!["fs", "model"]),
-        ("log", vec!["clock", "content", "model", "plan", "remote"]),
+        ("vault", vec!["fs", "model", "planted"]),
+        ("log", vec!["clock", "content", "model", "plan", "planted", "remote"]),
         ("sync", engine.to_vec()),
         ("config", vec!["fs", "model", "paths", "remote"]),
         ("paths", vec![]),

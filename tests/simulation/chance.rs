@@ -1,6 +1,10 @@
 //! What chance does to a world: users, outages, crashes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use cogzy_vault::sync::Request;
+use cogzy_vault::sync::scheduler::Ask;
 
 use crate::device::groups;
 use crate::disk::{Kind, UserOp};
@@ -101,8 +105,8 @@ fn remote_faults(rng: &mut Rng) -> RemoteFaults {
             stale: 5,
             damaged: 2,
             refused: 2,
-            offline: false,
             delay_ms: 300,
+            ..RemoteFaults::default()
         },
         2 => RemoteFaults {
             before: 15,
@@ -111,8 +115,8 @@ fn remote_faults(rng: &mut Rng) -> RemoteFaults {
             stale: 20,
             damaged: 4,
             refused: 4,
-            offline: false,
             delay_ms: 2_000,
+            ..RemoteFaults::default()
         },
         _ => {
             RemoteFaults { lost_response: 10, late: 25, stale: 30, delay_ms: 500, ..RemoteFaults::default() }
@@ -120,8 +124,17 @@ fn remote_faults(rng: &mut Rng) -> RemoteFaults {
     }
 }
 
-/// One seed's run, from the first step to the end.
-pub async fn run(seed: u64, trace: Trace) -> Check {
+/// The numbers of steps that are left out: what shrinking tries.
+pub type Without = BTreeSet<usize>;
+
+/// How many steps a seed has.
+pub fn steps(seed: u64) -> usize {
+    10 + Rng::stream(seed, "steps").below(50)
+}
+
+/// One seed's run, from the first step to the end. Each step draws from a stream of its own, so that leaving one out changes no
+/// other.
+pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
     let mut rng = Rng::stream(seed, "plan");
     let kinds: Vec<Kind> = (0..=rng.below(3)).map(|_| disk_kind(&mut rng)).collect();
     let mut world = World::new(seed, &kinds, trace);
@@ -132,8 +145,9 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
             *device.faults.lock().unwrap() = remote_faults(&mut rng);
         }
     }
-    for _ in 0..10 + rng.below(50) {
-        step(&mut world, &mut rng, sound).await?;
+    for number in (0..steps(seed)).filter(|number| !without.contains(number)) {
+        world.trace.note(format_args!("step {number}"));
+        step(&mut world, &mut Rng::stream(seed, &format!("step {number}")), sound).await?;
     }
     world.converge().await
 }
@@ -212,7 +226,13 @@ async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Chec
         }
     }
     let approved = rng.chance(30);
-    let outcomes = world.cycle(&which, approved).await?;
+    // A watcher that misses a change, and a poll that looks only near the head.
+    let mut request = Request::FULL;
+    request.ask = Ask { scan: !rng.chance(10), whole: rng.chance(60) };
+    if !request.ask.scan {
+        world.trace.mark("watcher: missed a change");
+    }
+    let outcomes = world.cycle(&which, request, approved).await?;
     for (&at, outcome) in which.iter().zip(&outcomes) {
         World::check_outcome(outcome, sound)?;
         if matches!(outcome, crate::device::Outcome::Ended) {

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cogzy_vault::clock::Clock;
-use cogzy_vault::model::{Group, HoldId, Validate};
-use cogzy_vault::plan::Brakes;
+use cogzy_vault::model::{Group, HoldId, Item, Validate};
+use cogzy_vault::plan::{Action, Brakes, Plan};
 use cogzy_vault::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_vault::state::{Database, FilterRecord};
 use cogzy_vault::sync::{
-    Advice, Engine, Joining, Ports, Report, Request, Settings, SyncError, Unwatched, join,
+    Advice, Engine, Joining, Ports, Progress, Report, Request, Settings, SyncError, Watcher, join,
 };
 use cogzy_vault::vault::{Filter, Layout};
 
@@ -64,6 +64,36 @@ pub fn groups() -> Vec<Group> {
 
 fn database() -> Arc<Database> {
     Arc::new(Database::in_memory().unwrap())
+}
+
+/// Marks which arms of the plan were taken.
+struct Arms(Trace);
+
+impl Watcher for Arms {
+    fn progress(&self, _: Progress) {}
+
+    fn planned(&self, plan: &Plan) {
+        for step in &plan.steps {
+            let action = match step.action {
+                Action::Push => "push",
+                Action::Pull => "pull",
+                Action::Conflict(_) => "conflict",
+                Action::Adopt => "adopt",
+                Action::KeepLocal => "keep local",
+            };
+            let item = if matches!(step.item, Item::Group(_)) { "a group" } else { "a file" };
+            self.0.mark(format!("plan: {action} {item}"));
+        }
+        let held = plan.holds.iter().map(|hold| ("held", hold));
+        let approved = plan.approved.iter().map(|hold| ("approved", hold));
+        let rejected = plan.rejected.iter().map(|hold| ("rejected", hold));
+        for (what, hold) in held.chain(approved).chain(rejected) {
+            self.0.mark(format!("plan: {what} {:?} {:?}", hold.reason, hold.direction));
+        }
+        if !plan.waiting.is_empty() {
+            self.0.mark("plan: waiting");
+        }
+    }
 }
 
 impl Device {
@@ -126,7 +156,7 @@ impl Device {
             fs: Arc::new(SimFs::new(self.disk.clone(), self.fuse.clone())),
             remote,
             meter,
-            database: Arc::clone(&self.database),
+            database: self.database(),
             clock: Arc::clone(&self.disk.clock) as Arc<dyn Clock>,
             entropy,
         };
@@ -146,6 +176,22 @@ impl Device {
         Engine::new(Layout::new(crate::disk::ROOT), ports, settings)
     }
 
+    /// The database, each of whose transactions is an effect of this process.
+    fn database(&self) -> Arc<Database> {
+        let (fuse, trace) = (self.fuse.clone(), self.trace.clone());
+        let allow = move || {
+            let alive = fuse.transaction();
+            trace.mark(if alive {
+                "effect: commit to the database"
+            } else {
+                "crash before: commit to the database"
+            });
+            alive
+        };
+        self.database.allow_commits(allow).unwrap();
+        Arc::clone(&self.database)
+    }
+
     /// Changes the settings; they are read when the process starts.
     pub fn set_exclude(&mut self, exclude: Vec<String>) {
         self.exclude = exclude;
@@ -153,13 +199,13 @@ impl Device {
     }
 
     /// Joins, if it has not yet, and runs one cycle.
-    pub async fn cycle(&mut self, approved: bool) -> Outcome {
+    pub async fn cycle(&mut self, request: Request, approved: bool) -> Outcome {
         self.engine();
         let fuse = self.fuse.clone();
         let outcome = tokio::select! {
             biased;
             () = fuse.ended() => Outcome::Ended,
-            outcome = self.run(approved) => outcome,
+            outcome = self.run(request, approved) => outcome,
         };
         // Whatever a process that has ended would still have said, nobody hears it.
         let outcome = if fuse.is_dead() { Outcome::Ended } else { outcome };
@@ -170,16 +216,17 @@ impl Device {
         outcome
     }
 
-    async fn run(&mut self, approved: bool) -> Outcome {
+    async fn run(&mut self, request: Request, approved: bool) -> Outcome {
+        let arms = Arms(self.trace.clone());
         if !self.joined {
             let joining = Joining { groups: groups(), machine: self.name.clone(), approved };
-            match join(self.engine(), &joining, &Unwatched).await {
+            match join(self.engine(), &joining, &arms).await {
                 Ok(joined) if joined.meets.is_some() => return Outcome::Meets,
                 Ok(_) => self.joined = true,
                 Err(error) => return Outcome::Failed(error),
             }
         }
-        match self.engine().cycle(Request::FULL, &Unwatched).await {
+        match self.engine().cycle(request, &arms).await {
             Ok(report) => Outcome::Done(report),
             Err(error) => Outcome::Failed(error),
         }
@@ -216,6 +263,7 @@ impl Device {
                     Advice::Refused => "cycle ends: refused",
                     Advice::Stopped => "cycle ends: stopped",
                     Advice::Corrupt => "cycle ends: corrupt",
+                    Advice::Usage => "cycle ends: usage",
                 });
             }
             Outcome::Ended => self.trace.note(format_args!("{} cycle: the process ended", self.name)),

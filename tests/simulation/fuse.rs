@@ -13,6 +13,7 @@ pub struct Fuse(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     effects: AtomicU64,
+    transactions: AtomicU64,
     at: AtomicU64,
     dead: AtomicBool,
     end: Notify,
@@ -20,8 +21,8 @@ struct Inner {
 
 impl Fuse {
     pub fn new() -> Self {
-        let (effects, at) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        Self(Arc::new(Inner { effects, at, dead: AtomicBool::new(false), end: Notify::new() }))
+        let [effects, transactions, at] = [0, 0, u64::MAX].map(AtomicU64::new);
+        Self(Arc::new(Inner { effects, transactions, at, dead: AtomicBool::new(false), end: Notify::new() }))
     }
 
     /// The process ends before the effect that comes after `effects` more.
@@ -51,6 +52,17 @@ impl Fuse {
             return false;
         }
         true
+    }
+
+    /// Whether a transaction of the cache may take place: an effect, but none that a vault at rest must be free of.
+    pub fn transaction(&self) -> bool {
+        self.0.transactions.fetch_add(1, Ordering::Relaxed);
+        self.effect()
+    }
+
+    /// Effects on the disk and the bucket.
+    pub fn writes(&self) -> u64 {
+        self.effects() - self.0.transactions.load(Ordering::Relaxed)
     }
 
     pub fn end_now(&self) {

@@ -50,6 +50,8 @@ pub struct Ledger {
     unsent: BTreeSet<(String, Digest)>,
     /// Paths that the user has ever deleted.
     deleted: BTreeSet<String>,
+    /// Versions that have ever stood here.
+    held: BTreeSet<(String, Digest)>,
     /// The user has decided something the other way, or this device has lost its record: what it sends may be old.
     pub excused: bool,
 }
@@ -60,13 +62,28 @@ impl Ledger {
     }
 
     pub fn wrote(&mut self, path: &str, digest: Digest) {
+        // What the user has replaced at this very place, after it had made way for something else, may rest in the trash.
+        let replaced = self.owed.iter().filter(|owed| owed.0 == path && owed.1 != digest).cloned();
+        self.in_trash.extend(replaced);
+        self.in_trash.remove(&(path.to_owned(), digest));
         self.owed.insert((path.into(), digest));
         self.unsent.insert((path.into(), digest));
+    }
+
+    /// A version stands here.
+    pub fn held(&mut self, path: &str, digest: Digest) {
+        self.held.insert((path.into(), digest));
+    }
+
+    /// Whether this device may replace a version: it must have known it.
+    pub fn may_replace(&self, path: &str, digest: Digest) -> bool {
+        self.excused || self.held.contains(&(path.to_owned(), digest))
     }
 
     /// The version at `path` is gone by the user's own hand.
     pub fn released(&mut self, path: &str, digest: Digest) {
         self.owed.remove(&(path.to_owned(), digest));
+        self.held(path, digest);
     }
 
     pub fn deleted(&mut self, path: &str) {

@@ -1,20 +1,27 @@
 //! A deterministic simulation of the real engine: devices with simulated disks, one simulated bucket, virtual time; docs/TESTING.md
 //! tells what is simulated, what is checked and how a failing seed is replayed.
 //!
-//! `cargo test --test simulation` runs the default seeds and every crash; after `--`: `--seeds N` and `--from N` run others,
-//! `--seed N` replays one with its trace, `--crashes` runs only the crashes.
+//! `cargo test --test simulation` runs the default seeds and every crash, and wants everything to have been reached. After `--`:
+//! `--seeds N` and `--from N` run others; `--seed N`, with `--without A,B` for the steps to leave out, and `--cut …` replay one
+//! with its trace; `--crashes` runs only the crashes; with `--features planted-bugs`, `--planted` looks whether mistakes are found.
 
 #![cfg(test)]
 
 mod chance;
 mod clock;
+mod coverage;
+mod crashes;
 mod device;
 mod disk;
 mod fuse;
 mod ledger;
 mod oracle;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod rng;
 mod run;
+mod scenarios;
+mod shrink;
 mod store;
 mod trace;
 mod world;
@@ -22,5 +29,5 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run::main(std::env::args().skip(1).collect())
+    run::main(&std::env::args().skip(1).collect::<Vec<_>>())
 }

@@ -68,7 +68,9 @@ impl Oracle {
                 let commit = parse(body)?;
                 let replayed =
                     self.replay(&commit, &bucket.objects).map_err(|why| format!("commit {key}: {why}"))?;
-                attribute(&commit, devices).map_err(|why| format!("commit {key}: {why}"))?;
+                let parent = commit.parents.first().map(|parent| self.commits[parent].tree.clone());
+                attribute(&commit, &parent.unwrap_or_default(), devices)
+                    .map_err(|why| format!("commit {key}: {why}"))?;
                 self.parents.extend(&commit.parents);
                 self.commits.insert(key, replayed);
             }
@@ -147,9 +149,10 @@ impl Oracle {
 
     /// What must hold on a disk at any time.
     pub fn check_disk(&self, device: &Device) -> Check {
-        let site = device.disk.site();
+        let mut site = device.disk.site();
         let visible = visible(&site);
         for (path, digest) in &visible {
+            site.ledger.held(path, *digest);
             if !self.versions.knows(digest) {
                 return Err(format!("{}: {path} is torn: {digest}", device.name));
             }
@@ -206,8 +209,14 @@ impl Oracle {
 }
 
 /// Every change has somebody who made it.
-fn attribute(commit: &Commit, devices: &[Device]) -> Check {
+fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
     let Some(maker) = &commit.device else { return Ok(()) };
+    let content = |entry: &Entry| (entry.digest, entry.size);
+    let same = |change: &&Change| change.entry.as_ref().map(content) == parent.get(&change.path).map(content);
+    let nothing = commit.changes.is_empty() && commit.kept.is_empty() && commit.resolved.is_empty();
+    if nothing || commit.changes.iter().any(|change| same(&change)) {
+        return Err(format!("{} sends what is there already", maker.name));
+    }
     let device = devices.iter().find(|device| device.name == maker.name).ok_or("nobody made it")?;
     let mut site = device.disk.site();
     let definitions = Groups::new(groups()).unwrap();
@@ -224,6 +233,13 @@ fn attribute(commit: &Commit, devices: &[Device]) -> Check {
         // With a new state of the primaries goes the index that stands beside them here, whoever made it, or none.
         if !primary(change) && replaced.contains(&definitions.item(&change.path)) {
             continue;
+        }
+        let replaced = parent.get(&change.path).map(|entry| entry.digest);
+        if replaced.is_some_and(|digest| !site.ledger.may_replace(change.path.as_str(), digest)) {
+            return Err(format!(
+                "{} overrules a version of {} that it has never held",
+                maker.name, change.path
+            ));
         }
         if !site.ledger.answers_for(change.path.as_str(), digest) {
             let what = digest.map_or_else(|| "deletes it".to_owned(), |digest| format!("makes it {digest}"));

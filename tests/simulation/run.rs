@@ -1,6 +1,6 @@
-//! Running seeds: on all cores, each with a runtime, a clock and a trace of its own.
+//! Running what was asked for: on all cores, each run with a runtime, a clock and a trace of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -8,12 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cogzy_vault::clock::{Clock, SystemClock};
 
-use crate::chance;
+use crate::chance::{self, Without};
+use crate::crashes::{self, Cut};
 use crate::oracle::Check;
-use crate::trace::Trace;
+use crate::trace::{Marks, Trace};
+use crate::{coverage, shrink};
 
 /// What `cargo test` runs.
-const DEFAULT_SEEDS: u64 = 500;
+const DEFAULT_SEEDS: u64 = 2_000;
+
+/// Seeds that failed once.
+const REGRESSIONS: &[u64] = &[];
 
 /// What came of one run.
 pub struct Ran {
@@ -35,55 +40,129 @@ pub fn in_virtual_time<F: Future<Output = Check>>(aloud: bool, work: impl FnOnce
     Ran { check, trace }
 }
 
-fn seed(seed: u64, aloud: bool) -> Ran {
-    in_virtual_time(aloud, |trace| chance::run(seed, trace))
+pub fn seed(seed: u64, without: &Without, aloud: bool) -> Ran {
+    in_virtual_time(aloud, |trace| async move { chance::run(seed, without, trace).await })
 }
 
-pub fn main(args: Vec<String>) -> ExitCode {
-    let number = |name: &str| {
-        let at = args.iter().position(|arg| arg == name)?;
-        args.get(at + 1)?.parse::<u64>().ok()
-    };
-    if let Some(one) = number("--seed") {
-        return replay(one);
+/// What the command line asks for.
+pub fn main(args: &[String]) -> ExitCode {
+    let value = |name: &str| args.get(args.iter().position(|arg| arg == name)? + 1);
+    let number = |name: &str| value(name)?.parse::<u64>().ok();
+    let asked = |name: &str| args.iter().any(|arg| arg == name);
+    if asked("--list") {
+        println!("simulation: test");
+        return ExitCode::SUCCESS;
     }
-    let (from, count) = (number("--from").unwrap_or(0), number("--seeds").unwrap_or(DEFAULT_SEEDS));
-    if seeds(from, count) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    #[cfg(feature = "planted-bugs")]
+    if asked("--planted") {
+        return if crate::planted::all() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if let Some(one) = number("--seed") {
+        let without =
+            value("--without").map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect());
+        return replay(|| seed(one, &without.unwrap_or_default(), true));
+    }
+    if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
+        return replay(|| crashes::cut(at, true).0);
+    }
+    let seeds = number("--seeds").unwrap_or(if asked("--crashes") { 0 } else { DEFAULT_SEEDS });
+    let default = !asked("--seeds") && !asked("--crashes");
+    let only = number("--crashes").and_then(|only| usize::try_from(only).ok());
+    let sound = both(
+        number("--from").unwrap_or(0),
+        seeds,
+        default || asked("--crashes"),
+        asked("--once"),
+        only,
+        default,
+    );
+    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One seed, aloud, with what the engine logs.
-fn replay(one: u64) -> ExitCode {
+/// One run, aloud, with what the engine logs.
+fn replay(run: impl FnOnce() -> Ran) -> ExitCode {
     tracing_subscriber::fmt().without_time().with_max_level(tracing::Level::DEBUG).init();
-    let ran = seed(one, true);
+    let ran = run();
     println!("trace {}", ran.trace.hash());
     match ran.check {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            println!("seed {one}: {why}");
+            println!("{why}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Many seeds. Whether all passed.
-fn seeds(from: u64, count: u64) -> bool {
-    let clock = SystemClock::new();
-    let next = AtomicU64::new(from);
+/// Seeds, then crashes, then a look at what was reached. Whether all is well.
+fn both(from: u64, count: u64, crash: bool, once: bool, only: Option<usize>, complete: bool) -> bool {
+    let mut sound = true;
+    let mut marks = Marks::new();
+    let mut add =
+        |more: Marks| more.into_iter().for_each(|(name, times)| *marks.entry(name).or_default() += times);
+    if count > 0 {
+        let clock = SystemClock::new();
+        let (failed, reached) = seeds(from, count);
+        add(reached);
+        for (seed, why) in failed.iter().take(20) {
+            println!("seed {seed}: {why}\n    cargo test --test simulation -- --seed {seed}");
+        }
+        for (seed, why) in failed.iter().take(3) {
+            let list: Vec<String> = shrink::shrink(*seed, why).iter().map(ToString::to_string).collect();
+            println!(
+                "the least of it: cargo test --test simulation -- --seed {seed} --without {}",
+                list.join(",")
+            );
+        }
+        let seconds = clock.monotonic().as_secs_f64();
+        let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
+        println!("{count} seeds from {from}: {} failed; {seconds:.1} s, {rate:.0} a second", failed.len());
+        sound &= failed.is_empty();
+    }
+    if crash {
+        let clock = SystemClock::new();
+        let (made, failed, reached) = crashes::all(only, once);
+        add(reached);
+        let seconds = clock.monotonic().as_secs_f64();
+        println!("{made} crashes: {failed} failed; {seconds:.1} s");
+        sound &= failed == 0;
+    }
+    for (name, times) in &marks {
+        println!("{times:9}  {name}");
+    }
+    if complete {
+        let missing: BTreeSet<String> = coverage::missing(&marks);
+        missing.iter().for_each(|name| println!("never reached: {name}"));
+        sound &= missing.is_empty();
+    }
+    sound
+}
+
+/// Many seeds: which failed and why, and what was reached.
+fn seeds(from: u64, count: u64) -> (BTreeMap<u64, String>, Marks) {
+    let next = AtomicU64::new(0);
     let failed: Mutex<BTreeMap<u64, String>> = Mutex::default();
-    let marks: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
+    let marks: Mutex<Marks> = Mutex::default();
+    let kept = u64::try_from(REGRESSIONS.len()).unwrap();
+    let nth = |at: u64| {
+        usize::try_from(at).ok().and_then(|at| REGRESSIONS.get(at)).copied().unwrap_or(from + at - kept)
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let one = next.fetch_add(1, Ordering::Relaxed);
-                    if one >= from + count {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= kept + count {
                         return;
                     }
-                    let ran = seed(one, false);
-                    for (name, times) in ran.trace.marks() {
-                        *marks.lock().unwrap().entry(name).or_default() += times;
-                    }
+                    let one = nth(at);
+                    let ran = seed(one, &Without::new(), false);
+                    let mut all = marks.lock().unwrap();
+                    ran.trace
+                        .take_marks()
+                        .into_iter()
+                        .for_each(|(name, times)| *all.entry(name).or_default() += times);
+                    drop(all);
                     if let Err(why) = ran.check {
                         failed.lock().unwrap().insert(one, why);
                     }
@@ -91,15 +170,5 @@ fn seeds(from: u64, count: u64) -> bool {
             });
         }
     });
-    let failed = failed.into_inner().unwrap();
-    for (name, times) in marks.into_inner().unwrap() {
-        println!("{times:9}  {name}");
-    }
-    for (seed, why) in failed.iter().take(40) {
-        println!("seed {seed}: {why}\n    cargo test --test simulation -- --seed {seed}");
-    }
-    let seconds = clock.monotonic().as_secs_f64();
-    let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
-    println!("{count} seeds from {from}: {} failed; {seconds:.1} s, {rate:.0} a second", failed.len());
-    failed.is_empty()
+    (failed.into_inner().unwrap(), marks.into_inner().unwrap())
 }

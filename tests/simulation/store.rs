@@ -82,6 +82,8 @@ pub struct RemoteFaults {
     pub stale: usize,
     pub damaged: usize,
     pub refused: usize,
+    /// Commits, and only they, are applied when the store settles, and not before.
+    pub late_commits: bool,
     /// Nothing gets through at all.
     pub offline: bool,
     /// The longest delay in milliseconds.
@@ -160,12 +162,15 @@ impl Remote for SimRemote {
         let faults = self.arrive("put", key).await?;
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ before put {key}", self.name));
+            self.trace.mark(format!("crash before: put {}", family(key)));
             std::future::pending::<()>().await;
         }
-        if self.rng().chance(faults.late) {
+        self.trace.mark(format!("effect: put {}", family(key)));
+        let held_back = faults.late_commits && key.starts_with("commits/");
+        if held_back || self.rng().chance(faults.late) {
             let after = u64::try_from(5 + self.rng().below(150)).unwrap();
             let mut bucket = self.store.lock();
-            let at = bucket.requests + after;
+            let at = if held_back { u64::MAX } else { bucket.requests + after };
             bucket.late.push((at, key.into(), body));
             self.trace.mark("remote: late PUT");
             return Err(self.error(RemoteErrorKind::UnknownOutcome, "put (late)", key));
@@ -174,6 +179,7 @@ impl Remote for SimRemote {
         self.trace.note(format_args!("{}   put {key}", self.name));
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ after put {key}", self.name));
+            self.trace.mark(format!("crash after: put {}", family(key)));
             std::future::pending::<()>().await;
         }
         if self.rng().chance(faults.lost_response) {
@@ -232,6 +238,11 @@ impl Remote for SimRemote {
         let objects: Vec<Object> = rest.by_ref().take(PAGE).collect();
         Ok(Page { objects, more: rest.next().is_some() })
     }
+}
+
+/// The folder of a key, or the start of its name.
+fn family(key: &str) -> &str {
+    key.split(['/', '-']).next().unwrap_or(key)
 }
 
 fn object(key: &str, body: &Bytes, at: u64) -> Object {

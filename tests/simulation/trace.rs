@@ -1,8 +1,12 @@
 //! What happened, in order: a line for each event, hashed. The same seed gives the same hash.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+
+/// How often something was reached, by its name.
+pub type Marks = BTreeMap<Cow<'static, str>, u64>;
 
 /// One trace, shared by everything that takes part in a run.
 #[derive(Clone)]
@@ -12,7 +16,7 @@ struct Inner {
     hasher: blake3::Hasher,
     aloud: bool,
     lines: u64,
-    marks: BTreeMap<&'static str, u64>,
+    marks: Marks,
 }
 
 impl fmt::Debug for Trace {
@@ -38,12 +42,12 @@ impl Trace {
     }
 
     /// Counts that something was reached.
-    pub fn mark(&self, name: &'static str) {
-        *self.0.lock().unwrap().marks.entry(name).or_default() += 1;
+    pub fn mark(&self, name: impl Into<Cow<'static, str>>) {
+        *self.0.lock().unwrap().marks.entry(name.into()).or_default() += 1;
     }
 
-    pub fn marks(&self) -> BTreeMap<&'static str, u64> {
-        self.0.lock().unwrap().marks.clone()
+    pub fn take_marks(&self) -> Marks {
+        std::mem::take(&mut self.0.lock().unwrap().marks)
     }
 
     pub fn hash(&self) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cogzy_vault::log::LogError;
 use cogzy_vault::plan::Hold;
-use cogzy_vault::sync::SyncError;
+use cogzy_vault::sync::{Request, SyncError};
 use cogzy_vault::vault::{Filter, Verdict};
 use futures_util::future::join_all;
 
@@ -58,11 +58,21 @@ impl World {
     }
 
     /// Runs a cycle on each of these devices at the same time, then looks at everything.
-    pub async fn cycle(&mut self, which: &[usize], approved: bool) -> Result<Vec<Outcome>, String> {
+    pub async fn cycle(
+        &mut self,
+        which: &[usize],
+        request: Request,
+        approved: bool,
+    ) -> Result<Vec<Outcome>, String> {
         let chosen = self.devices.iter_mut().enumerate().filter(|(at, _)| which.contains(at));
-        let outcomes = join_all(chosen.map(|(_, device)| device.cycle(approved))).await;
+        let outcomes = join_all(chosen.map(|(_, device)| device.cycle(request, approved))).await;
         self.check()?;
         Ok(outcomes)
+    }
+
+    /// What goes wrong between a device and the bucket from now on.
+    pub fn fault(&self, device: usize, faults: RemoteFaults) {
+        *self.devices[device].faults.lock().unwrap() = faults;
     }
 
     /// What must hold at any time.
@@ -118,7 +128,7 @@ impl World {
             for at in 0..self.devices.len() {
                 self.pass(Duration::from_secs(10)).await;
                 let joined = self.devices[at].joined;
-                let outcome = self.cycle(&[at], true).await?.pop();
+                let outcome = self.cycle(&[at], Request::FULL, true).await?.pop();
                 let calm = match outcome {
                     Some(Outcome::Done(report)) => {
                         self.decide(at, &report.holds)?;
@@ -161,7 +171,7 @@ impl World {
         for _ in 0..2 {
             for at in 0..self.devices.len() {
                 self.pass(Duration::from_secs(10)).await;
-                self.cycle(&[at], true).await?;
+                self.cycle(&[at], Request::FULL, true).await?;
             }
         }
         let (puts, effects) = (self.store.lock().puts - puts, self.effects() - effects);
@@ -172,7 +182,7 @@ impl World {
     }
 
     fn effects(&self) -> u64 {
-        self.devices.iter().map(|device| device.fuse.effects()).sum()
+        self.devices.iter().map(|device| device.fuse.writes()).sum()
     }
 
     /// While nothing fails and nothing is damaged, no cycle may say so.

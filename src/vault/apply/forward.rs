@@ -8,6 +8,7 @@ use super::hand::{Halt, Hand};
 use super::look::What;
 use super::{Content, FileStat, Task, Unit};
 use crate::model::{FileKind, VaultPath};
+use crate::planted::{Bug, planted};
 use crate::vault::At;
 use crate::vault::never::never;
 use crate::vault::read::{Folders, check_folders, hash_file};
@@ -73,6 +74,7 @@ impl Hand<'_> {
             (Some(stat), Some(_)) if Some(stat) == task.seen => Ok(Some(stat)),
             // Touched, but perhaps the same bytes.
             (Some(stat), Some(old)) if self.holds(&visible, &stat, old)? => Ok(Some(stat)),
+            (Some(stat), Some(_)) if planted(Bug::SkipRecheck) => Ok(Some(stat)),
             (Some(_), Some(_)) => Err(Self::moved(&step.path)),
         }
     }
@@ -85,6 +87,7 @@ impl Hand<'_> {
     fn confirm(&self, place: &Path, task: &Task) -> Result<(), Halt> {
         let known = |stat: &FileStat| (stat.kind, stat.dev, stat.ino, stat.size, stat.mtime_ns);
         match (self.lstat(place)?, task.step.old) {
+            _ if planted(Bug::SkipRecheck) => Ok(()),
             (Some(stat), _) if task.seen.as_ref().map(known) == Some(known(&stat)) => Ok(()),
             (Some(stat), Some(old)) if self.holds(place, &stat, old)? => Ok(()),
             _ => Err(Self::moved(&task.step.path)),

@@ -80,10 +80,7 @@ impl<'a> Hand<'a> {
     pub fn make_room(&mut self, place: &Path) -> Result<(), IoAt> {
         let Some(folder) = place.parent() else { return Ok(()) };
         if !self.room.contains(folder) {
-            self.fs.create_dir_all(folder).at("create", folder)?;
-            for above in self.ours(folder).skip(1) {
-                self.fs.sync_dir(above).at("sync", above)?;
-            }
+            fs::create_dir_durable(self.fs, folder, &self.layout.sync()).at("create", folder)?;
             self.room.extend(self.ours(folder).map(Path::to_owned));
         }
         self.kept.extend(self.ours(folder).map(Path::to_owned));

@@ -84,6 +84,10 @@ pub struct Applied {
     pub retry: Vec<(Item, String)>,
     /// What the items in place displaced.
     pub displaced: Vec<Displaced>,
+    /// Files of these items that now stand in place.
+    pub placed: usize,
+    /// Files of these items that are gone.
+    pub removed: usize,
 }
 
 /// A file that made way.
@@ -282,8 +286,12 @@ impl<'a> Outcome<'a> {
             match fate {
                 Some(Ok(())) => {
                     for step in &entry.steps {
-                        if step.new.is_none() {
-                            hand.remove_emptied(step, &|_| true)?;
+                        match step.new {
+                            Some(_) => applied.placed += 1,
+                            None => {
+                                applied.removed += 1;
+                                hand.remove_emptied(step, &|_| true)?;
+                            }
                         }
                         if let Some(place) = hand.place_of(entry, step)? {
                             applied.displaced.push(Displaced { path: step.path.clone(), place });

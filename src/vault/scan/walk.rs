@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
 use crate::fs::Fs;
 use crate::model::{FileKind, VaultPath};
+use crate::planted::{Bug, planted};
 use crate::vault::{At, Layout, Verdict};
 
 /// A file that asks to be known under a path.
@@ -35,6 +36,7 @@ pub(super) fn walk(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Resul
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 walked.problem(on_disk.clone(), ProblemKind::Busy);
             }
+            Err(_) if planted(Bug::EmptyListing) => {}
             Err(error) => walked.problem(on_disk.clone(), ProblemKind::Unreadable(error.to_string())),
         }
         walked.folders.push((path, on_disk));

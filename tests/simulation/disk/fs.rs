@@ -66,10 +66,13 @@ impl SimFs {
         let mut site = self.enter();
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let names = names.join(" → ");
+        let place = paths.last().map_or("", |path| place(path));
         if !self.fuse.effect() {
             self.disk.trace.note(format_args!("{} ✝ before {what} {names}", self.disk.name));
+            self.disk.trace.mark(format!("crash before: {what} {place}"));
             return Err(crashed());
         }
+        self.disk.trace.mark(format!("effect: {what} {place}"));
         self.disk.clock.tick();
         self.fail(&mut site)?;
         if grows && site.faults.full {
@@ -243,6 +246,23 @@ impl Fs for SimFs {
     fn is_shared(&self) -> bool {
         false
     }
+}
+
+/// What kind of place a path is, for the marks.
+fn place(path: &Path) -> &'static str {
+    const OURS: [&str; 9] = [
+        "sync/applying",
+        "sync/conflicts",
+        "sync/last_sync.json",
+        "sync/manifest.json",
+        "sync/pending",
+        "sync/staging",
+        "sync/trash",
+        "sync",
+        ".cogzy-vault",
+    ];
+    let relative = path.strip_prefix(super::ROOT).unwrap_or(path).to_string_lossy();
+    OURS.iter().find(|ours| relative.starts_with(**ours)).copied().unwrap_or("visible")
 }
 
 fn folder(state: &State, path: &Path) -> io::Result<Ino> {

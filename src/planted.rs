@@ -1,0 +1,71 @@
+//! Faults that are put in on purpose, to see whether the simulation finds them: docs/TESTING.md has the table. Without the feature
+//! `planted-bugs` none of this is in the program.
+
+/// A mistake that somebody could make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Bug {
+    /// A file is replaced without looking whether it is still what the plan saw.
+    SkipRecheck = 1,
+    /// A commit is made although a pack is not there.
+    CommitBeforePacks,
+    /// A folder that cannot be listed counts as empty.
+    EmptyListing,
+    /// No scan: what the watcher has not told has not happened.
+    TrustTheWatcher,
+    /// Renames begin without a journal.
+    NoJournal,
+    /// In a conflict the newer file wins.
+    WallClock,
+    /// The losing version is not kept.
+    DropTheLoser,
+    /// What was just fetched is sent again.
+    Echo,
+    /// A commit whose outcome is unknown is made anew.
+    NewCommitOnRetry,
+    /// Polls look only above the head.
+    OnlyAboveTheHead,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::SkipRecheck,
+        Self::CommitBeforePacks,
+        Self::EmptyListing,
+        Self::TrustTheWatcher,
+        Self::NoJournal,
+        Self::WallClock,
+        Self::DropTheLoser,
+        Self::Echo,
+        Self::NewCommitOnRetry,
+        Self::OnlyAboveTheHead,
+    ];
+}
+
+#[cfg(feature = "planted-bugs")]
+mod switch {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    static PLANTED: AtomicU8 = AtomicU8::new(0);
+
+    /// Puts one in, for the whole process; none takes it out.
+    pub fn plant(bug: Option<super::Bug>) {
+        PLANTED.store(bug.map_or(0, |bug| bug as u8), Ordering::Relaxed);
+    }
+
+    /// Whether it is in.
+    pub fn planted(bug: super::Bug) -> bool {
+        PLANTED.load(Ordering::Relaxed) == bug as u8
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+pub use switch::{plant, planted};
+
+/// Whether it is in: never.
+#[cfg(not(feature = "planted-bugs"))]
+#[must_use]
+pub const fn planted(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,69 @@
+//! What a whole run must have reached: a fault or an arm of the plan that never came up has not been tested.
+
+use std::collections::BTreeSet;
+
+use crate::trace::Marks;
+
+/// Reached by any two thousand seeds together with all crashes.
+const REQUIRED: &[&str] = &[
+    "clock jump",
+    "cycle ends: again",
+    "cycle ends: corrupt",
+    "cycle ends: offline",
+    "cycle ends: refused",
+    "database lost",
+    "disk error",
+    "disk full",
+    "edit in the middle of a cycle",
+    "filter changed",
+    "hold approved",
+    "hold rejected",
+    "kill -9",
+    "power cut",
+    "record lost",
+    "remote: flipped bit",
+    "remote: late PUT",
+    "remote: lost response",
+    "remote: offline",
+    "remote: refused (403, 429, 503)",
+    "remote: stale listing",
+    "remote: truncated body",
+    "user: append",
+    "user: chmod",
+    "user: delete",
+    "user: folder rename",
+    "user: group delete",
+    "user: group update",
+    "user: open",
+    "user: rewrite in place",
+    "user: temp + rename",
+    "user: write to an open file",
+    "watcher: missed a change",
+    "plan: adopt a file",
+    "plan: adopt a group",
+    "plan: conflict a file",
+    "plan: conflict a group",
+    "plan: keep local a group",
+    "plan: pull a file",
+    "plan: pull a group",
+    "plan: push a file",
+    "plan: push a group",
+    "plan: waiting",
+    "plan: held Differs Incoming",
+    "plan: held Filter Outgoing",
+    "plan: held GroupLoss Incoming",
+    "plan: held GroupLoss Outgoing",
+    "plan: held MassChange Outgoing",
+    "plan: held MassDelete Outgoing",
+    "plan: approved GroupLoss Outgoing",
+    "plan: rejected GroupLoss Incoming",
+    "plan: rejected GroupLoss Outgoing",
+];
+
+/// What should have been reached and was not: the list above, and a crash before every kind of effect that there was.
+pub fn missing(marks: &Marks) -> BTreeSet<String> {
+    let required = REQUIRED.iter().map(|name| (*name).to_owned());
+    let effects = marks.keys().filter_map(|name| name.strip_prefix("effect: "));
+    let crashes = effects.map(|effect| format!("crash before: {effect}"));
+    required.chain(crashes).filter(|name| !marks.contains_key(name.as_str())).collect()
+}

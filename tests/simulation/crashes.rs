@@ -1,0 +1,165 @@
+//! Every crash of every scenario: before each effect of a cycle, and before each effect of the recovery from that crash. A write
+//! to the disk is an effect, so is a PUT, before and after it is applied, and so is a transaction of the database.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cogzy_vault::sync::Request;
+
+use crate::device::Outcome;
+use crate::disk::Kind;
+use crate::oracle::Check;
+use crate::rng::Rng;
+use crate::run::{Ran, in_virtual_time};
+use crate::scenarios::{ALL, Scenario, tell};
+use crate::trace::{Marks, Trace};
+use crate::world::World;
+
+/// A file system as most are; and the least that a disk may promise.
+const KINDS: [Kind; 2] = [
+    Kind { exchange: true, case: true, ordered: true, tick_ns: 1 },
+    Kind { exchange: false, case: false, ordered: false, tick_ns: 1_000_000 },
+];
+
+/// Where one run is cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    pub scenario: usize,
+    pub kind: usize,
+    /// Before which effect of the cycle.
+    pub first: u64,
+    /// Before which effect of the cycle after it.
+    pub second: Option<u64>,
+    /// Whether the power goes, and not only the process.
+    pub power: bool,
+}
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let second = self.second.map_or_else(|| "none".into(), |at| at.to_string());
+        write!(f, "--cut {},{},{},{second},{}", self.scenario, self.kind, self.first, self.power)
+    }
+}
+
+impl std::str::FromStr for Cut {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split(',').collect();
+        let [scenario, kind, first, second, power] = parts.as_slice() else {
+            return Err(format!("{text} is no cut"));
+        };
+        let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
+        Ok(Self {
+            scenario: usize::try_from(number(scenario)?).map_err(|error| error.to_string())?,
+            kind: usize::try_from(number(kind)?).map_err(|error| error.to_string())?,
+            first: number(first)?,
+            second: if *second == "none" { None } else { Some(number(second)?) },
+            power: *power == "true",
+        })
+    }
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reached {
+    /// The cycle was cut short.
+    pub first: bool,
+    /// So was the next, while it had something to recover.
+    pub second: bool,
+}
+
+/// One run, and how far it came.
+pub fn cut(at: Cut, aloud: bool) -> (Ran, Reached) {
+    let reached = Mutex::default();
+    let ran = in_virtual_time(aloud, |trace| story(at, trace, &reached));
+    (ran, reached.into_inner().unwrap())
+}
+
+/// Whether something is on a disk that the next process has to finish.
+fn is_unfinished(world: &World, device: usize) -> bool {
+    let site = world.devices[device].disk.site();
+    ["sync/applying", "sync/pending"].iter().any(|name| site.file(name).is_some())
+}
+
+async fn story(at: Cut, trace: Trace, reached: &Mutex<Reached>) -> Check {
+    let scenario = &ALL[at.scenario];
+    let mut world = tell(scenario, KINDS[at.kind], 1, trace).await?;
+    world.heal();
+    if !crash(&mut world, scenario, at.first, at).await? {
+        return world.converge().await;
+    }
+    reached.lock().unwrap().first = true;
+    if let Some(second) = at.second
+        && crash(&mut world, scenario, second, at).await?
+    {
+        reached.lock().unwrap().second = is_unfinished(&world, scenario.actor);
+    }
+    world.converge().await
+}
+
+/// Runs the actor's cycle and cuts it short; whether it came so far.
+async fn crash(world: &mut World, scenario: &Scenario, before: u64, at: Cut) -> Result<bool, String> {
+    let device = &mut world.devices[scenario.actor];
+    device.engine();
+    device.fuse.set(before);
+    let outcome = world.cycle(&[scenario.actor], Request::FULL, true).await?.pop();
+    if !matches!(outcome, Some(Outcome::Ended)) {
+        world.devices[scenario.actor].fuse.unset();
+        return Ok(false);
+    }
+    // Which of the volatile effects survive is drawn anew for each cut.
+    let drawn = at.first * 1009 + at.second.map_or(0, |second| second + 1);
+    world.devices[scenario.actor].disk.site().rng = Rng::new(drawn);
+    world.crash(scenario.actor, at.power)?;
+    Ok(true)
+}
+
+/// All cuts of all scenarios, or of one, or only the first cuts: how many were made, how many failed, and what was reached.
+pub fn all(only: Option<usize>, once: bool) -> (usize, usize, Marks) {
+    let (next, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let failed = AtomicUsize::new(0);
+    let marks: Mutex<Marks> = Mutex::default();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = ALL.len() * KINDS.len();
+    let try_one = |at: Cut| {
+        let (ran, reached) = cut(at, false);
+        made.fetch_add(1, Ordering::Relaxed);
+        let mut all = marks.lock().unwrap();
+        ran.trace.take_marks().into_iter().for_each(|(name, times)| *all.entry(name).or_default() += times);
+        drop(all);
+        if let Err(why) = ran.check {
+            println!("{}: {why}\n    cargo test --test simulation -- {at}", ALL[at.scenario].name);
+            failed.fetch_add(1, Ordering::Relaxed);
+        }
+        reached
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let job = next.fetch_add(1, Ordering::Relaxed);
+                    if job >= jobs {
+                        return;
+                    }
+                    let (scenario, kind) = (job % ALL.len(), job / ALL.len());
+                    if only.is_some_and(|only| only != scenario) {
+                        continue;
+                    }
+                    for first in 0.. {
+                        let at = |second, power| Cut { scenario, kind, first, second, power };
+                        if !try_one(at(None, true)).first {
+                            break;
+                        }
+                        try_one(at(None, false));
+                        let mut second = 0;
+                        while !once && try_one(at(Some(second), (first + second) % 2 == 0)).second {
+                            second += 1;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (made.into_inner(), failed.into_inner(), marks.into_inner().unwrap())
+}
