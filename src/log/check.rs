@@ -30,7 +30,7 @@ impl Log {
     ///
     /// # Errors
     /// Those of the remote that say nothing about the object.
-    pub async fn check_objects(&self) -> Result<Vec<ObjectFault>, LogError> {
+    pub async fn check_objects(&mut self) -> Result<Vec<ObjectFault>, LogError> {
         let mut faults = Vec::new();
         let listed = list_all(self.remote.as_ref(), VAULT, None).await?;
         let mut keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
@@ -42,8 +42,9 @@ impl Log {
         let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
         keys.extend(listed.into_iter().map(|object| object.key));
 
+        let log = &*self;
         let mut reads = stream::iter(keys)
-            .map(|key| async move { (self.check_object(&key).await, key) })
+            .map(|key| async move { (log.check_object(&key).await, key) })
             .buffered(PARALLEL_READS);
         while let Some((read, key)) = reads.next().await {
             match read {

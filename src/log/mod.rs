@@ -80,6 +80,8 @@ pub struct Log {
     graph: Graph,
     /// What the newest listing showed.
     visible: BTreeSet<CommitKey>,
+    /// The server's time of the newest commit that a listing showed, in milliseconds since the Unix epoch.
+    newest_ms: Option<i64>,
     /// The few snapshots that were asked for last, the newest at the end.
     recent: Vec<Arc<Snapshot>>,
     /// Packs that are known to exist.
@@ -93,6 +95,13 @@ impl Log {
     #[must_use]
     pub const fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// When the newest commit that a listing showed was put, by the server's clock, in milliseconds since the Unix epoch: the
+    /// server's time is that or later.
+    #[must_use]
+    pub const fn newest_ms(&self) -> Option<i64> {
+        self.newest_ms
     }
 
     /// The remote that the log is read from.

@@ -49,6 +49,7 @@ impl Log {
             headers: BTreeMap::new(),
             graph: Graph::default(),
             visible: BTreeSet::new(),
+            newest_ms: None,
             recent: Vec::new(),
             seen_packs: BTreeSet::new(),
             checkpoint: None,

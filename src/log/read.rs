@@ -39,8 +39,10 @@ impl Log {
         self.visible = listed.iter().copied().collect();
     }
 
-    pub(super) async fn list_commits(&self, from_seq: u64) -> Result<Vec<CommitKey>, LogError> {
+    pub(super) async fn list_commits(&mut self, from_seq: u64) -> Result<Vec<CommitKey>, LogError> {
         let objects = list_all(self.remote.as_ref(), COMMITS, Some(&before_seq(from_seq))).await?;
+        let newest = objects.iter().map(|object| object.modified_ms).max();
+        self.newest_ms = self.newest_ms.max(newest);
         Ok(objects.iter().filter_map(|object| parse_commit_key(&object.key)).collect())
     }
 

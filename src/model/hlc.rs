@@ -29,6 +29,9 @@ pub struct Hlc {
 #[error("{0:?} is no transaction id: expected {{milliseconds}}.{{counter}}.{{device}}")]
 pub struct HlcError(String);
 
+/// How far a device's clock may be ahead of the server's, in milliseconds: one day.
+pub const MAX_AHEAD_MS: u64 = 24 * 3600 * 1000;
+
 impl Hlc {
     /// The id after `last`, at `now_ms` by this device's clock: later than both, even where the clock went back.
     #[must_use]

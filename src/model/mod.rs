@@ -27,7 +27,7 @@ pub use entry::{Content, Entry, Tree};
 pub use facts::{Embeddings, Facts, Holdings, Index, Unreal, stem};
 pub use group::{Group, GroupError, Groups, Item, Role, Validate};
 pub use header::{ChunkParams, VaultHeader};
-pub use hlc::Hlc;
+pub use hlc::{Hlc, MAX_AHEAD_MS};
 pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};
 pub use pack::{ChunkSlot, Codec, PackInfo};
 pub use path::{PathError, VaultPath};

@@ -15,8 +15,7 @@ use crate::clock::random;
 use crate::content::ChunkIndex;
 use crate::log::{Depth, Log, Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKind, Content, Device, Digest, Entry, FORMAT, Hlc, PackId, PackInfo, RecipeOf,
-    VaultPath,
+    Change, Commit, CommitKind, Content, Device, Digest, Entry, FORMAT, PackId, PackInfo, RecipeOf, VaultPath,
 };
 use crate::remote::{Object, Remote, list_all};
 use crate::state::Pending;
@@ -68,7 +67,7 @@ impl Engine {
         source: &dyn Remote,
         watcher: &dyn Watcher,
     ) -> Result<Imported, SyncError> {
-        self.recover(log).await?;
+        self.recover(log, &mut Report::default()).await?;
         self.finish_pending(log, &mut Report::default()).await?;
         log.refresh(Depth::Whole).await?;
         let before = log.settle().await?;
@@ -91,7 +90,8 @@ impl Engine {
         imported.files = entries.len();
         imported.bytes = entries.values().map(|entry| entry.size).sum();
         let mut record = self.record()?.unwrap_or_else(|| self.first_record(marker.vault));
-        let txn = Hlc::next(record.txn, self.ports.clock.now_ms(), marker.device);
+        let pack = packs.keys().next().copied();
+        let txn = self.next_txn(log, record.txn, marker.device, pack).await?;
         record.txn = Some(txn);
         let commit = Commit {
             format: FORMAT,

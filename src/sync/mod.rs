@@ -39,6 +39,7 @@ pub mod scheduler;
 mod survey;
 mod tidy;
 mod transact;
+mod txn;
 mod unsent;
 mod upload;
 mod verify;

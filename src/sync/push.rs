@@ -58,9 +58,10 @@ impl Engine {
             return Ok(None);
         }
         let params = log.header()?.chunking;
-        let txn = Hlc::next(record.txn, self.ports.clock.now_ms(), marker.device);
-        let origin = Origin { device: self.settings.device_name.clone(), txn };
         let mut sent = self.upload(params, survey, &steps, losers, report, watcher).await?;
+        let pack = sent.packs.keys().next().copied();
+        let txn = self.next_txn(log, record.txn, marker.device, pack).await?;
+        let origin = Origin { device: self.settings.device_name.clone(), txn };
         for conflict in &mut sent.kept {
             conflict.origin.get_or_insert_with(|| origin.clone());
         }

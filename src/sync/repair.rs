@@ -82,7 +82,7 @@ impl Engine {
         repaired: &mut Repaired,
         watcher: &dyn Watcher,
     ) -> Result<(), SyncError> {
-        self.recover(log).await?;
+        self.recover(log, &mut Report::default()).await?;
         let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
         for key in &bad {
             if log.put_again(key).await? {

@@ -15,8 +15,8 @@ use super::{Engine, Refusal, Request, SyncError};
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Depth, Log, LogError, Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, Device, Digest, Entry, FORMAT, Hlc, Item, PackId,
-    PackInfo, Recipe, RecipeOf, Resolution, VaultPath,
+    Change, Commit, CommitKey, CommitKind, Conflict, Device, Digest, Entry, FORMAT, Item, PackId, PackInfo,
+    Recipe, RecipeOf, Resolution, VaultPath,
 };
 use crate::plan::{self, Blocked, Decisions, Input, Mode, Unfit};
 use crate::state::Pending;
@@ -138,7 +138,8 @@ impl Engine {
         }
         let (recipes, packs) = self.sources(head, from.as_deref(), &wanted).await?;
         let mut record = self.record()?.unwrap_or_else(|| self.first_record(marker.vault));
-        let txn = Hlc::next(record.txn, self.ports.clock.now_ms(), marker.device);
+        let pack = packs.keys().next().copied();
+        let txn = self.next_txn(log, record.txn, marker.device, pack).await?;
         record.txn = Some(txn);
         kept.sort_by_key(|conflict| conflict.id);
         resolved.sort_by_key(|resolution| resolution.id);

@@ -143,6 +143,7 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
         world.trace.note(format_args!("{} has {kind:?}", device.name));
         if !sound {
             *device.faults.lock().unwrap() = remote_faults(&mut rng);
+            device.disk.site().faults.one_in = if rng.chance(25) { 150 } else { 0 };
         }
     }
     for number in (0..steps(seed)).filter(|number| !without.contains(number)) {

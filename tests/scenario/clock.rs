@@ -1,0 +1,40 @@
+//! A device whose clock is wrong.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cogzy_vault::fs::RealFs;
+use cogzy_vault::remote::MemoryRemote;
+use cogzy_vault::state::LastSync;
+
+use crate::support::device::Device;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn noted(device: &Device) -> Duration {
+    let record = LastSync::load(&RealFs, &device.root.join("sync/last_sync.json")).unwrap().unwrap();
+    Duration::from_millis(record.txn.unwrap().wall_ms)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_far_ahead_of_the_servers_leaves_no_mark_in_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut device = Device::joined(folder.path(), "one", Arc::new(MemoryRemote::default())).await;
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    device.write("traces/a.json", "1");
+    device.sync().await;
+    let first = noted(&device);
+    device.pass(40 * DAY);
+    device.write("traces/a.json", "2");
+    device.touch("traces/a.json");
+    device.sync().await;
+    let second = noted(&device);
+    assert!(second > first, "the transaction id ran backwards");
+    assert!(second < now() + DAY, "the device's clock was believed");
+
+    // A day more or less is nobody's business.
+    device.pass(12 * 3600 * Duration::from_secs(1));
+    device.write("traces/a.json", "3");
+    device.sync().await;
+    assert!(noted(&device) > second);
+}
