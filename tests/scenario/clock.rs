@@ -1,8 +1,9 @@
 //! A device whose clock is wrong.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use cogzy_vault::clock::{Clock, SystemClock};
 use cogzy_vault::fs::RealFs;
 use cogzy_vault::remote::MemoryRemote;
 use cogzy_vault::state::LastSync;
@@ -20,7 +21,7 @@ fn noted(device: &Device) -> Duration {
 async fn a_clock_far_ahead_of_the_servers_leaves_no_mark_in_the_history() {
     let folder = tempfile::tempdir().unwrap();
     let mut device = Device::joined(folder.path(), "one", Arc::new(MemoryRemote::default())).await;
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = || Duration::from_millis(SystemClock::new().now_ms());
     device.write("traces/a.json", "1");
     device.sync().await;
     let first = noted(&device);
