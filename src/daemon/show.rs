@@ -117,7 +117,8 @@ impl Daemon {
                 () if course.paused.is_some() => State::Paused,
                 () if !status.holds.is_empty() => State::Held,
                 () if course.overdue => State::Error,
-                () if course.unsettled => State::Pending,
+                // A poll that came between a save and its settle window knows nothing of the save.
+                () if course.unsettled || course.scheduler.is_touched() => State::Pending,
                 () => State::InSync,
             };
             self.heart.says(&format!("{}, generation {}", status.state, status.generation));

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::format::{VAULT, decode_header, encode_header, header_key, parse_header_key};
 use super::{Log, LogError};
 use crate::model::{VaultHeader, VaultId};
-use crate::remote::{Remote, list_all};
+use crate::remote::{Remote, RemoteErrorKind, list_all};
 
 /// Puts a header into a prefix that has none. Another device may do the same at this moment: look again before using it.
 ///
@@ -45,6 +45,21 @@ impl Log {
     #[must_use]
     pub fn is_named(&self, vault: VaultId) -> bool {
         self.headers.contains_key(&vault)
+    }
+
+    /// The same, asking the remote where a listing has not shown that name: two devices may have made this vault at once.
+    ///
+    /// # Errors
+    /// Those of the remote; a damaged or newer header.
+    pub async fn look_for(&mut self, vault: VaultId) -> Result<bool, LogError> {
+        if self.is_named(vault) {
+            return Ok(true);
+        }
+        match self.header_of(vault).await {
+            Ok(_) => Ok(true),
+            Err(LogError::Remote(error)) if error.kind == RemoteErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The header that holds: how files are cut, and the first groups.

@@ -136,7 +136,24 @@ impl Blocked {
 
     /// Items that cannot be judged because of a member of theirs, also one that no tree has yet.
     fn items(&self, groups: &Groups) -> BTreeMap<Item, String> {
-        self.paths.iter().map(|(path, why)| (groups.item(path), format!("{path}: {why}"))).collect()
+        let mut items: BTreeMap<Item, String> =
+            self.paths.iter().map(|(path, why)| (groups.item(path), format!("{path}: {why}"))).collect();
+        // A folder that cannot be read may hold members that nobody has seen yet.
+        for group in groups.definitions() {
+            let patterns = group.primary.iter().chain(&group.derived);
+            if let Some((at, why)) = patterns.into_iter().find_map(|pattern| self.reason_below(pattern)) {
+                items.entry(Item::Group(group.name.clone())).or_insert_with(|| format!("{at}: {why}"));
+            }
+        }
+        items
+    }
+
+    /// Why nobody can tell which files a group's pattern matches.
+    fn reason_below<'p>(&self, pattern: &'p str) -> Option<(&'p str, &str)> {
+        let fixed = pattern.split(['*', '?', '[', '{']).next().unwrap_or(pattern);
+        let fixed = fixed.strip_suffix('/').unwrap_or(fixed);
+        let path = VaultPath::new(fixed).ok()?;
+        Some((fixed, self.above(fixed).map(String::as_str).or_else(|| self.reason(&path))?))
     }
 
     fn above(&self, folder: &str) -> Option<&String> {

@@ -189,7 +189,7 @@ impl Engine {
 
     /// The log, opened at the first cycle and kept.
     pub(super) async fn open_log(&mut self, expected: VaultId) -> Result<Log, SyncError> {
-        let log = match self.log.take() {
+        let mut log = match self.log.take() {
             Some(log) => log,
             None => {
                 let cache = Arc::new(DatabaseCache(Arc::clone(&self.ports.database)));
@@ -197,7 +197,7 @@ impl Engine {
                 opened.ok_or(LogError::Foreign { expected, found: None })?
             }
         };
-        if !log.is_named(expected) {
+        if !log.look_for(expected).await? {
             return Err(LogError::Foreign { expected, found: log.vault() }.into());
         }
         Ok(log)

@@ -138,6 +138,12 @@ impl Scheduler {
         }
     }
 
+    /// Whether something was touched that no scan has seen yet.
+    #[must_use]
+    pub const fn is_touched(&self) -> bool {
+        self.touched.is_some()
+    }
+
     /// A file was touched.
     pub const fn touch(&mut self, now: Duration) {
         let (first, count) = match self.touched {

@@ -70,6 +70,30 @@ async fn what_is_saved_beside_one_daemon_appears_beside_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_save_that_has_not_settled_is_pending_whatever_polls_find() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = Machine::with_folder(folder.path(), "one");
+    hurry(&mut one);
+    // Several polls come before it has settled.
+    one.set("COGZY_VAULT__SYNC__SETTLE", "2s");
+    one.good(&["init"]).await;
+    let daemon = Daemon::start(&one).await;
+    one.write("traces/a.json", "saved");
+    let mut states = Vec::new();
+    loop {
+        let status = one.good(&["status", "--json"]).await.json();
+        if status["generation"] == 1 {
+            break;
+        }
+        states.push(status["state"].as_str().unwrap().to_owned());
+    }
+    let first = states.iter().position(|state| state == "pending");
+    let after = &states[first.expect("it was never pending")..];
+    assert!(after.iter().all(|state| state != "in-sync"), "{states:?}");
+    daemon.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_stopped_in_the_middle_of_an_upload_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let server = S3Server::start().await;

@@ -115,8 +115,8 @@ async fn crash(world: &mut World, scenario: &Scenario, before: u64, at: Cut) -> 
     Ok(true)
 }
 
-/// All cuts of all scenarios, or of one, or only the first cuts: how many were made, how many failed, and what was reached.
-pub fn all(only: Option<usize>, once: bool) -> (usize, usize, Marks) {
+/// All cuts of all scenarios, or of one, or only the first cuts, or of the second ones each `stride`-th: how many were made, how many failed, and what was reached.
+pub fn all(only: Option<usize>, once: bool, stride: u64) -> (usize, usize, Marks) {
     let (next, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let failed = AtomicUsize::new(0);
     let marks: Mutex<Marks> = Mutex::default();
@@ -152,9 +152,9 @@ pub fn all(only: Option<usize>, once: bool) -> (usize, usize, Marks) {
                             break;
                         }
                         try_one(at(None, false));
-                        let mut second = 0;
-                        while !once && try_one(at(Some(second), (first + second) % 2 == 0)).second {
-                            second += 1;
+                        let mut second = first % stride;
+                        while !once && try_one(at(Some(second), (first + second).is_multiple_of(2))).second {
+                            second += stride;
                         }
                     }
                 }

@@ -121,6 +121,8 @@ impl World {
     /// Once nothing goes wrong any more, all devices come to hold what the head says, and then nothing moves.
     pub async fn converge(&mut self) -> Check {
         self.heal();
+        // A clock that was set back makes what it has seen look too young to be touched.
+        self.pass(Duration::from_secs(3 * 3600)).await;
         let mut last = String::new();
         for _ in 0..ROUNDS {
             let mut quiet = true;

@@ -49,6 +49,19 @@ fn a_member_that_is_new_and_busy_blocks_its_group_too() {
     assert_eq!((plan.steps.as_slice(), waiting(&plan)), (&[][..], vec![&group("nodes")]));
 }
 
+/// As above, and this time the whole folder cannot be read.
+#[test]
+fn a_folder_that_cannot_be_read_blocks_the_groups_that_may_have_members_there() {
+    let mut case = Case {
+        groups: nodes(),
+        ..Case::of(Tree::new(), tree(&[("nodes.json", "1"), ("t", "1")]), Tree::new())
+    };
+    case.blocked.add_folder("index", "it cannot be read");
+    let plan = case.plan();
+    assert_eq!(waiting(&plan), [&group("nodes")]);
+    assert_eq!(plan.steps.iter().map(|step| &step.item).collect::<Vec<_>>(), [&file("t")]);
+}
+
 #[test]
 fn a_blocked_folder_covers_what_is_below_and_nothing_beside() {
     let base = tree(&[("t/a", "1"), ("t/u/b", "1"), ("t2", "1"), ("tt/c", "1")]);
