@@ -58,7 +58,8 @@ pub fn main(args: &[String]) -> ExitCode {
     }
     #[cfg(feature = "planted-bugs")]
     if asked("--planted") {
-        return if crate::planted::all() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let only = number("--planted").and_then(|only| usize::try_from(only).ok());
+        return if crate::planted::all(only) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if let Some(one) = number("--seed") {
         let without =
