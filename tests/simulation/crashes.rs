@@ -11,7 +11,8 @@ use crate::disk::Kind;
 use crate::oracle::Check;
 use crate::rng::Rng;
 use crate::run::{Ran, in_virtual_time};
-use crate::scenarios::{ALL, Scenario, tell};
+use crate::scenarios::{Scenario, tell};
+use crate::stories::ALL;
 use crate::trace::{Marks, Trace};
 use crate::world::World;
 

@@ -23,6 +23,7 @@ mod run;
 mod scenarios;
 mod shrink;
 mod store;
+mod stories;
 mod trace;
 mod world;
 
