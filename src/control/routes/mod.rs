@@ -1,6 +1,6 @@
 //! The resources of the socket: one file per family, each with its routes and their part of the OpenAPI document.
 //!
-//! A new family is a file with a `family()` and one line in [`families`]. What every request has in common is here: programs
+//! A new family is a file with a `family()` and one line in `families`. What every request has in common is here: programs
 //! of browsers are refused, bodies are bounded in size and in time, errors are RFC 9457 documents.
 
 mod events;

@@ -1,7 +1,7 @@
 //! Looking into the files of a group: do a corpus, its vectors and its index belong together?
 //!
 //! Two steps. [`examine`] reads one file, in one known state, and finds [`Facts`]; each kind of file has its own module
-//! ([`json`], [`npy`], [`faiss`], [`clusters`]). [`check`] is a pure function over the facts of all members. Facts belong to a
+//! (`json`, `npy`, `faiss`, `clusters`). [`check`] is a pure function over the facts of all members. Facts belong to a
 //! content, so the caller remembers them by digest and a file is looked into once.
 //!
 //! Invariants: a file is taken as hostile, so nothing is allocated by what a header claims and no number is trusted before the
