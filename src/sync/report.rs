@@ -123,6 +123,13 @@ impl Report {
         self.problems.push(Trouble { path: "sync/conflicts".into(), message, weight: Weight::Passing });
     }
 
+    /// Notes that the trash holds what is to go, and that a program may still be writing to it.
+    pub(super) fn trash_waits(&mut self) {
+        let message = "what was just replaced is removed when it has settled";
+        let trouble = Trouble { path: "sync/trash".into(), message: message.into(), weight: Weight::Passing };
+        self.problems.push(trouble);
+    }
+
     /// Counts what an apply has changed here.
     pub(super) const fn brought(&mut self, applied: &Applied) {
         self.pulled += applied.placed;

@@ -98,12 +98,21 @@ pub fn acknowledge(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), Tra
     Ok(fs.sync_dir(&folder).at("sync", &folder)?)
 }
 
-/// Removes every acknowledged trash of an apply that started before `older_than_ms`; gives back which.
+/// What [`expire`] did with the trashes that have been kept for long enough.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Gone.
+    pub removed: Vec<ApplyId>,
+    /// Still there, as nobody has acknowledged them yet.
+    pub waiting: Vec<ApplyId>,
+}
+
+/// Removes every acknowledged trash of an apply that started before `older_than_ms`.
 ///
 /// # Errors
 /// As the system reports them.
-pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Vec<ApplyId>, TrashError> {
-    let mut expired = Vec::new();
+pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expired, TrashError> {
+    let mut expired = Expired::default();
     for id in list(fs, layout)?.into_iter().filter(|id| id.ms() < older_than_ms) {
         let folder = layout.trash_of(&id);
         let checked = folder.join(CHECKED);
@@ -111,7 +120,9 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Vec<Ap
             // The journal last: cut short, the rest is removed next time.
             remove_tree(fs, &layout.trash_files(&id))?;
             remove_tree(fs, &folder)?;
-            expired.push(id);
+            expired.removed.push(id);
+        } else {
+            expired.waiting.push(id);
         }
     }
     Ok(expired)
