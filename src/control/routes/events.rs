@@ -13,7 +13,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, Refusal, Route, problem};
+use super::{Family, Handles, Refusal, Route, bad_request, problem};
 use crate::control::api::{ChangesDocument, EventsDocument, MovedDocument, Problem, SCHEMA};
 use crate::model::VaultPath;
 
@@ -55,11 +55,11 @@ async fn events(
     headers: HeaderMap,
     query: Result<Query<Since>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let Query(query) = query.map_err(|error| bad(&error.body_text()))?;
+    let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let resumed = text(header::HeaderName::from_static("last-event-id"));
     let resumed = match resumed.map(str::parse) {
-        Some(Err(_)) => return Err(bad("Last-Event-ID is no number")),
+        Some(Err(_)) => return Err(bad_request("Last-Event-ID is no number")),
         Some(Ok(id)) => Some(id),
         None => query.since,
     };
@@ -115,9 +115,9 @@ async fn changes(
     State(handles): State<Handles>,
     query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<ChangesDocument>, Refusal> {
-    let Query(Page { since, after, limit }) = query.map_err(|error| bad(&error.body_text()))?;
+    let Query(Page { since, after, limit }) = query.map_err(|error| bad_request(error.body_text()))?;
     let after =
-        after.map(|path| VaultPath::new(&path)).transpose().map_err(|error| bad(&error.to_string()))?;
+        after.map(|path| VaultPath::new(&path)).transpose().map_err(bad_request)?;
     let limit = limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
     let found =
         handles.read(async move |engine| engine.changes_since(since, after.as_ref(), limit).await).await?;
@@ -134,8 +134,4 @@ fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
-}
-
-fn bad(detail: &str) -> Refusal {
-    problem(StatusCode::BAD_REQUEST, "bad-request", detail)
 }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Refusal, Route, problem};
+use super::{Family, Handles, Refusal, Route, bad_request, problem};
 use crate::control::api::{HoldsDocument, Problem, SCHEMA, SyncDocument};
 use crate::control::board::Command;
 use crate::model::HoldId;
@@ -58,8 +58,7 @@ async fn decide(
     Path(id): Path<String>,
     approve: bool,
 ) -> Result<Json<SyncDocument>, Refusal> {
-    let hold: HoldId =
-        id.parse().map_err(|error| problem(StatusCode::BAD_REQUEST, "bad-request", &format!("{error}")))?;
+    let hold: HoldId = id.parse().map_err(bad_request)?;
     if handles.board.read().holds.iter().all(|open| open.id != hold) {
         return Err(problem(StatusCode::NOT_FOUND, "no-such-hold", &format!("no hold {hold} is open")));
     }

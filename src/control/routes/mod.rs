@@ -28,7 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::api::{Problem, SyncDocument};
+use super::api::Problem;
 use super::board::{Board, Command};
 use super::events::Events;
 use crate::sync::{Engine, SyncError};
@@ -141,10 +141,10 @@ impl Handles {
     }
 
     /// Hands a command to the daemon's thread and waits for what comes of it.
-    fn ask(
+    fn ask<T: Send + 'static>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<SyncDocument, Problem>>) -> Command,
-    ) -> impl Future<Output = Result<SyncDocument, Refusal>> + Send + 'static {
+        command: impl FnOnce(oneshot::Sender<Result<T, Problem>>) -> Command,
+    ) -> impl Future<Output = Result<T, Refusal>> + Send + 'static {
         let (reply, answer) = oneshot::channel();
         let (command, handles) = (command(reply), self.clone());
         async move {
@@ -171,6 +171,11 @@ fn problem(status: StatusCode, kind: &str, detail: &str) -> Refusal {
         next: "cogzy-vault status".to_owned(),
         advice: None,
     })
+}
+
+/// What is wrong with a request.
+fn bad_request(error: impl ToString) -> Refusal {
+    problem(StatusCode::BAD_REQUEST, "bad-request", &error.to_string())
 }
 
 impl IntoResponse for Refusal {

@@ -5,10 +5,9 @@ use axum::extract::{Json, State};
 use axum::routing::post;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Refusal, Route, problem, stopping};
+use super::{Family, Handles, Refusal, Route, problem};
 use crate::control::api::{PauseRequest, Problem, StatusDocument};
 use crate::control::board::Command;
-use tokio::sync::oneshot;
 
 #[derive(OpenApi)]
 #[openapi(paths(pause, resume))]
@@ -37,7 +36,8 @@ async fn pause(
     })?;
     // A cycle that runs is broken off: it goes on from where it was.
     handles.interrupt.send_replace(true);
-    done(&handles, |reply| Command::Pause { seconds, reply }).await
+    handles.ask(|reply| Command::Pause { seconds, reply }).await?;
+    Ok(Json(handles.board.read()))
 }
 
 /// Goes on, at once.
@@ -49,15 +49,6 @@ async fn pause(
     )
 )]
 async fn resume(State(handles): State<Handles>) -> Result<Json<StatusDocument>, Refusal> {
-    done(&handles, |reply| Command::Resume { reply }).await
-}
-
-async fn done(
-    handles: &Handles,
-    command: impl FnOnce(oneshot::Sender<Result<(), Problem>>) -> Command,
-) -> Result<Json<StatusDocument>, Refusal> {
-    let (reply, answer) = oneshot::channel();
-    handles.send(command(reply)).await?;
-    answer.await.map_err(|_| stopping())?.map_err(Refusal)?;
+    handles.ask(|reply| Command::Resume { reply }).await?;
     Ok(Json(handles.board.read()))
 }

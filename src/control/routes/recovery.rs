@@ -3,14 +3,12 @@
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Json, Path, Query, State};
-use axum::http::StatusCode;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::oneshot;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use super::{Family, Handles, Refusal, Route, problem, stopping};
+use super::{Family, Handles, Refusal, Route, bad_request};
 use crate::control::api::Problem;
 use crate::control::board::Command;
 use crate::control::recovery::{HistoryDocument, Job, ResetDocument, RewriteDocument};
@@ -96,7 +94,7 @@ async fn history(
     State(handles): State<Handles>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Answer {
-    let Query(query) = query.map_err(|error| bad(error.body_text()))?;
+    let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
     ask(&handles, Job::History(query.path)).await
 }
 
@@ -126,8 +124,8 @@ async fn resolve(
     Path(id): Path<String>,
     request: Result<Json<ResolveRequest>, JsonRejection>,
 ) -> Answer {
-    let Json(ResolveRequest { keep, yes }) = request.map_err(|error| bad(error.body_text()))?;
-    let id = id.parse().map_err(bad)?;
+    let Json(ResolveRequest { keep, yes }) = request.map_err(|error| bad_request(error.body_text()))?;
+    let id = id.parse().map_err(bad_request)?;
     ask(&handles, Job::Resolve { id, keep, yes }).await
 }
 
@@ -144,14 +142,14 @@ async fn restore(
     request: Result<Json<RestoreRequest>, JsonRejection>,
 ) -> Answer {
     let Json(RestoreRequest { generation, at, paths, yes }) =
-        request.map_err(|error| bad(error.body_text()))?;
+        request.map_err(|error| bad_request(error.body_text()))?;
     let point = match (generation, at) {
         (Some(generation), None) => point_of(&generation)?,
         (None, Some(at)) => {
-            let time: jiff::Timestamp = at.parse().map_err(bad)?;
+            let time: jiff::Timestamp = at.parse().map_err(bad_request)?;
             Point::Time(time.as_millisecond().max(0).unsigned_abs())
         }
-        _ => return Err(bad("expected either a generation or a time (at)")),
+        _ => return Err(bad_request("expected either a generation or a time (at)")),
     };
     ask(&handles, Job::Restore { point, paths, yes }).await
 }
@@ -165,7 +163,7 @@ async fn restore(
     )
 )]
 async fn undo(State(handles): State<Handles>, request: Result<Json<UndoRequest>, JsonRejection>) -> Answer {
-    let Json(UndoRequest { generation, force, yes }) = request.map_err(|error| bad(error.body_text()))?;
+    let Json(UndoRequest { generation, force, yes }) = request.map_err(|error| bad_request(error.body_text()))?;
     let point = generation.map_or(Ok(Point::Newest), |generation| point_of(&generation))?;
     ask(&handles, Job::Undo { point, force, yes }).await
 }
@@ -180,21 +178,15 @@ async fn undo(State(handles): State<Handles>, request: Result<Json<UndoRequest>,
 )]
 async fn reset(State(handles): State<Handles>, body: Bytes) -> Answer {
     let request = if body.is_empty() { Ok(ResetRequest::default()) } else { serde_json::from_slice(&body) };
-    let ResetRequest { dry_run } = request.map_err(bad)?;
+    let ResetRequest { dry_run } = request.map_err(bad_request)?;
     ask(&handles, Job::Reset { dry_run }).await
 }
 
 fn point_of(generation: &Value) -> Result<Point, Refusal> {
     let text = generation.as_str().map_or_else(|| generation.to_string(), str::to_owned);
-    Ok(Point::Generation(text.parse().map_err(bad)?))
-}
-
-fn bad(error: impl ToString) -> Refusal {
-    problem(StatusCode::BAD_REQUEST, "bad-request", &error.to_string())
+    Ok(Point::Generation(text.parse().map_err(bad_request)?))
 }
 
 async fn ask(handles: &Handles, job: Job) -> Answer {
-    let (reply, answer) = oneshot::channel();
-    handles.send(Command::Recover { job, reply }).await?;
-    answer.await.map_err(|_| stopping())?.map(Json).map_err(Refusal)
+    Ok(Json(handles.ask(|reply| Command::Recover { job, reply }).await?))
 }
