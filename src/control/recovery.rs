@@ -232,9 +232,8 @@ fn generation(past: &Past) -> GenerationDocument {
 }
 
 fn versions<'a>(past: &'a Past, path: &'a VaultPath) -> impl Iterator<Item = VersionDocument> + 'a {
-    let meant =
-        move |other: &VaultPath| other == path || other.folders().any(|folder| folder == path.as_str());
-    past.changes.iter().filter(move |change| meant(&change.path)).map(|change| VersionDocument {
+    let meant = past.changes.iter().filter(move |change| change.path.is_at_or_below(path));
+    meant.map(|change| VersionDocument {
         path: change.path.to_string(),
         generation: past.key.seq,
         commit: past.key.id.to_string(),

@@ -61,6 +61,12 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether what the bucket holds is wrong: it came, and cannot be used.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Content(_) | Self::Corrupt { .. })
+    }
+
     pub(super) fn corrupt(key: impl ToString, why: impl ToString) -> Self {
         Self::Corrupt { key: key.to_string(), why: why.to_string() }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Snapshot;
 use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin,
-    RecipeOf, Resolution, VaultId, VaultPath,
+    RecipeOf, Resolution, VaultId, VaultPath, set_entry,
 };
 use crate::plan::{self, Action, Blocked, Decisions, Input, Mode, Unfit};
 
@@ -82,10 +82,7 @@ pub fn virtual_base(older: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Sn
     let groups = groups(older, loser, winner);
     let mut merged = winner.clone();
     for change in outcome(older, loser, winner, groups).changes {
-        match change.entry {
-            Some(entry) => merged.tree.insert(change.path, entry),
-            None => merged.tree.remove(&change.path),
-        };
+        set_entry(&mut merged.tree, change.path, change.entry);
     }
     merged.groups = groups.clone();
     merged.key = None;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::LogError;
 use crate::model::{
     Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, PackId, PackInfo, Recipe,
-    Role, Tree,
+    Role, Tree, set_entry,
 };
 use crate::plan::Ages;
 
@@ -70,10 +70,7 @@ impl Snapshot {
                     Role::Derived => {}
                 }
             }
-            match change.entry {
-                Some(entry) => self.tree.insert(change.path.clone(), entry),
-                None => self.tree.remove(&change.path),
-            };
+            set_entry(&mut self.tree, change.path.clone(), change.entry);
         }
         for of in &commit.recipes {
             self.recipes.insert(of.digest, of.recipe.clone());

@@ -52,3 +52,11 @@ impl PartialEq for Entry {
 
 /// A manifest: path → entry, sorted.
 pub type Tree = BTreeMap<VaultPath, Entry>;
+
+/// Changes a manifest at one path: `None` takes it out.
+pub fn set_entry(tree: &mut Tree, path: VaultPath, entry: Option<Entry>) {
+    match entry {
+        Some(entry) => tree.insert(path, entry),
+        None => tree.remove(&path),
+    };
+}

@@ -23,7 +23,7 @@ pub use commit::{Change, Commit, CommitKey, CommitKind, Device, FORMAT, RecipeOf
 pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
 pub use decisions::{Decisions, Direction, Held, Reason};
 pub use digest::Digest;
-pub use entry::{Content, Entry, Tree};
+pub use entry::{Content, Entry, Tree, set_entry};
 pub use facts::{Embeddings, Facts, Holdings, Index, Unreal, stem};
 pub use group::{Group, GroupError, Groups, Item, Role, Validate};
 pub use header::{ChunkParams, VaultHeader};

@@ -71,6 +71,12 @@ impl VaultPath {
         self.0.rmatch_indices('/').map(|(at, _)| &self.0[..at])
     }
 
+    /// Whether this is `folder`, or lies in it at any depth.
+    #[must_use]
+    pub fn is_at_or_below(&self, folder: &Self) -> bool {
+        self == folder || self.folders().any(|above| above == folder.as_str())
+    }
+
     /// What the path is on a file system that takes no notice of letter case: two paths with equal keys cannot both
     /// exist there.
     #[must_use]

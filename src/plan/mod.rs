@@ -23,7 +23,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Groups, Item, Tree, VaultPath};
+use crate::model::{Groups, Item, Tree, VaultPath, set_entry};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
 pub use hold::{Hold, filter_hold};
@@ -213,10 +213,7 @@ pub fn agreed(plan: &Plan, base: &Tree, done: &BTreeSet<Item>) -> Tree {
     let mut tree = base.clone();
     for step in plan.steps.iter().filter(|step| done.contains(&step.item)) {
         for (path, entry) in &step.agreed {
-            match entry {
-                Some(entry) => tree.insert(path.clone(), *entry),
-                None => tree.remove(path),
-            };
+            set_entry(&mut tree, path.clone(), *entry);
         }
     }
     tree

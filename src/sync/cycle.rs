@@ -9,11 +9,11 @@ use super::scheduler::Ask;
 use super::survey::Seen;
 use super::unsent::Unsent;
 use super::{DatabaseCache, Engine, Survey, SyncError};
-use crate::log::{Depth, Log, LogError, Prepared};
-use crate::model::{Commit, CommitKey, Decisions, Hlc, HoldId, Item, VaultId};
+use crate::log::{Depth, Log, LogError};
+use crate::model::{CommitKey, Decisions, HoldId, Item, VaultId};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
-use crate::state::{LastSync, Pending};
+use crate::state::LastSync;
 use crate::vault::Marker;
 
 /// How often what has not settled is waited for.
@@ -227,52 +227,6 @@ impl Engine {
         tracing::info!(from = %marker.vault, to = %vault, "another device made this vault at the same moment; its name is used");
         marker.vault = vault;
         Ok(marker.write(self.fs(), &self.layout)?)
-    }
-
-    /// Repeats the PUT of a commit whose outcome is unknown, before anything new is planned.
-    pub(super) async fn finish_pending(&self, log: &mut Log, report: &mut Report) -> Result<(), SyncError> {
-        let path = self.layout.pending();
-        let Some(pending) = Pending::load(self.fs(), &path)? else { return Ok(()) };
-        let (prepared, commit) = Prepared::from_bytes(pending.object)?;
-        tracing::info!(commit = %prepared.key, "a commit whose outcome was unknown is sent again");
-        log.refresh(Depth::Near).await?;
-        // It builds on what was agreed: in a bucket that has lost that, it would hang in the air.
-        if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
-            log.check_agreed(agreed).await?;
-        }
-        if planted(Bug::NewCommitOnRetry) {
-            return self.commit_anew(log, commit, pending.record).await;
-        }
-        log.publish(&prepared).await?;
-        self.committed(&pending.record)?;
-        report.sent(&commit);
-        Ok(())
-    }
-
-    /// [`Bug::NewCommitOnRetry`].
-    async fn commit_anew(
-        &self,
-        log: &mut Log,
-        mut commit: Commit,
-        mut record: LastSync,
-    ) -> Result<(), SyncError> {
-        if let Some(device) = &commit.device {
-            commit.txn = Some(Hlc::next(commit.txn, self.ports.clock.now_ms(), device.id));
-        }
-        let prepared = Prepared::new(&commit)?;
-        log.publish(&prepared).await?;
-        record.commit = Some(prepared.key);
-        self.committed(&record)
-    }
-
-    /// A commit is visible: its record holds from now on.
-    pub(super) fn committed(&self, record: &LastSync) -> Result<(), SyncError> {
-        record.save(self.fs(), &self.layout.last_sync())?;
-        Pending::clear(self.fs(), &self.layout.pending())?;
-        if let Err(error) = self.ports.database.clear_uploaded() {
-            tracing::warn!(%error, "the outbox could not be cleared; its packs are named twice at worst");
-        }
-        Ok(())
     }
 }
 

@@ -135,6 +135,16 @@ impl From<ScanError> for SyncError {
 }
 
 impl SyncError {
+    /// Whether a content cannot be put together from what the bucket holds.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::NoChunk { .. } | Self::Content(_) => true,
+            Self::Log(error) => error.is_damage(),
+            _ => false,
+        }
+    }
+
     /// What the caller should do.
     #[must_use]
     pub fn advice(&self) -> Advice {

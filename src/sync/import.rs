@@ -15,10 +15,9 @@ use crate::clock::random;
 use crate::content::ChunkIndex;
 use crate::log::{Depth, Log, Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKind, Content, Device, Digest, Entry, FORMAT, PackId, PackInfo, RecipeOf, VaultPath,
+    Change, Commit, CommitKind, Content, Digest, Entry, PackId, PackInfo, RecipeOf, VaultPath,
 };
 use crate::remote::{Object, Remote, list_all};
-use crate::state::Pending;
 use crate::vault::{ApplyId, IoAt, Marker, Stage};
 
 /// Objects are read so many bytes at a time.
@@ -94,25 +93,13 @@ impl Engine {
         let txn = self.next_txn(log, record.txn, marker.device, pack).await?;
         record.txn = Some(txn);
         let commit = Commit {
-            format: FORMAT,
-            vault: log.vault().unwrap_or(marker.vault),
-            seq: 1,
-            parents: Vec::new(),
-            txn: Some(txn),
-            device: Some(Device { id: marker.device, name: self.settings.device_name.clone() }),
             changes: entries.into_iter().map(|(path, entry)| Change { path, entry: Some(entry) }).collect(),
             recipes: recipes.into_values().collect(),
             packs: packs.into_values().collect(),
-            groups: None,
-            kept: Vec::new(),
-            resolved: Vec::new(),
-            kind: CommitKind::Import,
+            ..self.draft(log, marker, &state, txn, CommitKind::Import)
         };
-        let prepared = Prepared::new(&commit)?;
-        let pending = Pending { record, object: prepared.bytes.to_vec() };
-        pending.save(self.fs(), &self.layout.pending())?;
-        log.publish(&prepared).await?;
-        self.committed(&pending.record)?;
+        self.publish(log, &Prepared::new(&commit)?, record).await?;
+        self.forget_uploaded();
         Ok(imported)
     }
 

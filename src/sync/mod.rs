@@ -11,6 +11,7 @@
 //! The engine holds no thread and reads no clock of its own; whoever owns it holds the vault's lock.
 
 mod cache;
+mod commit;
 mod compare;
 mod cycle;
 mod error;

@@ -113,28 +113,28 @@ impl Engine {
         let Some(recovered) = blocking(|| recover(self.fs(), &self.layout, lock.as_ref()))? else {
             return Ok(());
         };
-        let told = recovered.clone();
-        let (done, again) = (recovered.applied.done, recovered.applied.retry.len());
+        let applied = &recovered.applied;
         tracing::info!(
             commit = recovered.commit,
-            done = done.len(),
-            again,
+            done = applied.done.len(),
+            again = applied.retry.len(),
             "an apply that was cut short has been finished"
         );
         if let Some(commit) = CommitKey::parse(&recovered.commit) {
-            report.brought(&told.applied);
+            report.brought(applied);
+            let done: BTreeSet<Item> = applied.done.iter().cloned().collect();
             // A first join that was cut short has agreed on what it brought, too.
             let vault = Marker::read(self.fs(), &self.layout)?.vault;
             let mut record = self.record()?.unwrap_or_else(|| self.first_record(vault));
-            let applied = log.recall(commit).await?;
+            let there = log.recall(commit).await?;
             let agreed = match record.commit {
                 Some(agreed) => log.recall(agreed).await?,
                 None => log.snapshot(None).await?,
             };
-            self.agree_applied(&mut record, &agreed, &applied, &done.into_iter().collect())?;
+            self.agree_applied(&mut record, &agreed, &there, &done)?;
             record.save(self.fs(), &self.layout.last_sync())?;
         }
-        blocking(|| settle_transaction(self.fs(), &self.layout, &told))?;
+        blocking(|| settle_transaction(self.fs(), &self.layout, &recovered))?;
         Ok(blocking(|| conclude(self.fs(), &self.layout))?)
     }
 

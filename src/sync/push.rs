@@ -11,11 +11,11 @@ use super::{Engine, Survey, SyncError, blocking};
 use crate::content::ChunkIndex;
 use crate::log::{Log, Prepared, pack_key};
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKey, CommitKind, Conflict, Content, Device, Digest, Entry, FORMAT,
-    FileStat, Hlc, Item, Origin, PackId, PackInfo, Recipe, RecipeOf, VaultPath,
+    Change, ChunkParams, Commit, CommitKey, CommitKind, Conflict, Content, Digest, Entry, FileStat, Item,
+    Origin, PackId, PackInfo, Recipe, RecipeOf, VaultPath, set_entry,
 };
 use crate::plan::Step;
-use crate::state::{LastSync, Pending};
+use crate::state::LastSync;
 use crate::vault::{Marker, open_stable};
 
 /// What was uploaded and can be committed.
@@ -70,64 +70,22 @@ impl Engine {
         }
         let mut record = record.clone();
         record.txn = Some(txn);
-        let commit = self.commit_of(log, marker, survey, &sent, txn)?;
+        let draft = self.draft(log, marker, &survey.remote, txn, CommitKind::Sync);
+        let commit = fill(draft, survey, &sent);
         let prepared = Prepared::new(&commit)?;
         let mut after = survey.remote.as_ref().clone();
         for change in &commit.changes {
-            match change.entry {
-                Some(entry) => after.tree.insert(change.path.clone(), entry),
-                None => after.tree.remove(&change.path),
-            };
+            set_entry(&mut after.tree, change.path.clone(), change.entry);
         }
         let done: BTreeSet<Item> = pulled.union(&sent.items).cloned().collect();
         self.agree(&mut record, survey, &done, Some(prepared.key), &after.tree)?;
-        // From here on the commit may exist: its bytes are fixed on disk before the first PUT.
-        let pending = Pending { record, object: prepared.bytes.to_vec() };
-        pending.save(self.fs(), &self.layout.pending())?;
-        log.publish(&prepared).await?;
-        self.committed(&pending.record)?;
+        self.publish(log, &prepared, record).await?;
+        self.forget_uploaded();
         report.sent(&commit);
         // What did not fit together there has been committed over.
         let sent_over = |path: &str| sent.items.iter().any(|item| item.to_string() == path);
         report.problems.retain(|trouble| trouble.weight != Weight::Invalid || !sent_over(&trouble.path));
         Ok(Some(prepared.key))
-    }
-
-    fn commit_of(
-        &self,
-        log: &Log,
-        marker: &Marker,
-        survey: &Survey,
-        sent: &Sent,
-        txn: Hlc,
-    ) -> Result<Commit, SyncError> {
-        let pushed =
-            survey.plan.steps.iter().filter(|step| step.outgoing() && sent.items.contains(&step.item));
-        let mut changes: Vec<Change> = pushed
-            .flat_map(|step| &step.files)
-            .map(|file| Change { path: file.path.clone(), entry: file.to })
-            .collect();
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
-        let recipes = sent.recipes.iter().filter(|(digest, _)| !survey.remote.recipes.contains_key(digest));
-        let mut kept = sent.kept.clone();
-        kept.sort_by_key(|conflict| conflict.id);
-        Ok(Commit {
-            format: FORMAT,
-            vault: log.vault().unwrap_or(marker.vault),
-            seq: survey.remote.seq() + 1,
-            parents: survey.remote.key.into_iter().collect(),
-            txn: Some(txn),
-            device: Some(Device { id: marker.device, name: self.settings.device_name.clone() }),
-            changes,
-            recipes: recipes
-                .map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() })
-                .collect(),
-            packs: sent.packs.values().cloned().collect(),
-            groups: None,
-            kept,
-            resolved: Vec::new(),
-            kind: CommitKind::Sync,
-        })
     }
 
     async fn upload(
@@ -282,6 +240,23 @@ impl Engine {
         }
         Ok(there)
     }
+}
+
+/// The commit of what was sent.
+fn fill(mut commit: Commit, survey: &Survey, sent: &Sent) -> Commit {
+    let pushed = survey.plan.steps.iter().filter(|step| step.outgoing() && sent.items.contains(&step.item));
+    commit.changes = pushed
+        .flat_map(|step| &step.files)
+        .map(|file| Change { path: file.path.clone(), entry: file.to })
+        .collect();
+    commit.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    let recipes = sent.recipes.iter().filter(|(digest, _)| !survey.remote.recipes.contains_key(digest));
+    commit.recipes =
+        recipes.map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() }).collect();
+    commit.packs = sent.packs.values().cloned().collect();
+    commit.kept.clone_from(&sent.kept);
+    commit.kept.sort_by_key(|conflict| conflict.id);
+    commit
 }
 
 fn total(steps: &[&Step], survey: &Survey) -> Progress {

@@ -19,7 +19,7 @@ use super::report::{Amount, Report, Watcher};
 use super::{Engine, Fault, Survey, SyncError, Verified, blocking};
 use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk};
 use crate::fs::Fs;
-use crate::log::{ChunkReader, Depth, Log, LogError, Snapshot, pack_key};
+use crate::log::{ChunkReader, Depth, Log, Snapshot, pack_key};
 use crate::model::{
     ChunkParams, ChunkSlot, CommitKey, Digest, Entry, FileKind, PackId, PackInfo, Tree, VaultPath,
 };
@@ -210,11 +210,7 @@ impl Engine {
         let done = match self.pull(log, &survey, &mut Report::default(), watcher).await {
             Ok(done) => done,
             // The bucket cannot give it either: the second look tells.
-            Err(
-                SyncError::Log(LogError::Content(_) | LogError::Corrupt { .. }) | SyncError::NoChunk { .. },
-            ) => {
-                return Ok(Vec::new());
-            }
+            Err(error) if error.is_damage() => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         self.conclude().await?;
@@ -303,7 +299,7 @@ async fn elsewhere(
     let Some(place) = good.get(&id) else { return Ok(None) };
     match reader.collect(&[place]).await {
         Ok(mut chunks) => Ok(chunks.remove(&id)),
-        Err(LogError::Content(_) | LogError::Corrupt { .. }) => Ok(None),
+        Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -318,8 +314,7 @@ async fn can_be_read(
     let recipe = state.recipes.get(&entry.digest);
     match flatten(reader, index, &Leaves::new(), name, entry.content(), recipe).await {
         Ok(parts) => Ok(parts.iter().all(|placed| index.contains(&placed.part.id))),
-        Err(SyncError::NoChunk { .. } | SyncError::Content(_)) => Ok(false),
-        Err(SyncError::Log(LogError::Content(_) | LogError::Corrupt { .. })) => Ok(false),
+        Err(error) if error.is_damage() => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -92,7 +92,7 @@ impl Engine {
         let head = log.graph().heads().first().copied();
         let seen = Seen { head, remote: log.snapshot(head).await?, agreed: log.snapshot(agreed).await? };
         let (survey, _) = self.reset_survey(marker, log, record.as_ref(), seen, watcher).await?;
-        Ok(told(&survey))
+        Ok(Reset::of(&survey, &BTreeSet::new()))
     }
 
     async fn carry_out(
@@ -131,7 +131,7 @@ impl Engine {
                 .collect();
             self.agree_to_reset(record, marker, &survey, &remote, &left)?;
             self.conclude().await?;
-            whole.add(told(&survey), &survey, &left);
+            whole.add(Reset::of(&survey, &left));
             if left.is_empty() {
                 return Ok(whole);
             }
@@ -228,44 +228,37 @@ const fn is_damaged(error: &RecordError) -> bool {
 }
 
 impl Reset {
-    /// Adds what another try did, but for the items that were left.
-    fn add(&mut self, told: Self, survey: &Survey, left: &BTreeSet<Item>) {
-        let done =
-            survey.plan.steps.iter().filter(|step| !left.contains(&step.item)).flat_map(|step| &step.files);
-        for file in done {
-            match (file.from, file.to) {
-                (from, Some(to)) => {
-                    self.fetched += 1;
-                    self.bytes += to.size;
-                    self.replaced += usize::from(from.is_some());
+    /// What the plan of a reset does, but for the items that were `left` as they were.
+    fn of(survey: &Survey, left: &BTreeSet<Item>) -> Self {
+        let mut reset = Self { generation: survey.generation(), ..Self::default() };
+        for step in survey.plan.steps.iter().filter(|step| !left.contains(&step.item)) {
+            if let Action::Conflict(conflict) = &step.action {
+                reset.kept.push(conflict.as_ref().clone());
+            }
+            for file in &step.files {
+                match file.to {
+                    Some(to) => {
+                        reset.fetched += 1;
+                        reset.bytes += to.size;
+                        reset.replaced += usize::from(file.from.is_some());
+                    }
+                    None => reset.deleted += 1,
                 }
-                (_, None) => self.deleted += 1,
             }
         }
-        self.generation = told.generation;
-        self.kept.extend(told.kept.into_iter().filter(|conflict| !left.contains(&conflict.item)));
+        reset.left = survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect();
+        reset
+    }
+
+    /// Adds what another try did.
+    fn add(&mut self, later: Self) {
+        let Self { generation, fetched, bytes, replaced, deleted, kept, left: _, report: _ } = later;
+        self.generation = generation;
+        self.fetched += fetched;
+        self.bytes += bytes;
+        self.replaced += replaced;
+        self.deleted += deleted;
+        self.kept.extend(kept);
         self.left.clear();
     }
-}
-
-/// What the plan of a reset does.
-fn told(survey: &Survey) -> Reset {
-    let mut reset = Reset { generation: survey.generation(), ..Reset::default() };
-    for step in &survey.plan.steps {
-        if let Action::Conflict(conflict) = &step.action {
-            reset.kept.push(conflict.as_ref().clone());
-        }
-        for file in &step.files {
-            match file.to {
-                Some(to) => {
-                    reset.fetched += 1;
-                    reset.bytes += to.size;
-                    reset.replaced += usize::from(file.from.is_some());
-                }
-                None => reset.deleted += 1,
-            }
-        }
-    }
-    reset.left = survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect();
-    reset
 }

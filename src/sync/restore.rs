@@ -84,8 +84,7 @@ pub(super) fn chosen(
     }
     let mut items = BTreeSet::new();
     for path in paths {
-        let named =
-            |other: &&VaultPath| *other == path || other.folders().any(|folder| folder == path.as_str());
+        let named = |other: &&VaultPath| other.is_at_or_below(path);
         let mut found = old.tree.keys().chain(head.tree.keys()).filter(named).peekable();
         if found.peek().is_none() {
             return Err(Refusal::NoPath { path: path.clone(), generation: old.seq() }.into());

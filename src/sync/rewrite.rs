@@ -13,13 +13,12 @@ use super::fetch::{Leaves, flatten};
 use super::report::{Report, Watcher};
 use super::{Engine, Refusal, Request, SyncError};
 use crate::content::ChunkIndex;
-use crate::log::{ChunkReader, Depth, Log, LogError, Prepared, Snapshot};
+use crate::log::{ChunkReader, Depth, Log, Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, Device, Digest, Entry, FORMAT, Item, PackId, PackInfo,
-    Recipe, RecipeOf, Resolution, VaultPath,
+    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Entry, Item, PackId, PackInfo, Recipe, RecipeOf,
+    Resolution, VaultPath, set_entry,
 };
 use crate::plan::{self, Blocked, Decisions, Input, Mode, Unfit};
-use crate::state::Pending;
 use crate::vault::Marker;
 
 /// What a generation shall be, as the difference to the newest one.
@@ -144,27 +143,16 @@ impl Engine {
         kept.sort_by_key(|conflict| conflict.id);
         resolved.sort_by_key(|resolution| resolution.id);
         let commit = Commit {
-            format: FORMAT,
-            vault: log.vault().unwrap_or(marker.vault),
-            seq: head.seq() + 1,
-            parents: head.key.into_iter().collect(),
-            txn: Some(txn),
-            device: Some(Device { id: marker.device, name: self.settings.device_name.clone() }),
             changes: wanted.into_iter().map(|(path, entry)| Change { path, entry }).collect(),
             recipes: recipes.into_iter().map(|(digest, recipe)| RecipeOf { digest, recipe }).collect(),
             packs: packs.into_values().map(|pack| pack.as_ref().clone()).collect(),
-            groups: None,
             kept,
             resolved,
-            kind,
+            ..self.draft(log, marker, head, txn, kind)
         };
-        let prepared = Prepared::new(&commit)?;
-        // The record goes on naming what stands here: the commit is pulled like anybody's.
-        let pending = Pending { record, object: prepared.bytes.to_vec() };
-        pending.save(self.fs(), &self.layout.pending())?;
-        log.publish(&prepared).await?;
-        pending.record.save(self.fs(), &self.layout.last_sync())?;
-        Pending::clear(self.fs(), &self.layout.pending())?;
+        // The record goes on naming what stands here: the commit is pulled like anybody's. Packs that wait for a commit of their
+        // own go on waiting.
+        self.publish(log, &Prepared::new(&commit)?, record).await?;
         Ok(Some(commit))
     }
 
@@ -172,10 +160,7 @@ impl Engine {
     fn brake(&self, head: &Snapshot, wanted: &BTreeMap<VaultPath, Option<Entry>>) -> Result<(), SyncError> {
         let mut after = head.tree.clone();
         for (path, entry) in wanted {
-            match entry {
-                Some(entry) => after.insert(path.clone(), *entry),
-                None => after.remove(path),
-            };
+            set_entry(&mut after, path.clone(), *entry);
         }
         let plan = plan::plan(&Input {
             base: &head.tree,
@@ -219,11 +204,7 @@ impl Engine {
             let gone = || SyncError::from(Refusal::Gone { path: path.clone() });
             let parts =
                 flatten(&reader, &index, &Leaves::new(), path.as_str(), entry.content(), recipe).await;
-            let parts = parts.map_err(|error| match error {
-                SyncError::NoChunk { .. } | SyncError::Content(_) => gone(),
-                SyncError::Log(LogError::Content(_) | LogError::Corrupt { .. }) => gone(),
-                other => other,
-            })?;
+            let parts = parts.map_err(|error| if error.is_damage() { gone() } else { error })?;
             let lists = recipe.filter(|recipe| recipe.depth > 0).into_iter().flat_map(|list| &list.parts);
             for id in parts.iter().map(|placed| placed.part.id).chain(lists.map(|part| part.id)) {
                 let (pack, _) = index.get(&id).ok_or_else(gone)?;

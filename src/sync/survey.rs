@@ -152,13 +152,12 @@ impl Engine {
     /// Scans the vault.
     fn look(&self, vault: VaultId, manifest: &Tree, watcher: &dyn Watcher) -> Result<Local, SyncError> {
         let known = self.ports.database.stats().unwrap_or_default();
-        let cache: std::collections::HashMap<_, _> = known.clone();
         let now_ns = self.ports.clock.now_ns();
         let rehash = i64::try_from(self.settings.rehash.as_nanos()).unwrap_or(i64::MAX);
         let options = ScanOptions {
             vault,
             filter: &self.settings.filter,
-            cache: &cache,
+            cache: &known,
             now_ns,
             settle: self.settings.settle,
             rehash_before: now_ns.saturating_sub(rehash),

@@ -11,7 +11,7 @@ use super::fetch::{Leaves, flatten};
 use super::report::{Phase, Progress, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::content::{ChunkIndex, open_chunk, read_table};
-use crate::log::{ChunkReader, Depth, Log, LogError, Snapshot, pack_key, parse_pack_key};
+use crate::log::{ChunkReader, Depth, Log, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultPath};
 use crate::remote::list_all;
 use crate::vault::{Found, Marker, Scan, ScanOptions, scan};
@@ -158,12 +158,7 @@ impl Engine {
                         verified.fault(path, format!("its chunk {} is in no pack", lost.part.id));
                     }
                 }
-                Err(error @ (SyncError::NoChunk { .. } | SyncError::Content(_))) => {
-                    verified.fault(path, error);
-                }
-                Err(SyncError::Log(error @ (LogError::Content(_) | LogError::Corrupt { .. }))) => {
-                    verified.fault(path, error);
-                }
+                Err(error) if error.is_damage() => verified.fault(path, error),
                 Err(other) => return Err(other),
             }
         }

@@ -116,8 +116,7 @@ async fn changes(
     query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<ChangesDocument>, Refusal> {
     let Query(Page { since, after, limit }) = query.map_err(|error| bad_request(error.body_text()))?;
-    let after =
-        after.map(|path| VaultPath::new(&path)).transpose().map_err(bad_request)?;
+    let after = after.map(|path| VaultPath::new(&path)).transpose().map_err(bad_request)?;
     let limit = limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
     let found =
         handles.read(async move |engine| engine.changes_since(since, after.as_ref(), limit).await).await?;

@@ -163,7 +163,8 @@ async fn restore(
     )
 )]
 async fn undo(State(handles): State<Handles>, request: Result<Json<UndoRequest>, JsonRejection>) -> Answer {
-    let Json(UndoRequest { generation, force, yes }) = request.map_err(|error| bad_request(error.body_text()))?;
+    let Json(UndoRequest { generation, force, yes }) =
+        request.map_err(|error| bad_request(error.body_text()))?;
     let point = generation.map_or(Ok(Point::Newest), |generation| point_of(&generation))?;
     ask(&handles, Job::Undo { point, force, yes }).await
 }

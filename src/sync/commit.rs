@@ -1,0 +1,105 @@
+//! A commit of this device: begun on a state of the remote, written down, sent; and sent again where nobody knows what came of it.
+//!
+//! A crash before `sync/pending` is written leaves everything as it was. After it, the next cycle sends the same bytes once more.
+
+use super::report::Report;
+use super::{Engine, SyncError};
+use crate::log::{Depth, Log, Prepared, Snapshot};
+use crate::model::{Commit, CommitKind, Device, FORMAT, Hlc};
+use crate::planted::{Bug, planted};
+use crate::state::{LastSync, Pending};
+use crate::vault::Marker;
+
+impl Engine {
+    /// A commit that follows `head` and changes nothing yet.
+    pub(super) fn draft(
+        &self,
+        log: &Log,
+        marker: &Marker,
+        head: &Snapshot,
+        txn: Hlc,
+        kind: CommitKind,
+    ) -> Commit {
+        Commit {
+            format: FORMAT,
+            vault: log.vault().unwrap_or(marker.vault),
+            seq: head.seq() + 1,
+            parents: head.key.into_iter().collect(),
+            txn: Some(txn),
+            device: Some(Device { id: marker.device, name: self.settings.device_name.clone() }),
+            changes: Vec::new(),
+            recipes: Vec::new(),
+            packs: Vec::new(),
+            groups: None,
+            kept: Vec::new(),
+            resolved: Vec::new(),
+            kind,
+        }
+    }
+
+    /// Sends a commit; `record` holds once it is there.
+    pub(super) async fn publish(
+        &self,
+        log: &mut Log,
+        prepared: &Prepared,
+        record: LastSync,
+    ) -> Result<(), SyncError> {
+        // From here on the commit may exist: its bytes are fixed on disk before the first PUT.
+        let pending = Pending { record, object: prepared.bytes.to_vec() };
+        pending.save(self.fs(), &self.layout.pending())?;
+        log.publish(prepared).await?;
+        self.committed(&pending.record)
+    }
+
+    /// Repeats the PUT of a commit whose outcome is unknown, before anything new is planned.
+    pub(super) async fn finish_pending(&self, log: &mut Log, report: &mut Report) -> Result<(), SyncError> {
+        let path = self.layout.pending();
+        let Some(pending) = Pending::load(self.fs(), &path)? else { return Ok(()) };
+        let (prepared, commit) = Prepared::from_bytes(pending.object)?;
+        tracing::info!(commit = %prepared.key, "a commit whose outcome was unknown is sent again");
+        log.refresh(Depth::Near).await?;
+        // It builds on what was agreed: in a bucket that has lost that, it would hang in the air.
+        if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
+            log.check_agreed(agreed).await?;
+        }
+        if planted(Bug::NewCommitOnRetry) {
+            return self.commit_anew(log, commit, pending.record).await;
+        }
+        log.publish(&prepared).await?;
+        self.committed(&pending.record)?;
+        self.forget_uploaded();
+        report.sent(&commit);
+        Ok(())
+    }
+
+    /// [`Bug::NewCommitOnRetry`].
+    async fn commit_anew(
+        &self,
+        log: &mut Log,
+        mut commit: Commit,
+        mut record: LastSync,
+    ) -> Result<(), SyncError> {
+        if let Some(device) = &commit.device {
+            commit.txn = Some(Hlc::next(commit.txn, self.ports.clock.now_ms(), device.id));
+        }
+        let prepared = Prepared::new(&commit)?;
+        log.publish(&prepared).await?;
+        record.commit = Some(prepared.key);
+        self.committed(&record)?;
+        self.forget_uploaded();
+        Ok(())
+    }
+
+    /// A commit is visible: its record holds from now on.
+    fn committed(&self, record: &LastSync) -> Result<(), SyncError> {
+        record.save(self.fs(), &self.layout.last_sync())?;
+        Ok(Pending::clear(self.fs(), &self.layout.pending())?)
+    }
+
+    /// The packs that were uploaded are named by a commit now.
+    pub(super) fn forget_uploaded(&self) {
+        if let Err(error) = self.ports.database.clear_uploaded() {
+            tracing::warn!(%error, "the outbox could not be cleared; its packs are named twice at worst");
+        }
+    }
+}
