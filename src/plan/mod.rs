@@ -27,6 +27,7 @@ use crate::model::{Groups, Item, Tree, VaultPath, set_entry};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
 pub use hold::{Hold, filter_hold};
+pub use names::in_the_way;
 pub use reset::reset;
 pub use safety::Brakes;
 use safety::Holds;

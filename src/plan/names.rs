@@ -92,6 +92,12 @@ fn without_room(input: &Input, steps: &BTreeMap<Item, Step>, stays: impl Fn(&Ite
     stopped
 }
 
+/// A file of `tree` that cannot stand beside `path`: at a folder of it, or below it.
+#[must_use]
+pub fn in_the_way<'a>(tree: &'a Tree, path: &VaultPath) -> Option<&'a VaultPath> {
+    standing(tree, &BTreeSet::new(), path).next()
+}
+
 /// Files of `side` that stay and that cannot stand beside `path`: at a folder of it, or below it.
 fn standing<'a>(
     side: &'a Tree,
@@ -103,7 +109,7 @@ fn standing<'a>(
     let below = side.range((Bound::Excluded(path), Bound::Unbounded)).map(|(other, _)| other);
     let below = below
         .take_while(|other| other.as_str().starts_with(path.as_str()))
-        .filter(|other| other.folders().any(|folder| folder == path.as_str()));
+        .filter(|other| other.is_at_or_below(path));
     above.chain(below).filter(|other| !leaving.contains(other))
 }
 

@@ -4,8 +4,8 @@
 
 use super::report::Report;
 use super::{Engine, SyncError};
-use crate::log::{Depth, Log, Prepared, Snapshot};
-use crate::model::{Commit, CommitKind, Device, FORMAT, Hlc};
+use crate::log::{Depth, Log, Prepared, Snapshot, pack_key};
+use crate::model::{Commit, CommitKind, Device, FORMAT, Hlc, PackInfo};
 use crate::planted::{Bug, planted};
 use crate::state::{LastSync, Pending};
 use crate::vault::Marker;
@@ -62,6 +62,13 @@ impl Engine {
         if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
             log.check_agreed(agreed).await?;
         }
+        if !log.graph().contains(prepared.key) && !self.has_packs(&commit.packs).await? {
+            tracing::warn!(
+                commit = %prepared.key,
+                "the bucket no longer has what this commit names, so it is not sent: what it was about is sent anew"
+            );
+            return Ok(Pending::clear(self.fs(), &path)?);
+        }
         if planted(Bug::NewCommitOnRetry) {
             return self.commit_anew(log, commit, pending.record).await;
         }
@@ -88,6 +95,22 @@ impl Engine {
         self.committed(&record)?;
         self.forget_uploaded();
         Ok(())
+    }
+
+    /// Whether the remote holds all of these whole.
+    async fn has_packs(&self, packs: &[PackInfo]) -> Result<bool, SyncError> {
+        for pack in packs {
+            if !self.has_pack(pack).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the remote holds this pack whole.
+    pub(super) async fn has_pack(&self, pack: &PackInfo) -> Result<bool, SyncError> {
+        let object = self.ports.remote.head(&pack_key(pack.id)).await?;
+        Ok(object.is_some_and(|object| object.size == pack.size))
     }
 
     /// A commit is visible: its record holds from now on.

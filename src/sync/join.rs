@@ -93,6 +93,13 @@ pub async fn join(
     engine.log = Some(log);
     match marker {
         Some(marker) if engine.log.as_ref().is_some_and(|log| log.is_named(marker.vault)) => {
+            // Whoever wrote it may have been cut short before its name lasted.
+            let root = engine.layout.root();
+            engine.fs().sync_dir(root).map_err(|source| IoAt {
+                operation: "sync",
+                path: root.to_owned(),
+                source,
+            })?;
             let device = engine.own_device(&marker, &joining.machine)?;
             if joining.approved {
                 engine.approve_joining(vault)?;

@@ -9,7 +9,7 @@ use super::report::{Phase, Progress, Report, Trouble, Watcher, Weight};
 use super::upload::{Counted, Known, PACKS_IN_FLIGHT, Run, Uploads};
 use super::{Engine, Survey, SyncError, blocking};
 use crate::content::ChunkIndex;
-use crate::log::{Log, Prepared, pack_key};
+use crate::log::{Log, Prepared};
 use crate::model::{
     Change, ChunkParams, Commit, CommitKey, CommitKind, Conflict, Content, Digest, Entry, FileStat, Item,
     Origin, PackId, PackInfo, Recipe, RecipeOf, VaultPath, set_entry,
@@ -228,13 +228,7 @@ impl Engine {
         let packs = self.ports.database.uploaded().unwrap_or_default();
         let mut there = Vec::new();
         for pack in packs {
-            if self
-                .ports
-                .remote
-                .head(&pack_key(pack.id))
-                .await?
-                .is_some_and(|object| object.size == pack.size)
-            {
+            if self.has_pack(&pack).await? {
                 there.push(pack);
             }
         }

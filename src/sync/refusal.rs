@@ -54,6 +54,14 @@ pub enum Refusal {
         /// Where later changes stand.
         paths: Vec<VaultPath>,
     },
+    /// A file where a folder is needed, or the other way round.
+    #[error("{path} has no place: {other} stands there now")]
+    InTheWay {
+        /// What was to be set.
+        path: VaultPath,
+        /// What stands in its way.
+        other: VaultPath,
+    },
     /// A brake: it looks like an accident.
     #[error("this looks like an accident, so nothing was changed: {}", .0.join("; "))]
     Braked(Vec<String>),
@@ -123,6 +131,9 @@ impl Refusal {
             }
             Self::BuiltUpon { .. } => {
                 "say `--force` to take it back all the same: what stands now is then kept as a conflict; or `cogzy-vault restore` single files"
+            }
+            Self::InTheWay { .. } => {
+                "move what stands there away and sync, or restore the folder that both are in"
             }
             Self::Braked(_) => "if it is meant, say it again with `--yes`",
             Self::Gone { .. } => "run `cogzy-vault verify --deep --repair`, or choose another generation",

@@ -16,7 +16,7 @@ use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Depth, Log, Prepared, Snapshot};
 use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, Digest, Entry, Item, PackId, PackInfo, Recipe, RecipeOf,
-    Resolution, VaultPath, set_entry,
+    Resolution, Tree, VaultPath, set_entry,
 };
 use crate::plan::{self, Blocked, Decisions, Input, Mode, Unfit};
 use crate::vault::Marker;
@@ -132,8 +132,15 @@ impl Engine {
         if wanted.is_empty() && kept.is_empty() && resolved.is_empty() {
             return Ok(None);
         }
+        let mut after = head.tree.clone();
+        wanted.iter().for_each(|(path, entry)| set_entry(&mut after, path.clone(), *entry));
+        for path in wanted.iter().filter(|(_, entry)| entry.is_some()).map(|(path, _)| path) {
+            if let Some(other) = plan::in_the_way(&after, path) {
+                return Err(Refusal::InTheWay { path: path.clone(), other: other.clone() }.into());
+            }
+        }
         if !yes {
-            self.brake(head, &wanted)?;
+            self.brake(head, &after)?;
         }
         let (recipes, packs) = self.sources(head, from.as_deref(), &wanted).await?;
         let mut record = self.record()?.unwrap_or_else(|| self.first_record(marker.vault));
@@ -157,14 +164,10 @@ impl Engine {
     }
 
     /// Would the brakes hold it, were it a change on this device?
-    fn brake(&self, head: &Snapshot, wanted: &BTreeMap<VaultPath, Option<Entry>>) -> Result<(), SyncError> {
-        let mut after = head.tree.clone();
-        for (path, entry) in wanted {
-            set_entry(&mut after, path.clone(), *entry);
-        }
+    fn brake(&self, head: &Snapshot, after: &Tree) -> Result<(), SyncError> {
         let plan = plan::plan(&Input {
             base: &head.tree,
-            local: &after,
+            local: after,
             remote: &head.tree,
             groups: &head.groups,
             ages: &head.ages,

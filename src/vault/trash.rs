@@ -184,7 +184,8 @@ pub(super) fn remove_below(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
     Ok(())
 }
 
-/// The displaced files that hold nothing that the journal knows; `None` while one of them moves.
+/// The displaced files that hold nothing that the journal knows; `None` while one of them moves. What the apply was to put in
+/// place it knows, too: that is in the backup, or whoever asked for it was told that it failed.
 fn changes(
     fs: &dyn Fs,
     layout: &Layout,
@@ -193,7 +194,8 @@ fn changes(
     settle: Duration,
 ) -> Result<Option<Vec<Changed>>, TrashError> {
     let steps = || journal.items.iter().flat_map(|entry| entry.steps.iter().map(move |step| (entry, step)));
-    let known: BTreeSet<Content> = steps().filter_map(|(_, step)| step.old).collect();
+    let known: BTreeSet<Content> =
+        steps().flat_map(|(_, step)| [step.old, step.new.map(|new| new.content)]).flatten().collect();
     let files = layout.trash_files(&journal.id);
     let mut places = Vec::new();
     files_below(fs, &files, String::new(), &mut places)?;

@@ -57,6 +57,31 @@ async fn conflict(one: &mut Device, two: &mut Device) -> Conflict {
     listed[0].conflict.clone()
 }
 
+/// A generation in which a file stands where another one needs a folder could be put in place nowhere.
+#[tokio::test]
+async fn what_has_no_place_any_more_is_not_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = pair(folder.path()).await;
+    one.write("notes/other.txt", "both have it");
+    one.sync().await;
+    two.sync().await;
+    one.write("notes/plan", "a file");
+    one.sync().await;
+    two.write("notes/plan/a.txt", "in a folder of the same name");
+    let report = two.sync().await;
+    assert_eq!(report.conflicts.len(), 1, "{report:?}");
+    let conflict = two.engine().conflicts().await.unwrap()[0].conflict.clone();
+    let refused = resolve(&mut two, &conflict, Keep::Mine).await;
+    let Err(SyncError::Refused(Refusal::InTheWay { path, other })) = refused else { panic!("{refused:?}") };
+    assert_eq!((path.as_str(), other.as_str()), ("notes/plan/a.txt", "notes/plan"));
+    two.delete("notes/plan");
+    two.sync().await;
+    resolve(&mut two, &conflict, Keep::Mine).await.unwrap();
+    assert_eq!(two.read("notes/plan/a.txt").unwrap(), b"in a folder of the same name");
+    one.sync().await;
+    assert_eq!(one.files(), two.files());
+}
+
 #[tokio::test]
 async fn keeping_mine_puts_the_whole_group_back_on_every_device() {
     let folder = tempfile::tempdir().unwrap();

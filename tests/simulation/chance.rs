@@ -10,6 +10,7 @@ use crate::device::groups;
 use crate::disk::{Kind, UserOp};
 use crate::ledger::Versions;
 use crate::oracle::Check;
+use crate::person;
 use crate::rng::Rng;
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
@@ -64,7 +65,10 @@ pub fn group_update(rng: &mut Rng, versions: &Versions, name: &str) -> UserOp {
 pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
     let path = (*rng.pick(&FILES)).to_owned();
     let folder = |rng: &mut Rng| (*rng.pick(&FOLDERS)).to_owned();
-    match rng.below(100) {
+    match rng.below(110) {
+        100..103 => UserOp::Link((*rng.pick(&[FILES.as_slice(), &FOLDERS].concat())).to_owned()),
+        103..107 => UserOp::Disguise(path, b'a' + u8::try_from(rng.below(26)).unwrap()),
+        107..110 => UserOp::DeleteFolder(folder(rng)),
         0..30 => UserOp::Replace(path.clone(), content(rng, versions, None, &path)),
         30..40 => UserOp::Rewrite(path.clone(), content(rng, versions, None, &path)),
         40..47 => UserOp::Append(path, format!("more {}\n", versions.fresh()).into_bytes()),
@@ -90,6 +94,7 @@ fn disk_kind(rng: &mut Rng) -> Kind {
     Kind {
         exchange: rng.chance(75),
         case: rng.chance(85),
+        nfd: rng.chance(15),
         ordered: rng.chance(50),
         tick_ns: *rng.pick(&[1, 1_000, 10_000_000, 1_000_000_000]),
     }
@@ -146,6 +151,9 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
             device.disk.site().faults.one_in = if rng.chance(25) { 150 } else { 0 };
         }
     }
+    for device in &mut world.devices {
+        device.mass = *rng.pick(&[3, 8]);
+    }
     for number in (0..steps(seed)).filter(|number| !without.contains(number)) {
         world.trace.note(format_args!("step {number}"));
         step(&mut world, &mut Rng::stream(seed, &format!("step {number}")), sound).await?;
@@ -156,7 +164,15 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
 async fn step(world: &mut World, rng: &mut Rng, sound: bool) -> Check {
     let at = rng.below(world.devices.len());
     let versions = world.oracle.versions.clone();
-    match rng.below(100) {
+    match rng.below(110) {
+        100..105 => person::asks(world, rng, at).await?,
+        105..107 if !sound => {
+            let mut site = world.devices[at].disk.site();
+            let faults = &mut site.faults;
+            let one = if rng.chance(50) { &mut faults.unmounted } else { &mut faults.read_only };
+            *one = !*one;
+        }
+        107..109 if !sound => roll(world, rng),
         0..42 => world.user(at, &user_op(rng, &versions)),
         42..78 => cycle(world, rng, at, sound).await?,
         78..88 => {
@@ -201,6 +217,19 @@ async fn step(world: &mut World, rng: &mut Rng, sound: bool) -> Check {
     Ok(())
 }
 
+/// The bucket falls back to what it was, or has everything again.
+fn roll(world: &World, rng: &mut Rng) {
+    let mut bucket = world.store.lock();
+    if bucket.is_rolled_back() {
+        bucket.roll_forward();
+        world.trace.note("the bucket has everything again");
+    } else {
+        bucket.roll_back(u64::try_from(rng.below(200)).unwrap());
+        world.trace.note("the bucket falls back to what it was");
+        world.trace.mark("remote: rolled back");
+    }
+}
+
 /// A cycle of one device or of several at once; now and then the user comes in between, or it does not come to its end.
 async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Check {
     let mut which = vec![at];
@@ -235,7 +264,7 @@ async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Chec
     }
     let outcomes = world.cycle(&which, request, approved).await?;
     for (&at, outcome) in which.iter().zip(&outcomes) {
-        World::check_outcome(outcome, sound)?;
+        world.check_outcome(outcome, sound)?;
         if matches!(outcome, crate::device::Outcome::Ended) {
             let power = rng.chance(60);
             world.crash(at, power)?;

@@ -38,6 +38,8 @@ pub struct Device {
     pub disk: Disk,
     pub faults: Arc<Mutex<RemoteFaults>>,
     pub exclude: Vec<String>,
+    /// How many files a mass has.
+    pub mass: usize,
     pub joined: bool,
     pub fuse: Fuse,
     store: Store,
@@ -67,7 +69,7 @@ fn database() -> Arc<Database> {
 }
 
 /// Marks which arms of the plan were taken.
-struct Arms(Trace);
+pub struct Arms(Trace);
 
 impl Watcher for Arms {
     fn progress(&self, _: Progress) {}
@@ -103,6 +105,7 @@ impl Device {
         Self {
             faults: Arc::default(),
             exclude: vec!["cache/**".into()],
+            mass: 8,
             joined: false,
             fuse: Fuse::new(),
             store,
@@ -146,6 +149,8 @@ impl Device {
             fuse: self.fuse.clone(),
             trace: self.trace.clone(),
             rng: Arc::clone(&self.rng),
+            // Small, so that there are several.
+            page: 50,
             faults: Arc::clone(&self.faults),
         };
         let (meter, entropy) = (Meter::default(), Arc::clone(&self.entropy));
@@ -167,7 +172,7 @@ impl Device {
             rehash: Duration::from_secs(7 * 24 * 3600),
             filter: Filter::new(&[], &self.exclude).unwrap(),
             filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
-            brakes: Brakes { min_files: 8, ..Brakes::default() },
+            brakes: Brakes { min_files: self.mass, ..Brakes::default() },
             threads: NonZeroUsize::MIN,
             trash: Duration::from_secs(30 * 24 * 3600),
             max_invalid: Duration::from_secs(300),
@@ -200,12 +205,17 @@ impl Device {
 
     /// Joins, if it has not yet, and runs one cycle.
     pub async fn cycle(&mut self, request: Request, approved: bool) -> Outcome {
+        self.live(async |device| device.run(request, approved).await).await
+    }
+
+    /// Has the process do something, as far as it comes.
+    pub async fn live(&mut self, work: impl AsyncFnOnce(&mut Self) -> Outcome) -> Outcome {
         self.engine();
         let fuse = self.fuse.clone();
         let outcome = tokio::select! {
             biased;
             () = fuse.ended() => Outcome::Ended,
-            outcome = self.run(request, approved) => outcome,
+            outcome = work(self) => outcome,
         };
         // Whatever a process that has ended would still have said, nobody hears it.
         let outcome = if fuse.is_dead() { Outcome::Ended } else { outcome };
@@ -217,7 +227,7 @@ impl Device {
     }
 
     async fn run(&mut self, request: Request, approved: bool) -> Outcome {
-        let arms = Arms(self.trace.clone());
+        let arms = self.arms();
         if !self.joined {
             let joining = Joining { groups: groups(), machine: self.name.clone(), approved };
             match join(self.engine(), &joining, &arms).await {
@@ -268,6 +278,19 @@ impl Device {
             }
             Outcome::Ended => self.trace.note(format_args!("{} cycle: the process ended", self.name)),
         }
+    }
+
+    /// Somebody who watches what is planned.
+    pub fn arms(&self) -> Arms {
+        Arms(self.trace.clone())
+    }
+
+    pub fn say(&self, what: impl std::fmt::Display) {
+        self.trace.note(format_args!("{} {what}", self.name));
+    }
+
+    pub fn mark(&self, name: &'static str) {
+        self.trace.mark(name);
     }
 
     /// A person decides a hold.

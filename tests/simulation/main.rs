@@ -9,13 +9,17 @@
 
 mod chance;
 mod clock;
+#[path = "../support/contract.rs"]
+mod contract;
 mod coverage;
 mod crashes;
 mod device;
 mod disk;
+mod drift;
 mod fuse;
 mod ledger;
 mod oracle;
+mod person;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod rng;

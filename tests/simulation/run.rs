@@ -12,7 +12,7 @@ use crate::chance::{self, Without};
 use crate::crashes::{self, Cut};
 use crate::oracle::Check;
 use crate::trace::{Marks, Trace};
-use crate::{coverage, shrink};
+use crate::{coverage, drift, shrink};
 
 /// What `cargo test` runs.
 const DEFAULT_SEEDS: u64 = 2_000;
@@ -61,6 +61,9 @@ pub fn main(args: &[String]) -> ExitCode {
         let only = number("--planted").and_then(|only| usize::try_from(only).ok());
         return if crate::planted::all(only) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
+    if asked("--drift") {
+        return if alike() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if let Some(one) = number("--seed") {
         let without =
             value("--without").map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect());
@@ -97,9 +100,21 @@ fn replay(run: impl FnOnce() -> Ran) -> ExitCode {
     }
 }
 
+/// Whether the fakes are like what they stand for.
+fn alike() -> bool {
+    let looked = drift::look();
+    match &looked {
+        Ok(calls) => {
+            println!("{calls} calls answered as by a real disk; the bucket keeps the contract of remotes")
+        }
+        Err(why) => println!("{why}"),
+    }
+    looked.is_ok()
+}
+
 /// Seeds, then crashes, then a look at what was reached. Whether all is well.
 fn both(from: u64, count: u64, crash: bool, once: bool, only: Option<usize>, complete: bool) -> bool {
-    let mut sound = true;
+    let mut sound = !complete || alike();
     let mut marks = Marks::new();
     let mut add =
         |more: Marks| more.into_iter().for_each(|(name, times)| *marks.entry(name).or_default() += times);

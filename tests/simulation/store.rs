@@ -17,9 +17,6 @@ use crate::fuse::Fuse;
 use crate::rng::Rng;
 use crate::trace::Trace;
 
-/// A page is kept small, so that there are several.
-const PAGE: usize = 50;
-
 /// The bucket itself.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Mutex<Bucket>>);
@@ -31,6 +28,8 @@ pub struct Bucket {
     late: Vec<(u64, String, Bytes)>,
     requests: u64,
     pub puts: u64,
+    /// What a rollback has taken away.
+    lost: BTreeMap<String, (Bytes, u64)>,
     /// Keys that were put with other bytes than before.
     pub overwritten: Vec<String>,
 }
@@ -54,6 +53,27 @@ impl Store {
 }
 
 impl Bucket {
+    /// The bucket is as it was so many requests ago, but for what makes it a vault.
+    pub fn roll_back(&mut self, requests: u64) {
+        let first = self.objects.iter().find(|(key, _)| key.starts_with("commits/")).map(|(_, (_, at))| *at);
+        let Some(first) = first else { return };
+        let until = self.requests.saturating_sub(requests).max(first);
+        self.lost.extend(self.objects.extract_if(.., |_, (_, at)| *at > until));
+        // What was on its way to the old state does not arrive in another.
+        self.late.clear();
+    }
+
+    /// What a rollback has taken away is there again.
+    pub fn roll_forward(&mut self) {
+        for (key, (body, _)) in std::mem::take(&mut self.lost) {
+            self.take(&key, body);
+        }
+    }
+
+    pub fn is_rolled_back(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     fn take(&mut self, key: &str, body: Bytes) {
         self.puts += 1;
         match self.objects.get(key) {
@@ -98,6 +118,8 @@ pub struct SimRemote {
     pub fuse: Fuse,
     pub trace: Trace,
     pub rng: Arc<Mutex<Rng>>,
+    /// How many objects a listing names at a time.
+    pub page: usize,
     pub faults: Arc<Mutex<RemoteFaults>>,
 }
 
@@ -194,9 +216,10 @@ impl Remote for SimRemote {
         let found = self.store.lock().objects.get(key).map(|(body, _)| body.clone());
         let Some(body) = found else { return Err(self.error(RemoteErrorKind::NotFound, "get", key)) };
         let whole = 0..u64::try_from(body.len()).unwrap();
+        let empty = range.as_ref().is_some_and(Range::is_empty);
         let range = range.unwrap_or(whole);
         let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
-        if end > body.len() {
+        if end > body.len() || empty {
             return Err(self.error(RemoteErrorKind::Malformed, "get", key));
         }
         let body = body.slice(start..end);
@@ -235,7 +258,7 @@ impl Remote for SimRemote {
             .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after))
             .filter(|(_, (_, at))| !stale || *at < newest)
             .map(|(key, (body, at))| object(key, body, *at));
-        let objects: Vec<Object> = rest.by_ref().take(PAGE).collect();
+        let objects: Vec<Object> = rest.by_ref().take(self.page).collect();
         Ok(Page { objects, more: rest.next().is_some() })
     }
 }

@@ -75,6 +75,10 @@ impl SimFs {
         self.disk.trace.mark(format!("effect: {what} {place}"));
         self.disk.clock.tick();
         self.fail(&mut site)?;
+        if site.faults.read_only {
+            self.disk.trace.mark("disk read-only");
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
         if grows && site.faults.full {
             self.disk.trace.mark("disk full");
             return Err(io::ErrorKind::StorageFull.into());
@@ -102,6 +106,10 @@ impl SimFs {
     }
 
     fn fail(&self, site: &mut Site) -> io::Result<()> {
+        if site.faults.unmounted {
+            self.disk.trace.mark("disk unmounted");
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let one_in = site.faults.one_in;
         if site.rng.one_in(one_in) {
             let kind =
@@ -169,8 +177,11 @@ impl Fs for SimFs {
             let (slot, target) = (state.slot(from)?, state.slot(to)?);
             let moved = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
             // On a disk that ignores case, a file's own other spelling is not in its way.
-            if state.at(&target).is_some_and(|there| there != moved || slot != target) {
+            if state.at(&target).is_some_and(|there| state.kind.case || there != moved || slot != target) {
                 return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            if from != to && to.starts_with(from) {
+                return Err(io::ErrorKind::Unsupported.into());
             }
             rename(state, from, to, false, now)
         })
@@ -183,6 +194,10 @@ impl Fs for SimFs {
         self.effect("exchange", &[one, other], false, |state, now| {
             let slots = (state.slot(one)?, state.slot(other)?);
             match (state.at(&slots.0), state.at(&slots.1)) {
+                (Some(_), Some(_)) if one != other && (one.starts_with(other) || other.starts_with(one)) => {
+                    // The same answer as that of a file system that knows no exchange.
+                    Err(io::ErrorKind::Unsupported.into())
+                }
                 (Some(first), Some(second)) => {
                     state.change(vec![(slots.0, Some(second)), (slots.1, Some(first))], false, now);
                     Ok(())
@@ -194,10 +209,13 @@ impl Fs for SimFs {
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.effect("link", &[from, to], false, |state, now| {
-            let (slot, target) = (state.slot(from)?, state.slot(to)?);
-            let linked = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
+            let linked = state.find(from)?;
+            let target = state.slot(to)?;
             if state.at(&target).is_some() {
                 return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            if state.node(linked).kind == FileKind::Folder {
+                return Err(io::ErrorKind::Unsupported.into());
             }
             state.change(vec![(target, Some(linked))], false, now);
             Ok(())
@@ -270,12 +288,13 @@ fn folder(state: &State, path: &Path) -> io::Result<Ino> {
     if state.node(ino).kind == FileKind::Folder { Ok(ino) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
-pub(super) fn create_folders(state: &mut State, path: &Path, durable: bool, now: i64) -> io::Result<()> {
-    let mut above: Vec<PathBuf> = path.ancestors().map(Path::to_owned).collect();
+pub(super) fn create_folders(state: &mut State, whole: &Path, durable: bool, now: i64) -> io::Result<()> {
+    let mut above: Vec<PathBuf> = whole.ancestors().map(Path::to_owned).collect();
     above.pop();
     for path in above.into_iter().rev() {
         match state.find(&path) {
             Ok(ino) if state.node(ino).kind == FileKind::Folder => {}
+            Ok(_) if path == whole => return Err(io::ErrorKind::AlreadyExists.into()),
             Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
             Err(_) => {
                 let slot = state.slot(&path)?;
@@ -291,6 +310,12 @@ pub(super) fn rename(state: &mut State, from: &Path, to: &Path, durable: bool, n
     let (slot, target) = (state.slot(from)?, state.slot(to)?);
     let moved = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
     let replaced = state.at(&target);
+    if from != to && to.starts_with(from) && state.node(moved).kind == FileKind::Folder {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    if from != to && from.starts_with(to) {
+        return Err(io::ErrorKind::DirectoryNotEmpty.into());
+    }
     if let Some(there) = replaced.filter(|there| *there != moved) {
         let kind = |ino| state.node(ino).kind;
         match (kind(moved), kind(there)) {

@@ -22,8 +22,12 @@ use crate::trace::Trace;
 pub struct DiskFaults {
     /// One call in so many fails; none of them where this is 0.
     pub one_in: usize,
-    /// Nothing can be written.
+    /// There is no room for anything.
     pub full: bool,
+    /// Nothing can be changed, by nobody.
+    pub read_only: bool,
+    /// The disk is not there: an empty folder stands where the vault should be.
+    pub unmounted: bool,
 }
 
 /// A device's disk, and what its user has on it. It outlives the processes that use it.

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use cogzy_vault::model::FileKind;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::rng::Rng;
 
@@ -43,6 +44,8 @@ pub struct Kind {
     pub exchange: bool,
     /// Tells letter case apart.
     pub case: bool,
+    /// Spells names in decomposed Unicode, whoever gives them.
+    pub nfd: bool,
     /// Syncing anything syncs all names, and a power cut forgets only the newest ones, as on ext4. Otherwise each folder is on
     /// its own, which is all that POSIX promises.
     pub ordered: bool,
@@ -127,10 +130,16 @@ impl State {
     }
 
     fn spelled(&self, folder: Ino, name: &OsStr) -> OsString {
-        let exact = (folder, name.to_owned());
+        let name = if self.kind.nfd {
+            name.to_string_lossy().nfd().collect::<String>().into()
+        } else {
+            name.to_owned()
+        };
+        let exact = (folder, name);
         if self.kind.case || self.names.contains_key(&exact) {
             return exact.1;
         }
+        let name = &exact.1;
         let wanted = name.to_string_lossy().to_lowercase();
         let mut same = self.list(folder).filter(|(at, _)| at.to_string_lossy().to_lowercase() == wanted);
         same.next().map_or(exact.1, |(at, _)| at.clone())

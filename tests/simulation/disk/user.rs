@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cogzy_vault::clock::Clock;
 use cogzy_vault::model::{Digest, FileKind};
+use unicode_normalization::UnicodeNormalization;
 
 use super::fs::{create_folders, rename};
 use super::state::Ino;
@@ -31,6 +32,13 @@ pub enum UserOp {
     /// Takes the right to read away, or gives it back.
     Lock(String),
     Unlock(String),
+    /// Other bytes of the same length, and the old time put back.
+    Disguise(String, u8),
+    /// A link to a folder of the vault, in the place of what is there.
+    Link(String),
+    /// Takes a link away.
+    Unlink(String),
+    DeleteFolder(String),
     /// A program opens the file and will write to it later.
     Hold(String),
     WriteHeld(Vec<u8>),
@@ -53,6 +61,10 @@ impl fmt::Display for UserOp {
             Self::RenameFolder(from, to) => write!(f, "renames folder {from} to {to}"),
             Self::Lock(path) => write!(f, "makes {path} unreadable"),
             Self::Unlock(path) => write!(f, "makes {path} readable"),
+            Self::Disguise(path, _) => write!(f, "changes {path} and keeps its time"),
+            Self::Link(path) => write!(f, "puts a link at {path}"),
+            Self::Unlink(path) => write!(f, "takes the link at {path} away"),
+            Self::DeleteFolder(path) => write!(f, "deletes all in {path}"),
             Self::Hold(path) => write!(f, "opens {path}"),
             Self::WriteHeld(bytes) => write!(f, "writes {} bytes to an open file", bytes.len()),
         }
@@ -65,6 +77,9 @@ pub fn absolute(path: &str) -> PathBuf {
 
 impl Site {
     pub fn perform(&mut self, op: &UserOp, disk: &Disk) {
+        if self.faults.unmounted || self.faults.read_only {
+            return;
+        }
         let now = disk.clock.now_ns();
         disk.trace.note(format_args!("{} user {op}", disk.name));
         disk.trace.mark(op.mark());
@@ -78,6 +93,12 @@ impl Site {
             UserOp::RenameFolder(from, to) => self.rename_folder(from, to, now),
             UserOp::Lock(path) => self.chmod(path, 0, now),
             UserOp::Unlock(path) => self.chmod(path, 0o644, now),
+            UserOp::Disguise(path, byte) => self.disguise(path, *byte, now),
+            UserOp::Link(path) => self.link(path, now),
+            UserOp::Unlink(path) => self.unlink(path, now),
+            UserOp::DeleteFolder(folder) => {
+                self.files_below(folder).iter().for_each(|(path, _)| self.delete(path, now));
+            }
             UserOp::Hold(path) => {
                 if let Some(ino) = self.file(path) {
                     self.held_open.push((path.clone(), ino));
@@ -108,8 +129,8 @@ impl Site {
 
     fn collect(&self, folder: Ino, name: String, files: &mut Vec<(String, Ino)>) {
         for (child, ino) in self.state.list(folder) {
-            let child = child.to_string_lossy();
-            let path = if name.is_empty() { child.into_owned() } else { format!("{name}/{child}") };
+            let child: String = child.to_string_lossy().nfc().collect();
+            let path = if name.is_empty() { child.clone() } else { format!("{name}/{child}") };
             match self.state.node(ino).kind {
                 FileKind::Folder => self.collect(ino, path, files),
                 FileKind::File => files.push((path, ino)),
@@ -189,11 +210,59 @@ impl Site {
         }
     }
 
+    fn disguise(&mut self, path: &str, byte: u8, now: i64) {
+        let Some(ino) = self.file(path) else { return };
+        let node = self.state.node(ino);
+        let (mut bytes, mtime) = (node.bytes.to_vec(), node.mtime_ns);
+        if let Some(last) = bytes.last_mut().filter(|_| node.mode != 0) {
+            *last = if *last == byte { b'-' } else { byte };
+            self.edit(path, |_| bytes.clone(), now);
+            self.state.nodes.get_mut(&ino).unwrap().mtime_ns = mtime;
+        }
+    }
+
+    fn link(&mut self, path: &str, now: i64) {
+        self.delete(path, now);
+        self.make_way(path, now);
+        let (slot, ino) = (self.state.slot(&absolute(path)).unwrap(), self.state.add(FileKind::Symlink, now));
+        self.state.nodes.get_mut(&ino).unwrap().target = absolute("notes");
+        self.state.change(vec![(slot, Some(ino))], true, now);
+    }
+
+    fn unlink(&mut self, path: &str, now: i64) {
+        let at = absolute(path);
+        let is_link = |ino| self.state.node(ino).kind == FileKind::Symlink;
+        if self.state.find(&at).is_ok_and(is_link) {
+            let slot = self.state.slot(&at).unwrap();
+            self.state.change(vec![(slot, None)], true, now);
+        }
+    }
+
+    /// All links in the vault.
+    pub fn links(&self) -> Vec<String> {
+        let mut links = Vec::new();
+        let mut open = vec![String::new()];
+        while let Some(folder) = open.pop() {
+            let Ok(ino) = self.state.find(&absolute(&folder)) else { continue };
+            for (name, child) in self.state.list(ino) {
+                let path = format!("{folder}/{}", name.to_string_lossy()).trim_start_matches('/').to_owned();
+                match self.state.node(child).kind {
+                    FileKind::Folder => open.push(path),
+                    FileKind::Symlink => links.push(path),
+                    FileKind::File | FileKind::Special => {}
+                }
+            }
+        }
+        links
+    }
+
     /// Whatever stands where a file or a folder is to be goes.
     fn make_way(&mut self, path: &str, now: i64) {
         for (at, _) in path.match_indices('/') {
             self.delete(&path[..at], now);
+            self.unlink(&path[..at], now);
         }
+        self.unlink(path, now);
         let below = self.files_below(path);
         if !below.is_empty() {
             below.iter().for_each(|(file, _)| self.delete(file, now));
@@ -269,6 +338,9 @@ impl UserOp {
             Self::DeleteTogether(..) => "user: group delete",
             Self::RenameFolder(..) => "user: folder rename",
             Self::Lock(..) | Self::Unlock(..) => "user: chmod",
+            Self::Disguise(..) => "user: edit that keeps size and time",
+            Self::Link(..) | Self::Unlink(..) => "user: symbolic link",
+            Self::DeleteFolder(..) => "user: folder delete",
             Self::Hold(..) => "user: open",
             Self::WriteHeld(..) => "user: write to an open file",
         }
