@@ -9,9 +9,10 @@ use cogzy_vault::sync::Request;
 use crate::device::Outcome;
 use crate::disk::Kind;
 use crate::oracle::Check;
+use crate::person::Asked;
 use crate::rng::Rng;
 use crate::run::{Ran, in_virtual_time};
-use crate::scenarios::{Scenario, tell};
+use crate::scenarios::tell;
 use crate::stories::ALL;
 use crate::trace::{Marks, Trace};
 use crate::world::World;
@@ -87,32 +88,36 @@ async fn story(at: Cut, trace: Trace, reached: &Mutex<Reached>) -> Check {
     let scenario = &ALL[at.scenario];
     let mut world = tell(scenario, KINDS[at.kind], 1, trace).await?;
     world.heal();
-    if !crash(&mut world, scenario, at.first, at).await? {
+    if !crash(&mut world, scenario.asked, at.first, at).await? {
         return world.converge().await;
     }
     reached.lock().unwrap().first = true;
     if let Some(second) = at.second
-        && crash(&mut world, scenario, second, at).await?
+        && crash(&mut world, None, second, at).await?
     {
         reached.lock().unwrap().second = is_unfinished(&world, scenario.actor);
     }
     world.converge().await
 }
 
-/// Runs the actor's cycle and cuts it short; whether it came so far.
-async fn crash(world: &mut World, scenario: &Scenario, before: u64, at: Cut) -> Result<bool, String> {
-    let device = &mut world.devices[scenario.actor];
+/// Runs the actor's cycle, or what it is asked for, and cuts it short; whether it came so far.
+async fn crash(world: &mut World, asked: Option<Asked>, before: u64, at: Cut) -> Result<bool, String> {
+    let actor = ALL[at.scenario].actor;
+    let device = &mut world.devices[actor];
     device.engine();
     device.fuse.set(before);
-    let outcome = world.cycle(&[scenario.actor], Request::FULL, true).await?.pop();
+    let outcome = match asked {
+        Some(asked) => Some(world.ask(actor, asked).await?),
+        None => world.cycle(&[actor], Request::FULL, true).await?.pop(),
+    };
     if !matches!(outcome, Some(Outcome::Ended)) {
-        world.devices[scenario.actor].fuse.unset();
+        world.devices[actor].fuse.unset();
         return Ok(false);
     }
     // Which of the volatile effects survive is drawn anew for each cut.
     let drawn = at.first * 1009 + at.second.map_or(0, |second| second + 1);
-    world.devices[scenario.actor].disk.site().rng = Rng::new(drawn);
-    world.crash(scenario.actor, at.power)?;
+    world.devices[actor].disk.site().rng = Rng::new(drawn);
+    world.crash(actor, at.power)?;
     Ok(true)
 }
 

@@ -285,14 +285,6 @@ impl Device {
         Arms(self.trace.clone())
     }
 
-    pub fn say(&self, what: impl std::fmt::Display) {
-        self.trace.note(format_args!("{} {what}", self.name));
-    }
-
-    pub fn mark(&self, name: &'static str) {
-        self.trace.mark(name);
-    }
-
     /// A person decides a hold.
     pub fn decide(&mut self, hold: HoldId, approve: bool) -> Result<(), SyncError> {
         let (yes, no) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };

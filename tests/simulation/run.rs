@@ -105,7 +105,7 @@ fn alike() -> bool {
     let looked = drift::look();
     match &looked {
         Ok(calls) => {
-            println!("{calls} calls answered as by a real disk; the bucket keeps the contract of remotes")
+            println!("{calls} calls answered as by a real disk; the bucket keeps the contract of remotes");
         }
         Err(why) => println!("{why}"),
     }

@@ -8,6 +8,7 @@ use crate::chance::{content, group_update};
 use crate::device::{Outcome, groups};
 use crate::disk::{Kind, UserOp};
 use crate::oracle::Check;
+use crate::person::Asked;
 use crate::store::RemoteFaults;
 use crate::world::World;
 
@@ -40,6 +41,8 @@ pub enum Act {
     Calm(usize),
     /// PUTs that are on their way arrive.
     Arrive,
+    /// The user puts a link there.
+    Link(usize, &'static str),
     Exclude(usize),
     LoseDatabase(usize),
     LoseRecord(usize),
@@ -53,6 +56,8 @@ pub struct Scenario {
     pub devices: usize,
     pub before: &'static [Act],
     pub actor: usize,
+    /// What a person asks the actor for; a cycle where it is nothing.
+    pub asked: Option<Asked>,
 }
 
 /// A world in which the story has been told.
@@ -79,8 +84,9 @@ async fn perform(world: &mut World, act: Act) -> Check {
         bytes
     };
     use Act::{
-        Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Group, Index, Large, LoseDatabase,
-        LoseRecord, LoseResponses, Many, Open, Rename, Same, Seconds, Sync, Together, Write, WriteOpen,
+        Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Group, Index, Large, Link,
+        LoseDatabase, LoseRecord, LoseResponses, Many, Open, Rename, Same, Seconds, Sync, Together, Write,
+        WriteOpen,
     };
     match act {
         Write(at, path) => world.user(at, &UserOp::Replace(path.into(), fresh(path))),
@@ -125,6 +131,7 @@ async fn perform(world: &mut World, act: Act) -> Check {
         LoseResponses(at) => world.fault(at, RemoteFaults { lost_response: 100, ..RemoteFaults::default() }),
         DelayPuts(at) => world.fault(at, RemoteFaults { late_commits: true, ..RemoteFaults::default() }),
         Calm(at) => world.fault(at, RemoteFaults::default()),
+        Link(at, path) => world.user(at, &UserOp::Link(path.into())),
         Arrive => world.store.settle(),
         Exclude(at) => world.devices[at].set_exclude(vec!["cache/**".into(), "private/**".into()]),
         LoseDatabase(at) => world.devices[at].lose_database(),

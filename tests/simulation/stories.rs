@@ -1,13 +1,17 @@
 //! The stories that [`crate::crashes`] cuts short.
 
+mod asked;
+
+use std::sync::LazyLock;
+
 use crate::scenarios::Act::{
-    Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Group, Index, Large, LoseDatabase,
+    Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Group, Index, Large, Link, LoseDatabase,
     LoseRecord, LoseResponses, Many, Open, Rename, Same, Seconds, Sync, Together, Write, WriteOpen,
 };
 use crate::scenarios::{Act, Scenario};
 
 const fn story(name: &'static str, devices: usize, actor: usize, before: &'static [Act]) -> Scenario {
-    Scenario { name, devices, before, actor }
+    Scenario { name, devices, before, actor, asked: None }
 }
 
 const A: &str = "traces/a.json";
@@ -15,7 +19,10 @@ const B: &str = "traces/b.json";
 const C: &str = "traces/deep/c.json";
 const NODES: &str = "nodes";
 
-pub const ALL: &[Scenario] = &[
+/// All stories; one is named by its place.
+pub static ALL: LazyLock<Vec<&Scenario>> = LazyLock::new(|| SYNCED.iter().chain(asked::ASKED).collect());
+
+const SYNCED: &[Scenario] = &[
     story("the first device makes the vault", 1, 0, &[Write(0, A), Group(0, NODES), Seconds(3)]),
     story("push of a file", 1, 0, &[Sync(0), Write(0, A), Seconds(3)]),
     story("push of a large file", 1, 0, &[Sync(0), Large(0, A), Seconds(3)]),
@@ -367,6 +374,21 @@ pub const ALL: &[Scenario] = &[
             Seconds(3),
             Sync(1),
             Seconds(40 * 24 * 3600),
+        ],
+    ),
+    story(
+        "a link where a folder was",
+        2,
+        1,
+        &[
+            Write(0, C),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Link(1, "traces/deep"),
+            Write(0, C),
+            Seconds(3),
+            Sync(0),
         ],
     ),
     story("a checkpoint", 1, 0, &[Many(0, 31), Write(0, A), Seconds(3)]),

@@ -1,5 +1,6 @@
 //! A world: devices, one bucket, virtual time, and what happens to them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,6 +131,7 @@ impl World {
         let mut last = String::new();
         for _ in 0..ROUNDS {
             let mut quiet = true;
+            let mut generations = BTreeSet::new();
             last.clear();
             for at in 0..self.devices.len() {
                 self.pass(Duration::from_secs(10)).await;
@@ -138,6 +140,7 @@ impl World {
                 let calm = match outcome {
                     Some(Outcome::Done(report)) => {
                         self.decide(at, &report.holds)?;
+                        generations.insert(report.generation);
                         joined && !report.moved() && report.holds.is_empty() && !report.again()
                     }
                     Some(Outcome::Failed(error)) => {
@@ -148,7 +151,8 @@ impl World {
                 };
                 quiet &= calm;
             }
-            if quiet {
+            // A decision makes a generation in which no file moves.
+            if quiet && generations.len() == 1 {
                 return self.check_end().await;
             }
         }

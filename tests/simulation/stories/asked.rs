@@ -1,0 +1,73 @@
+//! Stories at whose end a person asks for something.
+
+use cogzy_vault::model::Keep;
+
+use super::{A, B, NODES};
+use crate::person::Asked;
+use crate::scenarios::Act::{Delete, Group, Seconds, Sync, Write};
+use crate::scenarios::{Act, Scenario};
+
+const fn asked(
+    name: &'static str,
+    devices: usize,
+    actor: usize,
+    before: &'static [Act],
+    asked: Asked,
+) -> Scenario {
+    Scenario { name, devices, before, actor, asked: Some(asked) }
+}
+
+/// Two states of a group, of a file, and a file that is gone.
+const PAST: &[Act] = &[
+    Write(0, A),
+    Write(0, B),
+    Group(0, NODES),
+    Seconds(3),
+    Sync(0),
+    Write(0, A),
+    Delete(0, B),
+    Group(0, NODES),
+    Seconds(3),
+    Sync(0),
+];
+
+/// Both devices have written the same; the second one's version has lost.
+const LOST: &[Act] = &[
+    Write(0, A),
+    Group(0, NODES),
+    Seconds(3),
+    Sync(0),
+    Sync(1),
+    Group(0, NODES),
+    Group(1, NODES),
+    Seconds(3),
+    Sync(0),
+    Sync(1),
+];
+
+pub const ASKED: &[Scenario] = &[
+    asked("a restore of everything", 1, 0, PAST, Asked::Restore(1)),
+    asked("taking back a generation", 1, 0, PAST, Asked::Undo(2, false)),
+    asked("a conflict decided for what lost", 2, 1, LOST, Asked::Resolve(0, Keep::Mine)),
+    asked("a conflict of which both are kept", 2, 1, LOST, Asked::Resolve(0, Keep::Both)),
+    asked("a conflict decided for what stands", 2, 1, LOST, Asked::Resolve(0, Keep::Remote)),
+    asked(
+        "a reset over unsent edits",
+        2,
+        1,
+        &[
+            Write(0, A),
+            Group(0, NODES),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Write(1, A),
+            Group(1, NODES),
+            Write(1, B),
+            Group(0, NODES),
+            Seconds(3),
+            Sync(0),
+        ],
+        Asked::Reset,
+    ),
+];
