@@ -20,7 +20,7 @@ use crate::remote::{
     open, probe,
 };
 use crate::state::{Database, FilterRecord, LastSync, RecordError};
-use crate::sync::{Engine, Ports, Settings, SyncError};
+use crate::sync::{Engine, Ports, Retention, Settings, SyncError};
 use crate::vault::validate::Search;
 use crate::vault::{FileLock, Filter, Layout};
 
@@ -241,6 +241,11 @@ impl App {
             },
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             trash: day * config.retention.trash_days,
+            retention: Retention {
+                generations: config.retention.keep_generations,
+                age: day * config.retention.keep_days,
+                grace: config.retention.grace,
+            },
             max_invalid: config.sync.max_invalid,
             search: match config.validation.finite {
                 Finite::Full => Search::Full,

@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::{
-    approve, changes, config, conflicts, doctor, events, export, history, hold, import, init, pause,
+    approve, changes, config, conflicts, doctor, events, export, history, hold, import, init, pause, prune,
     reference, reset, restore, retry, run, service, status, sync, undo, verify,
 };
 use crate::config::{Flag, Source};
@@ -98,6 +98,7 @@ pub enum Verb {
     Restore(restore::Args),
     Undo(undo::Args),
     Reset(reset::Args),
+    Prune(prune::Args),
     Export(export::Args),
     Import(import::Args),
     Verify(verify::Args),
@@ -203,6 +204,8 @@ mod tests {
             "reset",
             "reset --yes",
             "reset --dry-run --json",
+            "prune",
+            "prune --dry-run --json",
             "export x",
             "import",
             "import b2://bucket/old",

@@ -21,6 +21,7 @@ pub mod init;
 mod moment;
 pub mod output;
 pub mod pause;
+pub mod prune;
 pub mod reference;
 pub mod reset;
 pub mod restore;
@@ -66,6 +67,7 @@ fn dispatch(
         Verb::Restore(args) => restore::run(&app()?, args, output),
         Verb::Undo(args) => undo::run(&app()?, args, output),
         Verb::Reset(args) => reset::run(&app()?, args, output),
+        Verb::Prune(args) => prune::run(&app()?, args, output),
         Verb::Export(args) => export::run(&app()?, args, output),
         Verb::Import(args) => import::run(&app()?, args, output),
         Verb::Verify(args) => verify::run(&app()?, args, output),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::api::{SCHEMA, SyncDocument, moment};
 use crate::model::{Conflict, ConflictId, Keep, VaultPath};
-use crate::sync::{Engine, ListedConflict, Past, Point, Reset, Rewritten, SyncError, Watcher};
+use crate::sync::{Engine, ListedConflict, Past, Point, Pruned, Reset, Rewritten, SyncError, Watcher};
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,11 @@ pub enum Job {
         /// Only say what would be done.
         dry_run: bool,
     },
+    /// What retention no longer needs, removed from the bucket.
+    Prune {
+        /// Only say what would be done.
+        dry_run: bool,
+    },
     /// One generation taken back.
     Undo {
         /// Which.
@@ -55,7 +60,13 @@ impl Job {
     /// Whether it changes anything.
     #[must_use]
     pub const fn changes(&self) -> bool {
-        !matches!(self, Self::History(_) | Self::Conflicts | Self::Reset { dry_run: true })
+        !matches!(
+            self,
+            Self::History(_)
+                | Self::Conflicts
+                | Self::Reset { dry_run: true }
+                | Self::Prune { dry_run: true }
+        )
     }
 }
 
@@ -72,7 +83,7 @@ pub struct GenerationDocument {
     pub time: String,
     /// Who made it; nobody for a merge.
     pub device: Option<String>,
-    /// `sync`, `merge`, `restore`, `undo`, `resolve` or `import`.
+    /// `sync`, `merge`, `restore`, `undo`, `resolve`, `import` or `prune`.
     pub kind: String,
     /// The generation that it went back to or took back.
     pub of: Option<u64>,
@@ -146,6 +157,16 @@ pub struct RewriteDocument {
     pub beside: Vec<String>,
     /// The cycle that brought it here.
     pub sync: SyncDocument,
+}
+
+/// What a prune did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PruneDocument {
+    /// The schema's number.
+    pub schema: u32,
+    /// What it was.
+    #[serde(flatten)]
+    pub pruned: Pruned,
 }
 
 /// What a reset did, or would do.
@@ -277,6 +298,10 @@ pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Resul
         Job::Reset { dry_run } => {
             let reset = engine.reset(*dry_run, watcher).await?;
             return Ok(document(&ResetDocument::new(reset, *dry_run)));
+        }
+        Job::Prune { dry_run } => {
+            let pruned = engine.prune(*dry_run, watcher).await?;
+            return Ok(document(&PruneDocument { schema: SCHEMA, pruned }));
         }
         Job::Resolve { id, keep, yes } => engine.resolve(*id, *keep, *yes, watcher).await?,
         Job::Restore { point, paths, yes } => engine.restore(point, paths, *yes, watcher).await?,

@@ -4,7 +4,7 @@
 //! new checkpoint costs what changed since the last. The checkpoint object lists its chunks with their places. A checkpoint
 //! that is missing or damaged only costs requests: the commits say the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,10 +20,12 @@ use crate::model::{
     PackInfo, Recipe, VaultId, VaultPath,
 };
 use crate::plan::Ages;
-use crate::remote::list_all;
+use crate::remote::{RemoteErrorKind, list_all};
 
 /// A new checkpoint is due after this many generations.
 const EVERY: u64 = 32;
+/// So many of the newest checkpoints stay, however old.
+const KEPT: usize = 2;
 /// Where the cache keeps the state that a checkpoint holds, as it was read: this and the checkpoint's name.
 const CACHED: &str = "state/";
 
@@ -56,6 +58,10 @@ enum Line {
     Commit(CommitKey, Node),
     Conflict(Box<Conflict>),
     Resolved(ConflictId, Keep),
+    Horizon(u64),
+    Marked(PackId, CommitKey),
+    Swept(PackId),
+    Void(CommitKey),
     Pack(Box<PackInfo>),
     Recipe(Digest, Recipe),
     File(VaultPath, Entry),
@@ -140,6 +146,10 @@ impl Log {
                 Line::Commit(commit, node) => drop(nodes.insert(commit, node)),
                 Line::Conflict(conflict) => drop(snapshot.conflicts.insert(conflict.id, *conflict)),
                 Line::Resolved(id, keep) => drop(snapshot.resolved.insert(id, keep)),
+                Line::Horizon(horizon) => snapshot.horizon = horizon,
+                Line::Marked(pack, by) => drop(snapshot.marked.insert(pack, by)),
+                Line::Swept(pack) => drop(snapshot.swept.insert(pack)),
+                Line::Void(commit) => drop(snapshot.void.insert(commit)),
                 Line::Pack(pack) => drop(snapshot.packs.insert(pack.id, Arc::new(*pack))),
                 Line::Recipe(digest, recipe) => drop(snapshot.recipes.insert(digest, recipe)),
                 Line::File(path, entry) => drop(snapshot.tree.insert(path, entry)),
@@ -182,7 +192,7 @@ impl Log {
         }
         let snapshot = self.snapshot(Some(head)).await?;
         let state = self.state_of(head, &snapshot)?;
-        let pieces = self.store(&state, entropy).await?;
+        let pieces = self.store(&state, &snapshot, entropy).await?;
         let vault = self.graph.get(head).map_or_else(|| self.vault(), |node| Some(node.vault));
         let vault = vault.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))?;
         let content = Content { digest: Digest::of(&state), size: state.len() as u64 };
@@ -211,6 +221,12 @@ impl Log {
         let conflicts = snapshot.conflicts.values();
         conflicts.into_iter().try_for_each(|conflict| line(Line::Conflict(Box::new(conflict.clone()))))?;
         snapshot.resolved.iter().try_for_each(|(id, keep)| line(Line::Resolved(*id, *keep)))?;
+        if snapshot.horizon > 0 {
+            line(Line::Horizon(snapshot.horizon))?;
+        }
+        snapshot.marked.iter().try_for_each(|(pack, by)| line(Line::Marked(*pack, *by)))?;
+        snapshot.swept.iter().try_for_each(|pack| line(Line::Swept(*pack)))?;
+        snapshot.void.iter().try_for_each(|commit| line(Line::Void(*commit)))?;
         snapshot.packs.values().try_for_each(|pack| line(Line::Pack(Box::new(pack.as_ref().clone()))))?;
         snapshot
             .recipes
@@ -221,8 +237,15 @@ impl Log {
     }
 
     /// Stores a state, reusing the chunks of the last checkpoint.
-    async fn store(&self, state: &[u8], entropy: &dyn Entropy) -> Result<Vec<Piece>, LogError> {
-        let earlier = self.last_pieces().await;
+    async fn store(
+        &self,
+        state: &[u8],
+        snapshot: &Snapshot,
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<Piece>, LogError> {
+        let mut earlier = self.last_pieces().await;
+        let leaving = |pack: &PackId| snapshot.swept.contains(pack) || snapshot.marked.contains_key(pack);
+        earlier.retain(|piece| !leaving(&piece.pack));
         let known: ChunkIndex = pieces_index(&earlier);
         let mut packs: Vec<FinishedPack> = Vec::new();
         let params = self.header()?.chunking;
@@ -251,6 +274,47 @@ impl Log {
             found.ok_or_else(|| LogError::corrupt("a new checkpoint", "a chunk of it was not stored"))
         };
         order.iter().map(place).collect()
+    }
+
+    /// The packs that the checkpoints of the bucket need; none where one of them cannot be read: then nobody can say.
+    ///
+    /// # Errors
+    /// Those of the remote that say nothing about the object.
+    pub async fn checkpoint_packs(&self) -> Result<Option<BTreeSet<PackId>>, LogError> {
+        let mut packs = BTreeSet::new();
+        for object in list_all(self.remote.as_ref(), CHECKPOINTS, None).await? {
+            let bytes = match self.remote.get(&object.key, None).await {
+                Ok(bytes) => bytes,
+                // Another prune was quicker.
+                Err(error) if error.kind == RemoteErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
+            match decode::<Checkpoint>(Kind::Checkpoint, &object.key, &bytes) {
+                Ok((checkpoint, _)) => packs.extend(checkpoint.pieces.iter().map(|piece| piece.pack)),
+                Err(error) => {
+                    tracing::warn!(key = object.key, %error, "a checkpoint cannot be read: what it needs is not known");
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(packs))
+    }
+
+    /// Deletes checkpoints that were put before `before_ms`, by the server's clock, but for the newest ones. Their packs are nobody's
+    /// from then on.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn delete_old_checkpoints(&self, before_ms: i64) -> Result<usize, LogError> {
+        let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
+        let spare = listed.len().saturating_sub(KEPT);
+        let old = listed.iter().take(spare).filter(|object| object.modified_ms < before_ms);
+        let mut deleted = 0;
+        for object in old {
+            self.remote.delete(&object.key).await?;
+            deleted += 1;
+        }
+        Ok(deleted)
     }
 
     /// The chunks of the newest checkpoint in the bucket; none where there is none that can be read.

@@ -186,6 +186,17 @@ fn check_commit(commit: &Commit) -> Result<(), &'static str> {
         () if !ascending(commit.resolved.iter().map(|resolved| resolved.id)) => {
             Err("its resolutions are not sorted")
         }
+        () if !ascending(commit.prune.marked.iter())
+            || !ascending(commit.prune.unmarked.iter())
+            || !ascending(commit.prune.swept.iter())
+            || !ascending(commit.prune.void.iter())
+            || !ascending(commit.prune.unkept.iter()) =>
+        {
+            Err("what it says of old data is not sorted")
+        }
+        () if ordinary && !(commit.prune.void.is_empty() && commit.prune.unkept.is_empty()) => {
+            Err("only a merge finds that a commit is void")
+        }
         () if commit
             .kept
             .iter()

@@ -39,7 +39,7 @@ pub struct Past {
 }
 
 impl Past {
-    /// `sync`, `merge`, `restore`, `undo`, `resolve` or `import`.
+    /// `sync`, `merge`, `restore`, `undo`, `resolve`, `import` or `prune`.
     #[must_use]
     pub fn made_by(&self) -> &'static str {
         if self.parents.len() > 1 { "merge" } else { self.kind.name() }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Snapshot;
+use super::old::OldData;
 use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin,
     RecipeOf, Resolution, VaultId, VaultPath, set_entry,
@@ -26,11 +27,17 @@ pub struct Side<'a> {
 ///
 /// The result is the winner's state with those changes of the loser that do not collide with it; what does collide becomes a
 /// conflict. Being a difference to the winner, the commit repeats the loser's packs, recipes and conflicts.
+///
+/// `old` is what became of old data on either side. What a side can no longer give counts as if it had what the other one has.
 #[must_use]
-pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>) -> Commit {
-    let (ours, theirs) = (loser.snapshot, winner.snapshot);
+pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) -> Commit {
+    let as_it_was = winner.snapshot;
+    let (ours, theirs) =
+        (old.left(loser.snapshot, winner.snapshot), old.left(winner.snapshot, loser.snapshot));
+    let (ours, theirs) = (ours.as_ref(), theirs.as_ref());
     let groups = groups(base, ours, theirs);
-    let outcome = outcome(base, ours, theirs, groups);
+    let mut outcome = outcome(base, ours, theirs, groups);
+    old.add_reverts(&mut outcome.changes, as_it_was, theirs);
     let known = |id: &ConflictId| theirs.conflicts.contains_key(id) || theirs.resolved.contains_key(id);
     let mut kept: BTreeMap<ConflictId, Conflict> = BTreeMap::new();
     for mut conflict in outcome.conflicts {
@@ -54,7 +61,8 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>) -> Commit {
         .recipes
         .iter()
         .filter(|(digest, _)| needed.contains(digest) && !theirs.recipes.contains_key(digest));
-    let packs = ours.packs.iter().filter(|(id, _)| !theirs.packs.contains_key(id));
+    let packs = ours.packs.iter();
+    let packs = packs.filter(|(id, _)| !theirs.packs.contains_key(id) && !theirs.swept.contains(id));
     let resolved = ours.resolved.iter().filter(|(id, _)| !theirs.resolved.contains_key(id));
     let definitions = groups.definitions();
     Commit {
@@ -73,6 +81,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>) -> Commit {
         kept: kept.into_values().collect(),
         resolved: resolved.map(|(id, keep)| Resolution { id: *id, keep: *keep }).collect(),
         kind: CommitKind::Sync,
+        prune: old.prune(base, loser.snapshot, winner.snapshot),
     }
 }
 

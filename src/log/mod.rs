@@ -19,12 +19,18 @@ mod graph;
 mod header;
 mod history;
 mod merge;
+mod needs;
+mod old;
 mod open;
 mod read;
 mod replay;
+mod retain;
 mod snapshot;
+mod survey;
 mod write;
 
+#[cfg(test)]
+mod retain_tests;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +44,10 @@ pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use history::Past;
 pub use merge::{Side, merge, virtual_base};
+pub use needs::{Contents, Leaves, Listed, Places};
+pub use old::OldData;
 pub use replay::Versions;
+pub use retain::{Bucket, Fate, InBucket, Window, fate, horizon};
 pub use snapshot::Snapshot;
 pub use write::Prepared;
 

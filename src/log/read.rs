@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
 use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
-use crate::model::{Commit, CommitKey};
+use crate::model::{Commit, CommitKey, PackId};
 use crate::planted::{Bug, planted};
 use crate::remote::{RemoteErrorKind, list_all};
 
@@ -120,13 +120,18 @@ impl Log {
         self.visible.iter().rev().any(|listed| self.graph.descends(*listed, agreed))
     }
 
-    /// Makes sure that all packs of `snapshot` exist: nobody merges or builds on a commit before.
+    /// Makes sure that all packs of `snapshot` exist, but for those that another head has `swept`: nobody merges or builds on a commit
+    /// before.
     ///
     /// # Errors
     /// [`LogError::MissingPack`] where one does not.
-    pub(super) async fn ensure_packs(&mut self, snapshot: &Snapshot) -> Result<(), LogError> {
-        let unseen: Vec<_> =
-            snapshot.packs.keys().filter(|id| !self.seen_packs.contains(id)).copied().collect();
+    pub(super) async fn ensure_packs(
+        &mut self,
+        snapshot: &Snapshot,
+        swept: &BTreeSet<PackId>,
+    ) -> Result<(), LogError> {
+        let unseen = snapshot.packs.keys().filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
+        let unseen: Vec<_> = unseen.copied().collect();
         let Some(commit) = snapshot.key else { return Ok(()) };
         if unseen.len() > HEADS_BEFORE_LIST {
             let listed = list_all(self.remote.as_ref(), super::chunks::PACKS, None).await?;

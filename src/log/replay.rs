@@ -35,6 +35,26 @@ impl Log {
         Ok(snapshot)
     }
 
+    /// The vault as `key` left it, with the packs that its chunks lie in now: since then some may have moved, and their old packs may be
+    /// gone.
+    ///
+    /// # Errors
+    /// As for [`Log::snapshot`].
+    pub async fn readable(
+        &mut self,
+        key: CommitKey,
+        head: Option<CommitKey>,
+    ) -> Result<Arc<Snapshot>, LogError> {
+        let (then, now) = (self.snapshot(Some(key)).await?, self.snapshot(head).await?);
+        if now.swept.is_empty() {
+            return Ok(then);
+        }
+        let mut readable = then.as_ref().clone();
+        readable.packs.extend(now.packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));
+        readable.packs.retain(|id, _| !now.swept.contains(id));
+        Ok(Arc::new(readable))
+    }
+
     /// The nearest snapshot at hand among `key`'s first parents, and the commits from there to `key`.
     async fn nearest_start(&mut self, key: CommitKey) -> Result<(Snapshot, Vec<CommitKey>), LogError> {
         let mut path = vec![key];

@@ -32,6 +32,14 @@ pub struct Snapshot {
     pub conflicts: BTreeMap<ConflictId, Conflict>,
     /// Conflicts decided: they stay so, also where a fork lists them as open.
     pub resolved: BTreeMap<ConflictId, Keep>,
+    /// Packs that nothing needs, each with the commit that says so: nothing new may rely on them.
+    pub marked: BTreeMap<PackId, CommitKey>,
+    /// Packs that once belonged to the state, or to nothing, and that nobody may rely on any more.
+    pub swept: BTreeSet<PackId>,
+    /// The oldest generation whose contents are kept; 0 where all are.
+    pub horizon: u64,
+    /// Commits that relied on swept packs: what they brought counts only as far as it was taken over.
+    pub void: BTreeSet<CommitKey>,
 }
 
 impl Snapshot {
@@ -75,8 +83,20 @@ impl Snapshot {
         for of in &commit.recipes {
             self.recipes.insert(of.digest, of.recipe.clone());
         }
+        for pack in &commit.prune.swept {
+            self.packs.remove(pack);
+            self.marked.remove(pack);
+            self.swept.insert(*pack);
+        }
         for pack in &commit.packs {
             self.packs.insert(pack.id, Arc::new(pack.clone()));
+        }
+        self.marked.extend(commit.prune.marked.iter().map(|pack| (*pack, key)));
+        self.marked.retain(|pack, _| !commit.prune.unmarked.contains(pack));
+        self.horizon = self.horizon.max(commit.prune.horizon.unwrap_or(0));
+        self.void.extend(&commit.prune.void);
+        for conflict in &commit.prune.unkept {
+            self.conflicts.remove(conflict);
         }
         for resolution in &commit.resolved {
             self.conflicts.remove(&resolution.id);
@@ -100,6 +120,11 @@ impl Snapshot {
             .filter_map(|file| file.entry.as_ref());
         let used: BTreeSet<Digest> = self.tree.values().chain(kept).map(|entry| entry.digest).collect();
         self.recipes.retain(|digest, _| used.contains(digest));
+    }
+
+    /// Packs that are not about to go.
+    pub fn lasting_packs(&self) -> impl Iterator<Item = &Arc<PackInfo>> {
+        self.packs.iter().filter(|(id, _)| !self.marked.contains_key(id)).map(|(_, pack)| pack)
     }
 
     /// Contents that the manifest and the open conflicts name.

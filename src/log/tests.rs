@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, Tree,
-    Validate, VaultHeader, VaultPath,
+    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, Prune,
+    Tree, Validate, VaultHeader, VaultPath,
 };
 use crate::remote::MemoryRemote;
 
@@ -92,6 +92,7 @@ fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)
         kept: vec![],
         resolved: vec![],
         kind: CommitKind::Sync,
+        prune: Prune::default(),
     };
     Prepared::new(&commit).unwrap()
 }
@@ -250,9 +251,9 @@ async fn a_resolved_conflict_stays_resolved_when_a_fork_lists_it_again() {
     decided.resolved.insert(conflict.id, crate::model::Keep::Remote);
     let key = |byte| CommitKey { seq: 1, id: crate::model::CommitId::from_bytes([byte; 32]) };
     let side = |byte, snapshot| Side { key: key(byte), vault: VAULT, origin: None, snapshot };
-    let merged = merge(&base, side(1, &open), side(2, &decided));
+    let merged = merge(&base, side(1, &open), side(2, &decided), &OldData::default());
     assert!(merged.kept.is_empty());
-    let merged = merge(&base, side(1, &decided), side(2, &open));
+    let merged = merge(&base, side(1, &decided), side(2, &open), &OldData::default());
     assert_eq!(merged.resolved.len(), 1);
 }
 
@@ -274,7 +275,9 @@ async fn what_lost_in_one_merge_and_stands_in_another_is_no_conflict() {
     }
     let side = |n: usize| Side { key: roots[n].key, vault: VAULT, origin: None, snapshot: &states[n] };
     for (loser, winner) in [(1, 2), (0, 1)] {
-        let merged = Prepared::new(&merge(&Snapshot::default(), side(loser), side(winner))).unwrap();
+        let merged =
+            Prepared::new(&merge(&Snapshot::default(), side(loser), side(winner), &OldData::default()))
+                .unwrap();
         log.publish(&merged).await.unwrap();
     }
     log.refresh(Depth::Whole).await.unwrap();
@@ -497,6 +500,12 @@ async fn a_start_from_a_warm_cache_asks_for_one_listing() {
         ) -> Result<crate::remote::Page, crate::remote::RemoteError> {
             self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.0.list(prefix, after).await
+        }
+        async fn delete(&self, key: &str) -> Result<(), crate::remote::RemoteError> {
+            self.0.delete(key).await
+        }
+        async fn server_ms(&self) -> Result<i64, crate::remote::RemoteError> {
+            self.0.server_ms().await
         }
     }
     let (remote, head) = checkpointed().await;

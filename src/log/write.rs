@@ -1,5 +1,6 @@
 //! Adding a generation.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use bytes::Bytes;
 
 use super::format::{commit_key, decode_commit, encode_commit};
 use super::merge::{Side, merge, virtual_base};
-use super::{Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
+use super::old::OldData;
+use super::{ChunkReader, Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
 use crate::model::{Commit, CommitKey, Origin, VaultId};
 use crate::planted::{Bug, planted};
 
@@ -80,11 +82,15 @@ impl Log {
         for _ in 0..MAX_MERGES {
             let heads = self.graph.heads();
             let (Some(&winner), loser) = (heads.first(), heads.get(1)) else { return Ok(None) };
+            let mut swept = BTreeSet::new();
+            for head in &heads {
+                swept.extend(self.snapshot(Some(*head)).await?.swept.iter().copied());
+            }
             let theirs = self.snapshot(Some(winner)).await?;
-            self.ensure_packs(&theirs).await?;
+            self.ensure_packs(&theirs, &swept).await?;
             let Some(&loser) = loser else { return Ok(Some(winner)) };
             let ours = self.snapshot(Some(loser)).await?;
-            self.ensure_packs(&ours).await?;
+            self.ensure_packs(&ours, &swept).await?;
             let commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
             let prepared = Prepared::new(&commit)?;
             self.remote.put(&commit_key(prepared.key), prepared.bytes.clone()).await?;
@@ -101,13 +107,15 @@ impl Log {
         (winner, theirs): (CommitKey, &Arc<Snapshot>),
     ) -> Result<Commit, LogError> {
         let base = self.common_base(loser, winner).await?;
+        let reader = ChunkReader::new(Arc::clone(&self.remote));
+        let old = OldData::compare(&reader, &self.graph, &base, [ours, theirs]).await?;
         let (_, lost) = self.read_commit(loser).await?;
         let origin = lost.device.zip(lost.txn).map(|(device, txn)| Origin { device: device.name, txn });
         let vault = |graph: &Graph, key| graph.get(key).map_or(lost.vault, |node| node.vault);
         let sides: [VaultId; 2] = [vault(&self.graph, loser), vault(&self.graph, winner)];
         let loser = Side { key: loser, vault: sides[0], origin: origin.as_ref(), snapshot: ours };
         let winner = Side { key: winner, vault: sides[1], origin: None, snapshot: theirs };
-        Ok(merge(&base, loser, winner))
+        Ok(merge(&base, loser, winner, &old))
     }
 
     /// The nearest common ancestor; where merges crossed and there are several, their merge.

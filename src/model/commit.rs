@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitId, Conflict, DeviceId, Digest, Entry, Group, Hlc, PackInfo, Recipe, Resolution, VaultId, VaultPath,
+    CommitId, Conflict, DeviceId, Digest, Entry, Group, Hlc, PackInfo, Prune, Recipe, Resolution, VaultId,
+    VaultPath,
 };
 
 /// The format this program writes, and the newest it reads.
@@ -56,10 +57,12 @@ pub enum CommitKind {
     Resolve,
     /// Plain objects were taken over.
     Import,
+    /// Old data was marked or swept; no file has changed.
+    Prune,
 }
 
 impl CommitKind {
-    /// Its name: `sync`, `restore`, `undo`, `resolve` or `import`.
+    /// Its name: `sync`, `restore`, `undo`, `resolve`, `import` or `prune`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -68,6 +71,7 @@ impl CommitKind {
             Self::Undo(_) => "undo",
             Self::Resolve => "resolve",
             Self::Import => "import",
+            Self::Prune => "prune",
         }
     }
 
@@ -76,7 +80,7 @@ impl CommitKind {
     pub const fn of(self) -> Option<u64> {
         match self {
             Self::Restore(generation) | Self::Undo(generation) => Some(generation),
-            Self::Sync | Self::Resolve | Self::Import => None,
+            Self::Sync | Self::Resolve | Self::Import | Self::Prune => None,
         }
     }
 
@@ -122,6 +126,9 @@ pub struct Commit {
     /// What made it. Absent for a sync and in merges, as in all commits before there was a choice.
     #[serde(default, skip_serializing_if = "CommitKind::is_sync")]
     pub kind: CommitKind,
+    /// What becomes of old data. Absent where nothing does.
+    #[serde(default, skip_serializing_if = "Prune::is_empty")]
+    pub prune: Prune,
 }
 
 /// Where a commit stands in the bucket, and its rank among heads: the higher `(seq, id)` wins. Clocks have no part in it.

@@ -16,6 +16,7 @@ mod hlc;
 mod id;
 mod pack;
 mod path;
+mod prune;
 mod recipe;
 mod stat;
 
@@ -31,5 +32,6 @@ pub use hlc::{Hlc, MAX_AHEAD_MS};
 pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};
 pub use pack::{ChunkSlot, Codec, PackInfo};
 pub use path::{PathError, VaultPath};
+pub use prune::Prune;
 pub use recipe::{Part, Recipe};
 pub use stat::{Cached, FileKind, FileStat};

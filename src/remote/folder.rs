@@ -147,6 +147,28 @@ impl FolderRemote {
         folder.ancestors().take_while(|above| above.starts_with(&self.root)).try_for_each(sync_folder)
     }
 
+    fn take_away(&self, key: &str) -> io::Result<()> {
+        let path = self.path(key)?;
+        if object_at(&path)?.is_none() {
+            return Ok(());
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // What is gone is gone also after a crash: else a space that was freed would be full again.
+        path.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// The time of the file system, which may be another machine's.
+    fn time(&self) -> io::Result<i64> {
+        let name = u64::from_le_bytes(random(self.entropy.as_ref()));
+        let temporary = self.root.join(format!("{TEMPORARY}{name:016x}"));
+        let told = write_new(&temporary, b"").and_then(|()| object_at(&temporary));
+        fs::remove_file(&temporary).ok();
+        told?.map(|(_, time)| time).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     fn read(&self, key: &str, range: Option<Range<u64>>) -> io::Result<Bytes> {
         let path = self.path(key)?;
         let size = object_at(&path)?.ok_or(io::ErrorKind::NotFound)?.0;
@@ -202,6 +224,15 @@ impl Remote for FolderRemote {
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         let (own, after) = (prefix.to_owned(), after.map(str::to_owned));
         self.blocking("list", prefix, move |remote| list::page(&remote.root, &own, after.as_deref())).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        let own = key.to_owned();
+        self.blocking("delete", key, move |remote| remote.take_away(&own)).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.blocking("time", "", Self::time).await
     }
 }
 

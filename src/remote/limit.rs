@@ -61,6 +61,16 @@ impl<R: Remote> Remote for Limited<R> {
         let _place = self.place("list", prefix).await?;
         self.inner.list(prefix, after).await
     }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        let _place = self.place("delete", key).await?;
+        self.inner.delete(key).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        let _place = self.place("time", "").await?;
+        self.inner.server_ms().await
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +115,14 @@ mod tests {
 
         async fn list(&self, _: &str, _: Option<&str>) -> Result<Page, RemoteError> {
             Ok(Page::default())
+        }
+
+        async fn delete(&self, _: &str) -> Result<(), RemoteError> {
+            Ok(())
+        }
+
+        async fn server_ms(&self) -> Result<i64, RemoteError> {
+            Ok(0)
         }
     }
 

@@ -54,6 +54,10 @@ impl MemoryRemote {
         self.lock().by_key.iter().map(|(key, (bytes, _))| (key.clone(), bytes.clone())).collect()
     }
 
+    fn now_ms(&self, puts: i64) -> i64 {
+        self.clock.as_ref().map_or(puts, |clock| clock.now_ns().div_euclid(1_000_000))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Objects> {
         // No step below leaves the map half changed, so what a panic elsewhere poisoned is still whole.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
@@ -89,7 +93,7 @@ impl Remote for MemoryRemote {
             );
         }
         objects.puts += 1;
-        let now = self.clock.as_ref().map_or(objects.puts, |clock| clock.now_ns().div_euclid(1_000_000));
+        let now = self.now_ms(objects.puts);
         objects.by_key.insert(key.to_owned(), (body, now));
         Ok(())
     }
@@ -124,5 +128,13 @@ impl Remote for MemoryRemote {
             .map(|(key, (bytes, modified_ms))| object(key, bytes, *modified_ms));
         let page = rest.by_ref().take(PAGE).collect();
         Ok(Page { objects: page, more: rest.next().is_some() })
+    }
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.remove(key);
+        Ok(())
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        Ok(self.now_ms(self.lock().puts))
     }
 }

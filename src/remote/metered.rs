@@ -123,6 +123,16 @@ impl<R: Remote> Remote for Metered<R> {
         self.meter.request();
         self.inner.list(prefix, after).await
     }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.meter.request();
+        self.inner.delete(key).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.meter.request();
+        self.inner.server_ms().await
+    }
 }
 
 #[cfg(test)]

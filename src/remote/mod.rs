@@ -108,6 +108,20 @@ pub trait Remote: Send + Sync + Debug {
     /// # Errors
     /// See [`RemoteErrorKind`].
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError>;
+
+    /// Takes an object away so that its bytes are free: where the store keeps versions, all of them. An object that is not there is
+    /// as good as deleted. Only a prune does this.
+    ///
+    /// # Errors
+    /// See [`RemoteErrorKind`].
+    async fn delete(&self, key: &str) -> Result<(), RemoteError>;
+
+    /// The store's clock, the one that gives objects their time, in milliseconds since the Unix epoch. It may be rounded down to a
+    /// whole second.
+    ///
+    /// # Errors
+    /// See [`RemoteErrorKind`]; a store that does not tell the time is `Malformed`.
+    async fn server_ms(&self) -> Result<i64, RemoteError>;
 }
 
 #[async_trait]
@@ -134,6 +148,14 @@ impl<R: Remote + ?Sized> Remote for Arc<R> {
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         (**self).list(prefix, after).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        (**self).delete(key).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        (**self).server_ms().await
     }
 }
 

@@ -100,6 +100,14 @@ impl<R: Remote> Remote for Paced<R> {
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         self.inner.list(prefix, after).await
     }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.inner.delete(key).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.inner.server_ms().await
+    }
 }
 
 #[cfg(test)]

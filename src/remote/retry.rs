@@ -112,6 +112,14 @@ impl<R: Remote> Remote for Retry<R> {
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         self.run(|| self.inner.list(prefix, after)).await
     }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.run(|| self.inner.delete(key)).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.run(|| self.inner.server_ms()).await
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use super::report::Report;
 use super::{Engine, SyncError};
 use crate::log::{Depth, Log, Prepared, Snapshot, pack_key};
-use crate::model::{Commit, CommitKind, Device, FORMAT, Hlc, PackInfo};
+use crate::model::{Commit, CommitKind, Device, FORMAT, Hlc, PackInfo, Prune};
 use crate::planted::{Bug, planted};
 use crate::state::{LastSync, Pending};
 use crate::vault::Marker;
@@ -34,6 +34,7 @@ impl Engine {
             kept: Vec::new(),
             resolved: Vec::new(),
             kind,
+            prune: Prune::default(),
         }
     }
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::{Report, Standing, Trouble, Watcher, Weight};
+use super::rewrite::parent_of;
 use super::scheduler::Ask;
 use super::survey::Seen;
 use super::unsent::Unsent;
 use super::{DatabaseCache, Engine, Survey, SyncError};
-use crate::log::{Depth, Log, LogError};
+use crate::log::{Depth, Log, LogError, Snapshot};
 use crate::model::{CommitKey, Decisions, HoldId, Item, VaultId};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
+use crate::remote::RemoteErrorKind;
 use crate::state::LastSync;
 use crate::vault::Marker;
 
@@ -109,7 +111,12 @@ impl Engine {
                 Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
             let stored = record;
             let mut record = stored.clone().unwrap_or_else(|| self.first_record(marker.vault));
-            let mut done = self.pull(log, &survey, report, watcher).await?;
+            let mut done = match self.pull(log, &survey, report, watcher).await {
+                Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(log, &error, seen.head).await? => {
+                    continue;
+                }
+                done => done?,
+            };
             done.retain(|_| !planted(Bug::Echo));
             done.extend(settled_by_record(&survey));
             self.agree(&mut record, &survey, &done, seen.head, &survey.remote.tree)?;
@@ -148,7 +155,9 @@ impl Engine {
         if let Some(agreed) = agreed_key {
             log.check_agreed(agreed).await?;
         }
-        let seen = Seen { head, remote: log.snapshot(head).await?, agreed: log.snapshot(agreed_key).await? };
+        let remote = log.snapshot(head).await?;
+        let agreed = log.snapshot(before_void(&log, agreed_key, &remote)).await?;
+        let seen = Seen { head, remote, agreed };
         let survey = self.survey(&mut log, marker.vault, record.as_ref(), seen, derived, watcher).await;
         self.log = Some(log);
         survey
@@ -218,7 +227,24 @@ impl Engine {
         let agreed = log.snapshot(agreed_key).await?;
         log.trust_packs(&agreed);
         let head = log.settle().await?;
-        Ok(Seen { head, remote: log.snapshot(head).await?, agreed })
+        let remote = log.snapshot(head).await?;
+        let agreed = log.snapshot(before_void(log, agreed_key, &remote)).await?;
+        Ok(Seen { head, remote, agreed })
+    }
+
+    /// Whether an object is missing because the head has moved on from what named it.
+    async fn moved_on(
+        &self,
+        log: &mut Log,
+        error: &SyncError,
+        head: Option<CommitKey>,
+    ) -> Result<bool, SyncError> {
+        let SyncError::Log(LogError::Remote(error)) = error else { return Ok(false) };
+        if error.kind != RemoteErrorKind::NotFound {
+            return Ok(false);
+        }
+        log.refresh(Depth::Whole).await?;
+        Ok(log.settle().await? != head)
     }
 
     /// Where two devices made a vault at once, both markers end up with the name that holds.
@@ -233,6 +259,17 @@ impl Engine {
 /// Whether a poll that finds this head has nothing to do here.
 fn is_idle(record: &LastSync, head: Option<CommitKey>) -> bool {
     record.commit == head && record.exceptions.is_empty()
+}
+
+/// What a device has agreed on if what it agreed on last is void: the last commit before that which is not. What it has since then it
+/// sends again.
+fn before_void(log: &Log, agreed: Option<CommitKey>, head: &Snapshot) -> Option<CommitKey> {
+    let mut agreed = agreed;
+    while let Some(void) = agreed.filter(|key| head.void.contains(key)) {
+        tracing::warn!(commit = %void, "this commit relied on data that was removed meanwhile; its changes are sent again");
+        agreed = parent_of(log, void);
+    }
+    agreed
 }
 
 /// Items that need nothing but a line in the record.

@@ -70,7 +70,7 @@ impl Engine {
         let exported = async {
             let head = self.newest_known(&mut log).await?;
             let key = point.find(&log, head).await?;
-            let old = log.snapshot(Some(key)).await?;
+            let old = log.readable(key, head).await?;
             let items = chosen(&old, &old, paths)?;
             let meant =
                 |path: &VaultPath| items.as_ref().is_none_or(|items| items.contains(&old.groups.item(path)));

@@ -14,8 +14,7 @@ use futures_util::{StreamExt, stream};
 use super::report::{Progress, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::content::{
-    ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, RecipeBuilder, RecipeError, join_ranges, parts_of,
-    read_leaf,
+    ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, RecipeBuilder, RecipeError, join_ranges,
 };
 use crate::fs::{Fs, ReadFile};
 use crate::log::{ChunkReader, LogError, Snapshot};
@@ -57,8 +56,7 @@ struct Place {
     len: u32,
 }
 
-/// Lists of chunks, as recipes of long files store them, by id.
-pub(super) type Leaves = HashMap<Digest, Vec<u8>>;
+pub(super) use crate::log::Leaves;
 
 /// Chunks that this disk holds already.
 #[derive(Debug, Default)]
@@ -238,25 +236,8 @@ pub(super) async fn flatten(
     content: Content,
     recipe: Option<&Recipe>,
 ) -> Result<Vec<Placed>, SyncError> {
-    let mut recipe = recipe.cloned();
-    while let Some(list) = recipe.as_ref().filter(|recipe| recipe.depth > 0) {
-        let place = |id: Digest| {
-            index.get(&id).ok_or_else(|| SyncError::NoChunk { chunk: id, path: name.to_owned() })
-        };
-        let unknown = list.parts.iter().filter(|part| !known.contains_key(&part.id));
-        let places: Vec<(PackId, ChunkSlot)> =
-            unknown.map(|part| place(part.id)).collect::<Result<_, _>>()?;
-        let leaves = reader.collect(&places).await?;
-        let mut parts = Vec::new();
-        for part in &list.parts {
-            let leaf = known.get(&part.id).or_else(|| leaves.get(&part.id));
-            let leaf = leaf.map(Vec::as_slice).unwrap_or_default();
-            parts.extend(read_leaf(content, part, leaf)?);
-        }
-        recipe = Some(Recipe { depth: list.depth - 1, parts });
-    }
-    // All lists are in memory by now, so none is asked for.
-    parts_of(content, recipe.as_ref(), |id| Err(SyncError::NoChunk { chunk: *id, path: name.to_owned() }))
+    let listed = reader.list_chunks(index, known, content, recipe).await?;
+    listed.map(|listed| listed.parts).map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
 }
 
 /// The chunks that must come from the remote, in the order in which they are needed first.

@@ -27,6 +27,7 @@ mod manifest;
 mod news;
 mod pace;
 mod point;
+mod prune;
 mod pull;
 mod push;
 mod refusal;
@@ -62,6 +63,7 @@ pub use keep::{ListedConflict, LocalConflict};
 pub use news::{Changes, Moved, News};
 pub use pace::Pace;
 pub use point::{Generation, GenerationError, Point};
+pub use prune::{Objects, Pruned, Retention};
 pub use refusal::Refusal;
 pub use repair::{Lost, Repaired};
 pub use report::{Amount, Phase, Progress, Report, Standing, Trouble, Unwatched, Watcher, Weight};
@@ -104,6 +106,8 @@ pub struct Settings {
     pub threads: NonZeroUsize,
     /// How long displaced files stay in the trash.
     pub trash: Duration,
+    /// What is kept in the bucket.
+    pub retention: Retention,
     /// How long a group may be invalid here before that is an error.
     pub max_invalid: Duration,
     /// How much of a matrix is searched for what is no number.

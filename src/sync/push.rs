@@ -97,8 +97,12 @@ impl Engine {
         report: &mut Report,
         watcher: &dyn Watcher,
     ) -> Result<Sent, SyncError> {
-        let index: ChunkIndex = survey.remote.packs.values().map(AsRef::as_ref).collect();
-        let mut known = Known::new(&survey.remote, &index, self.left_over().await?);
+        let index: ChunkIndex = survey.remote.lasting_packs().map(AsRef::as_ref).collect();
+        let mut left_over = self.left_over().await?;
+        let head = &survey.remote;
+        // What was uploaded long ago may have been taken for nobody's meanwhile.
+        left_over.retain(|pack| !head.marked.contains_key(&pack.id) && !head.swept.contains(&pack.id));
+        let mut known = Known::new(head, &index, left_over);
         let uploads = Uploads::new(
             Arc::clone(&self.ports.remote),
             Arc::clone(&self.ports.database),

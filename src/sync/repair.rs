@@ -229,7 +229,7 @@ impl Engine {
         let line: Vec<CommitKey> = log.line(head).into_iter().rev().collect();
         for key in line {
             let changed = log.changed_by(key).await?;
-            let state = log.snapshot(Some(key)).await?;
+            let state = log.readable(key, Some(head)).await?;
             let index = self.readable_chunks(&reader, &state, &bad).await?;
             let files = changed.iter().map(|path| (path.to_string(), state.tree.get(path).copied()));
             let kept = state.conflicts.values().flat_map(|conflict| {

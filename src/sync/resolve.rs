@@ -47,7 +47,7 @@ impl Engine {
                 }
             };
             let resolved = vec![Resolution { id, keep }];
-            Ok((Rewrite { kind: CommitKind::Resolve, wanted, from: None, kept: vec![], resolved }, beside))
+            Ok((Rewrite { kind: CommitKind::Resolve, wanted, resolved, ..Rewrite::default() }, beside))
         };
         self.rewritten(make, yes, watcher).await
     }

@@ -31,7 +31,7 @@ impl Engine {
             let wanted =
                 state_of(&old, head, &|item| items.as_ref().is_none_or(|items| items.contains(item)));
             let kind = CommitKind::Restore(key.seq);
-            Ok((Rewrite { kind, wanted, from: Some(old), kept: vec![], resolved: vec![] }, vec![]))
+            Ok((Rewrite { kind, wanted, from: Some(old), ..Rewrite::default() }, vec![]))
         };
         self.rewritten(make, yes, watcher).await
     }
@@ -67,7 +67,7 @@ impl Engine {
                 _ => Vec::new(),
             };
             let kind = CommitKind::Undo(key.seq);
-            Ok((Rewrite { kind, wanted, from: Some(before), kept, resolved: vec![] }, vec![]))
+            Ok((Rewrite { kind, wanted, from: Some(before), kept, ..Rewrite::default() }, vec![]))
         };
         self.rewritten(make, yes, watcher).await
     }

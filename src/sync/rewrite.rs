@@ -15,14 +15,14 @@ use super::{Engine, Refusal, Request, SyncError};
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Depth, Log, Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Entry, Item, PackId, PackInfo, Recipe, RecipeOf,
-    Resolution, Tree, VaultPath, set_entry,
+    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Entry, Item, PackId, PackInfo, Prune, Recipe,
+    RecipeOf, Resolution, Tree, VaultPath, set_entry,
 };
 use crate::plan::{self, Blocked, Decisions, Input, Mode, Unfit};
 use crate::vault::Marker;
 
 /// What a generation shall be, as the difference to the newest one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Rewrite {
     pub(super) kind: CommitKind,
     /// What paths shall hold; those that hold it already are left out.
@@ -31,6 +31,10 @@ pub(super) struct Rewrite {
     pub(super) from: Option<Arc<Snapshot>>,
     pub(super) kept: Vec<Conflict>,
     pub(super) resolved: Vec<Resolution>,
+    /// What becomes of old data.
+    pub(super) prune: Prune,
+    /// Packs that were put for this.
+    pub(super) packs: Vec<PackInfo>,
 }
 
 /// What came of a restore, an undo or a decision.
@@ -119,7 +123,7 @@ impl Engine {
     }
 
     /// Commits a rewrite of `stand`; none where there is nothing to commit.
-    async fn rewrite(
+    pub(super) async fn rewrite(
         &self,
         log: &mut Log,
         stand: &Stand,
@@ -127,9 +131,9 @@ impl Engine {
         yes: bool,
     ) -> Result<Option<Commit>, SyncError> {
         let Stand { marker, head } = stand;
-        let Rewrite { kind, mut wanted, from, mut kept, mut resolved } = rewrite;
+        let Rewrite { kind, mut wanted, from, mut kept, mut resolved, prune, packs: put } = rewrite;
         wanted.retain(|path, entry| head.tree.get(path) != entry.as_ref());
-        if wanted.is_empty() && kept.is_empty() && resolved.is_empty() {
+        if wanted.is_empty() && kept.is_empty() && resolved.is_empty() && prune.is_empty() {
             return Ok(None);
         }
         let mut after = head.tree.clone();
@@ -142,7 +146,8 @@ impl Engine {
         if !yes {
             self.brake(head, &after)?;
         }
-        let (recipes, packs) = self.sources(head, from.as_deref(), &wanted).await?;
+        let (recipes, mut packs) = self.sources(head, from.as_deref(), &wanted).await?;
+        packs.extend(put.into_iter().map(|pack| (pack.id, Arc::new(pack))));
         let mut record = self.record()?.unwrap_or_else(|| self.first_record(marker.vault));
         let pack = packs.keys().next().copied();
         let txn = self.next_txn(log, record.txn, marker.device, pack).await?;
@@ -155,6 +160,7 @@ impl Engine {
             packs: packs.into_values().map(|pack| pack.as_ref().clone()).collect(),
             kept,
             resolved,
+            prune,
             ..self.draft(log, marker, head, txn, kind)
         };
         // The record goes on naming what stands here: the commit is pulled like anybody's. Packs that wait for a commit of their
@@ -195,10 +201,11 @@ impl Engine {
     ) -> Result<(BTreeMap<Digest, Recipe>, BTreeMap<PackId, Arc<PackInfo>>), SyncError> {
         let old = from.map(|from| &from.packs).into_iter().flatten();
         let more: BTreeMap<PackId, Arc<PackInfo>> = old
-            .filter(|(id, _)| !head.packs.contains_key(id))
+            .filter(|(id, _)| !head.packs.contains_key(id) && !head.swept.contains(id))
             .map(|(id, pack)| (*id, Arc::clone(pack)))
             .collect();
-        let index: ChunkIndex = head.packs.values().chain(more.values()).map(AsRef::as_ref).collect();
+        // What is about to go must not be relied on again.
+        let index: ChunkIndex = head.lasting_packs().chain(more.values()).map(AsRef::as_ref).collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let (mut recipes, mut packs) = (BTreeMap::new(), BTreeMap::new());
         for (path, entry) in wanted.iter().filter_map(|(path, entry)| entry.map(|entry| (path, entry))) {

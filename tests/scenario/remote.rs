@@ -259,6 +259,20 @@ async fn the_test_bucket_keeps_versions_and_refuses_conditional_puts() {
     client.delete_object().bucket(BUCKET).key("k").version_id(version).send().await.unwrap();
     let all = client.list_object_versions().bucket(BUCKET).send().await.unwrap();
     assert!(all.versions().is_empty() && all.delete_markers().is_empty());
+
+    // What prune does: every version of exactly this key, and its bytes are free.
+    for key in ["k", "k", "k2"] {
+        remote.put(key, Bytes::from_static(b"v")).await.unwrap();
+    }
+    client.delete_object().bucket(BUCKET).key("k").send().await.unwrap();
+    remote.delete("k").await.unwrap();
+    let all = client.list_object_versions().bucket(BUCKET).send().await.unwrap();
+    let left: Vec<_> = all.versions().iter().filter_map(|version| version.key()).collect();
+    assert_eq!((left, all.delete_markers().len()), (vec!["k2"], 0));
+    server.forbid("ListObjectVersions");
+    let error = remote.delete("k2").await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::Forbidden, "what could only be hidden is left alone: {error}");
+    assert!(remote.head("k2").await.unwrap().is_some());
 }
 
 /// A server that gives every request the same answer, and closes.

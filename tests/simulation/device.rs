@@ -10,7 +10,7 @@ use cogzy_vault::plan::{Action, Brakes, Plan};
 use cogzy_vault::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_vault::state::{Database, FilterRecord};
 use cogzy_vault::sync::{
-    Advice, Engine, Joining, Ports, Progress, Report, Request, Settings, SyncError, Watcher, join,
+    Advice, Engine, Joining, Ports, Progress, Report, Request, Retention, Settings, SyncError, Watcher, join,
 };
 use cogzy_vault::vault::{Filter, Layout};
 
@@ -20,6 +20,7 @@ use crate::rng::{Rng, SimEntropy};
 use crate::store::{RemoteFaults, SimRemote, Store};
 use crate::trace::Trace;
 
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const SETTLE: Duration = Duration::from_secs(2);
 
 /// What a cycle came to.
@@ -42,6 +43,7 @@ pub struct Device {
     pub mass: usize,
     pub joined: bool,
     pub fuse: Fuse,
+    pub retention: Retention,
     store: Store,
     rng: Arc<Mutex<Rng>>,
     entropy: Arc<SimEntropy>,
@@ -108,6 +110,7 @@ impl Device {
             mass: 8,
             joined: false,
             fuse: Fuse::new(),
+            retention: Retention { generations: 100, age: 30 * DAY, grace: 7 * DAY },
             store,
             rng: Arc::new(Mutex::new(stream("remote"))),
             entropy: Arc::new(SimEntropy::new(stream("entropy"))),
@@ -175,6 +178,7 @@ impl Device {
             brakes: Brakes { min_files: self.mass, ..Brakes::default() },
             threads: NonZeroUsize::MIN,
             trash: Duration::from_secs(30 * 24 * 3600),
+            retention: self.retention,
             max_invalid: Duration::from_secs(300),
             search: cogzy_vault::vault::validate::Search::Full,
         };

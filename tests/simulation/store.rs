@@ -13,6 +13,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cogzy_vault::remote::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
 
+use cogzy_vault::clock::Clock;
+
+use crate::clock::SimClock;
 use crate::fuse::Fuse;
 use crate::rng::Rng;
 use crate::trace::Trace;
@@ -24,6 +27,9 @@ pub struct Store(Arc<Mutex<Bucket>>);
 #[derive(Debug, Clone, Default)]
 pub struct Bucket {
     pub objects: BTreeMap<String, (Bytes, u64)>,
+    /// When each object was taken, in milliseconds by the bucket's clock.
+    times: BTreeMap<String, i64>,
+    clock: Option<Arc<SimClock>>,
     /// PUTs that failed and are yet to be applied, and at which number of requests.
     late: Vec<(u64, String, Bytes)>,
     requests: u64,
@@ -36,7 +42,8 @@ pub struct Bucket {
 
 impl Store {
     pub fn new() -> Self {
-        Self(Arc::default())
+        let bucket = Bucket { clock: Some(Arc::new(SimClock::new())), ..Bucket::default() };
+        Self(Arc::new(Mutex::new(bucket)))
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Bucket> {
@@ -79,8 +86,20 @@ impl Bucket {
         match self.objects.get(key) {
             Some((old, _)) if *old != body => self.overwritten.push(key.into()),
             Some(_) => {}
-            None => drop(self.objects.insert(key.into(), (body, self.requests))),
+            None => {
+                self.times.insert(key.into(), self.now_ms());
+                self.objects.insert(key.into(), (body, self.requests));
+            }
         }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.as_ref().map_or(0, |clock| clock.now_ns() / 1_000_000)
+    }
+
+    fn object(&self, key: &str, body: &Bytes) -> Object {
+        let modified_ms = self.times.get(key).copied().unwrap_or_default();
+        Object { key: key.into(), size: u64::try_from(body.len()).unwrap(), modified_ms }
     }
 
     fn request(&mut self) {
@@ -240,7 +259,7 @@ impl Remote for SimRemote {
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
         self.arrive("head", key).await?;
         let bucket = self.store.lock();
-        Ok(bucket.objects.get(key).map(|(body, at)| object(key, body, *at)))
+        Ok(bucket.objects.get(key).map(|(body, _)| bucket.object(key, body)))
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
@@ -257,17 +276,34 @@ impl Remote for SimRemote {
             .iter()
             .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after))
             .filter(|(_, (_, at))| !stale || *at < newest)
-            .map(|(key, (body, at))| object(key, body, *at));
+            .map(|(key, (body, _))| bucket.object(key, body));
         let objects: Vec<Object> = rest.by_ref().take(self.page).collect();
         Ok(Page { objects, more: rest.next().is_some() })
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.arrive("delete", key).await?;
+        if !self.fuse.effect() {
+            self.trace.note(format_args!("{} ✝ before delete {key}", self.name));
+            std::future::pending::<()>().await;
+        }
+        self.trace.mark(format!("effect: delete {}", family(key)));
+        self.store.lock().objects.remove(key);
+        self.trace.note(format_args!("{}   delete {key}", self.name));
+        if !self.fuse.effect() {
+            self.trace.note(format_args!("{} ✝ after delete {key}", self.name));
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.arrive("time", "").await?;
+        Ok(self.store.lock().now_ms())
     }
 }
 
 /// The folder of a key, or the start of its name.
 fn family(key: &str) -> &str {
     key.split(['/', '-']).next().unwrap_or(key)
-}
-
-fn object(key: &str, body: &Bytes, at: u64) -> Object {
-    Object { key: key.into(), size: body.len() as u64, modified_ms: i64::try_from(at).unwrap() }
 }

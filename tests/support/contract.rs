@@ -12,6 +12,8 @@ pub async fn contract(remote: &dyn Remote) {
     what_is_not_there_is_not_found(remote).await;
     a_repeated_put_changes_nothing(remote).await;
     listings_are_in_byte_order_and_cut_where_asked(remote).await;
+    what_is_deleted_is_gone(remote).await;
+    its_clock_is_the_one_that_dates_objects(remote).await;
     concurrent_puts_all_arrive_and_are_listed_over_several_pages(remote).await;
 }
 
@@ -103,6 +105,27 @@ async fn listings_are_in_byte_order_and_cut_where_asked(remote: &dyn Remote) {
     ] {
         assert_eq!(keys(remote, prefix, after).await, left, "below {prefix:?} after {after:?}");
     }
+}
+
+async fn what_is_deleted_is_gone(remote: &dyn Remote) {
+    for key in ["gone/a", "gone/a-b", "gone/ab"] {
+        remote.put(key, Bytes::from_static(b"x")).await.unwrap();
+    }
+    for _ in 0..2 {
+        remote.delete("gone/a").await.unwrap();
+        assert_eq!(remote.head("gone/a").await.unwrap(), None);
+    }
+    assert_eq!(keys(remote, "gone/", None).await, ["gone/a-b", "gone/ab"], "only what was asked for");
+    remote.delete("gone/never").await.unwrap();
+}
+
+async fn its_clock_is_the_one_that_dates_objects(remote: &dyn Remote) {
+    let before = remote.server_ms().await.unwrap();
+    remote.put("dated", Bytes::new()).await.unwrap();
+    let dated = remote.head("dated").await.unwrap().unwrap().modified_ms;
+    let after = remote.server_ms().await.unwrap();
+    // Either may be rounded down to a whole second.
+    assert!(before - 1000 <= dated && dated <= after + 1000, "{before} {dated} {after}");
 }
 
 async fn concurrent_puts_all_arrive_and_are_listed_over_several_pages(remote: &dyn Remote) {

@@ -15,10 +15,18 @@ use cogzy_vault::plan::Brakes;
 use cogzy_vault::remote::{Meter, Metered, Remote};
 use cogzy_vault::state::{Database, FilterRecord};
 use cogzy_vault::sync::{
-    Engine, Joined, Joining, Ports, Report, Request, Settings, SyncError, Unwatched, Verified, join,
+    Engine, Joined, Joining, Ports, Report, Request, Retention, Settings, SyncError, Unwatched, Verified,
+    join,
 };
 use cogzy_vault::vault::validate::Search;
 use cogzy_vault::vault::{Filter, Layout};
+
+/// The default configuration's.
+const RETENTION: Retention = Retention {
+    generations: 100,
+    age: Duration::from_secs(30 * 24 * 3600),
+    grace: Duration::from_secs(7 * 24 * 3600),
+};
 
 /// The system's clock and what the test adds to it.
 #[derive(Debug)]
@@ -46,6 +54,8 @@ pub struct Device {
     pub validate: Validate,
     /// The folder lives as long as its last device.
     pub folder: Option<Arc<tempfile::TempDir>>,
+    /// What a prune by this device keeps.
+    pub retention: Retention,
     remote: Arc<dyn Remote>,
     clock: Arc<ShiftedClock>,
     meter: Meter,
@@ -87,6 +97,7 @@ impl Device {
             exclude,
             validate: Validate::Off,
             folder: None,
+            retention: RETENTION,
             remote,
             clock,
             meter,
@@ -136,6 +147,7 @@ impl Device {
                 brakes: Brakes::default(),
                 threads: NonZeroUsize::new(2).unwrap(),
                 trash: Duration::from_secs(30 * 24 * 3600),
+                retention: self.retention,
                 max_invalid: Duration::from_secs(300),
                 search: Search::Full,
             };

@@ -1,4 +1,4 @@
-//! Looking at the past and going back to it: history, conflicts, restore, undo, reset.
+//! Looking at the past and going back to it: history, conflicts, restore, undo, reset; and what is no longer to be gone back to: prune.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -11,12 +11,12 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use super::{Family, Handles, Refusal, Route, bad_request};
 use crate::control::api::Problem;
 use crate::control::board::Command;
-use crate::control::recovery::{HistoryDocument, Job, ResetDocument, RewriteDocument};
+use crate::control::recovery::{HistoryDocument, Job, PruneDocument, ResetDocument, RewriteDocument};
 use crate::model::{Keep, VaultPath};
 use crate::sync::Point;
 
 #[derive(OpenApi)]
-#[openapi(paths(history, conflicts, resolve, restore, undo, reset))]
+#[openapi(paths(history, conflicts, resolve, restore, undo, reset, prune))]
 struct Document;
 
 pub(super) fn family() -> Family {
@@ -27,6 +27,7 @@ pub(super) fn family() -> Family {
         Route::new("/v1/restore", post(restore)),
         Route::new("/v1/undo", post(undo)),
         Route::new("/v1/reset", post(reset)),
+        Route::new("/v1/prune", post(prune)),
     ];
     Family { routes, document: Document::openapi() }
 }
@@ -75,7 +76,7 @@ struct UndoRequest {
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ResetRequest {
+struct DryRequest {
     #[serde(default)]
     dry_run: bool,
 }
@@ -171,16 +172,31 @@ async fn undo(State(handles): State<Handles>, request: Result<Json<UndoRequest>,
 
 /// Replaces the vault by the backup's newest generation; a request without a body is one to do it.
 #[utoipa::path(
-    post, path = "/v1/reset", request_body = Option<ResetRequest>,
+    post, path = "/v1/reset", request_body = Option<DryRequest>,
     responses(
         (status = 200, body = ResetDocument),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn reset(State(handles): State<Handles>, body: Bytes) -> Answer {
-    let request = if body.is_empty() { Ok(ResetRequest::default()) } else { serde_json::from_slice(&body) };
-    let ResetRequest { dry_run } = request.map_err(bad_request)?;
-    ask(&handles, Job::Reset { dry_run }).await
+    ask(&handles, Job::Reset { dry_run: dry_run(&body)? }).await
+}
+
+/// Removes from the bucket what retention no longer needs; a request without a body is one to do it.
+#[utoipa::path(
+    post, path = "/v1/prune", request_body = Option<DryRequest>,
+    responses(
+        (status = 200, body = PruneDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn prune(State(handles): State<Handles>, body: Bytes) -> Answer {
+    ask(&handles, Job::Prune { dry_run: dry_run(&body)? }).await
+}
+
+fn dry_run(body: &Bytes) -> Result<bool, Refusal> {
+    let request = if body.is_empty() { Ok(DryRequest::default()) } else { serde_json::from_slice(body) };
+    Ok(request.map_err(bad_request)?.dry_run)
 }
 
 fn point_of(generation: &Value) -> Result<Point, Refusal> {

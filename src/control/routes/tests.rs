@@ -44,6 +44,7 @@ fn handles() -> Handles {
         brakes: Brakes { max_delete_percent: 50, max_shrink_percent: 50, min_files: 20 },
         threads: NonZeroUsize::MIN,
         trash: Duration::MAX,
+        retention: crate::sync::Retention { generations: 100, age: Duration::ZERO, grace: Duration::ZERO },
         max_invalid: Duration::MAX,
         search: crate::vault::validate::Search::Full,
     };

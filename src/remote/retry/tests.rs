@@ -57,6 +57,16 @@ impl Remote for Flaky {
         self.fail("list", prefix)?;
         self.inner.list(prefix, after).await
     }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.fail("delete", key)?;
+        self.inner.delete(key).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.fail("time", "")?;
+        self.inner.server_ms().await
+    }
 }
 
 /// Always draws the same number, so that waits can be told in advance.

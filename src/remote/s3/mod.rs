@@ -21,6 +21,7 @@ use bytes::Bytes;
 use super::{BucketUrl, Capabilities, Object, PAGE, Page, Remote, RemoteError, RemoteErrorKind, percent};
 
 mod client;
+mod delete;
 mod errors;
 mod probe;
 
@@ -159,6 +160,14 @@ impl Remote for S3Remote {
                 "its keys are out of order, miscounted or not what was asked for".to_owned(),
             ))
         }
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.delete_versions(key).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.date().await
     }
 }
 

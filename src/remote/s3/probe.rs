@@ -14,16 +14,29 @@ use super::{S3Remote, errors, milliseconds};
 impl S3Remote {
     /// Asks the store with two requests that change nothing.
     pub(in super::super) async fn probe(&self) -> Probe {
+        let (listed, server_ms) = self.dated_listing().await;
+        let versioning = self.client.get_bucket_versioning().bucket(self.url.bucket()).send().await;
+        let versioned =
+            versioning.ok().map(|answer| answer.status() == Some(&BucketVersioningStatus::Enabled));
+        Probe { endpoint: self.endpoint.clone(), listed, server_ms, versioned }
+    }
+}
+
+impl S3Remote {
+    /// The store's clock, as the answer to a short listing tells it.
+    pub(super) async fn date(&self) -> Result<i64, RemoteError> {
+        let (listed, server_ms) = self.dated_listing().await;
+        listed?;
+        server_ms.ok_or_else(|| self.not_s3("time", "", "its answers have no Date"))
+    }
+
+    async fn dated_listing(&self) -> (Result<(), RemoteError>, Option<i64>) {
         let date = Date::default();
         let listing =
             self.client.list_objects_v2().bucket(self.url.bucket()).prefix(self.full("commits/")).max_keys(1);
         let listed = listing.customize().interceptor(date.clone()).send().await;
-        let listed: Result<(), RemoteError> =
-            listed.map(drop).map_err(|error| errors::explain("list", "commits/", &self.endpoint, error));
-        let versioning = self.client.get_bucket_versioning().bucket(self.url.bucket()).send().await;
-        let versioned =
-            versioning.ok().map(|answer| answer.status() == Some(&BucketVersioningStatus::Enabled));
-        Probe { endpoint: self.endpoint.clone(), listed, server_ms: date.read(), versioned }
+        let listed = listed.map(drop);
+        (listed.map_err(|error| errors::explain("list", "commits/", &self.endpoint, error)), date.read())
     }
 }
 

@@ -1,0 +1,56 @@
+//! `cogzy-vault prune`
+
+use serde_json::json;
+
+use super::app::App;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::{Output, Tone, size, thousands};
+use super::restore::ask;
+use crate::control::recovery::{Job, PruneDocument};
+use crate::sync::{Objects, Pruned};
+
+/// Free what retention no longer needs in the bucket
+///
+/// What nothing needs is marked first, and deleted by a later prune, `retention.grace` after that. Kept are the newest
+/// `retention.keep_generations`, all that stood within `retention.keep_days`, and every open conflict.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Prunes, or says what a prune would do.
+///
+/// # Errors
+/// What keeps it from it.
+pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    app.vault()?;
+    let dry_run = args.dry_run;
+    let request = json!({ "dry_run": dry_run });
+    let document: PruneDocument = ask(app, &Job::Prune { dry_run }, "/v1/prune", &request, output)?;
+    output.json(&document);
+    let Pruned { generation, kept_from, all, needed, marked, waiting, freed, damaged, .. } = document.pruned;
+    let will = if dry_run { "would be" } else { "were" };
+    output.line(match kept_from {
+        0 | 1 => format!("all {generation} generations are kept"),
+        _ => format!("generations {kept_from} to {generation} are kept"),
+    });
+    output.line(format!("    {} in the bucket, {} of that needed", told(all), told(needed)));
+    output.line(format!("    {} {will} marked: they go after the grace period", told(marked)));
+    output.line(format!("    {} are marked already and wait", told(waiting)));
+    output.toned(Tone::Good, format!("    {} {will} deleted", told(freed)));
+    if damaged > 0 {
+        let text =
+            format!("{damaged} versions that are kept cannot be read, so nothing is marked or deleted");
+        output.toned(Tone::Bad, text);
+        output.note("cogzy-vault verify --repair    puts right what can be");
+        return Ok(Exit::Corrupt);
+    }
+    Ok(Exit::Done)
+}
+
+fn told(objects: Objects) -> String {
+    format!("{} packs ({})", thousands(objects.objects as u64), size(objects.bytes))
+}

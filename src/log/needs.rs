@@ -1,0 +1,129 @@
+//! Which chunks a content is made of, and whether the packs at hand have them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{ChunkReader, LogError, Snapshot};
+use crate::content::{ChunkIndex, Placed, parts_of, read_leaf};
+use crate::model::{ChunkSlot, Content, Digest, Entry, PackId, PackInfo, Recipe};
+
+/// Lists of chunks, as recipes of long files store them, by id.
+pub type Leaves = HashMap<Digest, Vec<u8>>;
+
+/// What a content is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    /// Its chunks, in order.
+    pub parts: Vec<Placed>,
+    /// The chunks that hold lists of these, if it is that long.
+    pub lists: Vec<Digest>,
+    /// Those of the lists that had to be read.
+    pub read: Leaves,
+}
+
+impl ChunkReader {
+    /// The chunks of a content. Lists of lists are read level by level, but for those that are `known`. The inner error is a list that
+    /// no pack of `index` has.
+    ///
+    /// # Errors
+    /// Those of [`ChunkReader::read`]; a list that is damaged.
+    pub async fn list_chunks(
+        &self,
+        index: &ChunkIndex,
+        known: &Leaves,
+        content: Content,
+        recipe: Option<&Recipe>,
+    ) -> Result<Result<Listed, Digest>, LogError> {
+        let mut recipe = recipe.cloned();
+        let mut listed = Listed::default();
+        while let Some(list) = recipe.as_ref().filter(|recipe| recipe.depth > 0) {
+            let unknown = list.parts.iter().filter(|part| !known.contains_key(&part.id));
+            let places: Result<Vec<(PackId, ChunkSlot)>, Digest> =
+                unknown.map(|part| index.get(&part.id).ok_or(part.id)).collect();
+            let leaves = match places {
+                Ok(places) => self.collect(&places).await?,
+                Err(missing) => return Ok(Err(missing)),
+            };
+            let mut parts = Vec::new();
+            for part in &list.parts {
+                let leaf = known.get(&part.id).or_else(|| leaves.get(&part.id));
+                parts.extend(read_leaf(content, part, leaf.map(Vec::as_slice).unwrap_or_default())?);
+            }
+            listed.lists.extend(list.parts.iter().map(|part| part.id));
+            listed.read.extend(leaves);
+            recipe = Some(Recipe { depth: list.depth - 1, parts });
+        }
+        // All lists are in memory by now, so none is asked for.
+        let none_left =
+            |id: &Digest| Err(LogError::corrupt(content.digest, format!("list {id} is asked for twice")));
+        listed.parts = parts_of(content, recipe.as_ref(), none_left)?;
+        Ok(Ok(listed))
+    }
+}
+
+/// Contents and how they are put together.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// Each content by its digest.
+    pub all: BTreeMap<Digest, Content>,
+    /// Recipes of those that have one.
+    pub recipes: BTreeMap<Digest, Recipe>,
+}
+
+impl Contents {
+    /// What a state's manifest and open conflicts name.
+    #[must_use]
+    pub fn of(state: &Snapshot) -> Self {
+        let mut contents = Self { recipes: state.recipes.clone(), ..Self::default() };
+        state.contents().for_each(|entry| contents.add(entry));
+        contents
+    }
+
+    /// Adds what an entry holds.
+    pub fn add(&mut self, entry: &Entry) {
+        self.all.insert(entry.digest, entry.content());
+    }
+}
+
+/// Where the chunks of contents lie.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// Contents that cannot be put together from the packs at hand.
+    pub lost: BTreeSet<Digest>,
+    /// For every chunk that the others need, the pack that counts. One that lasts, if any does.
+    pub chunks: BTreeMap<Digest, PackId>,
+}
+
+impl ChunkReader {
+    /// Where the chunks of `contents` lie: in `lasting` packs, or else in those that are `leaving`.
+    ///
+    /// # Errors
+    /// Those of the remote, where a long list has to be read.
+    pub async fn places(
+        &self,
+        contents: &Contents,
+        lasting: impl IntoIterator<Item = &Arc<PackInfo>>,
+        leaving: impl IntoIterator<Item = &Arc<PackInfo>>,
+    ) -> Result<Places, LogError> {
+        let lasting: ChunkIndex = lasting.into_iter().map(AsRef::as_ref).collect();
+        let mut all = lasting.clone();
+        leaving.into_iter().for_each(|pack| all.insert(pack));
+        let (mut places, mut known) = (Places::default(), Leaves::new());
+        for (digest, content) in &contents.all {
+            let recipe = contents.recipes.get(digest);
+            let Ok(listed) = self.list_chunks(&all, &known, *content, recipe).await? else {
+                places.lost.insert(*digest);
+                continue;
+            };
+            known.extend(listed.read);
+            let ids = listed.lists.into_iter().chain(listed.parts.iter().map(|placed| placed.part.id));
+            let found: Option<Vec<(Digest, PackId)>> =
+                ids.map(|id| lasting.get(&id).or_else(|| all.get(&id)).map(|(pack, _)| (id, pack))).collect();
+            match found {
+                Some(found) => places.chunks.extend(found),
+                None => drop(places.lost.insert(*digest)),
+            }
+        }
+        Ok(places)
+    }
+}

@@ -1,0 +1,131 @@
+//! Merging what two branches say of old data.
+//!
+//! A branch may rely on a pack that the other one has marked: then it is unmarked. It may rely on one that the other has swept: then
+//! the contents that need it are gone, and what the branch says of their items counts as not said; its commits are *void*, which
+//! tells their makers to send again what they still have. Which contents are gone follows from the commits and from immutable lists
+//! of chunks alone, so whoever merges comes to the same.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::needs::Contents;
+use super::{ChunkReader, Graph, LogError, Snapshot};
+use crate::model::{Change, CommitKey, Conflict, Digest, Item, PackId, Prune, VaultPath};
+
+/// What became of old data on the two sides of a merge.
+#[derive(Debug, Clone, Default)]
+pub struct OldData {
+    /// Contents that cannot be put together any more.
+    lost: BTreeSet<Digest>,
+    /// Packs that are about to go and that the result needs.
+    needed: BTreeSet<PackId>,
+    /// Commits that rely on what is lost.
+    void: Vec<CommitKey>,
+}
+
+impl OldData {
+    /// Compares two branches that part at `base`.
+    pub(super) async fn compare(
+        reader: &ChunkReader,
+        graph: &Graph,
+        base: &Snapshot,
+        sides: [&Snapshot; 2],
+    ) -> Result<Self, LogError> {
+        let moved = |side: &&Snapshot| side.swept != base.swept || side.marked != base.marked;
+        if !sides.iter().any(moved) {
+            return Ok(Self::default());
+        }
+        let [one, other] = sides;
+        let mut contents = Contents::of(one);
+        let more = Contents::of(other);
+        contents.all.extend(more.all);
+        contents.recipes.extend(more.recipes);
+        let there = || {
+            let packs = one.packs.iter().chain(&other.packs);
+            packs.filter(|(id, _)| sides.iter().all(|side| !side.swept.contains(id)))
+        };
+        let marked = |id: &PackId| sides.iter().any(|side| side.marked.contains_key(id));
+        let lasting = there().filter(|(id, _)| !marked(id)).map(|(_, pack)| pack);
+        let leaving = there().filter(|(id, _)| marked(id)).map(|(_, pack)| pack);
+        let places = reader.places(&contents, lasting, leaving).await?;
+        let needed = places.chunks.into_values().filter(|pack| marked(pack)).collect();
+        let mut void = BTreeSet::new();
+        for (side, against) in [(one, other), (other, one)] {
+            let brought = side.contents().filter(|entry| places.lost.contains(&entry.digest));
+            let known: BTreeSet<Digest> = against.contents().map(|entry| entry.digest).collect();
+            if brought.into_iter().any(|entry| !known.contains(&entry.digest))
+                && let (Some(head), Some(against)) = (side.key, against.key)
+            {
+                let past = graph.ancestry(against);
+                void.extend(graph.ancestry(head).into_iter().filter(|key| !past.contains(key)));
+            }
+        }
+        Ok(Self { lost: places.lost, needed, void: void.into_iter().collect() })
+    }
+
+    fn is_lost(&self, conflict: &Conflict) -> bool {
+        conflict.files.iter().any(|file| file.entry.is_some_and(|entry| self.lost.contains(&entry.digest)))
+    }
+
+    /// What a side still says: its items of which a content is lost stand as in `other`, whole; its conflicts with such go.
+    pub(super) fn left<'a>(&self, side: &'a Snapshot, other: &Snapshot) -> Cow<'a, Snapshot> {
+        let lost = |side: &Snapshot| -> BTreeSet<Item> {
+            let gone = side.tree.iter().filter(|(_, entry)| self.lost.contains(&entry.digest));
+            gone.map(|(path, _)| side.groups.item(path)).collect()
+        };
+        let items = lost(side);
+        if items.is_empty() && !side.conflicts.values().any(|conflict| self.is_lost(conflict)) {
+            return Cow::Borrowed(side);
+        }
+        let mut left = side.clone();
+        left.conflicts.retain(|_, conflict| !self.is_lost(conflict));
+        left.tree.retain(|path, _| !items.contains(&side.groups.item(path)));
+        // Lost on both sides: then nobody can name it, until somebody sends it again.
+        let theirs = other.tree.iter().filter(|(path, entry)| {
+            items.contains(&side.groups.item(path)) && !self.lost.contains(&entry.digest)
+        });
+        left.tree.extend(theirs.map(|(path, entry)| (path.clone(), *entry)));
+        Cow::Owned(left)
+    }
+
+    /// The merge is a difference to the winner as it was, and not to what is left of it.
+    pub(super) fn add_reverts(&self, changes: &mut Vec<Change>, was: &Snapshot, left: &Snapshot) {
+        if self.lost.is_empty() {
+            return;
+        }
+        let named: BTreeSet<VaultPath> = changes.iter().map(|change| change.path.clone()).collect();
+        let paths: BTreeSet<&VaultPath> = was.tree.keys().chain(left.tree.keys()).collect();
+        let reverted = paths.into_iter().filter(|path| was.tree.get(*path) != left.tree.get(*path));
+        let reverts = reverted.filter(|path| !named.contains(*path));
+        changes
+            .extend(reverts.map(|path| Change { path: path.clone(), entry: left.tree.get(path).copied() }));
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    /// What the merge says of old data, as the difference to the winner.
+    pub(super) fn prune(&self, base: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Prune {
+        let swept = loser.swept.difference(&winner.swept).copied();
+        let is_swept = |pack: &PackId| loser.swept.contains(pack) || winner.swept.contains(pack);
+        let marks = loser.marked.keys().filter(|pack| {
+            !base.marked.contains_key(*pack)
+                && !winner.marked.contains_key(*pack)
+                && !is_swept(pack)
+                && !self.needed.contains(*pack)
+        });
+        let taken_back = |pack: &PackId| base.marked.contains_key(pack) && !loser.marked.contains_key(pack);
+        let unmarked = winner
+            .marked
+            .keys()
+            .filter(|pack| !is_swept(pack) && (self.needed.contains(*pack) || taken_back(pack)));
+        let unkept = winner.conflicts.values().filter(|conflict| self.is_lost(conflict));
+        let void: BTreeSet<CommitKey> = loser.void.iter().chain(&self.void).copied().collect();
+        Prune {
+            horizon: (loser.horizon > winner.horizon).then_some(loser.horizon),
+            marked: marks.copied().collect(),
+            unmarked: unmarked.copied().collect(),
+            swept: swept.collect(),
+            void: void.into_iter().filter(|key| !winner.void.contains(key)).collect(),
+            unkept: unkept.map(|conflict| conflict.id).collect(),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Looking at all that the bucket holds, for whoever wants to free some of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::chunks::{PACKS, parse_pack_key};
+use super::format::{COMMITS, parse_commit_key};
+use super::needs::Contents;
+use super::retain::InBucket;
+use super::{Log, LogError, Snapshot};
+use crate::model::{CommitKey, CommitKind, PackId};
+use crate::remote::list_all;
+
+impl Log {
+    /// When each commit was put, by the server's clock, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn commit_times(&self) -> Result<BTreeMap<CommitKey, i64>, LogError> {
+        let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
+        let time =
+            |object: &crate::remote::Object| Some((parse_commit_key(&object.key)?, object.modified_ms));
+        Ok(listed.iter().filter_map(time).collect())
+    }
+
+    /// Those of a commit's past that a prune made.
+    ///
+    /// # Errors
+    /// Those of the remote, for what the cache does not have.
+    pub async fn prunes(&self, head: CommitKey) -> Result<BTreeSet<CommitKey>, LogError> {
+        let mut prunes = BTreeSet::new();
+        for key in self.graph.ancestry(head) {
+            if self.read_commit(key).await?.1.kind == CommitKind::Prune {
+                prunes.insert(key);
+            }
+        }
+        Ok(prunes)
+    }
+
+    /// All packs of the bucket.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn packs_there(&self) -> Result<BTreeMap<PackId, InBucket>, LogError> {
+        let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
+        let packs = listed.iter().filter_map(|object| {
+            let there = InBucket { size: object.size, modified_ms: object.modified_ms };
+            Some((parse_pack_key(&object.key)?, there))
+        });
+        Ok(packs.collect())
+    }
+
+    /// The contents of all generations from `horizon` on up to `head`, and those of their conflicts.
+    ///
+    /// # Errors
+    /// Those of the remote, for what the cache does not have.
+    pub async fn retained(&mut self, head: &Snapshot, horizon: u64) -> Result<Contents, LogError> {
+        let mut contents = Contents::of(head);
+        let Some(key) = head.key else { return Ok(contents) };
+        let mut past = self.graph.ancestry(key);
+        // What was void was never wholly there.
+        past.retain(|key| key.seq >= horizon && !head.void.contains(key));
+        // More than one where a branch from before the horizon came late.
+        for oldest in past.iter().filter(|key| key.seq == horizon) {
+            let state = self.snapshot(Some(*oldest)).await?;
+            state.contents().for_each(|entry| contents.add(entry));
+            contents.recipes.extend(state.recipes.clone());
+        }
+        for key in past {
+            let (_, commit) = self.read_commit(key).await?;
+            let kept = commit.kept.iter().flat_map(|conflict| &conflict.files);
+            let entries = commit.changes.iter().filter_map(|change| change.entry);
+            entries.chain(kept.filter_map(|file| file.entry)).for_each(|entry| contents.add(&entry));
+            contents.recipes.extend(commit.recipes.into_iter().map(|of| (of.digest, of.recipe)));
+        }
+        Ok(contents)
+    }
+
+    /// Packs are gone: what this process has seen of them no longer holds.
+    pub fn forget_packs(&mut self, packs: &[PackId]) {
+        let gone: BTreeSet<&PackId> = packs.iter().collect();
+        self.seen_packs.retain(|pack| !gone.contains(pack));
+    }
+}

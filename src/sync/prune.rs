@@ -1,0 +1,236 @@
+//! Freeing what retention no longer needs.
+//!
+//! In two commits. The first *marks* packs that no kept generation, open conflict or checkpoint needs and that are older than the grace
+//! period, by the server's clock: from then on nothing new relies on them. A grace period later a second commit *sweeps* those that
+//! still nothing needs; only when it is seen, and every other commit that is there by then has been merged, their objects are deleted.
+//! A device that slept through all that finds its commit merged, but for what it had built on swept packs: that it sends again.
+//!
+//! A crash before a commit leaves everything as it was; between a sweep and the deletion it leaves objects that belong to nothing, and
+//! the next prune deletes them. Every doubt (a listing without a time, a checkpoint that cannot be read, a fork that does not settle)
+//! ends in not deleting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::report::{Report, Watcher};
+use super::rewrite::{Rewrite, Stand};
+use super::{Engine, SyncError};
+use crate::log::{
+    Bucket, ChunkReader, Depth, Fate, InBucket, Log, Snapshot, Window, fate, horizon, pack_key,
+};
+use crate::model::{CommitKind, PackId, Prune};
+use crate::vault::Marker;
+
+/// Others may commit while old data is swept: after so many new heads the deletion is left to the next prune.
+const ROUNDS: usize = 4;
+
+/// What is kept in the bucket, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// So many of the newest generations.
+    pub generations: u64,
+    /// And all that stood within this time.
+    pub age: Duration,
+    /// How long data stays after nothing needs it any more.
+    pub grace: Duration,
+}
+
+/// Some packs or other objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Objects {
+    /// How many.
+    pub objects: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What a prune did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Pruned {
+    /// Whether it was only asked what would be done.
+    pub dry_run: bool,
+    /// The newest generation.
+    pub generation: u64,
+    /// The oldest generation that is kept.
+    pub kept_from: u64,
+    /// All packs that are there.
+    pub all: Objects,
+    /// Those of them that something needs.
+    pub needed: Objects,
+    /// Newly marked: they go after the grace period, unless something needs them by then.
+    pub marked: Objects,
+    /// Marked before; their time has not come.
+    pub waiting: Objects,
+    /// Deleted.
+    pub freed: Objects,
+    /// Versions that are to be kept and cannot be put together: as long as there is one, nothing is marked or deleted.
+    pub damaged: usize,
+}
+
+/// What was looked at before anything is decided.
+struct Looked {
+    bucket: BTreeMap<PackId, InBucket>,
+    horizon: u64,
+    live: BTreeSet<PackId>,
+    fate: Fate,
+    damaged: usize,
+    now_ms: i64,
+    grace_ms: i64,
+}
+
+impl Looked {
+    fn sum<'a>(&self, packs: impl IntoIterator<Item = &'a PackId>) -> Objects {
+        let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack));
+        there.fold(Objects::default(), |sum, pack| Objects {
+            objects: sum.objects + 1,
+            bytes: sum.bytes + pack.size,
+        })
+    }
+}
+
+impl Engine {
+    /// Marks, sweeps and deletes what retention no longer needs.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; what was deleted until then was not needed.
+    pub async fn prune(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Pruned, SyncError> {
+        let marker = Marker::read(self.fs(), &self.layout)?;
+        let mut log = self.open_log(marker.vault).await?;
+        let pruned =
+            if dry_run { self.would_prune(&mut log).await } else { self.prune_now(&mut log, watcher).await };
+        self.log = Some(log);
+        pruned
+    }
+
+    async fn would_prune(&self, log: &mut Log) -> Result<Pruned, SyncError> {
+        log.refresh(Depth::Whole).await?;
+        if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
+            log.check_agreed(agreed).await?;
+        }
+        let head = log.graph().heads().first().copied();
+        let head = log.snapshot(head).await?;
+        let looked = self.look_for_old(log, &head).await?;
+        let mut pruned = told(&looked, &head);
+        pruned.dry_run = true;
+        pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep));
+        Ok(pruned)
+    }
+
+    async fn prune_now(&self, log: &mut Log, watcher: &dyn Watcher) -> Result<Pruned, SyncError> {
+        self.recover(log, &mut Report::default()).await?;
+        self.finish_pending(log, &mut Report::default()).await?;
+        log.refresh(Depth::Whole).await?;
+        let stand = self.stand(log).await?;
+        let looked = self.look_for_old(log, &stand.head).await?;
+        let mut pruned = told(&looked, &stand.head);
+        let Fate { mark, unmark, sweep, .. } = looked.fate.clone();
+        if !(mark.is_empty() && unmark.is_empty() && sweep.is_empty()) {
+            let horizon = (looked.horizon > stand.head.horizon).then_some(looked.horizon);
+            let prune = Prune { horizon, marked: mark, unmarked: unmark, swept: sweep, ..Prune::default() };
+            let rewrite = Rewrite { kind: CommitKind::Prune, prune, ..Rewrite::default() };
+            let commit = self.rewrite(log, &stand, rewrite, true).await?;
+            pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
+        }
+        if looked.damaged == 0 {
+            pruned.freed = self.delete_swept(log, stand, &looked, watcher).await?;
+            log.delete_old_checkpoints(looked.now_ms.saturating_sub(looked.grace_ms)).await?;
+        }
+        Ok(pruned)
+    }
+
+    /// Weighs the whole bucket against what retention justifies.
+    async fn look_for_old(&self, log: &mut Log, head: &Arc<Snapshot>) -> Result<Looked, SyncError> {
+        let Retention { generations, age, grace } = self.settings.retention;
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let (now_ms, grace_ms) = (log.remote().server_ms().await?, millis(grace));
+        let times = log.commit_times().await?;
+        let bucket = log.packs_there().await?;
+        let checkpoints = log.checkpoint_packs().await?;
+        let window = Window { generations, since_ms: now_ms.saturating_sub(millis(age)) };
+        let horizon = match head.key {
+            Some(key) => {
+                let prunes = log.prunes(key).await?;
+                horizon(log.graph(), key, &times, &prunes, window).max(head.horizon)
+            }
+            None => 0,
+        };
+        let contents = log.retained(head, horizon).await?;
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let leaving = head.packs.values().filter(|pack| head.marked.contains_key(&pack.id));
+        let places = reader.places(&contents, head.lasting_packs(), leaving).await?;
+        let damaged = places.lost.len();
+        let live = places.chunks.into_values().collect();
+        let mut fate = fate(&Bucket {
+            state: head,
+            listed: &bucket,
+            live: &live,
+            checkpoints: checkpoints.as_ref(),
+            times: &times,
+            now_ms,
+            grace_ms,
+        });
+        if damaged > 0 {
+            // What is left of a damaged version may be what puts it right.
+            tracing::warn!(damaged, "versions that are to be kept cannot be put together: nothing is pruned");
+            fate = Fate { waiting: fate.waiting, ..Fate::default() };
+        }
+        Ok(Looked { bucket, horizon, live, fate, damaged, now_ms, grace_ms })
+    }
+
+    /// Deletes swept packs, once no commit is left that has not been merged with the sweep.
+    async fn delete_swept(
+        &self,
+        log: &mut Log,
+        mut stand: Stand,
+        looked: &Looked,
+        watcher: &dyn Watcher,
+    ) -> Result<Objects, SyncError> {
+        for _ in 0..ROUNDS {
+            log.refresh(Depth::Whole).await?;
+            let settled = log.graph().heads();
+            stand = self.stand(log).await?;
+            if settled != stand.head.key.into_iter().collect::<Vec<_>>() {
+                continue;
+            }
+            let doomed: Vec<PackId> = looked
+                .bucket
+                .keys()
+                .filter(|pack| stand.head.swept.contains(*pack) && !stand.head.packs.contains_key(*pack))
+                .copied()
+                .collect();
+            let total = doomed.len();
+            for (done, pack) in doomed.iter().enumerate() {
+                self.ports.remote.delete(&pack_key(*pack)).await?;
+                watcher.progress(super::Progress {
+                    phase: super::Phase::Upload,
+                    files_done: done + 1,
+                    files_total: total,
+                    ..super::Progress::default()
+                });
+            }
+            log.forget_packs(&doomed);
+            return Ok(looked.sum(&doomed));
+        }
+        tracing::warn!("other devices keep committing: what was swept is deleted by the next prune");
+        drop(stand);
+        Ok(Objects::default())
+    }
+}
+
+fn told(looked: &Looked, head: &Snapshot) -> Pruned {
+    Pruned {
+        dry_run: false,
+        generation: head.seq(),
+        kept_from: looked.horizon,
+        all: looked.sum(looked.bucket.keys()),
+        needed: looked.sum(&looked.live),
+        marked: looked.sum(&looked.fate.mark),
+        waiting: looked.sum(&looked.fate.waiting),
+        freed: Objects::default(),
+        damaged: looked.damaged,
+    }
+}

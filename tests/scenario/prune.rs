@@ -1,0 +1,312 @@
+//! Freeing what retention no longer needs: what goes, what stays, and what becomes of a device that slept through it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cogzy_vault::clock::{Clock, SystemClock};
+use cogzy_vault::model::Keep;
+use cogzy_vault::remote::{Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind};
+use cogzy_vault::sync::{Point, Pruned, Refusal, Retention, SyncError, Unwatched};
+
+use crate::support::device::Device;
+use crate::support::process::noise;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The bucket's clock.
+#[derive(Debug, Default)]
+struct Server(AtomicI64);
+
+impl Clock for Server {
+    fn now_ns(&self) -> i64 {
+        SystemClock::new().now_ns() + self.0.load(Ordering::Relaxed)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+struct Bucket {
+    clock: Arc<Server>,
+    remote: MemoryRemote,
+}
+
+impl Bucket {
+    fn new() -> Self {
+        let clock = Arc::new(Server::default());
+        Self { remote: MemoryRemote::with_clock(Arc::clone(&clock) as Arc<dyn Clock>), clock }
+    }
+
+    fn pass(&self, time: Duration) {
+        self.clock.0.fetch_add(i64::try_from(time.as_nanos()).unwrap(), Ordering::Relaxed);
+    }
+
+    async fn device(&self, folder: &Path, name: &str) -> Device {
+        let mut device = Device::joined(folder, name, Arc::new(self.remote.clone()) as Arc<dyn Remote>).await;
+        device.retention = Retention { generations: 2, age: DAY, grace: 7 * DAY };
+        device.restart();
+        device
+    }
+
+    fn packs(&self) -> BTreeSet<String> {
+        self.remote.dump().into_keys().filter(|key| key.starts_with("packs/")).collect()
+    }
+}
+
+async fn prune(device: &mut Device) -> Pruned {
+    device.pass(Duration::from_secs(10));
+    device.engine().prune(false, &Unwatched).await.unwrap()
+}
+
+fn point(generation: u64) -> Point {
+    Point::Generation(generation.to_string().parse().unwrap())
+}
+
+/// Content of several chunks that shares none with another one's.
+fn version(name: &str) -> Vec<u8> {
+    noise(name, 300_000)
+}
+
+async fn edits(device: &mut Device, path: &str, names: &[&str]) {
+    for name in names {
+        device.write(path, version(name));
+        device.sync().await;
+    }
+}
+
+async fn assert_sound(device: &mut Device) {
+    let verified = device.verify().await;
+    assert!(verified.faults.is_empty(), "{:?}", verified.faults);
+}
+
+#[tokio::test]
+async fn what_nothing_needs_goes_after_two_grace_periods_and_what_is_kept_can_be_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    one.write("traces/stays.json", version("stays"));
+    edits(&mut one, "traces/a.json", &["a1", "a2", "a3", "a4", "a5"]).await;
+    let all = bucket.packs();
+    assert_eq!(prune(&mut one).await.marked.objects, 0, "everything stood within the last day");
+    assert_eq!(bucket.packs(), all);
+
+    bucket.pass(6 * DAY);
+    assert_eq!(prune(&mut one).await.marked.objects, 0, "packs are younger than the grace period");
+    bucket.pass(2 * DAY);
+    let would = one.engine().prune(true, &Unwatched).await.unwrap();
+    let before = bucket.remote.dump();
+    assert_eq!((would.marked.objects, would.dry_run), (2, true), "{would:?}");
+    assert_eq!(bucket.remote.dump(), before, "a dry run changes nothing");
+    let marked = prune(&mut one).await;
+    assert_eq!((marked.marked, marked.freed.objects), (would.marked, 0), "{marked:?}");
+    assert_eq!(marked.kept_from, 4, "{marked:?}");
+    assert_eq!(bucket.packs(), all, "a mark deletes nothing");
+
+    bucket.pass(6 * DAY);
+    let waits = prune(&mut one).await;
+    assert_eq!((waits.waiting.objects, waits.freed.objects), (2, 0), "{waits:?}");
+    bucket.pass(2 * DAY);
+    let swept = prune(&mut one).await;
+    assert_eq!((swept.freed, bucket.packs().len()), (marked.marked, all.len() - 2), "{swept:?}");
+    assert_sound(&mut one).await;
+
+    // A new device sees the same, and what is kept.
+    let mut two = bucket.device(folder.path(), "two").await;
+    two.sync().await;
+    assert_eq!(two.read("traces/a.json"), Some(version("a5")));
+    assert_eq!(two.read("traces/stays.json"), Some(version("stays")));
+    two.pass(Duration::from_secs(10));
+    two.engine().restore(&point(4), &[], false, &Unwatched).await.unwrap();
+    assert_eq!(two.read("traces/a.json"), Some(version("a4")));
+    let gone = two.engine().restore(&point(2), &[], false, &Unwatched).await.unwrap_err();
+    assert!(matches!(gone, SyncError::Refused(Refusal::Gone { .. })), "{gone}");
+    one.sync().await;
+    assert_eq!(one.files(), two.files());
+    assert_sound(&mut two).await;
+}
+
+#[tokio::test]
+async fn an_open_conflict_keeps_the_version_that_lost_however_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    let mut two = bucket.device(folder.path(), "two").await;
+    edits(&mut one, "traces/a.json", &["base"]).await;
+    two.sync().await;
+    one.write("traces/a.json", version("one's"));
+    two.write("traces/a.json", version("two's"));
+    one.sync().await;
+    let conflict = two.sync().await.conflicts.remove(0);
+    edits(&mut one, "traces/a.json", &["later", "still later", "newest"]).await;
+    for _ in 0..3 {
+        bucket.pass(8 * DAY);
+        prune(&mut one).await;
+    }
+    assert_sound(&mut one).await;
+    one.pass(Duration::from_secs(10));
+    one.engine().resolve(conflict, Keep::Mine, true, &Unwatched).await.unwrap();
+    assert_eq!(one.read("traces/a.json"), Some(version("two's")));
+}
+
+#[tokio::test]
+async fn a_commit_that_relies_on_what_is_marked_unmarks_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    let mut two = bucket.device(folder.path(), "two").await;
+    edits(&mut one, "traces/a.json", &["old", "new", "newer"]).await;
+    two.sync().await;
+    bucket.pass(8 * DAY);
+    // Two commits the old content again, without having seen the mark: its commit is on the way while the mark is made.
+    two.write("traces/b.json", version("old"));
+    let sleeper = falls_asleep(&bucket, &mut two).await;
+    let marked = prune(&mut one).await;
+    assert!(marked.marked.objects > 0, "{marked:?}");
+    sleeper.arrives().await;
+    one.sync().await;
+    two.sync().await;
+    for _ in 0..3 {
+        bucket.pass(8 * DAY);
+        prune(&mut one).await;
+    }
+    two.sync().await;
+    assert_eq!(one.read("traces/b.json"), Some(version("old")));
+    assert_eq!(one.files(), two.files());
+    assert_sound(&mut one).await;
+}
+
+#[tokio::test]
+async fn a_device_that_slept_while_what_it_relied_on_was_swept_sends_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    let mut two = bucket.device(folder.path(), "two").await;
+    edits(&mut one, "traces/a.json", &["old", "new", "newer"]).await;
+    two.sync().await;
+    bucket.pass(8 * DAY);
+    two.write("traces/b.json", version("old"));
+    two.write("traces/c.json", version("c"));
+    let sleeper = falls_asleep(&bucket, &mut two).await;
+    prune(&mut one).await;
+    bucket.pass(40 * DAY);
+    edits(&mut one, "traces/a.json", &["newest"]).await;
+    assert!(prune(&mut one).await.freed.objects > 0);
+    sleeper.arrives().await;
+    // One sees the commit first, and cannot have what it relied on.
+    one.sync().await;
+    assert_sound(&mut one).await;
+    for _ in 0..2 {
+        two.sync().await;
+        one.sync().await;
+    }
+    assert_eq!(two.read("traces/b.json"), Some(version("old")), "what it wrote while the others went on");
+    assert_eq!(two.read("traces/a.json"), Some(version("newest")));
+    assert_eq!(one.files(), two.files());
+    assert!(one.engine().conflicts().await.unwrap().is_empty());
+    assert_sound(&mut one).await;
+    assert_sound(&mut two).await;
+}
+
+#[tokio::test]
+async fn packs_of_an_upload_that_was_never_finished_go_and_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    let mut two = bucket.device(folder.path(), "two").await;
+    edits(&mut one, "traces/a.json", &["a1"]).await;
+    two.sync().await;
+    // Two has uploaded a pack and not come to its commit.
+    two.write("traces/b.json", version("b"));
+    let sleeper = falls_asleep(&bucket, &mut two).await;
+    sleeper.wakes_up();
+    std::fs::remove_file(two.root.join("sync/pending")).unwrap();
+    two.restart();
+    let packs = bucket.packs().len();
+    for _ in 0..3 {
+        bucket.pass(8 * DAY);
+        prune(&mut one).await;
+    }
+    assert_eq!(bucket.packs().len(), packs - 1, "nobody's pack is gone");
+    two.sync().await;
+    one.sync().await;
+    assert_eq!(one.read("traces/b.json"), Some(version("b")));
+    assert_sound(&mut two).await;
+}
+
+/// The way to the bucket of a device that falls asleep whenever it is about to commit.
+#[derive(Debug)]
+struct Sleeper {
+    inner: Arc<dyn Remote>,
+    asleep: AtomicBool,
+    /// The commit that it was about to put.
+    held: Mutex<Option<(String, Bytes)>>,
+}
+
+#[async_trait::async_trait]
+impl Remote for Sleeper {
+    fn url(&self) -> String {
+        self.inner.url()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        if key.starts_with("commits/") && self.asleep.load(Ordering::Relaxed) {
+            *self.held.lock().unwrap() = Some((key.to_owned(), body));
+            return Err(RemoteError::new(RemoteErrorKind::UnknownOutcome, "put", key));
+        }
+        self.inner.put(key, body).await
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+        self.inner.get(key, range).await
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        self.inner.head(key).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        self.inner.list(prefix, after).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.inner.delete(key).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.inner.server_ms().await
+    }
+}
+
+/// The device uploads what it has and falls asleep on the way to its commit.
+async fn falls_asleep(bucket: &Bucket, device: &mut Device) -> Arc<Sleeper> {
+    let inner: Arc<dyn Remote> = Arc::new(bucket.remote.clone());
+    let (asleep, held) = (AtomicBool::new(true), Mutex::default());
+    let sleeper = Arc::new(Sleeper { inner, asleep, held });
+    device.use_remote(Arc::clone(&sleeper) as Arc<dyn Remote>);
+    device.try_sync().await.unwrap_err();
+    assert!(device.root.join("sync/pending").exists(), "its commit is on its way");
+    sleeper
+}
+
+impl Sleeper {
+    fn wakes_up(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// The commit arrives while the device still sleeps.
+    async fn arrives(&self) {
+        let (key, body) = self.held.lock().unwrap().take().unwrap();
+        self.inner.put(&key, body).await.unwrap();
+        self.wakes_up();
+    }
+}
