@@ -8,6 +8,7 @@
 mod alarm;
 mod announce;
 mod hooks;
+mod look;
 mod obey;
 mod show;
 mod signals;
@@ -28,6 +29,7 @@ use crate::sync::scheduler::{Next, Outcome, Scheduler, Timing};
 use crate::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
 use crate::vault::{Filter, Watch, WatchEvent};
 use alarm::Alarm;
+pub use alarm::overdue;
 use announce::Announcer;
 pub use hooks::Hooks;
 pub use signals::StopSignals;
@@ -99,7 +101,11 @@ impl Daemon {
                 self.obey(command, &mut course).await;
             }
             let now = self.clock.monotonic();
-            let next = if course.paused.is_some() { Next::Stopped } else { course.scheduler.next(now) };
+            let next = if course.paused.is_some() {
+                course.scheduler.next_look(now)
+            } else {
+                course.scheduler.next(now)
+            };
             let pause = match next {
                 Next::Run(ask) => {
                     // How it ended stands in the log and on the board.
@@ -117,6 +123,10 @@ impl Daemon {
                         }
                         Some(command) = self.commands.recv() => self.obey(command, &mut course).await,
                     }
+                    continue;
+                }
+                Next::Look => {
+                    self.look(&mut course).await;
                     continue;
                 }
                 Next::Wait(until) => until.saturating_sub(now),
@@ -207,7 +217,10 @@ impl Daemon {
         let (now, scheduler) = (self.clock.monotonic(), &mut course.scheduler);
         match hint {
             WatchEvent::Touched => scheduler.touch(now),
-            WatchEvent::Overflow => scheduler.overflow(now),
+            WatchEvent::Overflow => {
+                tracing::warn!("events of the watcher were lost: the whole vault is scanned");
+                scheduler.overflow(now);
+            }
             WatchEvent::Failed(why) => {
                 tracing::warn!(why, "the watcher failed: the vault is scanned at every poll");
                 scheduler.watching(false);

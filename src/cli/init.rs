@@ -6,15 +6,19 @@ use super::app::{App, Shown, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, thousands};
+use super::status::document;
 use crate::config::{Flag, Source, update};
+use crate::control::api::StatusDocument;
+use crate::control::client::{self, ClientError};
 use crate::fs::RealFs;
 use crate::paths::machine_id;
 use crate::remote::Meter;
-use crate::sync::{Joining, join};
+use crate::sync::{Joining, SyncError, join};
+use crate::vault::Marker;
 
 /// Set up this device: write the configuration, make the vault's folders, create or join the remote
 ///
-/// Safe to repeat. Where both sides already hold files it says what will meet what, and wants `--join`.
+/// Safe to repeat; beside a running daemon it changes nothing. Where both sides already hold files it says what will meet what, and wants `--join`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where the backup is: b2://bucket/prefix, s3://bucket/prefix or file:///path, without credentials
@@ -57,7 +61,11 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     std::fs::create_dir_all(root.join("sync")).map_err(|error| {
         Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
     })?;
-    let lock = app.lock()?;
+    let lock = match app.lock() {
+        Ok(lock) => lock,
+        Err(failure) if failure.exit == Exit::Locked => return beside(app, failure, output),
+        Err(failure) => return Err(failure),
+    };
     let joined = runtime()?.block_on(async {
         app.make_remote_folder().await?;
         let mut engine = app.joining_engine(Meter::default()).await?;
@@ -104,6 +112,38 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         joined.generation
     ));
     output.note("next: cogzy-vault sync, or cogzy-vault service install to keep it in sync");
+    Ok(Exit::Done)
+}
+
+/// Beside a daemon nothing is set up: it keeps to what it was started with. Where that is what is wanted there is nothing to do.
+fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
+    let status: StatusDocument = match runtime()?.block_on(client::get(&app.socket, "/v1/status")) {
+        Ok(status) => status,
+        Err(ClientError::NoDaemon) => return Err(locked),
+        Err(error) => return Err(error.into()),
+    };
+    let wanted = document(app, status.state, status.device.id);
+    let differs = [
+        ("remote", &status.remote, &wanted.remote),
+        ("user_id", &status.user_id, &wanted.user_id),
+        ("device_name", &status.device.name, &wanted.device.name),
+    ];
+    if let Some((key, runs, asked)) = differs.into_iter().find(|(_, runs, asked)| runs != asked) {
+        let text =
+            format!("a daemon keeps this vault, with {key} = {runs} and not {asked}; nothing was changed");
+        return Err(Failure::new(Exit::Locked, text)
+            .next("stop it (cogzy-vault service stop, or Ctrl-C where it runs), then the same init again"));
+    }
+    let StatusDocument { device, generation, remote, .. } = status;
+    let marker = Marker::read(&RealFs, &app.layout()).map_err(SyncError::from)?;
+    output.json(&json!({
+        "schema": 1, "joined": true, "created": false, "vault": marker.vault, "device": device.id,
+        "generation": generation, "remote": remote, "config": app.loaded.file,
+    }));
+    output.line(format!(
+        "{} is joined to {remote} already, generation {generation}, and a daemon keeps it in sync; nothing was changed",
+        app.config().vault.display()
+    ));
     Ok(Exit::Done)
 }
 

@@ -65,6 +65,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         on_conflict: config.hooks.on_conflict.clone(),
         on_hold: config.hooks.on_hold.clone(),
         on_error: config.hooks.on_error.clone(),
+        timeout: config.hooks.timeout,
         ..Hooks::default()
     };
     let starting = async {
@@ -110,7 +111,14 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         let events = Events::new(log, Arc::clone(&clock));
         let (send, commands) = mpsc::channel(COMMANDS);
         let interrupt = watch::Sender::new(false);
-        let handles = Handles::new(board.clone(), send, events.clone(), interrupt.clone(), engine.reader());
+        let handles = Handles::new(
+            board.clone(),
+            send,
+            events.clone(),
+            interrupt.clone(),
+            heart.clone(),
+            engine.reader(),
+        );
         tokio::spawn(server::serve(listener, handles));
         heart.ready();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");

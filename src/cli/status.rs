@@ -13,6 +13,7 @@ use crate::control::api::{
     moment,
 };
 use crate::control::client::{self, ClientError};
+use crate::daemon::overdue;
 use crate::remote::Transfer;
 use crate::sync::{Glance, Unwatched, Weight};
 
@@ -62,6 +63,10 @@ async fn look(app: &App) -> Result<StatusDocument, Failure> {
     let glance = engine.glance(&Unwatched).await?;
     let mut status = document(app, State::Stopped, glance.device);
     fill(&mut status, &glance);
+    // A pause was wished for.
+    if let (Some(then), None) = (glance.last_sync_ms, engine.paused()?) {
+        status.errors.splice(0..0, overdue(then, SystemClock::new().now_ms()));
+    }
     Ok(status)
 }
 

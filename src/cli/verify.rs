@@ -2,13 +2,18 @@
 
 use serde_json::json;
 
-use super::app::{App, Shown, runtime};
+use super::app::{App, Shown};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, thousands};
+use super::shown::through_daemon;
+use crate::control::client;
+use crate::control::recovery::{self, Job, VerifyDocument};
 use crate::sync::{Lost, Repaired};
 
 /// Check the local files against the manifest, and the bucket against its own commits
+///
+/// Through the daemon if one runs, which goes on syncing meanwhile (but for a repair); else by itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Read every pack
@@ -24,21 +29,21 @@ pub struct Args {
 /// # Errors
 /// What keeps it from looking.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let lock = app.lock()?;
-    let (verified, repaired) = runtime()?.block_on(async {
-        let mut engine = app.engine().await?;
-        let shown = Shown::on(output);
-        if args.repair {
-            let (verified, repaired) = engine.repair(&shown).await?;
-            return Ok::<_, Failure>((verified, Some(repaired)));
-        }
-        Ok((engine.verify(args.deep, &shown).await?, None))
-    })?;
-    drop(lock);
-    match &repaired {
-        Some(repaired) => output.json(&json!({ "schema": 1, "verified": verified, "repaired": repaired })),
-        None => output.json(&json!({ "schema": 1, "verified": verified })),
-    }
+    let (deep, repair) = (args.deep, args.repair);
+    let value = app.cycle(
+        async || {
+            let job = Job::Verify { deep, repair };
+            Ok(recovery::run(&mut app.engine().await?, &job, &Shown::on(output)).await?)
+        },
+        async || {
+            let request = json!({ "deep": deep, "repair": repair });
+            through_daemon(app, output, client::post(&app.socket, "/v1/verify", &request)).await
+        },
+    )?;
+    let document: VerifyDocument =
+        serde_json::from_value(value).map_err(|error| Failure::new(Exit::Internal, error))?;
+    output.json(&document);
+    let VerifyDocument { verified, repaired, .. } = document;
     if let Some(repaired) = &repaired {
         tell(repaired, output);
     }

@@ -67,6 +67,7 @@ impl Config {
                 on_conflict: from.texts("hooks.on_conflict")?,
                 on_hold: from.texts("hooks.on_hold")?,
                 on_error: from.texts("hooks.on_error")?,
+                timeout: from.span("hooks.timeout", spans(SECOND, HOUR))?,
             },
             log: Log { level: level(from)?, file: from.boolean("log.file")? },
         })

@@ -175,6 +175,8 @@ pub struct Hooks {
     pub on_hold: Vec<String>,
     /// Something went wrong.
     pub on_error: Vec<String>,
+    /// How long one of them may take.
+    pub timeout: Duration,
 }
 
 /// What is written to the log.

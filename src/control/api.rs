@@ -63,8 +63,10 @@ pub struct HoldsDocument {
 /// `GET /v1/health`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthDocument {
-    /// Whether the daemon lives: an answer that says no comes with 503.
+    /// Whether the daemon's loop comes round, or its cycle comes further: an answer that says no comes with 503.
     pub ok: bool,
+    /// For how many seconds it has not.
+    pub silent_s: u64,
     /// The verdict of the status.
     pub state: State,
     /// When a cycle went through last, RFC 3339.
@@ -221,6 +223,9 @@ pub struct ErrorDocument {
     pub next_retry: Option<String>,
     /// What to do next.
     pub next: String,
+    /// Nothing has been synced for so long that it is said before everything else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alarm: bool,
 }
 
 impl From<&Trouble> for ErrorDocument {
@@ -237,6 +242,7 @@ impl From<&Trouble> for ErrorDocument {
                 }
                 _ => "cogzy-vault sync".to_owned(),
             },
+            alarm: false,
         }
     }
 }

@@ -14,10 +14,8 @@ use crate::sync::{Pace, Progress};
 /// What a client wants done by the daemon's thread.
 #[derive(Debug)]
 pub enum Command {
-    /// A cycle now, or what it would do.
+    /// A cycle now.
     Sync {
-        /// Only say what would be done.
-        dry_run: bool,
         /// Also send derived members that would stay here.
         derived: bool,
         /// Who waits for it.
@@ -32,7 +30,7 @@ pub enum Command {
         /// Who waits for it.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
     },
-    /// A look at the past, or a way back to it.
+    /// A way back to the past, or a repair.
     Recover {
         /// What.
         job: Job,

@@ -1,4 +1,4 @@
-//! Looking at the past and going back to it: what can be asked for, and the documents that answer.
+//! Looking at the past, going back to it, and looking for damage: what can be asked for, and the documents that answer.
 //!
 //! The verbs and the socket share them: a job is run by whoever holds the vault, the daemon or a verb by itself.
 
@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use super::api::{SCHEMA, SyncDocument, moment};
 use crate::model::{Conflict, ConflictId, Keep, VaultPath};
-use crate::sync::{Engine, ListedConflict, Past, Point, Pruned, Reset, Rewritten, SyncError, Watcher};
+use crate::sync::{
+    Engine, ListedConflict, Past, Point, Pruned, Repaired, Reset, Rewritten, SyncError, Verified, Watcher,
+};
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,13 @@ pub enum Job {
         /// Only say what would be done.
         dry_run: bool,
     },
+    /// A look at every file and object.
+    Verify {
+        /// Read every pack.
+        deep: bool,
+        /// Put right what can be; reads every pack.
+        repair: bool,
+    },
     /// One generation taken back.
     Undo {
         /// Which.
@@ -66,6 +75,7 @@ impl Job {
                 | Self::Conflicts
                 | Self::Reset { dry_run: true }
                 | Self::Prune { dry_run: true }
+                | Self::Verify { repair: false, .. }
         )
     }
 }
@@ -195,6 +205,18 @@ pub struct ResetDocument {
     pub sync: Option<SyncDocument>,
 }
 
+/// What a verification found: `verify --json` and `POST /v1/verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VerifyDocument {
+    /// The schema's number.
+    pub schema: u32,
+    /// What was looked at, and what is wrong.
+    pub verified: Verified,
+    /// What was put right, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Repaired>,
+}
+
 impl ResetDocument {
     fn new(reset: Reset, dry_run: bool) -> Self {
         let Reset { generation, fetched, bytes, replaced, deleted, kept, left, report } = reset;
@@ -302,6 +324,15 @@ pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Resul
         Job::Prune { dry_run } => {
             let pruned = engine.prune(*dry_run, watcher).await?;
             return Ok(document(&PruneDocument { schema: SCHEMA, pruned }));
+        }
+        Job::Verify { deep, repair } => {
+            let (verified, repaired) = if *repair {
+                let (verified, repaired) = engine.repair(watcher).await?;
+                (verified, Some(repaired))
+            } else {
+                (engine.verify(*deep, watcher).await?, None)
+            };
+            return Ok(document(&VerifyDocument { schema: SCHEMA, verified, repaired }));
         }
         Job::Resolve { id, keep, yes } => engine.resolve(*id, *keep, *yes, watcher).await?,
         Job::Restore { point, paths, yes } => engine.restore(point, paths, *yes, watcher).await?,

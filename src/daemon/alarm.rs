@@ -38,21 +38,26 @@ impl Alarm {
 
     /// What is to be said at `now_ms`, if anything; `new` the first time.
     pub(super) fn check(&mut self, now_ms: u64) -> Option<(ErrorDocument, bool)> {
-        let since = Duration::from_millis(now_ms.saturating_sub(self.since_ms));
-        if since < TOO_LONG {
-            return None;
-        }
+        let document = overdue(self.since_ms, now_ms)?;
         let new = !std::mem::replace(&mut self.raised, true);
-        let document = ErrorDocument {
-            path: None,
-            // In days: a text that changed all the time would be new all the time.
-            message: "nothing has been synced for more than a day".to_owned(),
-            attempts: 0,
-            next_retry: None,
-            next: "see the error below; cogzy-vault doctor finds most causes".to_owned(),
-        };
         Some((document, new))
     }
+}
+
+/// What is to be said where the last success, or the first wait for one, was at `since_ms`; both in milliseconds since the Unix
+/// epoch.
+#[must_use]
+pub fn overdue(since_ms: u64, now_ms: u64) -> Option<ErrorDocument> {
+    let since = Duration::from_millis(now_ms.saturating_sub(since_ms));
+    (since >= TOO_LONG).then(|| ErrorDocument {
+        path: None,
+        // In days: a text that changed all the time would be new all the time.
+        message: "nothing has been synced for more than a day".to_owned(),
+        attempts: 0,
+        next_retry: None,
+        next: "cogzy-vault doctor finds most causes".to_owned(),
+        alarm: true,
+    })
 }
 
 #[cfg(test)]

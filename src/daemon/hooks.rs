@@ -2,6 +2,9 @@
 //!
 //! They get the event on their standard input and are waited for by nobody but this task: one at a time, each for a bounded time,
 //! and where more happens than they can take the rest is left out and said so. Whatever they do, the daemon goes on.
+//!
+//! A hook, with all that it starts, is a process group that ends with it. The group has a guard of its own, so that its time is
+//! bounded too where the daemon is killed and can end nothing any more.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,8 +18,10 @@ use tokio::sync::mpsc;
 
 use crate::control::api::{EventBody, EventDocument};
 
-/// A program that takes longer is killed, with all that it has started.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Runs a program beside a guard that ends their whole group after `$1` seconds. The guard ignores what asks it politely.
+const GUARDED: &str = r#"(trap '' HUP INT TERM; sleep "$1"; kill -KILL -$$) <&- & shift; exec "$@""#;
+/// What a shell ends with where it cannot start a program.
+const NOT_STARTED: [i32; 2] = [126, 127];
 /// So many events may wait for their turn.
 const QUEUE: usize = 64;
 
@@ -29,6 +34,8 @@ pub struct Hooks {
     pub on_hold: Vec<String>,
     /// For an error.
     pub on_error: Vec<String>,
+    /// A program that takes longer is killed, with all that it has started.
+    pub timeout: Duration,
     /// The process group of the hook that runs; 0: none does. Clones share it.
     pub running: Arc<AtomicI32>,
 }
@@ -57,7 +64,7 @@ impl Hooks {
         let hooks = self.clone();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                run(hooks.of(&event), &event, &hooks.running).await;
+                run(&hooks, &event).await;
             }
         });
         Runner { hooks: self, queue }
@@ -82,13 +89,21 @@ impl Runner {
     }
 }
 
-async fn run(argv: &[String], event: &EventDocument, running: &AtomicI32) {
-    let Some((program, arguments)) = argv.split_first() else { return };
+async fn run(hooks: &Hooks, event: &EventDocument) {
+    let (argv, Hooks { timeout, running, .. }) = (hooks.of(event), hooks);
+    let Some(program) = argv.first() else { return };
     let kind = event.body.kind();
     let Ok(mut input) = serde_json::to_vec(event) else { return };
     input.push(b'\n');
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A little later than this task, which tells of it.
+    let guard = timeout.as_secs().saturating_add(2).to_string();
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", GUARDED, "cogzy-vault-hook", &guard])
+        .args(argv)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     // A group of its own, so that what it starts can be ended with it.
     command.process_group(0).kill_on_drop(true);
     let mut child = match command.spawn() {
@@ -108,20 +123,19 @@ async fn run(argv: &[String], event: &EventDocument, running: &AtomicI32) {
         }
         child.wait().await
     };
-    let ended = tokio::time::timeout(PATIENCE, whole).await;
+    let ended = tokio::time::timeout(*timeout, whole).await;
+    // The guard at least is still there, so the number is not another group's yet.
+    let _gone = group.map(|group| kill_process_group(group, Signal::KILL));
     running.store(0, Ordering::SeqCst);
     match ended {
         Ok(Ok(status)) if status.success() => tracing::debug!(program, "the hook for {kind} has run"),
+        Ok(Ok(status)) if status.code().is_some_and(|code| NOT_STARTED.contains(&code)) => {
+            tracing::warn!(program, %status, "the hook for {kind} could not be started");
+        }
         Ok(Ok(status)) => tracing::warn!(program, %status, "the hook for {kind} failed"),
         Ok(Err(error)) => tracing::warn!(program, %error, "the hook for {kind} is lost"),
         Err(_) => {
-            tracing::warn!(
-                program,
-                "the hook for {kind} took more than {} s and is killed",
-                PATIENCE.as_secs()
-            );
-            // It may have ended just now.
-            let _gone = group.map(|group| kill_process_group(group, Signal::KILL));
+            tracing::warn!(program, "the hook for {kind} took more than {timeout:?} and is killed");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What others want done: commands from the socket.
 
 use super::{Course, Daemon};
-use crate::control::api::{Problem, State, SyncDocument, moment};
+use crate::control::api::{Problem, State, moment};
 use crate::control::board::Command;
 use crate::control::recovery;
 use crate::state::Paused;
@@ -30,15 +30,12 @@ impl Daemon {
                 let watcher = self.watcher();
                 let answer = recovery::run(&mut self.engine, &job, &watcher).await;
                 self.board.update(|status| status.progress = None);
-                if job.changes() {
-                    // What came of it stands in the answer; the board learns how things stand now.
-                    let _told = self.turn(course, Request::FULL, false).await;
-                }
+                // What came of it stands in the answer; the board learns how things stand now.
+                let _told = self.turn(course, Request::FULL, false).await;
                 let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
                 return;
             }
-            Command::Sync { dry_run: true, derived, reply } => (reply, self.plan(derived).await),
-            Command::Sync { dry_run: false, derived, reply } => {
+            Command::Sync { derived, reply } => {
                 (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)
             }
             Command::Decide { hold, approve, reply } => {
@@ -52,14 +49,6 @@ impl Daemon {
         };
         // Whoever asked may have gone; what was done is done.
         let _gone = reply.send(answer);
-    }
-
-    async fn plan(&mut self, derived: bool) -> Result<SyncDocument, Problem> {
-        let survey = self.engine.dry_run(derived, &self.watcher()).await;
-        self.board.update(|status| status.progress = None);
-        survey
-            .map(|survey| SyncDocument::of_plan(&survey.plan, survey.generation()))
-            .map_err(|error| Problem::from(&error))
     }
 
     /// From now on no cycle runs by itself.

@@ -68,9 +68,9 @@ impl Daemon {
             Err(error) => {
                 let attempts = course.scheduler.failures();
                 tracing::error!(%error, attempts, next = error.next(), "the cycle did not go through");
-                let retry = match course.scheduler.next(now) {
+                let retry = match course.scheduler.next_try(now) {
                     Next::Wait(until) => Some(until.saturating_sub(now)),
-                    Next::Run(_) | Next::Probe => Some(Duration::ZERO),
+                    Next::Run(_) | Next::Probe | Next::Look => Some(Duration::ZERO),
                     Next::Stopped => None,
                 };
                 self.show_error(course, &error, outcome, attempts, retry);
@@ -145,6 +145,7 @@ impl Daemon {
             attempts,
             next_retry: retry.map(|wait| moment(now_ms.saturating_add(millis(wait)))),
             next,
+            alarm: false,
         };
         // The first time it is the loop that says it.
         let alarm = course.alarm.is_raised().then(|| course.alarm.check(now_ms)).flatten();

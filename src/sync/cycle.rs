@@ -280,7 +280,7 @@ fn settled_by_record(survey: &Survey) -> BTreeSet<Item> {
 }
 
 /// Tells the report what the survey could not deal with.
-fn note(survey: &Survey, report: &mut Report) {
+pub(super) fn note(survey: &Survey, report: &mut Report) {
     report.holds.clone_from(&survey.plan.holds);
     report.problems.clone_from(&survey.local.troubles);
     report.holdings = Some(survey.holdings.clone());

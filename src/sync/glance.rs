@@ -1,10 +1,12 @@
-//! A look at where things stand, without the network: for the status when no daemon runs.
+//! A look at where things stand, without the network: for the status when no daemon runs, or when it can send nothing.
 
 use std::sync::Arc;
 
+use super::cycle::note;
 use super::keep::ListedConflict;
-use super::report::{Amount, Watcher};
+use super::report::{Amount, Report, Standing, Watcher};
 use super::survey::Seen;
+use super::unsent::Unsent;
 use super::{Engine, Survey, SyncError};
 use crate::log::Snapshot;
 use crate::model::DeviceId;
@@ -58,6 +60,19 @@ impl Engine {
             survey: survey?,
             conflicts,
         })
+    }
+
+    /// Looks at what is here and would be sent, and remembers it as what waits. A report of a cycle that moves nothing.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn look_around(&mut self, watcher: &dyn Watcher) -> Result<Report, SyncError> {
+        let Glance { generation, survey, conflicts, .. } = self.glance(watcher).await?;
+        let standing = Standing { here: survey.here, waiting: survey.waiting(), conflicts: conflicts.len() };
+        let mut report = Report { generation, standing: Some(standing), ..Report::default() };
+        note(&survey, &mut report);
+        self.unsent = Unsent::of(&survey);
+        Ok(report)
     }
 
     /// The vault as it was agreed last, from the cache where it has it.

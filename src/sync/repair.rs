@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fetch::{Leaves, OnDisk, flatten};
 use super::local::Local;
@@ -27,7 +28,7 @@ use crate::plan::{Action, FileStep, Plan, Step};
 use crate::vault::Marker;
 
 /// What was put right, and what could not be.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Repaired {
     /// Local files that hold what they should again.
     pub files: Vec<String>,
@@ -38,7 +39,7 @@ pub struct Repaired {
 }
 
 /// A version of a file that cannot be put together any more.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Lost {
     /// The file; of a conflict with the conflict's id before it.
     pub path: String,

@@ -77,6 +77,8 @@ pub enum Next {
     Run(Ask),
     /// Ask the remote something cheap, and say whether it was reached.
     Probe,
+    /// Look at what is here, although nothing can be sent: whoever asks is told what waits.
+    Look,
     /// Nothing before this moment.
     Wait(Duration),
     /// Nothing until somebody says `retry`.
@@ -105,6 +107,9 @@ pub struct Scheduler {
     not_before: Duration,
     stopped: bool,
     watching: bool,
+    /// What is here is to be looked at then, if no cycle has done so before.
+    look_at: Option<Duration>,
+    looked: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -135,6 +140,8 @@ impl Scheduler {
             not_before: now,
             stopped: false,
             watching: true,
+            look_at: None,
+            looked: None,
         }
     }
 
@@ -145,17 +152,35 @@ impl Scheduler {
     }
 
     /// A file was touched.
-    pub const fn touch(&mut self, now: Duration) {
+    pub fn touch(&mut self, now: Duration) {
         let (first, count) = match self.touched {
             Some(touched) => (touched.first, touched.count + 1),
             None => (now, 1),
         };
         self.touched = Some(Touched { first, last: now, count });
+        self.want_look(now + self.timing.settle);
     }
 
     /// Events were lost: only a scan knows what happened.
-    pub const fn overflow(&mut self, now: Duration) {
+    pub fn overflow(&mut self, now: Duration) {
         self.rescan_at = now;
+        self.want_look(now);
+    }
+
+    /// A look has ended. `again`: something had not settled yet.
+    pub fn looked(&mut self, now: Duration, again: bool) {
+        let next =
+            if again { Some(self.timing.settle) } else { (!self.watching).then_some(self.timing.poll) };
+        (self.looked, self.look_at) = (Some(now), None);
+        if let Some(wait) = next {
+            self.want_look(now + wait);
+        }
+    }
+
+    /// No sooner than a batch interval after the last one.
+    fn want_look(&mut self, at: Duration) {
+        let at = self.looked.map_or(at, |last| at.max(last + self.timing.batch_interval));
+        self.look_at = Some(self.look_at.map_or(at, |before| before.min(at)));
     }
 
     /// Whether the watcher works. Without it every poll scans.
@@ -211,6 +236,9 @@ impl Scheduler {
 
     /// A cycle that was asked for with `ask` has ended. `draw` is a random number in `0.0..1.0`.
     pub fn ended(&mut self, started: Duration, now: Duration, ask: Ask, outcome: Outcome, draw: f64) {
+        if ask.scan {
+            self.want_look(now);
+        }
         match outcome {
             Outcome::Done { moved, again } => {
                 self.failures = 0;
@@ -221,6 +249,7 @@ impl Scheduler {
                     self.last_push = Some(now);
                 }
                 if ask.scan {
+                    self.look_at = None;
                     self.rescan_at = now + self.timing.rescan;
                     // What was touched while the cycle ran may have been scanned before: it counts for the next.
                     self.touched = self.touched.filter(|touched| touched.last >= started);
@@ -255,6 +284,29 @@ impl Scheduler {
     /// What is to be done at `now`.
     #[must_use]
     pub fn next(&self, now: Duration) -> Next {
+        let next = self.next_try(now);
+        let hindered = self.stopped || self.offline || self.failures > 0;
+        if hindered && !matches!(next, Next::Run(_)) { self.or_look(next, now) } else { next }
+    }
+
+    /// What is to be done at `now` in a pause.
+    #[must_use]
+    pub fn next_look(&self, now: Duration) -> Next {
+        self.or_look(Next::Stopped, now)
+    }
+
+    fn or_look(&self, next: Next, now: Duration) -> Next {
+        match (self.look_at, next) {
+            (Some(at), _) if at <= now => Next::Look,
+            (Some(at), Next::Wait(until)) => Next::Wait(until.min(at)),
+            (Some(at), Next::Stopped) => Next::Wait(at),
+            (_, next) => next,
+        }
+    }
+
+    /// When the next cycle is tried, or the remote is probed for it.
+    #[must_use]
+    pub fn next_try(&self, now: Duration) -> Next {
         if self.stopped {
             return Next::Stopped;
         }

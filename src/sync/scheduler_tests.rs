@@ -33,7 +33,7 @@ fn started() -> Scheduler {
 }
 
 fn wait(scheduler: &Scheduler, now: Duration) -> Duration {
-    match scheduler.next(now) {
+    match scheduler.next_try(now) {
         Next::Wait(until) => until,
         other => panic!("expected a wait, got {other:?}"),
     }
@@ -124,7 +124,7 @@ fn failures_wait_longer_each_time_and_permanent_ones_stop() {
         now += secs(expected);
     }
     scheduler.ended(now, now, WHOLE, Outcome::Permanent, 0.5);
-    assert_eq!(scheduler.next(now + secs(1_000_000)), Next::Stopped);
+    assert_eq!(scheduler.next_try(now + secs(1_000_000)), Next::Stopped);
     scheduler.retry(now);
     assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })));
 }
@@ -137,10 +137,10 @@ fn being_offline_uses_up_no_attempts() {
         scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.5);
         assert!(scheduler.offline() && scheduler.failures() == 0);
         now = wait(&scheduler, now);
-        assert_eq!(scheduler.next(now), Next::Probe);
+        assert_eq!(scheduler.next_try(now), Next::Probe);
         scheduler.probed(now, false, 0.5);
         now = wait(&scheduler, now);
-        assert_eq!(scheduler.next(now), Next::Probe);
+        assert_eq!(scheduler.next_try(now), Next::Probe);
     }
     assert!(matches!(scheduler.next(now + secs(120)), Next::Run(_)), "a network may be too slow for a probe");
     assert!(now < secs(100 + 1000 * 5), "an offline remote must be probed often, so that it is left at once");
@@ -197,6 +197,42 @@ fn after_a_sleep_everything_is_due() {
     assert_eq!(scheduler.next(secs(8)), Next::Probe);
 }
 
+#[test]
+fn what_is_saved_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
+    for hindered in [Outcome::Offline, Outcome::Failed] {
+        let mut scheduler = started();
+        scheduler.ended(secs(60), secs(60), Ask::default(), hindered, 0.5);
+        scheduler.touch(secs(61));
+        scheduler.probed(secs(62), false, 0.5);
+        assert_eq!(scheduler.next(secs(62)), Next::Wait(secs(63)));
+        assert_eq!(scheduler.next(secs(63)), Next::Look);
+        scheduler.looked(secs(63), false);
+        assert_ne!(scheduler.next(secs(64)), Next::Look, "there is nothing new");
+        scheduler.touch(secs(64));
+        assert_eq!(
+            scheduler.next_look(secs(64)),
+            Next::Wait(secs(73)),
+            "a batch interval after the last one"
+        );
+        scheduler.probed(secs(70), true, 0.5);
+        scheduler.ended(secs(90), secs(90), WHOLE, QUIET, 0.5);
+        assert_eq!(scheduler.next_look(secs(91)), Next::Stopped, "the cycle has seen it");
+    }
+}
+
+#[test]
+fn a_cycle_that_could_not_see_to_the_vault_leaves_it_to_a_look_and_a_pause_has_only_looks() {
+    let mut scheduler = started();
+    scheduler.ended(secs(60), secs(60), WHOLE, Outcome::Offline, 0.5);
+    assert_eq!(scheduler.next(secs(60)), Next::Look);
+    let mut scheduler = started();
+    assert_eq!(scheduler.next_look(secs(1000)), Next::Stopped);
+    scheduler.touch(secs(1000));
+    assert_eq!(scheduler.next_look(secs(1000)), Next::Wait(secs(1002)));
+    scheduler.looked(secs(1002), true);
+    assert_eq!(scheduler.next_look(secs(1003)), Next::Wait(secs(1012)), "something had not settled");
+}
+
 proptest! {
     /// Whatever happens, the next look at the remote is never further away than a poll, unless it was stopped.
     #[test]
@@ -215,6 +251,7 @@ proptest! {
             }
             match scheduler.next(now) {
                 Next::Wait(until) => prop_assert!(until > now && until <= now + secs(331)),
+                Next::Look => scheduler.looked(now, false),
                 Next::Run(_) | Next::Probe => {}
                 Next::Stopped => prop_assert!(false, "only permanent failures stop"),
             }

@@ -47,11 +47,12 @@ pub(super) struct Unsent {
 }
 
 impl Unsent {
-    /// What a survey would send.
+    /// What a survey would send, at once or when it has settled or been decided.
     pub(super) fn of(survey: &Survey) -> Self {
         let outgoing = survey.plan.steps.iter().filter(|step| step.outgoing());
         let paths = outgoing.flat_map(|step| &step.files).map(|file| file.path.to_string()).collect();
-        Self { paths, amount: survey.pending().0 }
+        let (now, later) = (survey.pending().0, survey.waiting());
+        Self { paths, amount: Amount { files: now.files + later.files, bytes: now.bytes + later.bytes } }
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fetch::{Leaves, flatten};
 use super::report::{Phase, Progress, Watcher};
@@ -20,7 +21,7 @@ use crate::vault::{Found, Marker, Scan, ScanOptions, scan};
 const PARALLEL_PACKS: usize = 3;
 
 /// Something that is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
     /// The file or object.
     pub path: String,
@@ -29,7 +30,7 @@ pub struct Fault {
 }
 
 /// What was looked at, and what was wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Verified {
     /// The generation that was looked at.
     pub generation: u64,

@@ -25,6 +25,7 @@ mod process_service;
 mod process_socket;
 mod process_status;
 mod process_tour;
+mod process_watch;
 mod prune;
 mod recovery;
 mod recovery_page;

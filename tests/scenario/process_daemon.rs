@@ -52,9 +52,19 @@ async fn what_is_saved_beside_one_daemon_appears_beside_another() {
     one.delete("traces/b.json");
     assert!(see_two.until(PATIENCE, || two.read("traces/b.json").is_none()), "it was never deleted");
 
-    // While a daemon runs it is the one that syncs, and the status knows it; what needs the vault for itself must wait.
+    // While a daemon runs it is the one that syncs and verifies, and the status knows it; nothing is set up beside it.
     one.good(&["sync"]).await;
-    one.run(&["verify"]).await.expect(7, &["another process holds the vault", "next: "]);
+    assert_eq!(one.good(&["verify", "--deep", "--json"]).await.json()["verified"]["deep"], true);
+    assert_eq!(
+        one.good(&["verify", "--repair", "--json"]).await.json()["repaired"]["lost"],
+        serde_json::json!([])
+    );
+    let before = one.read("sync/last_sync.json");
+    let again = one.good(&["init", "--json"]).await.json();
+    assert!(again["joined"] == true && again["created"] == false && again["vault"].is_string(), "{again}");
+    let other = one.run(&["init", "--device-name", "another"]).await;
+    other.expect(7, &["a daemon keeps this vault, with device_name = one and not another", "stop it"]);
+    assert_eq!(one.read("sync/last_sync.json"), before);
     let status = one.good(&["status", "--json"]).await.json();
     assert_eq!(status["daemon"]["running"], true, "{status}");
     for daemon in daemons {

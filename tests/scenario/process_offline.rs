@@ -1,4 +1,4 @@
-//! Networks that go, paths that resist, and more changes at once than anybody can watch.
+//! Networks that go, and paths that resist.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -10,23 +10,12 @@ use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 use crate::support::socket;
 
-/// How soon sync goes on when the server is back.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// How soon sync goes on when the server is back: 5 s where nobody else is at work (benches/outage.py), and this where a machine
+/// runs many tests at once.
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn committed(machine: &Machine, path: &str) -> bool {
     String::from_utf8(machine.read("sync/manifest.json").unwrap_or_default()).unwrap().contains(path)
-}
-
-async fn until_state(machine: &Machine, wanted: &str) -> serde_json::Value {
-    let clock = SystemClock::new();
-    loop {
-        let status = socket::ask(machine, "GET", "/v1/status").await.json();
-        if status["state"] == wanted {
-            return status;
-        }
-        assert!(clock.monotonic() < PATIENCE, "it is never {wanted}: {status}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,34 +24,41 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
     let mut server = S3Server::start().await;
     let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     one.set("COGZY_VAULT__SYNC__BATCH_INTERVAL", "200ms");
+    // The whole schedule passes while the server is away.
+    one.configure("[retry]\nschedule = [\"1s\", \"2s\", \"3s\", \"4s\"]\n");
     // A file of ours that is under way when the server goes.
     one.set("COGZY_VAULT__LIMITS__UPLOAD", "40MiB");
     one.good(&["init"]).await;
     two.good(&["init"]).await;
     let daemon = Daemon::start(&one).await;
-    until_state(&one, "in-sync").await;
+    socket::until_state(&one, "in-sync").await;
+    one.write("traces/known.json", "saved before");
+    one.sync().await;
     let asked = server.requests("PUT");
     one.write("vectors/large.npy", noise("large", 80 << 20));
     server.asked_to_put(asked + 2).await;
     server.go_away().await;
-    let status = until_state(&one, "offline").await;
+    let status = socket::until_state(&one, "offline").await;
     assert!(status["errors"][0]["next_retry"].is_string(), "{status}");
     assert!(status["pending"]["up"]["files"] == 1, "{status}");
+    // What is saved now is shown at once, although nobody can send it.
     one.write("traces/offline.json", "saved offline");
+    one.write("traces/known.json", "changed offline");
+    let three = |status: &serde_json::Value| status["pending"]["up"]["files"] == 3;
+    assert_eq!(socket::until(&one, "shown", three).await["state"], "offline");
     // Long enough that all immediate repetitions are over and it only probes.
     tokio::time::sleep(Duration::from_secs(12)).await;
     assert_eq!(
-        until_state(&one, "offline").await["errors"][0]["attempts"],
+        socket::until_state(&one, "offline").await["errors"][0]["attempts"],
         0,
         "being offline used up attempts"
     );
 
     let outbox = socket::ask(&one, "GET", "/v1/outbox").await.json();
-    assert!(outbox["total"] == 1 && outbox["waiting"][0]["path"] == "vectors/large.npy", "{outbox}");
-    assert!(
-        outbox["waiting"][0]["first_seen"].is_string() && outbox["waiting"][0]["attempts"] == 0,
-        "{outbox}"
-    );
+    assert!(outbox["total"] == 3 && outbox["waiting"][2]["path"] == "vectors/large.npy", "{outbox}");
+    for waiting in outbox["waiting"].as_array().unwrap() {
+        assert!(waiting["first_seen"].is_string() && waiting["attempts"] == 0, "{outbox}");
+    }
 
     let onlooker = Onlooker::of(&one.root);
     let (clock, asked) = (SystemClock::new(), server.requests("PUT"));
@@ -72,12 +68,13 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
     assert!(took < AT_ONCE, "sync went on after {took:?}");
     let all = || committed(&one, "vectors/large.npy") && committed(&one, "traces/offline.json");
     assert!(onlooker.until(PATIENCE, all), "something was lost");
-    let status = until_state(&one, "in-sync").await;
+    let status = socket::until_state(&one, "in-sync").await;
     assert_eq!(status["errors"], serde_json::json!([]));
     assert_eq!(socket::ask(&one, "GET", "/v1/outbox").await.json()["total"], 0);
     assert_eq!(daemon.terminate().await.0, Some(0));
     two.sync().await;
     assert_eq!(one.files(), two.files());
+    assert_eq!(two.read("traces/known.json").unwrap(), b"changed offline");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,42 +122,4 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
         assert!(clock.monotonic() < PATIENCE, "it never came to rest: {status}");
     }
     assert_eq!(daemon.terminate().await.0, Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_burst_of_thousands_of_changes_every_one_arrives() {
-    const FILES: usize = 5000;
-    let folder = tempfile::tempdir().unwrap();
-    let [mut one, mut two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
-    for machine in [&mut one, &mut two] {
-        for key in ["POLL_INTERVAL", "POLL_INTERVAL_ACTIVE", "BATCH_INTERVAL", "SETTLE"] {
-            machine.set(&format!("COGZY_VAULT__SYNC__{key}"), "200ms");
-        }
-        machine.good(&["init"]).await;
-    }
-    let daemons = [Daemon::start(&one).await, Daemon::start(&two).await];
-    // A change of every single file would wait for approval.
-    one.write("traces/still.json", "this one stays as it is");
-    until_state(&one, "in-sync").await;
-    for folder in 0..10 {
-        std::fs::create_dir_all(one.root.join(format!("traces/{folder}"))).unwrap();
-    }
-    for round in ["first", "second"] {
-        for number in 0..FILES {
-            // As careless programs write: no rename, into folders that nobody watches yet.
-            let path = one.root.join(format!("traces/{}/{number}.json", number % 10));
-            std::fs::write(path, format!("{number} {round}")).unwrap();
-        }
-    }
-    let onlooker = Onlooker::of(&two.root);
-    let last = |number: usize| two.read(&format!("traces/{}/{number}.json", number % 10));
-    let all = || (0..FILES).rev().all(|number| last(number).is_some_and(|text| text.ends_with(b"second")));
-    // Ten thousand fsyncs on each side, in a build that is not optimised.
-    let arrived = onlooker.until(3 * PATIENCE, all);
-    let status = socket::ask(&one, "GET", "/v1/status").await.text;
-    assert!(arrived, "not every change arrived: {status}");
-    assert_eq!(one.files(), two.files());
-    for daemon in daemons {
-        assert_eq!(daemon.terminate().await.0, Some(0));
-    }
 }

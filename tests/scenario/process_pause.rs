@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cogzy_vault::clock::{Clock, SystemClock};
 use cogzy_vault::state::Database;
 
 use crate::support::daemon::{Daemon, Onlooker};
@@ -100,13 +101,6 @@ fn told(path: &Path) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Writes the configuration that has lists in it.
-fn configure(machine: &Machine, text: &str) {
-    let file = machine.home.join(".config/cogzy-vault/config.toml");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(file, text).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobody() {
     let folder = tempfile::tempdir().unwrap();
@@ -116,7 +110,7 @@ async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobo
     let (conflict, told_conflicts) =
         hook(folder.path(), "on-conflict", "echo $$ > \"$0.pid\"\nexec sleep 60");
     let (error, told_errors) = hook(folder.path(), "on-error", "exit 7");
-    configure(&one, &format!("[hooks]\non_conflict = {conflict}\non_error = {error}\n"));
+    one.configure(&format!("[hooks]\non_conflict = {conflict}\non_error = {error}\n"));
     one.good(&["init"]).await;
     one.write("traces/a.json", "first");
     one.sync().await;
@@ -140,12 +134,7 @@ async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobo
 
     // Nor does it outlive the daemon, with whatever it has open.
     let pid = std::fs::read_to_string(folder.path().join("on-conflict.pid")).unwrap();
-    let hook = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-    let gone = || match std::fs::read_to_string(format!("/proc/{}/stat", hook.as_raw_nonzero())) {
-        Ok(stat) => stat.contains(") Z "),
-        Err(_) => true,
-    };
-    assert!(onlooker.until(Duration::from_secs(5), gone), "the hook outlives the daemon");
+    assert!(onlooker.until(Duration::from_secs(5), || is_gone(&pid)), "the hook outlives the daemon");
 
     // An error that stays is told once, across cycles and restarts.
     server.forbid("ListObjectsV2");
@@ -166,6 +155,42 @@ async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobo
     );
 }
 
+fn is_gone(pid: &str) -> bool {
+    match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+        Ok(stat) => stat.contains(") Z "),
+        Err(_) => true,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hook_of_a_daemon_that_was_killed_ends_with_all_that_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = Machine::with_folder(folder.path(), "one");
+    hurry(&mut one);
+    let (hold, _) = hook(folder.path(), "on-hold", "sleep 600 &\necho $$ $! > \"$0.pids\"\nwait");
+    one.configure(&format!("[hooks]\non_hold = {hold}\ntimeout = \"3s\"\n"));
+    one.good(&["init"]).await;
+    for number in 0..30 {
+        one.write(&format!("traces/{number}.json"), "one of many");
+    }
+    one.sync().await;
+    for number in 0..30 {
+        one.delete(&format!("traces/{number}.json"));
+    }
+    let onlooker = Onlooker::of(folder.path());
+    let daemon = Daemon::start(&one).await;
+    let pids = || std::fs::read_to_string(folder.path().join("on-hold.pids")).unwrap_or_default();
+    assert!(onlooker.until(PATIENCE, || pids().ends_with('\n')), "the hook did not run");
+    daemon.kill().await;
+    let clock = SystemClock::new();
+    for pid in pids().split_whitespace() {
+        while !is_gone(pid) {
+            assert!(clock.monotonic() < PATIENCE, "{pid} outlives its daemon");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_without_a_sync_is_said_first_logged_and_told_to_the_hook() {
     let folder = tempfile::tempdir().unwrap();
@@ -173,7 +198,7 @@ async fn a_day_without_a_sync_is_said_first_logged_and_told_to_the_hook() {
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     hurry(&mut machine);
     let (error, told_errors) = hook(folder.path(), "on-error", "");
-    configure(&machine, &format!("[hooks]\non_error = {error}\n"));
+    machine.configure(&format!("[hooks]\non_error = {error}\n"));
     machine.good(&["init"]).await;
     machine.sync().await;
     server.go_away().await;
@@ -184,6 +209,8 @@ async fn a_day_without_a_sync_is_said_first_logged_and_told_to_the_hook() {
     assert!(onlooker.until(PATIENCE, || told(&told_errors).len() == 1), "the hook did not run");
     let status = machine.run(&["status", "--json"]).await.json();
     assert_eq!(status["errors"][0]["message"], "nothing has been synced for more than a day", "{status}");
+    let text = machine.run(&["status"]).await.stdout;
+    assert!(text.starts_with("✗ nothing has been synced for more than a day\n"), "{text}");
     server.come_back().await;
     machine.write("traces/a.json", "saved");
     assert!(onlooker.until(PATIENCE, || committed(&machine, "traces/a.json")), "it did not come back");

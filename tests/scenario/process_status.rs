@@ -10,6 +10,7 @@ use tokio::process::{Child, ChildStdout};
 use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
+use crate::support::socket;
 
 /// `status --watch`, and its lines.
 struct Watching {
@@ -109,6 +110,40 @@ async fn a_sync_through_the_daemon_shows_how_far_the_daemon_is() {
     let ran = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
     assert!(ran.status.success(), "{ran:?}");
     assert!(String::from_utf8(ran.stdout).unwrap().contains("2 sent"));
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_looks_does_not_wait_for_an_upload() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = S3Server::start().await;
+    let machine = Machine::with_server(folder.path(), "one", &server);
+    machine.good(&["init"]).await;
+    machine.write("traces/small.json", "a trace");
+    machine.sync().await;
+    server.stall();
+    let asked = server.requests("PUT");
+    machine.write("vectors/large.npy", noise("large", 40 << 20));
+    let daemon = Daemon::start(&machine).await;
+    server.asked_to_put(asked + 1).await;
+    // The upload goes on only when all of these have been answered.
+    for resource in ["/v1/history", "/v1/history?path=traces", "/v1/conflicts", "/v1/changes?since=0"] {
+        let answer = socket::ask(&machine, "GET", resource).await;
+        assert_eq!(answer.status, Some(200), "{resource}: {answer:?}");
+    }
+    let json = "content-type: application/json\r\n";
+    for (resource, body) in
+        [("/v1/sync", r#"{"dry_run":true}"#), ("/v1/reset", r#"{"dry_run":true}"#), ("/v1/verify", "{}")]
+    {
+        let answer = socket::ask_with(&machine, "POST", resource, json, body).await;
+        assert_eq!(answer.status, Some(200), "{resource}: {answer:?}");
+    }
+    let health = socket::ask(&machine, "GET", "/v1/health").await;
+    assert!(health.status == Some(200) && health.json()["ok"] == true, "{health:?}");
+    assert_eq!(machine.good(&["verify", "--json"]).await.json()["verified"]["differing"], 0);
+    assert_eq!(socket::ask(&machine, "GET", "/v1/status").await.json()["state"], "syncing");
+    server.resume();
+    socket::until_state(&machine, "in-sync").await;
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
 

@@ -59,12 +59,17 @@ impl Daemon {
         self.said.join("\n")
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
     /// Sends SIGTERM and waits. The exit code and how long it took.
     pub async fn terminate(mut self) -> (Option<i32>, Duration) {
         let clock = SystemClock::new();
         let started = clock.monotonic();
-        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         (ended.expect("the daemon does not stop").unwrap().code(), clock.monotonic() - started)
     }

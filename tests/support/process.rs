@@ -25,6 +25,8 @@ pub struct Machine {
     pub root: PathBuf,
     pub variables: BTreeMap<String, OsString>,
     program: PathBuf,
+    /// A program and its first arguments that start it.
+    starter: Vec<String>,
     user: Option<u32>,
 }
 
@@ -46,8 +48,15 @@ impl Machine {
         std::fs::create_dir_all(&home).unwrap();
         let root = home.join(".local/share/cogzy");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_cogzy-vault"));
-        let mut machine =
-            Self { name: name.into(), root, home, variables: BTreeMap::new(), program, user: None };
+        let mut machine = Self {
+            name: name.into(),
+            root,
+            home,
+            variables: BTreeMap::new(),
+            program,
+            starter: vec![],
+            user: None,
+        };
         machine.set("HOME", machine.home.clone());
         machine.set("COGZY_VAULT__DEVICE_NAME", name);
         machine.set("COGZY_VAULT__SYNC__SETTLE", "50ms");
@@ -84,9 +93,20 @@ impl Machine {
                 "[[group]]\nname = {name:?}\nprimary = {primary:?}\nderived = {derived:?}\nvalidate = {word:?}\n"
             )
         };
-        let file = self.home.join(".config/cogzy-vault/config.toml");
+        let _none_yet = std::fs::remove_file(self.config_file());
+        self.configure(&device::groups(validate).iter().map(group).collect::<String>());
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.home.join(".config/cogzy-vault/config.toml")
+    }
+
+    /// Adds to the configuration file.
+    pub fn configure(&self, text: &str) {
+        let file = self.config_file();
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, device::groups(validate).iter().map(group).collect::<String>()).unwrap();
+        let before = std::fs::read_to_string(&file).unwrap_or_default();
+        std::fs::write(file, before + text).unwrap();
     }
 
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
@@ -108,9 +128,25 @@ impl Machine {
         machine
     }
 
+    /// The same machine whose programs may watch only so many files and folders; none where the system lets nobody say so.
+    pub async fn watching_at_most(&self, watches: u32) -> Option<Self> {
+        let limit = format!("echo {watches} > /proc/sys/user/max_inotify_watches && exec \"$@\"");
+        let starter = ["unshare", "--user", "--map-root-user", "sh", "-c", &limit, "sh"].map(String::from);
+        let machine = Self { starter: starter.to_vec(), ..self.clone() };
+        let tried = machine.command(&["--version"]).output().await;
+        tried.is_ok_and(|output| output.status.success()).then_some(machine)
+    }
+
     /// The program with these arguments; it dies with the test.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match self.starter.split_first() {
+            None => Command::new(&self.program),
+            Some((starter, first)) => {
+                let mut command = Command::new(starter);
+                command.args(first).arg(&self.program);
+                command
+            }
+        };
         self.user.map(|user| command.uid(user));
         command.args(args).env_clear().envs(&self.variables).current_dir(&self.home);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

@@ -7,6 +7,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::process::{Machine, PATIENCE};
+use cogzy_vault::clock::{Clock, SystemClock};
 
 /// What came back before the connection was closed.
 #[derive(Debug, Clone)]
@@ -47,6 +48,28 @@ pub async fn rest(stream: &mut UnixStream) -> Answer {
     let _broken_off = timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("the answer never ends");
     let text = String::from_utf8_lossy(&read).into_owned();
     Answer { status: text.split(' ').nth(1).and_then(|code| code.parse().ok()), text }
+}
+
+/// Asks for the status until `holds`; that status.
+pub async fn until(
+    machine: &Machine,
+    what: &str,
+    holds: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
+    let clock = SystemClock::new();
+    loop {
+        let status = ask(machine, "GET", "/v1/status").await.json();
+        if holds(&status) {
+            return status;
+        }
+        assert!(clock.monotonic() < PATIENCE, "it was never {what}: {status}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// Asks for the status until it is of this state; that status.
+pub async fn until_state(machine: &Machine, wanted: &str) -> serde_json::Value {
+    until(machine, wanted, |status| status["state"] == wanted).await
 }
 
 /// A request without a body.

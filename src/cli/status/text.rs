@@ -1,4 +1,4 @@
-//! A status in words: the verdict first, then what is on its way, what waits for somebody and what is wrong, each with the next
+//! A status in words: the verdict first (before it only an alarm), then what is on its way, what waits for somebody and what is wrong, each with the next
 //! command. A pure function, so that the words can be tested as they are.
 
 use std::time::Duration;
@@ -6,12 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cli::output::{Line, Step, Tone, count, duration, size};
-use crate::control::api::{State, StatusDocument};
+use crate::control::api::{ErrorDocument, State, StatusDocument};
 use crate::sync::Amount;
 
 /// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
 pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
-    let mut lines = vec![verdict(status, now_ms)];
+    let (alarms, errors): (Vec<_>, Vec<_>) = status.errors.iter().partition(|error| error.alarm);
+    let mut lines: Vec<Line> = alarms.into_iter().flat_map(|alarm| told(alarm, now_ms)).collect();
+    lines.push(verdict(status, now_ms));
     let mut plain = |text: String| lines.push(Line::plain(text));
     match status.state {
         State::Stopped => {
@@ -36,15 +38,7 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
         lines.push(Line::toned(Tone::Warning, format!("! held: {}", hold.reason)));
         lines.push(Line::plain(format!("  next: {} (or: {})", hold.next, rejection(&hold.next))));
     }
-    for error in &status.errors {
-        let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
-        lines.push(Line::toned(Tone::Bad, format!("✗ {about}{}", error.message)));
-        lines.push(Line::plain(format!(
-            "  next: {}{}",
-            error.next,
-            tries(error.attempts, error.next_retry.as_deref(), now_ms)
-        )));
-    }
+    lines.extend(errors.into_iter().flat_map(|error| told(error, now_ms)));
     lines.push(Line::plain(format!(
         "  generation {} · {} · {}",
         status.generation,
@@ -52,6 +46,15 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
         status.vault.display()
     )));
     lines
+}
+
+fn told(error: &ErrorDocument, now_ms: u64) -> [Line; 2] {
+    let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+    let tries = tries(error.attempts, error.next_retry.as_deref(), now_ms);
+    [
+        Line::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
+        Line::plain(format!("  next: {}{tries}", error.next)),
+    ]
 }
 
 fn verdict(status: &StatusDocument, now_ms: u64) -> Line {

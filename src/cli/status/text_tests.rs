@@ -124,6 +124,26 @@ bad  ✗ traces/a.json: it cannot be read
 }
 
 #[test]
+fn an_alarm_stands_above_the_verdict() {
+    let alarm = crate::daemon::overdue(0, NOW).unwrap();
+    expect(
+        |status| {
+            status["state"] = "offline".into();
+            status["errors"] = serde_json::json!([
+                alarm,
+                { "path": null, "message": "no route to host", "attempts": 0, "next_retry": null, "next": "cogzy-vault doctor" },
+            ]);
+        },
+        "bad  ✗ nothing has been synced for more than a day
+       next: cogzy-vault doctor finds most causes
+warn … offline, the remote is out of reach · 2,143 files · synced 12 s ago
+bad  ✗ no route to host
+       next: cogzy-vault doctor
+",
+    );
+}
+
+#[test]
 fn without_a_daemon_and_in_a_pause_the_next_command_is_told() {
     expect(
         |status| status["state"] = "stopped".into(),

@@ -14,6 +14,7 @@ mod recovery;
 mod status;
 mod sync;
 mod transactions;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::api::Problem;
 use super::board::{Board, Command};
 use super::events::Events;
+use crate::service::notify::Heart;
 use crate::sync::{Engine, SyncError};
 
 /// What the handlers need. Clones share it.
@@ -44,14 +46,20 @@ pub struct Handles {
     pub events: Events,
     /// Set: the cycle that runs is to be broken off, for a pause.
     pub interrupt: watch::Sender<bool>,
+    /// Whether the daemon's thread lives.
+    pub heart: Heart,
     /// Whoever answers a question makes a reader of it; it runs no cycles itself.
     engine: Arc<Engine>,
     /// Streams are long: they may not take all the connections.
     streams: Arc<Semaphore>,
+    /// Each reader has the whole manifest in memory.
+    readers: Arc<Semaphore>,
 }
 
 /// More programs than this may not follow the events at once.
 const MAX_STREAMS: usize = 64;
+/// More questions than this are not looked into at once; the others wait.
+const MAX_READERS: usize = 4;
 
 /// Resources that belong together.
 struct Family {
@@ -84,6 +92,7 @@ fn families() -> Vec<Family> {
         pause::family(),
         outbox::family(),
         transactions::family(),
+        verify::family(),
         metrics::family(),
         openapi::family(),
     ]
@@ -119,20 +128,34 @@ impl Handles {
         commands: mpsc::Sender<Command>,
         events: Events,
         interrupt: watch::Sender<bool>,
+        heart: Heart,
         engine: Engine,
     ) -> Self {
-        let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-        Self { board, commands, events, interrupt, engine: Arc::new(engine), streams }
+        let (streams, readers) = (Semaphore::new(MAX_STREAMS), Semaphore::new(MAX_READERS));
+        let (engine, streams, readers) = (Arc::new(engine), Arc::new(streams), Arc::new(readers));
+        Self { board, commands, events, interrupt, heart, engine, streams, readers }
     }
 
-    /// Answers a question without the daemon's thread, which may be at work for hours.
+    /// Answers a question without the daemon's thread, which may be at work for hours. The work ends where nobody waits for the
+    /// answer any more.
     async fn read<T: Send + 'static>(
         &self,
         question: impl AsyncFnOnce(&mut Engine) -> Result<T, SyncError> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let place = Arc::clone(&self.readers).acquire_owned().await.map_err(|_| stopping())?;
         let (mut engine, runtime) = (self.engine.reader(), tokio::runtime::Handle::current());
-        let asked = tokio::task::spawn_blocking(move || runtime.block_on(question(&mut engine)));
-        let answer = asked.await.map_err(|_| stopping())?;
+        let (waiting, gone) = oneshot::channel::<()>();
+        let asked = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            runtime.block_on(async {
+                tokio::select! {
+                    answer = question(&mut engine) => Some(answer),
+                    _ = gone => None,
+                }
+            })
+        });
+        let answer = asked.await.ok().flatten().ok_or_else(stopping)?;
+        drop(waiting);
         answer.map_err(|error| Refusal(Problem::from(&error)))
     }
 

@@ -11,9 +11,11 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use super::{Family, Handles, Refusal, Route, bad_request};
 use crate::control::api::Problem;
 use crate::control::board::Command;
-use crate::control::recovery::{HistoryDocument, Job, PruneDocument, ResetDocument, RewriteDocument};
+use crate::control::recovery::{
+    self, HistoryDocument, Job, PruneDocument, ResetDocument, RewriteDocument,
+};
 use crate::model::{Keep, VaultPath};
-use crate::sync::Point;
+use crate::sync::{Point, Unwatched};
 
 #[derive(OpenApi)]
 #[openapi(paths(history, conflicts, resolve, restore, undo, reset, prune))]
@@ -81,7 +83,7 @@ struct DryRequest {
     dry_run: bool,
 }
 
-type Answer = Result<Json<Value>, Refusal>;
+pub(super) type Answer = Result<Json<Value>, Refusal>;
 
 /// All generations, or the versions of a path, newest first.
 #[utoipa::path(
@@ -204,6 +206,12 @@ fn point_of(generation: &Value) -> Result<Point, Refusal> {
     Ok(Point::Generation(text.parse().map_err(bad_request)?))
 }
 
-async fn ask(handles: &Handles, job: Job) -> Answer {
-    Ok(Json(handles.ask(|reply| Command::Recover { job, reply }).await?))
+/// What changes nothing does not wait for the cycle that runs.
+pub(super) async fn ask(handles: &Handles, job: Job) -> Answer {
+    let answer = if job.changes() {
+        handles.ask(|reply| Command::Recover { job, reply }).await?
+    } else {
+        handles.read(async move |engine| recovery::run(engine, &job, &Unwatched).await).await?
+    };
+    Ok(Json(answer))
 }

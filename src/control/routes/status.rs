@@ -1,6 +1,7 @@
 //! How things stand.
 
 use axum::extract::{Json, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use utoipa::OpenApi;
 
@@ -23,8 +24,16 @@ async fn status(State(handles): State<Handles>) -> Json<StatusDocument> {
 }
 
 /// Whether the daemon lives.
-#[utoipa::path(get, path = "/v1/health", responses((status = 200, body = HealthDocument)))]
-async fn health(State(handles): State<Handles>) -> Json<HealthDocument> {
-    let status = handles.board.read();
-    Json(HealthDocument { ok: true, state: status.state, last_sync: status.last_sync })
+#[utoipa::path(
+    get, path = "/v1/health",
+    responses(
+        (status = 200, body = HealthDocument),
+        (status = 503, body = HealthDocument, description = "Its loop hangs"),
+    )
+)]
+async fn health(State(handles): State<Handles>) -> (StatusCode, Json<HealthDocument>) {
+    let (status, (silent, hangs)) = (handles.board.read(), handles.heart.silence());
+    let code = if hangs { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let StatusDocument { state, last_sync, .. } = status;
+    (code, Json(HealthDocument { ok: !hangs, silent_s: silent.as_secs(), state, last_sync }))
 }

@@ -10,6 +10,7 @@ use utoipa::OpenApi;
 use super::{Family, Handles, Refusal, Route, problem};
 use crate::control::api::{Problem, SyncDocument, SyncRequest};
 use crate::control::board::Command;
+use crate::sync::Unwatched;
 
 #[derive(OpenApi)]
 #[openapi(paths(sync, retry))]
@@ -37,8 +38,12 @@ async fn sync(
         let expected = r#"expected {"wait":bool,"dry_run":bool,"derived":bool}"#;
         problem(error.status(), "bad-request", &format!("{}; {expected}", error.body_text()))
     })?;
-    let answer = handles.ask(|reply| Command::Sync { dry_run, derived, reply });
-    if wait || dry_run {
+    if dry_run {
+        let survey = handles.read(async move |engine| engine.dry_run(derived, &Unwatched).await).await?;
+        return Ok(Json(SyncDocument::of_plan(&survey.plan, survey.generation())).into_response());
+    }
+    let answer = handles.ask(|reply| Command::Sync { derived, reply });
+    if wait {
         return Ok(Json(answer.await?).into_response());
     }
     tokio::spawn(answer);

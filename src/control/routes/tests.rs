@@ -49,7 +49,9 @@ fn handles() -> Handles {
         search: crate::vault::validate::Search::Full,
     };
     let engine = Engine::new(Layout::new(folder.path()), ports, settings);
-    Handles::new(board, commands, events::tests::events(folder.path()), watch::Sender::new(false), engine)
+    let (events, heart) =
+        (events::tests::events(folder.path()), Heart::unheard(Arc::new(SystemClock::new())));
+    Handles::new(board, commands, events, watch::Sender::new(false), heart, engine)
 }
 
 async fn answer(method: &Method, path: &str, headers: &[(&str, &str)]) -> StatusCode {

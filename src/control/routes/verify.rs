@@ -1,0 +1,48 @@
+//! Looking for damage, and putting it right.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, State};
+use axum::routing::post;
+use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
+
+use super::recovery::{Answer, ask};
+use super::{Family, Handles, Route, bad_request};
+use crate::control::api::Problem;
+use crate::control::recovery::{Job, VerifyDocument};
+
+#[derive(OpenApi)]
+#[openapi(paths(verify))]
+struct Document;
+
+pub(super) fn family() -> Family {
+    Family { routes: vec![Route::new("/v1/verify", post(verify))], document: Document::openapi() }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct VerifyRequest {
+    /// Read every pack.
+    #[serde(default)]
+    deep: bool,
+    /// Put right what can be; reads every pack.
+    #[serde(default)]
+    repair: bool,
+}
+
+/// Checks the local files against the manifest and the bucket against its own commits. Syncing goes on meanwhile, but for a
+/// repair.
+#[utoipa::path(
+    post, path = "/v1/verify", request_body = VerifyRequest,
+    responses(
+        (status = 200, body = VerifyDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn verify(
+    State(handles): State<Handles>,
+    request: Result<Json<VerifyRequest>, JsonRejection>,
+) -> Answer {
+    let Json(VerifyRequest { deep, repair }) = request.map_err(|error| bad_request(error.body_text()))?;
+    ask(&handles, Job::Verify { deep, repair }).await
+}

@@ -1,0 +1,126 @@
+//! More changes at once than anybody can watch, and watchers that lose events or may not watch.
+
+use rustix::process::Signal;
+
+use crate::support::daemon::{Daemon, Onlooker};
+use crate::support::process::{Machine, PATIENCE};
+use crate::support::socket;
+
+/// A machine that syncs as soon as something has settled, and looks by itself as seldom as `rescan` says.
+fn hurried(folder: &std::path::Path, name: &str, rescan: &str) -> Machine {
+    let mut machine = Machine::with_folder(folder, name);
+    for key in ["POLL_INTERVAL", "POLL_INTERVAL_ACTIVE", "BATCH_INTERVAL", "SETTLE"] {
+        machine.set(&format!("COGZY_VAULT__SYNC__{key}"), "200ms");
+    }
+    machine.set("COGZY_VAULT__SYNC__RESCAN_INTERVAL", rescan);
+    machine
+}
+
+fn manifest(machine: &Machine) -> String {
+    String::from_utf8(machine.read("sync/manifest.json").unwrap_or_default()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_burst_of_thousands_of_changes_every_one_arrives() {
+    const FILES: usize = 5000;
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name, "1h"));
+    one.good(&["init"]).await;
+    two.good(&["init"]).await;
+    let daemons = [Daemon::start(&one).await, Daemon::start(&two).await];
+    // A change of every single file would wait for approval.
+    one.write("traces/still.json", "this one stays as it is");
+    socket::until_state(&one, "in-sync").await;
+    for folder in 0..10 {
+        std::fs::create_dir_all(one.root.join(format!("traces/{folder}"))).unwrap();
+    }
+    for round in ["first", "second"] {
+        for number in 0..FILES {
+            // As careless programs write: no rename, into folders that nobody watches yet.
+            let path = one.root.join(format!("traces/{}/{number}.json", number % 10));
+            std::fs::write(path, format!("{number} {round}")).unwrap();
+        }
+    }
+    let onlooker = Onlooker::of(&two.root);
+    let last = |number: usize| two.read(&format!("traces/{}/{number}.json", number % 10));
+    let all = || (0..FILES).rev().all(|number| last(number).is_some_and(|text| text.ends_with(b"second")));
+    // Ten thousand fsyncs on each side, in a build that is not optimised.
+    let arrived = onlooker.until(3 * PATIENCE, all);
+    let status = socket::ask(&one, "GET", "/v1/status").await.text;
+    assert!(arrived, "not every change arrived: {status}");
+    assert_eq!(one.files(), two.files());
+    for daemon in daemons {
+        assert_eq!(daemon.terminate().await.0, Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_whose_events_were_lost_arrive() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = hurried(folder.path(), "one", "1h");
+    one.good(&["init"]).await;
+    one.write("traces/still.json", "this one stays as it is");
+    let mut daemon = Daemon::start(&one).await;
+    socket::until_state(&one, "in-sync").await;
+    // While it stands still the system keeps so many events for it and no more.
+    let kept = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events");
+    let Some(kept) =
+        kept.ok().and_then(|text| text.trim().parse::<usize>().ok()).filter(|kept| *kept < 100_000)
+    else {
+        eprintln!("skipped: no queue of this system can be made to overflow");
+        return;
+    };
+    daemon.signal(Signal::STOP);
+    // Each of them is at least two events; renaming one and the same file to and fro keeps the vault small.
+    let [here, there] = ["traces/here.json", "traces/there.json"].map(|path| one.root.join(path));
+    std::fs::write(&here, "moved to and fro").unwrap();
+    for _ in 0..kept / 4 + 100 {
+        std::fs::rename(&here, &there).unwrap();
+        std::fs::rename(&there, &here).unwrap();
+    }
+    one.write("traces/last.json", "nobody was told of this one");
+    let onlooker = Onlooker::of(&one.root);
+    daemon.signal(Signal::CONT);
+    daemon.says("events of the watcher were lost").await;
+    let all = || manifest(&one).contains("traces/last.json") && manifest(&one).contains("traces/here.json");
+    assert!(onlooker.until(PATIENCE, all), "not every change arrived");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_in_folders_that_may_not_be_watched_arrive() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = hurried(folder.path(), "one", "1h");
+    one.good(&["init"]).await;
+    let Some(one) = one.watching_at_most(8).await else {
+        eprintln!("skipped: this system lets nobody limit the watches of one program");
+        return;
+    };
+    // A change of every single file would wait for approval.
+    one.write("traces/still.json", "this one stays as it is");
+    let mut daemon = Daemon::start(&one).await;
+    socket::until_state(&one, "in-sync").await;
+    let path = |number: usize| format!("traces/{number}/deep/a.json");
+    for round in ["first", "second"] {
+        for number in 0..20 {
+            one.write(&path(number), format!("{number} {round}"));
+        }
+        if round == "first" {
+            daemon.says("fs.inotify.max_user_watches").await;
+        }
+        let onlooker = Onlooker::of(&one.root);
+        let digest = |number: usize| blake3::hash(format!("{number} {round}").as_bytes()).to_hex();
+        let all = || (0..20).all(|number| manifest(&one).contains(digest(number).as_str()));
+        assert!(onlooker.until(PATIENCE, all), "not every change of the {round} round arrived");
+    }
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    // So it is where not even the root may be watched.
+    let one = one.watching_at_most(0).await.unwrap();
+    let mut daemon = Daemon::start(&one).await;
+    daemon.says("going on without a watcher").await;
+    socket::until_state(&one, "in-sync").await;
+    one.write("traces/blind.json", "saved");
+    let onlooker = Onlooker::of(&one.root);
+    assert!(onlooker.until(PATIENCE, || manifest(&one).contains("traces/blind.json")), "it did not arrive");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
