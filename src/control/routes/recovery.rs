@@ -11,9 +11,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use super::{Family, Handles, Refusal, Route, bad_request};
 use crate::control::api::Problem;
 use crate::control::board::Command;
-use crate::control::recovery::{
-    self, HistoryDocument, Job, PruneDocument, ResetDocument, RewriteDocument,
-};
+use crate::control::recovery::{self, HistoryDocument, Job, PruneDocument, ResetDocument, RewriteDocument};
 use crate::model::{Keep, VaultPath};
 use crate::sync::{Point, Unwatched};
 
