@@ -41,13 +41,16 @@ impl Daemon {
         {
             tracing::warn!(%error, "the outbox could not be written");
         }
-        let passing = troubles
-            .iter()
-            .filter(|trouble| matches!(trouble.weight, Weight::Passing | Weight::Invalid))
-            .filter(|trouble| {
-                let since = course.waiting.get(&trouble.path).map_or(now_ms, |waiting| waiting.first_seen_ms);
-                Duration::from_millis(now_ms.saturating_sub(since)) < BUSY_TOO_LONG
-            });
+        let waited = |path: &String| {
+            let since = course.waiting.get(path).map_or(now_ms, |waiting| waiting.first_seen_ms);
+            Duration::from_millis(now_ms.saturating_sub(since))
+        };
+        let passing = troubles.iter().filter(|trouble| match trouble.weight {
+            Weight::Passing => waited(&trouble.path) < BUSY_TOO_LONG,
+            // It has a limit of its own.
+            Weight::Invalid => true,
+            _ => false,
+        });
         passing.map(|trouble| trouble.path.clone()).collect()
     }
 

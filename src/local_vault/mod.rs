@@ -49,6 +49,7 @@ pub use transaction::LocalTransaction;
 
 use crate::control::api::{StatusDocument, SyncDocument, SyncRequest};
 use crate::control::client::{self, ClientError};
+use crate::control::recovery::ResetDocument;
 use crate::fs::{Fs, RealFs};
 use crate::model::{Digest, PathError, VaultPath};
 use crate::paths::Paths;
@@ -253,6 +254,15 @@ impl LocalVault {
     pub async fn sync(&self) -> Result<SyncDocument, LocalVaultError> {
         let request = SyncRequest { wait: true, dry_run: false, derived: false };
         Ok(client::post(&self.socket, "/v1/sync", &request).await?)
+    }
+
+    /// Has the daemon replace the vault by the backup's newest generation, and waits for it. What is here goes to the trash, what the
+    /// backup never had becomes a conflict; nobody is asked again.
+    ///
+    /// # Errors
+    /// Where no daemon runs, or the backup cannot be read; then nothing is changed.
+    pub async fn reset(&self) -> Result<ResetDocument, LocalVaultError> {
+        Ok(client::post(&self.socket, "/v1/reset", &serde_json::json!({ "dry_run": false })).await?)
     }
 }
 

@@ -210,7 +210,21 @@ fn check_commit(commit: &Commit) -> Result<(), &'static str> {
 
 /// A vault header as bytes: plain JSON, for people to read.
 pub(super) fn encode_header(header: &VaultHeader) -> Result<Vec<u8>, LogError> {
-    serde_json::to_vec_pretty(header).map_err(|error| LogError::corrupt("a new vault header", error))
+    #[derive(Serialize)]
+    struct Sealed<'a> {
+        #[serde(flatten)]
+        header: &'a VaultHeader,
+        check: Digest,
+    }
+    let unwritable = |error| LogError::corrupt("a new vault header", error);
+    let check = seal(header).map_err(unwritable)?;
+    serde_json::to_vec_pretty(&Sealed { header, check }).map_err(unwritable)
+}
+
+/// The digest of a header's fields, without white space and in the order of the format. Its name does not tell whether it is whole, as
+/// those of other objects do, and a pattern of a group with one letter changed would split that group.
+fn seal(header: &VaultHeader) -> Result<Digest, serde_json::Error> {
+    Ok(Digest::of(&serde_json::to_vec(header)?))
 }
 
 /// Reads a vault header.
@@ -224,7 +238,16 @@ pub(super) fn decode_header(key: &str, bytes: &[u8]) -> Result<VaultHeader, LogE
     }
     let Version { format } = serde_json::from_slice(bytes).map_err(|error| LogError::corrupt(key, error))?;
     newer(key, format)?;
-    let header: VaultHeader = serde_json::from_slice(bytes).map_err(|error| LogError::corrupt(key, error))?;
+    let damaged = |error| LogError::corrupt(key, error);
+    let mut members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(bytes).map_err(damaged)?;
+    // Headers written by the first programs have none.
+    let check = members.remove("check").map(serde_json::from_value::<Digest>).transpose().map_err(damaged)?;
+    let header: VaultHeader = serde_json::from_value(members.into()).map_err(damaged)?;
+    let sealed = seal(&header).map_err(damaged)?;
+    if check.is_some_and(|check| check != sealed) {
+        return Err(LogError::corrupt(key, "its fields do not have the digest that it says"));
+    }
     if Some(header.vault) != parse_header_key(key) {
         return Err(LogError::corrupt(key, format!("it names vault {}", header.vault)));
     }

@@ -385,8 +385,25 @@ fn headers_of_newer_formats_and_unusable_parameters_are_told_apart() {
     let newer =
         String::from_utf8(good.clone()).unwrap().replacen("\"format\": 1", "\"format\": 9, \"later\": 0", 1);
     assert!(matches!(format::decode_header(&key, newer.as_bytes()), Err(LogError::Newer { found: 9, .. })));
-    let odd = String::from_utf8(good).unwrap().replace("65536", "65537");
-    assert!(matches!(format::decode_header(&key, odd.as_bytes()), Err(LogError::Corrupt { .. })));
+    let mut odd = header(VAULT);
+    odd.chunking.avg += 1;
+    let odd = format::encode_header(&odd).unwrap();
+    assert!(matches!(format::decode_header(&key, &odd), Err(LogError::Corrupt { .. })));
+}
+
+#[test]
+fn a_header_with_any_bit_flipped_is_refused_or_says_the_same() {
+    let key = format::header_key(VAULT);
+    let good = format::encode_header(&header(VAULT)).unwrap();
+    for (at, bit) in (0..good.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << bit;
+        if let Ok(read) = format::decode_header(&key, &bytes) {
+            assert_eq!(read, header(VAULT), "byte {at}, bit {bit}");
+        }
+    }
+    let first = serde_json::to_vec(&header(VAULT)).unwrap();
+    assert_eq!(format::decode_header(&key, &first).unwrap(), header(VAULT), "a header without a seal");
 }
 
 /// A bucket with a chain of commits and a checkpoint of its head.

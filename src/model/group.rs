@@ -142,6 +142,18 @@ impl Groups {
         self.groups.get(*index).map(|group| (group, *role))
     }
 
+    /// Whether members of the group `name` may lie below `folder`.
+    #[must_use]
+    pub fn reaches(&self, name: &str, folder: &VaultPath) -> bool {
+        let below = format!("{folder}/");
+        let patterns = self.groups.iter().filter(|group| group.name == name);
+        patterns.flat_map(|group| group.primary.iter().chain(&group.derived)).any(|pattern| {
+            // Up to here a pattern means itself.
+            let fixed = pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
+            fixed.starts_with(&below) || below.starts_with(fixed)
+        })
+    }
+
     /// The item that `path` belongs to.
     #[must_use]
     pub fn item(&self, path: &VaultPath) -> Item {

@@ -38,6 +38,7 @@ mod resolve;
 mod restore;
 mod rewrite;
 pub mod scheduler;
+mod still;
 mod survey;
 mod tidy;
 mod transact;

@@ -14,8 +14,8 @@ use crate::model::{CommitKey, Conflict, Digest, Item};
 use crate::plan::{Action, FileStep, Step};
 use crate::planted::{Bug, planted};
 use crate::vault::{
-    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Marker, Seen, Stage, Staged, apply,
-    conclude, recover, settle_transaction,
+    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, IoAt, Keeping, Marker, Seen, Stage, Staged,
+    apply_unless, conclude, recover, settle_transaction,
 };
 
 /// How long other programs may hold the apply lock before this one goes on with something else.
@@ -79,7 +79,8 @@ impl Engine {
         let plan = ApplyPlan { id, commit, items };
         let mut applying = Progress { phase: Phase::Apply, files_total: wanted.len(), ..Progress::default() };
         let applied = blocking(|| {
-            apply(self.fs(), &self.layout, plan, lock.as_ref(), &mut |_| {
+            let moved = |item: &Item| self.moved_since(survey, item);
+            apply_unless(self.fs(), &self.layout, plan, lock.as_ref(), &moved, &mut |_| {
                 applying.files_done += 1;
                 watcher.progress(applying);
             })

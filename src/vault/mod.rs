@@ -33,8 +33,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use apply::{
-    Applied, ApplyError, ApplyItem, ApplyPlan, ApplyStep, Displaced, Recovered, Seen, apply, conclude,
-    recover,
+    Applied, ApplyError, ApplyItem, ApplyPlan, ApplyStep, Displaced, Recovered, Seen, apply, apply_unless,
+    conclude, recover,
 };
 pub use apply_id::{ApplyId, ApplyIdError};
 pub use filter::{Filter, FilterError, Verdict};
@@ -44,7 +44,7 @@ pub use lock::FileLock;
 pub use marker::{MARKER_FORMAT, Marker, MarkerError};
 pub use names::Names;
 pub use read::{Moved, StableReader, hash_stable, open_stable};
-pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, scan};
+pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan};
 pub use stage::{Stage, StageError, StageWriter};
 pub use transact::{Answer, TransactError, Transaction, current, settle_transaction, transact};
 pub use watch::{Watch, WatchError, WatchEvent};

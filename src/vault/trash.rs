@@ -121,11 +121,21 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expire
             remove_tree(fs, &layout.trash_files(&id))?;
             remove_tree(fs, &folder)?;
             expired.removed.push(id);
+        } else if is_left_over(fs, &folder)? {
+            expired.removed.push(id);
         } else {
             expired.waiting.push(id);
         }
     }
     Ok(expired)
+}
+
+/// Removes what a removal that was cut short has left, which is a folder without anything in it; whether it was that.
+fn is_left_over(fs: &dyn Fs, folder: &Path) -> Result<bool, IoAt> {
+    match found(fs.remove_dir(folder)) {
+        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        done => done.at("remove", folder).map(|_| true),
+    }
 }
 
 /// Moves the losing version that `sync/conflicts/` keeps of a decided conflict to a trash of its own. Cut short, it may be

@@ -1,13 +1,12 @@
 //! Pausing, hooks, and the alarm: the daemon as its user meets it.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cogzy_vault::clock::{Clock, SystemClock};
 use cogzy_vault::state::Database;
 
 use crate::support::daemon::{Daemon, Onlooker};
+use crate::support::hook::{hook, told};
 use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 use crate::support::socket;
@@ -85,20 +84,6 @@ async fn a_pause_breaks_off_an_upload_that_is_under_way() {
     two.sync().await;
     assert_eq!(two.read("vectors/large.npy").unwrap(), noise("large", 40 << 20));
     two.good(&["verify", "--deep"]).await;
-}
-
-/// A program that writes what it is told into a file beside it.
-fn hook(folder: &Path, name: &str, then: &str) -> (String, PathBuf) {
-    let (program, told) = (folder.join(name), folder.join(format!("{name}.told")));
-    let script = format!("#!/bin/sh\ncat >> '{}'\n{then}\n", told.display());
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    (format!("[\"{}\"]", program.display()), told)
-}
-
-fn told(path: &Path) -> Vec<serde_json::Value> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,14 @@
 //! A corpus never reaches another device without the vectors and the index that belong to it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cogzy_vault::model::{Digest, Item, Validate};
-use cogzy_vault::plan::{Direction, Reason};
+use cogzy_vault::plan::{Direction, Plan, Reason};
 use cogzy_vault::remote::{MemoryRemote, Remote};
 use cogzy_vault::state::Database;
-use cogzy_vault::sync::{Report, Weight};
+use cogzy_vault::sync::{Progress, Report, Request, Watcher, Weight};
 use cogzy_vault::vault::Layout;
 
 use crate::support::device::Device;
@@ -229,6 +230,69 @@ async fn bad_files_are_named_and_nothing_of_them_is_committed() {
     }
     two.sync().await;
     assert_eq!(counts(&two), Some(30));
+}
+
+/// Writes a file at the moment when the plan is made.
+struct WritesThen<'a>(&'a Path, &'a str, Vec<u8>);
+
+impl Watcher for WritesThen<'_> {
+    fn progress(&self, _: Progress) {}
+
+    fn planned(&self, _: &Plan) {
+        let fresh = self.0.join("fresh~");
+        std::fs::write(&fresh, &self.2).unwrap();
+        std::fs::rename(fresh, self.0.join(self.1)).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_moves_while_the_others_are_fetched_keeps_its_group_where_it_is() {
+    // One that stays as it is in what is fetched, and one that was not there.
+    for path in ["vectors/nodes.npy", "indexes/late.index"] {
+        let World { mut one, mut two, .. } = world(Validate::Off).await;
+        write_group(&one, 30, "first");
+        one.sync().await;
+        two.sync().await;
+        one.write("corpus/nodes.json", corpus(30, "from elsewhere"));
+        one.write("traces/a.json", "a");
+        one.sync().await;
+        two.pass(Duration::from_secs(10));
+        let root = two.root.clone();
+        let writer = WritesThen(&root, path, matrix(31, 8, 0.5));
+        let report = two.engine().cycle(Request::FULL, &writer).await.unwrap();
+        assert!(two.text("corpus/nodes.json").unwrap().contains("first"), "{path}: half of it was replaced");
+        assert_eq!(two.text("traces/a.json").as_deref(), Some("a"), "all else goes on");
+        assert!(report.problems.iter().any(|trouble| trouble.message.contains(path)), "{report:?}");
+        two.sync().await;
+        one.sync().await;
+        assert_eq!(one.files(), two.files(), "{path}");
+    }
+}
+
+/// The user's files that were opened since this was asked last.
+fn read_of_the_vault(device: &Device) -> Vec<PathBuf> {
+    let root = device.root.canonicalize().unwrap();
+    let ours = [root.join("sync"), root.join(".cogzy-vault")];
+    let opened = device.opened.take().into_iter();
+    opened.filter(|path| !ours.iter().any(|ours| path.starts_with(ours))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_cycle_reads_no_file() {
+    let World { mut one, mut two, .. } = world(Validate::Enforce).await;
+    write_group(&one, 30, "first");
+    one.write("traces/a.json", "a");
+    for device in [&mut one, &mut two] {
+        device.sync().await;
+        device.sync().await;
+        assert!(!read_of_the_vault(device).is_empty(), "nobody looks");
+        // A process that goes on, and one that starts.
+        device.sync().await;
+        assert_eq!(read_of_the_vault(device), Vec::<PathBuf>::new(), "{}", device.name);
+        device.restart();
+        device.sync().await;
+        assert_eq!(read_of_the_vault(device), Vec::<PathBuf>::new(), "{} started anew", device.name);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

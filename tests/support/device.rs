@@ -21,6 +21,8 @@ use cogzy_vault::sync::{
 use cogzy_vault::vault::validate::Search;
 use cogzy_vault::vault::{Filter, Layout};
 
+use super::counted::{Counted, Opened};
+
 /// The default configuration's.
 const RETENTION: Retention = Retention {
     generations: 100,
@@ -60,6 +62,8 @@ pub struct Device {
     clock: Arc<ShiftedClock>,
     meter: Meter,
     engine: Option<Engine>,
+    /// What the engine has opened to read it.
+    pub opened: Opened,
 }
 
 /// The groups of the default configuration.
@@ -102,6 +106,7 @@ impl Device {
             clock,
             meter,
             engine: None,
+            opened: Opened::default(),
         };
         device.pass(Duration::from_secs(10));
         device
@@ -130,7 +135,7 @@ impl Device {
             let remote: Arc<dyn Remote> =
                 Arc::new(Metered::new(Arc::clone(&self.remote), self.meter.clone()));
             let ports = Ports {
-                fs: Arc::new(RealFs),
+                fs: Arc::new(Counted(self.opened.clone())),
                 remote,
                 meter: self.meter.clone(),
                 database,

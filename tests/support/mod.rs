@@ -1,9 +1,11 @@
 //! What several scenario tests share.
 
 pub mod contract;
+pub mod counted;
 pub mod daemon;
 pub mod device;
 pub mod history;
+pub mod hook;
 pub mod memory;
 pub mod process;
 pub mod s3_server;

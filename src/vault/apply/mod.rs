@@ -136,7 +136,22 @@ pub fn apply(
     fs: &dyn Fs,
     layout: &Layout,
     plan: ApplyPlan,
+    lock: Option<&FileLock>,
+    on_step: &mut dyn FnMut(&VaultPath),
+) -> Result<Applied, ApplyError> {
+    apply_unless(fs, layout, plan, lock, &|_| Ok(None), on_step)
+}
+
+/// The same, but for items of which `moved` tells why they must be planned again; it is asked right before the first rename.
+///
+/// # Errors
+/// As for [`apply()`].
+pub fn apply_unless(
+    fs: &dyn Fs,
+    layout: &Layout,
+    plan: ApplyPlan,
     _lock: Option<&FileLock>,
+    moved: &dyn Fn(&Item) -> Result<Option<String>, IoAt>,
     on_step: &mut dyn FnMut(&VaultPath),
 ) -> Result<Applied, ApplyError> {
     let path = layout.applying();
@@ -156,7 +171,11 @@ pub fn apply(
         for task in &mut unit.tasks {
             task.seen = seen.get(task.item).and_then(|steps| steps.get(task.at)).copied().flatten();
         }
-        let outcome = hand.forward(&mut unit, on_step);
+        let outcome = match first_moved(&journal, &unit, moved) {
+            Ok(None) => hand.forward(&mut unit, on_step),
+            Ok(Some(why)) => Err(hand::Halt::Moved(why)),
+            Err(error) => Err(error.into()),
+        };
         applied.close(&mut hand, &unit, outcome)?;
     }
     applied.finish(&mut hand)
@@ -213,6 +232,19 @@ pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     let sync = layout.sync();
     fs.sync_dir(&sync).at("sync", &sync)?;
     Ok(trash::remove_tree(fs, &layout.staging_of(&journal.id))?)
+}
+
+fn first_moved(
+    journal: &Journal,
+    unit: &Unit,
+    moved: &dyn Fn(&Item) -> Result<Option<String>, IoAt>,
+) -> Result<Option<String>, IoAt> {
+    for entry in unit.items.iter().filter_map(|&item| journal.items.get(item)) {
+        if let Some(why) = moved(&entry.item)? {
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
 }
 
 /// The journal names contents, the states that the plan saw stay in memory: for each item, for each step.

@@ -1,7 +1,7 @@
 //! What is in the vault.
 //!
 //! [`walk`] lists the folders, [`clash`] sees to it that no two files claim one path, [`hashing`] reads what the cache does
-//! not know. The result is sorted, and the order in which threads finish decides nothing.
+//! not know, [`members()`] looks at a few files again. The result is sorted, and the order in which threads finish decides nothing.
 //!
 //! Invariants: only files in a state that stood still while they were read are found. Whatever could not be listed, read or
 //! named is a [`Problem`], and what a problem covers is not absent. The marker is read before the walk and after it: a disk
@@ -11,6 +11,7 @@
 
 mod clash;
 mod hashing;
+mod members;
 mod walk;
 
 #[cfg(test)]
@@ -19,6 +20,8 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::time::Duration;
+
+pub use members::members;
 
 use super::read::{FUTURE_NS, quiet};
 use super::{Filter, IoAt, Layout, Marker, MarkerError, Names};

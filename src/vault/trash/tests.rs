@@ -72,6 +72,13 @@ fn trash_expires_once_it_is_old_and_was_looked_at() {
     acknowledge(&RealFs, &layout, &id).unwrap();
     assert_eq!(expire(1000), Expired::default(), "it is not older");
     disk::create_dir(layout.trash().join("not ours")).unwrap();
+    let cut_short = ApplyId::new(900, [2; 4]);
+    disk::create_dir(layout.trash_of(&cut_short)).unwrap();
+    assert_eq!(
+        expire(1000).removed,
+        [cut_short],
+        "what a removal that was cut short has left stays for ever"
+    );
     std::os::unix::fs::symlink(layout.root(), layout.trash_files(&id).join("link")).unwrap();
     assert_eq!(expire(1001), removed);
     assert!(!layout.trash_of(&id).exists() && layout.trash().join("not ours").exists());

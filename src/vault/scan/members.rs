@@ -1,0 +1,52 @@
+//! Another look at a few files and the folders they are in, by name and state: nothing is read.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::fs::Fs;
+use crate::model::{FileKind, FileStat, VaultPath};
+use crate::vault::{At, IoAt, Layout, found};
+
+/// The files for which `wanted` holds, in the states they are in now; of several spellings of one path, each. Only folders for which
+/// `enters` holds are listed.
+///
+/// # Errors
+/// Where a folder cannot be listed: then nothing can be said of what is in it.
+pub fn members(
+    fs: &dyn Fs,
+    layout: &Layout,
+    wanted: &dyn Fn(&VaultPath) -> bool,
+    enters: &dyn Fn(&VaultPath) -> bool,
+) -> Result<BTreeMap<VaultPath, Vec<FileStat>>, IoAt> {
+    let mut members: BTreeMap<VaultPath, Vec<FileStat>> = BTreeMap::new();
+    let mut open = vec![String::new()];
+    while let Some(folder) = open.pop() {
+        let place = layout.root().join(&folder);
+        let listed = match fs.read_dir(&place) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                continue;
+            }
+            listed => listed.at("list", &place)?,
+        };
+        for (name, kind) in listed {
+            let on_disk = name
+                .to_str()
+                .map(|name| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") });
+            let Some((path, on_disk)) =
+                on_disk.and_then(|on_disk| Some((VaultPath::new(&on_disk).ok()?, on_disk)))
+            else {
+                continue; // The name of nothing that is synced.
+            };
+            match kind {
+                FileKind::Folder if enters(&path) => open.push(on_disk),
+                FileKind::File if wanted(&path) => {
+                    let place = layout.root().join(&on_disk);
+                    let stat = found(fs.lstat(&place)).at("look at", &place)?;
+                    members.entry(path).or_default().extend(stat);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(members)
+}
