@@ -4,7 +4,7 @@
 
 use super::report::Report;
 use super::{Engine, SyncError};
-use crate::log::{Depth, Log, Prepared, Snapshot, pack_key};
+use crate::log::{Depth, Log, LogError, Prepared, Snapshot, pack_key};
 use crate::model::{Commit, CommitKind, Device, FORMAT, Hlc, PackInfo, Prune};
 use crate::planted::{Bug, planted};
 use crate::state::{LastSync, Pending};
@@ -63,7 +63,7 @@ impl Engine {
         if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
             log.check_agreed(agreed).await?;
         }
-        if !log.graph().contains(prepared.key) && !self.has_packs(&commit.packs).await? {
+        if !self.can_stand(log, &commit).await? {
             tracing::warn!(
                 commit = %prepared.key,
                 "the bucket no longer has what this commit names, so it is not sent: what it was about is sent anew"
@@ -98,9 +98,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether the remote holds all of these whole.
-    async fn has_packs(&self, packs: &[PackInfo]) -> Result<bool, SyncError> {
-        for pack in packs {
+    /// Whether the remote holds what a commit builds on and names.
+    async fn can_stand(&self, log: &mut Log, commit: &Commit) -> Result<bool, SyncError> {
+        for parent in &commit.parents {
+            match log.check_agreed(*parent).await {
+                Err(LogError::RolledBack { .. }) => return Ok(false),
+                checked => checked?,
+            }
+        }
+        for pack in &commit.packs {
             if !self.has_pack(pack).await? {
                 return Ok(false);
             }

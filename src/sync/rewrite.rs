@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::cycle::settled;
 use super::fetch::{Leaves, flatten};
 use super::report::{Report, Watcher};
 use super::{Engine, Refusal, Request, SyncError};
@@ -69,7 +70,7 @@ impl Engine {
         if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
             log.check_agreed(agreed).await?;
         }
-        let head = log.settle().await?;
+        let head = settled(log).await?;
         Ok(Stand { marker, head: log.snapshot(head).await? })
     }
 

@@ -65,7 +65,8 @@ pub fn group_update(rng: &mut Rng, versions: &Versions, name: &str) -> UserOp {
 pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
     let path = (*rng.pick(&FILES)).to_owned();
     let folder = |rng: &mut Rng| (*rng.pick(&FOLDERS)).to_owned();
-    match rng.below(110) {
+    match rng.below(113) {
+        110..113 => UserOp::Recase(path),
         100..103 => UserOp::Link((*rng.pick(&[FILES.as_slice(), &FOLDERS].concat())).to_owned()),
         103..107 => UserOp::Disguise(path, b'a' + u8::try_from(rng.below(26)).unwrap()),
         107..110 => UserOp::DeleteFolder(folder(rng)),
@@ -225,6 +226,7 @@ fn roll(world: &World, rng: &mut Rng) {
         world.trace.note("the bucket has everything again");
     } else {
         bucket.roll_back(u64::try_from(rng.below(200)).unwrap());
+        world.devices.iter().for_each(|device| device.disk.site().ledger.sends_again = true);
         world.trace.note("the bucket falls back to what it was");
         world.trace.mark("remote: rolled back");
     }

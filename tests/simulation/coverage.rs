@@ -44,6 +44,7 @@ const REQUIRED: &[&str] = &[
     "user: group delete",
     "user: group update",
     "user: open",
+    "user: rename of case alone",
     "user: rewrite in place",
     "user: symbolic link",
     "user: temp + rename",

@@ -48,6 +48,10 @@ pub struct Ledger {
     in_trash: BTreeSet<(String, Digest)>,
     /// Versions written that no commit of this device has carried yet.
     unsent: BTreeSet<(String, Digest)>,
+    /// Those that one has carried.
+    sent: BTreeSet<(String, Digest)>,
+    /// The bucket has lost commits: what they carried may be sent again.
+    pub sends_again: bool,
     /// Paths that the user has ever deleted.
     deleted: BTreeSet<String>,
     /// Versions that have ever stood here.
@@ -107,7 +111,15 @@ impl Ledger {
     /// Whether the user has given cause for a commit with this change; a version is sent once.
     pub fn answers_for(&mut self, path: &str, digest: Option<Digest>) -> bool {
         match digest {
-            Some(digest) => self.unsent.remove(&(path.to_owned(), digest)) || self.excused,
+            Some(digest) => {
+                let version = (path.to_owned(), digest);
+                let again = self.sends_again && self.sent.contains(&version);
+                let first = self.unsent.remove(&version);
+                if first {
+                    self.sent.insert(version);
+                }
+                first || again || self.excused
+            }
             None => self.deleted.contains(path) || self.excused,
         }
     }

@@ -134,6 +134,9 @@ impl World {
             let mut generations = BTreeSet::new();
             last.clear();
             for at in 0..self.devices.len() {
+                // Where two names differ in letter case only, somebody has to choose.
+                let recased = self.devices[at].disk.site().recased();
+                recased.into_iter().for_each(|path| self.user(at, &UserOp::Recase(path)));
                 self.pass(Duration::from_secs(10)).await;
                 let joined = self.devices[at].joined;
                 let outcome = self.cycle(&[at], Request::FULL, true).await?.pop();

@@ -3,14 +3,16 @@
 
 mod fs;
 mod handles;
+mod op;
 mod state;
 mod user;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use fs::SimFs;
+pub use op::UserOp;
 pub use state::{Kind, State};
-pub use user::{ROOT, UserOp};
+pub use user::ROOT;
 
 use crate::clock::SimClock;
 use crate::ledger::Ledger;

@@ -1,7 +1,6 @@
 //! The user's side of a disk: what the app, an editor or a person does to the vault. What they do is durable at once; a power
 //! cut takes only what the engine has not synced.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,66 +9,12 @@ use cogzy_vault::model::{Digest, FileKind};
 use unicode_normalization::UnicodeNormalization;
 
 use super::fs::{create_folders, rename};
+use super::op::UserOp;
 use super::state::Ino;
 use super::{Disk, Site};
 
 /// Where every device has its vault.
 pub const ROOT: &str = "/vault";
-
-/// One thing that a user does. Paths are relative to the vault.
-#[derive(Debug, Clone)]
-pub enum UserOp {
-    /// Writes a temporary file and renames it.
-    Replace(String, Vec<u8>),
-    /// Writes over the file as it is.
-    Rewrite(String, Vec<u8>),
-    Append(String, Vec<u8>),
-    Delete(String),
-    /// Replaces all of these at once: one state of a group.
-    Together(Vec<(String, Vec<u8>)>),
-    DeleteTogether(Vec<String>),
-    RenameFolder(String, String),
-    /// Takes the right to read away, or gives it back.
-    Lock(String),
-    Unlock(String),
-    /// Other bytes of the same length, and the old time put back.
-    Disguise(String, u8),
-    /// A link to a folder of the vault, in the place of what is there.
-    Link(String),
-    /// Takes a link away.
-    Unlink(String),
-    DeleteFolder(String),
-    /// A program opens the file and will write to it later.
-    Hold(String),
-    WriteHeld(Vec<u8>),
-}
-
-impl fmt::Display for UserOp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digest = |bytes: &[u8]| Digest::of(bytes).to_string()[..8].to_owned();
-        match self {
-            Self::Replace(path, bytes) => write!(f, "replaces {path} by {}", digest(bytes)),
-            Self::Rewrite(path, bytes) => write!(f, "rewrites {path} to {}", digest(bytes)),
-            Self::Append(path, bytes) => write!(f, "appends {} bytes to {path}", bytes.len()),
-            Self::Delete(path) => write!(f, "deletes {path}"),
-            Self::Together(files) => {
-                let files: Vec<String> =
-                    files.iter().map(|(path, bytes)| format!("{path} {}", digest(bytes))).collect();
-                write!(f, "replaces together {}", files.join(", "))
-            }
-            Self::DeleteTogether(paths) => write!(f, "deletes together {}", paths.join(", ")),
-            Self::RenameFolder(from, to) => write!(f, "renames folder {from} to {to}"),
-            Self::Lock(path) => write!(f, "makes {path} unreadable"),
-            Self::Unlock(path) => write!(f, "makes {path} readable"),
-            Self::Disguise(path, _) => write!(f, "changes {path} and keeps its time"),
-            Self::Link(path) => write!(f, "puts a link at {path}"),
-            Self::Unlink(path) => write!(f, "takes the link at {path} away"),
-            Self::DeleteFolder(path) => write!(f, "deletes all in {path}"),
-            Self::Hold(path) => write!(f, "opens {path}"),
-            Self::WriteHeld(bytes) => write!(f, "writes {} bytes to an open file", bytes.len()),
-        }
-    }
-}
 
 pub fn absolute(path: &str) -> PathBuf {
     Path::new(ROOT).join(path)
@@ -81,6 +26,7 @@ impl Site {
             return;
         }
         let now = disk.clock.now_ns();
+        let op = &self.respelled(op.clone());
         disk.trace.note(format_args!("{} user {op}", disk.name));
         disk.trace.mark(op.mark());
         match op {
@@ -94,6 +40,7 @@ impl Site {
             UserOp::Lock(path) => self.chmod(path, 0, now),
             UserOp::Unlock(path) => self.chmod(path, 0o644, now),
             UserOp::Disguise(path, byte) => self.disguise(path, *byte, now),
+            UserOp::Recase(path) => self.recase(path, now),
             UserOp::Link(path) => self.link(path, now),
             UserOp::Unlink(path) => self.unlink(path, now),
             UserOp::DeleteFolder(folder) => {
@@ -221,6 +168,48 @@ impl Site {
         }
     }
 
+    /// The same, for the file that is there under another letter case: nobody makes a second one beside it.
+    fn respelled(&self, mut op: UserOp) -> UserOp {
+        if let UserOp::Replace(path, _)
+        | UserOp::Rewrite(path, _)
+        | UserOp::Append(path, _)
+        | UserOp::Disguise(path, _)
+        | UserOp::Delete(path)
+        | UserOp::Recase(path)
+        | UserOp::Link(path)
+        | UserOp::Hold(path) = &mut op
+            && let Some((there, _)) = self
+                .files_below("")
+                .into_iter()
+                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !there.starts_with("sync/"))
+        {
+            *path = there;
+        }
+        op
+    }
+
+    /// Files whose names somebody has put into another letter case.
+    pub fn recased(&self) -> Vec<String> {
+        let files = self.files_below("").into_iter().map(|(path, _)| path);
+        files.filter(|path| *path != path.to_lowercase() && !path.starts_with("sync/")).collect()
+    }
+
+    fn recase(&mut self, path: &str, now: i64) {
+        let Some(ino) = self.file(path) else { return };
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let upper = name.to_uppercase();
+        let other = if name == upper { name.to_lowercase() } else { upper };
+        let (to, digest) = (format!("{folder}/{other}"), self.digest(ino));
+        if self.state.find(&absolute(&to)).is_ok_and(|there| there != ino) {
+            return self.delete(path, now);
+        }
+        self.release(path);
+        self.ledger.deleted(path);
+        self.ledger.wrote(&to, digest);
+        self.state.sync_path(&absolute(path));
+        rename(&mut self.state, &absolute(path), &absolute(&to), true, now).unwrap();
+    }
+
     fn link(&mut self, path: &str, now: i64) {
         self.delete(path, now);
         self.make_way(path, now);
@@ -323,26 +312,6 @@ impl Site {
         if let Some(ino) = self.file(path) {
             let digest = self.digest(ino);
             self.ledger.released(path, digest);
-        }
-    }
-}
-
-impl UserOp {
-    const fn mark(&self) -> &'static str {
-        match self {
-            Self::Replace(..) => "user: temp + rename",
-            Self::Rewrite(..) => "user: rewrite in place",
-            Self::Append(..) => "user: append",
-            Self::Delete(..) => "user: delete",
-            Self::Together(..) => "user: group update",
-            Self::DeleteTogether(..) => "user: group delete",
-            Self::RenameFolder(..) => "user: folder rename",
-            Self::Lock(..) | Self::Unlock(..) => "user: chmod",
-            Self::Disguise(..) => "user: edit that keeps size and time",
-            Self::Link(..) | Self::Unlink(..) => "user: symbolic link",
-            Self::DeleteFolder(..) => "user: folder delete",
-            Self::Hold(..) => "user: open",
-            Self::WriteHeld(..) => "user: write to an open file",
         }
     }
 }
