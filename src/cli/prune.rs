@@ -31,7 +31,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let request = json!({ "dry_run": dry_run });
     let document: PruneDocument = ask(app, &Job::Prune { dry_run }, "/v1/prune", &request, output)?;
     output.json(&document);
-    let Pruned { generation, kept_from, all, needed, marked, waiting, freed, damaged, .. } = document.pruned;
+    let Pruned { generation, kept_from, all, needed, marked, repacked, waiting, freed, damaged, .. } =
+        document.pruned;
     let will = if dry_run { "would be" } else { "were" };
     output.line(match kept_from {
         0 | 1 => format!("all {generation} generations are kept"),
@@ -39,6 +40,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     });
     output.line(format!("    {} in the bucket, {} of that needed", told(all), told(needed)));
     output.line(format!("    {} {will} marked: they go after the grace period", told(marked)));
+    if repacked.objects > 0 {
+        output.line(format!("    in {} of these little is needed: that {will} moved", told(repacked)));
+    }
     output.line(format!("    {} are marked already and wait", told(waiting)));
     output.toned(Tone::Good, format!("    {} {will} deleted", told(freed)));
     if damaged > 0 {

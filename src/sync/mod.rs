@@ -31,6 +31,7 @@ mod prune;
 mod pull;
 mod push;
 mod refusal;
+mod repack;
 mod repair;
 mod report;
 mod reset;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::repack::{Worn, worn};
 use super::report::{Report, Watcher};
 use super::rewrite::{Rewrite, Stand};
 use super::{Engine, SyncError};
@@ -63,6 +64,8 @@ pub struct Pruned {
     pub needed: Objects,
     /// Newly marked: they go after the grace period, unless something needs them by then.
     pub marked: Objects,
+    /// Those of the newly marked of which something is still needed: that moves to new packs first.
+    pub repacked: Objects,
     /// Marked before; their time has not come.
     pub waiting: Objects,
     /// Deleted.
@@ -77,6 +80,8 @@ struct Looked {
     horizon: u64,
     live: BTreeSet<PackId>,
     fate: Fate,
+    /// Packs of which little is needed.
+    worn: Vec<Worn>,
     damaged: usize,
     now_ms: i64,
     grace_ms: i64,
@@ -127,11 +132,15 @@ impl Engine {
         let stand = self.stand(log).await?;
         let looked = self.look_for_old(log, &stand.head).await?;
         let mut pruned = told(&looked, &stand.head);
-        let Fate { mark, unmark, sweep, .. } = looked.fate.clone();
+        let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
+        let moved = self.repack(looked.worn.clone()).await?;
+        mark.extend(&moved.left);
+        mark.sort();
         if !(mark.is_empty() && unmark.is_empty() && sweep.is_empty()) {
             let horizon = (looked.horizon > stand.head.horizon).then_some(looked.horizon);
             let prune = Prune { horizon, marked: mark, unmarked: unmark, swept: sweep, ..Prune::default() };
-            let rewrite = Rewrite { kind: CommitKind::Prune, prune, ..Rewrite::default() };
+            let rewrite =
+                Rewrite { kind: CommitKind::Prune, prune, packs: moved.packs, ..Rewrite::default() };
             let commit = self.rewrite(log, &stand, rewrite, true).await?;
             pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
         }
@@ -163,7 +172,7 @@ impl Engine {
         let leaving = head.packs.values().filter(|pack| head.marked.contains_key(&pack.id));
         let places = reader.places(&contents, head.lasting_packs(), leaving).await?;
         let damaged = places.lost.len();
-        let live = places.chunks.into_values().collect();
+        let live = places.chunks.values().copied().collect();
         let mut fate = fate(&Bucket {
             state: head,
             listed: &bucket,
@@ -173,12 +182,15 @@ impl Engine {
             now_ms,
             grace_ms,
         });
+        let due = |pack| bucket.get(&pack).is_some_and(|pack| pack.modified_ms + grace_ms <= now_ms);
+        let mut worn = worn(head, &places, due);
         if damaged > 0 {
+            worn.clear();
             // What is left of a damaged version may be what puts it right.
             tracing::warn!(damaged, "versions that are to be kept cannot be put together: nothing is pruned");
             fate = Fate { waiting: fate.waiting, ..Fate::default() };
         }
-        Ok(Looked { bucket, horizon, live, fate, damaged, now_ms, grace_ms })
+        Ok(Looked { bucket, horizon, live, fate, damaged, now_ms, grace_ms, worn })
     }
 
     /// Deletes swept packs, once no commit is left that has not been merged with the sweep.
@@ -228,7 +240,8 @@ fn told(looked: &Looked, head: &Snapshot) -> Pruned {
         kept_from: looked.horizon,
         all: looked.sum(looked.bucket.keys()),
         needed: looked.sum(&looked.live),
-        marked: looked.sum(&looked.fate.mark),
+        marked: looked.sum(looked.fate.mark.iter().chain(looked.worn.iter().map(|worn| &worn.pack.id))),
+        repacked: looked.sum(looked.worn.iter().map(|worn| &worn.pack.id)),
         waiting: looked.sum(&looked.fate.waiting),
         freed: Objects::default(),
         damaged: looked.damaged,

@@ -1,10 +1,11 @@
 //! Sending: packs first, then the commit that names them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::keep::LocalConflict;
+use super::repair::files_below;
 use super::report::{Phase, Progress, Report, Trouble, Watcher, Weight};
 use super::upload::{Counted, Known, PACKS_IN_FLIGHT, Run, Uploads};
 use super::{Engine, Survey, SyncError, blocking};
@@ -16,7 +17,7 @@ use crate::model::{
 };
 use crate::plan::Step;
 use crate::state::LastSync;
-use crate::vault::{Marker, open_stable};
+use crate::vault::{Marker, hash_stable, open_stable};
 
 /// What was uploaded and can be committed.
 #[derive(Debug, Default)]
@@ -206,25 +207,47 @@ impl Engine {
         run: &mut Run<'_>,
         loser: &LocalConflict,
     ) -> Result<Result<Vec<(Digest, Recipe)>, String>, SyncError> {
-        let mut recipes = Vec::new();
+        // All of it, or nothing is sent: a version that is missing in part is none.
+        let mut sources = Vec::new();
         for file in &loser.conflict.files {
             let Some(entry) = file.entry else { continue };
             // A member that was the same on both sides was not displaced: the bucket has it, so it need not be here.
             if run.has(entry.digest) {
                 continue;
             }
-            let absolute: PathBuf = self.layout.conflict_file(loser.conflict.id, &file.path);
-            let relative = absolute.strip_prefix(self.layout.root()).ok().and_then(|path| path.to_str());
-            let (Some(relative), Ok(stat)) = (relative, self.fs().lstat(&absolute)) else {
-                return Ok(Err(format!("its losing version is missing: {}", absolute.display())));
-            };
-            let source = Source { relative: relative.to_owned(), stat, content: entry.content() };
+            let absolute = self.layout.conflict_file(loser.conflict.id, &file.path);
+            let (there, content) = (self.source_at(&absolute, entry.content()), entry.content());
+            // Unless so much time has passed that the bucket has it no longer.
+            match there.or_else(|| blocking(|| self.anywhere(content))) {
+                Some(source) => sources.push(source),
+                None => return Ok(Err(format!("its losing version is missing: {}", absolute.display()))),
+            }
+        }
+        let mut recipes = Vec::new();
+        for source in sources {
             match self.take_in(run, &source, &|_| {}).await? {
                 Ok(recipe) => recipes.extend(recipe),
-                Err(why) => return Ok(Err(format!("its losing version {}: {why}", absolute.display()))),
+                Err(why) => return Ok(Err(format!("its losing version {}: {why}", source.relative))),
             }
         }
         Ok(Ok(recipes))
+    }
+
+    fn source_at(&self, absolute: &Path, content: Content) -> Option<Source> {
+        let relative = absolute.strip_prefix(self.layout.root()).ok()?.to_str()?.to_owned();
+        Some(Source { relative, stat: self.fs().lstat(absolute).ok()?, content })
+    }
+
+    /// A file of this disk that holds a content: in the vault, in the trash or in a conflict copy.
+    fn anywhere(&self, content: Content) -> Option<Source> {
+        let mut files = Vec::new();
+        files_below(self.fs(), self.layout.root(), &mut files);
+        let sources = files.iter().filter_map(|file| self.source_at(file, content));
+        let mut alike = sources.filter(|source| source.stat.size == content.size);
+        alike.find(|Source { relative, stat, .. }| {
+            hash_stable(self.fs(), self.layout.root(), relative, stat)
+                .is_ok_and(|found| found == Some(content))
+        })
     }
 
     /// Packs that an earlier run uploaded without coming to the commit. One that is gone from the remote is forgotten.

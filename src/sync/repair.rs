@@ -279,7 +279,7 @@ impl Engine {
 }
 
 /// The stored bytes of a chunk in a pack's object, if they are what they should be.
-fn stored_part<'a>(pack: PackId, slot: &ChunkSlot, bytes: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn stored_part<'a>(pack: PackId, slot: &ChunkSlot, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let start = usize::try_from(slot.offset).ok()?;
     let stored = bytes.get(start..)?.get(..usize::try_from(slot.stored).ok()?)?;
     open_chunk(pack, slot, stored).is_ok().then_some(stored)
@@ -321,7 +321,7 @@ async fn can_be_read(
 }
 
 /// All regular files below a folder, the trash and conflict copies included. What cannot be listed helps nobody.
-fn files_below(fs: &dyn Fs, folder: &Path, files: &mut Vec<PathBuf>) {
+pub(super) fn files_below(fs: &dyn Fs, folder: &Path, files: &mut Vec<PathBuf>) {
     for (name, kind) in fs.read_dir(folder).unwrap_or_default() {
         match kind {
             FileKind::Folder => files_below(fs, &folder.join(name), files),

@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::trace::Marks;
 
+/// Reached by any fifty worlds in which old data is pruned.
+pub const PRUNES: &[&str] =
+    &["prune: marked", "prune: repacked", "prune: freed", "nap before put packs", "nap before put commits"];
+
 /// Reached by any two thousand seeds together with all crashes.
 const REQUIRED: &[&str] = &[
     "clock jump",

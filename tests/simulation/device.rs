@@ -10,7 +10,8 @@ use cogzy_vault::plan::{Action, Brakes, Plan};
 use cogzy_vault::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_vault::state::{Database, FilterRecord};
 use cogzy_vault::sync::{
-    Advice, Engine, Joining, Ports, Progress, Report, Request, Retention, Settings, SyncError, Watcher, join,
+    Advice, Engine, Joining, Ports, Progress, Pruned, Report, Request, Retention, Settings, SyncError,
+    Unwatched, Watcher, join,
 };
 use cogzy_vault::vault::{Filter, Layout};
 
@@ -44,6 +45,7 @@ pub struct Device {
     pub joined: bool,
     pub fuse: Fuse,
     pub retention: Retention,
+    pub trash: Duration,
     store: Store,
     rng: Arc<Mutex<Rng>>,
     entropy: Arc<SimEntropy>,
@@ -111,6 +113,7 @@ impl Device {
             joined: false,
             fuse: Fuse::new(),
             retention: Retention { generations: 100, age: 30 * DAY, grace: 7 * DAY },
+            trash: 30 * DAY,
             store,
             rng: Arc::new(Mutex::new(stream("remote"))),
             entropy: Arc::new(SimEntropy::new(stream("entropy"))),
@@ -177,7 +180,7 @@ impl Device {
             filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
             brakes: Brakes { min_files: self.mass, ..Brakes::default() },
             threads: NonZeroUsize::MIN,
-            trash: Duration::from_secs(30 * 24 * 3600),
+            trash: self.trash,
             retention: self.retention,
             max_invalid: Duration::from_secs(300),
             search: cogzy_vault::vault::validate::Search::Full,
@@ -282,6 +285,36 @@ impl Device {
             }
             Outcome::Ended => self.trace.note(format_args!("{} cycle: the process ended", self.name)),
         }
+    }
+
+    /// Prunes; what came of it, if it came to its end.
+    pub async fn prune(&mut self) -> Option<Pruned> {
+        let mut pruned = None;
+        let outcome = self
+            .live(async |device| match device.engine().prune(false, &Unwatched).await {
+                Ok(done) => {
+                    pruned = Some(done);
+                    Outcome::Done(Report::default())
+                }
+                Err(error) => Outcome::Failed(error),
+            })
+            .await;
+        if let (Outcome::Done(_), Some(Pruned { marked, repacked, freed, kept_from, .. })) =
+            (outcome, &pruned)
+        {
+            self.trace.note(format_args!(
+                "{} prunes: kept from {kept_from}, {} marked, {} repacked, {} freed",
+                self.name, marked.objects, repacked.objects, freed.objects
+            ));
+            for (count, name) in
+                [(marked, "prune: marked"), (repacked, "prune: repacked"), (freed, "prune: freed")]
+            {
+                if count.objects > 0 {
+                    self.trace.mark(name);
+                }
+            }
+        }
+        pruned
     }
 
     /// Somebody who watches what is planned.

@@ -3,7 +3,7 @@
 //!
 //! `cargo test --test simulation` runs the default seeds and every crash, and wants everything to have been reached. After `--`:
 //! `--seeds N` and `--from N` run others; `--seed N`, with `--without A,B` for the steps to leave out, and `--cut …` replay one
-//! with its trace; `--crashes` runs only the crashes; with `--features planted-bugs`, `--planted` looks whether mistakes are found.
+//! with its trace; `--prunes N` runs N worlds in which old data is pruned, `--prune N` replays one; `--crashes` runs only the crashes; with `--features planted-bugs`, `--planted` looks whether mistakes are found.
 
 #![cfg(test)]
 
@@ -22,6 +22,8 @@ mod oracle;
 mod person;
 #[cfg(feature = "planted-bugs")]
 mod planted;
+mod prune;
+mod prune_oracle;
 mod rng;
 mod run;
 mod scenarios;

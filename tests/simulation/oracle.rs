@@ -34,12 +34,22 @@ pub struct Oracle {
     parents: BTreeSet<CommitKey>,
     /// Contents that some commit names and that can be put together.
     pub history: BTreeSet<Digest>,
+    /// Somebody prunes: what is missing is looked for by [`crate::prune_oracle`], and versions may have expired.
+    pub pruning: bool,
+    pub expired: BTreeSet<Digest>,
 }
 
 impl Oracle {
     pub fn new(versions: Versions) -> Self {
         let (commits, parents) = (BTreeMap::new(), BTreeSet::new());
-        Self { versions, commits, parents, history: BTreeSet::new() }
+        Self {
+            versions,
+            commits,
+            parents,
+            history: BTreeSet::new(),
+            pruning: false,
+            expired: BTreeSet::new(),
+        }
     }
 
     /// Commits without a child.
@@ -49,6 +59,11 @@ impl Oracle {
 
     pub fn commit(&self, key: CommitKey) -> &Replayed {
         &self.commits[&key]
+    }
+
+    /// Whether a version is in the history, or was until its retention ended.
+    fn known(&self, digest: &Digest) -> bool {
+        self.history.contains(digest) || self.expired.contains(digest)
     }
 
     pub fn is_derived(&self, path: &str) -> bool {
@@ -92,7 +107,7 @@ impl Oracle {
         let mut state = first.unwrap_or_default();
         for pack in &commit.packs {
             let id = pack.id.to_string();
-            if !objects.contains_key(&format!("packs/{}/{id}", &id[..2])) {
+            if !self.pruning && !objects.contains_key(&format!("packs/{}/{id}", &id[..2])) {
                 return Err(format!("it names pack {id}, which is not there"));
             }
             state.packs.insert(pack.id);
@@ -114,8 +129,13 @@ impl Oracle {
             if !self.versions.knows(&entry.digest) {
                 return Err(format!("it carries a torn version: {}", entry.digest));
             }
-            restore(&state, &entry, objects)?;
-            self.history.insert(entry.digest);
+            match restore(&state, &entry, objects) {
+                Err(_) if self.pruning => {}
+                restored => {
+                    restored?;
+                    self.history.insert(entry.digest);
+                }
+            }
         }
         let members = state.tree.iter().map(|(path, entry)| (path.as_str().to_owned(), entry.digest));
         self.check_groups(&members.collect())?;
@@ -163,7 +183,7 @@ impl Oracle {
         }
         let everywhere = everywhere(&site, false);
         for (path, digest, _) in site.ledger.owed() {
-            if !everywhere.contains(&digest) && !self.history.contains(&digest) {
+            if !everywhere.contains(&digest) && !self.known(&digest) {
                 return Err(format!("{}: version {digest} of {path} is lost", device.name));
             }
         }
@@ -193,7 +213,7 @@ impl Oracle {
         let (kept, trash) = (everywhere(&site, true), in_trash(&site));
         for (path, digest, trash_is_enough) in site.ledger.owed() {
             let derived = self.is_derived(path);
-            let enough = self.history.contains(&digest)
+            let enough = self.known(&digest)
                 || kept.contains(&digest)
                 || (trash.contains(&digest) && (trash_is_enough || derived));
             if !enough {
@@ -213,6 +233,9 @@ fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
     let Some(maker) = &commit.device else { return Ok(()) };
     let content = |entry: &Entry| (entry.digest, entry.size);
     let same = |change: &&Change| change.entry.as_ref().map(content) == parent.get(&change.path).map(content);
+    if commit.kind == CommitKind::Prune {
+        return Ok(());
+    }
     let nothing = commit.changes.is_empty() && commit.kept.is_empty() && commit.resolved.is_empty();
     if nothing || commit.changes.iter().any(|change| same(&change)) {
         return Err(format!("{} sends what is there already", maker.name));
@@ -281,7 +304,7 @@ fn restore(state: &Replayed, entry: &Entry, objects: &BTreeMap<String, (Bytes, u
     }
 }
 
-fn parse(body: &[u8]) -> Result<Commit, String> {
+pub fn parse(body: &[u8]) -> Result<Commit, String> {
     let (head, rest) = body.split_at_checked(9).ok_or("a commit is too short")?;
     let plain =
         if head[8] == 1 { zstd::decode_all(rest).map_err(|error| error.to_string())? } else { rest.to_vec() };

@@ -12,10 +12,13 @@ use crate::chance::{self, Without};
 use crate::crashes::{self, Cut};
 use crate::oracle::Check;
 use crate::trace::{Marks, Trace};
-use crate::{coverage, drift, shrink};
+use crate::{coverage, drift, prune, shrink};
 
 /// What `cargo test` runs.
 const DEFAULT_SEEDS: u64 = 2_000;
+
+/// Worlds in which old data is pruned that `cargo test` runs.
+const DEFAULT_PRUNES: u64 = 50;
 
 /// Of the crashes of a recovery `cargo test` runs each so-manieth: all of them take half an hour.
 const STRIDE: u64 = 9;
@@ -68,6 +71,16 @@ pub fn main(args: &[String]) -> ExitCode {
         let without =
             value("--without").map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect());
         return replay(|| seed(one, &without.unwrap_or_default(), true));
+    }
+    if let Some(one) = number("--prune") {
+        return replay(|| prune_world(one, true));
+    }
+    if let Some(count) = number("--prunes") {
+        return if prunes(number("--from").unwrap_or(0), count) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
         return replay(|| crashes::cut(at, true).0);
@@ -149,6 +162,7 @@ fn both(from: u64, count: u64, crash: bool, once: bool, only: Option<usize>, com
         println!("{times:9}  {name}");
     }
     if complete {
+        sound &= prunes(0, DEFAULT_PRUNES);
         let missing: BTreeSet<String> = coverage::missing(&marks);
         missing.iter().for_each(|name| println!("never reached: {name}"));
         sound &= missing.is_empty();
@@ -158,24 +172,28 @@ fn both(from: u64, count: u64, crash: bool, once: bool, only: Option<usize>, com
 
 /// Many seeds: which failed and why, and what was reached.
 fn seeds(from: u64, count: u64) -> (BTreeMap<u64, String>, Marks) {
-    let next = AtomicU64::new(0);
-    let failed: Mutex<BTreeMap<u64, String>> = Mutex::default();
-    let marks: Mutex<Marks> = Mutex::default();
     let kept = u64::try_from(REGRESSIONS.len()).unwrap();
     let nth = |at: u64| {
         usize::try_from(at).ok().and_then(|at| REGRESSIONS.get(at)).copied().unwrap_or(from + at - kept)
     };
+    many(kept + count, |at| (nth(at), seed(nth(at), &Without::new(), false)))
+}
+
+/// Runs on all cores, each of which has a name.
+fn many(count: u64, run: impl Fn(u64) -> (u64, Ran) + Sync) -> (BTreeMap<u64, String>, Marks) {
+    let next = AtomicU64::new(0);
+    let failed: Mutex<BTreeMap<u64, String>> = Mutex::default();
+    let marks: Mutex<Marks> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at >= kept + count {
+                    if at >= count {
                         return;
                     }
-                    let one = nth(at);
-                    let ran = seed(one, &Without::new(), false);
+                    let (name, ran) = run(at);
                     let mut all = marks.lock().unwrap();
                     ran.trace
                         .take_marks()
@@ -183,11 +201,29 @@ fn seeds(from: u64, count: u64) -> (BTreeMap<u64, String>, Marks) {
                         .for_each(|(name, times)| *all.entry(name).or_default() += times);
                     drop(all);
                     if let Err(why) = ran.check {
-                        failed.lock().unwrap().insert(one, why);
+                        failed.lock().unwrap().insert(name, why);
                     }
                 }
             });
         }
     });
     (failed.into_inner().unwrap(), marks.into_inner().unwrap())
+}
+
+/// Worlds in which old data is pruned. Whether all is well.
+fn prunes(from: u64, count: u64) -> bool {
+    let clock = SystemClock::new();
+    let (failed, marks) = many(count, |at| (from + at, prune_world(from + at, false)));
+    for (seed, why) in failed.iter().take(20) {
+        println!("prune {seed}: {why}\n    cargo test --test simulation -- --prune {seed}");
+    }
+    let seconds = clock.monotonic().as_secs_f64();
+    println!("{count} prunes from {from}: {} failed; {seconds:.1} s", failed.len());
+    let missing: Vec<&&str> = coverage::PRUNES.iter().filter(|name| !marks.contains_key(**name)).collect();
+    missing.iter().for_each(|name| println!("never reached: {name}"));
+    failed.is_empty() && (count < DEFAULT_PRUNES || missing.is_empty())
+}
+
+fn prune_world(seed: u64, aloud: bool) -> Ran {
+    in_virtual_time(aloud, |trace| async move { prune::run(seed, trace).await })
 }

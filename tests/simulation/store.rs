@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cogzy_vault::model::CommitKey;
 use cogzy_vault::remote::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
 
 use cogzy_vault::clock::Clock;
@@ -93,7 +94,12 @@ impl Bucket {
         }
     }
 
-    fn now_ms(&self) -> i64 {
+    /// When a commit was put, by the bucket's clock.
+    pub fn put_at(&self, commit: CommitKey) -> Option<i64> {
+        self.times.get(&format!("commits/{commit}")).copied()
+    }
+
+    pub fn now_ms(&self) -> i64 {
         self.clock.as_ref().map_or(0, |clock| clock.now_ns() / 1_000_000)
     }
 
@@ -123,6 +129,8 @@ pub struct RemoteFaults {
     pub refused: usize,
     /// Commits, and only they, are applied when the store settles, and not before.
     pub late_commits: bool,
+    /// After so many requests the device falls asleep for so long, and the request goes out when it wakes up.
+    pub nap: Option<(usize, Duration)>,
     /// Nothing gets through at all.
     pub offline: bool,
     /// The longest delay in milliseconds.
@@ -162,11 +170,23 @@ impl SimRemote {
         RemoteError::new(kind, operation, key)
     }
 
+    fn nap(&self) -> Option<Duration> {
+        let mut faults = self.faults.lock().unwrap();
+        let (left, nap) = faults.nap?;
+        faults.nap = left.checked_sub(1).map(|left| (left, nap));
+        (left == 0).then_some(nap)
+    }
+
     /// The way there. A process that has ended gets no answer.
     async fn arrive(&self, operation: &'static str, key: &str) -> Result<RemoteFaults, RemoteError> {
         let faults = self.faults();
         let delay = self.rng().below(faults.delay_ms + 1);
         tokio::time::sleep(Duration::from_millis(u64::try_from(delay).unwrap())).await;
+        if let Some(nap) = self.nap() {
+            self.trace.note(format_args!("{} sleeps before {operation} {key}", self.name));
+            self.trace.mark(format!("nap before {operation} {}", family(key)));
+            tokio::time::sleep(nap).await;
+        }
         if self.fuse.is_dead() {
             std::future::pending::<()>().await;
         }

@@ -1,0 +1,281 @@
+//! What must hold of old data, read from the bucket by docs/FORMAT.md.
+//!
+//! Whatever a head names can be put together, unless another head has swept a pack under it (then it is about to be void); so can all
+//! that retention keeps; and the horizon never lies above what retention keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use cogzy_vault::content::open_chunk;
+use cogzy_vault::model::{
+    ChunkSlot, Commit, CommitKey, CommitKind, ConflictId, Digest, Entry, PackId, Recipe, VaultPath,
+};
+use cogzy_vault::sync::Retention;
+
+use crate::oracle::{Check, parse};
+use crate::store::{Bucket, Store};
+
+/// The vault as one commit left it.
+#[derive(Debug, Clone, Default)]
+struct State {
+    tree: BTreeMap<VaultPath, Entry>,
+    conflicts: BTreeMap<ConflictId, Vec<Entry>>,
+    decided: BTreeSet<ConflictId>,
+    packs: BTreeMap<PackId, Vec<ChunkSlot>>,
+    /// The places of each chunk.
+    places: BTreeMap<Digest, BTreeMap<PackId, ChunkSlot>>,
+    swept: BTreeSet<PackId>,
+    void: BTreeSet<CommitKey>,
+    horizon: u64,
+}
+
+impl State {
+    fn follow(&mut self, commit: &Commit) {
+        for pack in &commit.prune.swept {
+            for slot in self.packs.remove(pack).unwrap_or_default() {
+                self.places.entry(slot.id).or_default().remove(pack);
+            }
+            self.swept.insert(*pack);
+        }
+        for pack in &commit.packs {
+            for slot in &pack.chunks {
+                self.places.entry(slot.id).or_default().insert(pack.id, *slot);
+            }
+            self.packs.insert(pack.id, pack.chunks.clone());
+        }
+        self.void.extend(&commit.prune.void);
+        self.horizon = self.horizon.max(commit.prune.horizon.unwrap_or(0));
+        for change in &commit.changes {
+            match change.entry {
+                Some(entry) => self.tree.insert(change.path.clone(), entry),
+                None => self.tree.remove(&change.path),
+            };
+        }
+        let gone =
+            commit.resolved.iter().map(|decision| decision.id).chain(commit.prune.unkept.iter().copied());
+        for id in gone {
+            self.conflicts.remove(&id);
+        }
+        self.decided.extend(commit.resolved.iter().map(|decision| decision.id));
+        for kept in commit.kept.iter().filter(|kept| !self.decided.contains(&kept.id)) {
+            let files = kept.files.iter().filter_map(|file| file.entry).collect();
+            self.conflicts.insert(kept.id, files);
+        }
+    }
+
+    fn holders(&self, chunk: &Digest) -> impl Iterator<Item = (&PackId, &ChunkSlot)> {
+        self.places.get(chunk).into_iter().flatten()
+    }
+
+    fn contents(&self) -> impl Iterator<Item = &Entry> {
+        self.tree.values().chain(self.conflicts.values().flatten())
+    }
+}
+
+/// What has been read of the bucket.
+#[derive(Debug, Default)]
+pub struct OldData {
+    commits: BTreeMap<CommitKey, (Commit, State)>,
+    /// Recipes are found by content.
+    recipes: BTreeMap<Digest, Recipe>,
+}
+
+/// How much room packs take, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    pub used: u64,
+    pub justified: u64,
+}
+
+type Objects = BTreeMap<String, (Bytes, u64)>;
+
+fn pack_name(pack: PackId) -> String {
+    let id = pack.to_string();
+    format!("packs/{}/{id}", &id[..2])
+}
+
+impl OldData {
+    /// Looks at everything, and gives the versions whose time is over.
+    pub fn look(&mut self, store: &Store, keep: Retention) -> Result<BTreeSet<Digest>, String> {
+        let bucket = store.lock();
+        self.read(&bucket)?;
+        let heads = self.heads();
+        for head in &heads {
+            let others = heads.iter().filter(|other| *other != head);
+            let swept: BTreeSet<PackId> =
+                others.flat_map(|other| &self.commits[other].1.swept).copied().collect();
+            self.check_head(*head, &swept, &bucket.objects).map_err(|why| format!("head {head}: {why}"))?;
+        }
+        match heads.as_slice() {
+            [head] => self.check_kept(*head, &bucket, keep),
+            // Until they are merged nobody can say what belongs together.
+            _ => Ok(BTreeSet::new()),
+        }
+    }
+
+    fn read(&mut self, bucket: &Bucket) -> Check {
+        let commits = bucket.objects.range("commits/".to_owned().."commits0".to_owned());
+        for (name, (body, _)) in commits {
+            let key = CommitKey::parse(&name["commits/".len()..]).ok_or(format!("{name} is no commit"))?;
+            if self.commits.contains_key(&key) {
+                continue;
+            }
+            let commit = parse(body)?;
+            let first = commit.parents.first();
+            let mut state = first.map(|parent| self.commits[parent].1.clone()).unwrap_or_default();
+            state.follow(&commit);
+            self.recipes.extend(commit.recipes.iter().map(|of| (of.digest, of.recipe.clone())));
+            self.commits.insert(key, (commit, state));
+        }
+        Ok(())
+    }
+
+    fn heads(&self) -> Vec<CommitKey> {
+        let parents: BTreeSet<&CommitKey> =
+            self.commits.values().flat_map(|(commit, _)| &commit.parents).collect();
+        self.commits.keys().filter(|key| !parents.contains(key)).copied().collect()
+    }
+
+    fn check_head(&self, head: CommitKey, swept: &BTreeSet<PackId>, objects: &Objects) -> Check {
+        let state = &self.commits[&head].1;
+        let missing = |pack: &&PackId| !swept.contains(*pack) && !objects.contains_key(&pack_name(**pack));
+        if let Some(pack) = state.packs.keys().find(missing) {
+            return Err(format!("its pack {pack} is gone"));
+        }
+        let spared = |entry: &&Entry| {
+            let chunks = self.chunks(entry);
+            let gone = |chunk: &Digest| state.holders(chunk).all(|(pack, _)| swept.contains(pack));
+            !chunks.iter().any(gone)
+        };
+        state.contents().filter(spared).try_for_each(|entry| self.restore(entry, state, objects))
+    }
+
+    /// All that retention keeps can be put together from what the head names.
+    fn check_kept(
+        &self,
+        head: CommitKey,
+        bucket: &Bucket,
+        keep: Retention,
+    ) -> Result<BTreeSet<Digest>, String> {
+        let now = &self.commits[&head].1;
+        let line: Vec<CommitKey> =
+            std::iter::successors(Some(head), |key| self.commits[key].0.parents.first().copied()).collect();
+        let counted = line.iter().filter(|key| self.commits[*key].0.kind != CommitKind::Prune);
+        let wanted: usize = keep.generations.try_into().unwrap();
+        let newest = counted.take(wanted).last().map_or(0, |key| key.seq);
+        let since = bucket.now_ms() - i64::try_from(keep.age.as_millis()).unwrap();
+        let young = |key: &&CommitKey| bucket.put_at(**key).is_none_or(|at| at >= since);
+        let first_young = line.iter().rfind(young).map_or(head.seq, |key| key.seq);
+        if now.horizon > newest.min(first_young) {
+            return Err(format!("kept from {} on, but {newest} and {first_young} are wanted", now.horizon));
+        }
+        let past = self.past(head);
+        let kept = past.iter().filter(|key| key.seq >= now.horizon && !now.void.contains(key));
+        let mut held = BTreeSet::new();
+        for key in kept {
+            let commit = &self.commits[key].0;
+            let entries = commit.changes.iter().filter_map(|change| change.entry);
+            let conflicts = commit.kept.iter().flat_map(|kept| &kept.files).filter_map(|file| file.entry);
+            for entry in entries.chain(conflicts) {
+                self.restore(&entry, now, &bucket.objects)
+                    .map_err(|why| format!("generation {key} is kept from {} on: {why}", now.horizon))?;
+                held.insert(entry.digest);
+            }
+        }
+        let state = line.iter().find(|key| key.seq == now.horizon).map(|key| &self.commits[key].1);
+        for entry in state.into_iter().flat_map(State::contents) {
+            self.restore(entry, now, &bucket.objects)
+                .map_err(|why| format!("what stood at {}, the oldest that is kept: {why}", now.horizon))?;
+        }
+        let old = past.iter().filter(|key| key.seq < now.horizon && !now.void.contains(key));
+        let named = old.flat_map(|key| self.named(key));
+        Ok(named.collect())
+    }
+
+    fn named(&self, key: &CommitKey) -> impl Iterator<Item = Digest> {
+        let commit = &self.commits[key].0;
+        let conflicts = commit.kept.iter().flat_map(|kept| &kept.files).filter_map(|file| file.entry);
+        commit.changes.iter().filter_map(|change| change.entry).chain(conflicts).map(|entry| entry.digest)
+    }
+
+    fn past(&self, head: CommitKey) -> BTreeSet<CommitKey> {
+        let (mut past, mut open) = (BTreeSet::from([head]), vec![head]);
+        while let Some(key) = open.pop() {
+            open.extend(self.commits[&key].0.parents.iter().filter(|parent| past.insert(**parent)));
+        }
+        past
+    }
+
+    fn chunks(&self, entry: &Entry) -> Vec<Digest> {
+        match self.recipes.get(&entry.digest) {
+            Some(recipe) => recipe.parts.iter().map(|part| part.id).collect(),
+            None if entry.size == 0 => vec![],
+            None => vec![entry.digest],
+        }
+    }
+
+    fn restore(&self, entry: &Entry, state: &State, objects: &Objects) -> Check {
+        let mut whole = Vec::new();
+        for chunk in self.chunks(entry) {
+            let places = state.holders(&chunk).filter_map(|(pack, slot)| {
+                let (body, _) = objects.get(&pack_name(*pack))?;
+                let [start, stored] = [slot.offset, slot.stored].map(|at| usize::try_from(at).unwrap());
+                open_chunk(*pack, slot, body.get(start..start + stored)?).ok()
+            });
+            let found = { places }.next();
+            whole.extend(found.ok_or(format!("chunk {chunk} of {} is gone", entry.digest))?);
+        }
+        if Digest::of(&whole) == entry.digest {
+            Ok(())
+        } else {
+            Err(format!("{} cannot be put together", entry.digest))
+        }
+    }
+
+    /// The room that packs take, but for those of checkpoints, and how much of it retention justifies: a row of the table for each
+    /// chunk that is kept, and its bytes.
+    pub fn room(&self, store: &Store) -> Room {
+        let bucket = store.lock();
+        let [head] = self.heads()[..] else { return Room { used: u64::MAX, justified: 0 } };
+        let now = &self.commits[&head].1;
+        let kept =
+            self.past(head).into_iter().filter(|key| key.seq >= now.horizon && !now.void.contains(key));
+        let mut digests: BTreeSet<Digest> =
+            kept.flat_map(|key| self.named(&key).collect::<Vec<_>>()).collect();
+        let standing = std::iter::successors(Some(head), |key| self.commits[key].0.parents.first().copied())
+            .find(|key| key.seq == now.horizon.max(1));
+        let states = [Some(head), standing].into_iter().flatten();
+        digests.extend(states.flat_map(|key| self.commits[&key].1.contents().map(|entry| entry.digest)));
+        let single = |digest: &Digest| vec![*digest];
+        let chunks: BTreeSet<Digest> = digests
+            .iter()
+            .flat_map(|digest| {
+                self.recipes.get(digest).map_or_else(
+                    || single(digest),
+                    |recipe| recipe.parts.iter().map(|part| part.id).collect(),
+                )
+            })
+            .collect();
+        let slots: BTreeMap<Digest, u64> =
+            now.packs.values().flatten().map(|slot| (slot.id, u64::from(slot.stored))).collect();
+        let justified = chunks.iter().filter_map(|chunk| slots.get(chunk)).map(|stored| stored + 41).sum();
+        let checkpoints: BTreeSet<String> = bucket
+            .objects
+            .keys()
+            .filter(|name| name.starts_with("packs/"))
+            .filter(|name| {
+                name["packs/xx/".len()..]
+                    .parse()
+                    .is_ok_and(|pack: PackId| !now.packs.contains_key(&pack) && !now.swept.contains(&pack))
+            })
+            .cloned()
+            .collect();
+        let packs = bucket
+            .objects
+            .iter()
+            .filter(|(name, _)| name.starts_with("packs/") && !checkpoints.contains(*name));
+        // Head and foot of a pack are no waste of a prune.
+        let used = packs.map(|(_, (body, _))| u64::try_from(body.len()).unwrap().saturating_sub(52)).sum();
+        Room { used, justified }
+    }
+}
