@@ -20,6 +20,7 @@ mod process_memory;
 mod process_offline;
 mod process_pause;
 mod process_pipeline;
+mod process_prune;
 mod process_race;
 mod process_recovery;
 mod process_service;

@@ -90,7 +90,7 @@ async fn what_nothing_needs_goes_after_two_grace_periods_and_what_is_kept_can_be
     let folder = tempfile::tempdir().unwrap();
     let bucket = Bucket::new();
     let mut one = bucket.device(folder.path(), "one").await;
-    one.write("traces/stays.json", version("stays"));
+    edits(&mut one, "traces/stays.json", &["stays"]).await;
     edits(&mut one, "traces/a.json", &["a1", "a2", "a3", "a4", "a5"]).await;
     let all = bucket.packs();
     assert_eq!(prune(&mut one).await.marked.objects, 0, "everything stood within the last day");
@@ -101,19 +101,19 @@ async fn what_nothing_needs_goes_after_two_grace_periods_and_what_is_kept_can_be
     bucket.pass(2 * DAY);
     let would = one.engine().prune(true, &Unwatched).await.unwrap();
     let before = bucket.remote.dump();
-    assert_eq!((would.marked.objects, would.dry_run), (2, true), "{would:?}");
+    assert_eq!((would.marked.objects, would.dry_run), (3, true), "{would:?}");
     assert_eq!(bucket.remote.dump(), before, "a dry run changes nothing");
     let marked = prune(&mut one).await;
     assert_eq!((marked.marked, marked.freed.objects), (would.marked, 0), "{marked:?}");
-    assert_eq!(marked.kept_from, 4, "{marked:?}");
+    assert_eq!(marked.kept_from, 5, "{marked:?}");
     assert_eq!(bucket.packs(), all, "a mark deletes nothing");
 
     bucket.pass(6 * DAY);
     let waits = prune(&mut one).await;
-    assert_eq!((waits.waiting.objects, waits.freed.objects), (2, 0), "{waits:?}");
+    assert_eq!((waits.waiting.objects, waits.freed.objects), (3, 0), "{waits:?}");
     bucket.pass(2 * DAY);
     let swept = prune(&mut one).await;
-    assert_eq!((swept.freed, bucket.packs().len()), (marked.marked, all.len() - 2), "{swept:?}");
+    assert_eq!((swept.freed, bucket.packs().len()), (marked.marked, all.len() - 3), "{swept:?}");
     assert_sound(&mut one).await;
 
     // A new device sees the same, and what is kept.
@@ -122,12 +122,34 @@ async fn what_nothing_needs_goes_after_two_grace_periods_and_what_is_kept_can_be
     assert_eq!(two.read("traces/a.json"), Some(version("a5")));
     assert_eq!(two.read("traces/stays.json"), Some(version("stays")));
     two.pass(Duration::from_secs(10));
-    two.engine().restore(&point(4), &[], false, &Unwatched).await.unwrap();
+    two.engine().restore(&point(5), &[], false, &Unwatched).await.unwrap();
     assert_eq!(two.read("traces/a.json"), Some(version("a4")));
     let gone = two.engine().restore(&point(2), &[], false, &Unwatched).await.unwrap_err();
     assert!(matches!(gone, SyncError::Refused(Refusal::Gone { .. })), "{gone}");
     one.sync().await;
     assert_eq!(one.files(), two.files());
+    assert_sound(&mut two).await;
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_mostly_dead_pack_moves_so_that_the_rest_is_freed() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    one.write("traces/stays.json", version("stays"));
+    edits(&mut one, "traces/a.json", &["a1", "a2", "a3"]).await;
+    bucket.pass(8 * DAY);
+    let moved = prune(&mut one).await;
+    assert_eq!((moved.repacked.objects, moved.marked.objects, moved.freed.objects), (1, 1, 0), "{moved:?}");
+    bucket.pass(8 * DAY);
+    let freed = prune(&mut one).await;
+    assert!(freed.freed.objects == 1 && freed.freed.bytes > 600_000, "both shared the pack: {freed:?}");
+    assert_eq!(prune(&mut one).await.marked.objects, 0, "what has moved is not moved again");
+    let mut two = bucket.device(folder.path(), "two").await;
+    two.sync().await;
+    assert_eq!(two.read("traces/stays.json"), Some(version("stays")));
+    two.engine().restore(&point(2), &[], true, &Unwatched).await.unwrap();
+    assert_eq!(two.read("traces/a.json"), Some(version("a2")));
     assert_sound(&mut two).await;
 }
 

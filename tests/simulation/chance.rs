@@ -91,7 +91,7 @@ pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
     }
 }
 
-pub fn disk_kind(rng: &mut Rng) -> Kind {
+fn disk_kind(rng: &mut Rng) -> Kind {
     Kind {
         exchange: rng.chance(75),
         case: rng.chance(85),
@@ -101,7 +101,7 @@ pub fn disk_kind(rng: &mut Rng) -> Kind {
     }
 }
 
-pub fn remote_faults(rng: &mut Rng) -> RemoteFaults {
+fn remote_faults(rng: &mut Rng) -> RemoteFaults {
     match rng.below(4) {
         0 => RemoteFaults { delay_ms: 50, ..RemoteFaults::default() },
         1 => RemoteFaults {

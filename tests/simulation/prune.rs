@@ -7,12 +7,13 @@ use std::time::Duration;
 use cogzy_vault::sync::{Request, Retention};
 use futures_util::future::join_all;
 
-use crate::chance::{disk_kind, remote_faults, user_op};
+use crate::chance::user_op;
 use crate::device::{DAY, Device};
 use crate::disk::Kind;
 use crate::oracle::Check;
 use crate::prune_oracle::OldData;
 use crate::rng::Rng;
+use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;
 
@@ -27,7 +28,7 @@ const SLACK: u64 = 2_000;
 /// One seed's run, from the first step to the end.
 pub async fn run(seed: u64, trace: Trace) -> Check {
     let mut rng = Rng::stream(seed, "prunes");
-    let kinds: Vec<Kind> = (0..DEVICES).map(|_| disk_kind(&mut rng)).collect();
+    let kinds: Vec<Kind> = (0..DEVICES).map(|_| disk(&mut rng)).collect();
     let mut world = World::new(seed, &kinds, trace);
     world.oracle.pruning = true;
     let mut old = OldData::default();
@@ -39,7 +40,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
         // A version that is sent again is no news to its ledger.
         device.disk.site().ledger.excused = true;
         if !sound {
-            *device.faults.lock().unwrap() = remote_faults(&mut rng);
+            *device.faults.lock().unwrap() = faults(&mut rng);
         }
     }
     for at in 0..DEVICES {
@@ -67,6 +68,27 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     }
     world.converge().await?;
     settle(&mut world, &mut old).await
+}
+
+fn disk(rng: &mut Rng) -> Kind {
+    Kind { exchange: rng.chance(75), case: rng.chance(85), ordered: rng.chance(50), tick_ns: 1_000 }
+}
+
+/// What goes wrong on the way to the bucket: above all, that nobody knows what has arrived there.
+fn faults(rng: &mut Rng) -> RemoteFaults {
+    let some = RemoteFaults {
+        before: 5,
+        lost_response: 10,
+        late: 10,
+        stale: 10,
+        delay_ms: 500,
+        ..RemoteFaults::default()
+    };
+    match rng.below(3) {
+        0 => some,
+        1 => RemoteFaults { refused: 4, damaged: 3, ..some },
+        _ => RemoteFaults { late: 25, stale: 30, lost_response: 25, ..some },
+    }
 }
 
 /// What one device goes through in a round.

@@ -1,0 +1,107 @@
+//! The program prunes, and the power goes in the middle of it, again and again: what is kept stays readable, and what goes is freed.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::device::synced_files;
+use crate::support::process::{Machine, noise, unit};
+
+const KILLS: usize = 50;
+const THREE_HOURS: Duration = Duration::from_secs(3 * 3600);
+
+/// A machine that keeps two generations, and what it no longer needs for an hour.
+async fn machine(folder: &Path) -> Machine {
+    let mut machine = Machine::with_folder(folder, "one");
+    for (key, value) in [("KEEP_GENERATIONS", "2"), ("KEEP_DAYS", "0"), ("GRACE", "1h")] {
+        machine.set(&format!("COGZY_VAULT__RETENTION__{key}"), value);
+    }
+    machine.good(&["init"]).await;
+    machine
+}
+
+/// Everything in the bucket becomes three hours older.
+fn ages(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            ages(&entry.path());
+        } else {
+            let time = entry.metadata().unwrap().modified().unwrap() - THREE_HOURS;
+            File::options().write(true).open(entry.path()).unwrap().set_modified(time).unwrap();
+        }
+    }
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let size = |entry: std::fs::DirEntry| match entry.file_type().unwrap().is_dir() {
+        true => bytes_below(&entry.path()),
+        false => entry.metadata().unwrap().len(),
+    };
+    entries.map(size).sum()
+}
+
+async fn edit(machine: &Machine, version: &str) {
+    machine.write("vectors/nodes.npy", noise(version, 400_000));
+    machine.write("corpus/nodes.json", format!("[\"{version}\"]"));
+    machine.write(&format!("traces/{version}.json"), noise(&format!("trace {version}"), 3000));
+    machine.sync().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_that_is_killed_at_any_moment_takes_nothing_that_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = machine(folder.path()).await;
+    let bucket = folder.path().canonicalize().unwrap().join("bucket");
+    edit(&machine, "first").await;
+    edit(&machine, "second").await;
+    let (mut span, mut killed) = (machine.good(&["prune"]).await.took, 0);
+    for round in 1..=KILLS {
+        // Not always something new: a prune also finishes what the one before began.
+        if round % 3 > 0 {
+            edit(&machine, &round.to_string()).await;
+        }
+        ages(&bucket);
+        let hit = machine.killed_at(span.mul_f64(unit(&format!("prune {round}"))), &["prune"]).await;
+        killed += usize::from(hit);
+        span = span.mul_f64(if hit { 1.1 } else { 0.6 });
+        if round % 5 == 0 {
+            machine.good(&["verify", "--deep"]).await;
+        }
+    }
+    assert!(killed * 3 >= KILLS, "only {killed} runs were killed before their end");
+    for _ in 0..3 {
+        ages(&bucket);
+        machine.good(&["prune"]).await;
+    }
+    machine.good(&["verify", "--deep"]).await;
+    let out = folder.path().join("out");
+    machine.good(&["export", out.to_str().unwrap()]).await;
+    assert_eq!(synced_files(&out), machine.files());
+    let (used, needed) = (bytes_below(&bucket.join("users/default/packs")), bytes_below(&out) + 400_000);
+    assert!(used < needed * 13 / 10, "{used} bytes are left, and {needed} are needed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_would_go_and_the_daemon_does_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = machine(folder.path()).await;
+    let bucket = folder.path().canonicalize().unwrap().join("bucket");
+    for version in ["1", "2", "3", "4"] {
+        edit(&machine, version).await;
+    }
+    ages(&bucket);
+    let would = machine.good(&["prune", "--dry-run", "--json"]).await.json();
+    assert_eq!((would["schema"].as_u64(), would["dry_run"].as_bool()), (Some(1), Some(true)), "{would}");
+    assert!(would["marked"]["bytes"].as_u64().unwrap() > 400_000, "{would}");
+    let daemon = crate::support::daemon::Daemon::start(&machine).await;
+    let done = machine.good(&["prune", "--json"]).await.json();
+    assert_eq!((&done["marked"], &done["dry_run"]), (&would["marked"], &serde_json::json!(false)), "{done}");
+    drop(daemon);
+    ages(&bucket);
+    let text = machine.good(&["prune"]).await.stdout;
+    assert!(text.contains("were deleted") && text.contains("are kept"), "{text}");
+    let history = machine.good(&["history", "--json"]).await.json();
+    assert_eq!(history["generations"][0]["kind"], "prune", "{history}");
+}
