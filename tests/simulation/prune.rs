@@ -71,7 +71,13 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
 }
 
 fn disk(rng: &mut Rng) -> Kind {
-    Kind { exchange: rng.chance(75), case: rng.chance(85), ordered: rng.chance(50), tick_ns: 1_000 }
+    Kind {
+        exchange: rng.chance(75),
+        case: rng.chance(85),
+        ordered: rng.chance(50),
+        nfd: rng.chance(10),
+        tick_ns: 1_000,
+    }
 }
 
 /// What goes wrong on the way to the bucket: above all, that nobody knows what has arrived there.
