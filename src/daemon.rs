@@ -7,6 +7,7 @@
 
 mod alarm;
 mod announce;
+mod daily;
 mod hooks;
 mod look;
 mod obey;
@@ -66,6 +67,8 @@ pub struct Daemon {
     pub heart: Heart,
     /// What others want done.
     pub commands: mpsc::Receiver<Command>,
+    /// Whether old data is removed once a day.
+    pub prune: bool,
     /// Set: the cycle that runs is to be broken off.
     pub interrupt: watch::Sender<bool>,
 }
@@ -109,7 +112,10 @@ impl Daemon {
             let pause = match next {
                 Next::Run(ask) => {
                     // How it ended stands in the log and on the board.
-                    let _told = self.turn(&mut course, Request { ask, derived: false }, false).await;
+                    let told = self.turn(&mut course, Request { ask, derived: false }, false).await;
+                    if told.is_ok() {
+                        self.prune_daily().await;
+                    }
                     self.watch_more(watch.as_mut(), &mut course.scheduler);
                     // Commands that have come meanwhile go first, also where a cycle was broken off for one of them.
                     tokio::task::yield_now().await;

@@ -134,6 +134,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
             hooks: hooks.clone(),
             heart: heart.clone(),
             commands,
+            prune: app.config().retention.prune,
             interrupt,
         })
     };

@@ -28,6 +28,10 @@ use crate::vault::Marker;
 
 /// Others may commit while old data is swept: after so many new heads the deletion is left to the next prune.
 const ROUNDS: usize = 4;
+/// What the database calls the end of a prune.
+const PRUNED: &str = "pruned";
+const HOUR_MS: u64 = 3600 * 1000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// What is kept in the bucket, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +113,22 @@ impl Engine {
             if dry_run { self.would_prune(&mut log).await } else { self.prune_now(&mut log, watcher).await };
         self.log = Some(log);
         pruned
+    }
+
+    /// Whether the last prune by this device is a day ago.
+    #[must_use]
+    pub fn prune_is_due(&self) -> bool {
+        let last = self.ports.database.noted(PRUNED).unwrap_or_default();
+        last.is_none_or(|last| self.ports.clock.now_ms() >= last.saturating_add(DAY_MS))
+    }
+
+    /// Notes that a prune has ended; one that failed is due again after an hour.
+    pub fn note_prune(&self, done: bool) {
+        let ago = if done { 0 } else { DAY_MS - HOUR_MS };
+        let now = self.ports.clock.now_ms().saturating_sub(ago);
+        if let Err(error) = self.ports.database.note(PRUNED, now) {
+            tracing::warn!(%error, "the time of this prune could not be noted");
+        }
     }
 
     async fn would_prune(&self, log: &mut Log) -> Result<Pruned, SyncError> {

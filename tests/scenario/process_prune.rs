@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::daemon::Daemon;
 use crate::support::device::synced_files;
 use crate::support::process::{Machine, noise, unit};
 
@@ -95,7 +96,7 @@ async fn a_dry_run_says_what_would_go_and_the_daemon_does_the_same() {
     let would = machine.good(&["prune", "--dry-run", "--json"]).await.json();
     assert_eq!((would["schema"].as_u64(), would["dry_run"].as_bool()), (Some(1), Some(true)), "{would}");
     assert!(would["marked"]["bytes"].as_u64().unwrap() > 400_000, "{would}");
-    let daemon = crate::support::daemon::Daemon::start(&machine).await;
+    let daemon = Daemon::start(&machine).await;
     let done = machine.good(&["prune", "--json"]).await.json();
     assert_eq!((&done["marked"], &done["dry_run"]), (&would["marked"], &serde_json::json!(false)), "{done}");
     drop(daemon);
@@ -104,4 +105,32 @@ async fn a_dry_run_says_what_would_go_and_the_daemon_does_the_same() {
     assert!(text.contains("were deleted") && text.contains("are kept"), "{text}");
     let history = machine.good(&["history", "--json"]).await.json();
     assert_eq!(history["generations"][0]["kind"], "prune", "{history}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_may_prunes_by_itself_and_one_that_may_not_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = machine(folder.path()).await;
+    let bucket = folder.path().canonicalize().unwrap().join("bucket");
+    for version in ["1", "2", "3", "4"] {
+        edit(&machine, version).await;
+    }
+    ages(&bucket);
+    let kinds = async |machine: &Machine| {
+        let history = machine.good(&["history", "--json"]).await.json();
+        history["generations"].as_array().unwrap().iter().filter(|one| one["kind"] == "prune").count()
+    };
+    let daemon = Daemon::start(&machine).await;
+    machine.good(&["sync"]).await;
+    daemon.terminate().await;
+    assert_eq!(kinds(&machine).await, 0, "nobody has asked for it");
+    machine.set("COGZY_VAULT__RETENTION__PRUNE", "true");
+    let mut daemon = Daemon::start(&machine).await;
+    daemon.says("pruned").await;
+    daemon.terminate().await;
+    assert_eq!(kinds(&machine).await, 1);
+    let mut daemon = Daemon::start(&machine).await;
+    machine.good(&["sync"]).await;
+    assert!(!daemon.said().contains("pruned"), "once a day is enough");
+    daemon.terminate().await;
 }

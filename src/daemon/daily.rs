@@ -1,0 +1,34 @@
+//! Once a day, if the configuration wants it: what retention no longer needs is removed from the bucket.
+//!
+//! After a cycle that went through, so that this device knows how things stand. A prune that fails is tried again after an hour; like
+//! a cycle it is broken off for a pause and by a stop, and a later one goes on.
+
+use super::Daemon;
+use crate::sync::Interrupt;
+
+impl Daemon {
+    /// Prunes, if it is time to.
+    pub(super) async fn prune_daily(&mut self) {
+        if !self.prune || !self.engine.prune_is_due() {
+            return;
+        }
+        self.heart.works();
+        let (watcher, interrupt) = (self.watcher(), Interrupt::new(self.interrupt.subscribe()));
+        let pruned = tokio::select! {
+            pruned = self.engine.prune(false, &watcher) => pruned,
+            () = interrupt.wanted() => return,
+        };
+        self.board.update(|status| status.progress = None);
+        match &pruned {
+            Ok(pruned) => tracing::info!(
+                kept_from = pruned.kept_from,
+                marked = pruned.marked.objects,
+                freed = pruned.freed.objects,
+                freed_bytes = pruned.freed.bytes,
+                "pruned"
+            ),
+            Err(error) => tracing::warn!(%error, next = error.next(), "the prune was not finished"),
+        }
+        self.engine.note_prune(pruned.is_ok());
+    }
+}
