@@ -115,6 +115,18 @@ impl Log {
         }
     }
 
+    /// Makes sure that the remote still has every head that this process knows, if only from its cache: what is lost is nothing to
+    /// build on.
+    ///
+    /// # Errors
+    /// [`LogError::RolledBack`] where it has not.
+    pub async fn check_heads(&mut self) -> Result<(), LogError> {
+        for head in self.graph.heads() {
+            self.check_agreed(head).await?;
+        }
+        Ok(())
+    }
+
     /// Whether the newest listing shows `agreed` or something that builds on it. What this process remembers does not count.
     fn is_visible(&self, agreed: CommitKey) -> bool {
         self.visible.iter().rev().any(|listed| self.graph.descends(*listed, agreed))

@@ -77,8 +77,9 @@ impl Log {
     /// The one head, after merging all others into it; none where there is no commit yet.
     ///
     /// # Errors
-    /// Those of the remote; a head whose packs are missing.
+    /// Those of the remote; a head whose packs are missing; [`LogError::RolledBack`] where the remote has lost a head.
     pub async fn settle(&mut self) -> Result<Option<CommitKey>, LogError> {
+        self.check_heads().await?;
         for _ in 0..MAX_MERGES {
             let heads = self.graph.heads();
             let (Some(&winner), loser) = (heads.first(), heads.get(1)) else { return Ok(None) };

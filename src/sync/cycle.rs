@@ -226,7 +226,7 @@ impl Engine {
         }
         let agreed = log.snapshot(agreed_key).await?;
         log.trust_packs(&agreed);
-        let head = settled(log).await?;
+        let head = log.settle().await?;
         let remote = log.snapshot(head).await?;
         let agreed = log.snapshot(before_void(log, agreed_key, &remote)).await?;
         Ok(Seen { head, remote, agreed })
@@ -254,15 +254,6 @@ impl Engine {
         marker.vault = vault;
         Ok(marker.write(self.fs(), &self.layout)?)
     }
-}
-
-/// The one head, once all forks are merged. What only this device still knows of is nothing to build on.
-pub(super) async fn settled(log: &mut Log) -> Result<Option<CommitKey>, SyncError> {
-    let head = log.settle().await?;
-    if let Some(head) = head {
-        log.check_agreed(head).await?;
-    }
-    Ok(head)
 }
 
 /// Whether a poll that finds this head has nothing to do here.

@@ -139,7 +139,11 @@ impl Engine {
         let Some(agreed) = self.record()?.and_then(|record| record.commit) else { return Ok(false) };
         let cache = Arc::new(DatabaseCache(Arc::clone(&self.ports.database)));
         let Some(mut log) = Log::open(Arc::clone(&self.ports.remote), cache).await? else { return Ok(true) };
-        match log.check_agreed(agreed).await {
+        let checked = match log.check_agreed(agreed).await {
+            Ok(()) => log.check_heads().await,
+            lost => lost,
+        };
+        match checked {
             Err(LogError::RolledBack { .. }) => Ok(true),
             checked => Ok(checked.map(|()| false)?),
         }

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::cycle::settled;
 use super::fetch::{Leaves, flatten};
 use super::report::{Report, Watcher};
 use super::{Engine, Refusal, Request, SyncError};
@@ -70,7 +69,7 @@ impl Engine {
         if let Some(agreed) = self.record()?.and_then(|record| record.commit) {
             log.check_agreed(agreed).await?;
         }
-        let head = settled(log).await?;
+        let head = log.settle().await?;
         Ok(Stand { marker, head: log.snapshot(head).await? })
     }
 

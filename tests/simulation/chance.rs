@@ -66,7 +66,7 @@ pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
     let path = (*rng.pick(&FILES)).to_owned();
     let folder = |rng: &mut Rng| (*rng.pick(&FOLDERS)).to_owned();
     match rng.below(113) {
-        110..113 => UserOp::Recase(path),
+        110..113 => UserOp::Recase(if path.contains('.') { path } else { "notes/x.txt".to_owned() }),
         100..103 => UserOp::Link((*rng.pick(&[FILES.as_slice(), &FOLDERS].concat())).to_owned()),
         103..107 => UserOp::Disguise(path, b'a' + u8::try_from(rng.below(26)).unwrap()),
         107..110 => UserOp::DeleteFolder(folder(rng)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cogzy_vault::log::LogError;
 use cogzy_vault::plan::Hold;
-use cogzy_vault::sync::{Request, SyncError};
+use cogzy_vault::sync::{Request, SyncError, Trouble};
 use cogzy_vault::vault::{Filter, Verdict};
 use futures_util::future::join_all;
 
@@ -134,15 +134,13 @@ impl World {
             let mut generations = BTreeSet::new();
             last.clear();
             for at in 0..self.devices.len() {
-                // Where two names differ in letter case only, somebody has to choose.
-                let recased = self.devices[at].disk.site().recased();
-                recased.into_iter().for_each(|path| self.user(at, &UserOp::Recase(path)));
                 self.pass(Duration::from_secs(10)).await;
                 let joined = self.devices[at].joined;
                 let outcome = self.cycle(&[at], Request::FULL, true).await?.pop();
                 let calm = match outcome {
                     Some(Outcome::Done(report)) => {
                         self.decide(at, &report.holds)?;
+                        self.choose_names(at, &report.problems);
                         generations.insert(report.generation);
                         joined && !report.moved() && report.holds.is_empty() && !report.again()
                     }
@@ -160,6 +158,16 @@ impl World {
             }
         }
         Err(format!("not converged after {ROUNDS} rounds; {last}"))
+    }
+
+    /// Where two names differ in letter case only, somebody has to choose: here the other one.
+    fn choose_names(&self, at: usize, problems: &[Trouble]) {
+        let clashing = problems.iter().filter(|trouble| trouble.message.contains("letter case"));
+        let mut paths = clashing.map(|trouble| trouble.path.trim_start_matches("file:").to_owned());
+        // One at a time: both sides of a clash are told of.
+        if let Some(path) = paths.find(|path| self.devices[at].disk.site().file(path).is_some()) {
+            self.user(at, &UserOp::Recase(path));
+        }
     }
 
     fn decide(&mut self, at: usize, holds: &[Hold]) -> Check {

@@ -188,12 +188,6 @@ impl Site {
         op
     }
 
-    /// Files whose names somebody has put into another letter case.
-    pub fn recased(&self) -> Vec<String> {
-        let files = self.files_below("").into_iter().map(|(path, _)| path);
-        files.filter(|path| *path != path.to_lowercase() && !path.starts_with("sync/")).collect()
-    }
-
     fn recase(&mut self, path: &str, now: i64) {
         let Some(ino) = self.file(path) else { return };
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
