@@ -135,8 +135,12 @@ fn hash(reader: &mut dyn Read) -> io::Result<Digest> {
 /// Whether no write that is still going on at `now_ns`, or that falls into the same tick of the clock, can have left this
 /// state. Times far in the future are no writes of now either.
 pub(super) fn quiet(stat: &FileStat, now_ns: i64, settle: Duration) -> bool {
-    let age = now_ns.saturating_sub(stat.mtime_ns.max(stat.ctime_ns));
-    age >= i64::try_from(settle.as_nanos()).unwrap_or(i64::MAX) || age < -FUTURE_NS
+    let settle = i64::try_from(settle.as_nanos()).unwrap_or(i64::MAX);
+    // Each by itself: a file whose time of modification is another machine's may have been written a moment ago all the same.
+    [stat.mtime_ns, stat.ctime_ns].into_iter().all(|time| {
+        let age = now_ns.saturating_sub(time);
+        age >= settle || age < -FUTURE_NS
+    })
 }
 
 /// What the folders on the way to a file are.
@@ -173,6 +177,19 @@ mod tests {
 
     fn stat(path: &Path) -> FileStat {
         RealFs.lstat(path).unwrap()
+    }
+
+    #[test]
+    fn a_time_in_the_future_does_not_hide_a_change_of_this_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "x").unwrap();
+        let (settle, hour) = (Duration::from_secs(2), 3_600_000_000_000);
+        let of = |mtime_ns, ctime_ns| FileStat { mtime_ns, ctime_ns, ..stat(&dir.path().join("a")) };
+        let now = 100 * hour;
+        assert!(quiet(&of(now - hour, now - hour), now, settle));
+        assert!(quiet(&of(now + hour, now - hour), now, settle), "a time that was set says nothing");
+        assert!(!quiet(&of(now + hour, now - 1), now, settle), "its metadata changed a moment ago");
+        assert!(!quiet(&of(now - 1, now - hour), now, settle));
     }
 
     #[test]
