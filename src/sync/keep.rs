@@ -108,6 +108,7 @@ impl Engine {
         let now = self.ports.clock.now_ns();
         let mut kept = 0;
         for rechecked in trash::recheck(self.fs(), &self.layout, now, self.settings.settle)? {
+            let mut stays = !rechecked.meant;
             for changed in &rechecked.changed {
                 match &changed.path {
                     Some(path) => {
@@ -115,11 +116,16 @@ impl Engine {
                         kept += 1;
                     }
                     None => {
+                        stays = true;
                         tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is");
                     }
                 }
             }
             trash::acknowledge(self.fs(), &self.layout, &rechecked.id)?;
+            if !stays {
+                // An app that saves a large matrix every minute would fill the disk with its old ones.
+                trash::remove(self.fs(), &self.layout, &rechecked.id)?;
+            }
         }
         Ok(kept)
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::journal::Journal;
 use super::read::hash_stable;
 use super::{
     Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, At, FileLock, Filter, IoAt, Layout,
@@ -328,8 +329,8 @@ fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactE
 
 fn finish_other(fs: &dyn Fs, layout: &Layout, lock: &FileLock) -> Result<bool, TransactError> {
     let path = layout.applying();
-    let journal = super::journal::Journal::read(fs, &path).map_err(ApplyError::from)?;
-    if !journal.is_some_and(|journal| journal.commit.starts_with(JOURNAL)) {
+    let journal = Journal::read(fs, &path).map_err(ApplyError::from)?;
+    if !journal.is_some_and(|journal| is_transaction(&journal)) {
         return Ok(false);
     }
     if let Some(recovered) = recover(fs, layout, Some(lock))? {
@@ -337,6 +338,11 @@ fn finish_other(fs: &dyn Fs, layout: &Layout, lock: &FileLock) -> Result<bool, T
         conclude(fs, layout)?;
     }
     Ok(true)
+}
+
+/// Whether a journal is that of a transaction, and not of a generation.
+pub(super) fn is_transaction(journal: &Journal) -> bool {
+    journal.commit.starts_with(JOURNAL)
 }
 
 /// A name for a record that any id can have.

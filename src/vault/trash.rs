@@ -28,6 +28,8 @@ pub struct Rechecked {
     pub id: ApplyId,
     /// The files that somebody wrote to after they were displaced.
     pub changed: Vec<Changed>,
+    /// Whether a program displaced them by a transaction: it meant to, as one that overwrites a file does.
+    pub meant: bool,
 }
 
 /// A displaced file that holds something else than the plan saw: a local edit, to be kept as a conflict copy.
@@ -81,7 +83,8 @@ pub fn recheck(
     for id in list(fs, layout)? {
         let Some(journal) = Journal::read(fs, &layout.trash_of(&id).join(UNCHECKED))? else { continue };
         if let Some(changed) = changes(fs, layout, &journal, now_ns, settle)? {
-            rechecked.push(Rechecked { id, changed });
+            let meant = super::transact::is_transaction(&journal);
+            rechecked.push(Rechecked { id, changed, meant });
         }
     }
     Ok(rechecked)
@@ -117,9 +120,7 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expire
         let folder = layout.trash_of(&id);
         let checked = folder.join(CHECKED);
         if found(fs.lstat(&checked)).at("look at", &checked)?.is_some() {
-            // The journal last: cut short, the rest is removed next time.
-            remove_tree(fs, &layout.trash_files(&id))?;
-            remove_tree(fs, &folder)?;
+            remove(fs, layout, &id)?;
             expired.removed.push(id);
         } else if is_left_over(fs, &folder)? {
             expired.removed.push(id);
@@ -128,6 +129,16 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expire
         }
     }
     Ok(expired)
+}
+
+/// Removes an acknowledged trash. Cut short, the rest is removed when it has [`expire`]d.
+///
+/// # Errors
+/// As the system reports them.
+pub fn remove(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), TrashError> {
+    // The journal last.
+    remove_tree(fs, &layout.trash_files(id))?;
+    Ok(remove_tree(fs, &layout.trash_of(id))?)
 }
 
 /// Removes what a removal that was cut short has left, which is a folder without anything in it; whether it was that.

@@ -35,4 +35,5 @@ mod recovery_random;
 mod recovery_repair;
 mod recovery_reset;
 mod remote;
+mod transactions;
 mod validation;

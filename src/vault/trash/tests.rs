@@ -46,7 +46,7 @@ fn what_is_written_after_it_was_displaced_is_found() {
     let recheck = |now| recheck(&RealFs, &layout, now, SETTLE).unwrap();
     assert_eq!(recheck(LATER), [], "the apply is not concluded");
     conclude(&RealFs, &layout).unwrap();
-    assert_eq!(recheck(LATER), [Rechecked { id: id.clone(), changed: Vec::new() }]);
+    assert_eq!(recheck(LATER), [Rechecked { id: id.clone(), changed: Vec::new(), meant: false }]);
 
     open.iter_mut().for_each(|file| file.write_all(b" and more").unwrap());
     let stat = RealFs.lstat(&layout.trash_files(&id).join("a/plain")).unwrap();
