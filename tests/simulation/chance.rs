@@ -11,6 +11,7 @@ use crate::disk::{Kind, UserOp};
 use crate::ledger::Versions;
 use crate::oracle::Check;
 use crate::person;
+use crate::pipeline::Pipelines;
 use crate::rng::Rng;
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
@@ -155,10 +156,14 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
     for device in &mut world.devices {
         device.mass = *rng.pick(&[3, 8]);
     }
+    let mut pipelines = Pipelines::new(seed);
     for number in (0..steps(seed)).filter(|number| !without.contains(number)) {
         world.trace.note(format_args!("step {number}"));
+        pipelines.step(&mut world, number).await?;
         step(&mut world, &mut Rng::stream(seed, &format!("step {number}")), sound).await?;
     }
+    world.heal();
+    pipelines.finish(&world);
     world.converge().await
 }
 

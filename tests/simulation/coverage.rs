@@ -11,6 +11,7 @@ pub const PRUNES: &[&str] =
 /// Reached by any two thousand seeds together with all crashes.
 const REQUIRED: &[&str] = &[
     "clock jump",
+    "a group that does not fit together is held back",
     "cycle ends: again",
     "cycle ends: corrupt",
     "cycle ends: offline",
@@ -29,6 +30,9 @@ const REQUIRED: &[&str] = &[
     "person: resolve",
     "person: restore",
     "person: undo",
+    "pipeline: came to its end",
+    "pipeline: in the middle of a cycle",
+    "pipeline: killed in between",
     "power cut",
     "record lost",
     "remote: flipped bit",

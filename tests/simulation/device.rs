@@ -11,7 +11,7 @@ use cogzy_vault::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_vault::state::{Database, FilterRecord};
 use cogzy_vault::sync::{
     Advice, Engine, Joining, Ports, Progress, Pruned, Report, Request, Retention, Settings, SyncError,
-    Unwatched, Watcher, join,
+    Unwatched, Watcher, Weight, join,
 };
 use cogzy_vault::vault::{Filter, Layout};
 
@@ -54,7 +54,7 @@ pub struct Device {
     trace: Trace,
 }
 
-/// The groups of the default configuration.
+/// The groups of the default configuration, in which noise is written, and one that is looked into.
 pub fn groups() -> Vec<Group> {
     let group = |name: &str, primary: [&str; 2], derived: &[&str]| Group {
         name: name.into(),
@@ -65,6 +65,7 @@ pub fn groups() -> Vec<Group> {
     vec![
         group("nodes", ["corpus/nodes.json", "vectors/nodes.npy"], &["indexes/**"]),
         group("episodes", ["corpus/episodes.json", "vectors/episodes.npy"], &[]),
+        crate::pipeline::group(),
     ]
 }
 
@@ -266,6 +267,9 @@ impl Device {
                 for trouble in &report.problems {
                     self.trace
                         .note(format_args!("{}   left out {}: {}", self.name, trouble.path, trouble.message));
+                    if trouble.weight == Weight::Invalid {
+                        self.trace.mark("a group that does not fit together is held back");
+                    }
                 }
                 for hold in &report.holds {
                     self.trace.note(format_args!("{}   held: {hold}", self.name));

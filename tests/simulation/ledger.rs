@@ -58,6 +58,9 @@ pub struct Ledger {
     held: BTreeSet<(String, Digest)>,
     /// The user has decided something the other way, or this device has lost its record: what it sends may be old.
     pub excused: bool,
+    /// A program has written some files of a group and not the others: the group as it was left; nothing of it where an apply was
+    /// under way, which may still put files back.
+    pub half_written: Option<BTreeMap<String, Digest>>,
 }
 
 impl Ledger {

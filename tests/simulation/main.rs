@@ -18,8 +18,12 @@ mod disk;
 mod drift;
 mod fuse;
 mod ledger;
+#[path = "../support/memory.rs"]
+#[expect(dead_code, reason = "what is read back here is known by its digest")]
+mod memory;
 mod oracle;
 mod person;
+mod pipeline;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod prune;

@@ -12,6 +12,7 @@ use cogzy_vault::model::{
 use crate::device::{Device, groups};
 use crate::disk::Site;
 use crate::ledger::Versions;
+use crate::pipeline;
 use crate::store::Store;
 
 /// A broken invariant.
@@ -67,7 +68,7 @@ impl Oracle {
     }
 
     pub fn is_derived(&self, path: &str) -> bool {
-        path.starts_with("indexes/")
+        path.starts_with("indexes/") || path.ends_with(".index")
     }
 
     /// Reads the commits that are new.
@@ -138,8 +139,12 @@ impl Oracle {
             }
         }
         let members = state.tree.iter().map(|(path, entry)| (path.as_str().to_owned(), entry.digest));
-        self.check_groups(&members.collect())?;
-        for conflict in &commit.kept {
+        let members = members.collect();
+        self.check_groups(&members)?;
+        // What a reset displaces is kept as it was, also what was half written: so this is not asked of conflicts.
+        pipeline::check(&members, &self.versions)?;
+        // What was written to after it had been displaced is kept as a single file, whatever group it is in.
+        for conflict in commit.kept.iter().filter(|conflict| matches!(conflict.item, Item::Group(_))) {
             let files = conflict
                 .files
                 .iter()
@@ -152,7 +157,7 @@ impl Oracle {
 
     /// No group is half of one state and half of another.
     pub fn check_groups(&self, files: &BTreeMap<String, Digest>) -> Check {
-        for group in groups() {
+        for group in groups().into_iter().filter(|group| group.name != pipeline::group().name) {
             let states: BTreeMap<&str, Option<u64>> = group
                 .primary
                 .iter()
@@ -170,16 +175,23 @@ impl Oracle {
     /// What must hold on a disk at any time.
     pub fn check_disk(&self, device: &Device) -> Check {
         let mut site = device.disk.site();
-        let visible = visible(&site);
+        let mut visible = visible(&site);
         for (path, digest) in &visible {
             site.ledger.held(path, *digest);
             if !self.versions.knows(digest) {
                 return Err(format!("{}: {path} is torn: {digest}", device.name));
             }
         }
+        if let Some(left) = &site.ledger.half_written {
+            if left.iter().any(|(path, digest)| visible.get(path) != Some(digest)) {
+                return Err(format!("{}: a memory that its user has half written was touched", device.name));
+            }
+            visible.retain(|path, _| !pipeline::is_member(path));
+        }
         // While an apply is under way or cut short, its journal says so.
         if site.file("sync/applying").is_none() {
-            self.check_groups(&visible).map_err(|why| format!("{}: {why}", device.name))?;
+            let fits = self.check_groups(&visible).and_then(|()| pipeline::check(&visible, &self.versions));
+            fits.map_err(|why| format!("{}: {why}", device.name))?;
         }
         let everywhere = everywhere(&site, false);
         for (path, digest, _) in site.ledger.owed() {

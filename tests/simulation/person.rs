@@ -50,6 +50,10 @@ impl World {
     pub async fn ask(&mut self, at: usize, asked: Asked) -> Result<Outcome, String> {
         let device = &mut self.devices[at];
         self.trace.note(format_args!("{} is asked: {asked:?}", device.name));
+        if let (Asked::Reset, Some(left)) = (asked, &mut device.disk.site().ledger.half_written) {
+            // What is half written goes, too: that is what a reset is for.
+            left.clear();
+        }
         let outcome = device
             .live(async |device| match carry_out(device, asked).await {
                 Ok(report) => Outcome::Done(report),

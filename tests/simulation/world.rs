@@ -127,7 +127,7 @@ impl World {
     pub async fn converge(&mut self) -> Check {
         self.heal();
         // A clock that was set back makes what it has seen look too young to be touched.
-        self.pass(Duration::from_secs(3 * 3600)).await;
+        self.pass(Duration::from_secs(24 * 3600)).await;
         let mut last = String::new();
         for _ in 0..ROUNDS {
             let mut quiet = true;

@@ -12,6 +12,7 @@ use super::fs::{create_folders, rename};
 use super::op::UserOp;
 use super::state::Ino;
 use super::{Disk, Site};
+use crate::pipeline;
 
 /// Where every device has its vault.
 pub const ROOT: &str = "/vault";
@@ -96,6 +97,9 @@ impl Site {
         self.release(path);
         rename(&mut self.state, &fresh, &target, true, now).unwrap();
         self.ledger.wrote(path, Digest::of(bytes));
+        if pipeline::is_member(path) {
+            self.ledger.half_written = pipeline::left_half_written(self, &self.ledger.versions);
+        }
     }
 
     /// Writes to the file as it is; makes one where there is none.
