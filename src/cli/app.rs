@@ -24,6 +24,9 @@ use crate::sync::{Engine, Ports, Retention, Settings, SyncError};
 use crate::vault::validate::Search;
 use crate::vault::{FileLock, Filter, Layout};
 
+/// Tasks run on no more threads than this.
+const MAX_THREADS: usize = 4;
+
 /// The configuration, and where it leads.
 #[derive(Debug)]
 pub struct App {
@@ -346,7 +349,9 @@ fn remote_url(config: &Config) -> Result<(RemoteUrl, bool), Failure> {
 /// # Errors
 /// Where the system gives no threads.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // Threads wait for the network; what computes has threads of its own. More of them would only hold memory.
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_THREADS);
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     built.map_err(|error| Failure::new(Exit::Internal, format!("no threads could be started: {error}")))
 }
 
