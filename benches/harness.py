@@ -70,13 +70,6 @@ class Daemon:
         self.process.wait()
 
 
-def unit_environment():
-    """What the service's unit sets for the daemon."""
-    unit = pathlib.Path(__file__).resolve().parent.parent / "systemd" / "cogzy-vault.service"
-    lines = (line.removeprefix("Environment=") for line in unit.read_text().splitlines() if line.startswith("Environment="))
-    return dict(line.split("=", 1) for line in lines)
-
-
 def is_open(port):
     with socket.socket() as tried:
         return tried.connect_ex(("127.0.0.1", port)) == 0

@@ -1,8 +1,12 @@
 """A vault with two 120 MB files that share their rows: first sync, an edit of one row, and its pull."""
-import argparse, array, json, pathlib, random, shutil, tempfile
+import argparse, array, json, pathlib, random, shutil, struct, tempfile
 from harness import Device, measured
 
 ROWS, DIM = 20_000, 1536
+# The heads of a NumPy array and of a flat FAISS index: what does not fit together is not sent.
+SHAPE = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({ROWS}, {DIM}), }}"
+NPY = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + SHAPE.ljust(117).encode() + b"\n"
+FAISS = b"IxF2" + struct.pack("<iqqqBiQ", DIM, ROWS, 1 << 20, 1 << 20, 1, 1, ROWS * DIM)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--rclone", help="an rclone binary, to copy the same files with")
@@ -16,8 +20,8 @@ def vectors(draw, rows):
 def save(root, matrix, texts):
     for folder in ("corpus", "vectors", "indexes", "traces"):
         (root / folder).mkdir(exist_ok=True)
-    (root / "vectors" / "nodes.npy").write_bytes(bytes(128) + matrix)
-    (root / "indexes" / "faiss.index").write_bytes(bytes(45) + matrix)
+    (root / "vectors" / "nodes.npy").write_bytes(NPY + matrix)
+    (root / "indexes" / "faiss.index").write_bytes(FAISS + matrix)
     (root / "corpus" / "nodes.json").write_text(json.dumps({"nodes": texts}))
 
 

@@ -20,15 +20,18 @@ with tempfile.TemporaryDirectory() as place:
     daemon = Daemon(one)
     one.save("vectors/large.npy", b"".join(draw.randbytes(1 << 20) for _ in range(arguments.mb)))
     until(lambda: (daemon.status().get("progress") or {}).get("phase") == "upload", 300, "the upload runs")
-    asked, verb = [], []
+    asked, verb, bare = [], [], []
     while (status := daemon.status())["state"] != "in-sync":
         began = time.monotonic()
         daemon.status()
         asked.append(time.monotonic() - began)
         verb.append(measured([str(BINARY), "--json", "status"], one.environment)[0])
+        bare.append(measured([str(BINARY), "--version"], one.environment)[0])
         time.sleep(0.1)
     assert status["files"] == arguments.files + 1, status
     tell("GET /v1/status", asked, 0.05)
     tell("status --json, a process", verb, 0.05)
+    # What starting a process costs on this machine at this moment.
+    tell("--version, a process", bare, 0.05)
     daemon.stop()
     server.stop()

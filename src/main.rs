@@ -1,5 +1,7 @@
 //! The program: reads the command line, runs the verb, ends with its code.
 
+mod memory;
+
 use std::process::ExitCode;
 
 use cogzy_vault::cli::app;
@@ -10,6 +12,7 @@ use cogzy_vault::config::Environment;
 use cogzy_vault::telemetry::{self, Sinks};
 
 fn main() -> ExitCode {
+    memory::keep_little();
     let environment = Environment::of_this_process();
     let (cli, flags) = match Cli::read(std::env::args_os()) {
         Ok(read) => read,

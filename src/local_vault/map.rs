@@ -1,6 +1,6 @@
 //! Vectors that stay in their file.
 //!
-//! The one place of the program with `unsafe`: a mapping is bytes that somebody else could change under a reference, and no safe
+//! With `memory` the one place of the program with `unsafe`: a mapping is bytes that somebody else could change under a reference, and no safe
 //! crate can rule that out, whatever it calls itself. What makes it sound here: a file of the vault is replaced by a rename, by
 //! this program and by every write through [`super::LocalVault`], so the mapped file keeps its bytes after it has been replaced,
 //! for as long as it is mapped. A program that writes into `vectors/*.npy` in place must not be run beside one that maps

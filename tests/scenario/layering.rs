@@ -29,6 +29,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("local_vault", vec!["clock", "control", "fs", "model", "paths", "vault"]),
         ("daemon", [&engine[..], &["sync", "control", "service"]].concat()),
         ("cli", edge.clone()),
+        ("memory", vec![]),
         ("main", edge),
     ])
 }
