@@ -28,6 +28,7 @@ mod process_socket;
 mod process_status;
 mod process_tour;
 mod process_watch;
+mod protection;
 mod prune;
 mod recovery;
 mod recovery_page;

@@ -2,24 +2,21 @@
 
 use std::sync::Arc;
 
-use cogzy_vault::log::LogError;
-use cogzy_vault::plan::Reason;
 use cogzy_vault::remote::{MemoryRemote, Remote};
-use cogzy_vault::sync::{Advice, SyncError};
 
 use crate::remote::{foreign, in_process};
 use crate::support::device::Device;
 use crate::support::s3_server::S3Server;
 
-struct World {
-    folder: Arc<tempfile::TempDir>,
-    bucket: MemoryRemote,
-    one: Device,
-    two: Device,
+pub struct World {
+    pub folder: Arc<tempfile::TempDir>,
+    pub bucket: MemoryRemote,
+    pub one: Device,
+    pub two: Device,
 }
 
 /// Two devices that have joined one empty vault.
-async fn world() -> World {
+pub async fn world() -> World {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let bucket = MemoryRemote::default();
     let remote: Arc<dyn Remote> = Arc::new(bucket.clone());
@@ -30,7 +27,7 @@ async fn world() -> World {
     World { folder, bucket, one, two }
 }
 
-fn bytes(seed: u64, length: usize) -> Vec<u8> {
+pub fn bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = || {
         state ^= state << 13;
@@ -41,7 +38,7 @@ fn bytes(seed: u64, length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).flatten().take(length).collect()
 }
 
-fn group_of(device: &Device, version: &str) {
+pub fn group_of(device: &Device, version: &str) {
     device.write(
         "corpus/nodes.json",
         format!("{{\"nodes\":\"{version}\",\"text\":\"{}\"}}", "memory ".repeat(100)),
@@ -161,185 +158,6 @@ async fn rebuilt_indexes_make_no_conflict_and_chase_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn emptied_vaults_missing_roots_and_markers_delete_nothing() {
-    let World { mut one, mut two, bucket, .. } = world().await;
-    (0..30).for_each(|number| one.write(&format!("traces/{number}.json"), format!("trace {number}")));
-    group_of(&one, "first");
-    one.sync().await;
-    two.sync().await;
-    let before = bucket.dump();
-
-    // All files gone, the marker still there.
-    let saved = two.files();
-    saved.keys().for_each(|path| two.delete(path));
-    let report = two.sync().await;
-    let reasons: Vec<Reason> = report.holds.iter().map(|hold| hold.reason).collect();
-    assert!(reasons.contains(&Reason::MassDelete) && reasons.contains(&Reason::GroupLoss), "{reasons:?}");
-    assert_eq!(bucket.dump(), before);
-    // Rejected, everything comes back.
-    report.holds.iter().for_each(|hold| two.reject(hold.id));
-    two.sync().await;
-    assert_eq!(two.files(), saved);
-
-    // The marker gone.
-    let marker = two.root.join(".cogzy-vault");
-    let aside = two.root.with_extension("marker");
-    std::fs::rename(&marker, &aside).unwrap();
-    let error = two.try_sync().await.unwrap_err();
-    assert_eq!(error.advice(), Advice::Stopped);
-    std::fs::rename(&aside, &marker).unwrap();
-
-    // The root gone.
-    let elsewhere = two.root.with_extension("unmounted");
-    std::fs::rename(&two.root, &elsewhere).unwrap();
-    let error = two.try_sync().await.unwrap_err();
-    assert_eq!(error.advice(), Advice::Stopped);
-    assert!(!two.root.exists(), "nothing is made where a disk is to be mounted");
-    std::fs::rename(&elsewhere, &two.root).unwrap();
-    assert_eq!(two.sync().await.holds.len(), 0);
-    assert_eq!(bucket.dump(), before);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_corpus_emptied_by_accident_waits_for_approval() {
-    let World { mut one, mut two, .. } = world().await;
-    group_of(&one, "first");
-    one.sync().await;
-    two.sync().await;
-    two.write("corpus/nodes.json", "[]");
-    two.write("traces/x.json", "goes on");
-    let report = two.sync().await;
-    assert_eq!(report.holds.len(), 1);
-    assert_eq!(report.pushed, 1, "other items go on");
-    one.sync().await;
-    assert!(one.text("corpus/nodes.json").unwrap().contains("first"));
-    // An unrelated save does not change the hold.
-    two.write("traces/y.json", "y");
-    assert_eq!(two.sync().await.holds[0].id, report.holds[0].id);
-    two.approve(report.holds[0].id);
-    assert_eq!(two.sync().await.holds.len(), 0);
-    // Incoming, the same loss is asked about again.
-    let incoming = one.sync().await;
-    assert_eq!(incoming.holds.len(), 1);
-    one.approve(incoming.holds[0].id);
-    one.sync().await;
-    assert_eq!(one.text("corpus/nodes.json").unwrap(), "[]");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_emptied_or_foreign_bucket_stops_the_sync() {
-    let World { mut one, bucket, .. } = world().await;
-    group_of(&one, "first");
-    one.sync().await;
-    let files = one.files();
-    let objects = bucket.dump();
-    objects.keys().for_each(|key| drop(bucket.remove(key)));
-    for restart in [false, true] {
-        if restart {
-            one.restart();
-        }
-        let error = one.try_sync().await.unwrap_err();
-        assert_eq!(error.advice(), Advice::Stopped, "{error}");
-        assert_eq!((one.files(), bucket.dump().len()), (files.clone(), 0));
-    }
-    // Nor does another `init` put anything there: not even when the cache is lost, too.
-    one.restart();
-    std::fs::remove_file(one.root.join("sync/cache.db")).unwrap();
-    let error = one.join(false).await.unwrap_err();
-    assert_eq!((error.advice(), bucket.dump().len()), (Advice::Stopped, 0), "{error}");
-    let other = MemoryRemote::default();
-    let folder = tempfile::tempdir().unwrap();
-    Device::joined(folder.path(), "stranger", Arc::new(other.clone())).await.sync().await;
-    one.use_remote(Arc::new(other));
-    let error = one.try_sync().await.unwrap_err();
-    assert!(
-        matches!(error, SyncError::Log(LogError::Foreign { .. } | LogError::RolledBack { .. })),
-        "{error}"
-    );
-    assert_eq!(one.files(), files);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_changed_filter_deletes_nothing_and_says_so() {
-    let World { mut one, mut two, bucket, .. } = world().await;
-    one.write("traces/a.json", "a");
-    one.write("notes/n.md", "n");
-    one.sync().await;
-    two.sync().await;
-    let before = bucket.dump();
-    two.exclude.push("notes/**".into());
-    two.restart();
-    let report = two.sync().await;
-    assert_eq!(report.holds.len(), 1);
-    assert_eq!(report.holds[0].reason, Reason::Filter);
-    two.approve(report.holds[0].id);
-    assert_eq!(two.sync().await.holds.len(), 0);
-    two.write("notes/n.md", "stays here");
-    two.sync().await;
-    assert_eq!(bucket.dump(), before);
-    // The filter goes back: what differs by then is a conflict, and nothing was taken for a deletion.
-    two.exclude.pop();
-    two.restart();
-    let report = two.sync().await;
-    assert_eq!((report.conflicts.len(), report.deleted_remote), (1, 0));
-    assert_eq!(two.text("notes/n.md").unwrap(), "n");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lost_databases_and_records_revert_nothing() {
-    let World { mut one, mut two, .. } = world().await;
-    one.write("traces/a.json", "a");
-    one.write("traces/b.json", "b");
-    one.sync().await;
-    two.sync().await;
-    // The database alone heals by itself.
-    two.restart();
-    std::fs::write(two.root.join("sync/cache.db"), "no database").unwrap();
-    assert!(!two.sync().await.moved());
-    // The record too: an unchanged old version is brought up to date, a newer edit waits.
-    one.write("traces/a.json", "a, newer");
-    one.write("traces/b.json", "b, newer");
-    one.sync().await;
-    two.write("traces/b.json", "b, edited here");
-    two.restart();
-    for name in ["cache.db", "cache.db-wal", "cache.db-shm", "last_sync.json"] {
-        let _absent = std::fs::remove_file(two.root.join("sync").join(name));
-    }
-    let report = two.sync().await;
-    assert_eq!(two.text("traces/a.json").unwrap(), "a, newer");
-    assert_eq!(two.text("traces/b.json").unwrap(), "b, edited here");
-    assert_eq!(report.holds.len(), 1);
-    let again = two.sync().await;
-    assert_eq!(again.holds, report.holds, "it goes on waiting");
-    two.approve(report.holds[0].id);
-    let report = two.sync().await;
-    assert_eq!((two.text("traces/b.json").unwrap().as_str(), report.conflicts.len()), ("b, newer", 1));
-    assert!(!two.sync().await.moved());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn joining_with_files_on_both_sides_wants_a_word() {
-    let World { mut one, bucket, folder, .. } = world().await;
-    one.write("traces/a.json", "remote");
-    one.write("traces/b.json", "same");
-    one.sync().await;
-    let mut three = Device::new(folder.path(), "three", Arc::new(bucket.clone()));
-    three.write("traces/a.json", "local");
-    three.write("traces/b.json", "same");
-    three.write("traces/c.json", "only here");
-    let joined = three.join(false).await.unwrap();
-    let meets = joined.meets.unwrap();
-    assert_eq!((meets.same, meets.differing, meets.local_only, meets.remote_only), (1, 1, 1, 0));
-    assert!(three.try_sync().await.is_err(), "nothing is joined without the word");
-    assert_eq!(three.join(true).await.unwrap().meets, None);
-    let report = three.sync().await;
-    assert_eq!((report.conflicts.len(), report.holds.len()), (1, 0));
-    assert_eq!(three.text("traces/a.json").unwrap(), "remote");
-    one.sync().await;
-    assert_eq!(one.files(), three.files());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn devices_that_commit_at_once_end_up_with_one_head() {
     let World { mut one, mut two, .. } = world().await;
     one.sync().await;
@@ -404,34 +222,6 @@ async fn a_file_waits_until_it_has_stood_still() {
     assert_eq!(report.pushed, 1);
     assert!(report.again(), "{:?}", report.problems);
     assert_eq!(one.sync().await.pushed, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_that_was_rolled_back_can_be_joined_anew() {
-    let World { mut one, bucket, .. } = world().await;
-    one.write("traces/a.json", "a");
-    one.sync().await;
-    let old = bucket.dump();
-    one.write("traces/a.json", "a, newer");
-    one.write("traces/b.json", "b");
-    one.sync().await;
-    for only_commits in [false, true] {
-        for key in bucket
-            .dump()
-            .keys()
-            .filter(|key| !old.contains_key(*key) || (only_commits && key.starts_with("commits/")))
-        {
-            bucket.remove(key);
-        }
-        assert_eq!(one.try_sync().await.unwrap_err().advice(), Advice::Stopped);
-        one.join(true).await.unwrap();
-        let before = one.files();
-        let report = one.sync().await;
-        assert!(report.holds.is_empty(), "{:?}", report.holds);
-        assert_eq!(one.files().len(), before.len(), "joining deletes nothing");
-        assert!(!one.sync().await.moved());
-        assert_eq!(one.verify().await.faults, vec![]);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,169 @@
+//! What a start reads: headers, checkpoints, the cache.
+
+use super::*;
+
+#[test]
+fn headers_of_newer_formats_and_unusable_parameters_are_told_apart() {
+    let key = format::header_key(VAULT);
+    let good = format::encode_header(&header(VAULT)).unwrap();
+    assert_eq!(format::decode_header(&key, &good).unwrap(), header(VAULT));
+    let newer =
+        String::from_utf8(good.clone()).unwrap().replacen("\"format\": 1", "\"format\": 9, \"later\": 0", 1);
+    assert!(matches!(format::decode_header(&key, newer.as_bytes()), Err(LogError::Newer { found: 9, .. })));
+    let mut odd = header(VAULT);
+    odd.chunking.avg += 1;
+    let odd = format::encode_header(&odd).unwrap();
+    assert!(matches!(format::decode_header(&key, &odd), Err(LogError::Corrupt { .. })));
+}
+
+#[test]
+fn a_header_with_any_bit_flipped_is_refused_or_says_the_same() {
+    let key = format::header_key(VAULT);
+    let good = format::encode_header(&header(VAULT)).unwrap();
+    for (at, bit) in (0..good.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << bit;
+        if let Ok(read) = format::decode_header(&key, &bytes) {
+            assert_eq!(read, header(VAULT), "byte {at}, bit {bit}");
+        }
+    }
+    let first = serde_json::to_vec(&header(VAULT)).unwrap();
+    assert_eq!(format::decode_header(&key, &first).unwrap(), header(VAULT), "a header without a seal");
+}
+
+/// A bucket with a chain of commits and a checkpoint of its head.
+async fn checkpointed() -> (MemoryRemote, CommitKey) {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let mut head = None;
+    for generation in 0..40 {
+        let name = format!("f{}", generation % 7);
+        let next = commit(
+            head,
+            1,
+            &[(&name, Some(&format!("{generation}"))), ("corpus/nodes.json", Some(&format!("{generation}")))],
+        );
+        log.publish(&next).await.unwrap();
+        head = Some(next.key);
+    }
+    let head = head.unwrap();
+    assert!(log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap());
+    assert!(!log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap(), "one is enough");
+    (remote, head)
+}
+
+async fn state_of(log: &mut Log) -> (Tree, BTreeMap<String, crate::plan::Ages>, Option<CommitKey>) {
+    log.refresh(Depth::Whole).await.unwrap();
+    let head = log.settle().await.unwrap();
+    let snapshot = log.snapshot(head).await.unwrap();
+    (snapshot.tree.clone(), snapshot.ages.clone(), head)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_says_what_its_commits_say_and_one_that_is_damaged_is_passed_over() {
+    let (remote, head) = checkpointed().await;
+    let with = state_of(&mut opened(&remote).await).await;
+    assert_eq!(with.2, Some(head));
+    let key = keys(&remote).into_iter().find(|key| key.starts_with("checkpoints/")).unwrap();
+    let pack = keys(&remote).into_iter().find(|key| key.starts_with("packs/")).unwrap();
+    for damaged in [&key, &pack] {
+        let whole = remote.dump()[damaged].to_vec();
+        for at in (0..whole.len()).step_by(whole.len() / 23 + 1) {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 4;
+            for bytes in [flipped, whole[..at].to_vec()] {
+                assert!(remote.damage(damaged, bytes.into()));
+                assert_eq!(
+                    state_of(&mut opened(&remote).await).await,
+                    with,
+                    "{damaged} damaged at byte {at}"
+                );
+            }
+        }
+        remote.damage(damaged, whole.into());
+    }
+    remote.remove(&pack);
+    assert_eq!(state_of(&mut opened(&remote).await).await, with);
+    let mut newer = remote.dump()[&key].to_vec();
+    newer[6] = 9;
+    remote.damage(&key, newer.into());
+    let cache = Arc::new(MapCache::default());
+    let opened = Log::open(Arc::new(remote.clone()), cache).await;
+    assert!(
+        matches!(opened, Err(LogError::Newer { found: 9, .. })),
+        "a newer program's vault is not ours to write to"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_forks_off_below_a_checkpoint_is_merged() {
+    let (remote, head) = checkpointed().await;
+    let mut log = opened(&remote).await;
+    let third = log.graph().iter().map(|(key, _)| key).find(|key| key.seq == 3).unwrap();
+    let late = commit(Some(third), 9, &[("late", Some("late"))]);
+    remote.put(&format!("commits/{}", late.key), late.bytes.clone()).await.unwrap();
+    let tree = head_tree(&mut log).await;
+    assert_eq!(holds(&tree, "late"), digest("late"));
+    assert_eq!(holds(&tree, "f4"), digest("39"));
+    assert!(log.settle().await.unwrap().unwrap() > head);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_from_a_warm_cache_asks_for_one_listing() {
+    #[derive(Debug)]
+    struct Counted(MemoryRemote, std::sync::atomic::AtomicUsize);
+    #[async_trait::async_trait]
+    impl Remote for Counted {
+        fn url(&self) -> String {
+            self.0.url()
+        }
+        fn capabilities(&self) -> crate::remote::Capabilities {
+            self.0.capabilities()
+        }
+        async fn put(&self, key: &str, body: bytes::Bytes) -> Result<(), crate::remote::RemoteError> {
+            self.0.put(key, body).await
+        }
+        async fn get(
+            &self,
+            key: &str,
+            range: Option<std::ops::Range<u64>>,
+        ) -> Result<bytes::Bytes, crate::remote::RemoteError> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.get(key, range).await
+        }
+        async fn head(&self, key: &str) -> Result<Option<crate::remote::Object>, crate::remote::RemoteError> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.head(key).await
+        }
+        async fn list(
+            &self,
+            prefix: &str,
+            after: Option<&str>,
+        ) -> Result<crate::remote::Page, crate::remote::RemoteError> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.list(prefix, after).await
+        }
+        async fn delete(&self, key: &str) -> Result<(), crate::remote::RemoteError> {
+            self.0.delete(key).await
+        }
+        async fn server_ms(&self) -> Result<i64, crate::remote::RemoteError> {
+            self.0.server_ms().await
+        }
+    }
+    let (remote, head) = checkpointed().await;
+    let counted = Arc::new(Counted(remote, std::sync::atomic::AtomicUsize::new(0)));
+    let cache = Arc::new(MapCache::default());
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        counted.1.store(0, std::sync::atomic::Ordering::Relaxed);
+        let remote: Arc<dyn Remote> = Arc::clone(&counted) as Arc<dyn Remote>;
+        let mut log = Log::open(remote, Arc::clone(&cache) as Arc<dyn ObjectCache>).await.unwrap().unwrap();
+        log.refresh(Depth::Near).await.unwrap();
+        log.check_agreed(head).await.unwrap();
+        assert_eq!(log.settle().await.unwrap(), Some(head));
+        log.snapshot(Some(head)).await.unwrap();
+        asked.push(counted.1.load(std::sync::atomic::Ordering::Relaxed));
+    }
+    assert_eq!(asked[1], 1, "the cold start asked {}", asked[0]);
+    assert!(asked[0] < 12, "a checkpoint spares reading 40 commits: {} requests", asked[0]);
+}
