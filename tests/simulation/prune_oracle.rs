@@ -232,6 +232,15 @@ impl OldData {
         }
     }
 
+    /// Whether some commit was found void, and whether some pack was unmarked.
+    pub fn reached(&self) -> [(bool, &'static str); 2] {
+        let any = |wanted: fn(&Commit) -> bool| self.commits.values().any(|(commit, _)| wanted(commit));
+        [
+            (any(|commit| !commit.prune.void.is_empty()), "prune: void"),
+            (any(|commit| !commit.prune.unmarked.is_empty()), "prune: unmarked"),
+        ]
+    }
+
     /// The room that packs take, but for those of checkpoints, and how much of it retention justifies: a row of the table for each
     /// chunk that is kept, and its bytes.
     pub fn room(&self, store: &Store) -> Room {

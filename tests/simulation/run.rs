@@ -219,6 +219,9 @@ fn prunes(from: u64, count: u64) -> bool {
     }
     let seconds = clock.monotonic().as_secs_f64();
     println!("{count} prunes from {from}: {} failed; {seconds:.1} s", failed.len());
+    for (name, times) in marks.iter().filter(|(name, _)| name.starts_with("prune:")) {
+        println!("{times:9}  {name}");
+    }
     let missing: Vec<&&str> = coverage::PRUNES.iter().filter(|name| !marks.contains_key(**name)).collect();
     missing.iter().for_each(|name| println!("never reached: {name}"));
     failed.is_empty() && (count < DEFAULT_PRUNES || missing.is_empty())
