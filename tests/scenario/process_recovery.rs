@@ -11,7 +11,7 @@ use cogzy_vault::model::Digest;
 use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, noise, unit};
 
-const KILLS: usize = 25;
+const KILLS: usize = 50;
 
 /// A generation: a group and twenty files, large enough that a run takes a while.
 fn generation(machine: &Machine, version: &str) {
