@@ -99,7 +99,7 @@ async fn a_dry_run_says_what_would_go_and_the_daemon_does_the_same() {
     let daemon = Daemon::start(&machine).await;
     let done = machine.good(&["prune", "--json"]).await.json();
     assert_eq!((&done["marked"], &done["dry_run"]), (&would["marked"], &serde_json::json!(false)), "{done}");
-    drop(daemon);
+    daemon.terminate().await;
     ages(&bucket);
     let text = machine.good(&["prune"]).await.stdout;
     assert!(text.contains("were deleted") && text.contains("are kept"), "{text}");
