@@ -23,6 +23,9 @@ const KINDS: [Kind; 2] = [
     Kind { exchange: false, case: false, nfd: true, ordered: false, tick_ns: 1_000_000 },
 ];
 
+/// Where the second crashes are sampled, so are the first ones that they follow.
+const FIRSTS: u64 = 4;
+
 /// Where one run is cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
@@ -159,7 +162,8 @@ pub fn all(only: Option<usize>, once: bool, stride: u64) -> (usize, usize, Marks
                         }
                         try_one(at(None, false));
                         let mut second = first % stride;
-                        while !once && try_one(at(Some(second), (first + second).is_multiple_of(2))).second {
+                        let deeper = !once && (stride == 1 || first.is_multiple_of(FIRSTS));
+                        while deeper && try_one(at(Some(second), (first + second).is_multiple_of(2))).second {
                             second += stride;
                         }
                     }
