@@ -33,6 +33,10 @@ fn kept(machines: &[&Machine], listed: &serde_json::Value) -> BTreeSet<String> {
 async fn rounds(one: &Machine, two: &Machine, bucket: &Bucket, rounds: usize) {
     one.good(&["init"]).await;
     two.good(&["init"]).await;
+    // Both have joined before they race: whoever joins with a file of its own that differs from the bucket's is asked for a word.
+    one.write("traces/first.json", "first");
+    one.sync().await;
+    two.sync().await;
     let mut written = BTreeSet::new();
     for round in 0..rounds {
         for machine in [one, two] {
