@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::sync;
-use crate::vault::FileLock;
+use crate::vault::{FileLock, wait_for};
 
 /// A generation that is being put in place is waited for this long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,16 +56,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 }
 
 fn take(path: &std::path::Path) -> Result<FileLock, Failure> {
-    let mut waited = Duration::ZERO;
-    loop {
-        if let Some(lock) = FileLock::try_take_shared(path)? {
-            return Ok(lock);
-        }
-        if waited >= PATIENCE {
-            let text = "a generation has been being put in place for a minute";
-            return Err(Failure::new(Exit::Locked, text).next("cogzy-vault status"));
-        }
-        std::thread::sleep(PAUSE);
-        waited += PAUSE;
-    }
+    let lock = wait_for(PATIENCE, PAUSE, || FileLock::try_take_shared(path))?;
+    lock.ok_or_else(|| {
+        let text = "a generation has been being put in place for a minute";
+        Failure::new(Exit::Locked, text).next("cogzy-vault status")
+    })
 }

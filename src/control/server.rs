@@ -78,6 +78,7 @@ pub async fn serve(listener: UnixListener, handles: Handles) {
             Ok(_) => tracing::warn!("a program of another user tried the control socket and was refused"),
             Err(error) => {
                 tracing::warn!(%error, "a connection to the control socket could not be taken");
+                // Mostly too many open files: that ends when others close theirs, and until then each try fails at once.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -9,7 +9,7 @@ use super::{Corpus, LocalVault, LocalVaultError, MappedEmbeddings, corpus_path, 
 use crate::fs;
 use crate::model::{Facts, Role, VaultPath};
 use crate::vault::validate::{Kind, Search, examine};
-use crate::vault::{FileLock, IoAt};
+use crate::vault::{FileLock, IoAt, wait_for};
 
 /// How long a generation may take to be put in place.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,24 +26,19 @@ pub struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     pub(super) fn start(vault: &'a LocalVault) -> Result<Self, LocalVaultError> {
-        let mut waited = Duration::ZERO;
-        loop {
+        let take = || -> Result<Option<FileLock>, LocalVaultError> {
             let lock = FileLock::try_take_shared(&vault.layout.apply_lock())?;
             let applying = vault.layout.applying();
             // A journal without the lock is one that is about to be dropped, or that a crash has left.
             let whole =
                 matches!(vault.fs.lstat(&applying), Err(error) if error.kind() == io::ErrorKind::NotFound);
-            if let (Some(lock), true) = (lock, whole) {
-                return Ok(Self { vault, _lock: lock });
-            }
-            if waited >= PATIENCE {
-                let text =
-                    "files are being put in place, or that was cut short: `cogzy-vault sync` finishes it";
-                return Err(LocalVaultError::Busy(text.to_owned()));
-            }
-            std::thread::sleep(PAUSE);
-            waited += PAUSE;
-        }
+            Ok(lock.filter(|_| whole))
+        };
+        let lock = wait_for(PATIENCE, PAUSE, take)?.ok_or_else(|| {
+            let text = "files are being put in place, or that was cut short: `cogzy-vault sync` finishes it";
+            LocalVaultError::Busy(text.to_owned())
+        })?;
+        Ok(Self { vault, _lock: lock })
     }
 
     /// The corpus of nodes.

@@ -51,9 +51,9 @@ impl OldData {
         let needed = places.chunks.into_values().filter(|pack| marked(pack)).collect();
         let mut void = BTreeSet::new();
         for (side, against) in [(one, other), (other, one)] {
-            let brought = side.contents().filter(|entry| places.lost.contains(&entry.digest));
+            let mut brought = side.contents().filter(|entry| places.lost.contains(&entry.digest));
             let known: BTreeSet<Digest> = against.contents().map(|entry| entry.digest).collect();
-            if brought.into_iter().any(|entry| !known.contains(&entry.digest))
+            if brought.any(|entry| !known.contains(&entry.digest))
                 && let (Some(head), Some(against)) = (side.key, against.key)
             {
                 let past = graph.ancestry(against);

@@ -68,6 +68,7 @@ impl Log {
                 return self.learn(listed).await;
             }
             if attempt + 1 < VISIBLE_TRIES {
+                // A store tells nobody when its listings have caught up.
                 tokio::time::sleep(VISIBLE_WAIT * 2_u32.pow(attempt)).await;
             }
         }

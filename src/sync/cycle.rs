@@ -72,6 +72,7 @@ impl Engine {
             if !whole.again() {
                 break;
             }
+            // Settled is what nothing happens to: there is no event to wait for.
             tokio::time::sleep(self.settings.settle + SETTLE_MARGIN).await;
             whole = self.cycle(request, watcher).await?.after(&whole);
         }

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::repack::{Worn, worn};
 use super::report::{Report, Watcher};
-use super::rewrite::{Rewrite, Stand};
+use super::rewrite::Rewrite;
 use super::{Engine, SyncError};
 use crate::log::{
     Bucket, ChunkReader, Depth, Fate, InBucket, Log, Snapshot, Window, fate, horizon, pack_key,
@@ -165,7 +165,7 @@ impl Engine {
             pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
         }
         if looked.damaged == 0 {
-            pruned.freed = self.delete_swept(log, stand, &looked, watcher).await?;
+            pruned.freed = self.delete_swept(log, &looked, watcher).await?;
             log.delete_old_checkpoints(looked.now_ms.saturating_sub(looked.grace_ms)).await?;
         }
         Ok(pruned)
@@ -217,14 +217,13 @@ impl Engine {
     async fn delete_swept(
         &self,
         log: &mut Log,
-        mut stand: Stand,
         looked: &Looked,
         watcher: &dyn Watcher,
     ) -> Result<Objects, SyncError> {
         for _ in 0..ROUNDS {
             log.refresh(Depth::Whole).await?;
             let settled = log.graph().heads();
-            stand = self.stand(log).await?;
+            let stand = self.stand(log).await?;
             if settled != stand.head.key.into_iter().collect::<Vec<_>>() {
                 continue;
             }
@@ -248,7 +247,6 @@ impl Engine {
             return Ok(looked.sum(&doomed));
         }
         tracing::warn!("other devices keep committing: what was swept is deleted by the next prune");
-        drop(stand);
         Ok(Objects::default())
     }
 }

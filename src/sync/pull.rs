@@ -154,6 +154,7 @@ impl Engine {
                 let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
                 return Err(IoAt { operation: "lock", path, source }.into());
             }
+            // Nobody tells when a `flock` is given back.
             tokio::time::sleep(LOCK_PAUSE).await;
         }
     }

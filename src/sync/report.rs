@@ -120,14 +120,12 @@ impl Report {
     pub(super) fn displaced_later(&mut self, files: usize) {
         let message =
             format!("{files} files were written to after they had been replaced; that is kept and sent next");
-        self.problems.push(Trouble { path: "sync/conflicts".into(), message, weight: Weight::Passing });
+        self.passes("sync/conflicts", message);
     }
 
     /// Notes that the trash holds what is to go, and that a program may still be writing to it.
     pub(super) fn trash_waits(&mut self) {
-        let message = "what was just replaced is removed when it has settled";
-        let trouble = Trouble { path: "sync/trash".into(), message: message.into(), weight: Weight::Passing };
-        self.problems.push(trouble);
+        self.passes("sync/trash", "what was just replaced is removed when it has settled");
     }
 
     /// Counts what an apply has changed here.
@@ -138,7 +136,12 @@ impl Report {
 
     /// Notes that `item` was left out for now.
     pub(super) fn wait(&mut self, item: &Item, why: impl Into<String>) {
-        let trouble = Trouble { path: item.to_string(), message: why.into(), weight: Weight::Passing };
+        self.passes(item.to_string(), why);
+    }
+
+    /// Notes, once, what another cycle may get past.
+    fn passes(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        let trouble = Trouble { path: path.into(), message: message.into(), weight: Weight::Passing };
         if !self.problems.contains(&trouble) {
             self.problems.push(trouble);
         }

@@ -3,6 +3,8 @@
 //! The apply looks at the files it replaces. But a group moves together: a program that writes a member which the pull does not
 //! touch, or one that was not there, has begun a new state of the whole group, and must not find it replaced in the middle.
 
+use std::collections::BTreeSet;
+
 use super::{Engine, Survey};
 use crate::model::{Item, VaultPath};
 use crate::vault::{IoAt, members};
@@ -12,14 +14,12 @@ impl Engine {
     pub(super) fn moved_since(&self, survey: &Survey, item: &Item) -> Result<Option<String>, IoAt> {
         let Item::Group(name) = item else { return Ok(None) };
         let groups = &survey.remote.groups;
-        let replaced = |path: &VaultPath| {
-            let mut files =
-                survey.plan.steps.iter().filter(|step| step.item == *item).flat_map(|step| &step.files);
-            files.any(|file| file.path == *path)
-        };
+        let steps = survey.plan.steps.iter().filter(|step| step.item == *item);
+        let replaced: BTreeSet<&VaultPath> =
+            steps.flat_map(|step| &step.files).map(|file| &file.path).collect();
         let wanted = |path: &VaultPath| {
             let member = groups.find(path).is_some_and(|(group, _)| group.name == *name);
-            member && self.visible(path) && !replaced(path)
+            member && self.visible(path) && !replaced.contains(path)
         };
         let enters =
             |folder: &VaultPath| groups.reaches(name, folder) && !self.settings.filter.prunes(folder);

@@ -93,6 +93,7 @@ impl Engine {
             if let Some(lock) = FileLock::try_take(&self.layout.hold_lock())? {
                 return Ok(Some(Some(lock)));
             }
+            // Nobody tells when a `flock` is given back; nine milliseconds at most, so the thread may stand still.
             std::thread::sleep(GLANCE);
         }
         Ok(None)

@@ -1,11 +1,13 @@
 //! Locks between programs on this machine.
 //!
 //! `sync/lock` says that somebody syncs this vault; `sync/apply.lock` is held while visible files are renamed, and other
-//! programs take it shared while they open their files; `sync/hold.lock` is taken shared by `hold` while its command runs. All are `flock`s: the system drops them when the holder dies, so a
-//! crash leaves only an empty file behind. They do not go through [`crate::fs::Fs`]: a simulated disk has nobody to lock out.
+//! programs take it shared while they open their files; `sync/hold.lock` is taken shared by `hold` while its command runs. All are
+//! `flock`s: the system drops them when the holder dies, so a crash leaves only an empty file behind. They do not go through
+//! [`crate::fs::Fs`]: a simulated disk has nobody to lock out.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -43,6 +45,29 @@ impl FileLock {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).at("lock", path),
         }
+    }
+}
+
+/// Tries to `take` something until it is there; none after `patience`. Blocks.
+///
+/// A `flock` can be waited for, but not for a while only, and whoever gives one back tells nobody: so it is looked for again after each
+/// `pause`.
+///
+/// # Errors
+/// The first of `take`.
+pub fn wait_for<T, E>(
+    patience: Duration,
+    pause: Duration,
+    mut take: impl FnMut() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let taken = take()?;
+        if taken.is_some() || waited >= patience {
+            return Ok(taken);
+        }
+        std::thread::sleep(pause);
+        waited += pause;
     }
 }
 

@@ -40,7 +40,7 @@ pub use apply_id::{ApplyId, ApplyIdError};
 pub use filter::{Filter, FilterError, Verdict};
 pub use journal::{JournalError, Keeping, Staged};
 pub use layout::{APP_FOLDERS, Layout};
-pub use lock::FileLock;
+pub use lock::{FileLock, wait_for};
 pub use marker::{MARKER_FORMAT, Marker, MarkerError};
 pub use names::Names;
 pub use read::{Moved, StableReader, hash_stable, open_stable};

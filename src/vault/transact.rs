@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::journal::Journal;
+use super::lock::wait_for;
 use super::read::hash_stable;
 use super::{
     Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, At, FileLock, Filter, IoAt, Layout,
@@ -309,22 +310,15 @@ fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactE
     if !fs.is_shared() {
         return Ok(None);
     }
-    let mut waited = Duration::ZERO;
-    loop {
-        if let Some(lock) = FileLock::try_take(&layout.apply_lock())? {
-            let applying = layout.applying();
-            if found(fs.lstat(&applying)).at("look at", &applying)?.is_none()
-                || finish_other(fs, layout, &lock)?
-            {
-                return Ok(Some(lock));
-            }
-        }
-        if waited >= PATIENCE {
-            return Err(TransactError::Busy("other programs are at the vault's files".to_owned()));
-        }
-        std::thread::sleep(PAUSE);
-        waited += PAUSE;
-    }
+    let take = || -> Result<Option<FileLock>, TransactError> {
+        let Some(lock) = FileLock::try_take(&layout.apply_lock())? else { return Ok(None) };
+        let applying = layout.applying();
+        let free = found(fs.lstat(&applying)).at("look at", &applying)?.is_none()
+            || finish_other(fs, layout, &lock)?;
+        Ok(free.then_some(lock))
+    };
+    let busy = || TransactError::Busy("other programs are at the vault's files".to_owned());
+    wait_for(PATIENCE, PAUSE, take)?.ok_or_else(busy).map(Some)
 }
 
 fn finish_other(fs: &dyn Fs, layout: &Layout, lock: &FileLock) -> Result<bool, TransactError> {

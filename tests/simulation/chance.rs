@@ -67,10 +67,6 @@ pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
     let path = (*rng.pick(&FILES)).to_owned();
     let folder = |rng: &mut Rng| (*rng.pick(&FOLDERS)).to_owned();
     match rng.below(113) {
-        110..113 => UserOp::Recase(if path.contains('.') { path } else { "notes/x.txt".to_owned() }),
-        100..103 => UserOp::Link((*rng.pick(&[FILES.as_slice(), &FOLDERS].concat())).to_owned()),
-        103..107 => UserOp::Disguise(path, b'a' + u8::try_from(rng.below(26)).unwrap()),
-        107..110 => UserOp::DeleteFolder(folder(rng)),
         0..30 => UserOp::Replace(path.clone(), content(rng, versions, None, &path)),
         30..40 => UserOp::Rewrite(path.clone(), content(rng, versions, None, &path)),
         40..47 => UserOp::Append(path, format!("more {}\n", versions.fresh()).into_bytes()),
@@ -88,7 +84,11 @@ pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
         91..93 => UserOp::Lock(path),
         93..94 => UserOp::Unlock(path),
         94..97 => UserOp::Hold(path),
-        _ => UserOp::WriteHeld(format!("late {}\n", versions.fresh()).into_bytes()),
+        97..100 => UserOp::WriteHeld(format!("late {}\n", versions.fresh()).into_bytes()),
+        100..103 => UserOp::Link((*rng.pick(&[FILES.as_slice(), &FOLDERS].concat())).to_owned()),
+        103..107 => UserOp::Disguise(path, b'a' + u8::try_from(rng.below(26)).unwrap()),
+        107..110 => UserOp::DeleteFolder(folder(rng)),
+        _ => UserOp::Recase(if path.contains('.') { path } else { "notes/x.txt".to_owned() }),
     }
 }
 
@@ -171,14 +171,6 @@ async fn step(world: &mut World, rng: &mut Rng, sound: bool) -> Check {
     let at = rng.below(world.devices.len());
     let versions = world.oracle.versions.clone();
     match rng.below(110) {
-        100..105 => person::asks(world, rng, at).await?,
-        105..107 if !sound => {
-            let mut site = world.devices[at].disk.site();
-            let faults = &mut site.faults;
-            let one = if rng.chance(50) { &mut faults.unmounted } else { &mut faults.read_only };
-            *one = !*one;
-        }
-        107..109 if !sound => roll(world, rng),
         0..42 => world.user(at, &user_op(rng, &versions)),
         42..78 => cycle(world, rng, at, sound).await?,
         78..88 => {
@@ -218,6 +210,14 @@ async fn step(world: &mut World, rng: &mut Rng, sound: bool) -> Check {
             site.faults.one_in = if rng.chance(50) { 0 } else { 300 };
         }
         98 => world.devices[at].lose_record(),
+        100..105 => person::asks(world, rng, at).await?,
+        105..107 if !sound => {
+            let mut site = world.devices[at].disk.site();
+            let faults = &mut site.faults;
+            let one = if rng.chance(50) { &mut faults.unmounted } else { &mut faults.read_only };
+            *one = !*one;
+        }
+        107..109 if !sound => roll(world, rng),
         _ => {}
     }
     Ok(())

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use super::{Family, Handles, Refusal, Route, problem};
+use super::{Family, Handles, Refusal, Route, bad_request, problem};
 use crate::control::api::{Problem, SCHEMA};
 use crate::model::{Digest, VaultPath};
 use crate::sync::{TransactError, Transaction};
@@ -142,9 +142,7 @@ async fn file(
     State(handles): State<Handles>,
     Query(FileQuery { path }): Query<FileQuery>,
 ) -> Result<Json<serde_json::Value>, Response> {
-    let path = VaultPath::new(&path).map_err(|error| {
-        problem(StatusCode::BAD_REQUEST, "bad-request", &error.to_string()).into_response()
-    })?;
+    let path = VaultPath::new(&path).map_err(|error| bad_request(error).into_response())?;
     let (engine, asked) = (Arc::clone(&handles.engine), path.clone());
     let found = tokio::task::spawn_blocking(move || engine.digest_at(&asked)).await;
     let digest = found
