@@ -81,6 +81,9 @@ impl VaultPath {
     /// exist there.
     #[must_use]
     pub fn fold_key(&self) -> String {
+        if self.0.is_ascii() {
+            return self.0.to_ascii_lowercase();
+        }
         // Lower-casing the upper-cased text folds what one direction alone leaves apart (ß, final sigma, long s).
         self.0.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
     }

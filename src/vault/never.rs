@@ -4,6 +4,8 @@
 //! a bucket cannot write `CONFIG.JSON` or `ſync/x` over what is ours. A name counts wherever it stands in a path: below a
 //! folder of that name nothing is synced either. In a pattern, one `*` stands for any text.
 
+use std::sync::LazyLock;
+
 use crate::model::VaultPath;
 
 /// First names of paths: the app's config with its keys, in whatever copy an editor or a person makes of it, and our own.
@@ -74,27 +76,50 @@ pub(super) const TEMPORARY: &[&str] = &[
 /// Our own log: it grows with every cycle, and would be what the next one sends.
 const LOG: &str = "logs/cogzy-vault.log*";
 
-/// Whether `path` is on the list.
-pub(super) fn never(path: &VaultPath) -> bool {
-    let key: String = path.fold_key().chars().filter(|&c| !ignorable(c)).collect();
-    let first = key.split('/').next().unwrap_or_default();
-    AT_ROOT.iter().any(|pattern| matches(pattern, first))
-        || matches(LOG, &key)
-        || key.split('/').any(|name| SECRETS.iter().chain(TEMPORARY).any(|pattern| matches(pattern, name)))
+/// A pattern, taken apart at its `*`s.
+struct Pattern {
+    start: &'static str,
+    /// What follows the first `*`, if there is one; and whether a second one ends the pattern, which is the only place for it.
+    rest: Option<(&'static str, bool)>,
 }
 
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let Some(name) = name.strip_prefix(start) else {
-        return false;
-    };
-    match rest.split_once('*') {
-        // A second `*` only ever ends a pattern.
-        Some((middle, _)) => name.contains(middle),
-        None => name.ends_with(rest),
+impl Pattern {
+    fn new(text: &'static str) -> Self {
+        let (start, rest) = text.split_once('*').map_or((text, None), |(start, rest)| (start, Some(rest)));
+        Self {
+            start,
+            rest: rest.map(|rest| rest.strip_suffix('*').map_or((rest, false), |rest| (rest, true))),
+        }
     }
+
+    fn matches(&self, name: &str) -> bool {
+        match (name.strip_prefix(self.start), self.rest) {
+            (None, _) => false,
+            (Some(left), None) => left.is_empty(),
+            (Some(left), Some((end, false))) => left.ends_with(end),
+            (Some(left), Some((middle, true))) => left.contains(middle),
+        }
+    }
+}
+
+fn compiled(lists: &[&[&'static str]]) -> Vec<Pattern> {
+    lists.iter().copied().flatten().map(|text| Pattern::new(text)).collect()
+}
+
+/// Every path of a vault is held against all of these, in each cycle.
+static FIRST: LazyLock<Vec<Pattern>> = LazyLock::new(|| compiled(&[AT_ROOT]));
+static ANYWHERE: LazyLock<Vec<Pattern>> = LazyLock::new(|| compiled(&[SECRETS, TEMPORARY]));
+static WHOLE: LazyLock<Pattern> = LazyLock::new(|| Pattern::new(LOG));
+
+/// Whether `path` is on the list.
+pub(super) fn never(path: &VaultPath) -> bool {
+    let mut key = path.fold_key();
+    if !key.is_ascii() {
+        key.retain(|c| !ignorable(c));
+    }
+    let any = |list: &[Pattern], name: &str| list.iter().any(|pattern| pattern.matches(name));
+    let first = key.split('/').next().unwrap_or_default();
+    any(&FIRST, first) || WHOLE.matches(&key) || key.split('/').any(|name| any(&ANYWHERE, name))
 }
 
 /// Characters that HFS+ leaves out when it compares names.
@@ -182,11 +207,11 @@ mod tests {
 
         #[test]
         fn a_star_stands_for_any_text(start in "[a-z]{0,3}", middle in "[a-z]{0,3}", end in "[a-z]{0,3}") {
-            let pattern = format!("{}*{}", start, end);
+            let pattern = Pattern { start: start.clone().leak(), rest: Some((end.clone().leak(), false)) };
             let whole = format!("{}{}{}", start, middle, end);
-            prop_assert!(matches(&pattern, &whole));
+            prop_assert!(pattern.matches(&whole));
             let shifted = format!("{}#", whole);
-            prop_assert_eq!(matches(&pattern, &shifted), end.is_empty());
+            prop_assert_eq!(pattern.matches(&shifted), end.is_empty());
         }
     }
 }

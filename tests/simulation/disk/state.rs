@@ -115,10 +115,8 @@ impl State {
     /// The folder at `path`; links on the way are followed, as the system does.
     fn folder(&self, path: &Path, links: usize) -> io::Result<Ino> {
         let mut at = ROOT;
-        let mut so_far = PathBuf::from("/");
         for part in path.components() {
             let Component::Normal(name) = part else { continue };
-            so_far.push(name);
             let ino = self.names.get(&(at, self.spelled(at, name))).copied().ok_or_else(absent)?;
             at = match self.node(ino).kind {
                 FileKind::Folder => ino,
@@ -130,7 +128,7 @@ impl State {
     }
 
     fn spelled(&self, folder: Ino, name: &OsStr) -> OsString {
-        let name = if self.kind.nfd {
+        let name = if self.kind.nfd && !name.as_encoded_bytes().is_ascii() {
             name.to_string_lossy().nfd().collect::<String>().into()
         } else {
             name.to_owned()

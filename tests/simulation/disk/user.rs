@@ -77,7 +77,10 @@ impl Site {
 
     fn collect(&self, folder: Ino, name: String, files: &mut Vec<(String, Ino)>) {
         for (child, ino) in self.state.list(folder) {
-            let child: String = child.to_string_lossy().nfc().collect();
+            let mut child = child.to_string_lossy().into_owned();
+            if !child.is_ascii() {
+                child = child.nfc().collect();
+            }
             let path = if name.is_empty() { child.clone() } else { format!("{name}/{child}") };
             match self.state.node(ino).kind {
                 FileKind::Folder => self.collect(ino, path, files),
