@@ -25,11 +25,23 @@ pub enum Bug {
     NewCommitOnRetry,
     /// Polls look only above the head.
     OnlyAboveTheHead,
+    /// A pack is marked however young it is.
+    MarkYoungPacks,
+    /// What is marked is swept by the next prune.
+    SweepAtOnce,
+    /// Packs are deleted as soon as nothing needs them, without a commit that sweeps them.
+    DeleteUnswept,
+    /// What stood when the oldest kept generation began does not count as needed.
+    ForgetTheOldest,
+    /// New commits rely on marked packs.
+    ReuseMarked,
+    /// A device whose commit is void goes on from there.
+    KeepVoid,
 }
 
 impl Bug {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
+    /// Those that any run may find.
+    pub const SYNC: [Self; 10] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -40,6 +52,16 @@ impl Bug {
         Self::Echo,
         Self::NewCommitOnRetry,
         Self::OnlyAboveTheHead,
+    ];
+
+    /// Those that need old data.
+    pub const PRUNE: [Self; 6] = [
+        Self::MarkYoungPacks,
+        Self::SweepAtOnce,
+        Self::DeleteUnswept,
+        Self::ForgetTheOldest,
+        Self::ReuseMarked,
+        Self::KeepVoid,
     ];
 }
 

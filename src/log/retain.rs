@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Graph, Snapshot};
 use crate::model::{CommitKey, PackId};
+use crate::planted::{Bug, planted};
 
 /// What is kept: the union of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +117,11 @@ pub fn fate(bucket: &Bucket<'_>) -> Fate {
         match (state.marked.get(pack), unneeded) {
             (Some(_), false) => fate.unmark.push(*pack),
             (Some(by), true) => {
-                let due = times.get(by).is_some_and(|time| past_grace(*time));
+                let due = times.get(by).is_some_and(|time| past_grace(*time)) || planted(Bug::SweepAtOnce);
                 if due { fate.sweep.push(*pack) } else { fate.waiting.push(*pack) }
+            }
+            (None, true) if listed.contains_key(pack) && planted(Bug::MarkYoungPacks) => {
+                fate.mark.push(*pack);
             }
             (None, true) if listed.get(pack).is_some_and(|pack| past_grace(pack.modified_ms)) => {
                 fate.mark.push(*pack);

@@ -9,6 +9,7 @@ use crate::model::{
     Role, Tree, set_entry,
 };
 use crate::plan::Ages;
+use crate::planted::{Bug, planted};
 
 /// Everything that follows from a commit and its past.
 ///
@@ -124,7 +125,10 @@ impl Snapshot {
 
     /// Packs that are not about to go.
     pub fn lasting_packs(&self) -> impl Iterator<Item = &Arc<PackInfo>> {
-        self.packs.iter().filter(|(id, _)| !self.marked.contains_key(id)).map(|(_, pack)| pack)
+        self.packs
+            .iter()
+            .filter(|(id, _)| !self.marked.contains_key(id) || planted(Bug::ReuseMarked))
+            .map(|(_, pack)| pack)
     }
 
     /// Contents that the manifest and the open conflicts name.

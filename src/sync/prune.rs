@@ -24,6 +24,7 @@ use crate::log::{
     Bucket, ChunkReader, Depth, Fate, InBucket, Log, Snapshot, Window, fate, horizon, pack_key,
 };
 use crate::model::{CommitKind, PackId, Prune};
+use crate::planted::{Bug, planted};
 use crate::vault::Marker;
 
 /// Others may commit while old data is swept: after so many new heads the deletion is left to the next prune.
@@ -227,12 +228,11 @@ impl Engine {
             if settled != stand.head.key.into_iter().collect::<Vec<_>>() {
                 continue;
             }
-            let doomed: Vec<PackId> = looked
-                .bucket
-                .keys()
-                .filter(|pack| stand.head.swept.contains(*pack) && !stand.head.packs.contains_key(*pack))
-                .copied()
-                .collect();
+            let is_doomed = |pack: &PackId| {
+                let early = planted(Bug::DeleteUnswept) && !looked.live.contains(pack);
+                early || (stand.head.swept.contains(pack) && !stand.head.packs.contains_key(pack))
+            };
+            let doomed: Vec<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
             let total = doomed.len();
             for (done, pack) in doomed.iter().enumerate() {
                 self.ports.remote.delete(&pack_key(*pack)).await?;

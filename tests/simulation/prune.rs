@@ -1,7 +1,6 @@
 //! Worlds in which old data is pruned at every opportunity: one device races, one falls asleep for up to 60 days in the middle of
 //! whatever it does, and what happens in between is drawn from the seed.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cogzy_vault::sync::{Request, Retention};
@@ -126,9 +125,11 @@ async fn live(device: &mut Device, mut rng: Rng, versions: crate::ledger::Versio
 }
 
 fn look(world: &mut World, old: &mut OldData) -> Check {
-    let expired: BTreeSet<_> = old.look(&world.store, KEEP)?;
-    world.oracle.expired.extend(expired);
-    world.check()
+    let gone = old.look(&world.store, KEEP)?;
+    world.oracle.expired.extend(gone.expired);
+    world.check()?;
+    world.oracle.history.retain(|digest| !gone.void.contains(digest));
+    Ok(())
 }
 
 /// Nothing goes wrong any more: what nobody needs is gone after a while, and then nothing moves.

@@ -1,7 +1,8 @@
 //! What must hold of old data, read from the bucket by docs/FORMAT.md.
 //!
 //! Whatever a head names can be put together, unless another head has swept a pack under it (then it is about to be void); so can all
-//! that retention keeps; and the horizon never lies above what retention keeps.
+//! that retention keeps; the horizon never lies above what retention keeps; no pack is marked, swept or deleted before its time; and
+//! what only void commits carried counts as not carried at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,13 +25,17 @@ struct State {
     packs: BTreeMap<PackId, Vec<ChunkSlot>>,
     /// The places of each chunk.
     places: BTreeMap<Digest, BTreeMap<PackId, ChunkSlot>>,
+    /// Each with the commit that marked it.
+    marked: BTreeMap<PackId, CommitKey>,
     swept: BTreeSet<PackId>,
     void: BTreeSet<CommitKey>,
     horizon: u64,
 }
 
 impl State {
-    fn follow(&mut self, commit: &Commit) {
+    fn follow(&mut self, key: CommitKey, commit: &Commit) {
+        self.marked.extend(commit.prune.marked.iter().map(|pack| (*pack, key)));
+        self.marked.retain(|pack, _| !commit.prune.unmarked.contains(pack));
         for pack in &commit.prune.swept {
             for slot in self.packs.remove(pack).unwrap_or_default() {
                 self.places.entry(slot.id).or_default().remove(pack);
@@ -78,6 +83,17 @@ pub struct OldData {
     commits: BTreeMap<CommitKey, (Commit, State)>,
     /// Recipes are found by content.
     recipes: BTreeMap<Digest, Recipe>,
+    /// Packs that have been there.
+    packs: BTreeSet<PackId>,
+}
+
+/// Versions that need not be in the bucket any more, or are not.
+#[derive(Debug, Default)]
+pub struct Gone {
+    /// Their retention has ended.
+    pub expired: BTreeSet<Digest>,
+    /// Only void commits carried them: whoever has them owes them again.
+    pub void: BTreeSet<Digest>,
 }
 
 /// How much room packs take, in bytes.
@@ -95,10 +111,11 @@ fn pack_name(pack: PackId) -> String {
 }
 
 impl OldData {
-    /// Looks at everything, and gives the versions whose time is over.
-    pub fn look(&mut self, store: &Store, keep: Retention) -> Result<BTreeSet<Digest>, String> {
+    /// Looks at everything, and gives the versions that are no longer there to stay.
+    pub fn look(&mut self, store: &Store, keep: Retention) -> Result<Gone, String> {
         let bucket = store.lock();
-        self.read(&bucket)?;
+        self.read(&bucket, keep)?;
+        self.check_deleted(&bucket)?;
         let heads = self.heads();
         for head in &heads {
             let others = heads.iter().filter(|other| *other != head);
@@ -109,11 +126,48 @@ impl OldData {
         match heads.as_slice() {
             [head] => self.check_kept(*head, &bucket, keep),
             // Until they are merged nobody can say what belongs together.
-            _ => Ok(BTreeSet::new()),
+            _ => Ok(Gone::default()),
         }
     }
 
-    fn read(&mut self, bucket: &Bucket) -> Check {
+    /// A pack is deleted only if a commit has swept it.
+    fn check_deleted(&mut self, bucket: &Bucket) -> Check {
+        let packs = bucket.objects.range("packs/".to_owned().."packs0".to_owned());
+        let there: BTreeSet<PackId> =
+            packs.map(|(name, _)| name["packs/xx/".len()..].parse().unwrap()).collect();
+        let swept: BTreeSet<&PackId> =
+            self.commits.values().flat_map(|(commit, _)| &commit.prune.swept).collect();
+        if let Some(gone) = self.packs.iter().find(|pack| !there.contains(pack) && !swept.contains(pack)) {
+            return Err(format!("pack {gone} is gone, and no commit has swept it"));
+        }
+        self.packs.extend(there);
+        Ok(())
+    }
+
+    /// Between each two of put, marked and swept lies a grace period, by the bucket's clock.
+    fn check_grace(&self, key: CommitKey, commit: &Commit, bucket: &Bucket, keep: Retention) -> Check {
+        let grace = i64::try_from(keep.grace.as_millis()).unwrap();
+        let now = bucket.put_at(key).unwrap();
+        for pack in &commit.prune.marked {
+            // What was put later than that is a PUT that came late, long after the pack had gone.
+            let put = bucket.time_of(&pack_name(*pack)).filter(|put| *put <= now);
+            if put.is_some_and(|put| put + grace > now) {
+                return Err(format!("commit {key} marks pack {pack}, which was put at {put:?}, at {now}"));
+            }
+        }
+        let parent = commit.parents.first().map(|parent| &self.commits[parent].1);
+        for pack in &commit.prune.swept {
+            let marked = parent.and_then(|parent| bucket.put_at(*parent.marked.get(pack)?));
+            if marked.is_none_or(|marked| marked + grace > now) {
+                return Err(format!(
+                    "commit {key} sweeps pack {pack}, which was marked at {marked:?}, at {now}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, bucket: &Bucket, keep: Retention) -> Check {
         let commits = bucket.objects.range("commits/".to_owned().."commits0".to_owned());
         for (name, (body, _)) in commits {
             let key = CommitKey::parse(&name["commits/".len()..]).ok_or(format!("{name} is no commit"))?;
@@ -121,9 +175,13 @@ impl OldData {
                 continue;
             }
             let commit = parse(body)?;
+            // A merge repeats what its loser says.
+            if commit.parents.len() < 2 {
+                self.check_grace(key, &commit, bucket, keep)?;
+            }
             let first = commit.parents.first();
             let mut state = first.map(|parent| self.commits[parent].1.clone()).unwrap_or_default();
-            state.follow(&commit);
+            state.follow(key, &commit);
             self.recipes.extend(commit.recipes.iter().map(|of| (of.digest, of.recipe.clone())));
             self.commits.insert(key, (commit, state));
         }
@@ -151,12 +209,7 @@ impl OldData {
     }
 
     /// All that retention keeps can be put together from what the head names.
-    fn check_kept(
-        &self,
-        head: CommitKey,
-        bucket: &Bucket,
-        keep: Retention,
-    ) -> Result<BTreeSet<Digest>, String> {
+    fn check_kept(&self, head: CommitKey, bucket: &Bucket, keep: Retention) -> Result<Gone, String> {
         let now = &self.commits[&head].1;
         let line: Vec<CommitKey> =
             std::iter::successors(Some(head), |key| self.commits[key].0.parents.first().copied()).collect();
@@ -187,9 +240,17 @@ impl OldData {
             self.restore(entry, now, &bucket.objects)
                 .map_err(|why| format!("what stood at {}, the oldest that is kept: {why}", now.horizon))?;
         }
-        let old = past.iter().filter(|key| key.seq < now.horizon && !now.void.contains(key));
-        let named = old.flat_map(|key| self.named(key));
-        Ok(named.collect())
+        let (void, sound): (Vec<&CommitKey>, Vec<&CommitKey>) =
+            past.iter().partition(|key| now.void.contains(key));
+        let named = |keys: &[&CommitKey]| -> BTreeSet<Digest> {
+            keys.iter().flat_map(|key| self.named(key)).collect()
+        };
+        let (old, kept): (Vec<&CommitKey>, Vec<&CommitKey>) =
+            sound.into_iter().partition(|key| key.seq < now.horizon);
+        let (expired, kept) = (named(&old), named(&kept));
+        let void =
+            named(&void).into_iter().filter(|digest| !expired.contains(digest) && !kept.contains(digest));
+        Ok(Gone { void: void.collect(), expired })
     }
 
     fn named(&self, key: &CommitKey) -> impl Iterator<Item = Digest> {

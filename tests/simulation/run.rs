@@ -227,6 +227,7 @@ fn prunes(from: u64, count: u64) -> bool {
     failed.is_empty() && (count < DEFAULT_PRUNES || missing.is_empty())
 }
 
-fn prune_world(seed: u64, aloud: bool) -> Ran {
+/// One world in which old data is pruned.
+pub fn prune_world(seed: u64, aloud: bool) -> Ran {
     in_virtual_time(aloud, |trace| async move { prune::run(seed, trace).await })
 }

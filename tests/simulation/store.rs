@@ -96,7 +96,12 @@ impl Bucket {
 
     /// When a commit was put, by the bucket's clock.
     pub fn put_at(&self, commit: CommitKey) -> Option<i64> {
-        self.times.get(&format!("commits/{commit}")).copied()
+        self.time_of(&format!("commits/{commit}"))
+    }
+
+    /// When an object was put, by the bucket's clock; also one that is gone.
+    pub fn time_of(&self, key: &str) -> Option<i64> {
+        self.times.get(key).copied()
     }
 
     pub fn now_ms(&self) -> i64 {

@@ -332,7 +332,7 @@ pub(super) fn rename(state: &mut State, from: &Path, to: &Path, durable: bool, n
     if replaced == Some(moved) && slot != target {
         return Ok(());
     }
-    let spelled = (target.0, to.file_name().unwrap_or_default().to_owned());
+    let spelled = (target.0, state.kept(to.file_name().unwrap_or_default()));
     let target = if state.kind.case || slot != target { target } else { spelled };
     if slot == target {
         return Ok(());

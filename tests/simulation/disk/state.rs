@@ -127,12 +127,17 @@ impl State {
         Ok(at)
     }
 
-    fn spelled(&self, folder: Ino, name: &OsStr) -> OsString {
-        let name = if self.kind.nfd && !name.as_encoded_bytes().is_ascii() {
+    /// A name as the disk keeps it.
+    pub fn kept(&self, name: &OsStr) -> OsString {
+        if self.kind.nfd && !name.as_encoded_bytes().is_ascii() {
             name.to_string_lossy().nfd().collect::<String>().into()
         } else {
             name.to_owned()
-        };
+        }
+    }
+
+    fn spelled(&self, folder: Ino, name: &OsStr) -> OsString {
+        let name = self.kept(name);
         let exact = (folder, name);
         if self.kind.case || self.names.contains_key(&exact) {
             return exact.1;
