@@ -26,6 +26,7 @@ const REQUIRED: &[&str] = &[
     "hold approved",
     "hold rejected",
     "kill -9",
+    "person: prune",
     "person: reset",
     "person: resolve",
     "person: restore",

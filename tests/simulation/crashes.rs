@@ -10,9 +10,11 @@ use crate::device::Outcome;
 use crate::disk::Kind;
 use crate::oracle::Check;
 use crate::person::Asked;
+use crate::prune;
+use crate::prune_oracle::OldData;
 use crate::rng::Rng;
 use crate::run::{Ran, in_virtual_time};
-use crate::scenarios::tell;
+use crate::scenarios::{Scenario, tell};
 use crate::stories::ALL;
 use crate::trace::{Marks, Trace};
 use crate::world::World;
@@ -90,17 +92,31 @@ fn is_unfinished(world: &World, device: usize) -> bool {
 async fn story(at: Cut, trace: Trace, reached: &Mutex<Reached>) -> Check {
     let scenario = &ALL[at.scenario];
     let mut world = tell(scenario, KINDS[at.kind], 1, trace).await?;
+    let mut old = OldData::default();
     world.heal();
-    if !crash(&mut world, scenario.asked, at.first, at).await? {
-        return world.converge().await;
-    }
-    reached.lock().unwrap().first = true;
-    if let Some(second) = at.second
+    look(&mut world, &mut old, scenario)?;
+    let first = crash(&mut world, scenario.asked, at.first, at).await?;
+    reached.lock().unwrap().first = first;
+    look(&mut world, &mut old, scenario)?;
+    if first
+        && let Some(second) = at.second
         && crash(&mut world, None, second, at).await?
     {
         reached.lock().unwrap().second = is_unfinished(&world, scenario.actor);
     }
-    world.converge().await
+    world.converge().await?;
+    look(&mut world, &mut old, scenario)?;
+    if !scenario.prunes() {
+        return Ok(());
+    }
+    // Another time it comes to its end.
+    world.devices[scenario.actor].prune().await.ok_or("it cannot prune")?;
+    look(&mut world, &mut old, scenario)
+}
+
+/// What must hold of old data, where the story is about that.
+fn look(world: &mut World, old: &mut OldData, scenario: &Scenario) -> Check {
+    if scenario.prunes() { prune::look(world, old, prune::LITTLE) } else { Ok(()) }
 }
 
 /// Runs the actor's cycle, or what it is asked for, and cuts it short; whether it came so far.

@@ -19,6 +19,7 @@ pub enum Asked {
     /// The so-manieth open conflict, if there are any.
     Resolve(usize, Keep),
     Reset,
+    Prune,
 }
 
 /// One of these, drawn by chance.
@@ -67,6 +68,7 @@ impl World {
                 Asked::Undo(..) => "person: undo",
                 Asked::Resolve(..) => "person: resolve",
                 Asked::Reset => "person: reset",
+                Asked::Prune => "person: prune",
             });
         }
         self.check()?;
@@ -89,6 +91,7 @@ async fn carry_out(device: &mut Device, asked: Asked) -> Result<Report, SyncErro
             let keep = if halves && keep == Keep::Mine { Keep::Remote } else { keep };
             engine.resolve(listed.conflict.id, keep, true, &arms).await?
         }
+        Asked::Prune => return engine.prune(false, &arms).await.map(|_| Report::default()),
         Asked::Reset => return Ok(engine.reset(false, &arms).await?.report.unwrap_or_default()),
     };
     Ok(rewritten.report)

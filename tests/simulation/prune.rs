@@ -19,6 +19,9 @@ use crate::world::World;
 const DEVICES: usize = 3;
 const HOUR: Duration = Duration::from_secs(3600);
 const KEEP: Retention = Retention { generations: 3, age: DAY, grace: Duration::from_secs(7 * 24 * 3600) };
+/// Nothing but what stands.
+pub const LITTLE: Retention =
+    Retention { generations: 1, age: Duration::ZERO, grace: Duration::from_secs(7 * 24 * 3600) };
 /// With so much more than what retention justifies the bucket is content, in percent.
 const ROOM: u64 = 130;
 /// Contents of no use to the bound: a pack of one small file is mostly head and foot.
@@ -63,7 +66,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
             }
             world.devices[at].fuse.unset();
         }
-        look(&mut world, &mut old)?;
+        look(&mut world, &mut old, KEEP)?;
     }
     world.converge().await?;
     settle(&mut world, &mut old).await
@@ -124,8 +127,9 @@ async fn live(device: &mut Device, mut rng: Rng, versions: crate::ledger::Versio
     }
 }
 
-fn look(world: &mut World, old: &mut OldData) -> Check {
-    let gone = old.look(&world.store, KEEP)?;
+/// What must hold of old data at any time.
+pub fn look(world: &mut World, old: &mut OldData, keep: Retention) -> Check {
+    let gone = old.look(&world.store, keep)?;
     world.oracle.expired.extend(gone.expired);
     world.check()?;
     world.oracle.history.retain(|digest| !gone.void.contains(digest));
@@ -134,7 +138,7 @@ fn look(world: &mut World, old: &mut OldData) -> Check {
 
 /// Nothing goes wrong any more: what nobody needs is gone after a while, and then nothing moves.
 async fn settle(world: &mut World, old: &mut OldData) -> Check {
-    look(world, old)?;
+    look(world, old, KEEP)?;
     for round in 0..5 {
         world.pass(8 * DAY).await;
         let at = round % DEVICES;
@@ -144,7 +148,7 @@ async fn settle(world: &mut World, old: &mut OldData) -> Check {
         for at in 0..DEVICES {
             world.cycle(&[at], Request::FULL, true).await?;
         }
-        look(world, old)?;
+        look(world, old, KEEP)?;
     }
     world.pass(8 * DAY).await;
     let puts = world.store.lock().puts;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use cogzy_vault::sync::Request;
 
 use crate::chance::{content, group_update};
-use crate::device::{Outcome, groups};
+use crate::device::{DAY, Outcome, groups};
 use crate::disk::{Kind, UserOp};
 use crate::oracle::Check;
 use crate::person::Asked;
+use crate::prune;
 use crate::store::RemoteFaults;
 use crate::world::World;
 
@@ -29,6 +30,8 @@ pub enum Act {
     Open(usize, &'static str),
     WriteOpen(usize),
     Seconds(u64),
+    /// More than a grace period.
+    Weeks(u64),
     /// A cycle that comes to its end.
     Sync(usize),
     /// Cycles that run at the same time.
@@ -46,6 +49,7 @@ pub enum Act {
     Exclude(usize),
     LoseDatabase(usize),
     LoseRecord(usize),
+    Prune(usize),
     /// A person decides all that is held.
     Decide(usize, bool),
 }
@@ -60,6 +64,13 @@ pub struct Scenario {
     pub asked: Option<Asked>,
 }
 
+impl Scenario {
+    /// Whether it is about old data.
+    pub fn prunes(&self) -> bool {
+        matches!(self.asked, Some(Asked::Prune))
+    }
+}
+
 /// A world in which the story has been told.
 pub async fn tell(
     scenario: &Scenario,
@@ -68,6 +79,10 @@ pub async fn tell(
     trace: crate::trace::Trace,
 ) -> Result<World, String> {
     let mut world = World::new(seed, &vec![kind; scenario.devices], trace);
+    world.oracle.pruning = scenario.prunes();
+    if scenario.prunes() {
+        world.devices.iter_mut().for_each(|device| device.retention = prune::LITTLE);
+    }
     for act in scenario.before {
         perform(&mut world, *act).await.map_err(|why| format!("before, at {act:?}: {why}"))?;
     }
@@ -85,8 +100,8 @@ async fn perform(world: &mut World, act: Act) -> Check {
     };
     use Act::{
         Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Group, Index, Large, Link,
-        LoseDatabase, LoseRecord, LoseResponses, Many, Open, Rename, Same, Seconds, Sync, Together, Write,
-        WriteOpen,
+        LoseDatabase, LoseRecord, LoseResponses, Many, Open, Prune, Rename, Same, Seconds, Sync, Together,
+        Weeks, Write, WriteOpen,
     };
     match act {
         Write(at, path) => world.user(at, &UserOp::Replace(path.into(), fresh(path))),
@@ -117,6 +132,8 @@ async fn perform(world: &mut World, act: Act) -> Check {
         Open(at, path) => world.user(at, &UserOp::Hold(path.into())),
         WriteOpen(at) => world.user(at, &UserOp::WriteHeld(b"late\n".to_vec())),
         Seconds(seconds) => world.pass(Duration::from_secs(seconds)).await,
+        Weeks(weeks) => world.pass(u32::try_from(7 * weeks).unwrap() * DAY).await,
+        Prune(at) => drop(world.devices[at].prune().await.ok_or("it cannot prune")?),
         Sync(at) => drop(world.cycle(&[at], Request::FULL, true).await?),
         Together(which) => drop(world.cycle(which, Request::FULL, true).await?),
         Many(at, count) => {

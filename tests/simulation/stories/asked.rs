@@ -2,9 +2,11 @@
 
 use cogzy_vault::model::Keep;
 
-use super::{A, B, NODES};
+use super::{A, B, C, NODES};
 use crate::person::Asked;
-use crate::scenarios::Act::{Delete, Group, Seconds, Sync, Write};
+use crate::scenarios::Act::{
+    Arrive, Calm, DelayPuts, Delete, Group, Large, Prune, Same, Seconds, Sync, Weeks, Write,
+};
 use crate::scenarios::{Act, Scenario};
 
 const fn asked(
@@ -45,6 +47,34 @@ const LOST: &[Act] = &[
     Sync(1),
 ];
 
+/// Something that nobody needs any more.
+const FORGOTTEN: &[Act] = &[
+    Write(0, A),
+    Group(0, NODES),
+    Seconds(3),
+    Sync(0),
+    Write(0, A),
+    Group(0, NODES),
+    Seconds(3),
+    Sync(0),
+    Weeks(2),
+];
+
+/// And it has been marked for long enough.
+const MARKED: &[Act] = &[
+    Write(0, A),
+    Group(0, NODES),
+    Seconds(3),
+    Sync(0),
+    Write(0, A),
+    Group(0, NODES),
+    Seconds(3),
+    Sync(0),
+    Weeks(2),
+    Prune(0),
+    Weeks(2),
+];
+
 pub const ASKED: &[Scenario] = &[
     asked("a restore of everything", 1, 0, PAST, Asked::Restore(1)),
     asked("taking back a generation", 1, 0, PAST, Asked::Undo(2, false)),
@@ -69,5 +99,53 @@ pub const ASKED: &[Scenario] = &[
             Sync(0),
         ],
         Asked::Reset,
+    ),
+    asked("a prune that marks", 1, 0, FORGOTTEN, Asked::Prune),
+    asked("a prune that sweeps and deletes", 1, 0, MARKED, Asked::Prune),
+    asked(
+        "a prune that moves what is left of a pack",
+        2,
+        0,
+        &[
+            Large(0, A),
+            Large(0, B),
+            Write(0, C),
+            Seconds(3),
+            Sync(0),
+            Delete(0, A),
+            Delete(0, B),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Weeks(2),
+        ],
+        Asked::Prune,
+    ),
+    asked(
+        "a prune beside a commit that relies on what it sweeps",
+        2,
+        0,
+        &[
+            Write(0, A),
+            Same(0, B),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Delete(0, B),
+            Seconds(3),
+            Sync(0),
+            Weeks(2),
+            DelayPuts(1),
+            Same(1, C),
+            Same(1, B),
+            Write(1, A),
+            Seconds(3),
+            Sync(1),
+            Prune(0),
+            Weeks(2),
+            Calm(1),
+            Arrive,
+        ],
+        Asked::Prune,
     ),
 ];
