@@ -1,12 +1,17 @@
 //! docs/RECOVERY.md, tried: the commands of each section, in their order, in the situation that it is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use cogzy_vault::clock::{Clock, SystemClock};
+use cogzy_vault::remote::{Remote, list_all};
 use serde_json::Value;
 
 use crate::support::device::synced_files;
+use crate::support::foreign::ForeignBucket;
+use crate::support::history::Bucket;
 use crate::support::process::{Machine, Ran, noise};
 use crate::support::s3_server::S3Server;
 
@@ -14,6 +19,8 @@ use crate::support::s3_server::S3Server;
 enum Store {
     Folder,
     Bucket(S3Server),
+    /// Below a prefix of its own.
+    Foreign(ForeignBucket, String),
 }
 
 /// A situation: machines on one store, in a folder that ends with the test.
@@ -38,6 +45,18 @@ impl Place {
         match &self.store {
             Store::Folder => Machine::with_folder(self.path(), name),
             Store::Bucket(server) => Machine::with_server(self.path(), name, server),
+            Store::Foreign(bucket, _) => {
+                Machine::with_s3(self.path(), name, &self.url("memory"), bucket.endpoint.clone())
+            }
+        }
+    }
+
+    /// What the machines' commands work on.
+    async fn remote(&self) -> Arc<dyn Remote> {
+        match &self.store {
+            Store::Folder => Bucket::in_folder(self.path()).await.remote(),
+            Store::Bucket(server) => Bucket::on_server(server).await.remote(),
+            Store::Foreign(bucket, prefix) => bucket.remote(&format!("{prefix}/memory/users/default")).await,
         }
     }
 
@@ -57,18 +76,15 @@ impl Place {
         match &self.store {
             Store::Folder => format!("file://{}", self.path().canonicalize().unwrap().join(name).display()),
             Store::Bucket(_) => format!("s3://test-bucket/{name}"),
+            Store::Foreign(bucket, prefix) => format!("s3://{}/{prefix}/{name}", bucket.name),
         }
     }
 
-    fn empty(&self) {
-        match &self.store {
-            Store::Folder => {
-                let objects = self.path().join("bucket/users/default");
-                for name in ["commits", "packs"] {
-                    std::fs::remove_dir_all(objects.join(name)).unwrap();
-                }
-            }
-            Store::Bucket(server) => server.empty(),
+    /// Somebody deletes all that is below `prefix`.
+    async fn empty(&self, prefix: &str) {
+        let remote = self.remote().await;
+        for object in list_all(remote.as_ref(), prefix, None).await.unwrap() {
+            remote.delete(&object.key).await.unwrap();
         }
     }
 
@@ -138,7 +154,7 @@ async fn lost_laptop(place: &Place) {
     let fresh = place.bare("new");
     let url = place.url(match place.store {
         Store::Folder => "bucket",
-        Store::Bucket(_) => "memory",
+        Store::Bucket(_) | Store::Foreign(..) => "memory",
     });
     let lines = section("The laptop is lost");
     for line in &lines[..3] {
@@ -174,7 +190,11 @@ async fn emptied_bucket(place: &Place) {
     let mut other = place.machine("other").await;
     other.sync().await;
     let before = machine.files();
-    place.empty();
+    match place.store {
+        // A folder that is not even there any more is another matter: a disk that is not mounted.
+        Store::Folder => place.empty("commits/").await,
+        Store::Bucket(_) | Store::Foreign(..) => place.empty("").await,
+    }
     let url = place.url("fresh");
     let lines = section("The bucket was emptied or deleted");
     step(&machine, &lines[0], &[]).await;
@@ -189,6 +209,7 @@ async fn emptied_bucket(place: &Place) {
 }
 
 async fn revoked_key(place: &Place) {
+    // A folder has no keys, and moto takes any.
     let Store::Bucket(_) = place.store else { return };
     let mut machine = place.filled().await;
     let good = machine.variables["AWS_SECRET_ACCESS_KEY"].clone();
@@ -289,20 +310,19 @@ async fn beyond_help(place: &Place) {
 }
 
 async fn lost_bits(place: &Place) {
-    let Store::Folder = place.store else { return };
     let machine = place.filled().await;
     corpus(&machine, "fourth");
-    let packs = || {
-        let folders = std::fs::read_dir(place.path().join("bucket/users/default/packs")).unwrap();
-        let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
-        files.map(|file| file.unwrap().path()).collect::<std::collections::BTreeSet<_>>()
+    let remote = place.remote().await;
+    let packs = async || -> BTreeSet<String> {
+        let listed = list_all(remote.as_ref(), "packs/", None).await.unwrap();
+        listed.into_iter().map(|object| object.key).collect()
     };
-    let before = packs();
+    let before = packs().await;
     machine.sync().await;
-    let newest = packs().difference(&before).next().unwrap().clone();
-    let mut bytes = std::fs::read(&newest).unwrap();
+    let newest = packs().await.difference(&before).next().unwrap().clone();
+    let mut bytes = remote.get(&newest, None).await.unwrap().to_vec();
     bytes[1000] ^= 1;
-    std::fs::write(&newest, bytes).unwrap();
+    remote.put(&newest, bytes.into()).await.unwrap();
     for line in section("A disk loses bits") {
         step(&machine, &line, &[]).await;
     }
@@ -339,6 +359,17 @@ async fn the_page_holds_over_s3_without_versions() {
         let server = S3Server::start().await;
         server.keep_no_versions();
         Store::Bucket(server)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_holds_over_a_foreign_server() {
+    let Some(bucket) = ForeignBucket::of_environment() else { return };
+    let (clock, places) = (SystemClock::new(), AtomicUsize::new(0));
+    everything(async || {
+        let place = places.fetch_add(1, Ordering::Relaxed);
+        Store::Foreign(bucket.clone(), format!("page-{}-{place}", clock.now_ms()))
     })
     .await;
 }

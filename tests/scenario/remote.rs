@@ -12,6 +12,7 @@ use cogzy_vault::remote::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::contract::contract;
+use crate::support::foreign::ForeignBucket;
 use crate::support::s3_server::{BUCKET, KEY_ID, Loss, S3Server, SECRET, bucket_url, options};
 
 async fn s3(server: &S3Server) -> S3Remote {
@@ -70,17 +71,10 @@ async fn a_foreign_server_keeps_the_contract() {
     }
 }
 
-/// The store that the environment names, if it does, as the program uses it: some answer 500 when PUTs make one folder together.
+/// A place of its own in the bucket that the environment names, if it does.
 pub async fn foreign(purpose: &str) -> Option<Arc<dyn Remote>> {
-    #[expect(clippy::disallowed_methods, reason = "this is for whoever sets these")]
-    let (endpoint, bucket) = (std::env::var("COGZY_TEST_S3_ENDPOINT"), std::env::var("COGZY_TEST_S3_BUCKET"));
-    let (Ok(endpoint), Ok(bucket)) = (endpoint, bucket) else {
-        eprintln!("skipped: COGZY_TEST_S3_ENDPOINT and COGZY_TEST_S3_BUCKET are not set");
-        return None;
-    };
-    let url = bucket_url(&bucket, &format!("{purpose}-{}", SystemClock::new().now_ms()));
-    let remote = S3Remote::open(&url, &options(&endpoint, KEY_ID, SECRET)).await.unwrap();
-    Some(Arc::new(Retry::new(remote, RetryPolicy::default(), Arc::new(SystemEntropy))))
+    let prefix = format!("{purpose}-{}", SystemClock::new().now_ms());
+    Some(ForeignBucket::of_environment()?.remote(&prefix).await)
 }
 
 /// The in-process server, as the program uses it.

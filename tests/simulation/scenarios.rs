@@ -133,7 +133,9 @@ async fn perform(world: &mut World, act: Act) -> Check {
         WriteOpen(at) => world.user(at, &UserOp::WriteHeld(b"late\n".to_vec())),
         Seconds(seconds) => world.pass(Duration::from_secs(seconds)).await,
         Weeks(weeks) => world.pass(u32::try_from(7 * weeks).unwrap() * DAY).await,
-        Prune(at) => drop(world.devices[at].prune().await.ok_or("it cannot prune")?),
+        Prune(at) => {
+            world.devices[at].prune().await.ok_or("it cannot prune")?;
+        }
         Sync(at) => drop(world.cycle(&[at], Request::FULL, true).await?),
         Together(which) => drop(world.cycle(which, Request::FULL, true).await?),
         Many(at, count) => {

@@ -43,6 +43,11 @@ impl Bucket {
         Self(open(&url, &server.options(), Arc::new(SystemEntropy)).await.unwrap())
     }
 
+    /// The remote that it lies on.
+    pub fn remote(&self) -> Arc<dyn Remote> {
+        Arc::clone(&self.0)
+    }
+
     /// How many objects there are whose keys begin so.
     pub async fn count(&self, prefix: &str) -> usize {
         list_all(self.0.as_ref(), prefix, None).await.unwrap().len()

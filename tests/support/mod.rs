@@ -4,6 +4,7 @@ pub mod contract;
 pub mod counted;
 pub mod daemon;
 pub mod device;
+pub mod foreign;
 pub mod history;
 pub mod hook;
 pub mod memory;

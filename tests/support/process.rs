@@ -74,10 +74,15 @@ impl Machine {
 
     /// A machine that is configured for the bucket of `server`.
     pub fn with_server(folder: &Path, name: &str, server: &S3Server) -> Self {
+        Self::with_s3(folder, name, "s3://test-bucket/memory", server.endpoint())
+    }
+
+    /// A machine that is configured for a bucket, with the key of the in-process server.
+    pub fn with_s3(folder: &Path, name: &str, url: &str, endpoint: String) -> Self {
         let mut machine = Self::bare(folder, name);
         machine.groups(Validate::Off);
-        machine.set("COGZY_VAULT__REMOTE", "s3://test-bucket/memory");
-        machine.set("COGZY_VAULT__S3__ENDPOINT", server.endpoint());
+        machine.set("COGZY_VAULT__REMOTE", url);
+        machine.set("COGZY_VAULT__S3__ENDPOINT", endpoint);
         machine.set("COGZY_VAULT__S3__REGION", "us-east-1");
         machine.set("AWS_ACCESS_KEY_ID", KEY_ID);
         machine.set("AWS_SECRET_ACCESS_KEY", SECRET);

@@ -141,11 +141,6 @@ impl S3Server {
         self.bucket.lock().stale = puts;
     }
 
-    /// Takes every object away, with all its versions.
-    pub fn empty(&self) {
-        self.bucket.lock().empty();
-    }
-
     /// Keeps only the newest version of a key from now on, as a bucket without versioning does.
     pub fn keep_no_versions(&self) {
         self.bucket.lock().unversioned = true;

@@ -50,11 +50,6 @@ impl Contents {
         }
     }
 
-    /// Takes every object away, with all its versions.
-    pub fn empty(&mut self) {
-        self.versions.clear();
-    }
-
     fn write(&mut self, key: String, bytes: Option<Bytes>) -> u64 {
         self.written += 1;
         let since = Duration::from_millis(SystemClock::new().now_ms());
