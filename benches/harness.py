@@ -1,5 +1,5 @@
 """What the benchmarks share: devices of their own, servers, daemons, and processes measured from outside."""
-import http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, time
+import http.client, json, os, pathlib, random, re, shutil, signal, socket, struct, subprocess, sys, time
 
 TARGET = os.environ.get("CARGO_TARGET_DIR") or pathlib.Path(__file__).resolve().parent.parent / "target"
 BINARY = pathlib.Path(TARGET) / "release" / "cogzy-vault"
@@ -68,6 +68,45 @@ class Daemon:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
+
+
+class Memory:
+    """267 MB: a corpus of 20,000 nodes, their embeddings of 1,536 dimensions, a flat index with the same rows, and 2,000 traces."""
+
+    ROWS, DIM = 20_000, 1536
+    # The heads of a NumPy array and of a flat FAISS index: what does not fit together is not sent.
+    SHAPE = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({ROWS}, {DIM}), }}"
+    NPY = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + SHAPE.ljust(117).encode() + b"\n"
+    FAISS = b"IxF2" + struct.pack("<iqqqBiQ", DIM, ROWS, 1 << 20, 1 << 20, 1, 1, ROWS * DIM)
+
+    def __init__(self):
+        self.draw = random.Random(1)
+        self.matrix = self.floats(self.ROWS * self.DIM)
+        words = "memory vault note idea plan graph trace".split()
+        self.texts = [" ".join(self.draw.choice(words) for _ in range(100)) for _ in range(self.ROWS)]
+        self.traces = [json.dumps({"step": step, "text": text * 6}) for step, text in enumerate(self.texts[:2000])]
+
+    def floats(self, count):
+        """Numbers of about a hundredth: noise in the mantissa, little in what is before it."""
+        drawn = bytearray(4 * count)
+        for at in range(3):
+            drawn[at::4] = self.draw.randbytes(count)
+        drawn[3::4] = self.draw.randbytes(count).translate(bytes(60 if byte % 2 else 188 for byte in range(256)))
+        return drawn
+
+    def edit(self):
+        """Another text, and another row for it."""
+        self.matrix[9000 * self.DIM * 4 : 9001 * self.DIM * 4] = self.floats(self.DIM)
+        self.texts[9000] = "edited"
+
+    def save(self, root):
+        for folder in ("corpus", "vectors", "indexes", "traces"):
+            (root / folder).mkdir(exist_ok=True)
+        (root / "vectors/nodes.npy").write_bytes(self.NPY + self.matrix)
+        (root / "indexes/faiss.index").write_bytes(self.FAISS + self.matrix)
+        (root / "corpus/nodes.json").write_text(json.dumps({"nodes": self.texts}))
+        for step, trace in enumerate(self.traces):
+            (root / f"traces/{step}.json").write_text(trace)
 
 
 def is_open(port):

@@ -1,9 +1,10 @@
 //! Putting damaged data right: local files from the bucket, objects of the bucket from what this device still has.
 //!
-//! An object that is written again has the very bytes that were committed, or it is not written: a pack is put together from the
-//! chunks that can still be read, here or there, and must hash to what the commits say of it; commits and headers come from the
-//! cache's verified copies. So "nothing is ever overwritten" holds but for bytes that were wrong. A damaged local file makes way as
-//! in any apply, and lies in the trash afterwards. What cannot be put right is named by file and generation.
+//! An object that is written again has the very bytes that were committed: commits and headers come from the cache's verified copies,
+//! a pack is put together from the chunks that can still be read, here or there. Where some of its chunks are nowhere, zeros stand for
+//! them, which no reader takes for a chunk; the others are at their places again. So "nothing is ever overwritten" holds but for bytes
+//! that were wrong. A damaged local file makes way as in any apply, and lies in the trash afterwards. What cannot be put right is
+//! named by file and generation.
 //!
 //! A crash leaves what was repaired until then; running it again goes on.
 
@@ -34,6 +35,9 @@ pub struct Repaired {
     pub files: Vec<String>,
     /// Objects that were written again.
     pub objects: Vec<String>,
+    /// Packs that were written again with the chunks that are still somewhere; others of theirs are lost.
+    #[serde(default)]
+    pub partly: Vec<String>,
     /// Versions whose bytes nobody here has.
     pub lost: Vec<Lost>,
 }
@@ -96,20 +100,21 @@ impl Engine {
             state.packs.values().filter(|pack| bad.contains(pack_key(pack.id).as_str())).cloned().collect();
         if !packs.is_empty() {
             let params = log.header()?.chunking;
-            repaired.objects.extend(self.rebuild_packs(&state, &packs, params).await?);
+            self.rebuild_packs(&state, &packs, params, repaired).await?;
         }
         // After the bucket, for they come from it.
         repaired.files = self.repair_files(marker, log, watcher).await?;
         Ok(())
     }
 
-    /// Writes packs again whose every chunk is still somewhere.
+    /// Writes packs again of which more chunks can be had than can be read in them.
     async fn rebuild_packs(
         &self,
         state: &Snapshot,
         bad: &[Arc<PackInfo>],
         params: ChunkParams,
-    ) -> Result<Vec<String>, SyncError> {
+        repaired: &mut Repaired,
+    ) -> Result<(), SyncError> {
         let good: ChunkIndex = state
             .packs
             .values()
@@ -124,40 +129,37 @@ impl Engine {
         });
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let mut encoder = Encoder::new().map_err(|error| SyncError::Upload(error.to_string()))?;
-        let mut rebuilt = Vec::new();
         for pack in bad {
             let old = reader.whole(pack.id).await?;
-            let mut builder = Some(PackBuilder::new(pack.id));
+            let mut builder = PackBuilder::new(pack.id);
+            let mut found = 0_usize;
             for slot in &pack.chunks {
-                let stored = old.as_deref().and_then(|bytes| stored_part(pack.id, slot, bytes));
-                let stored = match stored {
+                let stored = match old.as_deref().and_then(|bytes| stored_part(pack.id, slot, bytes)) {
                     Some(stored) => Some(stored.to_vec()),
                     None => {
                         let plain = match blocking(|| here.chunk(self.fs(), &slot.id)) {
                             Some(plain) => Some(plain),
                             None => elsewhere(&reader, &good, slot.id).await?,
                         };
-                        plain.and_then(|plain| encoded(&mut encoder, slot, &plain))
+                        let stored = plain.and_then(|plain| encoded(&mut encoder, slot, &plain));
+                        found += usize::from(stored.is_some());
+                        stored
                     }
                 };
-                let taken = builder.take().zip(stored).and_then(|(mut builder, stored)| {
-                    let len = usize::try_from(slot.len).ok()?;
-                    builder.push(slot.id, len, slot.codec, &stored).ok()?;
-                    Some(builder)
-                });
-                builder = taken;
-                if builder.is_none() {
-                    break;
-                }
+                let [len, size] = [slot.len, slot.stored].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+                let stored = stored.unwrap_or_else(|| vec![0; size]);
+                let pushed = builder.push(slot.id, len, slot.codec, &stored);
+                pushed.map_err(|error| SyncError::Upload(error.to_string()))?;
             }
-            let finished = builder.and_then(PackBuilder::finish);
-            if let Some(finished) = finished.filter(|finished| finished.info == **pack) {
+            let Some(finished) = builder.finish() else { continue };
+            let whole = finished.info == **pack;
+            if whole || found > 0 {
                 let key = pack_key(pack.id);
                 self.ports.remote.put(&key, finished.bytes).await?;
-                rebuilt.push(key);
+                if whole { &mut repaired.objects } else { &mut repaired.partly }.push(key);
             }
         }
-        Ok(rebuilt)
+        Ok(())
     }
 
     /// Fetches local files again whose bytes have changed although nothing wrote to them.

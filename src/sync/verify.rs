@@ -13,7 +13,7 @@ use super::report::{Phase, Progress, Watcher};
 use super::{Engine, SyncError, blocking};
 use crate::content::{ChunkIndex, open_chunk, read_table};
 use crate::log::{ChunkReader, Depth, Log, Snapshot, pack_key, parse_pack_key};
-use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultPath};
+use crate::model::{Cached, ChunkSlot, Content, Digest, PackId, PackInfo, VaultPath};
 use crate::remote::list_all;
 use crate::vault::{Found, Marker, Scan, ScanOptions, scan};
 
@@ -221,20 +221,24 @@ pub(super) fn is_damaged(cached: &Cached, found: &Found) -> bool {
 /// Every byte of a pack: its digest, its table, and each chunk.
 fn check_pack(pack: &PackInfo, bytes: &[u8], verified: &mut Verified) {
     let key = pack_key(pack.id);
-    if Digest::of(bytes) != pack.digest {
-        verified.fault(&key, "its bytes are not those that were committed");
-    }
     match read_table(pack.id, bytes) {
         Ok(table) if table == pack.chunks => {}
         Ok(_) => verified.fault(&key, "its table is not the one that was committed"),
         Err(error) => verified.fault(&key, error),
     }
-    for slot in &pack.chunks {
+    let damage = |slot: &ChunkSlot| {
         let start = usize::try_from(slot.offset).unwrap_or(usize::MAX);
         let stored = usize::try_from(slot.stored).unwrap_or(usize::MAX);
         let part = bytes.get(start..).and_then(|rest| rest.get(..stored)).unwrap_or_default();
-        if let Err(error) = open_chunk(pack.id, slot, part) {
-            verified.fault(&key, error);
+        open_chunk(pack.id, slot, part).err()
+    };
+    let damaged: Vec<_> = pack.chunks.iter().filter_map(damage).collect();
+    match damaged.as_slice() {
+        [] if Digest::of(bytes) != pack.digest => {
+            verified.fault(&key, "its bytes are not those that were committed");
         }
+        [] => {}
+        [one] => verified.fault(&key, one),
+        [first, more @ ..] => verified.fault(&key, format!("{first}, and so are {} others", more.len())),
     }
 }

@@ -18,7 +18,7 @@ use crate::{coverage, drift, prune, shrink};
 const DEFAULT_SEEDS: u64 = 2_000;
 
 /// Worlds in which old data is pruned that `cargo test` runs.
-const DEFAULT_PRUNES: u64 = 50;
+const DEFAULT_PRUNES: u64 = 500;
 
 /// Of the crashes of a recovery `cargo test` runs each so-manieth: all of them take an hour.
 const STRIDE: u64 = 31;
