@@ -1,6 +1,6 @@
 //! A file as bytes at offsets, and as a stream of blocks.
 
-use std::io::{self, Read};
+use std::io;
 
 use crate::fs::ReadFile;
 
@@ -12,11 +12,18 @@ const BUFFER: usize = 256 << 10;
 pub(super) struct Block<'a> {
     file: &'a dyn ReadFile,
     len: u64,
+    /// Bytes that a stream reads at a time.
+    buffer: usize,
 }
 
 impl<'a> Block<'a> {
-    pub(super) fn new(file: &'a dyn ReadFile, len: u64) -> Self {
-        Self { file, len }
+    pub(super) const fn new(file: &'a dyn ReadFile, len: u64) -> Self {
+        Self { file, len, buffer: BUFFER }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn in_blocks_of(self, buffer: usize) -> Self {
+        Self { buffer, ..self }
     }
 
     pub(super) const fn len(&self) -> u64 {
@@ -30,7 +37,7 @@ impl<'a> Block<'a> {
 
     /// The bytes from `start` to `end`, as a stream.
     pub(super) fn stream(&self, start: u64, end: u64) -> Stream<'a> {
-        Stream { block: *self, at: start, end, buffer: vec![0; BUFFER], from: 0, filled: 0 }
+        Stream { block: *self, at: start, end, buffer: vec![0; self.buffer], from: 0, filled: 0 }
     }
 }
 
@@ -45,29 +52,29 @@ pub(super) struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// The next block, as long as the buffer but at the end; empty at the end. Not to be mixed with reading.
+    /// The next block, as long as the buffer but at the end; empty at the end. What is left of the one before is passed over.
     pub(super) fn next_block(&mut self) -> io::Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let wanted = left.min(self.buffer.len());
-        let part = self.buffer.get_mut(..wanted).unwrap_or_default();
-        self.block.fill(part, self.at)?;
+        (self.from, self.filled) = (0, 0);
+        self.block.fill(self.buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
+        self.filled = wanted;
         self.at += wanted as u64;
-        Ok(part)
+        Ok(self.ready())
     }
-}
 
-impl Read for Stream<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.from == self.filled {
-            let filled = self.next_block()?.len();
-            (self.from, self.filled) = (0, filled);
-        }
-        let ready = self.buffer.get(self.from..self.filled).unwrap_or_default();
-        let count = ready.len().min(out.len());
-        if let (Some(to), Some(bytes)) = (out.get_mut(..count), ready.get(..count)) {
-            to.copy_from_slice(bytes);
-        }
-        self.from += count;
-        Ok(count)
+    /// What is left of the block that was read last.
+    pub(super) fn ready(&self) -> &[u8] {
+        self.buffer.get(self.from..self.filled).unwrap_or_default()
+    }
+
+    /// Passes over so many of the bytes that are [`Stream::ready`].
+    pub(super) fn pass(&mut self, count: usize) {
+        self.from = self.filled.min(self.from + count);
+    }
+
+    /// Where in the file the next byte stands.
+    pub(super) fn position(&self) -> u64 {
+        self.at - (self.filled - self.from) as u64
     }
 }

@@ -5,19 +5,35 @@
 //! each cluster). Anything else says nothing about the nodes and is only checked to be JSON.
 
 use std::fmt;
+use std::io::BufReader;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::Unfit;
 use super::block::Block;
-use super::{Unfit, json};
+use super::corpus::{ended, not_utf8};
+use super::text::Text;
 use crate::model::Facts;
 
 const ASSIGNED: [&str; 3] = ["assign", "assignments", "labels"];
 const MEMBERS: [&str; 3] = ["members", "nodes", "node_ids"];
 
 pub(super) fn clusters(block: Block<'_>) -> Result<Facts, Unfit> {
-    let found = json::read(block, Look { place: Place::Top })?;
-    Ok(Facts::Clusters { assigned: found.assigned, highest: found.highest })
+    let mut text = Text::new(block);
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(&mut text));
+    let found =
+        Look { place: Place::Top }.deserialize(&mut json).and_then(|found| json.end().map(|()| found));
+    drop(json);
+    // The parser does not look into texts that it skips.
+    if let Some(at) = text.wrong() {
+        return Err(not_utf8(at));
+    }
+    match found {
+        Ok(Seen { assigned, highest }) => Ok(Facts::Clusters { assigned, highest }),
+        Err(error) if error.is_io() => Err(Unfit::Io(error.into())),
+        Err(error) if error.is_eof() => Err(ended(block)),
+        Err(error) => Err(Unfit::broken(error.to_string())),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

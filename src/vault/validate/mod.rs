@@ -1,7 +1,7 @@
 //! Looking into the files of a group: do a corpus, its vectors and its index belong together?
 //!
 //! Two steps. [`examine`] reads one file, in one known state, and finds [`Facts`]; each kind of file has its own module
-//! (`json`, `npy`, `faiss`, `clusters`). [`check`] is a pure function over the facts of all members. Facts belong to a
+//! (`corpus`, `npy`, `faiss`, `clusters`). [`check`] is a pure function over the facts of all members. Facts belong to a
 //! content, so the caller remembers them by digest and a file is looked into once.
 //!
 //! Invariants: a file is taken as hostile, so nothing is allocated by what a header claims and no number is trusted before the
@@ -11,11 +11,15 @@
 
 mod block;
 mod clusters;
+mod corpus;
 mod faiss;
 mod group;
 mod json;
 mod npy;
+mod text;
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;
 
@@ -116,7 +120,7 @@ pub fn examine(
 
 fn look(block: Block<'_>, kind: &Kind, search: Search) -> io::Result<Facts> {
     let found = match kind {
-        Kind::Corpus(key) => json::count(block, key).map(|count| Facts::Corpus { count }),
+        Kind::Corpus(key) => corpus::count(block, key).map(|count| Facts::Corpus { count }),
         Kind::Matrix => npy::matrix(block, search),
         Kind::Index => faiss::index(block),
         Kind::Clusters => clusters::clusters(block),

@@ -19,7 +19,7 @@ fn examined(folder: &Path, name: &str, kind: &Kind, search: Search) -> Facts {
 }
 
 /// A file in memory.
-struct Bytes<'a>(&'a [u8]);
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl io::Read for Bytes<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,0 +1,94 @@
+//! A file as text: its bytes, block by block, up to where they stop being UTF-8.
+
+use std::io::{self, Read};
+
+use super::block::{Block, Stream};
+
+pub(super) struct Text<'a> {
+    stream: Stream<'a>,
+    utf8: Utf8,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(block: Block<'a>) -> Self {
+        Self { stream: block.stream(0, block.len()), utf8: Utf8::default() }
+    }
+
+    /// The bytes that come next, at least one but at the end. Nothing comes after a block that is not UTF-8.
+    #[inline]
+    pub(super) fn rest(&mut self) -> io::Result<&[u8]> {
+        if self.stream.ready().is_empty() && self.utf8.wrong.is_none() {
+            self.utf8.check(self.stream.next_block()?);
+            if self.utf8.wrong.is_some() {
+                self.stream.pass(usize::MAX);
+            }
+        }
+        Ok(self.stream.ready())
+    }
+
+    /// Passes over so many of the bytes that come next.
+    #[inline]
+    pub(super) fn pass(&mut self, count: usize) {
+        self.stream.pass(count);
+    }
+
+    /// Where in the file the next byte stands.
+    pub(super) fn position(&self) -> u64 {
+        self.stream.position()
+    }
+
+    /// The first byte that is not UTF-8, as far as was read.
+    pub(super) const fn wrong(&self) -> Option<u64> {
+        self.utf8.wrong
+    }
+}
+
+impl Read for Text<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.rest()?.read(out)?;
+        self.pass(count);
+        Ok(count)
+    }
+}
+
+#[derive(Default)]
+struct Utf8 {
+    at: u64,
+    /// Bytes at the end of the last block that may begin a character.
+    open: Vec<u8>,
+    wrong: Option<u64>,
+}
+
+impl Utf8 {
+    /// Looks at the next block; an empty one is the end.
+    fn check(&mut self, block: &[u8]) {
+        let start = self.at - self.open.len() as u64;
+        let base = self.at;
+        self.at += block.len() as u64;
+        let mut rest = block;
+        if block.is_empty() && !self.open.is_empty() {
+            self.wrong = Some(start);
+        }
+        // A character that began in the block before is completed byte by byte.
+        while !self.open.is_empty() {
+            let Some((&byte, after)) = rest.split_first() else { return };
+            self.open.push(byte);
+            rest = after;
+            match std::str::from_utf8(&self.open) {
+                Ok(_) => self.open.clear(),
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => {
+                    self.wrong = Some(start);
+                    return;
+                }
+            }
+        }
+        if let Err(error) = std::str::from_utf8(rest) {
+            let valid = error.valid_up_to();
+            match error.error_len() {
+                Some(_) => self.wrong = Some(base + (block.len() - rest.len() + valid) as u64),
+                None => self.open = rest.get(valid..).unwrap_or_default().to_vec(),
+            }
+        }
+    }
+}
