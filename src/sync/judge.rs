@@ -23,7 +23,7 @@ use crate::vault::{IoAt, Stage};
 /// Contents whose facts this process remembers by itself.
 const REMEMBERED: usize = 4096;
 
-type Members = BTreeMap<VaultPath, Facts>;
+pub(super) type Members = BTreeMap<VaultPath, Facts>;
 
 /// Facts that this process knows, before it asks the database.
 #[derive(Debug, Default)]
@@ -43,10 +43,10 @@ pub(super) struct Judged {
 }
 
 /// A group that is looked into.
-struct Looked<'a> {
-    name: &'a str,
-    item: Item,
-    enforce: bool,
+pub(super) struct Looked<'a> {
+    pub(super) name: &'a str,
+    pub(super) item: Item,
+    pub(super) enforce: bool,
 }
 
 impl Engine {
@@ -186,19 +186,27 @@ impl Engine {
             return Ok(Some(known));
         }
         if let Some(file) = wanted.iter().find(|file| file.entry == *entry && file.name == path.as_str()) {
-            let place = stage.path(file.slot);
-            let at = |operation: &'static str| {
-                let path = place.clone();
-                move |source| IoAt { operation, path, source }
-            };
-            let stat = self.fs().lstat(&place).map_err(at("look at"))?;
-            let (folder, name) = (place.parent(), place.file_name().and_then(|name| name.to_str()));
-            let (Some(folder), Some(name)) = (folder, name) else { return Ok(None) };
-            return self.look_into(folder, name, &stat, &entry.digest, kind);
+            return self.facts_in(stage, file.slot, &entry.digest, kind);
         }
         let Some(stat) = survey.local.stats.get(path) else { return Ok(None) };
         let relative = survey.local.names.on_disk(path).unwrap_or_else(|| path.to_string());
         self.look_into(self.layout.root(), &relative, stat, &entry.digest, kind)
+    }
+
+    /// Looks into what a slot of `stage` holds.
+    pub(super) fn facts_in(
+        &self,
+        stage: &Stage,
+        slot: u32,
+        digest: &Digest,
+        kind: &Kind,
+    ) -> Result<Option<Facts>, SyncError> {
+        let place = stage.path(slot);
+        let stat = self.fs().lstat(&place);
+        let stat = stat.map_err(|source| IoAt { operation: "look at", path: place.clone(), source })?;
+        let (folder, name) = (place.parent(), place.file_name().and_then(|name| name.to_str()));
+        let (Some(folder), Some(name)) = (folder, name) else { return Ok(None) };
+        self.look_into(folder, name, &stat, digest, kind)
     }
 
     /// Fills in the rows of entries whose content was looked into before; the faults of the group, where all of it was.
@@ -236,7 +244,7 @@ impl Engine {
         Ok(facts)
     }
 
-    fn known_facts(&self, digest: &Digest, kind: &Kind) -> Option<Facts> {
+    pub(super) fn known_facts(&self, digest: &Digest, kind: &Kind) -> Option<Facts> {
         let key = (*digest, kind.tag(self.settings.search));
         let mut known = self.facts.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(facts) = known.get(&key) {
@@ -282,7 +290,7 @@ impl Engine {
     }
 }
 
-fn looked_into(groups: &Groups) -> impl Iterator<Item = Looked<'_>> {
+pub(super) fn looked_into(groups: &Groups) -> impl Iterator<Item = Looked<'_>> {
     let looked = groups.definitions().iter().filter(|group| group.validate != Validate::Off);
     looked.map(|group| Looked {
         name: &group.name,
@@ -291,7 +299,7 @@ fn looked_into(groups: &Groups) -> impl Iterator<Item = Looked<'_>> {
     })
 }
 
-fn members<'a>(
+pub(super) fn members<'a>(
     groups: &'a Groups,
     name: &'a str,
     tree: &'a Tree,
@@ -299,11 +307,11 @@ fn members<'a>(
     tree.iter().filter(move |(path, _)| groups.find(path).is_some_and(|(group, _)| group.name == name))
 }
 
-fn kind(groups: &Groups, path: &VaultPath) -> Option<Kind> {
+pub(super) fn kind(groups: &Groups, path: &VaultPath) -> Option<Kind> {
     groups.find(path).and_then(|(_, role)| Kind::of(path, role))
 }
 
-fn listed(faults: &[Fault]) -> String {
+pub(super) fn listed(faults: &[Fault]) -> String {
     let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }

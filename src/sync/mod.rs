@@ -17,6 +17,7 @@ mod cycle;
 mod error;
 mod export;
 mod fetch;
+mod fits;
 mod glance;
 mod import;
 mod join;

@@ -62,6 +62,14 @@ pub enum Refusal {
         /// What stands in its way.
         other: VaultPath,
     },
+    /// The files of a group would not fit together.
+    #[error("the files of group {group} would not fit together, so nothing was changed: {faults}")]
+    Unfit {
+        /// Which group.
+        group: String,
+        /// Which of its files, and the counts.
+        faults: String,
+    },
     /// A brake: it looks like an accident.
     #[error("this looks like an accident, so nothing was changed: {}", .0.join("; "))]
     Braked(Vec<String>),
@@ -134,6 +142,9 @@ impl Refusal {
             }
             Self::InTheWay { .. } => {
                 "move what stands there away and sync, or restore the folder that both are in"
+            }
+            Self::Unfit { .. } => {
+                "choose another generation or version, or name single paths outside of that group; `cogzy-vault export DIR --generation N` and `cogzy-vault conflicts show ID --to DIR` write these files out, to be mended"
             }
             Self::Braked(_) => "if it is meant, say it again with `--yes`",
             Self::Gone { .. } => "run `cogzy-vault verify --deep --repair`, or choose another generation",

@@ -147,6 +147,12 @@ impl Engine {
             self.brake(head, &after)?;
         }
         let (recipes, mut packs) = self.sources(head, from.as_deref(), &wanted).await?;
+        if !wanted.is_empty() {
+            let mut state = head.as_ref().clone();
+            state.recipes.extend(recipes.iter().map(|(digest, recipe)| (*digest, recipe.clone())));
+            state.packs.extend(packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));
+            self.must_fit(log, &state, &after, &wanted).await?;
+        }
         packs.extend(put.into_iter().map(|pack| (pack.id, Arc::new(pack))));
         let mut record = self.record()?.unwrap_or_else(|| self.first_record(marker.vault));
         let pack = packs.keys().next().copied();

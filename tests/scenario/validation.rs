@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogzy_vault::model::{Digest, Item, Validate};
+use cogzy_vault::model::{Digest, Item, Keep, Validate};
 use cogzy_vault::plan::{Direction, Plan, Reason};
 use cogzy_vault::remote::{MemoryRemote, Remote};
 use cogzy_vault::state::Database;
-use cogzy_vault::sync::{Progress, Report, Request, Watcher, Weight};
+use cogzy_vault::sync::{Progress, Refusal, Report, Request, SyncError, Unwatched, Watcher, Weight};
 use cogzy_vault::vault::Layout;
 
 use crate::support::device::Device;
@@ -316,4 +316,46 @@ async fn a_group_that_loses_most_of_its_rows_is_held_on_both_sides() {
         assert_eq!(counts(device), Some(40));
     }
     assert_eq!(one.files(), two.files());
+}
+
+/// Every device would hold it back, whoever decided for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_does_not_fit_together_is_not_put_back() {
+    let World { mut one, mut two, .. } = world(Validate::Enforce).await;
+    write_group(&one, 30, "whole");
+    one.sync().await;
+    two.sync().await;
+    one.write("corpus/nodes.json", corpus(31, "half done"));
+    one.sync().await;
+    // Only a reset takes a half-written memory away, and keeps it.
+    one.engine().reset(false, &Unwatched).await.unwrap();
+    let generation = one.sync().await.generation;
+    let kept = one.engine().conflicts().await.unwrap()[0].conflict.clone();
+    // The one device has looked into it before it was kept, the other has never had it.
+    for device in [&mut one, &mut two] {
+        device.sync().await;
+        let refused = device.engine().resolve(kept.id, Keep::Mine, true, &Unwatched).await;
+        let Err(SyncError::Refused(Refusal::Unfit { group, faults })) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(group, "nodes");
+        assert!(
+            faults.contains("vectors/nodes.npy has 30 rows, but corpus/nodes.json has 31 entries"),
+            "{faults}"
+        );
+        assert_eq!(device.sync().await.generation, generation, "something was committed");
+        assert_eq!(counts(device), Some(30));
+        assert_eq!(device.engine().conflicts().await.unwrap().len(), 1, "it is no longer there to decide");
+        let staged = std::fs::read_dir(device.root.join("sync/staging"));
+        assert_eq!(
+            staged.map_or(0, Iterator::count),
+            0,
+            "{}: what was fetched to look into it stays",
+            device.name
+        );
+    }
+    // Beside the other version it belongs to no group.
+    two.engine().resolve(kept.id, Keep::Both, true, &Unwatched).await.unwrap();
+    one.sync().await;
+    assert_eq!((counts(&one), one.files()), (Some(30), two.files()));
 }

@@ -1,11 +1,10 @@
 //! What a person asks a device for: to go back, to take back, to decide, to begin anew.
 
-use cogzy_vault::model::{Item, Keep};
+use cogzy_vault::model::Keep;
 use cogzy_vault::sync::{Point, Report, SyncError};
 
 use crate::device::{Device, Outcome};
 use crate::oracle::Check;
-use crate::pipeline;
 use crate::rng::Rng;
 use crate::world::World;
 
@@ -86,9 +85,6 @@ async fn carry_out(device: &mut Device, asked: Asked) -> Result<Report, SyncErro
         Asked::Resolve(nth, keep) => {
             let open = engine.conflicts().await?;
             let Some(listed) = open.get(nth % open.len().max(1)) else { return Ok(Report::default()) };
-            // A reset keeps what was half written: whoever decides for that gets what they ask for, and nobody else takes it over.
-            let halves = listed.conflict.item == Item::Group(pipeline::group().name);
-            let keep = if halves && keep == Keep::Mine { Keep::Remote } else { keep };
             engine.resolve(listed.conflict.id, keep, true, &arms).await?
         }
         Asked::Prune => return engine.prune(false, &arms).await.map(|_| Report::default()),
