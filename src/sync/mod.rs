@@ -66,7 +66,7 @@ pub use keep::{ListedConflict, LocalConflict};
 pub use news::{Changes, Moved, News};
 pub use pace::Pace;
 pub use point::{Generation, GenerationError, Point};
-pub use prune::{Objects, Pruned, Retention};
+pub use prune::{Objects, PRUNED, Pruned, Retention};
 pub use refusal::Refusal;
 pub use repair::{Lost, Repaired};
 pub use report::{Amount, Phase, Progress, Report, Standing, Trouble, Unwatched, Watcher, Weight};

@@ -30,7 +30,7 @@ use crate::vault::Marker;
 /// Others may commit while old data is swept: after so many new heads the deletion is left to the next prune.
 const ROUNDS: usize = 4;
 /// What the database calls the end of a prune.
-const PRUNED: &str = "pruned";
+pub const PRUNED: &str = "pruned";
 const HOUR_MS: u64 = 3600 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
@@ -116,11 +116,20 @@ impl Engine {
         pruned
     }
 
-    /// Whether the last prune by this device is a day ago.
+    /// Whether the last prune by this device is a day ago; or the first time that it was asked this, for nothing is old on the first day.
     #[must_use]
     pub fn prune_is_due(&self) -> bool {
-        let last = self.ports.database.noted(PRUNED).unwrap_or_default();
-        last.is_none_or(|last| self.ports.clock.now_ms() >= last.saturating_add(DAY_MS))
+        match self.ports.database.noted(PRUNED) {
+            Ok(Some(last)) => self.ports.clock.now_ms() >= last.saturating_add(DAY_MS),
+            Ok(None) => {
+                self.note_prune(true);
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the time of the last prune cannot be read, so nothing is pruned");
+                false
+            }
+        }
     }
 
     /// Notes that a prune has ended; one that failed is due again after an hour.
