@@ -17,8 +17,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Run a command that writes the corpus, its vectors and its index, and send what it wrote as one
 ///
-/// While it runs, no group is sent and none is replaced. If it ends with 0, all it wrote becomes one generation. Otherwise what it left
-/// is judged like any other change: sent if its files fit together, held back if not.
+/// While it runs, no group is sent and none is replaced. If it ends with 0, all groups it wrote become one generation; a group whose files
+/// do not fit together is held back alone. Files in no group go when they have settled. If it ends otherwise, what it left is judged
+/// like any other change: sent if its files fit together, held back if not.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The command and its arguments
@@ -46,7 +47,14 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         Failure::new(Exit::Usage, format!("{program} cannot be run: {error}"))
             .next("check the command after `--`")
     })?;
+    // What it wrote last has not settled yet; until it has, what it wrote first must not go without it.
+    let noted = lock.note_end();
     drop(lock);
+    noted.map_err(|error| {
+        let path = layout.hold_lock();
+        Failure::new(Exit::Internal, format!("{} cannot be written: {error}", path.display()))
+            .next("cogzy-vault status")
+    })?;
     if ended.success() {
         return sync::run(app, &sync::Args::default(), output);
     }

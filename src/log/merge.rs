@@ -118,6 +118,7 @@ fn outcome(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups
         ages: &winner.ages,
         blocked: &Blocked::default(),
         unfit: &Unfit::default(),
+        together: &[],
         mode: Mode::Merge,
         push_derived: false,
         brakes: None,

@@ -4,11 +4,12 @@
 //! `sync` executes, and a merge of two commits is the same function over the same kind of trees.
 //!
 //! The stages, each in its file: `diff` finds the items that moved, `reconcile` decides each by the table of the design,
-//! `names` settles paths that cannot stand side by side, `safety` turns what looks like an accident into a [`Hold`].
+//! `names` settles paths that cannot stand side by side, `safety` turns what looks like an accident into a [`Hold`], `together` keeps
+//! back what must not be sent alone.
 //!
 //! Invariants, held by property tests: every step names an item once; a group is pulled, pushed or left as a whole; a version
 //! that is replaced here without having been agreed is kept as a conflict (derived members excepted); a blocked item is
-//! neither pushed nor pulled over.
+//! neither pushed nor pulled over, and what was written as one is pushed as one.
 
 mod diff;
 mod hold;
@@ -17,6 +18,7 @@ mod reconcile;
 mod reset;
 mod safety;
 mod step;
+mod together;
 
 #[cfg(test)]
 mod tests;
@@ -80,6 +82,8 @@ pub struct Input<'a> {
     pub blocked: &'a Blocked,
     /// Groups whose files do not fit together.
     pub unfit: &'a Unfit,
+    /// Items that are sent together or not at all, since one program wrote them as one.
+    pub together: &'a [BTreeSet<Item>],
     /// What the plan is made for.
     pub mode: Mode,
     /// Send derived members that would otherwise stay here.
@@ -186,9 +190,12 @@ pub fn plan(input: &Input) -> Plan {
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
     let kept = hold_back(input, &mut decided, &mut plan.waiting);
-    if kept || !(plan.holds.is_empty() && plan.approved.is_empty() && plan.rejected.is_empty()) {
+    let kept = together::keep(input.together, &mut decided, &mut plan) || kept;
+    let mut again = kept || !(plan.holds.is_empty() && plan.approved.is_empty() && plan.rejected.is_empty());
+    while again {
         // What is held or held back does not make room, and what was turned round takes it.
         names::settle(input, &mut decided, &mut plan.waiting, &plan.holds);
+        again = together::keep(input.together, &mut decided, &mut plan);
     }
     plan.steps = decided.into_values().collect();
     plan.waiting.sort();

@@ -79,6 +79,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Items that are busy, not settled or unreadable.
     pub waiting: Vec<Waiting>,
+    /// Those of them that wait for nothing but another item, which they must not be sent without.
+    #[serde(skip)]
+    pub bound: BTreeMap<Item, Item>,
     /// Items that wait for a person's decision.
     pub holds: Vec<Hold>,
     /// Holds that a person has let pass: their items are among the steps.

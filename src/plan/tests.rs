@@ -8,6 +8,7 @@ mod groups;
 mod merge;
 mod names;
 mod properties;
+mod together;
 mod unfit;
 mod waiting;
 mod world;
@@ -30,6 +31,7 @@ struct Case {
     ages: BTreeMap<String, Ages>,
     blocked: Blocked,
     unfit: Unfit,
+    together: Vec<BTreeSet<Item>>,
     mode: Mode,
     push_derived: bool,
     brakes: Option<Brakes>,
@@ -48,6 +50,7 @@ impl Case {
             ages: BTreeMap::new(),
             blocked: Blocked::default(),
             unfit: Unfit::default(),
+            together: Vec::new(),
             mode: Mode::Ordinary,
             push_derived: false,
             brakes: None,
@@ -65,6 +68,7 @@ impl Case {
             ages: &self.ages,
             blocked: &self.blocked,
             unfit: &self.unfit,
+            together: &self.together,
             mode: self.mode,
             push_derived: self.push_derived,
             brakes: self.brakes,

@@ -107,6 +107,7 @@ impl Engine {
             note(&survey, report);
             self.unfinished = report.problems.iter().any(|trouble| trouble.weight.left_out());
             self.unsent = Unsent::of(&survey);
+            self.forget_sent(&survey.bound)?;
             let open = seen.remote.conflicts.len() + self.unkept(&seen.remote)?.len();
             report.standing =
                 Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
@@ -287,9 +288,16 @@ pub(super) fn note(survey: &Survey, report: &mut Report) {
     report.holdings = Some(survey.holdings.clone());
     for waiting in &survey.plan.waiting {
         let known = report.problems.iter().any(|trouble| waiting.why.contains(&trouble.message));
-        if !known {
+        // What waits for another item waits as that one does.
+        let cause = survey.plan.bound.get(&waiting.item).map(ToString::to_string);
+        let weight = |cause: &String| {
+            let of_cause = report.problems.iter().find(|trouble| trouble.path == *cause);
+            of_cause.map_or(Weight::Lasting, |trouble| trouble.weight)
+        };
+        if !known || cause.is_some() {
             let (path, message) = (waiting.item.to_string(), waiting.why.clone());
-            report.problems.push(Trouble { path, message, weight: Weight::Passing });
+            let weight = cause.as_ref().map_or(Weight::Passing, weight);
+            report.problems.push(Trouble { path, message, weight });
         }
     }
 }

@@ -43,6 +43,7 @@ pub mod scheduler;
 mod still;
 mod survey;
 mod tidy;
+mod together;
 mod transact;
 mod txn;
 mod unsent;

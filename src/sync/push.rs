@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::keep::LocalConflict;
 use super::repair::files_below;
 use super::report::{Phase, Progress, Report, Trouble, Watcher, Weight};
+use super::together::leave_out_halves;
 use super::upload::{Counted, Known, PACKS_IN_FLIGHT, Run, Uploads};
 use super::{Engine, Survey, SyncError, blocking};
 use crate::content::ChunkIndex;
@@ -21,8 +22,8 @@ use crate::vault::{Marker, hash_stable, open_stable};
 
 /// What was uploaded and can be committed.
 #[derive(Debug, Default)]
-struct Sent {
-    items: BTreeSet<Item>,
+pub(super) struct Sent {
+    pub(super) items: BTreeSet<Item>,
     recipes: BTreeMap<Digest, Recipe>,
     packs: BTreeMap<PackId, PackInfo>,
     kept: Vec<Conflict>,
@@ -60,6 +61,7 @@ impl Engine {
         }
         let params = log.header()?.chunking;
         let mut sent = self.upload(params, survey, &steps, losers, report, watcher).await?;
+        leave_out_halves(survey, pulled, &mut sent, report);
         let pack = sent.packs.keys().next().copied();
         let txn = self.next_txn(log, record.txn, marker.device, pack).await?;
         let origin = Origin { device: self.settings.device_name.clone(), txn };
@@ -271,7 +273,18 @@ fn fill(mut commit: Commit, survey: &Survey, sent: &Sent) -> Commit {
         .map(|file| Change { path: file.path.clone(), entry: file.to })
         .collect();
     commit.changes.sort_by(|a, b| a.path.cmp(&b.path));
-    let recipes = sent.recipes.iter().filter(|(digest, _)| !survey.remote.recipes.contains_key(digest));
+    let kept = sent.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
+    let named: BTreeSet<Digest> = commit
+        .changes
+        .iter()
+        .filter_map(|change| change.entry)
+        .chain(kept)
+        .map(|entry| entry.digest)
+        .collect();
+    let recipes = sent
+        .recipes
+        .iter()
+        .filter(|(digest, _)| named.contains(digest) && !survey.remote.recipes.contains_key(digest));
     commit.recipes =
         recipes.map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() }).collect();
     commit.packs = sent.packs.values().cloned().collect();

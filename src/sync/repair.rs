@@ -206,6 +206,7 @@ impl Engine {
             base: Tree::new(),
             hidden: Tree::new(),
             local: Local::of(scan),
+            bound: super::together::Bound::default(),
             plan: Plan { steps, ..Plan::default() },
             here: Amount::default(),
             holdings: crate::model::Holdings::default(),

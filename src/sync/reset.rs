@@ -167,6 +167,7 @@ impl Engine {
             ages: &survey.remote.ages,
             blocked: &survey.local.blocked,
             unfit: &Unfit::default(),
+            together: &[],
             mode: Mode::Ordinary,
             push_derived: false,
             brakes: None,

@@ -185,6 +185,7 @@ impl Engine {
             ages: &head.ages,
             blocked: &Blocked::default(),
             unfit: &Unfit::default(),
+            together: &[],
             mode: Mode::Ordinary,
             push_derived: true,
             brakes: Some(self.settings.brakes),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::local::Local;
 use super::report::{Amount, Phase, Progress, Trouble, Watcher};
+use super::together::Bound;
 use super::transact::held_by_command;
 use super::{Engine, SyncError, blocking};
 use crate::log::{Log, Snapshot};
@@ -25,6 +26,8 @@ pub struct Survey {
     pub(super) hidden: Tree,
     /// What is here.
     pub(super) local: Local,
+    /// What must be sent together.
+    pub(super) bound: Bound,
     /// What is to be done.
     pub plan: Plan,
     /// Files here, and their bytes.
@@ -89,6 +92,7 @@ impl Engine {
     ) -> Result<Survey, SyncError> {
         let manifest = &seen.remote.tree;
         let held = self.unless_held()?.is_none();
+        let noted = self.noted_together()?;
         let mut local = blocking(|| self.look(vault, manifest, watcher))?;
         let mut remote = seen.remote.tree.clone();
         remote.retain(|path, _| self.visible(path));
@@ -119,6 +123,7 @@ impl Engine {
                 judged.unfit.here.entry(item.clone()).or_insert_with(|| why.clone());
             }
         }
+        let bound = Bound::of(noted, groups, &local.tree, &base);
         let mut plan = plan::plan(&Input {
             base: &base,
             local: &local.tree,
@@ -127,6 +132,7 @@ impl Engine {
             ages: &seen.remote.ages,
             blocked: &local.blocked,
             unfit: &judged.unfit,
+            together: &bound.items,
             mode: if joining { Mode::Joining } else { Mode::Ordinary },
             push_derived,
             brakes: Some(self.settings.brakes),
@@ -146,7 +152,7 @@ impl Engine {
             bytes: sum.bytes + entry.size,
         });
         let holdings = judged.holdings;
-        Ok(Survey { remote: seen.remote, base, hidden, local, plan, here, holdings })
+        Ok(Survey { remote: seen.remote, base, hidden, local, bound, plan, here, holdings })
     }
 
     /// Scans the vault.

@@ -13,7 +13,8 @@ use crate::plan::Unfit;
 use crate::vault::{Answer, ApplyId, FileLock, IoAt, TransactError, Transaction, current, transact, trash};
 
 /// Why groups wait while a command runs.
-pub(super) const HELD: &str = "`cogzy-vault hold` runs a command that may write it";
+pub(super) const HELD: &str =
+    "`cogzy-vault hold` runs a command that may write it, or has until a moment ago";
 
 const GLANCES: usize = 3;
 const GLANCE: std::time::Duration = std::time::Duration::from_millis(3);
@@ -91,12 +92,23 @@ impl Engine {
         // Another look at the vault takes it for a moment, too; a command has it for longer.
         for _ in 0..GLANCES {
             if let Some(lock) = FileLock::try_take(&self.layout.hold_lock())? {
-                return Ok(Some(Some(lock)));
+                return Ok((!self.held_lately()?).then_some(Some(lock)));
             }
             // Nobody tells when a `flock` is given back; nine milliseconds at most, so the thread may stand still.
             std::thread::sleep(GLANCE);
         }
         Ok(None)
+    }
+
+    /// Whether a command that wrote groups has ended within the settle window: what it wrote first has settled before what it wrote
+    /// last, and must not go without it.
+    fn held_lately(&self) -> Result<bool, SyncError> {
+        let path = self.layout.hold_lock();
+        let stat = self.fs().lstat(&path).map_err(|source| IoAt { operation: "look at", path, source })?;
+        let ago = self.ports.clock.now_ns().saturating_sub(stat.mtime_ns);
+        let settle = i64::try_from(self.settings.settle.as_nanos()).unwrap_or(i64::MAX);
+        // A time in the future says nothing.
+        Ok(stat.size > 0 && (0..settle).contains(&ago))
     }
 }
 

@@ -99,6 +99,12 @@ impl Layout {
         self.sync().join("transactions")
     }
 
+    /// `sync/together/`: those of them that may not have been sent whole.
+    #[must_use]
+    pub fn together(&self) -> PathBuf {
+        self.sync().join("together")
+    }
+
     /// `sync/lock`: held by the one program that syncs this vault.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

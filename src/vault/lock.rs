@@ -2,10 +2,11 @@
 //!
 //! `sync/lock` says that somebody syncs this vault; `sync/apply.lock` is held while visible files are renamed, and other
 //! programs take it shared while they open their files; `sync/hold.lock` is taken shared by `hold` while its command runs. All are
-//! `flock`s: the system drops them when the holder dies, so a crash leaves only an empty file behind. They do not go through
+//! `flock`s: the system drops them when the holder dies, so a crash leaves only a file behind. They do not go through
 //! [`crate::fs::Fs`]: a simulated disk has nobody to lock out.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::{At, IoAt};
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl FileLock {
@@ -36,12 +37,21 @@ impl FileLock {
         Self::take_with(path, File::try_lock_shared)
     }
 
+    /// Notes in the file that the work under this lock ends now: by the file's time, and by its not being empty any more.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn note_end(&self) -> io::Result<()> {
+        rustix::io::pwrite(&self.file, b"held", 0)?;
+        Ok(())
+    }
+
     fn take_with(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>, IoAt> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
         let file = File::from(fd.map_err(Into::into).at("open", path)?);
         match lock(&file) {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).at("lock", path),
         }

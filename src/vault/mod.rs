@@ -24,6 +24,7 @@ mod never;
 mod read;
 mod scan;
 mod stage;
+mod together;
 mod transact;
 pub mod trash;
 pub mod validate;
@@ -46,6 +47,7 @@ pub use names::Names;
 pub use read::{Moved, StableReader, hash_stable, open_stable};
 pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan};
 pub use stage::{Stage, StageError, StageWriter};
+pub use together::{Together, forget_together, together};
 pub use transact::{Answer, TransactError, Transaction, current, settle_transaction, transact};
 pub use watch::{Watch, WatchError, WatchEvent};
 

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::Journal;
 use super::lock::wait_for;
 use super::read::hash_stable;
+use super::together::{forget_together, note_together};
 use super::{
     Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, At, FileLock, Filter, IoAt, Layout,
     Recovered, Seen, StageError, StageWriter, Staged, Verdict, apply, conclude, found, recover, trash,
@@ -154,7 +155,7 @@ pub fn settle_transaction(fs: &dyn Fs, layout: &Layout, recovered: &Recovered) -
     let Some(name) = recovered.commit.strip_prefix(JOURNAL) else { return Ok(()) };
     let path = layout.transactions().join(format!("{name}.json"));
     let Ok(Some(record)) = read_record(fs, &path) else { return Ok(()) };
-    close(fs, &path, record, &recovered.applied)
+    close(fs, layout, &path, record, &recovered.applied)
 }
 
 /// The content of the file at `path` now; none where there is none.
@@ -270,12 +271,15 @@ fn commit(
         trash::remove_tree(fs, &stage)?;
         return Ok(begun.answer);
     };
+    if steps.len() > 1 {
+        note_together(fs, layout, &name_of(&request.id))?;
+    }
     // One item, so that it is put in place as a whole, whatever groups its files are in.
     let items = vec![ApplyItem { item: Item::File(first), keep: None, steps }];
     let plan = ApplyPlan { id: id.clone(), commit: format!("{JOURNAL}{}", name_of(&request.id)), items };
     let applied = apply(fs, layout, plan, lock, &mut |_| {})?;
     let answer = begun.answer.clone();
-    close(fs, &record, begun, &applied)?;
+    close(fs, layout, &record, begun, &applied)?;
     conclude(fs, layout)?;
     match applied.retry.into_iter().next() {
         None => Ok(answer),
@@ -283,11 +287,18 @@ fn commit(
     }
 }
 
-fn close(fs: &dyn Fs, path: &Path, mut record: Record, applied: &Applied) -> Result<(), IoAt> {
+fn close(
+    fs: &dyn Fs,
+    layout: &Layout,
+    path: &Path,
+    mut record: Record,
+    applied: &Applied,
+) -> Result<(), IoAt> {
     if applied.retry.is_empty() {
         record.done = true;
         return write_record(fs, path, &record);
     }
+    forget_together(fs, layout, &name_of(&record.answer.transaction_id))?;
     found(fs.remove_file(path)).at("remove", path).map(drop)
 }
 
@@ -337,6 +348,16 @@ fn finish_other(fs: &dyn Fs, layout: &Layout, lock: &FileLock) -> Result<bool, T
 /// Whether a journal is that of a transaction, and not of a generation.
 pub(super) fn is_transaction(journal: &Journal) -> bool {
     journal.commit.starts_with(JOURNAL)
+}
+
+/// What the record `name` says: what the transaction wrote, and whether all of it is in place.
+pub(super) fn recorded(
+    fs: &dyn Fs,
+    layout: &Layout,
+    name: &str,
+) -> Option<(BTreeMap<VaultPath, Option<Digest>>, bool)> {
+    let record = read_record(fs, &layout.transactions().join(format!("{name}.json"))).ok()??;
+    Some((record.answer.files, record.done))
 }
 
 /// A name for a record that any id can have.

@@ -1,8 +1,9 @@
 //! Programs beside the daemon that write several files as one: transactions over the socket, and commands under `hold`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use cogzy_vault::model::{Digest, Validate};
+use cogzy_vault::model::{Digest, Validate, VaultPath};
 use serde_json::{Value, json};
 
 use crate::support::daemon::{Daemon, Onlooker};
@@ -156,6 +157,57 @@ async fn while_a_command_runs_under_hold_nothing_is_sent_and_then_all_at_once() 
         listed.stdout.contains("corpus/nodes.json") && listed.stdout.contains("vectors/nodes.npy"),
         "{listed:?}"
     );
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+/// What the command wrote first has settled long before what it wrote last.
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_that_a_command_writes_one_after_the_other_are_one_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = hurried(folder.path(), "one", Validate::Enforce);
+    // Longer than a program takes to start.
+    one.set("COGZY_VAULT__SYNC__SETTLE", "1s");
+    one.good(&["init"]).await;
+    write_group(&one, 20);
+    one.sync().await;
+    let daemon = Daemon::start(&one).await;
+    let bucket = Bucket::in_folder(folder.path()).await;
+    let fresh = folder.path().join("fresh");
+    std::fs::create_dir(&fresh).unwrap();
+    let parts = ["corpus/nodes.json", "vectors/nodes.npy", "corpus/episodes.json", "vectors/episodes.npy"];
+    let text = corpus(25, "text");
+    let contents = [
+        text.clone().into_bytes(),
+        matrix(25, 8, 0.5),
+        text.replace("nodes", "episodes").into(),
+        matrix(25, 4, 0.5),
+    ];
+    for (number, bytes) in contents.iter().enumerate() {
+        std::fs::write(fresh.join(number.to_string()), bytes).unwrap();
+    }
+    let copy =
+        |number: usize| format!("cp {}/{number} {}/{}", fresh.display(), one.root.display(), parts[number]);
+    let (fresh_path, copies) = (fresh.display(), [0, 1, 2, 3].map(copy));
+    let [nodes, rows_of_nodes, episodes, rows_of_episodes] = copies;
+    let script = format!(
+        "{nodes} && {rows_of_nodes} && touch {fresh_path}/half && while [ ! -e {fresh_path}/go ]; do sleep 0.05; done && {episodes} && {rows_of_episodes}"
+    );
+    let mut running = one.command(&["hold", "--", "sh", "-c", &script]).spawn().unwrap();
+    let onlooker = Onlooker::of(&fresh);
+    assert!(onlooker.until(PATIENCE, || fresh.join("half").exists()), "the command did not run");
+    // What is written now is sent once it has settled, and so the first group has, too.
+    one.write("traces/later.json", "later");
+    let commits = folder.path().join("bucket/users/default/commits");
+    let sent = || std::fs::read_dir(&commits).unwrap().count() == 2;
+    assert!(Onlooker::of(&commits).until(PATIENCE, sent), "the trace was not sent");
+    std::fs::write(fresh.join("go"), "").unwrap();
+    let ended = tokio::time::timeout(PATIENCE, running.wait()).await.expect("hold hangs").unwrap();
+    assert_eq!(ended.code(), Some(0));
+    let log = bucket.log().await;
+    let heads = log.graph().heads();
+    assert_eq!((heads.len(), heads[0].seq), (1, 3));
+    let changed = log.changed_by(heads[0]).await.unwrap();
+    assert_eq!(changed.iter().map(VaultPath::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(parts));
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
 

@@ -1,13 +1,17 @@
-//! What becomes of the versions that a program replaces by transactions.
+//! What a program writes by transactions: sent as one, and what becomes of the versions that it replaces.
 
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cogzy_vault::local_vault::LocalVault;
+use cogzy_vault::model::Validate;
 use cogzy_vault::remote::{MemoryRemote, Remote};
+use cogzy_vault::sync::{Report, Request, Weight};
 
-use crate::support::device::Device;
+use crate::support::device::{Device, WritesThen};
+use crate::support::memory::{corpus, matrix};
 
 const PATH: &str = "traces/state.json";
 
@@ -64,4 +68,93 @@ async fn a_late_write_to_what_a_program_has_replaced_is_kept() {
     );
     assert_eq!(one.text(PATH).as_deref(), Some("second"));
     assert_eq!(trashes(&one), 0);
+}
+
+/// Two devices with a memory of 30 nodes, and what one of them then wrote as one: a corpus of 31, its vectors still of 30, a trace.
+async fn half_of_a_memory_and_a_trace(folder: &std::path::Path) -> (Device, Device) {
+    let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
+    let mut one = Device::new(folder, "one", Arc::clone(&remote));
+    one.validate = Validate::Enforce;
+    one.join(false).await.unwrap();
+    one.write("corpus/nodes.json", corpus(30, "text"));
+    one.write("vectors/nodes.npy", matrix(30, 8, 0.5));
+    one.sync().await;
+    let mut two = Device::joined(folder, "two", remote).await;
+    two.sync().await;
+    let vault = LocalVault::open(&one.root).unwrap();
+    let mut transaction = vault.transaction();
+    transaction.file("corpus/nodes.json", corpus(31, "text").into_bytes()).unwrap();
+    transaction.file(PATH, b"about node 31".to_vec()).unwrap();
+    transaction.commit().unwrap();
+    (one, two)
+}
+
+fn of_trace(report: &Report) -> Vec<(Weight, &str)> {
+    let of_trace = report.problems.iter().filter(|problem| problem.path == format!("file:{PATH}"));
+    of_trace.map(|problem| (problem.weight, problem.message.as_str())).collect()
+}
+
+fn notes(device: &Device) -> usize {
+    std::fs::read_dir(device.root.join("sync/together")).map_or(0, Iterator::count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_transaction_wrote_is_sent_in_one_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = half_of_a_memory_and_a_trace(folder.path()).await;
+    one.write("traces/other.json", "of no transaction");
+    for _ in 0..2 {
+        // Also by a process that knows only what is on the disk.
+        one.restart();
+        let report = one.sync().await;
+        assert_eq!(report.generation, 2, "only the other trace is sent");
+        let says = "it was written together with group:nodes, which waits: ";
+        assert!(
+            matches!(of_trace(&report).as_slice(), [(Weight::Invalid, text)] if text.starts_with(says)),
+            "{report:?}"
+        );
+        two.sync().await;
+        assert_eq!((two.text(PATH), two.read("traces/other.json").is_some()), (None, true));
+    }
+    one.write("vectors/nodes.npy", matrix(31, 8, 0.5));
+    assert_eq!((one.sync().await.generation, notes(&one)), (3, 1));
+    two.sync().await;
+    assert_eq!(one.files(), two.files());
+    let report = one.sync().await;
+    assert_eq!((report.generation, report.problems.len(), notes(&one)), (3, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_binds_until_nothing_of_it_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, _two) = half_of_a_memory_and_a_trace(folder.path()).await;
+    one.sync().await;
+    one.write(PATH, "more about node 31");
+    let report = one.sync().await;
+    assert_eq!((report.generation, of_trace(&report).len()), (1, 1), "what builds on it went without it");
+    // The program takes its node back.
+    one.write("corpus/nodes.json", corpus(30, "text"));
+    let report = one.sync().await;
+    assert_eq!((report.generation, report.pushed, report.problems.len()), (2, 1, 0), "{report:?}");
+    one.sync().await;
+    assert_eq!(notes(&one), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_changes_under_the_upload_keeps_the_others_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = half_of_a_memory_and_a_trace(folder.path()).await;
+    one.write("vectors/nodes.npy", matrix(31, 8, 0.5));
+    one.pass(Duration::from_secs(10));
+    let root = one.root.clone();
+    let writer = WritesThen(&root, PATH, b"more about node 31".to_vec());
+    let report = one.engine().cycle(Request::FULL, &writer).await.unwrap();
+    let of_group = report.problems.iter().find(|problem| problem.path == "group:nodes");
+    let says = "it was written together with file:traces/state.json, which could not be sent";
+    assert_eq!(of_group.map(|problem| problem.message.as_str()), Some(says), "{report:?}");
+    two.sync().await;
+    assert_eq!(two.text("corpus/nodes.json"), Some(corpus(30, "text")), "half of it was sent");
+    assert_eq!(one.sync().await.generation, 2);
+    two.sync().await;
+    assert_eq!(one.files(), two.files());
 }

@@ -1,17 +1,17 @@
 //! A corpus never reaches another device without the vectors and the index that belong to it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cogzy_vault::model::{Digest, Item, Keep, Validate};
-use cogzy_vault::plan::{Direction, Plan, Reason};
+use cogzy_vault::plan::{Direction, Reason};
 use cogzy_vault::remote::{MemoryRemote, Remote};
 use cogzy_vault::state::Database;
-use cogzy_vault::sync::{Progress, Refusal, Report, Request, SyncError, Unwatched, Watcher, Weight};
+use cogzy_vault::sync::{Refusal, Report, Request, SyncError, Unwatched, Weight};
 use cogzy_vault::vault::Layout;
 
-use crate::support::device::Device;
+use crate::support::device::{Device, WritesThen};
 use crate::support::memory::{corpus, entries, index, matrix, rows, vectors};
 
 struct World {
@@ -230,19 +230,6 @@ async fn bad_files_are_named_and_nothing_of_them_is_committed() {
     }
     two.sync().await;
     assert_eq!(counts(&two), Some(30));
-}
-
-/// Writes a file at the moment when the plan is made.
-struct WritesThen<'a>(&'a Path, &'a str, Vec<u8>);
-
-impl Watcher for WritesThen<'_> {
-    fn progress(&self, _: Progress) {}
-
-    fn planned(&self, _: &Plan) {
-        let fresh = self.0.join("fresh~");
-        std::fs::write(&fresh, &self.2).unwrap();
-        std::fs::rename(fresh, self.0.join(self.1)).unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

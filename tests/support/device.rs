@@ -11,12 +11,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use cogzy_vault::clock::{Clock, SystemClock, SystemEntropy};
 use cogzy_vault::fs::{Fs, RealFs};
 use cogzy_vault::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
-use cogzy_vault::plan::Brakes;
+use cogzy_vault::plan::{Brakes, Plan};
 use cogzy_vault::remote::{Meter, Metered, Remote};
 use cogzy_vault::state::{Database, FilterRecord};
 use cogzy_vault::sync::{
-    Engine, Joined, Joining, Ports, Report, Request, Retention, Settings, SyncError, Unwatched, Verified,
-    join,
+    Engine, Joined, Joining, Ports, Progress, Report, Request, Retention, Settings, SyncError, Unwatched,
+    Verified, Watcher, join,
 };
 use cogzy_vault::vault::validate::Search;
 use cogzy_vault::vault::{Filter, Layout};
@@ -252,6 +252,19 @@ impl Device {
     pub fn conflict_bytes(&self, conflict: &Conflict, path: &str) -> Option<Vec<u8>> {
         let path = VaultPath::new(path).unwrap();
         std::fs::read(Layout::new(&self.root).conflict_file(conflict.id, &path)).ok()
+    }
+}
+
+/// Writes a file at the moment when the plan is made.
+pub struct WritesThen<'a>(pub &'a Path, pub &'a str, pub Vec<u8>);
+
+impl Watcher for WritesThen<'_> {
+    fn progress(&self, _: Progress) {}
+
+    fn planned(&self, _: &Plan) {
+        let fresh = self.0.join("fresh~");
+        std::fs::write(&fresh, &self.2).unwrap();
+        std::fs::rename(fresh, self.0.join(self.1)).unwrap();
     }
 }
 

@@ -1,0 +1,70 @@
+//! What was written as one is sent as one.
+
+use super::*;
+
+/// A corpus and two files that were changed here by one transaction.
+fn case() -> Case {
+    let with =
+        |version| tree(&[("nodes.json", version), ("nodes.npy", version), ("a", version), ("b", version)]);
+    let mut case = Case { groups: nodes(), ..Case::of(with("1"), with("2"), with("1")) };
+    case.together = vec![BTreeSet::from([group("nodes"), file("a")])];
+    case
+}
+
+fn sent(plan: &Plan) -> Vec<&Item> {
+    plan.steps.iter().filter(|step| step.outgoing()).map(|step| &step.item).collect()
+}
+
+#[test]
+fn all_of_it_is_sent_or_nothing() {
+    assert_eq!(sent(&case().plan()), [&group("nodes"), &file("a"), &file("b")]);
+    let mut invalid = case();
+    invalid.unfit.here.insert(group("nodes"), "its counts differ".to_owned());
+    let mut unsettled = case();
+    unsettled.blocked.add(path("nodes.npy"), "it has not settled");
+    let mut other = case();
+    other.blocked.add(path("a"), "it has not settled");
+    let mut shrunk = case();
+    shrunk.brakes = Some(Brakes::default());
+    for side in [&mut shrunk.base, &mut shrunk.remote] {
+        side.insert(path("nodes.json"), sized("1", 9000));
+    }
+    for (case, cause, bound) in [
+        (invalid, group("nodes"), file("a")),
+        (unsettled, group("nodes"), file("a")),
+        (other, file("a"), group("nodes")),
+        (shrunk, group("nodes"), file("a")),
+    ] {
+        let plan = case.plan();
+        assert_eq!(sent(&plan), [&file("b")], "{plan:#?}");
+        assert_eq!(plan.bound, BTreeMap::from([(bound.clone(), cause.clone())]));
+        let why = &plan.waiting.iter().find(|waiting| waiting.item == bound).unwrap().why;
+        assert!(why.starts_with(&format!("it was written together with {cause}, which waits: ")), "{why}");
+    }
+}
+
+#[test]
+fn what_belongs_with_what_is_kept_back_is_kept_back_too() {
+    let mut case = case();
+    case.together.push(BTreeSet::from([file("a"), file("b")]));
+    case.blocked.add(path("nodes.npy"), "it has not settled");
+    assert_eq!(sent(&case.plan()), Vec::<&Item>::new());
+}
+
+#[test]
+fn an_item_that_has_nothing_to_send_keeps_nothing_back() {
+    let mut case = case();
+    for (name, version) in [("nodes.json", "1"), ("nodes.npy", "1")] {
+        case.local.insert(path(name), entry(version));
+    }
+    assert_eq!(sent(&case.plan()), [&file("a"), &file("b")]);
+}
+
+#[test]
+fn what_the_remote_changed_too_is_a_conflict_like_any_other() {
+    let mut case = case();
+    case.remote.insert(path("a"), entry("3"));
+    let plan = case.plan();
+    assert!(kept(step(&plan, &file("a")).unwrap()).is_some());
+    assert_eq!(sent(&plan), [&group("nodes"), &file("b")]);
+}

@@ -1,0 +1,65 @@
+//! `sync/together/`: transactions of which something may not have been sent yet.
+//!
+//! A transaction over several paths is put in place as one and must reach the bucket as one. Who plans a cycle learns here which paths
+//! that concerns. A note is an empty file with the name of the transaction's record, which says what it wrote.
+//!
+//! Invariants: a note is durable before the first rename of its transaction, and it goes once that has come to nothing, or by
+//! [`forget_together`], when all of it was sent or written anew. What has to be sent together is not decided here.
+//!
+//! A crash leaves at worst the note of a transaction that changed nothing. What it names stands nowhere, so it binds nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::transact::recorded;
+use super::{At, IoAt, Layout, found};
+use crate::fs::{Fs, replace};
+use crate::model::{Digest, VaultPath};
+
+/// What one transaction wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Together {
+    /// Names its note.
+    pub name: String,
+    /// What it put at which path; none for one that it deleted.
+    pub files: BTreeMap<VaultPath, Option<Digest>>,
+    /// Whether all of it is in place.
+    pub done: bool,
+}
+
+/// All transactions that are noted. One whose record is gone or damaged binds nothing.
+///
+/// # Errors
+/// As the system reports them.
+pub fn together(fs: &dyn Fs, layout: &Layout) -> Result<Vec<Together>, IoAt> {
+    let folder = layout.together();
+    let Some(names) = found(fs.read_dir(&folder)).at("list", &folder)? else { return Ok(Vec::new()) };
+    let names = names.into_iter().filter_map(|(name, _)| name.into_string().ok());
+    Ok(names
+        .map(|name| match recorded(fs, layout, &name) {
+            Some((files, done)) => Together { name, files, done },
+            None => Together { name, files: BTreeMap::new(), done: true },
+        })
+        .collect())
+}
+
+/// Notes a transaction before it is put in place. Durable when it returns.
+pub(super) fn note_together(fs: &dyn Fs, layout: &Layout, name: &str) -> Result<(), IoAt> {
+    let folder = layout.together();
+    fs.create_dir_all(&folder).at("create", &folder)?;
+    let path = place(layout, name);
+    replace(fs, &path, b"", 0o600).at("write", &path)
+}
+
+/// Forgets a note.
+///
+/// # Errors
+/// As the system reports them.
+pub fn forget_together(fs: &dyn Fs, layout: &Layout, name: &str) -> Result<(), IoAt> {
+    let path = place(layout, name);
+    found(fs.remove_file(&path)).at("remove", &path).map(drop)
+}
+
+fn place(layout: &Layout, name: &str) -> PathBuf {
+    layout.together().join(name)
+}
