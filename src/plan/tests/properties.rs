@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::world::{CONTENTS, PATHS, World, edit};
+use super::world::{CONTENTS, PATHS, World, edit, groups};
 use super::*;
 
 #[derive(Debug, Clone)]
 enum Event {
     Edit { device: usize, path: usize, content: Option<usize> },
-    Cycle { device: usize, blocked: Option<usize> },
+    Cycle { device: usize, blocked: Option<usize>, together: Vec<(usize, usize)> },
     Decide { device: usize, approve: bool },
 }
 
@@ -33,7 +33,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         content,
     });
     let blocked = prop_oneof![2 => Just(None), 1 => (0..PATHS.len()).prop_map(Some)];
-    let cycle = (0..2_usize, blocked).prop_map(|(device, blocked)| Event::Cycle { device, blocked });
+    let together = prop::collection::vec((0..PATHS.len(), 0..PATHS.len()), 0..3);
+    let cycle = (0..2_usize, blocked, together).prop_map(|(device, blocked, together)| Event::Cycle {
+        device,
+        blocked,
+        together,
+    });
     let decide = (0..2_usize, any::<bool>()).prop_map(|(device, approve)| Event::Decide { device, approve });
     prop::collection::vec(prop_oneof![6 => edit, 2 => cycle, 1 => decide], 0..30)
 }
@@ -44,12 +49,14 @@ fn play(world: &mut World, events: Vec<Event>) {
             Event::Edit { device, path, content } => {
                 edit(&mut world.devices[device].local, PATHS[path], content);
             }
-            Event::Cycle { device, blocked } => {
+            Event::Cycle { device, blocked, together } => {
                 let mut busy = Blocked::default();
                 if let Some(busy_path) = blocked {
                     busy.add(path(PATHS[busy_path]), "it is busy");
                 }
-                world.cycle(device, &busy);
+                let item = |at: usize| groups().item(&path(PATHS[at]));
+                let together = together.iter().map(|&(one, other)| BTreeSet::from([item(one), item(other)]));
+                world.cycle(device, &busy, &together.collect::<Vec<_>>());
             }
             Event::Decide { device, approve } => world.decide(device, approve),
         }
@@ -59,7 +66,7 @@ fn play(world: &mut World, events: Vec<Event>) {
 /// Cycles in turn, without edits, until neither device finds anything to do.
 fn come_to_rest(world: &mut World) -> [Plan; 2] {
     for _ in 0..4 {
-        let plans = [0, 1].map(|device| world.cycle(device, &Blocked::default()));
+        let plans = [0, 1].map(|device| world.cycle(device, &Blocked::default(), &[]));
         if plans.iter().all(Plan::is_quiet) {
             return plans;
         }

@@ -73,12 +73,13 @@ impl World {
         Self { remote: start.clone(), devices, groups: groups(), ages, generation: 0, brakes }
     }
 
-    fn case(&self, device: usize, blocked: &Blocked) -> Case {
+    fn case(&self, device: usize, blocked: &Blocked, together: &[BTreeSet<Item>]) -> Case {
         let Device { local, base, decisions, held } = &self.devices[device];
         Case {
             groups: self.groups.clone(),
             ages: self.ages.clone(),
             blocked: blocked.clone(),
+            together: together.to_vec(),
             brakes: self.brakes,
             decisions: decisions.clone(),
             held: held.clone(),
@@ -88,15 +89,15 @@ impl World {
 
     /// Decides all holds that a device has.
     pub(super) fn decide(&mut self, device: usize, approve: bool) {
-        let plan = self.case(device, &Blocked::default()).plan();
+        let plan = self.case(device, &Blocked::default(), &[]).plan();
         let decisions = &mut self.devices[device].decisions;
         let side = if approve { &mut decisions.approved } else { &mut decisions.rejected };
         side.extend(plan.holds.iter().map(|hold| hold.id));
     }
 
-    /// One cycle of one device.
-    pub(super) fn cycle(&mut self, device: usize, blocked: &Blocked) -> Plan {
-        let case = self.case(device, blocked);
+    /// One cycle of one device, at which programs have written some items as one.
+    pub(super) fn cycle(&mut self, device: usize, blocked: &Blocked, together: &[BTreeSet<Item>]) -> Plan {
+        let case = self.case(device, blocked, together);
         let plan = case.plan();
         check_form(&case, &plan);
         for step in &plan.steps {
@@ -111,7 +112,7 @@ impl World {
                 "in {place} a file stands where others need a folder: {plan:#?}"
             );
         }
-        let again = self.case(device, blocked).plan();
+        let again = self.case(device, blocked, together).plan();
         assert!(again.is_quiet(), "planned again, there is more to do: {plan:#?} {again:#?}");
         plan
     }
@@ -149,6 +150,14 @@ fn check_form(case: &Case, plan: &Plan) {
     let waiting = plan.waiting.iter().map(|waiting| &waiting.item);
     for item in plan.holds.iter().flat_map(|hold| &hold.items).chain(waiting) {
         assert_eq!(step(plan, item), None, "{item} is to wait");
+    }
+    for items in &case.together {
+        let stuck = |item: &Item| {
+            plan.waiting.iter().any(|waiting| waiting.item == *item)
+                || plan.holds.iter().any(|hold| hold.items.contains(item))
+        };
+        let sent = |item: &Item| step(plan, item).is_some_and(Step::outgoing);
+        assert!(!items.iter().any(stuck) || !items.iter().any(sent), "half of {items:?} is sent: {plan:#?}");
     }
     for step in &plan.steps {
         for path in step.agreed.keys() {
