@@ -207,7 +207,9 @@ async fn what_is_not_there_is_refused_and_changes_nothing() {
     assert!(matches!(empty, Err(SyncError::Refused(Refusal::Empty))), "{empty:?}");
     one.write("traces/t.json", "x");
     one.sync().await;
-    for (generation, path) in [("2", "traces"), ("1-00", "traces"), ("1", "elsewhere")] {
+    // No commit's id begins so: two digits alone would be those of one in 256.
+    let foreign = format!("1-{}", "0".repeat(32));
+    for (generation, path) in [("2", "traces"), (foreign.as_str(), "traces"), ("1", "elsewhere")] {
         let refused = restore(&mut one, generation, &[path], false).await;
         assert!(matches!(refused, Err(SyncError::Refused(_))), "{refused:?}");
     }
