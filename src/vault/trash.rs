@@ -206,7 +206,8 @@ pub(super) fn remove_below(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
 }
 
 /// The displaced files that hold nothing that the journal knows; `None` while one of them moves. What the apply was to put in
-/// place it knows, too: that is in the backup, or whoever asked for it was told that it failed.
+/// place it knows, too: that is in the backup, or whoever asked for it was told that it failed. And the losers of conflicts that are
+/// still here: an apply that could neither keep them nor put them back, since somebody had taken their place, has left them.
 fn changes(
     fs: &dyn Fs,
     layout: &Layout,
@@ -220,10 +221,14 @@ fn changes(
     let files = layout.trash_files(&journal.id);
     let mut places = Vec::new();
     files_below(fs, &files, String::new(), &mut places)?;
+    let mut left = BTreeSet::new();
     for (entry, step) in steps().filter(|(_, step)| step.old.is_some()) {
-        if let Some(keeping) = &entry.keep {
-            places.push((layout.conflict_file(keeping.id, &step.path), step.path.as_str().to_owned()));
+        let Some(keeping) = &entry.keep else { continue };
+        let kept = layout.conflict_file(keeping.id, &step.path);
+        if found(fs.lstat(&kept)).at("look at", &kept)?.is_none() {
+            left.insert(step.path.below(&files));
         }
+        places.push((kept, step.path.as_str().to_owned()));
     }
     let mut changed = Vec::new();
     for (place, name) in places {
@@ -232,7 +237,7 @@ fn changes(
             return Ok(None);
         }
         let Some(content) = hash_file(fs, &place, &stat).at("read", &place)? else { return Ok(None) };
-        if !known.contains(&content) {
+        if left.contains(&place) || !known.contains(&content) {
             changed.push(Changed { path: VaultPath::new(&name).ok(), place, content });
         }
     }

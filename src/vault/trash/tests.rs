@@ -60,6 +60,20 @@ fn what_is_written_after_it_was_displaced_is_found() {
     assert_eq!(recheck(LATER), []);
 }
 
+/// Where a recovery finds its place taken, it can neither be put back nor among the conflict's copies.
+#[test]
+fn the_loser_of_a_conflict_that_was_left_in_the_trash_is_found() {
+    let (_dir, layout, id, _open) = displaced(1000);
+    conclude(&RealFs, &layout).unwrap();
+    let path = VaultPath::new("b/lost").unwrap();
+    let left = path.below(&layout.trash_files(&id));
+    disk::create_dir_all(left.parent().unwrap()).unwrap();
+    disk::rename(layout.conflict_file(CONFLICT, &path), &left).unwrap();
+    let found = recheck(&RealFs, &layout, LATER, SETTLE).unwrap();
+    let lost = Changed { path: Some(path), place: left, content: content_of("b/lost") };
+    assert_eq!(found, [Rechecked { id, changed: vec![lost], meant: false }]);
+}
+
 #[test]
 fn trash_expires_once_it_is_old_and_was_looked_at() {
     let (_dir, layout, id, _open) = displaced(1000);
