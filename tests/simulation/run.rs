@@ -174,7 +174,8 @@ fn both(from: u64, count: u64, crash: bool, once: bool, only: Option<usize>, com
 fn seeds(from: u64, count: u64) -> (BTreeMap<u64, String>, Marks) {
     let kept = u64::try_from(REGRESSIONS.len()).unwrap();
     let nth = |at: u64| {
-        usize::try_from(at).ok().and_then(|at| REGRESSIONS.get(at)).copied().unwrap_or(from + at - kept)
+        let old = usize::try_from(at).ok().and_then(|at| REGRESSIONS.get(at)).copied();
+        old.unwrap_or_else(|| from + at - kept)
     };
     many(kept + count, |at| (nth(at), seed(nth(at), &Without::new(), false)))
 }
