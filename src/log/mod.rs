@@ -49,6 +49,7 @@ pub use old::OldData;
 pub use replay::Versions;
 pub use retain::{Bucket, Fate, InBucket, Window, fate, horizon};
 pub use snapshot::Snapshot;
+pub use survey::Retained;
 pub use write::Prepared;
 
 use crate::model::{CommitKey, PackId, VaultHeader, VaultId};

@@ -79,6 +79,12 @@ impl Contents {
         contents
     }
 
+    /// Adds what others hold.
+    pub fn extend(&mut self, more: Self) {
+        self.all.extend(more.all);
+        self.recipes.extend(more.recipes);
+    }
+
     /// Adds what an entry holds.
     pub fn add(&mut self, entry: &Entry) {
         self.all.insert(entry.digest, entry.content());
@@ -95,7 +101,8 @@ pub struct Places {
 }
 
 impl ChunkReader {
-    /// Where the chunks of `contents` lie: in `lasting` packs, or else in those that are `leaving`.
+    /// Where the chunks of `contents` lie: in `lasting` packs, or else in those that are `leaving`, or else in those that belong to no
+    /// state any more and are still `there`.
     ///
     /// # Errors
     /// Those of the remote, where a long list has to be read.
@@ -104,10 +111,13 @@ impl ChunkReader {
         contents: &Contents,
         lasting: impl IntoIterator<Item = &Arc<PackInfo>>,
         leaving: impl IntoIterator<Item = &Arc<PackInfo>>,
+        there: &[Arc<PackInfo>],
     ) -> Result<Places, LogError> {
         let lasting: ChunkIndex = lasting.into_iter().map(AsRef::as_ref).collect();
-        let mut all = lasting.clone();
-        leaving.into_iter().for_each(|pack| all.insert(pack));
+        let mut stated = lasting.clone();
+        leaving.into_iter().for_each(|pack| stated.insert(pack));
+        let mut all = stated.clone();
+        there.iter().for_each(|pack| all.insert(pack));
         let (mut places, mut known) = (Places::default(), Leaves::new());
         for (digest, content) in &contents.all {
             let recipe = contents.recipes.get(digest);
@@ -117,8 +127,9 @@ impl ChunkReader {
             };
             known.extend(listed.read);
             let ids = listed.lists.into_iter().chain(listed.parts.iter().map(|placed| placed.part.id));
+            let place = |id: &Digest| lasting.get(id).or_else(|| stated.get(id)).or_else(|| all.get(id));
             let found: Option<Vec<(Digest, PackId)>> =
-                ids.map(|id| lasting.get(&id).or_else(|| all.get(&id)).map(|(pack, _)| (id, pack))).collect();
+                ids.map(|id| place(&id).map(|(pack, _)| (id, pack))).collect();
             match found {
                 Some(found) => places.chunks.extend(found),
                 None => drop(places.lost.insert(*digest)),

@@ -37,9 +37,7 @@ impl OldData {
         }
         let [one, other] = sides;
         let mut contents = Contents::of(one);
-        let more = Contents::of(other);
-        contents.all.extend(more.all);
-        contents.recipes.extend(more.recipes);
+        contents.extend(Contents::of(other));
         let there = || {
             let packs = one.packs.iter().chain(&other.packs);
             packs.filter(|(id, _)| sides.iter().all(|side| !side.swept.contains(id)))
@@ -47,7 +45,7 @@ impl OldData {
         let marked = |id: &PackId| sides.iter().any(|side| side.marked.contains_key(id));
         let lasting = there().filter(|(id, _)| !marked(id)).map(|(_, pack)| pack);
         let leaving = there().filter(|(id, _)| marked(id)).map(|(_, pack)| pack);
-        let places = reader.places(&contents, lasting, leaving).await?;
+        let places = reader.places(&contents, lasting, leaving, &[]).await?;
         let needed = places.chunks.into_values().filter(|pack| marked(pack)).collect();
         let mut void = BTreeSet::new();
         for (side, against) in [(one, other), (other, one)] {

@@ -1,15 +1,31 @@
 //! Looking at all that the bucket holds, for whoever wants to free some of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::chunks::{PACKS, parse_pack_key};
 use super::format::{COMMITS, parse_commit_key};
 use super::needs::Contents;
 use super::retain::InBucket;
 use super::{Log, LogError, Snapshot};
-use crate::model::{CommitKey, CommitKind, PackId};
+use crate::model::{CommitKey, CommitKind, PackId, PackInfo};
 use crate::planted::{Bug, planted};
 use crate::remote::list_all;
+
+/// What is to be kept.
+#[derive(Debug, Clone, Default)]
+pub struct Retained {
+    /// All of this can be put together, or something is damaged.
+    pub sure: Contents,
+    /// What void commits carried: some of it was lost with what they relied on, and the rest is kept like anything else.
+    pub void: Contents,
+}
+
+impl Retained {
+    const fn part(&mut self, void: bool) -> &mut Contents {
+        if void { &mut self.void } else { &mut self.sure }
+    }
+}
 
 impl Log {
     /// When each commit was put, by the server's clock, in milliseconds since the Unix epoch.
@@ -54,26 +70,46 @@ impl Log {
     ///
     /// # Errors
     /// Those of the remote, for what the cache does not have.
-    pub async fn retained(&mut self, head: &Snapshot, horizon: u64) -> Result<Contents, LogError> {
-        let mut contents = Contents::of(head);
-        let Some(key) = head.key else { return Ok(contents) };
+    pub async fn retained(&mut self, head: &Snapshot, horizon: u64) -> Result<Retained, LogError> {
+        let mut retained = Retained { sure: Contents::of(head), void: Contents::default() };
+        let Some(key) = head.key else { return Ok(retained) };
         let mut past = self.graph.ancestry(key);
-        // What was void was never wholly there.
-        past.retain(|key| key.seq >= horizon && !head.void.contains(key));
+        past.retain(|key| key.seq >= horizon);
         // More than one where a branch from before the horizon came late.
         for oldest in past.iter().filter(|key| key.seq == horizon && !planted(Bug::ForgetTheOldest)) {
             let state = self.snapshot(Some(*oldest)).await?;
-            state.contents().for_each(|entry| contents.add(entry));
-            contents.recipes.extend(state.recipes.clone());
+            retained.part(head.void.contains(oldest)).extend(Contents::of(&state));
         }
         for key in past {
             let (_, commit) = self.read_commit(key).await?;
+            let contents = retained.part(head.void.contains(&key));
             let kept = commit.kept.iter().flat_map(|conflict| &conflict.files);
             let entries = commit.changes.iter().filter_map(|change| change.entry);
             entries.chain(kept.filter_map(|file| file.entry)).for_each(|entry| contents.add(&entry));
             contents.recipes.extend(commit.recipes.into_iter().map(|of| (of.digest, of.recipe)));
         }
-        Ok(contents)
+        Ok(retained)
+    }
+
+    /// Packs that belong to the state of `head` no more, but are still `there`.
+    ///
+    /// # Errors
+    /// Those of the remote, for what the cache does not have.
+    pub async fn swept_and_there(
+        &self,
+        head: &Snapshot,
+        there: &BTreeMap<PackId, InBucket>,
+    ) -> Result<Vec<Arc<PackInfo>>, LogError> {
+        let wanted = |pack: &PackId| {
+            head.swept.contains(pack) && !head.packs.contains_key(pack) && there.contains_key(pack)
+        };
+        let Some(key) = head.key.filter(|_| there.keys().any(wanted)) else { return Ok(Vec::new()) };
+        let mut packs = BTreeMap::new();
+        for key in self.graph.ancestry(key) {
+            let named = self.read_commit(key).await?.1.packs.into_iter();
+            packs.extend(named.filter(|pack| wanted(&pack.id)).map(|pack| (pack.id, Arc::new(pack))));
+        }
+        Ok(packs.into_values().collect())
     }
 
     /// Packs are gone: what this process has seen of them no longer holds.

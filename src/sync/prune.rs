@@ -16,14 +16,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::repack::{Worn, worn};
+use super::repack::{Worn, needed, worn};
 use super::report::{Report, Watcher};
-use super::rewrite::Rewrite;
+use super::rewrite::{Rewrite, Stand};
 use super::{Engine, SyncError};
 use crate::log::{
-    Bucket, ChunkReader, Depth, Fate, InBucket, Log, Snapshot, Window, fate, horizon, pack_key,
+    Bucket, ChunkReader, Depth, Fate, InBucket, Log, Retained, Snapshot, Window, fate, horizon, pack_key,
 };
-use crate::model::{CommitKind, PackId, Prune};
+use crate::model::{Commit, CommitKind, Digest, PackId, PackInfo, Prune};
 use crate::planted::{Bug, planted};
 use crate::vault::Marker;
 
@@ -87,6 +87,8 @@ struct Looked {
     fate: Fate,
     /// Packs of which little is needed.
     worn: Vec<Worn>,
+    /// Swept packs that are still there, and of which something is needed after all.
+    rescue: Vec<Worn>,
     damaged: usize,
     now_ms: i64,
     grace_ms: i64,
@@ -148,7 +150,7 @@ impl Engine {
         }
         let head = log.graph().heads().first().copied();
         let head = log.snapshot(head).await?;
-        let looked = self.look_for_old(log, &head).await?;
+        let looked = self.look_for_old(log, &head, false).await?;
         let mut pruned = told(&looked, &head);
         pruned.dry_run = true;
         pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep));
@@ -160,7 +162,7 @@ impl Engine {
         self.finish_pending(log, &mut Report::default()).await?;
         log.refresh(Depth::Whole).await?;
         let stand = self.stand(log).await?;
-        let looked = self.look_for_old(log, &stand.head).await?;
+        let looked = self.look_for_old(log, &stand.head, false).await?;
         let mut pruned = told(&looked, &stand.head);
         let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
         let moved = self.repack(looked.worn.clone()).await?;
@@ -169,20 +171,34 @@ impl Engine {
         if !(mark.is_empty() && unmark.is_empty() && sweep.is_empty()) {
             let horizon = (looked.horizon > stand.head.horizon).then_some(looked.horizon);
             let prune = Prune { horizon, marked: mark, unmarked: unmark, swept: sweep, ..Prune::default() };
-            let rewrite =
-                Rewrite { kind: CommitKind::Prune, prune, packs: moved.packs, ..Rewrite::default() };
-            let commit = self.rewrite(log, &stand, rewrite, true).await?;
+            let commit = self.commit_prune(log, &stand, prune, moved.packs).await?;
             pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
         }
         if looked.damaged == 0 {
-            pruned.freed = self.delete_swept(log, &looked, watcher).await?;
+            pruned.freed = self.delete_swept(log, watcher).await?;
             log.delete_old_checkpoints(looked.now_ms.saturating_sub(looked.grace_ms)).await?;
         }
         Ok(pruned)
     }
 
-    /// Weighs the whole bucket against what retention justifies.
-    async fn look_for_old(&self, log: &mut Log, head: &Arc<Snapshot>) -> Result<Looked, SyncError> {
+    async fn commit_prune(
+        &self,
+        log: &mut Log,
+        stand: &Stand,
+        prune: Prune,
+        packs: Vec<PackInfo>,
+    ) -> Result<Option<Commit>, SyncError> {
+        let rewrite = Rewrite { kind: CommitKind::Prune, prune, packs, ..Rewrite::default() };
+        self.rewrite(log, stand, rewrite, true).await
+    }
+
+    /// Weighs the whole bucket against what retention justifies; against what it has justified, where only what is `recorded` counts.
+    async fn look_for_old(
+        &self,
+        log: &mut Log,
+        head: &Arc<Snapshot>,
+        recorded: bool,
+    ) -> Result<Looked, SyncError> {
         let Retention { generations, age, grace } = self.settings.retention;
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let (now_ms, grace_ms) = (log.remote().server_ms().await?, millis(grace));
@@ -191,17 +207,22 @@ impl Engine {
         let checkpoints = log.checkpoint_packs().await?;
         let window = Window { generations, since_ms: now_ms.saturating_sub(millis(age)) };
         let horizon = match head.key {
+            Some(_) if recorded => head.horizon,
             Some(key) => {
                 let prunes = log.prunes(key).await?;
                 horizon(log.graph(), key, &times, &prunes, window).max(head.horizon)
             }
             None => 0,
         };
-        let contents = log.retained(head, horizon).await?;
+        let Retained { mut sure, void } = log.retained(head, horizon).await?;
+        let must: BTreeSet<Digest> = sure.all.keys().copied().collect();
+        sure.extend(void);
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let leaving = head.packs.values().filter(|pack| head.marked.contains_key(&pack.id));
-        let places = reader.places(&contents, head.lasting_packs(), leaving).await?;
-        let damaged = places.lost.len();
+        let there = log.swept_and_there(head, &bucket).await?;
+        let places = reader.places(&sure, head.lasting_packs(), leaving, &there).await?;
+        let damaged = places.lost.intersection(&must).count();
+        let rescue = needed(&there, &places);
         let live = places.chunks.values().copied().collect();
         let mut fate = fate(&Bucket {
             state: head,
@@ -220,21 +241,30 @@ impl Engine {
             tracing::warn!(damaged, "versions that are to be kept cannot be put together: nothing is pruned");
             fate = Fate { waiting: fate.waiting, ..Fate::default() };
         }
-        Ok(Looked { bucket, horizon, live, fate, damaged, now_ms, grace_ms, worn })
+        Ok(Looked { bucket, horizon, live, fate, damaged, now_ms, grace_ms, worn, rescue })
     }
 
-    /// Deletes swept packs, once no commit is left that has not been merged with the sweep.
-    async fn delete_swept(
-        &self,
-        log: &mut Log,
-        looked: &Looked,
-        watcher: &dyn Watcher,
-    ) -> Result<Objects, SyncError> {
+    /// Deletes swept packs, once no commit is left that has not been merged with the sweep. What retention keeps is weighed once more
+    /// then: a sweep may have been decided on a view that was old by the time it was made, and a merge looks only at what stands.
+    /// What is needed of a swept pack after all moves to a new one first.
+    async fn delete_swept(&self, log: &mut Log, watcher: &dyn Watcher) -> Result<Objects, SyncError> {
         for _ in 0..ROUNDS {
             log.refresh(Depth::Whole).await?;
             let settled = log.graph().heads();
             let stand = self.stand(log).await?;
             if settled != stand.head.key.into_iter().collect::<Vec<_>>() {
+                continue;
+            }
+            if stand.head.swept.is_empty() {
+                return Ok(Objects::default());
+            }
+            let looked = self.look_for_old(log, &stand.head, true).await?;
+            if looked.damaged > 0 {
+                return Ok(Objects::default());
+            }
+            if !looked.rescue.is_empty() {
+                let moved = self.repack(looked.rescue).await?;
+                self.commit_prune(log, &stand, Prune::default(), moved.packs).await?;
                 continue;
             }
             let is_doomed = |pack: &PackId| {

@@ -3,7 +3,6 @@
 //! Chunks move as they are stored, each held against its name. The new packs are put first and named by the commit that marks the old
 //! ones; a crash in between leaves packs that belong to nothing, and a later prune takes them. A run moves only so much.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::repair::stored_part;
@@ -11,7 +10,7 @@ use super::{Engine, SyncError};
 use crate::clock::random;
 use crate::content::{FinishedPack, PACK_TARGET, PackBuilder};
 use crate::log::{ChunkReader, LogError, Places, Snapshot, pack_key};
-use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
+use crate::model::{ChunkSlot, PackId, PackInfo};
 
 /// A pack is worth the trouble when more than this part of its chunks' bytes is needed by nothing, in percent.
 const MOSTLY_DEAD: u64 = 20;
@@ -34,22 +33,27 @@ pub(super) struct Moved {
     pub(super) left: Vec<PackId>,
 }
 
+/// What of `packs` is needed, of those of which anything is.
+pub(super) fn needed(packs: &[Arc<PackInfo>], places: &Places) -> Vec<Worn> {
+    let live = |pack: &Arc<PackInfo>| -> Vec<ChunkSlot> {
+        let lies_here = |slot: &&ChunkSlot| places.chunks.get(&slot.id) == Some(&pack.id);
+        pack.chunks.iter().filter(lies_here).copied().collect()
+    };
+    let worn = packs.iter().map(|pack| Worn { pack: Arc::clone(pack), live: live(pack) });
+    worn.filter(|worn| !worn.live.is_empty()).collect()
+}
+
 /// The packs that are worth moving, the emptiest first, as many as one run may. `old` says which are old enough to be touched.
 pub(super) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bool) -> Vec<Worn> {
-    let mut needed: BTreeMap<PackId, BTreeSet<Digest>> = BTreeMap::new();
-    for (chunk, pack) in &places.chunks {
-        needed.entry(*pack).or_default().insert(*chunk);
-    }
+    let lasting: Vec<Arc<PackInfo>> =
+        state.lasting_packs().filter(|pack| old(pack.id)).map(Arc::clone).collect();
     let bytes = |slots: &[ChunkSlot]| slots.iter().map(|slot| u64::from(slot.stored)).sum::<u64>();
     let mut found: Vec<(u64, Worn)> = Vec::new();
-    for pack in state.lasting_packs().filter(|pack| old(pack.id)) {
-        let Some(chunks) = needed.get(&pack.id) else { continue };
-        let live: Vec<ChunkSlot> =
-            pack.chunks.iter().filter(|slot| chunks.contains(&slot.id)).copied().collect();
+    for Worn { pack, live } in needed(&lasting, places) {
         let (kept, all) = (bytes(&live), bytes(&pack.chunks));
         let dead = all.saturating_sub(kept);
         if dead * 100 > all * MOSTLY_DEAD {
-            found.push((kept * 100 / all.max(1), Worn { pack: Arc::clone(pack), live }));
+            found.push((kept * 100 / all.max(1), Worn { pack, live }));
         }
     }
     found.sort_by_key(|(share, worn)| (*share, worn.pack.id));

@@ -133,7 +133,7 @@ impl Engine {
         let Stand { marker, head } = stand;
         let Rewrite { kind, mut wanted, from, mut kept, mut resolved, prune, packs: put } = rewrite;
         wanted.retain(|path, entry| head.tree.get(path) != entry.as_ref());
-        if wanted.is_empty() && kept.is_empty() && resolved.is_empty() && prune.is_empty() {
+        if wanted.is_empty() && kept.is_empty() && resolved.is_empty() && prune.is_empty() && put.is_empty() {
             return Ok(None);
         }
         let mut after = head.tree.clone();

@@ -129,10 +129,12 @@ async fn live(device: &mut Device, mut rng: Rng, versions: crate::ledger::Versio
 
 /// What must hold of old data at any time.
 pub fn look(world: &mut World, old: &mut OldData, keep: Retention) -> Check {
-    let gone = old.look(&world.store, keep)?;
-    world.oracle.expired.extend(gone.expired);
+    let fates = old.look(&world.store, keep)?;
+    world.oracle.expired.extend(fates.expired);
+    // Their packs may have moved since the commits that named them.
+    world.oracle.history.extend(fates.kept);
     world.check()?;
-    world.oracle.history.retain(|digest| !gone.void.contains(digest));
+    world.oracle.history.retain(|digest| !fates.void.contains(digest));
     Ok(())
 }
 

@@ -85,14 +85,18 @@ pub struct OldData {
     recipes: BTreeMap<Digest, Recipe>,
     /// Packs that have been there.
     packs: BTreeSet<PackId>,
+    /// What void commits carried and could be put together all the same.
+    void_kept: BTreeSet<Digest>,
 }
 
-/// Versions that need not be in the bucket any more, or are not.
+/// How it stands about versions.
 #[derive(Debug, Default)]
-pub struct Gone {
+pub struct Fates {
+    /// They are kept.
+    pub kept: BTreeSet<Digest>,
     /// Their retention has ended.
     pub expired: BTreeSet<Digest>,
-    /// Only void commits carried them: whoever has them owes them again.
+    /// Only void commits carried them, and they cannot be put together any more: whoever has them owes them again.
     pub void: BTreeSet<Digest>,
 }
 
@@ -112,7 +116,7 @@ fn pack_name(pack: PackId) -> String {
 
 impl OldData {
     /// Looks at everything, and gives the versions that are no longer there to stay.
-    pub fn look(&mut self, store: &Store, keep: Retention) -> Result<Gone, String> {
+    pub fn look(&mut self, store: &Store, keep: Retention) -> Result<Fates, String> {
         let bucket = store.lock();
         self.read(&bucket, keep)?;
         self.check_deleted(&bucket)?;
@@ -126,7 +130,7 @@ impl OldData {
         match heads.as_slice() {
             [head] => self.check_kept(*head, &bucket, keep),
             // Until they are merged nobody can say what belongs together.
-            _ => Ok(Gone::default()),
+            _ => Ok(Fates::default()),
         }
     }
 
@@ -209,7 +213,7 @@ impl OldData {
     }
 
     /// All that retention keeps can be put together from what the head names.
-    fn check_kept(&self, head: CommitKey, bucket: &Bucket, keep: Retention) -> Result<Gone, String> {
+    fn check_kept(&mut self, head: CommitKey, bucket: &Bucket, keep: Retention) -> Result<Fates, String> {
         let now = &self.commits[&head].1;
         let line: Vec<CommitKey> =
             std::iter::successors(Some(head), |key| self.commits[key].0.parents.first().copied()).collect();
@@ -223,16 +227,12 @@ impl OldData {
             return Err(format!("kept from {} on, but {newest} and {first_young} are wanted", now.horizon));
         }
         let past = self.past(head);
-        let kept = past.iter().filter(|key| key.seq >= now.horizon && !now.void.contains(key));
-        let mut held = BTreeSet::new();
-        for key in kept {
-            let commit = &self.commits[key].0;
-            let entries = commit.changes.iter().filter_map(|change| change.entry);
-            let conflicts = commit.kept.iter().flat_map(|kept| &kept.files).filter_map(|file| file.entry);
-            for entry in entries.chain(conflicts) {
+        let mut fates = Fates::default();
+        for key in past.iter().filter(|key| key.seq >= now.horizon && !now.void.contains(key)) {
+            for entry in self.entries(key) {
                 self.restore(&entry, now, &bucket.objects)
                     .map_err(|why| format!("generation {key} is kept from {} on: {why}", now.horizon))?;
-                held.insert(entry.digest);
+                fates.kept.insert(entry.digest);
             }
         }
         let state = line.iter().find(|key| key.seq == now.horizon).map(|key| &self.commits[key].1);
@@ -240,23 +240,33 @@ impl OldData {
             self.restore(entry, now, &bucket.objects)
                 .map_err(|why| format!("what stood at {}, the oldest that is kept: {why}", now.horizon))?;
         }
-        let (void, sound): (Vec<&CommitKey>, Vec<&CommitKey>) =
-            past.iter().partition(|key| now.void.contains(key));
-        let named = |keys: &[&CommitKey]| -> BTreeSet<Digest> {
-            keys.iter().flat_map(|key| self.named(key)).collect()
-        };
-        let (old, kept): (Vec<&CommitKey>, Vec<&CommitKey>) =
-            sound.into_iter().partition(|key| key.seq < now.horizon);
-        let (expired, kept) = (named(&old), named(&kept));
-        let void =
-            named(&void).into_iter().filter(|digest| !expired.contains(digest) && !kept.contains(digest));
-        Ok(Gone { void: void.collect(), expired })
+        let old = past.iter().filter(|key| key.seq < now.horizon && !now.void.contains(key));
+        fates.expired = old.flat_map(|key| self.entries(key)).map(|entry| entry.digest).collect();
+        let (horizon, mut void_kept) = (now.horizon, BTreeSet::new());
+        for key in past.iter().filter(|key| now.void.contains(key)) {
+            for entry in self.entries(key) {
+                let digest = entry.digest;
+                if fates.kept.contains(&digest) || fates.expired.contains(&digest) {
+                    continue;
+                }
+                if self.restore(&entry, now, &bucket.objects).is_ok() {
+                    void_kept.insert(digest);
+                } else if key.seq < horizon && self.void_kept.contains(&digest) {
+                    fates.expired.insert(digest);
+                } else {
+                    fates.void.insert(digest);
+                }
+            }
+        }
+        fates.kept.extend(&void_kept);
+        self.void_kept.extend(void_kept);
+        Ok(fates)
     }
 
-    fn named(&self, key: &CommitKey) -> impl Iterator<Item = Digest> {
+    fn entries(&self, key: &CommitKey) -> impl Iterator<Item = Entry> {
         let commit = &self.commits[key].0;
         let conflicts = commit.kept.iter().flat_map(|kept| &kept.files).filter_map(|file| file.entry);
-        commit.changes.iter().filter_map(|change| change.entry).chain(conflicts).map(|entry| entry.digest)
+        commit.changes.iter().filter_map(|change| change.entry).chain(conflicts)
     }
 
     fn past(&self, head: CommitKey) -> BTreeSet<CommitKey> {
@@ -308,10 +318,9 @@ impl OldData {
         let bucket = store.lock();
         let [head] = self.heads()[..] else { return Room { used: u64::MAX, justified: 0 } };
         let now = &self.commits[&head].1;
-        let kept =
-            self.past(head).into_iter().filter(|key| key.seq >= now.horizon && !now.void.contains(key));
+        let kept = self.past(head).into_iter().filter(|key| key.seq >= now.horizon);
         let mut digests: BTreeSet<Digest> =
-            kept.flat_map(|key| self.named(&key).collect::<Vec<_>>()).collect();
+            kept.flat_map(|key| self.entries(&key).collect::<Vec<_>>()).map(|entry| entry.digest).collect();
         let standing = std::iter::successors(Some(head), |key| self.commits[key].0.parents.first().copied())
             .find(|key| key.seq == now.horizon.max(1));
         let states = [Some(head), standing].into_iter().flatten();
