@@ -98,6 +98,16 @@ def follow(path, since):
             event = {}
 
 
+def committed(path, files, since):
+    """The generation after `since` that holds what was written; None while there is none. Another may be committed before it."""
+    for name, digest in files.items():
+        versions = ask(path, "GET", "/v1/history?path=" + quote(name))[1]["versions"]
+        ours = [one["generation"] for one in versions if one["digest"] == digest and one["generation"] > since]
+        if not ours:
+            return None
+    return max(ours)
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -113,9 +123,11 @@ def main():
     print("written:", ", ".join(answer["files"]))
     for event in follow(path, 0):
         data = json.loads(event["data"])
-        if event["event"] == "change" and data["generation"] > generation and "vectors/nodes.npy" in data["paths"]:
-            print("committed: generation", data["generation"])
-            return
+        if event["event"] == "change" and data["generation"] > generation:
+            made = committed(path, answer["files"], generation)
+            if made:
+                print("committed: generation", made)
+                return
 
 
 if __name__ == "__main__":
