@@ -29,6 +29,6 @@ pub use codec::{CodecError, Encoder, MAX_CHUNK, decode};
 pub use error::ContentError;
 pub use index::ChunkIndex;
 pub use ingest::{BeginError, Ingest, IngestError, Ingested};
-pub use pack::{FinishedPack, PACK_TARGET, PackBuilder, PackError, open_chunk, read_table};
+pub use pack::{FinishedPack, PACK_TARGET, PackBuilder, PackError, open_chunk, read_table, stored_in};
 pub use recipe::{Placed, RecipeBuilder, RecipeError, expand, read_leaf};
 pub use restore::{PackRead, READ_GAP, READ_MAX, join_ranges, parts_of};

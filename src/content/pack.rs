@@ -219,6 +219,13 @@ pub fn read_table(pack: PackId, bytes: &[u8]) -> Result<Vec<ChunkSlot>, PackErro
     }
 }
 
+/// The bytes of a whole pack that a slot names; none where the pack is too short for it.
+#[must_use]
+pub fn stored_in<'a>(slot: &ChunkSlot, pack: &'a [u8]) -> &'a [u8] {
+    let [start, stored] = [slot.offset, slot.stored].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+    pack.get(start..).and_then(|rest| rest.get(..stored)).unwrap_or_default()
+}
+
 /// The chunk whose stored bytes are `stored`, decoded and checked.
 ///
 /// # Errors

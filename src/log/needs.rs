@@ -114,9 +114,11 @@ impl ChunkReader {
         there: &[Arc<PackInfo>],
     ) -> Result<Places, LogError> {
         let lasting: ChunkIndex = lasting.into_iter().map(AsRef::as_ref).collect();
-        let mut stated = lasting.clone();
-        leaving.into_iter().for_each(|pack| stated.insert(pack));
-        let mut all = stated.clone();
+        let (mut on_leave, mut all) = (ChunkIndex::default(), lasting.clone());
+        for pack in leaving {
+            on_leave.insert(pack);
+            all.insert(pack);
+        }
         there.iter().for_each(|pack| all.insert(pack));
         let (mut places, mut known) = (Places::default(), Leaves::new());
         for (digest, content) in &contents.all {
@@ -127,7 +129,7 @@ impl ChunkReader {
             };
             known.extend(listed.read);
             let ids = listed.lists.into_iter().chain(listed.parts.iter().map(|placed| placed.part.id));
-            let place = |id: &Digest| lasting.get(id).or_else(|| stated.get(id)).or_else(|| all.get(id));
+            let place = |id: &Digest| lasting.get(id).or_else(|| on_leave.get(id)).or_else(|| all.get(id));
             let found: Option<Vec<(Digest, PackId)>> =
                 ids.map(|id| place(&id).map(|(pack, _)| (id, pack))).collect();
             match found {

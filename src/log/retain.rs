@@ -120,11 +120,11 @@ pub fn fate(bucket: &Bucket<'_>) -> Fate {
                 let due = times.get(by).is_some_and(|time| past_grace(*time)) || planted(Bug::SweepAtOnce);
                 if due { fate.sweep.push(*pack) } else { fate.waiting.push(*pack) }
             }
-            (None, true) if listed.contains_key(pack) && planted(Bug::MarkYoungPacks) => {
-                fate.mark.push(*pack);
-            }
-            (None, true) if listed.get(pack).is_some_and(|pack| past_grace(pack.modified_ms)) => {
-                fate.mark.push(*pack);
+            (None, true) => {
+                let old = |pack: &InBucket| past_grace(pack.modified_ms) || planted(Bug::MarkYoungPacks);
+                if listed.get(pack).is_some_and(old) {
+                    fate.mark.push(*pack);
+                }
             }
             (None, _) => {}
         }

@@ -131,6 +131,12 @@ impl Snapshot {
             .map(|(_, pack)| pack)
     }
 
+    /// Whether a pack belongs to this state no more, so that its object may go.
+    #[must_use]
+    pub fn has_swept(&self, pack: &PackId) -> bool {
+        self.swept.contains(pack) && !self.packs.contains_key(pack)
+    }
+
     /// Contents that the manifest and the open conflicts name.
     pub fn contents(&self) -> impl Iterator<Item = &Entry> {
         let kept = self

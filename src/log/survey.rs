@@ -100,9 +100,7 @@ impl Log {
         head: &Snapshot,
         there: &BTreeMap<PackId, InBucket>,
     ) -> Result<Vec<Arc<PackInfo>>, LogError> {
-        let wanted = |pack: &PackId| {
-            head.swept.contains(pack) && !head.packs.contains_key(pack) && there.contains_key(pack)
-        };
+        let wanted = |pack: &PackId| head.has_swept(pack) && there.contains_key(pack);
         let Some(key) = head.key.filter(|_| there.keys().any(wanted)) else { return Ok(Vec::new()) };
         let mut packs = BTreeMap::new();
         for key in self.graph.ancestry(key) {

@@ -175,7 +175,7 @@ impl Engine {
             pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
         }
         if looked.damaged == 0 {
-            pruned.freed = self.delete_swept(log, watcher).await?;
+            pruned.freed = self.delete_swept(log, &looked, watcher).await?;
             log.delete_old_checkpoints(looked.now_ms.saturating_sub(looked.grace_ms)).await?;
         }
         Ok(pruned)
@@ -247,7 +247,12 @@ impl Engine {
     /// Deletes swept packs, once no commit is left that has not been merged with the sweep. What retention keeps is weighed once more
     /// then: a sweep may have been decided on a view that was old by the time it was made, and a merge looks only at what stands.
     /// What is needed of a swept pack after all moves to a new one first.
-    async fn delete_swept(&self, log: &mut Log, watcher: &dyn Watcher) -> Result<Objects, SyncError> {
+    async fn delete_swept(
+        &self,
+        log: &mut Log,
+        looked: &Looked,
+        watcher: &dyn Watcher,
+    ) -> Result<Objects, SyncError> {
         for _ in 0..ROUNDS {
             log.refresh(Depth::Whole).await?;
             let settled = log.graph().heads();
@@ -255,7 +260,8 @@ impl Engine {
             if settled != stand.head.key.into_iter().collect::<Vec<_>>() {
                 continue;
             }
-            if stand.head.swept.is_empty() {
+            // As a rule there is nothing to delete, and so nothing to weigh.
+            if !looked.bucket.keys().any(|pack| stand.head.has_swept(pack)) {
                 return Ok(Objects::default());
             }
             let looked = self.look_for_old(log, &stand.head, true).await?;
@@ -269,7 +275,7 @@ impl Engine {
             }
             let is_doomed = |pack: &PackId| {
                 let early = planted(Bug::DeleteUnswept) && !looked.live.contains(pack);
-                early || (stand.head.swept.contains(pack) && !stand.head.packs.contains_key(pack))
+                early || stand.head.has_swept(pack)
             };
             let doomed: Vec<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
             let total = doomed.len();

@@ -19,7 +19,7 @@ use super::fetch::{Leaves, OnDisk, flatten};
 use super::local::Local;
 use super::report::{Amount, Report, Watcher};
 use super::{Engine, Fault, Survey, SyncError, Verified, blocking};
-use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk};
+use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk, stored_in};
 use crate::fs::Fs;
 use crate::log::{ChunkReader, Depth, Log, Snapshot, pack_key};
 use crate::model::{
@@ -283,8 +283,7 @@ impl Engine {
 
 /// The stored bytes of a chunk in a pack's object, if they are what they should be.
 pub(super) fn stored_part<'a>(pack: PackId, slot: &ChunkSlot, bytes: &'a [u8]) -> Option<&'a [u8]> {
-    let start = usize::try_from(slot.offset).ok()?;
-    let stored = bytes.get(start..)?.get(..usize::try_from(slot.stored).ok()?)?;
+    let stored = stored_in(slot, bytes);
     open_chunk(pack, slot, stored).is_ok().then_some(stored)
 }
 

@@ -112,6 +112,7 @@ impl Engine {
                 self.reset_survey(marker, log, record.as_ref(), seen.clone(), watcher).await?;
             let last = attempt == SETTLE_TRIES;
             if !survey.plan.waiting.is_empty() && !last {
+                // Settled is what nothing happens to: there is no event to wait for.
                 tokio::time::sleep(self.settings.settle + SETTLE_MARGIN).await;
                 continue;
             }

@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use super::fetch::{Leaves, flatten};
 use super::report::{Phase, Progress, Watcher};
 use super::{Engine, SyncError, blocking};
-use crate::content::{ChunkIndex, open_chunk, read_table};
+use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
 use crate::log::{ChunkReader, Depth, Log, Snapshot, pack_key, parse_pack_key};
-use crate::model::{Cached, ChunkSlot, Content, Digest, PackId, PackInfo, VaultPath};
+use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultPath};
 use crate::remote::list_all;
 use crate::vault::{Found, Marker, Scan, ScanOptions, scan};
 
@@ -226,12 +226,7 @@ fn check_pack(pack: &PackInfo, bytes: &[u8], verified: &mut Verified) {
         Ok(_) => verified.fault(&key, "its table is not the one that was committed"),
         Err(error) => verified.fault(&key, error),
     }
-    let damage = |slot: &ChunkSlot| {
-        let start = usize::try_from(slot.offset).unwrap_or(usize::MAX);
-        let stored = usize::try_from(slot.stored).unwrap_or(usize::MAX);
-        let part = bytes.get(start..).and_then(|rest| rest.get(..stored)).unwrap_or_default();
-        open_chunk(pack.id, slot, part).err()
-    };
+    let damage = |slot| open_chunk(pack.id, slot, stored_in(slot, bytes)).err();
     let damaged: Vec<_> = pack.chunks.iter().filter_map(damage).collect();
     match damaged.as_slice() {
         [] if Digest::of(bytes) != pack.digest => {

@@ -47,20 +47,7 @@ const LOST: &[Act] = &[
     Sync(1),
 ];
 
-/// Something that nobody needs any more.
-const FORGOTTEN: &[Act] = &[
-    Write(0, A),
-    Group(0, NODES),
-    Seconds(3),
-    Sync(0),
-    Write(0, A),
-    Group(0, NODES),
-    Seconds(3),
-    Sync(0),
-    Weeks(2),
-];
-
-/// And it has been marked for long enough.
+/// Something that nobody needs any more, and that has been marked for long enough.
 const MARKED: &[Act] = &[
     Write(0, A),
     Group(0, NODES),
@@ -74,6 +61,9 @@ const MARKED: &[Act] = &[
     Prune(0),
     Weeks(2),
 ];
+
+/// The same before it was marked.
+const FORGOTTEN: &[Act] = MARKED.split_at(MARKED.len() - 2).0;
 
 pub const ASKED: &[Scenario] = &[
     asked("a restore of everything", 1, 0, PAST, Asked::Restore(1)),
