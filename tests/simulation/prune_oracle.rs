@@ -153,8 +153,7 @@ impl OldData {
         let grace = i64::try_from(keep.grace.as_millis()).unwrap();
         let now = bucket.put_at(key).unwrap();
         for pack in &commit.prune.marked {
-            // What was put later than that is a PUT that came late, long after the pack had gone.
-            let put = bucket.time_of(&pack_name(*pack)).filter(|put| *put <= now);
+            let put = bucket.time_of(&pack_name(*pack));
             if put.is_some_and(|put| put + grace > now) {
                 return Err(format!("commit {key} marks pack {pack}, which was put at {put:?}, at {now}"));
             }
@@ -235,8 +234,9 @@ impl OldData {
                 fates.kept.insert(entry.digest);
             }
         }
-        let state = line.iter().find(|key| key.seq == now.horizon).map(|key| &self.commits[key].1);
-        for entry in state.into_iter().flat_map(State::contents) {
+        // More than one where a branch from before the horizon came late.
+        let oldest = past.iter().filter(|key| key.seq == now.horizon && !now.void.contains(key));
+        for entry in oldest.flat_map(|key| self.commits[key].1.contents()) {
             self.restore(entry, now, &bucket.objects)
                 .map_err(|why| format!("what stood at {}, the oldest that is kept: {why}", now.horizon))?;
         }
@@ -321,9 +321,8 @@ impl OldData {
         let kept = self.past(head).into_iter().filter(|key| key.seq >= now.horizon);
         let mut digests: BTreeSet<Digest> =
             kept.flat_map(|key| self.entries(&key).collect::<Vec<_>>()).map(|entry| entry.digest).collect();
-        let standing = std::iter::successors(Some(head), |key| self.commits[key].0.parents.first().copied())
-            .find(|key| key.seq == now.horizon.max(1));
-        let states = [Some(head), standing].into_iter().flatten();
+        let standing = self.past(head).into_iter().filter(|key| key.seq == now.horizon.max(1));
+        let states = std::iter::once(head).chain(standing);
         digests.extend(states.flat_map(|key| self.commits[&key].1.contents().map(|entry| entry.digest)));
         let single = |digest: &Digest| vec![*digest];
         let chunks: BTreeSet<Digest> = digests

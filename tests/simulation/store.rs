@@ -28,8 +28,10 @@ pub struct Store(Arc<Mutex<Bucket>>);
 #[derive(Debug, Clone, Default)]
 pub struct Bucket {
     pub objects: BTreeMap<String, (Bytes, u64)>,
-    /// When each object was taken, in milliseconds by the bucket's clock.
+    /// When each object was taken last, in milliseconds by the bucket's clock: what a listing says.
     times: BTreeMap<String, i64>,
+    /// And when it was taken first: no PUT that comes late changes that.
+    first: BTreeMap<String, i64>,
     clock: Option<Arc<SimClock>>,
     /// PUTs that failed and are yet to be applied, and at which number of requests.
     late: Vec<(u64, String, Bytes)>,
@@ -84,24 +86,24 @@ impl Bucket {
 
     fn take(&mut self, key: &str, body: Bytes) {
         self.puts += 1;
+        let now = self.now_ms();
+        self.times.insert(key.into(), now);
+        self.first.entry(key.into()).or_insert(now);
         match self.objects.get(key) {
             Some((old, _)) if *old != body => self.overwritten.push(key.into()),
             Some(_) => {}
-            None => {
-                self.times.insert(key.into(), self.now_ms());
-                self.objects.insert(key.into(), (body, self.requests));
-            }
+            None => drop(self.objects.insert(key.into(), (body, self.requests))),
         }
     }
 
-    /// When a commit was put, by the bucket's clock.
+    /// When a commit was put first, by the bucket's clock.
     pub fn put_at(&self, commit: CommitKey) -> Option<i64> {
         self.time_of(&format!("commits/{commit}"))
     }
 
-    /// When an object was put, by the bucket's clock; also one that is gone.
+    /// When an object was put first, by the bucket's clock; also one that is gone.
     pub fn time_of(&self, key: &str) -> Option<i64> {
-        self.times.get(key).copied()
+        self.first.get(key).copied()
     }
 
     pub fn now_ms(&self) -> i64 {

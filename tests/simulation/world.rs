@@ -9,6 +9,7 @@ use cogzy_vault::plan::Hold;
 use cogzy_vault::sync::{Request, SyncError, Trouble};
 use cogzy_vault::vault::{Filter, Verdict};
 use futures_util::future::join_all;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::clock::SimClock;
 use crate::device::{Device, Outcome};
@@ -140,9 +141,9 @@ impl World {
                 let calm = match outcome {
                     Some(Outcome::Done(report)) => {
                         self.decide(at, &report.holds)?;
-                        self.choose_names(at, &report.problems);
+                        let chose = self.choose_names(at, &report.problems);
                         generations.insert(report.generation);
-                        joined && !report.moved() && report.holds.is_empty() && !report.again()
+                        joined && !chose && !report.moved() && report.holds.is_empty() && !report.again()
                     }
                     Some(Outcome::Failed(error)) => {
                         last = format!("{}: {error} ({:?})", self.devices[at].name, error.advice());
@@ -160,14 +161,14 @@ impl World {
         Err(format!("not converged after {ROUNDS} rounds; {last}"))
     }
 
-    /// Where two names differ in letter case only, somebody has to choose: here the other one.
-    fn choose_names(&self, at: usize, problems: &[Trouble]) {
+    /// Where two names differ in letter case only, somebody has to choose: here the other one. Whether there was a choice.
+    fn choose_names(&self, at: usize, problems: &[Trouble]) -> bool {
         let clashing = problems.iter().filter(|trouble| trouble.message.contains("letter case"));
-        let mut paths = clashing.map(|trouble| trouble.path.trim_start_matches("file:").to_owned());
+        // Told as they are spelled on the disk, whatever the vault calls them.
+        let mut paths = clashing.map(|trouble| trouble.path.trim_start_matches("file:").nfc().collect());
         // One at a time: both sides of a clash are told of.
-        if let Some(path) = paths.find(|path| self.devices[at].disk.site().file(path).is_some()) {
-            self.user(at, &UserOp::Recase(path));
-        }
+        let chosen = paths.find(|path: &String| self.devices[at].disk.site().file(path).is_some());
+        chosen.inspect(|path| self.user(at, &UserOp::Recase(path.clone()))).is_some()
     }
 
     fn decide(&mut self, at: usize, holds: &[Hold]) -> Check {
