@@ -58,6 +58,15 @@ impl FileLock {
     }
 }
 
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a program that this process is just starting has a copy of it for a moment.
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "a lock goes only with its file");
+        }
+    }
+}
+
 /// Tries to `take` something until it is there; none after `patience`. Blocks.
 ///
 /// A `flock` can be waited for, but not for a while only, and whoever gives one back tells nobody: so it is looked for again after each
@@ -96,8 +105,11 @@ mod tests {
         drop(held);
         let shared = [FileLock::try_take_shared(&path).unwrap(), FileLock::try_take_shared(&path).unwrap()];
         assert!(shared.iter().all(Option::is_some) && FileLock::try_take(&path).unwrap().is_none());
+        // As a program has it that is being started.
+        let copy = shared[0].as_ref().unwrap().file.try_clone().unwrap();
         drop(shared);
-        assert!(FileLock::try_take(&path).unwrap().is_some());
+        assert!(FileLock::try_take(&path).unwrap().is_some(), "a copy of the file keeps the lock");
+        drop(copy);
         std::os::unix::fs::symlink("lock", dir.path().join("link")).unwrap();
         assert!(FileLock::try_take(&dir.path().join("link")).is_err(), "a link was followed");
     }

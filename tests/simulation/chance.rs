@@ -164,7 +164,26 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
     }
     world.heal();
     pipelines.finish(&world);
+    farewell(&mut world, seed).await?;
     world.converge().await
+}
+
+/// Now and then a device is lost for good while its last commit is still on its way; the others go on without it.
+async fn farewell(world: &mut World, seed: u64) -> Check {
+    let mut rng = Rng::stream(seed, "farewell");
+    let count = world.devices.len();
+    if count < 2 || !rng.chance(8) {
+        return Ok(());
+    }
+    let leaves = rng.below(count);
+    let versions = world.oracle.versions.clone();
+    world.fault(leaves, RemoteFaults { late_commits: true, ..RemoteFaults::default() });
+    for at in (leaves..).map(|at| at % count).take(1 + rng.below(2 * count)) {
+        world.user(at, &user_op(&mut rng, &versions));
+        world.pass(Duration::from_secs(3)).await;
+        world.cycle(&[at], Request::FULL, true).await?;
+    }
+    world.part_with(leaves)
 }
 
 async fn step(world: &mut World, rng: &mut Rng, sound: bool) -> Check {

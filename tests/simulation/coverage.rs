@@ -17,6 +17,7 @@ const REQUIRED: &[&str] = &[
     "cycle ends: offline",
     "cycle ends: refused",
     "database lost",
+    "device: never comes back",
     "disk error",
     "disk full",
     "disk read-only",

@@ -43,6 +43,8 @@ pub struct Device {
     /// How many files a mass has.
     pub mass: usize,
     pub joined: bool,
+    /// It will not be seen again.
+    pub gone: bool,
     pub fuse: Fuse,
     pub retention: Retention,
     pub trash: Duration,
@@ -112,6 +114,7 @@ impl Device {
             exclude: vec!["cache/**".into()],
             mass: 8,
             joined: false,
+            gone: false,
             fuse: Fuse::new(),
             retention: Retention { generations: 100, age: 30 * DAY, grace: 7 * DAY },
             trash: 30 * DAY,

@@ -124,6 +124,19 @@ impl World {
         }
     }
 
+    /// A device is lost for good.
+    pub fn part_with(&mut self, device: usize) -> Check {
+        self.trace.mark("device: never comes back");
+        self.crash(device, true)?;
+        self.devices[device].gone = true;
+        Ok(())
+    }
+
+    /// The devices that are still in use.
+    fn in_use(&self) -> Vec<usize> {
+        (0..self.devices.len()).filter(|at| !self.devices[*at].gone).collect()
+    }
+
     /// Once nothing goes wrong any more, all devices come to hold what the head says, and then nothing moves.
     pub async fn converge(&mut self) -> Check {
         self.heal();
@@ -134,7 +147,7 @@ impl World {
             let mut quiet = true;
             let mut generations = BTreeSet::new();
             last.clear();
-            for at in 0..self.devices.len() {
+            for at in self.in_use() {
                 self.pass(Duration::from_secs(10)).await;
                 let joined = self.devices[at].joined;
                 let outcome = self.cycle(&[at], Request::FULL, true).await?.pop();
@@ -181,7 +194,7 @@ impl World {
     }
 
     async fn check_end(&mut self) -> Check {
-        for device in &self.devices {
+        for device in self.devices.iter().filter(|device| !device.gone) {
             let filter = Filter::new(&[], &device.exclude).unwrap();
             let synced = |path: &str| {
                 cogzy_vault::model::VaultPath::new(path)
@@ -191,7 +204,7 @@ impl World {
         }
         // The round before this one moved no file; this one writes nothing at all.
         let (puts, effects) = (self.store.lock().puts, self.effects());
-        for at in 0..self.devices.len() {
+        for at in self.in_use() {
             self.pass(Duration::from_secs(10)).await;
             self.cycle(&[at], Request::FULL, true).await?;
         }
