@@ -82,6 +82,9 @@ fn tell(repaired: &Repaired, output: &mut Output) {
     for name in &repaired.partly {
         output.line(format!("repaired as far as its bytes could be found: {name}"));
     }
+    for name in &repaired.dropped {
+        output.toned(Tone::Good, format!("deleted, for the commits say the same: {name}"));
+    }
     for Lost { path, from, to } in &repaired.lost {
         let when =
             if from == to { format!("generation {from}") } else { format!("generations {from} to {to}") };

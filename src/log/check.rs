@@ -24,6 +24,12 @@ pub struct ObjectFault {
     pub error: Option<LogError>,
 }
 
+/// Whether this is the key of a checkpoint.
+#[must_use]
+pub fn is_checkpoint(key: &str) -> bool {
+    key.starts_with(CHECKPOINTS)
+}
+
 impl Log {
     /// Reads every header, commit and checkpoint of the remote, whatever this process knows of them already. What is wrong, by
     /// key. Refresh the log whole before: a commit that is known and not there is one of the faults.
@@ -76,8 +82,25 @@ impl Log {
         Ok(whole)
     }
 
+    /// Deletes a checkpoint that is damaged or lacks a pack: it is a shortcut to what the commits say. Whether it was such a one; that
+    /// of a newer program stays.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn drop_damaged_checkpoint(&self, key: &str) -> Result<bool, LogError> {
+        match self.checkpoint_state(key).await {
+            Err(LogError::Remote(error)) if error.kind != RemoteErrorKind::NotFound => {
+                return Err(error.into());
+            }
+            Err(error) if error.is_damage() || matches!(error, LogError::Remote(_)) => {}
+            _ => return Ok(false),
+        }
+        self.remote.delete(key).await?;
+        Ok(true)
+    }
+
     async fn check_object(&self, key: &str) -> Result<(), LogError> {
-        if key.starts_with(CHECKPOINTS) {
+        if is_checkpoint(key) {
             return self.checkpoint_state(key).await.map(drop);
         }
         let bytes = self.remote.get(key, None).await?;

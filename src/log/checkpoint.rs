@@ -20,7 +20,7 @@ use crate::model::{
     PackInfo, Recipe, VaultId, VaultPath,
 };
 use crate::plan::Ages;
-use crate::remote::{RemoteErrorKind, list_all};
+use crate::remote::{Object, RemoteErrorKind, list_all};
 
 /// A new checkpoint is due after this many generations.
 const EVERY: u64 = 32;
@@ -281,7 +281,31 @@ impl Log {
     /// # Errors
     /// Those of the remote that say nothing about the object.
     pub async fn checkpoint_packs(&self) -> Result<Option<BTreeSet<PackId>>, LogError> {
-        let mut packs = BTreeSet::new();
+        let needs: Option<Vec<BTreeSet<PackId>>> =
+            self.checkpoints().await?.into_iter().map(|(_, packs)| packs).collect();
+        Ok(needs.map(|packs| packs.into_iter().flatten().collect()))
+    }
+
+    /// Deletes checkpoints that were put before `before_ms`, by the server's clock, but for the newest ones; and those that came so late
+    /// that a pack of theirs has been swept. Their packs are nobody's from then on.
+    ///
+    /// # Errors
+    /// Those of the remote.
+    pub async fn delete_old_checkpoints(&self, before_ms: i64, head: &Snapshot) -> Result<usize, LogError> {
+        let swept = |packs: &BTreeSet<PackId>| packs.iter().any(|pack| head.swept.contains(pack));
+        let (mut doomed, whole): (Vec<_>, Vec<_>) =
+            self.checkpoints().await?.into_iter().partition(|(_, packs)| packs.as_ref().is_some_and(swept));
+        let spare = whole.len().saturating_sub(KEPT);
+        doomed.extend(whole.into_iter().take(spare).filter(|(object, _)| object.modified_ms < before_ms));
+        for (object, _) in &doomed {
+            self.remote.delete(&object.key).await?;
+        }
+        Ok(doomed.len())
+    }
+
+    /// The checkpoints of the bucket, the oldest first, each with the packs that it needs; none for one that cannot be read.
+    async fn checkpoints(&self) -> Result<Vec<(Object, Option<BTreeSet<PackId>>)>, LogError> {
+        let mut checkpoints = Vec::new();
         for object in list_all(self.remote.as_ref(), CHECKPOINTS, None).await? {
             let bytes = match self.remote.get(&object.key, None).await {
                 Ok(bytes) => bytes,
@@ -289,32 +313,15 @@ impl Log {
                 Err(error) if error.kind == RemoteErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             };
-            match decode::<Checkpoint>(Kind::Checkpoint, &object.key, &bytes) {
-                Ok((checkpoint, _)) => packs.extend(checkpoint.pieces.iter().map(|piece| piece.pack)),
-                Err(error) => {
-                    tracing::warn!(key = object.key, %error, "a checkpoint cannot be read: what it needs is not known");
-                    return Ok(None);
-                }
-            }
+            let read: Result<(Checkpoint, Digest), LogError> = decode(Kind::Checkpoint, &object.key, &bytes);
+            let read = read.inspect_err(|error| {
+                tracing::warn!(key = object.key, %error, "a checkpoint cannot be read: what it needs is not known");
+            });
+            let packs =
+                read.map(|(checkpoint, _)| checkpoint.pieces.iter().map(|piece| piece.pack).collect());
+            checkpoints.push((object, packs.ok()));
         }
-        Ok(Some(packs))
-    }
-
-    /// Deletes checkpoints that were put before `before_ms`, by the server's clock, but for the newest ones. Their packs are nobody's
-    /// from then on.
-    ///
-    /// # Errors
-    /// Those of the remote.
-    pub async fn delete_old_checkpoints(&self, before_ms: i64) -> Result<usize, LogError> {
-        let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
-        let spare = listed.len().saturating_sub(KEPT);
-        let old = listed.iter().take(spare).filter(|object| object.modified_ms < before_ms);
-        let mut deleted = 0;
-        for object in old {
-            self.remote.delete(&object.key).await?;
-            deleted += 1;
-        }
-        Ok(deleted)
+        Ok(checkpoints)
     }
 
     /// The chunks of the newest checkpoint in the bucket; none where there is none that can be read.

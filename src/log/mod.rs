@@ -37,7 +37,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use check::ObjectFault;
+pub use check::{ObjectFault, is_checkpoint};
 pub use chunks::{ChunkReader, pack_key, parse_pack_key};
 pub use error::LogError;
 pub use graph::{Graph, Node};

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::repack::{Worn, needed, worn};
-use super::report::{Report, Watcher};
+use super::report::{Phase, Progress, Report, Watcher};
 use super::rewrite::{Rewrite, Stand};
 use super::{Engine, SyncError};
 use crate::log::{
@@ -175,8 +175,9 @@ impl Engine {
             pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
         }
         if looked.damaged == 0 {
+            let before_ms = looked.now_ms.saturating_sub(looked.grace_ms);
+            log.delete_old_checkpoints(before_ms, &stand.head).await?;
             pruned.freed = self.delete_swept(log, &looked, watcher).await?;
-            log.delete_old_checkpoints(looked.now_ms.saturating_sub(looked.grace_ms)).await?;
         }
         Ok(pruned)
     }
@@ -281,11 +282,11 @@ impl Engine {
             let total = doomed.len();
             for (done, pack) in doomed.iter().enumerate() {
                 self.ports.remote.delete(&pack_key(*pack)).await?;
-                watcher.progress(super::Progress {
-                    phase: super::Phase::Upload,
+                watcher.progress(Progress {
+                    phase: Phase::Delete,
                     files_done: done + 1,
                     files_total: total,
-                    ..super::Progress::default()
+                    ..Progress::default()
                 });
             }
             log.forget_packs(&doomed);

@@ -21,7 +21,7 @@ use super::report::{Amount, Report, Watcher};
 use super::{Engine, Fault, Survey, SyncError, Verified, blocking};
 use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk, stored_in};
 use crate::fs::Fs;
-use crate::log::{ChunkReader, Depth, Log, Snapshot, pack_key};
+use crate::log::{ChunkReader, Depth, Log, Snapshot, is_checkpoint, pack_key};
 use crate::model::{
     ChunkParams, ChunkSlot, CommitKey, Digest, Entry, FileKind, PackId, PackInfo, Tree, VaultPath,
 };
@@ -38,6 +38,9 @@ pub struct Repaired {
     /// Packs that were written again with the chunks that are still somewhere; others of theirs are lost.
     #[serde(default)]
     pub partly: Vec<String>,
+    /// Damaged checkpoints that were deleted: the commits say the same.
+    #[serde(default)]
+    pub dropped: Vec<String>,
     /// Versions whose bytes nobody here has.
     pub lost: Vec<Lost>,
 }
@@ -92,6 +95,14 @@ impl Engine {
         for key in &bad {
             if log.put_again(key).await? {
                 repaired.objects.push((*key).to_owned());
+            }
+        }
+        // While something else is damaged, all that says what there was may be wanted.
+        if bad.iter().all(|key| is_checkpoint(key)) {
+            for key in &bad {
+                if log.drop_damaged_checkpoint(key).await? {
+                    repaired.dropped.push((*key).to_owned());
+                }
             }
         }
         let head = log.graph().heads().first().copied();

@@ -176,6 +176,8 @@ pub enum Phase {
     Download,
     /// Putting fetched files in their places.
     Apply,
+    /// Deleting old data from the bucket; its objects count as files.
+    Delete,
 }
 
 impl std::fmt::Display for Phase {
@@ -185,6 +187,7 @@ impl std::fmt::Display for Phase {
             Self::Upload => "upload",
             Self::Download => "download",
             Self::Apply => "apply",
+            Self::Delete => "delete",
         })
     }
 }

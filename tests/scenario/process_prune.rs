@@ -131,13 +131,12 @@ async fn a_daemon_that_may_prunes_by_itself_and_one_that_may_not_does_not() {
         assert!(!daemon.said().contains("pruned"), "{why}");
         daemon.terminate().await;
     };
-    machine.set("COGZY_VAULT__RETENTION__PRUNE", "true");
     quiet(&machine, "on its first day nothing is old").await;
     Database::open(&machine.root.join("sync/cache.db")).unwrap().note(PRUNED, 0).unwrap();
-    machine.variables.remove("COGZY_VAULT__RETENTION__PRUNE");
-    quiet(&machine, "nobody has asked for it").await;
+    machine.set("COGZY_VAULT__RETENTION__PRUNE", "false");
+    quiet(&machine, "somebody has said no").await;
     assert_eq!(kinds(&machine).await, 0);
-    machine.set("COGZY_VAULT__RETENTION__PRUNE", "true");
+    machine.variables.remove("COGZY_VAULT__RETENTION__PRUNE");
     let mut daemon = Daemon::start(&machine).await;
     daemon.says("pruned").await;
     daemon.terminate().await;

@@ -98,6 +98,30 @@ async fn objects_of_the_bucket_come_back_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_damaged_checkpoint_goes_and_the_commits_say_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, bucket) = synced(folder.path()).await;
+    for version in 0..40 {
+        one.write("traces/last.json", noise(&format!("{version}"), 300));
+        one.sync().await;
+    }
+    let [checkpoint] = &objects(&bucket, "checkpoints").into_iter().collect::<Vec<_>>()[..] else { panic!() };
+    let commit = objects(&bucket, "commits").pop_first().unwrap();
+    flip(checkpoint, 0.5);
+    flip(&commit, 0.5);
+    let (verified, repaired) = repair(&mut one).await;
+    assert_eq!((repaired.objects.len(), repaired.dropped.len()), (1, 0), "first what matters: {repaired:?}");
+    assert_eq!(verified.faults.len(), 1, "{verified:?}");
+    let (verified, repaired) = repair(&mut one).await;
+    assert_eq!((repaired.objects.len(), repaired.dropped.len()), (0, 1), "{repaired:?}");
+    assert!(verified.faults.is_empty() && !checkpoint.exists(), "{verified:?}");
+    let remote = FolderRemote::create(&bucket, Arc::new(SystemEntropy)).await.unwrap();
+    let mut two = Device::joined(folder.path(), "two", Arc::new(remote)).await;
+    two.sync().await;
+    assert_eq!(two.files(), one.files());
+}
+
+#[tokio::test]
 async fn what_nobody_has_is_named_by_file_and_generation() {
     let folder = tempfile::tempdir().unwrap();
     let (mut one, bucket) = synced(folder.path()).await;

@@ -32,6 +32,7 @@ impl fmt::Display for Step {
             Phase::Upload => "uploading",
             Phase::Download => "downloading",
             Phase::Apply => "applying",
+            Phase::Delete => "deleting",
         };
         write!(f, "{doing} {}/{}", thousands(files_done as u64), thousands(files_total as u64))?;
         if bytes_total > 0 {

@@ -96,6 +96,19 @@ async fn a_checkpoint_says_what_its_commits_say_and_one_that_is_damaged_is_passe
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_checkpoint_that_came_so_late_that_its_packs_were_swept_is_deleted() {
+    let (remote, head) = checkpointed().await;
+    let mut log = opened(&remote).await;
+    log.refresh(Depth::Whole).await.unwrap();
+    let mut state = log.snapshot(Some(head)).await.unwrap().as_ref().clone();
+    assert_eq!(log.delete_old_checkpoints(i64::MAX, &state).await.unwrap(), 0, "the newest stay");
+    state.swept = log.checkpoint_packs().await.unwrap().unwrap();
+    assert_eq!(log.delete_old_checkpoints(0, &state).await.unwrap(), 1);
+    assert!(keys(&remote).iter().all(|key| !key.starts_with("checkpoints/")));
+    assert_eq!(state_of(&mut opened(&remote).await).await.2, Some(head));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_that_forks_off_below_a_checkpoint_is_merged() {
     let (remote, head) = checkpointed().await;
     let mut log = opened(&remote).await;
