@@ -24,12 +24,6 @@ pub struct ObjectFault {
     pub error: Option<LogError>,
 }
 
-/// Whether this is the key of a checkpoint.
-#[must_use]
-pub fn is_checkpoint(key: &str) -> bool {
-    key.starts_with(CHECKPOINTS)
-}
-
 impl Log {
     /// Reads every header, commit and checkpoint of the remote, whatever this process knows of them already. What is wrong, by
     /// key. Refresh the log whole before: a commit that is known and not there is one of the faults.
@@ -88,6 +82,9 @@ impl Log {
     /// # Errors
     /// Those of the remote.
     pub async fn drop_damaged_checkpoint(&self, key: &str) -> Result<bool, LogError> {
+        if !key.starts_with(CHECKPOINTS) {
+            return Ok(false);
+        }
         match self.checkpoint_state(key).await {
             Err(LogError::Remote(error)) if error.kind != RemoteErrorKind::NotFound => {
                 return Err(error.into());
@@ -100,7 +97,7 @@ impl Log {
     }
 
     async fn check_object(&self, key: &str) -> Result<(), LogError> {
-        if is_checkpoint(key) {
+        if key.starts_with(CHECKPOINTS) {
             return self.checkpoint_state(key).await.map(drop);
         }
         let bytes = self.remote.get(key, None).await?;

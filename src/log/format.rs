@@ -57,7 +57,8 @@ pub(super) fn commit_key(key: CommitKey) -> String {
 }
 
 /// The commit that stands under `key`, if it is such a key.
-pub(super) fn parse_commit_key(key: &str) -> Option<CommitKey> {
+#[must_use]
+pub fn parse_commit_key(key: &str) -> Option<CommitKey> {
     CommitKey::parse(key.strip_prefix(COMMITS)?)
 }
 

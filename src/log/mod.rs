@@ -37,9 +37,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use check::{ObjectFault, is_checkpoint};
+pub use check::ObjectFault;
 pub use chunks::{ChunkReader, pack_key, parse_pack_key};
 pub use error::LogError;
+pub use format::parse_commit_key;
 pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use history::Past;

@@ -21,7 +21,7 @@ use super::report::{Amount, Report, Watcher};
 use super::{Engine, Fault, Survey, SyncError, Verified, blocking};
 use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk, stored_in};
 use crate::fs::Fs;
-use crate::log::{ChunkReader, Depth, Log, Snapshot, is_checkpoint, pack_key};
+use crate::log::{ChunkReader, Depth, Log, Snapshot, pack_key, parse_commit_key};
 use crate::model::{
     ChunkParams, ChunkSlot, CommitKey, Digest, Entry, FileKind, PackId, PackInfo, Tree, VaultPath,
 };
@@ -97,8 +97,9 @@ impl Engine {
                 repaired.objects.push((*key).to_owned());
             }
         }
-        // While something else is damaged, all that says what there was may be wanted.
-        if bad.iter().all(|key| is_checkpoint(key)) {
+        // While a commit is missing, whatever is left of a checkpoint may be wanted.
+        let put = |key: &str| repaired.objects.iter().any(|put| put == key);
+        if !bad.iter().any(|key| parse_commit_key(key).is_some() && !put(key)) {
             for key in &bad {
                 if log.drop_damaged_checkpoint(key).await? {
                     repaired.dropped.push((*key).to_owned());
