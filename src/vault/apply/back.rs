@@ -52,7 +52,9 @@ impl Hand<'_> {
     fn unreplace(&mut self, task: &Task) -> Result<(), IoAt> {
         let Some(staged) = self.staged(task.step) else { return Ok(()) };
         if self.what_staged(task.step)? == What::New {
-            return self.return_old(task);
+            let deleted = self.what_visible(task.step)? == What::Nothing && !self.is_away(task.step)?;
+            // Its user's deletion is not taken back with the rest.
+            return if deleted { Ok(()) } else { self.return_old(task) };
         }
         if self.what_visible(task.step)? != What::New {
             // Edited after it was put in place: it stays, and the old file stays aside.
@@ -70,6 +72,7 @@ impl Hand<'_> {
         match self.fs.exchange(&staged, &visible) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.set_aside(&staged, task.step)?;
+                self.note_away(task.step)?;
                 self.fs.rename_new(&visible, &staged).at("take back", &visible)?;
                 self.return_old(task)
             }

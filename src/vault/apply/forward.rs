@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::hand::{Halt, Hand};
 use super::look::What;
-use super::{Content, FileStat, Task, Unit};
+use super::{Content, FileStat, Step, Task, Unit};
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
 use crate::vault::At;
@@ -69,7 +69,7 @@ impl Hand<'_> {
             ))),
             (Some(_), None) => Err(Halt::Moved(format!("{} appeared after the scan", step.path))),
             // Only after a crash on a disk without exchange and links: it is on its way.
-            (None, Some(_)) if self.what(&self.aside(step), step)? == What::Old => Ok(None),
+            (None, Some(_)) if self.is_on_its_way(step)? => Ok(None),
             (None, Some(_)) => Err(Halt::Moved(format!("{} was deleted after the scan", step.path))),
             (Some(stat), Some(_)) if Some(stat) == task.seen => Ok(Some(stat)),
             // Touched, but perhaps the same bytes.
@@ -77,6 +77,11 @@ impl Hand<'_> {
             (Some(stat), Some(_)) if planted(Bug::SkipRecheck) => Ok(Some(stat)),
             (Some(_), Some(_)) => Err(Self::moved(&step.path)),
         }
+    }
+
+    /// Whether an apply was cut short after the old file had left and before the new one came.
+    fn is_on_its_way(&self, step: &Step) -> Result<bool, Halt> {
+        Ok(self.is_away(step)? && self.what(&self.aside(step), step)? == What::Old)
     }
 
     fn holds(&self, path: &Path, stat: &FileStat, content: Content) -> Result<bool, Halt> {
@@ -136,9 +141,10 @@ impl Hand<'_> {
         self.show(&visible);
         if self.lstat(&visible)?.is_none() {
             // See [`Self::check`]; or it was deleted since.
-            return match self.what(&self.aside(task.step), task.step)? {
-                What::Old => self.put_new(task, &staged, &visible),
-                _ => Err(Halt::Moved(format!("{} was deleted after the scan", task.step.path))),
+            return if self.is_on_its_way(task.step)? {
+                self.put_new(task, &staged, &visible)
+            } else {
+                Err(Halt::Moved(format!("{} was deleted after the scan", task.step.path)))
             };
         }
         match self.fs.exchange(&staged, &visible) {
@@ -166,6 +172,7 @@ impl Hand<'_> {
         };
         if !linked {
             // The file is away for a moment.
+            self.note_away(task.step)?;
             let place = self.set_aside(visible, task.step)?;
             self.confirm(&place, task)?;
             return self.put_new(task, staged, visible);

@@ -64,6 +64,23 @@ impl<'a> Hand<'a> {
         step.path.below(&self.layout.trash_files(self.id))
     }
 
+    /// Notes, durably, that a step's place is about to be empty by our own hand: whatever else is missing there its user has deleted.
+    pub fn note_away(&self, step: &Step) -> Result<(), IoAt> {
+        let Some(note) = self.away(step) else { return Ok(()) };
+        self.fs.create_dir_all(&note).at("create", &note)?;
+        let staging = self.layout.staging_of(self.id);
+        self.fs.sync_dir(&staging).at("sync", &staging)
+    }
+
+    /// Whether a step's place may be empty by our own hand.
+    pub fn is_away(&self, step: &Step) -> Result<bool, IoAt> {
+        self.away(step).map_or(Ok(false), |note| Ok(self.lstat(&note)?.is_some()))
+    }
+
+    fn away(&self, step: &Step) -> Option<PathBuf> {
+        self.staged(step).map(|staged| staged.with_extension("away"))
+    }
+
     pub fn lstat(&self, path: &Path) -> Result<Option<FileStat>, IoAt> {
         found(self.fs.lstat(path)).at("look at", path)
     }

@@ -98,7 +98,11 @@ impl Hand<'_> {
             (true, false, What::Old) if staged == What::New => Stand::Todo,
             (true, false, What::Old) => Stand::Lost,
             // Between two renames, on a disk without exchange and links.
-            (true, false, What::Nothing) if staged == What::New && self.displaced(task)? => Stand::Todo,
+            (true, false, What::Nothing)
+                if staged == What::New && self.is_away(task.step)? && self.displaced(task)? =>
+            {
+                Stand::Todo
+            }
             (true, ..) if staged == What::New => Stand::EditedOld,
             (true, ..) if self.displaced(task)? => Stand::EditedNew,
             (true, ..) => Stand::EditedOld,

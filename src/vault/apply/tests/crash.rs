@@ -234,6 +234,31 @@ fn of_two_edits_none_is_destroyed() {
     }
 }
 
+/// Whoever deletes a group between a crash and the recovery never finds half of it again.
+#[test]
+fn what_is_deleted_after_a_crash_stays_deleted() {
+    const PAIR: &[Case] = &[Case {
+        lost: false,
+        moves: &[
+            ("corpus/nodes.json", Some("old nodes"), Some("new nodes")),
+            ("vectors/nodes.npy", Some("old rows!"), Some("new rows!")),
+        ],
+    }];
+    // Without exchange and links a file is away for a moment, and nobody can delete it.
+    for kind in [LINUX, NETWORK, MAC] {
+        for at in 0.. {
+            let Some(vault) = crashed(kind, PAIR, at) else { break };
+            vault.moves().for_each(|each| std_fs::remove_file(vault.root().join(each.0)).unwrap());
+            let disk = Disk::sound(kind, vault.root());
+            recover(&disk, &vault.layout(), None).unwrap();
+            conclude(&disk, &vault.layout()).unwrap();
+            let visible = vault.visible();
+            let whole = visible.is_empty() || visible == vault.all_new();
+            assert!(whole, "{kind:?}, deleted after a crash at {at}: {visible:?}");
+        }
+    }
+}
+
 /// An error that goes away: nothing is half done, and nothing is lost.
 #[test]
 fn a_stage_that_was_removed_leaves_everything_old() {
