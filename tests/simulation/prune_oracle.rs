@@ -129,9 +129,20 @@ impl OldData {
         }
         match heads.as_slice() {
             [head] => self.check_kept(*head, &bucket, keep),
-            // Until they are merged nobody can say what belongs together.
-            _ => Ok(Fates::default()),
+            // Until they are merged nobody can say what belongs together; what one of them has let go may be gone.
+            many => {
+                let expired = many.iter().flat_map(|head| self.expired(*head)).collect();
+                Ok(Fates { expired, ..Fates::default() })
+            }
         }
+    }
+
+    /// Versions whose retention has ended, as a head says.
+    fn expired(&self, head: CommitKey) -> BTreeSet<Digest> {
+        let now = &self.commits[&head].1;
+        let mut past = self.past(head);
+        past.retain(|key| key.seq < now.horizon && !now.void.contains(key));
+        past.iter().flat_map(|key| self.entries(key)).map(|entry| entry.digest).collect()
     }
 
     /// A pack is deleted only if a commit has swept it.
@@ -240,8 +251,7 @@ impl OldData {
             self.restore(entry, now, &bucket.objects)
                 .map_err(|why| format!("what stood at {}, the oldest that is kept: {why}", now.horizon))?;
         }
-        let old = past.iter().filter(|key| key.seq < now.horizon && !now.void.contains(key));
-        fates.expired = old.flat_map(|key| self.entries(key)).map(|entry| entry.digest).collect();
+        fates.expired = self.expired(head);
         let (horizon, mut void_kept) = (now.horizon, BTreeSet::new());
         for key in past.iter().filter(|key| now.void.contains(key)) {
             for entry in self.entries(key) {
