@@ -4,7 +4,7 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::moment::vault_path;
-use super::output::{Output, size};
+use super::output::{Output, count, size};
 use crate::control::recovery::{GenerationDocument, HistoryDocument, VersionDocument};
 
 /// Show what was committed: every generation, or the versions of one path
@@ -50,7 +50,7 @@ fn generation(one: &GenerationDocument) -> [String; 6] {
     let kind = one.of.map_or_else(|| one.kind.clone(), |of| format!("{} of {of}", one.kind));
     let mut what = format!("{} changed ({}), {} deleted", one.changed, size(one.bytes), one.deleted);
     if !one.kept.is_empty() {
-        what.push_str(&format!(", {} conflicts", one.kept.len()));
+        what.push_str(&format!(", {}", count(one.kept.len(), "conflict")));
     }
     if !one.resolved.is_empty() {
         what.push_str(&format!(", {} decided", one.resolved.len()));

@@ -21,6 +21,9 @@ pub use live::Live;
 pub use progress::{Progress, Step};
 pub use units::{about, count, duration, part, size, thousands};
 
+/// Cells that are longer widen no column.
+const WIDEST: usize = 40;
+
 /// How a line is meant; coloured where there is colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -131,7 +134,8 @@ impl Output {
             rows.iter().map(|row| row.each_ref().map(|cell| plain(cell, false))).collect();
         let widths: [usize; N] = std::array::from_fn(|column| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+            // One long cell does not push all that comes after the others out of sight.
+            cells.map(|cell| cell.chars().count()).filter(|width| *width <= WIDEST).max().unwrap_or_default()
         });
         for row in &rows {
             let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{Output, Tone, size, thousands};
+use super::output::{Output, Tone, count, size};
 use super::restore::ask;
 use crate::control::recovery::{Job, PruneDocument};
 use crate::sync::{Objects, Pruned};
@@ -35,7 +35,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         document.pruned;
     let will = if dry_run { "would be" } else { "were" };
     output.line(match kept_from {
-        0 | 1 => format!("all {generation} generations are kept"),
+        0 | 1 => format!("all is kept, from generation 1 to {generation}"),
         _ => format!("generations {kept_from} to {generation} are kept"),
     });
     output.line(format!("    {} in the bucket, {} of that needed", told(all), told(needed)));
@@ -56,5 +56,5 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 }
 
 fn told(objects: Objects) -> String {
-    format!("{} packs ({})", thousands(objects.objects as u64), size(objects.bytes))
+    format!("{} ({})", count(objects.objects, "pack"), size(objects.bytes))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::app::{App, Shown};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{Output, Tone, thousands};
+use super::output::{Output, Tone, count};
 use super::shown::through_daemon;
 use crate::control::client;
 use crate::control::recovery::{self, Job, VerifyDocument};
@@ -50,19 +50,19 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     for fault in &verified.faults {
         output.toned(Tone::Bad, format!("damaged: {}: {}", fault.path, fault.message));
     }
-    let packs = thousands(verified.packs as u64);
-    let packs = if verified.deep { format!("{packs} packs read") } else { format!("{packs} packs there") };
+    let packs = count(verified.packs, "pack");
+    let packs = if verified.deep { format!("{packs} read") } else { format!("{packs} there") };
     output.note(format!(
-        "generation {}: {} files hashed, {} commits and {packs}, {} faults",
+        "generation {}: {} hashed, {} and {packs}, {}",
         verified.generation,
-        thousands(verified.files as u64),
-        thousands(verified.commits as u64),
-        thousands(verified.faults.len() as u64),
+        count(verified.files, "file"),
+        count(verified.commits, "commit"),
+        count(verified.faults.len(), "fault"),
     ));
     if verified.differing > 0 {
         output.note(format!(
-            "{} files differ from that generation and are not synced yet",
-            thousands(verified.differing as u64)
+            "not as in that generation, and not synced yet: {}",
+            count(verified.differing, "file")
         ));
     }
     if verified.faults.is_empty() {

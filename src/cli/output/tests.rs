@@ -80,6 +80,9 @@ fn columns_stand_below_each_other() {
     let row = |one: &str, other: &str| [one.to_owned(), other.to_owned()];
     output(&out, &Stream::default()).table(&[row("id", "what"), row("ärger", "x\ny"), row("last", "")]);
     assert_eq!(out.text(), "id     what\närger  x\\u{a}y\nlast\n");
+    let (out, long) = (Stream::default(), "x".repeat(WIDEST + 1));
+    output(&out, &Stream::default()).table(&[row("key", "what"), row(&long, "what")]);
+    assert_eq!(out.text(), format!("key  what\n{long}  what\n"));
 }
 
 #[test]
