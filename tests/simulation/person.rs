@@ -55,6 +55,13 @@ impl World {
             // What is half written goes, too: that is what a reset is for.
             left.clear();
         }
+        let site = device.disk.site();
+        let locked = site.files_below("").iter().any(|(_, ino)| site.state.node(*ino).mode == 0);
+        drop(site);
+        if matches!(asked, Asked::Reset) && locked {
+            // What nobody can read is not replaced; whoever unlocks it later has a file that the backup does not know.
+            device.disk.site().ledger.sends_again = true;
+        }
         let outcome = device
             .live(async |device| match carry_out(device, asked).await {
                 Ok(report) => Outcome::Done(report),

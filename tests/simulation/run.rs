@@ -23,8 +23,11 @@ const DEFAULT_PRUNES: u64 = 500;
 /// Of the crashes of a recovery `cargo test` runs each so-manieth: all of them take an hour.
 const STRIDE: u64 = 31;
 
-/// Seeds that failed once.
-const REGRESSIONS: &[u64] = &[900_102];
+/// Seeds that failed once, by a mistake of the engine.
+const REGRESSIONS: &[u64] = &[900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451];
+
+/// And such worlds in which old data is pruned.
+const PRUNE_REGRESSIONS: &[u64] = &[307_025, 403_242];
 
 /// What came of one run.
 pub struct Ran {
@@ -172,12 +175,22 @@ fn both(from: u64, count: u64, crash: bool, once: bool, only: Option<usize>, com
 
 /// Many seeds: which failed and why, and what was reached.
 fn seeds(from: u64, count: u64) -> (BTreeMap<u64, String>, Marks) {
-    let kept = u64::try_from(REGRESSIONS.len()).unwrap();
+    numbered(REGRESSIONS, from, count, |at| seed(at, &Without::new(), false))
+}
+
+/// Runs with these numbers first, then with `count` from `from` on.
+fn numbered(
+    first: &[u64],
+    from: u64,
+    count: u64,
+    run: impl Fn(u64) -> Ran + Sync,
+) -> (BTreeMap<u64, String>, Marks) {
+    let kept = u64::try_from(first.len()).unwrap();
     let nth = |at: u64| {
-        let old = usize::try_from(at).ok().and_then(|at| REGRESSIONS.get(at)).copied();
+        let old = usize::try_from(at).ok().and_then(|at| first.get(at)).copied();
         old.unwrap_or_else(|| from + at - kept)
     };
-    many(kept + count, |at| (nth(at), seed(nth(at), &Without::new(), false)))
+    many(kept + count, |at| (nth(at), run(nth(at))))
 }
 
 /// Runs on all cores, each of which has a name.
@@ -214,7 +227,7 @@ fn many(count: u64, run: impl Fn(u64) -> (u64, Ran) + Sync) -> (BTreeMap<u64, St
 /// Worlds in which old data is pruned. Whether all is well.
 fn prunes(from: u64, count: u64) -> bool {
     let clock = SystemClock::new();
-    let (failed, marks) = many(count, |at| (from + at, prune_world(from + at, false)));
+    let (failed, marks) = numbered(PRUNE_REGRESSIONS, from, count, |at| prune_world(at, false));
     for (seed, why) in failed.iter().take(20) {
         println!("prune {seed}: {why}\n    cargo test --test simulation -- --prune {seed}");
     }

@@ -174,14 +174,17 @@ impl World {
         Err(format!("not converged after {ROUNDS} rounds; {last}"))
     }
 
-    /// Where two names differ in letter case only, somebody has to choose: here the other one. Whether there was a choice.
+    /// Where two names differ in letter case only, somebody has to choose: here another one for what is on this disk, whichever of the
+    /// two that is. Whether there was a choice.
     fn choose_names(&self, at: usize, problems: &[Trouble]) -> bool {
         let clashing = problems.iter().filter(|trouble| trouble.message.contains("letter case"));
-        // Told as they are spelled on the disk, whatever the vault calls them.
-        let mut paths = clashing.map(|trouble| trouble.path.trim_start_matches("file:").nfc().collect());
+        let key = |path: &str| path.nfc().collect::<String>().to_lowercase();
+        let keys: BTreeSet<String> =
+            clashing.map(|trouble| key(trouble.path.trim_start_matches("file:"))).collect();
         // One at a time: both sides of a clash are told of.
-        let chosen = paths.find(|path: &String| self.devices[at].disk.site().file(path).is_some());
-        chosen.inspect(|path| self.user(at, &UserOp::Recase(path.clone()))).is_some()
+        let mut files = self.devices[at].disk.site().files_below("").into_iter();
+        let chosen = files.find(|(path, _)| keys.contains(&key(path)));
+        chosen.inspect(|(path, _)| self.user(at, &UserOp::Recase(path.clone()))).is_some()
     }
 
     fn decide(&mut self, at: usize, holds: &[Hold]) -> Check {

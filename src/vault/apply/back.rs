@@ -60,14 +60,13 @@ impl Hand<'_> {
             // Edited after it was put in place: it stays, and the old file stays aside.
             return Ok(());
         }
-        let (visible, aside) = (self.visible(task.step), self.aside(task.step));
+        let visible = self.visible(task.step);
         self.show(&visible);
         if self.lstat(&staged)?.is_none() {
-            if self.lstat(&aside)?.is_none() {
-                return Ok(());
-            }
+            // Kept for its conflict already, where a disk forgot the moves of others after that.
+            let Some(old) = self.place_of(task.entry, task.step)? else { return Ok(()) };
             // One place for the displaced file, so that the exchange below always ends with the new file staged.
-            self.fs.rename_new(&aside, &staged).at("take back", &aside)?;
+            self.fs.rename_new(&old, &staged).at("take back", &old)?;
         }
         match self.fs.exchange(&staged, &visible) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {

@@ -9,6 +9,9 @@ use crate::model::FileKind;
 use crate::vault::At;
 use crate::vault::read::{Folders, check_folders, hash_file};
 
+/// The permission bit without which a file's owner cannot read it.
+const OWNER_READS: u32 = 0o400;
+
 /// What a place holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
@@ -53,7 +56,10 @@ impl Hand<'_> {
             Ok(Some(content)) if known[0] == Some(content) => Ok(What::Old),
             Ok(Some(content)) if known[1] == Some(content) => Ok(What::New),
             Ok(_) => Ok(What::Other),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(What::Other),
+            // Its user has locked it. A disk that merely fails must not pass for an edit: half a unit would stay as it is.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && stat.mode & OWNER_READS == 0 => {
+                Ok(What::Other)
+            }
             Err(error) => Err(error).at("read", path),
         }
     }

@@ -160,8 +160,8 @@ pub fn apply_unless(
     }
     check_ours(fs, layout)?;
     let (journal, seen) = split(plan);
-    // The stage is durable before the journal speaks of it, the journal before the first rename.
-    for folder in [layout.staging_of(&journal.id), layout.staging()] {
+    // The stage is durable before the journal speaks of it, the journal before the first rename. The folder of stages may be as new.
+    for folder in [layout.staging_of(&journal.id), layout.staging(), layout.sync()] {
         found(fs.sync_dir(&folder)).at("sync", &folder)?;
     }
     journal.write(fs, layout)?;

@@ -36,7 +36,13 @@ impl Site {
             UserOp::Append(path, bytes) => self.edit(path, |old| [old, bytes].concat(), now),
             UserOp::Delete(path) => self.delete(path, now),
             UserOp::Together(files) => files.iter().for_each(|(path, bytes)| self.replace(path, bytes, now)),
-            UserOp::DeleteTogether(paths) => paths.iter().for_each(|path| self.delete(path, now)),
+            UserOp::DeleteTogether(paths) => {
+                // While it arrives, nobody has all of it to delete.
+                let whole = paths.iter().all(|path| self.file(path).is_some());
+                if whole || self.file("sync/applying").is_none() {
+                    paths.iter().for_each(|path| self.delete(path, now));
+                }
+            }
             UserOp::RenameFolder(from, to) => self.rename_folder(from, to, now),
             UserOp::Lock(path) => self.chmod(path, 0, now),
             UserOp::Unlock(path) => self.chmod(path, 0o644, now),
@@ -56,10 +62,16 @@ impl Site {
         }
     }
 
-    /// The file at `path`, if one is there.
+    /// The file at `path`, if one is there; one behind a link has another path.
     pub fn file(&self, path: &str) -> Option<Ino> {
         let ino = self.state.find(&absolute(path)).ok()?;
-        (self.state.node(ino).kind == FileKind::File).then_some(ino)
+        let linked = path.match_indices('/').any(|(at, _)| self.is_link(&path[..at]));
+        (self.state.node(ino).kind == FileKind::File && !linked).then_some(ino)
+    }
+
+    fn is_link(&self, path: &str) -> bool {
+        let found = self.state.find(&absolute(path));
+        found.is_ok_and(|ino| self.state.node(ino).kind == FileKind::Symlink)
     }
 
     pub fn digest(&self, ino: Ino) -> Digest {
@@ -220,10 +232,8 @@ impl Site {
     }
 
     fn unlink(&mut self, path: &str, now: i64) {
-        let at = absolute(path);
-        let is_link = |ino| self.state.node(ino).kind == FileKind::Symlink;
-        if self.state.find(&at).is_ok_and(is_link) {
-            let slot = self.state.slot(&at).unwrap();
+        if self.is_link(path) {
+            let slot = self.state.slot(&absolute(path)).unwrap();
             self.state.change(vec![(slot, None)], true, now);
         }
     }
