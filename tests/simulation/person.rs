@@ -55,10 +55,7 @@ impl World {
             // What is half written goes, too: that is what a reset is for.
             left.clear();
         }
-        let site = device.disk.site();
-        let locked = site.files_below("").iter().any(|(_, ino)| site.state.node(*ino).mode == 0);
-        drop(site);
-        if matches!(asked, Asked::Reset) && locked {
+        if matches!(asked, Asked::Reset) && device.disk.site().has_locked_files() {
             // What nobody can read is not replaced; whoever unlocks it later has a file that the backup does not know.
             device.disk.site().ledger.sends_again = true;
         }
