@@ -57,7 +57,7 @@ impl World {
         }
         if matches!(asked, Asked::Reset) && device.disk.site().has_locked_files() {
             // What nobody can read is not replaced; whoever unlocks it later has a file that the backup does not know.
-            device.disk.site().ledger.sends_again = true;
+            device.disk.site().ledger.excused = true;
         }
         let outcome = device
             .live(async |device| match carry_out(device, asked).await {

@@ -305,6 +305,7 @@ impl Site {
         }
         let parent = absolute(to).parent().unwrap().to_owned();
         create_folders(&mut self.state, &parent, true, now).unwrap();
+        self.state.sync_path(&parent);
         for (path, ino) in files {
             let (digest, moved) = (self.digest(ino), path.replacen(from, to, 1));
             self.release(&path);
