@@ -35,7 +35,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         document.pruned;
     let will = if dry_run { "would be" } else { "were" };
     output.line(match kept_from {
-        0 | 1 => format!("all is kept, from generation 1 to {generation}"),
+        0 | 1 => format!("all is kept, up to generation {generation}"),
         _ => format!("generations {kept_from} to {generation} are kept"),
     });
     output.line(format!("    {} in the bucket, {} of that needed", told(all), told(needed)));

@@ -292,7 +292,7 @@ impl Log {
     /// # Errors
     /// Those of the remote.
     pub async fn delete_old_checkpoints(&self, before_ms: i64, head: &Snapshot) -> Result<usize, LogError> {
-        let swept = |packs: &BTreeSet<PackId>| packs.iter().any(|pack| head.swept.contains(pack));
+        let swept = |packs: &BTreeSet<PackId>| packs.iter().any(|pack| head.has_swept(pack));
         let (mut doomed, whole): (Vec<_>, Vec<_>) =
             self.checkpoints().await?.into_iter().partition(|(_, packs)| packs.as_ref().is_some_and(swept));
         let spare = whole.len().saturating_sub(KEPT);
