@@ -113,7 +113,7 @@ impl Engine {
                 Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
             let stored = record;
             let mut record = stored.clone().unwrap_or_else(|| self.first_record(marker.vault));
-            let mut done = match self.pull(log, &survey, report, watcher).await {
+            let mut done = match self.pull(log, &survey, false, report, watcher).await {
                 Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(log, &error, seen.head).await? => {
                     continue;
                 }

@@ -25,12 +25,13 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const RESERVE: u64 = 64 << 20;
 
 impl Engine {
-    /// Brings in what the plan pulls. The items that are in place; all others are planned again. The journal stays until
-    /// [`Engine::conclude`].
+    /// Brings in what the plan pulls; `finish`: even if a crash comes first ([`ApplyPlan::finish`]). The items that are in place;
+    /// all others are planned again. The journal stays until [`Engine::conclude`].
     pub(super) async fn pull(
         &mut self,
         log: &Log,
         survey: &Survey,
+        finish: bool,
         report: &mut Report,
         watcher: &dyn Watcher,
     ) -> Result<BTreeSet<Item>, SyncError> {
@@ -76,7 +77,7 @@ impl Engine {
         }
         let commit = survey.remote.key.map(|key| key.to_string()).unwrap_or_default();
         let lock = self.apply_lock().await?;
-        let plan = ApplyPlan { id, commit, items };
+        let plan = ApplyPlan { id, commit, finish, items };
         let mut applying = Progress { phase: Phase::Apply, files_total: wanted.len(), ..Progress::default() };
         let applied = blocking(|| {
             let moved = |item: &Item| self.moved_since(survey, item);

@@ -223,7 +223,7 @@ impl Engine {
             here: Amount::default(),
             holdings: crate::model::Holdings::default(),
         };
-        let done = match self.pull(log, &survey, &mut Report::default(), watcher).await {
+        let done = match self.pull(log, &survey, true, &mut Report::default(), watcher).await {
             Ok(done) => done,
             // The bucket cannot give it either: the second look tells.
             Err(error) if error.is_damage() => return Ok(Vec::new()),

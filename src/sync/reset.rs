@@ -117,30 +117,23 @@ impl Engine {
                 continue;
             }
             if !survey.plan.waiting.is_empty() && whole == Reset::default() {
-                return Err(
-                    Refusal::Busy(survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect()).into()
-                );
+                return Err(Refusal::Busy(reasons(&survey)).into());
             }
             let mut report = Report::default();
-            let done = self.pull(log, &survey, &mut report, watcher).await?;
-            let left: BTreeSet<Item> = survey
-                .plan
-                .steps
-                .iter()
-                .map(|step| step.item.clone())
-                .filter(|item| !done.contains(item))
-                .collect();
+            let done = self.pull(log, &survey, true, &mut report, watcher).await?;
+            let waiting = survey.plan.waiting.iter().map(|wait| &wait.item);
+            let not_done =
+                survey.plan.steps.iter().map(|step| &step.item).filter(|item| !done.contains(item));
+            let left: BTreeSet<Item> = waiting.chain(not_done).cloned().collect();
             self.agree_to_reset(record, marker, &survey, &remote, &left)?;
             self.conclude().await?;
             whole.add(Reset::of(&survey, &left));
             if left.is_empty() {
                 return Ok(whole);
             }
-            whole.left = report
-                .problems
-                .iter()
-                .map(|trouble| format!("{}: {}", trouble.path, trouble.message))
-                .collect();
+            let moved =
+                report.problems.iter().map(|trouble| format!("{}: {}", trouble.path, trouble.message));
+            whole.left = reasons(&survey).into_iter().chain(moved).collect();
         }
         Ok(whole)
     }
@@ -225,6 +218,11 @@ impl Engine {
     }
 }
 
+/// Why items of the plan wait.
+fn reasons(survey: &Survey) -> Vec<String> {
+    survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect()
+}
+
 const fn is_damaged(error: &RecordError) -> bool {
     matches!(error, RecordError::Damaged { .. })
 }
@@ -248,7 +246,7 @@ impl Reset {
                 }
             }
         }
-        reset.left = survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect();
+        reset.left = reasons(survey);
         reset
     }
 

@@ -28,6 +28,9 @@ pub(super) struct Journal {
     pub id: ApplyId,
     /// The commit that is being applied, in the caller's words.
     pub commit: String,
+    /// Whether what was not begun when a crash came is put in place all the same.
+    #[serde(default)]
+    pub finish: bool,
     pub items: Vec<Entry>,
 }
 
@@ -105,8 +108,8 @@ impl Step {
 }
 
 impl Journal {
-    pub fn new(id: ApplyId, commit: String, items: Vec<Entry>) -> Self {
-        Self { format: FORMAT, id, commit, items }
+    pub fn new(id: ApplyId, commit: String, finish: bool, items: Vec<Entry>) -> Self {
+        Self { format: FORMAT, id, commit, finish, items }
     }
 
     /// Makes the journal durable.
@@ -165,7 +168,7 @@ mod tests {
             new: Some(Staged { slot: 7, content }),
         };
         let entry = Entry { item: Item::File(path), keep: Some(keep), steps: vec![step] };
-        Journal::new(ApplyId::new(1, [0; 4]), "commit".into(), vec![entry])
+        Journal::new(ApplyId::new(1, [0; 4]), "commit".into(), true, vec![entry])
     }
 
     #[test]

@@ -276,7 +276,8 @@ fn commit(
     }
     // One item, so that it is put in place as a whole, whatever groups its files are in.
     let items = vec![ApplyItem { item: Item::File(first), keep: None, steps }];
-    let plan = ApplyPlan { id: id.clone(), commit: format!("{JOURNAL}{}", name_of(&request.id)), items };
+    let commit = format!("{JOURNAL}{}", name_of(&request.id));
+    let plan = ApplyPlan { id: id.clone(), commit, finish: true, items };
     let applied = apply(fs, layout, plan, lock, &mut |_| {})?;
     let answer = begun.answer.clone();
     close(fs, layout, &record, begun, &applied)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cogzy_vault::model::Keep;
 use cogzy_vault::remote::{MemoryRemote, Remote, RemoteErrorKind};
-use cogzy_vault::sync::{Refusal, Reset, SyncError, Unwatched};
+use cogzy_vault::sync::{Phase, Progress, Refusal, Reset, SyncError, Unwatched, Watcher};
 
 use crate::support::device::Device;
 
@@ -147,6 +147,42 @@ async fn an_empty_backup_and_one_without_files_are_refused() {
     let refused = reset(&mut one).await;
     assert!(matches!(refused, Err(SyncError::Refused(Refusal::Empty))), "{refused:?}");
     assert_eq!(one.text("traces/b.json").unwrap(), "b");
+}
+
+/// A program that puts a link where a file was, at the moment when the backup's files arrive.
+struct Links<'a>(&'a Path);
+
+impl Watcher for Links<'_> {
+    fn progress(&self, progress: Progress) {
+        if progress.phase == Phase::Download && !self.0.is_symlink() {
+            std::fs::remove_file(self.0).unwrap();
+            std::os::unix::fs::symlink("nowhere", self.0).unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_reset_could_not_replace_is_named_and_does_not_pass_for_an_edit_of_the_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, store) = synced(folder.path()).await;
+    let mut two = Device::joined(folder.path(), "two", store).await;
+    two.sync().await;
+    two.write("traces/a.json", "newer");
+    two.write("traces/b.json", "newer");
+    two.sync().await;
+    one.pass(std::time::Duration::from_secs(10));
+    let place = one.root.join("traces/a.json");
+    let done = one.engine().reset(false, &Links(&place)).await.unwrap();
+    assert_eq!(one.text("traces/b.json").unwrap(), "newer");
+    assert!(done.left.iter().any(|why| why.contains("traces/a.json")), "{done:?}");
+    one.delete("traces/a.json");
+    one.write("traces/a.json", "of one");
+    let report = one.sync().await;
+    assert_eq!(
+        (report.conflicts.len(), one.text("traces/a.json").unwrap().as_str()),
+        (1, "newer"),
+        "{report:?}"
+    );
 }
 
 async fn keys(store: &MemoryRemote, prefix: &str) -> Vec<String> {

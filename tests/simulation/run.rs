@@ -24,7 +24,8 @@ const DEFAULT_PRUNES: u64 = 500;
 const STRIDE: u64 = 31;
 
 /// Seeds that failed once, by a mistake of the engine.
-const REGRESSIONS: &[u64] = &[900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451];
+const REGRESSIONS: &[u64] =
+    &[900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867];
 
 /// And such worlds in which old data is pruned.
 const PRUNE_REGRESSIONS: &[u64] = &[307_025, 403_242];

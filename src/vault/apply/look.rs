@@ -145,8 +145,22 @@ impl Hand<'_> {
         Ok(unit.makes_way(task) && !linked)
     }
 
-    /// Decides which way a unit goes, and notes what is still to do.
-    pub fn way(&self, unit: &mut Unit) -> Result<Way, IoAt> {
+    /// Whether anything of the unit was moved.
+    fn begun(&self, unit: &Unit) -> Result<bool, IoAt> {
+        for task in &unit.tasks {
+            let moved_in = !task.deletes() && self.what_staged(task.step)? != What::New;
+            if moved_in || self.is_away(task.step)? || self.place_of(task.entry, task.step)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Decides which way a unit goes, and notes what is still to do; `finish`: forward, even if nothing was done.
+    pub fn way(&self, unit: &mut Unit, finish: bool) -> Result<Way, IoAt> {
+        if !finish && !self.begun(unit)? {
+            return Ok(Way::Back("the sync was cut short before its turn came".into()));
+        }
         let mut stands = Vec::with_capacity(unit.tasks.len());
         for task in &unit.tasks {
             stands.push(self.stand(unit, task)?);

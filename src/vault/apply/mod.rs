@@ -9,8 +9,9 @@
 //! unless somebody edited it on both sides of a crash; no bytes that were visible are ever unlinked, only renamed.
 //!
 //! A crash leaves the journal behind. [`recover`] looks at each file's digest in its three places (visible, staged, aside) and
-//! goes on from there, so that it may itself be cut short anywhere. The journal stays until [`conclude`], which the caller
-//! calls once it has noted the new base.
+//! goes on from there, so that it may itself be cut short anywhere. A unit of which nothing was moved yet is planned again: the
+//! plan is old by now, and programs may have written to files that it does not name. The journal stays until [`conclude`], which
+//! the caller calls once it has noted the new base.
 
 mod back;
 mod forward;
@@ -38,6 +39,8 @@ pub struct ApplyPlan {
     pub id: ApplyId,
     /// Which commit this is: handed back by [`recover`].
     pub commit: String,
+    /// Whether [`recover`] puts in place even what was not begun, because nobody would plan it again.
+    pub finish: bool,
     /// The items, no path twice.
     pub items: Vec<ApplyItem>,
 }
@@ -205,7 +208,7 @@ pub fn recover(
     units.iter().for_each(|unit| hand.touch_all(unit));
     hand.sync()?;
     for mut unit in units {
-        let outcome = match hand.way(&mut unit)? {
+        let outcome = match hand.way(&mut unit, journal.finish)? {
             Way::Forward => hand.forward(&mut unit, &mut |_| {}),
             Way::Back(why) => Err(hand::Halt::Moved(why)),
             Way::Leave(why) => Err(hand::Halt::Again(why)),
@@ -262,7 +265,7 @@ fn split(plan: ApplyPlan) -> (Journal, Vec<Vec<Option<FileStat>>>) {
         });
         Entry { item, keep, steps: steps.collect() }
     });
-    (Journal::new(plan.id, plan.commit, entries.collect()), seen)
+    (Journal::new(plan.id, plan.commit, plan.finish, entries.collect()), seen)
 }
 
 /// What is written to our folders must not leave the vault through a link.

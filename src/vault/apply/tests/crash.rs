@@ -8,7 +8,10 @@ use super::*;
 
 /// The apply cut short before effect `at`; none where it does not come so far.
 fn crashed(kind: Kind, cases: &'static [Case], at: usize) -> Option<Vault> {
-    let vault = Vault::new(cases);
+    crash(Vault::new(cases), kind, at)
+}
+
+fn crash(vault: Vault, kind: Kind, at: usize) -> Option<Vault> {
     let disk = Disk::crashing(kind, vault.root(), at);
     let result = run(&disk, &vault).and_then(|_| conclude(&disk, &vault.layout()));
     assert_eq!(result.is_err(), disk.reached(), "effect {at} failed for another reason: {result:?}");
@@ -107,6 +110,57 @@ fn so_does_a_second_crash_during_the_recovery() {
     for kind in [LINUX, NETWORK, STICK] {
         recovers_from_every_second_crash(kind, &[GROUP]);
         recovers_from_every_second_crash(kind, SWAPS);
+    }
+}
+
+/// What a recovery makes of items that need not be finished: those of which nothing had moved are as they were, and planned
+/// again; all others are in place.
+fn assert_begun_or_again(vault: &Vault, recovered: &Recovered, context: &str) {
+    let visible = vault.visible();
+    for case in vault.cases {
+        let again = recovered.applied.retry.iter().any(|(of, _)| *of == item(case));
+        assert_ne!(again, recovered.applied.done.contains(&item(case)), "{context}: {}", item(case));
+        for (name, old, new) in case.moves {
+            let text = visible.get(*name).map(String::as_str);
+            assert_eq!(text, if again { *old } else { *new }, "{context}: {name}");
+        }
+    }
+    vault.assert_nothing_lost(context);
+}
+
+/// The recovery is cut short before every effect as well.
+#[test]
+fn what_had_not_begun_when_a_crash_came_is_planned_again() {
+    'cases: for (kind, cases) in [(STICK, MIXED), (LINUX, SWAPS)] {
+        let (mut done, mut again) = (0, 0);
+        for at in 0.. {
+            for second in 0.. {
+                let mut vault = Vault::new(cases);
+                vault.finish = false;
+                let Some(vault) = crash(vault, kind, at) else {
+                    assert!(done > 0 && again > 0, "{kind:?}: {done} done, {again} planned again");
+                    continue 'cases;
+                };
+                let disk = Disk::crashing(kind, vault.root(), second);
+                let mut recovered = recover(&disk, &vault.layout(), None);
+                if disk.reached() {
+                    recovered = recover(&Disk::sound(kind, vault.root()), &vault.layout(), None);
+                }
+                if let Some(recovered) = recovered.unwrap() {
+                    assert_begun_or_again(
+                        &vault,
+                        &recovered,
+                        &format!("{kind:?}, crash at {at}, then at {second}"),
+                    );
+                    done += recovered.applied.done.len();
+                    again += recovered.applied.retry.len();
+                }
+                conclude(&RealFs, &vault.layout()).unwrap();
+                if !disk.reached() {
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -60,7 +60,8 @@ fn everything_is_put_in_place_and_what_it_displaced_is_kept() {
             .map(|displaced| std_fs::read_to_string(&displaced.place).unwrap())
             .collect();
         assert_eq!(places, ["old nodes", "old index", "old rows!", "old trace"]);
-        let next = ApplyPlan { id: ApplyId::new(2000, [2; 4]), commit: String::new(), items: Vec::new() };
+        let id = ApplyId::new(2000, [2; 4]);
+        let next = ApplyPlan { id, commit: String::new(), finish: false, items: Vec::new() };
         let too_early = apply(&disk, &layout, next, None, &mut |_| {});
         assert!(matches!(too_early, Err(ApplyError::Unfinished(_))));
         conclude(&disk, &layout).unwrap();

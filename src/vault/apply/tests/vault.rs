@@ -22,6 +22,8 @@ pub struct Case {
 pub struct Vault {
     dir: tempfile::TempDir,
     pub cases: &'static [Case],
+    /// Whether a recovery puts in place what was not begun.
+    pub finish: bool,
 }
 
 pub const CONFLICT: ConflictId = ConflictId::from_bytes([7; ConflictId::LEN]);
@@ -48,7 +50,7 @@ impl Vault {
         // Thousands of vaults are made: in memory, where there is such a folder.
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let vault = Self { dir: tempfile::tempdir_in(parent).unwrap(), cases };
+        let vault = Self { dir: tempfile::tempdir_in(parent).unwrap(), cases, finish: true };
         let stage = vault.layout().staging_of(&Self::id());
         disk::create_dir_all(&stage).unwrap();
         for (slot, (name, old, new)) in vault.moves().enumerate() {
@@ -101,7 +103,7 @@ impl Vault {
             keep: case.lost.then(|| Keeping { id: CONFLICT, record: "record".into() }),
             steps: case.moves.iter().map(&mut step).collect(),
         });
-        ApplyPlan { id: Self::id(), commit: "commit".into(), items: items.collect() }
+        ApplyPlan { id: Self::id(), commit: "commit".into(), finish: self.finish, items: items.collect() }
     }
 
     /// The visible files.
