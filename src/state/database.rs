@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::backup::Backup;
 
 /// Each step takes the schema one version further; `PRAGMA user_version` counts them.
 const MIGRATIONS: &[&str] = &["
@@ -108,6 +109,19 @@ impl Database {
             transaction.commit()?;
         }
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// The same, in memory. For simulations, which go on from one state in several ways.
+    ///
+    /// # Errors
+    /// Where SQLite cannot make it.
+    pub fn copy(&self) -> Result<Self, DatabaseError> {
+        let copied = self.with(|connection| {
+            let mut copy = Connection::open_in_memory()?;
+            Backup::new(connection, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+            Ok(copy)
+        })?;
+        Ok(Self { path: self.path.clone(), connection: Mutex::new(copied) })
     }
 
     /// Asks `allow` before each transaction is committed; one that is not allowed is rolled back. For simulations, in which a

@@ -24,6 +24,15 @@ impl SimClock {
         Self { start: Instant::now(), effects: AtomicU64::new(0), skew_ns: AtomicI64::new(0) }
     }
 
+    /// A clock that shows what this one showed at `then`.
+    pub fn copy(&self, then: Instant) -> Self {
+        Self {
+            start: self.start + then.elapsed(),
+            effects: AtomicU64::new(self.effects.load(Ordering::Relaxed)),
+            skew_ns: AtomicI64::new(self.skew_ns.load(Ordering::Relaxed)),
+        }
+    }
+
     /// An effect takes its time.
     pub fn tick(&self) {
         self.effects.fetch_add(1, Ordering::Relaxed);

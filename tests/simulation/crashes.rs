@@ -1,13 +1,23 @@
-//! Every crash of every scenario: before each effect of a cycle, and before each effect of the recovery from that crash. A write
-//! to the disk is an effect, so is a PUT, before and after it is applied, and so is a transaction of the database.
+//! Every crash of every story: before each effect of a cycle, before each effect of the recovery from that crash, and so on. A
+//! write to the disk is an effect, so is a PUT, before and after it is applied, and so is a transaction of the database.
+//!
+//! One run tells all the crashes from a state: the state before each effect is noted. Those that were not there before
+//! ([`crate::key`]) are made real in a copy of the world, which then must come to rest as every world must.
 
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use cogzy_vault::model::Digest;
 use cogzy_vault::sync::Request;
+use tokio::time::Instant;
 
 use crate::device::Outcome;
-use crate::disk::Kind;
+use crate::disk::{Kind, Site};
+use crate::fuse::Observer;
+use crate::key::Book;
 use crate::oracle::Check;
 use crate::person::Asked;
 use crate::prune;
@@ -25,85 +35,136 @@ const KINDS: [Kind; 2] = [
     Kind { exchange: false, case: false, nfd: true, ordered: false, tick_ns: 1_000_000 },
 ];
 
-/// Where the second crashes are sampled, so are the first ones that they follow.
-const FIRSTS: u64 = 4;
-
-/// Where one run is cut short.
+/// Where a process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
-    pub scenario: usize,
-    pub kind: usize,
-    /// Before which effect of the cycle.
-    pub first: u64,
-    /// Before which effect of the cycle after it.
-    pub second: Option<u64>,
+struct Crash {
+    /// Before which of its effects.
+    before: u64,
     /// Whether the power goes, and not only the process.
-    pub power: bool,
+    power: bool,
+}
+
+/// A story, and the crashes after it, each while the process recovers from the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    story: usize,
+    kind: usize,
+    crashes: Vec<Crash>,
 }
 
 impl std::fmt::Display for Cut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let second = self.second.map_or_else(|| "none".into(), |at| at.to_string());
-        write!(f, "--cut {},{},{},{second},{}", self.scenario, self.kind, self.first, self.power)
+        write!(f, "--cut {},{}", self.story, self.kind)?;
+        let how = |crash: &Crash| if crash.power { "power" } else { "kill" };
+        self.crashes.iter().try_for_each(|crash| write!(f, ",{}{}", how(crash), crash.before))
     }
 }
 
-impl std::str::FromStr for Cut {
+impl FromStr for Cut {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts: Vec<&str> = text.split(',').collect();
-        let [scenario, kind, first, second, power] = parts.as_slice() else {
-            return Err(format!("{text} is no cut"));
-        };
         let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
-        Ok(Self {
-            scenario: usize::try_from(number(scenario)?).map_err(|error| error.to_string())?,
-            kind: usize::try_from(number(kind)?).map_err(|error| error.to_string())?,
-            first: number(first)?,
-            second: if *second == "none" { None } else { Some(number(second)?) },
-            power: *power == "true",
-        })
+        let mut parts = text.split(',');
+        let mut place =
+            || usize::try_from(number(parts.next().unwrap_or_default())?).map_err(|error| error.to_string());
+        let (story, kind) = (place()?, place()?);
+        let crash = |text: &str| match (text.strip_prefix("power"), text.strip_prefix("kill")) {
+            (Some(before), _) => Ok(Crash { before: number(before)?, power: true }),
+            (_, Some(before)) => Ok(Crash { before: number(before)?, power: false }),
+            _ => Err(format!("{text} is neither powerN nor killN")),
+        };
+        Ok(Self { story, kind, crashes: parts.map(crash).collect::<Result<_, _>>()? })
     }
 }
 
-/// How far a run came.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Reached {
-    /// The cycle was cut short.
-    pub first: bool,
-    /// So was the next, while it had something to recover.
-    pub second: bool,
+/// A world that stands still; others go on from it.
+struct Still {
+    world: World,
+    old: OldData,
+    at: Instant,
+    cut: Cut,
 }
 
-/// One run, and how far it came.
-pub fn cut(at: Cut, aloud: bool) -> (Ran, Reached) {
-    let reached = Mutex::default();
-    let ran = in_virtual_time(aloud, |trace| story(at, trace, &reached));
-    (ran, reached.into_inner().unwrap())
-}
-
-/// Whether something is on a disk that the next process has to finish.
-fn is_unfinished(world: &World, device: usize) -> bool {
-    let site = world.devices[device].disk.site();
-    ["sync/applying", "sync/pending"].iter().any(|name| site.file(name).is_some())
-}
-
-async fn story(at: Cut, trace: Trace, reached: &Mutex<Reached>) -> Check {
-    let scenario = &ALL[at.scenario];
-    let mut world = tell(scenario, KINDS[at.kind], 1, trace).await?;
-    let mut old = OldData::default();
-    world.heal();
-    look(&mut world, &mut old, scenario)?;
-    let first = crash(&mut world, scenario.asked, at.first, at).await?;
-    reached.lock().unwrap().first = first;
-    look(&mut world, &mut old, scenario)?;
-    if first
-        && let Some(second) = at.second
-        && crash(&mut world, None, second, at).await?
-    {
-        reached.lock().unwrap().second = is_unfinished(&world, scenario.actor);
+impl Still {
+    /// The story has been told.
+    async fn told(cut: Cut, trace: Trace) -> Result<Self, String> {
+        let mut world = tell(cut.scenario(), KINDS[cut.kind], 1, trace).await?;
+        world.heal();
+        let mut old = OldData::default();
+        look(&mut world, &mut old, cut.scenario())?;
+        Ok(Self { world, old, at: Instant::now(), cut: Cut { crashes: Vec::new(), ..cut } })
     }
+
+    fn copy(&self) -> (World, OldData) {
+        (self.world.copy(self.at), self.old.clone())
+    }
+
+    /// The state that one more crash leaves.
+    async fn cut(&self, crash: Crash, book: &Book) -> Result<Self, String> {
+        let (mut world, mut old) = self.copy();
+        let (scenario, at) = (self.cut.scenario(), self.cut.scenario().actor);
+        let device = &mut world.devices[at];
+        device.engine();
+        device.fuse.set(crash.before);
+        if !matches!(act(&mut world, self.asked(), scenario).await?, Some(Outcome::Ended)) {
+            return Err("the process did not come so far".into());
+        }
+        if crash.power {
+            let drawn = draw(&state(&world, at, book));
+            world.devices[at].disk.site().rng = drawn;
+        }
+        world.crash(at, crash.power)?;
+        look(&mut world, &mut old, scenario)?;
+        Ok(Self { world, old, at: Instant::now(), cut: self.cut.and(crash) })
+    }
+
+    /// What the actor does next: what it is asked for at first, then what comes with a start.
+    fn asked(&self) -> Option<Asked> {
+        self.cut.scenario().asked.filter(|_| self.cut.crashes.is_empty())
+    }
+
+    /// All crashes of what the actor does next, with the states that they leave; those of a recovery while there is something left
+    /// to recover. The process ends in any case, when it is done.
+    async fn crashes(&self, book: &Arc<Book>) -> Result<Vec<(Crash, Digest)>, String> {
+        let (mut world, old) = self.copy();
+        let at = self.cut.scenario().actor;
+        let all = self.cut.crashes.is_empty();
+        let found: Arc<Mutex<Vec<(Crash, Digest)>>> = Arc::default();
+        world.devices[at].engine();
+        let device = &world.devices[at];
+        let (disk, database, store) =
+            (device.disk.clone(), Arc::clone(&device.database), world.store.clone());
+        let known = Mutex::new((0, database.stats().unwrap()));
+        let (list, book) = (Arc::clone(&found), Arc::clone(book));
+        device.fuse.observe(Observer(Box::new(move |before, transaction| {
+            let mut known = known.lock().unwrap();
+            if known.0 > 0 && !transaction {
+                *known = (0, database.stats().unwrap());
+            }
+            let (unread, stats) = &*known;
+            let mut site = disk.site().clone();
+            if all || is_unfinished(&site) {
+                let killed = book.key(&site, &store.lock(), stats, *unread);
+                list.lock().unwrap().push((Crash { before, power: false }, killed));
+                let mut rng = draw(&killed);
+                site.state.cut_power(&mut rng);
+                let cut = book.key(&site, &store.lock(), stats, *unread);
+                list.lock().unwrap().push((Crash { before, power: true }, cut));
+            }
+            // Asked for within a transaction, a database does not answer.
+            known.0 += u64::from(transaction);
+        })));
+        act(&mut world, self.asked(), self.cut.scenario()).await?;
+        world.crash(at, false)?;
+        let found = std::mem::take(&mut *found.lock().unwrap());
+        comes_to_rest(world, old, self.cut.scenario()).await?;
+        Ok(found)
+    }
+}
+
+/// Nothing fails any more.
+async fn comes_to_rest(mut world: World, mut old: OldData, scenario: &Scenario) -> Check {
     world.converge().await?;
     look(&mut world, &mut old, scenario)?;
     if !scenario.prunes() {
@@ -114,78 +175,147 @@ async fn story(at: Cut, trace: Trace, reached: &Mutex<Reached>) -> Check {
     look(&mut world, &mut old, scenario)
 }
 
+impl Cut {
+    fn scenario(&self) -> &'static Scenario {
+        ALL[self.story]
+    }
+
+    fn and(&self, crash: Crash) -> Self {
+        Self { crashes: self.crashes.iter().copied().chain([crash]).collect(), ..*self }
+    }
+}
+
+/// Which of the volatile effects survive is drawn anew for each state, and the same for the same.
+fn draw(state: &Digest) -> Rng {
+    Rng::stream(0, &state.to_string())
+}
+
+fn state(world: &World, at: usize, book: &Book) -> Digest {
+    let device = &world.devices[at];
+    book.key(&device.disk.site(), &world.store.lock(), &device.database.stats().unwrap(), 0)
+}
+
+/// Whether something is on a disk that the next process has to finish.
+fn is_unfinished(site: &Site) -> bool {
+    ["sync/applying", "sync/pending"].iter().any(|name| site.file(name).is_some())
+}
+
 /// What must hold of old data, where the story is about that.
 fn look(world: &mut World, old: &mut OldData, scenario: &Scenario) -> Check {
     if scenario.prunes() { prune::look(world, old, prune::LITTLE) } else { Ok(()) }
 }
 
-/// Runs the actor's cycle, or what it is asked for, and cuts it short; whether it came so far.
-async fn crash(world: &mut World, asked: Option<Asked>, before: u64, at: Cut) -> Result<bool, String> {
-    let actor = ALL[at.scenario].actor;
-    let device = &mut world.devices[actor];
-    device.engine();
-    device.fuse.set(before);
-    let outcome = match asked {
-        Some(asked) => Some(world.ask(actor, asked).await?),
-        None => world.cycle(&[actor], Request::FULL, true).await?.pop(),
-    };
-    if !matches!(outcome, Some(Outcome::Ended)) {
-        world.devices[actor].fuse.unset();
-        return Ok(false);
+/// The actor's cycle, or what it is asked for.
+async fn act(
+    world: &mut World,
+    asked: Option<Asked>,
+    scenario: &Scenario,
+) -> Result<Option<Outcome>, String> {
+    match asked {
+        Some(asked) => world.ask(scenario.actor, asked).await.map(Some),
+        None => Ok(world.cycle(&[scenario.actor], Request::FULL, true).await?.pop()),
     }
-    // Which of the volatile effects survive is drawn anew for each cut.
-    let drawn = at.first * 1009 + at.second.map_or(0, |second| second + 1);
-    world.devices[actor].disk.site().rng = Rng::new(drawn);
-    world.crash(actor, at.power)?;
-    Ok(true)
 }
 
-/// All cuts of all scenarios, or of one, or only the first cuts, or of the second ones each `stride`-th: how many were made, how many failed, and what was reached.
-pub fn all(only: Option<usize>, once: bool, stride: u64) -> (usize, usize, Marks) {
-    let (next, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let failed = AtomicUsize::new(0);
-    let marks: Mutex<Marks> = Mutex::default();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = ALL.len() * KINDS.len();
-    let try_one = |at: Cut| {
-        let (ran, reached) = cut(at, false);
-        made.fetch_add(1, Ordering::Relaxed);
-        let mut all = marks.lock().unwrap();
-        ran.trace.take_marks().into_iter().for_each(|(name, times)| *all.entry(name).or_default() += times);
-        drop(all);
-        if let Err(why) = ran.check {
-            println!("{}: {why}\n    cargo test --test simulation -- {at}", ALL[at.scenario].name);
-            failed.fetch_add(1, Ordering::Relaxed);
+/// One cut, with its trace.
+pub fn cut(at: &Cut, aloud: bool) -> Ran {
+    in_virtual_time(aloud, |trace| async move {
+        let mut still = Still::told(at.clone(), trace).await?;
+        let book = Book::new(still.world.oracle.versions.clone());
+        for crash in &at.crashes {
+            still = still.cut(*crash, &book).await?;
         }
-        reached
+        comes_to_rest(still.world, still.old, at.scenario()).await
+    })
+}
+
+/// What was found by crashing.
+#[derive(Default)]
+pub struct Found {
+    /// Crashes that were looked at.
+    pub crashes: AtomicUsize,
+    /// Different states that they leave, by the number of crashes that it takes.
+    pub states: Mutex<BTreeMap<usize, usize>>,
+    pub failed: AtomicUsize,
+    pub marks: Mutex<Marks>,
+}
+
+impl Found {
+    fn fails(&self, cut: &Cut, why: &str) {
+        println!("{}: {why}\n    cargo test --test simulation -- {cut}", cut.scenario().name);
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Follows one story through all its crashes: those of its own cycle, and so on, `deep` one after the other.
+async fn follow(start: Cut, deep: usize, trace: Trace, found: &Found) -> Check {
+    let told = Rc::new(Still::told(start, trace).await?);
+    let book = Arc::new(Book::new(told.world.oracle.versions.clone()));
+    let mut seen = BTreeSet::from([state(&told.world, told.cut.scenario().actor, &book)]);
+    let after = |still: &Rc<Still>, crashes: Vec<(Crash, Digest)>| {
+        let still = Rc::clone(still);
+        crashes.into_iter().map(move |(crash, state)| (Rc::clone(&still), crash, state))
     };
+    // Those of few crashes first, so that each state is come upon by the shortest way.
+    let mut open: VecDeque<_> = after(&told, told.crashes(&book).await?).collect();
+    while let Some((from, crash, state)) = open.pop_front() {
+        found.crashes.fetch_add(1, Ordering::Relaxed);
+        if !seen.insert(state) {
+            continue;
+        }
+        let cut = from.cut.and(crash);
+        let depth = cut.crashes.len();
+        *found.states.lock().unwrap().entry(depth).or_default() += 1;
+        let still = match from.cut(crash, &book).await {
+            Ok(still) => Rc::new(still),
+            Err(why) => {
+                found.fails(&cut, &why);
+                continue;
+            }
+        };
+        let (world, old) = still.copy();
+        if let Err(why) = comes_to_rest(world, old, cut.scenario()).await {
+            found.fails(&cut, &why);
+        } else if depth < deep && is_unfinished(&still.world.devices[cut.scenario().actor].disk.site()) {
+            match still.crashes(&book).await {
+                Ok(crashes) => open.extend(after(&still, crashes)),
+                Err(why) => found.fails(&cut, &why),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All crashes of all stories, or of one, `deep` one after the other.
+pub fn all(only: Option<usize>, deep: usize) -> Found {
+    let found = Found::default();
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let job = next.fetch_add(1, Ordering::Relaxed);
-                    if job >= jobs {
+                    if job >= ALL.len() * KINDS.len() {
                         return;
                     }
-                    let (scenario, kind) = (job % ALL.len(), job / ALL.len());
-                    if only.is_some_and(|only| only != scenario) {
+                    let (story, kind) = (job % ALL.len(), job / ALL.len());
+                    if only.is_some_and(|only| only != story) {
                         continue;
                     }
-                    for first in 0.. {
-                        let at = |second, power| Cut { scenario, kind, first, second, power };
-                        if !try_one(at(None, true)).first {
-                            break;
-                        }
-                        try_one(at(None, false));
-                        let mut second = first % stride;
-                        let deeper = !once && (stride == 1 || first.is_multiple_of(FIRSTS));
-                        while deeper && try_one(at(Some(second), (first + second).is_multiple_of(2))).second {
-                            second += stride;
-                        }
+                    let cut = Cut { story, kind, crashes: Vec::new() };
+                    let ran = in_virtual_time(false, |trace| follow(cut.clone(), deep, trace, &found));
+                    if let Err(why) = ran.check {
+                        found.fails(&cut, &why);
                     }
+                    let mut all = found.marks.lock().unwrap();
+                    ran.trace
+                        .take_marks()
+                        .into_iter()
+                        .for_each(|(name, times)| *all.entry(name).or_default() += times);
                 }
             });
         }
     });
-    (made.into_inner(), failed.into_inner(), marks.into_inner().unwrap())
+    found
 }

@@ -15,6 +15,8 @@ use cogzy_vault::sync::{
 };
 use cogzy_vault::vault::{Filter, Layout};
 
+use tokio::time::Instant;
+
 use crate::disk::{Disk, SimFs};
 use crate::fuse::Fuse;
 use crate::rng::{Rng, SimEntropy};
@@ -51,7 +53,7 @@ pub struct Device {
     store: Store,
     rng: Arc<Mutex<Rng>>,
     entropy: Arc<SimEntropy>,
-    database: Arc<Database>,
+    pub database: Arc<Database>,
     engine: Option<Engine>,
     trace: Trace,
 }
@@ -129,6 +131,24 @@ impl Device {
         }
     }
 
+    /// The device as it was at `then`, for a world of its own. No process runs on it yet.
+    pub fn copy(&self, store: Store, then: Instant) -> Self {
+        Self {
+            name: self.name.clone(),
+            disk: self.disk.copy(then),
+            faults: Arc::new(Mutex::new(*self.faults.lock().unwrap())),
+            exclude: self.exclude.clone(),
+            fuse: Fuse::new(),
+            store,
+            rng: Arc::new(Mutex::new(self.rng.lock().unwrap().clone())),
+            entropy: Arc::new(self.entropy.copy()),
+            database: Arc::new(self.database.copy().unwrap()),
+            engine: None,
+            trace: self.trace.clone(),
+            ..*self
+        }
+    }
+
     /// The process is gone; what it had in memory is lost.
     pub fn kill(&mut self) {
         self.fuse.end_now();
@@ -196,6 +216,7 @@ impl Device {
     fn database(&self) -> Arc<Database> {
         let (fuse, trace) = (self.fuse.clone(), self.trace.clone());
         let allow = move || {
+            fuse.look(true);
             let alive = fuse.transaction();
             trace.mark(if alive {
                 "effect: commit to the database"

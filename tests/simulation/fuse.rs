@@ -1,7 +1,8 @@
 //! One life of a device's process: it counts its effects, and may end before a chosen one.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
@@ -17,12 +18,29 @@ struct Inner {
     at: AtomicU64,
     dead: AtomicBool,
     end: Notify,
+    observer: OnceLock<Observer>,
+}
+
+/// Told before each effect: how many came before it, and whether it is a transaction of the database.
+pub struct Observer(pub Box<dyn Fn(u64, bool) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 impl Fuse {
     pub fn new() -> Self {
         let [effects, transactions, at] = [0, 0, u64::MAX].map(AtomicU64::new);
-        Self(Arc::new(Inner { effects, transactions, at, dead: AtomicBool::new(false), end: Notify::new() }))
+        Self(Arc::new(Inner {
+            effects,
+            transactions,
+            at,
+            dead: AtomicBool::new(false),
+            end: Notify::new(),
+            observer: OnceLock::new(),
+        }))
     }
 
     /// The process ends before the effect that comes after `effects` more.
@@ -40,6 +58,18 @@ impl Fuse {
 
     pub fn is_dead(&self) -> bool {
         self.0.dead.load(Ordering::Relaxed)
+    }
+
+    /// From now on `observer` is told of every effect before it takes place.
+    pub fn observe(&self, observer: Observer) {
+        assert!(self.0.observer.set(observer).is_ok(), "a process has one observer");
+    }
+
+    /// Has the observer look, before an effect and before anything is locked for it.
+    pub fn look(&self, transaction: bool) {
+        if let Some(Observer(observer)) = self.0.observer.get() {
+            observer(self.effects(), transaction);
+        }
     }
 
     /// Whether an effect may take place.

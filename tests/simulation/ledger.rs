@@ -68,12 +68,19 @@ impl Ledger {
         Self { versions, ..Self::default() }
     }
 
+    /// What the user has done, as far as a look at the disk does not tell.
+    pub fn describe(&self) -> String {
+        let Self { owed, in_trash, deleted, sends_again, excused, half_written, .. } = self;
+        format!("{owed:?} {in_trash:?} {deleted:?} {sends_again} {excused} {half_written:?}")
+    }
+
     pub fn wrote(&mut self, path: &str, digest: Digest) {
         // What the user has replaced at this very place, after it had made way for something else, may rest in the trash.
         let replaced = self.owed.iter().filter(|owed| owed.0 == path && owed.1 != digest).cloned();
         self.in_trash.extend(replaced);
         self.in_trash.remove(&(path.to_owned(), digest));
         self.owed.insert((path.into(), digest));
+        self.held(path, digest);
         self.unsent.insert((path.into(), digest));
     }
 

@@ -3,7 +3,7 @@
 //!
 //! `cargo test --test simulation` runs the default seeds and every crash, and wants everything to have been reached. After `--`:
 //! `--seeds N` and `--from N` run others; `--seed N`, with `--without A,B` for the steps to leave out, and `--cut …` replay one
-//! with its trace; `--prunes N` runs N worlds in which old data is pruned, `--prune N` replays one; `--crashes` runs only the crashes; with `--features planted-bugs`, `--planted` looks whether mistakes are found.
+//! with its trace; `--prunes N` runs N worlds in which old data is pruned, `--prune N` replays one; `--crashes` runs only the crashes, `--deep N` so many one after the other; with `--features planted-bugs`, `--planted` looks whether mistakes are found.
 
 #![cfg(test)]
 
@@ -17,6 +17,7 @@ mod device;
 mod disk;
 mod drift;
 mod fuse;
+mod key;
 mod ledger;
 #[path = "../support/memory.rs"]
 #[expect(dead_code, reason = "what is read back here is known by its digest")]

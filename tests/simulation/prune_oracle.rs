@@ -78,7 +78,7 @@ impl State {
 }
 
 /// What has been read of the bucket.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct OldData {
     commits: BTreeMap<CommitKey, (Commit, State)>,
     /// Recipes are found by content.

@@ -57,6 +57,10 @@ impl SimEntropy {
     pub const fn new(rng: Rng) -> Self {
         Self(Mutex::new(rng))
     }
+
+    pub fn copy(&self) -> Self {
+        Self::new(self.0.lock().unwrap().clone())
+    }
 }
 
 impl Entropy for SimEntropy {

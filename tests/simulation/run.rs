@@ -20,8 +20,8 @@ const DEFAULT_SEEDS: u64 = 2_000;
 /// Worlds in which old data is pruned that `cargo test` runs.
 const DEFAULT_PRUNES: u64 = 500;
 
-/// Of the crashes of a recovery `cargo test` runs each so-manieth: all of them take an hour.
-const STRIDE: u64 = 31;
+/// So many crashes one after the other: that of a cycle, and that of the recovery from it.
+const DEEP: usize = 2;
 
 /// Seeds that failed once, by a mistake of the engine.
 const REGRESSIONS: &[u64] =
@@ -87,7 +87,7 @@ pub fn main(args: &[String]) -> ExitCode {
         };
     }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
-        return replay(|| crashes::cut(at, true).0);
+        return replay(|| crashes::cut(&at, true));
     }
     let seeds = number("--seeds").unwrap_or(if asked("--crashes") { 0 } else { DEFAULT_SEEDS });
     let default = !asked("--seeds") && !asked("--crashes");
@@ -96,7 +96,7 @@ pub fn main(args: &[String]) -> ExitCode {
         number("--from").unwrap_or(0),
         seeds,
         default || asked("--crashes"),
-        asked("--once"),
+        number("--deep").and_then(|deep| usize::try_from(deep).ok()).unwrap_or(DEEP),
         only,
         default,
     );
@@ -130,7 +130,7 @@ fn alike() -> bool {
 }
 
 /// Seeds, then crashes, then a look at what was reached. Whether all is well.
-fn both(from: u64, count: u64, crash: bool, once: bool, only: Option<usize>, complete: bool) -> bool {
+fn both(from: u64, count: u64, crash: bool, deep: usize, only: Option<usize>, complete: bool) -> bool {
     let mut sound = !complete || alike();
     let mut marks = Marks::new();
     let mut add =
@@ -156,10 +156,14 @@ fn both(from: u64, count: u64, crash: bool, once: bool, only: Option<usize>, com
     }
     if crash {
         let clock = SystemClock::new();
-        let (made, failed, reached) = crashes::all(only, once, if complete { STRIDE } else { 1 });
-        add(reached);
+        let found = crashes::all(only, deep);
+        add(found.marks.into_inner().unwrap());
+        let (crashes, failed) = (found.crashes.into_inner(), found.failed.into_inner());
         let seconds = clock.monotonic().as_secs_f64();
-        println!("{made} crashes: {failed} failed; {seconds:.1} s");
+        println!("{crashes} crashes: {failed} failed; {seconds:.1} s");
+        for (depth, states) in found.states.into_inner().unwrap() {
+            println!("{states:9}  different states after {depth} of them");
+        }
         sound &= failed == 0;
     }
     for (name, times) in &marks {

@@ -15,9 +15,11 @@ use cogzy_vault::model::CommitKey;
 use cogzy_vault::remote::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
 
 use cogzy_vault::clock::Clock;
+use tokio::time::Instant;
 
 use crate::clock::SimClock;
 use crate::fuse::Fuse;
+use crate::key::Key;
 use crate::rng::Rng;
 use crate::trace::Trace;
 
@@ -46,6 +48,13 @@ pub struct Bucket {
 impl Store {
     pub fn new() -> Self {
         let bucket = Bucket { clock: Some(Arc::new(SimClock::new())), ..Bucket::default() };
+        Self(Arc::new(Mutex::new(bucket)))
+    }
+
+    /// The bucket as it was at `then`, for a world of its own.
+    pub fn copy(&self, then: Instant) -> Self {
+        let mut bucket = self.lock().clone();
+        bucket.clock = bucket.clock.map(|clock| Arc::new(clock.copy(then)));
         Self(Arc::new(Mutex::new(bucket)))
     }
 
@@ -94,6 +103,21 @@ impl Bucket {
             Some(_) => {}
             None => drop(self.objects.insert(key.into(), (body, self.requests))),
         }
+    }
+
+    /// Tells what is in the bucket, packs by their sizes: what is in them a commit says.
+    pub fn describe(&self, key: &mut Key) {
+        let mut sizes = Vec::new();
+        for (name, (body, _)) in &self.objects {
+            if name.starts_with("packs/") {
+                sizes.push(body.len());
+            } else {
+                key.say(name);
+                key.object(body);
+            }
+        }
+        sizes.sort_unstable();
+        key.say(&format!("{sizes:?} {} {} {}", self.late.len(), self.lost.len(), self.overwritten.len()));
     }
 
     /// When a commit was put first, by the bucket's clock.
@@ -228,6 +252,7 @@ impl Remote for SimRemote {
 
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
         let faults = self.arrive("put", key).await?;
+        self.fuse.look(false);
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ before put {key}", self.name));
             self.trace.mark(format!("crash before: put {}", family(key)));
@@ -245,6 +270,7 @@ impl Remote for SimRemote {
         }
         self.store.lock().take(key, body);
         self.trace.note(format_args!("{}   put {key}", self.name));
+        self.fuse.look(false);
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ after put {key}", self.name));
             self.trace.mark(format!("crash after: put {}", family(key)));
@@ -310,6 +336,7 @@ impl Remote for SimRemote {
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
         self.arrive("delete", key).await?;
+        self.fuse.look(false);
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ before delete {key}", self.name));
             std::future::pending::<()>().await;
@@ -317,6 +344,7 @@ impl Remote for SimRemote {
         self.trace.mark(format!("effect: delete {}", family(key)));
         self.store.lock().objects.remove(key);
         self.trace.note(format_args!("{}   delete {key}", self.name));
+        self.fuse.look(false);
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ after delete {key}", self.name));
             std::future::pending::<()>().await;

@@ -9,6 +9,7 @@ use cogzy_vault::plan::Hold;
 use cogzy_vault::sync::{Request, SyncError, Trouble};
 use cogzy_vault::vault::{Filter, Verdict};
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::clock::SimClock;
@@ -45,6 +46,13 @@ impl World {
         };
         let devices = kinds.iter().enumerate().map(device).collect();
         Self { devices, store, oracle: Oracle::new(versions), trace, rng: Rng::stream(seed, "world") }
+    }
+
+    /// The world as it was at `then`, of which another future can be tried.
+    pub fn copy(&self, then: Instant) -> Self {
+        let store = self.store.copy(then);
+        let devices = self.devices.iter().map(|device| device.copy(store.clone(), then)).collect();
+        Self { devices, store, oracle: self.oracle.clone(), trace: self.trace.clone(), rng: self.rng.clone() }
     }
 
     pub async fn pass(&self, time: Duration) {

@@ -63,6 +63,7 @@ impl SimFs {
         if self.fuse.is_dead() {
             return Err(crashed());
         }
+        self.fuse.look(false);
         let mut site = self.enter();
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let names = names.join(" → ");

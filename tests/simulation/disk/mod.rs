@@ -9,6 +9,8 @@ mod user;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use tokio::time::Instant;
+
 pub use fs::SimFs;
 pub use op::UserOp;
 pub use state::{Kind, State};
@@ -33,7 +35,7 @@ pub struct DiskFaults {
 }
 
 /// A device's disk, and what its user has on it. It outlives the processes that use it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Site {
     pub state: State,
     pub ledger: Ledger,
@@ -65,6 +67,16 @@ impl Disk {
             held_open: Vec::new(),
         };
         Self { name: name.into(), site: Arc::new(Mutex::new(site)), clock, trace }
+    }
+
+    /// The disk as it was at `then`, for a world of its own.
+    pub fn copy(&self, then: Instant) -> Self {
+        Self {
+            name: self.name.clone(),
+            site: Arc::new(Mutex::new(self.site().clone())),
+            clock: Arc::new(self.clock.copy(then)),
+            trace: self.trace.clone(),
+        }
     }
 
     pub fn site(&self) -> MutexGuard<'_, Site> {

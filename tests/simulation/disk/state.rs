@@ -14,6 +14,7 @@ use std::sync::Arc;
 use cogzy_vault::model::FileKind;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::key::Key;
 use crate::rng::Rng;
 
 pub type Ino = u64;
@@ -249,6 +250,48 @@ impl State {
             }
         }
         self.volatile = rest;
+    }
+
+    /// Tells what is on the disk and what a power cut would leave, each inode by the order in which it is come upon.
+    pub fn describe(&self, key: &mut Key) {
+        let mut numbers = BTreeMap::new();
+        for names in [&self.names, &self.durable] {
+            self.describe_below(names, ROOT, &mut numbers, key);
+            key.say("|");
+        }
+        for ((folder, name), to) in self.volatile.iter().flatten() {
+            key.say(&format!("{:?}", numbers.get(folder)));
+            key.say(&name.to_string_lossy());
+            key.say(&format!("{:?}", to.map(|to| numbers.get(&to))));
+        }
+    }
+
+    fn describe_below(
+        &self,
+        names: &BTreeMap<Slot, Ino>,
+        folder: Ino,
+        numbers: &mut BTreeMap<Ino, usize>,
+        key: &mut Key,
+    ) {
+        for ((_, name), ino) in names.range((folder, OsString::new())..(folder + 1, OsString::new())) {
+            let next = numbers.len();
+            let number = *numbers.entry(*ino).or_insert(next);
+            key.say(&name.to_string_lossy());
+            key.say(&format!("{number}"));
+            let node = self.node(*ino);
+            if number == next {
+                key.say(&format!("{:?} {:o} {}", node.kind, node.mode, node.target.display()));
+                key.content(&node.bytes);
+                match &node.synced {
+                    Some(synced) => key.content(synced),
+                    None => key.say("unsynced"),
+                }
+            }
+            if node.kind == FileKind::Folder {
+                self.describe_below(names, *ino, numbers, key);
+            }
+        }
+        key.say("/");
     }
 
     /// The power goes: what was not synced survives as chance will have it.

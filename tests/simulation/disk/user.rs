@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cogzy_vault::clock::Clock;
-use cogzy_vault::model::{Digest, FileKind};
+use cogzy_vault::model::{Digest, FileKind, FileStat};
 use unicode_normalization::UnicodeNormalization;
 
-use super::fs::{create_folders, rename};
+use super::fs::{create_folders, rename, stat};
 use super::op::UserOp;
 use super::state::Ino;
 use super::{Disk, Site};
@@ -67,6 +67,11 @@ impl Site {
         let ino = self.state.find(&absolute(path)).ok()?;
         let linked = path.match_indices('/').any(|(at, _)| self.is_link(&path[..at]));
         (self.state.node(ino).kind == FileKind::File && !linked).then_some(ino)
+    }
+
+    /// What `lstat` says of a path of the vault.
+    pub fn stat(&self, path: &str) -> Option<FileStat> {
+        self.state.find(&absolute(path)).ok().map(|ino| stat(&self.state, ino))
     }
 
     fn is_link(&self, path: &str) -> bool {
