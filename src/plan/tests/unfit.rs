@@ -33,6 +33,17 @@ fn what_does_not_fit_here_is_neither_sent_nor_overwritten() {
 }
 
 #[test]
+fn what_is_held_back_makes_no_room_for_others() {
+    let mut case = case("1", "2", "1");
+    case.local.remove(&path("index/a"));
+    case.local.insert(path("index/a/below"), entry("a file where the index stood"));
+    assert_eq!(case.plan().steps.len(), 2);
+    let plan = unfit_here(case).plan();
+    let waiting: Vec<&Item> = plan.waiting.iter().map(|wait| &wait.item).collect();
+    assert_eq!((plan.steps.len(), waiting), (0, vec![&group("nodes"), &file("index/a/below")]));
+}
+
+#[test]
 fn what_does_not_fit_there_counts_as_unchanged_and_can_be_committed_over() {
     let plan = unfit_there(case("1", "1", "2")).plan();
     assert_eq!((plan.steps.len(), plan.waiting.len()), (0, 0));

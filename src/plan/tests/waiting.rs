@@ -82,6 +82,19 @@ fn a_name_that_is_blocked_covers_what_stood_below_it_as_a_folder() {
 }
 
 #[test]
+fn a_link_covers_its_place_and_what_is_below_and_is_a_member_of_nothing() {
+    let base = tree(&[("t/a", "1"), ("nodes.json", "1")]);
+    let remote = tree(&[("t/a", "2"), ("nodes.json", "2")]);
+    let mut case = Case { groups: nodes(), ..Case::of(base.clone(), base, remote) };
+    case.blocked.add_foreign(path("t"), "it is a symbolic link");
+    case.blocked.add_foreign(path("index/a"), "it is a symbolic link");
+    let plan = case.plan();
+    assert_eq!(waiting(&plan), [&file("t/a")]);
+    assert_eq!(plan.steps.iter().map(|step| &step.item).collect::<Vec<_>>(), [&group("nodes")]);
+    assert_eq!(case.blocked.reason(&path("index/a")), Some("it is a symbolic link"));
+}
+
+#[test]
 fn what_is_blocked_is_no_part_of_a_mass_deletion() {
     let base = many("t", 20, "x");
     let mut case = Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), Tree::new(), base) };
