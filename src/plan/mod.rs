@@ -139,6 +139,15 @@ impl Blocked {
         here.or_else(|| path.folders().find_map(|folder| self.above(folder))).map(String::as_str)
     }
 
+    /// Paths where something stands that is in no tree, and folders below which it may.
+    fn unseen(&self, local: &Tree) -> impl Iterator<Item = (VaultPath, &str)> {
+        let files = self.paths.iter().filter(|(path, _)| !local.contains_key(*path));
+        let files = files.map(|(path, why)| (path.clone(), why.as_str()));
+        let folders =
+            self.folders.iter().filter_map(|(path, why)| Some((VaultPath::new(path).ok()?, why.as_str())));
+        files.chain(folders)
+    }
+
     /// Items that cannot be judged because of a member of theirs, also one that no tree has yet.
     fn items(&self, groups: &Groups) -> BTreeMap<Item, String> {
         let mut items: BTreeMap<Item, String> =

@@ -27,6 +27,14 @@ pub fn reset(input: &Input) -> Plan {
         let action = conflict.map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict)));
         decided.insert(item.clone(), step(&item, &view, action));
     }
+    // A file that nobody can read may be one that the remote does not have.
+    for (path, why) in input.blocked.unseen(input.local) {
+        let item = input.groups.item(&path);
+        if plan.waiting.iter().all(|wait| wait.item != item) {
+            decided.remove(&item);
+            plan.waiting.push(Waiting { item, why: format!("{path}: {why}") });
+        }
+    }
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
     plan.steps = decided.into_values().collect();
     plan.waiting.sort();

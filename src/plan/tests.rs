@@ -8,6 +8,7 @@ mod groups;
 mod merge;
 mod names;
 mod properties;
+mod reset;
 mod together;
 mod unfit;
 mod waiting;

@@ -231,7 +231,10 @@ impl Device {
 
     /// Changes the settings; they are read when the process starts.
     pub fn set_exclude(&mut self, exclude: Vec<String>) {
-        self.exclude = exclude;
+        let before = std::mem::replace(&mut self.exclude, exclude);
+        for folder in before.iter().filter(|glob| !self.exclude.contains(glob)) {
+            self.disk.site().ledger.synced_again(folder.trim_end_matches("**"));
+        }
         self.engine = None;
     }
 

@@ -94,6 +94,11 @@ impl Ledger {
         self.excused || self.held.contains(&(path.to_owned(), digest))
     }
 
+    /// What was sent from below `folder`, and not synced for a while, may be sent again: the others may have deleted it meanwhile.
+    pub fn synced_again(&mut self, folder: &str) {
+        self.unsent.extend(self.sent.iter().filter(|(path, _)| path.starts_with(folder)).cloned());
+    }
+
     /// The version at `path` is gone by the user's own hand.
     pub fn released(&mut self, path: &str, digest: Digest) {
         self.owed.remove(&(path.to_owned(), digest));

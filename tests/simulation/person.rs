@@ -55,10 +55,6 @@ impl World {
             // What is half written goes, too: that is what a reset is for.
             left.clear();
         }
-        if matches!(asked, Asked::Reset) && device.disk.site().has_locked_files() {
-            // What nobody can read is not replaced; whoever unlocks it later has a file that the backup does not know.
-            device.disk.site().ledger.excused = true;
-        }
         let outcome = device
             .live(async |device| match carry_out(device, asked).await {
                 Ok(report) => Outcome::Done(report),

@@ -24,8 +24,10 @@ const DEFAULT_PRUNES: u64 = 500;
 const DEEP: usize = 2;
 
 /// Seeds that failed once, by a mistake of the engine.
-const REGRESSIONS: &[u64] =
-    &[900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867];
+const REGRESSIONS: &[u64] = &[
+    900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867,
+    4_005_585, 4_065_525, 4_071_093, 4_095_182,
+];
 
 /// And such worlds in which old data is pruned.
 const PRUNE_REGRESSIONS: &[u64] = &[307_025, 403_242];

@@ -209,6 +209,14 @@ fn each_hold() -> Vec<Case> {
     ]
 }
 
+#[test]
+fn a_hold_says_what_happened_on_which_side_and_to_what() {
+    let said: Vec<String> = each_hold().iter().map(|case| case.plan().holds[0].to_string()).collect();
+    assert_eq!(said[0], "most files were deleted here: 11 items, first file:t/000.json");
+    assert_eq!(said[3], "every file was changed at once by another device: 20 items, first file:t/000.json");
+    assert_eq!(said[5], "deleted or shrunk by more than half by another device: group:nodes");
+}
+
 fn ids(case: &Case) -> Vec<crate::model::HoldId> {
     case.plan().holds.iter().map(|hold| hold.id).collect()
 }

@@ -46,12 +46,15 @@ fn all_cases(mut check: impl FnMut(Case, Verdict)) {
         for (base, local, remote) in
             STATES.into_iter().flat_map(|b| STATES.into_iter().flat_map(move |l| STATES.map(|r| (b, l, r))))
         {
-            let case = Case { mode, ..Case::of(one(base, 0), one(local, 1), one(remote, 2)) };
-            check(case, verdict(base, local, remote, mode));
-            count += 1;
+            for newer_here in [0, 2] {
+                let sides = (one(base, 0), one(local, newer_here), one(remote, 1));
+                let case = Case { mode, ..Case::of(sides.0, sides.1, sides.2) };
+                check(case, verdict(base, local, remote, mode));
+                count += 1;
+            }
         }
     }
-    assert_eq!(count, 3 * 64);
+    assert_eq!(count, 3 * 64 * 2);
 }
 
 #[test]

@@ -41,6 +41,39 @@ fn a_swap_of_file_and_folder_goes_through_where_only_one_side_made_it() {
 }
 
 #[test]
+fn a_file_is_in_the_way_of_what_is_below_it_and_of_a_folder_of_it() {
+    let tree = tree(&[("a/b", "x"), ("c", "x")]);
+    for (new, other) in
+        [("a", Some("a/b")), ("a/b/c/d", Some("a/b")), ("c/d", Some("c")), ("a/c", None), ("a/b", None)]
+    {
+        let found = super::super::in_the_way(&tree, &path(new));
+        assert_eq!(found, other.map(path).as_ref(), "{new}");
+    }
+}
+
+/// An index that was rebuilt here is neither sent nor replaced; the remote has put a folder where it stands.
+#[test]
+fn what_comes_in_where_something_stays_on_purpose_waits() {
+    let corpus = tree(&[("nodes.json", "1"), ("nodes.npy", "1")]);
+    let (mut local, mut remote) = (corpus.clone(), corpus.clone());
+    local.insert(path("index/a"), entry("rebuilt"));
+    remote.insert(path("index/a/below"), entry("theirs"));
+    let mut case = Case { groups: nodes(), ..Case::of(corpus, local.clone(), remote) };
+    case.ages.insert("nodes".to_owned(), Ages { primary: 1, derived: 2 });
+    let (plan, here, _) = outcome(&case);
+    assert_eq!(step(&plan, &group("nodes")).unwrap().action, Action::KeepLocal);
+    assert_eq!((plan.waiting.len(), here), (1, local));
+}
+
+#[test]
+fn what_comes_in_waits_for_a_name_here_that_waits_itself() {
+    let mut case = Case::of(Tree::new(), tree(&[("name", "mine")]), tree(&[("Name", "theirs")]));
+    case.blocked.add(path("name"), "it is being written");
+    let plan = case.plan();
+    assert_eq!((plan.steps.len(), plan.waiting.len()), (0, 2), "{plan:?}");
+}
+
+#[test]
 fn a_first_join_does_not_take_a_file_for_a_folder_unasked() {
     let case = Case {
         mode: Mode::Joining,

@@ -60,6 +60,10 @@ fn an_index_rebuilt_here_does_not_undo_a_newer_corpus_that_does_not_fit() {
     let mut case = unfit_there(case("1", "1", "2"));
     case.local.insert(path("index/a"), entry("rebuilt"));
     assert!(case.plan().steps.is_empty());
+    // Nor does an index that does not fit there move anything here.
+    let mut there = unfit_there(self::case("1", "1", "1"));
+    there.remote.insert(path("index/a"), entry("cut off"));
+    assert!(there.plan().steps.is_empty());
     // But over the same corpus it replaces an index that does not fit.
     case.remote = corpus("1");
     case.remote.insert(path("index/a"), entry("cut off"));

@@ -31,6 +31,8 @@ enum Stand {
     EditedOld,
     /// Somebody changed the new file after it was put in place.
     EditedNew,
+    /// Somebody changed the old file, and it was displaced all the same: the apply was about to see that and go back.
+    Caught,
     /// It is not done, and the new file is gone from the stage.
     Lost,
 }
@@ -98,8 +100,8 @@ impl Hand<'_> {
         Ok(match (task.step.old.is_some(), task.deletes(), visible) {
             // On a disk that ignores case, the file that will make way may hold the very bytes that will take its place.
             (false, false, What::New) if staged == What::New && self.in_the_way(unit, task)? => Stand::Todo,
-            (_, false, What::New) | (_, true, What::Nothing) => Stand::Done,
-            (_, true, _) if self.gave_way(unit, task)? => Stand::Done,
+            (_, false, What::New) | (_, true, What::Nothing) => self.done(task, staged)?,
+            (_, true, _) if self.gave_way(unit, task)? => self.done(task, staged)?,
             (_, true, What::Old) => Stand::Todo,
             (true, false, What::Old) if staged == What::New => Stand::Todo,
             (true, false, What::Old) => Stand::Lost,
@@ -120,12 +122,24 @@ impl Hand<'_> {
         })
     }
 
+    /// A step is done if what it displaced is what the plan saw.
+    fn done(&self, task: &Task, staged: What) -> Result<Stand, IoAt> {
+        if task.step.old.is_none() {
+            return Ok(Stand::Done);
+        }
+        let aside = self.place_of(task.entry, task.step)?;
+        let aside = aside.map_or(Ok(What::Nothing), |place| self.what(&place, task.step))?;
+        Ok(if [staged, aside].contains(&What::Other) { Stand::Caught } else { Stand::Done })
+    }
+
     /// Whether what is seen at the place of a delete is the unit's own: a new file under a name that differs only in case, or
     /// the folder of one.
     fn gave_way(&self, unit: &Unit, task: &Task) -> Result<bool, IoAt> {
         for other in unit.tasks.iter().filter(|other| !other.deletes()) {
             let own = if other.key == task.key {
-                self.what_visible(other.step)? == What::New && self.what_staged(other.step)? != What::New
+                self.what_visible(other.step)? == What::New
+                    && self.what_staged(other.step)? != What::New
+                    && self.is_same(&self.visible(task.step), &self.visible(other.step))?
             } else {
                 let below = other.key.strip_prefix(&task.key).is_some_and(|rest| rest.starts_with('/'));
                 below
@@ -172,6 +186,9 @@ impl Hand<'_> {
             let mut both = unit.tasks.iter().zip(&stands);
             both.find(|(_, stand)| wanted.contains(stand)).map(|(task, _)| task.step.path.as_str())
         };
+        if let Some(path) = first(&[Stand::Caught]) {
+            return Ok(Way::Back(format!("{path} changed before it was replaced")));
+        }
         let edited_new = first(&[Stand::EditedNew]);
         Ok(match (first(&[Stand::EditedOld, Stand::Lost]), edited_new) {
             // A new file that was edited since was in place: the edit is one to what is agreed from now on.

@@ -79,10 +79,6 @@ impl Site {
         found.is_ok_and(|ino| self.state.node(ino).kind == FileKind::Symlink)
     }
 
-    pub fn has_locked_files(&self) -> bool {
-        self.files_below("").iter().any(|(_, ino)| self.state.node(*ino).mode == 0)
-    }
-
     pub fn digest(&self, ino: Ino) -> Digest {
         Digest::of(&self.state.node(ino).bytes)
     }

@@ -253,6 +253,37 @@ fn an_edit_between_any_two_effects_stays_where_it_was_made() {
     }
 }
 
+#[test]
+fn an_edit_between_any_two_effects_stays_where_it_was_made_if_a_crash_follows() {
+    for kind in [LINUX, NETWORK, STICK] {
+        for name in EDITED {
+            for (how, gap) in [(0, 1), (0, 2), (1, 1), (1, 2), (1, 4)] {
+                for at in 0.. {
+                    let vault = Vault::new(MIXED);
+                    let edited = std::sync::Mutex::new("");
+                    let event = |after| {
+                        if after == 0 {
+                            *edited.lock().unwrap() = edit_somewhere(&vault, name, how);
+                        }
+                    };
+                    let disk = Disk::disturbed(kind, vault.root(), at, &event).dying(gap);
+                    let ended = run(&disk, &vault);
+                    if !disk.reached() {
+                        break;
+                    }
+                    let context =
+                        format!("{kind:?}, edit {how} of {name} at {at}, crash {gap} later: {ended:?}");
+                    let disk = Disk::sound(kind, vault.root());
+                    recover(&disk, &vault.layout(), None).unwrap();
+                    conclude(&disk, &vault.layout()).unwrap();
+                    assert_edit_survives(&vault, name, "an edit!!", &context);
+                    assert_eq!(vault.visible()[*edited.lock().unwrap()], "an edit!!", "{context}");
+                }
+            }
+        }
+    }
+}
+
 /// One edit that makes the unit go back, and another one while it does.
 #[test]
 fn of_two_edits_none_is_destroyed() {
@@ -286,6 +317,20 @@ fn of_two_edits_none_is_destroyed() {
             }
         }
     }
+}
+
+/// A disk may remember that a name came and forget that another one went, of which it differs in letter case only.
+#[test]
+fn a_delete_that_a_power_cut_undid_is_done_again() {
+    const RECASE: &[Case] = &[
+        Case { lost: false, moves: &[("x/Name", Some("by case"), None)] },
+        Case { lost: false, moves: &[("x/name", None, Some("by case"))] },
+    ];
+    let begun = |at| crashed(LINUX, RECASE, at).filter(|vault| vault.layout().applying().exists());
+    let vault = (0..100).find_map(begun).unwrap();
+    std_fs::rename(vault.layout().staging_of(&Vault::id()).join("1"), vault.root().join("x/name")).unwrap();
+    recover(&Disk::sound(LINUX, vault.root()), &vault.layout(), None).unwrap();
+    assert_eq!((vault.visible(), vault.displaced()), (vault.all_new(), vec!["by case".into()]));
 }
 
 /// Whoever deletes a group between a crash and the recovery never finds half of it again.

@@ -27,8 +27,10 @@ pub struct Disk<'a> {
     effects: AtomicUsize,
     /// The effect before which something happens.
     at: usize,
-    /// What happens there and before the effects after it, given how far it is; nothing stands for a crash.
+    /// What happens there and before the effects after it, given how far it is.
     event: Option<&'a (dyn Fn(usize) + Sync)>,
+    /// How many effects after the event the crash comes.
+    dies_after: usize,
     dead: AtomicBool,
 }
 
@@ -63,11 +65,24 @@ impl<'a> Disk<'a> {
 
     pub fn crashing(kind: Kind, root: &Path, at: usize) -> Self {
         let effects = AtomicUsize::new(0);
-        Self { kind, root: root.into(), effects, at, event: None, dead: AtomicBool::new(false) }
+        Self {
+            kind,
+            root: root.into(),
+            effects,
+            at,
+            event: None,
+            dies_after: 0,
+            dead: AtomicBool::new(false),
+        }
     }
 
     pub fn disturbed(kind: Kind, root: &Path, at: usize, event: &'a (dyn Fn(usize) + Sync)) -> Self {
-        Self { event: Some(event), ..Self::crashing(kind, root, at) }
+        Self { event: Some(event), dies_after: usize::MAX, ..Self::crashing(kind, root, at) }
+    }
+
+    /// The same, with a crash so many effects after the event.
+    pub fn dying(self, dies_after: usize) -> Self {
+        Self { dies_after, ..self }
     }
 
     /// Whether the effect at which something was to happen was reached.
@@ -82,10 +97,10 @@ impl<'a> Disk<'a> {
     fn effect(&self) -> io::Result<()> {
         self.look()?;
         if let Some(after) = self.effects.fetch_add(1, Ordering::Relaxed).checked_sub(self.at) {
-            match self.event {
-                Some(event) => event(after),
-                None => self.dead.store(true, Ordering::Relaxed),
+            if let Some(event) = self.event {
+                event(after);
             }
+            self.dead.fetch_or(after >= self.dies_after, Ordering::Relaxed);
         }
         self.look()
     }

@@ -1,0 +1,35 @@
+//! What a reset does to what is here.
+
+use super::super::reset;
+use super::*;
+
+#[test]
+fn a_reset_keeps_what_was_changed_here_and_nothing_else() {
+    let one = |content: Option<&str>| -> Tree {
+        content.map(|text| (path("f"), entry(text))).into_iter().collect()
+    };
+    let of = |base, local, remote| reset(&Case::of(one(base), one(local), one(remote)).input()).steps;
+    let [a, b, c] = [Some("A"), Some("B"), Some("C")];
+    assert_eq!(of(a, a, b)[0].action, Action::Pull);
+    assert_eq!(of(a, None, b)[0].action, Action::Pull);
+    assert!(kept(&of(a, c, b)[0]).is_some());
+    assert!(kept(&of(None, c, None)[0]).is_some());
+    assert!(of(a, b, b).is_empty());
+}
+
+/// It may be a file that the backup does not have: then it is not what the backup is.
+#[test]
+fn a_reset_waits_for_what_cannot_be_read_even_if_the_remote_has_nothing_there() {
+    let same = tree(&[("a", "1"), ("nodes.json", "1"), ("nodes.npy", "1")]);
+    let of = |block: fn(&mut Blocked)| {
+        let mut case = Case { groups: nodes(), ..Case::of(same.clone(), same.clone(), same.clone()) };
+        block(&mut case.blocked);
+        let plan = reset(&case.input());
+        assert!(plan.steps.is_empty());
+        plan.waiting.into_iter().map(|wait| wait.why).collect::<Vec<_>>()
+    };
+    assert_eq!(of(|blocked| blocked.add(path("t/new"), "locked")), ["t/new: locked"]);
+    assert_eq!(of(|blocked| blocked.add(path("index/new"), "locked")), ["index/new: locked"]);
+    assert_eq!(of(|blocked| blocked.add_folder("t", "locked")), ["t: locked"]);
+    assert_eq!(of(|blocked| blocked.add(path("a"), "not settled")), [""; 0]);
+}
