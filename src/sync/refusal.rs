@@ -150,7 +150,7 @@ impl Refusal {
             Self::Gone { .. } => "run `cogzy-vault verify --deep --repair`, or choose another generation",
             Self::Exists(_) => "choose an empty folder",
             Self::InsideVault(_) => "choose a folder outside the vault",
-            Self::Busy(_) => "close what is writing there, then try again",
+            Self::Busy(_) => "close what is writing there, mend what cannot be read, then try again",
             Self::NotNew(_) => "choose an unused prefix or user id for `remote`, then import into that",
             Self::NothingPlain(_) => {
                 "name the prefix that holds corpus/ and vectors/: `cogzy-vault import URL`"
