@@ -99,6 +99,19 @@ fn all_of_it_is_written_and_the_same_id_is_answered_the_same() {
 }
 
 #[test]
+fn an_id_has_1_to_200_characters() {
+    for (length, taken) in [(0, false), (1, true), (200, true), (201, false)] {
+        let world = World::new();
+        let request = Transaction { id: "ü".repeat(length), ..world.request() };
+        assert_eq!(world.run(&RealFs, &request, 1).is_ok(), taken, "{length} characters");
+        let now = current(&RealFs, &world.layout(), &path("corpus/nodes.json")).unwrap();
+        assert_eq!(now, digest(if taken { "new" } else { "old" }));
+        let gone = current(&RealFs, &world.layout(), &path("traces/t.json")).unwrap();
+        assert_eq!(gone, if taken { None } else { digest("t") });
+    }
+}
+
+#[test]
 fn what_is_no_longer_as_expected_is_named_and_nothing_is_written() {
     let world = World::new();
     let request = world.request();

@@ -218,6 +218,27 @@ fn an_edit_after_a_crash_is_not_destroyed() {
     }
 }
 
+/// One file was edited before it was replaced, another one after: nothing is moved any more, and what was displaced is kept.
+#[test]
+fn edits_on_both_sides_of_a_crash_stay_both() {
+    let mut left = 0;
+    for at in 0.. {
+        let Some(vault) = crashed(LINUX, MIXED, at) else { break };
+        let edited = [EDITED[0], EDITED[1]];
+        edited.iter().for_each(|name| edit(&vault, name, 1));
+        let disk = Disk::sound(LINUX, vault.root());
+        let recovered = recover(&disk, &vault.layout(), None).unwrap();
+        let retry = recovered.map(|recovered| recovered.applied.retry).unwrap_or_default();
+        edited.iter().for_each(|name| assert_eq!(vault.visible()[*name], "an edit!!", "crash at {at}"));
+        if retry.iter().any(|(_, why)| why.contains("changed during a crash")) {
+            left += 1;
+            let kept = vault.layout().conflict_file(CONFLICT, &path(EDITED[0]));
+            assert_eq!(std_fs::read_to_string(kept).unwrap(), "old nodes", "crash at {at}");
+        }
+    }
+    assert!(left > 0);
+}
+
 /// Edits `name` where its folder exists; tells which file it wrote.
 fn edit_somewhere(vault: &Vault, name: &'static str, how: usize) -> &'static str {
     let name = if vault.root().join(name).parent().unwrap().exists() { name } else { "traces/b" };

@@ -47,6 +47,7 @@ fn everything_is_put_in_place_and_what_it_displaced_is_kept() {
         let applied = applied.unwrap();
         assert_eq!(applied.done, MIXED.iter().map(item).collect::<Vec<_>>(), "{kind:?}");
         assert_eq!(applied.retry, []);
+        assert_eq!((applied.placed, applied.removed), (4, 1));
         assert_eq!(vault.visible(), vault.all_new());
         assert_eq!(steps.len(), vault.moves().count());
         assert!(!vault.root().join("indexes/deep").exists() && vault.root().join("indexes").exists());
@@ -120,6 +121,16 @@ fn an_item_that_changed_is_left_as_it_is() {
         assert_eq!(after, before);
         assert!(!vault.layout().conflicts().exists());
     }
+}
+
+#[test]
+fn an_item_of_which_the_caller_knows_more_is_left_as_it_is() {
+    let vault = Vault::new(MIXED);
+    let moved = |of: &Item| Ok((*of == item(&GROUP)).then(|| "somebody writes to it".to_owned()));
+    let applied = apply_unless(&RealFs, &vault.layout(), vault.plan(), None, &moved, &mut |_| {}).unwrap();
+    assert_eq!(applied.done, [item(&SINGLE)]);
+    assert_eq!(applied.retry, [(item(&GROUP), "somebody writes to it".to_owned())]);
+    assert_eq!(vault.visible()["corpus/nodes.json"], "old nodes");
 }
 
 #[test]
