@@ -23,7 +23,7 @@ use crate::person::Asked;
 use crate::prune;
 use crate::prune_oracle::OldData;
 use crate::rng::Rng;
-use crate::run::{Ran, in_virtual_time};
+use crate::run::{Ran, in_virtual_time, many};
 use crate::scenarios::{Scenario, tell};
 use crate::stories::ALL;
 use crate::trace::{Marks, Trace};
@@ -237,7 +237,6 @@ pub struct Found {
     /// Different states that they leave, by the number of crashes that it takes.
     pub states: Mutex<BTreeMap<usize, usize>>,
     pub failed: AtomicUsize,
-    pub marks: Mutex<Marks>,
 }
 
 impl Found {
@@ -286,36 +285,20 @@ async fn follow(start: Cut, deep: usize, trace: Trace, found: &Found) -> Check {
     Ok(())
 }
 
-/// All crashes of all stories, or of one, `deep` one after the other.
-pub fn all(only: Option<usize>, deep: usize) -> Found {
+/// All crashes of all stories, or of one, `deep` one after the other; and what was reached.
+pub fn all(only: Option<usize>, deep: usize) -> (Found, Marks) {
     let found = Found::default();
-    let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let job = next.fetch_add(1, Ordering::Relaxed);
-                    if job >= ALL.len() * KINDS.len() {
-                        return;
-                    }
-                    let (story, kind) = (job % ALL.len(), job / ALL.len());
-                    if only.is_some_and(|only| only != story) {
-                        continue;
-                    }
-                    let cut = Cut { story, kind, crashes: Vec::new() };
-                    let ran = in_virtual_time(false, |trace| follow(cut.clone(), deep, trace, &found));
-                    if let Err(why) = ran.check {
-                        found.fails(&cut, &why);
-                    }
-                    let mut all = found.marks.lock().unwrap();
-                    ran.trace
-                        .take_marks()
-                        .into_iter()
-                        .for_each(|(name, times)| *all.entry(name).or_default() += times);
-                }
-            });
-        }
-    });
-    found
+    let stories = (0..ALL.len()).filter(|story| only.is_none_or(|only| only == *story));
+    let cuts: Vec<Cut> = (0..KINDS.len())
+        .flat_map(|kind| stories.clone().map(move |story| Cut { story, kind, crashes: Vec::new() }))
+        .collect();
+    let follow = |at: u64| {
+        let cut = cuts[usize::try_from(at).unwrap()].clone();
+        (at, in_virtual_time(false, |trace| follow(cut, deep, trace, &found)))
+    };
+    let (failed, marks) = many(u64::try_from(cuts.len()).unwrap(), follow);
+    for (at, why) in failed {
+        found.fails(&cuts[usize::try_from(at).unwrap()], &why);
+    }
+    (found, marks)
 }

@@ -216,7 +216,6 @@ impl Device {
     fn database(&self) -> Arc<Database> {
         let (fuse, trace) = (self.fuse.clone(), self.trace.clone());
         let allow = move || {
-            fuse.look(true);
             let alive = fuse.transaction();
             trace.mark(if alive {
                 "effect: commit to the database"

@@ -65,7 +65,7 @@ impl Fuse {
         assert!(self.0.observer.set(observer).is_ok(), "a process has one observer");
     }
 
-    /// Has the observer look, before an effect and before anything is locked for it.
+    /// Has the observer look; nothing that it looks at may be locked.
     pub fn look(&self, transaction: bool) {
         if let Some(Observer(observer)) = self.0.observer.get() {
             observer(self.effects(), transaction);
@@ -74,6 +74,12 @@ impl Fuse {
 
     /// Whether an effect may take place.
     pub fn effect(&self) -> bool {
+        self.look(false);
+        self.spend()
+    }
+
+    /// The same for those who have had it looked at.
+    pub fn spend(&self) -> bool {
         if self.is_dead() {
             return false;
         }
@@ -86,8 +92,9 @@ impl Fuse {
 
     /// Whether a transaction of the cache may take place: an effect, but none that a vault at rest must be free of.
     pub fn transaction(&self) -> bool {
+        self.look(true);
         self.0.transactions.fetch_add(1, Ordering::Relaxed);
-        self.effect()
+        self.spend()
     }
 
     /// Effects on the disk and the bucket.

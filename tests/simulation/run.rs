@@ -158,8 +158,8 @@ fn both(from: u64, count: u64, crash: bool, deep: usize, only: Option<usize>, co
     }
     if crash {
         let clock = SystemClock::new();
-        let found = crashes::all(only, deep);
-        add(found.marks.into_inner().unwrap());
+        let (found, reached) = crashes::all(only, deep);
+        add(reached);
         let (crashes, failed) = (found.crashes.into_inner(), found.failed.into_inner());
         let seconds = clock.monotonic().as_secs_f64();
         println!("{crashes} crashes: {failed} failed; {seconds:.1} s");
@@ -201,7 +201,7 @@ fn numbered(
 }
 
 /// Runs on all cores, each of which has a name.
-fn many(count: u64, run: impl Fn(u64) -> (u64, Ran) + Sync) -> (BTreeMap<u64, String>, Marks) {
+pub fn many(count: u64, run: impl Fn(u64) -> (u64, Ran) + Sync) -> (BTreeMap<u64, String>, Marks) {
     let next = AtomicU64::new(0);
     let failed: Mutex<BTreeMap<u64, String>> = Mutex::default();
     let marks: Mutex<Marks> = Mutex::default();

@@ -252,7 +252,6 @@ impl Remote for SimRemote {
 
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
         let faults = self.arrive("put", key).await?;
-        self.fuse.look(false);
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ before put {key}", self.name));
             self.trace.mark(format!("crash before: put {}", family(key)));
@@ -270,7 +269,6 @@ impl Remote for SimRemote {
         }
         self.store.lock().take(key, body);
         self.trace.note(format_args!("{}   put {key}", self.name));
-        self.fuse.look(false);
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ after put {key}", self.name));
             self.trace.mark(format!("crash after: put {}", family(key)));
@@ -336,7 +334,6 @@ impl Remote for SimRemote {
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
         self.arrive("delete", key).await?;
-        self.fuse.look(false);
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ before delete {key}", self.name));
             std::future::pending::<()>().await;
@@ -344,7 +341,6 @@ impl Remote for SimRemote {
         self.trace.mark(format!("effect: delete {}", family(key)));
         self.store.lock().objects.remove(key);
         self.trace.note(format_args!("{}   delete {key}", self.name));
-        self.fuse.look(false);
         if !self.fuse.effect() {
             self.trace.note(format_args!("{} ✝ after delete {key}", self.name));
             std::future::pending::<()>().await;

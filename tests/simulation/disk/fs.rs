@@ -63,12 +63,13 @@ impl SimFs {
         if self.fuse.is_dead() {
             return Err(crashed());
         }
+        // Before the disk is locked: whoever looks looks at it.
         self.fuse.look(false);
         let mut site = self.enter();
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let names = names.join(" → ");
         let place = paths.last().map_or("", |path| place(path));
-        if !self.fuse.effect() {
+        if !self.fuse.spend() {
             self.disk.trace.note(format_args!("{} ✝ before {what} {names}", self.disk.name));
             self.disk.trace.mark(format!("crash before: {what} {place}"));
             return Err(crashed());
