@@ -110,20 +110,21 @@ pub(super) fn decode<T: DeserializeOwned>(
     newer(key, u64::from(u16::from_le_bytes(*format)))?;
     let plain = match codec {
         0 => payload.to_vec(),
-        1 => unpack(key, payload)?,
+        1 => unpack(key, payload, MAX_PLAINTEXT)?,
         other => return Err(LogError::corrupt(key, format!("its codec is {other}, expected 0 or 1"))),
     };
     let value = serde_json::from_slice(&plain).map_err(|error| LogError::corrupt(key, error))?;
     Ok((value, Digest::of(&plain)))
 }
 
-fn unpack(key: &str, payload: &[u8]) -> Result<Vec<u8>, LogError> {
+/// What one zstd frame holds, if that is no more than `limit` bytes.
+pub(super) fn unpack(key: &str, payload: &[u8], limit: u64) -> Result<Vec<u8>, LogError> {
     let damaged = |error: std::io::Error| LogError::corrupt(key, format!("its zstd frame: {error}"));
     let mut plain = Vec::new();
     let decoder = zstd::Decoder::with_buffer(payload).map_err(damaged)?;
-    decoder.take(MAX_PLAINTEXT + 1).read_to_end(&mut plain).map_err(damaged)?;
-    if plain.len() as u64 > MAX_PLAINTEXT {
-        return Err(LogError::corrupt(key, format!("it unpacks to more than {MAX_PLAINTEXT} bytes")));
+    decoder.take(limit + 1).read_to_end(&mut plain).map_err(damaged)?;
+    if plain.len() as u64 > limit {
+        return Err(LogError::corrupt(key, format!("it unpacks to more than {limit} bytes")));
     }
     Ok(plain)
 }

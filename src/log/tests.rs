@@ -1,6 +1,15 @@
 //! The protocol, over the reference store: forks, crossed merges, late commits, lost responses, rollbacks.
 
+mod check;
+mod checkpoints;
+mod chunks;
+mod faulty;
+mod format_rules;
+mod old;
+mod past;
+mod reads;
 mod stored;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,6 @@
 //! What a start reads: headers, checkpoints, the cache.
 
+use super::faulty::Faulty;
 use super::*;
 
 #[test]
@@ -32,7 +33,7 @@ fn a_header_with_any_bit_flipped_is_refused_or_says_the_same() {
 }
 
 /// A bucket with a chain of commits and a checkpoint of its head.
-async fn checkpointed() -> (MemoryRemote, CommitKey) {
+pub(super) async fn checkpointed() -> (MemoryRemote, CommitKey) {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let mut head = None;
@@ -123,60 +124,18 @@ async fn a_commit_that_forks_off_below_a_checkpoint_is_merged() {
 
 #[tokio::test(start_paused = true)]
 async fn a_start_from_a_warm_cache_asks_for_one_listing() {
-    #[derive(Debug)]
-    struct Counted(MemoryRemote, std::sync::atomic::AtomicUsize);
-    #[async_trait::async_trait]
-    impl Remote for Counted {
-        fn url(&self) -> String {
-            self.0.url()
-        }
-        fn capabilities(&self) -> crate::remote::Capabilities {
-            self.0.capabilities()
-        }
-        async fn put(&self, key: &str, body: bytes::Bytes) -> Result<(), crate::remote::RemoteError> {
-            self.0.put(key, body).await
-        }
-        async fn get(
-            &self,
-            key: &str,
-            range: Option<std::ops::Range<u64>>,
-        ) -> Result<bytes::Bytes, crate::remote::RemoteError> {
-            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            self.0.get(key, range).await
-        }
-        async fn head(&self, key: &str) -> Result<Option<crate::remote::Object>, crate::remote::RemoteError> {
-            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            self.0.head(key).await
-        }
-        async fn list(
-            &self,
-            prefix: &str,
-            after: Option<&str>,
-        ) -> Result<crate::remote::Page, crate::remote::RemoteError> {
-            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            self.0.list(prefix, after).await
-        }
-        async fn delete(&self, key: &str) -> Result<(), crate::remote::RemoteError> {
-            self.0.delete(key).await
-        }
-        async fn server_ms(&self) -> Result<i64, crate::remote::RemoteError> {
-            self.0.server_ms().await
-        }
-    }
     let (remote, head) = checkpointed().await;
-    let counted = Arc::new(Counted(remote, std::sync::atomic::AtomicUsize::new(0)));
+    let remote = Faulty::over(&remote);
     let cache = Arc::new(MapCache::default());
     let mut asked = Vec::new();
     for _ in 0..2 {
-        counted.1.store(0, std::sync::atomic::Ordering::Relaxed);
-        let remote: Arc<dyn Remote> = Arc::clone(&counted) as Arc<dyn Remote>;
-        let mut log = Log::open(remote, Arc::clone(&cache) as Arc<dyn ObjectCache>).await.unwrap().unwrap();
+        let mut log = remote.open(&cache).await.unwrap().unwrap();
         log.refresh(Depth::Near).await.unwrap();
         log.check_agreed(head).await.unwrap();
         assert_eq!(log.settle().await.unwrap(), Some(head));
         log.snapshot(Some(head)).await.unwrap();
-        asked.push(counted.1.load(std::sync::atomic::Ordering::Relaxed));
+        asked.push(remote.asked());
     }
-    assert_eq!(asked[1], 1, "the cold start asked {}", asked[0]);
-    assert!(asked[0] < 12, "a checkpoint spares reading 40 commits: {} requests", asked[0]);
+    assert_eq!(asked[1].len(), 1, "a warm start asked {:?}", asked[1]);
+    assert!(asked[0].len() < 12, "a checkpoint spares reading 40 commits: {:?}", asked[0]);
 }

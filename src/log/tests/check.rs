@@ -1,0 +1,146 @@
+//! What a look at all objects finds, and what is put right from the cache.
+
+use super::faulty::Faulty;
+use super::stored::checkpointed;
+use super::*;
+use crate::remote::RemoteErrorKind;
+
+/// The key of the one object under `prefix`.
+fn one(remote: &MemoryRemote, prefix: &str) -> String {
+    keys(remote).into_iter().find(|key| key.starts_with(prefix)).expect("there is one")
+}
+
+async fn faults(remote: &MemoryRemote) -> Vec<(String, Option<String>)> {
+    // Opened and read before, so that a commit which is gone is missed.
+    let mut log = opened(remote).await;
+    found(&mut log).await
+}
+
+async fn found(log: &mut Log) -> Vec<(String, Option<String>)> {
+    let faults = log.check_objects().await.unwrap();
+    faults.into_iter().map(|fault| (fault.key, fault.error.map(|error| error.to_string()))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_object_of_the_log_that_is_damaged_or_gone_is_named_and_no_other() {
+    let (remote, head) = checkpointed().await;
+    remote.put("vault-notes.txt", "of somebody else".into()).await.unwrap();
+    assert_eq!(faults(&remote).await, []);
+    let vault = format::header_key(VAULT);
+    let (commit, checkpoint) = (format::commit_key(head), one(&remote, "checkpoints/"));
+    for key in [&vault, &commit, &checkpoint] {
+        let mut log = opened(&remote).await;
+        let whole = remote.dump()[key].clone();
+        let mut flipped = whole.to_vec();
+        *flipped.last_mut().unwrap() ^= 1;
+        remote.damage(key, flipped.into());
+        let damaged = found(&mut log).await;
+        assert_eq!(damaged.len(), 1, "{damaged:?}");
+        assert_eq!(&damaged[0].0, key);
+        assert!(damaged[0].1.as_ref().is_some_and(|error| error.contains("damaged")), "{damaged:?}");
+        remote.damage(key, whole);
+    }
+    let mut log = opened(&remote).await;
+    let whole = remote.remove(&commit).unwrap();
+    assert_eq!(found(&mut log).await, [(commit.clone(), None)], "a commit that is known and not there");
+    remote.put(&commit, whole).await.unwrap();
+    let pack = one(&remote, "packs/");
+    remote.remove(&pack).unwrap();
+    let found = found(&mut log).await;
+    assert_eq!((found.len(), &found[0].0), (1, &checkpoint), "a checkpoint whose pack is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_under_another_ones_key_is_a_fault() {
+    let (remote, head) = checkpointed().await;
+    let mut log = opened(&remote).await;
+    let first = log.graph().iter().next().unwrap().0;
+    let (first, last) = (format::commit_key(first), format::commit_key(head));
+    let other = remote.dump()[&first].clone();
+    remote.damage(&last, other);
+    let found = found(&mut log).await;
+    assert_eq!((found.len(), &found[0].0), (1, &last));
+    assert!(found[0].1.as_ref().unwrap().contains(&first["commits/".len()..]), "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_no_fault_of_an_object() {
+    let (remote, head) = checkpointed().await;
+    let commit = format::commit_key(head);
+    let remote = Faulty::over(&remote);
+    let mut log = remote.opened().await;
+    remote.fail(&format!("get {commit}"), RemoteErrorKind::Server);
+    let failed = log.check_objects().await;
+    assert!(matches!(failed, Err(LogError::Remote(error)) if error.key == commit));
+    remote.heal();
+    // Listed, and gone a moment later: another device pruned.
+    remote.fail("get checkpoints/", RemoteErrorKind::NotFound);
+    let found = found(&mut log).await;
+    assert_eq!((found.len(), &found[0].0), (1, &one(&remote.store, "checkpoints/")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_cache_has_whole_is_put_again_and_nothing_else_is() {
+    let (remote, head) = checkpointed().await;
+    let cache = Arc::new(MapCache::default());
+    let store: Arc<dyn Remote> = Arc::new(remote.clone());
+    let mut log = Log::open(store, Arc::clone(&cache) as Arc<dyn ObjectCache>).await.unwrap().unwrap();
+    log.refresh(Depth::Whole).await.unwrap();
+    log.recall(head).await.unwrap();
+    for key in [format::header_key(VAULT), format::commit_key(head)] {
+        log.read_commit(head).await.unwrap();
+        let whole = remote.remove(&key).unwrap();
+        assert!(log.put_again(&key).await.unwrap(), "{key}");
+        assert_eq!(remote.remove(&key).unwrap(), whole);
+        // A copy that is damaged, or that of another object, is put nowhere.
+        let mut flipped = whole.to_vec();
+        *flipped.last_mut().unwrap() ^= 1;
+        let first = log.graph().iter().next().unwrap().0;
+        log.read_commit(first).await.unwrap();
+        let other = cache.get(&format::commit_key(first)).unwrap();
+        for copy in [flipped, other] {
+            cache.put(&key, &copy);
+            assert!(!log.put_again(&key).await.unwrap(), "{key}");
+            assert!(!remote.dump().contains_key(&key));
+        }
+        cache.remove(&key);
+        assert!(!log.put_again(&key).await.unwrap(), "{key} is in no cache");
+        remote.put(&key, whole).await.unwrap();
+    }
+    // The state that a checkpoint holds has a key of its own kind, and nobody reads it under that.
+    let state = cache.keys("state/").pop().unwrap();
+    assert!(!log.put_again(&state).await.unwrap());
+    // Neither is a header's copy put where no header stands.
+    cache.put("vault-notes.txt", &format::encode_header(&header(VAULT)).unwrap());
+    assert!(!log.put_again("vault-notes.txt").await.unwrap());
+    assert!(!remote.dump().contains_key("vault-notes.txt"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_checkpoint_that_is_of_no_use_is_dropped() {
+    let (remote, head) = checkpointed().await;
+    let key = one(&remote, "checkpoints/");
+    let whole = remote.dump()[&key].clone();
+    let faulty = Faulty::over(&remote);
+    let log = faulty.opened().await;
+    assert!(!log.drop_damaged_checkpoint(&key).await.unwrap(), "it is whole");
+    let commit = format::commit_key(head);
+    remote.damage(&commit, "damaged".into());
+    assert!(!log.drop_damaged_checkpoint(&commit).await.unwrap(), "a commit is no checkpoint");
+    let mut newer = whole.to_vec();
+    newer[6] = 9;
+    remote.damage(&key, newer.into());
+    assert!(!log.drop_damaged_checkpoint(&key).await.unwrap(), "a newer program wrote it");
+    remote.damage(&key, whole.slice(..whole.len() - 9));
+    faulty.fail("get checkpoints/", RemoteErrorKind::Offline);
+    assert!(log.drop_damaged_checkpoint(&key).await.is_err(), "nobody has looked");
+    faulty.heal();
+    assert!(remote.dump().contains_key(&key));
+    assert!(log.drop_damaged_checkpoint(&key).await.unwrap());
+    assert!(!remote.dump().contains_key(&key));
+    // Nor is one of use whose pack is gone.
+    remote.put(&key, whole).await.unwrap();
+    remote.remove(&one(&remote, "packs/")).unwrap();
+    assert!(log.drop_damaged_checkpoint(&key).await.unwrap());
+    assert!(!remote.dump().contains_key(&key));
+}

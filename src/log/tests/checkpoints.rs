@@ -1,0 +1,246 @@
+//! When a checkpoint is written, that it says everything, and what becomes of old ones.
+
+use super::faulty::Faulty;
+use super::stored::checkpointed;
+use super::*;
+use crate::clock::SystemEntropy;
+use crate::model::{Conflict, Groups, Item, Keep, Kept, PackInfo, Recipe, RecipeOf, Resolution};
+use crate::remote::RemoteErrorKind;
+
+fn under(remote: &MemoryRemote, prefix: &str) -> Vec<String> {
+    keys(remote).into_iter().filter(|key| key.starts_with(prefix)).collect()
+}
+
+/// So many more generations on `head`.
+async fn go_on(log: &mut Log, mut head: Option<CommitKey>, generations: u64) -> CommitKey {
+    for _ in 0..generations {
+        let seq = head.map_or(0, |key| key.seq).to_string();
+        let next =
+            commit(head, 1, &[(&format!("f{}", seq.len()), Some(&seq)), ("corpus/nodes.json", Some(&seq))]);
+        log.publish(&next).await.unwrap();
+        head = Some(next.key);
+    }
+    head.unwrap()
+}
+
+async fn write(log: &mut Log, head: CommitKey) -> bool {
+    log.checkpoint_if_due(head, &SystemEntropy).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_is_due_after_32_generations_and_not_before() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let head = go_on(&mut log, None, 31).await;
+    assert!(!write(&mut log, head).await);
+    let head = go_on(&mut log, Some(head), 1).await;
+    assert!(write(&mut log, head).await, "32 generations");
+    let head = go_on(&mut log, Some(head), 31).await;
+    assert!(!write(&mut log, head).await);
+    // The same for a process that has read the first one.
+    let mut fresh = opened(&remote).await;
+    assert!(!write(&mut fresh, head).await);
+    let head = go_on(&mut fresh, Some(head), 1).await;
+    assert!(write(&mut fresh, head).await, "32 more");
+    assert_eq!(under(&remote, "checkpoints/").len(), 2);
+    let seqs: Vec<String> =
+        under(&remote, "checkpoints/").iter().map(|key| key["checkpoints/".len()..][..16].into()).collect();
+    assert_eq!(seqs, ["0000000000000032", "0000000000000064"], "their names are in the order of generations");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_while_there_is_another_head() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let head = go_on(&mut log, None, 40).await;
+    // So late that only a look at everything shows it.
+    let other = commit(None, 9, &[("late", Some("late"))]);
+    remote.put(&format::commit_key(other.key), other.bytes.clone()).await.unwrap();
+    assert!(!write(&mut log, head).await);
+    assert_eq!(under(&remote, "checkpoints/"), Vec::<String>::new());
+}
+
+/// A commit that has something of everything a state holds, made of `base`.
+fn rich(head: CommitKey) -> Prepared {
+    let (_, mut full) =
+        format::decode_commit("x", &commit(Some(head), 1, &[("long", Some("long")), ("b", None)]).bytes)
+            .unwrap();
+    let pack = |id| PackInfo {
+        id: PackId::from_bytes([id; 16]),
+        digest: Digest::of(&[id]),
+        size: 3,
+        chunks: vec![],
+    };
+    full.recipes =
+        vec![RecipeOf { digest: entry("long").digest, recipe: Recipe { depth: 0, parts: vec![] } }];
+    full.packs = [1, 2, 3].map(pack).into();
+    let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
+    full.kept = vec![Conflict::new(Item::File(path("x")), kept, None)];
+    full.resolved = vec![Resolution { id: crate::model::ConflictId::from_bytes([5; 32]), keep: Keep::Both }];
+    full.prune = Prune {
+        horizon: Some(head.seq - 1),
+        marked: vec![PackId::from_bytes([3; 16])],
+        swept: vec![PackId::from_bytes([4; 16])],
+        ..Prune::default()
+    };
+    Prepared::new(&full).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_read_from_a_checkpoint_is_the_state_that_the_commits_say() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let fork = go_on(&mut log, None, 32).await;
+    let head = go_on(&mut log, Some(fork), 1).await;
+    let full = rich(head);
+    log.publish(&full).await.unwrap();
+    // What only a merge says: that a commit is void.
+    let other = commit(Some(fork), 2, &[("other", Some("other"))]);
+    log.publish(&other).await.unwrap();
+    let (_, mut merge) = format::decode_commit("x", &commit(Some(full.key), 1, &[]).bytes).unwrap();
+    merge.parents.push(other.key);
+    merge.prune.void = vec![other.key];
+    (merge.txn, merge.device) = (None, None);
+    let merge = Prepared::new(&merge).unwrap();
+    log.publish(&merge).await.unwrap();
+    let last = commit(Some(merge.key), 1, &[("end", Some("end"))]);
+    log.publish(&last).await.unwrap();
+    let replayed = log.snapshot(Some(last.key)).await.unwrap();
+    assert!(replayed.horizon > 0 && !replayed.marked.is_empty() && !replayed.swept.is_empty());
+    assert!(!replayed.void.is_empty() && !replayed.conflicts.is_empty() && !replayed.resolved.is_empty());
+    assert!(!replayed.recipes.is_empty() && !replayed.ages.is_empty() && replayed.packs.len() > 2);
+    assert!(write(&mut log, last.key).await);
+    let mut fresh = opened(&remote).await;
+    for key in under(&remote, "commits/") {
+        remote.damage(&key, "no commit can be read".into());
+    }
+    let read = fresh.snapshot(Some(last.key)).await.unwrap();
+    assert_eq!(read.groups.definitions(), replayed.groups.definitions());
+    let rest = |state: &Snapshot| format!("{:?}", Snapshot { groups: Groups::default(), ..state.clone() });
+    assert_eq!(rest(&read), rest(&replayed));
+    assert_eq!(fresh.graph(), log.graph());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_without_old_data_says_nothing_of_it() {
+    let (remote, _) = checkpointed().await;
+    let log = opened(&remote).await;
+    let (_, state) = log.checkpoint_state(&under(&remote, "checkpoints/")[0]).await.unwrap();
+    let state = String::from_utf8(state).unwrap();
+    assert!(state.lines().count() > 40 && !state.contains("horizon"), "{state}");
+}
+
+/// Two checkpoints, with what they brought in bytes; between them the packs of the first are given up by `prune`.
+async fn two_checkpoints(prune: impl Fn(Vec<PackId>) -> Prune) -> (MemoryRemote, [usize; 2]) {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let many: Vec<String> = (0..3000).map(|n| format!("many/{n:04}")).collect();
+    let first: Vec<(&str, Option<&str>)> = many.iter().map(|name| (&**name, Some(&**name))).collect();
+    let first = commit(None, 1, &first);
+    log.publish(&first).await.unwrap();
+    let head = go_on(&mut log, Some(first.key), 32).await;
+    assert!(write(&mut log, head).await);
+    let bytes = |remote: &MemoryRemote| -> usize {
+        under(remote, "packs/").iter().map(|key| remote.dump()[key].len()).sum()
+    };
+    let one = bytes(&remote);
+    let packs: Vec<PackId> = log.checkpoint_packs().await.unwrap().unwrap().into_iter().collect();
+    assert_eq!(packs.len(), under(&remote, "packs/").len());
+    let (_, mut next) = format::decode_commit("x", &commit(Some(head), 1, &[]).bytes).unwrap();
+    next.prune = prune(packs);
+    let next = Prepared::new(&next).unwrap();
+    log.publish(&next).await.unwrap();
+    let head = go_on(&mut log, Some(next.key), 31).await;
+    assert!(write(&mut log, head).await);
+    let two = bytes(&remote) - one;
+    (remote, [one, two])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_further_checkpoint_stores_what_changed_but_relies_on_no_pack_that_goes() {
+    let (_, [one, two]) = two_checkpoints(|_| Prune::default()).await;
+    assert!(two * 2 < one, "{two} bytes were added to {one}");
+    for swept in [false, true] {
+        let leaving = |packs: Vec<PackId>| match swept {
+            true => Prune { swept: packs, ..Prune::default() },
+            false => Prune { marked: packs, ..Prune::default() },
+        };
+        let (remote, [one, two]) = two_checkpoints(leaving).await;
+        assert!(two >= one, "{two} bytes were added to {one}, swept: {swept}");
+        let log = opened(&remote).await;
+        let needed = log.checkpoint_packs().await.unwrap().unwrap();
+        assert_eq!(needed.len(), under(&remote, "packs/").len(), "each needs packs of its own");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_checkpoint_cannot_be_read_nobody_says_what_they_need() {
+    let (remote, _) = checkpointed().await;
+    let key = under(&remote, "checkpoints/").remove(0);
+    let faulty = Faulty::over(&remote);
+    let log = faulty.opened().await;
+    assert_eq!(log.checkpoint_packs().await.unwrap().unwrap().len(), under(&remote, "packs/").len());
+    faulty.fail("get checkpoints/", RemoteErrorKind::NotFound);
+    assert_eq!(log.checkpoint_packs().await.unwrap(), Some(BTreeSet::new()), "another prune was quicker");
+    faulty.heal();
+    faulty.fail("get checkpoints/", RemoteErrorKind::Server);
+    assert!(log.checkpoint_packs().await.is_err());
+    faulty.heal();
+    remote.damage(&key, "damaged".into());
+    assert_eq!(log.checkpoint_packs().await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_old_checkpoints_the_two_newest_stay() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let mut head = None;
+    for _ in 0..4 {
+        let next = go_on(&mut log, head, 32).await;
+        assert!(write(&mut log, next).await);
+        head = Some(next);
+    }
+    let state = log.snapshot(head).await.unwrap();
+    let all = under(&remote, "checkpoints/");
+    assert_eq!(all.len(), 4);
+    let put = |key: &String| {
+        let (remote, key) = (remote.clone(), key.clone());
+        async move { remote.head(&key).await.unwrap().unwrap().modified_ms }
+    };
+    let second = put(&all[1]).await;
+    assert_eq!(
+        log.delete_old_checkpoints(second, &state).await.unwrap(),
+        1,
+        "the second was not put before itself"
+    );
+    assert_eq!(under(&remote, "checkpoints/"), all[1..]);
+    assert_eq!(log.delete_old_checkpoints(i64::MAX, &state).await.unwrap(), 1);
+    assert_eq!(under(&remote, "checkpoints/"), all[2..]);
+    assert_eq!(log.delete_old_checkpoints(i64::MAX, &state).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_is_not_taken_for_one_whose_checkpoints_are_damaged() {
+    let (remote, _) = checkpointed().await;
+    let faulty = Faulty::over(&remote);
+    faulty.fail("get checkpoints/", RemoteErrorKind::Offline);
+    let opened = faulty.open(&Arc::default()).await;
+    assert!(matches!(opened, Err(LogError::Remote(error)) if error.kind == RemoteErrorKind::Offline));
+    faulty.heal();
+    faulty.fail("get checkpoints/", RemoteErrorKind::NotFound);
+    let mut log = faulty.open(&Arc::default()).await.unwrap().unwrap();
+    assert_eq!(head_tree(&mut log).await.len(), 8, "the commits say the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_under_another_name_is_refused() {
+    let (remote, _) = checkpointed().await;
+    let key = under(&remote, "checkpoints/").remove(0);
+    let bytes = remote.dump()[&key].clone();
+    let other = key.replacen("checkpoints/0000000000000040", "checkpoints/0000000000000039", 1);
+    remote.put(&other, bytes).await.unwrap();
+    let log = opened(&remote).await;
+    log.checkpoint_state(&key).await.unwrap();
+    let refused = log.checkpoint_state(&other).await.map(|(_, state)| state.len()).unwrap_err();
+    assert!(refused.to_string().contains("belongs under another key"), "{refused}");
+}

@@ -1,0 +1,203 @@
+//! Where the chunks of contents lie, and reading them.
+
+use super::faulty::Faulty;
+use super::*;
+use crate::content::{ChunkIndex, PackBuilder, PackRead};
+use crate::model::{Codec, Conflict, Content, Item, Kept, PackInfo, Part, Recipe};
+use crate::remote::RemoteErrorKind;
+
+/// Puts a pack with these chunks into the store.
+pub(super) async fn stored(remote: &MemoryRemote, id: u8, chunks: &[&[u8]]) -> PackInfo {
+    let mut pack = PackBuilder::new(PackId::from_bytes([id; PackId::LEN]));
+    for chunk in chunks {
+        pack.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
+    }
+    let pack = pack.finish().expect("it has chunks");
+    remote.put(&pack_key(pack.info.id), pack.bytes).await.unwrap();
+    pack.info
+}
+
+fn reader(remote: &Faulty) -> ChunkReader {
+    ChunkReader::new(Arc::new(remote.clone()))
+}
+
+fn content(bytes: &[u8]) -> Content {
+    Content { digest: Digest::of(bytes), size: bytes.len() as u64 }
+}
+
+fn part(chunk: &[u8]) -> Part {
+    Part { id: Digest::of(chunk), len: u32::try_from(chunk.len()).unwrap() }
+}
+
+fn list(parts: &[Part]) -> Vec<u8> {
+    parts.iter().flat_map(|part| [part.id.as_bytes().as_slice(), &part.len.to_le_bytes()].concat()).collect()
+}
+
+#[test]
+fn a_pack_stands_under_the_first_digits_of_its_name() {
+    let pack = PackId::from_bytes([0xab; PackId::LEN]);
+    let key = pack_key(pack);
+    assert!(key.starts_with("packs/ab/abab"), "{key}");
+    assert_eq!(parse_pack_key(&key), Some(pack));
+    for other in [key.replacen("packs/ab", "packs/ac", 1), key.replacen("packs/", "", 1), format!("{key}0")] {
+        assert_eq!(parse_pack_key(&other), None, "{other}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_are_read_and_held_against_their_names() {
+    let remote = Faulty::default();
+    let info = stored(&remote.store, 1, &[b"one", b"two"]).await;
+    let slots: Vec<_> = info.chunks.iter().map(|slot| (info.id, *slot)).collect();
+    let chunks = reader(&remote).collect(&slots).await.unwrap();
+    let expected = [b"one".as_slice(), b"two"].map(|chunk| (Digest::of(chunk), chunk.to_vec()));
+    assert_eq!(chunks, expected.into());
+    assert_eq!(remote.asked().len(), 1, "they lie side by side");
+    let whole = remote.store.dump()[&pack_key(info.id)].clone();
+    let mut flipped = whole.to_vec();
+    flipped[info.chunks[1].offset as usize] ^= 1;
+    remote.store.damage(&pack_key(info.id), flipped.into());
+    let error = reader(&remote).collect(&slots).await.unwrap_err();
+    assert!(matches!(error, LogError::Content(_)) && error.is_damage(), "{error}");
+    remote.store.remove(&pack_key(info.id));
+    let error = reader(&remote).collect(&slots).await.unwrap_err();
+    assert!(!error.is_damage());
+    assert!(matches!(error, LogError::Remote(error) if error.kind == RemoteErrorKind::NotFound));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pack_that_is_shorter_than_was_committed_is_damaged_and_a_bad_answer_is_not() {
+    let remote = Faulty::default();
+    let info = stored(&remote.store, 1, &[b"one", b"two"]).await;
+    let key = pack_key(info.id);
+    let end = u64::from(info.chunks[1].offset + info.chunks[1].stored);
+    let read = || PackRead { pack: info.id, range: 0..end, chunks: info.chunks.clone() };
+    let whole = remote.store.dump()[&key].clone();
+    let to = |length: u64| whole.slice(..usize::try_from(length).unwrap());
+    // As long as it must be, and longer: the store answered badly, and may answer better.
+    remote.fail("get packs/", RemoteErrorKind::Malformed);
+    for length in [end, whole.len() as u64] {
+        remote.store.damage(&key, to(length));
+        let error = reader(&remote).read(read()).await.unwrap_err();
+        assert!(
+            matches!(error, LogError::Remote(error) if error.kind == RemoteErrorKind::Malformed),
+            "{length}"
+        );
+    }
+    remote.heal();
+    remote.store.damage(&key, to(end - 1));
+    let error = reader(&remote).read(read()).await.unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!("{key} is damaged: it has only {} bytes, and {end} are named", end - 1)
+    );
+    // Any other failure is what it is, without another question.
+    remote.fail("get packs/", RemoteErrorKind::Server);
+    remote.asked();
+    let error = reader(&remote).read(read()).await.unwrap_err();
+    assert!(matches!(error, LogError::Remote(error) if error.kind == RemoteErrorKind::Server));
+    assert_eq!(remote.asked().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_pack_is_there_or_not_or_nobody_knows() {
+    let remote = Faulty::default();
+    let info = stored(&remote.store, 1, &[b"one"]).await;
+    let whole = remote.store.dump()[&pack_key(info.id)].clone();
+    assert_eq!(reader(&remote).whole(info.id).await.unwrap(), Some(whole));
+    assert_eq!(reader(&remote).whole(PackId::from_bytes([9; PackId::LEN])).await.unwrap(), None);
+    remote.fail("get packs/", RemoteErrorKind::Forbidden);
+    assert!(reader(&remote).whole(info.id).await.is_err());
+}
+
+const CHUNKS: [&[u8]; 4] = [b"one", b"two", b"three", b"four"];
+
+/// A content whose recipe is a list of lists of lists: `(content, recipe, the two lists, the list of these)`.
+fn deep() -> (Content, Recipe, [Vec<u8>; 3]) {
+    let parts = CHUNKS.map(part);
+    let (left, right) = (list(&parts[..2]), list(&parts[2..]));
+    let top = list(&[part(&left), part(&right)]);
+    (content(&CHUNKS.concat()), Recipe { depth: 2, parts: vec![part(&top)] }, [left, right, top])
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_of_lists_are_read_level_by_level_but_for_those_that_are_known() {
+    let remote = Faulty::default();
+    let (content, recipe, [left, right, top]) = deep();
+    let [of_chunks, of_lists] =
+        [stored(&remote.store, 1, &CHUNKS).await, stored(&remote.store, 2, &[&left, &right, &top]).await];
+    let index: ChunkIndex = [&of_chunks, &of_lists].into_iter().collect();
+    let listed =
+        reader(&remote).list_chunks(&index, &Leaves::new(), content, Some(&recipe)).await.unwrap().unwrap();
+    assert_eq!(listed.parts.iter().map(|placed| placed.part).collect::<Vec<_>>(), CHUNKS.map(part));
+    let ids = |lists: &[&Vec<u8>]| lists.iter().map(|list| Digest::of(list)).collect::<Vec<_>>();
+    assert_eq!(listed.lists, ids(&[&top, &left, &right]));
+    assert_eq!(listed.read.len(), 3);
+    assert_eq!(remote.asked().len(), 2, "one read for each level");
+    let mut known = listed.read;
+    let again = reader(&remote).list_chunks(&index, &known, content, Some(&recipe)).await.unwrap().unwrap();
+    assert_eq!((again.parts, again.lists, again.read.len()), (listed.parts, listed.lists, 0));
+    assert_eq!(remote.asked().len(), 0);
+    // One is not known, and no pack has it.
+    known.remove(&Digest::of(&right));
+    let without: ChunkIndex = [&of_chunks].into_iter().collect();
+    let missing = reader(&remote).list_chunks(&without, &known, content, Some(&recipe)).await.unwrap();
+    assert_eq!(missing.unwrap_err(), Digest::of(&right));
+    known.insert(Digest::of(&right), left);
+    assert!(
+        reader(&remote).list_chunks(&index, &known, content, Some(&recipe)).await.is_err(),
+        "not what it lists"
+    );
+    let flat = Recipe { depth: 0, parts: CHUNKS.map(part).into() };
+    let listed =
+        reader(&remote).list_chunks(&index, &Leaves::new(), content, Some(&flat)).await.unwrap().unwrap();
+    assert_eq!((listed.parts.len(), listed.lists.len()), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_counts_where_it_lasts_or_else_where_it_still_is() {
+    let remote = Faulty::default();
+    let (long, recipe, [left, right, top]) = deep();
+    let lists: [&[u8]; 3] = [&left, &right, &top];
+    let lasting = [stored(&remote.store, 1, &[&CHUNKS[..2], &lists].concat()).await];
+    let leaving = [stored(&remote.store, 2, &CHUNKS[1..3]).await];
+    let there = [stored(&remote.store, 3, &CHUNKS[2..]).await];
+    let shared = |packs: &[PackInfo]| packs.iter().cloned().map(Arc::new).collect::<Vec<_>>();
+    let mut contents = Contents::default();
+    contents.all.insert(long.digest, long);
+    contents.recipes.insert(long.digest, recipe);
+    for lost in [b"gone".as_slice(), b"gone too"] {
+        contents.all.insert(Digest::of(lost), content(lost));
+    }
+    let places = reader(&remote)
+        .places(&contents, &shared(&lasting), &shared(&leaving), &shared(&there))
+        .await
+        .unwrap();
+    assert_eq!(places.lost, BTreeSet::from([Digest::of(b"gone"), Digest::of(b"gone too")]));
+    let packs =
+        [(CHUNKS[0], 1), (CHUNKS[1], 1), (CHUNKS[2], 2), (CHUNKS[3], 3), (&left, 1), (&right, 1), (&top, 1)];
+    let expected = packs.map(|(chunk, pack)| (Digest::of(chunk), PackId::from_bytes([pack; PackId::LEN])));
+    assert_eq!(places.chunks, expected.into());
+    let places = reader(&remote).places(&contents, &shared(&lasting), &shared(&leaving), &[]).await.unwrap();
+    assert!(places.lost.contains(&long.digest) && places.chunks.is_empty(), "its last chunk is nowhere");
+}
+
+#[test]
+fn a_state_needs_what_its_manifest_and_its_open_conflicts_name() {
+    let mut state = Snapshot::empty(vec![]).unwrap();
+    state.tree.insert(path("a"), entry("a"));
+    let files =
+        vec![Kept { path: path("b"), entry: Some(entry("lost")) }, Kept { path: path("c"), entry: None }];
+    let conflict = Conflict::new(Item::File(path("b")), files, None);
+    state.conflicts.insert(conflict.id, conflict);
+    state.recipes.insert(entry("a").digest, Recipe { depth: 0, parts: vec![] });
+    let mut contents = Contents::of(&state);
+    let digests = |contents: &Contents| contents.all.keys().copied().collect::<BTreeSet<_>>();
+    assert_eq!(digests(&contents), BTreeSet::from([entry("a").digest, entry("lost").digest]));
+    let mut more = Contents::default();
+    more.add(&entry("more"));
+    more.recipes.insert(entry("more").digest, Recipe { depth: 0, parts: vec![] });
+    contents.extend(more);
+    assert_eq!((contents.all.len(), contents.recipes.len()), (3, 2));
+}

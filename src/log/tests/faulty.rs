@@ -1,0 +1,95 @@
+//! A store that notes what it is asked, and fails where it is told to.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::*;
+use crate::remote::{Capabilities, Object, Page, RemoteError, RemoteErrorKind};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faulty {
+    pub store: MemoryRemote,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    asked: Vec<String>,
+    faults: Vec<(String, RemoteErrorKind)>,
+}
+
+impl Faulty {
+    pub(super) fn over(store: &MemoryRemote) -> Self {
+        Self { store: store.clone(), ..Self::default() }
+    }
+
+    /// From now on requests that begin with `what` (as `get commits/`) fail.
+    pub(super) fn fail(&self, what: &str, kind: RemoteErrorKind) {
+        self.seen.lock().unwrap().faults.push((what.to_owned(), kind));
+    }
+
+    pub(super) fn heal(&self) {
+        self.seen.lock().unwrap().faults.clear();
+    }
+
+    /// What was asked since the last call.
+    pub(super) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().unwrap().asked)
+    }
+
+    pub(super) async fn open(&self, cache: &Arc<MapCache>) -> Result<Option<Log>, LogError> {
+        Log::open(Arc::new(self.clone()), Arc::clone(cache) as Arc<dyn ObjectCache>).await
+    }
+
+    /// A log of it that knows all there is, with an empty cache.
+    pub(super) async fn opened(&self) -> Log {
+        let mut log = self.open(&Arc::default()).await.unwrap().expect("the prefix holds a vault");
+        log.refresh(Depth::Whole).await.unwrap();
+        self.asked();
+        log
+    }
+
+    fn ask(&self, operation: &'static str, key: &str) -> Result<(), RemoteError> {
+        let request = format!("{operation} {key}");
+        let mut seen = self.seen.lock().unwrap();
+        let fault =
+            seen.faults.iter().find(|(what, _)| request.starts_with(what.as_str())).map(|(_, kind)| *kind);
+        seen.asked.push(request);
+        fault.map_or(Ok(()), |kind| Err(RemoteError::new(kind, operation, key)))
+    }
+}
+
+#[async_trait]
+impl Remote for Faulty {
+    fn url(&self) -> String {
+        self.store.url()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        self.ask("put", key)?;
+        self.store.put(key, body).await
+    }
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+        self.ask("get", key)?;
+        self.store.get(key, range).await
+    }
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        self.ask("head", key)?;
+        self.store.head(key).await
+    }
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        self.ask("list", after.unwrap_or(prefix))?;
+        self.store.list(prefix, after).await
+    }
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.ask("delete", key)?;
+        self.store.delete(key).await
+    }
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.store.server_ms().await
+    }
+}

@@ -1,0 +1,197 @@
+//! Each rule that a commit and a header must keep, broken alone.
+
+use super::*;
+use crate::model::{
+    CommitId, Conflict, ConflictId, Item, Keep, Kept, PackInfo, Recipe, RecipeOf, Resolution,
+};
+
+fn key(seq: u64, id: u8) -> CommitKey {
+    CommitKey { seq, id: CommitId::from_bytes([id; 32]) }
+}
+
+fn plain() -> Commit {
+    format::decode_commit("x", &commit(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)]).bytes).unwrap().1
+}
+
+fn merge() -> Commit {
+    let parents = vec![key(6, 2), key(5, 3)];
+    Commit { seq: 7, parents, txn: None, device: None, ..plain() }
+}
+
+fn pack(id: u8) -> PackId {
+    PackId::from_bytes([id; PackId::LEN])
+}
+
+fn conflict(name: &str) -> Conflict {
+    Conflict::new(Item::File(path(name)), vec![Kept { path: path(name), entry: Some(entry(name)) }], None)
+}
+
+/// What a reader says of it.
+fn read(commit: &Commit) -> Result<(), String> {
+    let (written, bytes) = format::encode_commit(commit).unwrap();
+    match format::decode_commit("commits/x", &bytes) {
+        Ok((key, found)) => {
+            assert_eq!((key, &found), (written, commit), "what was written is read");
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn a_commit_of_either_kind_that_keeps_all_rules_is_read() {
+    let mut full = plain();
+    full.recipes = Vec::from([1, 2].map(|n| RecipeOf {
+        digest: Digest::from_bytes([n; 32]),
+        recipe: Recipe { depth: 0, parts: vec![] },
+    }));
+    full.packs = Vec::from([1, 2].map(info));
+    full.kept = by_id(["x", "y"].map(conflict));
+    full.resolved = Vec::from([1, 2].map(resolution));
+    full.prune = Prune {
+        horizon: Some(3),
+        marked: vec![pack(1), pack(2)],
+        unmarked: vec![pack(3), pack(4)],
+        swept: vec![pack(5), pack(6)],
+        ..Prune::default()
+    };
+    full.kind = CommitKind::Undo(3);
+    assert_eq!(read(&full), Ok(()));
+    full.parents = vec![];
+    full.seq = 1;
+    assert_eq!(read(&full), Ok(()), "a first commit");
+    let unkept = vec![ConflictId::from_bytes([1; 32]), ConflictId::from_bytes([2; 32])];
+    let void = vec![key(2, 1), key(2, 2)];
+    let of_merge = Prune { void, unkept, ..full.prune.clone() };
+    assert_eq!(read(&Commit { prune: of_merge, ..merge() }), Ok(()));
+}
+
+fn by_id(list: [Conflict; 2]) -> Vec<Conflict> {
+    let mut list = Vec::from(list);
+    list.sort_by_key(|conflict| conflict.id);
+    list
+}
+
+fn info(id: u8) -> PackInfo {
+    PackInfo { id: pack(id), digest: Digest::of(b""), size: 0, chunks: vec![] }
+}
+
+fn resolution(id: u8) -> Resolution {
+    Resolution { id: ConflictId::from_bytes([id; 32]), keep: Keep::Mine }
+}
+
+#[test]
+fn a_commit_that_breaks_one_rule_is_refused_for_that() {
+    let broken = |change: &dyn Fn(&mut Commit), base: Commit, why: &str| {
+        let mut commit = base;
+        change(&mut commit);
+        let said = read(&commit).expect_err(why);
+        assert!(said.contains(why), "{said}, expected: {why}");
+    };
+    broken(&|c| c.parents.push(key(4, 1)), merge(), "more than two parents");
+    for seq in [6, 8] {
+        broken(&|c| c.seq = seq, plain(), "does not follow");
+        broken(&|c| c.seq = seq, merge(), "does not follow");
+    }
+    broken(&|c| c.parents[0].seq = u64::MAX, plain(), "does not follow");
+    broken(&|c| c.parents.reverse(), merge(), "parents are out of order");
+    broken(&|c| c.parents[1] = c.parents[0], merge(), "parents are out of order");
+    broken(&|c| c.txn = None, plain(), "a transaction and a device");
+    broken(&|c| c.device = None, plain(), "a transaction and a device");
+    broken(&|c| c.txn = plain().txn, merge(), "a transaction and a device");
+    broken(&|c| c.device = plain().device, merge(), "a transaction and a device");
+    broken(&|c| c.kind = CommitKind::Prune, merge(), "a merge has no kind");
+    broken(&|c| c.changes.reverse(), plain(), "its changes are not sorted");
+    broken(&|c| c.changes[1] = c.changes[0].clone(), plain(), "its changes are not sorted");
+    let recipe =
+        |n| RecipeOf { digest: Digest::from_bytes([n; 32]), recipe: Recipe { depth: 0, parts: vec![] } };
+    broken(&|c| c.recipes = vec![recipe(2), recipe(1)], plain(), "its recipes are not sorted");
+    broken(&|c| c.packs = vec![info(2), info(1)], plain(), "its packs are not sorted");
+    let kept = by_id(["x", "y"].map(conflict));
+    broken(&|c| c.kept = kept.iter().rev().cloned().collect(), plain(), "its conflicts are not sorted");
+    broken(&|c| c.resolved = vec![resolution(2), resolution(1)], plain(), "its resolutions are not sorted");
+    let (down, keys) = (|| vec![pack(2), pack(1)], || vec![key(2, 1), key(1, 1)]);
+    let conflicts = || vec![ConflictId::from_bytes([2; 32]), ConflictId::from_bytes([1; 32])];
+    let why = "what it says of old data is not sorted";
+    broken(&|c| c.prune.marked = down(), plain(), why);
+    broken(&|c| c.prune.unmarked = down(), plain(), why);
+    broken(&|c| c.prune.swept = down(), plain(), why);
+    broken(&|c| c.prune.void = keys(), merge(), why);
+    broken(&|c| c.prune.unkept = conflicts(), merge(), why);
+    broken(&|c| c.prune.void = vec![key(1, 1)], plain(), "only a merge finds");
+    broken(&|c| c.prune.unkept = vec![kept[0].id], plain(), "only a merge finds");
+    broken(
+        &|c| {
+            c.kept = kept.clone();
+            c.kept[0].files[0].entry = None;
+        },
+        plain(),
+        "a conflict's id is not the digest",
+    );
+    broken(&|c| c.format = 0, plain(), "its format is 0");
+    broken(&|c| c.format = 2, plain(), "install a newer");
+}
+
+#[test]
+fn only_merges_are_stored_as_plain_json() {
+    let codec = |commit: &Commit| format::encode_commit(commit).unwrap().1[8];
+    assert_eq!((codec(&plain()), codec(&merge())), (1, 0));
+}
+
+#[test]
+fn the_head_of_an_object_says_what_it_is() {
+    let (_, whole) = format::encode_commit(&plain()).unwrap();
+    let with = |at: usize, byte: u8| {
+        let mut bytes = whole.clone();
+        bytes[at] = byte;
+        format::decode_commit("commits/x", &bytes).unwrap_err()
+    };
+    assert!(with(0, b'X').to_string().contains("does not begin"), "{}", with(0, b'X'));
+    assert!(matches!(with(6, 0), LogError::Corrupt { .. }), "format 0");
+    assert!(matches!(with(6, 2), LogError::Newer { found: 2, .. }));
+    assert!(with(8, 7).to_string().contains("its codec is 7"));
+    for cut in 0..9 {
+        let error = format::decode_commit("commits/x", &whole[..cut]).unwrap_err();
+        assert!(error.to_string().contains("shorter than its head"), "{error}");
+    }
+}
+
+#[test]
+fn what_unpacks_to_more_than_its_limit_is_refused() {
+    let packed = zstd::encode_all([7; 1000].as_slice(), 3).unwrap();
+    assert_eq!(format::unpack("x", &packed, 1000).unwrap(), [7; 1000]);
+    let error = format::unpack("x", &packed, 999).unwrap_err();
+    assert!(error.to_string().contains("more than 999 bytes"), "{error}");
+    // No more of it is unpacked than that takes.
+    let endless = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 26), 3).unwrap();
+    assert!(
+        format::unpack("x", &endless[..endless.len() - 1], 10)
+            .is_err_and(|error| error.to_string().contains("10 bytes"))
+    );
+}
+
+#[test]
+fn a_header_may_have_a_mebibyte_and_no_more() {
+    let key = format::header_key(VAULT);
+    let mut bytes = format::encode_header(&header(VAULT)).unwrap();
+    bytes.resize(1 << 20, b'\n');
+    assert_eq!(format::decode_header(&key, &bytes).unwrap(), header(VAULT));
+    bytes.push(b'\n');
+    assert!(format::decode_header(&key, &bytes).unwrap_err().to_string().contains("longer than"));
+}
+
+#[test]
+fn a_header_under_another_vaults_key_is_refused() {
+    let bytes = format::encode_header(&header(VAULT)).unwrap();
+    let other = format::header_key(VaultId::from_bytes([2; 16]));
+    assert!(format::decode_header(&other, &bytes).unwrap_err().to_string().contains("it names vault"));
+    assert_eq!(format::parse_header_key(&other), Some(VaultId::from_bytes([2; 16])));
+    assert_eq!(format::parse_header_key("vault-.json"), None);
+}
+
+#[test]
+fn all_commits_from_a_generation_on_stand_after_its_mark() {
+    let mark = format::before_seq(7);
+    let before = |seq| format::commit_key(key(seq, 0xff)) <= mark;
+    assert!(before(6) && !before(7) && !before(8) && !before(u64::from(u32::MAX)));
+}

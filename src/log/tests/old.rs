@@ -1,0 +1,280 @@
+//! Merging what two branches say of old data: marks, sweeps, and contents that are gone with them.
+//!
+//! Each case is one history: a base with the files `a` to `d` in packs 1 to 4, and two branches from there.
+
+use super::chunks::stored;
+use super::faulty::Faulty;
+use super::*;
+use crate::model::{Conflict, ConflictId, Item, Kept, PackInfo};
+
+fn pack(id: u8) -> PackId {
+    PackId::from_bytes([id; PackId::LEN])
+}
+
+/// An entry of one chunk that has bytes, and so needs a pack.
+fn long(content: &str) -> Entry {
+    Entry { size: content.len() as u64, ..entry(content) }
+}
+
+fn conflict(name: &str, content: &str) -> Conflict {
+    Conflict::new(Item::File(path(name)), vec![Kept { path: path(name), entry: Some(long(content)) }], None)
+}
+
+#[derive(Default)]
+struct Branch {
+    changes: Vec<(&'static str, Option<&'static str>)>,
+    kept: Vec<Conflict>,
+    packs: Vec<PackInfo>,
+    prune: Prune,
+}
+
+fn prepared(parent: Option<CommitKey>, device: u8, branch: Branch) -> Prepared {
+    let (_, mut found) = format::decode_commit("x", &commit(parent, device, &branch.changes).bytes).unwrap();
+    for change in &mut found.changes {
+        let content = branch.changes.iter().find(|(name, _)| *name == change.path.as_str()).unwrap().1;
+        change.entry = content.map(long);
+    }
+    (found.packs, found.prune, found.kept) = (branch.packs, branch.prune, branch.kept);
+    Prepared::new(&found).unwrap()
+}
+
+struct World {
+    log: Log,
+    remote: Faulty,
+    base: CommitKey,
+}
+
+impl World {
+    /// `prune` is what the base says of old data.
+    async fn new(prune: Prune) -> Self {
+        let remote = Faulty::over(&made().await);
+        let mut log = remote.opened().await;
+        let names = ["a", "b", "c", "d"];
+        let mut packs = Vec::new();
+        for (id, name) in (1..).zip(names) {
+            packs.push(stored(&remote.store, id, &[name.as_bytes()]).await);
+        }
+        let changes = names.map(|name| (name, Some(name))).into();
+        let first = prepared(None, 1, Branch { changes, packs, ..Branch::default() });
+        log.publish(&first).await.unwrap();
+        let base = prepared(Some(first.key), 1, Branch { prune, ..Branch::default() });
+        log.publish(&base).await.unwrap();
+        Self { log, remote, base: base.key }
+    }
+
+    /// A commit on the base.
+    async fn branch(&mut self, device: u8, branch: Branch) -> CommitKey {
+        let prepared = prepared(Some(self.base), device, branch);
+        self.log.publish(&prepared).await.unwrap();
+        prepared.key
+    }
+
+    async fn state(&mut self, key: CommitKey) -> Snapshot {
+        self.log.snapshot(Some(key)).await.unwrap().as_ref().clone()
+    }
+
+    /// The merge of `loser` into `winner`, whichever has the higher rank.
+    async fn merge(&mut self, loser: CommitKey, winner: CommitKey) -> Merged {
+        let (base, ours, theirs) =
+            (self.state(self.base).await, self.state(loser).await, self.state(winner).await);
+        let reader = ChunkReader::new(Arc::new(self.remote.clone()));
+        let old = OldData::compare(&reader, self.log.graph(), &base, [&ours, &theirs]).await.unwrap();
+        let side = |key, snapshot| Side { key, vault: VAULT, origin: None, snapshot };
+        let commit = merge(&base, side(loser, &ours), side(winner, &theirs), &old);
+        let mut tree = theirs.tree;
+        for change in &commit.changes {
+            crate::model::set_entry(&mut tree, change.path.clone(), change.entry);
+        }
+        let files = tree.into_iter().map(|(path, entry)| (path.to_string(), entry.digest)).collect();
+        Merged { commit, files }
+    }
+}
+
+struct Merged {
+    commit: Commit,
+    files: BTreeMap<String, Digest>,
+}
+
+impl Merged {
+    fn holds(&self, files: &[(&str, &str)]) {
+        let expected: BTreeMap<String, Digest> =
+            files.iter().map(|(name, content)| ((*name).to_owned(), entry(content).digest)).collect();
+        assert_eq!(self.files, expected);
+        let paths: Vec<&VaultPath> = self.commit.changes.iter().map(|change| &change.path).collect();
+        assert!(paths.is_sorted_by(|one, other| one < other), "each path once, in order: {paths:?}");
+    }
+}
+
+const WHOLE: [(&str, &str); 4] = [("a", "a"), ("b", "b"), ("c", "c"), ("d", "d")];
+
+fn marks(packs: &[u8]) -> Prune {
+    Prune { marked: packs.iter().map(|id| pack(*id)).collect(), ..Prune::default() }
+}
+
+fn sweeps(packs: &[u8]) -> Prune {
+    Prune { swept: packs.iter().map(|id| pack(*id)).collect(), ..Prune::default() }
+}
+
+fn without_d(prune: Prune) -> Branch {
+    Branch { changes: vec![("d", None)], prune, ..Branch::default() }
+}
+
+fn with(name: &'static str, content: &'static str) -> Branch {
+    Branch { changes: vec![(name, Some(content))], ..Branch::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_branch_says_anything_of_old_data_the_merge_says_nothing() {
+    let mut world = World::new(Prune { horizon: Some(1), ..marks(&[4]) }).await;
+    let (one, other) = (world.branch(1, with("x", "a")).await, world.branch(2, with("y", "b")).await);
+    world.remote.asked();
+    let merged = world.merge(one, other).await;
+    assert_eq!(merged.commit.prune, Prune::default());
+    assert_eq!(world.remote.asked(), Vec::<String>::new(), "nothing has to be read for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_holds_unless_the_other_branch_relies_on_the_pack() {
+    let mut world = World::new(Prune::default()).await;
+    let marker = world.branch(1, without_d(marks(&[4]))).await;
+    let bystander = world.branch(2, without_d(Prune::default())).await;
+    let relying = world.branch(3, with("x", "d")).await;
+    assert_eq!(world.merge(marker, bystander).await.commit.prune, marks(&[4]));
+    assert_eq!(world.merge(bystander, marker).await.commit.prune, Prune::default(), "the winner has said it");
+    let merged = world.merge(marker, relying).await;
+    assert_eq!(merged.commit.prune, Prune::default());
+    merged.holds(&[("a", "a"), ("b", "b"), ("c", "c"), ("x", "d")]);
+    let merged = world.merge(relying, marker).await;
+    assert_eq!(merged.commit.prune, Prune { unmarked: vec![pack(4)], ..Prune::default() });
+    merged.holds(&[("a", "a"), ("b", "b"), ("c", "c"), ("x", "d")]);
+    // Both have marked it.
+    let second = world.branch(4, without_d(marks(&[4]))).await;
+    assert_eq!(world.merge(second, marker).await.commit.prune, Prune::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_one_branch_has_taken_back_is_taken_back() {
+    let mut world = World::new(marks(&[4])).await;
+    let unmarked = || Prune { unmarked: vec![pack(4)], ..Prune::default() };
+    let back = world.branch(1, Branch { prune: unmarked(), ..with("x", "d") }).await;
+    let bystander = world.branch(2, with("y", "a")).await;
+    assert_eq!(world.merge(back, bystander).await.commit.prune, unmarked());
+    assert_eq!(world.merge(bystander, back).await.commit.prune, Prune::default(), "it is not marked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_holds_and_ends_all_marks_of_the_pack() {
+    let mut world = World::new(marks(&[4])).await;
+    let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
+    let bystander = world.branch(2, without_d(marks(&[3]))).await;
+    let merged = world.merge(sweeper, bystander).await;
+    assert_eq!((merged.commit.prune.swept, merged.commit.prune.void), (vec![pack(4)], vec![]));
+    let merged = world.merge(bystander, sweeper).await;
+    assert_eq!(merged.commit.prune, Prune::default(), "c needs pack 3, which the loser has marked");
+    // Marked by one and swept by the other, whichever wins: it is not marked again, nor is the mark taken back.
+    let mut world = World::new(Prune::default()).await;
+    let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
+    let marker = world.branch(2, without_d(marks(&[4]))).await;
+    assert_eq!(world.merge(marker, sweeper).await.commit.prune, Prune::default());
+    assert_eq!(world.merge(sweeper, marker).await.commit.prune, sweeps(&[4]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_relied_on_a_swept_pack_counts_as_not_said() {
+    let mut world = World::new(marks(&[4])).await;
+    let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
+    let mut late = with("x", "d");
+    late.changes.push(("y", Some("a")));
+    let late = world.branch(2, late).await;
+    let expected = [("a", "a"), ("b", "b"), ("c", "c"), ("y", "a")];
+    let merged = world.merge(late, sweeper).await;
+    merged.holds(&expected);
+    assert_eq!(merged.commit.prune, Prune { void: vec![late], ..Prune::default() });
+    assert_eq!(merged.commit.kept, [], "there is nothing to bring back");
+    // The same where what relied on it has the higher rank: then the merge takes its file out again.
+    let merged = world.merge(sweeper, late).await;
+    merged.holds(&expected);
+    assert_eq!(merged.commit.prune, Prune { void: vec![late], ..sweeps(&[4]) });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_both_branches_lack_stands_in_neither_and_voids_none() {
+    let mut world = World::new(marks(&[4])).await;
+    // A sweep of what its own manifest names: nobody does so, but should one, nothing may be named that is gone.
+    let sweeper = world.branch(1, Branch { prune: sweeps(&[4]), ..with("x", "a") }).await;
+    let other = world.branch(2, with("y", "b")).await;
+    for (loser, winner) in [(sweeper, other), (other, sweeper)] {
+        let merged = world.merge(loser, winner).await;
+        merged.holds(&[("a", "a"), ("b", "b"), ("c", "c"), ("x", "a"), ("y", "b")]);
+        assert_eq!(merged.commit.prune.void, []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_which_one_file_is_lost_stands_as_the_other_branch_has_it() {
+    let mut world = World::new(marks(&[4])).await;
+    let group =
+        |corpus, vectors| vec![("corpus/nodes.json", Some(corpus)), ("vectors/nodes.npy", Some(vectors))];
+    let mut sweeper = without_d(sweeps(&[4]));
+    sweeper.changes.extend(group("a", "b"));
+    sweeper.changes.sort_unstable();
+    let mut late = Branch { changes: group("c", "d"), ..Branch::default() };
+    late.changes.push(("y", Some("b")));
+    let (sweeper, late) = (world.branch(1, sweeper).await, world.branch(2, late).await);
+    for (loser, winner) in [(sweeper, late), (late, sweeper)] {
+        let merged = world.merge(loser, winner).await;
+        let group = [("corpus/nodes.json", "a"), ("vectors/nodes.npy", "b")];
+        merged.holds(&[WHOLE[0], WHOLE[1], WHOLE[2], group[0], group[1], ("y", "b")]);
+        assert_eq!(merged.commit.prune.void, [late]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn conflicts_whose_version_is_lost_are_no_longer_kept_and_others_are() {
+    let mut world = World::new(marks(&[4])).await;
+    let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
+    let (gone, whole) = (conflict("x", "d"), conflict("y", "a"));
+    let mut kept = vec![gone.clone(), whole.clone()];
+    kept.sort_by_key(|conflict| conflict.id);
+    let late = world.branch(2, Branch { kept, ..with("z", "b") }).await;
+    let ids = |commit: &Commit| commit.kept.iter().map(|conflict| conflict.id).collect::<Vec<ConflictId>>();
+    let merged = world.merge(late, sweeper).await;
+    assert_eq!((ids(&merged.commit), &merged.commit.prune.unkept), (vec![whole.id], &vec![]));
+    assert_eq!(merged.commit.prune.void, [late]);
+    let merged = world.merge(sweeper, late).await;
+    assert_eq!((ids(&merged.commit), &merged.commit.prune.unkept), (vec![], &vec![gone.id]));
+    merged.holds(&[WHOLE[0], WHOLE[1], WHOLE[2], ("z", "b"), WHOLE[3]][..4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_pack_has_too_is_not_lost() {
+    let mut world = World::new(marks(&[4])).await;
+    let again = stored(&world.remote.store, 5, &[b"d"]).await;
+    let sweeper =
+        world.branch(1, Branch { packs: vec![again], prune: sweeps(&[4]), ..Branch::default() }).await;
+    let late = world.branch(2, with("x", "d")).await;
+    for (loser, winner) in [(sweeper, late), (late, sweeper)] {
+        let merged = world.merge(loser, winner).await;
+        merged.holds(&[WHOLE[0], WHOLE[1], WHOLE[2], WHOLE[3], ("x", "d")]);
+        assert_eq!(merged.commit.prune.void, []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_horizon_never_goes_back_and_a_void_commit_stays_void() {
+    let mut world = World::new(Prune::default()).await;
+    let [low, high] = [1, 2].map(|horizon| Prune { horizon: Some(horizon), ..Prune::default() });
+    let low = world.branch(1, Branch { prune: low, ..Branch::default() }).await;
+    let high = world.branch(2, Branch { prune: high, ..Branch::default() }).await;
+    assert_eq!(world.merge(high, low).await.commit.prune.horizon, Some(2));
+    assert_eq!(world.merge(low, high).await.commit.prune.horizon, None);
+    assert_eq!(world.merge(high, high).await.commit.prune.horizon, None, "it is as high already");
+    let (base, void) = (world.state(world.base).await, low);
+    let mut knowing = world.state(high).await;
+    knowing.void.insert(void);
+    let plain = world.state(low).await;
+    let says = |loser: &Snapshot, winner: &Snapshot| OldData::default().prune(&base, loser, winner).void;
+    assert_eq!(says(&knowing, &plain), [void]);
+    assert_eq!(says(&plain, &knowing), []);
+    assert_eq!(says(&knowing, &knowing), []);
+}

@@ -1,0 +1,112 @@
+//! What the log tells of its past.
+
+use super::*;
+use crate::model::{Conflict, Item, Keep, Kept, Resolution};
+
+fn at(wall_ms: u64, parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Commit {
+    let (_, mut commit) = format::decode_commit("x", &commit(parent, device, changes).bytes).unwrap();
+    commit.txn.as_mut().unwrap().wall_ms = wall_ms;
+    commit
+}
+
+async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
+    let prepared = Prepared::new(commit).unwrap();
+    log.publish(&prepared).await.unwrap();
+    prepared.key
+}
+
+/// A history with a fork of two on one, merged, and one commit on the merge: `[root, left, right, merge, last]`. Left is the higher.
+async fn forked(log: &mut Log) -> [CommitKey; 5] {
+    let root = publish(log, &at(1000, None, 1, &[("a", Some("a0")), ("b", Some("b0"))])).await;
+    let mut left = at(5000, Some(root), 1, &[("a", Some("a1"))]);
+    let mut right = at(900, Some(root), 2, &[("b", Some("b1"))]);
+    if Prepared::new(&left).unwrap().key < Prepared::new(&right).unwrap().key {
+        std::mem::swap(&mut left, &mut right);
+    }
+    let (left, right) = (publish(log, &left).await, publish(log, &right).await);
+    log.refresh(Depth::Whole).await.unwrap();
+    let merge = log.settle().await.unwrap().unwrap();
+    let last = publish(log, &at(2000, Some(merge), 1, &[("a", None), ("c", Some("c0"))])).await;
+    [root, left, right, merge, last]
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_past_is_told_newest_first_with_who_when_and_what() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let [root, left, right, merge, last] = forked(&mut log).await;
+    assert_eq!(log.line(last), [last, merge, left, root]);
+    let past = log.past(last).await.unwrap();
+    let keys: Vec<CommitKey> = past.iter().map(|past| past.key).collect();
+    assert_eq!(keys, [last, merge, left, right, root]);
+    assert_eq!(past.iter().map(|past| past.on_line).collect::<Vec<_>>(), [true, true, true, false, true]);
+    // Both clocks were off: nothing is told to be older than what it builds on.
+    let mut times: Vec<u64> = past.iter().map(|past| past.time_ms).collect();
+    times[2..4].sort_unstable();
+    assert_eq!(times, [5000, 5000, 1000, 5000, 1000]);
+    assert_eq!(past.iter().map(Past::made_by).collect::<Vec<_>>(), ["sync", "merge", "sync", "sync", "sync"]);
+    let paths = |past: &Past| past.changes.iter().map(|change| change.path.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        (paths(&past[0]), paths(&past[4])),
+        (vec!["a".into(), "c".into()], vec!["a".into(), "b".into()])
+    );
+    assert!(past[1].device.is_none() && past[1].txn.is_none());
+    assert_eq!(past[0].device.as_ref().unwrap().name, "device 1");
+    assert_eq!(
+        (past[1].parents.as_slice(), past[4].parents.as_slice()),
+        ([left, right].as_slice(), [].as_slice())
+    );
+    assert_eq!(log.changed_by(last).await.unwrap(), [path("a"), path("c")]);
+    assert_eq!(log.past(root).await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_past_names_what_was_kept_and_decided_and_what_made_it() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let conflict = Conflict::new(
+        Item::File(path("a")),
+        vec![Kept { path: path("a"), entry: Some(entry("lost")) }],
+        None,
+    );
+    let first = Commit { kept: vec![conflict.clone()], kind: CommitKind::Import, ..at(1, None, 1, &[]) };
+    let first = publish(&mut log, &first).await;
+    let decided = vec![Resolution { id: conflict.id, keep: Keep::Mine }];
+    let second = Commit { resolved: decided, kind: CommitKind::Resolve, ..at(2, Some(first), 1, &[]) };
+    let second = publish(&mut log, &second).await;
+    let past = log.past(second).await.unwrap();
+    assert_eq!((&past[0].resolved, &past[1].kept), (&vec![conflict.id], &vec![conflict.id]));
+    assert_eq!((past[0].made_by(), past[1].made_by()), ("resolve", "import"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_version_that_a_path_has_had_is_known() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let [_, _, _, merge, last] = forked(&mut log).await;
+    let asked = BTreeSet::from([path("a"), path("c"), path("never")]);
+    let of = |texts: &[&str]| texts.iter().map(|text| entry(text).digest).collect::<BTreeSet<_>>();
+    let versions = log.versions(last, &asked).await.unwrap();
+    assert_eq!(versions, Versions::from([(path("a"), of(&["a0", "a1"])), (path("c"), of(&["c0"]))]));
+    assert_eq!(log.versions(merge, &asked).await.unwrap(), Versions::from([(path("a"), of(&["a0", "a1"]))]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_are_what_the_known_past_does_not_have() {
+    let remote = made().await;
+    let [root, left, right, merge, last] = forked(&mut opened(&remote).await).await;
+    // A process that has read nothing yet.
+    let mut log = Log::open(Arc::new(remote.clone()), Arc::new(MapCache::default())).await.unwrap().unwrap();
+    let mut news = async |head, known| -> Vec<CommitKey> {
+        log.news(head, known).await.unwrap().into_iter().map(|(key, _)| key).collect()
+    };
+    assert_eq!(news(last, None).await, [last]);
+    assert_eq!(news(last, Some(root)).await, [right, left, merge, last], "the oldest first");
+    assert_eq!(news(last, Some(left)).await, [right, merge, last]);
+    assert_eq!(news(last, Some(last)).await, []);
+    assert_eq!(news(right, Some(left)).await, [right]);
+    let since = log.since(last, last.seq - 1).await.unwrap();
+    assert_eq!(since.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [last]);
+    assert_eq!(since[0].1.changes.len(), 2);
+    assert_eq!(log.since(last, 0).await.unwrap().len(), 5);
+}

@@ -1,0 +1,127 @@
+//! Looking at all that the bucket holds.
+
+use super::chunks::stored;
+use super::*;
+use crate::model::{Conflict, Item, Kept, PackInfo, Recipe, RecipeOf};
+
+fn unpacked(parent: Option<CommitKey>, changes: &[(&str, Option<&str>)]) -> Commit {
+    format::decode_commit("x", &commit(parent, 1, changes).bytes).unwrap().1
+}
+
+async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
+    let prepared = Prepared::new(commit).unwrap();
+    log.publish(&prepared).await.unwrap();
+    prepared.key
+}
+
+fn pack(id: u8) -> PackId {
+    PackId::from_bytes([id; PackId::LEN])
+}
+
+fn digests(contents: &Contents) -> BTreeSet<Digest> {
+    contents.all.keys().copied().collect()
+}
+
+fn of(texts: &[&str]) -> BTreeSet<Digest> {
+    texts.iter().map(|text| entry(text).digest).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_commit_and_pack_is_told_with_the_time_it_was_put() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let first = publish(&mut log, &unpacked(None, &[("a", Some("a"))])).await;
+    let info = stored(&remote, 1, &[b"chunk"]).await;
+    let pruned = Commit { kind: CommitKind::Prune, ..unpacked(Some(first), &[]) };
+    let second = publish(&mut log, &pruned).await;
+    remote.put("commits/notes", "of somebody else".into()).await.unwrap();
+    remote.put("packs/notes", "of somebody else".into()).await.unwrap();
+    let put = async |key: &str| remote.head(key).await.unwrap().unwrap().modified_ms;
+    let expected =
+        [(first, put(&format::commit_key(first)).await), (second, put(&format::commit_key(second)).await)];
+    assert_eq!(log.commit_times().await.unwrap(), expected.into());
+    assert_eq!(log.prunes(second).await.unwrap(), [second].into());
+    assert_eq!(log.prunes(first).await.unwrap(), [].into());
+    let there = InBucket { size: info.size, modified_ms: put(&pack_key(info.id)).await };
+    assert_eq!(log.packs_there().await.unwrap(), [(info.id, there)].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_kept_generations_hold_is_retained_and_what_came_before_is_not() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let first = publish(&mut log, &unpacked(None, &[("a", Some("a1")), ("b", Some("b1"))])).await;
+    let second = publish(&mut log, &unpacked(Some(first), &[("a", Some("a2"))])).await;
+    let mut third = unpacked(Some(second), &[("a", Some("a3"))]);
+    let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
+    third.kept = vec![Conflict::new(Item::File(path("x")), kept, None)];
+    third.recipes = vec![RecipeOf { digest: entry("a3").digest, recipe: Recipe { depth: 0, parts: vec![] } }];
+    let third = publish(&mut log, &third).await;
+    let fourth = publish(&mut log, &unpacked(Some(third), &[("a", None)])).await;
+    let head = log.snapshot(Some(fourth)).await.unwrap();
+    for (horizon, expected) in [
+        (0, of(&["a1", "a2", "a3", "b1", "lost"])),
+        (1, of(&["a1", "a2", "a3", "b1", "lost"])),
+        (2, of(&["a2", "a3", "b1", "lost"])),
+        (3, of(&["a3", "b1", "lost"])),
+        (4, of(&["b1", "lost"])),
+    ] {
+        let retained = log.retained(&head, horizon).await.unwrap();
+        assert_eq!(digests(&retained.sure), expected, "from {horizon} on");
+        assert_eq!(digests(&retained.void), of(&[]));
+        assert_eq!(
+            retained.sure.recipes.contains_key(&entry("a3").digest),
+            horizon <= 3,
+            "from {horizon} on"
+        );
+    }
+    let nothing = Snapshot::empty(vec![]).unwrap();
+    assert_eq!(digests(&log.retained(&nothing, 0).await.unwrap().sure), of(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_void_commits_carried_is_told_apart() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let first = publish(&mut log, &unpacked(None, &[("a", Some("a1"))])).await;
+    let void = publish(&mut log, &unpacked(Some(first), &[("v", Some("void"))])).await;
+    let high = publish(&mut log, &unpacked(Some(first), &[("b", Some("b1"))])).await;
+    let high = publish(&mut log, &unpacked(Some(high), &[("c", Some("c1"))])).await;
+    let mut merge = unpacked(Some(high), &[]);
+    merge.parents.push(void);
+    (merge.txn, merge.device, merge.prune.void) = (None, None, vec![void]);
+    let merge = publish(&mut log, &merge).await;
+    let head = log.snapshot(Some(merge)).await.unwrap();
+    let retained = log.retained(&head, 1).await.unwrap();
+    assert_eq!(digests(&retained.sure), of(&["a1", "b1", "c1"]));
+    assert_eq!(digests(&retained.void), of(&["void"]));
+    // The oldest that is kept may be void itself: then all of its state is.
+    let retained = log.retained(&head, 2).await.unwrap();
+    assert_eq!(digests(&retained.void), of(&["a1", "void"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn packs_that_were_swept_and_are_still_there_are_told_as_they_were_named() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let info = |id| PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 1, chunks: vec![] };
+    let first = Commit { packs: vec![info(1), info(2), info(3)], ..unpacked(None, &[]) };
+    let first = publish(&mut log, &first).await;
+    let mut second = unpacked(Some(first), &[]);
+    second.prune.swept = vec![pack(1), pack(2)];
+    let second = publish(&mut log, &second).await;
+    let head = log.snapshot(Some(second)).await.unwrap();
+    let there = |ids: &[u8]| ids.iter().map(|id| (pack(*id), InBucket { size: 1, modified_ms: 0 })).collect();
+    for (ids, expected) in
+        [([].as_slice(), vec![]), (&[3], vec![]), (&[2, 3], vec![info(2)]), (&[1, 2], vec![info(1), info(2)])]
+    {
+        let found = log.swept_and_there(&head, &there(ids)).await.unwrap();
+        assert_eq!(found.iter().map(|info| info.as_ref().clone()).collect::<Vec<_>>(), expected);
+    }
+    // Named again since, it belongs to the state.
+    let again = Commit { packs: vec![info(1)], ..unpacked(Some(second), &[]) };
+    let again = publish(&mut log, &again).await;
+    let head = log.snapshot(Some(again)).await.unwrap();
+    assert!(!head.has_swept(&pack(1)) && head.has_swept(&pack(2)) && !head.has_swept(&pack(3)));
+    assert_eq!(log.swept_and_there(&head, &there(&[1])).await.unwrap(), []);
+}
