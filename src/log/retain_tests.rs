@@ -144,3 +144,46 @@ proptest! {
         prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "each has one fate");
     }
 }
+
+/// What becomes of one pack: put, and marked if at all, at these times; now is 100, and the grace period 10.
+fn fate_of(named: bool, needed: bool, put: Option<i64>, marked: Option<i64>, known: bool) -> &'static str {
+    let (id, by) = (pack(1), key(1, 1));
+    let mut state = Snapshot::default();
+    if named {
+        state.packs.insert(id, Arc::new(PackInfo { id, digest: Digest::of(b""), size: 1, chunks: vec![] }));
+    }
+    state.marked.extend(marked.map(|_| (id, by)));
+    let listed = put.map(|modified_ms| (id, InBucket { size: 1, modified_ms })).into_iter().collect();
+    let (live, none) = (needed.then_some(id).into_iter().collect(), BTreeSet::new());
+    let (times, checkpoints) = (marked.map(|at| (by, at)).into_iter().collect(), known.then_some(&none));
+    let bucket = Bucket {
+        state: &state,
+        listed: &listed,
+        live: &live,
+        checkpoints,
+        times: &times,
+        now_ms: 100,
+        grace_ms: 10,
+    };
+    let Fate { mark, unmark, sweep, waiting, delete } = fate(&bucket);
+    let fates = [(mark, "mark"), (unmark, "unmark"), (sweep, "sweep"), (waiting, "wait"), (delete, "delete")];
+    fates.iter().find(|(packs, _)| packs == &[id]).map_or("stay", |(_, name)| *name)
+}
+
+#[test]
+fn what_nothing_needs_is_marked_and_then_swept_each_after_the_grace_period() {
+    for (put, expected) in [(Some(90), "mark"), (Some(91), "stay"), (None, "stay")] {
+        assert_eq!(fate_of(true, false, put, None, true), expected, "put at {put:?}");
+        assert_eq!(fate_of(true, true, put, None, true), "stay");
+    }
+    for (marked, expected) in [(90, "sweep"), (91, "wait")] {
+        assert_eq!(fate_of(true, false, Some(0), Some(marked), true), expected, "marked at {marked}");
+        assert_eq!(fate_of(true, true, Some(0), Some(marked), true), "unmark");
+    }
+    // A pack that no commit names may be a checkpoint's, where not all could be read.
+    assert_eq!(
+        (fate_of(false, false, Some(0), None, true), fate_of(false, false, Some(0), None, false)),
+        ("mark", "stay")
+    );
+    assert_eq!(fate_of(true, false, Some(0), None, false), "mark");
+}

@@ -8,6 +8,7 @@ mod format_rules;
 mod old;
 mod past;
 mod reads;
+mod states;
 mod stored;
 mod survey;
 

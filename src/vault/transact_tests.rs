@@ -3,6 +3,7 @@ use std::fs as disk;
 use super::*;
 use crate::fs::RealFs;
 use crate::vault::apply::tests::disk::{Disk, LINUX};
+use crate::vault::{Together, together};
 
 struct World {
     folder: tempfile::TempDir,
@@ -183,4 +184,128 @@ fn a_crash_before_any_effect_leaves_all_or_nothing_and_the_repeated_request_ends
         assert_eq!((world.state(), answer.files.len()), (after(), 4), "crash {at}");
     }
     assert!(crashes > 30, "only {crashes} moments to crash at");
+}
+
+#[test]
+fn writes_alone_and_deletes_alone_are_enough_and_nothing_is_not() {
+    let world = World::new();
+    let both = world.request();
+    let only_writes = Transaction { id: "w".into(), deletes: [].into(), ..both.clone() };
+    assert_eq!(world.run(&RealFs, &only_writes, 1).unwrap().files.len(), 3);
+    let only_deletes = Transaction { id: "d".into(), writes: [].into(), expected: [].into(), ..both };
+    assert_eq!(world.run(&RealFs, &only_deletes, 2).unwrap().files.len(), 1);
+    assert_eq!(world.state(), after());
+}
+
+#[test]
+fn a_transaction_names_ten_thousand_paths_and_no_more() {
+    for (expected, taken) in [(9_998, true), (9_999, false)] {
+        let world = World::new();
+        world.write("sync/incoming/a", "new");
+        let request = Transaction {
+            writes: [(path("corpus/nodes.json"), path("a"))].into(),
+            expected: (0..expected).map(|number| (path(&format!("none/{number}")), None)).collect(),
+            ..world.request()
+        };
+        let result = world.run(&RealFs, &request, 1).map(|answer| answer.files.len());
+        match result {
+            Ok(files) => assert!(taken && files == 2),
+            Err(error) => assert!(!taken && error.to_string().contains("more than 10000 paths"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn what_must_be_sent_together_is_noted_and_a_single_path_is_not() {
+    let world = World::new();
+    let request = world.request();
+    let answer = world.run(&RealFs, &request, 1).unwrap();
+    let noted = together(&RealFs, &world.layout()).unwrap();
+    assert!(
+        matches!(&noted[..], [Together { files, done: true, .. }] if *files == answer.files),
+        "{noted:?}"
+    );
+    world.write("sync/incoming/a", "newer");
+    let writes = [(path("corpus/nodes.json"), path("a"))].into();
+    let single = Transaction {
+        id: "second".into(),
+        source: "test".into(),
+        expected: [].into(),
+        writes,
+        deletes: [].into(),
+    };
+    assert_eq!(world.run(&RealFs, &single, 2).unwrap().files.len(), 1, "another id is another transaction");
+    assert_eq!(world.read("corpus/nodes.json").as_deref(), Some("newer"));
+    assert_eq!(together(&RealFs, &world.layout()).unwrap(), noted);
+    let pair = Transaction { id: "third".into(), ..world.request() };
+    let pair = Transaction {
+        expected: [].into(),
+        writes: pair.writes.into_iter().take(2).collect(),
+        deletes: [].into(),
+        ..pair
+    };
+    assert_eq!(world.run(&RealFs, &pair, 3).unwrap().files.len(), 2);
+    assert_eq!(together(&RealFs, &world.layout()).unwrap().len(), 2);
+}
+
+#[test]
+fn files_are_put_in_place_under_the_lock_that_others_wait_for() {
+    let world = World::new();
+    let layout = world.layout();
+    let looked = std::sync::atomic::AtomicUsize::new(0);
+    let event = |_| {
+        if layout.applying().exists() {
+            assert!(FileLock::try_take(&layout.apply_lock()).unwrap().is_none(), "nobody is locked out");
+            looked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    };
+    world.run(&Disk::disturbed(LINUX, world.folder.path(), 0, &event), &world.request(), 1).unwrap();
+    assert!(looked.into_inner() > 4, "files were put in place");
+    assert!(FileLock::try_take(&layout.apply_lock()).unwrap().is_some(), "the lock is given back");
+}
+
+/// A vault in which a crash came while files were being put in place.
+fn cut_short() -> (World, Transaction) {
+    let cut = |at| {
+        let world = World::new();
+        let request = world.request();
+        let crashed = world.run(&Disk::crashing(LINUX, world.folder.path(), at), &request, 1).is_err();
+        (crashed && world.layout().applying().exists()).then_some((world, request))
+    };
+    (0..200).find_map(cut).expect("some effect lies between the journal and the end")
+}
+
+#[test]
+fn a_transaction_that_a_crash_cut_short_is_ended_by_the_next_one() {
+    let (world, first) = cut_short();
+    let pair = [("traces/a.json", "x"), ("traces/b.json", "y")];
+    pair.iter().for_each(|(_, name)| world.write(&format!("sync/incoming/{name}"), name));
+    let second = Transaction {
+        id: "second".into(),
+        source: "test".into(),
+        expected: [].into(),
+        writes: pair.map(|(to, from)| (path(to), path(from))).into(),
+        deletes: [].into(),
+    };
+    world.run(&RealFs, &second, 2).unwrap();
+    assert_eq!(world.state(), after(), "the first one is in place too");
+    assert_eq!(world.read("traces/b.json").as_deref(), Some("y"));
+    let noted = together(&RealFs, &world.layout()).unwrap();
+    assert!(noted.len() == 2 && noted.iter().all(|noted| noted.done), "{noted:?}");
+    assert_eq!(world.run(&RealFs, &first, 3).unwrap().files.len(), 4, "and it is known to be done");
+}
+
+#[test]
+fn a_generation_that_a_crash_cut_short_is_left_to_whoever_syncs() {
+    let (world, _) = cut_short();
+    let layout = world.layout();
+    let journal = Journal::read(&RealFs, &layout.applying()).unwrap().unwrap();
+    assert!(is_transaction(&journal));
+    let generation = Journal::new(journal.id, "commit".into(), false, journal.items);
+    assert!(!is_transaction(&generation));
+    disk::remove_file(layout.applying()).unwrap();
+    generation.write(&RealFs, &layout).unwrap();
+    let lock = FileLock::try_take(&layout.apply_lock()).unwrap().unwrap();
+    assert!(!finish_other(&RealFs, &layout, &lock).unwrap());
+    assert!(layout.applying().exists(), "its journal is still there");
 }

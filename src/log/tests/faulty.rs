@@ -18,6 +18,8 @@ pub(super) struct Faulty {
 struct Seen {
     asked: Vec<String>,
     faults: Vec<(String, RemoteErrorKind)>,
+    /// A key, and how many listings do not show it yet.
+    hidden: Option<(String, usize)>,
 }
 
 impl Faulty {
@@ -28,6 +30,11 @@ impl Faulty {
     /// From now on requests that begin with `what` (as `get commits/`) fail.
     pub(super) fn fail(&self, what: &str, kind: RemoteErrorKind) {
         self.seen.lock().unwrap().faults.push((what.to_owned(), kind));
+    }
+
+    /// The next `listings` do not show `key`.
+    pub(super) fn hide(&self, key: &str, listings: usize) {
+        self.seen.lock().unwrap().hidden = Some((key.to_owned(), listings));
     }
 
     pub(super) fn heal(&self) {
@@ -83,7 +90,14 @@ impl Remote for Faulty {
     }
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         self.ask("list", after.unwrap_or(prefix))?;
-        self.store.list(prefix, after).await
+        let mut page = self.store.list(prefix, after).await?;
+        if let Some((key, listings)) = &mut self.seen.lock().unwrap().hidden
+            && *listings > 0
+        {
+            *listings -= 1;
+            page.objects.retain(|object| object.key != *key);
+        }
+        Ok(page)
     }
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
         self.ask("delete", key)?;

@@ -277,3 +277,21 @@ async fn an_old_state_is_readable_from_the_packs_that_its_chunks_lie_in_now() {
     assert_eq!(readable.packs.keys().copied().collect::<Vec<_>>(), [pack(1), pack(7)]);
     assert_eq!(readable.tree, as_it_was.tree);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_is_there_once_a_listing_shows_it_and_six_are_asked() {
+    for (hidden, shown, waited_ms) in [(0, true, 0), (1, true, 250), (5, true, 7_750), (6, false, 7_750)] {
+        let remote = Faulty::over(&made().await);
+        let mut log = remote.opened().await;
+        let next = commit(None, 1, &[("a", Some("a"))]);
+        remote.hide(&format::commit_key(next.key), hidden);
+        let start = tokio::time::Instant::now();
+        let published = log.publish(&next).await;
+        assert_eq!(start.elapsed().as_millis(), waited_ms, "hidden from {hidden} listings");
+        match published {
+            Ok(()) => assert!(shown && log.graph().contains(next.key)),
+            Err(LogError::NotVisible(key)) => assert!(!shown && key == next.key),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What one commit makes of a state, and what a merge takes over from the lower side.
+
+use super::*;
+use crate::model::{CommitId, Conflict, ConflictId, Item, Keep, Kept, PackInfo, Recipe};
+use crate::plan::Ages;
+
+fn key(seq: u64, id: u8) -> CommitKey {
+    CommitKey { seq, id: CommitId::from_bytes([id; 32]) }
+}
+
+fn pack(id: u8) -> Arc<PackInfo> {
+    let (id, digest) = (PackId::from_bytes([id; PackId::LEN]), Digest::of(&[id]));
+    Arc::new(PackInfo { id, digest, size: 1, chunks: vec![] })
+}
+
+fn ids(packs: &[PackInfo]) -> Vec<PackId> {
+    packs.iter().map(|pack| pack.id).collect()
+}
+
+fn state(files: &[(&str, &str)]) -> Snapshot {
+    let mut state = Snapshot::empty(header(VAULT).groups).unwrap();
+    state.tree = files.iter().map(|(name, content)| (path(name), entry(content))).collect();
+    state
+}
+
+fn merged(base: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Commit {
+    let side = |key, snapshot| Side { key, vault: VAULT, origin: None, snapshot };
+    merge(base, side(key(2, 1), loser), side(key(2, 2), winner), &OldData::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_index_that_is_taken_away_does_not_make_the_group_younger() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let steps: [&[(&str, Option<&str>)]; 4] = [
+        &[("corpus/nodes.json", Some("1")), ("indexes/i", Some("1"))],
+        &[("corpus/nodes.json", Some("2"))],
+        &[("indexes/i", Some("3"))],
+        &[("indexes/i", None)],
+    ];
+    let (mut head, mut ages) = (None, Vec::new());
+    for changes in steps {
+        let next = commit(head, 1, changes);
+        log.publish(&next).await.unwrap();
+        head = Some(next.key);
+        let state = log.snapshot(head).await.unwrap();
+        assert_eq!(state.seq(), next.key.seq);
+        ages.push(state.ages["nodes"]);
+    }
+    let expected = [(1, 1), (2, 1), (2, 3), (2, 3)].map(|(primary, derived)| Ages { primary, derived });
+    assert_eq!(ages, expected);
+    assert_eq!(Snapshot::default().seq(), 0);
+}
+
+#[test]
+fn packs_last_unless_they_are_marked() {
+    let mut state = Snapshot::default();
+    state.packs = [1, 2].map(pack).map(|pack| (pack.id, pack)).into();
+    state.marked.insert(pack(2).id, key(1, 1));
+    assert_eq!(state.lasting_packs().map(|pack| pack.id).collect::<Vec<_>>(), [pack(1).id]);
+}
+
+#[test]
+fn a_merge_repeats_what_the_winner_does_not_have_and_nothing_else() {
+    let base = state(&[]);
+    let (mut loser, mut winner) =
+        (state(&[("mine", "mine"), ("same", "same")]), state(&[("theirs", "theirs"), ("same", "same")]));
+    let recipe = |part: u8| Recipe { depth: part, parts: vec![] };
+    for (number, content) in (0..).zip(["mine", "same", "unnamed"]) {
+        loser.recipes.insert(entry(content).digest, recipe(number));
+    }
+    winner.recipes.insert(entry("same").digest, recipe(1));
+    loser.packs = [1, 2, 3].map(pack).map(|pack| (pack.id, pack)).into();
+    winner.packs = [2].map(pack).map(|pack| (pack.id, pack)).into();
+    winner.swept.insert(pack(3).id);
+    for id in [1, 2] {
+        loser.resolved.insert(ConflictId::from_bytes([id; 32]), Keep::Mine);
+    }
+    winner.resolved.insert(ConflictId::from_bytes([2; 32]), Keep::Mine);
+    let merge = merged(&base, &loser, &winner);
+    assert_eq!(merge.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>(), ["mine"]);
+    assert_eq!(merge.recipes.iter().map(|of| of.digest).collect::<Vec<_>>(), [entry("mine").digest]);
+    assert_eq!(ids(&merge.packs), [pack(1).id], "one is known, and one is swept");
+    assert_eq!(merge.resolved.iter().map(|of| of.id).collect::<Vec<_>>(), [ConflictId::from_bytes([1; 32])]);
+    assert_eq!((merge.seq, merge.parents, merge.groups), (3, vec![key(2, 2), key(2, 1)], None));
+    // A recipe that the winner has already is not repeated, though the merge brings its content.
+    winner.recipes.insert(entry("mine").digest, recipe(0));
+    assert_eq!(merged(&base, &loser, &winner).recipes, []);
+}
+
+#[test]
+fn groups_are_those_of_the_winner_unless_only_the_loser_has_changed_them() {
+    let mut other = header(VAULT).groups;
+    other[0].name = "other".into();
+    let mut third = header(VAULT).groups;
+    third[0].name = "third".into();
+    let of = |groups: &[Group]| Snapshot::empty(groups.to_vec()).unwrap();
+    let base = header(VAULT).groups;
+    let said = |loser: &[Group], winner: &[Group]| merged(&of(&base), &of(loser), &of(winner)).groups;
+    assert_eq!(said(&base, &base), None);
+    assert_eq!(said(&other, &base), Some(other.clone()));
+    assert_eq!(said(&base, &other), None, "the winner has them already");
+    assert_eq!(said(&third, &other), None);
+    let crossed = virtual_base(&of(&base), &of(&other), &of(&base));
+    assert_eq!(crossed.groups.definitions(), other);
+}
+
+#[test]
+fn the_base_of_crossed_merges_has_the_changes_of_both() {
+    let (older, left, right) = (
+        state(&[("a", "0"), ("b", "0")]),
+        state(&[("a", "1"), ("b", "0")]),
+        state(&[("b", "2"), ("c", "2")]),
+    );
+    let base = virtual_base(&older, &left, &Snapshot { key: Some(key(2, 2)), ..right });
+    assert_eq!(base.key, None, "no commit stands for it");
+    let files: Vec<_> = base.tree.iter().map(|(path, entry)| (path.as_str(), entry.digest)).collect();
+    // `a` was deleted on one side and changed on the other.
+    assert_eq!(files, [("b", entry("2").digest), ("c", entry("2").digest)]);
+    let base = virtual_base(
+        &older,
+        &state(&[("a", "0"), ("b", "0"), ("d", "3")]),
+        &state(&[("a", "0"), ("b", "2")]),
+    );
+    assert_eq!(base.tree, state(&[("a", "0"), ("b", "2"), ("d", "3")]).tree);
+}
+
+#[test]
+fn a_conflict_that_is_lost_on_both_sides_leaves_the_items_of_either_alone() {
+    let mut side = state(&[("a", "a"), ("b", "b")]);
+    let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
+    let conflict = Conflict::new(Item::File(path("x")), kept, None);
+    side.conflicts.insert(conflict.id, conflict);
+    let left = OldData::default().left(&side, &state(&[])).into_owned();
+    assert_eq!((left.tree, left.conflicts.len()), (side.tree.clone(), 1), "nothing is lost");
+}
