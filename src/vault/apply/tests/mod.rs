@@ -1,6 +1,8 @@
 mod crash;
 pub(in crate::vault) mod disk;
+mod failing;
 mod vault;
+mod watched;
 
 use std::fs as std_fs;
 
