@@ -1,6 +1,7 @@
 mod crash;
 pub(in crate::vault) mod disk;
 mod failing;
+mod stands;
 mod vault;
 mod watched;
 
