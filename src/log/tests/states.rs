@@ -54,9 +54,9 @@ async fn an_index_that_is_taken_away_does_not_make_the_group_younger() {
 
 #[test]
 fn packs_last_unless_they_are_marked() {
-    let mut state = Snapshot::default();
-    state.packs = [1, 2].map(pack).map(|pack| (pack.id, pack)).into();
-    state.marked.insert(pack(2).id, key(1, 1));
+    let packs = [1, 2].map(pack).map(|pack| (pack.id, pack)).into();
+    let marked = [(pack(2).id, key(1, 1))].into();
+    let state = Snapshot { packs, marked, ..Snapshot::default() };
     assert_eq!(state.lasting_packs().map(|pack| pack.id).collect::<Vec<_>>(), [pack(1).id]);
 }
 

@@ -194,3 +194,31 @@ fn a_file_that_is_touched_meanwhile_is_replaced() {
         }
     }
 }
+
+#[test]
+fn a_file_that_its_user_has_deleted_is_not_put_back_because_an_old_copy_lies_in_the_trash() {
+    const DELETE: &[Case] = &[Case { lost: false, moves: &[("traces/a.json", Some("old trace"), None)] }];
+    for cases in [&[SINGLE], DELETE] {
+        let vault = Vault::new(cases);
+        let journal = split(vault.plan()).0;
+        let aside = vault.layout().trash_files(&Vault::id()).join("traces/a.json");
+        std_fs::create_dir_all(aside.parent().unwrap()).unwrap();
+        std_fs::rename(vault.root().join("traces/a.json"), aside).unwrap();
+        let (layout, id) = (vault.layout(), Vault::id());
+        let mut units = unit::units(&journal.items);
+        let ended = Hand::new(&RealFs, &layout, &id).forward(&mut units[0], &mut |_| {});
+        let why = ended.unwrap_err().to_string();
+        assert_eq!(why, "traces/a.json was deleted after the scan");
+        assert!(vault.visible().is_empty());
+    }
+}
+
+#[test]
+fn a_file_in_the_state_that_the_scan_saw_is_not_read_again() {
+    for kind in [LINUX, NETWORK, STICK] {
+        let vault = Vault::new(MIXED);
+        let faults = vault.moves().map(|each| Fault("open", each.0, 0, ErrorKind::StorageFull)).collect();
+        assert_eq!(run(&watched(kind, &vault, faults), &vault).unwrap().retry, [], "{kind:?}");
+        assert_eq!(vault.visible(), vault.all_new());
+    }
+}
