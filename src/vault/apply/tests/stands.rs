@@ -109,3 +109,12 @@ fn a_deleted_file_goes_unless_somebody_has_edited_it() {
         assert_eq!(table(DELETE, "oe-", "-", "-oe", false, finish), [unmoved, "o  _ E _", "e  _ e e"]);
     }
 }
+
+#[test]
+fn a_place_that_somebody_took_during_a_crash_is_not_taken_for_one_that_will_make_way() {
+    let vault = Vault::new(CREATE);
+    split(vault.plan()).0.write(&RealFs, &vault.layout()).unwrap();
+    set(&vault.root().join("t/a"), 'e');
+    let applied = recover(&RealFs, &vault.layout(), None).unwrap().unwrap().applied;
+    assert_eq!(applied.retry[0].1, "t/a changed before it could be replaced");
+}
