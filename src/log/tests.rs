@@ -7,6 +7,7 @@ mod faulty;
 mod format_rules;
 mod old;
 mod past;
+mod random;
 mod reads;
 mod states;
 mod stored;
@@ -14,8 +15,6 @@ mod survey;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
@@ -82,7 +81,7 @@ async fn made() -> MemoryRemote {
 }
 
 /// An ordinary commit by `device` on `parent`.
-fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
+fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Commit {
     let id = DeviceId::from_bytes([device; 8]);
     let seq = parent.map_or(0, |key| key.seq) + 1;
     let mut changes: Vec<Change> = changes
@@ -90,7 +89,7 @@ fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)
         .map(|(name, content)| Change { path: path(name), entry: content.map(entry) })
         .collect();
     changes.sort_by(|a, b| a.path.cmp(&b.path));
-    let commit = Commit {
+    Commit {
         format: FORMAT,
         vault: VAULT,
         seq,
@@ -105,8 +104,27 @@ fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)
         resolved: vec![],
         kind: CommitKind::Sync,
         prune: Prune::default(),
-    };
-    Prepared::new(&commit).unwrap()
+    }
+}
+
+/// The same with its bytes.
+fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
+    Prepared::new(&plain(parent, device, changes)).unwrap()
+}
+
+async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
+    let prepared = Prepared::new(commit).unwrap();
+    log.publish(&prepared).await.unwrap();
+    prepared.key
+}
+
+fn pack(id: u8) -> PackId {
+    PackId::from_bytes([id; PackId::LEN])
+}
+
+/// The key of a commit that nobody has made.
+fn key(seq: u64, id: u8) -> CommitKey {
+    CommitKey { seq, id: crate::model::CommitId::from_bytes([id; 32]) }
 }
 
 async fn head_tree(log: &mut Log) -> Tree {
@@ -214,10 +232,7 @@ async fn two_vaults_made_at_once_end_up_as_one() {
     let mut second = opened(&remote).await;
     assert_eq!(second.vault(), Some(small), "before the first commit the smaller id wins");
     let with_vault = |vault, device: u8, name: &str| {
-        let plain = commit(None, device, &[(name, Some("x"))]);
-        let (_, mut commit) = format::decode_commit("x", &plain.bytes).unwrap();
-        commit.vault = vault;
-        Prepared::new(&commit).unwrap()
+        Prepared::new(&Commit { vault, ..plain(None, device, &[(name, Some("x"))]) }).unwrap()
     };
     first.publish(&with_vault(large, 1, "one")).await.unwrap();
     second.publish(&with_vault(small, 2, "two")).await.unwrap();
@@ -299,92 +314,4 @@ async fn what_lost_in_one_merge_and_stands_in_another_is_no_conflict() {
     let lost: Vec<_> = snapshot.conflicts.values().filter_map(|conflict| conflict.files[0].entry).collect();
     assert!(!lost.contains(&stands), "the version that stands is listed as lost");
     assert_eq!(lost.len(), 2, "the two others are listed");
-}
-
-/// What a random run does: a device commits a change of one path on what it last saw, or looks at the remote.
-#[derive(Debug, Clone)]
-enum Move {
-    Commit { device: usize, file: u8, content: Option<u8> },
-    Look { device: usize },
-}
-
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let device = 0_usize..3;
-    let one = prop_oneof![
-        3 => (device.clone(), 0_u8..6, prop::option::weighted(0.8, 0_u8..4))
-            .prop_map(|(device, file, content)| Move::Commit { device, file, content }),
-        2 => device.prop_map(|device| Move::Look { device }),
-    ];
-    prop::collection::vec(one, 1..24)
-}
-
-const FILES: [&str; 6] = ["a", "b", "c/d", "corpus/nodes.json", "vectors/nodes.npy", "indexes/i"];
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-    /// However three devices fork, merge and cross their merges, all end up with one head and one tree, and every version that
-    /// was committed is in the tree, in a conflict, or was replaced by a commit that had seen it.
-    #[test]
-    fn all_devices_end_up_with_one_head(moves in moves()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let remote = made().await;
-            let mut logs = vec![opened(&remote).await, opened(&remote).await, opened(&remote).await];
-            let mut heads: Vec<Option<CommitKey>> = vec![None; 3];
-            for (number, step) in moves.into_iter().enumerate() {
-                match step {
-                    Move::Look { device } => {
-                        logs[device].refresh(Depth::Whole).await.unwrap();
-                        heads[device] = logs[device].settle().await.unwrap();
-                    }
-                    Move::Commit { device, file, content } => {
-                        let content = content.map(|byte| format!("{device} {number} {byte}"));
-                        let name = FILES[usize::from(file)];
-                        let next = commit(heads[device], u8::try_from(device).unwrap(), &[(name, content.as_deref())]);
-                        logs[device].publish(&next).await.unwrap();
-                        heads[device] = Some(next.key);
-                    }
-                }
-            }
-            let mut ends = Vec::new();
-            for log in &mut logs {
-                log.refresh(Depth::Whole).await.unwrap();
-                let head = log.settle().await.unwrap();
-                let snapshot = log.snapshot(head).await.unwrap();
-                ends.push((head, snapshot.tree.clone(), snapshot.conflicts.clone(), snapshot.ages.clone()));
-            }
-            let mut fresh = opened(&remote).await;
-            let head = fresh.settle().await.unwrap();
-            let snapshot = fresh.snapshot(head).await.unwrap();
-            ends.push((head, snapshot.tree.clone(), snapshot.conflicts.clone(), snapshot.ages.clone()));
-            for end in &ends[1..] {
-                assert_eq!(end, &ends[0]);
-            }
-        });
-    }
-
-    /// No bytes, however damaged, are taken for a commit or make the reader panic.
-    #[test]
-    fn damaged_commits_are_refused(at in 0_usize..2000, bit in 0_u8..8, cut in any::<bool>()) {
-        let whole = commit(None, 1, &[("a", Some("x")), ("b", None)]);
-        let mut bytes = whole.bytes.to_vec();
-        let at = at % bytes.len();
-        if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
-        match format::decode_commit("x", &bytes) {
-            Err(_) => {}
-            // A bit that no reader looks at may change; what was read may not.
-            Ok((key, found)) => {
-                let (_, original) = format::decode_commit("x", &whole.bytes).unwrap();
-                prop_assert!(key != whole.key || found == original, "damage went unnoticed at byte {}", at);
-            }
-        }
-    }
-
-    #[test]
-    fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert!(format::decode_commit("x", &bytes).is_err());
-        prop_assert!(format::decode_header("vault-01010101010101010101010101010101.json", &bytes).is_err());
-        let framed = [b"CGZcmt\x01\x00\x01".as_slice(), &bytes].concat();
-        prop_assert!(format::decode_commit("x", &framed).is_err());
-    }
 }

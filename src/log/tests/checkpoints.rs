@@ -62,9 +62,7 @@ async fn nothing_is_written_while_there_is_another_head() {
 
 /// A commit that has something of everything a state holds, made of `base`.
 fn rich(head: CommitKey) -> Prepared {
-    let (_, mut full) =
-        format::decode_commit("x", &commit(Some(head), 1, &[("long", Some("long")), ("b", None)]).bytes)
-            .unwrap();
+    let mut full = plain(Some(head), 1, &[("long", Some("long")), ("b", None)]);
     let pack = |id| PackInfo {
         id: PackId::from_bytes([id; 16]),
         digest: Digest::of(&[id]),
@@ -97,7 +95,7 @@ async fn a_state_read_from_a_checkpoint_is_the_state_that_the_commits_say() {
     // What only a merge says: that a commit is void.
     let other = commit(Some(fork), 2, &[("other", Some("other"))]);
     log.publish(&other).await.unwrap();
-    let (_, mut merge) = format::decode_commit("x", &commit(Some(full.key), 1, &[]).bytes).unwrap();
+    let mut merge = plain(Some(full.key), 1, &[]);
     merge.parents.push(other.key);
     merge.prune.void = vec![other.key];
     (merge.txn, merge.device) = (None, None);
@@ -146,7 +144,7 @@ async fn two_checkpoints(prune: impl Fn(Vec<PackId>) -> Prune) -> (MemoryRemote,
     let one = bytes(&remote);
     let packs: Vec<PackId> = log.checkpoint_packs().await.unwrap().unwrap().into_iter().collect();
     assert_eq!(packs.len(), under(&remote, "packs/").len());
-    let (_, mut next) = format::decode_commit("x", &commit(Some(head), 1, &[]).bytes).unwrap();
+    let mut next = plain(Some(head), 1, &[]);
     next.prune = prune(packs);
     let next = Prepared::new(&next).unwrap();
     log.publish(&next).await.unwrap();

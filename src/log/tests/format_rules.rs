@@ -1,25 +1,15 @@
 //! Each rule that a commit and a header must keep, broken alone.
 
 use super::*;
-use crate::model::{
-    CommitId, Conflict, ConflictId, Item, Keep, Kept, PackInfo, Recipe, RecipeOf, Resolution,
-};
+use crate::model::{Conflict, ConflictId, Item, Keep, Kept, PackInfo, Recipe, RecipeOf, Resolution};
 
-fn key(seq: u64, id: u8) -> CommitKey {
-    CommitKey { seq, id: CommitId::from_bytes([id; 32]) }
-}
-
-fn plain() -> Commit {
-    format::decode_commit("x", &commit(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)]).bytes).unwrap().1
+fn ordinary() -> Commit {
+    plain(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)])
 }
 
 fn merge() -> Commit {
     let parents = vec![key(6, 2), key(5, 3)];
-    Commit { seq: 7, parents, txn: None, device: None, ..plain() }
-}
-
-fn pack(id: u8) -> PackId {
-    PackId::from_bytes([id; PackId::LEN])
+    Commit { seq: 7, parents, txn: None, device: None, ..ordinary() }
 }
 
 fn conflict(name: &str) -> Conflict {
@@ -40,7 +30,7 @@ fn read(commit: &Commit) -> Result<(), String> {
 
 #[test]
 fn a_commit_of_either_kind_that_keeps_all_rules_is_read() {
-    let mut full = plain();
+    let mut full = ordinary();
     full.recipes = Vec::from([1, 2].map(|n| RecipeOf {
         digest: Digest::from_bytes([n; 32]),
         recipe: Recipe { depth: 0, parts: vec![] },
@@ -90,57 +80,61 @@ fn a_commit_that_breaks_one_rule_is_refused_for_that() {
     };
     broken(&|c| c.parents.push(key(4, 1)), merge(), "more than two parents");
     for seq in [6, 8] {
-        broken(&|c| c.seq = seq, plain(), "does not follow");
+        broken(&|c| c.seq = seq, ordinary(), "does not follow");
         broken(&|c| c.seq = seq, merge(), "does not follow");
     }
-    broken(&|c| c.parents[0].seq = u64::MAX, plain(), "does not follow");
+    broken(&|c| c.parents[0].seq = u64::MAX, ordinary(), "does not follow");
     broken(&|c| c.parents.reverse(), merge(), "parents are out of order");
     broken(&|c| c.parents[1] = c.parents[0], merge(), "parents are out of order");
-    broken(&|c| c.txn = None, plain(), "a transaction and a device");
-    broken(&|c| c.device = None, plain(), "a transaction and a device");
-    broken(&|c| c.txn = plain().txn, merge(), "a transaction and a device");
-    broken(&|c| c.device = plain().device, merge(), "a transaction and a device");
+    broken(&|c| c.txn = None, ordinary(), "a transaction and a device");
+    broken(&|c| c.device = None, ordinary(), "a transaction and a device");
+    broken(&|c| c.txn = ordinary().txn, merge(), "a transaction and a device");
+    broken(&|c| c.device = ordinary().device, merge(), "a transaction and a device");
     broken(&|c| c.kind = CommitKind::Prune, merge(), "a merge has no kind");
-    broken(&|c| c.changes.reverse(), plain(), "its changes are not sorted");
-    broken(&|c| c.changes[1] = c.changes[0].clone(), plain(), "its changes are not sorted");
+    broken(&|c| c.changes.reverse(), ordinary(), "its changes are not sorted");
+    broken(&|c| c.changes[1] = c.changes[0].clone(), ordinary(), "its changes are not sorted");
     let recipe =
         |n| RecipeOf { digest: Digest::from_bytes([n; 32]), recipe: Recipe { depth: 0, parts: vec![] } };
-    broken(&|c| c.recipes = vec![recipe(2), recipe(1)], plain(), "its recipes are not sorted");
-    broken(&|c| c.packs = vec![info(2), info(1)], plain(), "its packs are not sorted");
+    broken(&|c| c.recipes = vec![recipe(2), recipe(1)], ordinary(), "its recipes are not sorted");
+    broken(&|c| c.packs = vec![info(2), info(1)], ordinary(), "its packs are not sorted");
     let kept = by_id(["x", "y"].map(conflict));
-    broken(&|c| c.kept = kept.iter().rev().cloned().collect(), plain(), "its conflicts are not sorted");
-    broken(&|c| c.resolved = vec![resolution(2), resolution(1)], plain(), "its resolutions are not sorted");
+    broken(&|c| c.kept = kept.iter().rev().cloned().collect(), ordinary(), "its conflicts are not sorted");
+    broken(
+        &|c| c.resolved = vec![resolution(2), resolution(1)],
+        ordinary(),
+        "its resolutions are not sorted",
+    );
     let (down, keys) = (|| vec![pack(2), pack(1)], || vec![key(2, 1), key(1, 1)]);
     let conflicts = || vec![ConflictId::from_bytes([2; 32]), ConflictId::from_bytes([1; 32])];
     let why = "what it says of old data is not sorted";
-    broken(&|c| c.prune.marked = down(), plain(), why);
-    broken(&|c| c.prune.unmarked = down(), plain(), why);
-    broken(&|c| c.prune.swept = down(), plain(), why);
+    broken(&|c| c.prune.marked = down(), ordinary(), why);
+    broken(&|c| c.prune.unmarked = down(), ordinary(), why);
+    broken(&|c| c.prune.swept = down(), ordinary(), why);
     broken(&|c| c.prune.void = keys(), merge(), why);
     broken(&|c| c.prune.unkept = conflicts(), merge(), why);
-    broken(&|c| c.prune.void = vec![key(1, 1)], plain(), "only a merge finds");
-    broken(&|c| c.prune.unkept = vec![kept[0].id], plain(), "only a merge finds");
+    broken(&|c| c.prune.void = vec![key(1, 1)], ordinary(), "only a merge finds");
+    broken(&|c| c.prune.unkept = vec![kept[0].id], ordinary(), "only a merge finds");
     broken(
         &|c| {
             c.kept = kept.clone();
             c.kept[0].files[0].entry = None;
         },
-        plain(),
+        ordinary(),
         "a conflict's id is not the digest",
     );
-    broken(&|c| c.format = 0, plain(), "its format is 0");
-    broken(&|c| c.format = 2, plain(), "install a newer");
+    broken(&|c| c.format = 0, ordinary(), "its format is 0");
+    broken(&|c| c.format = 2, ordinary(), "install a newer");
 }
 
 #[test]
 fn only_merges_are_stored_as_plain_json() {
     let codec = |commit: &Commit| format::encode_commit(commit).unwrap().1[8];
-    assert_eq!((codec(&plain()), codec(&merge())), (1, 0));
+    assert_eq!((codec(&ordinary()), codec(&merge())), (1, 0));
 }
 
 #[test]
 fn the_head_of_an_object_says_what_it_is() {
-    let (_, whole) = format::encode_commit(&plain()).unwrap();
+    let (_, whole) = format::encode_commit(&ordinary()).unwrap();
     let with = |at: usize, byte: u8| {
         let mut bytes = whole.clone();
         bytes[at] = byte;

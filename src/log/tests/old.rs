@@ -7,10 +7,6 @@ use super::faulty::Faulty;
 use super::*;
 use crate::model::{Conflict, ConflictId, Item, Kept, PackInfo};
 
-fn pack(id: u8) -> PackId {
-    PackId::from_bytes([id; PackId::LEN])
-}
-
 /// An entry of one chunk that has bytes, and so needs a pack.
 fn long(content: &str) -> Entry {
     Entry { size: content.len() as u64, ..entry(content) }
@@ -29,7 +25,7 @@ struct Branch {
 }
 
 fn prepared(parent: Option<CommitKey>, device: u8, branch: Branch) -> Prepared {
-    let (_, mut found) = format::decode_commit("x", &commit(parent, device, &branch.changes).bytes).unwrap();
+    let mut found = plain(parent, device, &branch.changes);
     for change in &mut found.changes {
         let content = branch.changes.iter().find(|(name, _)| *name == change.path.as_str()).unwrap().1;
         change.entry = content.map(long);

@@ -4,15 +4,9 @@ use super::*;
 use crate::model::{Conflict, Item, Keep, Kept, Resolution};
 
 fn at(wall_ms: u64, parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Commit {
-    let (_, mut commit) = format::decode_commit("x", &commit(parent, device, changes).bytes).unwrap();
+    let mut commit = plain(parent, device, changes);
     commit.txn.as_mut().unwrap().wall_ms = wall_ms;
     commit
-}
-
-async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
-    let prepared = Prepared::new(commit).unwrap();
-    log.publish(&prepared).await.unwrap();
-    prepared.key
 }
 
 /// A history with a fork of two on one, merged, and one commit on the merge: `[root, left, right, merge, last]`. Left is the higher.

@@ -16,13 +16,9 @@ async fn chain(log: &mut Log, generations: u64) -> Vec<CommitKey> {
     keys
 }
 
-fn pack(id: u8) -> PackId {
-    PackId::from_bytes([id; PackId::LEN])
-}
-
 /// A commit that names packs; they are in the bucket but for those that are `gone`.
 async fn with_packs(log: &mut Log, remote: &Faulty, packs: u8, gone: &[u8]) -> CommitKey {
-    let (_, mut found) = format::decode_commit("x", &commit(None, 1, &[("a", Some("a"))]).bytes).unwrap();
+    let mut found = plain(None, 1, &[("a", Some("a"))]);
     let info = |id| PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 1, chunks: vec![] };
     found.packs = (0..packs).map(info).collect();
     for id in (0..packs).filter(|id| !gone.contains(id)) {
@@ -88,7 +84,7 @@ async fn packs_that_a_head_has_swept_are_not_asked_for() {
     let mut log = remote.opened().await;
     let first = with_packs(&mut log, &remote, 2, &[1]).await;
     let sweep = |parent: CommitKey, device, pack| {
-        let (_, mut found) = format::decode_commit("x", &commit(Some(parent), device, &[]).bytes).unwrap();
+        let mut found = plain(Some(parent), device, &[]);
         found.prune.swept = vec![pack];
         Prepared::new(&found).unwrap()
     };
@@ -268,7 +264,7 @@ async fn an_old_state_is_readable_from_the_packs_that_its_chunks_lie_in_now() {
     let then = with_packs(&mut log, &remote, 2, &[]).await;
     let as_it_was = log.readable(then, Some(then)).await.unwrap();
     assert!(Arc::ptr_eq(&as_it_was, &log.snapshot(Some(then)).await.unwrap()), "nothing has moved");
-    let (_, mut moved) = format::decode_commit("x", &commit(Some(then), 1, &[("a", None)]).bytes).unwrap();
+    let mut moved = plain(Some(then), 1, &[("a", None)]);
     moved.prune.swept = vec![pack(0)];
     moved.packs = vec![PackInfo { id: pack(7), digest: Digest::of(b"7"), size: 1, chunks: vec![] }];
     let moved = Prepared::new(&moved).unwrap();

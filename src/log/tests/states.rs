@@ -1,16 +1,12 @@
 //! What one commit makes of a state, and what a merge takes over from the lower side.
 
 use super::*;
-use crate::model::{CommitId, Conflict, ConflictId, Item, Keep, Kept, PackInfo, Recipe};
+use crate::model::{Conflict, ConflictId, Item, Keep, Kept, PackInfo, Recipe};
 use crate::plan::Ages;
 
-fn key(seq: u64, id: u8) -> CommitKey {
-    CommitKey { seq, id: CommitId::from_bytes([id; 32]) }
-}
-
-fn pack(id: u8) -> Arc<PackInfo> {
-    let (id, digest) = (PackId::from_bytes([id; PackId::LEN]), Digest::of(&[id]));
-    Arc::new(PackInfo { id, digest, size: 1, chunks: vec![] })
+fn packs<const N: usize>(ids: [u8; N]) -> BTreeMap<PackId, Arc<PackInfo>> {
+    let info = |id| PackInfo { id, digest: Digest::of(id.as_bytes()), size: 1, chunks: vec![] };
+    ids.map(|id| (pack(id), Arc::new(info(pack(id))))).into()
 }
 
 fn ids(packs: &[PackInfo]) -> Vec<PackId> {
@@ -54,10 +50,9 @@ async fn an_index_that_is_taken_away_does_not_make_the_group_younger() {
 
 #[test]
 fn packs_last_unless_they_are_marked() {
-    let packs = [1, 2].map(pack).map(|pack| (pack.id, pack)).into();
-    let marked = [(pack(2).id, key(1, 1))].into();
-    let state = Snapshot { packs, marked, ..Snapshot::default() };
-    assert_eq!(state.lasting_packs().map(|pack| pack.id).collect::<Vec<_>>(), [pack(1).id]);
+    let marked = [(pack(2), key(1, 1))].into();
+    let state = Snapshot { packs: packs([1, 2]), marked, ..Snapshot::default() };
+    assert_eq!(state.lasting_packs().map(|pack| pack.id).collect::<Vec<_>>(), [pack(1)]);
 }
 
 #[test]
@@ -70,9 +65,9 @@ fn a_merge_repeats_what_the_winner_does_not_have_and_nothing_else() {
         loser.recipes.insert(entry(content).digest, recipe(number));
     }
     winner.recipes.insert(entry("same").digest, recipe(1));
-    loser.packs = [1, 2, 3].map(pack).map(|pack| (pack.id, pack)).into();
-    winner.packs = [2].map(pack).map(|pack| (pack.id, pack)).into();
-    winner.swept.insert(pack(3).id);
+    loser.packs = packs([1, 2, 3]);
+    winner.packs = packs([2]);
+    winner.swept.insert(pack(3));
     for id in [1, 2] {
         loser.resolved.insert(ConflictId::from_bytes([id; 32]), Keep::Mine);
     }
@@ -80,7 +75,7 @@ fn a_merge_repeats_what_the_winner_does_not_have_and_nothing_else() {
     let merge = merged(&base, &loser, &winner);
     assert_eq!(merge.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>(), ["mine"]);
     assert_eq!(merge.recipes.iter().map(|of| of.digest).collect::<Vec<_>>(), [entry("mine").digest]);
-    assert_eq!(ids(&merge.packs), [pack(1).id], "one is known, and one is swept");
+    assert_eq!(ids(&merge.packs), [pack(1)], "one is known, and one is swept");
     assert_eq!(merge.resolved.iter().map(|of| of.id).collect::<Vec<_>>(), [ConflictId::from_bytes([1; 32])]);
     assert_eq!((merge.seq, merge.parents, merge.groups), (3, vec![key(2, 2), key(2, 1)], None));
     // A recipe that the winner has already is not repeated, though the merge brings its content.

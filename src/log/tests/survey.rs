@@ -5,17 +5,7 @@ use super::*;
 use crate::model::{Conflict, Item, Kept, PackInfo, Recipe, RecipeOf};
 
 fn unpacked(parent: Option<CommitKey>, changes: &[(&str, Option<&str>)]) -> Commit {
-    format::decode_commit("x", &commit(parent, 1, changes).bytes).unwrap().1
-}
-
-async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
-    let prepared = Prepared::new(commit).unwrap();
-    log.publish(&prepared).await.unwrap();
-    prepared.key
-}
-
-fn pack(id: u8) -> PackId {
-    PackId::from_bytes([id; PackId::LEN])
+    plain(parent, 1, changes)
 }
 
 fn digests(contents: &Contents) -> BTreeSet<Digest> {
