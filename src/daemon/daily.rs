@@ -19,6 +19,8 @@ impl Daemon {
             () = interrupt.wanted() => return,
         };
         self.board.update(|status| status.progress = None);
+        // Noted before it is told: whoever hears of it may end this process.
+        self.engine.note_prune(pruned.is_ok());
         match &pruned {
             Ok(pruned) => tracing::info!(
                 kept_from = pruned.kept_from,
@@ -29,6 +31,5 @@ impl Daemon {
             ),
             Err(error) => tracing::warn!(%error, next = error.next(), "the prune was not finished"),
         }
-        self.engine.note_prune(pruned.is_ok());
     }
 }
