@@ -1,6 +1,6 @@
 //! A disk that notes what is done to it, and fails where it is told to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct Watched<'a> {
     volatile: Mutex<BTreeSet<PathBuf>>,
     /// Folders that were removed while their names were not durable.
     torn: Mutex<Vec<PathBuf>>,
-    synced: Mutex<BTreeMap<PathBuf, usize>>,
+    synced: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl std::fmt::Debug for Watched<'_> {
@@ -50,7 +50,7 @@ impl<'a> Watched<'a> {
     }
 
     pub fn has_synced(&self, folder: &Path) -> bool {
-        self.synced.lock().unwrap().contains_key(folder)
+        self.synced.lock().unwrap().contains(folder)
     }
 
     fn ask(&self, call: &str, path: &Path) -> io::Result<()> {
@@ -132,7 +132,7 @@ impl Fs for Watched<'_> {
         self.ask("sync_dir", path)?;
         self.disk.sync_dir(path)?;
         self.volatile.lock().unwrap().remove(path);
-        *self.synced.lock().unwrap().entry(path.to_owned()).or_default() += 1;
+        self.synced.lock().unwrap().insert(path.to_owned());
         Ok(())
     }
     fn free_space(&self, path: &Path) -> io::Result<u64> {
