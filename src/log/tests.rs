@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, Prune,
-    Tree, Validate, VaultHeader, VaultPath,
+    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, PackInfo,
+    Prune, Tree, Validate, VaultHeader, VaultPath,
 };
 use crate::remote::MemoryRemote;
 
@@ -120,6 +120,11 @@ async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
 
 fn pack(id: u8) -> PackId {
     PackId::from_bytes([id; PackId::LEN])
+}
+
+/// What a commit says of a pack; its bytes matter to nobody.
+fn info(id: u8) -> PackInfo {
+    PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 1, chunks: vec![] }
 }
 
 /// The key of a commit that nobody has made.

@@ -4,7 +4,7 @@ use super::faulty::Faulty;
 use super::stored::checkpointed;
 use super::*;
 use crate::clock::SystemEntropy;
-use crate::model::{Conflict, Groups, Item, Keep, Kept, PackInfo, Recipe, RecipeOf, Resolution};
+use crate::model::{Conflict, Groups, Item, Keep, Kept, Recipe, RecipeOf, Resolution};
 use crate::remote::RemoteErrorKind;
 
 fn under(remote: &MemoryRemote, prefix: &str) -> Vec<String> {
@@ -60,25 +60,19 @@ async fn nothing_is_written_while_there_is_another_head() {
     assert_eq!(under(&remote, "checkpoints/"), Vec::<String>::new());
 }
 
-/// A commit that has something of everything a state holds, made of `base`.
+/// A commit that has something of everything a state holds, on `head`.
 fn rich(head: CommitKey) -> Prepared {
     let mut full = plain(Some(head), 1, &[("long", Some("long")), ("b", None)]);
-    let pack = |id| PackInfo {
-        id: PackId::from_bytes([id; 16]),
-        digest: Digest::of(&[id]),
-        size: 3,
-        chunks: vec![],
-    };
     full.recipes =
         vec![RecipeOf { digest: entry("long").digest, recipe: Recipe { depth: 0, parts: vec![] } }];
-    full.packs = [1, 2, 3].map(pack).into();
+    full.packs = [1, 2, 3].map(info).into();
     let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
     full.kept = vec![Conflict::new(Item::File(path("x")), kept, None)];
     full.resolved = vec![Resolution { id: crate::model::ConflictId::from_bytes([5; 32]), keep: Keep::Both }];
     full.prune = Prune {
         horizon: Some(head.seq - 1),
-        marked: vec![PackId::from_bytes([3; 16])],
-        swept: vec![PackId::from_bytes([4; 16])],
+        marked: vec![pack(3)],
+        swept: vec![pack(4)],
         ..Prune::default()
     };
     Prepared::new(&full).unwrap()

@@ -3,16 +3,16 @@
 use super::faulty::Faulty;
 use super::*;
 use crate::content::{ChunkIndex, PackBuilder, PackRead};
-use crate::model::{Codec, Conflict, Content, Item, Kept, PackInfo, Part, Recipe};
+use crate::model::{Codec, Conflict, Content, Item, Kept, Part, Recipe};
 use crate::remote::RemoteErrorKind;
 
 /// Puts a pack with these chunks into the store.
 pub(super) async fn stored(remote: &MemoryRemote, id: u8, chunks: &[&[u8]]) -> PackInfo {
-    let mut pack = PackBuilder::new(PackId::from_bytes([id; PackId::LEN]));
+    let mut built = PackBuilder::new(pack(id));
     for chunk in chunks {
-        pack.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
+        built.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
     }
-    let pack = pack.finish().expect("it has chunks");
+    let pack = built.finish().expect("it has chunks");
     remote.put(&pack_key(pack.info.id), pack.bytes).await.unwrap();
     pack.info
 }
@@ -35,7 +35,7 @@ fn list(parts: &[Part]) -> Vec<u8> {
 
 #[test]
 fn a_pack_stands_under_the_first_digits_of_its_name() {
-    let pack = PackId::from_bytes([0xab; PackId::LEN]);
+    let pack = pack(0xab);
     let key = pack_key(pack);
     assert!(key.starts_with("packs/ab/abab"), "{key}");
     assert_eq!(parse_pack_key(&key), Some(pack));
@@ -106,7 +106,7 @@ async fn a_whole_pack_is_there_or_not_or_nobody_knows() {
     let info = stored(&remote.store, 1, &[b"one"]).await;
     let whole = remote.store.dump()[&pack_key(info.id)].clone();
     assert_eq!(reader(&remote).whole(info.id).await.unwrap(), Some(whole));
-    assert_eq!(reader(&remote).whole(PackId::from_bytes([9; PackId::LEN])).await.unwrap(), None);
+    assert_eq!(reader(&remote).whole(pack(9)).await.unwrap(), None);
     remote.fail("get packs/", RemoteErrorKind::Forbidden);
     assert!(reader(&remote).whole(info.id).await.is_err());
 }
@@ -177,7 +177,7 @@ async fn a_chunk_counts_where_it_lasts_or_else_where_it_still_is() {
     assert_eq!(places.lost, BTreeSet::from([Digest::of(b"gone"), Digest::of(b"gone too")]));
     let packs =
         [(CHUNKS[0], 1), (CHUNKS[1], 1), (CHUNKS[2], 2), (CHUNKS[3], 3), (&left, 1), (&right, 1), (&top, 1)];
-    let expected = packs.map(|(chunk, pack)| (Digest::of(chunk), PackId::from_bytes([pack; PackId::LEN])));
+    let expected = packs.map(|(chunk, id)| (Digest::of(chunk), pack(id)));
     assert_eq!(places.chunks, expected.into());
     let places = reader(&remote).places(&contents, &shared(&lasting), &shared(&leaving), &[]).await.unwrap();
     assert!(places.lost.contains(&long.digest) && places.chunks.is_empty(), "its last chunk is nowhere");

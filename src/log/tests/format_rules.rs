@@ -1,7 +1,7 @@
 //! Each rule that a commit and a header must keep, broken alone.
 
 use super::*;
-use crate::model::{Conflict, ConflictId, Item, Keep, Kept, PackInfo, Recipe, RecipeOf, Resolution};
+use crate::model::{Conflict, ConflictId, Item, Keep, Kept, Recipe, RecipeOf, Resolution};
 
 fn ordinary() -> Commit {
     plain(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)])
@@ -60,10 +60,6 @@ fn by_id(list: [Conflict; 2]) -> Vec<Conflict> {
     let mut list = Vec::from(list);
     list.sort_by_key(|conflict| conflict.id);
     list
-}
-
-fn info(id: u8) -> PackInfo {
-    PackInfo { id: pack(id), digest: Digest::of(b""), size: 0, chunks: vec![] }
 }
 
 fn resolution(id: u8) -> Resolution {

@@ -5,7 +5,7 @@
 use super::chunks::stored;
 use super::faulty::Faulty;
 use super::*;
-use crate::model::{Conflict, ConflictId, Item, Kept, PackInfo};
+use crate::model::{Conflict, ConflictId, Item, Kept};
 
 /// An entry of one chunk that has bytes, and so needs a pack.
 fn long(content: &str) -> Entry {
@@ -24,14 +24,14 @@ struct Branch {
     prune: Prune,
 }
 
-fn prepared(parent: Option<CommitKey>, device: u8, branch: Branch) -> Prepared {
+fn on(parent: Option<CommitKey>, device: u8, branch: Branch) -> Commit {
     let mut found = plain(parent, device, &branch.changes);
     for change in &mut found.changes {
         let content = branch.changes.iter().find(|(name, _)| *name == change.path.as_str()).unwrap().1;
         change.entry = content.map(long);
     }
     (found.packs, found.prune, found.kept) = (branch.packs, branch.prune, branch.kept);
-    Prepared::new(&found).unwrap()
+    found
 }
 
 struct World {
@@ -51,18 +51,14 @@ impl World {
             packs.push(stored(&remote.store, id, &[name.as_bytes()]).await);
         }
         let changes = names.map(|name| (name, Some(name))).into();
-        let first = prepared(None, 1, Branch { changes, packs, ..Branch::default() });
-        log.publish(&first).await.unwrap();
-        let base = prepared(Some(first.key), 1, Branch { prune, ..Branch::default() });
-        log.publish(&base).await.unwrap();
-        Self { log, remote, base: base.key }
+        let first = publish(&mut log, &on(None, 1, Branch { changes, packs, ..Branch::default() })).await;
+        let base = publish(&mut log, &on(Some(first), 1, Branch { prune, ..Branch::default() })).await;
+        Self { log, remote, base }
     }
 
     /// A commit on the base.
     async fn branch(&mut self, device: u8, branch: Branch) -> CommitKey {
-        let prepared = prepared(Some(self.base), device, branch);
-        self.log.publish(&prepared).await.unwrap();
-        prepared.key
+        publish(&mut self.log, &on(Some(self.base), device, branch)).await
     }
 
     async fn state(&mut self, key: CommitKey) -> Snapshot {

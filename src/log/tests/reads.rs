@@ -2,7 +2,6 @@
 
 use super::faulty::Faulty;
 use super::*;
-use crate::model::PackInfo;
 use crate::remote::RemoteErrorKind;
 
 /// So many commits on each other, and their keys.
@@ -19,15 +18,13 @@ async fn chain(log: &mut Log, generations: u64) -> Vec<CommitKey> {
 /// A commit that names packs; they are in the bucket but for those that are `gone`.
 async fn with_packs(log: &mut Log, remote: &Faulty, packs: u8, gone: &[u8]) -> CommitKey {
     let mut found = plain(None, 1, &[("a", Some("a"))]);
-    let info = |id| PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 1, chunks: vec![] };
     found.packs = (0..packs).map(info).collect();
     for id in (0..packs).filter(|id| !gone.contains(id)) {
         remote.store.put(&pack_key(pack(id)), vec![id].into()).await.unwrap();
     }
-    let prepared = Prepared::new(&found).unwrap();
-    log.publish(&prepared).await.unwrap();
+    let key = publish(log, &found).await;
     remote.asked();
-    prepared.key
+    key
 }
 
 fn of_packs(remote: &Faulty) -> Vec<String> {
@@ -266,7 +263,7 @@ async fn an_old_state_is_readable_from_the_packs_that_its_chunks_lie_in_now() {
     assert!(Arc::ptr_eq(&as_it_was, &log.snapshot(Some(then)).await.unwrap()), "nothing has moved");
     let mut moved = plain(Some(then), 1, &[("a", None)]);
     moved.prune.swept = vec![pack(0)];
-    moved.packs = vec![PackInfo { id: pack(7), digest: Digest::of(b"7"), size: 1, chunks: vec![] }];
+    moved.packs = vec![info(7)];
     let moved = Prepared::new(&moved).unwrap();
     log.publish(&moved).await.unwrap();
     let readable = log.readable(then, Some(moved.key)).await.unwrap();

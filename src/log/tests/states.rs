@@ -1,12 +1,11 @@
 //! What one commit makes of a state, and what a merge takes over from the lower side.
 
 use super::*;
-use crate::model::{Conflict, ConflictId, Item, Keep, Kept, PackInfo, Recipe};
+use crate::model::{Conflict, ConflictId, Item, Keep, Kept, Recipe};
 use crate::plan::Ages;
 
 fn packs<const N: usize>(ids: [u8; N]) -> BTreeMap<PackId, Arc<PackInfo>> {
-    let info = |id| PackInfo { id, digest: Digest::of(id.as_bytes()), size: 1, chunks: vec![] };
-    ids.map(|id| (pack(id), Arc::new(info(pack(id))))).into()
+    ids.map(|id| (pack(id), Arc::new(info(id)))).into()
 }
 
 fn ids(packs: &[PackInfo]) -> Vec<PackId> {

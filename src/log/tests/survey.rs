@@ -2,11 +2,7 @@
 
 use super::chunks::stored;
 use super::*;
-use crate::model::{Conflict, Item, Kept, PackInfo, Recipe, RecipeOf};
-
-fn unpacked(parent: Option<CommitKey>, changes: &[(&str, Option<&str>)]) -> Commit {
-    plain(parent, 1, changes)
-}
+use crate::model::{Conflict, Item, Kept, Recipe, RecipeOf};
 
 fn digests(contents: &Contents) -> BTreeSet<Digest> {
     contents.all.keys().copied().collect()
@@ -20,9 +16,9 @@ fn of(texts: &[&str]) -> BTreeSet<Digest> {
 async fn each_commit_and_pack_is_told_with_the_time_it_was_put() {
     let remote = made().await;
     let mut log = opened(&remote).await;
-    let first = publish(&mut log, &unpacked(None, &[("a", Some("a"))])).await;
+    let first = publish(&mut log, &plain(None, 1, &[("a", Some("a"))])).await;
     let info = stored(&remote, 1, &[b"chunk"]).await;
-    let pruned = Commit { kind: CommitKind::Prune, ..unpacked(Some(first), &[]) };
+    let pruned = Commit { kind: CommitKind::Prune, ..plain(Some(first), 1, &[]) };
     let second = publish(&mut log, &pruned).await;
     remote.put("commits/notes", "of somebody else".into()).await.unwrap();
     remote.put("packs/notes", "of somebody else".into()).await.unwrap();
@@ -40,14 +36,14 @@ async fn each_commit_and_pack_is_told_with_the_time_it_was_put() {
 async fn what_the_kept_generations_hold_is_retained_and_what_came_before_is_not() {
     let remote = made().await;
     let mut log = opened(&remote).await;
-    let first = publish(&mut log, &unpacked(None, &[("a", Some("a1")), ("b", Some("b1"))])).await;
-    let second = publish(&mut log, &unpacked(Some(first), &[("a", Some("a2"))])).await;
-    let mut third = unpacked(Some(second), &[("a", Some("a3"))]);
+    let first = publish(&mut log, &plain(None, 1, &[("a", Some("a1")), ("b", Some("b1"))])).await;
+    let second = publish(&mut log, &plain(Some(first), 1, &[("a", Some("a2"))])).await;
+    let mut third = plain(Some(second), 1, &[("a", Some("a3"))]);
     let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
     third.kept = vec![Conflict::new(Item::File(path("x")), kept, None)];
     third.recipes = vec![RecipeOf { digest: entry("a3").digest, recipe: Recipe { depth: 0, parts: vec![] } }];
     let third = publish(&mut log, &third).await;
-    let fourth = publish(&mut log, &unpacked(Some(third), &[("a", None)])).await;
+    let fourth = publish(&mut log, &plain(Some(third), 1, &[("a", None)])).await;
     let head = log.snapshot(Some(fourth)).await.unwrap();
     for (horizon, expected) in [
         (0, of(&["a1", "a2", "a3", "b1", "lost"])),
@@ -73,11 +69,11 @@ async fn what_the_kept_generations_hold_is_retained_and_what_came_before_is_not(
 async fn what_void_commits_carried_is_told_apart() {
     let remote = made().await;
     let mut log = opened(&remote).await;
-    let first = publish(&mut log, &unpacked(None, &[("a", Some("a1"))])).await;
-    let void = publish(&mut log, &unpacked(Some(first), &[("v", Some("void"))])).await;
-    let high = publish(&mut log, &unpacked(Some(first), &[("b", Some("b1"))])).await;
-    let high = publish(&mut log, &unpacked(Some(high), &[("c", Some("c1"))])).await;
-    let mut merge = unpacked(Some(high), &[]);
+    let first = publish(&mut log, &plain(None, 1, &[("a", Some("a1"))])).await;
+    let void = publish(&mut log, &plain(Some(first), 1, &[("v", Some("void"))])).await;
+    let high = publish(&mut log, &plain(Some(first), 1, &[("b", Some("b1"))])).await;
+    let high = publish(&mut log, &plain(Some(high), 1, &[("c", Some("c1"))])).await;
+    let mut merge = plain(Some(high), 1, &[]);
     merge.parents.push(void);
     (merge.txn, merge.device, merge.prune.void) = (None, None, vec![void]);
     let merge = publish(&mut log, &merge).await;
@@ -94,10 +90,9 @@ async fn what_void_commits_carried_is_told_apart() {
 async fn packs_that_were_swept_and_are_still_there_are_told_as_they_were_named() {
     let remote = made().await;
     let mut log = opened(&remote).await;
-    let info = |id| PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 1, chunks: vec![] };
-    let first = Commit { packs: vec![info(1), info(2), info(3)], ..unpacked(None, &[]) };
+    let first = Commit { packs: vec![info(1), info(2), info(3)], ..plain(None, 1, &[]) };
     let first = publish(&mut log, &first).await;
-    let mut second = unpacked(Some(first), &[]);
+    let mut second = plain(Some(first), 1, &[]);
     second.prune.swept = vec![pack(1), pack(2)];
     let second = publish(&mut log, &second).await;
     let head = log.snapshot(Some(second)).await.unwrap();
@@ -109,7 +104,7 @@ async fn packs_that_were_swept_and_are_still_there_are_told_as_they_were_named()
         assert_eq!(found.iter().map(|info| info.as_ref().clone()).collect::<Vec<_>>(), expected);
     }
     // Named again since, it belongs to the state.
-    let again = Commit { packs: vec![info(1)], ..unpacked(Some(second), &[]) };
+    let again = Commit { packs: vec![info(1)], ..plain(Some(second), 1, &[]) };
     let again = publish(&mut log, &again).await;
     let head = log.snapshot(Some(again)).await.unwrap();
     assert!(!head.has_swept(&pack(1)) && head.has_swept(&pack(2)) && !head.has_swept(&pack(3)));
