@@ -14,7 +14,7 @@ use cogzy_vault::model::Digest;
 use cogzy_vault::sync::Request;
 use tokio::time::Instant;
 
-use crate::device::Outcome;
+use crate::device::{Device, Outcome};
 use crate::disk::{Kind, Site};
 use crate::fuse::Observer;
 use crate::key::Book;
@@ -124,43 +124,62 @@ impl Still {
         self.cut.scenario().asked.filter(|_| self.cut.crashes.is_empty())
     }
 
-    /// All crashes of what the actor does next, with the states that they leave; those of a recovery while there is something left
-    /// to recover. The process ends in any case, when it is done.
-    async fn crashes(&self, book: &Arc<Book>) -> Result<Vec<(Crash, Digest)>, String> {
+    /// Whether something is on the actor's disk that the next process has to finish.
+    fn is_unfinished(&self) -> bool {
+        is_unfinished(&self.world.devices[self.cut.scenario().actor].disk.site())
+    }
+
+    /// What the actor does next, until it is done and its process ends; and all crashes of it, if they are asked for, with the states
+    /// that they leave: those of a recovery while there is something left to recover.
+    async fn go_on(
+        &self,
+        book: &Arc<Book>,
+        crashes: bool,
+    ) -> Result<(World, OldData, Vec<(Crash, Digest)>), String> {
         let (mut world, old) = self.copy();
         let at = self.cut.scenario().actor;
         let all = self.cut.crashes.is_empty();
         let found: Arc<Mutex<Vec<(Crash, Digest)>>> = Arc::default();
         world.devices[at].engine();
-        let device = &world.devices[at];
-        let (disk, database, store) =
-            (device.disk.clone(), Arc::clone(&device.database), world.store.clone());
-        let known = Mutex::new((0, database.stats().unwrap()));
-        let (list, book) = (Arc::clone(&found), Arc::clone(book));
-        device.fuse.observe(Observer(Box::new(move |before, transaction| {
-            let mut known = known.lock().unwrap();
-            if known.0 > 0 && !transaction {
-                *known = (0, database.stats().unwrap());
-            }
-            let (unread, stats) = &*known;
-            let mut site = disk.site().clone();
-            if all || is_unfinished(&site) {
-                let killed = book.key(&site, &store.lock(), stats, *unread);
-                list.lock().unwrap().push((Crash { before, power: false }, killed));
-                let mut rng = draw(&killed);
-                site.state.cut_power(&mut rng);
-                let cut = book.key(&site, &store.lock(), stats, *unread);
-                list.lock().unwrap().push((Crash { before, power: true }, cut));
-            }
-            // Asked for within a transaction, a database does not answer.
-            known.0 += u64::from(transaction);
-        })));
+        if crashes {
+            world.devices[at].fuse.observe(observer(&world.devices[at], book, all, Arc::clone(&found)));
+        }
         act(&mut world, self.asked(), self.cut.scenario()).await?;
         world.crash(at, false)?;
         let found = std::mem::take(&mut *found.lock().unwrap());
-        comes_to_rest(world, old, self.cut.scenario()).await?;
-        Ok(found)
+        Ok((world, old, found))
     }
+}
+
+/// Notes what a crash would leave before each effect of a device's process.
+fn observer(
+    device: &Device,
+    book: &Arc<Book>,
+    all: bool,
+    found: Arc<Mutex<Vec<(Crash, Digest)>>>,
+) -> Observer {
+    let (disk, database, store) = (device.disk.clone(), Arc::clone(&device.database), device.store.clone());
+    let book = Arc::clone(book);
+    let known = Mutex::new((0, database.stats().unwrap()));
+    Observer(Box::new(move |before, transaction| {
+        let mut known = known.lock().unwrap();
+        if known.0 > 0 && !transaction {
+            *known = (0, database.stats().unwrap());
+        }
+        let (unread, stats) = &*known;
+        let mut site = disk.site().clone();
+        if all || is_unfinished(&site) {
+            let killed = book.key(&site, &store.lock(), stats, *unread);
+            let mut rng = draw(&killed);
+            site.state.cut_power(&mut rng);
+            let cut = book.key(&site, &store.lock(), stats, *unread);
+            let crashes =
+                [(false, killed), (true, cut)].map(|(power, state)| (Crash { before, power }, state));
+            found.lock().unwrap().extend(crashes);
+        }
+        // Asked for within a transaction, a database does not answer.
+        known.0 += u64::from(transaction);
+    }))
 }
 
 /// Nothing fails any more.
@@ -221,10 +240,12 @@ async fn act(
 pub fn cut(at: &Cut, aloud: bool) -> Ran {
     in_virtual_time(aloud, |trace| async move {
         let mut still = Still::told(at.clone(), trace).await?;
-        let book = Book::new(still.world.oracle.versions.clone());
+        let book = Arc::new(Book::new(still.world.oracle.versions.clone()));
         for crash in &at.crashes {
             still = still.cut(*crash, &book).await?;
         }
+        let (world, old, _) = still.go_on(&book, false).await?;
+        comes_to_rest(world, old, at.scenario()).await?;
         comes_to_rest(still.world, still.old, at.scenario()).await
     })
 }
@@ -246,43 +267,62 @@ impl Found {
     }
 }
 
-/// Follows one story through all its crashes: those of its own cycle, and so on, `deep` one after the other.
-async fn follow(start: Cut, deep: usize, trace: Trace, found: &Found) -> Check {
-    let told = Rc::new(Still::told(start, trace).await?);
-    let book = Arc::new(Book::new(told.world.oracle.versions.clone()));
-    let mut seen = BTreeSet::from([state(&told.world, told.cut.scenario().actor, &book)]);
-    let after = |still: &Rc<Still>, crashes: Vec<(Crash, Digest)>| {
-        let still = Rc::clone(still);
-        crashes.into_iter().map(move |(crash, state)| (Rc::clone(&still), crash, state))
-    };
-    // Those of few crashes first, so that each state is come upon by the shortest way.
-    let mut open: VecDeque<_> = after(&told, told.crashes(&book).await?).collect();
-    while let Some((from, crash, state)) = open.pop_front() {
-        found.crashes.fetch_add(1, Ordering::Relaxed);
-        if !seen.insert(state) {
-            continue;
-        }
-        let cut = from.cut.and(crash);
-        let depth = cut.crashes.len();
-        *found.states.lock().unwrap().entry(depth).or_default() += 1;
-        let still = match from.cut(crash, &book).await {
-            Ok(still) => Rc::new(still),
-            Err(why) => {
-                found.fails(&cut, &why);
-                continue;
-            }
-        };
-        let (world, old) = still.copy();
-        if let Err(why) = comes_to_rest(world, old, cut.scenario()).await {
-            found.fails(&cut, &why);
-        } else if depth < deep && is_unfinished(&still.world.devices[cut.scenario().actor].disk.site()) {
-            match still.crashes(&book).await {
-                Ok(crashes) => open.extend(after(&still, crashes)),
-                Err(why) => found.fails(&cut, &why),
+/// A story that is followed through all its crashes: those of its own cycle, and so on, `deep` one after the other.
+struct Following<'a> {
+    deep: usize,
+    book: Arc<Book>,
+    found: &'a Found,
+    /// What crashes have left.
+    seen: BTreeSet<Digest>,
+    /// Worlds that have come to rest.
+    rested: BTreeSet<Digest>,
+    /// Crashes that are still to be looked at, those of few first, so that each state is come upon by the shortest way.
+    open: VecDeque<(Rc<Still>, Crash, Digest)>,
+}
+
+impl Following<'_> {
+    async fn follow(&mut self, told: Still) -> Check {
+        self.seen.insert(state(&told.world, told.cut.scenario().actor, &self.book));
+        self.ends(Rc::new(told)).await?;
+        while let Some((from, crash, state)) = self.open.pop_front() {
+            self.found.crashes.fetch_add(1, Ordering::Relaxed);
+            if self.seen.insert(state) {
+                let cut = from.cut.and(crash);
+                *self.found.states.lock().unwrap().entry(cut.crashes.len()).or_default() += 1;
+                if let Err(why) = self.after(&from, crash).await {
+                    self.found.fails(&cut, &why);
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Makes real what a crash leaves. It must come to rest, whether the process that recovers lives on or ends in its turn.
+    async fn after(&mut self, from: &Still, crash: Crash) -> Check {
+        let still = Rc::new(from.cut(crash, &self.book).await?);
+        let first = still.cut.crashes.len() == 1;
+        if first {
+            let (world, old) = still.copy();
+            comes_to_rest(world, old, still.cut.scenario()).await?;
+        }
+        if first && !still.is_unfinished() { Ok(()) } else { self.ends(still).await }
+    }
+
+    /// The process ends when it is done, and in another future before each of its effects. Worlds that are alike come to rest alike:
+    /// one of them is enough, but where all turns on how old things are.
+    async fn ends(&mut self, still: Rc<Still>) -> Check {
+        let depth = still.cut.crashes.len();
+        let deeper = depth == 0 || depth < self.deep && still.is_unfinished();
+        let (world, old, crashes) = still.go_on(&self.book, deeper).await?;
+        self.open.extend(crashes.into_iter().map(|(crash, state)| (Rc::clone(&still), crash, state)));
+        let scenario = still.cut.scenario();
+        let state = self.book.world(&world);
+        if scenario.prunes() || !self.rested.contains(&state) {
+            comes_to_rest(world, old, scenario).await?;
+            self.rested.insert(state);
+        }
+        Ok(())
+    }
 }
 
 /// All crashes of all stories, or of one, `deep` one after the other; and what was reached.
@@ -294,7 +334,13 @@ pub fn all(only: Option<usize>, deep: usize) -> (Found, Marks) {
         .collect();
     let follow = |at: u64| {
         let cut = cuts[usize::try_from(at).unwrap()].clone();
-        (at, in_virtual_time(false, |trace| follow(cut, deep, trace, &found)))
+        let follow = async |trace| {
+            let told = Still::told(cut, trace).await?;
+            let book = Arc::new(Book::new(told.world.oracle.versions.clone()));
+            let (seen, rested, open) = Default::default();
+            Following { deep, book, found: &found, seen, rested, open }.follow(told).await
+        };
+        (at, in_virtual_time(false, follow))
     };
     let (failed, marks) = many(u64::try_from(cuts.len()).unwrap(), follow);
     for (at, why) in failed {

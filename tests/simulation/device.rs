@@ -50,7 +50,7 @@ pub struct Device {
     pub fuse: Fuse,
     pub retention: Retention,
     pub trash: Duration,
-    store: Store,
+    pub store: Store,
     rng: Arc<Mutex<Rng>>,
     entropy: Arc<SimEntropy>,
     pub database: Arc<Database>,

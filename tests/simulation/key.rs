@@ -6,7 +6,7 @@
 //! what is in the database besides the states of files: all else there is a copy of the bucket or for people to read.
 
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use cogzy_vault::model::{Cached, Digest, VaultPath};
@@ -15,6 +15,7 @@ use crate::disk::Site;
 use crate::ledger::Versions;
 use crate::oracle::parse;
 use crate::store::Bucket;
+use crate::world::World;
 
 /// A number of so many digits is a time.
 const TIME: usize = 12;
@@ -26,64 +27,63 @@ const DRAWN: usize = 8;
 /// A part of a text.
 enum Piece {
     As(String),
-    /// A name that stands for something.
-    Name(String),
+    /// A name that stands for something, by its place among all that came up.
+    Name(usize),
 }
 
+type Pieces = Arc<[Piece]>;
+/// What a database says of files.
+type Stats = HashMap<VaultPath, Cached>;
+
 /// Texts that came up, taken apart.
-#[derive(Default)]
 pub struct Book {
     versions: Versions,
-    texts: Mutex<HashMap<Digest, Arc<[Piece]>>>,
+    known: Mutex<Known>,
+}
+
+/// Nearly all of a state has been told of the state before it: what came up once is not taken apart again.
+#[derive(Default)]
+struct Known {
+    contents: HashMap<Digest, Pieces>,
+    texts: HashMap<String, Pieces>,
+    names: HashMap<String, usize>,
 }
 
 /// A state that is being told.
 pub struct Key<'a> {
     book: &'a Book,
-    names: HashMap<String, usize>,
+    /// The names that came up in it, in this order.
+    names: HashMap<usize, usize>,
     text: String,
 }
 
 impl Book {
     pub fn new(versions: Versions) -> Self {
-        Self { versions, texts: Mutex::default() }
+        Self { versions, known: Mutex::default() }
     }
 
     /// The state of a device and its bucket; `stats` is what its database said of files so many transactions ago.
-    pub fn key(
-        &self,
-        site: &Site,
-        bucket: &Bucket,
-        stats: &HashMap<VaultPath, Cached>,
-        transactions: u64,
-    ) -> Digest {
+    pub fn key(&self, site: &Site, bucket: &Bucket, stats: &Stats, transactions: u64) -> Digest {
         let mut key = Key { book: self, names: HashMap::new(), text: format!("{transactions}") };
-        site.state.describe(&mut key);
-        key.say(&site.ledger.describe());
-        let mut paths: Vec<_> = stats.iter().collect();
-        paths.sort_unstable_by_key(|(path, _)| *path);
-        for (path, cached) in paths {
-            let fresh = site.stat(path.as_str()) == Some(cached.stat);
-            key.say(&format!("{path} {} {fresh}", cached.digest));
-        }
+        key.device(site, stats);
         bucket.describe(&mut key);
         Digest::of(key.text.as_bytes())
     }
 
-    fn pieces(&self, bytes: &[u8], read: impl FnOnce(&[u8]) -> String) -> Arc<[Piece]> {
-        let digest = Digest::of(bytes);
-        let mut texts = self.texts.lock().unwrap();
-        let pieces = texts.entry(digest).or_insert_with(|| {
-            if self.versions.knows(&digest) {
-                [Piece::As(digest.to_string())].into()
-            } else {
-                self.split(&read(bytes)).into()
-            }
-        });
-        Arc::clone(pieces)
+    /// The state of all devices and their bucket, while no process runs.
+    pub fn world(&self, world: &World) -> Digest {
+        let mut key = Key { book: self, names: HashMap::new(), text: String::new() };
+        for device in &world.devices {
+            key.plain(format_args!("{} {}", device.joined, device.gone));
+            key.device(&device.disk.site(), &device.database.stats().unwrap());
+        }
+        world.store.lock().describe(&mut key);
+        Digest::of(key.text.as_bytes())
     }
+}
 
-    fn split(&self, text: &str) -> Vec<Piece> {
+impl Known {
+    fn split(&mut self, text: &str, versions: &Versions) -> Pieces {
         let mut pieces = vec![Piece::As(String::new())];
         let mut rest = text;
         while !rest.is_empty() {
@@ -93,48 +93,100 @@ impl Book {
             let run = from.find(|c| !is_digit(c)).unwrap_or(from.len());
             let (number, after) = from.split_at(run);
             rest = after;
-            let piece = self.piece(number);
+            let piece = self.piece(number, versions);
             match (pieces.last_mut(), piece) {
                 (Some(Piece::As(last)), Piece::As(text)) => last.extend([before, &text]),
                 (_, piece) => pieces.extend([Piece::As(before.to_owned()), piece]),
             }
         }
-        pieces
+        pieces.into()
     }
 
-    fn piece(&self, number: &str) -> Piece {
+    fn piece(&mut self, number: &str, versions: &Versions) -> Piece {
         let decimal = number.bytes().all(|byte| byte.is_ascii_digit());
-        let known = || number.parse().is_ok_and(|digest| self.versions.knows(&digest));
+        let known = || number.parse().is_ok_and(|digest| versions.knows(&digest));
         match number.len() {
             len if decimal && len >= TIME => match number.parse::<u64>() {
                 Ok(generation) if generation < GENERATIONS => Piece::As(number.to_owned()),
                 _ => Piece::As("time".into()),
             },
-            len if !decimal && len >= DRAWN && !known() => Piece::Name(number.to_owned()),
+            len if !decimal && len >= DRAWN && !known() => {
+                let next = self.names.len();
+                Piece::Name(*self.names.entry(number.to_owned()).or_insert(next))
+            }
             _ => Piece::As(number.to_owned()),
         }
     }
 }
 
 impl Key<'_> {
+    fn device(&mut self, site: &Site, stats: &Stats) {
+        site.state.describe(self);
+        site.ledger.describe(self);
+        let mut paths: Vec<_> = stats.iter().collect();
+        paths.sort_unstable_by_key(|(path, _)| *path);
+        for (path, cached) in paths {
+            let fresh = site.stat(path.as_str()) == Some(cached.stat);
+            self.version(path.as_str(), &cached.digest);
+            self.plain(fresh);
+        }
+    }
+
+    /// A text with names or times in it.
     pub fn say(&mut self, text: &str) {
-        let pieces = self.book.split(text);
+        let mut known = self.book.known.lock().unwrap();
+        let pieces = match known.texts.get(text) {
+            Some(pieces) => Arc::clone(pieces),
+            None => {
+                let pieces = known.split(text, &self.book.versions);
+                known.texts.insert(text.to_owned(), Arc::clone(&pieces));
+                pieces
+            }
+        };
+        drop(known);
         self.add(&pieces);
+    }
+
+    /// What stands for nothing else.
+    pub fn plain(&mut self, value: impl fmt::Display) {
+        writeln!(self.text, "{value}").unwrap();
+    }
+
+    /// A version that a user wrote, by its content.
+    pub fn version(&mut self, path: &str, digest: &Digest) {
+        self.say(path);
+        self.say(&digest.to_string());
     }
 
     /// What a file holds.
     pub fn content(&mut self, bytes: &[u8]) {
-        let pieces = self.book.pieces(bytes, |bytes| String::from_utf8_lossy(bytes).into_owned());
-        self.add(&pieces);
+        self.whole(bytes, |bytes| String::from_utf8_lossy(bytes).into_owned());
     }
 
     /// What an object of the bucket holds.
     pub fn object(&mut self, body: &[u8]) {
-        let read = |body: &[u8]| match parse(body) {
+        self.whole(body, |body| match parse(body) {
             Ok(commit) => format!("{commit:?}"),
             Err(_) => String::from_utf8_lossy(body).into_owned(),
+        });
+    }
+
+    fn whole(&mut self, bytes: &[u8], read: impl FnOnce(&[u8]) -> String) {
+        let digest = Digest::of(bytes);
+        let mut known = self.book.known.lock().unwrap();
+        let pieces = match known.contents.get(&digest) {
+            Some(pieces) => Arc::clone(pieces),
+            None => {
+                let pieces = if self.book.versions.knows(&digest) {
+                    [Piece::As(digest.to_string())].into()
+                } else {
+                    known.split(&read(bytes), &self.book.versions)
+                };
+                known.contents.insert(digest, Arc::clone(&pieces));
+                pieces
+            }
         };
-        let pieces = self.book.pieces(body, read);
+        drop(known);
         self.add(&pieces);
     }
 
@@ -144,7 +196,7 @@ impl Key<'_> {
                 Piece::As(text) => self.text.push_str(text),
                 Piece::Name(name) => {
                     let next = self.names.len();
-                    let number = *self.names.entry(name.clone()).or_insert(next);
+                    let number = *self.names.entry(*name).or_insert(next);
                     write!(self.text, "#{number}").unwrap();
                 }
             }

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use cogzy_vault::model::Digest;
 
+use crate::key::Key;
+
 /// Every content that anybody ever wrote, and for a group's member which state of the group it belongs to. Bytes that are
 /// anywhere and not in here are torn.
 #[derive(Debug, Clone, Default)]
@@ -68,10 +70,18 @@ impl Ledger {
         Self { versions, ..Self::default() }
     }
 
-    /// What the user has done, as far as a look at the disk does not tell.
-    pub fn describe(&self) -> String {
-        let Self { owed, in_trash, deleted, sends_again, excused, half_written, .. } = self;
-        format!("{owed:?} {in_trash:?} {deleted:?} {sends_again} {excused} {half_written:?}")
+    /// Tells what the user has done, as far as a look at the disk does not tell.
+    pub fn describe(&self, key: &mut Key) {
+        for versions in [&self.owed, &self.in_trash] {
+            versions.iter().for_each(|(path, digest)| key.version(path, digest));
+            key.plain("|");
+        }
+        self.deleted.iter().for_each(|path| key.say(path));
+        key.plain(format_args!("{} {}", self.sends_again, self.excused));
+        for (path, digest) in self.half_written.iter().flatten() {
+            key.version(path, digest);
+        }
+        key.plain(self.half_written.is_some());
     }
 
     pub fn wrote(&mut self, path: &str, digest: Digest) {

@@ -117,7 +117,8 @@ impl Bucket {
             }
         }
         sizes.sort_unstable();
-        key.say(&format!("{sizes:?} {} {} {}", self.late.len(), self.lost.len(), self.overwritten.len()));
+        let (late, lost, overwritten) = (self.late.len(), self.lost.len(), self.overwritten.len());
+        key.plain(format_args!("{sizes:?} {late} {lost} {overwritten}"));
     }
 
     /// When a commit was put first, by the bucket's clock.

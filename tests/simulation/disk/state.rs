@@ -257,12 +257,12 @@ impl State {
         let mut numbers = BTreeMap::new();
         for names in [&self.names, &self.durable] {
             self.describe_below(names, ROOT, &mut numbers, key);
-            key.say("|");
+            key.plain("|");
         }
         for ((folder, name), to) in self.volatile.iter().flatten() {
-            key.say(&format!("{:?}", numbers.get(folder)));
+            key.plain(format_args!("{:?}", numbers.get(folder)));
             key.say(&name.to_string_lossy());
-            key.say(&format!("{:?}", to.map(|to| numbers.get(&to))));
+            key.plain(format_args!("{:?}", to.map(|to| numbers.get(&to))));
         }
     }
 
@@ -277,21 +277,22 @@ impl State {
             let next = numbers.len();
             let number = *numbers.entry(*ino).or_insert(next);
             key.say(&name.to_string_lossy());
-            key.say(&format!("{number}"));
+            key.plain(number);
             let node = self.node(*ino);
             if number == next {
-                key.say(&format!("{:?} {:o} {}", node.kind, node.mode, node.target.display()));
+                key.plain(format_args!("{:?} {:o}", node.kind, node.mode));
+                key.say(&node.target.to_string_lossy());
                 key.content(&node.bytes);
                 match &node.synced {
                     Some(synced) => key.content(synced),
-                    None => key.say("unsynced"),
+                    None => key.plain("unsynced"),
                 }
             }
             if node.kind == FileKind::Folder {
                 self.describe_below(names, *ino, numbers, key);
             }
         }
-        key.say("/");
+        key.plain("/");
     }
 
     /// The power goes: what was not synced survives as chance will have it.
