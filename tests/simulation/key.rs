@@ -6,12 +6,13 @@
 //! what is in the database besides the states of files: all else there is a copy of the bucket or for people to read.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write};
+use std::fmt;
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use cogzy_vault::model::{Cached, Digest, VaultPath};
 
-use crate::disk::Site;
+use crate::disk::{Content, Site};
 use crate::ledger::Versions;
 use crate::oracle::parse;
 use crate::store::Bucket;
@@ -54,7 +55,7 @@ pub struct Key<'a> {
     book: &'a Book,
     /// The names that came up in it, in this order.
     names: HashMap<usize, usize>,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl Book {
@@ -64,21 +65,22 @@ impl Book {
 
     /// The state of a device and its bucket; `stats` is what its database said of files so many transactions ago.
     pub fn key(&self, site: &Site, bucket: &Bucket, stats: &Stats, transactions: u64) -> Digest {
-        let mut key = Key { book: self, names: HashMap::new(), text: format!("{transactions}") };
+        let mut key = Key { book: self, names: HashMap::new(), text: Vec::new() };
+        key.number(usize::try_from(transactions).unwrap());
         key.device(site, stats);
         bucket.describe(&mut key);
-        Digest::of(key.text.as_bytes())
+        Digest::of(&key.text)
     }
 
     /// The state of all devices and their bucket, while no process runs.
     pub fn world(&self, world: &World) -> Digest {
-        let mut key = Key { book: self, names: HashMap::new(), text: String::new() };
+        let mut key = Key { book: self, names: HashMap::new(), text: Vec::new() };
         for device in &world.devices {
             key.plain(format_args!("{} {}", device.joined, device.gone));
             key.device(&device.disk.site(), &device.database.stats().unwrap());
         }
         world.store.lock().describe(&mut key);
-        Digest::of(key.text.as_bytes())
+        Digest::of(&key.text)
     }
 }
 
@@ -127,8 +129,8 @@ impl Key<'_> {
         paths.sort_unstable_by_key(|(path, _)| *path);
         for (path, cached) in paths {
             let fresh = site.stat(path.as_str()) == Some(cached.stat);
-            self.version(path.as_str(), &cached.digest);
-            self.plain(fresh);
+            self.version(path.as_str(), cached.digest);
+            self.number(usize::from(fresh));
         }
     }
 
@@ -152,27 +154,34 @@ impl Key<'_> {
         writeln!(self.text, "{value}").unwrap();
     }
 
-    /// A version that a user wrote, by its content.
-    pub fn version(&mut self, path: &str, digest: &Digest) {
+    pub fn number(&mut self, number: usize) {
+        self.text.extend(number.to_le_bytes());
+    }
+
+    /// A version, by its content.
+    pub fn version(&mut self, path: &str, digest: Digest) {
         self.say(path);
-        self.say(&digest.to_string());
+        if self.book.versions.knows(&digest) {
+            self.text.extend(digest.as_bytes());
+        } else {
+            self.say(&digest.to_string());
+        }
     }
 
     /// What a file holds.
-    pub fn content(&mut self, bytes: &[u8]) {
-        self.whole(bytes, |bytes| String::from_utf8_lossy(bytes).into_owned());
+    pub fn content(&mut self, content: &Content) {
+        self.whole(content.digest(), || String::from_utf8_lossy(content).into_owned());
     }
 
     /// What an object of the bucket holds.
     pub fn object(&mut self, body: &[u8]) {
-        self.whole(body, |body| match parse(body) {
+        self.whole(Digest::of(body), || match parse(body) {
             Ok(commit) => format!("{commit:?}"),
             Err(_) => String::from_utf8_lossy(body).into_owned(),
         });
     }
 
-    fn whole(&mut self, bytes: &[u8], read: impl FnOnce(&[u8]) -> String) {
-        let digest = Digest::of(bytes);
+    fn whole(&mut self, digest: Digest, read: impl FnOnce() -> String) {
         let mut known = self.book.known.lock().unwrap();
         let pieces = match known.contents.get(&digest) {
             Some(pieces) => Arc::clone(pieces),
@@ -180,7 +189,7 @@ impl Key<'_> {
                 let pieces = if self.book.versions.knows(&digest) {
                     [Piece::As(digest.to_string())].into()
                 } else {
-                    known.split(&read(bytes), &self.book.versions)
+                    known.split(&read(), &self.book.versions)
                 };
                 known.contents.insert(digest, Arc::clone(&pieces));
                 pieces
@@ -193,7 +202,7 @@ impl Key<'_> {
     fn add(&mut self, pieces: &[Piece]) {
         for piece in pieces {
             match piece {
-                Piece::As(text) => self.text.push_str(text),
+                Piece::As(text) => self.text.extend_from_slice(text.as_bytes()),
                 Piece::Name(name) => {
                     let next = self.names.len();
                     let number = *self.names.entry(*name).or_insert(next);
@@ -201,6 +210,6 @@ impl Key<'_> {
                 }
             }
         }
-        self.text.push('\n');
+        self.text.push(b'\n');
     }
 }

@@ -73,13 +73,13 @@ impl Ledger {
     /// Tells what the user has done, as far as a look at the disk does not tell.
     pub fn describe(&self, key: &mut Key) {
         for versions in [&self.owed, &self.in_trash] {
-            versions.iter().for_each(|(path, digest)| key.version(path, digest));
+            versions.iter().for_each(|(path, digest)| key.version(path, *digest));
             key.plain("|");
         }
         self.deleted.iter().for_each(|path| key.say(path));
         key.plain(format_args!("{} {}", self.sends_again, self.excused));
         for (path, digest) in self.half_written.iter().flatten() {
-            key.version(path, digest);
+            key.version(path, *digest);
         }
         key.plain(self.half_written.is_some());
     }

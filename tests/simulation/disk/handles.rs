@@ -61,7 +61,7 @@ impl Write for Writing {
         self.fs.effect("write", &[&self.path], true, |state, now| {
             let now = state.stamp(now);
             let node = state.nodes.get_mut(&ino).ok_or(io::ErrorKind::NotFound)?;
-            Arc::make_mut(&mut node.bytes).extend_from_slice(buf);
+            node.bytes = Arc::new([&node.bytes, buf].concat().into());
             (node.mtime_ns, node.ctime_ns) = (now, now);
             Ok(buf.len())
         })

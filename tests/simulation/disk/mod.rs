@@ -1,6 +1,7 @@
 //! A disk in memory under the real engine: it crashes before any effect, forgets what was not synced, fails and fills up on
 //! demand, and lets the user in between any two calls.
 
+mod content;
 mod fs;
 mod handles;
 mod op;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
+pub use content::Content;
 pub use fs::SimFs;
 pub use op::UserOp;
 pub use state::{Kind, State};

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use cogzy_vault::model::FileKind;
 use unicode_normalization::UnicodeNormalization;
 
+use super::Content;
 use crate::key::Key;
 use crate::rng::Rng;
 
@@ -29,9 +30,9 @@ type Operation = Vec<(Slot, Option<Ino>)>;
 #[derive(Debug, Clone)]
 pub struct Node {
     pub kind: FileKind,
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: Arc<Content>,
     /// The bytes that were synced last; none while no sync has happened.
-    pub synced: Option<Arc<Vec<u8>>>,
+    pub synced: Option<Arc<Content>>,
     pub target: PathBuf,
     pub mtime_ns: i64,
     pub ctime_ns: i64,
@@ -259,10 +260,11 @@ impl State {
             self.describe_below(names, ROOT, &mut numbers, key);
             key.plain("|");
         }
+        let number = |ino: &Ino| numbers.get(ino).map_or(1, |number| number + 2);
         for ((folder, name), to) in self.volatile.iter().flatten() {
-            key.plain(format_args!("{:?}", numbers.get(folder)));
+            key.number(number(folder));
             key.say(&name.to_string_lossy());
-            key.plain(format_args!("{:?}", to.map(|to| numbers.get(&to))));
+            key.number(to.map_or(0, |to| number(&to)));
         }
     }
 
@@ -277,10 +279,11 @@ impl State {
             let next = numbers.len();
             let number = *numbers.entry(*ino).or_insert(next);
             key.say(&name.to_string_lossy());
-            key.plain(number);
+            key.number(number);
             let node = self.node(*ino);
             if number == next {
-                key.plain(format_args!("{:?} {:o}", node.kind, node.mode));
+                key.plain(format_args!("{:?}", node.kind));
+                key.number(usize::try_from(node.mode).unwrap());
                 key.say(&node.target.to_string_lossy());
                 key.content(&node.bytes);
                 match &node.synced {
@@ -321,7 +324,7 @@ impl State {
                 node.bytes = match rng.below(3) {
                     0 => synced,
                     1 => Arc::clone(&node.bytes),
-                    _ => Arc::new(node.bytes[..rng.below(node.bytes.len() + 1)].to_vec()),
+                    _ => Arc::new(node.bytes[..rng.below(node.bytes.len() + 1)].to_vec().into()),
                 };
             }
             node.synced = Some(Arc::clone(&node.bytes));

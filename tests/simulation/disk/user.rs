@@ -80,7 +80,7 @@ impl Site {
     }
 
     pub fn digest(&self, ino: Ino) -> Digest {
-        Digest::of(&self.state.node(ino).bytes)
+        self.state.node(ino).bytes.digest()
     }
 
     /// All files below a folder, relative to the root of the vault.
@@ -143,7 +143,7 @@ impl Site {
     fn write(&mut self, ino: Ino, bytes: Vec<u8>, now: i64) {
         let now = self.state.stamp(now);
         if let Some(node) = self.state.nodes.get_mut(&ino) {
-            node.bytes = Arc::new(bytes);
+            node.bytes = Arc::new(bytes.into());
             node.synced = Some(Arc::clone(&node.bytes));
             (node.mtime_ns, node.ctime_ns) = (now, now);
             node.mode |= 0o600;
