@@ -66,7 +66,8 @@ impl Snapshot {
         if commit.parents.first().copied() != self.key {
             return Err(LogError::corrupt(key, "it is applied to another commit than its parent"));
         }
-        if let Some(groups) = &commit.groups {
+        // Compiling them is most of what the first commit of a vault costs.
+        if let Some(groups) = commit.groups.as_ref().filter(|groups| *groups != self.groups.definitions()) {
             self.groups = Groups::new(groups.clone()).map_err(|error| LogError::groups(key, &error))?;
         }
         for change in &commit.changes {

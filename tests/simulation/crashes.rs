@@ -23,10 +23,11 @@ use crate::person::Asked;
 use crate::prune;
 use crate::prune_oracle::OldData;
 use crate::rng::Rng;
-use crate::run::{Ran, in_virtual_time, many};
+use crate::run::{Ran, in_virtual_time};
 use crate::scenarios::{Scenario, tell};
 use crate::stories::ALL;
-use crate::trace::{Marks, Trace};
+use crate::trace::Trace;
+use crate::work::{Batch, Came};
 use crate::world::World;
 
 /// A file system as most are; and the least that a disk may promise.
@@ -254,16 +255,26 @@ pub fn cut(at: &Cut, aloud: bool) -> Ran {
 #[derive(Default)]
 pub struct Found {
     /// Crashes that were looked at.
-    pub crashes: AtomicUsize,
+    crashes: AtomicUsize,
     /// Different states that they leave, by the number of crashes that it takes.
-    pub states: Mutex<BTreeMap<usize, usize>>,
-    pub failed: AtomicUsize,
+    states: Mutex<BTreeMap<usize, usize>>,
+    failed: AtomicUsize,
 }
 
 impl Found {
     fn fails(&self, cut: &Cut, why: &str) {
         println!("{}: {why}\n    cargo test --test simulation -- {cut}", cut.scenario().name);
         self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much there was. Whether all is well.
+    pub fn tell(&self, came: &Came) -> bool {
+        let [crashes, failed] = [&self.crashes, &self.failed].map(|count| count.load(Ordering::Relaxed));
+        println!("{crashes} crashes: {failed} failed; {:.1} s", came.time.as_secs_f64());
+        for (depth, states) in &*self.states.lock().unwrap() {
+            println!("{states:9}  different states after {depth} of them");
+        }
+        failed == 0
     }
 }
 
@@ -325,26 +336,26 @@ impl Following<'_> {
     }
 }
 
-/// All crashes of all stories, or of one, `deep` one after the other; and what was reached.
-pub fn all(only: Option<usize>, deep: usize) -> (Found, Marks) {
-    let found = Found::default();
-    let stories = (0..ALL.len()).filter(|story| only.is_none_or(|only| only == *story));
+/// All crashes of all stories, or of one, `deep` one after the other; none where they are not asked for.
+pub fn batch(only: Option<usize>, deep: usize, found: &Found, asked: bool) -> Batch<'_> {
+    let stories = (0..ALL.len()).filter(|story| asked && only.is_none_or(|only| only == *story));
     let cuts: Vec<Cut> = (0..KINDS.len())
         .flat_map(|kind| stories.clone().map(move |story| Cut { story, kind, crashes: Vec::new() }))
         .collect();
-    let follow = |at: u64| {
-        let cut = cuts[usize::try_from(at).unwrap()].clone();
+    let count = u64::try_from(cuts.len()).unwrap();
+    let run = move |at: u64| {
+        let cut = &cuts[usize::try_from(at).unwrap()];
         let follow = async |trace| {
-            let told = Still::told(cut, trace).await?;
+            let told = Still::told(cut.clone(), trace).await?;
             let book = Arc::new(Book::new(told.world.oracle.versions.clone()));
             let (seen, rested, open) = Default::default();
-            Following { deep, book, found: &found, seen, rested, open }.follow(told).await
+            Following { deep, book, found, seen, rested, open }.follow(told).await
         };
-        (at, in_virtual_time(false, follow))
+        let ran = in_virtual_time(false, follow);
+        if let Err(why) = &ran.check {
+            found.fails(cut, why);
+        }
+        (at, ran)
     };
-    let (failed, marks) = many(u64::try_from(cuts.len()).unwrap(), follow);
-    for (at, why) in failed {
-        found.fails(&cuts[usize::try_from(at).unwrap()], &why);
-    }
-    (found, marks)
+    Batch { count, run: Box::new(run) }
 }

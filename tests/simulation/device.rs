@@ -42,6 +42,8 @@ pub struct Device {
     pub disk: Disk,
     pub faults: Arc<Mutex<RemoteFaults>>,
     pub exclude: Vec<String>,
+    /// What this leaves.
+    pub filter: Filter,
     /// How many files a mass has.
     pub mass: usize,
     pub joined: bool,
@@ -71,6 +73,10 @@ pub fn groups() -> Vec<Group> {
         group("episodes", ["corpus/episodes.json", "vectors/episodes.npy"], &[]),
         crate::pipeline::group(),
     ]
+}
+
+fn filter(exclude: &[String]) -> Filter {
+    Filter::new(&[], exclude).unwrap()
 }
 
 fn database() -> Arc<Database> {
@@ -111,9 +117,11 @@ impl Device {
     pub fn new(disk: Disk, store: Store, seed: u64) -> Self {
         let (name, trace) = (disk.name.clone(), disk.trace.clone());
         let stream = |part: &str| Rng::stream(seed, &format!("{name} {part}"));
+        let exclude = vec!["cache/**".to_owned()];
         Self {
             faults: Arc::default(),
-            exclude: vec!["cache/**".into()],
+            filter: filter(&exclude),
+            exclude,
             mass: 8,
             joined: false,
             gone: false,
@@ -138,6 +146,7 @@ impl Device {
             disk: self.disk.copy(then),
             faults: Arc::new(Mutex::new(*self.faults.lock().unwrap())),
             exclude: self.exclude.clone(),
+            filter: self.filter.clone(),
             fuse: Fuse::new(),
             store,
             rng: Arc::new(Mutex::new(self.rng.lock().unwrap().clone())),
@@ -200,7 +209,7 @@ impl Device {
             device_name: self.name.clone(),
             settle: SETTLE,
             rehash: Duration::from_secs(7 * 24 * 3600),
-            filter: Filter::new(&[], &self.exclude).unwrap(),
+            filter: self.filter.clone(),
             filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
             brakes: Brakes { min_files: self.mass, ..Brakes::default() },
             threads: NonZeroUsize::MIN,
@@ -230,6 +239,7 @@ impl Device {
 
     /// Changes the settings; they are read when the process starts.
     pub fn set_exclude(&mut self, exclude: Vec<String>) {
+        self.filter = filter(&exclude);
         let before = std::mem::replace(&mut self.exclude, exclude);
         for folder in before.iter().filter(|glob| !self.exclude.contains(glob)) {
             self.disk.site().ledger.synced_again(folder.trim_end_matches("**"));

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use cogzy_vault::model::{Cached, Digest, VaultPath};
 
@@ -52,7 +52,8 @@ struct Known {
 
 /// A state that is being told.
 pub struct Key<'a> {
-    book: &'a Book,
+    versions: &'a Versions,
+    known: MutexGuard<'a, Known>,
     /// The names that came up in it, in this order.
     names: HashMap<usize, usize>,
     text: Vec<u8>,
@@ -65,7 +66,7 @@ impl Book {
 
     /// The state of a device and its bucket; `stats` is what its database said of files so many transactions ago.
     pub fn key(&self, site: &Site, bucket: &Bucket, stats: &Stats, transactions: u64) -> Digest {
-        let mut key = Key { book: self, names: HashMap::new(), text: Vec::new() };
+        let mut key = self.begin();
         key.number(usize::try_from(transactions).unwrap());
         key.device(site, stats);
         bucket.describe(&mut key);
@@ -74,13 +75,18 @@ impl Book {
 
     /// The state of all devices and their bucket, while no process runs.
     pub fn world(&self, world: &World) -> Digest {
-        let mut key = Key { book: self, names: HashMap::new(), text: Vec::new() };
+        let mut key = self.begin();
         for device in &world.devices {
             key.plain(format_args!("{} {}", device.joined, device.gone));
             key.device(&device.disk.site(), &device.database.stats().unwrap());
         }
         world.store.lock().describe(&mut key);
         Digest::of(&key.text)
+    }
+
+    fn begin(&self) -> Key<'_> {
+        let known = self.known.lock().unwrap();
+        Key { versions: &self.versions, known, names: HashMap::new(), text: Vec::new() }
     }
 }
 
@@ -136,16 +142,14 @@ impl Key<'_> {
 
     /// A text with names or times in it.
     pub fn say(&mut self, text: &str) {
-        let mut known = self.book.known.lock().unwrap();
-        let pieces = match known.texts.get(text) {
+        let pieces = match self.known.texts.get(text) {
             Some(pieces) => Arc::clone(pieces),
             None => {
-                let pieces = known.split(text, &self.book.versions);
-                known.texts.insert(text.to_owned(), Arc::clone(&pieces));
+                let pieces = self.known.split(text, self.versions);
+                self.known.texts.insert(text.to_owned(), Arc::clone(&pieces));
                 pieces
             }
         };
-        drop(known);
         self.add(&pieces);
     }
 
@@ -161,7 +165,7 @@ impl Key<'_> {
     /// A version, by its content.
     pub fn version(&mut self, path: &str, digest: Digest) {
         self.say(path);
-        if self.book.versions.knows(&digest) {
+        if self.versions.knows(&digest) {
             self.text.extend(digest.as_bytes());
         } else {
             self.say(&digest.to_string());
@@ -182,20 +186,18 @@ impl Key<'_> {
     }
 
     fn whole(&mut self, digest: Digest, read: impl FnOnce() -> String) {
-        let mut known = self.book.known.lock().unwrap();
-        let pieces = match known.contents.get(&digest) {
+        let pieces = match self.known.contents.get(&digest) {
             Some(pieces) => Arc::clone(pieces),
             None => {
-                let pieces = if self.book.versions.knows(&digest) {
+                let pieces = if self.versions.knows(&digest) {
                     [Piece::As(digest.to_string())].into()
                 } else {
-                    known.split(&read(), &self.book.versions)
+                    self.known.split(&read(), self.versions)
                 };
-                known.contents.insert(digest, Arc::clone(&pieces));
+                self.known.contents.insert(digest, Arc::clone(&pieces));
                 pieces
             }
         };
-        drop(known);
         self.add(&pieces);
     }
 

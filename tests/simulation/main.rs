@@ -36,6 +36,7 @@ mod shrink;
 mod store;
 mod stories;
 mod trace;
+mod work;
 mod world;
 
 use std::process::ExitCode;

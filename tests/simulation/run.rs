@@ -1,17 +1,16 @@
-//! Running what was asked for: on all cores, each run with a runtime, a clock and a trace of its own.
+//! Running what was asked for, each run with a runtime, a clock and a trace of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use cogzy_vault::clock::{Clock, SystemClock};
 
 use crate::chance::{self, Without};
-use crate::crashes::{self, Cut};
+use crate::crashes::{self, Cut, Found};
 use crate::oracle::Check;
-use crate::trace::{Marks, Trace};
+use crate::trace::Trace;
+use crate::work::{Batch, Came, work};
 use crate::{coverage, drift, prune, shrink};
 
 /// What `cargo test` runs.
@@ -82,11 +81,9 @@ pub fn main(args: &[String]) -> ExitCode {
         return replay(|| prune_world(one, true));
     }
     if let Some(count) = number("--prunes") {
-        return if prunes(number("--from").unwrap_or(0), count) {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
+        let from = number("--from").unwrap_or(0);
+        let sound = work(&[prunes(from, count)]).iter().all(|came| tell_prunes(from, count, came));
+        return if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
         return replay(|| crashes::cut(&at, true));
@@ -131,121 +128,91 @@ fn alike() -> bool {
     looked.is_ok()
 }
 
-/// Seeds, then crashes, then a look at what was reached. Whether all is well.
+/// Crashes and seeds, and if all of it is asked for worlds that prune; then a look at what was reached. Whether all is well.
 fn both(from: u64, count: u64, crash: bool, deep: usize, only: Option<usize>, complete: bool) -> bool {
     let mut sound = !complete || alike();
-    let mut marks = Marks::new();
-    let mut add =
-        |more: Marks| more.into_iter().for_each(|(name, times)| *marks.entry(name).or_default() += times);
+    let found = Found::default();
+    let mut batches = vec![crashes::batch(only, deep, &found, crash), seeds(from, count)];
+    if complete {
+        batches.push(prunes(0, DEFAULT_PRUNES));
+    }
+    let clock = SystemClock::new();
+    let mut came = work(&batches).into_iter();
+    let (crashed, seeded) = (came.next().unwrap(), came.next().unwrap());
     if count > 0 {
-        let clock = SystemClock::new();
-        let (failed, reached) = seeds(from, count);
-        add(reached);
-        for (seed, why) in failed.iter().take(20) {
-            println!("seed {seed}: {why}\n    cargo test --test simulation -- --seed {seed}");
-        }
-        for (seed, why) in failed.iter().take(3) {
-            let list: Vec<String> = shrink::shrink(*seed, why).iter().map(ToString::to_string).collect();
-            println!(
-                "the least of it: cargo test --test simulation -- --seed {seed} --without {}",
-                list.join(",")
-            );
-        }
-        let seconds = clock.monotonic().as_secs_f64();
-        let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
-        println!("{count} seeds from {from}: {} failed; {seconds:.1} s, {rate:.0} a second", failed.len());
-        sound &= failed.is_empty();
+        sound &= tell_seeds(from, count, &seeded);
     }
     if crash {
-        let clock = SystemClock::new();
-        let (found, reached) = crashes::all(only, deep);
-        add(reached);
-        let (crashes, failed) = (found.crashes.into_inner(), found.failed.into_inner());
-        let seconds = clock.monotonic().as_secs_f64();
-        println!("{crashes} crashes: {failed} failed; {seconds:.1} s");
-        for (depth, states) in found.states.into_inner().unwrap() {
-            println!("{states:9}  different states after {depth} of them");
-        }
-        sound &= failed == 0;
+        sound &= found.tell(&crashed);
     }
+    let mut marks = seeded.marks;
+    crashed.marks.into_iter().for_each(|(name, times)| *marks.entry(name).or_default() += times);
     for (name, times) in &marks {
         println!("{times:9}  {name}");
     }
     if complete {
-        sound &= prunes(0, DEFAULT_PRUNES);
+        sound &= tell_prunes(0, DEFAULT_PRUNES, &came.next().unwrap());
         let missing: BTreeSet<String> = coverage::missing(&marks);
         missing.iter().for_each(|name| println!("never reached: {name}"));
         sound &= missing.is_empty();
     }
+    println!("all in {:.1} s", clock.monotonic().as_secs_f64());
     sound
 }
 
-/// Many seeds: which failed and why, and what was reached.
-fn seeds(from: u64, count: u64) -> (BTreeMap<u64, String>, Marks) {
-    numbered(REGRESSIONS, from, count, |at| seed(at, &Without::new(), false))
+/// Many seeds.
+fn seeds(from: u64, count: u64) -> Batch<'static> {
+    let first = if count > 0 { REGRESSIONS } else { &[] };
+    numbered(first, from, count, |at| seed(at, &Without::new(), false))
+}
+
+/// Which seeds failed and why. Whether none did.
+fn tell_seeds(from: u64, count: u64, came: &Came) -> bool {
+    for (seed, why) in came.failed.iter().take(20) {
+        println!("seed {seed}: {why}\n    cargo test --test simulation -- --seed {seed}");
+    }
+    for (seed, why) in came.failed.iter().take(3) {
+        let list: Vec<String> = shrink::shrink(*seed, why).iter().map(ToString::to_string).collect();
+        println!(
+            "the least of it: cargo test --test simulation -- --seed {seed} --without {}",
+            list.join(",")
+        );
+    }
+    let seconds = came.time.as_secs_f64();
+    let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
+    println!("{count} seeds from {from}: {} failed; {seconds:.1} s, {rate:.0} a second", came.failed.len());
+    came.failed.is_empty()
 }
 
 /// Runs with these numbers first, then with `count` from `from` on.
-fn numbered(
-    first: &[u64],
-    from: u64,
-    count: u64,
-    run: impl Fn(u64) -> Ran + Sync,
-) -> (BTreeMap<u64, String>, Marks) {
+fn numbered<'a>(first: &'a [u64], from: u64, count: u64, run: impl Fn(u64) -> Ran + Sync + 'a) -> Batch<'a> {
     let kept = u64::try_from(first.len()).unwrap();
-    let nth = |at: u64| {
+    let nth = move |at: u64| {
         let old = usize::try_from(at).ok().and_then(|at| first.get(at)).copied();
         old.unwrap_or_else(|| from + at - kept)
     };
-    many(kept + count, |at| (nth(at), run(nth(at))))
+    Batch { count: kept + count, run: Box::new(move |at| (nth(at), run(nth(at)))) }
 }
 
-/// Runs on all cores, each of which has a name.
-pub fn many(count: u64, run: impl Fn(u64) -> (u64, Ran) + Sync) -> (BTreeMap<u64, String>, Marks) {
-    let next = AtomicU64::new(0);
-    let failed: Mutex<BTreeMap<u64, String>> = Mutex::default();
-    let marks: Mutex<Marks> = Mutex::default();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at >= count {
-                        return;
-                    }
-                    let (name, ran) = run(at);
-                    let mut all = marks.lock().unwrap();
-                    ran.trace
-                        .take_marks()
-                        .into_iter()
-                        .for_each(|(name, times)| *all.entry(name).or_default() += times);
-                    drop(all);
-                    if let Err(why) = ran.check {
-                        failed.lock().unwrap().insert(name, why);
-                    }
-                }
-            });
-        }
-    });
-    (failed.into_inner().unwrap(), marks.into_inner().unwrap())
+/// Worlds in which old data is pruned.
+fn prunes(from: u64, count: u64) -> Batch<'static> {
+    numbered(PRUNE_REGRESSIONS, from, count, |at| prune_world(at, false))
 }
 
-/// Worlds in which old data is pruned. Whether all is well.
-fn prunes(from: u64, count: u64) -> bool {
-    let clock = SystemClock::new();
-    let (failed, marks) = numbered(PRUNE_REGRESSIONS, from, count, |at| prune_world(at, false));
-    for (seed, why) in failed.iter().take(20) {
+/// Which of these worlds failed, and what they reached. Whether all is well.
+fn tell_prunes(from: u64, count: u64, came: &Came) -> bool {
+    for (seed, why) in came.failed.iter().take(20) {
         println!("prune {seed}: {why}\n    cargo test --test simulation -- --prune {seed}");
     }
-    let seconds = clock.monotonic().as_secs_f64();
-    println!("{count} prunes from {from}: {} failed; {seconds:.1} s", failed.len());
-    for (name, times) in marks.iter().filter(|(name, _)| name.starts_with("prune:")) {
+    let seconds = came.time.as_secs_f64();
+    println!("{count} prunes from {from}: {} failed; {seconds:.1} s", came.failed.len());
+    for (name, times) in came.marks.iter().filter(|(name, _)| name.starts_with("prune:")) {
         println!("{times:9}  {name}");
     }
-    let missing: Vec<&&str> = coverage::PRUNES.iter().filter(|name| !marks.contains_key(**name)).collect();
+    let missing: Vec<&&str> =
+        coverage::PRUNES.iter().filter(|name| !came.marks.contains_key(**name)).collect();
     missing.iter().for_each(|name| println!("never reached: {name}"));
-    failed.is_empty() && (count < DEFAULT_PRUNES || missing.is_empty())
+    came.failed.is_empty() && (count < DEFAULT_PRUNES || missing.is_empty())
 }
 
 /// One world in which old data is pruned.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cogzy_vault::log::LogError;
 use cogzy_vault::plan::Hold;
 use cogzy_vault::sync::{Request, SyncError, Trouble};
-use cogzy_vault::vault::{Filter, Verdict};
+use cogzy_vault::vault::Verdict;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use unicode_normalization::UnicodeNormalization;
@@ -206,10 +206,9 @@ impl World {
 
     async fn check_end(&mut self) -> Check {
         for device in self.devices.iter().filter(|device| !device.gone) {
-            let filter = Filter::new(&[], &device.exclude).unwrap();
             let synced = |path: &str| {
                 cogzy_vault::model::VaultPath::new(path)
-                    .is_ok_and(|path| filter.verdict(&path) == Verdict::Synced)
+                    .is_ok_and(|path| device.filter.verdict(&path) == Verdict::Synced)
             };
             self.oracle.check_converged(device, &synced)?;
         }
