@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Glob, GlobBuilder, GlobSet};
 use serde::{Deserialize, Serialize};
 
 use super::VaultPath;
@@ -95,7 +95,9 @@ impl fmt::Display for Item {
 #[derive(Debug, Clone, Default)]
 pub struct Groups {
     groups: Vec<Group>,
-    rules: Vec<(GlobMatcher, usize, Role)>,
+    patterns: GlobSet,
+    /// What a path is that matches the pattern of the same place.
+    rules: Vec<(usize, Role)>,
 }
 
 impl Groups {
@@ -105,7 +107,7 @@ impl Groups {
     /// Where a name or a pattern is unusable.
     pub fn new(groups: Vec<Group>) -> Result<Self, GroupError> {
         let mut names = BTreeSet::new();
-        let mut rules = Vec::new();
+        let (mut set, mut rules) = (GlobSet::builder(), Vec::new());
         for group in &groups {
             let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if group.name.is_empty() || group.name.len() > 64 || !group.name.chars().all(legal) {
@@ -122,11 +124,16 @@ impl Groups {
             for (index, group) in groups.iter().enumerate() {
                 let patterns = if role == Role::Primary { &group.primary } else { &group.derived };
                 for pattern in patterns {
-                    rules.push((matcher(&group.name, pattern)?, index, role));
+                    set.add(glob(pattern).map_err(|error| unusable(&group.name, pattern, &error))?);
+                    rules.push((index, role));
                 }
             }
         }
-        Ok(Self { groups, rules })
+        let patterns = set.build().map_err(|error| {
+            let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+            unusable(&names.join(", "), error.glob().unwrap_or_default(), &error)
+        })?;
+        Ok(Self { groups, patterns, rules })
     }
 
     /// The definitions, as given.
@@ -138,7 +145,8 @@ impl Groups {
     /// The group that `path` is in, and what it is there.
     #[must_use]
     pub fn find(&self, path: &VaultPath) -> Option<(&Group, Role)> {
-        let (_, index, role) = self.rules.iter().find(|(glob, ..)| glob.is_match(path.as_str()))?;
+        let first = self.patterns.matches(path.as_str()).into_iter().min()?;
+        let (index, role) = self.rules.get(first)?;
         self.groups.get(*index).map(|group| (group, *role))
     }
 
@@ -170,14 +178,17 @@ impl Groups {
     }
 }
 
-fn matcher(group: &str, pattern: &str) -> Result<GlobMatcher, GroupError> {
+fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     // `*` stops at a slash, as in .gitignore; `**` does not.
-    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-    glob.map(|glob| glob.compile_matcher()).map_err(|error| GroupError::Pattern {
+    GlobBuilder::new(pattern).literal_separator(true).build()
+}
+
+fn unusable(group: &str, pattern: &str, error: &globset::Error) -> GroupError {
+    GroupError::Pattern {
         group: group.to_owned(),
         pattern: pattern.to_owned(),
         why: error.kind().to_string(),
-    })
+    }
 }
 
 #[cfg(test)]

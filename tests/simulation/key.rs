@@ -50,12 +50,34 @@ struct Known {
     names: HashMap<String, usize>,
 }
 
+/// In which order things come up.
+#[derive(Default)]
+pub struct Order {
+    numbers: Vec<usize>,
+    last: usize,
+}
+
+impl Order {
+    /// The number of the thing with this index, from 1 on; and whether it comes up for the first time.
+    pub fn of(&mut self, index: usize) -> (usize, bool) {
+        if self.numbers.len() <= index {
+            self.numbers.resize(index + 1, 0);
+        }
+        let number = &mut self.numbers[index];
+        let first = *number == 0;
+        if first {
+            self.last += 1;
+            *number = self.last;
+        }
+        (*number, first)
+    }
+}
+
 /// A state that is being told.
 pub struct Key<'a> {
     versions: &'a Versions,
     known: MutexGuard<'a, Known>,
-    /// The names that came up in it, in this order.
-    names: HashMap<usize, usize>,
+    names: Order,
     text: Vec<u8>,
 }
 
@@ -86,7 +108,7 @@ impl Book {
 
     fn begin(&self) -> Key<'_> {
         let known = self.known.lock().unwrap();
-        Key { versions: &self.versions, known, names: HashMap::new(), text: Vec::new() }
+        Key { versions: &self.versions, known, names: Order::default(), text: Vec::new() }
     }
 }
 
@@ -159,14 +181,14 @@ impl Key<'_> {
     }
 
     pub fn number(&mut self, number: usize) {
-        self.text.extend(number.to_le_bytes());
+        self.text.extend_from_slice(&number.to_le_bytes());
     }
 
     /// A version, by its content.
     pub fn version(&mut self, path: &str, digest: Digest) {
         self.say(path);
         if self.versions.knows(&digest) {
-            self.text.extend(digest.as_bytes());
+            self.text.extend_from_slice(digest.as_bytes());
         } else {
             self.say(&digest.to_string());
         }
@@ -206,9 +228,9 @@ impl Key<'_> {
             match piece {
                 Piece::As(text) => self.text.extend_from_slice(text.as_bytes()),
                 Piece::Name(name) => {
-                    let next = self.names.len();
-                    let number = *self.names.entry(*name).or_insert(next);
-                    write!(self.text, "#{number}").unwrap();
+                    let (number, _) = self.names.of(*name);
+                    self.text.push(b'#');
+                    self.text.extend_from_slice(&number.to_le_bytes());
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use cogzy_vault::content::open_chunk;
@@ -14,6 +15,8 @@ use crate::disk::Site;
 use crate::ledger::Versions;
 use crate::pipeline;
 use crate::store::Store;
+
+static GROUPS: LazyLock<Groups> = LazyLock::new(|| Groups::new(groups()).unwrap());
 
 /// A broken invariant.
 pub type Check = Result<(), String>;
@@ -258,7 +261,7 @@ fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
     }
     let device = devices.iter().find(|device| device.name == maker.name).ok_or("nobody made it")?;
     let mut site = device.disk.site();
-    let definitions = Groups::new(groups()).unwrap();
+    let definitions = &*GROUPS;
     let primary =
         |change: &Change| definitions.find(&change.path).is_some_and(|(_, role)| role == Role::Primary);
     let replaced: BTreeSet<Item> = commit

@@ -1,4 +1,4 @@
-//! What happened, in order: a line for each event, hashed. The same seed gives the same hash.
+//! What happened, in order: a line for each event, printed and hashed where somebody reads along. The same seed gives the same hash.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,11 +10,13 @@ pub type Marks = BTreeMap<Cow<'static, str>, u64>;
 
 /// One trace, shared by everything that takes part in a run.
 #[derive(Clone)]
-pub struct Trace(Arc<Mutex<Inner>>);
+pub struct Trace {
+    aloud: bool,
+    inner: Arc<Mutex<Inner>>,
+}
 
 struct Inner {
     hasher: blake3::Hasher,
-    aloud: bool,
     lines: u64,
     marks: Marks,
 }
@@ -27,30 +29,30 @@ impl fmt::Debug for Trace {
 
 impl Trace {
     pub fn new(aloud: bool) -> Self {
-        let inner = Inner { hasher: blake3::Hasher::new(), aloud, lines: 0, marks: BTreeMap::new() };
-        Self(Arc::new(Mutex::new(inner)))
+        let inner = Inner { hasher: blake3::Hasher::new(), lines: 0, marks: BTreeMap::new() };
+        Self { aloud, inner: Arc::new(Mutex::new(inner)) }
     }
 
     pub fn note(&self, line: impl fmt::Display) {
-        let mut inner = self.0.lock().unwrap();
-        let line = line.to_string();
-        inner.lines += 1;
-        inner.hasher.update(line.as_bytes()).update(b"\n");
-        if inner.aloud {
+        if self.aloud {
+            let mut inner = self.inner.lock().unwrap();
+            let line = line.to_string();
+            inner.lines += 1;
+            inner.hasher.update(line.as_bytes()).update(b"\n");
             println!("{:6} {line}", inner.lines);
         }
     }
 
     /// Counts that something was reached.
     pub fn mark(&self, name: impl Into<Cow<'static, str>>) {
-        *self.0.lock().unwrap().marks.entry(name.into()).or_default() += 1;
+        *self.inner.lock().unwrap().marks.entry(name.into()).or_default() += 1;
     }
 
     pub fn take_marks(&self) -> Marks {
-        std::mem::take(&mut self.0.lock().unwrap().marks)
+        std::mem::take(&mut self.inner.lock().unwrap().marks)
     }
 
     pub fn hash(&self) -> String {
-        self.0.lock().unwrap().hasher.finalize().to_hex()[..16].to_owned()
+        self.inner.lock().unwrap().hasher.finalize().to_hex()[..16].to_owned()
     }
 }

@@ -1,6 +1,7 @@
 //! The engine's side of a disk: the file-system port.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,18 @@ use crate::fuse::Fuse;
 pub struct SimFs {
     pub disk: Disk,
     pub fuse: Fuse,
+}
+
+/// What a call is about.
+struct Names<'a>(&'a [&'a Path]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut arrow = "";
+        self.0
+            .iter()
+            .try_for_each(|path| write!(f, "{}{}", std::mem::replace(&mut arrow, " → "), path.display()))
+    }
 }
 
 pub(super) fn crashed() -> io::Error {
@@ -66,8 +79,7 @@ impl SimFs {
         // Before the disk is locked: whoever looks looks at it.
         self.fuse.look(false);
         let mut site = self.enter();
-        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        let names = names.join(" → ");
+        let names = Names(paths);
         let place = paths.last().map_or("", |path| place(path));
         if !self.fuse.spend() {
             self.disk.trace.note(format_args!("{} ✝ before {what} {names}", self.disk.name));
@@ -86,8 +98,12 @@ impl SimFs {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let done = work(&mut site.state, self.disk.clock.now_ns());
-        let outcome = done.as_ref().err().map(|error| format!(": {}", error.kind())).unwrap_or_default();
-        self.disk.trace.note(format_args!("{}   {what} {names}{outcome}", self.disk.name));
+        match &done {
+            Ok(_) => self.disk.trace.note(format_args!("{}   {what} {names}", self.disk.name)),
+            Err(error) => {
+                self.disk.trace.note(format_args!("{}   {what} {names}: {}", self.disk.name, error.kind()));
+            }
+        }
         done
     }
 

@@ -60,7 +60,7 @@ impl Write for Writing {
         let ino = self.ino;
         self.fs.effect("write", &[&self.path], true, |state, now| {
             let now = state.stamp(now);
-            let node = state.nodes.get_mut(&ino).ok_or(io::ErrorKind::NotFound)?;
+            let node = state.node_mut(ino);
             node.bytes = Arc::new([&node.bytes, buf].concat().into());
             (node.mtime_ns, node.ctime_ns) = (now, now);
             Ok(buf.len())
@@ -77,7 +77,7 @@ impl WriteFile for Writing {
         let ino = self.ino;
         self.fs.effect("sync file", &[&self.path], false, |state, now| {
             let (now, tick) = (state.stamp(now), state.kind.tick_ns);
-            let node = state.nodes.get_mut(&ino).ok_or(io::ErrorKind::NotFound)?;
+            let node = state.node_mut(ino);
             (node.mode, node.ctime_ns) = (mode & 0o777, now);
             if let Some(ms) = mtime_ms {
                 let ns = ms * 1_000_000;

@@ -15,7 +15,7 @@ use cogzy_vault::model::FileKind;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Content;
-use crate::key::Key;
+use crate::key::{Key, Order};
 use crate::rng::Rng;
 
 pub type Ino = u64;
@@ -58,11 +58,10 @@ pub struct Kind {
 #[derive(Debug, Clone)]
 pub struct State {
     pub kind: Kind,
-    pub nodes: BTreeMap<Ino, Node>,
+    nodes: Vec<Node>,
     names: BTreeMap<Slot, Ino>,
     durable: BTreeMap<Slot, Ino>,
     volatile: Vec<Operation>,
-    next: Ino,
 }
 
 fn absent() -> io::Error {
@@ -73,11 +72,10 @@ impl State {
     pub fn new(kind: Kind) -> Self {
         let mut state = Self {
             kind,
-            nodes: BTreeMap::new(),
+            nodes: Vec::new(),
             names: BTreeMap::new(),
             durable: BTreeMap::new(),
             volatile: Vec::new(),
-            next: ROOT,
         };
         state.add(FileKind::Folder, 0);
         state
@@ -85,12 +83,10 @@ impl State {
 
     /// A new inode that no name leads to yet.
     pub fn add(&mut self, kind: FileKind, now_ns: i64) -> Ino {
-        let (ino, now) = (self.next, self.stamp(now_ns));
-        self.next += 1;
+        let (ino, now) = (ROOT + self.nodes.len() as Ino, self.stamp(now_ns));
         let mode = if kind == FileKind::Folder { 0o755 } else { 0o600 };
         let (bytes, target) = (Arc::default(), PathBuf::new());
-        self.nodes
-            .insert(ino, Node { kind, bytes, synced: None, target, mtime_ns: now, ctime_ns: now, mode });
+        self.nodes.push(Node { kind, bytes, synced: None, target, mtime_ns: now, ctime_ns: now, mode });
         ino
     }
 
@@ -100,7 +96,11 @@ impl State {
     }
 
     pub fn node(&self, ino: Ino) -> &Node {
-        &self.nodes[&ino]
+        &self.nodes[place(ino)]
+    }
+
+    pub fn node_mut(&mut self, ino: Ino) -> &mut Node {
+        &mut self.nodes[place(ino)]
     }
 
     /// The slot that `path` names, whether something is there or not; on a disk that ignores case, as it is spelled there.
@@ -179,11 +179,10 @@ impl State {
                 None => self.names.remove(slot),
             };
             for ino in [Some(slot.0), *to, before].into_iter().flatten() {
-                if let Some(node) = self.nodes.get_mut(&ino) {
-                    node.ctime_ns = now;
-                    if ino == slot.0 {
-                        node.mtime_ns = now;
-                    }
+                let node = self.node_mut(ino);
+                node.ctime_ns = now;
+                if ino == slot.0 {
+                    node.mtime_ns = now;
                 }
             }
         }
@@ -204,9 +203,8 @@ impl State {
 
     /// `fsync` of a file.
     pub fn sync_file(&mut self, ino: Ino) {
-        if let Some(node) = self.nodes.get_mut(&ino) {
-            node.synced = Some(Arc::clone(&node.bytes));
-        }
+        let node = self.node_mut(ino);
+        node.synced = Some(Arc::clone(&node.bytes));
         if self.kind.ordered {
             self.settle(&(0..self.volatile.len()).collect());
         }
@@ -255,33 +253,25 @@ impl State {
 
     /// Tells what is on the disk and what a power cut would leave, each inode by the order in which it is come upon.
     pub fn describe(&self, key: &mut Key) {
-        let mut numbers = BTreeMap::new();
+        let mut order = Order::default();
         for names in [&self.names, &self.durable] {
-            self.describe_below(names, ROOT, &mut numbers, key);
+            self.describe_below(names, ROOT, &mut order, key);
             key.plain("|");
         }
-        let number = |ino: &Ino| numbers.get(ino).map_or(1, |number| number + 2);
         for ((folder, name), to) in self.volatile.iter().flatten() {
-            key.number(number(folder));
+            key.number(order.of(place(*folder)).0);
             key.say(&name.to_string_lossy());
-            key.number(to.map_or(0, |to| number(&to)));
+            key.number(to.map_or(0, |to| order.of(place(to)).0));
         }
     }
 
-    fn describe_below(
-        &self,
-        names: &BTreeMap<Slot, Ino>,
-        folder: Ino,
-        numbers: &mut BTreeMap<Ino, usize>,
-        key: &mut Key,
-    ) {
+    fn describe_below(&self, names: &BTreeMap<Slot, Ino>, folder: Ino, order: &mut Order, key: &mut Key) {
         for ((_, name), ino) in names.range((folder, OsString::new())..(folder + 1, OsString::new())) {
-            let next = numbers.len();
-            let number = *numbers.entry(*ino).or_insert(next);
+            let (number, first) = order.of(place(*ino));
             key.say(&name.to_string_lossy());
             key.number(number);
             let node = self.node(*ino);
-            if number == next {
+            if first {
                 key.plain(format_args!("{:?}", node.kind));
                 key.number(usize::try_from(node.mode).unwrap());
                 key.say(&node.target.to_string_lossy());
@@ -292,7 +282,7 @@ impl State {
                 }
             }
             if node.kind == FileKind::Folder {
-                self.describe_below(names, *ino, numbers, key);
+                self.describe_below(names, *ino, order, key);
             }
         }
         key.plain("/");
@@ -318,7 +308,7 @@ impl State {
         self.settle(&kept);
         self.volatile.clear();
         self.names = self.durable.clone();
-        for node in self.nodes.values_mut().filter(|node| node.kind == FileKind::File) {
+        for node in self.nodes.iter_mut().filter(|node| node.kind == FileKind::File) {
             let synced = node.synced.clone().unwrap_or_default();
             if synced != node.bytes {
                 node.bytes = match rng.below(3) {
@@ -330,6 +320,11 @@ impl State {
             node.synced = Some(Arc::clone(&node.bytes));
         }
     }
+}
+
+/// Where an inode is among all of them.
+fn place(ino: Ino) -> usize {
+    usize::try_from(ino - ROOT).unwrap()
 }
 
 fn touches_any(operation: &Operation, slots: &[Slot]) -> bool {

@@ -142,12 +142,11 @@ impl Site {
 
     fn write(&mut self, ino: Ino, bytes: Vec<u8>, now: i64) {
         let now = self.state.stamp(now);
-        if let Some(node) = self.state.nodes.get_mut(&ino) {
-            node.bytes = Arc::new(bytes.into());
-            node.synced = Some(Arc::clone(&node.bytes));
-            (node.mtime_ns, node.ctime_ns) = (now, now);
-            node.mode |= 0o600;
-        }
+        let node = self.state.node_mut(ino);
+        node.bytes = Arc::new(bytes.into());
+        node.synced = Some(Arc::clone(&node.bytes));
+        (node.mtime_ns, node.ctime_ns) = (now, now);
+        node.mode |= 0o600;
     }
 
     fn write_held(&mut self, bytes: &[u8], now: i64) {
@@ -188,7 +187,7 @@ impl Site {
         if let Some(last) = bytes.last_mut().filter(|_| node.mode != 0) {
             *last = if *last == byte { b'-' } else { byte };
             self.edit(path, |_| bytes.clone(), now);
-            self.state.nodes.get_mut(&ino).unwrap().mtime_ns = mtime;
+            self.state.node_mut(ino).mtime_ns = mtime;
         }
     }
 
@@ -232,7 +231,7 @@ impl Site {
         self.delete(path, now);
         self.make_way(path, now);
         let (slot, ino) = (self.state.slot(&absolute(path)).unwrap(), self.state.add(FileKind::Symlink, now));
-        self.state.nodes.get_mut(&ino).unwrap().target = absolute("notes");
+        self.state.node_mut(ino).target = absolute("notes");
         self.state.change(vec![(slot, Some(ino))], true, now);
     }
 
@@ -319,7 +318,8 @@ impl Site {
 
     fn chmod(&mut self, path: &str, mode: u32, now: i64) {
         let now = self.state.stamp(now);
-        if let Some(node) = self.file(path).and_then(|ino| self.state.nodes.get_mut(&ino)) {
+        if let Some(ino) = self.file(path) {
+            let node = self.state.node_mut(ino);
             (node.mode, node.ctime_ns) = (mode, now);
         }
     }
