@@ -101,22 +101,28 @@ impl Still {
         (self.world.copy(self.at), self.old.clone())
     }
 
-    /// The state that one more crash leaves.
-    async fn cut(&self, crash: Crash, book: &Book) -> Result<Self, String> {
-        let (mut world, mut old) = self.copy();
-        let (scenario, at) = (self.cut.scenario(), self.cut.scenario().actor);
-        let device = &mut world.devices[at];
+    /// The state before one of the effects of what the actor does next: its process has ended there.
+    async fn before(&self, effect: u64) -> Result<Self, String> {
+        let (mut world, old) = self.copy();
+        let device = &mut world.devices[self.cut.scenario().actor];
         device.engine();
-        device.fuse.set(crash.before);
-        if !matches!(act(&mut world, self.asked(), scenario).await?, Some(Outcome::Ended)) {
+        device.fuse.set(effect);
+        if !matches!(act(&mut world, self.asked(), self.cut.scenario()).await?, Some(Outcome::Ended)) {
             return Err("the process did not come so far".into());
         }
+        Ok(Self { world, old, at: Instant::now(), cut: self.cut.clone() })
+    }
+
+    /// The state that a crash leaves of this one.
+    fn cut(&self, crash: Crash, book: &Book) -> Result<Self, String> {
+        let (mut world, mut old) = self.copy();
+        let at = self.cut.scenario().actor;
         if crash.power {
             let drawn = draw(&state(&world, at, book));
             world.devices[at].disk.site().rng = drawn;
         }
         world.crash(at, crash.power)?;
-        look(&mut world, &mut old, scenario)?;
+        look(&mut world, &mut old, self.cut.scenario())?;
         Ok(Self { world, old, at: Instant::now(), cut: self.cut.and(crash) })
     }
 
@@ -243,7 +249,7 @@ pub fn cut(at: &Cut, aloud: bool) -> Ran {
         let mut still = Still::told(at.clone(), trace).await?;
         let book = Arc::new(Book::new(still.world.oracle.versions.clone()));
         for crash in &at.crashes {
-            still = still.cut(*crash, &book).await?;
+            still = still.before(crash.before).await?.cut(*crash, &book)?;
         }
         let (world, old, _) = still.go_on(&book, false).await?;
         comes_to_rest(world, old, at.scenario()).await?;
@@ -287,6 +293,8 @@ struct Following<'a> {
     seen: BTreeSet<Digest>,
     /// Worlds that have come to rest.
     rested: BTreeSet<Digest>,
+    /// Where the process ended last, after which state and before which effect: the power may go there, too.
+    ended: Option<(Rc<Still>, u64, Still)>,
     /// Crashes that are still to be looked at, those of few first, so that each state is come upon by the shortest way.
     open: VecDeque<(Rc<Still>, Crash, Digest)>,
 }
@@ -309,8 +317,13 @@ impl Following<'_> {
     }
 
     /// Makes real what a crash leaves. It must come to rest, whether the process that recovers lives on or ends in its turn.
-    async fn after(&mut self, from: &Still, crash: Crash) -> Check {
-        let still = Rc::new(from.cut(crash, &self.book).await?);
+    async fn after(&mut self, from: &Rc<Still>, crash: Crash) -> Check {
+        let ended = match self.ended.take() {
+            Some((of, before, ended)) if Rc::ptr_eq(&of, from) && before == crash.before => ended,
+            _ => from.before(crash.before).await?,
+        };
+        let still = Rc::new(ended.cut(crash, &self.book)?);
+        self.ended = Some((Rc::clone(from), crash.before, ended));
         let first = still.cut.crashes.len() == 1;
         if first {
             let (world, old) = still.copy();
@@ -348,8 +361,8 @@ pub fn batch(only: Option<usize>, deep: usize, found: &Found, asked: bool) -> Ba
         let follow = async |trace| {
             let told = Still::told(cut.clone(), trace).await?;
             let book = Arc::new(Book::new(told.world.oracle.versions.clone()));
-            let (seen, rested, open) = Default::default();
-            Following { deep, book, found, seen, rested, open }.follow(told).await
+            let (seen, rested, ended, open) = Default::default();
+            Following { deep, book, found, seen, rested, ended, open }.follow(told).await
         };
         let ran = in_virtual_time(false, follow);
         if let Err(why) = &ran.check {
