@@ -47,6 +47,22 @@ async fn an_index_that_is_taken_away_does_not_make_the_group_younger() {
     assert_eq!(Snapshot::default().seq(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn groups_that_a_commit_carries_are_in_force_from_then_on() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let before = header(VAULT).groups;
+    let mut after = before.clone();
+    after[0].primary = vec!["notes/*".into()];
+    let (mut head, mut items) = (None, Vec::new());
+    for (groups, content) in [(Some(before), "1"), (Some(after), "2"), (None, "3")] {
+        let next = Commit { groups, ..plain(head, 1, &[("notes/a", Some(content))]) };
+        head = Some(publish(&mut log, &next).await);
+        items.push(log.snapshot(head).await.unwrap().groups.item(&path("notes/a")).to_string());
+    }
+    assert_eq!(items, ["file:notes/a", "group:nodes", "group:nodes"]);
+}
+
 #[test]
 fn packs_last_unless_they_are_marked() {
     let marked = [(pack(2), key(1, 1))].into();
