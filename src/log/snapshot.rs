@@ -66,7 +66,7 @@ impl Snapshot {
         if commit.parents.first().copied() != self.key {
             return Err(LogError::corrupt(key, "it is applied to another commit than its parent"));
         }
-        // Compiling them is most of what the first commit of a vault costs.
+        // The first commit of a vault repeats those of its header: what does not change is not compiled again.
         if let Some(groups) = commit.groups.as_ref().filter(|groups| *groups != self.groups.definitions()) {
             self.groups = Groups::new(groups.clone()).map_err(|error| LogError::groups(key, &error))?;
         }

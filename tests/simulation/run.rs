@@ -9,7 +9,7 @@ use cogzy_vault::clock::{Clock, SystemClock};
 use crate::chance::{self, Without};
 use crate::crashes::{self, Cut, Found};
 use crate::oracle::Check;
-use crate::trace::Trace;
+use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
 use crate::{coverage, drift, prune, shrink};
 
@@ -146,7 +146,7 @@ fn both(from: u64, count: u64, crash: bool, deep: usize, only: Option<usize>, co
         sound &= found.tell(&crashed);
     }
     let mut marks = seeded.marks;
-    crashed.marks.into_iter().for_each(|(name, times)| *marks.entry(name).or_default() += times);
+    add(&mut marks, crashed.marks);
     for (name, times) in &marks {
         println!("{times:9}  {name}");
     }

@@ -8,6 +8,11 @@ use std::sync::{Arc, Mutex};
 /// How often something was reached, by its name.
 pub type Marks = BTreeMap<Cow<'static, str>, u64>;
 
+/// Counts what was reached elsewhere, too.
+pub fn add(marks: &mut Marks, more: Marks) {
+    more.into_iter().for_each(|(name, times)| *marks.entry(name).or_default() += times);
+}
+
 /// One trace, shared by everything that takes part in a run.
 #[derive(Clone)]
 pub struct Trace {

@@ -9,7 +9,7 @@ use cogzy_vault::clock::{Clock, SystemClock};
 use indicatif::ProgressBar;
 
 use crate::run::Ran;
-use crate::trace::Marks;
+use crate::trace::{Marks, add};
 
 /// Runs of one kind. Each is given its place among them, and tells its name.
 pub struct Batch<'a> {
@@ -30,8 +30,7 @@ pub struct Came {
 
 impl Came {
     fn add(&mut self, name: u64, ran: Ran, time: Duration) {
-        let reached = ran.trace.take_marks();
-        reached.into_iter().for_each(|(name, times)| *self.marks.entry(name).or_default() += times);
+        add(&mut self.marks, ran.trace.take_marks());
         if let Err(why) = ran.check {
             self.failed.insert(name, why);
         }
