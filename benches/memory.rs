@@ -10,11 +10,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::fs::{Fs, RealFs};
-use cogzy_vault::model::Facts;
-use cogzy_vault::vault::validate::{Kind, Search, examine};
-use cogzy_vault::vault::{FileLock, Layout, hash_stable};
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::fs::{Fs, RealFs};
+use cogzy_engine::model::Facts;
+use cogzy_engine::vault::validate::{Kind, Search, examine};
+use cogzy_engine::vault::{FileLock, Layout, hash_stable};
 use rustix::fs::{Advice, fadvise};
 
 const ROWS: usize = 20_000;

@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use cogzy_vault::local_vault::{Corpus, LocalVault, LocalVaultError};
+use cogzy_client::local_vault::{Corpus, LocalVault, LocalVaultError};
 use ndarray::{Array1, Array2, Axis};
 use serde_json::json;
 

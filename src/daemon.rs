@@ -11,6 +11,7 @@ mod daily;
 mod hooks;
 mod look;
 mod obey;
+pub mod scheduler;
 mod show;
 mod signals;
 
@@ -19,19 +20,19 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::clock::{Clock, Entropy};
-use crate::control::api::{Problem, State, SyncDocument};
 use crate::control::board::{Board, Command};
 use crate::control::events::Events;
-use crate::fs::Fs;
+use crate::daemon::scheduler::{Next, Outcome, Scheduler, Timing};
 use crate::service::notify::Heart;
-use crate::state::{Paused, WaitingList};
-use crate::sync::scheduler::{Next, Outcome, Scheduler, Timing};
-use crate::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
-use crate::vault::{Filter, Watch, WatchEvent};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
+use cogzy_client::documents::{Problem, State, SyncDocument};
+use cogzy_engine::clock::{Clock, Entropy};
+use cogzy_engine::fs::Fs;
+use cogzy_engine::state::{Paused, WaitingList};
+use cogzy_engine::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
+use cogzy_engine::vault::{Filter, Watch, WatchEvent};
 pub use hooks::Hooks;
 pub use signals::StopSignals;
 

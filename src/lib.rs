@@ -1,33 +1,13 @@
-//! Keeps a local vault folder and an object-store bucket the same.
+//! The program: what runs around the engine. docs/ARCHITECTURE.md has the picture.
 //!
-//! The modules, from the ground up; docs/ARCHITECTURE.md has the picture and the path of a saved file through them. Each
-//! imports only what stands above it here, and `vault` and `state` never each other.
+//! `cli` reads the command line, [`assemble`] puts engine, store and daemon together, [`daemon`] runs
+//! cycles, [`control`] answers the socket. [`config`] reads settings, [`service`] talks to the service
+//! manager, [`telemetry`] writes the log.
 
-pub mod clock;
-pub mod model;
-pub mod planted;
-
-pub mod fs;
-pub mod plan;
-
-pub mod content;
-pub mod remote;
-pub mod state;
-pub mod vault;
-
-pub mod log;
-
-pub mod sync;
-
-pub mod control;
-
-pub mod config;
-pub mod paths;
-pub mod telemetry;
-
-pub mod service;
-
-pub mod local_vault;
-
+pub mod assemble;
 pub mod cli;
+pub mod config;
+pub mod control;
 pub mod daemon;
+pub mod service;
+pub mod telemetry;

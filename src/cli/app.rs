@@ -10,19 +10,20 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 pub use super::shown::Shown;
-use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::assemble::{open, probe};
 use crate::config::{Config, Environment, Finite, Flag, LoadOptions, Loaded};
-use crate::fs::RealFs;
-use crate::paths::{self, Paths};
-use crate::plan::Brakes;
-use crate::remote::{
-    FolderRemote, Limited, Meter, Metered, Paced, Probe, Remote, RemoteUrl, Retry, RetryPolicy, S3Options,
-    open, probe,
+use cogzy_client::paths::{self, Paths};
+use cogzy_engine::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::plan::Brakes;
+use cogzy_engine::remote::{
+    FolderRemote, Limited, Meter, Metered, Paced, Probe, Remote, RemoteUrl, Retry, RetryPolicy,
 };
-use crate::state::{Database, FilterRecord, LastSync, RecordError};
-use crate::sync::{Engine, Ports, Retention, Settings, SyncError};
-use crate::vault::validate::Search;
-use crate::vault::{FileLock, Filter, Layout};
+use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
+use cogzy_engine::sync::{Engine, Ports, Retention, Settings, SyncError};
+use cogzy_engine::vault::validate::Search;
+use cogzy_engine::vault::{FileLock, Filter, Layout};
+use cogzy_s3::S3Options;
 
 /// Tasks run on no more threads than this.
 const MAX_THREADS: usize = 4;

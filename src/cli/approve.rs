@@ -6,9 +6,9 @@ use super::failure::Failure;
 use super::output::Output;
 use super::shown::through_daemon;
 use super::sync::show;
-use crate::control::api::{HoldDocument, StatusDocument, SyncDocument, holds};
-use crate::control::client;
-use crate::sync::Request;
+use cogzy_client::documents::{HoldDocument, StatusDocument, SyncDocument, holds};
+use cogzy_client::socket;
+use cogzy_engine::sync::Request;
 
 /// Let a held change pass, or decide the other way
 #[derive(Debug, clap::Args)]
@@ -28,11 +28,11 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let document = app.cycle(
         async || alone(app, args, output).await,
         async || {
-            let status: StatusDocument = client::get(&app.socket, "/v1/status").await?;
+            let status: StatusDocument = socket::get(&app.socket, "/v1/status").await?;
             let hold = pick(&status.holds, args)?;
             let verb = if args.reject { "reject" } else { "approve" };
             let resource = format!("/v1/holds/{}/{verb}", hold.id);
-            through_daemon(app, output, client::post(&app.socket, &resource, &())).await
+            through_daemon(app, output, socket::post(&app.socket, &resource, &())).await
         },
     )?;
     Ok(show(&document, output))

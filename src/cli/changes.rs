@@ -4,8 +4,8 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, size};
-use crate::control::api::{ChangesDocument, MovedDocument, SCHEMA};
-use crate::control::client::{self, ClientError};
+use cogzy_client::documents::{ChangesDocument, MovedDocument, SCHEMA};
+use cogzy_client::socket::{self, ClientError};
 
 /// List the files that have moved since a generation
 ///
@@ -43,9 +43,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 
 /// All pages as one.
 async fn through(app: &App, since: u64) -> Result<ChangesDocument, ClientError> {
-    let mut whole: ChangesDocument = client::get(&app.socket, &format!("/v1/changes?since={since}")).await?;
+    let mut whole: ChangesDocument = socket::get(&app.socket, &format!("/v1/changes?since={since}")).await?;
     while let Some(next) = whole.next.take() {
-        let page: ChangesDocument = client::get(&app.socket, &next).await?;
+        let page: ChangesDocument = socket::get(&app.socket, &next).await?;
         whole.changes.extend(page.changes);
         whole.next = page.next;
     }

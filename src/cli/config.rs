@@ -8,7 +8,7 @@ use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone};
-use crate::vault::Filter;
+use cogzy_engine::vault::Filter;
 
 /// Show or check the configuration
 #[derive(Debug, clap::Args)]

@@ -11,10 +11,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, size};
 use super::restore::{ask, tell};
-use crate::control::api::moment;
-use crate::control::recovery::{Job, RewriteDocument};
-use crate::model::{Conflict, Entry, Keep, VaultPath};
-use crate::sync::{Difference, Engine, ListedConflict, SyncError, differences};
+use crate::control::jobs::Job;
+use cogzy_client::documents::RewriteDocument;
+use cogzy_client::documents::moment;
+use cogzy_engine::model::{Conflict, Entry, Keep, VaultPath};
+use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, differences};
 
 /// Longer files are not compared.
 const MAX_COMPARED: u64 = 64 << 20;

@@ -15,13 +15,13 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
-use crate::control::api::{State, StatusDocument};
-use crate::control::client::{self, ClientError};
-use crate::fs::RealFs;
-use crate::paths::Paths;
-use crate::remote::RemoteUrl;
-use crate::sync::SyncError;
-use crate::vault::{Filter, FilterError, Marker};
+use cogzy_client::documents::{State, StatusDocument};
+use cogzy_client::paths::Paths;
+use cogzy_client::socket::{self, ClientError};
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::remote::RemoteUrl;
+use cogzy_engine::sync::SyncError;
+use cogzy_engine::vault::{Filter, FilterError, Marker};
 
 /// Look for whatever keeps this device from being in sync, and say what cures it
 ///
@@ -71,7 +71,10 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
 fn versions() -> Finding {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    Finding::ok("version", format!("{name} {version}, bucket format {}, {os} {arch}", crate::model::FORMAT))
+    Finding::ok(
+        "version",
+        format!("{name} {version}, bucket format {}, {os} {arch}", cogzy_engine::model::FORMAT),
+    )
 }
 
 fn configuration(app: &App, error: Option<&FilterError>) -> Finding {
@@ -114,7 +117,7 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
 async fn daemon(app: &App) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
-    let status: StatusDocument = match client::get(&app.socket, "/v1/status").await {
+    let status: StatusDocument = match socket::get(&app.socket, "/v1/status").await {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => {
             let next = "cogzy-vault service install, or cogzy-vault run";

@@ -6,11 +6,11 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use crate::control::api::{EventBody, EventDocument, EventsDocument, SCHEMA};
-use crate::control::client::ClientError;
 use crate::control::events::documents;
-use crate::control::follow::follow;
-use crate::state::Database;
+use cogzy_client::documents::{EventBody, EventDocument, EventsDocument, SCHEMA};
+use cogzy_client::follow::follow;
+use cogzy_client::socket::ClientError;
+use cogzy_engine::state::Database;
 
 /// Without a number to go on from, so many events are listed.
 const NEWEST: u64 = 20;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::sync::Advice;
+use cogzy_engine::sync::Advice;
 
 /// The exit codes. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::moment::Moment;
 use super::output::{Output, Tone, size, thousands};
 use super::restore::paths;
-use crate::sync::{Exported, Generation, Point};
+use cogzy_engine::sync::{Exported, Generation, Point};
 
 /// Write a plain copy of the backup to a folder
 ///

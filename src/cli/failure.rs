@@ -4,13 +4,13 @@ use std::fmt;
 
 use super::exit::Exit;
 use crate::config::ConfigError;
-use crate::control::client::ClientError;
-use crate::paths::NoHome;
-use crate::remote::{RemoteError, UrlError};
 use crate::service::ServiceError;
-use crate::state::DatabaseError;
-use crate::sync::SyncError;
-use crate::vault::{FilterError, IoAt};
+use cogzy_client::paths::NoHome;
+use cogzy_client::socket::ClientError;
+use cogzy_engine::remote::{RemoteError, UrlError};
+use cogzy_engine::state::DatabaseError;
+use cogzy_engine::sync::SyncError;
+use cogzy_engine::vault::{FilterError, IoAt};
 
 /// Why a verb ends early.
 #[derive(Debug)]

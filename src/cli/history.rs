@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::moment::vault_path;
 use super::output::{Output, count, size};
-use crate::control::recovery::{GenerationDocument, HistoryDocument, VersionDocument};
+use cogzy_client::documents::{GenerationDocument, HistoryDocument, VersionDocument};
 
 /// Show what was committed: every generation, or the versions of one path
 #[derive(Debug, clap::Args)]

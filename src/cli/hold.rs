@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::sync;
-use crate::vault::{FileLock, wait_for};
+use cogzy_engine::vault::{FileLock, wait_for};
 
 /// A generation that is being put in place is waited for this long.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,8 +6,8 @@ use super::app::{App, Shown, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
-use crate::control::api::SyncDocument;
-use crate::paths::machine_id;
+use cogzy_client::documents::SyncDocument;
+use cogzy_client::paths::machine_id;
 
 /// Take over plain objects, as older versions of the app uploaded them, as the first generation
 ///

@@ -8,13 +8,13 @@ use super::failure::Failure;
 use super::output::{Output, thousands};
 use super::status::document;
 use crate::config::{Flag, Source, update};
-use crate::control::api::StatusDocument;
-use crate::control::client::{self, ClientError};
-use crate::fs::RealFs;
-use crate::paths::machine_id;
-use crate::remote::Meter;
-use crate::sync::{Joining, SyncError, join};
-use crate::vault::Marker;
+use cogzy_client::documents::StatusDocument;
+use cogzy_client::paths::machine_id;
+use cogzy_client::socket::{self, ClientError};
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::remote::Meter;
+use cogzy_engine::sync::{Joining, SyncError, join};
+use cogzy_engine::vault::Marker;
 
 /// Set up this device: write the configuration, make the vault's folders, create or join the remote
 ///
@@ -117,7 +117,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 
 /// Beside a daemon nothing is set up: it keeps to what it was started with. Where that is what is wanted there is nothing to do.
 fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
-    let status: StatusDocument = match runtime()?.block_on(client::get(&app.socket, "/v1/status")) {
+    let status: StatusDocument = match runtime()?.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => return Err(locked),
         Err(error) => return Err(error.into()),

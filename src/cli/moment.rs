@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::clock::{Clock, SystemClock};
 use crate::config::Span;
-use crate::model::VaultPath;
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::model::VaultPath;
 
 /// A moment: RFC 3339, a local date and time (`2026-11-20 18:00`; a date alone is its first moment), or how long ago (`36h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ fn parse(text: &str, now_ms: u64) -> Option<u64> {
     }
     let local = |text: &str| {
         let time: DateTime = text.parse().ok()?;
-        time.to_zoned(TimeZone::system()).ok().map(|zoned| zoned.timestamp())
+        time.to_zoned_datetime(TimeZone::system()).ok().map(|zoned| zoned.timestamp())
     };
     let time = text.parse::<Timestamp>().ok().or_else(|| local(text))?;
     u64::try_from(time.as_millisecond()).ok()
@@ -50,7 +50,7 @@ fn parse(text: &str, now_ms: u64) -> Option<u64> {
 ///
 /// # Errors
 /// Where it is no path that a vault can hold.
-pub fn vault_path(root: &Path, text: &str) -> Result<VaultPath, crate::model::PathError> {
+pub fn vault_path(root: &Path, text: &str) -> Result<VaultPath, cogzy_engine::model::PathError> {
     let typed = Path::new(text);
     let below = typed.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(text);
     VaultPath::new(below.trim_start_matches("./").trim_end_matches('/'))

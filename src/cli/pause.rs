@@ -5,8 +5,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::Span;
-use crate::control::api::{PauseRequest, StatusDocument};
-use crate::control::client::{self, ClientError};
+use cogzy_client::documents::{PauseRequest, StatusDocument};
+use cogzy_client::socket::{self, ClientError};
 
 /// Stop syncing for a while, or until `resume`
 ///
@@ -28,7 +28,7 @@ pub struct ResumeArgs {}
 /// Where none runs.
 pub fn pause(app: &App, args: &PauseArgs, output: &mut Output) -> Result<Exit, Failure> {
     let request = PauseRequest { seconds: args.span.map(|Span(span)| span.as_secs()) };
-    let status: StatusDocument = told(runtime()?.block_on(client::post(&app.socket, "/v1/pause", &request)))?;
+    let status: StatusDocument = told(runtime()?.block_on(socket::post(&app.socket, "/v1/pause", &request)))?;
     output.json(&status);
     output.line(match &status.paused_until {
         Some(until) => format!("paused until {until}"),
@@ -43,7 +43,7 @@ pub fn pause(app: &App, args: &PauseArgs, output: &mut Output) -> Result<Exit, F
 /// # Errors
 /// Where none runs.
 pub fn resume(app: &App, _: &ResumeArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let status: StatusDocument = told(runtime()?.block_on(client::post(&app.socket, "/v1/resume", &())))?;
+    let status: StatusDocument = told(runtime()?.block_on(socket::post(&app.socket, "/v1/resume", &())))?;
     output.json(&status);
     output.line("the daemon goes on");
     Ok(Exit::Done)

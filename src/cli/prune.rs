@@ -7,8 +7,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, count, size};
 use super::restore::ask;
-use crate::control::recovery::{Job, PruneDocument};
-use crate::sync::{Objects, Pruned};
+use crate::control::jobs::Job;
+use cogzy_client::documents::PruneDocument;
+use cogzy_engine::sync::{Objects, Pruned};
 
 /// Free what retention no longer needs in the bucket
 ///

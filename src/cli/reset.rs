@@ -9,7 +9,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
 use super::restore::ask;
-use crate::control::recovery::{Job, ResetDocument};
+use crate::control::jobs::Job;
+use cogzy_client::documents::ResetDocument;
 
 /// Replace the local vault by the backup's newest generation
 ///

@@ -10,11 +10,12 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::moment::{Moment, vault_path};
 use super::output::{Output, Tone};
-use crate::control::client;
-use crate::control::recovery::{self, Job, RewriteDocument};
-use crate::model::VaultPath;
-use crate::paths::machine_id;
-use crate::sync::{Generation, Point};
+use crate::control::jobs::{self, Job};
+use cogzy_client::documents::RewriteDocument;
+use cogzy_client::paths::machine_id;
+use cogzy_client::socket;
+use cogzy_engine::model::VaultPath;
+use cogzy_engine::sync::{Generation, Point};
 
 /// Put files, or everything, back to what they were
 ///
@@ -52,7 +53,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let Some(target) = &args.to else {
         let request = serde_json::json!({
             "generation": args.generation.as_ref().map(ToString::to_string),
-            "at": args.at.map(|moment| crate::control::api::moment(moment.ms)),
+            "at": args.at.map(|moment| cogzy_client::documents::moment(moment.ms)),
             "paths": paths,
             "yes": args.yes,
         });
@@ -94,9 +95,9 @@ pub fn ask<T: DeserializeOwned>(
         async || {
             let mut engine = app.engine().await?;
             engine.claim_device(&machine_id())?;
-            Ok(recovery::run(&mut engine, job, &Shown::on(output)).await?)
+            Ok(jobs::run(&mut engine, job, &Shown::on(output)).await?)
         },
-        async || Ok(client::post::<serde_json::Value>(&app.socket, resource, request).await?),
+        async || Ok(socket::post::<serde_json::Value>(&app.socket, resource, request).await?),
     )?;
     serde_json::from_value(value).map_err(|error| Failure::new(Exit::Internal, error))
 }

@@ -6,7 +6,7 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use crate::control::client;
+use cogzy_client::socket;
 
 /// Try again now what the daemon has put off or given up
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub fn run(app: &App, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
             Failure::new(Exit::NoDaemon, "no daemon runs").next("cogzy-vault sync, or cogzy-vault run")
         );
     }
-    runtime()?.block_on(client::post_only(&app.socket, "/v1/retry"))?;
+    runtime()?.block_on(socket::post_only(&app.socket, "/v1/retry"))?;
     output.json(&json!({ "schema": 1, "retrying": true }));
     output.note("the daemon tries again now");
     Ok(Exit::Done)

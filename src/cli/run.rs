@@ -11,20 +11,20 @@ use super::output::Output;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::document;
-use crate::clock::{Clock, SystemClock, SystemEntropy};
-use crate::control::api::{DaemonDocument, State, moment};
 use crate::control::board::Board;
 use crate::control::events::Events;
 use crate::control::{routes::Handles, server};
+use crate::daemon::scheduler::Timing;
 use crate::daemon::{Daemon, Hooks, StopSignals};
-use crate::fs::RealFs;
-use crate::paths::machine_id;
-use crate::remote::Meter;
 use crate::service::notify::Heart;
-use crate::sync::scheduler::Timing;
-use crate::sync::{Joining, join};
 use crate::telemetry::{self, Sinks};
-use crate::vault::Filter;
+use cogzy_client::documents::{DaemonDocument, State, moment};
+use cogzy_client::paths::machine_id;
+use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::remote::Meter;
+use cogzy_engine::sync::{Joining, join};
+use cogzy_engine::vault::Filter;
 
 /// The longest that changes may be put off by further changes.
 const MAX_DELAY: Duration = Duration::from_secs(300);
@@ -191,7 +191,11 @@ fn start_log(app: &App, global: &Global, output: &mut Output) {
 }
 
 /// With nothing configured: the vault in the platform's data folder, kept in a folder beside it.
-async fn embedded(app: &App, meter: Meter, output: &mut Output) -> Result<crate::sync::Engine, Failure> {
+async fn embedded(
+    app: &App,
+    meter: Meter,
+    output: &mut Output,
+) -> Result<cogzy_engine::sync::Engine, Failure> {
     app.make_remote_folder().await?;
     let mut engine = app.metered_engine(meter).await?;
     let groups = app.config().groups.definitions().to_vec();

@@ -8,9 +8,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone};
 use crate::config::{Environment, Source};
-use crate::paths::{self, Paths};
-use crate::remote::RemoteUrl;
 use crate::service::{Installed, Launchd, Manager, Program, ServiceError, Standing, System, Systemd};
+use cogzy_client::paths::{self, Paths};
+use cogzy_engine::remote::RemoteUrl;
 
 /// Run it in the background from each login on
 #[derive(Debug, clap::Args)]

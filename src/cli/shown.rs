@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::app::App;
 use super::failure::Failure;
 use super::output::{self, Output};
-use crate::clock::{Clock, SystemClock};
-use crate::control::api::{ProgressDocument, StatusDocument};
-use crate::control::client::{self, ClientError};
-use crate::sync::{Pace, Progress, Watcher};
+use cogzy_client::documents::{ProgressDocument, StatusDocument};
+use cogzy_client::socket::{self, ClientError};
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::sync::{Pace, Progress, Watcher};
 
 /// How often the daemon is asked how far it is.
 const LOOK: Duration = Duration::from_millis(200);
@@ -64,7 +64,7 @@ pub async fn through_daemon<T>(
             answer = &mut asked => return Ok(answer?),
             () = tokio::time::sleep(LOOK) => {
                 // It is only for the eye: the answer itself says what is wrong.
-                let status: Result<StatusDocument, _> = client::get(&app.socket, "/v1/status").await;
+                let status: Result<StatusDocument, _> = socket::get(&app.socket, "/v1/status").await;
                 if let Some(progress) = status.ok().and_then(|status| status.progress) {
                     shown.document(&progress);
                 }

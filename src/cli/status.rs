@@ -7,15 +7,15 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use crate::clock::{Clock, SystemClock};
-use crate::control::api::{
+use crate::daemon::overdue;
+use cogzy_client::documents::{
     DaemonDocument, DeviceDocument, ErrorDocument, PendingDocument, SCHEMA, State, StatusDocument, holds,
     moment,
 };
-use crate::control::client::{self, ClientError};
-use crate::daemon::overdue;
-use crate::remote::Transfer;
-use crate::sync::{Glance, Unwatched, Weight};
+use cogzy_client::socket::{self, ClientError};
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::remote::Transfer;
+use cogzy_engine::sync::{Glance, Unwatched, Weight};
 
 /// Say whether all is in sync, and if not, what to do
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         return runtime.block_on(watch::run(app, output));
     }
     // Not by the vault's lock: to try it would hold it for a moment, and a sync that starts just then would find it taken.
-    let status = match runtime.block_on(client::get(&app.socket, "/v1/status")) {
+    let status = match runtime.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => runtime.block_on(look(app))?,
         Err(error) => return Err(error.into()),
@@ -72,7 +72,7 @@ async fn look(app: &App) -> Result<StatusDocument, Failure> {
 
 /// A status that knows only what is configured.
 #[must_use]
-pub fn document(app: &App, state: State, device: crate::model::DeviceId) -> StatusDocument {
+pub fn document(app: &App, state: State, device: cogzy_engine::model::DeviceId) -> StatusDocument {
     let config = app.config();
     StatusDocument {
         schema: SCHEMA,

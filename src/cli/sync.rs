@@ -7,10 +7,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
 use super::shown::through_daemon;
-use crate::control::api::{HoldDocument, SyncDocument, SyncRequest};
-use crate::control::client;
-use crate::paths::machine_id;
-use crate::sync::{Request, Weight};
+use cogzy_client::documents::{HoldDocument, SyncDocument, SyncRequest};
+use cogzy_client::paths::machine_id;
+use cogzy_client::socket;
+use cogzy_engine::sync::{Request, Weight};
 
 /// Sync now: one whole cycle, with progress
 ///
@@ -33,7 +33,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
     let document = app.cycle(
         async || alone(app, args, output).await,
-        async || through_daemon(app, output, client::post(&app.socket, "/v1/sync", &request)).await,
+        async || through_daemon(app, output, socket::post(&app.socket, "/v1/sync", &request)).await,
     )?;
     Ok(show(&document, output))
 }

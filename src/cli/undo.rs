@@ -7,8 +7,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::restore::{ask, tell};
-use crate::control::recovery::{Job, RewriteDocument};
-use crate::sync::{Generation, Point};
+use crate::control::jobs::Job;
+use cogzy_client::documents::RewriteDocument;
+use cogzy_engine::sync::{Generation, Point};
 
 /// Take back what one generation changed
 ///

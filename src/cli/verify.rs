@@ -7,9 +7,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, count};
 use super::shown::through_daemon;
-use crate::control::client;
-use crate::control::recovery::{self, Job, VerifyDocument};
-use crate::sync::{Lost, Repaired};
+use crate::control::jobs::{self, Job};
+use cogzy_client::documents::VerifyDocument;
+use cogzy_client::socket;
+use cogzy_engine::sync::{Lost, Repaired};
 
 /// Check the local files against the manifest, and the bucket against its own commits
 ///
@@ -33,11 +34,11 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let value = app.cycle(
         async || {
             let job = Job::Verify { deep, repair };
-            Ok(recovery::run(&mut app.engine().await?, &job, &Shown::on(output)).await?)
+            Ok(jobs::run(&mut app.engine().await?, &job, &Shown::on(output)).await?)
         },
         async || {
             let request = json!({ "deep": deep, "repair": repair });
-            through_daemon(app, output, client::post(&app.socket, "/v1/verify", &request)).await
+            through_daemon(app, output, socket::post(&app.socket, "/v1/verify", &request)).await
         },
     )?;
     let document: VerifyDocument =

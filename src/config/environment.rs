@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::ConfigError;
-use crate::remote::{KeyPair, Secret};
+use cogzy_s3::{KeyPair, Secret};
 
 /// How the variables start that set a key of the configuration.
 const PREFIX: &str = "COGZY_VAULT__";

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Source;
-use crate::model::GroupError;
+use cogzy_engine::model::GroupError;
 
 /// A configuration that cannot be used. All of these are exit code 2.
 #[derive(Debug, thiserror::Error)]

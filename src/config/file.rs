@@ -8,7 +8,7 @@ use std::path::Path;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::{ConfigError, Source};
-use crate::fs::{self, Fs};
+use cogzy_engine::fs::{self, Fs};
 
 const HEADER: &str = "\
 # Configuration of cogzy-vault. What is not set here has its default: `cogzy-vault config show` lists every key, its value

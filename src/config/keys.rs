@@ -14,7 +14,7 @@ use super::settings::{
     Validation,
 };
 use super::units::Span;
-use crate::model::{Group, Groups};
+use cogzy_engine::model::{Group, Groups};
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;

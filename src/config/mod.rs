@@ -32,7 +32,7 @@ pub use settings::{
 };
 pub use units::{Size, Span, UnitError};
 
-use crate::paths::Paths;
+use cogzy_client::paths::Paths;
 use reader::Reader;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::Groups;
+use cogzy_engine::model::Groups;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]

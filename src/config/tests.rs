@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::fs::RealFs;
+use cogzy_engine::fs::RealFs;
 
 /// A home folder with a configuration file in it, if there is a text for it.
 fn home(text: Option<&str>) -> (TempDir, Paths) {

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::api::{Problem, ProgressDocument, State, StatusDocument, SyncDocument};
-use super::recovery::Job;
-use crate::clock::Clock;
-use crate::model::HoldId;
-use crate::remote::Meter;
-use crate::sync::{Pace, Progress};
+use super::jobs::Job;
+use cogzy_client::documents::{Problem, ProgressDocument, State, StatusDocument, SyncDocument};
+use cogzy_engine::clock::Clock;
+use cogzy_engine::model::HoldId;
+use cogzy_engine::remote::Meter;
+use cogzy_engine::sync::{Pace, Progress};
 
 /// What a client wants done by the daemon's thread.
 #[derive(Debug)]
@@ -108,9 +108,9 @@ impl Board {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::api::{DaemonDocument, DeviceDocument, PendingDocument, SCHEMA};
     use super::*;
-    use crate::model::DeviceId;
+    use cogzy_client::documents::{DaemonDocument, DeviceDocument, PendingDocument, SCHEMA};
+    use cogzy_engine::model::DeviceId;
 
     /// A status of a daemon that has done nothing yet.
     pub(in crate::control) fn status() -> StatusDocument {
@@ -134,7 +134,7 @@ pub(super) mod tests {
             holds: Vec::new(),
             errors: Vec::new(),
             content: None,
-            transfer: crate::remote::Transfer::default(),
+            transfer: cogzy_engine::remote::Transfer::default(),
         }
     }
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::api::{EventBody, EventDocument, ProgressDocument, moment};
-use crate::clock::Clock;
-use crate::state::{EventLog, StoredEvent};
+use cogzy_client::documents::{EventBody, EventDocument, ProgressDocument, moment};
+use cogzy_engine::clock::Clock;
+use cogzy_engine::state::{EventLog, StoredEvent};
 
 /// More events than this a subscriber may not be behind.
 const QUEUE: usize = 256;
@@ -179,10 +179,10 @@ impl Subscription {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::clock::SystemClock;
-    use crate::control::api::State;
-    use crate::fs::RealFs;
-    use crate::state::Database;
+    use cogzy_client::documents::State;
+    use cogzy_engine::clock::SystemClock;
+    use cogzy_engine::fs::RealFs;
+    use cogzy_engine::state::Database;
 
     /// Events in a folder.
     pub(in crate::control) fn events(folder: &std::path::Path) -> Events {

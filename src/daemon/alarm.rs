@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::control::api::ErrorDocument;
+use cogzy_client::documents::ErrorDocument;
 
 /// Longer than this without a cycle that went through is an alarm.
 const TOO_LONG: Duration = Duration::from_secs(24 * 3600);

@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::control::api::{
+use crate::control::events::Events;
+use cogzy_client::documents::{
     ChangeEvent, ConflictEvent, ErrorDocument, EventBody, EventDocument, HoldDocument, State, StatusDocument,
 };
-use crate::control::events::Events;
-use crate::model::{Commit, CommitKey, Conflict};
-use crate::sync::Engine;
+use cogzy_engine::model::{Commit, CommitKey, Conflict};
+use cogzy_engine::sync::Engine;
 
 /// A change names no more paths than this.
 const MAX_PATHS: usize = 100;

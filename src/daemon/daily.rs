@@ -4,7 +4,7 @@
 //! a cycle it is broken off for a pause and by a stop, and a later one goes on.
 
 use super::Daemon;
-use crate::sync::Interrupt;
+use cogzy_engine::sync::Interrupt;
 
 impl Daemon {
     /// Prunes, if it is time to.

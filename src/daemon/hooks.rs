@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use crate::control::api::{EventBody, EventDocument};
+use cogzy_client::documents::{EventBody, EventDocument};
 
 /// Runs a program beside a guard that ends their whole group after `$1` seconds. The guard ignores what asks it politely.
 const GUARDED: &str = r#"(trap '' HUP INT TERM; sleep "$1"; kill -KILL -$$) <&- & shift; exec "$@""#;

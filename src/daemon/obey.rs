@@ -1,11 +1,11 @@
 //! What others want done: commands from the socket.
 
 use super::{Course, Daemon};
-use crate::control::api::{Problem, State, moment};
 use crate::control::board::Command;
-use crate::control::recovery;
-use crate::state::Paused;
-use crate::sync::{Request, SyncError};
+use crate::control::jobs;
+use cogzy_client::documents::{Problem, State, moment};
+use cogzy_engine::state::Paused;
+use cogzy_engine::sync::{Request, SyncError};
 
 impl Daemon {
     pub(super) async fn obey(&mut self, command: Command, course: &mut Course) {
@@ -28,7 +28,7 @@ impl Daemon {
             Command::Recover { job, reply } => {
                 self.heart.works();
                 let watcher = self.watcher();
-                let answer = recovery::run(&mut self.engine, &job, &watcher).await;
+                let answer = jobs::run(&mut self.engine, &job, &watcher).await;
                 self.board.update(|status| status.progress = None);
                 // What came of it stands in the answer; the board learns how things stand now.
                 let _told = self.turn(course, Request::FULL, false).await;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Course, Daemon};
-use crate::control::api::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
-use crate::sync::scheduler::{Ask, Next, Outcome};
-use crate::sync::{Report, SyncError, Trouble, Weight};
+use crate::daemon::scheduler::{Next, Outcome};
+use cogzy_client::documents::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
+use cogzy_engine::sync::Ask;
+use cogzy_engine::sync::{Report, SyncError, Trouble, Weight};
 
 /// A path that was busy for longer is wrong, and not only slow.
 const BUSY_TOO_LONG: Duration = Duration::from_secs(600);

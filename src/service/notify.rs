@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::clock::Clock;
+use cogzy_engine::clock::Clock;
 
 /// How long a cycle may go without any progress: longer than all tries of the slowest request take with the default timeouts.
 const WORKING: Duration = Duration::from_secs(3600);

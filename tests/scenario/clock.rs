@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::fs::RealFs;
-use cogzy_vault::remote::MemoryRemote;
-use cogzy_vault::state::LastSync;
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::remote::MemoryRemote;
+use cogzy_engine::state::LastSync;
 
 use crate::support::device::Device;
 

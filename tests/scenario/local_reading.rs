@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cogzy_vault::local_vault::LocalVault;
-use cogzy_vault::model::Validate;
-use cogzy_vault::remote::{MemoryRemote, Remote};
+use cogzy_client::local_vault::LocalVault;
+use cogzy_engine::model::Validate;
+use cogzy_engine::remote::{MemoryRemote, Remote};
 use serde_json::Value;
 
 use crate::support::device::Device;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cogzy_vault::remote::{MemoryRemote, Remote};
+use cogzy_engine::remote::{MemoryRemote, Remote};
 
 use crate::remote::{foreign, in_process};
 use crate::support::device::Device;

@@ -2,7 +2,7 @@
 //!
 //! The changes here are copies of content that the bucket holds already, so that the commit's is the only PUT.
 
-use cogzy_vault::model::Digest;
+use cogzy_engine::model::Digest;
 
 use crate::support::history::Bucket;
 use crate::support::process::Machine;
@@ -35,7 +35,7 @@ impl World {
     /// How many commits say that `path` is now there.
     async fn commits_of(&self, path: &str) -> usize {
         let mut log = self.bucket.log().await;
-        let path = cogzy_vault::model::VaultPath::new(path).unwrap();
+        let path = cogzy_engine::model::VaultPath::new(path).unwrap();
         let nodes: Vec<_> = log.graph().iter().map(|(key, node)| (key, node.parents.clone())).collect();
         let mut found = 0;
         for (key, parents) in nodes {

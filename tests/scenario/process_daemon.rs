@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
-use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::model::Digest;
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::model::Digest;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::history::Bucket;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cogzy_vault::fs::RealFs;
-use cogzy_vault::model::Digest;
-use cogzy_vault::state::{LastSync, Pending};
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::model::Digest;
+use cogzy_engine::state::{LastSync, Pending};
 
 use crate::support::device::collect;
 use crate::support::process::{Machine, Ran, noise};

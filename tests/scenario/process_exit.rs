@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use cogzy_vault::vault::FileLock;
+use cogzy_engine::vault::FileLock;
 use futures_util::future::join_all;
 
 use crate::support::process::{Machine, Ran};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use cogzy_vault::model::Digest;
+use cogzy_engine::model::Digest;
 
 use crate::support::history::Bucket;
 use crate::support::process::{Machine, noise, unit};

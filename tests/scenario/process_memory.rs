@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cogzy_vault::model::{Digest, Validate, VaultPath};
+use cogzy_engine::model::{Digest, Validate, VaultPath};
 use serde_json::{Value, json};
 
 use crate::support::daemon::{Daemon, Onlooker};

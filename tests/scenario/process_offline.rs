@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use cogzy_vault::clock::{Clock, SystemClock};
+use cogzy_engine::clock::{Clock, SystemClock};
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE, noise};

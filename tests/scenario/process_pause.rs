@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::state::Database;
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::state::Database;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::hook::{hook, told};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use cogzy_vault::local_vault::{LocalVault, LocalVaultError};
-use cogzy_vault::model::{Digest, Validate, VaultPath};
+use cogzy_client::local_vault::{LocalVault, LocalVaultError};
+use cogzy_engine::model::{Digest, Validate, VaultPath};
 use ndarray::Array2;
 use serde_json::json;
 

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use cogzy_vault::state::Database;
-use cogzy_vault::sync::PRUNED;
+use cogzy_engine::state::Database;
+use cogzy_engine::sync::PRUNED;
 
 use crate::support::daemon::Daemon;
 use crate::support::device::synced_files;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cogzy_vault::model::Digest;
+use cogzy_engine::model::Digest;
 
 use crate::support::history::Bucket;
 use crate::support::process::Machine;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use cogzy_vault::control::client;
-use cogzy_vault::model::Digest;
+use cogzy_client::socket as client;
+use cogzy_engine::model::Digest;
 
 use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, noise, unit};

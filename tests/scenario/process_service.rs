@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use cogzy_vault::clock::{Clock, SystemClock};
+use cogzy_engine::clock::{Clock, SystemClock};
 
 use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, PATIENCE, noise};

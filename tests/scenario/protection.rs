@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use cogzy_vault::log::LogError;
-use cogzy_vault::plan::Reason;
-use cogzy_vault::remote::MemoryRemote;
-use cogzy_vault::sync::{Advice, SyncError};
+use cogzy_engine::log::LogError;
+use cogzy_engine::plan::Reason;
+use cogzy_engine::remote::MemoryRemote;
+use cogzy_engine::sync::{Advice, SyncError};
 
 use crate::main_path::{World, group_of, world};
 use crate::support::device::Device;

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::model::Keep;
-use cogzy_vault::remote::{Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind};
-use cogzy_vault::sync::{Point, Pruned, Refusal, Retention, SyncError, Unwatched};
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::model::Keep;
+use cogzy_engine::remote::{Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind};
+use cogzy_engine::sync::{Point, Pruned, Refusal, Retention, SyncError, Unwatched};
 
 use crate::support::device::Device;
 use crate::support::process::noise;

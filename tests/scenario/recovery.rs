@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cogzy_vault::model::{Conflict, Keep};
-use cogzy_vault::remote::{MemoryRemote, Remote};
-use cogzy_vault::sync::{Point, Refusal, Rewritten, SyncError, Unwatched};
+use cogzy_engine::model::{Conflict, Keep};
+use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_engine::sync::{Point, Refusal, Rewritten, SyncError, Unwatched};
 
 use crate::support::device::Device;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::remote::{Remote, list_all};
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::remote::{Remote, list_all};
 use serde_json::Value;
 
 use crate::support::device::synced_files;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogzy_vault::model::{Digest, Keep};
-use cogzy_vault::remote::{MemoryRemote, Remote};
-use cogzy_vault::sync::{Point, Refusal, SyncError, Unwatched};
+use cogzy_engine::model::{Digest, Keep};
+use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_engine::sync::{Point, Refusal, SyncError, Unwatched};
 
 use crate::support::device::{Device, synced_files};
 use crate::support::process::{noise, unit};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cogzy_vault::clock::SystemEntropy;
-use cogzy_vault::remote::FolderRemote;
-use cogzy_vault::sync::{Lost, Repaired, Unwatched, Verified};
+use cogzy_engine::clock::SystemEntropy;
+use cogzy_engine::remote::FolderRemote;
+use cogzy_engine::sync::{Lost, Repaired, Unwatched, Verified};
 
 use crate::support::device::Device;
 use crate::support::process::noise;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cogzy_vault::model::Keep;
-use cogzy_vault::remote::{MemoryRemote, Remote, RemoteErrorKind};
-use cogzy_vault::sync::{Phase, Progress, Refusal, Reset, SyncError, Unwatched, Watcher};
+use cogzy_engine::model::Keep;
+use cogzy_engine::remote::{MemoryRemote, Remote, RemoteErrorKind};
+use cogzy_engine::sync::{Phase, Progress, Refusal, Reset, SyncError, Unwatched, Watcher};
 
 use crate::support::device::Device;
 
@@ -186,7 +186,7 @@ async fn what_a_reset_could_not_replace_is_named_and_does_not_pass_for_an_edit_o
 }
 
 async fn keys(store: &MemoryRemote, prefix: &str) -> Vec<String> {
-    let listed = cogzy_vault::remote::list_all(store, prefix, None).await;
+    let listed = cogzy_engine::remote::list_all(store, prefix, None).await;
     assert!(!listed.as_ref().is_err_and(|error| error.kind == RemoteErrorKind::Other));
     listed.unwrap().into_iter().map(|object| object.key).collect()
 }

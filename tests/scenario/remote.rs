@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cogzy_vault::clock::{Clock, SystemClock, SystemEntropy};
-use cogzy_vault::remote::{
+use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
+use cogzy_engine::remote::{
     FolderRemote, Limited, MemoryRemote, Meter, Metered, Remote, RemoteErrorKind, RemoteUrl, Retry,
-    RetryPolicy, S3Options, S3Remote, list_all, open,
+    RetryPolicy, list_all,
 };
+use cogzy_s3::{S3Options, S3Remote};
+use cogzy_vault::assemble::open;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::contract::contract;

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogzy_vault::local_vault::LocalVault;
-use cogzy_vault::model::Validate;
-use cogzy_vault::remote::{MemoryRemote, Remote};
-use cogzy_vault::sync::{Report, Request, Weight};
+use cogzy_client::local_vault::LocalVault;
+use cogzy_engine::model::Validate;
+use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_engine::sync::{Report, Request, Weight};
 
 use crate::support::device::{Device, WritesThen};
 use crate::support::memory::{corpus, matrix};

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogzy_vault::model::{Digest, Item, Keep, Validate};
-use cogzy_vault::plan::{Direction, Reason};
-use cogzy_vault::remote::{MemoryRemote, Remote};
-use cogzy_vault::state::Database;
-use cogzy_vault::sync::{Refusal, Report, Request, SyncError, Unwatched, Weight};
-use cogzy_vault::vault::Layout;
+use cogzy_engine::model::{Digest, Item, Keep, Validate};
+use cogzy_engine::plan::{Direction, Reason};
+use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_engine::state::Database;
+use cogzy_engine::sync::{Refusal, Report, Request, SyncError, Unwatched, Weight};
+use cogzy_engine::vault::Layout;
 
 use crate::support::device::{Device, WritesThen};
 use crate::support::memory::{corpus, entries, index, matrix, rows, vectors};

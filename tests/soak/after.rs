@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cogzy_vault::model::Digest;
+use cogzy_engine::model::Digest;
 
 use crate::support::device::collect;
 use crate::support::history::Bucket;

@@ -9,7 +9,7 @@
 
 mod after;
 mod proxy;
-#[path = "../simulation/rng.rs"]
+#[path = "../../crates/engine/tests/simulation/rng.rs"]
 #[expect(dead_code, reason = "the simulation uses the rest")]
 mod rng;
 #[path = "../support/mod.rs"]
@@ -19,8 +19,8 @@ mod users;
 
 use std::time::Duration;
 
-use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::model::Validate;
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::model::Validate;
 
 use proxy::{Proxy, Weather};
 use rng::Rng;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::Duration;
 
-use cogzy_vault::model::Digest;
+use cogzy_engine::model::Digest;
 
 use crate::rng::Rng;
 use crate::support::memory::{corpus, index, matrix};

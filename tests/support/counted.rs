@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cogzy_vault::fs::{Fs, ReadFile, RealFs, WriteFile};
-use cogzy_vault::model::{FileKind, FileStat};
+use cogzy_engine::fs::{Fs, ReadFile, RealFs, WriteFile};
+use cogzy_engine::model::{FileKind, FileStat};
 
 /// The paths that were opened, in order. Clones are the same list.
 #[derive(Debug, Clone, Default)]

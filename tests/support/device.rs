@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use cogzy_vault::clock::{Clock, SystemClock, SystemEntropy};
-use cogzy_vault::fs::{Fs, RealFs};
-use cogzy_vault::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
-use cogzy_vault::plan::{Brakes, Plan};
-use cogzy_vault::remote::{Meter, Metered, Remote};
-use cogzy_vault::state::{Database, FilterRecord};
-use cogzy_vault::sync::{
+use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
+use cogzy_engine::fs::{Fs, RealFs};
+use cogzy_engine::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
+use cogzy_engine::plan::{Brakes, Plan};
+use cogzy_engine::remote::{Meter, Metered, Remote};
+use cogzy_engine::state::{Database, FilterRecord};
+use cogzy_engine::sync::{
     Engine, Joined, Joining, Ports, Progress, Report, Request, Retention, Settings, SyncError, Unwatched,
     Verified, Watcher, join,
 };
-use cogzy_vault::vault::validate::Search;
-use cogzy_vault::vault::{Filter, Layout};
+use cogzy_engine::vault::validate::Search;
+use cogzy_engine::vault::{Filter, Layout};
 
 use super::counted::{Counted, Opened};
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use cogzy_vault::clock::SystemEntropy;
-use cogzy_vault::remote::{Remote, Retry, RetryPolicy, S3Remote};
+use cogzy_engine::clock::SystemEntropy;
+use cogzy_engine::remote::{Remote, Retry, RetryPolicy};
+use cogzy_s3::S3Remote;
 
 use super::s3_server::{KEY_ID, SECRET, bucket_url, options};
 

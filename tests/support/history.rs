@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use cogzy_vault::clock::SystemEntropy;
-use cogzy_vault::log::{Depth, Log, ObjectCache, Snapshot};
-use cogzy_vault::model::{CommitKey, Digest, VaultPath};
-use cogzy_vault::remote::{Remote, RemoteUrl, S3Options, list_all, open};
+use cogzy_engine::clock::SystemEntropy;
+use cogzy_engine::log::{Depth, Log, ObjectCache, Snapshot};
+use cogzy_engine::model::{CommitKey, Digest, VaultPath};
+use cogzy_engine::remote::{Remote, RemoteUrl, list_all};
+use cogzy_s3::S3Options;
+use cogzy_vault::assemble::open;
 
 use super::s3_server::S3Server;
 

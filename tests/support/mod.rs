@@ -1,5 +1,6 @@
 //! What several scenario tests share.
 
+#[path = "../../crates/engine/tests/support/contract.rs"]
 pub mod contract;
 pub mod counted;
 pub mod daemon;
@@ -7,6 +8,7 @@ pub mod device;
 pub mod foreign;
 pub mod history;
 pub mod hook;
+#[path = "../../crates/engine/tests/support/memory.rs"]
 pub mod memory;
 pub mod process;
 pub mod s3_server;

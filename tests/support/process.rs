@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use cogzy_vault::clock::{Clock, SystemClock};
-use cogzy_vault::model::{Digest, Group, Validate};
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::model::{Digest, Group, Validate};
 use tokio::process::Command;
 
 use super::device;

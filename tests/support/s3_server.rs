@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cogzy_vault::remote::{BucketUrl, KeyPair, RemoteUrl, S3Options, Secret};
+use cogzy_engine::remote::{BucketUrl, RemoteUrl};
+use cogzy_s3::{KeyPair, S3Options, Secret};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use s3s::access::{S3Access, S3AccessContext};

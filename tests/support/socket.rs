@@ -7,7 +7,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::process::{Machine, PATIENCE};
-use cogzy_vault::clock::{Clock, SystemClock};
+use cogzy_engine::clock::{Clock, SystemClock};
 
 /// What came back before the connection was closed.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@ use std::path::Path;
 use super::finding::Finding;
 use crate::cli::output::{count, size, thousands};
 use crate::cli::service;
-use crate::model::VaultPath;
-use crate::paths::Paths;
 use crate::service::ServiceError;
-use crate::vault::{Filter, Layout, Verdict};
+use cogzy_client::paths::Paths;
+use cogzy_engine::model::VaultPath;
+use cogzy_engine::vault::{Filter, Layout, Verdict};
 
 /// Less free room than this is a warning, in bytes.
 const LITTLE_ROOM: u64 = 1_000_000_000;

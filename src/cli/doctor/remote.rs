@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::finding::Finding;
 use crate::cli::app::App;
 use crate::cli::output::duration;
-use crate::clock::{Clock, SystemClock};
-use crate::fs::RealFs;
-use crate::remote::{Probe, RemoteUrl, Store};
-use crate::state::LastSync;
-use crate::sync::SyncError;
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::remote::{Probe, RemoteUrl, Store};
+use cogzy_engine::state::LastSync;
+use cogzy_engine::sync::SyncError;
 
 /// Signatures are refused from a quarter of an hour on; conflicts are dated wrongly long before.
 const CLOCK_OFF: u64 = 60;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::units::{about, part, thousands};
-use crate::sync::{self, Phase};
+use cogzy_engine::sync::{self, Phase};
 
 /// Where there is no terminal, a line is written after so many files.
 const FILES_PER_LINE: usize = 100;

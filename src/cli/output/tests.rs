@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::sync::{self, Phase};
+use cogzy_engine::sync::{self, Phase};
 
 /// A stream that can be looked at, and that fails when it is told to.
 #[derive(Clone, Default)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cli::output::{Line, Step, Tone, count, duration, size};
-use crate::control::api::{ErrorDocument, State, StatusDocument};
-use crate::sync::Amount;
+use cogzy_client::documents::{ErrorDocument, State, StatusDocument};
+use cogzy_engine::sync::Amount;
 
 /// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
 pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
@@ -134,5 +134,4 @@ fn millis(moment: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "text_tests.rs"]
 mod tests;

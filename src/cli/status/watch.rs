@@ -8,11 +8,11 @@ use crate::cli::app::App;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Step};
-use crate::clock::{Clock, SystemClock};
-use crate::control::api::{DaemonDocument, State, StatusDocument};
-use crate::control::client::{self, ClientError};
 use crate::daemon::StopSignals;
-use crate::remote::Transfer;
+use cogzy_client::documents::{DaemonDocument, State, StatusDocument};
+use cogzy_client::socket::{self, ClientError};
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::remote::Transfer;
 
 /// How often the daemon is asked.
 const LOOK: Duration = Duration::from_millis(300);
@@ -29,7 +29,7 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
     let mut live = output.live();
     let mut last: Option<StatusDocument> = None;
     while output.is_read() {
-        let (status, wait) = match client::get::<StatusDocument>(&app.socket, "/v1/status").await {
+        let (status, wait) = match socket::get::<StatusDocument>(&app.socket, "/v1/status").await {
             Ok(status) => (status, LOOK),
             Err(ClientError::NoDaemon) => (look(app).await?, LOOK_ALONE),
             // It is just stopping: the next look finds none.

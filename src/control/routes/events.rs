@@ -14,8 +14,8 @@ use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
 use super::{Family, Handles, Refusal, Route, bad_request, problem};
-use crate::control::api::{ChangesDocument, EventsDocument, MovedDocument, Problem, SCHEMA};
-use crate::model::VaultPath;
+use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SCHEMA};
+use cogzy_engine::model::VaultPath;
 
 /// A page is never longer.
 const MAX_PAGE: usize = 1000;

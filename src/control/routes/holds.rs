@@ -6,9 +6,9 @@ use axum::routing::{get, post};
 use utoipa::OpenApi;
 
 use super::{Family, Handles, Refusal, Route, bad_request, problem};
-use crate::control::api::{HoldsDocument, Problem, SCHEMA, SyncDocument};
 use crate::control::board::Command;
-use crate::model::HoldId;
+use cogzy_client::documents::{HoldsDocument, Problem, SCHEMA, SyncDocument};
+use cogzy_engine::model::HoldId;
 
 #[derive(OpenApi)]
 #[openapi(paths(holds, approve, reject))]

@@ -9,7 +9,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use super::{Family, Handles, Route};
-use crate::control::api::StatusDocument;
+use cogzy_client::documents::StatusDocument;
 
 /// As OpenMetrics 1.0 names itself.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -100,8 +100,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::control::api::State;
     use crate::control::board::tests::status;
+    use cogzy_client::documents::State;
 
     #[test]
     fn each_metric_is_described_before_it_is_told_and_one_state_holds() {

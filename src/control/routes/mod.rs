@@ -29,11 +29,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::api::Problem;
 use super::board::{Board, Command};
 use super::events::Events;
 use crate::service::notify::Heart;
-use crate::sync::{Engine, SyncError};
+use cogzy_client::documents::Problem;
+use cogzy_engine::sync::{Engine, SyncError};
 
 /// What the handlers need. Clones share it.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use super::{Family, Handles, Refusal, Route};
-use crate::control::api::{OutboxDocument, Problem, SCHEMA, WaitingDocument, moment};
+use cogzy_client::documents::{OutboxDocument, Problem, SCHEMA, WaitingDocument, moment};
 
 /// More paths than this are counted only.
 const MAX_LISTED: usize = 1000;

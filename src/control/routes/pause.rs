@@ -6,8 +6,8 @@ use axum::routing::post;
 use utoipa::OpenApi;
 
 use super::{Family, Handles, Refusal, Route, problem};
-use crate::control::api::{PauseRequest, Problem, StatusDocument};
 use crate::control::board::Command;
+use cogzy_client::documents::{PauseRequest, Problem, StatusDocument};
 
 #[derive(OpenApi)]
 #[openapi(paths(pause, resume))]

@@ -9,11 +9,12 @@ use serde_json::Value;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::{Family, Handles, Refusal, Route, bad_request};
-use crate::control::api::Problem;
 use crate::control::board::Command;
-use crate::control::recovery::{self, HistoryDocument, Job, PruneDocument, ResetDocument, RewriteDocument};
-use crate::model::{Keep, VaultPath};
-use crate::sync::{Point, Unwatched};
+use crate::control::jobs::{self, Job};
+use cogzy_client::documents::Problem;
+use cogzy_client::documents::{HistoryDocument, PruneDocument, ResetDocument, RewriteDocument};
+use cogzy_engine::model::{Keep, VaultPath};
+use cogzy_engine::sync::{Point, Unwatched};
 
 #[derive(OpenApi)]
 #[openapi(paths(history, conflicts, resolve, restore, undo, reset, prune))]
@@ -209,7 +210,7 @@ pub(super) async fn ask(handles: &Handles, job: Job) -> Answer {
     let answer = if job.changes() {
         handles.ask(|reply| Command::Recover { job, reply }).await?
     } else {
-        handles.read(async move |engine| recovery::run(engine, &job, &Unwatched).await).await?
+        handles.read(async move |engine| jobs::run(engine, &job, &Unwatched).await).await?
     };
     Ok(Json(answer))
 }

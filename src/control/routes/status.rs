@@ -6,7 +6,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use super::{Family, Handles, Route};
-use crate::control::api::{HealthDocument, StatusDocument};
+use cogzy_client::documents::{HealthDocument, StatusDocument};
 
 #[derive(OpenApi)]
 #[openapi(paths(status, health))]

@@ -8,9 +8,9 @@ use axum::routing::post;
 use utoipa::OpenApi;
 
 use super::{Family, Handles, Refusal, Route, problem};
-use crate::control::api::{Problem, SyncDocument, SyncRequest};
 use crate::control::board::Command;
-use crate::sync::Unwatched;
+use cogzy_client::documents::{Problem, SyncDocument, SyncRequest};
+use cogzy_engine::sync::Unwatched;
 
 #[derive(OpenApi)]
 #[openapi(paths(sync, retry))]

@@ -11,14 +11,14 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::*;
-use crate::clock::{SystemClock, SystemEntropy};
 use crate::control::{board, events};
-use crate::fs::RealFs;
-use crate::plan::Brakes;
-use crate::remote::{MemoryRemote, Meter};
-use crate::state::{Database, FilterRecord};
-use crate::sync::{Ports, Settings};
-use crate::vault::{Filter, Layout};
+use cogzy_engine::clock::{SystemClock, SystemEntropy};
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::plan::Brakes;
+use cogzy_engine::remote::{MemoryRemote, Meter};
+use cogzy_engine::state::{Database, FilterRecord};
+use cogzy_engine::sync::{Ports, Settings};
+use cogzy_engine::vault::{Filter, Layout};
 
 fn handles() -> Handles {
     // Nobody takes commands: whatever asks for something is told so at once.
@@ -44,9 +44,13 @@ fn handles() -> Handles {
         brakes: Brakes { max_delete_percent: 50, max_shrink_percent: 50, min_files: 20 },
         threads: NonZeroUsize::MIN,
         trash: Duration::MAX,
-        retention: crate::sync::Retention { generations: 100, age: Duration::ZERO, grace: Duration::ZERO },
+        retention: cogzy_engine::sync::Retention {
+            generations: 100,
+            age: Duration::ZERO,
+            grace: Duration::ZERO,
+        },
         max_invalid: Duration::MAX,
-        search: crate::vault::validate::Search::Full,
+        search: cogzy_engine::vault::validate::Search::Full,
     };
     let engine = Engine::new(Layout::new(folder.path()), ports, settings);
     let (events, heart) =

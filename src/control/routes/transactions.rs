@@ -13,9 +13,9 @@ use serde_json::json;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::{Family, Handles, Refusal, Route, bad_request, problem};
-use crate::control::api::{Problem, SCHEMA};
-use crate::model::{Digest, VaultPath};
-use crate::sync::{TransactError, Transaction};
+use cogzy_client::documents::{Problem, SCHEMA};
+use cogzy_engine::model::{Digest, VaultPath};
+use cogzy_engine::sync::{TransactError, Transaction};
 
 /// Ten thousand paths fit.
 const MAX_BODY: usize = 16 << 20;

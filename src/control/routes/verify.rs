@@ -8,8 +8,9 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::recovery::{Answer, ask};
 use super::{Family, Handles, Route, bad_request};
-use crate::control::api::Problem;
-use crate::control::recovery::{Job, VerifyDocument};
+use crate::control::jobs::Job;
+use cogzy_client::documents::Problem;
+use cogzy_client::documents::VerifyDocument;
 
 #[derive(OpenApi)]
 #[openapi(paths(verify))]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use cogzy_vault::clock::{Clock, SystemClock};
+use cogzy_engine::clock::{Clock, SystemClock};
 use futures_util::TryStreamExt;
 use s3s::dto::{
     DeleteMarkerEntry, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,

@@ -1,0 +1,47 @@
+//! Changes that wait for a decision.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use cogzy_engine::model::HoldId;
+use cogzy_engine::plan::Hold;
+
+/// A change that waits for a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HoldDocument {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: HoldId,
+    /// Why it waits, for people.
+    pub reason: String,
+    /// What is held.
+    pub items: Vec<String>,
+    /// The command that lets it pass.
+    pub next: String,
+}
+
+impl From<&Hold> for HoldDocument {
+    fn from(hold: &Hold) -> Self {
+        Self {
+            id: hold.id,
+            reason: hold.to_string(),
+            items: hold.items.iter().map(ToString::to_string).collect(),
+            next: format!("cogzy-vault approve {}", hold.id),
+        }
+    }
+}
+
+/// Holds as documents.
+#[must_use]
+pub fn holds(holds: &[Hold]) -> Vec<HoldDocument> {
+    holds.iter().map(HoldDocument::from).collect()
+}
+
+/// `GET /v1/holds`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HoldsDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The open holds.
+    pub holds: Vec<HoldDocument>,
+}

@@ -1,0 +1,234 @@
+//! The past, and going back to it: history, restore, reset, prune, verification.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{SCHEMA, SyncDocument, moment};
+use cogzy_engine::model::{Conflict, ConflictId, VaultPath};
+use cogzy_engine::sync::{ListedConflict, Past, Pruned, Repaired, Reset, Rewritten, Verified};
+
+/// One commit: `history --json` and `GET /v1/history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GenerationDocument {
+    /// Its number. Two commits made at once have the same.
+    pub generation: u64,
+    /// Its id.
+    pub commit: String,
+    /// Whether it is the state that this number stands for; else a merge brought it in.
+    pub on_line: bool,
+    /// When, RFC 3339.
+    pub time: String,
+    /// Who made it; nobody for a merge.
+    pub device: Option<String>,
+    /// `sync`, `merge`, `restore`, `undo`, `resolve`, `import` or `prune`.
+    pub kind: String,
+    /// The generation that it went back to or took back.
+    pub of: Option<u64>,
+    /// Files that it set.
+    pub changed: usize,
+    /// Files that it deleted.
+    pub deleted: usize,
+    /// Bytes of the files that it set.
+    pub bytes: u64,
+    /// Conflicts that it listed.
+    #[schema(value_type = Vec<String>)]
+    pub kept: Vec<ConflictId>,
+    /// Conflicts that it decided.
+    #[schema(value_type = Vec<String>)]
+    pub resolved: Vec<ConflictId>,
+}
+
+/// One version of a path: `history PATH --json` and `GET /v1/history?path=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VersionDocument {
+    /// The file: the path itself, or one below it.
+    pub path: String,
+    /// The generation that made it.
+    pub generation: u64,
+    /// That generation's commit.
+    pub commit: String,
+    /// Whether it stood in the state that this number stands for; else a merge brought it in.
+    pub on_line: bool,
+    /// When, RFC 3339.
+    pub time: String,
+    /// Who made it.
+    pub device: Option<String>,
+    /// What made it.
+    pub kind: String,
+    /// Length in bytes; none where it was deleted.
+    pub size: Option<u64>,
+    /// BLAKE3 of its bytes.
+    pub digest: Option<String>,
+}
+
+/// The history, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryDocument {
+    /// The schema's number.
+    pub schema: u32,
+    /// The path that was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// All generations; with a path none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generations: Vec<GenerationDocument>,
+    /// The path's versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionDocument>,
+}
+
+/// What a restore, an undo or a decision did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RewriteDocument {
+    /// The schema's number.
+    pub schema: u32,
+    /// The generation that was made; none where everything stood as wanted.
+    pub generation: Option<u64>,
+    /// The generation it went back to or took back.
+    pub of: Option<u64>,
+    /// Files that it set.
+    pub changed: usize,
+    /// Files that it deleted.
+    pub deleted: usize,
+    /// Second copies that it made.
+    pub beside: Vec<String>,
+    /// The cycle that brought it here.
+    pub sync: SyncDocument,
+}
+
+/// What a prune did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PruneDocument {
+    /// The schema's number.
+    pub schema: u32,
+    /// What it was.
+    #[serde(flatten)]
+    pub pruned: Pruned,
+}
+
+/// What a reset did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResetDocument {
+    /// The schema's number.
+    pub schema: u32,
+    /// Whether it was only asked what would be done.
+    pub dry_run: bool,
+    /// The generation that the vault is at, or would be.
+    pub generation: u64,
+    /// Files that were fetched.
+    pub fetched: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Local files that made way for another version.
+    pub replaced: usize,
+    /// Local files that the backup does not have.
+    pub deleted: usize,
+    /// Versions that the backup never had: kept as conflicts.
+    #[schema(value_type = Vec<Object>)]
+    pub kept: Vec<Conflict>,
+    /// What cannot be replaced now, and why.
+    pub left: Vec<String>,
+    /// The cycle after it, which sends what was kept.
+    pub sync: Option<SyncDocument>,
+}
+
+/// What a verification found: `verify --json` and `POST /v1/verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VerifyDocument {
+    /// The schema's number.
+    pub schema: u32,
+    /// What was looked at, and what is wrong.
+    pub verified: Verified,
+    /// What was put right, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Repaired>,
+}
+
+impl ResetDocument {
+    /// What `reset` did; `dry_run`: would do.
+    #[must_use]
+    pub fn new(reset: Reset, dry_run: bool) -> Self {
+        let Reset { generation, fetched, bytes, replaced, deleted, kept, left, report } = reset;
+        let sync = report.as_ref().map(SyncDocument::from);
+        Self { schema: SCHEMA, dry_run, generation, fetched, bytes, replaced, deleted, kept, left, sync }
+    }
+}
+
+/// The open conflicts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConflictsDocument {
+    /// The schema's number.
+    pub schema: u32,
+    /// Each, by id.
+    pub conflicts: Vec<ListedConflict>,
+}
+
+impl HistoryDocument {
+    /// The whole history, or that of `path` and what lies below it.
+    #[must_use]
+    pub fn new(past: &[Past], path: Option<&VaultPath>) -> Self {
+        match path {
+            None => Self {
+                schema: SCHEMA,
+                path: None,
+                generations: past.iter().map(generation).collect(),
+                versions: Vec::new(),
+            },
+            Some(path) => Self {
+                schema: SCHEMA,
+                path: Some(path.to_string()),
+                generations: Vec::new(),
+                versions: past.iter().flat_map(|past| versions(past, path)).collect(),
+            },
+        }
+    }
+}
+
+fn generation(past: &Past) -> GenerationDocument {
+    let set = past.changes.iter().filter_map(|change| change.entry);
+    let changed = set.clone().count();
+    GenerationDocument {
+        generation: past.key.seq,
+        commit: past.key.id.to_string(),
+        on_line: past.on_line,
+        time: moment(past.time_ms),
+        device: past.device.as_ref().map(|device| device.name.clone()),
+        kind: past.made_by().to_owned(),
+        of: past.kind.of(),
+        changed,
+        deleted: past.changes.len() - changed,
+        bytes: set.map(|entry| entry.size).sum(),
+        kept: past.kept.clone(),
+        resolved: past.resolved.clone(),
+    }
+}
+
+fn versions<'a>(past: &'a Past, path: &'a VaultPath) -> impl Iterator<Item = VersionDocument> + 'a {
+    let meant = past.changes.iter().filter(move |change| change.path.is_at_or_below(path));
+    meant.map(|change| VersionDocument {
+        path: change.path.to_string(),
+        generation: past.key.seq,
+        commit: past.key.id.to_string(),
+        on_line: past.on_line,
+        time: moment(past.time_ms),
+        device: past.device.as_ref().map(|device| device.name.clone()),
+        kind: past.made_by().to_owned(),
+        size: change.entry.map(|entry| entry.size),
+        digest: change.entry.map(|entry| entry.digest.to_string()),
+    })
+}
+
+impl From<&Rewritten> for RewriteDocument {
+    fn from(rewritten: &Rewritten) -> Self {
+        let Rewritten { generation, of, changed, deleted, beside, report } = rewritten;
+        Self {
+            schema: SCHEMA,
+            generation: *generation,
+            of: *of,
+            changed: *changed,
+            deleted: *deleted,
+            beside: beside.iter().map(ToString::to_string).collect(),
+            sync: SyncDocument::from(report),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! One cycle: what it was asked, and what it did.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{HoldDocument, SCHEMA, holds};
+use cogzy_engine::model::ConflictId;
+use cogzy_engine::plan::Plan;
+use cogzy_engine::remote::Transfer;
+use cogzy_engine::sync::{Report, Trouble};
+
+/// `POST /v1/sync`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SyncRequest {
+    /// Answer when the cycle has ended, with what it did; else at once.
+    #[serde(default = "yes")]
+    pub wait: bool,
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Also send derived members that would stay here.
+    #[serde(default)]
+    pub derived: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What a cycle did: `sync --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SyncDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The generation that is agreed now.
+    pub generation: u64,
+    /// Files sent.
+    pub pushed: usize,
+    /// Files fetched.
+    pub pulled: usize,
+    /// Files deleted here.
+    pub deleted_local: usize,
+    /// Files deleted there.
+    pub deleted_remote: usize,
+    /// Conflicts kept.
+    #[schema(value_type = Vec<String>)]
+    pub conflicts: Vec<ConflictId>,
+    /// What waits for a decision.
+    pub holds: Vec<HoldDocument>,
+    /// What was left out, and why.
+    pub problems: Vec<Trouble>,
+    /// What went over the wire.
+    pub transfer: Transfer,
+    /// With `--dry-run`, what would be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<serde_json::Value>,
+}
+
+impl From<&Report> for SyncDocument {
+    fn from(report: &Report) -> Self {
+        Self {
+            schema: SCHEMA,
+            generation: report.generation,
+            pushed: report.pushed,
+            pulled: report.pulled,
+            deleted_local: report.deleted_local,
+            deleted_remote: report.deleted_remote,
+            conflicts: report.conflicts.clone(),
+            holds: holds(&report.holds),
+            problems: report.problems.clone(),
+            transfer: report.transfer,
+            plan: None,
+        }
+    }
+}
+
+impl SyncDocument {
+    /// What would be done, and nothing that was.
+    #[must_use]
+    pub fn of_plan(plan: &Plan, generation: u64) -> Self {
+        let report = Report { generation, holds: plan.holds.clone(), ..Report::default() };
+        // A plan is plain data with text for keys: it always has a JSON form.
+        Self { plan: serde_json::to_value(plan).ok(), ..Self::from(&report) }
+    }
+}

@@ -1,0 +1,98 @@
+//! Following the daemon's events: server-sent events, as a client reads them.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+use crate::documents::EventDocument;
+use crate::socket::{ClientError, connection_error};
+
+/// No event is longer.
+const MAX_EVENT: usize = 1 << 20;
+
+/// Follows the events of the daemon at `socket` after number `since`; from now on where there is none. `each` says whether to go
+/// on. Returns when the stream ends: the number of the last event, to go on from.
+///
+/// # Errors
+/// See [`ClientError`].
+pub async fn follow(
+    socket: &Path,
+    since: Option<u64>,
+    mut each: impl FnMut(EventDocument) -> bool,
+) -> Result<Option<u64>, ClientError> {
+    let stream = UnixStream::connect(socket).await.map_err(|error| connection_error(&error))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::broken)?;
+    let pump = tokio::spawn(connection);
+    let mut request = Request::get("/v1/events").header("host", "localhost");
+    if let Some(since) = since {
+        request = request.header("last-event-id", since);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(ClientError::broken)?;
+    let response = sender.send_request(request).await.map_err(ClientError::broken)?;
+    if response.status() != StatusCode::OK {
+        return Err(ClientError::broken(format!("it answered {}", response.status())));
+    }
+    let (mut body, mut lines, mut last) = (response.into_body(), Lines::default(), since);
+    while let Some(frame) = body.frame().await {
+        // A daemon that stops breaks the stream off: what was read until then stands.
+        let Ok(frame) = frame else { break };
+        for event in lines.take(frame.data_ref().map(Bytes::as_ref).unwrap_or_default())? {
+            last = event.id.or(last);
+            if !each(event) {
+                return Ok(last);
+            }
+        }
+    }
+    pump.abort();
+    Ok(last)
+}
+
+/// Puts events together from pieces of a stream.
+#[derive(Debug, Default)]
+struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn take(&mut self, piece: &[u8]) -> Result<Vec<EventDocument>, ClientError> {
+        self.rest.extend_from_slice(piece);
+        let mut events = Vec::new();
+        // Each event is one line of data: the document has all that the other fields say.
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            if let Some(data) = line.strip_prefix(b"data:") {
+                events.push(serde_json::from_slice(data).map_err(ClientError::broken)?);
+            }
+        }
+        if self.rest.len() > MAX_EVENT {
+            return Err(ClientError::broken("an event without an end"));
+        }
+        Ok(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_put_together_from_any_pieces() {
+        let text = concat!(
+            ": alive\n\nid: 7\nevent: state\ndata: {\"id\":7,\"at\":\"x\",\"event\":\"state\",\"state\":\"in-sync\",\"was\":\"pending\"}\n\n",
+            "id: 8\nevent: state\ndata:{\"id\":8,\"at\":\"x\",\"event\":\"state\",\"state\":\"offline\",\"was\":\"in-sync\"}\n\n"
+        );
+        for size in 1..text.len() {
+            let mut lines = Lines::default();
+            let pieces = text.as_bytes().chunks(size);
+            let ids: Vec<_> =
+                pieces.flat_map(|piece| lines.take(piece).unwrap()).map(|event| event.id).collect();
+            assert_eq!(ids, [Some(7), Some(8)], "in pieces of {size}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Writing several files as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::Array2;
+
+use super::{Corpus, LocalVault, LocalVaultError, corpus_path, matrix, vectors_path};
+use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy, random};
+use cogzy_engine::fs;
+use cogzy_engine::model::{Digest, VaultPath};
+use cogzy_engine::vault::{ApplyId, Filter, IoAt, TransactError, Transaction, transact};
+
+/// Changes that are written together or not at all. Nothing happens before [`LocalTransaction::commit`].
+#[derive(Debug)]
+pub struct LocalTransaction<'a> {
+    vault: &'a LocalVault,
+    expected: BTreeMap<VaultPath, Option<Digest>>,
+    writes: BTreeMap<VaultPath, Vec<u8>>,
+    deletes: BTreeSet<VaultPath>,
+}
+
+impl<'a> LocalTransaction<'a> {
+    pub(super) const fn new(vault: &'a LocalVault) -> Self {
+        Self { vault, expected: BTreeMap::new(), writes: BTreeMap::new(), deletes: BTreeSet::new() }
+    }
+
+    /// Replaces the corpus of nodes. Where it was read before, what was read must still stand there.
+    ///
+    /// # Errors
+    /// Where it has no JSON form.
+    pub fn nodes(&mut self, nodes: &Corpus) -> Result<&mut Self, LocalVaultError> {
+        self.corpus("nodes", nodes)
+    }
+
+    /// The same for episodes.
+    ///
+    /// # Errors
+    /// Where they have no JSON form.
+    pub fn episodes(&mut self, episodes: &Corpus) -> Result<&mut Self, LocalVaultError> {
+        self.corpus("episodes", episodes)
+    }
+
+    fn corpus(&mut self, name: &str, corpus: &Corpus) -> Result<&mut Self, LocalVaultError> {
+        let path = corpus_path(name)?;
+        if corpus.read.is_some() {
+            self.expected.insert(path.clone(), corpus.read);
+        }
+        self.writes.insert(path, corpus.bytes()?);
+        Ok(self)
+    }
+
+    /// Replaces the vectors in `vectors/<name>.npy`.
+    ///
+    /// # Errors
+    /// Where the name makes no path.
+    pub fn embeddings(&mut self, name: &str, vectors: &Array2<f32>) -> Result<&mut Self, LocalVaultError> {
+        let path = vectors_path(name)?;
+        self.writes.insert(path.clone(), matrix::bytes(&path, vectors)?);
+        Ok(self)
+    }
+
+    /// Replaces any file: an index, a trace.
+    ///
+    /// # Errors
+    /// Where the name makes no path.
+    pub fn file(&mut self, path: &str, bytes: Vec<u8>) -> Result<&mut Self, LocalVaultError> {
+        self.writes.insert(VaultPath::new(path)?, bytes);
+        Ok(self)
+    }
+
+    /// Deletes a file.
+    ///
+    /// # Errors
+    /// Where the name makes no path.
+    pub fn delete(&mut self, path: &str) -> Result<&mut Self, LocalVaultError> {
+        self.deletes.insert(VaultPath::new(path)?);
+        Ok(self)
+    }
+
+    /// Writes everything. Durable when it returns; whoever syncs the vault sends it when it has settled.
+    ///
+    /// # Errors
+    /// Where somebody else wrote one of the files since it was read, or the disk fails: nothing is changed then.
+    pub fn commit(self) -> Result<(), LocalVaultError> {
+        let (fs, layout) = (&self.vault.fs, &self.vault.layout);
+        let (clock, entropy) = (SystemClock::new(), SystemEntropy);
+        let id = ApplyId::new(clock.now_ms(), random(&entropy));
+        let unique: [u8; 16] = random(&entropy);
+        let name: String = unique.iter().map(|byte| format!("{byte:02x}")).collect();
+        let incoming = layout.incoming();
+        let at = |operation, path: &std::path::Path| {
+            let path = path.to_owned();
+            move |source| IoAt { operation, path, source }
+        };
+        fs.create_dir_all(&incoming).map_err(at("create", &incoming))?;
+        let mut staged = BTreeMap::new();
+        for (number, (path, bytes)) in self.writes.iter().enumerate() {
+            let own = VaultPath::new(&format!("{name}-{number}"))?;
+            let place = own.below(&incoming);
+            fs::replace(fs.as_ref(), &place, bytes, 0o600).map_err(at("write", &place))?;
+            staged.insert(path.clone(), own);
+        }
+        let request = Transaction {
+            id: name,
+            source: "local".to_owned(),
+            expected: self.expected,
+            writes: staged,
+            deletes: self.deletes,
+        };
+        let all = Filter::new(&[], &[]).map_err(|error| TransactError::Busy(error.to_string()))?;
+        let now_ms = i64::try_from(clock.now_ms()).unwrap_or(i64::MAX);
+        let result = transact(fs.as_ref(), layout, &all, &request, &id, now_ms);
+        if result.is_err() {
+            for own in request.writes.values() {
+                // What cannot be removed now is only in the way of nobody: its name is never used again.
+                let _already_failed = fs.remove_file(&own.below(&incoming));
+            }
+        }
+        Ok(result.map(drop)?)
+    }
+}

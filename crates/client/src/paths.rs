@@ -1,0 +1,181 @@
+//! Where things are on this machine, and which machine it is. Together with `config` the only place that looks at the
+//! environment; nothing is created here.
+
+use std::path::{Path, PathBuf};
+
+use directories::BaseDirs;
+
+/// There is no folder to keep anything in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no home folder was found for this user: set HOME to an absolute path")]
+pub struct NoHome;
+
+/// The platform's folders for this user, and the machine's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    data: PathBuf,
+    config: PathBuf,
+    runtime: Option<PathBuf>,
+    home: PathBuf,
+    host_name: String,
+}
+
+impl Paths {
+    /// The folders of this user, by the rules of the platform (on Linux the XDG variables, then HOME).
+    ///
+    /// # Errors
+    /// Where there is no home folder.
+    pub fn of_this_user() -> Result<Self, NoHome> {
+        let dirs = BaseDirs::new().ok_or(NoHome)?;
+        Ok(Self {
+            data: dirs.data_local_dir().to_owned(),
+            config: dirs.config_dir().to_owned(),
+            runtime: dirs.runtime_dir().map(Path::to_owned),
+            home: dirs.home_dir().to_owned(),
+            host_name: host_name(),
+        })
+    }
+
+    /// The folders below `home` on a Linux machine without settings of its own.
+    #[must_use]
+    pub fn in_home(home: &Path, runtime: Option<&Path>) -> Self {
+        Self {
+            data: home.join(".local/share"),
+            config: home.join(".config"),
+            runtime: runtime.map(Path::to_owned),
+            home: home.to_owned(),
+            host_name: "laptop".to_owned(),
+        }
+    }
+
+    /// The app's vault.
+    #[must_use]
+    pub fn vault(&self) -> PathBuf {
+        self.data.join("cogzy")
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("cogzy-vault/config.toml")
+    }
+
+    /// The variables with credentials that the service reads before it starts the daemon.
+    #[must_use]
+    pub fn credentials_file(&self) -> PathBuf {
+        self.config.join("cogzy-vault/credentials.env")
+    }
+
+    /// The daemon's socket for the vault at `vault`, a path with every link in it resolved: two spellings of one vault must
+    /// not have two sockets. None where the platform has no folder for it; it is then the vault's own.
+    #[must_use]
+    pub fn socket(&self, vault: &Path) -> Option<PathBuf> {
+        let folder = self.runtime.as_ref()?.join("cogzy-vault");
+        Some(folder.join(format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()))))
+    }
+
+    /// The folder of this user's configuration, of all programs.
+    #[must_use]
+    pub fn config_folder(&self) -> &Path {
+        &self.config
+    }
+
+    /// This user's home folder.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// What this machine is called.
+    #[must_use]
+    pub fn host_name(&self) -> &str {
+        &self.host_name
+    }
+}
+
+/// The folder remote that a vault has until another is configured: beside it, so that two vaults never share one.
+#[must_use]
+pub fn embedded_remote(vault: &Path) -> PathBuf {
+    // Collecting the components drops a slash at the end.
+    let mut name = vault.components().collect::<PathBuf>().into_os_string();
+    name.push("-remote");
+    PathBuf::from(name)
+}
+
+/// The program that runs: its path, with every link in it resolved.
+///
+/// # Errors
+/// Where the system does not know it.
+pub fn program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()?.canonicalize()
+}
+
+/// What tells this machine from another that holds a copy of the same vault: 16 hex digits, from which the machine's own
+/// id cannot be found again. Where it has none, its name must do.
+#[must_use]
+pub fn machine_id() -> String {
+    let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+    // A file that cannot be read is as good as none: the next one, or the name, takes its place.
+    machine_id_of(files.iter().filter_map(|path| std::fs::read_to_string(path).ok()), &host_name())
+}
+
+fn machine_id_of(mut files: impl Iterator<Item = String>, host_name: &str) -> String {
+    // systemd writes `uninitialized` into an image that is to get its id at first boot.
+    let id = |text: &String| text.trim().len() == 32 && text.trim().chars().all(|c| c.is_ascii_hexdigit());
+    match files.find(id) {
+        Some(text) => short_hash("machine id", text.trim().as_bytes()),
+        None => short_hash("machine name", host_name.as_bytes()),
+    }
+}
+
+/// The machine's name, fit to stand in a message: at most 64 characters, none of them a control character.
+fn host_name() -> String {
+    fit(&rustix::system::uname().nodename().to_string_lossy())
+}
+
+fn fit(name: &str) -> String {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    if name.trim().is_empty() { "unnamed".to_owned() } else { name }
+}
+
+/// 16 hex digits; `purpose` keeps hashes of one text for two purposes apart.
+fn short_hash(purpose: &str, bytes: &[u8]) -> String {
+    let key = blake3::derive_key(&format!("cogzy-vault {purpose}"), bytes);
+    key.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_vault_has_its_own_socket_and_remote() {
+        let paths = Paths::in_home(Path::new("/home/me"), Some(Path::new("/run/user/1")));
+        let (one, other) = (paths.socket(Path::new("/a")).unwrap(), paths.socket(Path::new("/b")).unwrap());
+        assert_ne!(one, other);
+        assert_eq!(one.parent(), Some(Path::new("/run/user/1/cogzy-vault")));
+        // The longest path that every platform takes for a socket is 103 bytes.
+        assert!(one.as_os_str().len() < 103);
+        assert_eq!(Paths::in_home(Path::new("/home/me"), None).socket(Path::new("/a")), None);
+        assert_eq!(embedded_remote(&paths.vault()), Path::new("/home/me/.local/share/cogzy-remote"));
+        assert_eq!(embedded_remote(Path::new("/a/")), Path::new("/a-remote"));
+    }
+
+    #[test]
+    fn a_machine_is_known_by_its_id_and_else_by_its_name() {
+        let id = |files: &[&str], name| machine_id_of(files.iter().map(|&text| text.to_owned()), name);
+        let real = "0123456789abcdef0123456789abcdef\n";
+        assert_eq!(id(&[real], "a"), id(&["uninitialized\n", real.trim()], "b"));
+        assert_ne!(id(&["", "uninitialized"], "a"), id(&[], "b"));
+        assert_eq!(id(&[], "a"), id(&[""], "a"));
+        assert_eq!(id(&[real], "a").len(), 16);
+        assert!(!real.contains(&id(&[real], "a")), "the id must not be found again");
+    }
+
+    #[test]
+    fn any_host_name_fits() {
+        assert_eq!(fit("lap\u{1b}top\n"), "laptop");
+        assert_eq!(fit(" "), "unnamed");
+        assert_eq!(fit(&"ä".repeat(100)).chars().count(), 64);
+    }
+}

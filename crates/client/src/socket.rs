@@ -1,0 +1,124 @@
+//! Asking the daemon.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::documents::Problem;
+
+/// No answer is longer.
+const MAX_ANSWER: usize = 256 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no daemon answers")]
+    NoDaemon,
+    /// The daemon answered that it cannot do it.
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
+    /// The conversation broke off.
+    #[error("the daemon broke off: {0}")]
+    Broken(String),
+}
+
+impl ClientError {
+    pub(super) fn broken(error: impl ToString) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// Asks the daemon at `socket` to do something.
+///
+/// # Errors
+/// See [`ClientError`].
+pub async fn post<T: DeserializeOwned>(
+    socket: &Path,
+    resource: &str,
+    body: &impl Serialize,
+) -> Result<T, ClientError> {
+    let body = serde_json::to_vec(body).map_err(ClientError::broken)?;
+    request(socket, Method::POST, resource, body).await
+}
+
+/// Asks the daemon at `socket` how something stands.
+///
+/// # Errors
+/// See [`ClientError`].
+pub async fn get<T: DeserializeOwned>(socket: &Path, resource: &str) -> Result<T, ClientError> {
+    request(socket, Method::GET, resource, Vec::new()).await
+}
+
+/// Asks the daemon at `socket` to do something whose end nobody waits for.
+///
+/// # Errors
+/// See [`ClientError`].
+pub async fn post_only(socket: &Path, resource: &str) -> Result<(), ClientError> {
+    let (status, body) = exchange(socket, Method::POST, resource, Vec::new()).await?;
+    if status.is_success() { Ok(()) } else { Err(refusal(status, &body)) }
+}
+
+async fn request<T: DeserializeOwned>(
+    socket: &Path,
+    method: Method,
+    resource: &str,
+    body: Vec<u8>,
+) -> Result<T, ClientError> {
+    let (status, body) = exchange(socket, method, resource, body).await?;
+    if status == StatusCode::OK {
+        return serde_json::from_slice(&body).map_err(ClientError::broken);
+    }
+    Err(refusal(status, &body))
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
+    match serde_json::from_slice(body) {
+        Ok(problem) => ClientError::Refused(Box::new(problem)),
+        Err(_) => ClientError::Broken(format!("it answered {status}")),
+    }
+}
+
+/// Why nobody could be connected to.
+pub(super) fn connection_error(error: &io::Error) -> ClientError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon,
+        _ => ClientError::broken(error),
+    }
+}
+
+async fn exchange(
+    socket: &Path,
+    method: Method,
+    resource: &str,
+    body: Vec<u8>,
+) -> Result<(StatusCode, Bytes), ClientError> {
+    let stream = UnixStream::connect(socket).await.map_err(|error| connection_error(&error))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::broken)?;
+    let pump = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(resource)
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(ClientError::broken)?;
+    let response = sender.send_request(request).await.map_err(ClientError::broken)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_ANSWER)
+        .collect()
+        .await
+        .map_err(ClientError::broken)?
+        .to_bytes();
+    pump.abort();
+    Ok((status, body))
+}

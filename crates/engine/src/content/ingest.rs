@@ -1,0 +1,197 @@
+//! Taking files in: cut, hash, leave out what the vault has, encode, pack.
+//!
+//! Files share packs, so that a thousand small ones make one upload; what a file adds is complete only when the pack that is
+//! open at its end has been handed over too, by [`Ingest::finish`] at the latest.
+//!
+//! Invariants: a chunk that [`Ingested`] names is known to the vault or in a pack of this run. A chunk goes into one pack of a
+//! run only. Memory is bounded by one pack and a few chunks, besides 32 bytes for each new chunk of the run. A file that
+//! fails midway, or a crash, leaves chunks that nothing names, which is harmless.
+
+use std::collections::HashSet;
+use std::io::{self, Read};
+
+use super::chunk::{BadChunkParams, Cutter};
+use super::codec::{CodecError, Encoder};
+use super::pack::{FinishedPack, PACK_TARGET, PackBuilder, PackError};
+use super::recipe::{RecipeBuilder, RecipeError};
+use crate::clock::{Entropy, random};
+use crate::model::{ChunkParams, Content, Digest, PackId, Part, Recipe};
+
+/// What was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingested {
+    /// Digest and length.
+    pub content: Content,
+    /// How to put it together; none where it is empty or one chunk.
+    pub recipe: Option<Recipe>,
+    /// How many bytes it added to packs, as stored; 0 where the vault had all of it.
+    pub new_bytes: u64,
+}
+
+/// A run that cannot begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BeginError {
+    /// The vault's parameters are unusable.
+    #[error(transparent)]
+    Params(#[from] BadChunkParams),
+    /// The encoder could not be set up.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// A content that could not be taken in. `E` is the error of whoever takes the packs.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError<E> {
+    /// The source failed. The run can go on with others.
+    #[error("reading failed: {0}")]
+    Read(#[source] io::Error),
+    /// A pack could not be handed over. The run is over.
+    #[error("a pack could not be handed over: {0}")]
+    Sink(E),
+    /// An earlier pack could not be handed over, and with it went chunks of files that were reported as taken in.
+    #[error("an earlier pack could not be handed over: nothing of this run can be committed")]
+    Over,
+    /// A chunk could not be encoded.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A pack could not take a chunk.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The list of chunks could not be stored.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+}
+
+/// One run of taking files in. `known` says whether the vault has a chunk already; `sink` takes the packs as they fill.
+pub struct Ingest<'a, K, S> {
+    cutter: Cutter,
+    packer: Packer<'a, K, S>,
+}
+
+impl<K, S> std::fmt::Debug for Ingest<'_, K, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingest").field("cutter", &self.cutter).finish_non_exhaustive()
+    }
+}
+
+impl<'a, E, K, S> Ingest<'a, K, S>
+where
+    K: FnMut(&Digest) -> bool,
+    S: FnMut(FinishedPack) -> Result<(), E>,
+{
+    /// A run over a vault with these parameters.
+    ///
+    /// # Errors
+    /// Where the parameters are unusable or zstd finds no memory.
+    pub fn new(params: ChunkParams, entropy: &'a dyn Entropy, known: K, sink: S) -> Result<Self, BeginError> {
+        let packer = Packer {
+            encoder: Encoder::new()?,
+            entropy,
+            known,
+            sink,
+            target: PACK_TARGET,
+            open: None,
+            packed: HashSet::new(),
+            stored: 0,
+            over: false,
+        };
+        Ok(Self { cutter: Cutter::new(params)?, packer })
+    }
+
+    /// The same with packs that are handed over once they have so many bytes.
+    #[must_use]
+    pub fn with_pack_target(mut self, bytes: usize) -> Self {
+        self.packer.target = bytes;
+        self
+    }
+
+    /// Takes in all that `source` gives.
+    ///
+    /// # Errors
+    /// Where the source fails, or a pack is full and cannot be handed over.
+    pub fn add(&mut self, source: impl Read) -> Result<Ingested, IngestError<E>> {
+        let Self { cutter, packer } = self;
+        let before = packer.stored;
+        let mut chunks = cutter.cut(source);
+        let (mut whole, mut size) = (blake3::Hasher::new(), 0_u64);
+        let (mut recipe, mut count) = (RecipeBuilder::default(), 0_u64);
+        while let Some(chunk) = chunks.next_chunk().map_err(IngestError::Read)? {
+            whole.update(chunk);
+            size += chunk.len() as u64;
+            count += 1;
+            // Vaults whose chunks are longer than a u32 can say are refused by the cutter.
+            let len = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+            let part = Part { id: packer.put(chunk)?, len };
+            recipe.push(part, |leaf| packer.put(leaf))?;
+        }
+        let recipe = if count > 1 { Some(recipe.finish(|leaf| packer.put(leaf))?) } else { None };
+        let content = Content { digest: whole.finalize().into(), size };
+        Ok(Ingested { content, recipe, new_bytes: packer.stored - before })
+    }
+
+    /// Hands over the last pack.
+    ///
+    /// # Errors
+    /// Where it cannot be handed over.
+    pub fn finish(mut self) -> Result<(), IngestError<E>> {
+        self.packer.flush()
+    }
+}
+
+/// Puts chunks into packs.
+struct Packer<'a, K, S> {
+    encoder: Encoder,
+    entropy: &'a dyn Entropy,
+    known: K,
+    sink: S,
+    target: usize,
+    open: Option<PackBuilder>,
+    /// The chunks of this run's packs.
+    packed: HashSet<Digest>,
+    /// What they take, in bytes.
+    stored: u64,
+    over: bool,
+}
+
+impl<E, K, S> Packer<'_, K, S>
+where
+    K: FnMut(&Digest) -> bool,
+    S: FnMut(FinishedPack) -> Result<(), E>,
+{
+    /// Stores a chunk unless it is stored already, and names it.
+    fn put(&mut self, chunk: &[u8]) -> Result<Digest, IngestError<E>> {
+        let id = Digest::of(chunk);
+        if self.over {
+            return Err(IngestError::Over);
+        }
+        if self.packed.contains(&id) || (self.known)(&id) {
+            return Ok(id);
+        }
+        let (codec, stored) = self.encoder.encode(chunk)?;
+        let pack =
+            self.open.get_or_insert_with(|| PackBuilder::new(PackId::from_bytes(random(self.entropy))));
+        pack.push(id, chunk.len(), codec, stored)?;
+        self.stored += stored.len() as u64;
+        self.packed.insert(id);
+        if pack.size() >= self.target {
+            self.flush()?;
+        }
+        Ok(id)
+    }
+
+    fn flush(&mut self) -> Result<(), IngestError<E>> {
+        if self.over {
+            return Err(IngestError::Over);
+        }
+        let Some(pack) = self.open.take().and_then(PackBuilder::finish) else {
+            return Ok(());
+        };
+        (self.sink)(pack).map_err(|error| {
+            self.over = true;
+            IngestError::Sink(error)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! Packs: the objects that hold chunks.
+//!
+//! A pack is `head · stored chunks · table · foot`, all numbers little-endian:
+//! - head, 8 bytes: `CGZpck`, then the format as u16;
+//! - the chunks, as [`super::codec`] stores them, one after the other from byte 8 on, nothing between them;
+//! - table: 41 bytes for each chunk, in the same order: its id (32), its length in the pack as u32, its length before
+//!   compression as u32, its codec (0 raw, 1 zstd, 2 planes2, 3 planes4, 4 planes8);
+//! - foot, 44 bytes: the table's length in bytes as u32, the table's BLAKE3, and the head again.
+//!
+//! Commits repeat the table, and reading goes by them; the one in the pack is there to find the chunks again where the
+//! commits are lost, and for `verify --deep`. Offsets are not stored: they follow from the lengths, so that no table can
+//! make chunks overlap or leave a byte of the pack unaccounted for.
+//!
+//! Invariants: a pack holds at least one chunk; a chunk that is given out hashes to its id. A pack exists in memory only
+//! until it is handed over, so a crash leaves nothing.
+
+use bytes::Bytes;
+
+use super::codec::{CodecError, MAX_CHUNK, decode};
+use crate::model::{ChunkSlot, Codec, Digest, FORMAT, PackId, PackInfo};
+
+/// How long packs become before they are handed over, in bytes: large enough that requests don't count, small enough to be one PUT.
+pub const PACK_TARGET: usize = 16 << 20;
+
+const MAGIC: [u8; 6] = *b"CGZpck";
+const HEAD: usize = 8;
+const ROW: usize = 32 + 4 + 4 + 1;
+const FOOT: usize = 4 + 32 + HEAD;
+
+/// A pack, or a chunk of one, that cannot be written or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PackError {
+    /// A pack of a later version of this program.
+    #[error(
+        "pack {pack} has format {found}, and this program reads up to {FORMAT}: install a newer cogzy-vault"
+    )]
+    Newer {
+        /// The pack.
+        pack: PackId,
+        /// Its format.
+        found: u16,
+    },
+    /// The bytes are not a whole pack.
+    #[error("pack {pack} is damaged at byte {at}: {why}")]
+    Damaged {
+        /// The pack.
+        pack: PackId,
+        /// Where, in bytes from the pack's beginning.
+        at: usize,
+        /// What is wrong there.
+        why: String,
+    },
+    /// A chunk's stored bytes cannot be decoded.
+    #[error("chunk {} at byte {at} of pack {pack} is damaged: {why}", .chunk.short())]
+    Chunk {
+        /// The pack.
+        pack: PackId,
+        /// The chunk's id.
+        chunk: Digest,
+        /// Where it begins in the pack.
+        at: u32,
+        /// What is wrong with it.
+        why: CodecError,
+    },
+    /// A chunk's bytes are others than its id says.
+    #[error(
+        "chunk {} at byte {at} of pack {pack} is damaged: its bytes hash to {}",
+        .chunk.short(), .found.short()
+    )]
+    WrongBytes {
+        /// The pack.
+        pack: PackId,
+        /// The chunk's id.
+        chunk: Digest,
+        /// Where it begins in the pack.
+        at: u32,
+        /// What its bytes hash to.
+        found: Digest,
+    },
+    /// A part of a pack that was read is not the part that was asked for.
+    #[error(
+        "the read of bytes {start}..{end} of pack {pack} gave {found} bytes: expected all of them and no more"
+    )]
+    Range {
+        /// The pack.
+        pack: PackId,
+        /// First byte asked for.
+        start: u64,
+        /// First byte not asked for.
+        end: u64,
+        /// How many bytes came.
+        found: usize,
+    },
+    /// A pack would become longer than its offsets can say.
+    #[error("pack {pack} cannot take a chunk of {stored} bytes: it would be longer than 4 GiB")]
+    Full {
+        /// The pack.
+        pack: PackId,
+        /// Length of the stored chunk.
+        stored: usize,
+    },
+}
+
+/// A pack that can be uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedPack {
+    /// What the commit that adds it says of it.
+    pub info: PackInfo,
+    /// The object.
+    pub bytes: Bytes,
+}
+
+/// A pack under way.
+#[derive(Debug)]
+pub struct PackBuilder {
+    id: PackId,
+    bytes: Vec<u8>,
+    chunks: Vec<ChunkSlot>,
+}
+
+impl PackBuilder {
+    /// An empty pack of this name.
+    #[must_use]
+    pub fn new(id: PackId) -> Self {
+        Self { id, bytes: head().to_vec(), chunks: Vec::new() }
+    }
+
+    /// How long the object would be if it were finished now, in bytes.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.bytes.len() + self.chunks.len() * ROW + FOOT
+    }
+
+    /// Adds a chunk of `len` bytes, as `codec` stores it.
+    ///
+    /// # Errors
+    /// Where the chunk is too long or the pack would be.
+    pub fn push(&mut self, id: Digest, len: usize, codec: Codec, stored: &[u8]) -> Result<(), PackError> {
+        let full = || PackError::Full { pack: self.id, stored: stored.len() };
+        let number = |n: usize| u32::try_from(n).map_err(|_| full());
+        number(self.size() + ROW + stored.len())?;
+        let slot = ChunkSlot {
+            id,
+            offset: number(self.bytes.len())?,
+            stored: number(stored.len())?,
+            len: number(len)?,
+            codec,
+        };
+        self.bytes.extend_from_slice(stored);
+        self.chunks.push(slot);
+        Ok(())
+    }
+
+    /// The whole pack; none where nothing was added.
+    #[must_use]
+    pub fn finish(self) -> Option<FinishedPack> {
+        let Self { id, mut bytes, chunks } = self;
+        if chunks.is_empty() {
+            return None;
+        }
+        let start = bytes.len();
+        for slot in &chunks {
+            bytes.extend_from_slice(slot.id.as_bytes());
+            bytes.extend_from_slice(&slot.stored.to_le_bytes());
+            bytes.extend_from_slice(&slot.len.to_le_bytes());
+            bytes.push(codec_byte(slot.codec));
+        }
+        let table = &bytes[start..];
+        let digest = Digest::of(table);
+        // `push` has seen to it that the whole pack, and so its table, is shorter than 4 GiB.
+        let length = u32::try_from(table.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(digest.as_bytes());
+        bytes.extend_from_slice(&head());
+        let info = PackInfo { id, digest: Digest::of(&bytes), size: bytes.len() as u64, chunks };
+        Some(FinishedPack { info, bytes: bytes.into() })
+    }
+}
+
+/// Reads the table of a whole pack, and checks that it accounts for every byte.
+///
+/// # Errors
+/// Where the bytes are not a whole pack of a known format. What the chunks hold is not looked at: [`open_chunk`] does.
+pub fn read_table(pack: PackId, bytes: &[u8]) -> Result<Vec<ChunkSlot>, PackError> {
+    let damaged = |at: usize, why: String| PackError::Damaged { pack, at, why };
+    let short = || damaged(bytes.len(), format!("it ends after {} bytes", bytes.len()));
+    let (found, rest) = bytes.split_first_chunk::<HEAD>().ok_or_else(short)?;
+    check_head(pack, 0, *found)?;
+    let (rest, found) = rest.split_last_chunk::<HEAD>().ok_or_else(short)?;
+    check_head(pack, bytes.len() - HEAD, *found)?;
+    let (rest, expected) = rest.split_last_chunk::<32>().ok_or_else(short)?;
+    let (body, length) = rest.split_last_chunk::<4>().ok_or_else(short)?;
+
+    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let whole_rows = length > 0 && length.is_multiple_of(ROW);
+    let start = body.len().checked_sub(length).filter(|_| whole_rows).ok_or_else(|| {
+        let why = format!("its table has {length} bytes: expected a multiple of {ROW}, up to {}", body.len());
+        damaged(bytes.len() - FOOT, why)
+    })?;
+    let (stored, table) = body.split_at(start);
+    let start = HEAD + start;
+    if Digest::of(table).as_bytes() != expected {
+        return Err(damaged(start, "its table does not hash to what its foot says".into()));
+    }
+
+    let mut offset = HEAD as u64;
+    let mut slots = Vec::with_capacity(table.len() / ROW);
+    for (n, row) in table.as_chunks::<ROW>().0.iter().enumerate() {
+        let slot = read_row(row, offset).map_err(|why| damaged(start + n * ROW, why))?;
+        offset += u64::from(slot.stored);
+        slots.push(slot);
+    }
+    if offset == start as u64 {
+        Ok(slots)
+    } else {
+        let why =
+            format!("its chunks take {} bytes, and its table names {}", stored.len(), offset - HEAD as u64);
+        Err(damaged(start, why))
+    }
+}
+
+/// The bytes of a whole pack that a slot names; none where the pack is too short for it.
+#[must_use]
+pub fn stored_in<'a>(slot: &ChunkSlot, pack: &'a [u8]) -> &'a [u8] {
+    let [start, stored] = [slot.offset, slot.stored].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+    pack.get(start..).and_then(|rest| rest.get(..stored)).unwrap_or_default()
+}
+
+/// The chunk whose stored bytes are `stored`, decoded and checked.
+///
+/// # Errors
+/// Where the bytes are damaged, or those of another chunk.
+pub fn open_chunk(pack: PackId, slot: &ChunkSlot, stored: &[u8]) -> Result<Vec<u8>, PackError> {
+    let damaged = |why| PackError::Chunk { pack, chunk: slot.id, at: slot.offset, why };
+    let chunk = decode(slot.codec, stored, slot.len).map_err(damaged)?;
+    let found = Digest::of(&chunk);
+    if found == slot.id {
+        Ok(chunk)
+    } else {
+        Err(PackError::WrongBytes { pack, chunk: slot.id, at: slot.offset, found })
+    }
+}
+
+fn read_row(row: &[u8; ROW], offset: u64) -> Result<ChunkSlot, String> {
+    let (id, rest) = row.split_first_chunk::<32>().ok_or("no id")?;
+    let (stored, rest) = rest.split_first_chunk::<4>().ok_or("no length")?;
+    let (len, rest) = rest.split_first_chunk::<4>().ok_or("no length")?;
+    let codec = rest.first().copied().ok_or("no codec")?;
+    let slot = ChunkSlot {
+        id: Digest::from_bytes(*id),
+        offset: u32::try_from(offset).map_err(|_| "a chunk begins past 4 GiB")?,
+        stored: u32::from_le_bytes(*stored),
+        len: u32::from_le_bytes(*len),
+        codec: codec_of(codec).ok_or_else(|| format!("a chunk has codec {codec}: expected 0 to 4"))?,
+    };
+    if slot.stored == 0 || slot.stored > slot.len || slot.len > MAX_CHUNK {
+        let (stored, len) = (slot.stored, slot.len);
+        return Err(format!("a chunk of {len} bytes takes {stored}: expected 1 to {MAX_CHUNK}, in no more"));
+    }
+    Ok(slot)
+}
+
+fn head() -> [u8; HEAD] {
+    let [a, b, c, d, e, f] = MAGIC;
+    let [low, high] = format().to_le_bytes();
+    [a, b, c, d, e, f, low, high]
+}
+
+fn format() -> u16 {
+    u16::try_from(FORMAT).unwrap_or(u16::MAX)
+}
+
+fn check_head(pack: PackId, at: usize, found: [u8; HEAD]) -> Result<(), PackError> {
+    let [.., low, high] = found;
+    let version = u16::from_le_bytes([low, high]);
+    if !found.starts_with(&MAGIC) || version == 0 {
+        let why = "it does not begin and end as a pack does".into();
+        return Err(PackError::Damaged { pack, at, why });
+    }
+    if version > format() { Err(PackError::Newer { pack, found: version }) } else { Ok(()) }
+}
+
+const fn codec_byte(codec: Codec) -> u8 {
+    match codec {
+        Codec::Raw => 0,
+        Codec::Zstd => 1,
+        Codec::Planes2 => 2,
+        Codec::Planes4 => 3,
+        Codec::Planes8 => 4,
+    }
+}
+
+fn codec_of(byte: u8) -> Option<Codec> {
+    [Codec::Raw, Codec::Zstd, Codec::Planes2, Codec::Planes4, Codec::Planes8]
+        .into_iter()
+        .find(|codec| codec_byte(*codec) == byte)
+}
+
+#[cfg(test)]
+mod tests;

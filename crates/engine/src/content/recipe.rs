@@ -1,0 +1,234 @@
+//! Recipes: the lists of chunks that files are put together from.
+//!
+//! A list of up to 128 parts stands in the commit as it is. A longer one is itself cut into leaves, each stored as a chunk of
+//! 36 bytes for each part (its id, then its length as little-endian u32), and the list of the leaves, again as parts, takes
+//! its place, one deeper; and so on until the list is short.
+//!
+//! A leaf ends after a part whose id's last byte has its lower seven bits clear, but not before it has 32 parts, and after
+//! 512 in any case. So leaves, too, follow the content: a changed row makes one new leaf on each level. The rule is part of
+//! the format as the cuts of files are: other leaves could be read, but would be stored again.
+
+use super::ContentError;
+use super::codec::MAX_CHUNK;
+use crate::model::{Content, Digest, Part, Recipe};
+
+/// The longest list that is not cut.
+const INLINE: usize = 128;
+const LEAF_MIN: usize = 32;
+const LEAF_MAX: usize = 512;
+/// A leaf ends after an id whose last byte has none of these bits: every 128th, one expects.
+const LEAF_MASK: u8 = 0x7f;
+/// Levels of leaves. Four suffice for petabytes.
+const MAX_DEPTH: u8 = 4;
+/// The levels of lists that come of it.
+const LEVELS: usize = MAX_DEPTH as usize + 1;
+/// Length of one part in a leaf.
+const ROW: usize = 32 + 4;
+
+/// A recipe that cannot be written or followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecipeError {
+    /// A list needs more levels than readers follow.
+    #[error("a list of chunks is more than {MAX_DEPTH} levels deep")]
+    TooDeep,
+    /// A leaf is no list of parts.
+    #[error("the recipe of {} is damaged: its leaf {}: {why}", .content.short(), .leaf.short())]
+    Leaf {
+        /// Digest of the content.
+        content: Digest,
+        /// The leaf's chunk.
+        leaf: Digest,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A part has a length that no chunk has.
+    #[error(
+        "the recipe of {} is damaged: its chunk {} has {len} bytes: expected 1 to {MAX_CHUNK}",
+        .content.short(), .part.short()
+    )]
+    Part {
+        /// Digest of the content.
+        content: Digest,
+        /// The part's chunk.
+        part: Digest,
+        /// Its length.
+        len: u64,
+    },
+    /// The parts do not add up to the content.
+    #[error(
+        "the recipe of {} is damaged: its chunks add up to {found} bytes{}: expected {expected}",
+        .content.short(), if .found > .expected { " or more" } else { "" }
+    )]
+    Size {
+        /// Digest of the content.
+        content: Digest,
+        /// Length of the content.
+        expected: u64,
+        /// What its parts add up to, as far as they were looked at.
+        found: u64,
+    },
+}
+
+/// A chunk of a file, and where it belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// The chunk.
+    pub part: Part,
+    /// Its first byte in the file.
+    pub offset: u64,
+}
+
+/// One level of lists: short until it is longer than [`INLINE`], and from then on the part of it that is not in a leaf yet.
+#[derive(Debug, Default)]
+struct Level {
+    parts: Vec<Part>,
+    cut: bool,
+}
+
+/// Builds a recipe from the parts of a file, pushed in order. Holds a few hundred parts for each level and no more.
+#[derive(Debug, Default)]
+pub struct RecipeBuilder {
+    levels: [Level; LEVELS],
+}
+
+impl RecipeBuilder {
+    /// Adds the next part. `store` keeps a leaf as a chunk and names it.
+    ///
+    /// # Errors
+    /// Those of `store`, and [`RecipeError::TooDeep`].
+    pub fn push<E: From<RecipeError>>(
+        &mut self,
+        part: Part,
+        mut store: impl FnMut(&[u8]) -> Result<Digest, E>,
+    ) -> Result<(), E> {
+        add(&mut self.levels, part, &mut store)
+    }
+
+    /// The recipe of the parts pushed.
+    ///
+    /// # Errors
+    /// Those of `store`, and [`RecipeError::TooDeep`].
+    pub fn finish<E: From<RecipeError>>(
+        mut self,
+        mut store: impl FnMut(&[u8]) -> Result<Digest, E>,
+    ) -> Result<Recipe, E> {
+        let mut levels = self.levels.as_mut_slice();
+        for depth in 0..=MAX_DEPTH {
+            let Some((level, above)) = levels.split_first_mut() else { break };
+            let parts = std::mem::take(&mut level.parts);
+            if !level.cut {
+                return Ok(Recipe { depth, parts });
+            }
+            if !parts.is_empty() {
+                add(above, store_leaf(&parts, &mut store)?, &mut store)?;
+            }
+            levels = above;
+        }
+        Err(RecipeError::TooDeep.into())
+    }
+}
+
+/// Adds a part to the lowest of `levels`, and the leaves that this completes to those above it.
+fn add<E: From<RecipeError>>(
+    levels: &mut [Level],
+    part: Part,
+    store: &mut impl FnMut(&[u8]) -> Result<Digest, E>,
+) -> Result<(), E> {
+    let (level, above) = levels.split_first_mut().ok_or(RecipeError::TooDeep)?;
+    level.parts.push(part);
+    level.cut |= level.parts.len() > INLINE;
+    while let Some(end) = leaf_end(&level.parts).filter(|_| level.cut) {
+        let leaf: Vec<Part> = level.parts.drain(..end).collect();
+        add(above, store_leaf(&leaf, store)?, store)?;
+    }
+    Ok(())
+}
+
+/// How many of the parts make up the first leaf; none while it may go on.
+fn leaf_end(parts: &[Part]) -> Option<usize> {
+    (1..).zip(parts).skip(LEAF_MIN - 1).find_map(|(count, part)| {
+        let [.., last] = part.id.as_bytes();
+        (last & LEAF_MASK == 0 || count == LEAF_MAX).then_some(count)
+    })
+}
+
+fn store_leaf<E>(parts: &[Part], store: &mut impl FnMut(&[u8]) -> Result<Digest, E>) -> Result<Part, E> {
+    let mut bytes = Vec::with_capacity(parts.len() * ROW);
+    for part in parts {
+        bytes.extend_from_slice(part.id.as_bytes());
+        bytes.extend_from_slice(&part.len.to_le_bytes());
+    }
+    // A leaf has 512 parts at most.
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    Ok(Part { id: store(&bytes)?, len })
+}
+
+/// The parts that the leaf named by `part` lists, for callers that cannot read lists from within [`expand`].
+///
+/// # Errors
+/// Where `bytes` are no leaf.
+pub fn read_leaf(content: Content, part: &Part, bytes: &[u8]) -> Result<Vec<Part>, ContentError> {
+    let fits = u32::try_from(bytes.len()) == Ok(part.len);
+    leaf_parts(bytes).filter(|_| fits).ok_or_else(|| {
+        let (found, expected) = (bytes.len(), part.len);
+        let why =
+            format!("it has {found} bytes: expected {expected}, which is 1 to {LEAF_MAX} parts of {ROW}");
+        ContentError::from(RecipeError::Leaf { content: content.digest, leaf: part.id, why })
+    })
+}
+
+fn leaf_parts(bytes: &[u8]) -> Option<Vec<Part>> {
+    let (rows, rest) = bytes.as_chunks::<ROW>();
+    let part = |row: &[u8; ROW]| {
+        let (id, len) = row.split_first_chunk::<32>()?;
+        Some(Part { id: Digest::from_bytes(*id), len: u32::from_le_bytes(*len.first_chunk()?) })
+    };
+    ((1..=LEAF_MAX).contains(&rows.len()) && rest.is_empty()).then(|| rows.iter().map(part).collect())?
+}
+
+/// Follows a recipe, giving the chunks of the file in order. `fetch` gives a chunk's bytes, already held against its id.
+///
+/// # Errors
+/// Those of `fetch` and `each`, and where the recipe is not one of `content`. Parts given before that are of no use.
+pub fn expand<E: From<ContentError>>(
+    content: Content,
+    recipe: &Recipe,
+    mut fetch: impl FnMut(&Digest) -> Result<Vec<u8>, E>,
+    mut each: impl FnMut(Placed) -> Result<(), E>,
+) -> Result<(), E> {
+    let refuse = |error: RecipeError| E::from(error.into());
+    if recipe.depth > MAX_DEPTH {
+        return Err(refuse(RecipeError::TooDeep));
+    }
+    let size = |found| RecipeError::Size { content: content.digest, expected: content.size, found };
+    let mut offset = 0_u64;
+    // A list for each level from the recipe's own down to the one being read.
+    let mut lists = vec![(recipe.depth, recipe.parts.clone().into_iter())];
+    while let Some((depth, list)) = lists.last_mut() {
+        let depth = *depth;
+        let Some(part) = list.next() else {
+            lists.pop();
+            continue;
+        };
+        if part.len == 0 || part.len > MAX_CHUNK {
+            let error = RecipeError::Part { content: content.digest, part: part.id, len: part.len.into() };
+            return Err(refuse(error));
+        }
+        if let Some(below) = depth.checked_sub(1) {
+            let bytes = fetch(&part.id)?;
+            let leaf = read_leaf(content, &part, &bytes)?;
+            lists.push((below, leaf.into_iter()));
+        } else {
+            let end = offset.saturating_add(part.len.into());
+            if end > content.size {
+                return Err(refuse(size(end)));
+            }
+            each(Placed { part, offset })?;
+            offset = end;
+        }
+    }
+    if offset == content.size { Ok(()) } else { Err(refuse(size(offset))) }
+}
+
+#[cfg(test)]
+mod tests;

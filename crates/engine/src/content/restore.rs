@@ -1,0 +1,99 @@
+//! Getting contents back: which chunks a file needs, and which reads of packs bring them.
+
+use std::ops::Range;
+
+use super::ContentError;
+use super::codec::MAX_CHUNK;
+use super::pack::{PackError, open_chunk};
+use super::recipe::{Placed, RecipeError, expand};
+use crate::model::{ChunkSlot, Content, Digest, PackId, Part, Recipe};
+
+/// Bytes that nobody asked for are cheaper to read than a request is, up to about so many.
+pub const READ_GAP: u64 = 64 << 10;
+/// The longest read that joining makes: what a caller must hold in memory for each.
+pub const READ_MAX: u64 = 8 << 20;
+
+/// The chunks of a content, in order. A content of one chunk has no recipe, nor has an empty one.
+///
+/// # Errors
+/// Those of `fetch`, and where the recipe is not one of `content`.
+pub fn parts_of<E: From<ContentError>>(
+    content: Content,
+    recipe: Option<&Recipe>,
+    fetch: impl FnMut(&Digest) -> Result<Vec<u8>, E>,
+) -> Result<Vec<Placed>, E> {
+    if let Some(recipe) = recipe {
+        let mut parts = Vec::new();
+        expand(content, recipe, fetch, |placed| {
+            parts.push(placed);
+            Ok(())
+        })?;
+        return Ok(parts);
+    }
+    if content.size == 0 {
+        return Ok(Vec::new());
+    }
+    let len = u32::try_from(content.size).ok().filter(|len| *len <= MAX_CHUNK).ok_or_else(|| {
+        let error = RecipeError::Part { content: content.digest, part: content.digest, len: content.size };
+        ContentError::from(error)
+    })?;
+    Ok(vec![Placed { part: Part { id: content.digest, len }, offset: 0 }])
+}
+
+/// One read of a pack, and the chunks it brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackRead {
+    /// The pack.
+    pub pack: PackId,
+    /// The bytes to read.
+    pub range: Range<u64>,
+    /// The chunks in them, in the order in which they are needed.
+    pub chunks: Vec<ChunkSlot>,
+}
+
+impl PackRead {
+    /// The chunks, decoded and checked, one by one from the bytes of the read.
+    ///
+    /// # Errors
+    /// Where `body` is not what the range says, or a chunk in it is damaged.
+    pub fn open<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = Result<Vec<u8>, PackError>> + 'a {
+        self.chunks.iter().map(move |slot| {
+            let Range { start, end } = self.range;
+            let found = body.len();
+            let other = PackError::Range { pack: self.pack, start, end, found };
+            let stored = (end.checked_sub(start) == Some(found as u64)).then(|| {
+                let from = usize::try_from(u64::from(slot.offset).checked_sub(start)?).ok()?;
+                body.get(from..)?.get(..usize::try_from(slot.stored).ok()?)
+            });
+            open_chunk(self.pack, slot, stored.flatten().ok_or(other)?)
+        })
+    }
+}
+
+/// Reads that bring chunks of packs, in the order in which they are needed: the chunks of all reads, one read after the
+/// other, are `slots`. A chunk shares a read with those before it where it lies in the same pack, no more than `gap` bytes
+/// from them, and the read stays within `max` bytes.
+#[must_use]
+pub fn join_ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<PackRead> {
+    let mut reads: Vec<PackRead> = Vec::new();
+    for &(pack, slot) in slots {
+        let start = u64::from(slot.offset);
+        let end = start + u64::from(slot.stored);
+        let last = reads.last_mut().filter(|read| {
+            let away = start.saturating_sub(read.range.end).max(read.range.start.saturating_sub(end));
+            let joined = end.max(read.range.end) - start.min(read.range.start);
+            read.pack == pack && away <= gap && joined <= max
+        });
+        match last {
+            Some(read) => {
+                read.range = start.min(read.range.start)..end.max(read.range.end);
+                read.chunks.push(slot);
+            }
+            None => reads.push(PackRead { pack, range: start..end, chunks: vec![slot] }),
+        }
+    }
+    reads
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! What retention justifies: which generations are kept, and what becomes of each pack. Pure.
+//!
+//! Nothing here deletes anything; a pack that is doubtful (unknown to the listing's clock, named by a checkpoint, or too young) stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Graph, Snapshot};
+use crate::model::{CommitKey, PackId};
+use crate::planted::{Bug, planted};
+
+/// What is kept: the union of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// So many of the newest generations; those that a prune made do not count.
+    pub generations: u64,
+    /// Whatever stood at this time or later, in milliseconds since the Unix epoch by the server's clock.
+    pub since_ms: i64,
+}
+
+/// The oldest generation whose contents `window` keeps; 0 where all are kept. `times` are those at which commits were put, by the
+/// server's clock; a commit without one counts as young. `prunes` are commits that changed no file: did they count, each prune would
+/// make the next one find more to remove.
+///
+/// Every kept commit descends from the one commit of that generation: so no kept state is the difference to one that is not kept.
+#[must_use]
+pub fn horizon(
+    graph: &Graph,
+    head: CommitKey,
+    times: &BTreeMap<CommitKey, i64>,
+    prunes: &BTreeSet<CommitKey>,
+    window: Window,
+) -> u64 {
+    let line = || std::iter::successors(Some(head), |key| graph.get(*key)?.parents.first().copied());
+    let counted = line().filter(|key| !prunes.contains(key)).zip(1_u64..);
+    // The oldest of the newest so many; where there are not so many, all.
+    let mut newest = counted.take_while(|(_, number)| *number <= window.generations);
+    let wanted_newest = match window.generations {
+        0 => head.seq,
+        wanted => newest.find(|(_, number)| *number == wanted).map_or(0, |(key, _)| key.seq),
+    };
+    let old = |key: &CommitKey| times.get(key).is_some_and(|time| *time < window.since_ms);
+    let past = graph.ancestry(head);
+    let first_young = past.iter().find(|key| !old(key)).map_or(head.seq, |key| key.seq);
+    // What stood when the window began is older than the window.
+    let standing = line().find(old).map_or(0, |key| key.seq);
+    let wanted = wanted_newest.min(first_young).min(standing);
+    let mut open = BTreeSet::from([head]);
+    while let Some(key) = open.pop_last() {
+        if open.is_empty() && key.seq <= wanted {
+            return key.seq;
+        }
+        open.extend(graph.get(key).into_iter().flat_map(|node| node.parents.iter().copied()));
+    }
+    0
+}
+
+/// A pack as a listing shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InBucket {
+    /// Length in bytes.
+    pub size: u64,
+    /// When it was put, by the server's clock, in milliseconds since the Unix epoch.
+    pub modified_ms: i64,
+}
+
+/// What the bucket holds, and what of it is needed.
+#[derive(Debug, Clone)]
+pub struct Bucket<'a> {
+    /// The newest state.
+    pub state: &'a Snapshot,
+    /// All packs, by a listing.
+    pub listed: &'a BTreeMap<PackId, InBucket>,
+    /// Packs that some kept content needs.
+    pub live: &'a BTreeSet<PackId>,
+    /// Packs that some checkpoint needs; none where not all checkpoints could be read.
+    pub checkpoints: Option<&'a BTreeSet<PackId>>,
+    /// When commits were put.
+    pub times: &'a BTreeMap<CommitKey, i64>,
+    /// The server's time.
+    pub now_ms: i64,
+    /// How long packs stay after nothing needs them.
+    pub grace_ms: i64,
+}
+
+/// What is to become of packs. Sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fate {
+    /// To be marked: nothing needs them, and they are older than the grace period.
+    pub mark: Vec<PackId>,
+    /// To be unmarked: something needs them after all.
+    pub unmark: Vec<PackId>,
+    /// To be swept: marked for longer than the grace period.
+    pub sweep: Vec<PackId>,
+    /// Marked, and to be swept later.
+    pub waiting: Vec<PackId>,
+    /// Swept by an earlier commit and still there: their objects may be deleted.
+    pub delete: Vec<PackId>,
+}
+
+/// Decides what becomes of each pack.
+#[must_use]
+pub fn fate(bucket: &Bucket<'_>) -> Fate {
+    let Bucket { state, listed, live, checkpoints, times, now_ms, grace_ms } = bucket;
+    let past_grace = |time: i64| time.saturating_add(*grace_ms) <= *now_ms;
+    let mut fate = Fate::default();
+    let known: BTreeSet<&PackId> =
+        listed.keys().chain(state.packs.keys()).chain(state.marked.keys()).collect();
+    for pack in known {
+        if state.swept.contains(pack) {
+            fate.delete.push(*pack);
+            continue;
+        }
+        // A pack that no commit names may be a checkpoint's.
+        let of_commits = state.packs.contains_key(pack);
+        let unneeded =
+            !live.contains(pack) && checkpoints.map_or(of_commits, |checkpoints| !checkpoints.contains(pack));
+        match (state.marked.get(pack), unneeded) {
+            (Some(_), false) => fate.unmark.push(*pack),
+            (Some(by), true) => {
+                let due = times.get(by).is_some_and(|time| past_grace(*time)) || planted(Bug::SweepAtOnce);
+                if due { fate.sweep.push(*pack) } else { fate.waiting.push(*pack) }
+            }
+            (None, true) => {
+                let old = |pack: &InBucket| past_grace(pack.modified_ms) || planted(Bug::MarkYoungPacks);
+                if listed.get(pack).is_some_and(old) {
+                    fate.mark.push(*pack);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    fate
+}
+
+#[cfg(test)]
+mod tests;

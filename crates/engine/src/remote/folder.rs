@@ -1,0 +1,279 @@
+//! A folder as a remote (`file://`): a mounted disk, a NAS, or the default remote of a vault that has none yet.
+//!
+//! An object is a file of the same path. A PUT writes a temporary file beside its target, fsyncs it, renames it and fsyncs
+//! the folders above, so that a reader, and a crash, find the whole object or none, and what was acknowledged stays. A
+//! crash leaves at most a temporary file behind: never listed, never read, harmless; nothing removes it, since another
+//! device may just be writing it.
+//!
+//! The root holds a marker. Without it every call fails with `NoSuchBucket`: the mount point of a disk that is not plugged
+//! in is an empty folder too, and must neither pass for an empty bucket nor be written to.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::url::folder_url;
+use super::{Capabilities, Object, Page, Probe, Remote, RemoteError, RemoteErrorKind};
+use crate::clock::{Entropy, random};
+
+mod list;
+
+/// The file that tells a remote's root from any other folder.
+const MARKER: &str = ".cogzy-remote";
+/// How the names of temporary files begin.
+const TEMPORARY: &str = ".cogzy-tmp-";
+
+/// A remote in a folder.
+#[derive(Debug, Clone)]
+pub struct FolderRemote {
+    root: PathBuf,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl FolderRemote {
+    /// The remote in `root`, an absolute path, as [`FolderRemote::create`] made it.
+    ///
+    /// # Errors
+    /// `NoSuchBucket` where the folder or its marker is missing.
+    pub async fn open(root: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, RemoteError> {
+        let remote = Self { root: root.to_owned(), entropy };
+        remote.blocking("open", "", Self::check_root).await?;
+        Ok(remote)
+    }
+
+    /// Makes `root`, the folders above it and its marker where they are missing, and opens it.
+    ///
+    /// # Errors
+    /// As the file system reports them.
+    pub async fn create(root: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, RemoteError> {
+        let remote = Self { root: root.to_owned(), entropy };
+        remote
+            .blocking("open", "", |remote| {
+                fs::create_dir_all(&remote.root)?;
+                File::options().append(true).create(true).open(remote.root.join(MARKER))?.sync_all()?;
+                remote.root.ancestors().try_for_each(sync_folder_of_ours)
+            })
+            .await?;
+        Ok(remote)
+    }
+
+    /// What this folder says of itself.
+    pub async fn probe(&self) -> Probe {
+        let listed = self.list("commits/", None).await.map(drop);
+        Probe { endpoint: self.root.display().to_string(), listed, server_ms: None, versioned: Some(false) }
+    }
+
+    /// Runs file operations where they may block, once the root is known to be there.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, RemoteError> {
+        let remote = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            if operation != "open" {
+                remote.check_root().map_err(|error| (error, true))?;
+            }
+            work(&remote).map_err(|error| (error, false))
+        })
+        .await;
+        match done {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err((error, root))) => Err(self.explain(operation, key, &error, root || operation == "open")),
+            Err(stopped) => Err(RemoteError::new(RemoteErrorKind::UnknownOutcome, operation, key)
+                .because(stopped.to_string())),
+        }
+    }
+
+    fn check_root(&self) -> io::Result<()> {
+        fs::symlink_metadata(self.root.join(MARKER)).map(drop)
+    }
+
+    fn explain(&self, operation: &'static str, key: &str, error: &io::Error, root: bool) -> RemoteError {
+        use io::ErrorKind as Io;
+        let kind = match error.kind() {
+            Io::NotFound | Io::NotADirectory if root => RemoteErrorKind::NoSuchBucket,
+            Io::NotFound => RemoteErrorKind::NotFound,
+            Io::StorageFull | Io::QuotaExceeded => RemoteErrorKind::QuotaExceeded,
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => RemoteErrorKind::Forbidden,
+            Io::UnexpectedEof => RemoteErrorKind::Malformed,
+            Io::InvalidInput
+            | Io::InvalidFilename
+            | Io::NotADirectory
+            | Io::IsADirectory
+            | Io::AlreadyExists => RemoteErrorKind::Other,
+            _ => RemoteErrorKind::Server,
+        };
+        let folder = self.root.display();
+        let detail = if kind == RemoteErrorKind::NoSuchBucket {
+            format!("{folder} is missing or holds no {MARKER}: is its disk mounted?")
+        } else {
+            format!("in {folder}: {error}")
+        };
+        RemoteError::new(kind, operation, key).because(detail)
+    }
+
+    fn path(&self, key: &str) -> io::Result<PathBuf> {
+        let legal = |name: &str| {
+            !matches!(name, "" | "." | "..")
+                && name != MARKER
+                && !name.starts_with(TEMPORARY)
+                && !name.contains(|c: char| c.is_control() || matches!(c, '\\' | ':'))
+        };
+        if !key.split('/').all(legal) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the key is no plain path below the root",
+            ));
+        }
+        let mut path = self.root.clone();
+        path.extend(key.split('/'));
+        Ok(path)
+    }
+
+    fn write(&self, key: &str, body: &[u8]) -> io::Result<()> {
+        let path = self.path(key)?;
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)?;
+        let name = u64::from_le_bytes(random(self.entropy.as_ref()));
+        let temporary = folder.join(format!("{TEMPORARY}{name:016x}"));
+        let written = write_new(&temporary, body).and_then(|()| fs::rename(&temporary, &path));
+        if written.is_err() {
+            // The first error is the one to tell; what stays behind is as harmless as after a crash.
+            fs::remove_file(&temporary).ok();
+        }
+        written?;
+        // All the way up, whoever made the folders: another writer's may not be durable yet.
+        folder.ancestors().take_while(|above| above.starts_with(&self.root)).try_for_each(sync_folder)
+    }
+
+    fn take_away(&self, key: &str) -> io::Result<()> {
+        let path = self.path(key)?;
+        if object_at(&path)?.is_none() {
+            return Ok(());
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // What is gone is gone also after a crash: else a space that was freed would be full again.
+        path.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// The time of the file system, which may be another machine's.
+    fn time(&self) -> io::Result<i64> {
+        let name = u64::from_le_bytes(random(self.entropy.as_ref()));
+        let temporary = self.root.join(format!("{TEMPORARY}{name:016x}"));
+        let told = write_new(&temporary, b"").and_then(|()| object_at(&temporary));
+        fs::remove_file(&temporary).ok();
+        told?.map(|(_, time)| time).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn read(&self, key: &str, range: Option<Range<u64>>) -> io::Result<Bytes> {
+        let path = self.path(key)?;
+        let size = object_at(&path)?.ok_or(io::ErrorKind::NotFound)?.0;
+        let range = range.unwrap_or(0..size);
+        if range.end > size || range.start > range.end {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the object has {size} bytes")));
+        }
+        let mut file = File::open(&path)?;
+        file.seek(SeekFrom::Start(range.start))?;
+        let wanted = range.end - range.start;
+        let mut bytes = Vec::new();
+        file.take(wanted).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == wanted {
+            Ok(bytes.into())
+        } else {
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it was"))
+        }
+    }
+}
+
+#[async_trait]
+impl Remote for FolderRemote {
+    fn url(&self) -> String {
+        folder_url(&self.root)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { metered: false }
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        let own = key.to_owned();
+        self.blocking("put", key, move |remote| remote.write(&own, &body)).await
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+        if let Some(empty) = range.as_ref().filter(|range| range.is_empty()) {
+            return Err(super::no_such_range(key, empty, None));
+        }
+        let own = key.to_owned();
+        self.blocking("get", key, move |remote| remote.read(&own, range)).await
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        let own = key.to_owned();
+        self.blocking("head", key, move |remote| {
+            let found = object_at(&remote.path(&own)?)?;
+            Ok(found.map(|(size, modified_ms)| Object { key: own, size, modified_ms }))
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        let (own, after) = (prefix.to_owned(), after.map(str::to_owned));
+        self.blocking("list", prefix, move |remote| list::page(&remote.root, &own, after.as_deref())).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        let own = key.to_owned();
+        self.blocking("delete", key, move |remote| remote.take_away(&own)).await
+    }
+
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.blocking("time", "", Self::time).await
+    }
+}
+
+/// Size and time of the object at `path`: a regular file, no link to one. Of anything else: none.
+fn object_at(path: &Path) -> io::Result<Option<(u64, i64)>> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        result => result?,
+    };
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let since = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(Some((metadata.len(), i64::try_from(since.as_millis()).unwrap_or(i64::MAX))))
+}
+
+fn write_new(path: &Path, body: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).open(path)?;
+    file.write_all(body)?;
+    file.sync_all()
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The folders above a root may be another user's, unreadable to us; then they were not made by us either.
+fn sync_folder_of_ours(folder: &Path) -> io::Result<()> {
+    match sync_folder(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests;

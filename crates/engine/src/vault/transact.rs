@@ -1,0 +1,387 @@
+//! Several files changed as one, by a program that asks for it.
+//!
+//! The caller has put the new bytes below `sync/incoming/` ([`Layout::incoming`]) and names, for each path it has read, the digest
+//! that must still stand there. All of it is put in place by the journalled apply as one unit, or none of it.
+//!
+//! Invariants: what is not synced cannot be written (config.json, `sync/**`, excluded paths); a transaction id is answered once, and
+//! every further time as the first time; other programs are locked out while files are renamed, as in every apply. Whether the
+//! files fit together is not decided here: a group that does not is held back before it is committed.
+//!
+//! A crash leaves a record that says `begun` and, if any file was renamed, the journal. Whoever finds the journal
+//! ([`super::recover`]) rolls it forward and tells [`settle_transaction`], so the answer is the same as if nothing had happened. A
+//! record without a journal is of a transaction that changed nothing, and is made anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::Journal;
+use super::lock::wait_for;
+use super::read::hash_stable;
+use super::together::{forget_together, note_together};
+use super::{
+    Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, At, FileLock, Filter, IoAt, Layout,
+    Recovered, Seen, StageError, StageWriter, Staged, Verdict, apply, conclude, found, recover, trash,
+};
+use crate::fs::{Fs, read, replace};
+use crate::model::{Content, Digest, FileKind, Item, VaultPath};
+
+/// No transaction names more paths.
+const MAX_PATHS: usize = 10_000;
+/// No record is longer.
+const MAX_RECORD: u64 = 16 << 20;
+/// Begins the journal's word for a transaction; a record's name follows.
+const JOURNAL: &str = "transaction:";
+/// How long others may be at it: a generation that is being put in place, a reader that opens its files.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(5);
+/// Permission bits of a file that is new.
+const MODE: u32 = 0o644;
+
+/// What a program wants changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    /// Names it; the caller chooses, 1 to 200 characters.
+    pub id: String,
+    /// Who asks, for the log.
+    pub source: String,
+    /// Digests that must stand at these paths; none for a path that must not exist.
+    pub expected: BTreeMap<VaultPath, Option<Digest>>,
+    /// Paths, and the file below `sync/incoming/` that each will hold.
+    pub writes: BTreeMap<VaultPath, VaultPath>,
+    /// Paths that will be gone.
+    pub deletes: BTreeSet<VaultPath>,
+}
+
+/// What a transaction did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// Which.
+    pub transaction_id: String,
+    /// The paths it changed, with what stands there since; none for one that is gone.
+    pub files: BTreeMap<VaultPath, Option<Digest>>,
+}
+
+/// A transaction of which nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactError {
+    /// A path does not hold what was expected.
+    #[error("{path} is no longer what was expected: it {}", .current.map_or_else(|| "does not exist".to_owned(), |digest| format!("holds {digest}")))]
+    Conflict {
+        /// Which path.
+        path: VaultPath,
+        /// What stands there.
+        current: Option<Digest>,
+    },
+    /// It cannot be done as it is.
+    #[error("{what}: {why}")]
+    Refused {
+        /// Which path or field.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// Something else is at these files.
+    #[error("{0}; try again")]
+    Busy(String),
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+    /// A file could not be staged.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The files could not be put in place; the next start of a sync finishes or undoes it.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    done: bool,
+    answer: Answer,
+}
+
+/// A new content, copied beside the vault's files.
+struct Prepared {
+    path: VaultPath,
+    staged: Staged,
+}
+
+/// Carries out a transaction; `id` names the apply, `now_ms` becomes the new files' time. Blocks while others are at the vault,
+/// 30 seconds at most. Durable when it returns.
+///
+/// # Errors
+/// See [`TransactError`]: in each case nothing has changed, or the next start of a sync decides by the journal.
+pub fn transact(
+    fs: &dyn Fs,
+    layout: &Layout,
+    filter: &Filter,
+    request: &Transaction,
+    id: &ApplyId,
+    now_ms: i64,
+) -> Result<Answer, TransactError> {
+    check(request, filter)?;
+    let record = record_path(layout, &request.id);
+    if let Some(Record { done: true, answer }) = read_record(fs, &record)? {
+        return Ok(answer);
+    }
+    let aside = layout.incoming().join(format!(".{id}"));
+    let prepared = copy_all(fs, layout, request, &aside, now_ms);
+    let result = prepared.and_then(|prepared| {
+        let lock = take_lock(fs, layout)?;
+        commit(fs, layout, request, id, &aside, &prepared, lock.as_ref())
+    });
+    // What is left of the copies after an error; after success they stand in their places.
+    let tidied = trash::remove_tree(fs, &aside);
+    let answer = result?;
+    tidied?;
+    for staged in request.writes.values() {
+        let path = staged.below(&layout.incoming());
+        found(fs.remove_file(&path)).at("remove", &path)?;
+    }
+    Ok(answer)
+}
+
+/// Notes how a transaction ended whose apply was finished by [`recover`]; before [`conclude`].
+///
+/// # Errors
+/// As the system reports them.
+pub fn settle_transaction(fs: &dyn Fs, layout: &Layout, recovered: &Recovered) -> Result<(), IoAt> {
+    let Some(name) = recovered.commit.strip_prefix(JOURNAL) else { return Ok(()) };
+    let path = layout.transactions().join(format!("{name}.json"));
+    let Ok(Some(record)) = read_record(fs, &path) else { return Ok(()) };
+    close(fs, layout, &path, record, &recovered.applied)
+}
+
+/// The content of the file at `path` now; none where there is none.
+///
+/// # Errors
+/// Where it is no file, cannot be read, or moves.
+pub fn current(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Digest>, TransactError> {
+    Ok(look(fs, layout, path)?.map(|seen| seen.content.digest))
+}
+
+fn check(request: &Transaction, filter: &Filter) -> Result<(), TransactError> {
+    let refuse = |what: &dyn std::fmt::Display, why: &str| {
+        Err(TransactError::Refused { what: what.to_string(), why: why.to_owned() })
+    };
+    if request.id.is_empty() || request.id.chars().count() > 200 {
+        return refuse(&"transaction_id", "expected 1 to 200 characters");
+    }
+    if request.writes.is_empty() && request.deletes.is_empty() {
+        return refuse(&"writes", "it changes nothing");
+    }
+    if request.writes.len() + request.deletes.len() + request.expected.len() > MAX_PATHS {
+        return refuse(&"writes", "it names more than 10000 paths");
+    }
+    for path in request.writes.keys().chain(&request.deletes) {
+        if filter.verdict(path) != Verdict::Synced {
+            return refuse(path, "this path is not synced, so it is not written either");
+        }
+        if request.writes.contains_key(path) && request.deletes.contains(path) {
+            return refuse(path, "it is both written and deleted");
+        }
+    }
+    Ok(())
+}
+
+fn copy_all(
+    fs: &dyn Fs,
+    layout: &Layout,
+    request: &Transaction,
+    aside: &Path,
+    now_ms: i64,
+) -> Result<Vec<Prepared>, TransactError> {
+    fs.create_dir_all(aside).at("create", aside)?;
+    let incoming = layout.incoming();
+    let mut prepared = Vec::new();
+    for (slot, (path, staged)) in (0_u32..).zip(&request.writes) {
+        let source = staged.below(&incoming);
+        let refused = |why: String| TransactError::Refused { what: format!("staged {staged}"), why };
+        let stat = found(fs.lstat(&source)).at("look at", &source)?;
+        let stat = stat.filter(|stat| stat.kind == FileKind::File);
+        let stat =
+            stat.ok_or_else(|| refused(format!("there is no such file below {}", incoming.display())))?;
+        let moved = || refused("it changed while it was read: close it first".to_owned());
+        let content =
+            hash_stable(fs, &incoming, staged.as_str(), &stat).at("read", &source)?.ok_or_else(moved)?;
+        let mut writer = StageWriter::create(fs, &aside.join(slot.to_string()))?;
+        io::copy(&mut fs.open(&source).at("open", &source)?.take(stat.size), &mut writer)
+            .at("copy", &source)?;
+        writer.flush().at("write", aside)?;
+        let old = look(fs, layout, path)?;
+        writer.finish(content, old.map_or(MODE, |seen| seen.stat.mode), now_ms)?;
+        prepared.push(Prepared { path: path.clone(), staged: Staged { slot, content } });
+    }
+    Ok(prepared)
+}
+
+/// The part that nobody may come between.
+fn commit(
+    fs: &dyn Fs,
+    layout: &Layout,
+    request: &Transaction,
+    id: &ApplyId,
+    aside: &Path,
+    prepared: &[Prepared],
+    lock: Option<&FileLock>,
+) -> Result<Answer, TransactError> {
+    let record = record_path(layout, &request.id);
+    if let Some(Record { done: true, answer }) = read_record(fs, &record)? {
+        return Ok(answer);
+    }
+    let mut there: BTreeMap<VaultPath, Option<Seen>> = BTreeMap::new();
+    for path in request.expected.keys().chain(request.writes.keys()).chain(&request.deletes) {
+        if !there.contains_key(path) {
+            there.insert(path.clone(), look(fs, layout, path)?);
+        }
+    }
+    let digest = |path: &VaultPath| there.get(path).copied().flatten().map(|seen| seen.content.digest);
+    for (path, expected) in &request.expected {
+        let current = digest(path);
+        if current != *expected {
+            return Err(TransactError::Conflict { path: path.clone(), current });
+        }
+    }
+    let old = |path: &VaultPath| there.get(path).copied().flatten();
+    let writes = prepared.iter().map(|new| (new.path.clone(), Some(new.staged)));
+    let deletes = request.deletes.iter().map(|path| (path.clone(), None));
+    let steps: Vec<ApplyStep> = writes
+        .chain(deletes)
+        .map(|(path, new)| ApplyStep { old: old(&path), on_disk: None, new, path })
+        .filter(|step| step.old.is_some() || step.new.is_some())
+        .collect();
+    let files =
+        steps.iter().map(|step| (step.path.clone(), step.new.map(|new| new.content.digest))).collect();
+    let answer = Answer { transaction_id: request.id.clone(), files };
+    let mut begun = Record { done: false, answer };
+    write_record(fs, &record, &begun)?;
+    let stage = layout.staging_of(id);
+    fs.create_dir_all(&layout.staging()).at("create", &layout.staging())?;
+    fs.rename(aside, &stage).at("move", aside)?;
+    fs.sync_dir(&layout.staging()).at("sync", &layout.staging())?;
+    let Some(first) = steps.first().map(|step| step.path.clone()) else {
+        begun.done = true;
+        write_record(fs, &record, &begun)?;
+        trash::remove_tree(fs, &stage)?;
+        return Ok(begun.answer);
+    };
+    if steps.len() > 1 {
+        note_together(fs, layout, &name_of(&request.id))?;
+    }
+    // One item, so that it is put in place as a whole, whatever groups its files are in.
+    let items = vec![ApplyItem { item: Item::File(first), keep: None, steps }];
+    let commit = format!("{JOURNAL}{}", name_of(&request.id));
+    let plan = ApplyPlan { id: id.clone(), commit, finish: true, items };
+    let applied = apply(fs, layout, plan, lock, &mut |_| {})?;
+    let answer = begun.answer.clone();
+    close(fs, layout, &record, begun, &applied)?;
+    conclude(fs, layout)?;
+    match applied.retry.into_iter().next() {
+        None => Ok(answer),
+        Some((_, why)) => Err(TransactError::Busy(why)),
+    }
+}
+
+fn close(
+    fs: &dyn Fs,
+    layout: &Layout,
+    path: &Path,
+    mut record: Record,
+    applied: &Applied,
+) -> Result<(), IoAt> {
+    if applied.retry.is_empty() {
+        record.done = true;
+        return write_record(fs, path, &record);
+    }
+    forget_together(fs, layout, &name_of(&record.answer.transaction_id))?;
+    found(fs.remove_file(path)).at("remove", path).map(drop)
+}
+
+/// What stands at a path, in a state that stood still while it was read.
+fn look(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Seen>, TransactError> {
+    let place = path.below(layout.root());
+    let Some(stat) = found(fs.lstat(&place)).at("look at", &place)? else { return Ok(None) };
+    if stat.kind != FileKind::File {
+        let why = "something else than a file stands there".to_owned();
+        return Err(TransactError::Refused { what: path.to_string(), why });
+    }
+    let content: Option<Content> = hash_stable(fs, layout.root(), path.as_str(), &stat).at("read", &place)?;
+    let busy = || TransactError::Busy(format!("{path} is being written"));
+    Ok(Some(Seen { content: content.ok_or_else(busy)?, stat }))
+}
+
+/// The lock of all who put files in place, and nothing left half-way by another. A transaction that a crash cut short is finished
+/// here; a generation is left to whoever syncs.
+fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactError> {
+    if !fs.is_shared() {
+        return Ok(None);
+    }
+    let take = || -> Result<Option<FileLock>, TransactError> {
+        let Some(lock) = FileLock::try_take(&layout.apply_lock())? else { return Ok(None) };
+        let applying = layout.applying();
+        let free = found(fs.lstat(&applying)).at("look at", &applying)?.is_none()
+            || finish_other(fs, layout, &lock)?;
+        Ok(free.then_some(lock))
+    };
+    let busy = || TransactError::Busy("other programs are at the vault's files".to_owned());
+    wait_for(PATIENCE, PAUSE, take)?.ok_or_else(busy).map(Some)
+}
+
+fn finish_other(fs: &dyn Fs, layout: &Layout, lock: &FileLock) -> Result<bool, TransactError> {
+    let path = layout.applying();
+    let journal = Journal::read(fs, &path).map_err(ApplyError::from)?;
+    if !journal.is_some_and(|journal| is_transaction(&journal)) {
+        return Ok(false);
+    }
+    if let Some(recovered) = recover(fs, layout, Some(lock))? {
+        settle_transaction(fs, layout, &recovered)?;
+        conclude(fs, layout)?;
+    }
+    Ok(true)
+}
+
+/// Whether a journal is that of a transaction, and not of a generation.
+pub(super) fn is_transaction(journal: &Journal) -> bool {
+    journal.commit.starts_with(JOURNAL)
+}
+
+/// What the record `name` says: what the transaction wrote, and whether all of it is in place.
+pub(super) fn recorded(
+    fs: &dyn Fs,
+    layout: &Layout,
+    name: &str,
+) -> Option<(BTreeMap<VaultPath, Option<Digest>>, bool)> {
+    let record = read_record(fs, &layout.transactions().join(format!("{name}.json"))).ok()??;
+    Some((record.answer.files, record.done))
+}
+
+/// A name for a record that any id can have.
+fn name_of(id: &str) -> String {
+    Digest::of(id.as_bytes()).to_string()
+}
+
+fn record_path(layout: &Layout, id: &str) -> PathBuf {
+    layout.transactions().join(format!("{}.json", name_of(id)))
+}
+
+fn read_record(disk: &dyn Fs, path: &Path) -> Result<Option<Record>, IoAt> {
+    let Some(bytes) = found(read(disk, path, MAX_RECORD)).at("read", path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from).at("read", path)
+}
+
+fn write_record(disk: &dyn Fs, path: &Path, record: &Record) -> Result<(), IoAt> {
+    if let Some(folder) = path.parent() {
+        disk.create_dir_all(folder).at("create", folder)?;
+    }
+    let bytes = serde_json::to_vec(record).map_err(io::Error::from).at("write", path)?;
+    replace(disk, path, &bytes, 0o600).at("write", path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,394 @@
+//! A device: a disk that lasts, and processes that come and go on it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cogzy_engine::clock::Clock;
+use cogzy_engine::model::{Group, HoldId, Item, Validate};
+use cogzy_engine::plan::{Action, Brakes, Plan};
+use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
+use cogzy_engine::state::{Database, FilterRecord};
+use cogzy_engine::sync::{
+    Advice, Engine, Joining, Ports, Progress, Pruned, Report, Request, Retention, Settings, SyncError,
+    Unwatched, Watcher, Weight, join,
+};
+use cogzy_engine::vault::{Filter, Layout};
+
+use tokio::time::Instant;
+
+use crate::disk::{Disk, SimFs};
+use crate::fuse::Fuse;
+use crate::rng::{Rng, SimEntropy};
+use crate::store::{RemoteFaults, SimRemote, Store};
+use crate::trace::Trace;
+
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+pub const SETTLE: Duration = Duration::from_secs(2);
+
+/// What a cycle came to.
+#[derive(Debug)]
+pub enum Outcome {
+    Done(Report),
+    /// Both sides hold files, and somebody must say that the remote's win.
+    Meets,
+    Failed(SyncError),
+    /// The process ended in the middle.
+    Ended,
+}
+
+pub struct Device {
+    pub name: String,
+    pub disk: Disk,
+    pub faults: Arc<Mutex<RemoteFaults>>,
+    pub exclude: Vec<String>,
+    /// What this leaves.
+    pub filter: Filter,
+    /// How many files a mass has.
+    pub mass: usize,
+    pub joined: bool,
+    /// It will not be seen again.
+    pub gone: bool,
+    pub fuse: Fuse,
+    pub retention: Retention,
+    pub trash: Duration,
+    pub store: Store,
+    rng: Arc<Mutex<Rng>>,
+    entropy: Arc<SimEntropy>,
+    pub database: Arc<Database>,
+    engine: Option<Engine>,
+    trace: Trace,
+}
+
+/// The groups of the default configuration, in which noise is written, and one that is looked into.
+pub fn groups() -> Vec<Group> {
+    let group = |name: &str, primary: [&str; 2], derived: &[&str]| Group {
+        name: name.into(),
+        primary: primary.map(str::to_owned).to_vec(),
+        derived: derived.iter().map(|&glob| glob.to_owned()).collect(),
+        validate: Validate::Off,
+    };
+    vec![
+        group("nodes", ["corpus/nodes.json", "vectors/nodes.npy"], &["indexes/**"]),
+        group("episodes", ["corpus/episodes.json", "vectors/episodes.npy"], &[]),
+        crate::pipeline::group(),
+    ]
+}
+
+fn filter(exclude: &[String]) -> Filter {
+    Filter::new(&[], exclude).unwrap()
+}
+
+fn database() -> Arc<Database> {
+    Arc::new(Database::in_memory().unwrap())
+}
+
+/// Marks which arms of the plan were taken.
+pub struct Arms(Trace);
+
+impl Watcher for Arms {
+    fn progress(&self, _: Progress) {}
+
+    fn planned(&self, plan: &Plan) {
+        for step in &plan.steps {
+            let action = match step.action {
+                Action::Push => "push",
+                Action::Pull => "pull",
+                Action::Conflict(_) => "conflict",
+                Action::Adopt => "adopt",
+                Action::KeepLocal => "keep local",
+            };
+            let item = if matches!(step.item, Item::Group(_)) { "a group" } else { "a file" };
+            self.0.mark(format!("plan: {action} {item}"));
+        }
+        let held = plan.holds.iter().map(|hold| ("held", hold));
+        let approved = plan.approved.iter().map(|hold| ("approved", hold));
+        let rejected = plan.rejected.iter().map(|hold| ("rejected", hold));
+        for (what, hold) in held.chain(approved).chain(rejected) {
+            self.0.mark(format!("plan: {what} {:?} {:?}", hold.reason, hold.direction));
+        }
+        if !plan.waiting.is_empty() {
+            self.0.mark("plan: waiting");
+        }
+    }
+}
+
+impl Device {
+    pub fn new(disk: Disk, store: Store, seed: u64) -> Self {
+        let (name, trace) = (disk.name.clone(), disk.trace.clone());
+        let stream = |part: &str| Rng::stream(seed, &format!("{name} {part}"));
+        let exclude = vec!["cache/**".to_owned()];
+        Self {
+            faults: Arc::default(),
+            filter: filter(&exclude),
+            exclude,
+            mass: 8,
+            joined: false,
+            gone: false,
+            fuse: Fuse::new(),
+            retention: Retention { generations: 100, age: 30 * DAY, grace: 7 * DAY },
+            trash: 30 * DAY,
+            store,
+            rng: Arc::new(Mutex::new(stream("remote"))),
+            entropy: Arc::new(SimEntropy::new(stream("entropy"))),
+            database: database(),
+            engine: None,
+            name,
+            disk,
+            trace,
+        }
+    }
+
+    /// The device as it was at `then`, for a world of its own. No process runs on it yet.
+    pub fn copy(&self, store: Store, then: Instant) -> Self {
+        Self {
+            name: self.name.clone(),
+            disk: self.disk.copy(then),
+            faults: Arc::new(Mutex::new(*self.faults.lock().unwrap())),
+            exclude: self.exclude.clone(),
+            filter: self.filter.clone(),
+            fuse: Fuse::new(),
+            store,
+            rng: Arc::new(Mutex::new(self.rng.lock().unwrap().clone())),
+            entropy: Arc::new(self.entropy.copy()),
+            database: Arc::new(self.database.copy().unwrap()),
+            engine: None,
+            trace: self.trace.clone(),
+            ..*self
+        }
+    }
+
+    /// The process is gone; what it had in memory is lost.
+    pub fn kill(&mut self) {
+        self.fuse.end_now();
+        self.engine = None;
+    }
+
+    pub fn lose_database(&mut self) {
+        self.database = database();
+        self.engine = None;
+    }
+
+    /// The engine, in a process that lives.
+    pub fn engine(&mut self) -> &mut Engine {
+        if self.fuse.is_dead() {
+            self.fuse = Fuse::new();
+            self.engine = None;
+        }
+        if self.engine.is_none() {
+            self.engine = Some(self.start());
+        }
+        self.engine.as_mut().unwrap()
+    }
+
+    fn start(&self) -> Engine {
+        let remote = SimRemote {
+            name: self.name.clone(),
+            store: self.store.clone(),
+            fuse: self.fuse.clone(),
+            trace: self.trace.clone(),
+            rng: Arc::clone(&self.rng),
+            // Small, so that there are several.
+            page: 50,
+            faults: Arc::clone(&self.faults),
+        };
+        let (meter, entropy) = (Meter::default(), Arc::clone(&self.entropy));
+        let policy = RetryPolicy { attempts: 3, ..RetryPolicy::default() };
+        let remote: Arc<dyn Remote> =
+            Arc::new(Retry::new(Metered::new(remote, meter.clone()), policy, entropy.clone()));
+        let ports = Ports {
+            fs: Arc::new(SimFs::new(self.disk.clone(), self.fuse.clone())),
+            remote,
+            meter,
+            database: self.database(),
+            clock: Arc::clone(&self.disk.clock) as Arc<dyn Clock>,
+            entropy,
+        };
+        let settings = Settings {
+            remote: "sim:".into(),
+            device_name: self.name.clone(),
+            settle: SETTLE,
+            rehash: Duration::from_secs(7 * 24 * 3600),
+            filter: self.filter.clone(),
+            filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
+            brakes: Brakes { min_files: self.mass, ..Brakes::default() },
+            threads: NonZeroUsize::MIN,
+            trash: self.trash,
+            retention: self.retention,
+            max_invalid: Duration::from_secs(300),
+            search: cogzy_engine::vault::validate::Search::Full,
+        };
+        Engine::new(Layout::new(crate::disk::ROOT), ports, settings)
+    }
+
+    /// The database, each of whose transactions is an effect of this process.
+    fn database(&self) -> Arc<Database> {
+        let (fuse, trace) = (self.fuse.clone(), self.trace.clone());
+        let allow = move || {
+            let alive = fuse.transaction();
+            trace.mark(if alive {
+                "effect: commit to the database"
+            } else {
+                "crash before: commit to the database"
+            });
+            alive
+        };
+        self.database.allow_commits(allow).unwrap();
+        Arc::clone(&self.database)
+    }
+
+    /// Changes the settings; they are read when the process starts.
+    pub fn set_exclude(&mut self, exclude: Vec<String>) {
+        self.filter = filter(&exclude);
+        let before = std::mem::replace(&mut self.exclude, exclude);
+        for folder in before.iter().filter(|glob| !self.exclude.contains(glob)) {
+            self.disk.site().ledger.synced_again(folder.trim_end_matches("**"));
+        }
+        self.engine = None;
+    }
+
+    /// Joins, if it has not yet, and runs one cycle.
+    pub async fn cycle(&mut self, request: Request, approved: bool) -> Outcome {
+        self.live(async |device| device.run(request, approved).await).await
+    }
+
+    /// Has the process do something, as far as it comes.
+    pub async fn live(&mut self, work: impl AsyncFnOnce(&mut Self) -> Outcome) -> Outcome {
+        self.engine();
+        let fuse = self.fuse.clone();
+        let outcome = tokio::select! {
+            biased;
+            () = fuse.ended() => Outcome::Ended,
+            outcome = work(self) => outcome,
+        };
+        // Whatever a process that has ended would still have said, nobody hears it.
+        let outcome = if fuse.is_dead() { Outcome::Ended } else { outcome };
+        if matches!(outcome, Outcome::Ended) {
+            self.engine = None;
+        }
+        self.tell(&outcome);
+        outcome
+    }
+
+    async fn run(&mut self, request: Request, approved: bool) -> Outcome {
+        let arms = self.arms();
+        if !self.joined {
+            let joining = Joining { groups: groups(), machine: self.name.clone(), approved };
+            match join(self.engine(), &joining, &arms).await {
+                Ok(joined) if joined.meets.is_some() => return Outcome::Meets,
+                Ok(_) => self.joined = true,
+                Err(error) => return Outcome::Failed(error),
+            }
+        }
+        match self.engine().cycle(request, &arms).await {
+            Ok(report) => Outcome::Done(report),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    fn tell(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done(report) => {
+                self.trace.note(format_args!(
+                    "{} cycle: generation {}, {} sent, {} fetched, {} deleted here, {} there, {} conflicts, {} holds",
+                    self.name,
+                    report.generation,
+                    report.pushed,
+                    report.pulled,
+                    report.deleted_local,
+                    report.deleted_remote,
+                    report.conflicts.len(),
+                    report.holds.len(),
+                ));
+                for trouble in &report.problems {
+                    self.trace
+                        .note(format_args!("{}   left out {}: {}", self.name, trouble.path, trouble.message));
+                    if trouble.weight == Weight::Invalid {
+                        self.trace.mark("a group that does not fit together is held back");
+                    }
+                }
+                for hold in &report.holds {
+                    self.trace.note(format_args!("{}   held: {hold}", self.name));
+                }
+            }
+            Outcome::Meets => self.trace.note(format_args!("{} cycle: both sides hold files", self.name)),
+            Outcome::Failed(error) => {
+                self.trace.note(format_args!("{} cycle: {error}", self.name));
+                self.trace.mark(match error.advice() {
+                    Advice::Offline => "cycle ends: offline",
+                    Advice::Again => "cycle ends: again",
+                    Advice::Refused => "cycle ends: refused",
+                    Advice::Stopped => "cycle ends: stopped",
+                    Advice::Corrupt => "cycle ends: corrupt",
+                    Advice::Usage => "cycle ends: usage",
+                });
+            }
+            Outcome::Ended => self.trace.note(format_args!("{} cycle: the process ended", self.name)),
+        }
+    }
+
+    /// Prunes; what came of it, if it came to its end.
+    pub async fn prune(&mut self) -> Option<Pruned> {
+        let mut pruned = None;
+        let outcome = self
+            .live(async |device| match device.engine().prune(false, &Unwatched).await {
+                Ok(done) => {
+                    pruned = Some(done);
+                    Outcome::Done(Report::default())
+                }
+                Err(error) => Outcome::Failed(error),
+            })
+            .await;
+        if let (Outcome::Done(_), Some(Pruned { marked, repacked, freed, kept_from, .. })) =
+            (outcome, &pruned)
+        {
+            self.trace.note(format_args!(
+                "{} prunes: kept from {kept_from}, {} marked, {} repacked, {} freed",
+                self.name, marked.objects, repacked.objects, freed.objects
+            ));
+            for (count, name) in
+                [(marked, "prune: marked"), (repacked, "prune: repacked"), (freed, "prune: freed")]
+            {
+                if count.objects > 0 {
+                    self.trace.mark(name);
+                }
+            }
+        }
+        pruned
+    }
+
+    /// Somebody who watches what is planned.
+    pub fn arms(&self) -> Arms {
+        Arms(self.trace.clone())
+    }
+
+    /// A person decides a hold.
+    pub fn decide(&mut self, hold: HoldId, approve: bool) -> Result<(), SyncError> {
+        let (yes, no) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
+        let mut site = self.disk.site();
+        // Either way something that was agreed on, or a local version, makes way on purpose.
+        site.ledger.trash_is_enough_for_all();
+        site.ledger.excused |= !approve;
+        drop(site);
+        self.trace.note(format_args!("{} decides {hold}: {approve}", self.name));
+        self.trace.mark(if approve { "hold approved" } else { "hold rejected" });
+        self.engine().decide(&yes, &no)
+    }
+
+    /// The syncer's own record of what was agreed is gone.
+    pub fn lose_record(&mut self) {
+        let mut site = self.disk.site();
+        let path = std::path::Path::new(crate::disk::ROOT).join("sync/last_sync.json");
+        if let Ok(slot) = site.state.slot(&path)
+            && site.state.at(&slot).is_some()
+        {
+            let now = self.disk.clock.now_ns();
+            site.state.change(vec![(slot, None)], true, now);
+            site.ledger.excused = true;
+            self.trace.note(format_args!("{} the record is lost", self.name));
+            self.trace.mark("record lost");
+        }
+        drop(site);
+        self.engine = None;
+    }
+}

@@ -1,0 +1,367 @@
+//! The engine's side of a disk: the file-system port.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cogzy_engine::clock::Clock;
+use cogzy_engine::fs::{Fs, ReadFile, WriteFile};
+use cogzy_engine::model::{FileKind, FileStat};
+
+use super::handles::{Reading, Writing};
+use super::state::{Ino, State};
+use super::{Disk, Site};
+use crate::fuse::Fuse;
+
+/// A disk as one process sees it.
+#[derive(Debug, Clone)]
+pub struct SimFs {
+    pub disk: Disk,
+    pub fuse: Fuse,
+}
+
+/// What a call is about.
+struct Names<'a>(&'a [&'a Path]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut arrow = "";
+        self.0
+            .iter()
+            .try_for_each(|path| write!(f, "{}{}", std::mem::replace(&mut arrow, " → "), path.display()))
+    }
+}
+
+pub(super) fn crashed() -> io::Error {
+    io::Error::other("the process has ended")
+}
+
+pub(super) fn stat(state: &State, ino: Ino) -> FileStat {
+    let node = state.node(ino);
+    FileStat {
+        kind: node.kind,
+        dev: 1,
+        ino,
+        size: node.bytes.len() as u64,
+        mtime_ns: node.mtime_ns,
+        ctime_ns: node.ctime_ns,
+        mode: node.mode,
+    }
+}
+
+impl SimFs {
+    pub const fn new(disk: Disk, fuse: Fuse) -> Self {
+        Self { disk, fuse }
+    }
+
+    /// Takes part in a call that only looks.
+    pub(super) fn look<T>(&self, work: impl FnOnce(&Site) -> io::Result<T>) -> io::Result<T> {
+        if self.fuse.is_dead() {
+            return Err(crashed());
+        }
+        let mut site = self.enter();
+        self.fail(&mut site)?;
+        work(&site)
+    }
+
+    /// Takes part in a call that changes something.
+    pub(super) fn effect<T>(
+        &self,
+        what: &str,
+        paths: &[&Path],
+        grows: bool,
+        work: impl FnOnce(&mut State, i64) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if self.fuse.is_dead() {
+            return Err(crashed());
+        }
+        // Before the disk is locked: whoever looks looks at it.
+        self.fuse.look(false);
+        let mut site = self.enter();
+        let names = Names(paths);
+        let place = paths.last().map_or("", |path| place(path));
+        if !self.fuse.spend() {
+            self.disk.trace.note(format_args!("{} ✝ before {what} {names}", self.disk.name));
+            self.disk.trace.mark(format!("crash before: {what} {place}"));
+            return Err(crashed());
+        }
+        self.disk.trace.mark(format!("effect: {what} {place}"));
+        self.disk.clock.tick();
+        self.fail(&mut site)?;
+        if site.faults.read_only {
+            self.disk.trace.mark("disk read-only");
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        if grows && site.faults.full {
+            self.disk.trace.mark("disk full");
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let done = work(&mut site.state, self.disk.clock.now_ns());
+        match &done {
+            Ok(_) => self.disk.trace.note(format_args!("{}   {what} {names}", self.disk.name)),
+            Err(error) => {
+                self.disk.trace.note(format_args!("{}   {what} {names}: {}", self.disk.name, error.kind()));
+            }
+        }
+        done
+    }
+
+    /// The user comes first, where this is the moment.
+    fn enter(&self) -> std::sync::MutexGuard<'_, Site> {
+        let mut site = self.disk.site();
+        if let Some((left, _)) = site.interruptions.last_mut() {
+            if *left > 0 {
+                *left -= 1;
+            } else if let Some((_, op)) = site.interruptions.pop() {
+                self.disk.trace.mark("edit in the middle of a cycle");
+                self.disk.clock.tick();
+                site.perform(&op, &self.disk);
+                self.disk.clock.tick();
+            }
+        }
+        site
+    }
+
+    fn fail(&self, site: &mut Site) -> io::Result<()> {
+        if site.faults.unmounted {
+            self.disk.trace.mark("disk unmounted");
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let one_in = site.faults.one_in;
+        if site.rng.one_in(one_in) {
+            let kind =
+                if site.rng.chance(70) { io::ErrorKind::Other } else { io::ErrorKind::PermissionDenied };
+            self.disk.trace.note(format_args!("{}   the disk fails: {kind}", self.disk.name));
+            self.disk.trace.mark("disk error");
+            return Err(io::Error::new(kind, "simulated"));
+        }
+        Ok(())
+    }
+}
+
+impl Fs for SimFs {
+    fn lstat(&self, path: &Path) -> io::Result<FileStat> {
+        self.look(|site| Ok(stat(&site.state, absent_below_files(site.state.find(path))?)))
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+        self.look(|site| {
+            let folder = folder(&site.state, path)?;
+            let kind = |ino| site.state.node(ino).kind;
+            Ok(site.state.list(folder).map(|(name, ino)| (name.clone(), kind(ino))).collect())
+        })
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        let ino = self.look(|site| {
+            let ino = absent_below_files(site.state.find(path))?;
+            let node = site.state.node(ino);
+            match node.kind {
+                FileKind::File if node.mode & 0o400 == 0 => Err(io::ErrorKind::PermissionDenied.into()),
+                FileKind::File => Ok(ino),
+                _ => Err(io::ErrorKind::InvalidInput.into()),
+            }
+        })?;
+        Ok(Box::new(Reading { fs: self.clone(), ino, at: 0 }))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        let ino = self.effect("create", &[path], true, |state, now| {
+            let slot = state.slot(path)?;
+            if state.at(&slot).is_some() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            let ino = state.add(FileKind::File, now);
+            state.change(vec![(slot, Some(ino))], false, now);
+            Ok(ino)
+        })?;
+        Ok(Box::new(Writing { fs: self.clone(), ino, path: path.to_owned() }))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        if self.look(|site| folder(&site.state, path)).is_ok() {
+            return Ok(());
+        }
+        self.effect("make folder", &[path], true, |state, now| create_folders(state, path, false, now))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.effect("rename", &[from, to], false, |state, now| rename(state, from, to, false, now))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.effect("rename (new)", &[from, to], false, |state, now| {
+            let (slot, target) = (state.slot(from)?, state.slot(to)?);
+            let moved = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
+            // On a disk that ignores case, a file's own other spelling is not in its way.
+            if state.at(&target).is_some_and(|there| state.kind.case || there != moved || slot != target) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            if from != to && to.starts_with(from) {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            rename(state, from, to, false, now)
+        })
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        if !self.look(|site| Ok(site.state.kind.exchange))? {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.effect("exchange", &[one, other], false, |state, now| {
+            let slots = (state.slot(one)?, state.slot(other)?);
+            match (state.at(&slots.0), state.at(&slots.1)) {
+                (Some(_), Some(_)) if one != other && (one.starts_with(other) || other.starts_with(one)) => {
+                    // The same answer as that of a file system that knows no exchange.
+                    Err(io::ErrorKind::Unsupported.into())
+                }
+                (Some(first), Some(second)) => {
+                    state.change(vec![(slots.0, Some(second)), (slots.1, Some(first))], false, now);
+                    Ok(())
+                }
+                _ => Err(io::ErrorKind::NotFound.into()),
+            }
+        })
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.effect("link", &[from, to], false, |state, now| {
+            let linked = state.find(from)?;
+            let target = state.slot(to)?;
+            if state.at(&target).is_some() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            if state.node(linked).kind == FileKind::Folder {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            state.change(vec![(target, Some(linked))], false, now);
+            Ok(())
+        })
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.effect("remove", &[path], false, |state, now| {
+            let slot = state.slot(path)?;
+            let ino = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
+            if state.node(ino).kind == FileKind::Folder {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            state.change(vec![(slot, None)], false, now);
+            Ok(())
+        })
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.effect("remove folder", &[path], false, |state, now| {
+            let slot = state.slot(path)?;
+            let ino = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
+            if state.node(ino).kind != FileKind::Folder {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            if state.list(ino).next().is_some() {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            state.change(vec![(slot, None)], false, now);
+            Ok(())
+        })
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.effect("sync folder", &[path], false, |state, _| {
+            let folder = folder(state, path)?;
+            state.sync_folder(folder);
+            Ok(())
+        })
+    }
+
+    fn free_space(&self, _: &Path) -> io::Result<u64> {
+        self.look(|site| Ok(if site.faults.full { 0 } else { 1 << 40 }))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// What kind of place a path is, for the marks.
+fn place(path: &Path) -> &'static str {
+    const OURS: [&str; 9] = [
+        "sync/applying",
+        "sync/conflicts",
+        "sync/last_sync.json",
+        "sync/manifest.json",
+        "sync/pending",
+        "sync/staging",
+        "sync/trash",
+        "sync",
+        ".cogzy-vault",
+    ];
+    let relative = path.strip_prefix(super::ROOT).unwrap_or(path).to_string_lossy();
+    OURS.iter().find(|ours| relative.starts_with(**ours)).copied().unwrap_or("visible")
+}
+
+fn folder(state: &State, path: &Path) -> io::Result<Ino> {
+    let ino = state.find(path)?;
+    if state.node(ino).kind == FileKind::Folder { Ok(ino) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
+pub(super) fn create_folders(state: &mut State, whole: &Path, durable: bool, now: i64) -> io::Result<()> {
+    let mut above: Vec<PathBuf> = whole.ancestors().map(Path::to_owned).collect();
+    above.pop();
+    for path in above.into_iter().rev() {
+        match state.find(&path) {
+            Ok(ino) if state.node(ino).kind == FileKind::Folder => {}
+            Ok(_) if path == whole => return Err(io::ErrorKind::AlreadyExists.into()),
+            Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
+            Err(_) => {
+                let slot = state.slot(&path)?;
+                let ino = state.add(FileKind::Folder, now);
+                state.change(vec![(slot, Some(ino))], durable, now);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn rename(state: &mut State, from: &Path, to: &Path, durable: bool, now: i64) -> io::Result<()> {
+    let (slot, target) = (state.slot(from)?, state.slot(to)?);
+    let moved = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
+    let replaced = state.at(&target);
+    if from != to && to.starts_with(from) && state.node(moved).kind == FileKind::Folder {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    if from != to && from.starts_with(to) {
+        return Err(io::ErrorKind::DirectoryNotEmpty.into());
+    }
+    if let Some(there) = replaced.filter(|there| *there != moved) {
+        let kind = |ino| state.node(ino).kind;
+        match (kind(moved), kind(there)) {
+            (FileKind::Folder, FileKind::Folder) if state.list(there).next().is_some() => {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            (FileKind::Folder, FileKind::Folder) => {}
+            (FileKind::Folder, _) => return Err(io::ErrorKind::NotADirectory.into()),
+            (_, FileKind::Folder) => return Err(io::ErrorKind::IsADirectory.into()),
+            _ => {}
+        }
+    }
+    // Two names of one file: as POSIX has it, nothing happens.
+    if replaced == Some(moved) && slot != target {
+        return Ok(());
+    }
+    let spelled = (target.0, state.kept(to.file_name().unwrap_or_default()));
+    let target = if state.kind.case || slot != target { target } else { spelled };
+    if slot == target {
+        return Ok(());
+    }
+    state.change(vec![(slot, None), (target, Some(moved))], durable, now);
+    Ok(())
+}
+
+fn absent_below_files<T>(found: io::Result<T>) -> io::Result<T> {
+    found.map_err(|error| match error.kind() {
+        io::ErrorKind::NotADirectory => io::ErrorKind::NotFound.into(),
+        _ => error,
+    })
+}

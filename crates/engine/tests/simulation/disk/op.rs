@@ -1,0 +1,85 @@
+//! What a user can do to a vault.
+
+use std::fmt;
+
+use cogzy_engine::model::Digest;
+
+/// One thing that a user does. Paths are relative to the vault.
+#[derive(Debug, Clone)]
+pub enum UserOp {
+    /// Writes a temporary file and renames it.
+    Replace(String, Vec<u8>),
+    /// Writes over the file as it is.
+    Rewrite(String, Vec<u8>),
+    Append(String, Vec<u8>),
+    Delete(String),
+    /// Replaces all of these at once: one state of a group.
+    Together(Vec<(String, Vec<u8>)>),
+    DeleteTogether(Vec<String>),
+    RenameFolder(String, String),
+    /// Takes the right to read away, or gives it back.
+    Lock(String),
+    Unlock(String),
+    /// Other bytes of the same length, and the old time put back.
+    Disguise(String, u8),
+    /// Another letter case for the file's name.
+    Recase(String),
+    /// A link to a folder of the vault, in the place of what is there.
+    Link(String),
+    /// Takes a link away.
+    Unlink(String),
+    DeleteFolder(String),
+    /// A program opens the file and will write to it later.
+    Hold(String),
+    WriteHeld(Vec<u8>),
+}
+
+impl fmt::Display for UserOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = |bytes: &[u8]| Digest::of(bytes).to_string()[..8].to_owned();
+        match self {
+            Self::Replace(path, bytes) => write!(f, "replaces {path} by {}", digest(bytes)),
+            Self::Rewrite(path, bytes) => write!(f, "rewrites {path} to {}", digest(bytes)),
+            Self::Append(path, bytes) => write!(f, "appends {} bytes to {path}", bytes.len()),
+            Self::Delete(path) => write!(f, "deletes {path}"),
+            Self::Together(files) => {
+                let files: Vec<String> =
+                    files.iter().map(|(path, bytes)| format!("{path} {}", digest(bytes))).collect();
+                write!(f, "replaces together {}", files.join(", "))
+            }
+            Self::DeleteTogether(paths) => write!(f, "deletes together {}", paths.join(", ")),
+            Self::RenameFolder(from, to) => write!(f, "renames folder {from} to {to}"),
+            Self::Lock(path) => write!(f, "makes {path} unreadable"),
+            Self::Unlock(path) => write!(f, "makes {path} readable"),
+            Self::Disguise(path, _) => write!(f, "changes {path} and keeps its time"),
+            Self::Recase(path) => write!(f, "renames {path} in letter case only"),
+            Self::Link(path) => write!(f, "puts a link at {path}"),
+            Self::Unlink(path) => write!(f, "takes the link at {path} away"),
+            Self::DeleteFolder(path) => write!(f, "deletes all in {path}"),
+            Self::Hold(path) => write!(f, "opens {path}"),
+            Self::WriteHeld(bytes) => write!(f, "writes {} bytes to an open file", bytes.len()),
+        }
+    }
+}
+
+impl UserOp {
+    /// Its name in what was reached.
+    pub const fn mark(&self) -> &'static str {
+        match self {
+            Self::Replace(..) => "user: temp + rename",
+            Self::Rewrite(..) => "user: rewrite in place",
+            Self::Append(..) => "user: append",
+            Self::Delete(..) => "user: delete",
+            Self::Together(..) => "user: group update",
+            Self::DeleteTogether(..) => "user: group delete",
+            Self::RenameFolder(..) => "user: folder rename",
+            Self::Lock(..) | Self::Unlock(..) => "user: chmod",
+            Self::Disguise(..) => "user: edit that keeps size and time",
+            Self::Recase(..) => "user: rename of case alone",
+            Self::Link(..) | Self::Unlink(..) => "user: symbolic link",
+            Self::DeleteFolder(..) => "user: folder delete",
+            Self::Hold(..) => "user: open",
+            Self::WriteHeld(..) => "user: write to an open file",
+        }
+    }
+}

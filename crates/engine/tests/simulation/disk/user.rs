@@ -1,0 +1,345 @@
+//! The user's side of a disk: what the app, an editor or a person does to the vault. What they do is durable at once; a power
+//! cut takes only what the engine has not synced.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cogzy_engine::clock::Clock;
+use cogzy_engine::model::{Digest, FileKind, FileStat};
+use unicode_normalization::UnicodeNormalization;
+
+use super::fs::{create_folders, rename, stat};
+use super::op::UserOp;
+use super::state::Ino;
+use super::{Disk, Site};
+use crate::pipeline;
+
+/// Where every device has its vault.
+pub const ROOT: &str = "/vault";
+
+pub fn absolute(path: &str) -> PathBuf {
+    Path::new(ROOT).join(path)
+}
+
+impl Site {
+    pub fn perform(&mut self, op: &UserOp, disk: &Disk) {
+        if self.faults.unmounted || self.faults.read_only {
+            return;
+        }
+        let now = disk.clock.now_ns();
+        let op = &self.respelled(op.clone());
+        disk.trace.note(format_args!("{} user {op}", disk.name));
+        disk.trace.mark(op.mark());
+        match op {
+            UserOp::Replace(path, bytes) => self.replace(path, bytes, now),
+            UserOp::Rewrite(path, bytes) => self.edit(path, |_| bytes.clone(), now),
+            UserOp::Append(path, bytes) => self.edit(path, |old| [old, bytes].concat(), now),
+            UserOp::Delete(path) => self.delete(path, now),
+            UserOp::Together(files) => files.iter().for_each(|(path, bytes)| self.replace(path, bytes, now)),
+            UserOp::DeleteTogether(paths) => {
+                // While it arrives, nobody has all of it to delete.
+                let whole = paths.iter().all(|path| self.file(path).is_some());
+                if whole || self.file("sync/applying").is_none() {
+                    paths.iter().for_each(|path| self.delete(path, now));
+                }
+            }
+            UserOp::RenameFolder(from, to) => self.rename_folder(from, to, now),
+            UserOp::Lock(path) => self.chmod(path, 0, now),
+            UserOp::Unlock(path) => self.chmod(path, 0o644, now),
+            UserOp::Disguise(path, byte) => self.disguise(path, *byte, now),
+            UserOp::Recase(path) => self.recase(path, now),
+            UserOp::Link(path) => self.link(path, now),
+            UserOp::Unlink(path) => self.unlink(path, now),
+            UserOp::DeleteFolder(folder) => {
+                self.files_below(folder).iter().for_each(|(path, _)| self.delete(path, now));
+            }
+            UserOp::Hold(path) => {
+                if let Some(ino) = self.file(path) {
+                    self.held_open.push((path.clone(), ino));
+                }
+            }
+            UserOp::WriteHeld(bytes) => self.write_held(bytes, now),
+        }
+    }
+
+    /// The file at `path`, if one is there; one behind a link has another path.
+    pub fn file(&self, path: &str) -> Option<Ino> {
+        let ino = self.state.find(&absolute(path)).ok()?;
+        let linked = path.match_indices('/').any(|(at, _)| self.is_link(&path[..at]));
+        (self.state.node(ino).kind == FileKind::File && !linked).then_some(ino)
+    }
+
+    /// What `lstat` says of a path of the vault.
+    pub fn stat(&self, path: &str) -> Option<FileStat> {
+        self.state.find(&absolute(path)).ok().map(|ino| stat(&self.state, ino))
+    }
+
+    fn is_link(&self, path: &str) -> bool {
+        let found = self.state.find(&absolute(path));
+        found.is_ok_and(|ino| self.state.node(ino).kind == FileKind::Symlink)
+    }
+
+    pub fn digest(&self, ino: Ino) -> Digest {
+        self.state.node(ino).bytes.digest()
+    }
+
+    /// All files below a folder, relative to the root of the vault.
+    pub fn files_below(&self, folder: &str) -> Vec<(String, Ino)> {
+        let mut files = Vec::new();
+        if let Ok(ino) = self.state.find(&absolute(folder)) {
+            self.collect(ino, folder.to_owned(), &mut files);
+        }
+        files
+    }
+
+    fn collect(&self, folder: Ino, name: String, files: &mut Vec<(String, Ino)>) {
+        for (child, ino) in self.state.list(folder) {
+            let mut child = child.to_string_lossy().into_owned();
+            if !child.is_ascii() {
+                child = child.nfc().collect();
+            }
+            let path = if name.is_empty() { child.clone() } else { format!("{name}/{child}") };
+            match self.state.node(ino).kind {
+                FileKind::Folder => self.collect(ino, path, files),
+                FileKind::File => files.push((path, ino)),
+                FileKind::Symlink | FileKind::Special => {}
+            }
+        }
+    }
+
+    fn replace(&mut self, path: &str, bytes: &[u8], now: i64) {
+        self.make_way(path, now);
+        let target = absolute(path);
+        let fresh = target.with_extension("tmp");
+        let (Ok(slot), ino) = (self.state.slot(&fresh), self.state.add(FileKind::File, now)) else { return };
+        self.state.change(vec![(slot, Some(ino))], true, now);
+        self.write(ino, bytes.to_vec(), now);
+        self.release(path);
+        rename(&mut self.state, &fresh, &target, true, now).unwrap();
+        self.ledger.wrote(path, Digest::of(bytes));
+        if pipeline::is_member(path) {
+            self.ledger.half_written = pipeline::left_half_written(self, &self.ledger.versions);
+        }
+    }
+
+    /// Writes to the file as it is; makes one where there is none.
+    fn edit(&mut self, path: &str, change: impl Fn(&[u8]) -> Vec<u8>, now: i64) {
+        let Some(ino) = self.file(path) else {
+            let bytes = change(&[]);
+            self.ledger.versions.add(&bytes, None);
+            return self.replace(path, &bytes, now);
+        };
+        if self.state.node(ino).mode == 0 {
+            return;
+        }
+        let bytes = change(&self.state.node(ino).bytes);
+        self.release(path);
+        self.ledger.versions.add(&bytes, None);
+        self.state.sync_path(&absolute(path));
+        self.ledger.wrote(path, Digest::of(&bytes));
+        self.write(ino, bytes, now);
+    }
+
+    fn write(&mut self, ino: Ino, bytes: Vec<u8>, now: i64) {
+        let now = self.state.stamp(now);
+        let node = self.state.node_mut(ino);
+        node.bytes = Arc::new(bytes.into());
+        node.synced = Some(Arc::clone(&node.bytes));
+        (node.mtime_ns, node.ctime_ns) = (now, now);
+        node.mode |= 0o600;
+    }
+
+    fn write_held(&mut self, bytes: &[u8], now: i64) {
+        let Some((path, ino)) = self.held_open.pop() else { return };
+        if !self.state.is_named(ino) {
+            return;
+        }
+        // Its folder may have been renamed meanwhile.
+        let named = |(at, there): (String, Ino)| (there == ino && !at.starts_with("sync/")).then_some(at);
+        let now_at = self.files_below("").into_iter().find_map(named);
+        let visible = now_at.is_some();
+        let path = now_at.unwrap_or(path);
+        self.state.sync_all();
+        let (old, new) = (self.digest(ino), [&self.state.node(ino).bytes[..], bytes].concat());
+        self.ledger.released(&path, old);
+        self.ledger.versions.add(&new, None);
+        self.ledger.wrote(&path, Digest::of(&new));
+        if !visible {
+            // Once the trash has been looked at again, nobody looks a third time.
+            self.ledger.trash_is_enough(&path, Digest::of(&new));
+        }
+        self.write(ino, new, now);
+    }
+
+    fn delete(&mut self, path: &str, now: i64) {
+        if self.file(path).is_some() {
+            self.release(path);
+            self.ledger.deleted(path);
+            let slot = self.state.slot(&absolute(path)).unwrap();
+            self.state.change(vec![(slot, None)], true, now);
+        }
+    }
+
+    fn disguise(&mut self, path: &str, byte: u8, now: i64) {
+        let Some(ino) = self.file(path) else { return };
+        let node = self.state.node(ino);
+        let (mut bytes, mtime) = (node.bytes.to_vec(), node.mtime_ns);
+        if let Some(last) = bytes.last_mut().filter(|_| node.mode != 0) {
+            *last = if *last == byte { b'-' } else { byte };
+            self.edit(path, |_| bytes.clone(), now);
+            self.state.node_mut(ino).mtime_ns = mtime;
+        }
+    }
+
+    /// The same, for the file that is there under another letter case: nobody makes a second one beside it.
+    fn respelled(&self, mut op: UserOp) -> UserOp {
+        if let UserOp::Replace(path, _)
+        | UserOp::Rewrite(path, _)
+        | UserOp::Append(path, _)
+        | UserOp::Disguise(path, _)
+        | UserOp::Delete(path)
+        | UserOp::Recase(path)
+        | UserOp::Link(path)
+        | UserOp::Hold(path) = &mut op
+            && let Some((there, _)) = self
+                .files_below("")
+                .into_iter()
+                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !there.starts_with("sync/"))
+        {
+            *path = there;
+        }
+        op
+    }
+
+    fn recase(&mut self, path: &str, now: i64) {
+        let Some(ino) = self.file(path) else { return };
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let upper = name.to_uppercase();
+        let other = if name == upper { name.to_lowercase() } else { upper };
+        let (to, digest) = (format!("{folder}/{other}"), self.digest(ino));
+        if self.state.find(&absolute(&to)).is_ok_and(|there| there != ino) {
+            return self.delete(path, now);
+        }
+        self.release(path);
+        self.ledger.deleted(path);
+        self.ledger.wrote(&to, digest);
+        self.state.sync_path(&absolute(path));
+        rename(&mut self.state, &absolute(path), &absolute(&to), true, now).unwrap();
+    }
+
+    fn link(&mut self, path: &str, now: i64) {
+        self.delete(path, now);
+        self.make_way(path, now);
+        let (slot, ino) = (self.state.slot(&absolute(path)).unwrap(), self.state.add(FileKind::Symlink, now));
+        self.state.node_mut(ino).target = absolute("notes");
+        self.state.change(vec![(slot, Some(ino))], true, now);
+    }
+
+    fn unlink(&mut self, path: &str, now: i64) {
+        if self.is_link(path) {
+            let slot = self.state.slot(&absolute(path)).unwrap();
+            self.state.change(vec![(slot, None)], true, now);
+        }
+    }
+
+    /// All links in the vault.
+    pub fn links(&self) -> Vec<String> {
+        let mut links = Vec::new();
+        let mut open = vec![String::new()];
+        while let Some(folder) = open.pop() {
+            let Ok(ino) = self.state.find(&absolute(&folder)) else { continue };
+            for (name, child) in self.state.list(ino) {
+                let path = format!("{folder}/{}", name.to_string_lossy()).trim_start_matches('/').to_owned();
+                match self.state.node(child).kind {
+                    FileKind::Folder => open.push(path),
+                    FileKind::Symlink => links.push(path),
+                    FileKind::File | FileKind::Special => {}
+                }
+            }
+        }
+        links
+    }
+
+    /// Whatever stands where a file or a folder is to be goes.
+    fn make_way(&mut self, path: &str, now: i64) {
+        for (at, _) in path.match_indices('/') {
+            self.delete(&path[..at], now);
+            self.unlink(&path[..at], now);
+        }
+        self.unlink(path, now);
+        let below = self.files_below(path);
+        if !below.is_empty() {
+            below.iter().for_each(|(file, _)| self.delete(file, now));
+        }
+        let mut folders = self.folders_below(path);
+        folders.reverse();
+        for folder in folders {
+            let slot = self.state.slot(&folder).unwrap();
+            self.state.change(vec![(slot, None)], true, now);
+        }
+        let parent = absolute(path).parent().unwrap().to_owned();
+        create_folders(&mut self.state, &parent, true, now).unwrap();
+        self.state.sync_path(&parent);
+    }
+
+    /// The folder at `path`, if one is there, and all below it, upper ones first.
+    fn folders_below(&self, path: &str) -> Vec<PathBuf> {
+        let mut folders = Vec::new();
+        let mut open = vec![absolute(path)];
+        while let Some(at) = open.pop() {
+            let Ok(ino) = self.state.find(&at) else { continue };
+            if self.state.node(ino).kind == FileKind::Folder {
+                open.extend(self.state.list(ino).map(|(name, _)| at.join(name)));
+                folders.push(at);
+            }
+        }
+        folders
+    }
+
+    fn rename_folder(&mut self, from: &str, to: &str, now: i64) {
+        let files = self.files_below(from);
+        let there = self.state.find(&absolute(to)).is_ok();
+        let is_folder = |ino| self.state.node(ino).kind == FileKind::Folder;
+        if there || files.is_empty() || !self.state.find(&absolute(from)).is_ok_and(is_folder) {
+            return;
+        }
+        let parent = absolute(to).parent().unwrap().to_owned();
+        create_folders(&mut self.state, &parent, true, now).unwrap();
+        self.state.sync_path(&parent);
+        for (path, ino) in files {
+            let (digest, moved) = (self.digest(ino), path.replacen(from, to, 1));
+            self.release(&path);
+            self.ledger.deleted(&path);
+            self.ledger.wrote(&moved, digest);
+            self.state.sync_path(&absolute(&path));
+        }
+        rename(&mut self.state, &absolute(from), &absolute(to), true, now).unwrap();
+    }
+
+    fn chmod(&mut self, path: &str, mode: u32, now: i64) {
+        let now = self.state.stamp(now);
+        if let Some(ino) = self.file(path) {
+            let node = self.state.node_mut(ino);
+            (node.mode, node.ctime_ns) = (mode, now);
+        }
+    }
+
+    /// The user's own hand takes what stands at `path`.
+    fn release(&mut self, path: &str) {
+        if let Some(ino) = self.file(path) {
+            let digest = self.digest(ino);
+            self.ledger.released(path, digest);
+        }
+    }
+}
+
+/// What every vault has before there is any syncer: a folder, and a configuration with a secret in it.
+impl Site {
+    pub fn furnish(&mut self) {
+        create_folders(&mut self.state, Path::new(ROOT), true, 0).unwrap();
+        let slot = self.state.slot(&absolute("config.json")).unwrap();
+        let ino = self.state.add(FileKind::File, 0);
+        self.state.change(vec![(slot, Some(ino))], true, 0);
+        self.write(ino, b"{\"api_key\":\"SECRET-KEY\"}".to_vec(), 0);
+    }
+}

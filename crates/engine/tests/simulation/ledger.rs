@@ -1,0 +1,151 @@
+//! What a user has done on one device, as far as the engine owes them something for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use cogzy_engine::model::Digest;
+
+use crate::key::Key;
+
+/// Every content that anybody ever wrote, and for a group's member which state of the group it belongs to. Bytes that are
+/// anywhere and not in here are torn.
+#[derive(Debug, Clone, Default)]
+pub struct Versions(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    contents: BTreeMap<Digest, Option<u64>>,
+    count: u64,
+}
+
+impl Versions {
+    /// A number that no version has had.
+    pub fn fresh(&self) -> u64 {
+        let mut known = self.0.lock().unwrap();
+        known.count += 1;
+        known.count
+    }
+
+    pub fn add(&self, bytes: &[u8], state: Option<u64>) {
+        self.0.lock().unwrap().contents.insert(Digest::of(bytes), state);
+    }
+
+    pub fn knows(&self, digest: &Digest) -> bool {
+        self.0.lock().unwrap().contents.contains_key(digest)
+    }
+
+    /// Which state of its group a member's content belongs to.
+    pub fn state_of(&self, digest: &Digest) -> Option<u64> {
+        self.0.lock().unwrap().contents.get(digest).copied().flatten()
+    }
+}
+
+/// One device's user.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    pub versions: Versions,
+    /// Versions that the user wrote and has not replaced or deleted: they must be somewhere.
+    owed: BTreeSet<(String, Digest)>,
+    /// Of these, those for which a place in the trash is enough.
+    in_trash: BTreeSet<(String, Digest)>,
+    /// Versions written that no commit of this device has carried yet.
+    unsent: BTreeSet<(String, Digest)>,
+    /// Those that one has carried.
+    sent: BTreeSet<(String, Digest)>,
+    /// The bucket has lost commits: what they carried may be sent again.
+    pub sends_again: bool,
+    /// Paths that the user has ever deleted.
+    deleted: BTreeSet<String>,
+    /// Versions that have ever stood here.
+    held: BTreeSet<(String, Digest)>,
+    /// The user has decided something the other way, or this device has lost its record: what it sends may be old.
+    pub excused: bool,
+    /// A program has written some files of a group and not the others: the group as it was left; nothing of it where an apply was
+    /// under way, which may still put files back.
+    pub half_written: Option<BTreeMap<String, Digest>>,
+}
+
+impl Ledger {
+    pub fn new(versions: Versions) -> Self {
+        Self { versions, ..Self::default() }
+    }
+
+    /// Tells what the user has done, as far as a look at the disk does not tell.
+    pub fn describe(&self, key: &mut Key) {
+        for versions in [&self.owed, &self.in_trash] {
+            versions.iter().for_each(|(path, digest)| key.version(path, *digest));
+            key.plain("|");
+        }
+        self.deleted.iter().for_each(|path| key.say(path));
+        key.plain(format_args!("{} {}", self.sends_again, self.excused));
+        for (path, digest) in self.half_written.iter().flatten() {
+            key.version(path, *digest);
+        }
+        key.plain(self.half_written.is_some());
+    }
+
+    pub fn wrote(&mut self, path: &str, digest: Digest) {
+        // What the user has replaced at this very place, after it had made way for something else, may rest in the trash.
+        let replaced = self.owed.iter().filter(|owed| owed.0 == path && owed.1 != digest).cloned();
+        self.in_trash.extend(replaced);
+        self.in_trash.remove(&(path.to_owned(), digest));
+        self.owed.insert((path.into(), digest));
+        self.held(path, digest);
+        self.unsent.insert((path.into(), digest));
+    }
+
+    /// A version stands here.
+    pub fn held(&mut self, path: &str, digest: Digest) {
+        self.held.insert((path.into(), digest));
+    }
+
+    /// Whether this device may replace a version: it must have known it.
+    pub fn may_replace(&self, path: &str, digest: Digest) -> bool {
+        self.excused || self.held.contains(&(path.to_owned(), digest))
+    }
+
+    /// What was sent from below `folder`, and not synced for a while, may be sent again: the others may have deleted it meanwhile.
+    pub fn synced_again(&mut self, folder: &str) {
+        self.unsent.extend(self.sent.iter().filter(|(path, _)| path.starts_with(folder)).cloned());
+    }
+
+    /// The version at `path` is gone by the user's own hand.
+    pub fn released(&mut self, path: &str, digest: Digest) {
+        self.owed.remove(&(path.to_owned(), digest));
+        self.held(path, digest);
+    }
+
+    pub fn deleted(&mut self, path: &str) {
+        self.deleted.insert(path.into());
+    }
+
+    pub fn trash_is_enough(&mut self, path: &str, digest: Digest) {
+        self.in_trash.insert((path.into(), digest));
+    }
+
+    /// Whatever is owed now may end in the trash: the user has said so.
+    pub fn trash_is_enough_for_all(&mut self) {
+        self.in_trash.extend(self.owed.iter().cloned());
+    }
+
+    /// What is owed, and whether the trash is enough.
+    pub fn owed(&self) -> impl Iterator<Item = (&str, Digest, bool)> {
+        self.owed.iter().map(|owed| (owed.0.as_str(), owed.1, self.in_trash.contains(owed)))
+    }
+
+    /// Whether the user has given cause for a commit with this change; a version is sent once.
+    pub fn answers_for(&mut self, path: &str, digest: Option<Digest>) -> bool {
+        match digest {
+            Some(digest) => {
+                let version = (path.to_owned(), digest);
+                let again = self.sends_again && self.sent.contains(&version);
+                let first = self.unsent.remove(&version);
+                if first {
+                    self.sent.insert(version);
+                }
+                first || again || self.excused
+            }
+            None => self.deleted.contains(path) || self.excused,
+        }
+    }
+}

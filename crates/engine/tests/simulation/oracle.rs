@@ -1,0 +1,349 @@
+//! What must hold, checked from outside: the oracle reads the bucket by docs/FORMAT.md and the disks by themselves, and asks no
+//! engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use cogzy_engine::content::open_chunk;
+use cogzy_engine::model::{
+    Change, ChunkSlot, Commit, CommitKey, CommitKind, Digest, Entry, Groups, Item, PackId, Recipe, Role, Tree,
+};
+
+use crate::device::{Device, groups};
+use crate::disk::Site;
+use crate::ledger::Versions;
+use crate::pipeline;
+use crate::store::Store;
+
+static GROUPS: LazyLock<Groups> = LazyLock::new(|| Groups::new(groups()).unwrap());
+
+/// A broken invariant.
+pub type Check = Result<(), String>;
+
+/// The vault as one commit left it, replayed here.
+#[derive(Debug, Clone, Default)]
+pub struct Replayed {
+    pub tree: Tree,
+    packs: BTreeSet<PackId>,
+    chunks: BTreeMap<Digest, (PackId, ChunkSlot)>,
+    recipes: BTreeMap<Digest, Recipe>,
+}
+
+/// What the oracle has seen of the bucket.
+#[derive(Debug, Clone)]
+pub struct Oracle {
+    pub versions: Versions,
+    commits: BTreeMap<CommitKey, Replayed>,
+    parents: BTreeSet<CommitKey>,
+    /// Contents that some commit names and that can be put together.
+    pub history: BTreeSet<Digest>,
+    /// Somebody prunes: what is missing is looked for by [`crate::prune_oracle`], and versions may have expired.
+    pub pruning: bool,
+    pub expired: BTreeSet<Digest>,
+}
+
+impl Oracle {
+    pub fn new(versions: Versions) -> Self {
+        let (commits, parents) = (BTreeMap::new(), BTreeSet::new());
+        Self {
+            versions,
+            commits,
+            parents,
+            history: BTreeSet::new(),
+            pruning: false,
+            expired: BTreeSet::new(),
+        }
+    }
+
+    /// Commits without a child.
+    pub fn heads(&self) -> Vec<CommitKey> {
+        self.commits.keys().filter(|key| !self.parents.contains(*key)).copied().collect()
+    }
+
+    pub fn commit(&self, key: CommitKey) -> &Replayed {
+        &self.commits[&key]
+    }
+
+    /// Whether a version is in the history, or was until its retention ended.
+    fn known(&self, digest: &Digest) -> bool {
+        self.history.contains(digest) || self.expired.contains(digest)
+    }
+
+    pub fn is_derived(&self, path: &str) -> bool {
+        path.starts_with("indexes/") || path.ends_with(".index")
+    }
+
+    /// Reads the commits that are new.
+    pub fn read_bucket(&mut self, store: &Store, devices: &[Device]) -> Check {
+        let bucket = store.lock();
+        if let Some(key) = bucket.overwritten.first() {
+            return Err(format!("{key} was put with other bytes than before"));
+        }
+        let objects = bucket.objects.range("commits/".to_owned().."commits0".to_owned());
+        for (name, (body, _)) in objects {
+            let key = CommitKey::parse(&name["commits/".len()..]).ok_or(format!("{name} is no commit"))?;
+            if !self.commits.contains_key(&key) {
+                let commit = parse(body)?;
+                let replayed =
+                    self.replay(&commit, &bucket.objects).map_err(|why| format!("commit {key}: {why}"))?;
+                let parent = commit.parents.first().map(|parent| self.commits[parent].tree.clone());
+                attribute(&commit, &parent.unwrap_or_default(), devices)
+                    .map_err(|why| format!("commit {key}: {why}"))?;
+                self.parents.extend(&commit.parents);
+                self.commits.insert(key, replayed);
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(
+        &mut self,
+        commit: &Commit,
+        objects: &BTreeMap<String, (Bytes, u64)>,
+    ) -> Result<Replayed, String> {
+        for parent in &commit.parents {
+            if !self.commits.contains_key(parent) {
+                return Err(format!("its parent {parent} is not in the bucket"));
+            }
+        }
+        let first = commit.parents.first().map(|parent| self.commits[parent].clone());
+        let mut state = first.unwrap_or_default();
+        for pack in &commit.packs {
+            let id = pack.id.to_string();
+            if !self.pruning && !objects.contains_key(&format!("packs/{}/{id}", &id[..2])) {
+                return Err(format!("it names pack {id}, which is not there"));
+            }
+            state.packs.insert(pack.id);
+            state.chunks.extend(pack.chunks.iter().map(|slot| (slot.id, (pack.id, *slot))));
+        }
+        state.recipes.extend(commit.recipes.iter().map(|of| (of.digest, of.recipe.clone())));
+        for change in &commit.changes {
+            let path = change.path.as_str();
+            if ["config.json", "sync/", "cache/", ".cogzy"].iter().any(|never| path.starts_with(never)) {
+                return Err(format!("it carries {path}"));
+            }
+            match change.entry {
+                Some(entry) => state.tree.insert(change.path.clone(), entry),
+                None => state.tree.remove(&change.path),
+            };
+        }
+        let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
+        for entry in commit.changes.iter().filter_map(|change| change.entry).chain(kept) {
+            if !self.versions.knows(&entry.digest) {
+                return Err(format!("it carries a torn version: {}", entry.digest));
+            }
+            match restore(&state, &entry, objects) {
+                Err(_) if self.pruning => {}
+                restored => {
+                    restored?;
+                    self.history.insert(entry.digest);
+                }
+            }
+        }
+        let members = state.tree.iter().map(|(path, entry)| (path.as_str().to_owned(), entry.digest));
+        let members = members.collect();
+        self.check_groups(&members)?;
+        // What a reset displaces is kept as it was, also what was half written: so this is not asked of conflicts.
+        pipeline::check(&members, &self.versions)?;
+        // What was written to after it had been displaced is kept as a single file, whatever group it is in.
+        for conflict in commit.kept.iter().filter(|conflict| matches!(conflict.item, Item::Group(_))) {
+            let files = conflict
+                .files
+                .iter()
+                .filter_map(|file| Some((file.path.as_str().to_owned(), file.entry?.digest)));
+            self.check_groups(&files.collect())
+                .map_err(|why| format!("in conflict {}: {why}", conflict.id))?;
+        }
+        Ok(state)
+    }
+
+    /// No group is half of one state and half of another.
+    pub fn check_groups(&self, files: &BTreeMap<String, Digest>) -> Check {
+        for group in groups().into_iter().filter(|group| group.name != pipeline::group().name) {
+            let states: BTreeMap<&str, Option<u64>> = group
+                .primary
+                .iter()
+                .map(|path| {
+                    (path.as_str(), files.get(path).and_then(|digest| self.versions.state_of(digest)))
+                })
+                .collect();
+            if states.values().collect::<BTreeSet<_>>().len() > 1 {
+                return Err(format!("group {} is split: {states:?}", group.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// What must hold on a disk at any time.
+    pub fn check_disk(&self, device: &Device) -> Check {
+        let mut site = device.disk.site();
+        let mut visible = visible(&site);
+        for (path, digest) in &visible {
+            site.ledger.held(path, *digest);
+            if !self.versions.knows(digest) {
+                return Err(format!("{}: {path} is torn: {digest}", device.name));
+            }
+        }
+        if let Some(left) = &site.ledger.half_written {
+            if left.iter().any(|(path, digest)| visible.get(path) != Some(digest)) {
+                return Err(format!("{}: a memory that its user has half written was touched", device.name));
+            }
+            visible.retain(|path, _| !pipeline::is_member(path));
+        }
+        // While an apply is under way or cut short, its journal says so.
+        if site.file("sync/applying").is_none() {
+            let fits = self.check_groups(&visible).and_then(|()| pipeline::check(&visible, &self.versions));
+            fits.map_err(|why| format!("{}: {why}", device.name))?;
+        }
+        let everywhere = everywhere(&site, false);
+        for (path, digest, _) in site.ledger.owed() {
+            if !everywhere.contains(&digest) && !self.known(&digest) {
+                return Err(format!("{}: version {digest} of {path} is lost", device.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// What must hold on a disk once all has converged.
+    pub fn check_converged(&self, device: &Device, filter: &dyn Fn(&str) -> bool) -> Check {
+        self.check_disk(device)?;
+        let heads = self.heads();
+        let nothing = Replayed::default();
+        let head = match heads.as_slice() {
+            [] => &nothing,
+            [head] => self.commit(*head),
+            many => return Err(format!("there are {} heads", many.len())),
+        };
+        let site = device.disk.site();
+        let here = visible(&site);
+        let there: BTreeMap<String, Digest> =
+            head.tree.iter().map(|(path, entry)| (path.as_str().to_owned(), entry.digest)).collect();
+        for path in here.keys().chain(there.keys()).filter(|path| filter(path) && !self.is_derived(path)) {
+            if here.get(path) != there.get(path) {
+                let [here, there] = [here.get(path), there.get(path)];
+                return Err(format!("{}: {path} is {here:?} and not {there:?}", device.name));
+            }
+        }
+        let (kept, trash) = (everywhere(&site, true), in_trash(&site));
+        for (path, digest, trash_is_enough) in site.ledger.owed() {
+            let derived = self.is_derived(path);
+            let enough = self.known(&digest)
+                || kept.contains(&digest)
+                || (trash.contains(&digest) && (trash_is_enough || derived));
+            if !enough {
+                return Err(format!(
+                    "{}: version {digest} of {path} is in no commit and no conflict (in the trash: {})",
+                    device.name,
+                    trash.contains(&digest)
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every change has somebody who made it.
+fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
+    let Some(maker) = &commit.device else { return Ok(()) };
+    let content = |entry: &Entry| (entry.digest, entry.size);
+    let same = |change: &&Change| change.entry.as_ref().map(content) == parent.get(&change.path).map(content);
+    if commit.kind == CommitKind::Prune {
+        return Ok(());
+    }
+    let nothing = commit.changes.is_empty() && commit.kept.is_empty() && commit.resolved.is_empty();
+    if nothing || commit.changes.iter().any(|change| same(&change)) {
+        return Err(format!("{} sends what is there already", maker.name));
+    }
+    if commit.kind != CommitKind::Sync {
+        // A person has asked for it, and what it replaces is in the history.
+        return Ok(());
+    }
+    let device = devices.iter().find(|device| device.name == maker.name).ok_or("nobody made it")?;
+    let mut site = device.disk.site();
+    let definitions = &*GROUPS;
+    let primary =
+        |change: &Change| definitions.find(&change.path).is_some_and(|(_, role)| role == Role::Primary);
+    let replaced: BTreeSet<Item> = commit
+        .changes
+        .iter()
+        .filter(|change| primary(change))
+        .map(|change| definitions.item(&change.path))
+        .collect();
+    for change in &commit.changes {
+        let digest = change.entry.map(|entry| entry.digest);
+        // With a new state of the primaries goes the index that stands beside them here, whoever made it, or none.
+        if !primary(change) && replaced.contains(&definitions.item(&change.path)) {
+            continue;
+        }
+        let replaced = parent.get(&change.path).map(|entry| entry.digest);
+        if replaced.is_some_and(|digest| !site.ledger.may_replace(change.path.as_str(), digest)) {
+            return Err(format!(
+                "{} overrules a version of {} that it has never held",
+                maker.name, change.path
+            ));
+        }
+        if !site.ledger.answers_for(change.path.as_str(), digest) {
+            let what = digest.map_or_else(|| "deletes it".to_owned(), |digest| format!("makes it {digest}"));
+            return Err(format!("{} {what} at {}, but its user did not", maker.name, change.path));
+        }
+    }
+    Ok(())
+}
+
+/// Puts a content together and holds it against its digest.
+fn restore(state: &Replayed, entry: &Entry, objects: &BTreeMap<String, (Bytes, u64)>) -> Check {
+    let parts = match state.recipes.get(&entry.digest) {
+        Some(recipe) if recipe.depth > 0 => {
+            return Err("a recipe of recipes: the simulation writes none".into());
+        }
+        Some(recipe) => recipe.parts.iter().map(|part| part.id).collect(),
+        None if entry.size == 0 => vec![],
+        None => vec![entry.digest],
+    };
+    let mut whole = Vec::new();
+    for part in parts {
+        let (pack, slot) =
+            state.chunks.get(&part).ok_or(format!("chunk {part} of {} is nowhere", entry.digest))?;
+        let id = pack.to_string();
+        let (body, _) =
+            objects.get(&format!("packs/{}/{id}", &id[..2])).ok_or(format!("pack {id} is gone"))?;
+        let [start, stored] = [slot.offset, slot.stored].map(|at| usize::try_from(at).unwrap());
+        let stored = body.get(start..start + stored).ok_or(format!("pack {id} is too short"))?;
+        whole.extend(open_chunk(*pack, slot, stored).map_err(|error| error.to_string())?);
+    }
+    if Digest::of(&whole) == entry.digest {
+        Ok(())
+    } else {
+        Err(format!("{} cannot be put together", entry.digest))
+    }
+}
+
+pub fn parse(body: &[u8]) -> Result<Commit, String> {
+    let (head, rest) = body.split_at_checked(9).ok_or("a commit is too short")?;
+    let plain =
+        if head[8] == 1 { zstd::decode_all(rest).map_err(|error| error.to_string())? } else { rest.to_vec() };
+    serde_json::from_slice(&plain).map_err(|error| error.to_string())
+}
+
+/// The files that the app sees, and that are synced unless a filter says otherwise.
+pub fn visible(site: &Site) -> BTreeMap<String, Digest> {
+    let never = |path: &str| {
+        ["sync/", ".cogzy", "config.json"].iter().any(|never| path.starts_with(never))
+            || path.ends_with(".tmp")
+    };
+    let files = site.files_below("").into_iter().filter(|(path, _)| !never(path));
+    files.map(|(path, ino)| (path, site.digest(ino))).collect()
+}
+
+/// Every content on a disk; without what will be thrown away, if it is to last.
+fn everywhere(site: &Site, lasting: bool) -> BTreeSet<Digest> {
+    let passing =
+        |path: &str| lasting && (path.starts_with("sync/staging/") || path.starts_with("sync/trash/"));
+    let files = site.files_below("").into_iter().filter(|(path, _)| !passing(path));
+    files.map(|(_, ino)| site.digest(ino)).collect()
+}
+
+fn in_trash(site: &Site) -> BTreeSet<Digest> {
+    site.files_below("sync/trash").into_iter().map(|(_, ino)| site.digest(ino)).collect()
+}

@@ -1,0 +1,161 @@
+//! Pipelines: a program on each device that writes a corpus, and only some time later its vectors and its index; now and then it
+//! is killed in between. The groups of other actors are written at once; this one is what looking into groups is for.
+//!
+//! Each run has a count of its own, so files fit together exactly if they are of one run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cogzy_engine::model::{Digest, Group, Validate};
+use cogzy_engine::sync::Request;
+
+use crate::disk::{Site, UserOp};
+use crate::ledger::Versions;
+use crate::memory;
+use crate::oracle::Check;
+use crate::rng::Rng;
+use crate::world::World;
+
+/// The files of the group, in the order in which they are written.
+const MEMBERS: [&str; 3] = ["memory/nodes.json", "memory/nodes.npy", "memory/nodes.index"];
+
+/// In so many seeds there are pipelines.
+const ONE_SEED_IN: u64 = 4;
+
+/// The group that is looked into.
+pub fn group() -> Group {
+    Group {
+        name: "memory".into(),
+        primary: MEMBERS[..2].iter().map(ToString::to_string).collect(),
+        derived: vec!["memory/*.index".into()],
+        validate: Validate::Enforce,
+    }
+}
+
+pub fn is_member(path: &str) -> bool {
+    MEMBERS.contains(&path)
+}
+
+/// No two files of the group are of different counts.
+pub fn check(files: &BTreeMap<String, Digest>, versions: &Versions) -> Check {
+    let of_path = |path: &&str| Some((path.to_string(), versions.state_of(files.get(*path)?)?));
+    let counts: BTreeMap<String, u64> = MEMBERS.iter().filter_map(of_path).collect();
+    let mut all = counts.values();
+    let first = all.next();
+    if all.all(|count| Some(count) == first) {
+        return Ok(());
+    }
+    Err(format!("a memory does not fit together: {counts:?}"))
+}
+
+/// What a user's program has left on a disk: none where it fits together, else the files as they were left, or nothing of them
+/// where the engine was in the middle of an apply.
+pub fn left_half_written(site: &Site, versions: &Versions) -> Option<BTreeMap<String, Digest>> {
+    let here: BTreeMap<String, Digest> =
+        MEMBERS.iter().filter_map(|path| Some(((*path).to_owned(), site.digest(site.file(path)?)))).collect();
+    if site.file("sync/applying").is_some() {
+        return Some(BTreeMap::new());
+    }
+    check(&here, versions).is_err().then_some(here)
+}
+
+/// A run that is under way.
+struct Run {
+    count: u64,
+    written: usize,
+}
+
+/// The pipelines of all devices.
+pub struct Pipelines {
+    seed: u64,
+    under_way: BTreeMap<usize, Run>,
+}
+
+impl Pipelines {
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, under_way: BTreeMap::new() }
+    }
+
+    /// What a pipeline does before step `number`, if anything.
+    pub async fn step(&mut self, world: &mut World, number: usize) -> Check {
+        if self.seed % ONE_SEED_IN != ONE_SEED_IN - 1 {
+            return Ok(());
+        }
+        let rng = &mut Rng::stream(self.seed, &format!("pipeline {number}"));
+        let at = rng.below(world.devices.len());
+        let running = self.under_way.contains_key(&at);
+        if running && rng.chance(15) {
+            world.trace.note(format_args!("d{at} has its pipeline killed"));
+            world.trace.mark("pipeline: killed in between");
+            self.under_way.remove(&at);
+        } else if rng.chance(if running { 80 } else { 40 }) {
+            if !running {
+                self.begin(world, at);
+            }
+            self.write_next(world, at, rng).await?;
+        }
+        if rng.chance(40) {
+            let seconds = *rng.pick(&[1, 3, 30, 400]);
+            world.pass(Duration::from_secs(seconds)).await;
+        }
+        Ok(())
+    }
+
+    /// The next file of the run on this device: between two cycles or in the middle of one.
+    async fn write_next(&mut self, world: &mut World, at: usize, rng: &mut Rng) -> Check {
+        let Some(op) = self.next(world, at) else { return Ok(()) };
+        let device = &mut world.devices[at];
+        // Without exchange there is no call that would notice a rename over a file at the very last moment.
+        if !(rng.chance(25) && device.disk.site().state.kind.exchange) {
+            world.user(at, &op);
+            return Ok(());
+        }
+        device.engine();
+        device.disk.site().interruptions = vec![(u64::try_from(rng.below(200)).unwrap(), op)];
+        world.trace.mark("pipeline: in the middle of a cycle");
+        let cycle = world.cycle(&[at], Request::FULL, true).await;
+        // A cycle that ended before it came to that: the pipeline was killed before it wrote.
+        world.devices[at].disk.site().interruptions.clear();
+        cycle.map(drop)
+    }
+
+    fn next(&mut self, world: &World, at: usize) -> Option<UserOp> {
+        let run = self.under_way.get_mut(&at)?;
+        let path = MEMBERS[run.written];
+        let count = usize::try_from(run.count).unwrap();
+        let bytes = match run.written {
+            0 => memory::corpus(count, &world.devices[at].name).into_bytes(),
+            1 => memory::matrix(count, 2, count as f32),
+            _ => memory::index(count, 2, count as f32),
+        };
+        world.oracle.versions.add(&bytes, Some(run.count));
+        run.written += 1;
+        if run.written == MEMBERS.len() {
+            world.trace.mark("pipeline: came to its end");
+            self.under_way.remove(&at);
+        }
+        Some(UserOp::Replace(path.into(), bytes))
+    }
+
+    /// Runs that are under way come to their end; what was left half-written is written again.
+    pub fn finish(&mut self, world: &World) {
+        for at in 0..world.devices.len() {
+            world.devices[at].disk.site().interruptions.clear();
+            self.end(world, at);
+            if world.devices[at].disk.site().ledger.half_written.is_some() {
+                self.begin(world, at);
+                self.end(world, at);
+            }
+        }
+    }
+
+    fn begin(&mut self, world: &World, at: usize) {
+        self.under_way.insert(at, Run { count: world.oracle.versions.fresh(), written: 0 });
+    }
+
+    fn end(&mut self, world: &World, at: usize) {
+        while let Some(op) = self.next(world, at) {
+            world.user(at, &op);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Running what was asked for, each run with a runtime, a clock and a trace of its own.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use cogzy_engine::clock::{Clock, SystemClock};
+
+use crate::chance::{self, Without};
+use crate::crashes::{self, Cut, Found};
+use crate::oracle::Check;
+use crate::trace::{Trace, add};
+use crate::work::{Batch, Came, work};
+use crate::{coverage, drift, prune, shrink};
+
+/// What `cargo test` runs.
+const DEFAULT_SEEDS: u64 = 2_000;
+
+/// Worlds in which old data is pruned that `cargo test` runs.
+const DEFAULT_PRUNES: u64 = 500;
+
+/// So many crashes one after the other: that of a cycle, and that of the recovery from it.
+const DEEP: usize = 2;
+
+/// Seeds that failed once, by a mistake of the engine.
+const REGRESSIONS: &[u64] = &[
+    900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867,
+    4_005_585, 4_065_525, 4_071_093, 4_095_182,
+];
+
+/// And such worlds in which old data is pruned.
+const PRUNE_REGRESSIONS: &[u64] = &[307_025, 403_242];
+
+/// What came of one run.
+pub struct Ran {
+    pub check: Check,
+    pub trace: Trace,
+}
+
+/// Runs something in virtual time.
+pub fn in_virtual_time<F: Future<Output = Check>>(aloud: bool, work: impl FnOnce(Trace) -> F) -> Ran {
+    let trace = Trace::new(aloud);
+    let inner = trace.clone();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let check = catch_unwind(AssertUnwindSafe(|| runtime.block_on(async { work(inner).await })));
+    let check = check.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(format!("panic: {}", text.unwrap_or_else(|| "of another kind".into())))
+    });
+    Ran { check, trace }
+}
+
+pub fn seed(seed: u64, without: &Without, aloud: bool) -> Ran {
+    in_virtual_time(aloud, |trace| async move { chance::run(seed, without, trace).await })
+}
+
+/// What the command line asks for.
+pub fn main(args: &[String]) -> ExitCode {
+    let value = |name: &str| args.get(args.iter().position(|arg| arg == name)? + 1);
+    let number = |name: &str| value(name)?.parse::<u64>().ok();
+    let asked = |name: &str| args.iter().any(|arg| arg == name);
+    if asked("--list") {
+        println!("simulation: test");
+        return ExitCode::SUCCESS;
+    }
+    #[cfg(feature = "planted-bugs")]
+    if asked("--planted") {
+        let only = number("--planted").and_then(|only| usize::try_from(only).ok());
+        return if crate::planted::all(only) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if asked("--drift") {
+        return if alike() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if let Some(one) = number("--seed") {
+        let without =
+            value("--without").map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect());
+        return replay(|| seed(one, &without.unwrap_or_default(), true));
+    }
+    if let Some(one) = number("--prune") {
+        return replay(|| prune_world(one, true));
+    }
+    if let Some(count) = number("--prunes") {
+        let from = number("--from").unwrap_or(0);
+        let sound = work(&[prunes(from, count)]).iter().all(|came| tell_prunes(from, count, came));
+        return if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
+        return replay(|| crashes::cut(&at, true));
+    }
+    let seeds = number("--seeds").unwrap_or(if asked("--crashes") { 0 } else { DEFAULT_SEEDS });
+    let default = !asked("--seeds") && !asked("--crashes");
+    let only = number("--crashes").and_then(|only| usize::try_from(only).ok());
+    let sound = both(
+        number("--from").unwrap_or(0),
+        seeds,
+        default || asked("--crashes"),
+        number("--deep").and_then(|deep| usize::try_from(deep).ok()).unwrap_or(DEEP),
+        only,
+        default,
+    );
+    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One run, aloud, with what the engine logs.
+fn replay(run: impl FnOnce() -> Ran) -> ExitCode {
+    tracing_subscriber::fmt().without_time().with_max_level(tracing::Level::DEBUG).init();
+    let ran = run();
+    println!("trace {}", ran.trace.hash());
+    match ran.check {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            println!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the fakes are like what they stand for.
+fn alike() -> bool {
+    let looked = drift::look();
+    match &looked {
+        Ok(calls) => {
+            println!("{calls} calls answered as by a real disk; the bucket keeps the contract of remotes");
+        }
+        Err(why) => println!("{why}"),
+    }
+    looked.is_ok()
+}
+
+/// Crashes and seeds, and if all of it is asked for worlds that prune; then a look at what was reached. Whether all is well.
+fn both(from: u64, count: u64, crash: bool, deep: usize, only: Option<usize>, complete: bool) -> bool {
+    let mut sound = !complete || alike();
+    let found = Found::default();
+    let mut batches = vec![crashes::batch(only, deep, &found, crash), seeds(from, count)];
+    if complete {
+        batches.push(prunes(0, DEFAULT_PRUNES));
+    }
+    let clock = SystemClock::new();
+    let mut came = work(&batches).into_iter();
+    let (crashed, seeded) = (came.next().unwrap(), came.next().unwrap());
+    if count > 0 {
+        sound &= tell_seeds(from, count, &seeded);
+    }
+    if crash {
+        sound &= found.tell(&crashed);
+    }
+    let mut marks = seeded.marks;
+    add(&mut marks, crashed.marks);
+    for (name, times) in &marks {
+        println!("{times:9}  {name}");
+    }
+    if complete {
+        sound &= tell_prunes(0, DEFAULT_PRUNES, &came.next().unwrap());
+        let missing: BTreeSet<String> = coverage::missing(&marks);
+        missing.iter().for_each(|name| println!("never reached: {name}"));
+        sound &= missing.is_empty();
+    }
+    println!("all in {:.1} s", clock.monotonic().as_secs_f64());
+    sound
+}
+
+/// Many seeds.
+fn seeds(from: u64, count: u64) -> Batch<'static> {
+    let first = if count > 0 { REGRESSIONS } else { &[] };
+    numbered(first, from, count, |at| seed(at, &Without::new(), false))
+}
+
+/// Which seeds failed and why. Whether none did.
+fn tell_seeds(from: u64, count: u64, came: &Came) -> bool {
+    for (seed, why) in came.failed.iter().take(20) {
+        println!("seed {seed}: {why}\n    cargo test --test simulation -- --seed {seed}");
+    }
+    for (seed, why) in came.failed.iter().take(3) {
+        let list: Vec<String> = shrink::shrink(*seed, why).iter().map(ToString::to_string).collect();
+        println!(
+            "the least of it: cargo test --test simulation -- --seed {seed} --without {}",
+            list.join(",")
+        );
+    }
+    let seconds = came.time.as_secs_f64();
+    let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
+    println!("{count} seeds from {from}: {} failed; {seconds:.1} s, {rate:.0} a second", came.failed.len());
+    came.failed.is_empty()
+}
+
+/// Runs with these numbers first, then with `count` from `from` on.
+fn numbered<'a>(first: &'a [u64], from: u64, count: u64, run: impl Fn(u64) -> Ran + Sync + 'a) -> Batch<'a> {
+    let kept = u64::try_from(first.len()).unwrap();
+    let nth = move |at: u64| {
+        let old = usize::try_from(at).ok().and_then(|at| first.get(at)).copied();
+        old.unwrap_or_else(|| from + at - kept)
+    };
+    Batch { count: kept + count, run: Box::new(move |at| (nth(at), run(nth(at)))) }
+}
+
+/// Worlds in which old data is pruned.
+fn prunes(from: u64, count: u64) -> Batch<'static> {
+    numbered(PRUNE_REGRESSIONS, from, count, |at| prune_world(at, false))
+}
+
+/// Which of these worlds failed, and what they reached. Whether all is well.
+fn tell_prunes(from: u64, count: u64, came: &Came) -> bool {
+    for (seed, why) in came.failed.iter().take(20) {
+        println!("prune {seed}: {why}\n    cargo test --test simulation -- --prune {seed}");
+    }
+    let seconds = came.time.as_secs_f64();
+    println!("{count} prunes from {from}: {} failed; {seconds:.1} s", came.failed.len());
+    for (name, times) in came.marks.iter().filter(|(name, _)| name.starts_with("prune:")) {
+        println!("{times:9}  {name}");
+    }
+    let missing: Vec<&&str> =
+        coverage::PRUNES.iter().filter(|name| !came.marks.contains_key(**name)).collect();
+    missing.iter().for_each(|name| println!("never reached: {name}"));
+    came.failed.is_empty() && (count < DEFAULT_PRUNES || missing.is_empty())
+}
+
+/// One world in which old data is pruned.
+pub fn prune_world(seed: u64, aloud: bool) -> Ran {
+    in_virtual_time(aloud, |trace| async move { prune::run(seed, trace).await })
+}

@@ -1,0 +1,217 @@
+//! Setting up the S3 client: whom it speaks to, as whom, and how long it waits.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+};
+
+use cogzy_engine::remote::{BucketUrl, RemoteError, RemoteErrorKind, Store};
+
+/// How long a stream may stand still before it counts as broken. A slow uplink stalls for a while whenever somebody else
+/// in the house makes a call.
+const STALL: Duration = Duration::from_secs(90);
+
+/// How to reach a bucket. What is not set comes from where the AWS tools take it, or has a default.
+#[derive(Debug, Clone)]
+pub struct S3Options {
+    /// `https://host[:port]` of the store; AWS, or B2 in `region`, where it is not set.
+    pub endpoint: Option<String>,
+    /// The region's name, such as `us-west-004`.
+    pub region: Option<String>,
+    /// Which profile of the AWS configuration files to use.
+    pub profile: Option<String>,
+    /// Whether the bucket's name stands in the path (`host/bucket/key`) and not in the host's name. Where it is not set: as
+    /// soon as there is an endpoint.
+    pub path_style: Option<bool>,
+    /// Credentials; from the AWS credential chain where they are not set.
+    pub key: Option<KeyPair>,
+    /// How long making a connection may take.
+    pub connect_timeout: Duration,
+    /// How long a call may take in all, with its bytes.
+    pub operation_timeout: Duration,
+}
+
+impl Default for S3Options {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            region: None,
+            profile: None,
+            path_style: None,
+            key: None,
+            connect_timeout: Duration::from_secs(10),
+            // A pack of 16 MiB over an uplink of 30 kB/s.
+            operation_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// A key: its id and its secret. Neither is ever printed.
+#[derive(Debug, Clone)]
+pub struct KeyPair {
+    /// B2's keyID, or AWS's access key id.
+    pub id: Secret,
+    /// B2's applicationKey, or AWS's secret access key.
+    pub secret: Secret,
+}
+
+/// A text that must not get into logs or messages.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` to itself.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// A client, and the endpoint that it speaks to, for messages.
+pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Client, String), RemoteError> {
+    let asked_region = options.region.clone().or_else(|| options.endpoint.as_deref().and_then(b2_region));
+    let endpoint = match (&options.endpoint, url.store(), &asked_region) {
+        (Some(endpoint), ..) => Some(endpoint.clone()),
+        (None, Store::B2, Some(region)) => Some(format!("https://s3.{region}.backblazeb2.com")),
+        (None, Store::B2, None) => return Err(misconfigured(url, B2_REGION)),
+        (None, Store::S3, _) => None,
+    };
+    if endpoint.as_ref().is_some_and(|endpoint| !plausible(endpoint)) {
+        return Err(misconfigured(
+            url,
+            "s3.endpoint must be https://host or http://host:port, without credentials or a path",
+        ));
+    }
+
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::disabled())
+        // A store that is not AWS may not know the checksums that newer SDKs add; SigV4 signs the body's SHA-256 anyway.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL).build())
+        // A wrong clock is to be told, not worked around: transaction ids bear its time too.
+        .disable_clock_skew_correction(true)
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(options.connect_timeout)
+                .operation_attempt_timeout(options.operation_timeout)
+                .operation_timeout(options.operation_timeout)
+                .build(),
+        );
+    if let Some(region) = asked_region {
+        loader = loader.region(Region::new(region));
+    }
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(endpoint) = &endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(KeyPair { id, secret }) = &options.key {
+        loader = loader.credentials_provider(Credentials::new(&id.0, &secret.0, None, None, "cogzy-vault"));
+    }
+    let shared = loader.load().await;
+
+    let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        .force_path_style(options.path_style.unwrap_or(endpoint.is_some()));
+    match (shared.region(), &endpoint) {
+        (Some(_), _) => {}
+        // Stores other than AWS mostly take any region; this is the one that all of them know.
+        (None, Some(_)) => config = config.region(Region::from_static("us-east-1")),
+        (None, None) => return Err(misconfigured(url, AWS_REGION)),
+    }
+    let told = endpoint.unwrap_or_else(|| {
+        format!("https://s3.{}.amazonaws.com", shared.region().map_or("us-east-1", AsRef::as_ref))
+    });
+    Ok((Client::from_conf(config.build()), told))
+}
+
+const B2_REGION: &str = "b2:// needs to know the region: set s3.region to the part of the bucket's Endpoint between `s3.` \
+     and `.backblazeb2.com`, such as us-west-004";
+const AWS_REGION: &str =
+    "s3:// needs to know the bucket's region: set s3.region, AWS_REGION, or a profile that has one";
+
+fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
+    RemoteError::new(RemoteErrorKind::WrongEndpoint, "open", &url.to_string()).because(what)
+}
+
+fn plausible(endpoint: &str) -> bool {
+    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    host.map(|host| host.strip_suffix('/').unwrap_or(host)).is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'))
+    })
+}
+
+/// The region in one of B2's own endpoints.
+fn b2_region(endpoint: &str) -> Option<String> {
+    let host = endpoint
+        .strip_prefix("https://s3.")?
+        .strip_suffix('/')
+        .unwrap_or(endpoint.strip_prefix("https://s3.")?);
+    host.strip_suffix(".backblazeb2.com").map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket(text: &str) -> BucketUrl {
+        match text.parse() {
+            Ok(cogzy_engine::remote::RemoteUrl::Bucket(url)) => url,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn options() -> S3Options {
+        let key = KeyPair { id: Secret::new("the-id"), secret: Secret::new("the-secret") };
+        S3Options { key: Some(key), ..S3Options::default() }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let text = format!("{:?}", options());
+        assert!(!text.contains("the-"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn the_endpoint_of_b2_follows_from_its_region_and_the_other_way_round() {
+        let url = bucket("b2://bucket");
+        let error = build(&url, &options()).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint);
+        assert!(error.to_string().contains("s3.region"), "{error}");
+
+        let region = S3Options { region: Some("us-west-004".to_owned()), ..options() };
+        let (client, endpoint) = build(&url, &region).await.unwrap();
+        assert_eq!(endpoint, "https://s3.us-west-004.backblazeb2.com");
+        assert_eq!(client.config().region().unwrap().as_ref(), "us-west-004");
+
+        let endpoint = S3Options { endpoint: Some(endpoint), ..options() };
+        let (client, _) = build(&url, &endpoint).await.unwrap();
+        assert_eq!(client.config().region().unwrap().as_ref(), "us-west-004");
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_is_none_is_refused_and_not_repeated() {
+        for bad in ["host", "ftp://host", "https://", "https://me:secret@host", "https://host/path"] {
+            let options = S3Options { endpoint: Some(bad.to_owned()), ..options() };
+            let error = build(&bucket("s3://bucket"), &options).await.unwrap_err();
+            assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint, "{bad}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}
