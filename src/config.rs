@@ -35,7 +35,7 @@ pub use units::{Size, Span, UnitError};
 use cogzy_client::paths::Paths;
 use reader::Reader;
 
-const DEFAULTS: &str = include_str!("../../config/default.toml");
+const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// A key that the command line sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
