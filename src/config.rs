@@ -11,7 +11,6 @@ mod error;
 mod file;
 mod keys;
 mod layer;
-mod near;
 mod reader;
 mod settings;
 mod units;
