@@ -15,8 +15,8 @@ use crate::control::board::Board;
 use crate::control::events::Events;
 use crate::control::{routes::Handles, server};
 use crate::daemon::scheduler::Timing;
-use crate::daemon::{Daemon, Hooks, StopSignals};
-use crate::service::notify::Heart;
+use crate::daemon::{Daemon, Heart, Hooks, StopSignals};
+use crate::service::notify::Notifier;
 use crate::telemetry::{self, Sinks};
 use cogzy_client::documents::{DaemonDocument, State, moment};
 use cogzy_client::paths::machine_id;
@@ -60,7 +60,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     let failed = |what: &str, error: std::io::Error| Failure::new(Exit::Internal, format!("{what}: {error}"));
     let signals = runtime.block_on(async { StopSignals::catch() });
     let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
-    let heart = Heart::of_this_process(Arc::new(SystemClock::new()));
+    let heart = Heart::new(Notifier::of_this_process(), Arc::new(SystemClock::new()));
     let hooks = Hooks {
         on_conflict: config.hooks.on_conflict.clone(),
         on_hold: config.hooks.on_hold.clone(),
@@ -116,7 +116,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
             send,
             events.clone(),
             interrupt.clone(),
-            heart.clone(),
+            heart.pulse().clone(),
             engine.reader(),
         );
         tokio::spawn(server::serve(listener, handles));
