@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Cli, Global};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::Output;
-pub use super::shown::Shown;
+use super::global::Global;
 use crate::assemble::{open, probe};
 use crate::config::{Config, Environment, Finite, Flag, LoadOptions, Loaded};
 use cogzy_client::paths::{self, Paths};
@@ -354,16 +352,4 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_THREADS);
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     built.map_err(|error| Failure::new(Exit::Internal, format!("no threads could be started: {error}")))
-}
-
-/// Runs the verb of a command line and gives the code to end with.
-#[must_use]
-pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
-    match super::dispatch(cli, flags, environment, output) {
-        Ok(exit) => exit,
-        Err(Failure { exit, message, next }) => {
-            output.error(message, next.as_deref());
-            exit
-        }
-    }
 }

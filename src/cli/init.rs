@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::app::{App, Shown, runtime};
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, thousands};
+use super::progress::ProgressWatcher;
 use super::status::document;
 use crate::config::{Flag, Source, update};
 use cogzy_client::documents::StatusDocument;
@@ -71,8 +72,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         let mut engine = app.joining_engine(Meter::default()).await?;
         let groups = app.config().groups.definitions().to_vec();
         let joining = Joining { groups, machine: machine_id(), approved: args.join };
-        let shown = Shown::on(output);
-        Ok::<_, Failure>(join(&mut engine, &joining, &shown).await?)
+        let watcher = ProgressWatcher::on(output);
+        Ok::<_, Failure>(join(&mut engine, &joining, &watcher).await?)
     })?;
     drop(lock);
     let remote = app.config().remote.clone().unwrap_or_else(|| app.remote.to_string());

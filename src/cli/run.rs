@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::app::{App, Shown, runtime};
-use super::args::Global;
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::Output;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::progress::ProgressWatcher;
 use super::status::document;
 use crate::control::board::Board;
 use crate::control::events::Events;
@@ -200,9 +201,9 @@ async fn embedded(
     let mut engine = app.metered_engine(meter).await?;
     let groups = app.config().groups.definitions().to_vec();
     let joining = Joining { groups, machine: machine_id(), approved: false };
-    let shown = Shown::on(output);
-    let joined = join(&mut engine, &joining, &shown).await?;
-    drop(shown);
+    let watcher = ProgressWatcher::on(output);
+    let joined = join(&mut engine, &joining, &watcher).await?;
+    drop(watcher);
     if joined.meets.is_some() {
         return Err(Failure::new(Exit::Held, "both the vault and its backup folder hold files")
             .next("cogzy-vault init --join"));
