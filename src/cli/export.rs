@@ -41,7 +41,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let time = args.at.map(|moment| Point::Time(moment.ms));
     let point = args.generation.clone().map(Point::Generation).or(time).unwrap_or(Point::Newest);
     let exported = runtime()?.block_on(async {
-        let mut engine = app.reading_engine().await?;
+        let mut engine = app.assembly().reading_engine().await?;
         let watcher = ProgressWatcher::on(output);
         Ok::<_, Failure>(engine.export(&point, &paths, &args.target, &watcher).await?)
     })?;

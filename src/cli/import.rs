@@ -30,7 +30,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let imported = runtime()?.block_on(async {
         let mut engine = app.engine().await?;
         engine.claim_device(&machine_id())?;
-        let source = app.plain_source(args.url.as_deref()).await?;
+        let source = app.assembly().plain_source(args.url.as_deref()).await?;
         Ok::<_, Failure>(engine.import(source, &ProgressWatcher::on(output)).await?)
     })?;
     drop(lock);

@@ -7,7 +7,6 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, thousands};
 use super::progress::ProgressWatcher;
-use super::status::document;
 use crate::config::{Flag, Source, update};
 use cogzy_client::documents::StatusDocument;
 use cogzy_client::paths::machine_id;
@@ -68,8 +67,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         Err(failure) => return Err(failure),
     };
     let joined = runtime()?.block_on(async {
-        app.make_remote_folder().await?;
-        let mut engine = app.joining_engine(Meter::default()).await?;
+        let assembly = app.assembly();
+        assembly.make_remote_folder().await?;
+        let mut engine = assembly.joining_engine(Meter::default()).await?;
         let groups = app.config().groups.definitions().to_vec();
         let joining = Joining { groups, machine: machine_id(), approved: args.join };
         let watcher = ProgressWatcher::on(output);
@@ -123,7 +123,7 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         Err(ClientError::NoDaemon) => return Err(locked),
         Err(error) => return Err(error.into()),
     };
-    let wanted = document(app, status.state, status.device.id);
+    let wanted = app.assembly().status(status.state, status.device.id);
     let differs = [
         ("remote", &status.remote, &wanted.remote),
         ("user_id", &status.user_id, &wanted.user_id),
