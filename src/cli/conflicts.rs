@@ -8,13 +8,13 @@ use serde_json::json;
 use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::ask;
+use super::job::done;
 use super::output::{Output, size};
 use super::paths::absolute;
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
-use crate::control::jobs::Job;
-use cogzy_client::documents::{RewriteDocument, moment};
+use crate::control::jobs::{self, Rewrite};
+use cogzy_client::documents::{ConflictsDocument, ResolveRequest, moment};
 use cogzy_engine::model::{Conflict, Entry, Keep, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, differences};
 
@@ -108,10 +108,12 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         Action::Resolve { id, keep, yes } => {
             let id = pick(&conflicts()?, id)?.conflict.id;
             let (side, keep) = (*keep, Keep::from(*keep));
-            let request = json!({ "keep": keep, "yes": yes });
-            let job = Job::Resolve { id, keep, yes: *yes };
+            let request = ResolveRequest { keep, yes: *yes };
+            let job = Rewrite::Resolve { id, keep, yes: *yes };
             let resource = format!("/v1/conflicts/{id}/resolve");
-            let document: RewriteDocument = ask(app, &job, &resource, &request, output)?;
+            let document = done(app, &resource, &request, output, async |engine, watcher| {
+                jobs::rewrite(engine, &job, watcher).await
+            })?;
             let what = match side {
                 Side::Mine => "the version that lost is put back",
                 Side::Remote => "the version that stands stays",
@@ -124,7 +126,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 }
 
 fn list(conflicts: &[ListedConflict], output: &mut Output) {
-    output.json(&json!({ "schema": 1, "conflicts": conflicts }));
+    output.json(&ConflictsDocument::from(conflicts));
     if conflicts.is_empty() {
         output.line("no conflicts");
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{Course, Daemon};
 use crate::daemon::scheduler::{Next, Outcome};
-use cogzy_client::documents::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
+use cogzy_client::documents::{
+    ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
+};
 use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::{Report, SyncError, Trouble, Weight};
 
@@ -115,7 +117,7 @@ impl Daemon {
                 None => status.errors.retain(|error| error.path.is_some()),
             }
             if let Some(holdings) = &report.holdings {
-                status.content = serde_json::to_value(holdings).ok();
+                status.content = Some(ContentDocument::from(holdings));
             }
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
 use super::{Family, Handles, Refusal, Route, bad_request, problem};
-use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SCHEMA};
+use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SchemaVersion};
 use cogzy_engine::model::VaultPath;
 
 /// A page is never longer.
@@ -66,9 +66,8 @@ async fn events(
     if text(header::ACCEPT).is_some_and(|accept| accept.contains("application/json")) {
         let limit = query.limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
         let events = handles.events.after(resumed.unwrap_or(0), limit);
-        return Ok(
-            Json(EventsDocument { schema: SCHEMA, events, newest: handles.events.newest() }).into_response()
-        );
+        return Ok(Json(EventsDocument { schema: SchemaVersion, events, newest: handles.events.newest() })
+            .into_response());
     }
     let Ok(place) = Arc::clone(&handles.streams).try_acquire_owned() else {
         return Err(problem(
@@ -124,7 +123,7 @@ async fn changes(
     let next = last
         .map(|last| format!("/v1/changes?since={since}&limit={limit}&after={}", encoded(last.path.as_str())));
     let changes = found.moved.into_iter().map(MovedDocument::from).collect();
-    Ok(Json(ChangesDocument { schema: SCHEMA, since, generation: found.generation, changes, next }))
+    Ok(Json(ChangesDocument { schema: SchemaVersion, since, generation: found.generation, changes, next }))
 }
 
 /// Percent-encoding of everything but letters, digits and what stands for itself (RFC 3986, section 2.3).

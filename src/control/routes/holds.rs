@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 
 use super::{Family, Handles, Refusal, Route, bad_request, problem};
 use crate::control::board::Command;
-use cogzy_client::documents::{HoldsDocument, Problem, SCHEMA, SyncDocument};
+use cogzy_client::documents::{HoldsDocument, Problem, SchemaVersion, SyncDocument};
 use cogzy_engine::model::HoldId;
 
 #[derive(OpenApi)]
@@ -26,7 +26,7 @@ pub(super) fn family() -> Family {
 /// The open holds.
 #[utoipa::path(get, path = "/v1/holds", responses((status = 200, body = HoldsDocument)))]
 async fn holds(State(handles): State<Handles>) -> Json<HoldsDocument> {
-    Json(HoldsDocument { schema: SCHEMA, holds: handles.board.read().holds })
+    Json(HoldsDocument { schema: SchemaVersion, holds: handles.board.read().holds })
 }
 
 /// Lets a held change pass, and runs the cycle that carries it out.

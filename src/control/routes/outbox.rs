@@ -5,7 +5,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use super::{Family, Handles, Refusal, Route};
-use cogzy_client::documents::{OutboxDocument, Problem, SCHEMA, WaitingDocument, moment};
+use cogzy_client::documents::{OutboxDocument, Problem, SchemaVersion, WaitingDocument, moment};
 
 /// More paths than this are counted only.
 const MAX_LISTED: usize = 1000;
@@ -35,5 +35,5 @@ async fn outbox(State(handles): State<Handles>) -> Result<Json<OutboxDocument>, 
         error: waiting.error,
         next_retry: waiting.next_retry_ms.map(moment),
     });
-    Ok(Json(OutboxDocument { schema: SCHEMA, total, waiting: waiting.collect() }))
+    Ok(Json(OutboxDocument { schema: SchemaVersion, total, waiting: waiting.collect() }))
 }

@@ -3,14 +3,12 @@
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::routing::post;
-use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::OpenApi;
 
 use super::recovery::{Answer, ask};
 use super::{Family, Handles, Route, bad_request};
 use crate::control::jobs::Job;
-use cogzy_client::documents::Problem;
-use cogzy_client::documents::VerifyDocument;
+use cogzy_client::documents::{Problem, VerifyDocument, VerifyRequest};
 
 #[derive(OpenApi)]
 #[openapi(paths(verify))]
@@ -18,17 +16,6 @@ struct Document;
 
 pub(super) fn family() -> Family {
     Family { routes: vec![Route::new("/v1/verify", post(verify))], document: Document::openapi() }
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct VerifyRequest {
-    /// Read every pack.
-    #[serde(default)]
-    deep: bool,
-    /// Put right what can be; reads every pack.
-    #[serde(default)]
-    repair: bool,
 }
 
 /// Checks the local files against the manifest and the bucket against its own commits. Syncing goes on meanwhile, but for a
