@@ -10,6 +10,7 @@ pub mod changes;
 pub mod config;
 pub mod conflicts;
 pub mod doctor;
+mod documents;
 pub mod events;
 pub mod exit;
 pub mod export;

@@ -64,7 +64,7 @@ pub struct LoadOptions<'a> {
 
 /// A value as it would stand in the file, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownKey {
     /// The value as TOML, on one line.
     pub value: String,
     /// Where it comes from.
@@ -77,7 +77,7 @@ pub struct Loaded {
     /// The configuration.
     pub config: Config,
     /// Every key that has a value, by dotted name.
-    pub keys: BTreeMap<&'static str, Shown>,
+    pub keys: BTreeMap<&'static str, ShownKey>,
     /// Where the file is, or would be.
     pub file: PathBuf,
     /// Whether it is there.

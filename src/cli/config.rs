@@ -1,13 +1,11 @@
 //! `cogzy-vault config`
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
-
 use super::app::App;
+use super::documents::{ConfigCheckDocument, ConfigDocument, ConfigPathDocument};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone};
+use cogzy_client::documents::SchemaVersion;
 use cogzy_engine::vault::Filter;
 
 /// Show or check the configuration
@@ -34,18 +32,11 @@ pub enum Action {
 /// # Errors
 /// Filters that do not compile.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let file = &app.loaded.file;
+    let (file, file_exists) = (app.loaded.file.as_path(), app.loaded.file_exists);
     match args.action {
         Action::Show => {
-            let keys: BTreeMap<&str, Value> = app
-                .loaded
-                .keys
-                .iter()
-                .map(|(key, shown)| {
-                    (*key, json!({ "value": shown.value, "source": shown.source.to_string() }))
-                })
-                .collect();
-            output.json(&json!({ "schema": 1, "file": file, "keys": keys }));
+            let keys = app.loaded.keys.iter().map(|(key, shown)| (*key, shown.into())).collect();
+            output.json(&ConfigDocument { schema: SchemaVersion, file, keys });
             let rows: Vec<[String; 3]> = app
                 .loaded
                 .keys
@@ -57,15 +48,12 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         Action::Check => {
             let filter = &app.config().filter;
             Filter::new(&filter.include, &filter.exclude)?;
-            output.json(
-                &json!({ "schema": 1, "ok": true, "file": file, "file_exists": app.loaded.file_exists }),
-            );
-            let of =
-                if app.loaded.file_exists { "" } else { " (there is no such file: these are the defaults)" };
+            output.json(&ConfigCheckDocument { schema: SchemaVersion, ok: true, file, file_exists });
+            let of = if file_exists { "" } else { " (there is no such file: these are the defaults)" };
             output.toned(Tone::Good, format!("the configuration is good: {}{of}", file.display()));
         }
         Action::Path => {
-            output.json(&json!({ "schema": 1, "file": file, "file_exists": app.loaded.file_exists }));
+            output.json(&ConfigPathDocument { schema: SchemaVersion, file, file_exists });
             output.line(file.display());
         }
     }

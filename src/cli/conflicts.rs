@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::app::{App, runtime};
 use super::exit::Exit;
@@ -14,7 +13,7 @@ use super::paths::absolute;
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, Rewrite};
-use cogzy_client::documents::{ConflictsDocument, ResolveRequest, moment};
+use cogzy_client::documents::{ConflictsDocument, ResolveRequest, SchemaVersion, moment};
 use cogzy_engine::model::{Conflict, Entry, Keep, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, differences};
 
@@ -158,6 +157,14 @@ fn origin(conflict: &Conflict) -> (String, String) {
     }
 }
 
+/// `conflicts show --json`.
+#[derive(Debug, Serialize)]
+struct ComparedDocument<'a> {
+    schema: SchemaVersion,
+    conflict: &'a ListedConflict,
+    compared: &'a [Seen],
+}
+
 /// One file of a conflict, as far as its two versions could be looked at.
 #[derive(Debug, Serialize)]
 struct Seen {
@@ -200,7 +207,7 @@ fn compare(mine: &[u8], remote: &[u8], seen: &mut Seen) {
 }
 
 fn show(app: &App, listed: &ListedConflict, seen: &[Seen], output: &mut Output) {
-    output.json(&json!({ "schema": 1, "conflict": listed, "compared": seen }));
+    output.json(&ComparedDocument { schema: SchemaVersion, conflict: listed, compared: seen });
     let conflict = &listed.conflict;
     let (device, when) = origin(conflict);
     output.line(format!("conflict {}", conflict.id));
@@ -254,5 +261,35 @@ fn pick<'a>(conflicts: &'a [ListedConflict], id: &str) -> Result<&'a ListedConfl
         }
         _ => Err(Failure::new(Exit::Usage, format!("more than one conflict begins with {id}"))
             .next("cogzy-vault conflicts")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogzy_engine::model::{Item, Kept};
+
+    #[test]
+    fn the_document_of_a_comparison_keeps_its_form() {
+        let path = VaultPath::new("a.json").unwrap();
+        let kept = vec![Kept { path: path.clone(), entry: None }];
+        let listed =
+            ListedConflict { conflict: Conflict::new(Item::File(path.clone()), kept, None), here: true };
+        let mut compared = [Seen { path, standing: None, differing: None, differences: vec![] }];
+        let [first] = &mut compared;
+        compare(br#"{"x":1}"#, br#"{"x":2}"#, first);
+        let document = ComparedDocument { schema: SchemaVersion, conflict: &listed, compared: &compared };
+        let id = listed.conflict.id;
+        assert_eq!(
+            serde_json::to_string(&document).unwrap(),
+            format!(
+                concat!(
+                    r#"{{"schema":1,"conflict":{{"id":"{}","item":{{"file":"a.json"}},"files":[{{"path":"a.json","#,
+                    r#""entry":null}}],"origin":null,"here":true}},"compared":[{{"path":"a.json","standing":null,"#,
+                    r#""differing":1,"differences":[{{"node":null,"at":"x","mine":1,"remote":2}}]}}]}}"#
+                ),
+                id
+            )
+        );
     }
 }

@@ -166,10 +166,10 @@ impl Output {
         self.json
     }
 
-    /// A whole text of our own that was asked for, as it is; with `--json` as the field `name`.
-    pub fn document(&mut self, name: &str, text: &str) {
+    /// Prints a whole text of our own as it is; with `--json` the `document` that holds it.
+    pub fn whole(&mut self, text: &str, document: &impl Serialize) {
         if self.json {
-            return self.json(&serde_json::json!({ "schema": 1, name: text }));
+            return self.json(document);
         }
         let written = self.out.write_all(text.as_bytes());
         self.keep(written);

@@ -6,9 +6,11 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::args::Cli;
+use super::documents::{PageDocument, ScriptDocument};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
+use cogzy_client::documents::SchemaVersion;
 
 /// Print the manual page
 ///
@@ -35,7 +37,7 @@ const MORE: &str = include_str!("../../docs/man.roff");
 /// Where it cannot be rendered.
 pub fn man(_: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
     let page = page().map_err(|error| Failure::new(Exit::Internal, format!("no manual page: {error}")))?;
-    output.document("page", &page);
+    output.whole(&page, &PageDocument { schema: SchemaVersion, page: &page });
     Ok(Exit::Done)
 }
 
@@ -44,7 +46,8 @@ pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Exit {
     let mut script = Vec::new();
     let mut command = Cli::command();
     clap_complete::generate(args.shell, &mut command, "cogzy-vault", &mut script);
-    output.document("script", &String::from_utf8_lossy(&script));
+    let script = String::from_utf8_lossy(&script);
+    output.whole(&script, &ScriptDocument { schema: SchemaVersion, script: &script });
     Exit::Done
 }
 

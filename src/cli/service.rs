@@ -1,14 +1,16 @@
 //! `cogzy-vault service`
 
-use serde_json::json;
-
 use super::app::App;
+use super::documents::{
+    InstallDocument, NotSeenDocument, ServiceDocument, StoppedDocument, UninstallDocument,
+};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::global::Global;
 use super::output::{Output, Tone};
 use crate::config::{Environment, Source};
 use crate::service::{Installed, Launchd, Manager, Program, ServiceError, Standing, System, Systemd};
+use cogzy_client::documents::SchemaVersion;
 use cogzy_client::paths::{self, Paths};
 use cogzy_engine::remote::RemoteUrl;
 
@@ -47,7 +49,7 @@ pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Resu
         Action::Install => install(app, global, manager.as_ref(), output),
         Action::Uninstall => {
             let removed = manager.uninstall()?;
-            output.json(&json!({ "schema": 1, "installed": false, "removed": removed }));
+            output.json(&UninstallDocument { schema: SchemaVersion, installed: false, removed });
             output.line("the service is stopped and no longer starts at login; the vault stays as it is");
             Ok(Exit::Done)
         }
@@ -57,7 +59,7 @@ pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Resu
         }
         Action::Stop => {
             manager.stop()?;
-            output.json(&json!({ "schema": 1, "running": false }));
+            output.json(&StoppedDocument { schema: SchemaVersion, running: false });
             output.line("stopped until the next login, or `cogzy-vault service start`");
             Ok(Exit::Done)
         }
@@ -86,10 +88,14 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
     let Installed { file, written } = manager.install(&program(app, global)?)?;
     let standing = manager.standing()?;
     let (settings, credentials) = (unseen_settings(app, global), unseen_credentials(app));
-    output.json(&json!({
-        "schema": 1, "installed": true, "file": file, "written": written, "service": standing,
-        "not_seen": { "settings": settings, "credentials": credentials },
-    }));
+    output.json(&InstallDocument {
+        schema: SchemaVersion,
+        installed: true,
+        file: &file,
+        written,
+        service: &standing,
+        not_seen: NotSeenDocument { settings: &settings, credentials: &credentials },
+    });
     output.toned(
         Tone::Good,
         format!("{} is kept in sync from now on, and from each login on", app.config().vault.display()),
@@ -168,7 +174,7 @@ fn program(app: &App, global: &Global) -> Result<Program, Failure> {
 
 fn status(manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
     let standing = manager.standing()?;
-    output.json(&json!({ "schema": 1, "service": standing }));
+    output.json(&ServiceDocument { schema: SchemaVersion, service: &standing });
     let (tone, text) = match (&standing.file, standing.running) {
         (None, _) => (Tone::Warning, "the service is not installed".to_owned()),
         (_, true) => (Tone::Good, format!("the service runs ({})", standing.state)),
