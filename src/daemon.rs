@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::control::board::{Board, Command};
 use crate::control::events::Events;
-use crate::daemon::scheduler::{Next, Outcome, Scheduler, Timing};
+use crate::daemon::scheduler::{CycleOutcome, Next, Scheduler, Timing};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
@@ -292,18 +292,18 @@ impl Daemon {
 
     /// Whoever is told how far a cycle is.
     fn watcher(&self) -> impl Watcher + use<> {
-        Watched { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
+        CycleWatcher { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
     }
 }
 
 /// A cycle's progress is for the board, for those who listen and for the watchdog.
-struct Watched {
+struct CycleWatcher {
     board: Board,
     events: Events,
     heart: Heart,
 }
 
-impl Watcher for Watched {
+impl Watcher for CycleWatcher {
     fn progress(&self, progress: Progress) {
         self.heart.beats();
         if let Some(shown) = self.board.shown(progress) {
@@ -312,14 +312,14 @@ impl Watcher for Watched {
     }
 }
 
-fn outcome(result: &Result<Report, SyncError>) -> Outcome {
+fn outcome(result: &Result<Report, SyncError>) -> CycleOutcome {
     match result {
-        Ok(report) => Outcome::Done { moved: report.moved(), again: report.again() },
+        Ok(report) => CycleOutcome::Done { moved: report.moved(), again: report.again() },
         Err(error) => match error.advice() {
-            Advice::Offline => Outcome::Offline,
+            Advice::Offline => CycleOutcome::Offline,
             // A disk may be mounted, a bucket be put right: it is tried for ever, and says so all the time.
-            Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => Outcome::Failed,
-            Advice::Refused => Outcome::Permanent,
+            Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => CycleOutcome::Failed,
+            Advice::Refused => CycleOutcome::Permanent,
         },
     }
 }

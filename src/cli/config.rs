@@ -13,12 +13,12 @@ use cogzy_engine::vault::Filter;
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
-    pub action: Action,
+    pub action: ConfigAction,
 }
 
 /// What to do with the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
-pub enum Action {
+pub enum ConfigAction {
     /// Show every key, its value, and where that comes from
     Show,
     /// Check it, and say what is wrong
@@ -34,7 +34,7 @@ pub enum Action {
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let (file, file_exists) = (app.loaded.file.as_path(), app.loaded.file_exists);
     match args.action {
-        Action::Show => {
+        ConfigAction::Show => {
             let keys = app.loaded.keys.iter().map(|(key, shown)| (*key, shown.into())).collect();
             output.json(&ConfigDocument { schema: SchemaVersion, file, keys });
             let rows: Vec<[String; 3]> = app
@@ -45,14 +45,14 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
                 .collect();
             output.table(&rows);
         }
-        Action::Check => {
+        ConfigAction::Check => {
             let filter = &app.config().filter;
             Filter::new(&filter.include, &filter.exclude)?;
             output.json(&ConfigCheckDocument { schema: SchemaVersion, ok: true, file, file_exists });
             let of = if file_exists { "" } else { " (there is no such file: these are the defaults)" };
             output.toned(Tone::Good, format!("the configuration is good: {}{of}", file.display()));
         }
-        Action::Path => {
+        ConfigAction::Path => {
             output.json(&ConfigPathDocument { schema: SchemaVersion, file, file_exists });
             output.line(file.display());
         }

@@ -8,7 +8,7 @@ mod remote;
 use serde::Serialize;
 
 use cost::{Estimate, estimate};
-use finding::{Finding, Level, exit_of};
+use finding::{Finding, Severity, exit_of};
 use machine::Extent;
 
 use super::app::{App, runtime};
@@ -33,7 +33,7 @@ pub struct Args {}
 #[derive(Debug, Serialize)]
 struct DoctorDocument<'a> {
     schema: SchemaVersion,
-    worst: Level,
+    worst: Severity,
     findings: &'a [Finding],
     /// The cost of a month, where the remote is a bucket.
     month: Option<&'a Estimate>,
@@ -69,7 +69,7 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
         }
     }
     findings.extend(machine::background(&Paths::of_this_user()?));
-    let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
+    let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Severity::Ok);
     let (findings, month) = (findings.as_slice(), costs.as_ref());
     output.json(&DoctorDocument { schema: SchemaVersion, worst, findings, month });
     findings.iter().for_each(|finding| finding.tell(output));
@@ -196,8 +196,12 @@ mod tests {
     #[test]
     fn the_document_keeps_its_form() {
         let findings = [Finding::warning("room", "little", "free some")];
-        let document =
-            DoctorDocument { schema: SchemaVersion, worst: Level::Warning, findings: &findings, month: None };
+        let document = DoctorDocument {
+            schema: SchemaVersion,
+            worst: Severity::Warning,
+            findings: &findings,
+            month: None,
+        };
         assert_eq!(
             serde_json::to_string(&document).unwrap(),
             r#"{"schema":1,"worst":"warning","findings":[{"check":"room","level":"warning","message":"little","next":"free some"}],"month":null}"#

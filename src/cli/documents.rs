@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::config::ShownKey;
-use crate::service::Standing;
+use crate::service::ServiceStatus;
 use cogzy_client::documents::{SchemaVersion, SyncDocument};
 use cogzy_engine::model::{DeviceId, VaultId};
 use cogzy_engine::sync::Exported;
@@ -150,7 +150,7 @@ pub struct ServiceDocument<'a> {
     /// The schema's number.
     pub schema: SchemaVersion,
     /// The state of the service.
-    pub service: &'a Standing,
+    pub service: &'a ServiceStatus,
 }
 
 /// `service install`.
@@ -165,7 +165,7 @@ pub struct InstallDocument<'a> {
     /// True where the file was written; else it is a package's.
     pub written: bool,
     /// The state of the service.
-    pub service: &'a Standing,
+    pub service: &'a ServiceStatus,
     /// Settings of this shell that the service does not have.
     pub not_seen: NotSeenDocument<'a>,
 }

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, thousands};
 use super::progress::ProgressWatcher;
-use crate::config::{Flag, Source, update};
+use crate::config::{Flag, SettingSource, update};
 use cogzy_client::documents::{SchemaVersion, StatusDocument};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket::{self, ClientError};
@@ -46,7 +46,7 @@ impl Args {
             ("device_name", &self.device_name, "--device-name"),
         ];
         let flag = |(key, value, name): (&'static str, &Option<String>, &str)| {
-            value.clone().map(|value| Flag { key, value, source: Source::Flag(name.to_owned()) })
+            value.clone().map(|value| Flag { key, value, source: SettingSource::Flag(name.to_owned()) })
         };
         given.into_iter().filter_map(flag).collect()
     }
@@ -130,7 +130,7 @@ fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     let flags = args.flags();
     let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
     let vault = app.config().vault.to_string_lossy().into_owned();
-    let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != Source::Default);
+    let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != SettingSource::Default);
     if elsewhere || !app.loaded.file_exists {
         written.push(("vault", &vault));
     }
@@ -192,7 +192,7 @@ fn how_reached(app: &App) -> Vec<(&'static str, String)> {
         ("s3.profile", config.s3.profile.clone()),
     ];
     let here = |key: &str| {
-        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, Source::Environment(_)))
+        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, SettingSource::Environment(_)))
     };
     told.into_iter().filter(|(key, _)| here(key)).filter_map(|(key, value)| Some((key, value?))).collect()
 }

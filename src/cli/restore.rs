@@ -11,7 +11,7 @@ use super::output::Output;
 use super::paths::{absolute, vault_paths};
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
-use crate::control::jobs::{self, Rewrite};
+use crate::control::jobs::{self, RewriteJob};
 use cogzy_client::documents::{self, NamedGeneration, RestoreRequest};
 use cogzy_engine::sync::{Generation, Point};
 
@@ -55,7 +55,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             paths: paths.clone(),
             yes: args.yes,
         };
-        let job = Rewrite::Restore { point, paths, yes: args.yes };
+        let job = RewriteJob::Restore { point, paths, yes: args.yes };
         let document = done(app, "/v1/restore", &request, output, async |engine, watcher| {
             jobs::rewrite(engine, &job, watcher).await
         })?;

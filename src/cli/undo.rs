@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::job::done;
 use super::output::Output;
 use super::rewritten::tell;
-use crate::control::jobs::{self, Rewrite};
+use crate::control::jobs::{self, RewriteJob};
 use cogzy_client::documents::{NamedGeneration, UndoRequest};
 use cogzy_engine::sync::{Generation, Point};
 
@@ -33,7 +33,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     app.vault()?;
     let Args { generation, force, yes } = args.clone();
     let request = UndoRequest { generation: generation.clone().map(NamedGeneration), force, yes };
-    let job = Rewrite::Undo { point: generation.map_or(Point::Newest, Point::Generation), force, yes };
+    let job = RewriteJob::Undo { point: generation.map_or(Point::Newest, Point::Generation), force, yes };
     let document = done(app, "/v1/undo", &request, output, async |engine, watcher| {
         jobs::rewrite(engine, &job, watcher).await
     })?;

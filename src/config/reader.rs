@@ -13,7 +13,7 @@ use toml_edit::Value;
 
 use super::layer::{Setting, settings};
 use super::units::{Size, Span};
-use super::{ConfigError, ShownKey, Source};
+use super::{ConfigError, SettingSource, ShownKey};
 
 /// The longest text that an error repeats of a value, in characters.
 const LONGEST: usize = 80;
@@ -37,7 +37,7 @@ impl Reader {
     }
 
     /// Puts one text above the layers that are there.
-    pub(super) fn add_text(&mut self, key: &str, text: &str, source: Source) {
+    pub(super) fn add_text(&mut self, key: &str, text: &str, source: SettingSource) {
         self.settings.entry(key.to_owned()).or_default().push(Setting::from_text(text, source));
     }
 

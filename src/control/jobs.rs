@@ -20,7 +20,7 @@ pub enum Job {
     /// The open conflicts.
     Conflicts,
     /// A new generation made of old versions.
-    Rewrite(Rewrite),
+    Rewrite(RewriteJob),
     /// The vault as the backup's newest generation is.
     Reset {
         /// Only say what would be done.
@@ -42,7 +42,7 @@ pub enum Job {
 
 /// A job that makes a new generation of old versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rewrite {
+pub enum RewriteJob {
     /// The decision of a conflict.
     Resolve {
         /// The conflict.
@@ -128,13 +128,13 @@ pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Resul
 /// See [`SyncError`].
 pub async fn rewrite(
     engine: &mut Engine,
-    job: &Rewrite,
+    job: &RewriteJob,
     watcher: &dyn Watcher,
 ) -> Result<RewriteDocument, SyncError> {
     let rewritten = match job {
-        Rewrite::Resolve { id, keep, yes } => engine.resolve(*id, *keep, *yes, watcher).await?,
-        Rewrite::Restore { point, paths, yes } => engine.restore(point, paths, *yes, watcher).await?,
-        Rewrite::Undo { point, force, yes } => engine.undo(point, *force, *yes, watcher).await?,
+        RewriteJob::Resolve { id, keep, yes } => engine.resolve(*id, *keep, *yes, watcher).await?,
+        RewriteJob::Restore { point, paths, yes } => engine.restore(point, paths, *yes, watcher).await?,
+        RewriteJob::Undo { point, force, yes } => engine.undo(point, *force, *yes, watcher).await?,
     };
     Ok(RewriteDocument::from(&rewritten))
 }

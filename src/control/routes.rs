@@ -141,7 +141,7 @@ impl Handles {
     async fn read<T: Send + 'static>(
         &self,
         question: impl AsyncFnOnce(&mut Engine) -> Result<T, SyncError> + Send + 'static,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, ProblemResponse> {
         let place = Arc::clone(&self.readers).acquire_owned().await.map_err(|_| stopping())?;
         let (mut engine, runtime) = (self.engine.reader(), tokio::runtime::Handle::current());
         let (waiting, gone) = oneshot::channel::<()>();
@@ -156,10 +156,10 @@ impl Handles {
         });
         let answer = asked.await.ok().flatten().ok_or_else(stopping)?;
         drop(waiting);
-        answer.map_err(|error| Refusal(Problem::from(&error)))
+        answer.map_err(|error| ProblemResponse(Problem::from(&error)))
     }
 
-    async fn send(&self, command: Command) -> Result<(), Refusal> {
+    async fn send(&self, command: Command) -> Result<(), ProblemResponse> {
         self.commands.send(command).await.map_err(|_| stopping())
     }
 
@@ -167,26 +167,26 @@ impl Handles {
     fn ask<T: Send + 'static>(
         &self,
         command: impl FnOnce(oneshot::Sender<Result<T, Problem>>) -> Command,
-    ) -> impl Future<Output = Result<T, Refusal>> + Send + 'static {
+    ) -> impl Future<Output = Result<T, ProblemResponse>> + Send + 'static {
         let (reply, answer) = oneshot::channel();
         let (command, handles) = (command(reply), self.clone());
         async move {
             handles.send(command).await?;
-            answer.await.map_err(|_| stopping())?.map_err(Refusal)
+            answer.await.map_err(|_| stopping())?.map_err(ProblemResponse)
         }
     }
 }
 
-fn stopping() -> Refusal {
+fn stopping() -> ProblemResponse {
     problem(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the daemon is stopping")
 }
 
 /// An error as a response.
 #[derive(Debug)]
-struct Refusal(Problem);
+struct ProblemResponse(Problem);
 
-fn problem(status: StatusCode, kind: &str, detail: &str) -> Refusal {
-    Refusal(Problem {
+fn problem(status: StatusCode, kind: &str, detail: &str) -> ProblemResponse {
+    ProblemResponse(Problem {
         kind: format!("about:cogzy-vault/{kind}"),
         title: status.canonical_reason().unwrap_or_default().to_owned(),
         status: status.as_u16(),
@@ -197,11 +197,11 @@ fn problem(status: StatusCode, kind: &str, detail: &str) -> Refusal {
 }
 
 /// What is wrong with a request.
-fn bad_request(error: impl ToString) -> Refusal {
+fn bad_request(error: impl ToString) -> ProblemResponse {
     problem(StatusCode::BAD_REQUEST, "bad-request", &error.to_string())
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Course, Daemon};
-use crate::daemon::scheduler::{Next, Outcome};
+use crate::daemon::scheduler::{CycleOutcome, Next};
 use cogzy_client::documents::{
     ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
 };
@@ -62,7 +62,7 @@ impl Daemon {
         &self,
         course: &mut Course,
         ask: Ask,
-        outcome: Outcome,
+        outcome: CycleOutcome,
         now: Duration,
         result: Result<Report, SyncError>,
     ) -> Result<SyncDocument, Problem> {
@@ -135,7 +135,7 @@ impl Daemon {
         &self,
         course: &mut Course,
         error: &SyncError,
-        outcome: Outcome,
+        outcome: CycleOutcome,
         attempts: u32,
         retry: Option<Duration>,
     ) {
@@ -163,7 +163,7 @@ impl Daemon {
             status.pending.up = self.engine.unsent_amount();
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,
-                () if outcome == Outcome::Offline => State::Offline,
+                () if outcome == CycleOutcome::Offline => State::Offline,
                 () => State::Error,
             };
             self.heart.says(&format!("{}: {error}", status.state));

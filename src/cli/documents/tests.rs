@@ -1,7 +1,7 @@
 //! The JSON of each document, held.
 
 use super::*;
-use crate::config::Source;
+use crate::config::SettingSource;
 use cogzy_engine::sync::Report;
 
 fn pin(document: &impl Serialize, json: &str) {
@@ -10,8 +10,8 @@ fn pin(document: &impl Serialize, json: &str) {
 
 const FILE: &str = "/c.toml";
 
-fn standing() -> Standing {
-    Standing {
+fn standing() -> ServiceStatus {
+    ServiceStatus {
         manager: "systemd",
         file: Some(FILE.into()),
         enabled: true,
@@ -27,7 +27,7 @@ const STANDING: &str = r#"{"manager":"systemd","file":"/c.toml","enabled":true,"
 #[test]
 fn documents_of_the_configuration_keep_their_form() {
     let (schema, file) = (SchemaVersion, Path::new(FILE));
-    let shown = ShownKey { value: "\"me\"".to_owned(), source: Source::Default };
+    let shown = ShownKey { value: "\"me\"".to_owned(), source: SettingSource::Default };
     let keys = BTreeMap::from([("user_id", KeyDocument::from(&shown))]);
     let json = r#"{"schema":1,"file":"/c.toml","keys":{"user_id":{"value":"\"me\"","source":"default"}}}"#;
     pin(&ConfigDocument { schema, file, keys }, json);

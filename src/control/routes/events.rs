@@ -13,7 +13,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, Refusal, Route, bad_request, problem};
+use super::{Family, Handles, ProblemResponse, Route, bad_request, problem};
 use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SchemaVersion};
 use cogzy_engine::model::VaultPath;
 
@@ -24,17 +24,17 @@ const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 #[derive(OpenApi)]
 #[openapi(paths(events, changes))]
-struct Document;
+struct EventsApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![Route::new("/v1/events", get(events)), Route::new("/v1/changes", get(changes))];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: EventsApi::openapi() }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Since {
+struct EventsQuery {
     /// The number of the last event that is known: the same as `Last-Event-ID`.
     since: Option<u64>,
     /// How many events a page has at most.
@@ -44,7 +44,7 @@ struct Since {
 /// What happens: a stream of server-sent events, or with `Accept: application/json` a page of what is kept. Without a number to
 /// go on from, the stream begins now and the page with the oldest event.
 #[utoipa::path(
-    get, path = "/v1/events", params(Since, ("last-event-id" = Option<u64>, Header, description = "Resumes after it")),
+    get, path = "/v1/events", params(EventsQuery, ("last-event-id" = Option<u64>, Header, description = "Resumes after it")),
     responses(
         (status = 200, body = EventsDocument, description = "A page, or a stream of EventDocuments"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
@@ -53,8 +53,8 @@ struct Since {
 async fn events(
     State(handles): State<Handles>,
     headers: HeaderMap,
-    query: Result<Query<Since>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Refusal> {
+    query: Result<Query<EventsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, ProblemResponse> {
     let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let resumed = text(header::HeaderName::from_static("last-event-id"));
@@ -92,7 +92,7 @@ async fn events(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Page {
+struct ChangesQuery {
     /// The generation that is known.
     since: u64,
     /// Only paths after this one.
@@ -104,7 +104,7 @@ struct Page {
 /// The paths that have moved since a generation, each once and as it is now, page by page. Where a fork lay across that
 /// generation some may be named that were known already; none is left out.
 #[utoipa::path(
-    get, path = "/v1/changes", params(Page),
+    get, path = "/v1/changes", params(ChangesQuery),
     responses(
         (status = 200, body = ChangesDocument),
         (status = "default", body = Problem, content_type = "application/problem+json"),
@@ -112,9 +112,10 @@ struct Page {
 )]
 async fn changes(
     State(handles): State<Handles>,
-    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<ChangesDocument>, Refusal> {
-    let Query(Page { since, after, limit }) = query.map_err(|error| bad_request(error.body_text()))?;
+    query: Result<Query<ChangesQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<ChangesDocument>, ProblemResponse> {
+    let Query(ChangesQuery { since, after, limit }) =
+        query.map_err(|error| bad_request(error.body_text()))?;
     let after = after.map(|path| VaultPath::new(&path)).transpose().map_err(bad_request)?;
     let limit = limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
     let found =

@@ -18,10 +18,10 @@ const STATES: [&str; 8] = ["in-sync", "pending", "syncing", "offline", "held", "
 
 #[derive(OpenApi)]
 #[openapi(paths(metrics))]
-struct Document;
+struct MetricsApi;
 
 pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/metrics", get(metrics))], document: Document::openapi() }
+    Family { routes: vec![Route::new("/metrics", get(metrics))], document: MetricsApi::openapi() }
 }
 
 /// The status in numbers.

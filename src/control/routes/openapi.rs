@@ -14,10 +14,10 @@ use super::{Family, Route, families};
     ),
     paths(openapi)
 )]
-struct Document;
+struct RootApi;
 
 pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/v1/openapi.json", get(openapi))], document: Document::openapi() }
+    Family { routes: vec![Route::new("/v1/openapi.json", get(openapi))], document: RootApi::openapi() }
 }
 
 /// This document.
@@ -31,7 +31,7 @@ async fn openapi() -> Json<utoipa::openapi::OpenApi> {
 
 /// The documents of all families as one.
 pub(super) fn whole() -> utoipa::openapi::OpenApi {
-    let mut whole = Document::openapi();
+    let mut whole = RootApi::openapi();
     for family in families() {
         whole.merge(family.document);
     }

@@ -4,7 +4,7 @@ use axum::extract::{Json, State};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Refusal, Route};
+use super::{Family, Handles, ProblemResponse, Route};
 use cogzy_client::documents::{OutboxDocument, Problem, SchemaVersion, WaitingDocument, moment};
 
 /// More paths than this are counted only.
@@ -12,10 +12,10 @@ const MAX_LISTED: usize = 1000;
 
 #[derive(OpenApi)]
 #[openapi(paths(outbox))]
-struct Document;
+struct OutboxApi;
 
 pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/v1/outbox", get(outbox))], document: Document::openapi() }
+    Family { routes: vec![Route::new("/v1/outbox", get(outbox))], document: OutboxApi::openapi() }
 }
 
 /// The paths that are still to be sent, since when, and what has stood in the way of each; the first thousand of them.
@@ -26,7 +26,7 @@ pub(super) fn family() -> Family {
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn outbox(State(handles): State<Handles>) -> Result<Json<OutboxDocument>, Refusal> {
+async fn outbox(State(handles): State<Handles>) -> Result<Json<OutboxDocument>, ProblemResponse> {
     let (total, listed) = handles.read(async |engine| Ok(engine.outbox(MAX_LISTED)?)).await?;
     let waiting = listed.into_iter().map(|(path, waiting)| WaitingDocument {
         path,

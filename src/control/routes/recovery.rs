@@ -7,9 +7,9 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, Refusal, Route, bad_request};
+use super::{Family, Handles, ProblemResponse, Route, bad_request};
 use crate::control::board::Command;
-use crate::control::jobs::{self, Job, JobDocument, Rewrite};
+use crate::control::jobs::{self, Job, JobDocument, RewriteJob};
 use cogzy_client::documents::{
     ConflictsDocument, DryRunRequest, HistoryDocument, NamedGeneration, Problem, PruneDocument,
     ResetDocument, ResolveRequest, RestoreRequest, RewriteDocument, UndoRequest,
@@ -19,7 +19,7 @@ use cogzy_engine::sync::{Point, Unwatched};
 
 #[derive(OpenApi)]
 #[openapi(paths(history, conflicts, resolve, restore, undo, reset, prune))]
-struct Document;
+struct RecoveryApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![
@@ -31,7 +31,7 @@ pub(super) fn family() -> Family {
         Route::new("/v1/reset", post(reset)),
         Route::new("/v1/prune", post(prune)),
     ];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: RecoveryApi::openapi() }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -42,7 +42,7 @@ struct HistoryQuery {
     path: Option<VaultPath>,
 }
 
-pub(super) type Answer = Result<Json<JobDocument>, Refusal>;
+pub(super) type JobResult = Result<Json<JobDocument>, ProblemResponse>;
 
 /// All generations, or the versions of a path, newest first.
 #[utoipa::path(
@@ -55,7 +55,7 @@ pub(super) type Answer = Result<Json<JobDocument>, Refusal>;
 async fn history(
     State(handles): State<Handles>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Answer {
+) -> JobResult {
     let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
     ask(&handles, Job::History(query.path)).await
 }
@@ -68,7 +68,7 @@ async fn history(
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn conflicts(State(handles): State<Handles>) -> Answer {
+async fn conflicts(State(handles): State<Handles>) -> JobResult {
     ask(&handles, Job::Conflicts).await
 }
 
@@ -85,10 +85,10 @@ async fn resolve(
     State(handles): State<Handles>,
     Path(id): Path<String>,
     request: Result<Json<ResolveRequest>, JsonRejection>,
-) -> Answer {
+) -> JobResult {
     let Json(ResolveRequest { keep, yes }) = request.map_err(|error| bad_request(error.body_text()))?;
     let id = id.parse().map_err(bad_request)?;
-    ask(&handles, Job::Rewrite(Rewrite::Resolve { id, keep, yes })).await
+    ask(&handles, Job::Rewrite(RewriteJob::Resolve { id, keep, yes })).await
 }
 
 /// Puts paths, or everything, back to what they were, as a new generation.
@@ -102,7 +102,7 @@ async fn resolve(
 async fn restore(
     State(handles): State<Handles>,
     request: Result<Json<RestoreRequest>, JsonRejection>,
-) -> Answer {
+) -> JobResult {
     let Json(RestoreRequest { generation, at, paths, yes }) =
         request.map_err(|error| bad_request(error.body_text()))?;
     let point = match (generation, at) {
@@ -113,7 +113,7 @@ async fn restore(
         }
         _ => return Err(bad_request("expected either a generation or a time (at)")),
     };
-    ask(&handles, Job::Rewrite(Rewrite::Restore { point, paths, yes })).await
+    ask(&handles, Job::Rewrite(RewriteJob::Restore { point, paths, yes })).await
 }
 
 /// Takes back what one generation changed, as a new generation.
@@ -124,11 +124,14 @@ async fn restore(
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn undo(State(handles): State<Handles>, request: Result<Json<UndoRequest>, JsonRejection>) -> Answer {
+async fn undo(
+    State(handles): State<Handles>,
+    request: Result<Json<UndoRequest>, JsonRejection>,
+) -> JobResult {
     let Json(UndoRequest { generation, force, yes }) =
         request.map_err(|error| bad_request(error.body_text()))?;
     let point = generation.map_or(Point::Newest, |NamedGeneration(named)| Point::Generation(named));
-    ask(&handles, Job::Rewrite(Rewrite::Undo { point, force, yes })).await
+    ask(&handles, Job::Rewrite(RewriteJob::Undo { point, force, yes })).await
 }
 
 /// Replaces the vault by the backup's newest generation; a request without a body is one to do it.
@@ -139,7 +142,7 @@ async fn undo(State(handles): State<Handles>, request: Result<Json<UndoRequest>,
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn reset(State(handles): State<Handles>, body: Bytes) -> Answer {
+async fn reset(State(handles): State<Handles>, body: Bytes) -> JobResult {
     ask(&handles, Job::Reset { dry_run: dry_run(&body)? }).await
 }
 
@@ -151,17 +154,17 @@ async fn reset(State(handles): State<Handles>, body: Bytes) -> Answer {
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn prune(State(handles): State<Handles>, body: Bytes) -> Answer {
+async fn prune(State(handles): State<Handles>, body: Bytes) -> JobResult {
     ask(&handles, Job::Prune { dry_run: dry_run(&body)? }).await
 }
 
-fn dry_run(body: &Bytes) -> Result<bool, Refusal> {
+fn dry_run(body: &Bytes) -> Result<bool, ProblemResponse> {
     let request = if body.is_empty() { Ok(DryRunRequest::default()) } else { serde_json::from_slice(body) };
     Ok(request.map_err(bad_request)?.dry_run)
 }
 
 /// What changes nothing does not wait for the cycle that runs.
-pub(super) async fn ask(handles: &Handles, job: Job) -> Answer {
+pub(super) async fn ask(handles: &Handles, job: Job) -> JobResult {
     let answer = if job.changes() {
         handles.ask(|reply| Command::Recover { job, reply }).await?
     } else {

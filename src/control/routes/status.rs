@@ -11,11 +11,11 @@ use cogzy_client::documents::{HealthDocument, StatusDocument};
 
 #[derive(OpenApi)]
 #[openapi(paths(status, health))]
-struct Document;
+struct StatusApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![Route::new("/v1/status", get(status)), Route::new("/v1/health", get(health))];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: StatusApi::openapi() }
 }
 
 /// How things stand. Answered at once, whatever the daemon is doing.

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, Refusal, Route, bad_request, problem};
+use super::{Family, Handles, ProblemResponse, Route, bad_request, problem};
 use cogzy_client::documents::{
     ConflictProblem, FileDocument, Problem, SchemaVersion, TransactionDocument, TransactionRequest,
     WriteRequest,
@@ -24,11 +24,14 @@ const MAX_BODY: usize = 16 << 20;
 
 #[derive(OpenApi)]
 #[openapi(paths(transact, file))]
-struct Document;
+struct TransactionsApi;
 
 pub(super) fn family() -> Family {
     let transactions = Route { max_body: MAX_BODY, ..Route::new("/v1/transactions", post(transact)) };
-    Family { routes: vec![transactions, Route::new("/v1/files", get(file))], document: Document::openapi() }
+    Family {
+        routes: vec![transactions, Route::new("/v1/files", get(file))],
+        document: TransactionsApi::openapi(),
+    }
 }
 
 /// Writes several files as one, or none of them.
@@ -110,7 +113,7 @@ async fn file(
     Ok(Json(FileDocument { schema: SchemaVersion, path, digest }))
 }
 
-fn internal(detail: &str) -> Refusal {
+fn internal(detail: &str) -> ProblemResponse {
     problem(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail)
 }
 

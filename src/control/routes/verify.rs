@@ -5,17 +5,17 @@ use axum::extract::{Json, State};
 use axum::routing::post;
 use utoipa::OpenApi;
 
-use super::recovery::{Answer, ask};
+use super::recovery::{JobResult, ask};
 use super::{Family, Handles, Route, bad_request};
 use crate::control::jobs::Job;
 use cogzy_client::documents::{Problem, VerifyDocument, VerifyRequest};
 
 #[derive(OpenApi)]
 #[openapi(paths(verify))]
-struct Document;
+struct VerifyApi;
 
 pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/v1/verify", post(verify))], document: Document::openapi() }
+    Family { routes: vec![Route::new("/v1/verify", post(verify))], document: VerifyApi::openapi() }
 }
 
 /// Checks the local files against the manifest and the bucket against its own commits. Syncing goes on meanwhile, but for a
@@ -30,7 +30,7 @@ pub(super) fn family() -> Family {
 async fn verify(
     State(handles): State<Handles>,
     request: Result<Json<VerifyRequest>, JsonRejection>,
-) -> Answer {
+) -> JobResult {
     let Json(VerifyRequest { deep, repair }) = request.map_err(|error| bad_request(error.body_text()))?;
     ask(&handles, Job::Verify { deep, repair }).await
 }
