@@ -13,6 +13,7 @@ mod keys;
 mod layer;
 mod reader;
 mod settings;
+mod source;
 mod units;
 
 #[cfg(test)]
@@ -25,11 +26,11 @@ use std::path::{Path, PathBuf};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::update;
-pub use layer::SettingSource;
 pub use settings::{
     Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Policy,
     RetentionSettings, RetrySettings, S3Settings, SafetySettings, SyncSettings,
 };
+pub use source::{SettingSource, ShownKey};
 pub use units::{Size, Span, UnitError};
 
 use cogzy_client::paths::Paths;
@@ -61,15 +62,6 @@ pub struct LoadOptions<'a> {
     pub environment: &'a Environment,
     /// What the command line sets.
     pub flags: Vec<Flag>,
-}
-
-/// A value as it would stand in the file, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownKey {
-    /// The value as TOML, on one line.
-    pub value: String,
-    /// Where it comes from.
-    pub source: SettingSource,
 }
 
 /// A configuration, and where it comes from.

@@ -1,40 +1,10 @@
 //! One value of one key, as one layer sets it, and where that stands.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml_edit::{Array, Document, InlineTable, TableLike, TomlError, Value};
 
-use super::ConfigError;
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SettingSource {
-    /// It is the default.
-    Default,
-    /// It stands in the configuration file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// It is this variable of the environment.
-    Environment(String),
-    /// It is this flag of the command line.
-    Flag(String),
-}
-
-impl fmt::Display for SettingSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::Flag(name) => write!(f, "flag {name}"),
-        }
-    }
-}
+use super::{ConfigError, SettingSource};
 
 /// A value, and where it comes from.
 #[derive(Debug, Clone)]

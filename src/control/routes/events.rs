@@ -13,7 +13,9 @@ use futures_util::stream;
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, ProblemResponse, Route, bad_request, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request, problem};
 use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SchemaVersion};
 use cogzy_engine::model::VaultPath;
 

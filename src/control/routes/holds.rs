@@ -5,7 +5,9 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use utoipa::OpenApi;
 
-use super::{Family, Handles, ProblemResponse, Route, bad_request, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request, problem};
 use crate::control::board::Command;
 use cogzy_client::documents::{HoldsDocument, Problem, SchemaVersion, SyncDocument};
 use cogzy_engine::model::HoldId;

@@ -4,7 +4,9 @@ use axum::extract::{Json, State};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, ProblemResponse, Route};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::ProblemResponse;
 use cogzy_client::documents::{OutboxDocument, Problem, SchemaVersion, WaitingDocument, moment};
 
 /// More paths than this are counted only.

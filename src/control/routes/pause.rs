@@ -5,7 +5,9 @@ use axum::extract::{Json, State};
 use axum::routing::post;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, ProblemResponse, Route, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, problem};
 use crate::control::board::Command;
 use cogzy_client::documents::{PauseRequest, Problem, StatusDocument};
 

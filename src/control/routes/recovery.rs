@@ -7,15 +7,16 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, ProblemResponse, Route, bad_request};
-use crate::control::board::Command;
-use crate::control::jobs::{self, Job, JobDocument, RewriteJob};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request};
+use crate::control::jobs::{Job, JobDocument, RewriteJob};
 use cogzy_client::documents::{
     ConflictsDocument, DryRunRequest, HistoryDocument, NamedGeneration, Problem, PruneDocument,
     ResetDocument, ResolveRequest, RestoreRequest, RewriteDocument, UndoRequest,
 };
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::sync::{Point, Unwatched};
+use cogzy_engine::sync::Point;
 
 #[derive(OpenApi)]
 #[openapi(paths(history, conflicts, resolve, restore, undo, reset, prune))]
@@ -42,7 +43,7 @@ struct HistoryQuery {
     path: Option<VaultPath>,
 }
 
-pub(super) type JobResult = Result<Json<JobDocument>, ProblemResponse>;
+type JobResult = Result<Json<JobDocument>, ProblemResponse>;
 
 /// All generations, or the versions of a path, newest first.
 #[utoipa::path(
@@ -57,7 +58,7 @@ async fn history(
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> JobResult {
     let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
-    ask(&handles, Job::History(query.path)).await
+    Ok(Json(handles.run(Job::History(query.path)).await?))
 }
 
 /// The open conflicts.
@@ -69,7 +70,7 @@ async fn history(
     )
 )]
 async fn conflicts(State(handles): State<Handles>) -> JobResult {
-    ask(&handles, Job::Conflicts).await
+    Ok(Json(handles.run(Job::Conflicts).await?))
 }
 
 /// Decides a conflict for all devices.
@@ -88,7 +89,7 @@ async fn resolve(
 ) -> JobResult {
     let Json(ResolveRequest { keep, yes }) = request.map_err(|error| bad_request(error.body_text()))?;
     let id = id.parse().map_err(bad_request)?;
-    ask(&handles, Job::Rewrite(RewriteJob::Resolve { id, keep, yes })).await
+    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Resolve { id, keep, yes })).await?))
 }
 
 /// Puts paths, or everything, back to what they were, as a new generation.
@@ -113,7 +114,7 @@ async fn restore(
         }
         _ => return Err(bad_request("expected either a generation or a time (at)")),
     };
-    ask(&handles, Job::Rewrite(RewriteJob::Restore { point, paths, yes })).await
+    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Restore { point, paths, yes })).await?))
 }
 
 /// Takes back what one generation changed, as a new generation.
@@ -131,7 +132,7 @@ async fn undo(
     let Json(UndoRequest { generation, force, yes }) =
         request.map_err(|error| bad_request(error.body_text()))?;
     let point = generation.map_or(Point::Newest, |NamedGeneration(named)| Point::Generation(named));
-    ask(&handles, Job::Rewrite(RewriteJob::Undo { point, force, yes })).await
+    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Undo { point, force, yes })).await?))
 }
 
 /// Replaces the vault by the backup's newest generation; a request without a body is one to do it.
@@ -143,7 +144,7 @@ async fn undo(
     )
 )]
 async fn reset(State(handles): State<Handles>, body: Bytes) -> JobResult {
-    ask(&handles, Job::Reset { dry_run: dry_run(&body)? }).await
+    Ok(Json(handles.run(Job::Reset { dry_run: dry_run(&body)? }).await?))
 }
 
 /// Removes from the bucket what retention no longer needs; a request without a body is one to do it.
@@ -155,20 +156,10 @@ async fn reset(State(handles): State<Handles>, body: Bytes) -> JobResult {
     )
 )]
 async fn prune(State(handles): State<Handles>, body: Bytes) -> JobResult {
-    ask(&handles, Job::Prune { dry_run: dry_run(&body)? }).await
+    Ok(Json(handles.run(Job::Prune { dry_run: dry_run(&body)? }).await?))
 }
 
 fn dry_run(body: &Bytes) -> Result<bool, ProblemResponse> {
     let request = if body.is_empty() { Ok(DryRunRequest::default()) } else { serde_json::from_slice(body) };
     Ok(request.map_err(bad_request)?.dry_run)
-}
-
-/// What changes nothing does not wait for the cycle that runs.
-pub(super) async fn ask(handles: &Handles, job: Job) -> JobResult {
-    let answer = if job.changes() {
-        handles.ask(|reply| Command::Recover { job, reply }).await?
-    } else {
-        handles.read(async move |engine| jobs::run(engine, &job, &Unwatched).await).await?
-    };
-    Ok(Json(answer))
 }

@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Route};
+use super::family::{Family, Route};
+use super::handles::Handles;
 use crate::control::pulse::Silence;
 use cogzy_client::documents::{HealthDocument, StatusDocument};
 

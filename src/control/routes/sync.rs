@@ -7,7 +7,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, ProblemResponse, Route, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, problem};
 use crate::control::board::Command;
 use cogzy_client::documents::{Problem, SyncDocument, SyncRequest};
 use cogzy_engine::sync::Unwatched;

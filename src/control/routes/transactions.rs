@@ -11,7 +11,9 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, ProblemResponse, Route, bad_request, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request, problem};
 use cogzy_client::documents::{
     ConflictProblem, FileDocument, Problem, SchemaVersion, TransactionDocument, TransactionRequest,
     WriteRequest,

@@ -5,9 +5,10 @@ use axum::extract::{Json, State};
 use axum::routing::post;
 use utoipa::OpenApi;
 
-use super::recovery::{JobResult, ask};
-use super::{Family, Handles, Route, bad_request};
-use crate::control::jobs::Job;
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request};
+use crate::control::jobs::{Job, JobDocument};
 use cogzy_client::documents::{Problem, VerifyDocument, VerifyRequest};
 
 #[derive(OpenApi)]
@@ -30,7 +31,7 @@ pub(super) fn family() -> Family {
 async fn verify(
     State(handles): State<Handles>,
     request: Result<Json<VerifyRequest>, JsonRejection>,
-) -> JobResult {
+) -> Result<Json<JobDocument>, ProblemResponse> {
     let Json(VerifyRequest { deep, repair }) = request.map_err(|error| bad_request(error.body_text()))?;
-    ask(&handles, Job::Verify { deep, repair }).await
+    Ok(Json(handles.run(Job::Verify { deep, repair }).await?))
 }

@@ -32,6 +32,35 @@ pub enum State {
     Stopped,
 }
 
+impl State {
+    /// Every verdict.
+    pub const ALL: [Self; 8] = [
+        Self::InSync,
+        Self::Pending,
+        Self::Syncing,
+        Self::Offline,
+        Self::Held,
+        Self::Paused,
+        Self::Error,
+        Self::Stopped,
+    ];
+
+    /// The verdict as it stands in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InSync => "in-sync",
+            Self::Pending => "pending",
+            Self::Syncing => "syncing",
+            Self::Offline => "offline",
+            Self::Held => "held",
+            Self::Paused => "paused",
+            Self::Error => "error",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

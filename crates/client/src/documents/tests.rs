@@ -41,6 +41,13 @@ fn a_status_document_keeps_its_form() {
 }
 
 #[test]
+fn a_verdict_has_one_name() {
+    for state in State::ALL {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+    }
+}
+
+#[test]
 fn a_health_document_keeps_its_form() {
     pin::<HealthDocument>(r#"{"ok":true,"silent_s":3,"state":"offline","last_sync":null}"#);
 }
