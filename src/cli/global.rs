@@ -33,7 +33,7 @@ pub struct Global {
     pub color: Color,
 }
 
-/// When to colour.
+/// A choice of when to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set
@@ -46,7 +46,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Whether to colour what goes to a stream.
+    /// True where a stream is to be coloured.
     #[must_use]
     pub const fn on(self, is_terminal: bool, no_color: bool) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! The words, as they are.
+//! The words, pinned.
 
 use super::*;
 use cogzy_client::documents::StatusDocument;
