@@ -28,7 +28,7 @@ const WIDEST: usize = 40;
 /// The meaning of a line, shown as its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// As it should be.
+    /// Good.
     Good,
     /// Needs attention.
     Warning,

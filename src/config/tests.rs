@@ -1,4 +1,4 @@
-//! The layers together: what wins, what is refused, and in which words.
+//! The layers together: which one wins, which values are refused, and in which words.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use cogzy_engine::fs::RealFs;
 
-/// A home folder with a configuration file in it, if there is a text for it.
+/// A home folder, with a configuration file if there is a text for it.
 fn home(text: Option<&str>) -> (TempDir, Paths) {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::in_home(home.path(), None);
@@ -49,7 +49,7 @@ fn flag(key: &'static str, value: &str) -> Flag {
     Flag { key, value: value.to_owned(), source: SettingSource::Flag(format!("--{key}")) }
 }
 
-/// What a file with this text is refused with, without the path of the file.
+/// The refusal of a file with this text, without the path of the file.
 fn refusal(text: &str) -> String {
     let message = load(Some(text), &[], &[]).unwrap_err().to_string();
     let at = message.find("config.toml").unwrap_or_else(|| panic!("{message:?} does not name the file"));

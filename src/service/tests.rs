@@ -1,4 +1,4 @@
-//! The calls that are made, and the files that are written.
+//! The calls to the manager's programs, and the files that are written.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::systemd::exec_start;
 use super::*;
 
-/// A machine whose programs only note that they were called.
+/// A machine whose programs only record their calls.
 #[derive(Default)]
 struct Recorded {
     calls: RefCell<Vec<String>>,

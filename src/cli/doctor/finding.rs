@@ -10,7 +10,7 @@ use crate::cli::output::{Output, Tone};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {
-    /// As it should be.
+    /// Good.
     Ok,
     /// Worth knowing.
     Note,

@@ -1,4 +1,4 @@
-//! Numbers for whoever collects them, in the OpenMetrics text format.
+//! Metrics in the OpenMetrics text format.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use super::family::{Family, Route};
 use super::handles::Handles;
 use cogzy_client::documents::{State, StatusDocument};
 
-/// As OpenMetrics 1.0 names itself.
+/// The content type of OpenMetrics 1.0.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(OpenApi)]
@@ -33,7 +33,8 @@ async fn metrics(extract::State(handles): extract::State<Handles>) -> Response {
         .into_response()
 }
 
-/// Names carry their unit; counters begin anew with the daemon, but for that of events.
+/// The metrics as text. Names carry their unit; counters begin anew with the daemon, except for
+/// that of events.
 fn text(status: &StatusDocument, events: u64) -> String {
     let mut text = String::new();
     let last_sync = status.last_sync.as_ref().and_then(|at| at.parse::<jiff::Timestamp>().ok());

@@ -234,7 +234,8 @@ fn a_cycle_that_could_not_see_to_the_vault_leaves_it_to_a_look_and_a_pause_has_o
 }
 
 proptest! {
-    /// Whatever happens, the next look at the remote is never further away than a poll, unless it was stopped.
+    /// Whatever happens, the next look at the remote is no further away than a poll, unless it was
+    /// stopped.
     #[test]
     fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..6, 1_u64..400), 0..60)) {
         let mut scheduler = started();
