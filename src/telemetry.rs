@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_go_before_the_configuration() {
+    fn flags_override_the_configuration() {
         assert_eq!(level(Level::INFO, 0, false), Level::INFO);
         assert_eq!(level(Level::INFO, 1, false), Level::DEBUG);
         assert_eq!(level(Level::TRACE, 1, false), Level::TRACE, "-v must not tell less");

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_interface_promises_is_taken() {
+    fn the_documented_command_lines_are_accepted() {
         for line in [
             "init",
             "init --remote b2://bucket/x --user-id me --device-name laptop --join",

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colour_is_for_terminals_of_those_who_want_it() {
+    fn colour_is_for_terminals_of_users_who_want_it() {
         assert!(Color::Auto.on(true, false) && !Color::Auto.on(true, true) && !Color::Auto.on(false, false));
         assert!(Color::Always.on(false, true) && !Color::Never.on(true, false));
     }

@@ -132,7 +132,7 @@ fn the_environment_may_say_any_type() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place_and_what_is_allowed() {
+fn an_error_names_its_place_and_the_allowed_values() {
     for (text, expected) in [
         (
             "[sync]\n\nsettle = \"2 parsecs\"",
@@ -242,7 +242,7 @@ fn a_file_that_was_asked_for_must_be_there_unless_it_is_about_to_be_written() {
 }
 
 #[test]
-fn a_written_file_reads_back_and_keeps_what_stood_in_it() {
+fn a_changed_file_reads_back_and_keeps_its_other_lines() {
     let (_home, paths) = home(None);
     let file = paths.config_file();
     let write = |values: &[(&str, &str)]| update(&RealFs, &file, values).unwrap();
@@ -263,7 +263,7 @@ fn a_written_file_reads_back_and_keeps_what_stood_in_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_written_file_is_its_owners_and_a_link_stays_a_link() {
+fn a_written_file_is_private_and_a_link_stays_a_link() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let (home, paths) = home(None);

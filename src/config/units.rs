@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_unit_is_what_it_says() {
+    fn each_unit_has_its_size() {
         let span = |text: &str| text.parse::<Span>().unwrap().0;
         assert_eq!(span("500ms"), Duration::from_millis(500));
         assert_eq!(span("2s"), Duration::from_secs(2));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_unit_or_does_not_fit_is_refused() {
+    fn texts_without_a_unit_or_out_of_range_are_refused() {
         for bad in ["", "2", "s", "-2s", "2 s", "2S", "1.5h", "2weeks", "99999999999999999d"] {
             assert!(bad.parse::<Span>().is_err(), "{bad:?} was taken");
         }

@@ -198,7 +198,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_subscriber_gets_what_is_kept_and_then_what_happens_without_a_gap() {
+    async fn a_subscriber_gets_the_kept_events_and_then_the_new_ones_without_a_gap() {
         let folder = tempfile::tempdir().unwrap();
         let events = events(folder.path());
         events.publish(some(450), &[]).unwrap();
@@ -216,7 +216,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_too_slow_is_cut_off_and_can_come_back() {
+    async fn a_subscriber_that_is_too_slow_is_cut_off_and_can_come_back() {
         let folder = tempfile::tempdir().unwrap();
         let events = events(folder.path());
         events.publish(some(1), &[]).unwrap();

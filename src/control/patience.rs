@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_is_cut_off_and_who_is_slow_is_not() {
+    async fn a_peer_that_takes_nothing_is_cut_off_and_a_slow_one_is_not() {
         let (ours, mut theirs) = duplex(4);
         let mut ours = Patient::new(ours, Duration::from_secs(10));
         let slow = tokio::spawn(async move {

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_socket_is_the_owners_alone_and_nothing_but_a_socket_is_replaced() {
+    async fn the_socket_is_private_and_nothing_but_a_socket_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cogzy-vault/x.sock");
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

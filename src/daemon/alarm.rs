@@ -69,7 +69,7 @@ mod tests {
     const HOUR: u64 = 3_600_000;
 
     #[test]
-    fn a_day_without_a_sync_is_said_once_and_shown_until_one_goes_through() {
+    fn a_day_without_a_sync_is_announced_once_and_shown_until_one_succeeds() {
         let mut alarm = Alarm::new(1000 * HOUR);
         assert_eq!(alarm.check(1023 * HOUR), None);
         assert!(alarm.check(1024 * HOUR).unwrap().1);

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_does_not_come_round_and_a_cycle_that_comes_no_further_are_told() {
+    fn a_loop_that_hangs_and_a_cycle_without_progress_are_noticed() {
         let hands = Arc::new(Hands::default());
         let heart = Heart::new(Notifier::default(), hands.clone());
         let pass = |time: Duration| *hands.0.lock().unwrap() += time;

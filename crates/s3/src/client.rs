@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_that_is_none_is_refused_and_not_repeated() {
+    async fn an_invalid_endpoint_is_refused_and_not_repeated() {
         for bad in ["host", "ftp://host", "https://", "https://me:secret@host", "https://host/path"] {
             let options = S3Options { endpoint: Some(bad.to_owned()), ..options() };
             let error = build(&bucket("s3://bucket"), &options).await.unwrap_err();

@@ -102,7 +102,7 @@ mod tests {
     use crate::control::board::tests::status;
 
     #[test]
-    fn each_metric_is_described_before_it_is_told_and_one_state_holds() {
+    fn each_metric_is_described_before_its_value_and_one_state_holds() {
         let told = StatusDocument {
             state: State::Offline,
             last_sync: Some("2026-11-21T12:00:00Z".into()),

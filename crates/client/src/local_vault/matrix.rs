@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_floats_are_what_the_standard_says() {
+    fn half_floats_follow_the_standard() {
         for (bits, value) in [
             (0x0000, 0.0),
             (0x3c00, 1.0),

@@ -36,7 +36,7 @@ fn a_folder_that_is_no_vault_is_not_opened() {
 }
 
 #[test]
-fn fields_and_members_that_nobody_knows_survive() {
+fn unknown_fields_and_members_survive() {
     let (_folder, vault) = vault();
     let place = vault.root().join("corpus/nodes.json");
     let written = concat!(

@@ -96,7 +96,7 @@ fn sorted(words: &'static str, source: Option<io::Error>) -> RemoteError {
 }
 
 #[test]
-fn only_what_cannot_have_been_sent_is_offline() {
+fn only_a_request_that_was_never_sent_is_offline() {
     for (words, source, kind) in [
         ("client error (Connect)", None, Kind::Offline),
         ("dns error", None, Kind::Offline),
