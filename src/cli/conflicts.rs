@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::done;
+use super::job::perform;
 use super::output::{Output, size};
 use super::paths::absolute;
 use super::progress::ProgressWatcher;
@@ -111,7 +111,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             let request = ResolveRequest { keep, yes: *yes };
             let job = RewriteJob::Resolve { id, keep, yes: *yes };
             let resource = format!("/v1/conflicts/{id}/resolve");
-            let document = done(app, &resource, &request, output, async |engine, watcher| {
+            let document = perform(app, &resource, &request, output, async |engine, watcher| {
                 jobs::rewrite(engine, &job, watcher).await
             })?;
             let what = match side {

@@ -16,7 +16,7 @@ use cogzy_engine::sync::{Engine, SyncError, Watcher};
 ///
 /// # Errors
 /// Those of the job, and those of [`App::cycle`].
-pub fn done<T: DeserializeOwned>(
+pub fn perform<T: DeserializeOwned>(
     app: &App,
     resource: &str,
     request: &impl Serialize,

@@ -3,7 +3,7 @@
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::done;
+use super::job::perform;
 use super::output::{Output, Tone, count, size};
 use crate::control::jobs;
 use cogzy_client::documents::DryRunRequest;
@@ -29,7 +29,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     app.vault()?;
     let dry_run = args.dry_run;
     let request = DryRunRequest { dry_run };
-    let document = done(app, "/v1/prune", &request, output, async |engine, watcher| {
+    let document = perform(app, "/v1/prune", &request, output, async |engine, watcher| {
         jobs::prune(engine, dry_run, watcher).await
     })?;
     output.json(&document);

@@ -48,6 +48,7 @@ fn tell_plan(plan: &PlanDocument, holds: &[HoldDocument], output: &mut Output) {
     }
 }
 
+/// Prints the result of a cycle.
 pub fn tell(report: &SyncDocument, output: &mut Output) {
     let SyncDocument { pushed, pulled, deleted_local, deleted_remote, .. } = *report;
     let parts = [
@@ -100,6 +101,7 @@ pub fn tell_holds(holds: &[HoldDocument], output: &mut Output) {
     }
 }
 
+/// The code to end with after a cycle.
 pub fn exit_of(report: &SyncDocument) -> Exit {
     if !report.holds.is_empty() {
         Exit::Held

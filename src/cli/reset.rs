@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stdin};
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::done;
+use super::job::perform;
 use super::output::{Output, Tone, size, thousands};
 use crate::control::jobs;
 use cogzy_client::documents::{DryRunRequest, ResetDocument};
@@ -72,7 +72,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 }
 
 fn request(app: &App, dry_run: bool, output: &Output) -> Result<ResetDocument, Failure> {
-    done(app, "/v1/reset", &DryRunRequest { dry_run }, output, async |engine, watcher| {
+    perform(app, "/v1/reset", &DryRunRequest { dry_run }, output, async |engine, watcher| {
         jobs::reset(engine, dry_run, watcher).await
     })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::done;
+use super::job::perform;
 use super::moment::Moment;
 use super::output::Output;
 use super::paths::{absolute, vault_paths};
@@ -57,7 +57,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             yes: args.yes,
         };
         let job = RewriteJob::Restore { point, paths, yes: args.yes };
-        let document = done(app, "/v1/restore", &request, output, async |engine, watcher| {
+        let document = perform(app, "/v1/restore", &request, output, async |engine, watcher| {
             jobs::rewrite(engine, &job, watcher).await
         })?;
         let of = document.of.unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::done;
+use super::job::perform;
 use super::output::Output;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
@@ -34,7 +34,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let Args { generation, force, yes } = args.clone();
     let request = UndoRequest { generation: generation.clone().map(NamedGeneration), force, yes };
     let job = RewriteJob::Undo { point: generation.map_or(Point::Newest, Point::Generation), force, yes };
-    let document = done(app, "/v1/undo", &request, output, async |engine, watcher| {
+    let document = perform(app, "/v1/undo", &request, output, async |engine, watcher| {
         jobs::rewrite(engine, &job, watcher).await
     })?;
     let of = document.of.unwrap_or_default();
