@@ -16,7 +16,7 @@ use ndarray_npy::ViewNpyExt;
 
 use super::LocalVaultError;
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::vault::IoAt;
+use cogzy_engine::fs::IoAt;
 
 /// Vectors of one generation, mapped. They stay as they are when the file is replaced.
 #[derive(Debug)]

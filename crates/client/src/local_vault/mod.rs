@@ -52,7 +52,8 @@ use crate::paths::Paths;
 use crate::socket::{self, ClientError};
 use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::model::{Digest, PathError, VaultPath};
-use cogzy_engine::vault::{IoAt, Layout, Marker, MarkerError, TransactError};
+use cogzy_engine::fs::IoAt;
+use cogzy_engine::vault::{Layout, Marker, MarkerError, TransactError};
 
 /// What a program cannot do with a vault, and why.
 #[derive(Debug, thiserror::Error)]

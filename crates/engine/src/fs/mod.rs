@@ -13,9 +13,13 @@ use std::path::Path;
 
 use crate::model::{FileKind, FileStat};
 
+mod io_at;
 mod real;
+mod tree;
 
+pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
+pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
 
 /// A file open for reading.
 pub trait ReadFile: Read + Send {

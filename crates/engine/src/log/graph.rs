@@ -40,6 +40,12 @@ impl Graph {
         self.nodes.get(&key)
     }
 
+    /// The commit that `key` is a difference to; none for a first commit and for one that is not known.
+    #[must_use]
+    pub fn first_parent(&self, key: CommitKey) -> Option<CommitKey> {
+        self.get(key).and_then(|node| node.parents.first().copied())
+    }
+
     /// Commits without a child, the highest first.
     #[must_use]
     pub fn heads(&self) -> Vec<CommitKey> {

@@ -8,7 +8,7 @@ use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin,
     RecipeOf, Resolution, VaultId, VaultPath, set_entry,
 };
-use crate::plan::{self, Action, Blocked, Decisions, Input, Mode, Unfit};
+use crate::plan::{self, Action, Input, Mode};
 
 /// One side of a merge.
 #[derive(Debug, Clone, Copy)]
@@ -110,21 +110,8 @@ struct Outcome {
 }
 
 fn outcome(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups) -> Outcome {
-    let plan = plan::plan(&Input {
-        base: &base.tree,
-        local: &loser.tree,
-        remote: &winner.tree,
-        groups,
-        ages: &winner.ages,
-        blocked: &Blocked::default(),
-        unfit: &Unfit::default(),
-        together: &[],
-        mode: Mode::Merge,
-        push_derived: false,
-        brakes: None,
-        decisions: &Decisions::default(),
-        held: &[],
-    });
+    let trees = [&base.tree, &loser.tree, &winner.tree];
+    let plan = plan::plan(&Input { mode: Mode::Merge, ..Input::of(trees, groups, &winner.ages) });
     let mut changes = BTreeMap::new();
     let mut conflicts = Vec::new();
     for step in plan.steps {

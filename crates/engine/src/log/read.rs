@@ -1,6 +1,6 @@
 //! Reading commits: what is listed, what they say, and whether this device's past is still part of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -46,8 +46,10 @@ impl Log {
         Ok(objects.iter().filter_map(|object| parse_commit_key(&object.key)).collect())
     }
 
-    /// Reads the commits among `keys` that are not known, and whatever they build on.
+    /// Reads the commits among `keys` that are not known, and what they build on: all, or, where that
+    /// fails or nobody waits for it any more, none. A commit without its past would hide that past.
     pub(super) async fn learn(&mut self, keys: Vec<CommitKey>) -> Result<(), LogError> {
+        let mut learnt: BTreeMap<CommitKey, Node> = BTreeMap::new();
         let mut open: BTreeSet<CommitKey> =
             keys.into_iter().filter(|key| !self.graph.contains(*key)).collect();
         while !open.is_empty() {
@@ -57,11 +59,12 @@ impl Log {
             for commit in commits {
                 let (key, commit) = commit?;
                 self.header_of(commit.vault).await?;
-                open.extend(commit.parents.iter().filter(|parent| !self.graph.contains(**parent)));
-                self.graph.insert(key, Node { parents: commit.parents, vault: commit.vault });
+                open.extend(&commit.parents);
+                learnt.insert(key, Node { parents: commit.parents, vault: commit.vault });
             }
-            open.retain(|key| !self.graph.contains(*key));
+            open.retain(|key| !self.graph.contains(*key) && !learnt.contains_key(key));
         }
+        learnt.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
         Ok(())
     }
 

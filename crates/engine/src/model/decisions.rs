@@ -21,6 +21,14 @@ pub struct Decisions {
     pub join: bool,
 }
 
+impl Decisions {
+    /// Nothing decided.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { approved: BTreeSet::new(), rejected: BTreeSet::new(), join: false }
+    }
+}
+
 /// Why a change waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

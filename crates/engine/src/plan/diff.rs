@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Blocked, FileStep, Input};
+use super::{Block, Blocked, FileStep, Input};
 use crate::model::{Entry, Item, Role, Tree, VaultPath};
 
 /// Items of which at least one path differs between any two of the three trees.
@@ -81,8 +81,8 @@ impl View {
     }
 
     /// Why the item cannot be judged now: the first of its members that is blocked.
-    pub(super) fn blocked(&self, blocked: &Blocked) -> Option<String> {
-        self.members.keys().find_map(|path| blocked.reason(path).map(|why| format!("{path}: {why}")))
+    pub(super) fn blocked<'b>(&self, blocked: &'b Blocked) -> Option<Block<'b>> {
+        self.members.keys().find_map(|path| blocked.find(path))
     }
 
     /// Whether a member of this role satisfies `test`.

@@ -96,6 +96,36 @@ pub struct Input<'a> {
     pub held: &'a [Held],
 }
 
+static NOTHING_BLOCKED: Blocked = Blocked { paths: BTreeMap::new(), foreign: BTreeMap::new() };
+static NOTHING_UNFIT: Unfit = Unfit { here: BTreeMap::new(), there: BTreeMap::new() };
+static NOTHING_DECIDED: Decisions = Decisions::none();
+
+impl<'a> Input<'a> {
+    /// An ordinary plan over three trees, without brakes: nothing is blocked, unfit, bound or decided.
+    #[must_use]
+    pub const fn of(
+        [base, local, remote]: [&'a Tree; 3],
+        groups: &'a Groups,
+        ages: &'a BTreeMap<String, Ages>,
+    ) -> Self {
+        Self {
+            base,
+            local,
+            remote,
+            groups,
+            ages,
+            blocked: &NOTHING_BLOCKED,
+            unfit: &NOTHING_UNFIT,
+            together: &[],
+            mode: Mode::Ordinary,
+            push_derived: false,
+            brakes: None,
+            decisions: &NOTHING_DECIDED,
+            held: &[],
+        }
+    }
+}
+
 /// Groups whose files do not fit together, as somebody who looked into them says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unfit {
@@ -112,8 +142,6 @@ pub struct Blocked {
     paths: BTreeMap<VaultPath, String>,
     /// Links and special files: they stand in the way of what should be there, but are no members of anything.
     foreign: BTreeMap<VaultPath, String>,
-    /// Folders (as text, without a slash at the end) below which nothing could be read.
-    folders: BTreeMap<String, String>,
 }
 
 impl Blocked {
@@ -127,54 +155,60 @@ impl Blocked {
         self.foreign.insert(path, why.into());
     }
 
-    /// Blocks everything below a folder.
-    pub fn add_folder(&mut self, folder: impl Into<String>, why: impl Into<String>) {
-        self.folders.insert(folder.into(), why.into());
-    }
-
     /// Why `path` is blocked, if it is.
     #[must_use]
     pub fn reason(&self, path: &VaultPath) -> Option<&str> {
-        let here = self.paths.get(path).or_else(|| self.foreign.get(path));
-        here.or_else(|| path.folders().find_map(|folder| self.above(folder))).map(String::as_str)
+        self.find(path).map(|block| block.why)
     }
 
-    /// Paths where something stands that is in no tree, and folders below which it may.
-    fn unseen(&self, local: &Tree) -> impl Iterator<Item = (VaultPath, &str)> {
+    /// The name that blocks `path`: its own, or that of a folder above it. A name that stands for a file
+    /// or a link here cannot tell what was below it as a folder.
+    fn find(&self, path: &VaultPath) -> Option<Block<'_>> {
+        let at = |path: &VaultPath| {
+            let known = self.paths.get_key_value(path).or_else(|| self.foreign.get_key_value(path));
+            known.map(|(at, why)| Block { at, why })
+        };
+        at(path).or_else(|| path.folders().find_map(|folder| at(&VaultPath::new(folder).ok()?)))
+    }
+
+    /// Paths where something stands that is in no tree.
+    fn unseen(&self, local: &Tree) -> impl Iterator<Item = Block<'_>> {
         let files = self.paths.iter().filter(|(path, _)| !local.contains_key(*path));
-        let files = files.map(|(path, why)| (path.clone(), why.as_str()));
-        let folders =
-            self.folders.iter().filter_map(|(path, why)| Some((VaultPath::new(path).ok()?, why.as_str())));
-        files.chain(folders)
+        files.map(|(at, why)| Block { at, why })
     }
 
     /// Items that cannot be judged because of a member of theirs, also one that no tree has yet.
-    fn items(&self, groups: &Groups) -> BTreeMap<Item, String> {
-        let mut items: BTreeMap<Item, String> =
-            self.paths.iter().map(|(path, why)| (groups.item(path), format!("{path}: {why}"))).collect();
+    fn items(&self, groups: &Groups) -> BTreeMap<Item, Block<'_>> {
+        let mut items: BTreeMap<Item, Block<'_>> =
+            self.paths.iter().map(|(at, why)| (groups.item(at), Block { at, why })).collect();
         // A folder that cannot be read may hold members that nobody has seen yet.
         for group in groups.definitions() {
             let patterns = group.primary.iter().chain(&group.derived);
-            if let Some((at, why)) = patterns.into_iter().find_map(|pattern| self.reason_below(pattern)) {
-                items.entry(Item::Group(group.name.clone())).or_insert_with(|| format!("{at}: {why}"));
+            if let Some(block) = patterns.into_iter().find_map(|pattern| self.find_below(pattern)) {
+                items.entry(Item::Group(group.name.clone())).or_insert(block);
             }
         }
         items
     }
 
-    /// Why nobody can tell which files a group's pattern matches.
-    fn reason_below<'p>(&self, pattern: &'p str) -> Option<(&'p str, &str)> {
+    /// The name that hides which files a group's pattern matches.
+    fn find_below(&self, pattern: &str) -> Option<Block<'_>> {
         let fixed = pattern.split(['*', '?', '[', '{']).next().unwrap_or(pattern);
-        let fixed = fixed.strip_suffix('/').unwrap_or(fixed);
-        let path = VaultPath::new(fixed).ok()?;
-        Some((fixed, self.above(fixed).map(String::as_str).or_else(|| self.reason(&path))?))
+        self.find(&VaultPath::new(fixed.strip_suffix('/').unwrap_or(fixed)).ok()?)
     }
+}
 
-    fn above(&self, folder: &str) -> Option<&String> {
-        // A name that stands for a file or a link here cannot tell what was below it as a folder.
-        let path = VaultPath::new(folder).ok();
-        let here = path.and_then(|path| self.paths.get(&path).or_else(|| self.foreign.get(&path)));
-        self.folders.get(folder).or(here)
+/// A name that blocks, and why.
+#[derive(Debug, Clone, Copy)]
+struct Block<'a> {
+    at: &'a VaultPath,
+    why: &'a str,
+}
+
+impl Block<'_> {
+    fn waiting(self, item: Item) -> Waiting {
+        let Self { at, why } = self;
+        Waiting { item, why: format!("{at}: {why}"), blocked_by: Some(at.clone()) }
     }
 }
 
@@ -186,8 +220,8 @@ pub fn plan(input: &Input) -> Plan {
     let blocked = input.blocked.items(input.groups);
     for item in diff::moved(input) {
         let view = diff::View::of(input, &item);
-        match view.blocked(input.blocked).or_else(|| blocked.get(&item).cloned()) {
-            Some(why) => plan.waiting.push(Waiting { item, why }),
+        match view.blocked(input.blocked).or_else(|| blocked.get(&item).copied()) {
+            Some(block) => plan.waiting.push(block.waiting(item)),
             None => {
                 if let Some(step) = reconcile::reconcile(input, &item, &view) {
                     decided.insert(item, step);
@@ -218,7 +252,7 @@ fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<
     let any = !unfit.is_empty();
     for (item, why) in unfit {
         steps.remove(item);
-        waiting.push(Waiting { item: item.clone(), why: why.clone() });
+        waiting.push(Waiting::of(item.clone(), why.clone()));
     }
     any
 }

@@ -85,7 +85,7 @@ fn without_room(input: &Input, steps: &BTreeMap<Item, Step>, stays: impl Fn(&Ite
             });
             if let Some((path, other)) = in_the_way {
                 let why = format!("{path}: {other} stands in its place, and waits itself");
-                stopped.push(Waiting { item: step.item.clone(), why });
+                stopped.push(Waiting::of(step.item.clone(), why));
             }
         }
     }
@@ -136,7 +136,7 @@ fn case_clashes(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Waiting> {
                 "{}: its name differs from {twin} in letter case only; rename one of them",
                 file.path
             );
-            Some(Waiting { item: step.item.clone(), why })
+            Some(Waiting::of(step.item.clone(), why))
         })
     };
     steps.values().filter_map(clash).collect()

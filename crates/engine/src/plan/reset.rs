@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::{self, Member, View};
 use super::reconcile::{lost, step};
-use super::{Action, Input, Plan, Waiting, names};
+use super::{Action, Input, Plan, names};
 use crate::model::{Item, Role};
 
 /// Makes the plan. Every item that differs is pulled; a version here that the remote never had is kept as a conflict. Brakes and
@@ -18,8 +18,8 @@ pub fn reset(input: &Input) -> Plan {
     let blocked = input.blocked.items(input.groups);
     for item in differing {
         let view = View::of(input, &item);
-        if let Some(why) = view.blocked(input.blocked).or_else(|| blocked.get(&item).cloned()) {
-            plan.waiting.push(Waiting { item, why });
+        if let Some(block) = view.blocked(input.blocked).or_else(|| blocked.get(&item).copied()) {
+            plan.waiting.push(block.waiting(item));
             continue;
         }
         let own = |member: &Member| member.moved_here() && member.differs();
@@ -28,11 +28,11 @@ pub fn reset(input: &Input) -> Plan {
         decided.insert(item.clone(), step(&item, &view, action));
     }
     // A file that nobody can read may be one that the remote does not have.
-    for (path, why) in input.blocked.unseen(input.local) {
-        let item = input.groups.item(&path);
+    for block in input.blocked.unseen(input.local) {
+        let item = input.groups.item(block.at);
         if plan.waiting.iter().all(|wait| wait.item != item) {
             decided.remove(&item);
-            plan.waiting.push(Waiting { item, why: format!("{path}: {why}") });
+            plan.waiting.push(block.waiting(item));
         }
     }
     names::settle(input, &mut decided, &mut plan.waiting, &[]);

@@ -70,6 +70,15 @@ pub struct Waiting {
     pub item: Item,
     /// What it waits for.
     pub why: String,
+    /// The name that keeps it from being judged, where one does.
+    #[serde(skip)]
+    pub blocked_by: Option<VaultPath>,
+}
+
+impl Waiting {
+    pub(super) const fn of(item: Item, why: String) -> Self {
+        Self { item, why, blocked_by: None }
+    }
 }
 
 /// What is to be done, sorted by item.

@@ -39,7 +39,7 @@ pub(super) fn keep(together: &[BTreeSet<Item>], steps: &mut BTreeMap<Item, Step>
         any = true;
         for (item, cause, why) in kept {
             if steps.remove(&item).is_some() {
-                plan.waiting.push(Waiting { item: item.clone(), why });
+                plan.waiting.push(Waiting::of(item.clone(), why));
                 plan.bound.insert(item, cause);
             }
         }

@@ -147,6 +147,12 @@ impl Layout {
         self.staging().join(id.as_str())
     }
 
+    /// The file of one slot of a staging folder.
+    #[must_use]
+    pub fn slot_in(stage: &Path, slot: u32) -> PathBuf {
+        stage.join(slot.to_string())
+    }
+
     /// `sync/trash/`: files that were displaced, by apply.
     #[must_use]
     pub fn trash(&self) -> PathBuf {

@@ -5,14 +5,13 @@
 //! `flock`s: the system drops them when the holder dies, so a crash leaves only a file behind. They do not go through
 //! [`crate::fs::Fs`]: a simulated disk has nobody to lock out.
 
+use crate::fs::{At, IoAt};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
-
-use super::{At, IoAt};
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl FileLock {
     fn take_with(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>, IoAt> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
-        let file = File::from(fd.map_err(Into::into).at("open", path)?);
+        let file = File::from(fd.at("open", path)?);
         match lock(&file) {
             Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IoAt, Layout, found};
-use crate::fs::{self, Fs};
+use super::Layout;
+use crate::fs::{self, Fs, IoAt, found};
 use crate::model::{DeviceId, FileKind, VaultId};
 
 /// The format this program writes, and the newest it reads.

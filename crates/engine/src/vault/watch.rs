@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use notify::event::EventKind;
 use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::{At, Filter, IoAt, Layout, Verdict, found};
-use crate::fs::Fs;
+use super::{Filter, Layout, Verdict};
+use crate::fs::{At, Fs, IoAt, found};
 use crate::model::{FileKind, VaultPath};
 
 /// What the watcher tells.

@@ -127,7 +127,7 @@ fn newcomers_whose_names_differ_in_case_only_wait_on_either_side() {
     for (local, remote) in [(&more, &base), (&base, &more)] {
         let plan = Case::of(base.clone(), local.clone(), remote.clone()).plan();
         assert!(plan.steps.is_empty());
-        let [Waiting { item, why }] = plan.waiting.as_slice() else { panic!("{:?}", plan.waiting) };
+        let [Waiting { item, why, .. }] = plan.waiting.as_slice() else { panic!("{:?}", plan.waiting) };
         assert_eq!(*item, file("note"));
         assert!(why.contains("Note") && why.contains("letter case"), "{why}");
     }

@@ -30,7 +30,7 @@ fn a_reset_waits_for_what_cannot_be_read_even_if_the_remote_has_nothing_there() 
     };
     assert_eq!(of(|blocked| blocked.add(path("t/new"), "locked")), ["t/new: locked"]);
     assert_eq!(of(|blocked| blocked.add(path("index/new"), "locked")), ["index/new: locked"]);
-    assert_eq!(of(|blocked| blocked.add_folder("t", "locked")), ["t: locked"]);
+    assert_eq!(of(|blocked| blocked.add(path("t"), "locked")), ["t: locked"]);
     let two =
         of(|blocked| ["t/new", "u/new"].map(|name| blocked.add(path(name), "locked")).into_iter().collect());
     assert_eq!(two, ["t/new: locked", "u/new: locked"]);

@@ -56,7 +56,7 @@ fn a_folder_that_cannot_be_read_blocks_the_groups_that_may_have_members_there() 
         groups: nodes(),
         ..Case::of(Tree::new(), tree(&[("nodes.json", "1"), ("t", "1")]), Tree::new())
     };
-    case.blocked.add_folder("index", "it cannot be read");
+    case.blocked.add(path("index"), "it cannot be read");
     let plan = case.plan();
     assert_eq!(waiting(&plan), [&group("nodes")]);
     assert_eq!(plan.steps.iter().map(|step| &step.item).collect::<Vec<_>>(), [&file("t")]);
@@ -66,7 +66,7 @@ fn a_folder_that_cannot_be_read_blocks_the_groups_that_may_have_members_there() 
 fn a_blocked_folder_covers_what_is_below_and_nothing_beside() {
     let base = tree(&[("t/a", "1"), ("t/u/b", "1"), ("t2", "1"), ("tt/c", "1")]);
     let mut case = Case::of(base.clone(), Tree::new(), base);
-    case.blocked.add_folder("t", "it cannot be read");
+    case.blocked.add(path("t"), "it cannot be read");
     let plan = case.plan();
     assert_eq!(waiting(&plan), [&file("t/a"), &file("t/u/b")]);
     assert_eq!(plan.steps.len(), 2);
@@ -98,7 +98,7 @@ fn a_link_covers_its_place_and_what_is_below_and_is_a_member_of_nothing() {
 fn what_is_blocked_is_no_part_of_a_mass_deletion() {
     let base = many("t", 20, "x");
     let mut case = Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), Tree::new(), base) };
-    case.blocked.add_folder("t", "it cannot be read");
+    case.blocked.add(path("t"), "it cannot be read");
     let plan = case.plan();
     assert_eq!((plan.steps.len(), plan.holds.len(), plan.waiting.len()), (0, 0, 20));
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::fs::Fs;
+use crate::fs::{At, Fs, IoAt, found};
 use crate::model::{FileKind, FileStat, VaultPath};
-use crate::vault::{At, IoAt, Layout, found};
+use crate::vault::Layout;
 
 /// The files for which `wanted` holds, in the states they are in now; of several spellings of one path, each. Only folders for which
 /// `enters` holds are listed.

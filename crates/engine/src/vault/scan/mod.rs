@@ -24,8 +24,8 @@ use std::time::Duration;
 pub use members::members;
 
 use super::read::{FUTURE_NS, quiet};
-use super::{Filter, IoAt, Layout, Marker, MarkerError, Names};
-use crate::fs::Fs;
+use super::{Filter, Layout, Marker, MarkerError, Names};
+use crate::fs::{Fs, IoAt};
 use crate::model::{Cached, Entry, FileStat, PathError, VaultId, VaultPath};
 
 /// What a scan depends on besides the disk.

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
-use crate::fs::Fs;
+use crate::fs::{At, Fs};
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
-use crate::vault::{At, Layout, Verdict};
+use crate::vault::{Layout, Verdict};
 
 /// A file that asks to be known under a path.
 #[derive(Debug)]
