@@ -1,4 +1,4 @@
-//! The plan of a reset: this side becomes what the remote is, whatever happened here.
+//! The plan of a reset: the local side becomes equal to the remote, whatever happened locally.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,9 @@ use super::reconcile::{lost, step};
 use super::{Action, Input, Plan, names};
 use crate::model::{Item, Role};
 
-/// Makes the plan. Every item that differs is pulled; a version here that the remote never had is kept as a conflict. Brakes and
-/// decisions count for nothing: somebody has asked for it. What waits cannot be replaced now.
+/// Makes the plan of a reset. Every item that differs is pulled; a local version that the remote
+/// never had is kept as a conflict. Brakes and decisions do not apply, because the user asked for
+/// the reset. Items that cannot be replaced now wait.
 #[must_use]
 pub fn reset(input: &Input) -> Plan {
     let mut plan = Plan::default();
@@ -27,7 +28,7 @@ pub fn reset(input: &Input) -> Plan {
         let action = conflict.map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict)));
         decided.insert(item.clone(), step(&item, &view, action));
     }
-    // A file that nobody can read may be one that the remote does not have.
+    // An unreadable file may be one that the remote lacks.
     for block in input.blocked.unseen(input.local) {
         let item = input.groups.item(block.at);
         if plan.waiting.iter().all(|wait| wait.item != item) {
