@@ -8,6 +8,7 @@
 mod alarm;
 mod announce;
 mod daily;
+mod heart;
 mod hooks;
 mod look;
 mod obey;
@@ -23,7 +24,6 @@ use tokio::sync::{mpsc, watch};
 use crate::control::board::{Board, Command};
 use crate::control::events::Events;
 use crate::daemon::scheduler::{Next, Outcome, Scheduler, Timing};
-use crate::service::notify::Heart;
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
@@ -33,6 +33,7 @@ use cogzy_engine::fs::Fs;
 use cogzy_engine::state::{Paused, WaitingList};
 use cogzy_engine::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
 use cogzy_engine::vault::{Filter, Watch, WatchEvent};
+pub use heart::Heart;
 pub use hooks::Hooks;
 pub use signals::StopSignals;
 

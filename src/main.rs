@@ -4,7 +4,7 @@ mod memory;
 
 use std::process::ExitCode;
 
-use cogzy_vault::cli::app;
+use cogzy_vault::cli;
 use cogzy_vault::cli::args::{Cli, Verb};
 use cogzy_vault::cli::exit::Exit;
 use cogzy_vault::cli::output::Output;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             output.error(error, None);
         }
     }
-    let exit = app::main(&cli, flags, environment, &mut output);
+    let exit = cli::main(&cli, flags, environment, &mut output);
     match output.finish() {
         Ok(()) => exit.into(),
         // What was asked for did not arrive: a full disk, not a reader who has seen enough.

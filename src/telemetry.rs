@@ -8,7 +8,10 @@
 mod journal;
 mod rotated;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use tracing::Level;
@@ -91,15 +94,20 @@ pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryEr
     without.map_or(Ok(()), Err)
 }
 
-/// Whether standard error still is the stream that was connected: a program between may have sent it elsewhere.
+/// True while standard error still is the stream that systemd connected: a program in between may have
+/// redirected it. Asks through the standard library, whose numbers are 64 bits wide on every Unix.
 fn is_standard_error(stream: &(u64, u64)) -> bool {
-    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == *stream)
+    let metadata = io::stderr().as_fd().try_clone_to_owned().and_then(|copy| File::from(copy).metadata());
+    metadata.is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == *stream)
 }
+
+/// Our crates, as their events name them.
+const OURS: [&str; 4] = ["cogzy_vault", "cogzy_engine", "cogzy_client", "cogzy_s3"];
 
 fn filter(level: Level) -> Targets {
     let others = if level == Level::TRACE { Level::DEBUG } else { level.min(Level::WARN) };
     Targets::new()
-        .with_target("cogzy_vault", level)
+        .with_targets(OURS.map(|krate| (krate, level)))
         // It warns of each place where it found no credentials; what that comes to, our own error says.
         .with_target("aws_config", others.min(Level::ERROR))
         .with_default(LevelFilter::from_level(others))
@@ -120,7 +128,9 @@ mod tests {
     #[test]
     fn libraries_are_quieter_than_we_are() {
         let debug = filter(Level::DEBUG);
-        assert!(debug.would_enable("cogzy_vault::sync", &Level::DEBUG));
+        for module in ["cogzy_vault::daemon", "cogzy_engine::sync", "cogzy_client::socket", "cogzy_s3"] {
+            assert!(debug.would_enable(module, &Level::DEBUG), "{module} is not heard");
+        }
         assert!(debug.would_enable("hyper", &Level::WARN) && !debug.would_enable("hyper", &Level::INFO));
         assert!(!filter(Level::ERROR).would_enable("hyper", &Level::WARN));
         assert!(filter(Level::TRACE).would_enable("hyper", &Level::DEBUG));

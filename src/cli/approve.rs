@@ -1,11 +1,11 @@
 //! `cogzy-vault approve`
 
-use super::app::{App, Shown};
+use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use super::shown::through_daemon;
-use super::sync::show;
+use super::progress::{ProgressWatcher, through_daemon};
+use super::report::show;
 use cogzy_client::documents::{HoldDocument, StatusDocument, SyncDocument, holds};
 use cogzy_client::socket;
 use cogzy_engine::sync::Request;
@@ -32,7 +32,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             let hold = pick(&status.holds, args)?;
             let verb = if args.reject { "reject" } else { "approve" };
             let resource = format!("/v1/holds/{}/{verb}", hold.id);
-            through_daemon(app, output, socket::post(&app.socket, &resource, &())).await
+            through_daemon(&app.socket, output, socket::post(&app.socket, &resource, &())).await
         },
     )?;
     Ok(show(&document, output))
@@ -40,12 +40,12 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 
 async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, Failure> {
     let mut engine = app.engine().await?;
-    let shown = Shown::on(output);
-    let open = holds(&engine.dry_run(false, &shown).await?.plan.holds);
+    let watcher = ProgressWatcher::on(output);
+    let open = holds(&engine.dry_run(false, &watcher).await?.plan.holds);
     let hold = pick(&open, args)?;
     let (approved, rejected) = if args.reject { (vec![], vec![hold.id]) } else { (vec![hold.id], vec![]) };
     engine.decide(&approved, &rejected)?;
-    Ok(SyncDocument::from(&engine.settled_cycle(Request::FULL, &shown).await?))
+    Ok(SyncDocument::from(&engine.settled_cycle(Request::FULL, &watcher).await?))
 }
 
 fn pick<'a>(holds: &'a [HoldDocument], args: &Args) -> Result<&'a HoldDocument, Failure> {

@@ -1,11 +1,11 @@
 //! The command line as a whole: what is common to all verbs, and which verbs there are.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::global::Global;
 use super::{
     approve, changes, config, conflicts, doctor, events, export, history, hold, import, init, pause, prune,
     reference, reset, restore, retry, run, service, status, sync, undo, verify,
@@ -22,57 +22,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
-}
-
-/// What is common to all verbs.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// The configuration file, if not the one in the platform's config folder
-    #[arg(long, global = true, env = "COGZY_VAULT_CONFIG", value_name = "FILE", value_parser = absolute)]
-    pub config: Option<PathBuf>,
-    /// The vault's folder, if not the configured one
-    #[arg(long, global = true, env = "COGZY_VAULT_DIR", value_name = "DIR", value_parser = absolute)]
-    pub vault: Option<PathBuf>,
-    /// The daemon's socket, if not the usual one
-    #[arg(long, global = true, env = "COGZY_VAULT_SOCKET", value_name = "PATH", value_parser = absolute)]
-    pub socket: Option<PathBuf>,
-    /// Print one JSON document
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Log more; twice for everything
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
-    pub verbose: u8,
-    /// Print only what was asked for, and errors
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// When to colour
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
-    pub color: Color,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    #[default]
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
-impl Color {
-    /// Whether to colour what goes to a stream.
-    #[must_use]
-    pub const fn on(self, is_terminal: bool, no_color: bool) -> bool {
-        match self {
-            Self::Auto => is_terminal && !no_color,
-            Self::Always => true,
-            Self::Never => false,
-        }
-    }
 }
 
 /// The verbs.
@@ -140,17 +89,10 @@ impl Cli {
     }
 }
 
-/// A path, from the current folder if it is relative: what runs later may be elsewhere.
-pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
-    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
-    match path.to_str() {
-        Some(_) => Ok(path),
-        None => Err("the current folder's name is not valid Unicode".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn read(line: &str) -> Result<(Cli, Vec<Flag>), clap::Error> {
@@ -257,11 +199,5 @@ mod tests {
         let (cli, flags) = read("status --vault here").unwrap();
         assert!(cli.global.vault.is_some_and(|path| path.is_absolute() && path.ends_with("here")));
         assert!(flags.iter().all(|flag| PathBuf::from(&flag.value).is_absolute()));
-    }
-
-    #[test]
-    fn colour_is_for_terminals_of_those_who_want_it() {
-        assert!(Color::Auto.on(true, false) && !Color::Auto.on(true, true) && !Color::Auto.on(false, false));
-        assert!(Color::Always.on(false, true) && !Color::Never.on(true, false));
     }
 }

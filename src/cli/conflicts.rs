@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::json;
 
-use super::app::{App, Shown, runtime};
-use super::args::absolute;
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::job::ask;
 use super::output::{Output, size};
-use super::restore::{ask, tell};
+use super::paths::absolute;
+use super::progress::ProgressWatcher;
+use super::rewritten::tell;
 use crate::control::jobs::Job;
-use cogzy_client::documents::RewriteDocument;
-use cogzy_client::documents::moment;
+use cogzy_client::documents::{RewriteDocument, moment};
 use cogzy_engine::model::{Conflict, Entry, Keep, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, differences};
 
@@ -95,7 +96,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             let seen = runtime()?.block_on(async {
                 let mut engine = app.engine().await?;
                 if let Some(target) = to {
-                    engine.export_conflict(listed.conflict.id, target, &Shown::on(output)).await?;
+                    engine.export_conflict(listed.conflict.id, target, &ProgressWatcher::on(output)).await?;
                 }
                 Ok::<_, Failure>(look(&mut engine, &listed.conflict).await)
             })?;

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::app::{App, Shown, runtime};
-use super::args::absolute;
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::moment::Moment;
 use super::output::{Output, Tone, size, thousands};
-use super::restore::paths;
+use super::paths::{absolute, vault_paths};
+use super::progress::ProgressWatcher;
 use cogzy_engine::sync::{Exported, Generation, Point};
 
 /// Write a plain copy of the backup to a folder
@@ -37,13 +37,13 @@ pub struct Args {
 /// # Errors
 /// What keeps it from it.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let paths = paths(app, &args.paths)?;
+    let paths = vault_paths(app.layout().root(), &args.paths)?;
     let time = args.at.map(|moment| Point::Time(moment.ms));
     let point = args.generation.clone().map(Point::Generation).or(time).unwrap_or(Point::Newest);
     let exported = runtime()?.block_on(async {
-        let mut engine = app.reading_engine().await?;
-        let shown = Shown::on(output);
-        Ok::<_, Failure>(engine.export(&point, &paths, &args.target, &shown).await?)
+        let mut engine = app.assembly().reading_engine().await?;
+        let watcher = ProgressWatcher::on(output);
+        Ok::<_, Failure>(engine.export(&point, &paths, &args.target, &watcher).await?)
     })?;
     tell(&exported, &args.target, output);
     Ok(Exit::Done)

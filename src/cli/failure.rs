@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::exit::Exit;
+use crate::assemble::AssembleError;
 use crate::config::ConfigError;
 use crate::service::ServiceError;
 use cogzy_client::paths::NoHome;
@@ -42,6 +43,26 @@ impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
         let next = error.next();
         Self::new(error.advice().into(), error).next(next)
+    }
+}
+
+impl From<AssembleError> for Failure {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Remote(error) => error.into(),
+            AssembleError::Url(error) => error.into(),
+            AssembleError::Config(error) => error.into(),
+            AssembleError::Filter(error) => error.into(),
+            AssembleError::Database(error) => error.into(),
+            AssembleError::Vault(error) => error.into(),
+            AssembleError::Events(error) => Self::new(Exit::Internal, error),
+            error @ AssembleError::FolderSource(_) => {
+                Self::new(Exit::Usage, error).next("copy its files into the vault, then cogzy-vault sync")
+            }
+            error @ AssembleError::Socket { .. } => {
+                Self::new(Exit::Usage, error).next("use another place: cogzy-vault --socket PATH run")
+            }
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::moment::vault_path;
 use super::output::{Output, count, size};
+use super::paths::vault_path;
 use cogzy_client::documents::{GenerationDocument, HistoryDocument, VersionDocument};
 
 /// Show what was committed: every generation, or the versions of one path

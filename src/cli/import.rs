@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::app::{App, Shown, runtime};
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
+use super::progress::ProgressWatcher;
 use cogzy_client::documents::SyncDocument;
 use cogzy_client::paths::machine_id;
 
@@ -29,8 +30,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let imported = runtime()?.block_on(async {
         let mut engine = app.engine().await?;
         engine.claim_device(&machine_id())?;
-        let source = app.plain_source(args.url.as_deref()).await?;
-        Ok::<_, Failure>(engine.import(source, &Shown::on(output)).await?)
+        let source = app.assembly().plain_source(args.url.as_deref()).await?;
+        Ok::<_, Failure>(engine.import(source, &ProgressWatcher::on(output)).await?)
     })?;
     drop(lock);
     let sync = SyncDocument::from(&imported.report);
@@ -42,6 +43,6 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     for key in &imported.skipped {
         output.note(format!("    not taken over, for it is never synced: {key}"));
     }
-    super::sync::tell(&sync, output);
-    Ok(super::sync::exit_of(&sync))
+    super::report::tell(&sync, output);
+    Ok(super::report::exit_of(&sync))
 }

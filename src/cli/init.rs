@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::app::{App, Shown, runtime};
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, thousands};
-use super::status::document;
+use super::progress::ProgressWatcher;
 use crate::config::{Flag, Source, update};
 use cogzy_client::documents::StatusDocument;
 use cogzy_client::paths::machine_id;
@@ -67,12 +67,13 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         Err(failure) => return Err(failure),
     };
     let joined = runtime()?.block_on(async {
-        app.make_remote_folder().await?;
-        let mut engine = app.joining_engine(Meter::default()).await?;
+        let assembly = app.assembly();
+        assembly.make_remote_folder().await?;
+        let mut engine = assembly.joining_engine(Meter::default()).await?;
         let groups = app.config().groups.definitions().to_vec();
         let joining = Joining { groups, machine: machine_id(), approved: args.join };
-        let shown = Shown::on(output);
-        Ok::<_, Failure>(join(&mut engine, &joining, &shown).await?)
+        let watcher = ProgressWatcher::on(output);
+        Ok::<_, Failure>(join(&mut engine, &joining, &watcher).await?)
     })?;
     drop(lock);
     let remote = app.config().remote.clone().unwrap_or_else(|| app.remote.to_string());
@@ -122,7 +123,7 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         Err(ClientError::NoDaemon) => return Err(locked),
         Err(error) => return Err(error.into()),
     };
-    let wanted = document(app, status.state, status.device.id);
+    let wanted = app.assembly().status(status.state, status.device.id);
     let differs = [
         ("remote", &status.remote, &wanted.remote),
         ("user_id", &status.user_id, &wanted.user_id),

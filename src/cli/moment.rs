@@ -1,6 +1,5 @@
 //! Points in the past as people type them.
 
-use std::path::Path;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -9,7 +8,6 @@ use jiff::tz::TimeZone;
 
 use crate::config::Span;
 use cogzy_engine::clock::{Clock, SystemClock};
-use cogzy_engine::model::VaultPath;
 
 /// A moment: RFC 3339, a local date and time (`2026-11-20 18:00`; a date alone is its first moment), or how long ago (`36h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,16 +44,6 @@ fn parse(text: &str, now_ms: u64) -> Option<u64> {
     u64::try_from(time.as_millisecond()).ok()
 }
 
-/// A path of the vault, as typed: from the vault's root, or with the root before it.
-///
-/// # Errors
-/// Where it is no path that a vault can hold.
-pub fn vault_path(root: &Path, text: &str) -> Result<VaultPath, cogzy_engine::model::PathError> {
-    let typed = Path::new(text);
-    let below = typed.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(text);
-    VaultPath::new(below.trim_start_matches("./").trim_end_matches('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,14 +59,5 @@ mod tests {
         for bad in ["", "soon", "-1d", "2026-13-01", "yesterday"] {
             assert_eq!(parse(bad, now), None, "{bad:?} was taken");
         }
-    }
-
-    #[test]
-    fn paths_may_begin_with_the_root() {
-        let path = |text| vault_path(Path::new("/v"), text).map(|path| path.to_string());
-        for text in ["corpus/x", "/v/corpus/x", "./corpus/x", "corpus/x/"] {
-            assert_eq!(path(text).unwrap(), "corpus/x");
-        }
-        assert!(path("/elsewhere/x").is_err() && path("../x").is_err());
     }
 }

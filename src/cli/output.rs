@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::args::Global;
+use super::global::Global;
 
 mod live;
 mod progress;

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::job::ask;
 use super::output::{Output, Tone, size, thousands};
-use super::restore::ask;
 use crate::control::jobs::Job;
 use cogzy_client::documents::ResetDocument;
 
@@ -59,8 +59,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     tell(&document, output);
     match &document.sync {
         Some(sync) => {
-            super::sync::tell(sync, output);
-            let exit = super::sync::exit_of(sync);
+            super::report::tell(sync, output);
+            let exit = super::report::exit_of(sync);
             Ok(if document.left.is_empty() { exit } else { Exit::Partial })
         }
         None => {

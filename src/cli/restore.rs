@@ -2,19 +2,17 @@
 
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
-
-use super::app::{App, Shown, runtime};
-use super::args::absolute;
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::moment::{Moment, vault_path};
-use super::output::{Output, Tone};
-use crate::control::jobs::{self, Job};
+use super::job::ask;
+use super::moment::Moment;
+use super::output::Output;
+use super::paths::{absolute, vault_paths};
+use super::progress::ProgressWatcher;
+use super::rewritten::tell;
+use crate::control::jobs::Job;
 use cogzy_client::documents::RewriteDocument;
-use cogzy_client::paths::machine_id;
-use cogzy_client::socket;
-use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::{Generation, Point};
 
 /// Put files, or everything, back to what they were
@@ -47,7 +45,7 @@ pub struct Args {
 /// What keeps it from it.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
-    let paths = paths(app, &args.paths)?;
+    let paths = vault_paths(app.layout().root(), &args.paths)?;
     let time = args.at.map(|moment| Point::Time(moment.ms));
     let point = args.generation.clone().map(Point::Generation).or(time).unwrap_or(Point::Newest);
     let Some(target) = &args.to else {
@@ -63,61 +61,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         return Ok(tell(&document, &format!("restored to generation {of}"), output));
     };
     let exported = runtime()?.block_on(async {
-        let shown = Shown::on(output);
-        Ok::<_, Failure>(app.engine().await?.export(&point, &paths, target, &shown).await?)
+        let watcher = ProgressWatcher::on(output);
+        Ok::<_, Failure>(app.engine().await?.export(&point, &paths, target, &watcher).await?)
     })?;
     super::export::tell(&exported, target, output);
     Ok(Exit::Done)
-}
-
-/// Paths as typed.
-///
-/// # Errors
-/// Those that a vault cannot hold.
-pub fn paths(app: &App, typed: &[String]) -> Result<Vec<VaultPath>, Failure> {
-    let layout = app.layout();
-    let parsed = typed.iter().map(|text| vault_path(layout.root(), text));
-    parsed.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Usage, error))
-}
-
-/// Has a job done: through the daemon if one runs, else by this process.
-///
-/// # Errors
-/// What keeps it from being done.
-pub fn ask<T: DeserializeOwned>(
-    app: &App,
-    job: &Job,
-    resource: &str,
-    request: &serde_json::Value,
-    output: &Output,
-) -> Result<T, Failure> {
-    let value = app.cycle(
-        async || {
-            let mut engine = app.engine().await?;
-            engine.claim_device(&machine_id())?;
-            Ok(jobs::run(&mut engine, job, &Shown::on(output)).await?)
-        },
-        async || Ok(socket::post::<serde_json::Value>(&app.socket, resource, request).await?),
-    )?;
-    serde_json::from_value(value).map_err(|error| Failure::new(Exit::Internal, error))
-}
-
-/// Says what a job did, and gives the code to end with.
-pub fn tell(document: &RewriteDocument, what: &str, output: &mut Output) -> Exit {
-    output.json(document);
-    match document.generation {
-        Some(generation) => output.toned(
-            Tone::Good,
-            format!(
-                "generation {generation}: {what}, {} files changed, {} deleted",
-                document.changed, document.deleted
-            ),
-        ),
-        None => output.line(format!("{what}: everything stands like that already, no generation was made")),
-    }
-    for path in &document.beside {
-        output.line(format!("    {path}"));
-    }
-    super::sync::tell(&document.sync, output);
-    super::sync::exit_of(&document.sync)
 }

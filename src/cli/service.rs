@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::app::App;
-use super::args::Global;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::{Output, Tone};
 use crate::config::{Environment, Source};
 use crate::service::{Installed, Launchd, Manager, Program, ServiceError, Standing, System, Systemd};

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::app::{App, Shown};
+use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, count};
-use super::shown::through_daemon;
+use super::progress::{ProgressWatcher, through_daemon};
 use crate::control::jobs::{self, Job};
 use cogzy_client::documents::VerifyDocument;
 use cogzy_client::socket;
@@ -34,11 +34,11 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let value = app.cycle(
         async || {
             let job = Job::Verify { deep, repair };
-            Ok(jobs::run(&mut app.engine().await?, &job, &Shown::on(output)).await?)
+            Ok(jobs::run(&mut app.engine().await?, &job, &ProgressWatcher::on(output)).await?)
         },
         async || {
             let request = json!({ "deep": deep, "repair": repair });
-            through_daemon(app, output, socket::post(&app.socket, "/v1/verify", &request)).await
+            through_daemon(&app.socket, output, socket::post(&app.socket, "/v1/verify", &request)).await
         },
     )?;
     let document: VerifyDocument =

@@ -8,10 +8,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use strsim::levenshtein;
 use toml_edit::Value;
 
 use super::layer::{Setting, settings};
-use super::near::nearest;
 use super::units::{Size, Span};
 use super::{ConfigError, Shown, Source};
 
@@ -207,6 +207,15 @@ impl Reader {
     pub(super) fn take_as_text(&mut self, key: &str) {
         self.settings.get_mut(key).into_iter().flatten().for_each(Setting::take_as_text);
     }
+}
+
+/// The key of `known` that `given` is a slip of the finger away from, or that has the same last name in
+/// another section.
+pub(super) fn nearest(given: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let score = |key: &str| levenshtein(given, key).min(levenshtein(&last(given), &last(key)) + 1);
+    let (score, key) = known.map(|key| (score(key), key)).min()?;
+    (score <= 1 + given.chars().count() / 5).then_some(key)
 }
 
 /// The shortest and the longest duration that is allowed, as texts.

@@ -173,6 +173,20 @@ fn what_is_wrong_is_named_with_its_place_and_what_is_allowed() {
 }
 
 #[test]
+fn slips_and_wrong_sections_are_recognised_and_nothing_else() {
+    let known = ["sync.settle", "sync.poll_interval", "remote", "log.level"];
+    let nearest = |given| reader::nearest(given, known.into_iter());
+    assert_eq!(nearest("sync.setle"), Some("sync.settle"));
+    assert_eq!(nearest("settle"), Some("sync.settle"));
+    assert_eq!(nearest("remot"), Some("remote"));
+    assert_eq!(nearest("sync.poll-interval"), Some("sync.poll_interval"));
+    for far in ["colour", "", "kitten", "sync.retry"] {
+        assert_eq!(nearest(far), None, "{far:?}");
+    }
+    assert_eq!(reader::nearest("sync.settle", std::iter::empty()), None);
+}
+
+#[test]
 fn the_environment_and_flags_are_checked_alike() {
     let message = |environment: &[_], flags: &[_]| load(None, environment, flags).unwrap_err().to_string();
     assert_eq!(

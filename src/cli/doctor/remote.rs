@@ -23,7 +23,7 @@ pub(super) async fn look(app: &App) -> Vec<Finding> {
         findings.push(Finding::warning("remote", text, next));
     }
     findings.extend(credentials(app));
-    match app.probe().await {
+    match app.assembly().probe().await {
         Ok(probe) => findings.extend(told(app, &probe)),
         Err(failure) => findings.push(Finding::failure("remote", failure)),
     }

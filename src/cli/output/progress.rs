@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::units::{about, part, thousands};
+use cogzy_client::documents::ProgressDocument;
 use cogzy_engine::sync::{self, Phase};
 
 /// Where there is no terminal, a line is written after so many files.
@@ -42,6 +43,12 @@ impl fmt::Display for Step {
             Some(left) => write!(f, " · {} left", about(left)),
             None => Ok(()),
         }
+    }
+}
+
+impl From<&ProgressDocument> for Step {
+    fn from(document: &ProgressDocument) -> Self {
+        Self { progress: document.progress, left: document.seconds_left.map(Duration::from_secs) }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{look, text};
+use super::look::look;
+use super::text;
 use crate::cli::app::App;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;

@@ -6,6 +6,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use super::{Family, Handles, Route};
+use crate::control::pulse::Silence;
 use cogzy_client::documents::{HealthDocument, StatusDocument};
 
 #[derive(OpenApi)]
@@ -32,8 +33,8 @@ async fn status(State(handles): State<Handles>) -> Json<StatusDocument> {
     )
 )]
 async fn health(State(handles): State<Handles>) -> (StatusCode, Json<HealthDocument>) {
-    let (status, (silent, hangs)) = (handles.board.read(), handles.heart.silence());
-    let code = if hangs { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let StatusDocument { state, last_sync, .. } = status;
-    (code, Json(HealthDocument { ok: !hangs, silent_s: silent.as_secs(), state, last_sync }))
+    let StatusDocument { state, last_sync, .. } = handles.board.read();
+    let Silence { length, is_too_long } = handles.pulse.silence();
+    let code = if is_too_long { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (code, Json(HealthDocument { ok: !is_too_long, silent_s: length.as_secs(), state, last_sync }))
 }

@@ -53,9 +53,9 @@ fn handles() -> Handles {
         search: cogzy_engine::vault::validate::Search::Full,
     };
     let engine = Engine::new(Layout::new(folder.path()), ports, settings);
-    let (events, heart) =
-        (events::tests::events(folder.path()), Heart::unheard(Arc::new(SystemClock::new())));
-    Handles::new(board, commands, events, watch::Sender::new(false), heart, engine)
+    let events = events::tests::events(folder.path());
+    let pulse = Pulse::new(Duration::MAX, Arc::new(SystemClock::new()));
+    Handles::new(board, commands, events, watch::Sender::new(false), pulse, engine)
 }
 
 async fn answer(method: &Method, path: &str, headers: &[(&str, &str)]) -> StatusCode {

@@ -1,9 +1,9 @@
 //! Progress as a verb shows it: of a cycle of its own, or of the daemon's.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::app::App;
 use super::failure::Failure;
 use super::output::{self, Output};
 use cogzy_client::documents::{ProgressDocument, StatusDocument};
@@ -15,12 +15,12 @@ use cogzy_engine::sync::{Pace, Progress, Watcher};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Shows a cycle's progress on an output.
-pub struct Shown {
+pub struct ProgressWatcher {
     on: Mutex<(output::Progress, Pace)>,
     clock: SystemClock,
 }
 
-impl Shown {
+impl ProgressWatcher {
     /// Progress on `output`.
     #[must_use]
     pub fn on(output: &Output) -> Self {
@@ -34,17 +34,11 @@ impl Shown {
     }
 }
 
-impl Watcher for Shown {
+impl Watcher for ProgressWatcher {
     fn progress(&self, progress: Progress) {
         let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
         let left = on.1.left(&progress, self.clock.monotonic());
         on.0.show(output::Step { progress, left });
-    }
-}
-
-impl From<&ProgressDocument> for output::Step {
-    fn from(document: &ProgressDocument) -> Self {
-        Self { progress: document.progress, left: document.seconds_left.map(Duration::from_secs) }
     }
 }
 
@@ -53,18 +47,18 @@ impl From<&ProgressDocument> for output::Step {
 /// # Errors
 /// What it answers.
 pub async fn through_daemon<T>(
-    app: &App,
+    socket: &Path,
     output: &Output,
     asked: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, Failure> {
-    let shown = Shown::on(output);
+    let shown = ProgressWatcher::on(output);
     let mut asked = std::pin::pin!(asked);
     loop {
         tokio::select! {
             answer = &mut asked => return Ok(answer?),
             () = tokio::time::sleep(LOOK) => {
                 // It is only for the eye: the answer itself says what is wrong.
-                let status: Result<StatusDocument, _> = socket::get(&app.socket, "/v1/status").await;
+                let status: Result<StatusDocument, _> = socket::get(socket, "/v1/status").await;
                 if let Some(progress) = status.ok().and_then(|status| status.progress) {
                     shown.document(&progress);
                 }

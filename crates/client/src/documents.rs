@@ -35,3 +35,6 @@ pub fn moment(ms: u64) -> String {
     let seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).map_or_else(|_| "unknown".to_owned(), |moment| moment.to_string())
 }
+
+#[cfg(test)]
+mod tests;

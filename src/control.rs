@@ -11,5 +11,6 @@ pub mod board;
 pub mod events;
 pub mod jobs;
 mod patience;
+pub mod pulse;
 pub mod routes;
 pub mod server;

@@ -31,7 +31,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::board::{Board, Command};
 use super::events::Events;
-use crate::service::notify::Heart;
+use super::pulse::Pulse;
 use cogzy_client::documents::Problem;
 use cogzy_engine::sync::{Engine, SyncError};
 
@@ -46,8 +46,8 @@ pub struct Handles {
     pub events: Events,
     /// Set: the cycle that runs is to be broken off, for a pause.
     pub interrupt: watch::Sender<bool>,
-    /// Whether the daemon's thread lives.
-    pub heart: Heart,
+    /// The daemon's signs of life.
+    pub pulse: Pulse,
     /// Whoever answers a question makes a reader of it; it runs no cycles itself.
     engine: Arc<Engine>,
     /// Streams are long: they may not take all the connections.
@@ -128,12 +128,12 @@ impl Handles {
         commands: mpsc::Sender<Command>,
         events: Events,
         interrupt: watch::Sender<bool>,
-        heart: Heart,
+        pulse: Pulse,
         engine: Engine,
     ) -> Self {
         let (streams, readers) = (Semaphore::new(MAX_STREAMS), Semaphore::new(MAX_READERS));
         let (engine, streams, readers) = (Arc::new(engine), Arc::new(streams), Arc::new(readers));
-        Self { board, commands, events, interrupt, heart, engine, streams, readers }
+        Self { board, commands, events, interrupt, pulse, engine, streams, readers }
     }
 
     /// Answers a question without the daemon's thread, which may be at work for hours. The work ends where nobody waits for the

@@ -14,21 +14,26 @@ pub mod events;
 pub mod exit;
 pub mod export;
 pub mod failure;
+pub mod global;
 pub mod history;
 pub mod hold;
 pub mod import;
 pub mod init;
+mod job;
 mod moment;
 pub mod output;
+pub mod paths;
 pub mod pause;
+mod progress;
 pub mod prune;
 pub mod reference;
+mod report;
 pub mod reset;
 pub mod restore;
 pub mod retry;
+mod rewritten;
 pub mod run;
 pub mod service;
-pub mod shown;
 pub mod status;
 pub mod sync;
 pub mod undo;
@@ -41,6 +46,18 @@ use failure::Failure;
 use output::Output;
 
 use crate::config::{Environment, Flag};
+
+/// Runs the verb of a command line and gives the code to end with.
+#[must_use]
+pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
+    match dispatch(cli, flags, environment, output) {
+        Ok(exit) => exit,
+        Err(Failure { exit, message, next }) => {
+            output.error(message, next.as_deref());
+            exit
+        }
+    }
+}
 
 fn dispatch(
     cli: &Cli,

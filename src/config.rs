@@ -11,7 +11,6 @@ mod error;
 mod file;
 mod keys;
 mod layer;
-mod near;
 mod reader;
 mod settings;
 mod units;
@@ -35,7 +34,7 @@ pub use units::{Size, Span, UnitError};
 use cogzy_client::paths::Paths;
 use reader::Reader;
 
-const DEFAULTS: &str = include_str!("../../config/default.toml");
+const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// A key that the command line sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
