@@ -17,7 +17,10 @@
 use bytes::Bytes;
 
 use super::codec::{CodecError, MAX_CHUNK, decode};
-use crate::model::{ChunkSlot, Codec, Digest, FORMAT, PackId, PackInfo};
+use crate::model::{ChunkSlot, Codec, Digest, PackId, PackInfo};
+
+/// The format of packs.
+const FORMAT: u32 = 1;
 
 /// Size at which a pack is handed over, in bytes: large enough to make few requests, small enough
 /// for one PUT.

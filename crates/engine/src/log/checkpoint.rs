@@ -11,13 +11,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::pack_key;
-use super::format::{CHECKPOINTS, Kind, decode, encode};
+use super::format::{CHECKPOINTS, Decoded, Kind, decode, encode};
 use super::{ChunkReader, Depth, Log, LogError, Node, Snapshot};
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest};
 use crate::model::{
-    ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, FORMAT, Group, Keep, PackId,
-    PackInfo, Recipe, VaultId, VaultPath,
+    ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, Ext, FIRST_FORMAT, FORMAT, Group,
+    Keep, Need, PackId, PackInfo, Recipe, VaultId, VaultPath,
 };
 use crate::plan::Ages;
 use crate::remote::{Object, RemoteErrorKind, list_all};
@@ -40,6 +40,12 @@ pub(super) struct Checkpoint {
     state: Content,
     /// Its chunks in order, each with the pack that holds it.
     pieces: Vec<Piece>,
+    /// Features that the state needs, sorted. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    needs: Vec<Need>,
+    /// Members that a reader may ignore. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ext: Option<Ext>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +59,7 @@ struct Piece {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Line {
+    Needs(BTreeSet<Need>),
     Groups(Vec<Group>),
     Ages(String, Ages),
     Commit(CommitKey, Node),
@@ -111,7 +118,7 @@ impl Log {
     /// A checkpoint of the remote, and the state that it stands for.
     pub(super) async fn checkpoint_state(&self, key: &str) -> Result<(Checkpoint, Vec<u8>), LogError> {
         let bytes = self.remote.get(key, None).await?;
-        let (checkpoint, digest): (Checkpoint, Digest) = decode(Kind::Checkpoint, key, &bytes)?;
+        let Decoded { value: checkpoint, digest, .. } = decode::<Checkpoint>(Kind::Checkpoint, key, &bytes)?;
         if key != format!("{CHECKPOINTS}{}", name(checkpoint.commit.seq, digest)) {
             return Err(LogError::corrupt(key, "its content belongs under another key"));
         }
@@ -138,6 +145,7 @@ impl Log {
         let mut nodes = BTreeMap::new();
         for line in serde_json::Deserializer::from_slice(state).into_iter::<Line>() {
             match line.map_err(|error| LogError::corrupt(key, error))? {
+                Line::Needs(needs) => snapshot.needs = needs,
                 Line::Groups(groups) => {
                     let groups = crate::model::Groups::new(groups);
                     snapshot.groups = groups.map_err(|error| LogError::groups(key, &error))?;
@@ -196,8 +204,10 @@ impl Log {
         let vault = self.graph.get(head).map_or_else(|| self.vault(), |node| Some(node.vault));
         let vault = vault.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))?;
         let content = Content { digest: Digest::of(&state), size: state.len() as u64 };
-        let checkpoint = Checkpoint { format: FORMAT, vault, commit: head, state: content, pieces };
-        let (digest, bytes) = encode(Kind::Checkpoint, &checkpoint, true)?;
+        let needs: Vec<Need> = snapshot.needs.iter().cloned().collect();
+        let format = if needs.is_empty() { FIRST_FORMAT } else { FORMAT };
+        let checkpoint = Checkpoint { format, vault, commit: head, state: content, pieces, needs, ext: None };
+        let (digest, bytes) = encode(Kind::Checkpoint, format, &checkpoint, true)?;
         self.remote.put(&format!("{CHECKPOINTS}{}", name(head.seq, digest)), Bytes::from(bytes)).await?;
         self.cache_state(head, &state);
         self.checkpoint = Some(head);
@@ -213,6 +223,9 @@ impl Log {
             state.push(b'\n');
             Ok::<_, LogError>(())
         };
+        if !snapshot.needs.is_empty() {
+            line(Line::Needs(snapshot.needs.clone()))?;
+        }
         line(Line::Groups(snapshot.groups.definitions().to_vec()))?;
         snapshot.ages.iter().try_for_each(|(group, ages)| line(Line::Ages(group.clone(), *ages)))?;
         let ancestry = self.graph.ancestry(head);
@@ -313,12 +326,11 @@ impl Log {
                 Err(error) if error.kind == RemoteErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             };
-            let read: Result<(Checkpoint, Digest), LogError> = decode(Kind::Checkpoint, &object.key, &bytes);
+            let read: Result<Decoded<Checkpoint>, LogError> = decode(Kind::Checkpoint, &object.key, &bytes);
             let read = read.inspect_err(|error| {
                 tracing::warn!(key = object.key, %error, "a checkpoint cannot be read: what it needs is not known");
             });
-            let packs =
-                read.map(|(checkpoint, _)| checkpoint.pieces.iter().map(|piece| piece.pack).collect());
+            let packs = read.map(|read| read.value.pieces.iter().map(|piece| piece.pack).collect());
             checkpoints.push((object, packs.ok()));
         }
         Ok(checkpoints)
@@ -330,8 +342,8 @@ impl Log {
             let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
             let Some(newest) = listed.last() else { return Ok(Vec::new()) };
             let bytes = self.remote.get(&newest.key, None).await?;
-            let (checkpoint, _): (Checkpoint, Digest) = decode(Kind::Checkpoint, &newest.key, &bytes)?;
-            Ok::<_, LogError>(checkpoint.pieces)
+            let read: Decoded<Checkpoint> = decode(Kind::Checkpoint, &newest.key, &bytes)?;
+            Ok::<_, LogError>(read.value.pieces)
         };
         // Without them the new checkpoint is stored whole.
         read.await.unwrap_or_default()

@@ -1,7 +1,7 @@
 //! What can go wrong with the log.
 
 use crate::content::ContentError;
-use crate::model::{CommitKey, GroupError, PackId, VaultId};
+use crate::model::{CommitKey, FORMAT, GroupError, Need, PackId, VaultId};
 use crate::remote::RemoteError;
 
 /// A failure to read or extend the log.
@@ -18,15 +18,15 @@ pub enum LogError {
         /// What is wrong with it.
         why: String,
     },
-    /// An object of a later version of this program.
-    #[error("{key} has format {found}, and this program reads up to {known}: install a newer cogzy-vault")]
+    /// A later version of this program wrote an object that this one cannot read.
+    #[error("{key} needs {}", newer(*.format, .needs))]
     Newer {
         /// The object's key.
         key: String,
         /// Its format.
-        found: u64,
-        /// The newest format this program reads.
-        known: u32,
+        format: u64,
+        /// The features of it that are not known here.
+        needs: Vec<Need>,
     },
     /// A chunk could not be read.
     #[error(transparent)]
@@ -58,6 +58,20 @@ pub enum LogError {
     /// A commit that was written does not show up in listings.
     #[error("commit {0} was written but does not show up in listings yet")]
     NotVisible(CommitKey),
+}
+
+/// What reads an object: a version, and the features that ask for it.
+fn newer(format: u64, needs: &[Need]) -> String {
+    // Versions are numbers joined by dots: the longest sort behind.
+    let rank =
+        |version: &&Need| version.since.split('.').map(|n| n.parse().unwrap_or(0)).collect::<Vec<u64>>();
+    match needs.iter().max_by_key(rank) {
+        Some(need) => {
+            let features: Vec<&str> = needs.iter().map(|need| need.feature.as_str()).collect();
+            format!("cogzy-vault {} or newer ({})", need.since, features.join(", "))
+        }
+        None => format!("a newer cogzy-vault: it has format {format}, and this one reads up to {FORMAT}"),
+    }
 }
 
 impl LogError {

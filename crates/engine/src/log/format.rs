@@ -10,7 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::LogError;
-use crate::model::{Commit, CommitId, CommitKey, CommitKind, Digest, FORMAT, VaultHeader, VaultId};
+use crate::model::{
+    Commit, CommitId, CommitKey, CommitKind, Digest, FIRST_FORMAT, FORMAT, Feature, Need, VaultHeader,
+    VaultId,
+};
 
 /// No plaintext of a commit or checkpoint is longer.
 const MAX_PLAINTEXT: u64 = 1 << 30;
@@ -72,6 +75,7 @@ pub(super) fn before_seq(seq: u64) -> String {
 /// same bytes only where `compress` is off, for another version of zstd may pack them otherwise.
 pub(super) fn encode(
     kind: Kind,
+    format: u32,
     value: &impl Serialize,
     compress: bool,
 ) -> Result<(Digest, Vec<u8>), LogError> {
@@ -79,7 +83,7 @@ pub(super) fn encode(
     let plain = serde_json::to_vec(value).map_err(|error| unwritable(&error))?;
     let mut bytes = Vec::new();
     bytes.extend_from_slice(kind.magic());
-    bytes.extend_from_slice(&version().to_le_bytes());
+    bytes.extend_from_slice(&u16::try_from(format).unwrap_or(u16::MAX).to_le_bytes());
     bytes.push(u8::from(compress));
     if compress {
         zstd::stream::copy_encode(plain.as_slice(), &mut bytes, ZSTD_LEVEL)
@@ -90,8 +94,13 @@ pub(super) fn encode(
     Ok((Digest::of(&plain), bytes))
 }
 
-fn version() -> u16 {
-    u16::try_from(FORMAT).unwrap_or(u16::MAX)
+/// A framed object that was read.
+pub(super) struct Decoded<T> {
+    pub value: T,
+    /// Digest of its plaintext.
+    pub digest: Digest,
+    /// Format that its head says.
+    pub format: u32,
 }
 
 /// Reads what [`encode`] wrote under `key`, giving the value and its plaintext's digest.
@@ -99,7 +108,7 @@ pub(super) fn decode<T: DeserializeOwned>(
     kind: Kind,
     key: &str,
     bytes: &[u8],
-) -> Result<(T, Digest), LogError> {
+) -> Result<Decoded<T>, LogError> {
     let short = || LogError::corrupt(key, "it is shorter than its head");
     let (magic, rest) = bytes.split_first_chunk::<6>().ok_or_else(short)?;
     let (format, rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
@@ -107,14 +116,16 @@ pub(super) fn decode<T: DeserializeOwned>(
     if magic != kind.magic() {
         return Err(LogError::corrupt(key, "it does not begin as such an object does"));
     }
-    newer(key, u64::from(u16::from_le_bytes(*format)))?;
+    let format = u16::from_le_bytes(*format);
     let plain = match codec {
         0 => payload.to_vec(),
         1 => unpack(key, payload, MAX_PLAINTEXT)?,
+        _ if u32::from(format) > FORMAT => Vec::new(),
         other => return Err(LogError::corrupt(key, format!("its codec is {other}, expected 0 or 1"))),
     };
+    check_known(key, u64::from(format), &plain)?;
     let value = serde_json::from_slice(&plain).map_err(|error| LogError::corrupt(key, error))?;
-    Ok((value, Digest::of(&plain)))
+    Ok(Decoded { value, digest: Digest::of(&plain), format: u32::from(format) })
 }
 
 /// What one zstd frame holds, if that is no more than `limit` bytes.
@@ -129,24 +140,44 @@ pub(super) fn unpack(key: &str, payload: &[u8], limit: u64) -> Result<Vec<u8>, L
     Ok(plain)
 }
 
-fn newer(key: &str, found: u64) -> Result<(), LogError> {
-    match found {
-        0 => Err(LogError::corrupt(key, "its format is 0")),
-        _ if found > u64::from(FORMAT) => Err(LogError::Newer { key: key.to_owned(), found, known: FORMAT }),
-        _ => Ok(()),
+/// Refuses an object that this program does not read, and names the version that does: of a newer
+/// format, or with a feature that is not known here.
+fn check_known(key: &str, format: u64, plain: &[u8]) -> Result<(), LogError> {
+    #[derive(serde::Deserialize)]
+    struct Says {
+        #[serde(default)]
+        needs: Vec<Need>,
     }
+    if format == 0 {
+        return Err(LogError::corrupt(key, "its format is 0"));
+    }
+    if format == u64::from(FIRST_FORMAT) {
+        return Ok(());
+    }
+    let says: Option<Says> = serde_json::from_slice(plain).ok();
+    let mut needs = says.map(|says| says.needs).unwrap_or_default();
+    needs.retain(|need| !need.is_known());
+    if needs.is_empty() && format <= u64::from(FORMAT) {
+        return Ok(());
+    }
+    Err(LogError::Newer { key: key.to_owned(), format, needs })
 }
 
 /// Encodes a commit. Merges are stored as plain JSON: devices that merge at once must write the same bytes.
 pub(super) fn encode_commit(commit: &Commit) -> Result<(CommitKey, Vec<u8>), LogError> {
-    let (digest, bytes) = encode(Kind::Commit, commit, commit.parents.len() < 2)?;
+    let (digest, bytes) = encode(Kind::Commit, commit.format, commit, commit.parents.len() < 2)?;
     Ok((CommitKey { seq: commit.seq, id: CommitId::from_bytes(*digest.as_bytes()) }, bytes))
 }
 
 /// Reads a commit and the key it belongs under.
 pub(super) fn decode_commit(key: &str, bytes: &[u8]) -> Result<(CommitKey, Commit), LogError> {
-    let (commit, digest): (Commit, Digest) = decode(Kind::Commit, key, bytes)?;
-    newer(key, u64::from(commit.format))?;
+    let Decoded { value: commit, digest, format } = decode::<Commit>(Kind::Commit, key, bytes)?;
+    if commit.format != format {
+        return Err(LogError::corrupt(
+            key,
+            format!("its head says format {format}, and it {}", commit.format),
+        ));
+    }
     check_commit(&commit).map_err(|why| LogError::corrupt(key, why))?;
     Ok((CommitKey { seq: commit.seq, id: CommitId::from_bytes(*digest.as_bytes()) }, commit))
 }
@@ -163,7 +194,15 @@ fn check_commit(commit: &Commit) -> Result<(), &'static str> {
     }
     let highest = commit.parents.iter().map(|parent| parent.seq).max().unwrap_or(0);
     let ordinary = commit.parents.len() < 2;
+    let used: Vec<Need> = Feature::of(commit).into_iter().map(Feature::need).collect();
     match () {
+        () if commit.format == FIRST_FORMAT && commit.uses_format_2() => {
+            Err("it holds what its format has no room for")
+        }
+        () if used.iter().any(|need| !commit.needs.contains(need)) => {
+            Err("it uses a feature that it does not name")
+        }
+        () if !ascending(commit.needs.iter()) => Err("the features it needs are not sorted"),
         () if commit.parents.len() > 2 => Err("it has more than two parents"),
         () if highest.checked_add(1) != Some(commit.seq) => {
             Err("its generation does not follow its parents'")
@@ -239,7 +278,7 @@ pub(super) fn decode_header(key: &str, bytes: &[u8]) -> Result<VaultHeader, LogE
         return Err(LogError::corrupt(key, format!("it is longer than {MAX_HEADER} bytes")));
     }
     let Version { format } = serde_json::from_slice(bytes).map_err(|error| LogError::corrupt(key, error))?;
-    newer(key, format)?;
+    check_known(key, format, bytes)?;
     let damaged = |error| LogError::corrupt(key, error);
     let mut members: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(bytes).map_err(damaged)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Snapshot;
 use super::old::OldData;
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin,
+    Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FIRST_FORMAT, Groups, Origin,
     RecipeOf, Resolution, VaultId, VaultPath, set_entry,
 };
 use crate::plan::{self, Action, Input, Mode};
@@ -66,7 +66,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
     let resolved = ours.resolved.iter().filter(|(id, _)| !theirs.resolved.contains_key(id));
     let definitions = groups.definitions();
     Commit {
-        format: FORMAT,
+        format: FIRST_FORMAT,
         vault: loser.vault.min(winner.vault),
         seq: winner.key.seq.max(loser.key.seq) + 1,
         parents: vec![winner.key, loser.key],
@@ -82,6 +82,8 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
         resolved: resolved.map(|(id, keep)| Resolution { id: *id, keep: *keep }).collect(),
         kind: CommitKind::Sync,
         prune: old.prune(base, loser.snapshot, winner.snapshot),
+        needs: Vec::new(),
+        ext: None,
     }
 }
 

@@ -13,6 +13,7 @@
 mod check;
 mod checkpoint;
 mod chunks;
+mod devices;
 mod error;
 mod format;
 mod graph;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 pub use check::ObjectFault;
 pub use chunks::{ChunkReader, pack_key, parse_pack_key};
+pub use devices::DeviceSeen;
 pub use error::LogError;
 pub use format::parse_commit_key;
 pub use graph::{Graph, Node};

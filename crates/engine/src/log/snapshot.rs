@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::LogError;
 use crate::model::{
-    Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, PackId, PackInfo, Recipe,
-    Role, Tree, set_entry,
+    Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, Need, PackId, PackInfo,
+    Recipe, Role, Tree, set_entry,
 };
 use crate::plan::Ages;
 use crate::planted::{Bug, planted};
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub conflicts: BTreeMap<ConflictId, Conflict>,
     /// Conflicts decided: they stay so, also where a fork lists them as open.
     pub resolved: BTreeMap<ConflictId, Keep>,
+    /// Features that the commits up to here needed of their readers.
+    pub needs: BTreeSet<Need>,
     /// Packs that nothing needs, each with the commit that says so: nothing new may rely on them.
     pub marked: BTreeMap<PackId, CommitKey>,
     /// Packs that once belonged to the state, or to nothing, and that nobody may rely on any more.
@@ -97,6 +99,7 @@ impl Snapshot {
         self.marked.retain(|pack, _| !commit.prune.unmarked.contains(pack));
         self.horizon = self.horizon.max(commit.prune.horizon.unwrap_or(0));
         self.void.extend(&commit.prune.void);
+        self.needs.extend(commit.needs.iter().cloned());
         for conflict in &commit.prune.unkept {
             self.conflicts.remove(conflict);
         }

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, PackInfo,
-    Prune, Tree, Validate, VaultHeader, VaultPath,
+    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FIRST_FORMAT, Group, Hlc,
+    PackInfo, Prune, Tree, Validate, VaultHeader, VaultPath,
 };
 use crate::remote::MemoryRemote;
 
@@ -59,7 +59,14 @@ fn header(vault: VaultId) -> VaultHeader {
         derived: vec!["indexes/**".into()],
         validate: Validate::Off,
     };
-    VaultHeader { format: FORMAT, vault, chunking: ChunkParams::default(), groups: vec![group] }
+    VaultHeader {
+        format: FIRST_FORMAT,
+        vault,
+        chunking: ChunkParams::default(),
+        groups: vec![group],
+        needs: Vec::new(),
+        ext: None,
+    }
 }
 
 fn keys(remote: &MemoryRemote) -> Vec<String> {
@@ -90,12 +97,12 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
         .collect();
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Commit {
-        format: FORMAT,
+        format: FIRST_FORMAT,
         vault: VAULT,
         seq,
         parents: parent.into_iter().collect(),
         txn: Some(Hlc { wall_ms: seq, logical: 0, device: id }),
-        device: Some(Device { id, name: format!("device {device}") }),
+        device: Some(Device { id, name: format!("device {device}"), reads: None }),
         changes,
         recipes: vec![],
         packs: vec![],
@@ -104,16 +111,18 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
         resolved: vec![],
         kind: CommitKind::Sync,
         prune: Prune::default(),
+        needs: Vec::new(),
+        ext: None,
     }
 }
 
 /// The same with its bytes.
 fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
-    Prepared::new(&plain(parent, device, changes)).unwrap()
+    Prepared::new(&mut plain(parent, device, changes)).unwrap()
 }
 
 async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
-    let prepared = Prepared::new(commit).unwrap();
+    let prepared = Prepared::new(&mut commit.clone()).unwrap();
     log.publish(&prepared).await.unwrap();
     prepared.key
 }
@@ -237,7 +246,7 @@ async fn two_vaults_made_at_once_end_up_as_one() {
     let mut second = opened(&remote).await;
     assert_eq!(second.vault(), Some(small), "before the first commit the smaller id wins");
     let with_vault = |vault, device: u8, name: &str| {
-        Prepared::new(&Commit { vault, ..plain(None, device, &[(name, Some("x"))]) }).unwrap()
+        Prepared::new(&mut Commit { vault, ..plain(None, device, &[(name, Some("x"))]) }).unwrap()
     };
     first.publish(&with_vault(large, 1, "one")).await.unwrap();
     second.publish(&with_vault(small, 2, "two")).await.unwrap();
@@ -308,7 +317,7 @@ async fn what_lost_in_one_merge_and_stands_in_another_is_no_conflict() {
     let side = |n: usize| Side { key: roots[n].key, vault: VAULT, origin: None, snapshot: &states[n] };
     for (loser, winner) in [(1, 2), (0, 1)] {
         let merged =
-            Prepared::new(&merge(&Snapshot::default(), side(loser), side(winner), &OldData::default()))
+            Prepared::new(&mut merge(&Snapshot::default(), side(loser), side(winner), &OldData::default()))
                 .unwrap();
         log.publish(&merged).await.unwrap();
     }

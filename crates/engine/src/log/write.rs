@@ -29,11 +29,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Fixes a commit's bytes.
+    /// Fixes a commit's format and bytes.
     ///
     /// # Errors
     /// Where it cannot be written as JSON.
-    pub fn new(commit: &Commit) -> Result<Self, LogError> {
+    pub fn new(commit: &mut Commit) -> Result<Self, LogError> {
+        commit.settle_format();
         let (key, bytes) = encode_commit(commit)?;
         Ok(Self { key, bytes: Bytes::from(bytes) })
     }
@@ -93,8 +94,8 @@ impl Log {
             let Some(&loser) = loser else { return Ok(Some(winner)) };
             let ours = self.snapshot(Some(loser)).await?;
             self.ensure_packs(&ours, &swept).await?;
-            let commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
-            let prepared = Prepared::new(&commit)?;
+            let mut commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
+            let prepared = Prepared::new(&mut commit)?;
             self.remote.put(&commit_key(prepared.key), prepared.bytes.clone()).await?;
             self.cache.put(&commit_key(prepared.key), &prepared.bytes);
             self.visible.insert(prepared.key);

@@ -5,12 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitId, Conflict, DeviceId, Digest, Entry, Group, Hlc, PackInfo, Prune, Recipe, Resolution, VaultId,
-    VaultPath,
+    CommitId, Conflict, DeviceId, Digest, Entry, FIRST_FORMAT, FORMAT, Feature, Group, Hlc, Need, PackInfo,
+    Prune, Reads, Recipe, Resolution, VaultId, VaultPath,
 };
 
-/// Format version that this program writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// Members that a later version may add and that every reader ignores.
+pub type Ext = serde_json::Map<String, serde_json::Value>;
 
 /// Author of a commit. The name is for display only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Device {
     pub id: DeviceId,
     /// Name of the device when it made the commit.
     pub name: String,
+    /// What the device reads. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<Reads>,
 }
 
 /// Change of one path. `entry` is empty if the path was deleted.
@@ -101,7 +104,7 @@ impl CommitKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commit {
-    /// Format version, [`FORMAT`].
+    /// Lowest format that can hold the commit: 1 without features, else 2.
     pub format: u32,
     /// Vault that the commit belongs to.
     pub vault: VaultId,
@@ -131,6 +134,30 @@ pub struct Commit {
     /// Marked and swept packs. Absent if there are none.
     #[serde(default, skip_serializing_if = "Prune::is_empty")]
     pub prune: Prune,
+    /// Features that a reader must know, sorted. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// Members that a reader may ignore. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ext: Option<Ext>,
+}
+
+impl Commit {
+    /// Fixes the format: the lowest that can hold the commit, with the features that it uses.
+    pub fn settle_format(&mut self) {
+        self.needs = Feature::of(self).into_iter().map(Feature::need).collect();
+        if let Some(device) = self.device.as_mut().filter(|_| !self.needs.is_empty()) {
+            device.reads = Some(Reads::ours());
+        }
+        self.format = if self.uses_format_2() { FORMAT } else { FIRST_FORMAT };
+    }
+
+    /// True where the commit holds what format 1 has no room for.
+    #[must_use]
+    pub fn uses_format_2(&self) -> bool {
+        let reads = self.device.as_ref().is_some_and(|device| device.reads.is_some());
+        reads || !self.needs.is_empty() || self.ext.is_some()
+    }
 }
 
 /// Key of a commit in the bucket, and its rank among heads: the higher `(seq, id)` wins. Clocks

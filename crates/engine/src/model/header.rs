@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Group, VaultId};
+use super::{Ext, Group, Need, VaultId};
 
 /// Parameters of content-defined chunking, in bytes. Each is a power of two.
 ///
@@ -44,7 +44,7 @@ impl ChunkParams {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VaultHeader {
-    /// Format version, [`super::FORMAT`].
+    /// Format version: [`super::FIRST_FORMAT`], as long as a header uses no feature.
     pub format: u32,
     /// Id of the vault.
     pub vault: VaultId,
@@ -52,4 +52,10 @@ pub struct VaultHeader {
     pub chunking: ChunkParams,
     /// First groups. Commits change them later.
     pub groups: Vec<Group>,
+    /// Features that a reader must know, sorted. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// Members that a reader may ignore. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ext: Option<Ext>,
 }

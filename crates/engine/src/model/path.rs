@@ -12,11 +12,11 @@ const MAX_BYTES: usize = 1024;
 /// Longest name that every file system accepts, in bytes of UTF-8.
 const MAX_NAME_BYTES: usize = 255;
 
-/// Relative path with `/` between its names, in Unicode NFC, safe to create on every platform.
+/// Relative path with `/` between its names, in Unicode NFC, safe to create on Unix.
 ///
-/// It is safe to join to the root: it has no empty name, no `.` or `..`, no root or drive, no
-/// backslash, no control character, and no name that Windows reserves or cuts. Paths are ordered by
-/// bytes.
+/// It is safe to join to the root: it has no empty name, no `.` or `..`, no root and no control
+/// character. Not every platform can store each of its names ([`VaultPath::is_portable`]). Paths are
+/// ordered by bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VaultPath(Box<str>);
@@ -33,13 +33,20 @@ impl VaultPath {
     /// Validates `text` as a path, after normalising it to NFC.
     ///
     /// # Errors
-    /// If the path cannot be created safely on every platform.
+    /// If the path cannot be created safely.
     pub fn new(text: &str) -> Result<Self, PathError> {
         let nfc: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
         match unsafe_reason(&nfc) {
             None => Ok(Self(nfc.into_boxed_str())),
             Some(reason) => Err(PathError { path: text.chars().take(200).collect(), reason }),
         }
+    }
+
+    /// True if Windows can store every name of the path too: only such paths stand in commits of
+    /// format 1.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        self.names().all(|name| foreign_reason(name).is_none())
     }
 
     /// Text of the path.
@@ -111,10 +118,13 @@ fn unsafe_name(name: &str) -> Option<&'static str> {
     if name.len() > MAX_NAME_BYTES {
         return Some("a name in it is longer than 255 bytes");
     }
-    if name.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')) {
-        return Some(
-            "it has a control character or one of \\ : * ? \" < > |, which not every system can store",
-        );
+    name.chars().any(char::is_control).then_some("it has a control character")
+}
+
+/// Reason why Windows cannot store a name.
+fn foreign_reason(name: &str) -> Option<&'static str> {
+    if name.contains(['\\', ':', '*', '?', '"', '<', '>', '|']) {
+        return Some("it has one of \\ : * ? \" < > |");
     }
     if name.ends_with(['.', ' ']) {
         return Some("a name in it ends in a dot or a space, which Windows cuts off");
@@ -194,18 +204,16 @@ mod tests {
     #[test]
     fn paths_that_climb_out_or_cannot_exist_everywhere_are_refused() {
         let long = "x".repeat(256);
-        for bad in [
-            "",
-            "/etc/passwd",
-            "a//b",
-            "a/",
-            "../x",
-            "a/../b",
-            "./a",
+        for bad in ["", "/etc/passwd", "a//b", "a/", "../x", "a/../b", "./a", "a\0b", "a\nb", long.as_str()] {
+            assert!(VaultPath::new(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn names_that_windows_cannot_store_are_taken_and_told_apart() {
+        for name in [
             "a\\b",
-            "C:x",
-            "a\0b",
-            "a\nb",
+            "16:51.json",
             "nul",
             "a/CON.json",
             "com1",
@@ -214,10 +222,11 @@ mod tests {
             "a./b",
             "a /b",
             "a*",
-            long.as_str(),
+            "a|b",
         ] {
-            assert!(VaultPath::new(bad).is_err(), "{bad:?} was accepted");
+            assert!(!VaultPath::new(name).unwrap().is_portable(), "{name}");
         }
+        assert!(VaultPath::new("a/com10.json").unwrap().is_portable());
     }
 
     #[test]

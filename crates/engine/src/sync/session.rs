@@ -7,6 +7,7 @@
 //! Nothing is decided here, and a crash leaves nothing behind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
@@ -36,6 +37,8 @@ pub(crate) struct Memory {
     pub manifest_of: Option<Option<CommitKey>>,
     /// True while the last survey left something undone that a poll of the remote alone would not see.
     pub unfinished: bool,
+    /// Devices that cannot read every name that stands here, and until when that answer counts.
+    pub behind: Option<(Duration, Vec<String>)>,
     /// What the last cycle was to send and did not.
     pub unsent: Unsent,
 }

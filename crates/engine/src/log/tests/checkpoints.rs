@@ -75,7 +75,7 @@ fn rich(head: CommitKey) -> Prepared {
         swept: vec![pack(4)],
         ..Prune::default()
     };
-    Prepared::new(&full).unwrap()
+    Prepared::new(&mut full.clone()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,7 +93,7 @@ async fn a_state_read_from_a_checkpoint_is_the_state_that_the_commits_say() {
     merge.parents.push(other.key);
     merge.prune.void = vec![other.key];
     (merge.txn, merge.device) = (None, None);
-    let merge = Prepared::new(&merge).unwrap();
+    let merge = Prepared::new(&mut merge.clone()).unwrap();
     log.publish(&merge).await.unwrap();
     let last = commit(Some(merge.key), 1, &[("end", Some("end"))]);
     log.publish(&last).await.unwrap();
@@ -140,7 +140,7 @@ async fn two_checkpoints(prune: impl Fn(Vec<PackId>) -> Prune) -> (MemoryRemote,
     assert_eq!(packs.len(), under(&remote, "packs/").len());
     let mut next = plain(Some(head), 1, &[]);
     next.prune = prune(packs);
-    let next = Prepared::new(&next).unwrap();
+    let next = Prepared::new(&mut next.clone()).unwrap();
     log.publish(&next).await.unwrap();
     let head = go_on(&mut log, Some(next.key), 31).await;
     assert!(write(&mut log, head).await);

@@ -1,7 +1,7 @@
 //! Each rule that a commit and a header must keep, broken alone.
 
 use super::*;
-use crate::model::{Conflict, ConflictId, Item, Keep, Kept, Recipe, RecipeOf, Resolution};
+use crate::model::{Conflict, ConflictId, Ext, Item, Keep, Kept, Need, Recipe, RecipeOf, Resolution};
 
 fn ordinary() -> Commit {
     plain(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)])
@@ -119,7 +119,26 @@ fn a_commit_that_breaks_one_rule_is_refused_for_that() {
         "a conflict's id is not the digest",
     );
     broken(&|c| c.format = 0, ordinary(), "its format is 0");
-    broken(&|c| c.format = 2, ordinary(), "install a newer");
+    broken(&|commit| commit.format = 3, ordinary(), "needs a newer cogzy-vault");
+    let later = Need { feature: "zither".to_owned(), since: "0.10".to_owned() };
+    let soon = Need { feature: "abacus".to_owned(), since: "0.9".to_owned() };
+    let format_2 = |commit: &mut Commit, needs: Vec<Need>| (commit.format, commit.needs) = (2, needs);
+    let both = vec![soon.clone(), later.clone()];
+    broken(
+        &|commit| format_2(commit, both.clone()),
+        ordinary(),
+        "needs cogzy-vault 0.10 or newer (abacus, zither)",
+    );
+    broken(&|commit| commit.needs = vec![later.clone()], ordinary(), "no room");
+    broken(&|commit| commit.ext = Some(Ext::new()), ordinary(), "no room");
+    let unix = |commit: &mut Commit| commit.changes = vec![Change { path: path("a:b"), entry: None }];
+    broken(&|commit| unix(commit), ordinary(), "a feature that it does not name");
+    let mut named = ordinary();
+    unix(&mut named);
+    named.settle_format();
+    assert_eq!((named.format, read(&named)), (2, Ok(())));
+    named.ext = serde_json::from_str(r#"{"of": ["a", "later", "version"]}"#).unwrap();
+    assert_eq!(read(&named), Ok(()), "what may be ignored is no reason to refuse");
 }
 
 #[test]
@@ -138,7 +157,7 @@ fn the_head_of_an_object_says_what_it_is() {
     };
     assert!(with(0, b'X').to_string().contains("does not begin"), "{}", with(0, b'X'));
     assert!(matches!(with(6, 0), LogError::Corrupt { .. }), "format 0");
-    assert!(matches!(with(6, 2), LogError::Newer { found: 2, .. }));
+    assert!(matches!(with(6, 3), LogError::Newer { format: 3, .. }));
     assert!(with(8, 7).to_string().contains("its codec is 7"));
     for cut in 0..9 {
         let error = format::decode_commit("commits/x", &whole[..cut]).unwrap_err();

@@ -83,7 +83,7 @@ async fn packs_that_a_head_has_swept_are_not_asked_for() {
     let sweep = |parent: CommitKey, device, pack| {
         let mut found = plain(Some(parent), device, &[]);
         found.prune.swept = vec![pack];
-        Prepared::new(&found).unwrap()
+        Prepared::new(&mut found.clone()).unwrap()
     };
     // One of two heads says that the missing one is swept; the other, that builds on it too, does not know.
     let (knows, other) = (sweep(first, 1, pack(1)), commit(Some(first), 2, &[("b", Some("b"))]));
@@ -264,7 +264,7 @@ async fn an_old_state_is_readable_from_the_packs_that_its_chunks_lie_in_now() {
     let mut moved = plain(Some(then), 1, &[("a", None)]);
     moved.prune.swept = vec![pack(0)];
     moved.packs = vec![info(7)];
-    let moved = Prepared::new(&moved).unwrap();
+    let moved = Prepared::new(&mut moved.clone()).unwrap();
     log.publish(&moved).await.unwrap();
     let readable = log.readable(then, Some(moved.key)).await.unwrap();
     assert_eq!(readable.packs.keys().copied().collect::<Vec<_>>(), [pack(1), pack(7)]);

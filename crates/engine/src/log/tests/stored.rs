@@ -10,7 +10,7 @@ fn headers_of_newer_formats_and_unusable_parameters_are_told_apart() {
     assert_eq!(format::decode_header(&key, &good).unwrap(), header(VAULT));
     let newer =
         String::from_utf8(good.clone()).unwrap().replacen("\"format\": 1", "\"format\": 9, \"later\": 0", 1);
-    assert!(matches!(format::decode_header(&key, newer.as_bytes()), Err(LogError::Newer { found: 9, .. })));
+    assert!(matches!(format::decode_header(&key, newer.as_bytes()), Err(LogError::Newer { format: 9, .. })));
     let mut odd = header(VAULT);
     odd.chunking.avg += 1;
     let odd = format::encode_header(&odd).unwrap();
@@ -91,7 +91,7 @@ async fn a_checkpoint_says_what_its_commits_say_and_one_that_is_damaged_is_passe
     let cache = Arc::new(MapCache::default());
     let opened = Log::open(Arc::new(remote.clone()), cache).await;
     assert!(
-        matches!(opened, Err(LogError::Newer { found: 9, .. })),
+        matches!(opened, Err(LogError::Newer { format: 9, .. })),
         "a newer program's vault is not ours to write to"
     );
 }

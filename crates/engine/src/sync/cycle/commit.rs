@@ -5,7 +5,10 @@
 //! same bytes once more.
 
 use crate::log::{Depth, LogError, Prepared, Snapshot, pack_key};
-use crate::model::{Commit, CommitKind, Device, FORMAT, Hlc, MAX_AHEAD_MS, PackId, PackInfo, Prune};
+use crate::model::{
+    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, MAX_AHEAD_MS, PackId, PackInfo, Prune,
+    Reads,
+};
 use crate::planted::{Bug, planted};
 use crate::state::{LastSync, Pending};
 use crate::sync::SyncError;
@@ -14,9 +17,12 @@ use crate::sync::session::{Context, Session};
 impl Session<'_> {
     /// A commit that follows `head` and changes nothing yet.
     pub(crate) fn draft(&self, head: &Snapshot, txn: Hlc, kind: CommitKind) -> Commit {
-        let device = Device { id: self.marker.device, name: self.context.settings.device_name.clone() };
+        // Who reads a vault that uses features already reads what a commit of format 2 says.
+        let reads = (!head.needs.is_empty()).then(Reads::ours);
+        let name = self.context.settings.device_name.clone();
+        let device = Device { id: self.marker.device, name, reads };
         Commit {
-            format: FORMAT,
+            format: FIRST_FORMAT,
             vault: self.log.vault().unwrap_or(self.marker.vault),
             seq: head.seq() + 1,
             parents: head.key.into_iter().collect(),
@@ -30,17 +36,34 @@ impl Session<'_> {
             resolved: Vec::new(),
             kind,
             prune: Prune::default(),
+            needs: Vec::new(),
+            ext: None,
         }
     }
 
     /// Sends a commit; `record` holds once it is there.
     pub(crate) async fn publish(&mut self, prepared: &Prepared, record: LastSync) -> Result<(), SyncError> {
         let context = self.context;
+        self.announce().await?;
         // From here on the commit may exist: its bytes are fixed on disk before the first PUT.
         let pending = Pending { record, object: prepared.bytes.to_vec() };
         pending.save(context.fs(), &context.layout.pending())?;
         self.log.publish(prepared).await?;
         context.committed(&pending.record)
+    }
+
+    /// Says what this program reads, once before this device's first commit to a vault.
+    async fn announce(&self) -> Result<(), SyncError> {
+        let database = &self.context.ports.database;
+        let noted = format!("announced:{}:{FORMAT}:{}", self.marker.vault, Feature::ALL.len());
+        if database.noted(&noted).unwrap_or_default().is_some() {
+            return Ok(());
+        }
+        self.log.announce(self.marker.device).await?;
+        if let Err(error) = database.note(&noted, self.context.ports.clock.now_ms()) {
+            tracing::warn!(%error, "what this device reads is said again with its next commit");
+        }
+        Ok(())
     }
 
     /// Repeats the PUT of a commit whose outcome is unknown, before anything new is planned.
@@ -76,7 +99,7 @@ impl Session<'_> {
         if let Some(device) = &commit.device {
             commit.txn = Some(Hlc::next(commit.txn, self.context.ports.clock.now_ms(), device.id));
         }
-        let prepared = Prepared::new(&commit)?;
+        let prepared = Prepared::new(&mut commit)?;
         self.log.publish(&prepared).await?;
         record.commit = Some(prepared.key);
         self.context.committed(&record)?;

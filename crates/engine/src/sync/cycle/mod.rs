@@ -1,7 +1,8 @@
 //! One cycle, from what both sides are to what both sides agree on.
 //!
 //! The rooms in their order: [`survey`] looks at both sides and plans, [`local`] turns a scan into what
-//! the planner takes, [`groups`] looks into the files of groups; [`pull`] and [`fetch`] bring in,
+//! the planner takes, [`names`] keeps back what not every device can read, [`groups`] looks into the files
+//! of groups; [`pull`] and [`fetch`] bring in,
 //! [`push`] and [`upload`] send, [`commit`] makes what was sent a generation, [`tidy`] clears up.
 //!
 //! Decided here: in which order that happens, and when to begin again because the remote has moved on.
@@ -11,6 +12,7 @@ mod commit;
 mod fetch;
 mod groups;
 mod local;
+mod names;
 mod pull;
 mod push;
 mod survey;

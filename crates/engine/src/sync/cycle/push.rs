@@ -78,8 +78,8 @@ impl Session<'_> {
         }
         let mut record = record.clone();
         record.txn = Some(txn);
-        let commit = fill(self.draft(&survey.remote, txn, CommitKind::Sync), survey, &sent);
-        let prepared = Prepared::new(&commit)?;
+        let mut commit = fill(self.draft(&survey.remote, txn, CommitKind::Sync), survey, &sent);
+        let prepared = Prepared::new(&mut commit)?;
         let mut after = survey.remote.tree.clone();
         for change in &commit.changes {
             set_entry(&mut after, change.path.clone(), change.entry);

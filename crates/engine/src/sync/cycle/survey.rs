@@ -100,10 +100,11 @@ impl Session<'_> {
         sides: Sides,
         scope: Scope,
     ) -> Result<Survey, SyncError> {
-        let Sides { head, remote: there, agreed } = sides;
         let held = self.context.groups_right()?.is_held();
         let noted = self.context.noted_together()?;
-        let mut local = blocking(|| self.look(&there.tree, scope))?;
+        let mut local = blocking(|| self.look(&sides.remote.tree, scope))?;
+        self.hold_unread_names(&mut local, &sides).await?;
+        let Sides { head, remote: there, agreed } = sides;
         let mut remote = there.tree.clone();
         remote.retain(|path, _| self.context.visible(path));
         let (mut base, hidden) = match record {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::clock::random;
 use crate::fs::{At, found};
 use crate::log::{Depth, Log, LogError, create_vault};
-use crate::model::{ChunkParams, DeviceId, FORMAT, Group, VaultHeader, VaultId};
+use crate::model::{ChunkParams, DeviceId, FIRST_FORMAT, Group, VaultHeader, VaultId};
 use crate::state::LastSync;
 use crate::sync::cycle::{Scope, Sides};
 use crate::sync::session::{Context, Session};
@@ -225,10 +225,12 @@ impl Context {
                 }
                 let vault = VaultId::from_bytes(random(self.ports.entropy.as_ref()));
                 let header = VaultHeader {
-                    format: FORMAT,
+                    format: FIRST_FORMAT,
                     vault,
                     chunking: ChunkParams::default(),
                     groups: groups.to_vec(),
+                    needs: Vec::new(),
+                    ext: None,
                 };
                 create_vault(self.ports.remote.as_ref(), &header).await?;
                 created = true;

@@ -142,7 +142,7 @@ impl Session<'_> {
         record.txn = Some(txn);
         kept.sort_by_key(|conflict| conflict.id);
         resolved.sort_by_key(|resolution| resolution.id);
-        let commit = Commit {
+        let mut commit = Commit {
             changes: wanted.into_iter().map(|(path, entry)| Change { path, entry }).collect(),
             recipes: recipes.into_iter().map(|(digest, recipe)| RecipeOf { digest, recipe }).collect(),
             packs: packs.into_values().map(|pack| pack.as_ref().clone()).collect(),
@@ -153,7 +153,7 @@ impl Session<'_> {
         };
         // The record goes on naming what stands here: the commit is pulled like anybody's. Packs that wait for a commit of their
         // own go on waiting.
-        self.publish(&Prepared::new(&commit)?, record).await?;
+        self.publish(&Prepared::new(&mut commit)?, record).await?;
         Ok(Some(commit))
     }
 }
