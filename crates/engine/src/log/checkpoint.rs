@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::pack_key;
-use super::format::{CHECKPOINTS, Kind, decode, encode};
+use super::format::{CHECKPOINTS, ObjectKind, decode, encode};
 use super::{ChunkReader, Depth, Log, LogError, Node, Snapshot};
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest};
@@ -112,7 +112,7 @@ impl Log {
     /// Reads a checkpoint and its state from the remote.
     pub(super) async fn checkpoint_state(&self, key: &str) -> Result<(Checkpoint, Vec<u8>), LogError> {
         let bytes = self.remote.get(key, None).await?;
-        let (checkpoint, digest): (Checkpoint, Digest) = decode(Kind::Checkpoint, key, &bytes)?;
+        let (checkpoint, digest): (Checkpoint, Digest) = decode(ObjectKind::Checkpoint, key, &bytes)?;
         if key != format!("{CHECKPOINTS}{}", name(checkpoint.commit.seq, digest)) {
             return Err(LogError::corrupt(key, "its content belongs under another key"));
         }
@@ -200,7 +200,7 @@ impl Log {
         let vault = vault.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))?;
         let content = Content { digest: Digest::of(&state), size: state.len() as u64 };
         let checkpoint = Checkpoint { format: FORMAT, vault, commit: head, state: content, pieces };
-        let (digest, bytes) = encode(Kind::Checkpoint, &checkpoint, true)?;
+        let (digest, bytes) = encode(ObjectKind::Checkpoint, &checkpoint, true)?;
         self.remote.put(&format!("{CHECKPOINTS}{}", name(head.seq, digest)), Bytes::from(bytes)).await?;
         self.cache_state(head, &state);
         self.checkpoint = Some(head);
@@ -319,7 +319,8 @@ impl Log {
                 Err(error) if error.kind == RemoteErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             };
-            let read: Result<(Checkpoint, Digest), LogError> = decode(Kind::Checkpoint, &object.key, &bytes);
+            let read: Result<(Checkpoint, Digest), LogError> =
+                decode(ObjectKind::Checkpoint, &object.key, &bytes);
             let read = read.inspect_err(|error| {
                 tracing::warn!(key = object.key, %error, "a checkpoint cannot be read: what it needs is not known");
             });
@@ -336,7 +337,7 @@ impl Log {
             let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
             let Some(newest) = listed.last() else { return Ok(Vec::new()) };
             let bytes = self.remote.get(&newest.key, None).await?;
-            let (checkpoint, _): (Checkpoint, Digest) = decode(Kind::Checkpoint, &newest.key, &bytes)?;
+            let (checkpoint, _): (Checkpoint, Digest) = decode(ObjectKind::Checkpoint, &newest.key, &bytes)?;
             Ok::<_, LogError>(checkpoint.pieces)
         };
         // Without them the new checkpoint is stored whole.

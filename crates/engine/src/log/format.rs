@@ -27,12 +27,12 @@ pub(super) const VAULT: &str = "vault-";
 
 /// Kind of a framed object.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum ObjectKind {
     Commit,
     Checkpoint,
 }
 
-impl Kind {
+impl ObjectKind {
     const fn magic(self) -> &'static [u8; 6] {
         match self {
             Self::Commit => b"CGZcmt",
@@ -73,7 +73,7 @@ pub(super) fn before_seq(seq: u64) -> String {
 /// only on the value. The bytes do so only without `compress`, because another version of zstd may
 /// compress differently.
 pub(super) fn encode(
-    kind: Kind,
+    kind: ObjectKind,
     value: &impl Serialize,
     compress: bool,
 ) -> Result<(Digest, Vec<u8>), LogError> {
@@ -98,7 +98,7 @@ fn version() -> u16 {
 
 /// Decodes an object that [`encode`] made, and returns the value and its plaintext's digest.
 pub(super) fn decode<T: DeserializeOwned>(
-    kind: Kind,
+    kind: ObjectKind,
     key: &str,
     bytes: &[u8],
 ) -> Result<(T, Digest), LogError> {
@@ -142,13 +142,13 @@ fn newer(key: &str, found: u64) -> Result<(), LogError> {
 /// Encodes a commit. Merges are stored as plain JSON, because devices that merge at once must write
 /// the same bytes.
 pub(super) fn encode_commit(commit: &Commit) -> Result<(CommitKey, Vec<u8>), LogError> {
-    let (digest, bytes) = encode(Kind::Commit, commit, commit.parents.len() < 2)?;
+    let (digest, bytes) = encode(ObjectKind::Commit, commit, commit.parents.len() < 2)?;
     Ok((CommitKey { seq: commit.seq, id: CommitId::from_bytes(*digest.as_bytes()) }, bytes))
 }
 
 /// Decodes a commit and computes its key.
 pub(super) fn decode_commit(key: &str, bytes: &[u8]) -> Result<(CommitKey, Commit), LogError> {
-    let (commit, digest): (Commit, Digest) = decode(Kind::Commit, key, bytes)?;
+    let (commit, digest): (Commit, Digest) = decode(ObjectKind::Commit, key, bytes)?;
     newer(key, u64::from(commit.format))?;
     check_commit(&commit).map_err(|why| LogError::corrupt(key, why))?;
     Ok((CommitKey { seq: commit.seq, id: CommitId::from_bytes(*digest.as_bytes()) }, commit))

@@ -23,7 +23,7 @@ pub enum RemoteErrorKind {
     /// The object does not exist.
     #[error("there is no such object")]
     NotFound,
-    /// No connection could be made: no network, name not resolved, refused.
+    /// The connection could not be made: no network, name not resolved, or refused.
     #[error("the remote cannot be reached")]
     Offline,
     /// The connection broke or timed out after the request went out. A PUT may have been applied,

@@ -14,12 +14,12 @@ use crate::clock::Clock;
 /// Bucket in memory. Clones share it, and it lives as long as the last of them.
 #[derive(Clone, Default)]
 pub struct MemoryRemote {
-    objects: Arc<Mutex<Objects>>,
+    objects: Arc<Mutex<StoredObjects>>,
     clock: Option<Arc<dyn Clock>>,
 }
 
 #[derive(Default)]
-struct Objects {
+struct StoredObjects {
     by_key: BTreeMap<String, (Bytes, i64)>,
     puts: i64,
 }
@@ -58,7 +58,7 @@ impl MemoryRemote {
         self.clock.as_ref().map_or(puts, |clock| clock.now_ns().div_euclid(1_000_000))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Objects> {
+    fn lock(&self) -> MutexGuard<'_, StoredObjects> {
         // No step leaves the map half changed, so a poisoned lock still guards a whole map.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,14 +17,14 @@ use crate::clock::Clock;
 
 /// Token bucket for one direction.
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     /// Limit in bytes per second, if any.
     rate: Option<u64>,
     /// Time at which all tokens taken so far are paid for.
     paid_at: Mutex<Duration>,
 }
 
-impl Bucket {
+impl TokenBucket {
     const fn new(rate: Option<u64>) -> Self {
         Self { rate, paid_at: Mutex::new(Duration::ZERO) }
     }
@@ -47,8 +47,8 @@ impl Bucket {
 #[derive(Debug)]
 pub struct Paced<R> {
     inner: R,
-    up: Bucket,
-    down: Bucket,
+    up: TokenBucket,
+    down: TokenBucket,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,10 +56,10 @@ impl<R> Paced<R> {
     /// Limits `inner` to `up` and `down` bytes per second. `None` or 0 means no limit.
     #[must_use]
     pub const fn new(inner: R, up: Option<u64>, down: Option<u64>, clock: Arc<dyn Clock>) -> Self {
-        Self { inner, up: Bucket::new(up), down: Bucket::new(down), clock }
+        Self { inner, up: TokenBucket::new(up), down: TokenBucket::new(down), clock }
     }
 
-    async fn wait(&self, bucket: &Bucket, bytes: u64) {
+    async fn wait(&self, bucket: &TokenBucket, bytes: u64) {
         let wait = bucket.take(bytes, self.clock.monotonic());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;

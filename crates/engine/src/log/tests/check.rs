@@ -10,7 +10,7 @@ fn one(remote: &MemoryRemote, prefix: &str) -> String {
     keys(remote).into_iter().find(|key| key.starts_with(prefix)).expect("there is an object")
 }
 
-async fn found(log: &mut Log) -> Vec<(String, Option<String>)> {
+async fn faults(log: &mut Log) -> Vec<(String, Option<String>)> {
     let faults = log.check_objects().await.unwrap();
     faults.into_iter().map(|fault| (fault.key, fault.error.map(|error| error.to_string()))).collect()
 }
@@ -19,7 +19,7 @@ async fn found(log: &mut Log) -> Vec<(String, Option<String>)> {
 async fn exactly_the_damaged_and_missing_objects_are_reported() {
     let (remote, head) = checkpointed().await;
     remote.put("vault-notes.txt", "of somebody else".into()).await.unwrap();
-    assert_eq!(found(&mut opened(&remote).await).await, []);
+    assert_eq!(faults(&mut opened(&remote).await).await, []);
     let vault = format::header_key(VAULT);
     let (commit, checkpoint) = (format::commit_key(head), one(&remote, "checkpoints/"));
     for key in [&vault, &commit, &checkpoint] {
@@ -28,7 +28,7 @@ async fn exactly_the_damaged_and_missing_objects_are_reported() {
         let mut flipped = whole.to_vec();
         *flipped.last_mut().unwrap() ^= 1;
         remote.damage(key, flipped.into());
-        let damaged = found(&mut log).await;
+        let damaged = faults(&mut log).await;
         assert_eq!(damaged.len(), 1, "{damaged:?}");
         assert_eq!(&damaged[0].0, key);
         assert!(damaged[0].1.as_ref().is_some_and(|error| error.contains("damaged")), "{damaged:?}");
@@ -36,11 +36,11 @@ async fn exactly_the_damaged_and_missing_objects_are_reported() {
     }
     let mut log = opened(&remote).await;
     let whole = remote.remove(&commit).unwrap();
-    assert_eq!(found(&mut log).await, [(commit.clone(), None)], "a known commit that is missing");
+    assert_eq!(faults(&mut log).await, [(commit.clone(), None)], "a known commit that is missing");
     remote.put(&commit, whole).await.unwrap();
     let pack = one(&remote, "packs/");
     remote.remove(&pack).unwrap();
-    let found = found(&mut log).await;
+    let found = faults(&mut log).await;
     assert_eq!((found.len(), &found[0].0), (1, &checkpoint), "a checkpoint with a missing pack");
 }
 
@@ -52,7 +52,7 @@ async fn a_commit_under_another_key_is_a_fault() {
     let (first, last) = (format::commit_key(first), format::commit_key(head));
     let other = remote.dump()[&first].clone();
     remote.damage(&last, other);
-    let found = found(&mut log).await;
+    let found = faults(&mut log).await;
     assert_eq!((found.len(), &found[0].0), (1, &last));
     assert!(found[0].1.as_ref().unwrap().contains(&first["commits/".len()..]), "{found:?}");
 }
@@ -69,7 +69,7 @@ async fn a_failing_store_is_no_fault_of_an_object() {
     remote.heal();
     // The object was listed and disappeared a moment later: another device pruned.
     remote.fail("get checkpoints/", RemoteErrorKind::NotFound);
-    let found = found(&mut log).await;
+    let found = faults(&mut log).await;
     assert_eq!((found.len(), &found[0].0), (1, &one(&remote.store, "checkpoints/")));
 }
 
