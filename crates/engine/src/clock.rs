@@ -50,7 +50,7 @@ pub struct SystemClock {
 impl SystemClock {
     /// Creates a clock whose monotonic time starts now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+    #[expect(clippy::disallowed_methods, reason = "this module wraps the system's clock and entropy")]
     pub fn new() -> Self {
         Self { start: std::time::Instant::now() }
     }
@@ -63,7 +63,7 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+    #[expect(clippy::disallowed_methods, reason = "this module wraps the system's clock and entropy")]
     fn now_ns(&self) -> i64 {
         let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
@@ -82,7 +82,7 @@ impl Clock for SystemClock {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+    #[expect(clippy::disallowed_methods, reason = "this module wraps the system's clock and entropy")]
     fn fill(&self, bytes: &mut [u8]) {
         if getrandom::fill(bytes).is_err() {
             // Without randomness, ids would repeat and objects be overwritten. A running system

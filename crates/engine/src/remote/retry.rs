@@ -31,7 +31,7 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Five attempts within about 15 seconds.
+    /// Five attempts, with at most 7.5 seconds of waits in all.
     fn default() -> Self {
         Self { attempts: 5, base: Duration::from_millis(500), max: Duration::from_secs(20) }
     }

@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for ClustersVisitor {
             entries += 1;
             match entry {
                 EntryValue::Number(number) if members => {
-                    assignment.highest = assignment.highest.max(Some(number))
+                    assignment.highest = assignment.highest.max(Some(number));
                 }
                 EntryValue::Number(_) => numbers += 1,
                 EntryValue::Cluster(inside) => assignment.take(&inside),
