@@ -11,12 +11,12 @@ use crate::model::{ChunkSlot, Codec, Digest, PackId, PackInfo};
 /// whatever order packs were added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChunkIndex {
-    places: BTreeMap<(Digest, PackId), Place>,
+    places: BTreeMap<(Digest, PackId), Location>,
 }
 
 /// Rest of a slot, without its id: an index of millions of chunks should not store each id twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct Location {
     offset: u32,
     stored: u32,
     len: u32,
@@ -27,7 +27,7 @@ impl ChunkIndex {
     /// Adds a pack's chunks. Adding a pack twice changes nothing.
     pub fn insert(&mut self, pack: &PackInfo) {
         for &ChunkSlot { id, offset, stored, len, codec } in &pack.chunks {
-            self.places.entry((id, pack.id)).or_insert(Place { offset, stored, len, codec });
+            self.places.entry((id, pack.id)).or_insert(Location { offset, stored, len, codec });
         }
     }
 
@@ -38,13 +38,13 @@ impl ChunkIndex {
         }
     }
 
-    /// Place of a chunk.
+    /// Location of a chunk.
     #[must_use]
     pub fn get(&self, id: &Digest) -> Option<(PackId, ChunkSlot)> {
         let (first, last) =
             (PackId::from_bytes([0; PackId::LEN]), PackId::from_bytes([u8::MAX; PackId::LEN]));
         let (&(id, pack), place) = self.places.range((*id, first)..=(*id, last)).next()?;
-        let &Place { offset, stored, len, codec } = place;
+        let &Location { offset, stored, len, codec } = place;
         Some((pack, ChunkSlot { id, offset, stored, len, codec }))
     }
 

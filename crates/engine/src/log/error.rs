@@ -1,27 +1,27 @@
-//! What can go wrong with the log.
+//! Errors of the log.
 
 use crate::content::ContentError;
 use crate::model::{CommitKey, FORMAT, GroupError, Need, PackId, VaultId};
 use crate::remote::RemoteError;
 
-/// A failure to read or extend the log.
+/// Failure to read or extend the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The store failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// An object is not what its key says.
+    /// An object does not match its key.
     #[error("{key} is damaged: {why}")]
     Corrupt {
-        /// The object's key.
+        /// Key of the object.
         key: String,
-        /// What is wrong with it.
+        /// Cause.
         why: String,
     },
     /// A later version of this program wrote an object that this one cannot read.
     #[error("{key} needs {}", newer(*.format, .needs))]
     Newer {
-        /// The object's key.
+        /// Key of the object.
         key: String,
         /// Its format.
         format: u64,
@@ -31,7 +31,7 @@ pub enum LogError {
     /// A chunk could not be read.
     #[error(transparent)]
     Content(#[from] ContentError),
-    /// A commit names a pack that is not there.
+    /// A commit names a pack that does not exist.
     #[error("commit {commit} names pack {pack}, which is not in the bucket")]
     MissingPack {
         /// The commit.
@@ -39,15 +39,15 @@ pub enum LogError {
         /// The pack.
         pack: PackId,
     },
-    /// The bucket holds another vault, or none where there should be one.
+    /// The bucket holds another vault, or none although one is expected.
     #[error("the remote holds {} and not this vault ({expected})", .found.map_or_else(|| "no vault".to_owned(), |id| format!("vault {id}")))]
     Foreign {
-        /// The vault that the caller knows.
+        /// Vault that the caller expects.
         expected: VaultId,
-        /// The vault that is there.
+        /// Vault in the bucket, if any.
         found: Option<VaultId>,
     },
-    /// The commit that was agreed on is in nobody's past any more.
+    /// The agreed commit is not in the past of any visible head.
     #[error(
         "commit {agreed}, which this device has agreed on, is no longer part of the remote's history: the bucket was rolled back, replaced or emptied"
     )]
@@ -55,7 +55,7 @@ pub enum LogError {
         /// The commit.
         agreed: CommitKey,
     },
-    /// A commit that was written does not show up in listings.
+    /// A written commit does not show up in listings.
     #[error("commit {0} was written but does not show up in listings yet")]
     NotVisible(CommitKey),
 }
@@ -75,7 +75,7 @@ fn newer(format: u64, needs: &[Need]) -> String {
 }
 
 impl LogError {
-    /// Whether what the bucket holds is wrong: it came, and cannot be used.
+    /// True if an object in the bucket was read but is damaged.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Content(_) | Self::Corrupt { .. })

@@ -244,12 +244,12 @@ pub fn plan(input: &Input) -> Plan {
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
     let kept = hold_back(input, &mut decided, &mut plan.waiting);
-    let kept = together::keep(input.together, &mut decided, &mut plan) || kept;
+    let kept = together::keep_back(input.together, &mut decided, &mut plan) || kept;
     let mut again = kept || !(plan.holds.is_empty() && plan.approved.is_empty() && plan.rejected.is_empty());
     while again {
         // An item on hold frees no names, and a rejected one takes some.
         names::settle(input, &mut decided, &mut plan.waiting, &plan.holds);
-        again = together::keep(input.together, &mut decided, &mut plan);
+        again = together::keep_back(input.together, &mut decided, &mut plan);
     }
     plan.steps = decided.into_values().collect();
     plan.waiting.sort();

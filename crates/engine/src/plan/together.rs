@@ -9,7 +9,11 @@ use super::{Plan, Step, Waiting};
 use crate::model::Item;
 
 /// Removes outgoing steps whose companions have to wait. True if it removed any.
-pub(super) fn keep(together: &[BTreeSet<Item>], steps: &mut BTreeMap<Item, Step>, plan: &mut Plan) -> bool {
+pub(super) fn keep_back(
+    together: &[BTreeSet<Item>],
+    steps: &mut BTreeMap<Item, Step>,
+    plan: &mut Plan,
+) -> bool {
     if together.is_empty() {
         return false;
     }

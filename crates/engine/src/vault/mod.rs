@@ -42,7 +42,7 @@ pub use layout::{APP_FOLDERS, Layout};
 pub use lock::{FileLock, wait_for};
 pub use marker::{MARKER_FORMAT, Marker, MarkerError};
 pub use names::Names;
-pub use read::{Moved, StableReader, hash_stable, open_stable};
+pub use read::{FileChanged, StableReader, hash_stable, open_stable};
 pub use record::{Answer, Written};
 pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan};
 pub use stage::{Stage, StageError, StageWriter};

@@ -337,7 +337,7 @@ fn a_mass_that_is_still_being_written_is_held_from_its_first_part() {
         assert_eq!(held(&plan), [(Reason::MassChange, Direction::Outgoing)], "{unsettled} of 30 wait");
         assert!(plan.steps.is_empty());
     }
-    // With one unchanged file it is no mass.
+    // One unchanged file makes it an ordinary change.
     let mut case = braked(base.clone(), rewritten(&base, |n| n > 0), base.clone());
     case.blocked.add(path("t/05"), "it has not settled yet");
     assert_eq!(held(&case.plan()), []);
