@@ -16,7 +16,7 @@ pub use remote::{open, probe};
 
 use crate::config::{Config, Environment};
 use cogzy_client::documents::{
-    DaemonDocument, DeviceDocument, PendingDocument, SCHEMA, State, StatusDocument,
+    DaemonDocument, DeviceDocument, PendingDocument, SchemaVersion, State, StatusDocument,
 };
 use cogzy_engine::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use cogzy_engine::model::DeviceId;
@@ -42,7 +42,7 @@ impl Assembly<'_> {
     pub fn status(&self, state: State, device: DeviceId) -> StatusDocument {
         let config = self.config;
         StatusDocument {
-            schema: SCHEMA,
+            schema: SchemaVersion,
             state,
             vault: self.layout.root().to_owned(),
             remote: config.remote.clone().unwrap_or_else(|| self.remote.to_string()),

@@ -10,6 +10,7 @@ pub mod changes;
 pub mod config;
 pub mod conflicts;
 pub mod doctor;
+mod documents;
 pub mod events;
 pub mod exit;
 pub mod export;
@@ -38,6 +39,8 @@ pub mod status;
 pub mod sync;
 pub mod undo;
 pub mod verify;
+
+use clap::CommandFactory;
 
 use app::App;
 use args::{Cli, Verb};
@@ -92,7 +95,7 @@ fn dispatch(
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),
         Verb::Config(args) => config::run(&app()?, args, output),
         // These two need no configuration: a package is built where there is none.
-        Verb::Completions(args) => Ok(reference::completions(args, output)),
-        Verb::Man(args) => reference::man(args, output),
+        Verb::Completions(args) => Ok(reference::completions(Cli::command(), args, output)),
+        Verb::Man(args) => reference::man(Cli::command(), args, output),
     }
 }

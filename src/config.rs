@@ -13,6 +13,7 @@ mod keys;
 mod layer;
 mod reader;
 mod settings;
+mod source;
 mod units;
 
 #[cfg(test)]
@@ -25,10 +26,11 @@ use std::path::{Path, PathBuf};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::update;
-pub use layer::Source;
 pub use settings::{
-    Config, Conflict, Filter, Finite, Hooks, Limits, Log, Policy, Retention, Retry, S3, Safety, Sync,
+    Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Policy,
+    RetentionSettings, RetrySettings, S3Settings, SafetySettings, SyncSettings,
 };
+pub use source::{SettingSource, ShownKey};
 pub use units::{Size, Span, UnitError};
 
 use cogzy_client::paths::Paths;
@@ -44,7 +46,7 @@ pub struct Flag {
     /// Its value, as text.
     pub value: String,
     /// How the user said it: as a flag, or as the variable that stands for one.
-    pub source: Source,
+    pub source: SettingSource,
 }
 
 /// Where to look.
@@ -62,22 +64,13 @@ pub struct LoadOptions<'a> {
     pub flags: Vec<Flag>,
 }
 
-/// A value as it would stand in the file, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    /// The value as TOML, on one line.
-    pub value: String,
-    /// Where it comes from.
-    pub source: Source,
-}
-
 /// A configuration, and where it comes from.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The configuration.
     pub config: Config,
     /// Every key that has a value, by dotted name.
-    pub keys: BTreeMap<&'static str, Shown>,
+    pub keys: BTreeMap<&'static str, ShownKey>,
     /// Where the file is, or would be.
     pub file: PathBuf,
     /// Whether it is there.
@@ -89,7 +82,7 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn load(options: LoadOptions<'_>) -> Result<Loaded, ConfigError> {
+    pub fn load(options: LoadOptions<'_>) -> Result<LoadedConfig, ConfigError> {
         let LoadOptions { paths, file, may_be_missing, environment, flags } = options;
         let mut reader = Reader::default();
         reader.add_document(DEFAULTS, None)?;
@@ -97,8 +90,8 @@ impl Config {
         let vault = vault
             .to_str()
             .ok_or_else(|| ConfigError::NotUnicode { what: format!("the path {}", vault.display()) })?;
-        reader.add_text("vault", vault, Source::Default);
-        reader.add_text("device_name", paths.host_name(), Source::Default);
+        reader.add_text("vault", vault, SettingSource::Default);
+        reader.add_text("device_name", paths.host_name(), SettingSource::Default);
 
         let may_be_missing = may_be_missing || file.is_none();
         let file = file.unwrap_or_else(|| paths.config_file());
@@ -108,13 +101,13 @@ impl Config {
         }
         for variable in environment.keys() {
             let (name, key, value) = variable?;
-            reader.add_text(&key, value, Source::Environment(name.to_owned()));
+            reader.add_text(&key, value, SettingSource::Environment(name.to_owned()));
         }
         for flag in flags {
             reader.add_text(flag.key, &flag.value, flag.source);
         }
         let config = Self::read(&mut reader)?;
-        Ok(Loaded { config, keys: reader.finish()?, file, file_exists: text.is_some() })
+        Ok(LoadedConfig { config, keys: reader.finish()?, file, file_exists: text.is_some() })
     }
 }
 

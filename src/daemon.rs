@@ -15,7 +15,9 @@ mod obey;
 pub mod scheduler;
 mod show;
 mod signals;
+mod turn;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,15 +25,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::control::board::{Board, Command};
 use crate::control::events::Events;
-use crate::daemon::scheduler::{Next, Outcome, Scheduler, Timing};
+use crate::daemon::scheduler::{Next, Scheduler, Timing};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
-use cogzy_client::documents::{Problem, State, SyncDocument};
+use cogzy_client::documents::State;
 use cogzy_engine::clock::{Clock, Entropy};
 use cogzy_engine::fs::Fs;
 use cogzy_engine::state::{Paused, WaitingList};
-use cogzy_engine::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
+use cogzy_engine::sync::{Engine, Request};
 use cogzy_engine::vault::{Filter, Watch, WatchEvent};
 pub use heart::Heart;
 pub use hooks::Hooks;
@@ -194,7 +196,7 @@ impl Daemon {
         } else if let Some((document, true)) = course.alarm.check(now_ms) {
             tracing::error!(next = document.next, "{}", document.message);
             self.board.update(|status| status.errors.insert(0, document));
-            self.announce(course, &std::collections::BTreeSet::new()).await;
+            self.announce(course, &BTreeSet::new()).await;
         }
     }
 
@@ -241,85 +243,5 @@ impl Daemon {
                 course.announcer.state(State::Pending);
             }
         });
-    }
-
-    /// One cycle, and what the scheduler, the board and those who listen learn from it. `settle`: wait for what was written a
-    /// moment ago.
-    async fn turn(
-        &mut self,
-        course: &mut Course,
-        request: Request,
-        settle: bool,
-    ) -> Result<SyncDocument, Problem> {
-        let started = self.clock.monotonic();
-        self.heart.works();
-        let (watcher, interrupt) = (self.watcher(), Interrupt::new(self.interrupt.subscribe()));
-        self.engine.heed(interrupt.clone());
-        let cycle = async {
-            if settle {
-                self.engine.settled_cycle(request, &watcher).await
-            } else {
-                self.engine.cycle(request, &watcher).await
-            }
-        };
-        let result = tokio::select! {
-            result = cycle => result,
-            () = interrupt.wanted() => Err(SyncError::Interrupted),
-        };
-        if matches!(result, Err(SyncError::Interrupted)) {
-            tracing::info!("a cycle is broken off for a pause");
-            self.board.update(|status| status.progress = None);
-            return Err(obey::paused());
-        }
-        let outcome = outcome(&result);
-        let now = self.clock.monotonic();
-        course.scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
-        if let Ok(report) = &result {
-            show::log(report, now.saturating_sub(started));
-        }
-        let passing = self.note_waiting(course, &result, now);
-        let answer = self.show(course, request.ask, outcome, now, result);
-        self.announce(course, &passing).await;
-        answer
-    }
-
-    /// Tells what is new, and starts the hooks for it.
-    async fn announce(&mut self, course: &mut Course, passing: &std::collections::BTreeSet<String>) {
-        let status = self.board.read();
-        let told = course.announcer.cycle(&mut self.engine, &status, passing).await;
-        course.hooks.hear(&told);
-    }
-
-    /// Whoever is told how far a cycle is.
-    fn watcher(&self) -> impl Watcher + use<> {
-        Watched { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
-    }
-}
-
-/// A cycle's progress is for the board, for those who listen and for the watchdog.
-struct Watched {
-    board: Board,
-    events: Events,
-    heart: Heart,
-}
-
-impl Watcher for Watched {
-    fn progress(&self, progress: Progress) {
-        self.heart.beats();
-        if let Some(shown) = self.board.shown(progress) {
-            self.events.progress(shown);
-        }
-    }
-}
-
-fn outcome(result: &Result<Report, SyncError>) -> Outcome {
-    match result {
-        Ok(report) => Outcome::Done { moved: report.moved(), again: report.again() },
-        Err(error) => match error.advice() {
-            Advice::Offline => Outcome::Offline,
-            // A disk may be mounted, a bucket be put right: it is tried for ever, and says so all the time.
-            Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => Outcome::Failed,
-            Advice::Refused => Outcome::Permanent,
-        },
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub use command::{Answer, Run, System};
+pub use command::{ProgramOutput, ProgramRunner, SystemRunner};
 pub use launchd::Launchd;
 pub use systemd::Systemd;
 
@@ -33,7 +33,7 @@ pub struct Program {
 
 /// How the service stands.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Standing {
+pub struct ServiceStatus {
     /// Who manages it: `systemd` or `launchd`.
     pub manager: &'static str,
     /// The file that describes it, where there is one.
@@ -159,5 +159,5 @@ pub trait Manager {
     ///
     /// # Errors
     /// See [`ServiceError`].
-    fn standing(&self) -> Result<Standing, ServiceError>;
+    fn status(&self) -> Result<ServiceStatus, ServiceError>;
 }

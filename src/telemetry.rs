@@ -20,7 +20,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use journal::Journal;
+use journal::JournalLayer;
 use rotated::Rotated;
 
 /// Why logging did not start as it should.
@@ -67,7 +67,7 @@ pub fn level(level: Level, verbose: u8, quiet: bool) -> Level {
 /// Where it was called before, or the file cannot be written; then it logs all the same, but not there.
 pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryError> {
     let mut layers: Vec<Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>> = Vec::new();
-    let journal = sinks.journal.filter(is_standard_error).and_then(|_| Journal::connect().ok());
+    let journal = sinks.journal.filter(is_standard_error).and_then(|_| JournalLayer::connect().ok());
     let mut without = None;
     match journal {
         Some(journal) => layers.push(journal.boxed()),

@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::global::Global;
 use crate::assemble::Assembly;
-use crate::config::{Config, Environment, Flag, LoadOptions, Loaded};
+use crate::config::{Config, Environment, Flag, LoadOptions, LoadedConfig};
 use cogzy_client::paths::{self, Paths};
 use cogzy_engine::remote::{Meter, RemoteUrl};
 use cogzy_engine::sync::Engine;
@@ -20,7 +20,7 @@ const MAX_THREADS: usize = 4;
 #[derive(Debug)]
 pub struct App {
     /// What is configured.
-    pub loaded: Loaded,
+    pub loaded: LoadedConfig,
     /// The remote's URL with the user's part: where this vault's objects lie.
     pub remote: RemoteUrl,
     /// Whether that is the folder beside the vault, for want of a configured remote.

@@ -10,7 +10,7 @@ use super::{
     approve, changes, config, conflicts, doctor, events, export, history, hold, import, init, pause, prune,
     reference, reset, restore, retry, run, service, status, sync, undo, verify,
 };
-use crate::config::{Flag, Source};
+use crate::config::{Flag, SettingSource};
 
 /// Keeps an AI-memory vault folder and an object-store bucket the same, on every device
 #[derive(Debug, Parser)]
@@ -72,8 +72,8 @@ impl Cli {
 
     fn flags(&self, matches: &ArgMatches) -> Vec<Flag> {
         let source = match matches.value_source("vault") {
-            Some(ValueSource::EnvVariable) => Source::Environment("COGZY_VAULT_DIR".to_owned()),
-            _ => Source::Flag("--vault".to_owned()),
+            Some(ValueSource::EnvVariable) => SettingSource::Environment("COGZY_VAULT_DIR".to_owned()),
+            _ => SettingSource::Flag("--vault".to_owned()),
         };
         let vault = self.global.vault.as_ref().map(|path| Flag {
             key: "vault",
@@ -194,7 +194,7 @@ mod tests {
             let (_, flags) = read(line).unwrap();
             let keys: Vec<_> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
             assert_eq!(keys, [("vault", "/v"), ("user_id", "me")], "{line}");
-            assert_eq!(flags[0].source, Source::Flag("--vault".to_owned()));
+            assert_eq!(flags[0].source, SettingSource::Flag("--vault".to_owned()));
         }
         let (cli, flags) = read("status --vault here").unwrap();
         assert!(cli.global.vault.is_some_and(|path| path.is_absolute() && path.ends_with("here")));

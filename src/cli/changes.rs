@@ -4,7 +4,7 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, size};
-use cogzy_client::documents::{ChangesDocument, MovedDocument, SCHEMA};
+use cogzy_client::documents::{ChangesDocument, MovedDocument, SchemaVersion};
 use cogzy_client::socket::{self, ClientError};
 
 /// List the files that have moved since a generation
@@ -55,5 +55,5 @@ async fn through(app: &App, since: u64) -> Result<ChangesDocument, ClientError> 
 async fn alone(app: &App, since: u64) -> Result<ChangesDocument, Failure> {
     let found = app.engine().await?.changes_since(since, None, usize::MAX).await?;
     let changes = found.moved.into_iter().map(MovedDocument::from).collect();
-    Ok(ChangesDocument { schema: SCHEMA, since, generation: found.generation, changes, next: None })
+    Ok(ChangesDocument { schema: SchemaVersion, since, generation: found.generation, changes, next: None })
 }

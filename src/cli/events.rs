@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use crate::control::events::documents;
-use cogzy_client::documents::{EventBody, EventDocument, EventsDocument, SCHEMA};
+use cogzy_client::documents::{EventBody, EventDocument, EventsDocument, SchemaVersion};
 use cogzy_client::follow::follow;
 use cogzy_client::socket::ClientError;
 use cogzy_engine::state::Database;
@@ -47,7 +47,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     if events.is_empty() {
         output.line("nothing has happened");
     }
-    output.json(&EventsDocument { schema: SCHEMA, events, newest });
+    output.json(&EventsDocument { schema: SchemaVersion, events, newest });
     Ok(Exit::Done)
 }
 

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
 use super::app::{App, runtime};
+use super::documents::ExportDocument;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::moment::Moment;
 use super::output::{Output, Tone, size, thousands};
 use super::paths::{absolute, vault_paths};
 use super::progress::ProgressWatcher;
+use cogzy_client::documents::SchemaVersion;
 use cogzy_engine::sync::{Exported, Generation, Point};
 
 /// Write a plain copy of the backup to a folder
@@ -51,7 +51,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 
 /// Says what was written.
 pub fn tell(exported: &Exported, target: &Path, output: &mut Output) {
-    output.json(&json!({ "schema": 1, "exported": exported, "to": target }));
+    output.json(&ExportDocument { schema: SchemaVersion, exported, to: target });
     let (files, bytes) = (thousands(exported.files as u64), size(exported.bytes));
     let text =
         format!("{files} files ({bytes}) of generation {} are in {}", exported.generation, target.display());

@@ -1,14 +1,14 @@
 //! `cogzy-vault import`
 
-use serde_json::json;
-
 use super::app::{App, runtime};
+use super::documents::ImportDocument;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
 use super::progress::ProgressWatcher;
-use cogzy_client::documents::SyncDocument;
+use cogzy_client::documents::{SchemaVersion, SyncDocument};
 use cogzy_client::paths::machine_id;
+use cogzy_engine::sync::Imported;
 
 /// Take over plain objects, as older versions of the app uploaded them, as the first generation
 ///
@@ -35,12 +35,17 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     })?;
     drop(lock);
     let sync = SyncDocument::from(&imported.report);
-    output.json(&json!({
-        "schema": 1, "files": imported.files, "bytes": imported.bytes, "skipped": imported.skipped, "sync": sync,
-    }));
-    let (files, bytes) = (thousands(imported.files as u64), size(imported.bytes));
+    let Imported { files, bytes, skipped, .. } = &imported;
+    output.json(&ImportDocument {
+        schema: SchemaVersion,
+        files: *files,
+        bytes: *bytes,
+        skipped,
+        sync: &sync,
+    });
+    let (files, bytes) = (thousands(*files as u64), size(*bytes));
     output.toned(Tone::Good, format!("{files} objects ({bytes}) are generation 1 now"));
-    for key in &imported.skipped {
+    for key in skipped {
         output.note(format!("    not taken over, for it is never synced: {key}"));
     }
     super::report::tell(&sync, output);

@@ -1,14 +1,15 @@
 //! `cogzy-vault init`
 
-use serde_json::json;
+use std::path::Path;
 
 use super::app::{App, runtime};
+use super::documents::{InitDocument, MeetingDocument, MeetsDocument};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, thousands};
 use super::progress::ProgressWatcher;
-use crate::config::{Flag, Source, update};
-use cogzy_client::documents::StatusDocument;
+use crate::config::{Flag, SettingSource, update};
+use cogzy_client::documents::{SchemaVersion, StatusDocument};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::fs::RealFs;
@@ -45,7 +46,7 @@ impl Args {
             ("device_name", &self.device_name, "--device-name"),
         ];
         let flag = |(key, value, name): (&'static str, &Option<String>, &str)| {
-            value.clone().map(|value| Flag { key, value, source: Source::Flag(name.to_owned()) })
+            value.clone().map(|value| Flag { key, value, source: SettingSource::Flag(name.to_owned()) })
         };
         given.into_iter().filter_map(flag).collect()
     }
@@ -56,7 +57,6 @@ impl Args {
 /// # Errors
 /// Where the configuration, the vault's folder or the remote cannot be used.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let values: Vec<Flag> = args.flags();
     let root = &app.config().vault;
     std::fs::create_dir_all(root.join("sync")).map_err(|error| {
         Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
@@ -78,34 +78,27 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     drop(lock);
     let remote = app.config().remote.clone().unwrap_or_else(|| app.remote.to_string());
     if let Some(meets) = joined.meets {
-        output.json(&json!({ "schema": 1, "joined": false, "vault": joined.vault, "meets": meets }));
-        output.line(format!("both sides hold files: this folder {} and {remote}", root.display()));
-        output.line(format!("    {} are the same", thousands(meets.same as u64)));
-        output.line(format!("    {} differ", thousands(meets.differing as u64)));
-        output.line(format!("    {} are only here, and would be sent", thousands(meets.local_only as u64)));
-        output.line(format!(
-            "    {} are only there, and would be fetched",
-            thousands(meets.remote_only as u64)
-        ));
-        output.line("nothing was joined yet. Where files differ, the remote's version would stand and the local one be kept as a conflict.");
+        let meets = MeetsDocument {
+            same: meets.same,
+            differing: meets.differing,
+            local_only: meets.local_only,
+            remote_only: meets.remote_only,
+        };
+        let document = MeetingDocument { schema: SchemaVersion, joined: false, vault: joined.vault, meets };
+        tell_meeting(&document, root, &remote, output);
         return Err(Failure::new(Exit::Held, "joining needs your word").next("cogzy-vault init --join"));
     }
-    let mut written: Vec<(&str, &str)> = values.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
-    let vault = root.to_string_lossy().into_owned();
-    let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != Source::Default);
-    // So that the next command finds the same vault, whatever this one was told by the environment.
-    if elsewhere || !app.loaded.file_exists {
-        written.push(("vault", &vault));
-    }
-    let reached = how_reached(app);
-    written.extend(reached.iter().map(|(key, value)| (*key, value.as_str())));
-    if !written.is_empty() {
-        update(&RealFs, &app.loaded.file, &written)?;
-    }
-    output.json(&json!({
-        "schema": 1, "joined": true, "created": joined.created, "vault": joined.vault, "device": joined.device,
-        "generation": joined.generation, "remote": remote, "config": app.loaded.file,
-    }));
+    remember(app, args)?;
+    output.json(&InitDocument {
+        schema: SchemaVersion,
+        joined: true,
+        created: joined.created,
+        vault: joined.vault,
+        device: joined.device,
+        generation: joined.generation,
+        remote: &remote,
+        config: &app.loaded.file,
+    });
     let what = if joined.created { "a new vault" } else { "the vault" };
     output.line(format!(
         "{} is joined to {what} at {remote}, generation {}",
@@ -114,6 +107,39 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     ));
     output.note("next: cogzy-vault sync, or cogzy-vault service install to keep it in sync");
     Ok(Exit::Done)
+}
+
+/// Says which files would meet, where nothing was joined yet.
+fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &mut Output) {
+    output.json(document);
+    let MeetsDocument { same, differing, local_only, remote_only } = document.meets;
+    output.line(format!("both sides hold files: this folder {} and {remote}", root.display()));
+    output.line(format!("    {} are the same", thousands(same as u64)));
+    output.line(format!("    {} differ", thousands(differing as u64)));
+    output.line(format!("    {} are only here, and would be sent", thousands(local_only as u64)));
+    output.line(format!("    {} are only there, and would be fetched", thousands(remote_only as u64)));
+    output.line(
+        "nothing was joined yet. Where files differ, the remote's version would stand and the local one be \
+         kept as a conflict.",
+    );
+}
+
+/// Writes to the configuration what led to this vault, so that the next command finds it without the flags
+/// and the environment of this one.
+fn remember(app: &App, args: &Args) -> Result<(), Failure> {
+    let flags = args.flags();
+    let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
+    let vault = app.config().vault.to_string_lossy().into_owned();
+    let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != SettingSource::Default);
+    if elsewhere || !app.loaded.file_exists {
+        written.push(("vault", &vault));
+    }
+    let reached = how_reached(app);
+    written.extend(reached.iter().map(|(key, value)| (*key, value.as_str())));
+    if !written.is_empty() {
+        update(&RealFs, &app.loaded.file, &written)?;
+    }
+    Ok(())
 }
 
 /// Beside a daemon nothing is set up: it keeps to what it was started with. Where that is what is wanted there is nothing to do.
@@ -137,10 +163,16 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
     }
     let StatusDocument { device, generation, remote, .. } = status;
     let marker = Marker::read(&RealFs, &app.layout()).map_err(SyncError::from)?;
-    output.json(&json!({
-        "schema": 1, "joined": true, "created": false, "vault": marker.vault, "device": device.id,
-        "generation": generation, "remote": remote, "config": app.loaded.file,
-    }));
+    output.json(&InitDocument {
+        schema: SchemaVersion,
+        joined: true,
+        created: false,
+        vault: marker.vault,
+        device: device.id,
+        generation,
+        remote: &remote,
+        config: &app.loaded.file,
+    });
     output.line(format!(
         "{} is joined to {remote} already, generation {generation}, and a daemon keeps it in sync; nothing was changed",
         app.config().vault.display()
@@ -160,7 +192,7 @@ fn how_reached(app: &App) -> Vec<(&'static str, String)> {
         ("s3.profile", config.s3.profile.clone()),
     ];
     let here = |key: &str| {
-        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, Source::Environment(_)))
+        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, SettingSource::Environment(_)))
     };
     told.into_iter().filter(|(key, _)| here(key)).filter_map(|(key, value)| Some((key, value?))).collect()
 }

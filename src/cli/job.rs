@@ -1,34 +1,33 @@
 //! Jobs of a verb: done by the daemon where one runs, else by this process.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::app::App;
-use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::ProgressWatcher;
-use crate::control::jobs::{self, Job};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket;
+use cogzy_engine::sync::{Engine, SyncError, Watcher};
 
-/// Has a job done: through the daemon if one runs, else by this process.
+/// Has a job done: by the daemon, who is sent `request` at `resource`, or by this process, which runs `alone`.
 ///
 /// # Errors
-/// What keeps it from being done.
-pub fn ask<T: DeserializeOwned>(
+/// The job's own, and those of [`App::cycle`].
+pub fn done<T: DeserializeOwned>(
     app: &App,
-    job: &Job,
     resource: &str,
-    request: &serde_json::Value,
+    request: &impl Serialize,
     output: &Output,
+    alone: impl AsyncFnOnce(&mut Engine, &dyn Watcher) -> Result<T, SyncError>,
 ) -> Result<T, Failure> {
-    let value = app.cycle(
+    app.cycle(
         async || {
             let mut engine = app.engine().await?;
             engine.claim_device(&machine_id())?;
-            Ok(jobs::run(&mut engine, job, &ProgressWatcher::on(output)).await?)
+            Ok(alone(&mut engine, &ProgressWatcher::on(output)).await?)
         },
-        async || Ok(socket::post::<serde_json::Value>(&app.socket, resource, request).await?),
-    )?;
-    serde_json::from_value(value).map_err(|error| Failure::new(Exit::Internal, error))
+        async || Ok(socket::post(&app.socket, resource, request).await?),
+    )
 }

@@ -18,7 +18,7 @@ mod progress;
 mod units;
 
 pub use live::Live;
-pub use progress::{Progress, Step};
+pub use progress::{ProgressDisplay, ProgressStep};
 pub use units::{about, count, duration, part, size, thousands};
 
 /// Cells that are longer widen no column.
@@ -37,14 +37,14 @@ pub enum Tone {
 
 /// A line, and how it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct StyledLine {
     /// How it is meant, if it is more than words.
     pub tone: Option<Tone>,
     /// The words.
     pub text: String,
 }
 
-impl Line {
+impl StyledLine {
     /// Words.
     #[must_use]
     pub fn plain(text: impl Into<String>) -> Self {
@@ -99,7 +99,7 @@ impl Output {
     }
 
     /// A line with the meaning that it brings along.
-    pub fn styled(&mut self, line: &Line) {
+    pub fn styled(&mut self, line: &StyledLine) {
         self.print(line.tone, &line.text);
     }
 
@@ -166,10 +166,10 @@ impl Output {
         self.json
     }
 
-    /// A whole text of our own that was asked for, as it is; with `--json` as the field `name`.
-    pub fn document(&mut self, name: &str, text: &str) {
+    /// Prints a whole text of our own as it is; with `--json` the `document` that holds it.
+    pub fn whole(&mut self, text: &str, document: &impl Serialize) {
         if self.json {
-            return self.json(&serde_json::json!({ "schema": 1, name: text }));
+            return self.json(document);
         }
         let written = self.out.write_all(text.as_bytes());
         self.keep(written);
@@ -198,11 +198,11 @@ impl Output {
 
     /// Progress of a long action: a bar on a terminal, else a line now and then; nothing with `--quiet`.
     #[must_use]
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> ProgressDisplay {
         match (self.quiet, self.terminal) {
-            (true, _) => Progress::none(),
-            (false, true) => Progress::bar(),
-            (false, false) => Progress::lines(Box::new(io::stderr())),
+            (true, _) => ProgressDisplay::none(),
+            (false, true) => ProgressDisplay::bar(),
+            (false, false) => ProgressDisplay::lines(Box::new(io::stderr())),
         }
     }
 

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Shows a cycle's progress on an output.
 pub struct ProgressWatcher {
-    on: Mutex<(output::Progress, Pace)>,
+    on: Mutex<(output::ProgressDisplay, Pace)>,
     clock: SystemClock,
 }
 
@@ -30,7 +30,7 @@ impl ProgressWatcher {
     /// Shows how far the daemon says it is.
     fn document(&self, document: &ProgressDocument) {
         let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
-        on.0.show(output::Step::from(document));
+        on.0.show(output::ProgressStep::from(document));
     }
 }
 
@@ -38,7 +38,7 @@ impl Watcher for ProgressWatcher {
     fn progress(&self, progress: Progress) {
         let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
         let left = on.1.left(&progress, self.clock.monotonic());
-        on.0.show(output::Step { progress, left });
+        on.0.show(output::ProgressStep { progress, left });
     }
 }
 

@@ -1,14 +1,12 @@
 //! `cogzy-vault prune`
 
-use serde_json::json;
-
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::ask;
+use super::job::done;
 use super::output::{Output, Tone, count, size};
-use crate::control::jobs::Job;
-use cogzy_client::documents::PruneDocument;
+use crate::control::jobs;
+use cogzy_client::documents::DryRunRequest;
 use cogzy_engine::sync::{Objects, Pruned};
 
 /// Free what retention no longer needs in the bucket
@@ -29,8 +27,10 @@ pub struct Args {
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let dry_run = args.dry_run;
-    let request = json!({ "dry_run": dry_run });
-    let document: PruneDocument = ask(app, &Job::Prune { dry_run }, "/v1/prune", &request, output)?;
+    let request = DryRunRequest { dry_run };
+    let document = done(app, "/v1/prune", &request, output, async |engine, watcher| {
+        jobs::prune(engine, dry_run, watcher).await
+    })?;
     output.json(&document);
     let Pruned { generation, kept_from, all, needed, marked, repacked, waiting, freed, damaged, .. } =
         document.pruned;

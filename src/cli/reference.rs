@@ -1,14 +1,15 @@
 //! `cogzy-vault man` and `cogzy-vault completions`: both are generated from the command line's definition, so they cannot lag
 //! behind it.
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::args::Cli;
+use super::documents::{PageDocument, ScriptDocument};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
+use cogzy_client::documents::SchemaVersion;
 
 /// Print the manual page
 ///
@@ -33,23 +34,23 @@ const MORE: &str = include_str!("../../docs/man.roff");
 ///
 /// # Errors
 /// Where it cannot be rendered.
-pub fn man(_: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let page = page().map_err(|error| Failure::new(Exit::Internal, format!("no manual page: {error}")))?;
-    output.document("page", &page);
+pub fn man(command: Command, _: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let page =
+        page(command).map_err(|error| Failure::new(Exit::Internal, format!("no manual page: {error}")))?;
+    output.whole(&page, &PageDocument { schema: SchemaVersion, page: &page });
     Ok(Exit::Done)
 }
 
 /// Prints the completions for a shell.
-pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Exit {
+pub fn completions(mut command: Command, args: &CompletionsArgs, output: &mut Output) -> Exit {
     let mut script = Vec::new();
-    let mut command = Cli::command();
     clap_complete::generate(args.shell, &mut command, "cogzy-vault", &mut script);
-    output.document("script", &String::from_utf8_lossy(&script));
+    let script = String::from_utf8_lossy(&script);
+    output.whole(&script, &ScriptDocument { schema: SchemaVersion, script: &script });
     Exit::Done
 }
 
-fn page() -> std::io::Result<String> {
-    let mut command = Cli::command();
+fn page(mut command: Command) -> std::io::Result<String> {
     command.build();
     let mut page = Vec::new();
     // A page without a date is the same for every build of a version.
@@ -111,11 +112,14 @@ fn roff(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::args::Cli;
 
     #[test]
     fn the_page_names_every_verb_every_flag_and_every_exit_code() {
-        let page = page().unwrap();
+        let page = page(Cli::command()).unwrap();
         let plain = page.replace("\\-", "-");
         let mut command = Cli::command();
         command.build();

@@ -1,65 +1,49 @@
 //! A cycle in words: what it did, or what it would do.
 
-use serde_json::Value;
-
 use super::exit::Exit;
 use super::output::{Output, Tone, size, thousands};
-use cogzy_client::documents::{HoldDocument, SyncDocument};
+use cogzy_client::documents::{ActionDocument, FileStepDocument, HoldDocument, PlanDocument, SyncDocument};
 use cogzy_engine::sync::Weight;
 
 /// Says what a cycle did, or would do, and gives the code to end with.
 pub fn show(document: &SyncDocument, output: &mut Output) -> Exit {
     output.json(document);
     match &document.plan {
-        Some(plan) => tell_plan(plan, document, output),
+        Some(plan) => tell_plan(plan, &document.holds, output),
         None => tell(document, output),
     }
     exit_of(document)
 }
 
-/// The plan as the document has it: what was planned by another process is all that is known of it.
-fn tell_plan(plan: &Value, document: &SyncDocument, output: &mut Output) {
-    let list =
-        |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let text =
-        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let item = |value: &Value| match value
-        .get("item")
-        .and_then(Value::as_object)
-        .and_then(|item| item.iter().next())
-    {
-        Some((kind, name)) => format!("{kind}:{}", name.as_str().unwrap_or_default()),
-        None => String::new(),
-    };
+fn tell_plan(plan: &PlanDocument, holds: &[HoldDocument], output: &mut Output) {
     let mut any = false;
-    for step in list(plan, "steps") {
-        let what = match text(&step, "kind").as_str() {
-            "push" => "push",
-            "pull" => "pull",
-            "conflict" => "conflict, the remote's version will stand and the local one be kept aside",
-            "keep-local" => "stays as it is here",
-            _ => continue,
+    for step in &plan.steps {
+        let what = match step.action {
+            ActionDocument::Push => "push",
+            ActionDocument::Pull => "pull",
+            ActionDocument::Conflict(_) => {
+                "conflict, the remote's version will stand and the local one be kept aside"
+            }
+            ActionDocument::KeepLocal => "stays as it is here",
+            ActionDocument::Adopt => continue,
         };
         any = true;
-        output.line(format!("{what}: {}", item(&step)));
-        for file in list(&step, "files") {
-            let change = match (
-                file.get("from").is_some_and(Value::is_null),
-                file.get("to").is_some_and(Value::is_null),
-            ) {
-                (true, _) => "new",
-                (_, true) => "deleted",
+        output.line(format!("{what}: {}", step.item));
+        for FileStepDocument { path, from, to } in &step.files {
+            let change = match (from, to) {
+                (None, _) => "new",
+                (_, None) => "deleted",
                 _ => "changed",
             };
-            output.line(format!("    {change:8} {}", text(&file, "path")));
+            output.line(format!("    {change:8} {path}"));
         }
     }
-    for waiting in list(plan, "waiting") {
+    for waiting in &plan.waiting {
         any = true;
-        output.line(format!("waits: {} ({})", item(&waiting), text(&waiting, "why")));
+        output.line(format!("waits: {} ({})", waiting.item, waiting.why));
     }
-    tell_holds(&document.holds, output);
-    if !any && document.holds.is_empty() {
+    tell_holds(holds, output);
+    if !any && holds.is_empty() {
         output.line("nothing to do");
     }
 }

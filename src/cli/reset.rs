@@ -2,15 +2,13 @@
 
 use std::io::{IsTerminal, stdin};
 
-use serde_json::json;
-
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::ask;
+use super::job::done;
 use super::output::{Output, Tone, size, thousands};
-use crate::control::jobs::Job;
-use cogzy_client::documents::ResetDocument;
+use crate::control::jobs;
+use cogzy_client::documents::{DryRunRequest, ResetDocument};
 
 /// Replace the local vault by the backup's newest generation
 ///
@@ -74,7 +72,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 }
 
 fn request(app: &App, dry_run: bool, output: &Output) -> Result<ResetDocument, Failure> {
-    ask(app, &Job::Reset { dry_run }, "/v1/reset", &json!({ "dry_run": dry_run }), output)
+    done(app, "/v1/reset", &DryRunRequest { dry_run }, output, async |engine, watcher| {
+        jobs::reset(engine, dry_run, watcher).await
+    })
 }
 
 fn tell(document: &ResetDocument, output: &mut Output) {

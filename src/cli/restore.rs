@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::job::ask;
+use super::job::done;
 use super::moment::Moment;
 use super::output::Output;
 use super::paths::{absolute, vault_paths};
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
-use crate::control::jobs::Job;
-use cogzy_client::documents::RewriteDocument;
+use crate::control::jobs::{self, RewriteJob};
+use cogzy_client::documents::{self, NamedGeneration, RestoreRequest};
 use cogzy_engine::sync::{Generation, Point};
 
 /// Put files, or everything, back to what they were
@@ -49,14 +49,16 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let time = args.at.map(|moment| Point::Time(moment.ms));
     let point = args.generation.clone().map(Point::Generation).or(time).unwrap_or(Point::Newest);
     let Some(target) = &args.to else {
-        let request = serde_json::json!({
-            "generation": args.generation.as_ref().map(ToString::to_string),
-            "at": args.at.map(|moment| cogzy_client::documents::moment(moment.ms)),
-            "paths": paths,
-            "yes": args.yes,
-        });
-        let job = Job::Restore { point, paths, yes: args.yes };
-        let document: RewriteDocument = ask(app, &job, "/v1/restore", &request, output)?;
+        let request = RestoreRequest {
+            generation: args.generation.clone().map(NamedGeneration),
+            at: args.at.map(|moment| documents::moment(moment.ms)),
+            paths: paths.clone(),
+            yes: args.yes,
+        };
+        let job = RewriteJob::Restore { point, paths, yes: args.yes };
+        let document = done(app, "/v1/restore", &request, output, async |engine, watcher| {
+            jobs::rewrite(engine, &job, watcher).await
+        })?;
         let of = document.of.unwrap_or_default();
         return Ok(tell(&document, &format!("restored to generation {of}"), output));
     };

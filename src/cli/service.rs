@@ -1,14 +1,18 @@
 //! `cogzy-vault service`
 
-use serde_json::json;
-
 use super::app::App;
+use super::documents::{
+    InstallDocument, NotSeenDocument, ServiceDocument, StoppedDocument, UninstallDocument,
+};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::global::Global;
 use super::output::{Output, Tone};
-use crate::config::{Environment, Source};
-use crate::service::{Installed, Launchd, Manager, Program, ServiceError, Standing, System, Systemd};
+use crate::config::{Environment, SettingSource};
+use crate::service::{
+    Installed, Launchd, Manager, Program, ServiceError, ServiceStatus, SystemRunner, Systemd,
+};
+use cogzy_client::documents::SchemaVersion;
 use cogzy_client::paths::{self, Paths};
 use cogzy_engine::remote::RemoteUrl;
 
@@ -17,12 +21,12 @@ use cogzy_engine::remote::RemoteUrl;
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
-    pub action: Action,
+    pub action: ServiceAction,
 }
 
 /// What to do with the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
-pub enum Action {
+pub enum ServiceAction {
     /// Have it start at each login, and start it now; again after the program or the flags have changed
     Install,
     /// Stop it and take it away; the vault and its configuration stay
@@ -41,27 +45,27 @@ pub enum Action {
 /// Where there is none, or it refuses.
 pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let paths = Paths::of_this_user()?;
-    let system = System;
+    let system = SystemRunner;
     let manager = manager(&system, &paths);
     match args.action {
-        Action::Install => install(app, global, manager.as_ref(), output),
-        Action::Uninstall => {
+        ServiceAction::Install => install(app, global, manager.as_ref(), output),
+        ServiceAction::Uninstall => {
             let removed = manager.uninstall()?;
-            output.json(&json!({ "schema": 1, "installed": false, "removed": removed }));
+            output.json(&UninstallDocument { schema: SchemaVersion, installed: false, removed });
             output.line("the service is stopped and no longer starts at login; the vault stays as it is");
             Ok(Exit::Done)
         }
-        Action::Start => {
+        ServiceAction::Start => {
             manager.start()?;
             status(manager.as_ref(), output)
         }
-        Action::Stop => {
+        ServiceAction::Stop => {
             manager.stop()?;
-            output.json(&json!({ "schema": 1, "running": false }));
+            output.json(&StoppedDocument { schema: SchemaVersion, running: false });
             output.line("stopped until the next login, or `cogzy-vault service start`");
             Ok(Exit::Done)
         }
-        Action::Status => status(manager.as_ref(), output),
+        ServiceAction::Status => status(manager.as_ref(), output),
     }
 }
 
@@ -69,11 +73,11 @@ pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Resu
 ///
 /// # Errors
 /// Where the manager cannot be asked.
-pub fn standing(paths: &Paths) -> Result<Standing, ServiceError> {
-    manager(&System, paths).standing()
+pub fn standing(paths: &Paths) -> Result<ServiceStatus, ServiceError> {
+    manager(&SystemRunner, paths).status()
 }
 
-fn manager<'a>(system: &'a System, paths: &Paths) -> Box<dyn Manager + 'a> {
+fn manager<'a>(system: &'a SystemRunner, paths: &Paths) -> Box<dyn Manager + 'a> {
     let uid = rustix::process::getuid().as_raw();
     if cfg!(target_os = "macos") {
         Box::new(Launchd::new(system, paths.home(), uid))
@@ -84,12 +88,16 @@ fn manager<'a>(system: &'a System, paths: &Paths) -> Box<dyn Manager + 'a> {
 
 fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
     let Installed { file, written } = manager.install(&program(app, global)?)?;
-    let standing = manager.standing()?;
+    let standing = manager.status()?;
     let (settings, credentials) = (unseen_settings(app, global), unseen_credentials(app));
-    output.json(&json!({
-        "schema": 1, "installed": true, "file": file, "written": written, "service": standing,
-        "not_seen": { "settings": settings, "credentials": credentials },
-    }));
+    output.json(&InstallDocument {
+        schema: SchemaVersion,
+        installed: true,
+        file: &file,
+        written,
+        service: &standing,
+        not_seen: NotSeenDocument { settings: &settings, credentials: &credentials },
+    });
     output.toned(
         Tone::Good,
         format!("{} is kept in sync from now on, and from each login on", app.config().vault.display()),
@@ -155,7 +163,8 @@ fn program(app: &App, global: &Global) -> Result<Program, Failure> {
     if global.config.is_some() {
         flag("--config", app.loaded.file.to_string_lossy().into_owned());
     }
-    let from_here = |source: &Source| matches!(source, Source::Environment(_) | Source::Flag(_));
+    let from_here =
+        |source: &SettingSource| matches!(source, SettingSource::Environment(_) | SettingSource::Flag(_));
     if app.loaded.keys.get("vault").is_some_and(|shown| from_here(&shown.source)) {
         flag("--vault", app.config().vault.to_string_lossy().into_owned());
     }
@@ -167,8 +176,8 @@ fn program(app: &App, global: &Global) -> Result<Program, Failure> {
 }
 
 fn status(manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
-    let standing = manager.standing()?;
-    output.json(&json!({ "schema": 1, "service": standing }));
+    let standing = manager.status()?;
+    output.json(&ServiceDocument { schema: SchemaVersion, service: &standing });
     let (tone, text) = match (&standing.file, standing.running) {
         (None, _) => (Tone::Warning, "the service is not installed".to_owned()),
         (_, true) => (Tone::Good, format!("the service runs ({})", standing.state)),
@@ -192,7 +201,7 @@ fn status(manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
     Ok(if standing.running { Exit::Done } else { Exit::NoDaemon })
 }
 
-fn tell_linger(standing: &Standing, output: &mut Output) {
+fn tell_linger(standing: &ServiceStatus, output: &mut Output) {
     if standing.linger == Some(false) {
         output.note("it runs while you are logged in: nothing is synced before the first login or after the last logout");
         output.note("to have it run from boot on: loginctl enable-linger");

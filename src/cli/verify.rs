@@ -1,14 +1,12 @@
 //! `cogzy-vault verify`
 
-use serde_json::json;
-
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, count};
 use super::progress::{ProgressWatcher, through_daemon};
-use crate::control::jobs::{self, Job};
-use cogzy_client::documents::VerifyDocument;
+use crate::control::jobs;
+use cogzy_client::documents::{VerifyDocument, VerifyRequest};
 use cogzy_client::socket;
 use cogzy_engine::sync::{Lost, Repaired};
 
@@ -31,18 +29,16 @@ pub struct Args {
 /// What keeps it from looking.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let (deep, repair) = (args.deep, args.repair);
-    let value = app.cycle(
+    let document: VerifyDocument = app.cycle(
         async || {
-            let job = Job::Verify { deep, repair };
-            Ok(jobs::run(&mut app.engine().await?, &job, &ProgressWatcher::on(output)).await?)
+            let mut engine = app.engine().await?;
+            Ok(jobs::verify(&mut engine, deep, repair, &ProgressWatcher::on(output)).await?)
         },
         async || {
-            let request = json!({ "deep": deep, "repair": repair });
+            let request = VerifyRequest { deep, repair };
             through_daemon(&app.socket, output, socket::post(&app.socket, "/v1/verify", &request)).await
         },
     )?;
-    let document: VerifyDocument =
-        serde_json::from_value(value).map_err(|error| Failure::new(Exit::Internal, error))?;
     output.json(&document);
     let VerifyDocument { verified, repaired, .. } = document;
     if let Some(repaired) = &repaired {

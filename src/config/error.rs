@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Source;
+use super::SettingSource;
 use cogzy_engine::model::GroupError;
 
 /// A configuration that cannot be used. All of these are exit code 2.
@@ -29,7 +29,7 @@ pub enum ConfigError {
     #[error("{place}: this is no TOML: {why}")]
     Syntax {
         /// Which file and line.
-        place: Source,
+        place: SettingSource,
         /// What the parser expected.
         why: String,
     },
@@ -37,7 +37,7 @@ pub enum ConfigError {
     #[error("{place}: there is no key {key}{}", .near.map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
     Unknown {
         /// Where it is set.
-        place: Source,
+        place: SettingSource,
         /// Its dotted name.
         key: String,
         /// The key that may be meant.
@@ -47,7 +47,7 @@ pub enum ConfigError {
     #[error("{place}: {key} is {found}: expected {allowed}")]
     Value {
         /// Where it is set.
-        place: Source,
+        place: SettingSource,
         /// The key's dotted name.
         key: String,
         /// The value as it stands there, cut where it is long.
@@ -62,7 +62,7 @@ pub enum ConfigError {
     )]
     Credentials {
         /// Where it is set.
-        place: Source,
+        place: SettingSource,
         /// The key's dotted name.
         key: &'static str,
     },
@@ -70,7 +70,7 @@ pub enum ConfigError {
     #[error("{place}: {source}")]
     Groups {
         /// Where they are set.
-        place: Source,
+        place: SettingSource,
         /// What is wrong with them.
         source: GroupError,
     },

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use super::{ConfigError, Source};
+use super::{ConfigError, SettingSource};
 use cogzy_engine::fs::{self, Fs};
 
 const HEADER: &str = "\
@@ -32,9 +32,11 @@ pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(),
         Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), HEADER, String::new()),
         Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
     };
-    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
-        ConfigError::Syntax { place: Source::File { path: path.clone(), line: 1 }, why: error.to_string() }
-    })?;
+    let mut document: DocumentMut =
+        text.parse().map_err(|error: toml_edit::TomlError| ConfigError::Syntax {
+            place: SettingSource::File { path: path.clone(), line: 1 },
+            why: error.to_string(),
+        })?;
     for (key, text) in values {
         set(document.as_item_mut(), key, text).ok_or_else(|| {
             unwritten(io::Error::other(format!("{key} cannot be set: what stands above it is no section")))

@@ -1,40 +1,10 @@
 //! One value of one key, as one layer sets it, and where that stands.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml_edit::{Array, Document, InlineTable, TableLike, TomlError, Value};
 
-use super::ConfigError;
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// It is the default.
-    Default,
-    /// It stands in the configuration file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// It is this variable of the environment.
-    Environment(String),
-    /// It is this flag of the command line.
-    Flag(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::Flag(name) => write!(f, "flag {name}"),
-        }
-    }
-}
+use super::{ConfigError, SettingSource};
 
 /// A value, and where it comes from.
 #[derive(Debug, Clone)]
@@ -42,12 +12,12 @@ pub(super) struct Setting {
     pub(super) value: Value,
     /// What the environment or a flag says, which need not be TOML.
     raw: Option<String>,
-    pub(super) source: Source,
+    pub(super) source: SettingSource,
 }
 
 impl Setting {
     /// What the environment or a flag says: TOML where it can be read as such, else a text.
-    pub(super) fn from_text(text: &str, source: Source) -> Self {
+    pub(super) fn from_text(text: &str, source: SettingSource) -> Self {
         let value = text.parse().unwrap_or_else(|_: TomlError| Value::from(text));
         Self { value: value.decorated("", ""), raw: Some(text.to_owned()), source }
     }
@@ -66,11 +36,11 @@ impl Setting {
 pub(super) fn settings(text: &str, path: Option<&Path>) -> Result<Vec<(String, Setting)>, ConfigError> {
     let place = |offset: usize| match path {
         // Offsets come from the parser; `get` keeps a wrong one from panicking.
-        Some(path) => Source::File {
+        Some(path) => SettingSource::File {
             path: path.to_owned(),
             line: 1 + text.get(..offset).map_or(0, |before| before.matches('\n').count()),
         },
-        None => Source::Default,
+        None => SettingSource::Default,
     };
     let document = Document::parse(text).map_err(|error| ConfigError::Syntax {
         place: place(error.span().map_or(0, |span| span.start)),

@@ -13,7 +13,7 @@ use toml_edit::Value;
 
 use super::layer::{Setting, settings};
 use super::units::{Size, Span};
-use super::{ConfigError, Shown, Source};
+use super::{ConfigError, SettingSource, ShownKey};
 
 /// The longest text that an error repeats of a value, in characters.
 const LONGEST: usize = 80;
@@ -24,7 +24,7 @@ pub(super) struct Reader {
     /// By key; the last setting of each wins.
     settings: BTreeMap<String, Vec<Setting>>,
     /// Every key that was asked for, with the value that won, where there is one.
-    known: BTreeMap<&'static str, Option<Shown>>,
+    known: BTreeMap<&'static str, Option<ShownKey>>,
 }
 
 impl Reader {
@@ -37,7 +37,7 @@ impl Reader {
     }
 
     /// Puts one text above the layers that are there.
-    pub(super) fn add_text(&mut self, key: &str, text: &str, source: Source) {
+    pub(super) fn add_text(&mut self, key: &str, text: &str, source: SettingSource) {
         self.settings.entry(key.to_owned()).or_default().push(Setting::from_text(text, source));
     }
 
@@ -159,7 +159,7 @@ impl Reader {
         for setting in settings {
             value = Some(check(setting)?);
         }
-        let shown = |last: &Setting| Shown { value: last.value.to_string(), source: last.source.clone() };
+        let shown = |last: &Setting| ShownKey { value: last.value.to_string(), source: last.source.clone() };
         self.known.insert(key, settings.last().map(shown));
         Ok(value)
     }
@@ -174,7 +174,7 @@ impl Reader {
     ///
     /// # Errors
     /// Where a layer sets what nobody asked for.
-    pub(super) fn finish(self) -> Result<BTreeMap<&'static str, Shown>, ConfigError> {
+    pub(super) fn finish(self) -> Result<BTreeMap<&'static str, ShownKey>, ConfigError> {
         for (key, settings) in &self.settings {
             let section = format!("{key}.");
             let is_section = self.known().any(|known| known.starts_with(&section));

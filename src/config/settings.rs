@@ -18,34 +18,34 @@ pub struct Config {
     /// What this device is called.
     pub device_name: String,
     /// `[s3]`
-    pub s3: S3,
+    pub s3: S3Settings,
     /// `[sync]`
-    pub sync: Sync,
+    pub sync: SyncSettings,
     /// `[validation]`
-    pub validation: Validation,
+    pub validation: ValidationSettings,
     /// `[retry]`
-    pub retry: Retry,
+    pub retry: RetrySettings,
     /// `[filter]`
-    pub filter: Filter,
+    pub filter: FilterSettings,
     /// `[[group]]`, in the order of definition.
     pub groups: Groups,
     /// `[conflict]`
-    pub conflict: Conflict,
+    pub conflict: ConflictSettings,
     /// `[safety]`
-    pub safety: Safety,
+    pub safety: SafetySettings,
     /// `[retention]`
-    pub retention: Retention,
+    pub retention: RetentionSettings,
     /// `[limits]`
-    pub limits: Limits,
+    pub limits: LimitSettings,
     /// `[hooks]`
-    pub hooks: Hooks,
+    pub hooks: HookSettings,
     /// `[log]`
-    pub log: Log,
+    pub log: LogSettings,
 }
 
 /// How to reach a bucket.
 #[derive(Debug, Clone)]
-pub struct S3 {
+pub struct S3Settings {
     /// The store's URL.
     pub endpoint: Option<String>,
     /// The region's name.
@@ -64,7 +64,7 @@ pub struct S3 {
 
 /// How the time is divided.
 #[derive(Debug, Clone)]
-pub struct Sync {
+pub struct SyncSettings {
     /// How long a file must have stood still.
     pub settle: Duration,
     /// The shortest time between two batches.
@@ -85,7 +85,7 @@ pub struct Sync {
 
 /// How closely the files of groups are looked into.
 #[derive(Debug, Clone)]
-pub struct Validation {
+pub struct ValidationSettings {
     /// How much of a matrix is searched for what is no finite number.
     pub finite: Finite,
 }
@@ -101,7 +101,7 @@ pub enum Finite {
 
 /// When to try again.
 #[derive(Debug, Clone)]
-pub struct Retry {
+pub struct RetrySettings {
     /// The waits after the first, second … failure; not empty, the last one repeats.
     pub schedule: Vec<Duration>,
     /// After how many permanent failures to stop.
@@ -110,7 +110,7 @@ pub struct Retry {
 
 /// What is synced: patterns as in .gitignore, not yet compiled.
 #[derive(Debug, Clone)]
-pub struct Filter {
+pub struct FilterSettings {
     /// Only this, unless it is empty.
     pub include: Vec<String>,
     /// Not this.
@@ -119,7 +119,7 @@ pub struct Filter {
 
 /// What happens where both sides changed.
 #[derive(Debug, Clone)]
-pub struct Conflict {
+pub struct ConflictSettings {
     /// Who wins.
     pub policy: Policy,
 }
@@ -133,7 +133,7 @@ pub enum Policy {
 
 /// When to ask first.
 #[derive(Debug, Clone)]
-pub struct Safety {
+pub struct SafetySettings {
     /// How many of the files may be deleted at once, in percent.
     pub max_delete_percent: u8,
     /// By how much a group may shrink at once, in percent.
@@ -144,7 +144,7 @@ pub struct Safety {
 
 /// What is kept, and for how long.
 #[derive(Debug, Clone)]
-pub struct Retention {
+pub struct RetentionSettings {
     /// Whether old data is removed from the bucket at all.
     pub prune: bool,
     /// How many generations are kept.
@@ -159,7 +159,7 @@ pub struct Retention {
 
 /// Bytes per second; none is no limit.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct LimitSettings {
     /// Towards the remote.
     pub upload: Option<u64>,
     /// From the remote.
@@ -168,7 +168,7 @@ pub struct Limits {
 
 /// A program with its arguments for each kind of event; empty is none.
 #[derive(Debug, Clone)]
-pub struct Hooks {
+pub struct HookSettings {
     /// A conflict was found.
     pub on_conflict: Vec<String>,
     /// A change is held.
@@ -181,7 +181,7 @@ pub struct Hooks {
 
 /// What is written to the log.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct LogSettings {
     /// How much.
     pub level: tracing::Level,
     /// Whether the daemon also writes a file.

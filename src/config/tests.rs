@@ -21,12 +21,20 @@ fn home(text: Option<&str>) -> (TempDir, Paths) {
     (home, paths)
 }
 
-fn load(text: Option<&str>, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Loaded, ConfigError> {
+fn load(
+    text: Option<&str>,
+    environment: &[(&str, &str)],
+    flags: &[Flag],
+) -> Result<LoadedConfig, ConfigError> {
     let (_home, paths) = home(text);
     load_from(&paths, environment, flags)
 }
 
-fn load_from(paths: &Paths, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Loaded, ConfigError> {
+fn load_from(
+    paths: &Paths,
+    environment: &[(&str, &str)],
+    flags: &[Flag],
+) -> Result<LoadedConfig, ConfigError> {
     let environment = environment.iter().copied().collect();
     Config::load(LoadOptions {
         paths,
@@ -38,7 +46,7 @@ fn load_from(paths: &Paths, environment: &[(&str, &str)], flags: &[Flag]) -> Res
 }
 
 fn flag(key: &'static str, value: &str) -> Flag {
-    Flag { key, value: value.to_owned(), source: Source::Flag(format!("--{key}")) }
+    Flag { key, value: value.to_owned(), source: SettingSource::Flag(format!("--{key}")) }
 }
 
 /// What a file with this text is refused with, without the path of the file.
@@ -50,7 +58,7 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn without_any_setting_the_defaults_hold() {
-    let Loaded { config, keys, file_exists, .. } = load(None, &[], &[]).unwrap();
+    let LoadedConfig { config, keys, file_exists, .. } = load(None, &[], &[]).unwrap();
     assert!(!file_exists && config.vault.ends_with(".local/share/cogzy") && config.remote.is_none());
     assert_eq!((config.user_id.as_str(), config.device_name.as_str()), ("default", "laptop"));
     assert_eq!(config.sync.settle, Duration::from_secs(2));
@@ -60,7 +68,7 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.limits.upload, None);
     let groups: Vec<_> = config.groups.definitions().iter().map(|group| group.name.as_str()).collect();
     assert_eq!(groups, ["nodes", "episodes"]);
-    assert!(keys.values().all(|shown| shown.source == Source::Default && !shown.value.contains('\n')));
+    assert!(keys.values().all(|shown| shown.source == SettingSource::Default && !shown.value.contains('\n')));
     assert_eq!(keys["retry.schedule"].value, r#"["30s", "60s", "120s", "300s"]"#);
     assert!(keys["group"].value.starts_with(r#"[{ name = "nodes", primary = ["corpus/nodes.json", "#));
 }
@@ -82,8 +90,8 @@ fn every_key_is_described_in_the_defaults_and_nothing_else_is() {
 
     let mut reader = Reader::default();
     reader.add_document(DEFAULTS, None).unwrap();
-    reader.add_text("vault", "/v", Source::Default);
-    reader.add_text("device_name", "d", Source::Default);
+    reader.add_text("vault", "/v", SettingSource::Default);
+    reader.add_text("device_name", "d", SettingSource::Default);
     Config::read(&mut reader).unwrap();
     let known: BTreeSet<String> = reader.known().map(str::to_owned).collect();
     assert_eq!(known, described);

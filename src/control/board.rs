@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::jobs::Job;
+use super::jobs::{Job, JobDocument};
 use cogzy_client::documents::{Problem, ProgressDocument, State, StatusDocument, SyncDocument};
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::HoldId;
@@ -35,7 +35,7 @@ pub enum Command {
         /// What.
         job: Job,
         /// Who waits for it.
-        reply: oneshot::Sender<Result<serde_json::Value, Problem>>,
+        reply: oneshot::Sender<Result<JobDocument, Problem>>,
     },
     /// Try again what was given up.
     Retry,
@@ -109,13 +109,13 @@ impl Board {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use cogzy_client::documents::{DaemonDocument, DeviceDocument, PendingDocument, SCHEMA};
+    use cogzy_client::documents::{DaemonDocument, DeviceDocument, PendingDocument, SchemaVersion};
     use cogzy_engine::model::DeviceId;
 
     /// A status of a daemon that has done nothing yet.
     pub(in crate::control) fn status() -> StatusDocument {
         StatusDocument {
-            schema: SCHEMA,
+            schema: SchemaVersion,
             state: State::Pending,
             vault: "/vault".into(),
             remote: "file:///remote".into(),

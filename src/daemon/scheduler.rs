@@ -47,7 +47,7 @@ const JITTER: f64 = 0.2;
 
 /// How a cycle ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CycleOutcome {
     /// It went through. `moved`: something was sent or fetched. `again`: some items were not settled yet.
     Done {
         /// Something was sent or fetched.
@@ -228,12 +228,12 @@ impl Scheduler {
     }
 
     /// A cycle that was asked for with `ask` has ended. `draw` is a random number in `0.0..1.0`.
-    pub fn ended(&mut self, started: Duration, now: Duration, ask: Ask, outcome: Outcome, draw: f64) {
+    pub fn ended(&mut self, started: Duration, now: Duration, ask: Ask, outcome: CycleOutcome, draw: f64) {
         if ask.scan {
             self.want_look(now);
         }
         match outcome {
-            Outcome::Done { moved, again } => {
+            CycleOutcome::Done { moved, again } => {
                 self.failures = 0;
                 self.online();
                 self.not_before = now;
@@ -255,7 +255,7 @@ impl Scheduler {
                 let active = now < self.active_until;
                 self.poll_at = now + if active { self.timing.poll_active } else { self.timing.poll };
             }
-            Outcome::Offline => {
+            CycleOutcome::Offline => {
                 self.rebuffed = if self.reached { self.rebuffed.saturating_add(1) } else { 0 };
                 (self.offline, self.reached) = (true, false);
                 self.unasked_at = now + CYCLE_UNASKED;
@@ -263,13 +263,14 @@ impl Scheduler {
                     PROBE_EVERY.saturating_mul(2_u32.saturating_pow(self.rebuffed)).min(MAX_OFFLINE_WAIT);
                 self.not_before = now + jittered(wait, draw);
             }
-            Outcome::Failed | Outcome::Permanent => {
+            CycleOutcome::Failed | CycleOutcome::Permanent => {
                 self.online();
                 self.failures += 1;
                 let index = usize::try_from(self.failures - 1).unwrap_or(usize::MAX);
                 let wait = self.timing.retry.get(index).or(self.timing.retry.last());
                 self.not_before = now + jittered(wait.copied().unwrap_or(self.timing.poll), draw);
-                self.stopped = outcome == Outcome::Permanent && self.failures >= self.timing.max_attempts;
+                self.stopped =
+                    outcome == CycleOutcome::Permanent && self.failures >= self.timing.max_attempts;
             }
         }
     }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Course, Daemon};
-use crate::daemon::scheduler::{Next, Outcome};
-use cogzy_client::documents::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
+use crate::daemon::scheduler::{CycleOutcome, Next};
+use cogzy_client::documents::{
+    ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
+};
 use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::{Report, SyncError, Trouble, Weight};
 
@@ -60,7 +62,7 @@ impl Daemon {
         &self,
         course: &mut Course,
         ask: Ask,
-        outcome: Outcome,
+        outcome: CycleOutcome,
         now: Duration,
         result: Result<Report, SyncError>,
     ) -> Result<SyncDocument, Problem> {
@@ -115,7 +117,7 @@ impl Daemon {
                 None => status.errors.retain(|error| error.path.is_some()),
             }
             if let Some(holdings) = &report.holdings {
-                status.content = serde_json::to_value(holdings).ok();
+                status.content = Some(ContentDocument::from(holdings));
             }
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,
@@ -133,7 +135,7 @@ impl Daemon {
         &self,
         course: &mut Course,
         error: &SyncError,
-        outcome: Outcome,
+        outcome: CycleOutcome,
         attempts: u32,
         retry: Option<Duration>,
     ) {
@@ -161,7 +163,7 @@ impl Daemon {
             status.pending.up = self.engine.unsent_amount();
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,
-                () if outcome == Outcome::Offline => State::Offline,
+                () if outcome == CycleOutcome::Offline => State::Offline,
                 () => State::Error,
             };
             self.heart.says(&format!("{}: {error}", status.state));

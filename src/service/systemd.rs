@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::command::{ask, line};
-use super::{Answer, Installed, Manager, Program, Run, ServiceError, Standing};
+use super::{Installed, Manager, Program, ProgramOutput, ProgramRunner, ServiceError, ServiceStatus};
 
 /// The unit's name.
 const UNIT: &str = "cogzy-vault.service";
@@ -17,7 +17,7 @@ const PACKAGED: [&str; 3] = ["/usr/lib/systemd/user", "/lib/systemd/user", "/usr
 
 /// systemd's manager of this user.
 pub struct Systemd<'a> {
-    run: &'a dyn Run,
+    run: &'a dyn ProgramRunner,
     folder: PathBuf,
     packaged: Vec<PathBuf>,
     uid: u32,
@@ -26,7 +26,7 @@ pub struct Systemd<'a> {
 impl<'a> Systemd<'a> {
     /// The manager of the user `uid`, whose configuration folder is `config`.
     #[must_use]
-    pub fn new(run: &'a dyn Run, config: &Path, uid: u32) -> Self {
+    pub fn new(run: &'a dyn ProgramRunner, config: &Path, uid: u32) -> Self {
         let packaged = PACKAGED.iter().map(|folder| Path::new(folder).join(UNIT)).collect();
         Self { run, folder: config.join("systemd/user"), packaged, uid }
     }
@@ -52,7 +52,7 @@ impl<'a> Systemd<'a> {
     }
 
     /// systemctl, which must end well.
-    fn control(&self, arguments: &[&str]) -> Result<Answer, ServiceError> {
+    fn control(&self, arguments: &[&str]) -> Result<ProgramOutput, ServiceError> {
         let arguments = [&["--user"], arguments].concat();
         let answer = ask(self.run, "systemd", "systemctl", &arguments)?;
         if answer.good {
@@ -141,7 +141,7 @@ impl Manager for Systemd<'_> {
         self.control(&["stop", UNIT]).map(drop)
     }
 
-    fn standing(&self) -> Result<Standing, ServiceError> {
+    fn status(&self) -> Result<ServiceStatus, ServiceError> {
         let properties = "--property=FragmentPath,UnitFileState,ActiveState,MainPID";
         let answer = self.control(&["show", UNIT, properties])?;
         let of = |name: &str| {
@@ -153,7 +153,7 @@ impl Manager for Systemd<'_> {
                 .unwrap_or_default()
         };
         let state = of("ActiveState");
-        Ok(Standing {
+        Ok(ServiceStatus {
             manager: "systemd",
             file: Some(PathBuf::from(of("FragmentPath"))).filter(|path| !path.as_os_str().is_empty()),
             enabled: of("UnitFileState").starts_with("enabled"),

@@ -20,9 +20,9 @@ const LONGEST: usize = 64 << 10;
 
 /// A connection to the journal.
 #[derive(Debug)]
-pub struct Journal(UnixDatagram);
+pub struct JournalLayer(UnixDatagram);
 
-impl Journal {
+impl JournalLayer {
     /// Connects to the journal of this machine.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Journal {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Journal {
+impl<S: Subscriber> Layer<S> for JournalLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         // There is nobody to tell that it did not arrive.
         let _lost = self.0.send(&datagram(event));
@@ -47,7 +47,7 @@ impl<S: Subscriber> Layer<S> for Journal {
 }
 
 fn datagram(event: &Event<'_>) -> Vec<u8> {
-    let mut seen = Seen::default();
+    let mut seen = FieldCollector::default();
     event.record(&mut seen);
     let priority = match *event.metadata().level() {
         Level::ERROR => "3",
@@ -88,12 +88,12 @@ fn own(name: &str) -> String {
 }
 
 #[derive(Default)]
-struct Seen {
+struct FieldCollector {
     message: String,
     fields: Vec<(&'static str, String)>,
 }
 
-impl Visit for Seen {
+impl Visit for FieldCollector {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
             self.message = format!("{value:?}");
@@ -133,7 +133,7 @@ mod tests {
     fn an_event_is_one_entry_with_its_fields_in_words_and_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let journal = UnixDatagram::bind(folder.path().join("socket")).unwrap();
-        let layer = Journal::at(&folder.path().join("socket")).unwrap();
+        let layer = JournalLayer::at(&folder.path().join("socket")).unwrap();
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let error = io::Error::other("two\nlines");

@@ -19,10 +19,10 @@ const KEPT: u32 = 3;
 
 /// The file. Clones write to the same.
 #[derive(Debug, Clone)]
-pub struct Rotated(Arc<Mutex<State>>);
+pub struct Rotated(Arc<Mutex<OpenLog>>);
 
 #[derive(Debug)]
-struct State {
+struct OpenLog {
     path: PathBuf,
     file: File,
     length: u64,
@@ -44,7 +44,7 @@ impl Rotated {
         }
         let file = append(path)?;
         let length = file.metadata()?.size();
-        Ok(Self(Arc::new(Mutex::new(State { path: path.to_owned(), file, length, full }))))
+        Ok(Self(Arc::new(Mutex::new(OpenLog { path: path.to_owned(), file, length, full }))))
     }
 }
 
@@ -54,7 +54,7 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(no_link).open(path)
 }
 
-impl State {
+impl OpenLog {
     fn numbered(&self, number: u32) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         name.push(format!(".{number}"));

@@ -1,33 +1,46 @@
 //! The documents of the socket and of `--json`, schema 1. Fields may be added; a change is a new schema number.
 
+mod content;
 mod event;
 mod holds;
 mod outbox;
+mod plan;
 mod problem;
 mod recovery;
+mod requests;
+mod schema;
 mod status;
 mod sync;
+mod transaction;
 
 use jiff::Timestamp;
 
+pub use content::{ContentDocument, EmbeddingsDocument, IndexDocument};
 pub use event::{
     ChangeEvent, ChangesDocument, ConflictEvent, EventBody, EventDocument, EventsDocument, MovedDocument,
 };
 pub use holds::{HoldDocument, HoldsDocument, holds};
 pub use outbox::{OutboxDocument, WaitingDocument};
+pub use plan::{
+    ActionDocument, ConflictRecord, FileStepDocument, PlanDocument, PlannedHoldDocument, StepDocument,
+    WaitingItemDocument,
+};
 pub use problem::Problem;
 pub use recovery::{
-    ConflictsDocument, GenerationDocument, HistoryDocument, PruneDocument, ResetDocument, RewriteDocument,
-    VerifyDocument, VersionDocument,
+    ConflictDocument, ConflictsDocument, GenerationDocument, HistoryDocument, PruneDocument, ResetDocument,
+    RewriteDocument, VerifyDocument, VersionDocument,
 };
+pub use requests::{
+    DryRunRequest, NamedGeneration, PauseRequest, ResolveRequest, RestoreRequest, SyncRequest, UndoRequest,
+    VerifyRequest,
+};
+pub use schema::SchemaVersion;
 pub use status::{
-    DaemonDocument, DeviceDocument, ErrorDocument, HealthDocument, PauseRequest, PendingDocument,
-    ProgressDocument, State, StatusDocument,
+    DaemonDocument, DeviceDocument, ErrorDocument, HealthDocument, PendingDocument, ProgressDocument, State,
+    StatusDocument,
 };
-pub use sync::{SyncDocument, SyncRequest};
-
-/// The number of this schema.
-pub const SCHEMA: u32 = 1;
+pub use sync::SyncDocument;
+pub use transaction::{ConflictProblem, FileDocument, TransactionDocument, TransactionRequest, WriteRequest};
 
 /// A moment, in milliseconds since the Unix epoch, as RFC 3339 to the second.
 #[must_use]

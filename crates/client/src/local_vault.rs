@@ -47,7 +47,7 @@ pub use map::MappedEmbeddings;
 pub use reading::Reading;
 pub use transaction::LocalTransaction;
 
-use crate::documents::{ResetDocument, StatusDocument, SyncDocument, SyncRequest};
+use crate::documents::{DryRunRequest, ResetDocument, StatusDocument, SyncDocument, SyncRequest};
 use crate::paths::Paths;
 use crate::socket::{self, ClientError};
 use cogzy_engine::fs::IoAt;
@@ -262,7 +262,7 @@ impl LocalVault {
     /// # Errors
     /// Where no daemon runs, or the backup cannot be read; then nothing is changed.
     pub async fn reset(&self) -> Result<ResetDocument, LocalVaultError> {
-        Ok(socket::post(&self.socket, "/v1/reset", &serde_json::json!({ "dry_run": false })).await?)
+        Ok(socket::post(&self.socket, "/v1/reset", &DryRunRequest::default()).await?)
     }
 }
 

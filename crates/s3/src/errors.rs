@@ -1,6 +1,6 @@
 //! What an S3 store, or the way to it, means by an error.
 //!
-//! Sorting is pure: an [`Answer`] holds what can be known of the store's reply. The codes are those of AWS's "Error
+//! Sorting is pure: an [`ErrorReply`] holds what can be known of the store's reply. The codes are those of AWS's "Error
 //! responses" and Backblaze's "S3-Compatible API" pages; B2 differs in that a used-up cap is an `AccessDenied` that only its
 //! text tells apart, and that a key of another region is simply an unknown one. A key id in the store's words is not
 //! repeated.
@@ -16,7 +16,7 @@ use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
 
 /// The store's reply to a call that failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct ErrorReply {
     /// HTTP status.
     pub(super) status: u16,
     /// The error's code; HEAD has none.
@@ -43,7 +43,8 @@ pub(super) fn explain<E>(
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let answer = error.raw_response().map(|raw| Answer::of(operation, raw, error.code(), error.message()));
+    let answer =
+        error.raw_response().map(|raw| ErrorReply::of(operation, raw, error.code(), error.message()));
     match answer {
         Some(answer) => {
             let kind = answer.kind();
@@ -53,7 +54,7 @@ where
     }
 }
 
-impl Answer {
+impl ErrorReply {
     fn of(operation: &str, raw: &HttpResponse, code: Option<&str>, message: Option<&str>) -> Self {
         let header = |name| raw.headers().get(name).map(str::to_owned);
         let body = raw.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();

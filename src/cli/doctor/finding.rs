@@ -9,7 +9,7 @@ use crate::cli::output::{Output, Tone};
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(super) enum Severity {
     /// As it should be.
     Ok,
     /// Worth knowing.
@@ -26,7 +26,7 @@ pub(super) struct Finding {
     /// What was looked at.
     pub check: &'static str,
     /// How bad it is.
-    pub level: Level,
+    pub level: Severity,
     /// What was found.
     pub message: String,
     /// What cures it.
@@ -37,35 +37,35 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(check: &'static str, level: Level, message: impl Into<String>) -> Self {
-        let exit = if level == Level::Error { Exit::Usage } else { Exit::Done };
+    pub(super) fn new(check: &'static str, level: Severity, message: impl Into<String>) -> Self {
+        let exit = if level == Severity::Error { Exit::Usage } else { Exit::Done };
         Self { check, level, message: message.into(), next: None, exit }
     }
 
     pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Self::new(check, Level::Ok, message)
+        Self::new(check, Severity::Ok, message)
     }
 
     pub(super) fn note(check: &'static str, message: impl Into<String>) -> Self {
-        Self::new(check, Level::Note, message)
+        Self::new(check, Severity::Note, message)
     }
 
     pub(super) fn warning(check: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { next: Some(next.into()), ..Self::new(check, Level::Warning, message) }
+        Self { next: Some(next.into()), ..Self::new(check, Severity::Warning, message) }
     }
 
     /// What keeps a verb from working keeps the daemon from it.
     pub(super) fn failure(check: &'static str, failure: impl Into<Failure>) -> Self {
         let Failure { exit, message, next } = failure.into();
-        Self { check, level: Level::Error, message, next, exit }
+        Self { check, level: Severity::Error, message, next, exit }
     }
 
     pub(super) fn tell(&self, output: &mut Output) {
         let (sign, tone) = match self.level {
-            Level::Ok => ("✓", Some(Tone::Good)),
-            Level::Note => ("·", None),
-            Level::Warning => ("!", Some(Tone::Warning)),
-            Level::Error => ("✗", Some(Tone::Bad)),
+            Severity::Ok => ("✓", Some(Tone::Good)),
+            Severity::Note => ("·", None),
+            Severity::Warning => ("!", Some(Tone::Warning)),
+            Severity::Error => ("✗", Some(Tone::Bad)),
         };
         let text = format!("{sign} {:12} {}", self.check, self.message);
         match tone {

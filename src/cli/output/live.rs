@@ -2,8 +2,8 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::progress::{BAR, Step};
-use super::{Line, Output};
+use super::progress::{BAR, ProgressStep};
+use super::{Output, StyledLine};
 
 /// Lines that change. What it has drawn stays when it is dropped: it is what was asked for.
 pub struct Live(Option<Drawn>);
@@ -27,7 +27,13 @@ impl Live {
     }
 
     /// Shows `lines`, and a bar for `step`. Where they cannot be drawn in place they are written if they have `changed`.
-    pub fn show(&mut self, output: &mut Output, changed: bool, lines: &[Line], step: Option<Step>) {
+    pub fn show(
+        &mut self,
+        output: &mut Output,
+        changed: bool,
+        lines: &[StyledLine],
+        step: Option<ProgressStep>,
+    ) {
         let Some(drawn) = &mut self.0 else {
             if changed {
                 lines.iter().for_each(|line| output.styled(line));

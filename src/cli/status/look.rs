@@ -3,7 +3,9 @@
 use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::daemon::overdue;
-use cogzy_client::documents::{ErrorDocument, PendingDocument, State, StatusDocument, holds, moment};
+use cogzy_client::documents::{
+    ContentDocument, ErrorDocument, PendingDocument, State, StatusDocument, holds, moment,
+};
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::sync::{Glance, Unwatched, Weight};
 
@@ -28,7 +30,7 @@ fn fill(status: &mut StatusDocument, glance: &Glance) {
     (status.files, status.bytes) = (glance.survey.here.files, glance.survey.here.bytes);
     status.pending = PendingDocument { up, down };
     status.conflicts = glance.conflicts.len();
-    status.content = serde_json::to_value(&glance.survey.holdings).ok();
+    status.content = Some(ContentDocument::from(&glance.survey.holdings));
     status.holds = holds(&glance.survey.plan.holds);
     let troubles = glance.survey.troubles().filter(|trouble| trouble.weight != Weight::Skipped);
     status.errors = troubles.map(ErrorDocument::from).collect();

@@ -8,7 +8,7 @@ use super::text;
 use crate::cli::app::App;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Output, Step};
+use crate::cli::output::{Output, ProgressStep};
 use crate::daemon::StopSignals;
 use cogzy_client::documents::{DaemonDocument, State, StatusDocument};
 use cogzy_client::socket::{self, ClientError};
@@ -42,7 +42,8 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
         };
         let news = timeless(&status);
         let changed = last.as_ref() != Some(&news);
-        let step = status.progress.as_ref().filter(|_| status.state == State::Syncing).map(Step::from);
+        let step =
+            status.progress.as_ref().filter(|_| status.state == State::Syncing).map(ProgressStep::from);
         live.show(output, changed, &text::lines(&status, clock.now_ms()), step);
         if changed {
             output.json(&status);

@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::problem;
+use super::problem::problem;
 
 /// A client that has not sent its request's body by then is refused.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,17 +5,19 @@ use axum::extract::{Json, State};
 use axum::routing::post;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Refusal, Route, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, problem};
 use crate::control::board::Command;
 use cogzy_client::documents::{PauseRequest, Problem, StatusDocument};
 
 #[derive(OpenApi)]
 #[openapi(paths(pause, resume))]
-struct Document;
+struct PauseApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![Route::new("/v1/pause", post(pause)), Route::new("/v1/resume", post(resume))];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: PauseApi::openapi() }
 }
 
 /// Stops syncing, at once, for so many seconds or until `resume`. It outlives a restart. What is asked for by hand still runs.
@@ -29,7 +31,7 @@ pub(super) fn family() -> Family {
 async fn pause(
     State(handles): State<Handles>,
     request: Result<Json<PauseRequest>, JsonRejection>,
-) -> Result<Json<StatusDocument>, Refusal> {
+) -> Result<Json<StatusDocument>, ProblemResponse> {
     let Json(PauseRequest { seconds }) = request.map_err(|error| {
         let detail = format!(r#"{}; expected {{"seconds":number or null}}"#, error.body_text());
         problem(error.status(), "bad-request", &detail)
@@ -48,7 +50,7 @@ async fn pause(
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn resume(State(handles): State<Handles>) -> Result<Json<StatusDocument>, Refusal> {
+async fn resume(State(handles): State<Handles>) -> Result<Json<StatusDocument>, ProblemResponse> {
     handles.ask(|reply| Command::Resume { reply }).await?;
     Ok(Json(handles.board.read()))
 }

@@ -5,17 +5,18 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Route};
+use super::family::{Family, Route};
+use super::handles::Handles;
 use crate::control::pulse::Silence;
 use cogzy_client::documents::{HealthDocument, StatusDocument};
 
 #[derive(OpenApi)]
 #[openapi(paths(status, health))]
-struct Document;
+struct StatusApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![Route::new("/v1/status", get(status)), Route::new("/v1/health", get(health))];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: StatusApi::openapi() }
 }
 
 /// How things stand. Answered at once, whatever the daemon is doing.

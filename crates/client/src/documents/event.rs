@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ErrorDocument, HoldDocument, ProgressDocument, State};
+use super::{ErrorDocument, HoldDocument, ProgressDocument, SchemaVersion, State};
 use cogzy_engine::sync::Moved;
 
 /// Something that happened: `events`, `GET /v1/events`, and what a hook reads.
@@ -99,7 +99,7 @@ pub struct ConflictEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventsDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// The events, the oldest first.
     pub events: Vec<EventDocument>,
     /// The number of the newest event there is.
@@ -110,7 +110,7 @@ pub struct EventsDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangesDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// The generation that was asked for.
     pub since: u64,
     /// The generation that the vault here is at: what to ask for next time. Of several pages, the first one's holds.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::SchemaVersion;
+
 use cogzy_engine::model::HoldId;
 use cogzy_engine::plan::Hold;
 
@@ -40,8 +42,8 @@ pub fn holds(holds: &[Hold]) -> Vec<HoldDocument> {
 /// `GET /v1/holds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HoldsDocument {
-    /// [`SCHEMA`].
-    pub schema: u32,
+    /// The schema's number.
+    pub schema: SchemaVersion,
     /// The open holds.
     pub holds: Vec<HoldDocument>,
 }

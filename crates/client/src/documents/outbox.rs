@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::SchemaVersion;
+
 /// `GET /v1/outbox`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutboxDocument {
-    /// [`SCHEMA`].
-    pub schema: u32,
+    /// The schema's number.
+    pub schema: SchemaVersion,
     /// How many paths wait.
     pub total: usize,
     /// The first of them, by path.

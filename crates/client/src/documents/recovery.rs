@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{SCHEMA, SyncDocument, moment};
+use super::{SchemaVersion, SyncDocument, moment};
 use cogzy_engine::model::{Conflict, ConflictId, VaultPath};
 use cogzy_engine::sync::{ListedConflict, Past, Pruned, Repaired, Reset, Rewritten, Verified};
 
@@ -65,7 +65,7 @@ pub struct VersionDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// The path that was asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -81,7 +81,7 @@ pub struct HistoryDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RewriteDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// The generation that was made; none where everything stood as wanted.
     pub generation: Option<u64>,
     /// The generation it went back to or took back.
@@ -100,7 +100,7 @@ pub struct RewriteDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PruneDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// What it was.
     #[serde(flatten)]
     pub pruned: Pruned,
@@ -110,7 +110,7 @@ pub struct PruneDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResetDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// Whether it was only asked what would be done.
     pub dry_run: bool,
     /// The generation that the vault is at, or would be.
@@ -136,7 +136,7 @@ pub struct ResetDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerifyDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// What was looked at, and what is wrong.
     pub verified: Verified,
     /// What was put right, where that was asked for.
@@ -150,17 +150,51 @@ impl ResetDocument {
     pub fn new(reset: Reset, dry_run: bool) -> Self {
         let Reset { generation, fetched, bytes, replaced, deleted, kept, left, report } = reset;
         let sync = report.as_ref().map(SyncDocument::from);
-        Self { schema: SCHEMA, dry_run, generation, fetched, bytes, replaced, deleted, kept, left, sync }
+        Self {
+            schema: SchemaVersion,
+            dry_run,
+            generation,
+            fetched,
+            bytes,
+            replaced,
+            deleted,
+            kept,
+            left,
+            sync,
+        }
     }
 }
 
-/// The open conflicts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The open conflicts: `conflicts --json` and `GET /v1/conflicts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictsDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// Each, by id.
-    pub conflicts: Vec<ListedConflict>,
+    pub conflicts: Vec<ConflictDocument>,
+}
+
+/// An open conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConflictDocument {
+    /// The conflict.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub conflict: Conflict,
+    /// True where the losing version is on this disk.
+    pub here: bool,
+}
+
+impl From<&ListedConflict> for ConflictDocument {
+    fn from(listed: &ListedConflict) -> Self {
+        Self { conflict: listed.conflict.clone(), here: listed.here }
+    }
+}
+
+impl From<&[ListedConflict]> for ConflictsDocument {
+    fn from(listed: &[ListedConflict]) -> Self {
+        Self { schema: SchemaVersion, conflicts: listed.iter().map(ConflictDocument::from).collect() }
+    }
 }
 
 impl HistoryDocument {
@@ -169,13 +203,13 @@ impl HistoryDocument {
     pub fn new(past: &[Past], path: Option<&VaultPath>) -> Self {
         match path {
             None => Self {
-                schema: SCHEMA,
+                schema: SchemaVersion,
                 path: None,
                 generations: past.iter().map(generation).collect(),
                 versions: Vec::new(),
             },
             Some(path) => Self {
-                schema: SCHEMA,
+                schema: SchemaVersion,
                 path: Some(path.to_string()),
                 generations: Vec::new(),
                 versions: past.iter().flat_map(|past| versions(past, path)).collect(),
@@ -222,7 +256,7 @@ impl From<&Rewritten> for RewriteDocument {
     fn from(rewritten: &Rewritten) -> Self {
         let Rewritten { generation, of, changed, deleted, beside, report } = rewritten;
         Self {
-            schema: SCHEMA,
+            schema: SchemaVersion,
             generation: *generation,
             of: *of,
             changed: *changed,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::HoldDocument;
+use super::{ContentDocument, HoldDocument, SchemaVersion};
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::Transfer;
 use cogzy_engine::sync::{Amount, Progress, Trouble, Weight};
@@ -30,6 +30,35 @@ pub enum State {
     Error,
     /// No daemon runs.
     Stopped,
+}
+
+impl State {
+    /// Every verdict.
+    pub const ALL: [Self; 8] = [
+        Self::InSync,
+        Self::Pending,
+        Self::Syncing,
+        Self::Offline,
+        Self::Held,
+        Self::Paused,
+        Self::Error,
+        Self::Stopped,
+    ];
+
+    /// The verdict as it stands in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InSync => "in-sync",
+            Self::Pending => "pending",
+            Self::Syncing => "syncing",
+            Self::Offline => "offline",
+            Self::Held => "held",
+            Self::Paused => "paused",
+            Self::Error => "error",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 impl std::fmt::Display for State {
@@ -130,8 +159,8 @@ impl From<&Trouble> for ErrorDocument {
 /// How things stand: `status --json` and `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusDocument {
-    /// [`SCHEMA`].
-    pub schema: u32,
+    /// The schema's number.
+    pub schema: SchemaVersion,
     /// The verdict.
     pub state: State,
     /// The vault's folder.
@@ -169,7 +198,7 @@ pub struct StatusDocument {
     /// What is wrong.
     pub errors: Vec<ErrorDocument>,
     /// What the vault holds, once somebody looks into its files.
-    pub content: Option<serde_json::Value>,
+    pub content: Option<ContentDocument>,
     /// What went over the wire since the daemon started.
     pub transfer: Transfer,
 }
@@ -185,13 +214,4 @@ pub struct HealthDocument {
     pub state: State,
     /// When a cycle went through last, RFC 3339.
     pub last_sync: Option<String>,
-}
-
-/// `POST /v1/pause`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PauseRequest {
-    /// For how long; else until `resume`.
-    #[serde(default)]
-    pub seconds: Option<u64>,
 }

@@ -12,6 +12,7 @@ fn pin<T: Serialize + DeserializeOwned>(json: &str) {
     assert_eq!(serde_json::to_string(&document).unwrap(), json);
 }
 
+const ID: &str = "4444444444444444444444444444444444444444444444444444444444444444";
 const HOLD: &str = r#"{"id":"0123456789abcdef","reason":"deleted here","items":["group:nodes"],"next":"cogzy-vault approve 0123456789abcdef"}"#;
 const ERROR: &str = r#"{"path":"traces/a.json","message":"it is busy","attempts":2,"next_retry":null,"next":"cogzy-vault sync"}"#;
 const PROGRESS: &str =
@@ -40,6 +41,13 @@ fn a_status_document_keeps_its_form() {
 }
 
 #[test]
+fn a_verdict_has_one_name() {
+    for state in State::ALL {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+    }
+}
+
+#[test]
 fn a_health_document_keeps_its_form() {
     pin::<HealthDocument>(r#"{"ok":true,"silent_s":3,"state":"offline","last_sync":null}"#);
 }
@@ -50,10 +58,80 @@ fn a_sync_document_keeps_its_form() {
 }
 
 #[test]
+fn a_plan_document_keeps_its_form() {
+    let entry = format!(r#"{{"digest":"{ID}","size":1,"mtime_ms":2,"mode":384}}"#);
+    let plan = format!(
+        concat!(
+            r#"{{"steps":[{{"item":{{"group":"nodes"}},"kind":"push","files":[{{"path":"a","from":null,"to":{entry}}}]}},"#,
+            r#"{{"item":{{"file":"b"}},"kind":"conflict","conflict":{{"id":"{id}","item":{{"file":"b"}},"#,
+            r#""files":[{{"path":"b","entry":null}}],"origin":null}},"files":[]}},"#,
+            r#"{{"item":{{"file":"c"}},"kind":"keep-local","files":[]}}],"#,
+            r#""waiting":[{{"item":{{"file":"d"}},"why":"it is busy"}}],"holds":[{{"id":"0123456789abcdef","#,
+            r#""reason":"group-loss","direction":"outgoing","items":[{{"group":"nodes"}}]}}]}}"#
+        ),
+        entry = entry,
+        id = ID
+    );
+    pin::<PlanDocument>(&plan);
+    pin::<SyncDocument>(&format!(r#"{},"plan":{plan}}}"#, SYNC.strip_suffix('}').unwrap()));
+}
+
+#[test]
+fn a_content_document_keeps_its_form() {
+    pin::<ContentDocument>(concat!(
+        r#"{"nodes":2,"episodes":null,"embeddings":[{"path":"vectors/nodes.npy","rows":2,"dim":4,"dtype":"<f4"}],"#,
+        r#""indexes":[{"path":"indexes/faiss.index","family":"Flat","rows":2,"dim":4,"bytes":99}]}"#
+    ));
+}
+
+#[test]
+fn a_document_of_another_schema_is_refused() {
+    let error = serde_json::from_str::<HoldsDocument>(r#"{"schema":2,"holds":[]}"#).unwrap_err();
+    assert!(error.to_string().contains("schema 1"), "{error}");
+}
+
+#[test]
 fn requests_keep_their_form() {
     pin::<SyncRequest>(r#"{"wait":true,"dry_run":false,"derived":true}"#);
     pin::<PauseRequest>(r#"{"seconds":60}"#);
-    assert!(serde_json::from_str::<SyncRequest>(r#"{"dryrun":true}"#).is_err(), "a slip went unnoticed");
+    pin::<RestoreRequest>(r#"{"generation":null,"at":"2027-01-01T00:00:00Z","paths":["a"],"yes":true}"#);
+    pin::<UndoRequest>(r#"{"generation":"7-3fa2","force":true,"yes":false}"#);
+    pin::<ResolveRequest>(r#"{"keep":"both","yes":false}"#);
+    pin::<DryRunRequest>(r#"{"dry_run":true}"#);
+    pin::<VerifyRequest>(r#"{"deep":true,"repair":false}"#);
+    let number: UndoRequest = serde_json::from_str(r#"{"generation":7}"#).unwrap();
+    let text: UndoRequest = serde_json::from_str(r#"{"generation":"7"}"#).unwrap();
+    assert_eq!(number, text);
+    for slip in
+        [r#"{"generation":"seven"}"#, r#"{"generation":-7}"#, r#"{"generation":true}"#, r#"{"forced":true}"#]
+    {
+        assert!(serde_json::from_str::<UndoRequest>(slip).is_err(), "{slip} was taken");
+    }
+}
+
+#[test]
+fn a_transaction_keeps_its_form() {
+    pin::<TransactionRequest>(&format!(
+        r#"{{"transaction_id":"t","source_id":"s","expected":{{"a":"{ID}","b":null}},"writes":[{{"path":"a","staged":"x"}}],"deletes":["b"]}}"#
+    ));
+    pin::<TransactionDocument>(&format!(
+        r#"{{"schema":1,"transaction_id":"t","files":{{"a":"{ID}","b":null}}}}"#
+    ));
+    pin::<FileDocument>(&format!(r#"{{"schema":1,"path":"a","digest":"{ID}"}}"#));
+}
+
+#[test]
+fn a_refused_transaction_keeps_its_form() {
+    pin::<ConflictProblem>(
+        r#"{"type":"about:cogzy-vault/conflict","title":"Conflict","status":409,"detail":"d","next":"n","advice":null,"code":"CONFLICT","path":"a","current":null}"#,
+    );
+}
+
+#[test]
+fn a_list_of_conflicts_keeps_its_form() {
+    pin::<ConflictsDocument>(&format!(
+        r#"{{"schema":1,"conflicts":[{{"id":"{ID}","item":{{"file":"a"}},"files":[{{"path":"a","entry":null}}],"origin":{{"device":"laptop","txn":"1.2.0123456789abcdef"}},"here":true}}]}}"#
+    ));
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Corpus {
             let entries = list.into_iter().map(|entry| (None, entry)).collect();
             return Ok(Self { entries, read: digest, ..Self::default() });
         }
-        let members: Members = serde_json::from_slice(bytes)?;
+        let members: RawMembers = serde_json::from_slice(bytes)?;
         let Some(at) = members.0.iter().position(|(name, _)| name == key) else {
             let entries = members.0.into_iter().map(|(id, entry)| (Some(id), entry)).collect();
             return Ok(Self { frame: None, entries, by_id: true, read: digest });
@@ -51,7 +51,7 @@ impl Corpus {
             frame.push((name, None));
             by_id = value.get().starts_with('{');
             entries = if by_id {
-                let inner: Members = serde_json::from_str(value.get())?;
+                let inner: RawMembers = serde_json::from_str(value.get())?;
                 inner.0.into_iter().map(|(id, entry)| (Some(id), entry)).collect()
             } else {
                 let inner: Vec<Box<RawValue>> = serde_json::from_str(value.get())?;
@@ -136,7 +136,7 @@ impl Corpus {
     pub fn update<T: Serialize>(&mut self, index: usize, entry: &T) -> Result<bool, LocalVaultError> {
         let Some((_, raw)) = self.entries.get_mut(index) else { return Ok(false) };
         let known: Map<String, Value> = serde_json::from_value(serde_json::to_value(entry)?)?;
-        let mut members: Members = serde_json::from_str(raw.get())?;
+        let mut members: RawMembers = serde_json::from_str(raw.get())?;
         let mut fresh = BTreeMap::new();
         for (name, value) in known {
             fresh.insert(name, to_raw_value(&value)?);
@@ -164,7 +164,7 @@ impl Corpus {
     pub(super) fn bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let entries = if self.by_id {
             let named = self.entries.iter().map(|(id, raw)| (id.clone().unwrap_or_default(), raw.clone()));
-            Members(named.collect()).text()?
+            RawMembers(named.collect()).text()?
         } else {
             let parts: Vec<&str> = self.entries.iter().map(|(_, raw)| raw.get()).collect();
             format!("[{}]", parts.join(",\n"))
@@ -175,14 +175,14 @@ impl Corpus {
             let value = value.clone().or_else(|| entries.take());
             (name.clone(), value.unwrap_or_else(|| RawValue::NULL.to_owned()))
         });
-        Members(members.collect()).text().map(String::into_bytes)
+        RawMembers(members.collect()).text().map(String::into_bytes)
     }
 }
 
 /// The members of an object in their order, each as it was written.
-struct Members(Vec<(String, Box<RawValue>)>);
+struct RawMembers(Vec<(String, Box<RawValue>)>);
 
-impl Members {
+impl RawMembers {
     fn text(&self) -> Result<String, serde_json::Error> {
         let member = |(name, value): &(String, Box<RawValue>)| {
             Ok(format!("{}: {}", serde_json::to_string(name)?, value.get()))
@@ -192,24 +192,24 @@ impl Members {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Members {
+impl<'de> serde::Deserialize<'de> for RawMembers {
     fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> serde::de::Visitor<'de> for Visit {
-            type Value = Members;
+        struct MembersVisitor;
+        impl<'de> serde::de::Visitor<'de> for MembersVisitor {
+            type Value = RawMembers;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an array or an object")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<RawMembers, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Members(members))
+                Ok(RawMembers(members))
             }
         }
-        json.deserialize_map(Visit)
+        json.deserialize_map(MembersVisitor)
     }
 }

@@ -21,7 +21,7 @@ fn status(change: impl FnOnce(&mut serde_json::Value)) -> StatusDocument {
 
 fn told(change: impl FnOnce(&mut serde_json::Value)) -> String {
     let lines = lines(&status(change), NOW);
-    let tone = |line: &Line| match line.tone {
+    let tone = |line: &StyledLine| match line.tone {
         Some(Tone::Good) => "good ",
         Some(Tone::Warning) => "warn ",
         Some(Tone::Bad) => "bad  ",
