@@ -243,7 +243,7 @@ pub fn plan(input: &Input) -> Plan {
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
-    let kept = hold_back(input, &mut decided, &mut plan.waiting);
+    let kept = hold_back(input, &mut decided, &mut plan);
     let kept = together::keep_back(input.together, &mut decided, &mut plan) || kept;
     let mut again = kept || !(plan.holds.is_empty() && plan.approved.is_empty() && plan.rejected.is_empty());
     while again {
@@ -256,15 +256,21 @@ pub fn plan(input: &Input) -> Plan {
     plan
 }
 
-/// Removes the steps of groups that do not fit together locally: upstream first. True if it removed
-/// any.
-fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<Waiting>) -> bool {
-    let moves = |item: &Item| steps.get(item).is_some_and(|step| step.incoming() || step.outgoing());
+/// Removes the steps of groups that do not fit together locally: upstream first. A local change that
+/// a person has rejected is taken back all the same. True if it removed any.
+fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, plan: &mut Plan) -> bool {
+    let taken_back = |item: &Item| {
+        let mut outgoing = plan.rejected.iter().filter(|hold| hold.direction == Direction::Outgoing);
+        outgoing.any(|hold| hold.items.contains(item))
+    };
+    let moves = |item: &Item| {
+        steps.get(item).is_some_and(|step| step.incoming() || step.outgoing()) && !taken_back(item)
+    };
     let unfit: Vec<_> = input.unfit.here.iter().filter(|(item, _)| moves(item)).collect();
     let any = !unfit.is_empty();
     for (item, why) in unfit {
         steps.remove(item);
-        waiting.push(Waiting::of(item.clone(), why.clone()));
+        plan.waiting.push(Waiting::of(item.clone(), why.clone()));
     }
     any
 }

@@ -173,6 +173,35 @@ impl Context {
         Ok(refused)
     }
 
+    /// The enforced groups whose files stand still here and do not fit together, and why.
+    pub(crate) fn unfit_here(
+        &self,
+        groups: &Groups,
+        local: &Local,
+    ) -> Result<Vec<(Item, String)>, SyncError> {
+        let mut unfit = Vec::new();
+        'groups: for looked in looked_into(groups).filter(|looked| looked.enforce) {
+            let mut found = Members::new();
+            for (path, entry) in members(groups, looked.name, &local.tree) {
+                let Some(kind) = kind(groups, path) else { continue };
+                let facts = match self.known_facts(&entry.digest, &kind) {
+                    None if local.blocked.reason(path).is_none() => {
+                        self.facts_here(local, path, &entry.digest, &kind)?
+                    }
+                    known => known,
+                };
+                // What still moves may be half of something.
+                let Some(facts) = facts else { continue 'groups };
+                found.insert(path.clone(), facts);
+            }
+            let faults = check(&found);
+            if !faults.is_empty() {
+                unfit.push((looked.item, listed(&faults)));
+            }
+        }
+        Ok(unfit)
+    }
+
     /// Looks into a file that stands here; none where it has changed since the scan.
     fn facts_here(
         &self,

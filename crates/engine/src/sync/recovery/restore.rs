@@ -30,7 +30,8 @@ impl Engine {
             let wanted =
                 state_of(&old, head, &|item| items.as_ref().is_none_or(|items| items.contains(item)));
             let kind = CommitKind::Restore(key.seq);
-            Ok((Rewrite { kind, wanted, from: Some(old), ..Rewrite::default() }, vec![]))
+            let put_back = wanted.keys().map(|path| head.groups.item(path)).collect();
+            Ok((Rewrite { kind, wanted, from: Some(old), put_back, ..Rewrite::default() }, vec![]))
         };
         self.rewritten(make, yes, watcher).await
     }
@@ -66,7 +67,8 @@ impl Engine {
                 _ => Vec::new(),
             };
             let kind = CommitKind::Undo(key.seq);
-            Ok((Rewrite { kind, wanted, from: Some(before), kept, ..Rewrite::default() }, vec![]))
+            let put_back = items;
+            Ok((Rewrite { kind, wanted, from: Some(before), kept, put_back, ..Rewrite::default() }, vec![]))
         };
         self.rewritten(make, yes, watcher).await
     }

@@ -30,6 +30,8 @@ pub(crate) struct Rewrite {
     pub(crate) from: Option<Arc<Snapshot>>,
     pub(crate) kept: Vec<Conflict>,
     pub(crate) resolved: Vec<Resolution>,
+    /// Items that shall stand on this disk as the new state has them, whatever is there now.
+    pub(crate) put_back: BTreeSet<Item>,
     /// What becomes of old data.
     pub(crate) prune: Prune,
     /// Packs that were put for this.
@@ -47,10 +49,22 @@ pub struct Rewritten {
     pub changed: usize,
     /// Files that it deleted.
     pub deleted: usize,
+    /// Files of this disk that were replaced although the backup held them as wanted: they were
+    /// broken, or half-written. What stood there is in the trash.
+    pub put_back: usize,
     /// Second copies that it made.
     pub beside: Vec<VaultPath>,
     /// The cycle that brought it here.
     pub report: Report,
+}
+
+/// A generation that was made, if one was needed.
+struct Made {
+    rewritten: Rewritten,
+    /// Items that it changed.
+    items: BTreeSet<Item>,
+    /// Items that shall stand on this disk as it has them.
+    put_back: BTreeSet<Item>,
 }
 
 /// The newest state of the remote, to build on.
@@ -66,17 +80,21 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<Rewritten, SyncError> {
         let before = self.settled_cycle(Request::FULL, watcher).await?;
-        let (mut rewritten, items) = self.session(watcher).await?.make(make, yes).await?;
-        if rewritten.generation.is_none() {
-            rewritten.report = before;
-            return Ok(rewritten);
+        let Made { mut rewritten, items, put_back } = self.session(watcher).await?.make(make, yes).await?;
+        let mut report = before;
+        if rewritten.generation.is_some() {
+            report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
         }
-        let mut report = self.settled_cycle(Request::FULL, watcher).await?.after(&before);
         let asked: Vec<_> =
             report.holds.iter().filter(|hold| hold.items.is_subset(&items)).map(|hold| hold.id).collect();
         if yes && !asked.is_empty() {
             // Whoever said yes to the generation has said yes to having it here.
             self.decide(&asked, &[])?;
+            report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
+        }
+        rewritten.put_back = self.session(watcher).await?.put_back(&put_back).await?;
+        if rewritten.put_back > 0 {
+            // What was said of them no longer holds.
             report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
         }
         rewritten.report = report;
@@ -99,18 +117,21 @@ impl Session<'_> {
         &mut self,
         make: impl AsyncFnOnce(&mut Log, &Snapshot) -> Result<(Rewrite, Vec<VaultPath>), SyncError>,
         yes: bool,
-    ) -> Result<(Rewritten, BTreeSet<Item>), SyncError> {
+    ) -> Result<Made, SyncError> {
         let head = self.stand().await?;
-        let (rewrite, beside) = make(self.log, &head).await?;
+        let (mut rewrite, beside) = make(self.log, &head).await?;
         let of = rewrite.kind.of();
+        let put_back = std::mem::take(&mut rewrite.put_back);
         let Some(commit) = self.rewrite(&head, rewrite, yes).await? else {
-            return Ok((Rewritten { of, ..Rewritten::default() }, BTreeSet::new()));
+            let rewritten = Rewritten { of, ..Rewritten::default() };
+            return Ok(Made { rewritten, items: BTreeSet::new(), put_back });
         };
         let items = commit.changes.iter().map(|change| head.groups.item(&change.path)).collect();
         let deleted = commit.changes.iter().filter(|change| change.entry.is_none()).count();
         let changed = commit.changes.len() - deleted;
         let generation = Some(commit.seq);
-        Ok((Rewritten { generation, of, changed, deleted, beside, report: Report::default() }, items))
+        let rewritten = Rewritten { generation, of, changed, deleted, beside, ..Rewritten::default() };
+        Ok(Made { rewritten, items, put_back })
     }
 
     /// Commits a rewrite of `head`; none where there is nothing to commit.
@@ -120,7 +141,8 @@ impl Session<'_> {
         rewrite: Rewrite,
         yes: bool,
     ) -> Result<Option<Commit>, SyncError> {
-        let Rewrite { kind, mut wanted, from, mut kept, mut resolved, prune, packs: put } = rewrite;
+        let Rewrite { kind, mut wanted, from, mut kept, mut resolved, put_back: _, prune, packs: put } =
+            rewrite;
         wanted.retain(|path, entry| head.tree.get(path) != entry.as_ref());
         if wanted.is_empty() && kept.is_empty() && resolved.is_empty() && prune.is_empty() && put.is_empty() {
             return Ok(None);

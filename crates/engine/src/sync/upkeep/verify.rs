@@ -12,7 +12,7 @@ use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
 use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
 use crate::remote::list_all;
-use crate::sync::cycle::{Leaves, flatten};
+use crate::sync::cycle::{Leaves, Local, flatten};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher, blocking};
 use crate::vault::{Found, Scan, ScanOptions, scan};
@@ -122,6 +122,9 @@ impl Session<'_> {
         let visible = base.tree.iter().filter(|(path, _)| self.context.visible(path));
         let differs = |path: &VaultPath, entry| scan.files.get(path).map(|found| found.entry) != Some(entry);
         verified.differing = visible.filter(|(path, entry)| differs(path, **entry)).count();
+        for (item, faults) in self.context.unfit_here(&base.groups, &Local::of(scan))? {
+            verified.fault(item, format!("{faults}; `cogzy-vault restore --generation {}` with one of its paths brings the last good version back", base.seq()));
+        }
         Ok(())
     }
 
