@@ -1,6 +1,7 @@
-//! The composition root: the one place where adapters, decorators, engine and daemon are put together.
+//! The composition root: the only place where adapters, decorators, engine and daemon are put
+//! together.
 //!
-//! The configuration chooses what is built; everything that is built is handed what it needs and looks for
+//! The configuration chooses what is built. Every part is handed what it needs, and looks for
 //! nothing by itself. Nothing runs here yet: no cycle, no task, no thread.
 
 mod daemon;

@@ -1,7 +1,7 @@
-//! The command line: one file per verb, with its arguments and what it does.
+//! The command line: one file per verb, with its arguments and its work.
 //!
-//! A verb reads its arguments, calls the library and hands the result to [`output`], the only place that prints. It ends
-//! with one of the codes in [`exit`].
+//! A verb reads its arguments, calls the library and hands the result to [`output`], the only place
+//! that prints. It ends with one of the codes in [`exit`].
 
 pub mod app;
 pub mod approve;
@@ -50,7 +50,7 @@ use output::Output;
 
 use crate::config::{Environment, Flag};
 
-/// Runs the verb of a command line and gives the code to end with.
+/// Runs the verb of a command line and returns the code to end with.
 #[must_use]
 pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
     match dispatch(cli, flags, environment, output) {
@@ -94,7 +94,7 @@ fn dispatch(
         Verb::Doctor(args) => doctor::run(app(), args, output),
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),
         Verb::Config(args) => config::run(&app()?, args, output),
-        // These two need no configuration: a package is built where there is none.
+        // These two need no configuration: packages are built on machines that have none.
         Verb::Completions(args) => Ok(reference::completions(Cli::command(), args, output)),
         Verb::Man(args) => reference::man(Cli::command(), args, output),
     }

@@ -1,10 +1,13 @@
-//! The configuration: defaults, then the file, then the environment, then flags; what comes later wins.
+//! The configuration: defaults, then the file, then the environment, then flags; a later layer
+//! wins.
 //!
-//! The defaults are a TOML file, `config/default.toml`, which is also the description of every key. Whatever layer a value
-//! stands in, it is checked, and an unknown key, a wrong type or an impossible value is an error that names the place. What
-//! was read is a plain typed [`Config`]; what a URL or a filter pattern means is for the modules that use them.
+//! The defaults are a TOML file, `config/default.toml`, which also describes every key. Values are
+//! checked in every layer: an unknown key, a wrong type or an impossible value is an error that
+//! names the place. The result is a plain typed [`Config`]; the meaning of a URL or a filter
+//! pattern is left to the modules that use them.
 //!
-//! Credentials are no part of it: they come from the environment or the AWS files, and are neither shown nor stored.
+//! Credentials are no part of it: they come from the environment or the AWS files, and are neither
+//! shown nor stored.
 
 mod environment;
 mod error;
@@ -43,37 +46,37 @@ const DEFAULTS: &str = include_str!("../config/default.toml");
 pub struct Flag {
     /// The key's dotted name.
     pub key: &'static str,
-    /// Its value, as text.
+    /// The value, as text.
     pub value: String,
-    /// How the user said it: as a flag, or as the variable that stands for one.
+    /// The source: a flag, or the variable that stands for one.
     pub source: SettingSource,
 }
 
-/// Where to look.
+/// The places to read the configuration from.
 #[derive(Debug)]
 pub struct LoadOptions<'a> {
-    /// Where this platform keeps things.
+    /// The platform's folders.
     pub paths: &'a Paths,
-    /// The file that was asked for; the platform's place for it otherwise.
+    /// The file that was asked for; without one, the platform's place for it.
     pub file: Option<PathBuf>,
-    /// Whether a file that was asked for may be missing, because it is about to be written.
+    /// True where a file that was asked for may be missing, because it is about to be written.
     pub may_be_missing: bool,
     /// The environment.
     pub environment: &'a Environment,
-    /// What the command line sets.
+    /// The keys that the command line sets.
     pub flags: Vec<Flag>,
 }
 
-/// A configuration, and where it comes from.
+/// A configuration, with the source of every value.
 #[derive(Debug, Clone)]
 pub struct LoadedConfig {
     /// The configuration.
     pub config: Config,
     /// Every key that has a value, by dotted name.
     pub keys: BTreeMap<&'static str, ShownKey>,
-    /// Where the file is, or would be.
+    /// The path of the file, which need not exist.
     pub file: PathBuf,
-    /// Whether it is there.
+    /// True where the file exists.
     pub file_exists: bool,
 }
 
@@ -81,7 +84,7 @@ impl Config {
     /// Reads all layers and checks them.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// At the first fault.
     pub fn load(options: LoadOptions<'_>) -> Result<LoadedConfig, ConfigError> {
         let LoadOptions { paths, file, may_be_missing, environment, flags } = options;
         let mut reader = Reader::default();

@@ -1,12 +1,13 @@
-//! The background service: what makes the daemon start when the user logs in, and start again when it fails.
+//! The background service, which starts the daemon at login and starts it again when it fails.
 //!
-//! A [`Manager`] is systemd's user manager or launchd. What it is told to run is written to a file of the user, from a template
-//! that is part of the program; a file that somebody else wrote is left alone. Nothing is kept in memory: where things stand
-//! is asked of the manager each time. A crash in the middle of an install leaves a file that the next install writes again.
+//! A [`Manager`] is systemd's user manager or launchd. Its description of the service is a file of
+//! the user, written from a template that is part of the program; somebody else's file is left
+//! alone. Nothing is kept in memory: the manager is asked for the state each time. A crash in the
+//! middle of an install leaves a file that the next install writes again.
 //!
-//! [`notify`] is the other direction: what the daemon tells the manager that started it.
+//! [`notify`] is the other direction: the daemon's messages to the manager that started it.
 //!
-//! What does not belong here: the daemon itself, and which flags it is started with.
+//! Not decided here: the daemon's work, and the flags it is started with.
 
 mod command;
 mod launchd;
@@ -25,47 +26,47 @@ pub use systemd::Systemd;
 /// The program to run, and its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// Its path.
+    /// The path.
     pub path: PathBuf,
-    /// Its arguments, each as it is.
+    /// The arguments.
     pub arguments: Vec<String>,
 }
 
-/// How the service stands.
+/// The state of the service.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ServiceStatus {
-    /// Who manages it: `systemd` or `launchd`.
+    /// The manager: `systemd` or `launchd`.
     pub manager: &'static str,
-    /// The file that describes it, where there is one.
+    /// The file that describes the service, if there is one.
     pub file: Option<PathBuf>,
-    /// Whether it starts when the user logs in.
+    /// True where it starts when the user logs in.
     pub enabled: bool,
-    /// Whether it runs.
+    /// True where it runs.
     pub running: bool,
-    /// The manager's word for how it is: `active`, `inactive`, `failed` …
+    /// The manager's word for the state: `active`, `inactive`, `failed` …
     pub state: String,
-    /// Its process id, while it runs.
+    /// The process id, while it runs.
     pub pid: Option<u32>,
-    /// Whether it also runs while the user is not logged in, where that is known.
+    /// True where it also runs while the user is not logged in; none where that is not known.
     pub linger: Option<bool>,
 }
 
-/// What an install did.
+/// The result of an install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
     /// The file that describes the service.
     pub file: PathBuf,
-    /// Whether it was written; else it is the one of a package.
+    /// True where the file was written; false where it is a package's.
     pub written: bool,
 }
 
-/// Why the service cannot be managed.
+/// A reason why the service cannot be managed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The manager's program is not there.
     #[error("this machine has no {manager}: {program} is not found")]
     NoManager {
-        /// Which manager.
+        /// The manager.
         manager: &'static str,
         /// The program that speaks to it.
         program: &'static str,
@@ -73,15 +74,15 @@ pub enum ServiceError {
     /// No manager runs for this user.
     #[error("no service manager runs for this user: {said}")]
     NoSession {
-        /// What it said.
+        /// The program's message.
         said: String,
     },
-    /// It refused.
+    /// The manager refused.
     #[error("`{command}` failed: {said}")]
     Failed {
         /// The command line.
         command: String,
-        /// What it said.
+        /// The program's message.
         said: String,
     },
     /// There is no such service.
@@ -93,11 +94,11 @@ pub enum ServiceError {
     /// A file could not be read, written or removed.
     #[error("cannot {what} {}: {source}", .path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The system's reason.
         source: std::io::Error,
     },
     /// A path that the manager's file cannot hold.
@@ -106,7 +107,7 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
-    /// What to do next.
+    /// The next step for the user.
     #[must_use]
     pub fn next(&self) -> String {
         match self {
@@ -129,33 +130,35 @@ impl ServiceError {
     }
 }
 
-/// What manages services on a machine.
+/// A manager of services on a machine.
 pub trait Manager {
-    /// Describes the service to run `program`, has it start at login, and starts it; one that runs is started anew.
+    /// Describes the service to run `program`, has it start at login, and starts it; a running one
+    /// is restarted.
     ///
     /// # Errors
     /// See [`ServiceError`].
     fn install(&self, program: &Program) -> Result<Installed, ServiceError>;
 
-    /// Stops the service and removes its description. Gives what was removed; nothing where it is a package's.
+    /// Stops the service and removes its description. Returns the removed file; none where it is a
+    /// package's.
     ///
     /// # Errors
     /// See [`ServiceError`].
     fn uninstall(&self) -> Result<Option<PathBuf>, ServiceError>;
 
-    /// Starts it.
+    /// Starts the service.
     ///
     /// # Errors
     /// See [`ServiceError`].
     fn start(&self) -> Result<(), ServiceError>;
 
-    /// Stops it until the next login or start.
+    /// Stops the service until the next login or start.
     ///
     /// # Errors
     /// See [`ServiceError`].
     fn stop(&self) -> Result<(), ServiceError>;
 
-    /// How it stands.
+    /// The state of the service.
     ///
     /// # Errors
     /// See [`ServiceError`].

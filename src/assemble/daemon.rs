@@ -1,4 +1,4 @@
-//! The daemon: the loop, what it shows and tells, and the socket that leads to it.
+//! The daemon: its loop, its board and events, and the socket that leads to it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,16 +35,16 @@ pub struct AssembledDaemon {
     pub daemon: Daemon,
     /// The socket.
     pub listener: UnixListener,
-    /// What the answers on the socket need.
+    /// The handles that the socket's answers need.
     pub handles: Handles,
 }
 
 impl Assembly<'_> {
-    /// The daemon around `engine`, whose remote counts on `meter`. Binds the control socket; the vault's lock
-    /// is held by the caller.
+    /// The daemon around `engine`, whose remote counts on `meter`. Binds the control socket; the
+    /// caller holds the vault's lock.
     ///
     /// # Errors
-    /// A vault that another device owns, a socket that cannot be bound, events that cannot be read.
+    /// If another device owns the vault, the socket cannot be bound, or the events cannot be read.
     pub fn daemon(
         &self,
         engine: Engine,

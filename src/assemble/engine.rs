@@ -20,8 +20,8 @@ impl Assembly<'_> {
     /// The engine over vault and remote, counting on `meter`. The remote is not asked anything yet.
     ///
     /// # Errors
-    /// A vault that is synced with another remote, a remote that cannot be opened, filters that do not
-    /// compile, a database that cannot be opened.
+    /// If the vault is synced with another remote, the remote cannot be opened, the filters do not
+    /// compile, or the database cannot be opened.
     pub async fn engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
         // Before the remote is opened, for it may not be there.
         self.check_remote()?;
@@ -31,7 +31,7 @@ impl Assembly<'_> {
     /// The engine for joining: the vault may have been synced with another remote before.
     ///
     /// # Errors
-    /// As for [`Assembly::engine`], but for the first.
+    /// As for [`Assembly::engine`], except for the other remote.
     pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
         let settings = self.settings()?;
         let ports = Ports {
@@ -63,7 +63,7 @@ impl Assembly<'_> {
     /// Makes sure that the vault is synced with the remote that is configured.
     fn check_remote(&self) -> Result<(), AssembleError> {
         let record = match LastSync::load(&RealFs, &self.layout.last_sync()) {
-            // Whoever needs it will say so; a reset does not.
+            // Whoever needs the record will report it; a reset does not need it.
             Err(RecordError::Damaged { .. }) => None,
             loaded => loaded.map_err(SyncError::from)?,
         };
@@ -76,8 +76,8 @@ impl Assembly<'_> {
         }
     }
 
-    /// The cache database: in memory where there is no vault on this machine, for then there is nothing to
-    /// remember.
+    /// The cache database: in memory where there is no vault on this machine, for then there is
+    /// nothing to remember.
     fn database(&self) -> Result<Database, AssembleError> {
         Ok(if self.has_vault() { Database::open(&self.layout.cache_db())? } else { Database::in_memory()? })
     }

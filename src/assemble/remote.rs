@@ -16,8 +16,9 @@ const PROBE_CONNECT: Duration = Duration::from_secs(10);
 /// The longest time a probe waits for an answer.
 const PROBE_ANSWER: Duration = Duration::from_secs(30);
 
-/// Opens the remote at `url`, without any decorator. A folder must have been made by [`FolderRemote::create`]
-/// before; a bucket is not asked anything yet, so that a machine that is offline can start.
+/// Opens the remote at `url`, without any decorator. A folder must have been made by
+/// [`FolderRemote::create`] before; a bucket is not asked anything yet, so that an offline machine
+/// can start.
 ///
 /// # Errors
 /// See [`FolderRemote::open`] and [`S3Remote::open`].
@@ -32,10 +33,10 @@ pub async fn open(
     })
 }
 
-/// Asks the remote at `url` what it is, and changes nothing there.
+/// Probes the remote at `url`, and changes nothing there.
 ///
 /// # Errors
-/// Where it cannot even be opened; see [`open`].
+/// If it cannot even be opened; see [`open`].
 pub async fn probe(url: &RemoteUrl, s3: &S3Options, entropy: Arc<dyn Entropy>) -> Result<Probe, RemoteError> {
     match url {
         RemoteUrl::Bucket(url) => Ok(S3Remote::open(url, s3).await?.probe().await),
@@ -44,7 +45,8 @@ pub async fn probe(url: &RemoteUrl, s3: &S3Options, entropy: Arc<dyn Entropy>) -
 }
 
 impl Assembly<'_> {
-    /// Makes the folder of a `file://` remote, for `init` and the embedded default; a bucket is not made.
+    /// Makes the folder of a `file://` remote, for `init` and the embedded default; a bucket is not
+    /// made.
     ///
     /// # Errors
     /// See [`FolderRemote::create`].
@@ -55,7 +57,7 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    /// Asks the remote what it is, and waits for no slow answer.
+    /// Probes the remote, and waits for no slow answer.
     ///
     /// # Errors
     /// See [`probe`].
@@ -68,10 +70,10 @@ impl Assembly<'_> {
         Ok(probe(self.remote, &options, entropy()).await?)
     }
 
-    /// The remote at `url`, or the vault's own, for reading plain objects that lie there.
+    /// The remote at `url`, or the vault's own, for reading plain objects.
     ///
     /// # Errors
-    /// A URL that cannot be used, or one of a folder other than the vault's remote; see [`open`].
+    /// If the URL cannot be used, or names a folder other than the vault's remote; see [`open`].
     pub async fn plain_source(&self, url: Option<&str>) -> Result<Arc<dyn Remote>, AssembleError> {
         let url = match url {
             Some(url) => url.parse()?,
@@ -85,8 +87,8 @@ impl Assembly<'_> {
         Ok(Arc::new(Retry::new(limited, RetryPolicy::default(), entropy())))
     }
 
-    /// The vault's remote with its decorators, from the inside out: what goes over the wire is counted on
-    /// `meter`, requests and bytes are kept within their limits, and what failed is tried again.
+    /// The vault's remote with its decorators, from the inside out: traffic is counted on `meter`,
+    /// requests and bytes are kept within their limits, and failed requests are repeated.
     pub(super) async fn decorated_remote(&self, meter: Meter) -> Result<Arc<dyn Remote>, AssembleError> {
         let metered = Metered::new(open(self.remote, &self.s3_options()?, entropy()).await?, meter);
         let limited = Limited::new(metered, self.config.s3.concurrency);
@@ -103,7 +105,7 @@ impl Assembly<'_> {
             region: s3.region.clone(),
             profile: s3.profile.clone(),
             path_style: s3.path_style,
-            // A B2 key is meant for B2, or for whatever endpoint is given; AWS knows nothing of it.
+            // A B2 key is meant for B2, or for whatever endpoint is given; AWS does not know it.
             key: if is_b2 || s3.endpoint.is_some() { self.environment.b2_key()? } else { None },
             connect_timeout: s3.connect_timeout,
             operation_timeout: s3.operation_timeout,

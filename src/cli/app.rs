@@ -13,29 +13,29 @@ use cogzy_engine::remote::{Meter, RemoteUrl};
 use cogzy_engine::sync::Engine;
 use cogzy_engine::vault::{FileLock, Layout};
 
-/// Tasks run on no more threads than this.
+/// The largest number of threads that tasks run on.
 const MAX_THREADS: usize = 4;
 
-/// The configuration, and where it leads.
+/// The configuration, and the places it leads to.
 #[derive(Debug)]
 pub struct App {
-    /// What is configured.
+    /// The configuration, and the source of each key.
     pub loaded: LoadedConfig,
-    /// The remote's URL with the user's part: where this vault's objects lie.
+    /// The place of this vault's objects: the remote's URL with the user's part.
     pub remote: RemoteUrl,
-    /// Whether that is the folder beside the vault, for want of a configured remote.
+    /// True where no remote is configured, so that the folder beside the vault stands in.
     pub embedded: bool,
-    /// Where the daemon listens, or would.
+    /// The daemon's socket, whether one listens or not.
     pub socket: PathBuf,
     credentials: PathBuf,
     environment: Environment,
 }
 
 impl App {
-    /// Reads the configuration. `writing`: the file that was asked for may be missing.
+    /// Reads the configuration. With `writing`, the file that was asked for may be missing.
     ///
     /// # Errors
-    /// A configuration that cannot be used.
+    /// If the configuration cannot be used.
     pub fn load(
         global: &Global,
         flags: Vec<Flag>,
@@ -57,10 +57,10 @@ impl App {
         Ok(Self { loaded, remote, embedded, socket, credentials, environment })
     }
 
-    /// Whether somebody holds the vault's lock: a daemon, or a verb that is at work.
+    /// True while somebody holds the vault's lock: a daemon, or a verb at work.
     ///
     /// # Errors
-    /// Those of [`App::lock`], but for the one that says so.
+    /// Those of [`App::lock`], except for a lock that is held.
     pub fn is_held(&self) -> Result<bool, Failure> {
         match self.lock() {
             Ok(_) => Ok(false),
@@ -87,16 +87,17 @@ impl App {
         &self.loaded.config
     }
 
-    /// Where the vault is, with every link in its path resolved where it exists.
+    /// The vault's folder, with every link in its path resolved where it exists.
     #[must_use]
     pub fn layout(&self) -> Layout {
         Layout::new(resolved(&self.config().vault))
     }
 
-    /// Where the vault is, once it is clear that there is one: before anything is opened in it, or asked of its remote.
+    /// The vault's folder, once it is certain that there is a vault. Call this before anything in
+    /// it is opened, or its remote is asked.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is no vault.
     pub fn vault(&self) -> Result<Layout, Failure> {
         let layout = self.layout();
         if layout.sync().is_dir() {
@@ -110,7 +111,7 @@ impl App {
     /// Takes the vault's lock: one program at a time syncs it.
     ///
     /// # Errors
-    /// Where another one holds it, or the vault is not there.
+    /// If another program holds it, or there is no vault.
     pub fn lock(&self) -> Result<FileLock, Failure> {
         let layout = self.vault()?;
         let held = || {
@@ -121,10 +122,11 @@ impl App {
         FileLock::try_take(&layout.lock())?.ok_or_else(held)
     }
 
-    /// Has a cycle, or something that needs as much, run: by `alone` under the vault's lock, or by `through` the daemon where one holds it.
+    /// Runs a cycle, or work that needs the same care: by `alone` under the vault's lock, or by
+    /// `through` the daemon where one holds it.
     ///
     /// # Errors
-    /// Those of the two; a vault that cannot be locked.
+    /// Those of the two, and those of [`App::lock`].
     pub fn cycle<T>(
         &self,
         alone: impl AsyncFnOnce() -> Result<T, Failure>,
@@ -157,10 +159,11 @@ impl App {
     }
 }
 
-/// A remote inside the vault would be synced into itself for ever; a vault inside the remote would stand among its objects.
+/// Refuses a remote inside the vault, which would be synced into itself for ever, and a vault
+/// inside the remote, which would stand among its objects.
 fn apart(vault: &Path, remote: &RemoteUrl) -> Result<(), Failure> {
     let RemoteUrl::Folder(folder) = remote else { return Ok(()) };
-    // What follows the user's folder is ours: `users/<id>`.
+    // The path below the user's folder is ours: `users/<id>`.
     let folder = folder.ancestors().nth(2).unwrap_or(folder);
     let folder = resolved(folder);
     if folder.starts_with(vault) || vault.starts_with(&folder) {
@@ -184,18 +187,19 @@ fn remote_url(config: &Config) -> Result<(RemoteUrl, bool), Failure> {
         Some(url) => (url.clone(), false),
         None => (RemoteUrl::Folder(paths::embedded_remote(&config.vault)).to_string(), true),
     };
-    // The URL alone is checked first, so that an error speaks of what the user wrote.
+    // The URL alone is checked first, so that an error repeats what the user wrote.
     let _as_written: RemoteUrl = base.parse()?;
     let whole = format!("{}/users/{}", base.trim_end_matches('/'), config.user_id);
     Ok((whole.parse()?, embedded))
 }
 
-/// The runtime that a verb runs on.
+/// The runtime of a verb.
 ///
 /// # Errors
-/// Where the system gives no threads.
+/// If the system provides no threads.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    // Threads wait for the network; what computes has threads of its own. More of them would only hold memory.
+    // These threads wait for the network; computations have threads of their own. More of them
+    // would only hold memory.
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_THREADS);
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     built.map_err(|error| Failure::new(Exit::Internal, format!("no threads could be started: {error}")))

@@ -20,10 +20,11 @@ pub struct Args {
     pub reject: bool,
 }
 
-/// Notes the decision and runs the cycle that carries it out: through the daemon if one runs, else by itself.
+/// Records the decision and runs the cycle that carries it out: through the daemon if one runs,
+/// else by itself.
 ///
 /// # Errors
-/// Where no hold, or more than one, fits; what stops the cycle.
+/// If no hold or more than one fits, or the cycle fails.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let document = app.cycle(
         async || alone(app, args, output).await,

@@ -1,4 +1,4 @@
-//! The command line as a whole: what is common to all verbs, and which verbs there are.
+//! The command line as a whole: the global options, and the verbs.
 
 use std::ffi::OsString;
 
@@ -16,10 +16,10 @@ use crate::config::{Flag, SettingSource};
 #[derive(Debug, Parser)]
 #[command(name = "cogzy-vault", version, max_term_width = 100)]
 pub struct Cli {
-    /// What is common to all verbs.
+    /// Options that every verb takes.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -59,10 +59,11 @@ pub enum Verb {
 }
 
 impl Cli {
-    /// Reads a command line, and from it and the variables that stand for its flags the keys that it sets.
+    /// Reads a command line, and collects the keys that it sets, also through the variables that
+    /// stand for flags.
     ///
     /// # Errors
-    /// Where it cannot be understood, and where it asks for help: both know how to print themselves.
+    /// If it cannot be understood, or asks for help: both know how to print themselves.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<(Self, Vec<Flag>), clap::Error> {
         let matches = Self::command().try_get_matches_from(args)?;
         let cli = Self::from_arg_matches(&matches)?;
@@ -77,7 +78,7 @@ impl Cli {
         };
         let vault = self.global.vault.as_ref().map(|path| Flag {
             key: "vault",
-            // Lossless: `absolute` takes only what is Unicode.
+            // Lossless: `absolute` only accepts Unicode.
             value: path.to_string_lossy().into_owned(),
             source,
         });
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_interface_promises_is_taken() {
+    fn the_documented_command_lines_are_accepted() {
         for line in [
             "init",
             "init --remote b2://bucket/x --user-id me --device-name laptop --join",

@@ -11,12 +11,12 @@ use cogzy_engine::vault::Filter;
 /// Show or check the configuration
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub action: ConfigAction,
 }
 
-/// What to do with the configuration.
+/// An action on the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
 pub enum ConfigAction {
     /// Show every key, its value, and where that comes from
@@ -27,10 +27,10 @@ pub enum ConfigAction {
     Path,
 }
 
-/// Shows or checks the configuration. That it could be read at all is the check.
+/// Shows or checks the configuration; reading it was most of the check.
 ///
 /// # Errors
-/// Filters that do not compile.
+/// If the filters do not compile.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let (file, file_exists) = (app.loaded.file.as_path(), app.loaded.file_exists);
     match args.action {

@@ -17,22 +17,22 @@ use cogzy_client::documents::{ConflictsDocument, ResolveRequest, SchemaVersion, 
 use cogzy_engine::model::{Conflict, Entry, Keep, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, differences};
 
-/// Longer files are not compared.
+/// The longest file that is compared, in bytes.
 const MAX_COMPARED: u64 = 64 << 20;
-/// So many differences of a file are told.
+/// The largest number of differences that are listed of a file.
 const MOST_DIFFERENCES: usize = 200;
-/// So many of them to people.
+/// The largest number of them that are printed for people.
 const SHOWN: usize = 10;
 
 /// List conflicts, show one, or decide one
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do; lists them where nothing is said.
+    /// The action; the list where none is named.
     #[command(subcommand)]
     pub action: Option<ConflictsAction>,
 }
 
-/// What to do with conflicts.
+/// An action on conflicts.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
 pub enum ConflictsAction {
     /// List the open conflicts
@@ -49,7 +49,8 @@ pub enum ConflictsAction {
     Resolve {
         /// The conflict's id, or how it begins
         id: String,
-        /// mine: the version that lost is put back; remote: the one that stands stays; both: the one that lost is put beside it
+        /// mine: the version that lost is put back; remote: the one that stands stays; both: the
+        /// one that lost is put beside it
         #[arg(long, value_enum)]
         keep: KeptSide,
         /// Also where it looks like an accident: a group that gets much smaller
@@ -79,10 +80,10 @@ impl From<KeptSide> for Keep {
     }
 }
 
-/// Lists conflicts, shows or decides one.
+/// Lists conflicts, shows one, or decides one.
 ///
 /// # Errors
-/// Where no conflict, or more than one, fits; a vault that cannot be read; what keeps it from being decided.
+/// If no conflict or more than one fits, the vault cannot be read, or the decision fails.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let conflicts =
@@ -165,19 +166,20 @@ struct ComparedDocument<'a> {
     compared: &'a [FileComparison],
 }
 
-/// One file of a conflict, as far as its two versions could be looked at.
+/// One file of a conflict, as far as its two versions could be compared.
 #[derive(Debug, Serialize)]
 struct FileComparison {
     path: VaultPath,
-    /// What stands; nothing where it is deleted.
+    /// The version that stands; none where the file is deleted.
     standing: Option<Entry>,
-    /// How many places differ; none where the two could not be compared.
+    /// The number of places that differ; none where the two could not be compared.
     differing: Option<usize>,
-    /// The first of them.
+    /// The first of those places.
     differences: Vec<Difference>,
 }
 
-/// Compares the files of a conflict that are JSON. What cannot be read is told of without.
+/// Compares the files of a conflict that are JSON. A file that cannot be read is listed without
+/// differences.
 async fn look(engine: &mut Engine, conflict: &Conflict) -> Vec<FileComparison> {
     let mut all = Vec::new();
     for file in &conflict.files {

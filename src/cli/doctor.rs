@@ -25,7 +25,8 @@ use cogzy_engine::vault::{Filter, FilterError, Marker};
 
 /// Look for whatever keeps this device from being in sync, and say what cures it
 ///
-/// Reads only: neither the vault nor the remote is changed. It ends with the code of the worst that it finds.
+/// Reads only: neither the vault nor the remote is changed. It ends with the code of the worst that
+/// it finds.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -39,10 +40,11 @@ struct DoctorDocument<'a> {
     month: Option<&'a Estimate>,
 }
 
-/// Looks at everything, with a daemon or without, on the network or off it. A configuration that cannot be read is a finding.
+/// Checks everything, with or without a daemon or a network. A configuration that cannot be read is
+/// a finding.
 ///
 /// # Errors
-/// Where not even looking is possible.
+/// If not even the checks can run.
 pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let mut findings = vec![versions()];
     let mut costs = None;
@@ -124,7 +126,7 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
 }
 
-/// What the daemon says, or why nobody does.
+/// The daemon's own account, or the reason why none answers.
 async fn daemon(app: &App) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
@@ -149,7 +151,7 @@ async fn daemon(app: &App) -> Vec<Finding> {
         let waits = Finding::warning("held", hold.reason.clone(), hold.next.clone());
         findings.push(Finding { exit: Exit::Held, ..waits });
     }
-    // What it says of the remote stands above already, as of now.
+    // Findings about the remote, as of now, are listed above already.
     for error in status.errors.iter().filter(|error| error.path.is_some() || status.state == State::Error) {
         let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
         findings.push(Finding::warning("sync", format!("{about}{}", error.message), error.next.clone()));

@@ -1,5 +1,5 @@
-//! Documents that only `--json` prints. Those that the socket answers as well are in
-//! [`cogzy_client::documents`]; the same rules hold for both.
+//! Documents that only `--json` prints. The socket's documents are in [`cogzy_client::documents`];
+//! the same rules hold for both.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -24,7 +24,8 @@ pub struct Args {
     /// As this generation left it; the newest where nothing is said
     #[arg(long, value_name = "N", conflicts_with = "at")]
     pub generation: Option<Generation>,
-    /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as 36h
+    /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
+    /// 36h
     #[arg(long, value_name = "TIME")]
     pub at: Option<Moment>,
     /// Files or folders, as they are named in the vault; everything where none is named
@@ -35,7 +36,7 @@ pub struct Args {
 /// Exports.
 ///
 /// # Errors
-/// What keeps it from it.
+/// If the remote cannot be read, or the folder cannot be written.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let paths = vault_paths(app.layout().root(), &args.paths)?;
     let time = args.at.map(|moment| Point::Time(moment.ms));
@@ -49,7 +50,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// Says what was written.
+/// Prints the result of an export.
 pub fn tell(exported: &Exported, target: &Path, output: &mut Output) {
     output.json(&ExportDocument { schema: SchemaVersion, exported, to: target });
     let (files, bytes) = (thousands(exported.files as u64), size(exported.bytes));

@@ -1,4 +1,4 @@
-//! A verb that could not do what it was asked: what to print, and with which code to end.
+//! The error of a verb: its message, the next step, and the exit code.
 
 use std::fmt;
 
@@ -14,14 +14,14 @@ use cogzy_engine::state::DatabaseError;
 use cogzy_engine::sync::SyncError;
 use cogzy_engine::vault::FilterError;
 
-/// Why a verb ends early.
+/// A reason why a verb ends early.
 #[derive(Debug)]
 pub struct Failure {
     /// The code to end with.
     pub exit: Exit,
-    /// What went wrong.
+    /// The message.
     pub message: String,
-    /// What to do next.
+    /// The next step.
     pub next: Option<String>,
 }
 
@@ -31,7 +31,7 @@ impl Failure {
         Self { exit, message: message.to_string(), next: None }
     }
 
-    /// The same, with what to do next.
+    /// The same failure, with a next step.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());

@@ -33,7 +33,7 @@ pub struct Global {
     pub color: Color,
 }
 
-/// When to colour.
+/// A choice of when to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set
@@ -46,7 +46,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Whether to colour what goes to a stream.
+    /// True where a stream is to be coloured.
     #[must_use]
     pub const fn on(self, is_terminal: bool, no_color: bool) -> bool {
         match self {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colour_is_for_terminals_of_those_who_want_it() {
+    fn colour_is_for_terminals_of_users_who_want_it() {
         assert!(Color::Auto.on(true, false) && !Color::Auto.on(true, true) && !Color::Auto.on(false, false));
         assert!(Color::Always.on(false, true) && !Color::Never.on(true, false));
     }

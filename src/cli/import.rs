@@ -12,8 +12,8 @@ use cogzy_engine::sync::Imported;
 
 /// Take over plain objects, as older versions of the app uploaded them, as the first generation
 ///
-/// Reads corpus/nodes.json, vectors/… and whatever else lies below the prefix; the objects stay where they are. Needs a vault
-/// that `init` has just made.
+/// Reads corpus/nodes.json, vectors/… and whatever else lies below the prefix; the objects stay
+/// where they are. Needs a vault that `init` has just made.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where they are; where the vault's own objects lie if nothing is said
@@ -24,7 +24,7 @@ pub struct Args {
 /// Imports.
 ///
 /// # Errors
-/// What keeps it from it.
+/// If the vault is not new, or the objects cannot be read.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let lock = app.lock()?;
     let imported = runtime()?.block_on(async {

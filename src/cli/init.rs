@@ -19,10 +19,12 @@ use cogzy_engine::vault::Marker;
 
 /// Set up this device: write the configuration, make the vault's folders, create or join the remote
 ///
-/// Safe to repeat; beside a running daemon it changes nothing. Where both sides already hold files it says what will meet what, and wants `--join`.
+/// Safe to repeat; beside a running daemon it changes nothing. Where both sides already hold files
+/// it says what will meet what, and wants `--join`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the backup is: b2://bucket/prefix, s3://bucket/prefix or file:///path, without credentials
+    /// Where the backup is: b2://bucket/prefix, s3://bucket/prefix or file:///path, without
+    /// credentials
     #[arg(long, value_name = "URL")]
     pub remote: Option<String>,
     /// Whose vault it is, where several users share a bucket
@@ -31,13 +33,15 @@ pub struct Args {
     /// What this device is called in the history and in conflicts
     #[arg(long, value_name = "NAME")]
     pub device_name: Option<String>,
-    /// Join although both sides hold files: the remote wins, what differs here is kept as a conflict
+    /// Join although both sides hold files: the remote wins, what differs here is kept as a
+    /// conflict
     #[arg(long)]
     pub join: bool,
 }
 
 impl Args {
-    /// The keys that this command line sets, to be checked with the configuration and then written to its file.
+    /// The keys that this command line sets, to be checked with the configuration and then written
+    /// to its file.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
         let given = [
@@ -55,7 +59,7 @@ impl Args {
 /// Sets up the device.
 ///
 /// # Errors
-/// Where the configuration, the vault's folder or the remote cannot be used.
+/// If the configuration, the vault's folder or the remote cannot be used.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let root = &app.config().vault;
     std::fs::create_dir_all(root.join("sync")).map_err(|error| {
@@ -109,7 +113,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// Says which files would meet, where nothing was joined yet.
+/// Prints the files that would meet, where nothing was joined yet.
 fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &mut Output) {
     output.json(document);
     let MeetsDocument { same, differing, local_only, remote_only } = document.meets;
@@ -124,8 +128,8 @@ fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &
     );
 }
 
-/// Writes to the configuration what led to this vault, so that the next command finds it without the flags
-/// and the environment of this one.
+/// Writes to the configuration whatever led to this vault, so that the next command finds it
+/// without the flags and the environment of this one.
 fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     let flags = args.flags();
     let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
@@ -142,7 +146,8 @@ fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Beside a daemon nothing is set up: it keeps to what it was started with. Where that is what is wanted there is nothing to do.
+/// Handles an `init` beside a daemon. Nothing is set up, for the daemon keeps to the settings it
+/// was started with; where these are the wanted ones, there is nothing to do.
 fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
     let status: StatusDocument = match runtime()?.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,
@@ -180,8 +185,8 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// What the environment said of how the remote is reached: this worked, and the service, or the shell of tomorrow, will not hear
-/// it. Credentials are no part of the configuration.
+/// Settings of the remote that the environment made, and that worked: the service, or another
+/// shell, will not have them. Credentials are no part of the configuration.
 fn how_reached(app: &App) -> Vec<(&'static str, String)> {
     let config = app.config();
     let told = [

@@ -11,10 +11,11 @@ use cogzy_client::paths::machine_id;
 use cogzy_client::socket;
 use cogzy_engine::sync::{Engine, SyncError, Watcher};
 
-/// Has a job done: by the daemon, who is sent `request` at `resource`, or by this process, which runs `alone`.
+/// Has a job done: by the daemon, who is sent `request` at `resource`, or by this process, which
+/// runs `alone`.
 ///
 /// # Errors
-/// The job's own, and those of [`App::cycle`].
+/// Those of the job, and those of [`App::cycle`].
 pub fn done<T: DeserializeOwned>(
     app: &App,
     resource: &str,

@@ -9,14 +9,15 @@ use jiff::tz::TimeZone;
 use crate::config::Span;
 use cogzy_engine::clock::{Clock, SystemClock};
 
-/// A moment: RFC 3339, a local date and time (`2026-11-20 18:00`; a date alone is its first moment), or how long ago (`36h`).
+/// A moment: RFC 3339, a local date and time (`2026-11-20 18:00`; a date alone is its first
+/// moment), or a time ago (`36h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Milliseconds since the Unix epoch.
     pub ms: u64,
 }
 
-/// A text that names no moment.
+/// An error: the text names no moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no time: expected 2026-11-20T18:00:00Z, \"2026-11-20 18:00\", 2026-11-20 or how long ago, such as 36h or 2d"

@@ -6,10 +6,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use cogzy_engine::model::{PathError, VaultPath};
 
-/// A path of this machine, made absolute from the current folder: a program started later may run elsewhere.
+/// A path of this machine, made absolute from the current folder: a program that starts later may
+/// run elsewhere.
 ///
 /// # Errors
-/// Where it is not Unicode.
+/// If it is not Unicode.
 pub fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = std::path::absolute(text).map_err(|error| error.to_string())?;
     match path.to_str() {
@@ -18,10 +19,10 @@ pub fn absolute(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// A path of the vault at `root`, typed from the vault's root or with the root before it.
+/// A path of the vault at `root`, typed from the vault's root or with the root in front.
 ///
 /// # Errors
-/// Where no vault can hold such a path.
+/// If no vault can hold such a path.
 pub fn vault_path(root: &Path, text: &str) -> Result<VaultPath, PathError> {
     let typed = Path::new(text);
     let below = typed.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(text);
@@ -31,7 +32,7 @@ pub fn vault_path(root: &Path, text: &str) -> Result<VaultPath, PathError> {
 /// Paths of the vault at `root`, typed in the same way.
 ///
 /// # Errors
-/// At the first that no vault can hold.
+/// If no vault can hold one of them.
 pub fn vault_paths(root: &Path, typed: &[String]) -> Result<Vec<VaultPath>, Failure> {
     let parsed = typed.iter().map(|text| vault_path(root, text));
     parsed.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Usage, error))

@@ -1,4 +1,4 @@
-//! Progress as a verb shows it: of a cycle of its own, or of the daemon's.
+//! Progress as a verb shows it: that of its own cycle, or the daemon's.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -11,23 +11,23 @@ use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::sync::{Pace, Progress, Watcher};
 
-/// How often the daemon is asked how far it is.
+/// The time between two questions for the daemon's progress.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Shows a cycle's progress on an output.
+/// A watcher that shows a cycle's progress on an output.
 pub struct ProgressWatcher {
     on: Mutex<(output::ProgressDisplay, Pace)>,
     clock: SystemClock,
 }
 
 impl ProgressWatcher {
-    /// Progress on `output`.
+    /// A watcher that shows progress on `output`.
     #[must_use]
     pub fn on(output: &Output) -> Self {
         Self { on: Mutex::new((output.progress(), Pace::default())), clock: SystemClock::new() }
     }
 
-    /// Shows how far the daemon says it is.
+    /// Shows the daemon's progress.
     fn document(&self, document: &ProgressDocument) {
         let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
         on.0.show(output::ProgressStep::from(document));
@@ -42,10 +42,10 @@ impl Watcher for ProgressWatcher {
     }
 }
 
-/// Shows how far the daemon is while it is `asked` for something.
+/// Shows the daemon's progress until the answer to `asked` is there.
 ///
 /// # Errors
-/// What it answers.
+/// Those of the answer.
 pub async fn through_daemon<T>(
     socket: &Path,
     output: &Output,
@@ -57,7 +57,7 @@ pub async fn through_daemon<T>(
         tokio::select! {
             answer = &mut asked => return Ok(answer?),
             () = tokio::time::sleep(LOOK) => {
-                // It is only for the eye: the answer itself says what is wrong.
+                // Progress is only for the eye: the answer itself says what is wrong.
                 let status: Result<StatusDocument, _> = socket::get(socket, "/v1/status").await;
                 if let Some(progress) = status.ok().and_then(|status| status.progress) {
                     shown.document(&progress);

@@ -11,8 +11,9 @@ use cogzy_engine::sync::{Objects, Pruned};
 
 /// Free what retention no longer needs in the bucket
 ///
-/// What nothing needs is marked first, and deleted by a later prune, `retention.grace` after that. Kept are the newest
-/// `retention.keep_generations`, all that stood within `retention.keep_days`, and every open conflict.
+/// What nothing needs is marked first, and deleted by a later prune, `retention.grace` after that.
+/// Kept are the newest `retention.keep_generations`, all that stood within `retention.keep_days`,
+/// and every open conflict.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only say what would be done
@@ -23,7 +24,7 @@ pub struct Args {
 /// Prunes, or says what a prune would do.
 ///
 /// # Errors
-/// What keeps it from it.
+/// Those of the job.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let dry_run = args.dry_run;

@@ -1,5 +1,5 @@
-//! `cogzy-vault man` and `cogzy-vault completions`: both are generated from the command line's definition, so they cannot lag
-//! behind it.
+//! `cogzy-vault man` and `cogzy-vault completions`: both are generated from the definition of the
+//! command line, so they cannot lag behind it.
 
 use clap::Command;
 use clap_complete::Shell;
@@ -19,7 +19,8 @@ pub struct ManArgs {}
 
 /// Print completions for a shell
 ///
-/// For bash, for example: cogzy-vault completions bash > ~/.local/share/bash-completion/completions/cogzy-vault
+/// For bash, for example: cogzy-vault completions bash >
+/// ~/.local/share/bash-completion/completions/cogzy-vault
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
     /// Which shell
@@ -27,13 +28,13 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// What the manual page says beyond the definition: in roff, as man(7) has it.
+/// The sections of the manual page that no definition has, in roff; see man(7).
 const MORE: &str = include_str!("../../docs/man.roff");
 
 /// Prints the manual page: the program, then each verb with its options.
 ///
 /// # Errors
-/// Where it cannot be rendered.
+/// If it cannot be rendered.
 pub fn man(command: Command, _: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
     let page =
         page(command).map_err(|error| Failure::new(Exit::Internal, format!("no manual page: {error}")))?;
@@ -68,7 +69,8 @@ fn page(mut command: Command) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
-/// Each verb below `command`: how it is written, what it does, its own options. The verbs that have verbs come with those.
+/// Writes each verb below `command`: its synopsis, its description, its own options. Verbs of verbs
+/// follow theirs.
 fn verbs(command: &Command, above: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
     let shown = |verb: &&Command| verb.get_name() != "help" && !verb.is_hide_set();
     for verb in command.get_subcommands().filter(shown) {
@@ -104,7 +106,7 @@ fn paragraphs(text: &str) -> String {
     text.split("\n\n").map(|part| roff(&part.replace('\n', " "))).collect::<Vec<_>>().join("\n.PP\n")
 }
 
-/// Text as roff takes it: a hyphen is a minus that can be copied, a line must not begin with a request.
+/// Text for roff: a hyphen becomes a minus that can be copied, and no line begins with a request.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }

@@ -1,11 +1,11 @@
-//! A cycle in words: what it did, or what it would do.
+//! A cycle in words: its result, or its plan.
 
 use super::exit::Exit;
 use super::output::{Output, Tone, size, thousands};
 use cogzy_client::documents::{ActionDocument, FileStepDocument, HoldDocument, PlanDocument, SyncDocument};
 use cogzy_engine::sync::Weight;
 
-/// Says what a cycle did, or would do, and gives the code to end with.
+/// Prints the result of a cycle, or its plan, and returns the code to end with.
 pub fn show(document: &SyncDocument, output: &mut Output) -> Exit {
     output.json(document);
     match &document.plan {
@@ -89,7 +89,7 @@ pub fn tell(report: &SyncDocument, output: &mut Output) {
     tell_holds(&report.holds, output);
 }
 
-/// Says what is held, and the command that decides it.
+/// Prints the holds, each with the command that decides it.
 pub fn tell_holds(holds: &[HoldDocument], output: &mut Output) {
     for hold in holds {
         output.toned(Tone::Warning, format!("held: {}", hold.reason));

@@ -12,8 +12,8 @@ use cogzy_client::documents::{DryRunRequest, ResetDocument};
 
 /// Replace the local vault by the backup's newest generation
 ///
-/// The old local files go to the trash; versions that were not sent yet are kept as conflicts. config.json, cache, logs and
-/// excluded files stay. An older state: `restore`.
+/// The old local files go to the trash; versions that were not sent yet are kept as conflicts.
+/// config.json, cache, logs and excluded files stay. An older state: `restore`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Do it without asking
@@ -24,10 +24,10 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// Resets, once somebody has agreed to it.
+/// Resets, once the user has agreed.
 ///
 /// # Errors
-/// What keeps it from it; the vault is then as it was.
+/// Those of the job; the vault is then as it was.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     if !args.yes {

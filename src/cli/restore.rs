@@ -17,15 +17,16 @@ use cogzy_engine::sync::{Generation, Point};
 
 /// Put files, or everything, back to what they were
 ///
-/// That makes a new generation: nothing of the past is rewritten, and what stands now stays in the history. Files that belong
-/// together go back together.
+/// That makes a new generation: nothing of the past is rewritten, and what stands now stays in the
+/// history. Files that belong together go back together.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("when").required(true)))]
 pub struct Args {
     /// As this generation left it: its number, or number and commit as `history` shows them
     #[arg(long, group = "when", value_name = "N")]
     pub generation: Option<Generation>,
-    /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as 36h
+    /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
+    /// 36h
     #[arg(long, group = "when", value_name = "TIME")]
     pub at: Option<Moment>,
     /// Files or folders, as they are named in the vault; everything where none is named
@@ -42,7 +43,7 @@ pub struct Args {
 /// Restores in the vault or to a folder.
 ///
 /// # Errors
-/// What keeps it from it.
+/// Those of the job or the export.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let paths = vault_paths(app.layout().root(), &args.paths)?;

@@ -12,10 +12,10 @@ use cogzy_client::socket;
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Tells the daemon.
+/// Tells the daemon to try again.
 ///
 /// # Errors
-/// Where none runs.
+/// If none runs.
 pub fn run(app: &App, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     if !app.is_held()? {
         return Err(

@@ -1,11 +1,11 @@
-//! A restore, an undo and the decision of a conflict in words.
+//! The result of a restore, an undo or a decision in words.
 
 use super::exit::Exit;
 use super::output::{Output, Tone};
 use super::report;
 use cogzy_client::documents::RewriteDocument;
 
-/// Says what a job did, and gives the code to end with.
+/// Prints the result, and returns the code to end with.
 pub fn tell(document: &RewriteDocument, what: &str, output: &mut Output) -> Exit {
     output.json(document);
     match document.generation {

@@ -23,15 +23,15 @@ use cogzy_engine::sync::{Engine, Joining, join};
 
 /// Run the daemon in the foreground
 ///
-/// This is what the service manager starts. With nothing configured it keeps the default vault in a folder beside it, and
-/// says so.
+/// This is what the service manager starts. With nothing configured it keeps the default vault in a
+/// folder beside it, and says so.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Keeps the vault in sync until it is told to stop.
+/// Keeps the vault in sync until a stop signal.
 ///
 /// # Errors
-/// Where it cannot start, or its loop ends by itself.
+/// If the daemon cannot start, or its loop ends by itself.
 pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     make_embedded_vault(app)?;
     let lock = app.lock()?;
@@ -42,7 +42,8 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
 
     let starting = start(app, output);
     let Some(daemon) = runtime.block_on(unless_stopped(&mut signals, starting)).transpose()? else {
-        // Told to stop while it was still making or joining the vault: the next start goes on with that.
+        // The stop came while the vault was still being made or joined: the next start goes on with
+        // that.
         return Ok(Exit::Done);
     };
     let (hooks, heart) = (daemon.hooks.clone(), daemon.heart.clone());
@@ -59,15 +60,16 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     hooks.end();
     heart.stopping();
     tracing::info!("stopped by a signal");
-    // The engine's thread ends with the process, wherever it stands; to take its runtime from under it would
-    // only make it complain. The lock goes with the process, too.
+    // The engine's thread ends with the process, wherever it stands; taking its runtime away would
+    // only make it complain. The lock ends with the process, too.
     std::mem::forget((runtime, engine, lock));
-    // The next daemon would remove it as well; a client that finds none is told sooner that nobody listens.
+    // The next daemon would remove it as well; without it, clients learn sooner that nobody
+    // listens.
     let _gone_already = std::fs::remove_file(&app.socket);
     Ok(Exit::Done)
 }
 
-/// With nothing configured, the vault's folder is made by the first start.
+/// Makes the vault's folder at the first start, where nothing is configured.
 fn make_embedded_vault(app: &App) -> Result<(), Failure> {
     let root = &app.config().vault;
     if !app.embedded {
@@ -78,7 +80,8 @@ fn make_embedded_vault(app: &App) -> Result<(), Failure> {
     })
 }
 
-/// Starts the log. One that cannot be written is said and gone without: memory is worth more than its log.
+/// Starts the log. If it cannot be written, the daemon says so and goes on without: the memories
+/// are worth more than their log.
 fn start_log(app: &App, global: &Global, output: &mut Output) {
     let log = &app.config().log;
     let file = log.file.then(|| app.layout().log());
@@ -89,7 +92,7 @@ fn start_log(app: &App, global: &Global, output: &mut Output) {
     }
 }
 
-/// Puts the daemon together, and answers on its socket from now on.
+/// Puts the daemon together, and begins to answer on its socket.
 async fn start(app: &App, output: &mut Output) -> Result<Daemon, Failure> {
     let (assembly, meter) = (app.assembly(), Meter::default());
     let engine = if app.embedded {
@@ -106,7 +109,8 @@ async fn start(app: &App, output: &mut Output) -> Result<Daemon, Failure> {
     Ok(daemon)
 }
 
-/// With nothing configured: the engine of the vault in the platform's data folder, kept in a folder beside it.
+/// The engine of a machine where nothing is configured: the vault in the platform's data folder,
+/// kept in a folder beside it.
 async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result<Engine, Failure> {
     let assembly = app.assembly();
     assembly.make_remote_folder().await?;
@@ -129,7 +133,8 @@ async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result
     Ok(engine)
 }
 
-/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver hears of its end.
+/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver is told of
+/// its end.
 fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::Receiver<()>), Failure> {
     let handle = runtime.handle().clone();
     let (alive, ended) = oneshot::channel::<()>();
@@ -141,7 +146,7 @@ fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::
     Ok((engine, ended))
 }
 
-/// The outcome of `work`; none where a stop signal comes first.
+/// The outcome of `work`; none if a stop signal comes first.
 async fn unless_stopped<T>(signals: &mut StopSignals, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),

@@ -19,15 +19,16 @@ use cogzy_engine::remote::RemoteUrl;
 /// Run it in the background from each login on
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub action: ServiceAction,
 }
 
-/// What to do with the service.
+/// An action on the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
 pub enum ServiceAction {
-    /// Have it start at each login, and start it now; again after the program or the flags have changed
+    /// Have it start at each login, and start it now; again after the program or the flags have
+    /// changed
     Install,
     /// Stop it and take it away; the vault and its configuration stay
     Uninstall,
@@ -39,10 +40,10 @@ pub enum ServiceAction {
     Status,
 }
 
-/// Does it, through the service manager of this platform.
+/// Acts on the service, through the service manager of this platform.
 ///
 /// # Errors
-/// Where there is none, or it refuses.
+/// If there is none, or it refuses.
 pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let paths = Paths::of_this_user()?;
     let system = SystemRunner;
@@ -69,10 +70,10 @@ pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Resu
     }
 }
 
-/// How the service stands.
+/// The state of the service.
 ///
 /// # Errors
-/// Where the manager cannot be asked.
+/// If the manager cannot be asked.
 pub fn standing(paths: &Paths) -> Result<ServiceStatus, ServiceError> {
     manager(&SystemRunner, paths).status()
 }
@@ -128,11 +129,12 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
     Ok(Exit::Done)
 }
 
-/// The keys whose values the service would not have: those that this shell or command line sets to something else than it reads.
+/// The keys that the service would read differently: this shell or command line sets them to
+/// something else.
 fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
     let Ok(alone) = App::load(global, Vec::new(), Environment::default(), true) else { return Vec::new() };
     let differs = |key: &&'static str| {
-        // It gets the vault as a flag.
+        // The service gets the vault as a flag.
         *key != "vault"
             && app.loaded.keys.get(key).map(|shown| &shown.value)
                 != alone.loaded.keys.get(key).map(|shown| &shown.value)
@@ -140,7 +142,7 @@ fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
     app.loaded.keys.keys().copied().filter(differs).collect()
 }
 
-/// The variables with credentials that are not in the file that the service reads.
+/// The variables with credentials that are missing from the file that the service reads.
 fn unseen_credentials(app: &App) -> Vec<String> {
     if matches!(app.remote, RemoteUrl::Folder(_)) {
         return Vec::new();
@@ -153,7 +155,7 @@ fn unseen_credentials(app: &App) -> Vec<String> {
     names.into_iter().filter(|name| !has(name)).map(str::to_owned).collect()
 }
 
-/// What the service runs: this program, and the flags that lead it to the same vault as this one.
+/// The program that the service runs: this one, with the flags that lead it to the same vault.
 fn program(app: &App, global: &Global) -> Result<Program, Failure> {
     let path = paths::program().map_err(|error| {
         Failure::new(Exit::Internal, format!("the program's own path is not known: {error}"))

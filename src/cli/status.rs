@@ -22,17 +22,19 @@ pub struct Args {
     pub watch: bool,
 }
 
-/// Tells where things stand: as the daemon sees it, or without one by a look at the vault. The remote is not asked.
+/// Prints the status: the daemon's, or without one that of a look at the vault. The remote is not
+/// asked.
 ///
 /// # Errors
-/// Where the vault cannot be looked at.
+/// If the vault cannot be looked at.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let runtime = runtime()?;
     app.vault()?;
     if args.watch {
         return runtime.block_on(watch::run(app, output));
     }
-    // Not by the vault's lock: to try it would hold it for a moment, and a sync that starts just then would find it taken.
+    // The vault's lock is no way to find out: trying it holds it for a moment, and a sync that
+    // starts just then would find it taken.
     let status = match runtime.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => runtime.block_on(look(app))?,

@@ -24,10 +24,10 @@ pub struct Args {
     pub derived: bool,
 }
 
-/// One cycle, or what it would do: through the daemon if one runs, else by itself.
+/// Runs or forecasts one cycle: through the daemon if one runs, else by itself.
 ///
 /// # Errors
-/// What stops the cycle.
+/// Those of the cycle.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
     let document = app.cycle(

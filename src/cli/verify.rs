@@ -12,21 +12,23 @@ use cogzy_engine::sync::{Lost, Repaired};
 
 /// Check the local files against the manifest, and the bucket against its own commits
 ///
-/// Through the daemon if one runs, which goes on syncing meanwhile (but for a repair); else by itself.
+/// Through the daemon if one runs, which goes on syncing meanwhile (but for a repair); else by
+/// itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Read every pack
     #[arg(long)]
     pub deep: bool,
-    /// Put right what can be: local files from the bucket, the bucket from what is here. Reads every pack
+    /// Put right what can be: local files from the bucket, the bucket from what is here. Reads
+    /// every pack
     #[arg(long)]
     pub repair: bool,
 }
 
-/// Looks at everything and tells what is wrong.
+/// Checks everything and prints the faults.
 ///
 /// # Errors
-/// What keeps it from looking.
+/// If the checks cannot run.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let (deep, repair) = (args.deep, args.repair);
     let document: VerifyDocument = app.cycle(

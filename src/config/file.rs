@@ -1,4 +1,4 @@
-//! Writing the configuration file: a few keys at a time, with everything else in it left as it is.
+//! Changes to the configuration file: a few keys at a time, with everything else left as it is.
 //!
 //! A crash leaves the old file or the new one.
 
@@ -16,11 +16,11 @@ const HEADER: &str = "\
 
 ";
 
-/// Sets keys, by dotted name, to texts: in a new file, readable by its owner only, or in the one that is there, whose
-/// comments and order stay. `path` is absolute; a file that is a symbolic link stays one.
+/// Sets keys, by dotted name, to texts. A new file is readable by its owner only; an existing one
+/// keeps its comments and order. `path` is absolute; a symbolic link stays one.
 ///
 /// # Errors
-/// Where the file cannot be read, is no TOML, or cannot be written; it is then as it was.
+/// If the file cannot be read, is no TOML, or cannot be written; it is then as it was.
 pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(), ConfigError> {
     let unwritten = |source: io::Error| ConfigError::Write { path: path.to_owned(), source };
     let (path, header, text) = match std::fs::canonicalize(path) {

@@ -119,8 +119,8 @@ impl RetentionSettings {
     }
 }
 
-/// Reads and checks what is set for encryption, and refuses it: somebody who set a key must not find their memory in the
-/// bucket in the clear because this version knows no encryption yet.
+/// Reads and checks the keys for encryption, and refuses them. A user who set a key must not find
+/// their memories in the bucket in the clear because this version cannot encrypt yet.
 fn encryption(from: &mut Reader) -> Result<(), ConfigError> {
     let file = from.path("encryption.key_file")?;
     let argv = "a list of texts: a program and its arguments";
@@ -134,7 +134,8 @@ fn encryption(from: &mut Reader) -> Result<(), ConfigError> {
     }
 }
 
-/// A URL, if any. Only what would leak is checked here; whoever opens the remote knows the rest.
+/// A URL, if there is one. Only leaks are checked here; the rest is checked when the remote is
+/// opened.
 fn url(from: &mut Reader, key: &'static str, allowed: &str) -> Result<Option<String>, ConfigError> {
     from.take_as_text(key);
     let value = from.last(key, |setting| match setting.value.as_str() {

@@ -1,4 +1,4 @@
-//! One value of one key, as one layer sets it, and where that stands.
+//! One value of one key in one layer, and its place.
 
 use std::path::Path;
 
@@ -6,24 +6,24 @@ use toml_edit::{Array, Document, InlineTable, TableLike, TomlError, Value};
 
 use super::{ConfigError, SettingSource};
 
-/// A value, and where it comes from.
+/// A value and its source.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     pub(super) value: Value,
-    /// What the environment or a flag says, which need not be TOML.
+    /// The text of the environment or a flag, which need not be TOML.
     raw: Option<String>,
     pub(super) source: SettingSource,
 }
 
 impl Setting {
-    /// What the environment or a flag says: TOML where it can be read as such, else a text.
+    /// A setting of the environment or a flag: TOML where it can be read as such, else a text.
     pub(super) fn from_text(text: &str, source: SettingSource) -> Self {
         let value = text.parse().unwrap_or_else(|_: TomlError| Value::from(text));
         Self { value: value.decorated("", ""), raw: Some(text.to_owned()), source }
     }
 
-    /// Takes what the environment or a flag says as it stands: a device that is called 42 there is meant as a text, whatever
-    /// TOML makes of it.
+    /// Takes a setting of the environment or a flag as it stands: a device named 42 there is meant
+    /// as a text, whatever TOML makes of it.
     pub(super) fn take_as_text(&mut self) {
         if let (None, Some(raw)) = (self.value.as_str(), &self.raw) {
             self.value = Value::from(raw);
@@ -31,8 +31,8 @@ impl Setting {
     }
 }
 
-/// The settings of a TOML text, by dotted key; `path` is the file it is from, none for the defaults. A section without any
-/// key is listed too, under its own name, so that a misspelt one is noticed.
+/// The settings of a TOML text, by dotted key. `path` is its file; the defaults have none. A
+/// section without any key is listed too, under its own name, so that a misspelt one is noticed.
 pub(super) fn settings(text: &str, path: Option<&Path>) -> Result<Vec<(String, Setting)>, ConfigError> {
     let place = |offset: usize| match path {
         // Offsets come from the parser; `get` keeps a wrong one from panicking.

@@ -1,23 +1,23 @@
-//! The places that a value of the configuration comes from.
+//! Sources of a value in the configuration.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingSource {
-    /// It is the default.
+    /// The default.
     Default,
-    /// It stands in the configuration file.
+    /// The configuration file.
     File {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
     },
-    /// It is this variable of the environment.
+    /// This variable of the environment.
     Environment(String),
-    /// It is this flag of the command line.
+    /// This flag of the command line.
     Flag(String),
 }
 
@@ -32,11 +32,11 @@ impl fmt::Display for SettingSource {
     }
 }
 
-/// A value as it would stand in the file, and where it comes from.
+/// A value as it would stand in the file, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownKey {
     /// The value as TOML, on one line.
     pub value: String,
-    /// Where it comes from.
+    /// The source.
     pub source: SettingSource,
 }

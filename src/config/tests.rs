@@ -1,4 +1,4 @@
-//! The layers together: what wins, what is refused, and in which words.
+//! The layers together: which one wins, which values are refused, and in which words.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use cogzy_engine::fs::RealFs;
 
-/// A home folder with a configuration file in it, if there is a text for it.
+/// A home folder, with a configuration file if there is a text for it.
 fn home(text: Option<&str>) -> (TempDir, Paths) {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::in_home(home.path(), None);
@@ -49,7 +49,7 @@ fn flag(key: &'static str, value: &str) -> Flag {
     Flag { key, value: value.to_owned(), source: SettingSource::Flag(format!("--{key}")) }
 }
 
-/// What a file with this text is refused with, without the path of the file.
+/// The refusal of a file with this text, without the path of the file.
 fn refusal(text: &str) -> String {
     let message = load(Some(text), &[], &[]).unwrap_err().to_string();
     let at = message.find("config.toml").unwrap_or_else(|| panic!("{message:?} does not name the file"));
@@ -132,7 +132,7 @@ fn the_environment_may_say_any_type() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place_and_what_is_allowed() {
+fn an_error_names_its_place_and_the_allowed_values() {
     for (text, expected) in [
         (
             "[sync]\n\nsettle = \"2 parsecs\"",
@@ -242,7 +242,7 @@ fn a_file_that_was_asked_for_must_be_there_unless_it_is_about_to_be_written() {
 }
 
 #[test]
-fn a_written_file_reads_back_and_keeps_what_stood_in_it() {
+fn a_changed_file_reads_back_and_keeps_its_other_lines() {
     let (_home, paths) = home(None);
     let file = paths.config_file();
     let write = |values: &[(&str, &str)]| update(&RealFs, &file, values).unwrap();
@@ -263,7 +263,7 @@ fn a_written_file_reads_back_and_keeps_what_stood_in_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_written_file_is_its_owners_and_a_link_stays_a_link() {
+fn a_written_file_is_private_and_a_link_stays_a_link() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let (home, paths) = home(None);

@@ -1,7 +1,7 @@
-//! Jobs: looking at the past, going back to it, and looking for damage.
+//! Jobs: looks at the past, ways back to it, and searches for damage.
 //!
-//! The verbs and the socket share them: a job is run by whoever holds the vault, the daemon or a verb by
-//! itself, and each has one document for an answer.
+//! The verbs and the socket share them: a job is run by whoever holds the vault, the daemon or a
+//! verb by itself, and has one document for an answer.
 
 use serde::Serialize;
 
@@ -21,17 +21,17 @@ pub enum Job {
     Conflicts,
     /// A new generation made of old versions.
     Rewrite(RewriteJob),
-    /// The vault as the backup's newest generation is.
+    /// The vault replaced by the backup's newest generation.
     Reset {
         /// Only say what would be done.
         dry_run: bool,
     },
-    /// The removal of what retention no longer needs from the bucket.
+    /// The removal of data that retention no longer needs from the bucket.
     Prune {
         /// Only say what would be done.
         dry_run: bool,
     },
-    /// A look at every file and object.
+    /// A check of every file and object.
     Verify {
         /// Read every pack.
         deep: bool,
@@ -72,7 +72,7 @@ pub enum RewriteJob {
     },
 }
 
-/// The answer to a job: as JSON, the document alone.
+/// The answer to a job. Its JSON is that of the document alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum JobDocument {
@@ -91,7 +91,7 @@ pub enum JobDocument {
 }
 
 impl Job {
-    /// True where the job may change something; such a one waits for the cycle that runs.
+    /// True where the job may change something. Such a job waits for the running cycle.
     #[must_use]
     pub const fn changes(&self) -> bool {
         match self {
@@ -139,7 +139,7 @@ pub async fn rewrite(
     Ok(RewriteDocument::from(&rewritten))
 }
 
-/// Resets the vault to the backup, or says what that would do.
+/// Resets the vault to the backup, or forecasts it.
 ///
 /// # Errors
 /// See [`SyncError`].
@@ -151,7 +151,7 @@ pub async fn reset(
     Ok(ResetDocument::new(engine.reset(dry_run, watcher).await?, dry_run))
 }
 
-/// Prunes the bucket, or says what that would do.
+/// Prunes the bucket, or forecasts it.
 ///
 /// # Errors
 /// See [`SyncError`].
@@ -163,7 +163,7 @@ pub async fn prune(
     Ok(PruneDocument { schema: SchemaVersion, pruned: engine.prune(dry_run, watcher).await? })
 }
 
-/// Looks at every file and object; with `repair` puts right what can be, and looks again.
+/// Checks every file and object; with `repair`, puts right what can be and checks again.
 ///
 /// # Errors
 /// See [`SyncError`].

@@ -1,6 +1,6 @@
-//! Signs of life of the daemon's loop, for whoever asks whether it hangs.
+//! Signs of life of the daemon's loop, for clients that ask whether it hangs.
 //!
-//! The loop gives them and says how long it may be silent after each; no timer gives any in its
+//! The loop gives them, and says how long it may be silent after each; no timer gives any in its
 //! place. Reading them waits for nobody.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ pub struct Pulse {
 /// One sign of life.
 #[derive(Debug, Clone, Copy)]
 struct Beat {
-    /// Its moment, in monotonic time.
+    /// The moment, in monotonic time.
     at: Duration,
     /// The longest silence that may follow it.
     patience: Duration,
@@ -27,9 +27,9 @@ struct Beat {
 /// The time without a sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silence {
-    /// Its length until now.
+    /// The length until now.
     pub length: Duration,
-    /// True where it is longer than the loop announced: it hangs.
+    /// True where it is longer than the loop announced: the loop hangs.
     pub is_too_long: bool,
 }
 

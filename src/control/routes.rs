@@ -1,7 +1,9 @@
-//! The resources of the socket: one file per family, each with its routes and their part of the OpenAPI document.
+//! The resources of the socket: one file per family, each with its routes and their part of the
+//! OpenAPI document.
 //!
-//! A new family is a file with a `family()` and one line in `families`. What every request has in common is here: programs
-//! of browsers are refused, bodies are bounded in size and in time, errors are RFC 9457 documents.
+//! A new family is a file with a `family()` and one line in `families`. All requests have this in
+//! common: those of browsers are refused, bodies are bounded in size and in time, and errors are
+//! RFC 9457 documents.
 
 mod events;
 mod family;
@@ -65,7 +67,7 @@ pub(super) fn router(handles: Handles) -> Router {
             )
         })
         .layer(middleware::from_fn(guard::refuse_browsers))
-        // The guard has counted already.
+        // The guard has bounded the body already.
         .layer(DefaultBodyLimit::disable())
         .with_state(handles)
 }

@@ -1,8 +1,8 @@
-//! The daemon's signs of life: to whoever asks over the socket, and to the service manager's watchdog.
+//! The daemon's signs of life, for clients of the socket and for the service manager's watchdog.
 //!
-//! Both are fed by the daemon's own loop, whenever it comes round, and by the progress of the cycle that
-//! it runs: no timer goes on feeding them while the loop hangs. A cycle may wait long for one slow
-//! request, so while one runs more patience is asked for.
+//! Both are fed by the daemon's own loop, whenever it comes round, and by the progress of the
+//! running cycle: no timer goes on feeding them while the loop hangs. A cycle may wait long for one
+//! slow request, so it asks for more patience.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::control::pulse::Pulse;
 use crate::service::notify::Notifier;
 use cogzy_engine::clock::Clock;
 
-/// The longest time a cycle may go without progress: longer than all tries of the slowest request take with
-/// the default timeouts.
+/// The longest time of a cycle without progress: longer than all tries of the slowest request take
+/// with the default timeouts.
 const WORKING: Duration = Duration::from_secs(3600);
-/// The longest time the loop may take to come round: it waits for a few seconds, then does small things.
+/// The longest time of a round of the loop: it waits for a few seconds, then does small things.
 const WAITING: Duration = Duration::from_secs(60);
-/// The shortest time between two signs to the watchdog: progress comes more often.
+/// The shortest time between two signs to the watchdog during a cycle: progress comes more often.
 const WATCHDOG_EVERY: Duration = Duration::from_secs(1);
 
 /// The heart of one daemon. Clones share it.
@@ -24,7 +24,7 @@ const WATCHDOG_EVERY: Duration = Duration::from_secs(1);
 pub struct Heart {
     notifier: Notifier,
     pulse: Pulse,
-    /// The moment of the last sign to the watchdog while a cycle runs.
+    /// The moment of the last sign to the watchdog during a cycle.
     fed: Arc<Mutex<Duration>>,
     clock: Arc<dyn Clock>,
 }
@@ -36,13 +36,13 @@ impl Heart {
         Self { notifier, pulse: Pulse::new(WAITING, Arc::clone(&clock)), fed: Arc::default(), clock }
     }
 
-    /// The signs of life, for whoever asks for them.
+    /// The signs of life, for those who ask.
     #[must_use]
     pub const fn pulse(&self) -> &Pulse {
         &self.pulse
     }
 
-    /// The longest time between two rounds of the loop that the watchdog allows for.
+    /// The longest time between two rounds of the loop that the watchdog allows.
     #[must_use]
     pub fn period(&self) -> Duration {
         self.notifier.watchdog().map_or(Duration::MAX, |every| every / 3)
@@ -58,24 +58,24 @@ impl Heart {
         self.notifier.stopping();
     }
 
-    /// Tells the manager how things stand, in a few words.
+    /// Tells the manager the state, in a few words.
     pub fn says(&self, words: &str) {
         self.notifier.status(words);
     }
 
-    /// The loop has come round and waits.
+    /// Notes that the loop has come round and waits.
     pub fn waits(&self) {
         self.pulse.beat_with(WAITING);
         self.notifier.alive_for(Duration::ZERO);
     }
 
-    /// A cycle begins.
+    /// Notes that a cycle begins.
     pub fn works(&self) {
         self.pulse.beat_with(WORKING);
         self.notifier.alive_for(WORKING);
     }
 
-    /// The cycle has come further.
+    /// Notes that the cycle has made progress.
     pub fn beats(&self) {
         self.pulse.beat();
         if self.notifier.watchdog().is_none() {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_does_not_come_round_and_a_cycle_that_comes_no_further_are_told() {
+    fn a_loop_that_hangs_and_a_cycle_without_progress_are_noticed() {
         let hands = Arc::new(Hands::default());
         let heart = Heart::new(Notifier::default(), hands.clone());
         let pass = |time: Duration| *hands.0.lock().unwrap() += time;

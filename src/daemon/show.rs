@@ -1,4 +1,4 @@
-//! How a cycle ended: in the outbox, on the board, in the log.
+//! The end of a cycle in the outbox, on the board, and in the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,11 +11,12 @@ use cogzy_client::documents::{
 use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::{Report, SyncError, Trouble, Weight};
 
-/// A path that was busy for longer is wrong, and not only slow.
+/// The time after which a busy path is wrong, and not only slow.
 const BUSY_TOO_LONG: Duration = Duration::from_secs(600);
 
 impl Daemon {
-    /// Brings the outbox to what waits after this cycle. The paths whose trouble is expected to go away by itself.
+    /// Brings the outbox up to date after a cycle. Returns the paths whose trouble should go away
+    /// by itself.
     pub(super) fn note_waiting(
         &self,
         course: &mut Course,
@@ -35,7 +36,7 @@ impl Daemon {
             waiting.insert(trouble.path.clone(), Some(trouble.message.clone()));
         }
         if result.is_err() {
-            // Nobody has looked whether these still stand.
+            // Nobody has looked whether these errors still stand.
             let known = self.board.read().errors.into_iter().filter_map(|error| error.path);
             waiting.extend(known.map(|path| (path, None)));
         }
@@ -50,14 +51,15 @@ impl Daemon {
         };
         let passing = troubles.iter().filter(|trouble| match trouble.weight {
             Weight::Passing => waited(&trouble.path) < BUSY_TOO_LONG,
-            // It has a limit of its own.
+            // An invalid group has a time limit of its own.
             Weight::Invalid => true,
             _ => false,
         });
         passing.map(|trouble| trouble.path.clone()).collect()
     }
 
-    /// Puts how a cycle ended on the board, and gives the answer for whoever asked for it.
+    /// Puts the end of a cycle on the board, and returns the answer for the client that asked for
+    /// it.
     pub(super) fn show(
         &self,
         course: &mut Course,
@@ -113,7 +115,7 @@ impl Daemon {
                     status.pending.up = standing.waiting;
                     status.conflicts = standing.conflicts;
                 }
-                // Nobody has looked at the vault: what was wrong with it still is.
+                // Nobody has looked at the vault: its errors still stand.
                 None => status.errors.retain(|error| error.path.is_some()),
             }
             if let Some(holdings) = &report.holdings {
@@ -123,7 +125,7 @@ impl Daemon {
                 () if course.paused.is_some() => State::Paused,
                 () if !status.holds.is_empty() => State::Held,
                 () if course.overdue => State::Error,
-                // A poll that came between a save and its settle window knows nothing of the save.
+                // A poll between a save and the end of its settle window knows nothing of the save.
                 () if course.unsettled || course.scheduler.is_touched() => State::Pending,
                 () => State::InSync,
             };
@@ -153,7 +155,7 @@ impl Daemon {
             next,
             alarm: false,
         };
-        // The first time it is the loop that says it.
+        // The loop itself raises it the first time.
         let alarm = course.alarm.is_raised().then(|| course.alarm.check(now_ms)).flatten();
         self.board.update(|status| {
             status.progress = None;
@@ -184,7 +186,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One line for each cycle.
+/// Writes one line for each cycle.
 pub(super) fn log(report: &Report, took: Duration) {
     let Report { generation, pushed, pulled, deleted_local, deleted_remote, transfer, .. } = *report;
     tracing::info!(

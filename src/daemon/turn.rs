@@ -1,4 +1,4 @@
-//! One cycle of the daemon, and what the scheduler, the board and those who listen learn from it.
+//! One cycle of the daemon, and its news for the scheduler, the board and the subscribers.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use cogzy_client::documents::{Problem, SyncDocument};
 use cogzy_engine::sync::{Advice, Interrupt, Progress, Report, Request, SyncError, Watcher};
 
 impl Daemon {
-    /// One cycle, and what the scheduler, the board and those who listen learn from it. `settle`: wait for what was written a
-    /// moment ago.
+    /// Runs one cycle, and hands its news to the scheduler, the board and the subscribers. With
+    /// `settle` it first waits for files that were written a moment ago.
     pub(super) async fn turn(
         &mut self,
         course: &mut Course,
@@ -51,20 +51,20 @@ impl Daemon {
         answer
     }
 
-    /// Tells what is new, and starts the hooks for it.
+    /// Announces the news, and starts the hooks for it.
     pub(super) async fn announce(&mut self, course: &mut Course, passing: &BTreeSet<String>) {
         let status = self.board.read();
         let told = course.announcer.cycle(&mut self.engine, &status, passing).await;
         course.hooks.hear(&told);
     }
 
-    /// Whoever is told how far a cycle is.
+    /// The watcher of the daemon's own cycles.
     pub(super) fn watcher(&self) -> impl Watcher + use<> {
         CycleWatcher { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
     }
 }
 
-/// A cycle's progress is for the board, for those who listen and for the watchdog.
+/// A watcher that hands a cycle's progress to the board, to the subscribers and to the watchdog.
 struct CycleWatcher {
     board: Board,
     events: Events,
@@ -85,7 +85,8 @@ fn outcome(result: &Result<Report, SyncError>) -> CycleOutcome {
         Ok(report) => CycleOutcome::Done { moved: report.moved(), again: report.again() },
         Err(error) => match error.advice() {
             Advice::Offline => CycleOutcome::Offline,
-            // A disk may be mounted, a bucket be put right: it is tried for ever, and says so all the time.
+            // A disk may be mounted, a bucket may be put right: the daemon tries for ever, and
+            // reports it all the time.
             Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => CycleOutcome::Failed,
             Advice::Refused => CycleOutcome::Permanent,
         },

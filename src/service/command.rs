@@ -1,31 +1,31 @@
-//! Running the manager's own programs, as a port: tests record the calls.
+//! The manager's own programs, as a port: tests record the calls.
 
 use std::io;
 use std::process::{Command, Stdio};
 
 use super::ServiceError;
 
-/// What a program answered.
+/// The output of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProgramOutput {
-    /// Whether it ended with 0.
+    /// True where it ended with 0.
     pub good: bool,
-    /// Its standard output.
+    /// The standard output.
     pub out: String,
-    /// Its standard error.
+    /// The standard error.
     pub err: String,
 }
 
-/// Runs programs.
+/// A runner of programs.
 pub trait ProgramRunner {
     /// Runs `program` to its end.
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If it cannot be started.
     fn run(&self, program: &str, arguments: &[&str]) -> io::Result<ProgramOutput>;
 }
 
-/// The programs of this machine.
+/// The runner of this machine's programs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRunner;
 
@@ -37,7 +37,7 @@ impl ProgramRunner for SystemRunner {
     }
 }
 
-/// Runs `program` of `manager`, which must be there; how it ended is for the caller.
+/// Runs `program` of `manager`, which must exist; the caller judges its end.
 pub(super) fn ask(
     run: &dyn ProgramRunner,
     manager: &'static str,

@@ -1,4 +1,5 @@
-//! launchd of macOS: an agent of the user. It starts at login and ends at logout; there is no linger.
+//! launchd of macOS: an agent of the user. It starts at login and ends at logout; there is no
+//! linger.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -94,7 +95,7 @@ impl Manager for Launchd<'_> {
         if self.is_loaded()? { self.control(&["kickstart", &self.target()]) } else { self.load() }
     }
 
-    /// An agent that is only killed would be started again: it is taken out, and comes back at the next login.
+    /// Takes the agent out until the next login: one that is only killed would be started again.
     fn stop(&self) -> Result<(), ServiceError> {
         if !self.file().exists() {
             return Err(ServiceError::NotInstalled);

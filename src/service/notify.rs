@@ -1,11 +1,11 @@
-//! The daemon's line to the service manager that started it (sd_notify(3)): that it is ready, how it is,
-//! that it lives. Without such a manager nobody is told.
+//! The daemon's messages to the service manager that started it (sd_notify(3)): ready, state,
+//! alive. Without such a manager they go nowhere.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The line to the service manager. The default one leads to nobody's watchdog.
+/// The line to the service manager. The default one feeds no watchdog.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Notifier {
     watchdog: Option<Duration>,
@@ -18,35 +18,36 @@ impl Notifier {
         Self { watchdog: sd_notify::watchdog_enabled() }
     }
 
-    /// The time within which the manager wants a sign of life, where it has a watchdog.
+    /// The time within which the watchdog expects a sign of life, if there is one.
     #[must_use]
     pub const fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// The service has started.
+    /// Says that the service has started.
     pub fn ready(&self) {
         tell(&[NotifyState::Ready]);
     }
 
-    /// The service is about to stop.
+    /// Says that the service is about to stop.
     pub fn stopping(&self) {
         tell(&[NotifyState::Stopping]);
     }
 
-    /// The state of the service, in a few words.
+    /// Tells the state of the service, in a few words.
     pub fn status(&self, words: &str) {
         tell(&[NotifyState::Status(words)]);
     }
 
-    /// Feeds the watchdog, where there is one.
+    /// Feeds the watchdog, if there is one.
     pub fn alive(&self) {
         if self.watchdog.is_some() {
             tell(&[NotifyState::Watchdog]);
         }
     }
 
-    /// Feeds the watchdog and asks it for `patience` from now on, or for its usual one where that is longer.
+    /// Feeds the watchdog, and asks it for `patience` from now on, or for its usual one if that is
+    /// longer.
     pub fn alive_for(&self, patience: Duration) {
         if let Some(every) = self.watchdog {
             tell(&[NotifyState::WatchdogUsec(micros(every.max(patience))), NotifyState::Watchdog]);

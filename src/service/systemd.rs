@@ -10,9 +10,9 @@ use super::{Installed, Manager, Program, ProgramOutput, ProgramRunner, ServiceEr
 const UNIT: &str = "cogzy-vault.service";
 /// The unit as a package installs it.
 const TEMPLATE: &str = include_str!("../../systemd/cogzy-vault.service");
-/// How a file begins that was written here, so that it is known again.
+/// The first line of a file that was written here, which marks it as ours.
 const OURS: &str = "# Written by `cogzy-vault service install`; the next install writes it again.\n";
-/// Where packages put units of users.
+/// Folders where packages put units of users.
 const PACKAGED: [&str; 3] = ["/usr/lib/systemd/user", "/lib/systemd/user", "/usr/local/lib/systemd/user"];
 
 /// systemd's manager of this user.
@@ -31,7 +31,7 @@ impl<'a> Systemd<'a> {
         Self { run, folder: config.join("systemd/user"), packaged, uid }
     }
 
-    /// The same with a package's unit elsewhere.
+    /// The same manager, with a package's unit elsewhere.
     #[cfg(test)]
     pub(super) fn with_packaged(mut self, unit: PathBuf) -> Self {
         self.packaged = vec![unit];
@@ -42,7 +42,7 @@ impl<'a> Systemd<'a> {
         self.folder.join(UNIT)
     }
 
-    /// Whether a unit that is there already, from a package, runs exactly this.
+    /// A package's unit that runs exactly this, if there is one.
     fn package_with(&self, exec: &str) -> Option<PathBuf> {
         let fits = |path: &&PathBuf| {
             let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -51,7 +51,7 @@ impl<'a> Systemd<'a> {
         self.packaged.iter().find(fits).cloned()
     }
 
-    /// systemctl, which must end well.
+    /// Runs systemctl, which must end with success.
     fn control(&self, arguments: &[&str]) -> Result<ProgramOutput, ServiceError> {
         let arguments = [&["--user"], arguments].concat();
         let answer = ask(self.run, "systemd", "systemctl", &arguments)?;
@@ -59,14 +59,14 @@ impl<'a> Systemd<'a> {
             return Ok(answer);
         }
         let said = answer.err.lines().next().unwrap_or("it gave no reason").to_owned();
-        // The words have been the same for ten years; the exit code is the same for everything.
+        // These words have been the same for ten years; the exit code is the same for everything.
         if said.contains("connect to bus") || said.contains("connect to user scope bus") {
             return Err(ServiceError::NoSession { said });
         }
         Err(ServiceError::Failed { command: line("systemctl", &arguments), said })
     }
 
-    /// Whether the user's services run without a login. Where loginctl does not know, nobody does.
+    /// True where the user's services run without a login; none where loginctl does not know.
     fn linger(&self) -> Option<bool> {
         let uid = self.uid.to_string();
         let arguments = ["show-user", &uid, "--property=Linger", "--value"];
@@ -87,7 +87,7 @@ impl Manager for Systemd<'_> {
     fn install(&self, program: &Program) -> Result<Installed, ServiceError> {
         let exec = exec_start(program)?;
         let file = self.file();
-        // Before anything is written: without a manager there is nothing to install for.
+        // Asked before anything is written: without a manager there is nothing to install for.
         self.control(&["show-environment"])?;
         let packaged = self.package_with(&exec).filter(|_| !file.exists());
         let written = packaged.is_none();
@@ -165,15 +165,16 @@ impl Manager for Systemd<'_> {
     }
 }
 
-/// The unit, with this line for what it runs.
+/// The unit with this line for its program.
 fn unit(exec: &str) -> String {
     let line = |line| if str::starts_with(line, "ExecStart=") { exec } else { line };
-    // Its first line speaks of the file in the package.
+    // The first line of the template speaks of the file in the package.
     let lines = TEMPLATE.lines().skip_while(|line| line.starts_with('#'));
     OURS.to_owned() + &lines.map(|text| format!("{}\n", line(text))).collect::<String>()
 }
 
-/// `ExecStart=` for a program, quoted as systemd.service(5) and systemd.syntax(7) say.
+/// The line `ExecStart=` for a program, quoted by the rules of systemd.service(5) and
+/// systemd.syntax(7).
 pub(super) fn exec_start(program: &Program) -> Result<String, ServiceError> {
     let speakable = |text: &str| !text.chars().any(char::is_control);
     let path = program.path.to_str().filter(|path| speakable(path));
@@ -186,7 +187,7 @@ pub(super) fn exec_start(program: &Program) -> Result<String, ServiceError> {
 }
 
 fn quoted(word: &str) -> String {
-    // Specifiers and variables are replaced inside quotes, too.
+    // systemd expands specifiers and variables inside quotes, too.
     let word = word.replace('%', "%%").replace('$', "$$");
     if !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/._-+=:@,%$~".contains(c)) {
         return word;
@@ -194,7 +195,7 @@ fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Writes a file of ours; never over somebody else's.
+/// Writes a file of ours, but never over somebody else's.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), ServiceError> {
     let fault = |what, source| ServiceError::Io { what, path: path.to_owned(), source };
     match std::fs::read_to_string(path) {
@@ -211,7 +212,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), ServiceError> {
     std::fs::rename(&fresh, path).map_err(|error| fault("replace", error))
 }
 
-/// Whether a file was written by an install.
+/// True where an install has written the file.
 pub(super) fn is_ours(text: &str) -> bool {
     text.contains("`cogzy-vault service install`")
 }

@@ -1,4 +1,4 @@
-//! The calls that are made, and the files that are written.
+//! The calls to the manager's programs, and the files that are written.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::systemd::exec_start;
 use super::*;
 
-/// A machine whose programs only note that they were called.
+/// A machine whose programs only record their calls.
 #[derive(Default)]
 struct Recorded {
     calls: RefCell<Vec<String>>,
@@ -143,7 +143,7 @@ fn a_machine_without_a_manager_is_told_apart_from_one_that_refuses_and_gets_no_f
 }
 
 #[test]
-fn how_it_stands_is_what_the_manager_says() {
+fn the_status_is_the_managers() {
     let home = tempfile::tempdir().unwrap();
     let shown = "FragmentPath=/x/cogzy-vault.service\nUnitFileState=enabled\nActiveState=active\nMainPID=77";
     let run = Recorded::answering(&[("show cogzy-vault", shown), ("loginctl show-user 1000", "no")]);
@@ -158,7 +158,7 @@ fn how_it_stands_is_what_the_manager_says() {
 }
 
 #[test]
-fn what_systemd_would_replace_is_escaped() {
+fn text_that_systemd_would_expand_is_escaped() {
     let exec = |words: &[&str]| exec_start(&program("/p", words)).unwrap();
     assert_eq!(exec(&["a b", r#"q"b\"#, "$HOME", "%h", ""]), r#"ExecStart=/p "a b" "q\"b\\" $$HOME %%h """#);
     assert!(exec_start(&program("/p", &["a\nExecStartPost=/evil"])).is_err());

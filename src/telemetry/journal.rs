@@ -1,8 +1,9 @@
-//! systemd's journal, in its own protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL>): each event is one datagram.
+//! systemd's journal, in its own protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL>): each
+//! event is one datagram.
 //!
-//! The fields stand in the message, so that whoever reads the plain journal sees the cause of an error, and once more by
-//! themselves as `COGZY_…`, so that `journalctl COGZY_GENERATION=42` finds them. A journal that cannot keep up loses lines; it
-//! never holds the daemon up.
+//! The fields stand in the message, where a reader of the plain journal sees the cause of an error,
+//! and once more by themselves as `COGZY_…`, where `journalctl COGZY_GENERATION=42` finds them. A
+//! journal that cannot keep up loses lines; it never holds the daemon up.
 
 use std::fmt::{Debug, Write};
 use std::io;
@@ -15,7 +16,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 const SOCKET: &str = "/run/systemd/journal/socket";
-/// A datagram takes a little more than 200 kB; whatever is longer is no log line.
+/// The longest field, in bytes. A datagram takes a little more than 200 kB; anything longer is no
+/// log line.
 const LONGEST: usize = 64 << 10;
 
 /// A connection to the journal.
@@ -26,7 +28,7 @@ impl JournalLayer {
     /// Connects to the journal of this machine.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub fn connect() -> io::Result<Self> {
         Self::at(Path::new(SOCKET))
     }
@@ -57,7 +59,7 @@ fn datagram(event: &Event<'_>) -> Vec<u8> {
     };
     let mut message = seen.message;
     for (name, value) in &seen.fields {
-        // Writing to a text does not fail.
+        // Writing into a text cannot fail.
         let _ = write!(message, " {name}={value}");
     }
     let mut datagram = Vec::new();
@@ -79,7 +81,7 @@ fn datagram(event: &Event<'_>) -> Vec<u8> {
     datagram
 }
 
-/// A name as the journal takes it: capitals, digits and underscores.
+/// A name in the journal's own spelling: capitals, digits and underscores.
 fn own(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
@@ -102,7 +104,7 @@ impl Visit for FieldCollector {
         }
     }
 
-    /// Without the quotes that a debug form has.
+    /// Records a text without the quotes of its debug form.
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }

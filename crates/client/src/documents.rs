@@ -1,4 +1,5 @@
-//! The documents of the socket and of `--json`, schema 1. Fields may be added; a change is a new schema number.
+//! The documents of the socket and of `--json`. All follow the schema of [`SchemaVersion`]: fields
+//! may be added to it, and a change is a new schema.
 
 mod content;
 mod event;

@@ -1,4 +1,5 @@
-//! The vault for programs written in Rust: reading and writing memories without a daemon, a network or a lock to know of.
+//! The vault for programs written in Rust: memories are read and written without a daemon, a
+//! network, or a lock to care about.
 //!
 //! ```no_run
 //! use cogzy_client::local_vault::LocalVault;
@@ -19,14 +20,17 @@
 //! # }
 //! ```
 //!
-//! - Every read is local, every write is local first: whoever syncs the vault sees it and sends it.
-//! - A [`Reading`] holds the shared lock: files are those of one generation. Hold it while you open files, not while you think.
-//! - A write replaces whole files, through the journal; a [`LocalTransaction`] replaces several as one. A crash leaves the old ones or the
-//!   new ones, and a program that read before somebody else wrote gets [`LocalVaultError::Conflict`] instead of undoing it.
-//! - What a program does not know in a node survives reading and writing: entries are kept as they were written.
+//! - Every read is local, and every write is local first: the daemon or the next `sync` sends it.
+//! - A [`Reading`] holds the shared lock: its files are those of one generation. Hold it while you
+//!   open files, not while you work with them.
+//! - A write replaces whole files, through the journal; a [`LocalTransaction`] replaces several as
+//!   one. A crash leaves all the old ones or all the new ones. A program that read before another
+//!   one wrote gets [`LocalVaultError::Conflict`] and undoes nothing.
+//! - Fields of a node that a program does not know survive reading and writing: entries are kept as
+//!   they were written.
 //!
-//! Paths are those of the app: `corpus/nodes.json`, `corpus/episodes.json`, `vectors/<name>.npy`. What is sent where, and what
-//! happens in a conflict, is not decided here.
+//! Paths are those of the app: `corpus/nodes.json`, `corpus/episodes.json`, `vectors/<name>.npy`.
+//! Sending them, and settling conflicts, is not decided here.
 
 mod corpus;
 mod map;
@@ -55,55 +59,55 @@ use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::model::{Digest, PathError, VaultPath};
 use cogzy_engine::vault::{Layout, Marker, MarkerError, TransactError};
 
-/// What a program cannot do with a vault, and why.
+/// An error of a [`LocalVault`].
 #[derive(Debug, thiserror::Error)]
 pub enum LocalVaultError {
     /// There is no vault.
     #[error(transparent)]
     NoVault(#[from] MarkerError),
-    /// The name makes no path of a vault.
+    /// The name makes no valid path in a vault.
     #[error(transparent)]
     Path(#[from] PathError),
     /// The disk failed.
     #[error(transparent)]
     Io(#[from] IoAt),
-    /// A file is not what its name says.
+    /// A file is damaged, or not of the kind that its name says.
     #[error("{path} is damaged: {why}")]
     Damaged {
-        /// Which file.
+        /// The file.
         path: VaultPath,
-        /// What is wrong, and where.
+        /// The damage, and its place.
         why: String,
     },
     /// There is no such file.
     #[error("{0} does not exist")]
     Missing(VaultPath),
-    /// The vectors are not of a kind that can be had this way.
+    /// The vectors are of a kind that cannot be read this way.
     #[error("{path}: {why}")]
     Kind {
-        /// Which file.
+        /// The file.
         path: VaultPath,
-        /// What it holds, and what is wanted.
+        /// The kind it has, and the kind that is wanted.
         why: String,
     },
     /// Somebody else has written since this program read.
     #[error("{path} was changed by somebody else since it was read: read it again")]
     Conflict {
-        /// Which file.
+        /// The file.
         path: VaultPath,
-        /// What it holds now.
+        /// The digest of its content now.
         current: Option<Digest>,
     },
-    /// Something is at the vault, and stays at it.
+    /// Another program keeps the vault busy.
     #[error("{0}")]
     Busy(String),
-    /// The value has no JSON form, or not that of an entry.
+    /// The value has no JSON form, or none that an entry can have.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
     /// The files could not be written.
     #[error(transparent)]
     Write(TransactError),
-    /// The daemon does not answer, or not with yes.
+    /// The daemon does not answer, or refuses.
     #[error(transparent)]
     Daemon(#[from] ClientError),
 }
@@ -128,10 +132,10 @@ pub struct LocalVault {
 }
 
 impl LocalVault {
-    /// Opens the vault at `root`, which `cogzy-vault init` or `run` has made.
+    /// Opens the vault at `root`, made by `cogzy-vault init` or `run`.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is no vault.
     pub fn open(root: impl AsRef<Path>) -> Result<Self, LocalVaultError> {
         let root = root.as_ref();
         let real = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
@@ -142,7 +146,7 @@ impl LocalVault {
         Ok(Self { layout, fs: Arc::new(RealFs), socket })
     }
 
-    /// The same vault, whose daemon listens at another socket.
+    /// The same vault, with a daemon that listens at another socket.
     #[must_use]
     pub fn with_socket(mut self, socket: impl Into<PathBuf>) -> Self {
         self.socket = socket.into();
@@ -155,10 +159,11 @@ impl LocalVault {
         self.layout.root()
     }
 
-    /// Takes the shared lock, so that what is read through it is of one generation. Waits while one is being put in place.
+    /// Takes the shared lock, under which all files are those of one generation. Waits while a
+    /// generation is being put in place.
     ///
     /// # Errors
-    /// Where that takes longer than half a minute, or was cut short by a crash and nobody finishes it.
+    /// If that takes longer than half a minute, or was cut short by a crash and nobody finishes it.
     pub fn reading(&self) -> Result<Reading<'_>, LocalVaultError> {
         Reading::start(self)
     }
@@ -179,7 +184,8 @@ impl LocalVault {
         self.reading()?.episodes()
     }
 
-    /// The vectors in `vectors/<name>.npy`, one row for each entry of the corpus of that name, as 32-bit floats.
+    /// The vectors in `vectors/<name>.npy`, one row for each entry of the corpus of that name, as
+    /// 32-bit floats.
     ///
     /// # Errors
     /// See [`LocalVaultError`].
@@ -187,15 +193,15 @@ impl LocalVault {
         self.reading()?.embeddings(name)
     }
 
-    /// The same without copying them; see [`MappedEmbeddings`].
+    /// The same vectors without copying them; see [`MappedEmbeddings`].
     ///
     /// # Errors
-    /// See [`LocalVaultError`]; other elements than 32-bit little-endian floats cannot be mapped.
+    /// See [`LocalVaultError`]; elements other than 32-bit little-endian floats cannot be mapped.
     pub fn map_embeddings(&self, name: &str) -> Result<MappedEmbeddings, LocalVaultError> {
         self.reading()?.mapped(name)
     }
 
-    /// How many nodes there are. Reads the corpus without keeping it.
+    /// The number of nodes. Reads the corpus without keeping it.
     ///
     /// # Errors
     /// See [`LocalVaultError`].
@@ -203,7 +209,8 @@ impl LocalVault {
         self.reading()?.count("nodes")
     }
 
-    /// Replaces the corpus of nodes. Where it was read before, what was read must still stand there.
+    /// Replaces the corpus of nodes. One that was read from the vault is only replaced while the
+    /// file still holds the bytes that were read.
     ///
     /// # Errors
     /// See [`LocalVaultError`].
@@ -233,16 +240,16 @@ impl LocalVault {
         transaction.commit()
     }
 
-    /// Several files, written as one.
+    /// A transaction: several files, written as one.
     #[must_use]
     pub fn transaction(&self) -> LocalTransaction<'_> {
         LocalTransaction::new(self)
     }
 
-    /// How things stand, as the daemon sees it.
+    /// The status, as the daemon sees it.
     ///
     /// # Errors
-    /// Where no daemon runs.
+    /// If no daemon runs.
     pub async fn sync_status(&self) -> Result<StatusDocument, LocalVaultError> {
         Ok(socket::get(&self.socket, "/v1/status").await?)
     }
@@ -250,17 +257,18 @@ impl LocalVault {
     /// Has the daemon run a whole cycle now, and waits for it.
     ///
     /// # Errors
-    /// Where no daemon runs, or the cycle does not go through.
+    /// If no daemon runs, or the cycle fails.
     pub async fn sync(&self) -> Result<SyncDocument, LocalVaultError> {
         let request = SyncRequest { wait: true, dry_run: false, derived: false };
         Ok(socket::post(&self.socket, "/v1/sync", &request).await?)
     }
 
-    /// Has the daemon replace the vault by the backup's newest generation, and waits for it. What is here goes to the trash, what the
-    /// backup never had becomes a conflict; nobody is asked again.
+    /// Has the daemon replace the vault by the backup's newest generation, and waits for it. Local
+    /// files go to the trash, and versions that the backup never had become conflicts; nobody is
+    /// asked again.
     ///
     /// # Errors
-    /// Where no daemon runs, or the backup cannot be read; then nothing is changed.
+    /// If no daemon runs, or the backup cannot be read; then nothing is changed.
     pub async fn reset(&self) -> Result<ResetDocument, LocalVaultError> {
         Ok(socket::post(&self.socket, "/v1/reset", &DryRunRequest::default()).await?)
     }

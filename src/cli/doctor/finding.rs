@@ -1,4 +1,4 @@
-//! What was found, how bad it is, and what cures it.
+//! Findings of `doctor`, each with its severity and its cure.
 
 use serde::Serialize;
 
@@ -6,15 +6,15 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Tone};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {
-    /// As it should be.
+    /// Good.
     Ok,
     /// Worth knowing.
     Note,
-    /// Works, and may not for long, or not as one thinks.
+    /// Works, but perhaps not for long, or not as the user thinks.
     Warning,
     /// Does not work.
     Error,
@@ -23,13 +23,13 @@ pub(super) enum Severity {
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    /// What was looked at.
+    /// The check that made it.
     pub check: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub level: Severity,
-    /// What was found.
+    /// The description.
     pub message: String,
-    /// What cures it.
+    /// The cure.
     pub next: Option<String>,
     /// The code to end with, if nothing is worse.
     #[serde(skip)]
@@ -54,7 +54,7 @@ impl Finding {
         Self { next: Some(next.into()), ..Self::new(check, Severity::Warning, message) }
     }
 
-    /// What keeps a verb from working keeps the daemon from it.
+    /// An error that would stop a verb, and so stops the daemon.
     pub(super) fn failure(check: &'static str, failure: impl Into<Failure>) -> Self {
         let Failure { exit, message, next } = failure.into();
         Self { check, level: Severity::Error, message, next, exit }
@@ -78,7 +78,7 @@ impl Finding {
     }
 }
 
-/// The code of the worst: what needs a person most comes first.
+/// The code of the worst finding: the one that needs a person most comes first.
 pub(super) fn exit_of(findings: &[Finding]) -> Exit {
     let order = [
         Exit::Corrupt,

@@ -1,4 +1,4 @@
-//! The JSON of each document, held.
+//! The JSON of each document, pinned.
 
 use super::*;
 use crate::config::SettingSource;

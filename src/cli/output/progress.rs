@@ -1,4 +1,5 @@
-//! Progress of a long action, on standard error. It is for the eye only: nothing depends on whether it could be written.
+//! Progress of a long action, on standard error. It is only for the eye: nothing depends on whether
+//! it could be written.
 
 use std::fmt;
 use std::io::Write;
@@ -10,17 +11,17 @@ use super::units::{about, part, thousands};
 use cogzy_client::documents::ProgressDocument;
 use cogzy_engine::sync::{self, Phase};
 
-/// Where there is no terminal, a line is written after so many files.
+/// The number of files after which a line is written where there is no terminal.
 const FILES_PER_LINE: usize = 100;
-/// The bar, and what it means.
+/// The template of the bar and its message.
 pub(super) const BAR: &str = "{bar:30} {msg}";
 
-/// How far an action is.
+/// The progress of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressStep {
-    /// How far.
+    /// The progress.
     pub progress: sync::Progress,
-    /// How long the rest takes, where that can be told.
+    /// The time that the rest takes, where that can be told.
     pub left: Option<Duration>,
 }
 
@@ -53,7 +54,8 @@ impl From<&ProgressDocument> for ProgressStep {
 }
 
 impl ProgressStep {
-    /// Of what the bar shows, how much is done: bytes where they are known, so that a large file moves it too.
+    /// The done and the total amount of the bar: bytes where they are known, so that a large file
+    /// moves it too.
     pub(super) const fn bar(&self) -> (u64, u64) {
         let progress = self.progress;
         if progress.bytes_total > 0 {
@@ -64,7 +66,8 @@ impl ProgressStep {
     }
 }
 
-/// Progress of a long action. What it has drawn is gone when it is dropped; drop it before anything else is printed.
+/// Progress of a long action. The drawing vanishes when this is dropped; drop it before anything
+/// else is printed.
 pub struct ProgressDisplay(DisplayKind);
 
 enum DisplayKind {
@@ -89,12 +92,12 @@ impl ProgressDisplay {
         Self(DisplayKind::Lines { to, last: None })
     }
 
-    /// Shows how far the action is.
+    /// Shows the progress.
     pub fn show(&mut self, step: ProgressStep) {
         let sync::Progress { phase, files_done, files_total, .. } = step.progress;
         match &mut self.0 {
             DisplayKind::None => {}
-            // Nothing to do yet is nothing to tell.
+            // There is nothing to show while there is nothing to do.
             DisplayKind::Bar(_) | DisplayKind::Lines { .. } if files_total == 0 => {}
             DisplayKind::Bar(bar) => {
                 let (done, all) = step.bar();
@@ -105,7 +108,7 @@ impl ProgressDisplay {
             DisplayKind::Lines { to, last } => {
                 let now = (phase, files_done / FILES_PER_LINE);
                 if *last != Some(now) || files_done == files_total {
-                    // Nobody may be reading; the action itself says how it ended.
+                    // The reader may have gone; the action itself reports its end.
                     let _ = writeln!(to, "{step}");
                     *last = Some(now);
                 }

@@ -1,4 +1,4 @@
-//! What reaches the two streams.
+//! The bytes that reach the two streams.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use cogzy_engine::sync::{self, Phase};
 
-/// A stream that can be looked at, and that fails when it is told to.
+/// A stream that can be inspected, and that fails on demand.
 #[derive(Clone, Default)]
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,

@@ -15,7 +15,7 @@ pub(super) async fn look(app: &App) -> Result<StatusDocument, Failure> {
     let glance = engine.glance(&Unwatched).await?;
     let mut status = app.assembly().status(State::Stopped, glance.device);
     fill(&mut status, &glance);
-    // A pause was wished for.
+    // A pause is the user's own wish: no alarm.
     if let (Some(then), None) = (glance.last_sync_ms, engine.paused()?) {
         status.errors.splice(0..0, overdue(then, SystemClock::new().now_ms()));
     }

@@ -1,5 +1,6 @@
-//! A status in words: the verdict first (before it only an alarm), then what is on its way, what waits for somebody and what is wrong, each with the next
-//! command. A pure function, so that the words can be tested as they are.
+//! A status in words: the verdict first (only an alarm comes before it), then the transfers, the
+//! open decisions and the errors, each with the next command. A pure function, so that tests can
+//! pin the words.
 
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     StyledLine::toned(tone, text)
 }
 
-/// Whether all is in sync, and yet somebody should look at something.
+/// True where all is in sync, and yet something needs attention.
 const fn attention(status: &StatusDocument) -> bool {
     matches!(status.state, State::InSync) && status.conflicts > 0
 }
@@ -113,7 +114,7 @@ fn rejection(approval: &str) -> String {
     approval.replacen(" approve ", " approve --reject ", 1)
 }
 
-/// How often it was tried, and when it is tried again.
+/// The number of attempts, and the time of the next one.
 fn tries(attempts: u32, next_retry: Option<&str>, now_ms: u64) -> String {
     let tried = if attempts > 1 { format!("tried {attempts} times") } else { String::new() };
     let again = next_retry.and_then(millis).map(|at| match at.saturating_sub(now_ms) {

@@ -1,5 +1,6 @@
-//! `status --watch`: the status as it changes. On a terminal it is drawn in place, with a bar while something moves; without one
-//! it is written again whenever something other than the time has changed, with `--json` as one document per line.
+//! `status --watch`: the status as it changes. On a terminal it is drawn in place, with a bar
+//! during a transfer. Without one it is written again whenever something other than the time has
+//! changed; with `--json`, as one document per line.
 
 use std::time::Duration;
 
@@ -15,15 +16,15 @@ use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::remote::Transfer;
 
-/// How often the daemon is asked.
+/// The time between two questions to the daemon.
 const LOOK: Duration = Duration::from_millis(300);
-/// Without a daemon the vault itself is looked at, which costs more: not as often.
+/// The time between two looks at the vault without a daemon, which cost more.
 const LOOK_ALONE: Duration = Duration::from_secs(5);
 
-/// Shows the status until the process is stopped, or nobody reads any more.
+/// Shows the status until the process is stopped, or the reader has gone.
 pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure> {
     let clock = SystemClock::new();
-    // Once for all rounds: a Ctrl-C that comes while the daemon is asked must not get lost.
+    // Once for all rounds: a Ctrl-C must not get lost while the daemon is being asked.
     let stop = StopSignals::catch();
     let mut stop =
         stop.map_err(|error| Failure::new(Exit::Internal, format!("signals cannot be caught: {error}")))?;
@@ -33,7 +34,7 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
         let (status, wait) = match socket::get::<StatusDocument>(&app.socket, "/v1/status").await {
             Ok(status) => (status, LOOK),
             Err(ClientError::NoDaemon) => (look(app).await?, LOOK_ALONE),
-            // It is just stopping: the next look finds none.
+            // The daemon is stopping: the next look finds none.
             Err(ClientError::Broken(_)) => {
                 tokio::time::sleep(LOOK).await;
                 continue;
@@ -51,14 +52,14 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            // That is how watching ends: what is drawn stays, and the prompt comes below it.
+            // Ctrl-C is how watching ends: the drawing stays, and the prompt comes below it.
             () = stop.arrive() => break,
         }
     }
     Ok(Exit::Done)
 }
 
-/// The status without what changes although nothing happens.
+/// The status without the fields that change although nothing happens.
 fn timeless(status: &StatusDocument) -> StatusDocument {
     let mut status = status.clone();
     status.last_sync = None;

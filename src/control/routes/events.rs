@@ -1,4 +1,4 @@
-//! What happens, as it happens; and what has moved since a generation.
+//! Events as they happen, and the paths that changed since a generation.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use super::problem::{ProblemResponse, bad_request, problem};
 use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SchemaVersion};
 use cogzy_engine::model::VaultPath;
 
-/// A page is never longer.
+/// The longest page.
 const MAX_PAGE: usize = 1000;
-/// How often a stream on which nothing happens shows that it lives.
+/// The time after which a silent stream shows that it is alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 #[derive(OpenApi)]
@@ -37,14 +37,14 @@ pub(super) fn family() -> Family {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct EventsQuery {
-    /// The number of the last event that is known: the same as `Last-Event-ID`.
+    /// The number of the last known event: the same as `Last-Event-ID`.
     since: Option<u64>,
-    /// How many events a page has at most.
+    /// The largest number of events on a page.
     limit: Option<usize>,
 }
 
-/// What happens: a stream of server-sent events, or with `Accept: application/json` a page of what is kept. Without a number to
-/// go on from, the stream begins now and the page with the oldest event.
+/// Events: a stream of server-sent events, or with `Accept: application/json` a page of the kept
+/// ones. Without a number to go on from, the stream begins now, and the page with the oldest event.
 #[utoipa::path(
     get, path = "/v1/events", params(EventsQuery, ("last-event-id" = Option<u64>, Header, description = "Resumes after it")),
     responses(
@@ -79,7 +79,8 @@ async fn events(
         ));
     };
     let newest = handles.events.newest();
-    // A number from the future is one of another vault, or of events that are lost: all that is kept is news then.
+    // A number from the future belongs to another vault, or to events that are lost: then all kept
+    // events are news.
     let since = resumed.map_or(newest, |id| if id > newest { 0 } else { id });
     let following = (handles.events.subscribe(since), place);
     let stream = stream::unfold(following, |(mut subscription, place)| async move {
@@ -95,16 +96,16 @@ async fn events(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ChangesQuery {
-    /// The generation that is known.
+    /// The known generation.
     since: u64,
     /// Only paths after this one.
     after: Option<String>,
-    /// How many paths a page has at most.
+    /// The largest number of paths on a page.
     limit: Option<usize>,
 }
 
-/// The paths that have moved since a generation, each once and as it is now, page by page. Where a fork lay across that
-/// generation some may be named that were known already; none is left out.
+/// Paths that changed since a generation, each once and as it is now, page by page. Where a fork
+/// lay across that generation, some known paths may be named again; none is left out.
 #[utoipa::path(
     get, path = "/v1/changes", params(ChangesQuery),
     responses(
@@ -129,7 +130,8 @@ async fn changes(
     Ok(Json(ChangesDocument { schema: SchemaVersion, since, generation: found.generation, changes, next }))
 }
 
-/// Percent-encoding of everything but letters, digits and what stands for itself (RFC 3986, section 2.3).
+/// The percent-encoding of everything but letters, digits and the characters that RFC 3986, section
+/// 2.3 leaves alone.
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     text.bytes()

@@ -14,7 +14,7 @@ pub(super) struct Family {
 pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) methods: MethodRouter<Handles>,
-    /// No request to it has a longer body.
+    /// The longest body of a request, in bytes.
     pub(super) max_body: usize,
 }
 

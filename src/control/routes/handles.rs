@@ -1,4 +1,4 @@
-//! What the handlers need: the board, the events, and the ways to the daemon's thread and to a reader.
+//! The handlers' way to the daemon: the board, the events, its thread, and readers of the vault.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use crate::control::pulse::Pulse;
 use cogzy_client::documents::Problem;
 use cogzy_engine::sync::{Engine, SyncError, Unwatched};
 
-/// More programs than this may not follow the events at once.
+/// The largest number of programs that follow the events at once.
 const MAX_STREAMS: usize = 64;
-/// More questions than this are not looked into at once; the others wait.
+/// The largest number of questions that are answered at once; the others wait.
 const MAX_READERS: usize = 4;
 
-/// What the handlers need. Clones share it.
+/// Everything that the handlers need. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Handles {
     /// The status.
     pub board: Board,
-    /// The way to the daemon's thread.
+    /// The queue of the daemon's thread.
     pub commands: mpsc::Sender<Command>,
-    /// What happens.
+    /// The events.
     pub events: Events,
-    /// Set: the cycle that runs is to be broken off, for a pause.
+    /// Set to break off the running cycle, for a pause.
     pub interrupt: watch::Sender<bool>,
     /// The daemon's signs of life.
     pub pulse: Pulse,
-    /// Whoever answers a question makes a reader of it; it runs no cycles itself.
+    /// The engine that readers are made from; it runs no cycles itself.
     pub(super) engine: Arc<Engine>,
-    /// Streams are long: they may not take all the connections.
+    /// Places for streams: they are long, and must not take all the connections.
     pub(super) streams: Arc<Semaphore>,
-    /// Each reader has the whole manifest in memory.
+    /// Places for readers: each has the whole manifest in memory.
     readers: Arc<Semaphore>,
 }
 
@@ -54,8 +54,8 @@ impl Handles {
         Self { board, commands, events, interrupt, pulse, engine, streams, readers }
     }
 
-    /// Answers a question without the daemon's thread, which may be at work for hours. The work ends where nobody waits for the
-    /// answer any more.
+    /// Answers a question without the daemon's thread, which may be busy for hours. The work ends
+    /// where nobody waits for the answer any more.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         question: impl AsyncFnOnce(&mut Engine) -> Result<T, SyncError> + Send + 'static,
@@ -81,7 +81,7 @@ impl Handles {
         self.commands.send(command).await.map_err(|_| stopping())
     }
 
-    /// Hands a command to the daemon's thread and waits for what comes of it.
+    /// Hands a command to the daemon's thread and waits for its answer.
     pub(super) fn ask<T: Send + 'static>(
         &self,
         command: impl FnOnce(oneshot::Sender<Result<T, Problem>>) -> Command,
@@ -94,7 +94,7 @@ impl Handles {
         }
     }
 
-    /// Has a job run. One that changes nothing does not wait for the cycle that runs.
+    /// Has a job run. A job that changes nothing does not wait for the running cycle.
     pub(super) async fn run(&self, job: Job) -> Result<JobDocument, ProblemResponse> {
         if job.changes() {
             self.ask(|reply| Command::Recover { job, reply }).await

@@ -1,4 +1,4 @@
-//! Changes that wait for a decision, and deciding them.
+//! Changes that wait for a decision, and their decision.
 
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! Numbers for whoever collects them, in the OpenMetrics text format.
+//! Metrics in the OpenMetrics text format.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use super::family::{Family, Route};
 use super::handles::Handles;
 use cogzy_client::documents::{State, StatusDocument};
 
-/// As OpenMetrics 1.0 names itself.
+/// The content type of OpenMetrics 1.0.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(OpenApi)]
@@ -33,7 +33,8 @@ async fn metrics(extract::State(handles): extract::State<Handles>) -> Response {
         .into_response()
 }
 
-/// Names carry their unit; counters begin anew with the daemon, but for that of events.
+/// The metrics as text. Names carry their unit; counters begin anew with the daemon, except for
+/// that of events.
 fn text(status: &StatusDocument, events: u64) -> String {
     let mut text = String::new();
     let last_sync = status.last_sync.as_ref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
@@ -101,7 +102,7 @@ mod tests {
     use crate::control::board::tests::status;
 
     #[test]
-    fn each_metric_is_described_before_it_is_told_and_one_state_holds() {
+    fn each_metric_is_described_before_its_value_and_one_state_holds() {
         let told = StatusDocument {
             state: State::Offline,
             last_sync: Some("2026-11-21T12:00:00Z".into()),

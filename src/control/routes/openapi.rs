@@ -1,4 +1,4 @@
-//! The OpenAPI document: put together from the families', so that it cannot forget one.
+//! The OpenAPI document, merged from those of the families, so that it cannot forget one.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::family::{Family, Route};
 )]
 struct RootApi;
 
-/// The document itself: its own part, and those of the `other` families.
+/// The family of the document itself, which merges those of the `others`.
 pub(super) fn family(others: &[Family]) -> Family {
     let mut document = RootApi::openapi();
     for family in others {

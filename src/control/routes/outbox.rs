@@ -1,4 +1,4 @@
-//! What is still to be sent.
+//! Paths that are still to be sent.
 
 use axum::extract::{Json, State};
 use axum::routing::get;
@@ -9,7 +9,7 @@ use super::handles::Handles;
 use super::problem::ProblemResponse;
 use cogzy_client::documents::{OutboxDocument, Problem, SchemaVersion, WaitingDocument, moment};
 
-/// More paths than this are counted only.
+/// The largest number of paths that are listed; the others are only counted.
 const MAX_LISTED: usize = 1000;
 
 #[derive(OpenApi)]
@@ -20,7 +20,8 @@ pub(super) fn family() -> Family {
     Family { routes: vec![Route::new("/v1/outbox", get(outbox))], document: OutboxApi::openapi() }
 }
 
-/// The paths that are still to be sent, since when, and what has stood in the way of each; the first thousand of them.
+/// The paths that are still to be sent, each with the time since when and the last error; the first
+/// thousand of them.
 #[utoipa::path(
     get, path = "/v1/outbox",
     responses(

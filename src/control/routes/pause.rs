@@ -1,4 +1,4 @@
-//! No cycles for a while, and again.
+//! Pausing and resuming.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
@@ -20,7 +20,8 @@ pub(super) fn family() -> Family {
     Family { routes, document: PauseApi::openapi() }
 }
 
-/// Stops syncing, at once, for so many seconds or until `resume`. It outlives a restart. What is asked for by hand still runs.
+/// Stops syncing, at once, for some seconds or until `resume`. It outlives a restart. Whatever is
+/// asked for by hand still runs.
 #[utoipa::path(
     post, path = "/v1/pause", request_body = PauseRequest,
     responses(
@@ -36,13 +37,13 @@ async fn pause(
         let detail = format!(r#"{}; expected {{"seconds":number or null}}"#, error.body_text());
         problem(error.status(), "bad-request", &detail)
     })?;
-    // A cycle that runs is broken off: it goes on from where it was.
+    // A running cycle is broken off, and goes on later from where it was.
     handles.interrupt.send_replace(true);
     handles.ask(|reply| Command::Pause { seconds, reply }).await?;
     Ok(Json(handles.board.read()))
 }
 
-/// Goes on, at once.
+/// Goes on at once.
 #[utoipa::path(
     post, path = "/v1/resume",
     responses(

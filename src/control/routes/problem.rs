@@ -21,7 +21,7 @@ pub(super) fn problem(status: StatusCode, kind: &str, detail: &str) -> ProblemRe
     })
 }
 
-/// What is wrong with a request.
+/// The response to a request that cannot be used.
 pub(super) fn bad_request(error: impl ToString) -> ProblemResponse {
     problem(StatusCode::BAD_REQUEST, "bad-request", &error.to_string())
 }

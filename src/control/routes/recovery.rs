@@ -1,4 +1,5 @@
-//! Looking at the past and going back to it: history, conflicts, restore, undo, reset; and what is no longer to be gone back to: prune.
+//! Looks at the past and ways back to it: history, conflicts, restore, undo, reset. And the end of
+//! the past: prune.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -38,7 +39,7 @@ pub(super) fn family() -> Family {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct HistoryQuery {
-    /// A file or a folder: its versions instead of all generations.
+    /// A file or a folder, whose versions are listed instead of all generations.
     #[param(value_type = Option<String>)]
     path: Option<VaultPath>,
 }
@@ -73,7 +74,7 @@ async fn conflicts(State(handles): State<Handles>) -> JobResult {
     Ok(Json(handles.run(Job::Conflicts).await?))
 }
 
-/// Decides a conflict for all devices.
+/// Decides a conflict, for all devices.
 #[utoipa::path(
     post, path = "/v1/conflicts/{id}/resolve", params(("id" = String, Path, description = "The conflict's id")),
     request_body = ResolveRequest,
@@ -117,7 +118,7 @@ async fn restore(
     Ok(Json(handles.run(Job::Rewrite(RewriteJob::Restore { point, paths, yes })).await?))
 }
 
-/// Takes back what one generation changed, as a new generation.
+/// Takes back the changes of one generation, as a new generation.
 #[utoipa::path(
     post, path = "/v1/undo", request_body = UndoRequest,
     responses(
@@ -135,7 +136,7 @@ async fn undo(
     Ok(Json(handles.run(Job::Rewrite(RewriteJob::Undo { point, force, yes })).await?))
 }
 
-/// Replaces the vault by the backup's newest generation; a request without a body is one to do it.
+/// Replaces the vault by the backup's newest generation. A request without a body means to do it.
 #[utoipa::path(
     post, path = "/v1/reset", request_body = Option<DryRunRequest>,
     responses(
@@ -147,7 +148,8 @@ async fn reset(State(handles): State<Handles>, body: Bytes) -> JobResult {
     Ok(Json(handles.run(Job::Reset { dry_run: dry_run(&body)? }).await?))
 }
 
-/// Removes from the bucket what retention no longer needs; a request without a body is one to do it.
+/// Removes data that retention no longer needs from the bucket. A request without a body means to
+/// do it.
 #[utoipa::path(
     post, path = "/v1/prune", request_body = Option<DryRunRequest>,
     responses(

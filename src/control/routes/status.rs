@@ -1,4 +1,4 @@
-//! How things stand.
+//! The status, and the daemon's health.
 
 use axum::extract::{Json, State};
 use axum::http::StatusCode;
@@ -19,13 +19,13 @@ pub(super) fn family() -> Family {
     Family { routes, document: StatusApi::openapi() }
 }
 
-/// How things stand. Answered at once, whatever the daemon is doing.
+/// The status. Answered at once, whatever the daemon is doing.
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, body = StatusDocument)))]
 async fn status(State(handles): State<Handles>) -> Json<StatusDocument> {
     Json(handles.board.read())
 }
 
-/// Whether the daemon lives.
+/// The daemon's health.
 #[utoipa::path(
     get, path = "/v1/health",
     responses(

@@ -1,4 +1,4 @@
-//! Having something done now.
+//! Cycles on demand.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
@@ -23,7 +23,7 @@ pub(super) fn family() -> Family {
     Family { routes, document: SyncApi::openapi() }
 }
 
-/// Runs a whole cycle, or says what it would do.
+/// Runs a whole cycle, or forecasts it.
 #[utoipa::path(
     post, path = "/v1/sync", request_body = SyncRequest,
     responses(
@@ -52,7 +52,7 @@ async fn sync(
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-/// Tries again what was put off or given up.
+/// Tries again at once, even what was given up.
 #[utoipa::path(post, path = "/v1/retry", responses((status = 202, description = "It is tried again")))]
 async fn retry(State(handles): State<Handles>) -> Result<StatusCode, ProblemResponse> {
     handles.send(Command::Retry).await?;

@@ -1,4 +1,4 @@
-//! Every route is in the document, with its methods, and nothing else is.
+//! Every route is in the OpenAPI document with its methods, and nothing else is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -25,7 +25,7 @@ use cogzy_engine::sync::{Engine, Ports, Settings};
 use cogzy_engine::vault::{Filter, Layout};
 
 fn handles() -> Handles {
-    // Nobody takes commands: whatever asks for something is told so at once.
+    // Nobody takes commands: a request that needs one is refused at once.
     let (commands, _) = mpsc::channel(1);
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(SystemClock::new());

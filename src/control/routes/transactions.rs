@@ -1,4 +1,4 @@
-//! Writing several files as one, for programs in any language.
+//! Transactions: several files written as one, for programs in any language.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use cogzy_client::documents::{
 use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::{TransactError, Transaction};
 
-/// Ten thousand paths fit.
+/// The longest body, in bytes: ten thousand paths fit.
 const MAX_BODY: usize = 16 << 20;
 
 #[derive(OpenApi)]
@@ -90,11 +90,11 @@ async fn transact(
 
 #[derive(Debug, Deserialize, IntoParams)]
 struct FileQuery {
-    /// Which path.
+    /// The path.
     path: String,
 }
 
-/// What stands at a path now: its BLAKE3, to be expected by a transaction.
+/// The content of a path: its BLAKE3, to be expected by a transaction.
 #[utoipa::path(
     get, path = "/v1/files", params(FileQuery),
     responses(

@@ -1,4 +1,4 @@
-//! Looking for damage, and putting it right.
+//! Searches for damage, and repairs.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
@@ -19,8 +19,8 @@ pub(super) fn family() -> Family {
     Family { routes: vec![Route::new("/v1/verify", post(verify))], document: VerifyApi::openapi() }
 }
 
-/// Checks the local files against the manifest and the bucket against its own commits. Syncing goes on meanwhile, but for a
-/// repair.
+/// Checks the local files against the manifest, and the bucket against its own commits. Syncing
+/// goes on meanwhile, except during a repair.
 #[utoipa::path(
     post, path = "/v1/verify", request_body = VerifyRequest,
     responses(

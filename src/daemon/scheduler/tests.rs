@@ -106,7 +106,7 @@ fn lost_events_bring_a_scan_at_once() {
 }
 
 #[test]
-fn what_is_touched_during_a_cycle_is_not_forgotten() {
+fn a_file_touched_during_a_cycle_is_not_forgotten() {
     let mut scheduler = started();
     scheduler.touch(secs(10));
     scheduler.touch(secs(13));
@@ -149,7 +149,7 @@ fn being_offline_uses_up_no_attempts() {
 }
 
 #[test]
-fn a_remote_that_answers_and_still_wants_nothing_is_asked_less_and_less() {
+fn a_remote_that_answers_probes_and_fails_cycles_is_asked_less_and_less() {
     let (mut scheduler, mut now, mut waits) = (started(), secs(100), Vec::new());
     for _ in 0..8 {
         scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.5);
@@ -166,7 +166,7 @@ fn a_remote_that_answers_and_still_wants_nothing_is_asked_less_and_less() {
 }
 
 #[test]
-fn what_does_not_settle_is_looked_at_less_and_less_and_a_hint_comes_sooner() {
+fn items_that_do_not_settle_are_looked_at_less_and_less_and_a_hint_comes_sooner() {
     const UNSETTLED: CycleOutcome = CycleOutcome::Done { moved: false, again: true };
     const SCAN: Ask = Ask { scan: true, whole: false };
     let (mut scheduler, mut now, mut waits) = (started(), secs(61), Vec::new());
@@ -198,7 +198,7 @@ fn after_a_sleep_everything_is_due() {
 }
 
 #[test]
-fn what_is_saved_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
+fn a_save_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
     for hindered in [CycleOutcome::Offline, CycleOutcome::Failed] {
         let mut scheduler = started();
         scheduler.ended(secs(60), secs(60), Ask::default(), hindered, 0.5);
@@ -221,7 +221,7 @@ fn what_is_saved_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
 }
 
 #[test]
-fn a_cycle_that_could_not_see_to_the_vault_leaves_it_to_a_look_and_a_pause_has_only_looks() {
+fn a_cycle_that_never_reached_the_vault_leaves_it_to_a_look_and_a_pause_has_only_looks() {
     let mut scheduler = started();
     scheduler.ended(secs(60), secs(60), WHOLE, CycleOutcome::Offline, 0.5);
     assert_eq!(scheduler.next(secs(60)), Next::Look);
@@ -234,7 +234,8 @@ fn a_cycle_that_could_not_see_to_the_vault_leaves_it_to_a_look_and_a_pause_has_o
 }
 
 proptest! {
-    /// Whatever happens, the next look at the remote is never further away than a poll, unless it was stopped.
+    /// Whatever happens, the next look at the remote is no further away than a poll, unless it was
+    /// stopped.
     #[test]
     fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..6, 1_u64..400), 0..60)) {
         let mut scheduler = started();

@@ -1,5 +1,5 @@
-//! The content of a vault: how many memories, and which matrices and indexes stand beside them. The same JSON
-//! as the engine's own [`Holdings`].
+//! The content of a vault: the number of its memories, and the matrices and indexes beside them.
+//! The same JSON as the engine's own [`Holdings`].
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -39,7 +39,8 @@ pub struct IndexDocument {
     /// The file.
     #[schema(value_type = String)]
     pub path: VaultPath,
-    /// The index's families from the outside in; `unknown` where this program does not know the kind.
+    /// The index's families from the outside in; `unknown` where this program does not know the
+    /// kind.
     pub family: String,
     /// Vectors.
     pub rows: u64,

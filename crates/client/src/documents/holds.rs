@@ -11,12 +11,12 @@ use cogzy_engine::plan::Hold;
 /// A change that waits for a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HoldDocument {
-    /// Its id.
+    /// The hold's id.
     #[schema(value_type = String)]
     pub id: HoldId,
-    /// Why it waits, for people.
+    /// The reason, for people.
     pub reason: String,
-    /// What is held.
+    /// The held items.
     pub items: Vec<String>,
     /// The command that lets it pass.
     pub next: String,

@@ -10,7 +10,7 @@ use super::SchemaVersion;
 pub struct OutboxDocument {
     /// The schema's number.
     pub schema: SchemaVersion,
-    /// How many paths wait.
+    /// The number of paths that wait.
     pub total: usize,
     /// The first of them, by path.
     pub waiting: Vec<WaitingDocument>,
@@ -19,14 +19,14 @@ pub struct OutboxDocument {
 /// A path that is still to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitingDocument {
-    /// Which path.
+    /// The path.
     pub path: String,
-    /// Since when, RFC 3339.
+    /// The time since when it waits, RFC 3339.
     pub first_seen: String,
-    /// How often it could not be dealt with.
+    /// The number of failed attempts.
     pub attempts: u32,
-    /// Why not, the last time.
+    /// The reason why the last attempt failed.
     pub error: Option<String>,
-    /// When it is looked at again, RFC 3339, where that is known.
+    /// The time of the next attempt, RFC 3339, where it is known.
     pub next_retry: Option<String>,
 }

@@ -11,7 +11,7 @@ use cogzy_engine::plan::{Action, FileStep, Hold, Plan, Step, Waiting};
 /// A plan, sorted by item: `sync --dry-run --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct PlanDocument {
-    /// Items that are dealt with.
+    /// Items that the cycle deals with.
     pub steps: Vec<StepDocument>,
     /// Items that are busy, not settled or unreadable.
     pub waiting: Vec<WaitingItemDocument>,

@@ -1,4 +1,4 @@
-//! Bodies of requests. A field that is not known is refused: a slip must not be taken for the default.
+//! Bodies of requests. An unknown field is refused: a slip must not be taken for the default.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use cogzy_engine::sync::Generation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyncRequest {
-    /// Answer when the cycle has ended, with its result; else at once.
+    /// Answer when the cycle has ended, with its result; otherwise at once.
     #[serde(default = "yes")]
     pub wait: bool,
     /// Only say what would be done.

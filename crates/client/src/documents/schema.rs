@@ -1,15 +1,15 @@
-//! The number of the schema, in every document of its own.
+//! The number of the schema, which every document carries.
 
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// The schema of the documents here. Fields may be added to it; a change makes it another number.
+/// The schema of the documents in this crate. Fields may be added to it; a change is a new number.
 const SCHEMA: u32 = 1;
 
-/// The number of the schema that a document follows: this one and no other, so a document of a later schema
-/// is refused instead of misread.
+/// The number of the schema that a document follows. It reads as nothing but this crate's own
+/// number, so that a document of a later schema is refused and not misread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SchemaVersion;
 

@@ -9,7 +9,7 @@ use cogzy_engine::plan::Plan;
 use cogzy_engine::remote::Transfer;
 use cogzy_engine::sync::{Report, Trouble};
 
-/// What a cycle did: `sync --json`.
+/// The result of a cycle: `sync --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SyncDocument {
     /// The schema's number.
@@ -20,20 +20,20 @@ pub struct SyncDocument {
     pub pushed: usize,
     /// Files fetched.
     pub pulled: usize,
-    /// Files deleted here.
+    /// Files deleted on this device.
     pub deleted_local: usize,
-    /// Files deleted there.
+    /// Files deleted on the remote.
     pub deleted_remote: usize,
     /// Conflicts kept.
     #[schema(value_type = Vec<String>)]
     pub conflicts: Vec<ConflictId>,
-    /// What waits for a decision.
+    /// Changes that wait for a decision.
     pub holds: Vec<HoldDocument>,
-    /// What was left out, and why.
+    /// Paths that were left out, each with the reason.
     pub problems: Vec<Trouble>,
-    /// What went over the wire.
+    /// The traffic with the remote.
     pub transfer: Transfer,
-    /// With `--dry-run`, what would be done.
+    /// With `--dry-run`, the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanDocument>,
 }
@@ -57,7 +57,7 @@ impl From<&Report> for SyncDocument {
 }
 
 impl SyncDocument {
-    /// What would be done, and nothing that was.
+    /// The document of a plan: nothing was done.
     #[must_use]
     pub fn of_plan(plan: &Plan, generation: u64) -> Self {
         let report = Report { generation, holds: plan.holds.clone(), ..Report::default() };

@@ -1,12 +1,12 @@
-//! The JSON of each document, held: what reads as it is written again to the byte. Scripts and other programs
-//! rely on every name here.
+//! The JSON of each document, pinned: a document that is read and written again is the same to the
+//! byte. Scripts and other programs rely on every name here.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
 
-/// Holds `json` as the whole form of a `T`.
+/// Pins `json` as the whole form of a `T`.
 fn pin<T: Serialize + DeserializeOwned>(json: &str) {
     let document: T = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
     assert_eq!(serde_json::to_string(&document).unwrap(), json);

@@ -12,13 +12,14 @@ use cogzy_engine::model::{Digest, VaultPath};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransactionRequest {
-    /// The transaction's name; the client chooses it. The same name again gets the same answer and changes
-    /// nothing.
+    /// The transaction's name; the client chooses it. The same name again gets the same answer and
+    /// changes nothing.
     pub transaction_id: String,
     /// The client's name, for the log.
     #[serde(default)]
     pub source_id: String,
-    /// The content that must stand at these paths: BLAKE3 as 64 hex digits, or null where nothing may.
+    /// The content that must stand at these paths: BLAKE3 as 64 hex digits, or null where nothing
+    /// may.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, Option<String>>)]
     pub expected: BTreeMap<VaultPath, Option<Digest>>,
@@ -38,8 +39,8 @@ pub struct WriteRequest {
     /// The path in the vault.
     #[schema(value_type = String)]
     pub path: VaultPath,
-    /// The file with its bytes: a name below `sync/incoming/` in the vault, where the client has put it. It is
-    /// taken away.
+    /// The file with its bytes: a name below `sync/incoming/` in the vault, where the client has
+    /// put it. It is taken away.
     pub staged: String,
 }
 

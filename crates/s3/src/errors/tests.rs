@@ -7,7 +7,7 @@ fn answer(status: u16, code: &str, message: &str) -> ErrorReply {
     ErrorReply { status, code: text(code), message: text(message), ..ErrorReply::default() }
 }
 
-/// Codes and texts as AWS and Backblaze document them, or as their users have reported them.
+/// Codes and texts from the documentation of AWS and Backblaze, and from reports of their users.
 #[test]
 fn documented_answers_are_told_apart() {
     for (status, code, message, kind) in [
@@ -85,7 +85,7 @@ fn error_documents_are_read_as_far_as_they_go() {
     }
 }
 
-/// One layer of an error, as the SDK piles them up.
+/// One layer of an error: the SDK wraps one in another.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Layer(&'static str, #[source] Option<Box<dyn Error + Send + Sync>>);
@@ -96,7 +96,7 @@ fn sorted(words: &'static str, source: Option<io::Error>) -> RemoteError {
 }
 
 #[test]
-fn only_what_cannot_have_been_sent_is_offline() {
+fn only_a_request_that_was_never_sent_is_offline() {
     for (words, source, kind) in [
         ("client error (Connect)", None, Kind::Offline),
         ("dns error", None, Kind::Offline),
