@@ -54,9 +54,10 @@ pub use transaction::LocalTransaction;
 use crate::documents::{DryRunRequest, ResetDocument, StatusDocument, SyncDocument, SyncRequest};
 use crate::paths::Paths;
 use crate::socket::{self, ClientError};
+use cogzy_engine::fs::IoAt;
 use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::model::{Digest, PathError, VaultPath};
-use cogzy_engine::vault::{IoAt, Layout, Marker, MarkerError, TransactError};
+use cogzy_engine::vault::{Layout, Marker, MarkerError, TransactError};
 
 /// An error of a [`LocalVault`].
 #[derive(Debug, thiserror::Error)]

@@ -176,7 +176,7 @@ mod tests {
                 step(file("d"), Action::Adopt, vec![]),
                 step(Item::Group("episodes".to_owned()), Action::KeepLocal, vec![]),
             ],
-            waiting: vec![Waiting { item: file("e"), why: "it is busy".to_owned() }],
+            waiting: vec![Waiting { item: file("e"), why: "it is busy".to_owned(), blocked_by: None }],
             holds: vec![Hold {
                 id: HoldId::from_bytes([4; 8]),
                 reason: Reason::MassDelete,

@@ -92,6 +92,9 @@ pub struct RewriteDocument {
     pub changed: usize,
     /// Files that it deleted.
     pub deleted: usize,
+    /// Files of this disk that were broken or half-written, and were put back.
+    #[serde(default)]
+    pub put_back: usize,
     /// Second copies that it made.
     pub beside: Vec<String>,
     /// The cycle that applied it here.
@@ -256,13 +259,14 @@ fn versions<'a>(past: &'a Past, path: &'a VaultPath) -> impl Iterator<Item = Ver
 
 impl From<&Rewritten> for RewriteDocument {
     fn from(rewritten: &Rewritten) -> Self {
-        let Rewritten { generation, of, changed, deleted, beside, report } = rewritten;
+        let Rewritten { generation, of, changed, deleted, put_back, beside, report } = rewritten;
         Self {
             schema: SchemaVersion,
             generation: *generation,
             of: *of,
             changed: *changed,
             deleted: *deleted,
+            put_back: *put_back,
             beside: beside.iter().map(ToString::to_string).collect(),
             sync: SyncDocument::from(report),
         }

@@ -7,9 +7,10 @@ use ndarray::Array2;
 
 use super::{Corpus, LocalVault, LocalVaultError, MappedEmbeddings, corpus_path, map, matrix, vectors_path};
 use cogzy_engine::fs;
+use cogzy_engine::fs::IoAt;
 use cogzy_engine::model::{Facts, Role, VaultPath};
 use cogzy_engine::vault::validate::{Kind, Search, examine};
-use cogzy_engine::vault::{FileLock, IoAt, wait_for};
+use cogzy_engine::vault::{FileLock, wait_for};
 
 /// The longest wait for a generation that is being put in place.
 const PATIENCE: Duration = Duration::from_secs(30);
