@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{AssembleError, Assembly, clock, entropy};
 use crate::config::Finite;
 use cogzy_engine::fs::RealFs;
-use cogzy_engine::plan::Brakes;
+use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::Meter;
 use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
 use cogzy_engine::sync::{Engine, Ports, Retention, Settings, SyncError};
@@ -104,6 +104,7 @@ impl Assembly<'_> {
                 max_shrink_percent: safety.max_shrink_percent,
                 min_files: safety.min_files,
             },
+            limits: Limits::default(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             trash: DAY * retention.trash_days,
             retention: Retention {

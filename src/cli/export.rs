@@ -46,15 +46,23 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         let watcher = ProgressWatcher::on(output);
         Ok::<_, Failure>(engine.export(&point, &paths, &args.target, &watcher).await?)
     })?;
-    tell(&exported, &args.target, output);
-    Ok(Exit::Done)
+    Ok(tell(&exported, &args.target, output))
 }
 
 /// Prints the result of an export.
-pub fn tell(exported: &Exported, target: &Path, output: &mut Output) {
+pub fn tell(exported: &Exported, target: &Path, output: &mut Output) -> Exit {
     output.json(&ExportDocument { schema: SchemaVersion, exported, to: target });
     let (files, bytes) = (thousands(exported.files as u64), size(exported.bytes));
     let text =
         format!("{files} files ({bytes}) of generation {} are in {}", exported.generation, target.display());
     output.toned(Tone::Good, text);
+    if exported.lost.is_empty() {
+        return Exit::Done;
+    }
+    for path in &exported.lost {
+        output.toned(Tone::Bad, format!("lost: {path}: the bucket no longer has its content"));
+    }
+    output
+        .line("another device may still have it: run `cogzy-vault verify --repair` there, then export again");
+    Exit::Corrupt
 }

@@ -33,8 +33,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         jobs::prune(engine, dry_run, watcher).await
     })?;
     output.json(&document);
-    let Pruned { generation, kept_from, all, needed, marked, repacked, waiting, freed, damaged, .. } =
-        document.pruned;
+    let Pruned {
+        generation, kept_from, all, needed, marked, repacked, waiting, freed, damaged, stopped, ..
+    } = document.pruned;
     let will = if dry_run { "would be" } else { "were" };
     output.line(match kept_from {
         0 | 1 => format!("all is kept, up to generation {generation}"),
@@ -48,8 +49,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     output.line(format!("    {} are marked already and wait", told(waiting)));
     output.toned(Tone::Good, format!("    {} {will} deleted", told(freed)));
     if damaged > 0 {
-        let text =
-            format!("{damaged} versions that are kept cannot be read, so nothing is marked or deleted");
+        let so = if stopped { ", so nothing is marked or deleted" } else { "; what is left of them is kept" };
+        let text = format!("{} that are kept cannot be read{so}", count(damaged, "version"));
         output.toned(Tone::Bad, text);
         output.note("cogzy-vault verify --repair    puts right what can be");
         return Ok(Exit::Corrupt);

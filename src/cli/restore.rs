@@ -67,6 +67,5 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         let watcher = ProgressWatcher::on(output);
         Ok::<_, Failure>(app.engine().await?.export(&point, &paths, target, &watcher).await?)
     })?;
-    super::export::tell(&exported, target, output);
-    Ok(Exit::Done)
+    Ok(super::export::tell(&exported, target, output))
 }

@@ -49,6 +49,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     for fault in &verified.faults {
         output.toned(Tone::Bad, format!("damaged: {}: {}", fault.path, fault.message));
     }
+    tell_lost(&verified.lost, repaired.is_some(), output);
     let packs = count(verified.packs, "pack");
     let packs = if verified.deep { format!("{packs} read") } else { format!("{packs} there") };
     output.note(format!(
@@ -84,12 +85,17 @@ fn tell(repaired: &Repaired, output: &mut Output) {
     for name in &repaired.dropped {
         output.toned(Tone::Good, format!("deleted, for the commits say the same: {name}"));
     }
-    for Lost { path, from, to } in &repaired.lost {
+}
+
+/// Prints the versions that the bucket cannot give any more. Before a repair, this device may have them.
+fn tell_lost(lost: &[Lost], is_repaired: bool, output: &mut Output) {
+    let what = if is_repaired { "lost" } else { "not to be had from the bucket" };
+    for Lost { path, from, to } in lost {
         let when =
             if from == to { format!("generation {from}") } else { format!("generations {from} to {to}") };
-        output.toned(Tone::Bad, format!("lost: {path}, {when}"));
+        output.toned(Tone::Bad, format!("{what}: {path}, {when}"));
     }
-    if !repaired.lost.is_empty() {
+    if is_repaired && !lost.is_empty() {
         output.line("another device may still have these bytes: run `cogzy-vault verify --repair` there too");
     }
 }

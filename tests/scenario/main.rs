@@ -7,8 +7,10 @@ mod support;
 
 mod clock;
 mod formats;
+mod large;
 mod layering;
 mod local_reading;
+mod loss;
 mod main_path;
 mod process_commit;
 mod process_daemon;

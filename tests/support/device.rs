@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
 use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
-use cogzy_engine::plan::{Brakes, Plan};
+use cogzy_engine::plan::{Brakes, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
@@ -37,6 +37,17 @@ pub struct ShiftedClock {
     shift_ns: AtomicI64,
 }
 
+impl ShiftedClock {
+    /// A clock that shows the system's time.
+    pub fn now() -> Arc<Self> {
+        Arc::new(Self { system: SystemClock::new(), shift_ns: AtomicI64::new(0) })
+    }
+
+    pub fn pass(&self, time: Duration) {
+        self.shift_ns.fetch_add(i64::try_from(time.as_nanos()).unwrap(), Ordering::Relaxed);
+    }
+}
+
 impl Clock for ShiftedClock {
     fn now_ns(&self) -> i64 {
         self.system.now_ns() + self.shift_ns.load(Ordering::Relaxed)
@@ -58,6 +69,8 @@ pub struct Device {
     pub folder: Option<Arc<tempfile::TempDir>>,
     /// What a prune by this device keeps.
     pub retention: Retention,
+    /// How large its commits may be.
+    pub limits: Limits,
     remote: Arc<dyn Remote>,
     clock: Arc<ShiftedClock>,
     meter: Meter,
@@ -92,9 +105,8 @@ impl Device {
     pub fn new(folder: &Path, name: &str, remote: Arc<dyn Remote>) -> Self {
         let root = folder.join(name);
         std::fs::create_dir_all(&root).unwrap();
-        let clock = ShiftedClock { system: SystemClock::new(), shift_ns: AtomicI64::new(0) };
         let exclude = vec!["cache/**".into(), "logs/**".into()];
-        let (clock, meter) = (Arc::new(clock), Meter::default());
+        let (clock, meter) = (ShiftedClock::now(), Meter::default());
         let device = Self {
             root,
             name: name.into(),
@@ -102,6 +114,7 @@ impl Device {
             validate: Validate::Off,
             folder: None,
             retention: RETENTION,
+            limits: Limits::default(),
             remote,
             clock,
             meter,
@@ -114,7 +127,7 @@ impl Device {
 
     /// Lets time pass: what was written before has settled.
     pub fn pass(&self, time: Duration) {
-        self.clock.shift_ns.fetch_add(i64::try_from(time.as_nanos()).unwrap(), Ordering::Relaxed);
+        self.clock.pass(time);
     }
 
     /// The process ends and is started again: only the disk remembers.
@@ -150,6 +163,7 @@ impl Device {
                 filter: Filter::new(&[], &self.exclude).unwrap(),
                 filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
                 brakes: Brakes::default(),
+                limits: self.limits,
                 threads: NonZeroUsize::new(2).unwrap(),
                 trash: Duration::from_secs(30 * 24 * 3600),
                 retention: self.retention,

@@ -18,7 +18,7 @@ use crate::control::pulse::Pulse;
 use crate::control::{board, events};
 use cogzy_engine::clock::{SystemClock, SystemEntropy};
 use cogzy_engine::fs::RealFs;
-use cogzy_engine::plan::Brakes;
+use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::{MemoryRemote, Meter};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{Engine, Ports, Settings};
@@ -46,6 +46,7 @@ fn handles() -> Handles {
         filter: Filter::new(&[], &[]).unwrap(),
         filter_record: FilterRecord::default(),
         brakes: Brakes { max_delete_percent: 50, max_shrink_percent: 50, min_files: 20 },
+        limits: Limits::default(),
         threads: NonZeroUsize::MIN,
         trash: Duration::MAX,
         retention: cogzy_engine::sync::Retention {

@@ -46,6 +46,12 @@ impl Graph {
         self.get(key).and_then(|node| node.parents.first().copied())
     }
 
+    /// Commits whose first parent is `key`.
+    pub fn children(&self, key: CommitKey) -> impl Iterator<Item = CommitKey> {
+        let later = self.nodes.range(key..);
+        later.filter(move |(_, node)| node.parents.first() == Some(&key)).map(|(child, _)| *child)
+    }
+
     /// Commits without a child, the highest first.
     #[must_use]
     pub fn heads(&self) -> Vec<CommitKey> {

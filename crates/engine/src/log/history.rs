@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Log, LogError};
-use crate::model::{Change, Commit, CommitKey, CommitKind, ConflictId, Device, Hlc, VaultPath};
+use crate::model::{Change, Commit, CommitKey, CommitKind, ConflictId, Device, DeviceId, Hlc, VaultPath};
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
@@ -47,10 +47,26 @@ impl Past {
     pub fn made_by(&self) -> &'static str {
         if self.parents.len() > 1 { "merge" } else { self.kind.name() }
     }
+
+    /// True if both belong to one push.
+    fn is_one_with(&self, other: &Self) -> bool {
+        let push = |past: &Self| past.device.as_ref().map(|device| device.id).zip(past.txn);
+        push(self).is_some() && push(self) == push(other)
+    }
+
+    /// Takes in the changes of an earlier commit of the same push.
+    fn add_earlier(&mut self, earlier: Self) {
+        self.parents = earlier.parents;
+        self.changes.splice(0..0, earlier.changes);
+        self.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        self.kept.splice(0..0, earlier.kept);
+        self.resolved.splice(0..0, earlier.resolved);
+    }
 }
 
 impl Log {
-    /// A commit and all its ancestors, newest first.
+    /// A commit and all its ancestors, newest first. The commits of one push are one entry, under the
+    /// key of its last.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
@@ -59,13 +75,13 @@ impl Log {
         let keys = self.graph.ancestry(head);
         let mut reads = stream::iter(keys).map(|key| self.read_commit(key)).buffered(PARALLEL_READS);
         let mut times: BTreeMap<CommitKey, u64> = BTreeMap::new();
-        let mut past = Vec::new();
+        let mut past: Vec<Past> = Vec::new();
         // Keys are in order of rank, so parents come before their children.
         while let Some((key, commit)) = reads.try_next().await? {
             let time_ms = time(&commit, &times);
             times.insert(key, time_ms);
             let Commit { parents, device, txn, kind, changes, kept, resolved, .. } = commit;
-            past.push(Past {
+            let mut entry = Past {
                 key,
                 parents,
                 on_line: line.contains(&key),
@@ -76,10 +92,47 @@ impl Log {
                 changes,
                 kept: kept.iter().map(|conflict| conflict.id).collect(),
                 resolved: resolved.iter().map(|resolution| resolution.id).collect(),
-            });
+            };
+            let first_parent = entry.parents.first().copied();
+            let before = first_parent.and_then(|parent| past.iter().rposition(|past| past.key == parent));
+            if let Some(before) =
+                before.filter(|at| past.get(*at).is_some_and(|past| past.is_one_with(&entry)))
+            {
+                entry.add_earlier(past.remove(before));
+            }
+            past.push(entry);
         }
         past.reverse();
         Ok(past)
+    }
+
+    /// The commits of one push that `key` is one of, oldest first. Most pushes are one commit.
+    ///
+    /// # Errors
+    /// Errors of the remote, for commits that are not in the cache.
+    pub async fn parts(&self, key: CommitKey) -> Result<Vec<CommitKey>, LogError> {
+        let (_, commit) = self.read_commit(key).await?;
+        let push = pushed_as(&commit);
+        let mut parts = vec![key];
+        let Some(push) = push else { return Ok(parts) };
+        let mut at = key;
+        while let Some(parent) = self.graph.first_parent(at)
+            && pushed_as(&self.read_commit(parent).await?.1) == Some(push)
+        {
+            parts.insert(0, parent);
+            at = parent;
+        }
+        at = key;
+        'later: loop {
+            for child in self.graph.children(at) {
+                if pushed_as(&self.read_commit(child).await?.1) == Some(push) {
+                    parts.push(child);
+                    at = child;
+                    continue 'later;
+                }
+            }
+            return Ok(parts);
+        }
     }
 
     /// Paths that one commit changed.
@@ -97,6 +150,11 @@ impl Log {
         let parent = |key: &CommitKey| self.graph.get(*key)?.parents.first().copied();
         std::iter::successors(Some(head), parent).collect()
     }
+}
+
+/// The push that a commit belongs to.
+pub(super) fn pushed_as(commit: &Commit) -> Option<(DeviceId, Hlc)> {
+    commit.device.as_ref().map(|device| device.id).zip(commit.txn)
 }
 
 /// Time of a commit. Clocks of devices differ, so a child that claims to be older than its parents

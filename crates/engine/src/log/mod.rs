@@ -23,6 +23,7 @@ mod format;
 mod graph;
 mod header;
 mod history;
+mod lost;
 mod merge;
 mod needs;
 mod old;
@@ -101,6 +102,8 @@ pub struct Log {
     recent: Vec<Arc<Snapshot>>,
     /// Packs known to exist.
     seen_packs: BTreeSet<PackId>,
+    /// Packs that were named long ago and are not in the bucket.
+    lost_packs: BTreeSet<PackId>,
     /// Commit whose snapshot came from a checkpoint: a replay can start there.
     checkpoint: Option<CommitKey>,
 }

@@ -96,7 +96,8 @@ impl Contents {
 pub struct Places {
     /// Contents that are not complete in the packs at hand.
     pub lost: BTreeSet<Digest>,
-    /// Pack of each chunk that the other contents need: a lasting one if possible.
+    /// Pack of each chunk that is still there and that a content needs: a lasting one if possible. What is
+    /// left of a content that is not complete may be what puts it right.
     pub chunks: BTreeMap<Digest, PackId>,
 }
 
@@ -130,11 +131,11 @@ impl ChunkReader {
             known.extend(listed.read);
             let ids = listed.lists.into_iter().chain(listed.parts.iter().map(|placed| placed.part.id));
             let place = |id: &Digest| lasting.get(id).or_else(|| on_leave.get(id)).or_else(|| all.get(id));
-            let found: Option<Vec<(Digest, PackId)>> =
-                ids.map(|id| place(&id).map(|(pack, _)| (id, pack))).collect();
-            match found {
-                Some(found) => places.chunks.extend(found),
-                None => drop(places.lost.insert(*digest)),
+            for id in ids {
+                match place(&id) {
+                    Some((pack, _)) => drop(places.chunks.insert(id, pack)),
+                    None => drop(places.lost.insert(*digest)),
+                }
             }
         }
         Ok(places)

@@ -53,6 +53,7 @@ impl Log {
             newest_ms: None,
             recent: Vec::new(),
             seen_packs: BTreeSet::new(),
+            lost_packs: BTreeSet::new(),
             checkpoint: None,
         }
     }

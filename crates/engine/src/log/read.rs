@@ -8,14 +8,12 @@ use futures_util::{StreamExt, stream};
 
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
 use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
-use crate::model::{Commit, CommitKey, PackId};
+use crate::model::{Commit, CommitKey};
 use crate::planted::{Bug, planted};
-use crate::remote::{RemoteErrorKind, list_all};
+use crate::remote::list_all;
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
-/// Maximum number of packs to check one by one. For more, a listing is cheaper.
-const HEADS_BEFORE_LIST: usize = 16;
 
 impl Log {
     /// Lists commits and reads the unknown ones.
@@ -136,45 +134,5 @@ impl Log {
     /// process do not count.
     fn is_visible(&self, agreed: CommitKey) -> bool {
         self.visible.iter().rev().any(|listed| self.graph.descends(*listed, agreed))
-    }
-
-    /// Checks that all packs of `snapshot` exist, except those that another head has `swept`. No
-    /// merge and no commit may build on it before.
-    ///
-    /// # Errors
-    /// [`LogError::MissingPack`] if one does not exist.
-    pub(super) async fn ensure_packs(
-        &mut self,
-        snapshot: &Snapshot,
-        swept: &BTreeSet<PackId>,
-    ) -> Result<(), LogError> {
-        let unseen = snapshot.packs.keys().filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
-        let unseen: Vec<_> = unseen.copied().collect();
-        let Some(commit) = snapshot.key else { return Ok(()) };
-        if unseen.len() > HEADS_BEFORE_LIST {
-            let listed = list_all(self.remote.as_ref(), super::chunks::PACKS, None).await?;
-            self.seen_packs
-                .extend(listed.iter().filter_map(|object| super::chunks::parse_pack_key(&object.key)));
-        }
-        for pack in unseen {
-            if self.seen_packs.contains(&pack) {
-                continue;
-            }
-            match self.remote.head(&super::chunks::pack_key(pack)).await {
-                Ok(Some(_)) => self.seen_packs.insert(pack),
-                Ok(None) => return Err(LogError::MissingPack { commit, pack }),
-                Err(error) if error.kind == RemoteErrorKind::NotFound => {
-                    return Err(LogError::MissingPack { commit, pack });
-                }
-                Err(error) => return Err(error.into()),
-            };
-        }
-        Ok(())
-    }
-
-    /// Records the packs of `snapshot` as existing: this device saw them when it agreed on the
-    /// snapshot.
-    pub fn trust_packs(&mut self, snapshot: &Snapshot) {
-        self.seen_packs.extend(snapshot.packs.keys().copied());
     }
 }

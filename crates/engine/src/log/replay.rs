@@ -47,12 +47,12 @@ impl Log {
     ) -> Result<Arc<Snapshot>, LogError> {
         let (then, now) = (self.snapshot(Some(key)).await?, self.snapshot(head).await?);
         if now.swept.is_empty() {
-            return Ok(then);
+            return Ok(self.at_hand(then));
         }
         let mut readable = then.as_ref().clone();
         readable.packs.extend(now.packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));
         readable.packs.retain(|id, _| !now.swept.contains(id));
-        Ok(Arc::new(readable))
+        Ok(self.at_hand(Arc::new(readable)))
     }
 
     /// Nearest known snapshot among `key`'s first parents, and the commits from there to `key`.

@@ -12,7 +12,7 @@ use crate::planted::{Bug, planted};
 /// Generations to keep: the union of both rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Number of newest generations to keep. Generations made by a prune do not count.
+    /// Number of newest generations to keep. A push counts once, and a prune does not count.
     pub generations: u64,
     /// Keeps every state in force at this time or later, in milliseconds since the Unix epoch by
     /// the server's clock.
@@ -20,9 +20,9 @@ pub struct Window {
 }
 
 /// Oldest generation whose contents `window` keeps; 0 if all are kept. `times` are the times at
-/// which commits were put, by the server's clock; a commit without one counts as young. `prunes`
-/// are commits that changed no file. If they counted, each prune would make the next one find more
-/// to remove.
+/// which commits were put, by the server's clock; a commit without one counts as young. `uncounted`
+/// are commits that are no generation of their own: parts of a push, and prunes, which changed no
+/// file. If these counted, each prune would make the next one find more to remove.
 ///
 /// Every kept commit descends from the one commit of that generation, so no kept state is a
 /// difference to one that is not kept.
@@ -31,11 +31,11 @@ pub fn horizon(
     graph: &Graph,
     head: CommitKey,
     times: &BTreeMap<CommitKey, i64>,
-    prunes: &BTreeSet<CommitKey>,
+    uncounted: &BTreeSet<CommitKey>,
     window: Window,
 ) -> u64 {
     let line = || std::iter::successors(Some(head), |key| graph.get(*key)?.parents.first().copied());
-    let counted = line().filter(|key| !prunes.contains(key)).zip(1_u64..);
+    let counted = line().filter(|key| !uncounted.contains(key)).zip(1_u64..);
     // The oldest of the newest `generations` commits. If there are fewer, keep all.
     let mut newest = counted.take_while(|(_, number)| *number <= window.generations);
     let wanted_newest = match window.generations {

@@ -44,6 +44,9 @@ pub struct Snapshot {
     pub horizon: u64,
     /// Commits that relied on swept packs. Only the changes that a merge took over from them count.
     pub void: BTreeSet<CommitKey>,
+    /// Packs of the state that the bucket does not have, removed from `packs`. Empty in states that
+    /// commits say; see [`super::Log::at_hand`].
+    pub lost: BTreeSet<PackId>,
 }
 
 impl Snapshot {

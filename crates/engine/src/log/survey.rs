@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::chunks::{PACKS, parse_pack_key};
 use super::format::{COMMITS, parse_commit_key};
+use super::history::pushed_as;
 use super::needs::Contents;
 use super::retain::InBucket;
 use super::{Log, LogError, Snapshot};
@@ -41,18 +42,23 @@ impl Log {
         Ok(listed.iter().filter_map(time).collect())
     }
 
-    /// Commits in the past of `head` that a prune made.
+    /// Commits in the past of `head` that are no generation of their own: those of prunes, and all but
+    /// the last of each push.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
-    pub async fn prunes(&self, head: CommitKey) -> Result<BTreeSet<CommitKey>, LogError> {
-        let mut prunes = BTreeSet::new();
+    pub async fn uncounted(&self, head: CommitKey) -> Result<BTreeSet<CommitKey>, LogError> {
+        let (mut uncounted, mut pushes) = (BTreeSet::new(), BTreeMap::new());
         for key in self.graph.ancestry(head) {
-            if self.read_commit(key).await?.1.kind == CommitKind::Prune {
-                prunes.insert(key);
+            let (_, commit) = self.read_commit(key).await?;
+            if commit.kind == CommitKind::Prune {
+                uncounted.insert(key);
+            } else if let Some(push) = pushed_as(&commit) {
+                // Keys are in order of rank: the one before is an earlier part.
+                uncounted.extend(pushes.insert(push, key));
             }
         }
-        Ok(prunes)
+        Ok(uncounted)
     }
 
     /// All packs of the bucket.
@@ -110,11 +116,5 @@ impl Log {
             packs.extend(named.filter(|pack| wanted(&pack.id)).map(|pack| (pack.id, Arc::new(pack))));
         }
         Ok(packs.into_values().collect())
-    }
-
-    /// Forgets that these packs exist, because they were deleted.
-    pub fn forget_packs(&mut self, packs: &[PackId]) {
-        let gone: BTreeSet<&PackId> = packs.iter().collect();
-        self.seen_packs.retain(|pack| !gone.contains(pack));
     }
 }

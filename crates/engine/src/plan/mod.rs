@@ -8,6 +8,7 @@
 //! Each stage has its own file: `diff` finds the items that changed, `reconcile` decides each by
 //! the table of the design, `names` settles paths that cannot exist side by side, `safety` turns
 //! apparent accidents into a [`Hold`], and `together` keeps back items that must not be sent alone.
+//! `batches` then cuts what is to be sent into commits.
 //!
 //! Invariants, held by property tests:
 //! - Every step names an item once.
@@ -17,6 +18,7 @@
 //! - A blocked item is neither pushed nor pulled over.
 //! - Items written in one transaction are pushed in one commit.
 
+mod batches;
 mod diff;
 mod hold;
 mod names;
@@ -34,6 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{Groups, Item, Tree, VaultPath, set_entry};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
+pub use batches::{Limits, batches};
 pub use hold::{Hold, filter_hold};
 pub use names::in_the_way;
 pub use reset::reset;

@@ -4,6 +4,7 @@
 //! Expected results are derived in other terms than the code uses: a test that repeats the code
 //! proves nothing.
 
+mod batches;
 mod brakes;
 mod files;
 mod groups;

@@ -55,7 +55,7 @@ pub use crate::log::Past;
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
 use crate::log::{Log, ObjectCache};
-use crate::plan::Brakes;
+use crate::plan::{Brakes, Limits};
 use crate::remote::{Meter, Remote};
 use crate::state::{Database, DatabaseError, FilterRecord};
 use crate::vault::validate::Search;
@@ -79,6 +79,8 @@ pub struct Settings {
     pub filter_record: FilterRecord,
     /// When to ask first.
     pub brakes: Brakes,
+    /// How large the commits of a push may be.
+    pub limits: Limits,
     /// How many files are hashed at once.
     pub threads: NonZeroUsize,
     /// How long displaced files stay in the trash.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::{Group, HoldId, Item, Validate};
-use cogzy_engine::plan::{Action, Brakes, Plan};
+use cogzy_engine::plan::{Action, Brakes, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
@@ -46,6 +46,8 @@ pub struct Device {
     pub filter: Filter,
     /// How many files a mass has.
     pub mass: usize,
+    /// How large its commits may be.
+    pub limits: Limits,
     pub joined: bool,
     /// It will not be seen again.
     pub gone: bool,
@@ -77,6 +79,14 @@ pub fn groups() -> Vec<Group> {
 
 fn filter(exclude: &[String]) -> Filter {
     Filter::new(&[], exclude).unwrap()
+}
+
+/// Every other device cuts what it sends into small commits.
+fn limits(rng: &mut Rng) -> Limits {
+    if rng.chance(50) {
+        return Limits::default();
+    }
+    Limits { described: u64::try_from(rng.below(3000)).unwrap(), content: 1 << 20 }
 }
 
 fn database() -> Arc<Database> {
@@ -123,6 +133,7 @@ impl Device {
             filter: filter(&exclude),
             exclude,
             mass: 8,
+            limits: limits(&mut stream("limits")),
             joined: false,
             gone: false,
             fuse: Fuse::new(),
@@ -212,6 +223,7 @@ impl Device {
             filter: self.filter.clone(),
             filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
             brakes: Brakes { min_files: self.mass, ..Brakes::default() },
+            limits: self.limits,
             threads: NonZeroUsize::MIN,
             trash: self.trash,
             retention: self.retention,

@@ -108,3 +108,27 @@ async fn news_are_the_commits_outside_the_known_past() {
     assert_eq!(since[0].1.changes.len(), 2);
     assert_eq!(log.since(last, 0).await.unwrap().len(), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_commits_of_one_push_are_one_entry() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let root = publish(&mut log, &at(1, None, 1, &[("z", Some("z0"))])).await;
+    let mut parts = Vec::new();
+    for name in ["c", "a", "b"] {
+        let parent = parts.last().copied().unwrap_or(root);
+        parts.push(publish(&mut log, &at(7, Some(parent), 1, &[(name, Some("new"))])).await);
+    }
+    // Another device's clock may show the same time.
+    let other = publish(&mut log, &at(7, parts.last().copied(), 2, &[("d", Some("d0"))])).await;
+    let past = log.past(other).await.unwrap();
+    let keys: Vec<CommitKey> = past.iter().map(|past| past.key).collect();
+    assert_eq!(keys, [other, parts[2], root]);
+    let paths: Vec<&str> = past[1].changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!((paths, past[1].parents.as_slice()), (vec!["a", "b", "c"], [root].as_slice()));
+    for part in &parts {
+        assert_eq!(log.parts(*part).await.unwrap(), parts);
+    }
+    assert_eq!(log.parts(root).await.unwrap(), [root]);
+    assert_eq!(log.uncounted(other).await.unwrap(), [parts[0], parts[1]].into());
+}

@@ -43,8 +43,7 @@ async fn few_packs_are_checked_one_by_one_and_many_by_a_listing() {
         assert_eq!((count("head"), count("list")), (heads, lists), "{packs} packs: {asked:?}");
         assert_eq!(log.settle().await.unwrap(), Some(head));
         assert_eq!(of_packs(&remote), Vec::<String>::new(), "they are known to exist");
-        let gone: Vec<PackId> = vec![pack(0)];
-        log.forget_packs(&gone);
+        log.forget_packs(&BTreeSet::from([pack(0)]));
         assert_eq!(log.settle().await.unwrap(), Some(head));
         assert_eq!(of_packs(&remote), [format!("head {}", pack_key(pack(0)))], "only that one may be gone");
     }

@@ -26,8 +26,8 @@ async fn commits_and_packs_are_listed_with_the_time_of_their_put() {
     let expected =
         [(first, put(&format::commit_key(first)).await), (second, put(&format::commit_key(second)).await)];
     assert_eq!(log.commit_times().await.unwrap(), expected.into());
-    assert_eq!(log.prunes(second).await.unwrap(), [second].into());
-    assert_eq!(log.prunes(first).await.unwrap(), [].into());
+    assert_eq!(log.uncounted(second).await.unwrap(), [second].into());
+    assert_eq!(log.uncounted(first).await.unwrap(), [].into());
     let there = InBucket { size: info.size, modified_ms: put(&pack_key(info.id)).await };
     assert_eq!(log.packs_there().await.unwrap(), [(info.id, there)].into());
 }

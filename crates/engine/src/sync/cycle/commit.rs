@@ -89,7 +89,6 @@ impl Session<'_> {
         }
         self.log.publish(&prepared).await?;
         self.context.committed(&pending.record)?;
-        self.context.forget_uploaded();
         self.report.sent(&commit);
         Ok(())
     }
@@ -103,7 +102,6 @@ impl Session<'_> {
         self.log.publish(&prepared).await?;
         record.commit = Some(prepared.key);
         self.context.committed(&record)?;
-        self.context.forget_uploaded();
         Ok(())
     }
 
@@ -159,8 +157,8 @@ impl Context {
         Ok(Pending::clear(self.fs(), &self.layout.pending())?)
     }
 
-    /// Forgets the packs that were uploaded: a commit names them now.
-    pub(crate) fn forget_uploaded(&self) {
+    /// Forgets the packs that were uploaded: commits name those of them that are needed.
+    pub(crate) fn clear_uploaded(&self) {
         if let Err(error) = self.ports.database.clear_uploaded() {
             tracing::warn!(%error, "the outbox could not be cleared; its packs are named twice at worst");
         }

@@ -4,7 +4,7 @@
 //! chunk is held against its name, wherever it comes from, and every file against its digest. What memory holds is bounded by
 //! the reads under way, whatever the length of a file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,8 +15,9 @@ use crate::content::{
     ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, RecipeBuilder, RecipeError, join_ranges,
 };
 use crate::fs::{At, Fs, ReadFile};
-use crate::log::{ChunkReader, LogError, Snapshot};
+use crate::log::{ChunkReader, LogError, Snapshot, parse_pack_key};
 use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Part, Recipe};
+use crate::remote::RemoteErrorKind;
 use crate::sync::session::Context;
 use crate::sync::{Progress, SyncError, Watcher, blocking};
 use crate::vault::Stage;
@@ -136,80 +137,128 @@ impl OnDisk {
 }
 
 impl Context {
-    /// Writes the files of `order` to `stage`.
+    /// Writes the files of `order` to `stage`. Gives those that cannot be put together, by slot, each
+    /// with the reason: what is missing from the bucket or damaged there costs only the files that
+    /// need it.
     pub(crate) async fn fetch(
         &self,
         order: Order<'_>,
         stage: &Stage,
         mut progress: Progress,
         watcher: &dyn Watcher,
-    ) -> Result<(), SyncError> {
+    ) -> Result<BTreeMap<u32, SyncError>, SyncError> {
         let Order { params, remote, wanted, old } = order;
         let index: ChunkIndex = remote.packs.values().map(AsRef::as_ref).collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let mut on_disk = OnDisk::default();
         blocking(|| old.into_iter().for_each(|path| on_disk.add_file(self.fs(), path, params)));
+        let mut lost = BTreeMap::new();
         let mut files = Vec::with_capacity(wanted.len());
         for file in wanted {
             let content = file.entry.content();
             let recipe = remote.recipes.get(&content.digest);
-            files.push((file, flatten(&reader, &index, &on_disk.leaves, &file.name, content, recipe).await?));
+            match flatten(&reader, &index, &on_disk.leaves, &file.name, content, recipe).await {
+                Ok(parts) => files.push((file, parts)),
+                Err(error) => note_lost(&mut lost, file, error)?,
+            }
         }
-        let needed = needed(&index, &on_disk, &files)?;
+        let needed = needed(&index, &on_disk, &files);
         let reads = join_ranges(&needed, READ_GAP, READ_MAX);
         // Each read is a task of its own, so that it goes on while this one writes.
         let spawned = stream::iter(reads).map(|read| {
             let reader = reader.clone();
             tokio::spawn(async move { reader.read(read).await })
         });
-        let mut arriving = spawned.buffered(READS_AHEAD);
-        let mut ready: HashMap<Digest, Vec<u8>> = HashMap::new();
+        let mut incoming = Arriving { reads: spawned.buffered(READS_AHEAD), ready: HashMap::new() };
         for (file, parts) in files {
             let target = Arc::new(stage.path(file.slot));
             let mut writer = blocking(|| stage.writer(file.slot))?;
+            let before = progress;
+            let mut whole = true;
             for placed in parts {
                 let id = placed.part.id;
-                let bytes = match ready.remove(&id) {
-                    Some(bytes) => bytes,
+                let bytes = match incoming.take(&id) {
+                    Some(bytes) => Ok(bytes),
                     None => match blocking(|| on_disk.read(self.fs(), &id)) {
-                        Some(bytes) => bytes,
-                        None => {
-                            next_until(&mut arriving, &mut ready, &id).await?;
-                            match ready.remove(&id) {
-                                Some(bytes) => bytes,
-                                // A local file that held it has changed meanwhile.
-                                None => single(&reader, &index, &file.name, id).await?,
-                            }
-                        }
+                        Some(bytes) => Ok(bytes),
+                        None => match incoming.until(&id).await? {
+                            Some(bytes) => Ok(bytes),
+                            // A local file that held it has changed, or a read failed because of another chunk.
+                            None => single(&reader, &index, &file.name, id).await,
+                        },
                     },
+                };
+                let bytes = match bytes {
+                    Ok(bytes) => bytes,
+                    Err(error) => {
+                        note_lost(&mut lost, file, error)?;
+                        whole = false;
+                        break;
+                    }
                 };
                 blocking(|| writer.write_all(&bytes)).at("write", &target)?;
                 on_disk.note(id, &target, placed.offset, placed.part.len);
                 progress.bytes_done += bytes.len() as u64;
                 watcher.progress(progress);
             }
-            let Entry { mode, mtime_ms, .. } = file.entry;
-            blocking(|| writer.finish(file.entry.content(), mode, mtime_ms))?;
+            if whole {
+                let Entry { mode, mtime_ms, .. } = file.entry;
+                blocking(|| writer.finish(file.entry.content(), mode, mtime_ms))?;
+            } else {
+                progress.bytes_done = before.bytes_done + file.entry.size;
+            }
             progress.files_done += 1;
             watcher.progress(progress);
         }
-        Ok(())
+        Ok(lost)
+    }
+}
+
+/// Notes that a file cannot be put together because of what the bucket has. Gives any other error back.
+fn note_lost(lost: &mut BTreeMap<u32, SyncError>, file: &Wanted, error: SyncError) -> Result<(), SyncError> {
+    if !error.is_damage() && lost_pack(&error).is_none() {
+        return Err(error);
+    }
+    lost.insert(file.slot, error);
+    Ok(())
+}
+
+/// The pack that an error says is not in the bucket.
+pub(crate) fn lost_pack(error: &SyncError) -> Option<PackId> {
+    match error {
+        SyncError::Log(LogError::Remote(error)) if error.kind == RemoteErrorKind::NotFound => {
+            parse_pack_key(&error.key)
+        }
+        _ => None,
     }
 }
 
 type Arrived = Result<Result<Vec<(Digest, Vec<u8>)>, LogError>, tokio::task::JoinError>;
 
-/// Takes in reads until the chunk `id` is there or none is left.
-async fn next_until(
-    arriving: &mut (impl futures_util::Stream<Item = Arrived> + Unpin),
-    ready: &mut HashMap<Digest, Vec<u8>>,
-    id: &Digest,
-) -> Result<(), SyncError> {
-    while !ready.contains_key(id) {
-        let Some(arrived) = arriving.next().await else { return Ok(()) };
-        ready.extend(arrived.map_err(|error| SyncError::Upload(error.to_string()))??);
+/// Reads of packs that are under way, and the chunks of those that have come.
+struct Arriving<S> {
+    reads: S,
+    ready: HashMap<Digest, Vec<u8>>,
+}
+
+impl<S: futures_util::Stream<Item = Arrived> + Unpin> Arriving<S> {
+    fn take(&mut self, id: &Digest) -> Option<Vec<u8>> {
+        self.ready.remove(id)
     }
-    Ok(())
+
+    /// Takes in reads until the chunk `id` is there or none is left. A read of what is damaged or lost
+    /// brings nothing: what else it was for is asked for alone.
+    async fn until(&mut self, id: &Digest) -> Result<Option<Vec<u8>>, SyncError> {
+        while !self.ready.contains_key(id) {
+            let Some(arrived) = self.reads.next().await else { return Ok(None) };
+            match arrived.map_err(|error| SyncError::Upload(error.to_string()))?.map_err(SyncError::from) {
+                Ok(chunks) => self.ready.extend(chunks),
+                Err(error) if error.is_damage() || lost_pack(&error).is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.take(id))
+    }
 }
 
 async fn single(
@@ -236,21 +285,15 @@ pub(crate) async fn flatten(
     listed.map(|listed| listed.parts).map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
 }
 
-/// The chunks that must come from the remote, in the order in which they are needed first.
+/// The chunks that must come from the remote, in the order in which they are needed first. One that is in no pack is left
+/// out: whoever needs it finds out.
 fn needed(
     index: &ChunkIndex,
     on_disk: &OnDisk,
     files: &[(&Wanted, Vec<Placed>)],
-) -> Result<Vec<(PackId, ChunkSlot)>, SyncError> {
+) -> Vec<(PackId, ChunkSlot)> {
     let mut seen = HashSet::new();
-    let mut slots = Vec::new();
-    for (file, parts) in files {
-        for id in parts.iter().map(|placed| placed.part.id) {
-            if seen.insert(id) && !on_disk.places.contains_key(&id) {
-                let place = index.get(&id);
-                slots.push(place.ok_or_else(|| SyncError::NoChunk { chunk: id, path: file.name.clone() })?);
-            }
-        }
-    }
-    Ok(slots)
+    let ids = files.iter().flat_map(|(_, parts)| parts).map(|placed| placed.part.id);
+    let wanted = ids.filter(|id| seen.insert(*id) && !on_disk.places.contains_key(id));
+    wanted.filter_map(|id| index.get(&id)).collect()
 }

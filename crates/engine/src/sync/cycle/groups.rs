@@ -137,19 +137,19 @@ impl Context {
     pub(crate) fn judge_staged(
         &self,
         incoming: &Incoming<'_>,
+        staged: &BTreeSet<&Item>,
         wanted: &[Wanted],
         stage: &Stage,
         report: &mut Report,
     ) -> Result<BTreeSet<Item>, SyncError> {
         let groups = &incoming.remote.groups;
         let mut refused = BTreeSet::new();
-        let touched = |item: &Item| incoming.steps.iter().any(|step| step.item == *item);
-        for looked in looked_into(groups).filter(|looked| touched(&looked.item)) {
+        for looked in looked_into(groups).filter(|looked| staged.contains(&looked.item)) {
             let mut found = Members::new();
             for (path, entry) in members(groups, looked.name, &incoming.remote.tree) {
                 let Some(kind) = kind(groups, path) else { continue };
-                let staged = wanted.iter().find(|file| file.entry == *entry && file.name == path.as_str());
-                let facts = match (self.known_facts(&entry.digest, &kind), staged) {
+                let file = wanted.iter().find(|file| file.entry == *entry && file.name == path.as_str());
+                let facts = match (self.known_facts(&entry.digest, &kind), file) {
                     (Some(known), _) => Some(known),
                     (None, Some(file)) => self.facts_in(stage, file.slot, &entry.digest, &kind)?,
                     (None, None) => self.facts_here(incoming.local, path, &entry.digest, &kind)?,

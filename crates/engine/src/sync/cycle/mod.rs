@@ -3,7 +3,7 @@
 //! The rooms in their order: [`survey`] looks at both sides and plans, [`local`] turns a scan into what
 //! the planner takes, [`names`] keeps back what not every device can read, [`groups`] looks into the files
 //! of groups; [`pull`] and [`fetch`] bring in,
-//! [`push`] and [`upload`] send, [`commit`] makes what was sent a generation, [`tidy`] clears up.
+//! [`push`], [`intake`] and [`upload`] send, [`commit`] makes what was sent a generation, [`tidy`] clears up.
 //!
 //! Decided here: in which order that happens, and when to begin again because the remote has moved on.
 //! A crash leaves what each room says at its head; the next cycle finishes it first.
@@ -11,6 +11,7 @@
 mod commit;
 mod fetch;
 mod groups;
+mod intake;
 mod local;
 mod names;
 mod pull;
@@ -251,6 +252,7 @@ impl Session<'_> {
         self.log.trust_packs(&agreed);
         let head = self.log.settle().await?;
         let remote = self.log.snapshot(head).await?;
+        let remote = self.log.at_hand(remote);
         let agreed = self.log.snapshot(before_void(self.log, agreed_key, &remote)).await?;
         Ok(Sides { head, remote, agreed })
     }

@@ -4,18 +4,20 @@
 //! has moved since the scan. A crash before the journal leaves a stage, which the next start removes; a
 //! crash after it leaves the journal, which [`Session::recover`] finishes or gives back to the planner.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
 use crate::clock::random;
 use crate::fs::{At, IoAt, found};
-use crate::log::Snapshot;
-use crate::model::{Conflict, Digest, Item, Kept, VaultPath};
+use crate::log::{Depth, Snapshot};
+use crate::model::{Conflict, Digest, Item, Kept, PackId, VaultPath};
 use crate::plan::{Action, FileStep, Step};
 use crate::planted::{Bug, planted};
 use crate::sync::conflicts::to_record;
+use crate::sync::report::{Trouble, Weight};
 use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};
@@ -40,6 +42,8 @@ pub(crate) struct Incoming<'a> {
     pub purpose: Purpose,
     /// Put in place even if a crash comes first ([`ApplyPlan::finish`]).
     pub finish: bool,
+    /// Nothing is put in place unless the bucket can give all of it.
+    pub whole: bool,
 }
 
 impl<'a> Incoming<'a> {
@@ -47,7 +51,7 @@ impl<'a> Incoming<'a> {
     pub fn of(survey: &'a Survey) -> Self {
         let steps = survey.plan.steps.iter().filter(|step| step.incoming()).collect();
         let purpose = survey.remote.key.map_or(Purpose::Repair, Purpose::Generation);
-        Self { steps, remote: &survey.remote, local: &survey.local, purpose, finish: false }
+        Self { steps, remote: &survey.remote, local: &survey.local, purpose, finish: false, whole: false }
     }
 }
 
@@ -63,12 +67,18 @@ impl Session<'_> {
         let stage = Stage::create(ports.fs.clone(), layout, &id)?;
         let (mut items, wanted) = incoming.staging_plan()?;
         self.make_room(&wanted)?;
-        if let Err(error) = self.stage_all(incoming, &wanted, &stage).await {
+        let lost = match self.stage_all(incoming, &wanted, &stage).await {
+            Ok(lost) => self.leave_out_lost(incoming, &wanted, lost, &mut items).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = lost {
             // What cannot be removed now is removed at the next start; the fetch's own error says more.
             let _also_failed = stage.discard();
             return Err(error);
         }
-        let refused = blocking(|| self.context.judge_staged(incoming, &wanted, &stage, &mut self.report))?;
+        let staged: BTreeSet<&Item> = items.iter().map(|item| &item.item).collect();
+        let refused =
+            blocking(|| self.context.judge_staged(incoming, &staged, &wanted, &stage, &mut self.report))?;
         items.retain(|item| !refused.contains(&item.item));
         if items.is_empty() {
             stage.discard()?;
@@ -103,7 +113,7 @@ impl Session<'_> {
         incoming: &Incoming<'_>,
         wanted: &[Wanted],
         stage: &Stage,
-    ) -> Result<(), SyncError> {
+    ) -> Result<BTreeMap<u32, SyncError>, SyncError> {
         let progress = Progress {
             phase: Phase::Download,
             files_total: wanted.len(),
@@ -114,6 +124,41 @@ impl Session<'_> {
         let params = self.log.header()?.chunking;
         let order = Order { params, remote: incoming.remote, wanted, old };
         self.context.fetch(order, stage, progress, self.watcher).await
+    }
+
+    /// Takes items out of what is to be applied whose contents the bucket cannot give, and says so.
+    /// Fails with the cause where the remote has moved on meanwhile: then they are looked for in vain.
+    async fn leave_out_lost(
+        &mut self,
+        incoming: &Incoming<'_>,
+        wanted: &[Wanted],
+        lost: BTreeMap<u32, SyncError>,
+        items: &mut Vec<ApplyItem>,
+    ) -> Result<(), SyncError> {
+        let gone: BTreeSet<PackId> = lost.values().filter_map(lost_pack).collect();
+        if !gone.is_empty() {
+            self.log.refresh(Depth::Whole).await?;
+            if self.log.settle().await? != incoming.remote.key {
+                return lost.into_values().next().map_or(Ok(()), Err);
+            }
+            self.log.note_lost(&gone);
+        }
+        if incoming.whole {
+            return lost.into_values().next().map_or(Ok(()), Err);
+        }
+        for (slot, error) in lost {
+            let named = wanted.iter().filter(|file| file.slot == slot);
+            for name in named.map(|file| &file.name) {
+                let needs = |item: &&ApplyItem| item.steps.iter().any(|step| step.path.as_str() == name);
+                let Some(item) = items.iter().find(needs).map(|item| item.item.clone()) else { continue };
+                let message = format!(
+                    "{name}: its content is lost or damaged in the bucket ({error}); run `cogzy-vault verify --repair` on a device that has the file"
+                );
+                self.report.problems.push(Trouble::of(&item, message, Weight::Lasting));
+                items.retain(|other| other.item != item);
+            }
+        }
+        Ok(())
     }
 
     async fn put_in_place(

@@ -5,24 +5,23 @@
 //! packs that no commit names; the next push uses them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::sync::Arc;
 
-use super::upload::{Counted, PACKS_IN_FLIGHT};
+use super::intake::{Taken, source};
+use super::upload::PACKS_IN_FLIGHT;
 use super::{Known, Run, Survey, Uploads};
 use crate::content::ChunkIndex;
-use crate::fs::readable_files_below;
-use crate::log::Prepared;
+use crate::log::{Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, Content, Digest, Entry, FileStat, Item, Origin, PackId,
-    PackInfo, Recipe, RecipeOf, VaultPath, set_entry,
+    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Hlc, Item, Origin, PackId, PackInfo, Recipe,
+    RecipeOf, set_entry,
 };
-use crate::plan::Step;
+use crate::plan::{Step, batches};
 use crate::state::LastSync;
 use crate::sync::conflicts::LocalConflict;
 use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::{Context, Session};
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
-use crate::vault::{hash_stable, open_stable};
 
 /// What was uploaded and can be committed.
 #[derive(Debug, Default)]
@@ -33,27 +32,27 @@ struct Sent {
     kept: Vec<Conflict>,
 }
 
-/// A file that must be read for the commit.
-struct Source {
-    /// Relative to the root, as the disk spells it.
-    relative: String,
-    stat: FileStat,
-    content: Content,
-}
-
-/// What became of a file that was to be read for the commit.
-enum Taken {
-    /// The vault holds its content already.
-    Known,
-    /// It was read. A content of one chunk has no recipe.
-    Read(Option<Recipe>),
-    /// It is not in a state that can be committed.
-    LeftOut(String),
+/// A push under way: what its next commit builds on.
+struct Pushing<'s> {
+    survey: &'s Survey,
+    /// The state that the next commit follows.
+    head: Arc<Snapshot>,
+    /// Chunks that need not be uploaded.
+    index: ChunkIndex,
+    /// Packs that were uploaded and that no commit names.
+    left_over: Vec<PackInfo>,
+    record: LastSync,
+    /// One transaction for all commits of a push: they are one change for people.
+    txn: Option<Hlc>,
+    /// Items on which both sides agree by now.
+    done: BTreeSet<Item>,
+    progress: Progress,
 }
 
 impl Session<'_> {
-    /// Uploads what the plan pushes, and losing versions that no commit names yet; commits both. Gives the
-    /// key of the commit, none where there was nothing to commit.
+    /// Uploads what the plan pushes, and losing versions that no commit names yet; commits both, in
+    /// as many commits as their size asks for. Gives the key of the last commit, none where there was
+    /// nothing to commit. Where another device commits meanwhile, the rest is left to the next round.
     pub(crate) async fn push(
         &mut self,
         record: &LastSync,
@@ -65,29 +64,93 @@ impl Session<'_> {
         if steps.is_empty() && losers.is_empty() {
             return Ok(None);
         }
-        let mut sent = self.upload(survey, &steps, losers).await?;
-        leave_out_halves(survey, pulled, &mut sent, &mut self.report);
-        let pack = sent.packs.keys().next().copied();
-        let txn = self.next_txn(record.txn, pack).await?;
+        let chunk = self.log.header()?.chunking.avg;
+        let limits = self.context.settings.limits;
+        let mut batches = batches(&steps, &survey.bound.items, &survey.plan.approved, chunk, limits);
+        if batches.is_empty() {
+            batches.push(Vec::new());
+        }
+        let mut pushing = self.pushing(record, survey, pulled, &steps).await?;
+        let (mut losers, mut last) = (Some(losers), None);
+        for batch in batches {
+            if let Some(pushed) = last {
+                if self.log.settle().await? != Some(pushed) {
+                    return Ok(last);
+                }
+                let head = self.log.snapshot(last).await?;
+                pushing.head = self.log.at_hand(head);
+            }
+            let sent = self.upload(&mut pushing, &batch, losers.take().unwrap_or_default()).await?;
+            last = self.commit_sent(&mut pushing, &batch, sent).await?.or(last);
+        }
+        if last.is_some() {
+            self.context.clear_uploaded();
+        }
+        Ok(last)
+    }
+
+    async fn pushing<'s>(
+        &self,
+        record: &LastSync,
+        survey: &'s Survey,
+        pulled: &BTreeSet<Item>,
+        steps: &[&Step],
+    ) -> Result<Pushing<'s>, SyncError> {
+        let head = Arc::clone(&survey.remote);
+        let mut left_over = self.context.left_over().await?;
+        // What was uploaded long ago may have been marked as nobody's meanwhile, or committed.
+        left_over.retain(|pack| {
+            let is_known = head.packs.contains_key(&pack.id) || head.marked.contains_key(&pack.id);
+            !is_known && !head.swept.contains(&pack.id)
+        });
+        Ok(Pushing {
+            survey,
+            index: head.lasting_packs().map(AsRef::as_ref).collect(),
+            head,
+            left_over,
+            record: record.clone(),
+            txn: None,
+            done: pulled.clone(),
+            progress: total(steps, survey),
+        })
+    }
+
+    /// Commits what was sent of a batch; gives no key where that was nothing.
+    async fn commit_sent(
+        &mut self,
+        pushing: &mut Pushing<'_>,
+        batch: &[&Step],
+        mut sent: Sent,
+    ) -> Result<Option<CommitKey>, SyncError> {
+        leave_out_halves(pushing, &mut sent, &mut self.report);
+        if sent.items.is_empty() && sent.kept.is_empty() {
+            return Ok(None);
+        }
+        let txn = match pushing.txn {
+            Some(txn) => txn,
+            None => self.next_txn(pushing.record.txn, sent.packs.keys().next().copied()).await?,
+        };
+        pushing.txn = Some(txn);
+        pushing.record.txn = Some(txn);
         let origin = Origin { device: self.context.settings.device_name.clone(), txn };
         for conflict in &mut sent.kept {
             conflict.origin.get_or_insert_with(|| origin.clone());
         }
-        if sent.items.is_empty() && sent.kept.is_empty() {
-            return Ok(None);
-        }
-        let mut record = record.clone();
-        record.txn = Some(txn);
-        let mut commit = fill(self.draft(&survey.remote, txn, CommitKind::Sync), survey, &sent);
+        let draft = self.draft(&pushing.head, txn, CommitKind::Sync);
+        let mut commit = fill(draft, &pushing.head, batch, &sent);
         let prepared = Prepared::new(&mut commit)?;
-        let mut after = survey.remote.tree.clone();
+        let mut after = pushing.head.tree.clone();
         for change in &commit.changes {
             set_entry(&mut after, change.path.clone(), change.entry);
         }
-        let done: BTreeSet<Item> = pulled.union(&sent.items).cloned().collect();
-        self.context.agree(&mut record, survey, &done, Some(prepared.key), &after)?;
-        self.publish(&prepared, record).await?;
-        self.context.forget_uploaded();
+        pushing.done.extend(sent.items.iter().cloned());
+        let Pushing { survey, record, done, .. } = pushing;
+        self.context.agree(record, survey, done, Some(prepared.key), &after)?;
+        self.publish(&prepared, record.clone()).await?;
+        for pack in &commit.packs {
+            pushing.index.insert(pack);
+            pushing.left_over.retain(|left| left.id != pack.id);
+        }
         self.report.sent(&commit);
         // What did not fit together there has been committed over.
         let sent_over = |about: &About| matches!(about, About::Item(item) if sent.items.contains(item));
@@ -98,25 +161,20 @@ impl Session<'_> {
 
     async fn upload(
         &mut self,
-        survey: &Survey,
-        steps: &[&Step],
+        pushing: &mut Pushing<'_>,
+        batch: &[&Step],
         losers: Vec<LocalConflict>,
     ) -> Result<Sent, SyncError> {
         let context = self.context;
-        let head = &survey.remote;
-        let index: ChunkIndex = head.lasting_packs().map(AsRef::as_ref).collect();
-        let mut left_over = context.left_over().await?;
-        // What was uploaded long ago may have been marked as nobody's meanwhile.
-        left_over.retain(|pack| !head.marked.contains_key(&pack.id) && !head.swept.contains(&pack.id));
-        let mut known = Known::new(head, &index, left_over);
+        let Pushing { survey, head, index, left_over, progress, .. } = pushing;
+        let mut known = Known::new(head, index, left_over.clone());
         let uploads = Uploads::new(&context.ports, context.interrupt.clone());
         let mut sent = Sent::default();
-        let mut progress = total(steps, survey);
         {
             let params = self.log.header()?.chunking;
             let mut run = Run::new(params, context.ports.entropy.as_ref(), &mut known, uploads.clone())?;
-            for step in steps {
-                self.take_in_step(&mut run, survey, step, &mut progress, &mut sent).await?;
+            for step in batch {
+                self.take_in_step(&mut run, survey, step, progress, &mut sent).await?;
             }
             for loser in losers {
                 self.take_in_loser(&mut run, loser, &mut sent).await?;
@@ -125,7 +183,7 @@ impl Session<'_> {
         }
         for left in (0..PACKS_IN_FLIGHT).rev() {
             uploads.wait_for(left).await?;
-            self.watcher.progress(uploads.sent_of(progress));
+            self.watcher.progress(uploads.sent_of(*progress));
         }
         sent.packs.extend(known.used());
         sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
@@ -191,91 +249,6 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// Reads one file into the run. `read` is told how many bytes of it were read.
-    async fn take_in(
-        &self,
-        run: &mut Run<'_>,
-        source: &Source,
-        read: &(dyn Fn(u64) + Sync),
-    ) -> Result<Taken, SyncError> {
-        if source.content.size == 0 || run.has(source.content.digest) {
-            return Ok(Taken::Known);
-        }
-        let taken = blocking(|| {
-            let left_out = |error: std::io::Error| Ok(Taken::LeftOut(error.to_string()));
-            let reader = open_stable(self.fs(), self.layout.root(), &source.relative, &source.stat);
-            let mut reader = match reader {
-                Ok(reader) => reader,
-                Err(error) => return left_out(error),
-            };
-            let ingested = match run.add(&mut Counted::new(&mut reader, read))? {
-                Ok(ingested) => ingested,
-                Err(error) => return left_out(error),
-            };
-            if let Err(error) = reader.finish() {
-                return left_out(error);
-            }
-            // What is hashed is what is uploaded: a read that gave other bytes than the scan saw is not committed.
-            if ingested.content != source.content {
-                return Ok(Taken::LeftOut("it changed since it was scanned".to_owned()));
-            }
-            Ok::<_, SyncError>(Taken::Read(ingested.recipe))
-        })?;
-        run.send().await?;
-        Ok(taken)
-    }
-
-    /// Reads a losing version into the run. The inner error says what of it is missing.
-    async fn read_loser(
-        &self,
-        run: &mut Run<'_>,
-        loser: &Conflict,
-    ) -> Result<Result<BTreeMap<Digest, Recipe>, String>, SyncError> {
-        let mut sources = Vec::new();
-        for (path, entry) in loser.files.iter().filter_map(|file| Some((&file.path, file.entry?))) {
-            // A member that was the same on both sides was not displaced: the bucket has it, so it need not be here.
-            if run.has(entry.digest) {
-                continue;
-            }
-            let absolute = self.layout.conflict_file(loser.id, path);
-            let there = self.source_at(&absolute, entry.content());
-            // Unless so much time has passed that the bucket has it no longer.
-            match there.or_else(|| blocking(|| self.anywhere(entry.content()))) {
-                Some(source) => sources.push(source),
-                None => return Ok(Err(format!("its losing version is missing: {}", absolute.display()))),
-            }
-        }
-        let mut recipes = BTreeMap::new();
-        for source in sources {
-            match self.take_in(run, &source, &|_| {}).await? {
-                Taken::Known => {}
-                Taken::Read(recipe) => {
-                    recipes.extend(recipe.map(|recipe| (source.content.digest, recipe)));
-                }
-                Taken::LeftOut(why) => {
-                    return Ok(Err(format!("its losing version {}: {why}", source.relative)));
-                }
-            }
-        }
-        Ok(Ok(recipes))
-    }
-
-    fn source_at(&self, absolute: &Path, content: Content) -> Option<Source> {
-        let relative = absolute.strip_prefix(self.layout.root()).ok()?.to_str()?.to_owned();
-        Some(Source { relative, stat: self.fs().lstat(absolute).ok()?, content })
-    }
-
-    /// A file of this disk that holds a content: in the vault, in the trash or in a conflict copy.
-    fn anywhere(&self, content: Content) -> Option<Source> {
-        let files = readable_files_below(self.fs(), self.layout.root());
-        let sources = files.iter().filter_map(|file| self.source_at(file, content));
-        let mut alike = sources.filter(|source| source.stat.size == content.size);
-        alike.find(|Source { relative, stat, .. }| {
-            hash_stable(self.fs(), self.layout.root(), relative, stat)
-                .is_ok_and(|found| found == Some(content))
-        })
-    }
-
     /// Packs that an earlier run uploaded without coming to the commit. One that is gone from the remote is forgotten.
     pub(crate) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
         let packs = self.ports.database.uploaded().unwrap_or_default();
@@ -290,12 +263,13 @@ impl Context {
 }
 
 /// Takes items out of what is about to be committed that belong with one that did not get this far.
-fn leave_out_halves(survey: &Survey, pulled: &BTreeSet<Item>, sent: &mut Sent, report: &mut Report) {
+fn leave_out_halves(pushing: &Pushing<'_>, sent: &mut Sent, report: &mut Report) {
+    let Pushing { survey, done, .. } = pushing;
     loop {
         let missing = |item: &&Item| {
             let mut steps = survey.plan.steps.iter().filter(|step| step.item == **item);
             steps.any(|step| {
-                step.outgoing() && !sent.items.contains(*item) || step.incoming() && !pulled.contains(*item)
+                step.outgoing() && !sent.items.contains(*item) || step.incoming() && !done.contains(*item)
             })
         };
         let half = |items: &&BTreeSet<Item>| items.iter().any(|item| sent.items.contains(item));
@@ -311,9 +285,9 @@ fn leave_out_halves(survey: &Survey, pulled: &BTreeSet<Item>, sent: &mut Sent, r
     }
 }
 
-/// The commit of what was sent.
-fn fill(mut commit: Commit, survey: &Survey, sent: &Sent) -> Commit {
-    let pushed = survey.plan.steps.iter().filter(|step| step.outgoing() && sent.items.contains(&step.item));
+/// The commit of what was sent of a batch.
+fn fill(mut commit: Commit, head: &Snapshot, batch: &[&Step], sent: &Sent) -> Commit {
+    let pushed = batch.iter().filter(|step| sent.items.contains(&step.item));
     commit.changes = pushed
         .flat_map(|step| &step.files)
         .map(|file| Change { path: file.path.clone(), entry: file.to })
@@ -330,7 +304,7 @@ fn fill(mut commit: Commit, survey: &Survey, sent: &Sent) -> Commit {
     let recipes = sent
         .recipes
         .iter()
-        .filter(|(digest, _)| named.contains(digest) && !survey.remote.recipes.contains_key(digest));
+        .filter(|(digest, _)| named.contains(digest) && !head.recipes.contains_key(digest));
     commit.recipes =
         recipes.map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() }).collect();
     commit.packs = sent.packs.values().cloned().collect();
@@ -343,10 +317,4 @@ fn total(steps: &[&Step], survey: &Survey) -> Progress {
     let (up, _) = survey.pending();
     let files = steps.iter().flat_map(|step| &step.files).filter(|file| file.to.is_some()).count();
     Progress { phase: Phase::Upload, files_done: 0, files_total: files, bytes_done: 0, bytes_total: up.bytes }
-}
-
-fn source(survey: &Survey, path: &VaultPath, entry: Entry) -> Option<Source> {
-    let stat = *survey.local.stats.get(path)?;
-    let relative = survey.local.names.on_disk(path).unwrap_or_else(|| path.to_string());
-    Some(Source { relative, stat, content: entry.content() })
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
 use crate::log::{Snapshot, pack_key};
-use crate::model::{ChunkParams, Digest, PackId, PackInfo};
+use crate::model::{ChunkParams, Digest, PackId, PackInfo, Recipe};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
@@ -180,7 +180,14 @@ impl<'a> Run<'a> {
 
     /// True where the vault holds a whole content already.
     pub(crate) fn has(&self, digest: Digest) -> bool {
-        self.remote.recipes.contains_key(&digest) || self.index.contains(&digest)
+        // A recipe stands for its chunks, unless some of them may be lost.
+        let has_all = |recipe: &Recipe| {
+            let is_flat = recipe.depth == 0;
+            is_flat && recipe.parts.iter().all(|part| self.index.contains(&part.id))
+        };
+        let known = self.remote.recipes.get(&digest);
+        known.is_some_and(|recipe| self.remote.lost.is_empty() || has_all(recipe))
+            || self.index.contains(&digest)
     }
 
     /// Takes in a file. The inner error is that of the file, and the run goes on; the outer one ends it.

@@ -99,7 +99,7 @@ impl Session<'_> {
             ..self.draft(&state, txn, CommitKind::Import)
         };
         self.publish(&Prepared::new(&mut commit)?, record).await?;
-        self.context.forget_uploaded();
+        self.context.clear_uploaded();
         Ok(imported)
     }
 

@@ -169,6 +169,7 @@ impl Session<'_> {
     async fn meeting(&mut self) -> Result<Meeting, SyncError> {
         let head = self.log.graph().heads().first().copied();
         let (remote, agreed) = (self.log.snapshot(head).await?, self.log.snapshot(None).await?);
+        let remote = self.log.at_hand(remote);
         let survey = self.survey(None, Sides { head, remote, agreed }, Scope::default()).await?;
         let mut meeting = Meeting::default();
         for (path, entry) in &survey.local.tree {

@@ -33,6 +33,9 @@ pub struct Exported {
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// Files that could not be written, because the bucket has lost what they consist of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<VaultPath>,
 }
 
 /// The two versions of one file of a conflict: what lost, and what stands.
@@ -198,19 +201,24 @@ impl Context {
                 ..Progress::default()
             };
             let order = Order { params: log.header()?.chunking, remote: state, wanted: &wanted, old: vec![] };
-            self.fetch(order, &stage, progress, watcher).await?;
-            blocking(|| {
-                wanted
-                    .iter()
-                    .zip(files.keys())
-                    .try_for_each(|(file, path)| self.put_out(&stage.path(file.slot), target, path))
-            })
+            let lost = self.fetch(order, &stage, progress, watcher).await?;
+            let mut exported = Exported { generation: state.seq(), ..Exported::default() };
+            for (file, path) in wanted.iter().zip(files.keys()) {
+                if lost.contains_key(&file.slot) {
+                    exported.lost.push(path.clone());
+                    continue;
+                }
+                blocking(|| self.put_out(&stage.path(file.slot), target, path))?;
+                exported.files += 1;
+                exported.bytes += file.entry.size;
+            }
+            Ok(exported)
         };
-        let written = written.await;
+        let written: Result<Exported, SyncError> = written.await;
         let discarded = stage.discard();
-        written?;
+        let exported = written?;
         discarded?;
-        Ok(Exported { generation: state.seq(), files: files.len(), bytes })
+        Ok(exported)
     }
 
     /// Nothing stands where `path` is to be, and no link leads elsewhere.

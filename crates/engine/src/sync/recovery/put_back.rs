@@ -14,7 +14,7 @@ use crate::model::{Item, Tree, VaultPath};
 use crate::plan::{self, Action, Input, Plan, Step};
 use crate::sync::cycle::{Incoming, SETTLE_TRIES, Scope};
 use crate::sync::session::Session;
-use crate::sync::{Refusal, Survey, SyncError};
+use crate::sync::{About, Refusal, Survey, SyncError};
 
 impl Session<'_> {
     /// Puts `items` back. Gives the number of files that were replaced or removed.
@@ -55,7 +55,12 @@ impl Session<'_> {
         self.context.save_record(&record)?;
         self.conclude().await?;
         let left = plan.steps.iter().filter(|step| !done.contains(&step.item));
-        let left: Vec<String> = left.map(|step| format!("{} is being written", step.item)).collect();
+        let why = |item: &Item| {
+            let known =
+                self.report.problems.iter().find(|trouble| trouble.about == About::Item(item.clone()));
+            known.map_or_else(|| format!("{item} is being written"), |trouble| trouble.message.clone())
+        };
+        let left: Vec<String> = left.map(|step| why(&step.item)).collect();
         Ok(if left.is_empty() { Ok(files) } else { Err(left) })
     }
 }

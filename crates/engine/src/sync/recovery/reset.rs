@@ -75,6 +75,7 @@ impl Session<'_> {
         }
         let head = self.log.graph().heads().first().copied();
         let (remote, agreed) = (self.log.snapshot(head).await?, self.log.snapshot(agreed).await?);
+        let remote = self.log.at_hand(remote);
         let (survey, _) = self.reset_survey(record.as_ref(), Sides { head, remote, agreed }).await?;
         Ok(Reset::of(&survey, &BTreeSet::new()))
     }
@@ -95,7 +96,7 @@ impl Session<'_> {
                 return Err(Refusal::Busy(reasons(&survey)).into());
             }
             self.report = Report::default();
-            let done = self.pull(&Incoming { finish: true, ..Incoming::of(&survey) }).await?;
+            let done = self.pull(&Incoming { finish: true, whole: true, ..Incoming::of(&survey) }).await?;
             let waiting = survey.plan.waiting.iter().map(|wait| &wait.item);
             let not_done =
                 survey.plan.steps.iter().map(|step| &step.item).filter(|item| !done.contains(item));

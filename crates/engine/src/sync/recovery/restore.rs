@@ -50,10 +50,15 @@ impl Engine {
     ) -> Result<Rewritten, SyncError> {
         let make = async |log: &mut Log, head: &Snapshot| {
             let key = point.find(log, head.key).await?;
-            let before = log.snapshot(log.graph().first_parent(key)).await?;
-            let after = log.snapshot(Some(key)).await?;
-            let changed = log.changed_by(key).await?;
-            let items: BTreeSet<Item> = changed.iter().map(|path| head.groups.item(path)).collect();
+            let parts = log.parts(key).await?;
+            let (oldest, newest) = (parts.first().copied(), parts.last().copied());
+            let before = log.snapshot(oldest.and_then(|oldest| log.graph().first_parent(oldest))).await?;
+            let after = log.snapshot(newest).await?;
+            let mut items: BTreeSet<Item> = BTreeSet::new();
+            for part in parts {
+                let changed = log.changed_by(part).await?;
+                items.extend(changed.iter().map(|path| head.groups.item(path)));
+            }
             let wanted = state_of(&before, head, &|item| items.contains(item));
             let built_upon = built_upon(head, &after, &wanted);
             if !built_upon.is_empty() && !force {

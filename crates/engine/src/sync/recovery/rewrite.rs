@@ -110,7 +110,8 @@ impl Session<'_> {
             self.log.check_agreed(agreed).await?;
         }
         let head = self.log.settle().await?;
-        Ok(self.log.snapshot(head).await?)
+        let state = self.log.snapshot(head).await?;
+        Ok(self.log.at_hand(state))
     }
 
     async fn make(

@@ -66,7 +66,10 @@ impl Session<'_> {
         let old = unknown.iter().map(|(path, ..)| path.below(layout.root())).collect();
         let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };
         let fetched = self.context.fetch(order, &stage, Progress::default(), &Unwatched).await;
-        let looked_at = fetched.and_then(|()| {
+        let looked_at = fetched.and_then(|lost| {
+            if let Some(error) = lost.into_values().next() {
+                return Err(error);
+            }
             for (slot, (path, entry, kind)) in (0_u32..).zip(unknown) {
                 let facts = blocking(|| self.context.facts_in(&stage, slot, &entry.digest, kind))?;
                 found.extend(facts.map(|facts| (path.clone(), facts)));

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::repack::{Worn, needed, worn};
 use crate::log::{
-    Bucket, ChunkReader, Depth, Fate, InBucket, Retained, Snapshot, Window, fate, horizon, pack_key,
+    Bucket, ChunkReader, Contents, Depth, Fate, InBucket, Retained, Snapshot, Window, fate, horizon, pack_key,
 };
 use crate::model::{Commit, CommitKind, Digest, PackId, PackInfo, Prune};
 use crate::planted::{Bug, planted};
@@ -74,8 +74,11 @@ pub struct Pruned {
     pub waiting: Objects,
     /// Deleted.
     pub freed: Objects,
-    /// Versions that are to be kept and cannot be put together: as long as there is one, nothing is marked or deleted.
+    /// Versions that are to be kept and cannot be put together. What is left of them is kept; while one of the newest
+    /// generation or of an open conflict is among them, nothing is marked or deleted.
     pub damaged: usize,
+    /// Whether nothing is marked or deleted because of that.
+    pub stopped: bool,
 }
 
 /// What was looked at before anything is decided.
@@ -89,6 +92,9 @@ struct Looked {
     /// Swept packs that are still there, and of which something is needed after all.
     rescue: Vec<Worn>,
     damaged: usize,
+    /// True where a version of the newest state or of an open conflict is among the damaged ones: what seems to be
+    /// needed by nothing may be what puts it right.
+    stopped: bool,
     now_ms: i64,
     grace_ms: i64,
 }
@@ -170,7 +176,7 @@ impl Session<'_> {
             let commit = self.commit_prune(&head, prune, moved.packs).await?;
             pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
         }
-        if looked.damaged == 0 {
+        if !looked.stopped {
             let before_ms = looked.now_ms.saturating_sub(looked.grace_ms);
             self.log.delete_old_checkpoints(before_ms, &head).await?;
             pruned.freed = self.delete_swept(&looked).await?;
@@ -201,8 +207,8 @@ impl Session<'_> {
         let horizon = match head.key {
             Some(_) if recorded => head.horizon,
             Some(key) => {
-                let prunes = log.prunes(key).await?;
-                horizon(log.graph(), key, &times, &prunes, window).max(head.horizon)
+                let uncounted = log.uncounted(key).await?;
+                horizon(log.graph(), key, &times, &uncounted, window).max(head.horizon)
             }
             None => 0,
         };
@@ -210,9 +216,13 @@ impl Session<'_> {
         let must: BTreeSet<Digest> = sure.all.keys().copied().collect();
         sure.extend(void);
         let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
-        let leaving = head.packs.values().filter(|pack| head.marked.contains_key(&pack.id));
+        // What commits name and nobody finds is damage, not what is needed.
+        let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
+        let leaving =
+            head.packs.values().filter(|pack| head.marked.contains_key(&pack.id)).filter(there_still);
+        let lasting = head.lasting_packs().filter(there_still);
         let there = log.swept_and_there(head, &bucket).await?;
-        let places = reader.places(&sure, head.lasting_packs(), leaving, &there).await?;
+        let places = reader.places(&sure, lasting, leaving, &there).await?;
         let damaged = places.lost.intersection(&must).count();
         let rescue = needed(&there, &places);
         let live = places.chunks.values().copied().collect();
@@ -227,13 +237,17 @@ impl Session<'_> {
         });
         let due = |pack| bucket.get(&pack).is_some_and(|pack| pack.modified_ms + grace_ms <= now_ms);
         let mut worn = worn(head, &places, due);
-        if damaged > 0 {
+        let newest = Contents::of(head);
+        let stopped = newest.all.keys().any(|digest| places.lost.contains(digest));
+        if stopped {
             worn.clear();
-            // What is left of a damaged version may be what puts it right.
-            tracing::warn!(damaged, "versions that are to be kept cannot be put together: nothing is pruned");
+            tracing::warn!(
+                damaged,
+                "versions of the newest generation cannot be put together: nothing is pruned"
+            );
             fate = Fate { waiting: fate.waiting, ..Fate::default() };
         }
-        Ok(Looked { bucket, horizon, live, fate, damaged, now_ms, grace_ms, worn, rescue })
+        Ok(Looked { bucket, horizon, live, fate, damaged, stopped, now_ms, grace_ms, worn, rescue })
     }
 
     /// Deletes swept packs, once no commit is left that has not been merged with the sweep. What retention keeps is weighed once more
@@ -252,7 +266,7 @@ impl Session<'_> {
                 return Ok(Objects::default());
             }
             let looked = self.look_for_old(&head, true).await?;
-            if looked.damaged > 0 {
+            if looked.stopped {
                 return Ok(Objects::default());
             }
             if !looked.rescue.is_empty() {
@@ -264,7 +278,7 @@ impl Session<'_> {
                 let early = planted(Bug::DeleteUnswept) && !looked.live.contains(pack);
                 early || head.has_swept(pack)
             };
-            let doomed: Vec<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
+            let doomed: BTreeSet<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
             let total = doomed.len();
             for (done, pack) in doomed.iter().enumerate() {
                 self.context.ports.remote.delete(&pack_key(*pack)).await?;
@@ -295,5 +309,6 @@ fn told(looked: &Looked, head: &Snapshot) -> Pruned {
         waiting: looked.sum(&looked.fate.waiting),
         freed: Objects::default(),
         damaged: looked.damaged,
+        stopped: looked.stopped,
     }
 }

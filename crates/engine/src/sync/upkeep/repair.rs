@@ -68,9 +68,7 @@ impl Engine {
         }
         session.put_right(&first.faults, &mut repaired).await?;
         let second = session.verify(true).await?;
-        if !second.faults.is_empty() {
-            repaired.lost = session.lost(&second.faults).await?;
-        }
+        repaired.lost.clone_from(&second.lost);
         Ok((second, repaired))
     }
 }
@@ -164,21 +162,22 @@ impl Session<'_> {
         let steps = context.damaged(&scan, &state);
         let (steps, local) = (steps.iter().collect(), Local::of(scan));
         // Of no commit: what is agreed stays what it is, also where this is cut short.
-        let incoming =
-            Incoming { steps, remote: &state, local: &local, purpose: Purpose::Repair, finish: true };
-        let done = match self.pull(&incoming).await {
-            Ok(done) => done,
-            // The bucket cannot give it either: the second look tells.
-            Err(error) if error.is_damage() => return Ok(Vec::new()),
-            Err(error) => return Err(error),
+        let incoming = Incoming {
+            steps,
+            remote: &state,
+            local: &local,
+            purpose: Purpose::Repair,
+            finish: true,
+            whole: false,
         };
+        let done = self.pull(&incoming).await?;
         self.conclude().await?;
         let mended = incoming.steps.iter().filter(|step| done.contains(&step.item));
         Ok(mended.flat_map(|step| &step.files).map(|file| file.path.to_string()).collect())
     }
 
     /// The versions that need a chunk of a pack that is still damaged.
-    async fn lost(&mut self, faults: &[Fault]) -> Result<Vec<Lost>, SyncError> {
+    pub(super) async fn lost(&mut self, faults: &[Fault]) -> Result<Vec<Lost>, SyncError> {
         self.log.refresh(Depth::Near).await?;
         let Some(head) = self.log.graph().heads().first().copied() else { return Ok(Vec::new()) };
         let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
@@ -187,10 +186,14 @@ impl Session<'_> {
         let mut open: BTreeMap<String, (u64, bool)> = BTreeMap::new();
         let mut lost = BTreeSet::new();
         let line: Vec<CommitKey> = self.log.line(head).into_iter().rev().collect();
+        // What a later pack holds again is not lost.
+        let (mut index, mut packs) = (ChunkIndex::default(), BTreeSet::new());
+        let newest = self.log.snapshot(Some(head)).await?;
+        add_readable(&reader, &newest, &bad, &mut packs, &mut index).await?;
         for key in line {
             let changed = self.log.changed_by(key).await?;
             let state = self.log.readable(key, Some(head)).await?;
-            let index = readable_chunks(&reader, &state, &bad).await?;
+            add_readable(&reader, &state, &bad, &mut packs, &mut index).await?;
             let files = changed.iter().map(|path| (path.to_string(), state.tree.get(path).copied()));
             let kept = state.conflicts.values().flat_map(|conflict| {
                 let named = move |path: &VaultPath| format!("conflict {}: {path}", conflict.id.short());
@@ -242,14 +245,15 @@ impl Context {
     }
 }
 
-/// The chunks of a state's packs that can be read.
-async fn readable_chunks(
+/// Adds the chunks that can be read of a state's packs, but for the `packs` that were looked at before.
+async fn add_readable(
     reader: &ChunkReader,
     state: &Snapshot,
     bad: &BTreeSet<&str>,
-) -> Result<ChunkIndex, SyncError> {
-    let mut index = ChunkIndex::default();
-    for pack in state.packs.values() {
+    packs: &mut BTreeSet<PackId>,
+    index: &mut ChunkIndex,
+) -> Result<(), SyncError> {
+    for pack in state.packs.values().filter(|pack| packs.insert(pack.id)) {
         if !bad.contains(pack_key(pack.id).as_str()) {
             index.insert(pack);
             continue;
@@ -258,7 +262,7 @@ async fn readable_chunks(
         let chunks = pack.chunks.iter().filter(|slot| stored_part(pack.id, slot, &bytes).is_some());
         index.insert(&PackInfo { chunks: chunks.copied().collect(), ..pack.as_ref().clone() });
     }
-    Ok(index)
+    Ok(())
 }
 
 /// The stored bytes of a chunk in a pack's object, if they are what they should be.

@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Lost;
 use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
 use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
@@ -46,6 +47,9 @@ pub struct Verified {
     pub deep: bool,
     /// What is wrong.
     pub faults: Vec<Fault>,
+    /// Versions that cannot be put together from what the bucket has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
 }
 
 impl Verified {
@@ -94,6 +98,9 @@ impl Session<'_> {
         self.check_packs(packs, &mut verified).await?;
         verified.faults.sort();
         verified.faults.dedup();
+        if verified.faults.iter().any(|fault| parse_pack_key(&fault.path).is_some()) {
+            verified.lost = self.lost(&verified.faults).await?;
+        }
         Ok(verified)
     }
 
@@ -129,7 +136,7 @@ impl Session<'_> {
     }
 
     async fn check_packs(
-        &self,
+        &mut self,
         packs: BTreeMap<PackId, Arc<PackInfo>>,
         verified: &mut Verified,
     ) -> Result<(), SyncError> {
@@ -138,6 +145,10 @@ impl Session<'_> {
         let sizes: HashMap<PackId, u64> =
             listed.iter().filter_map(|object| Some((parse_pack_key(&object.key)?, object.size))).collect();
         let mut there = Vec::new();
+        // Nothing may be built on them from now on, whatever this device saw of them once.
+        let (seen, missing) = packs.keys().copied().partition(|id| sizes.contains_key(id));
+        self.log.note_there(&seen);
+        self.log.note_lost(&missing);
         for (id, pack) in packs {
             match sizes.get(&id) {
                 None => verified.fault(pack_key(id), "it is missing"),

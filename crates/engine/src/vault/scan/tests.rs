@@ -190,13 +190,13 @@ fn unsyncable_paths_are_reported_and_do_not_hide_the_rest() {
     std::os::unix::fs::symlink("elsewhere", at("cache")).unwrap();
     std::os::unix::fs::symlink("good", at(".#good")).unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    vault.put("a:b/c", "x");
+    vault.put("a\nb/c", "x");
     disk::write(vault.dir.path().join(OsString::from_vec(b"z\xff".to_vec())), "x").unwrap();
     let scan = vault.scan();
     assert_eq!(paths(&scan), ["good"]);
-    let bad = ProblemKind::BadName(VaultPath::new("a:b").unwrap_err());
+    let bad = ProblemKind::BadName(VaultPath::new("a\nb").unwrap_err());
     let expected = [
-        problem("a:b", bad),
+        problem("a\nb", bad),
         problem("linked", ProblemKind::Symlink),
         problem("pipe", ProblemKind::Special),
         problem("z\u{fffd}", ProblemKind::NotUtf8),

@@ -1,0 +1,112 @@
+//! Packs that are named and not in the bucket.
+//!
+//! Decided here: a pack that was named a moment ago may not have shown up yet, so whoever builds on
+//! it waits. One that was named long ago is lost: nothing new relies on it, and all that does not
+//! need it goes on. Nothing is written, and each look at the log asks for lost packs again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::chunks::{PACKS, pack_key, parse_pack_key};
+use super::{Log, LogError, Snapshot};
+use crate::model::{CommitKey, PackId};
+use crate::remote::{RemoteErrorKind, list_all};
+
+/// Maximum number of packs to check one by one. For more, a listing is cheaper.
+const HEADS_BEFORE_LIST: usize = 16;
+/// Time after which a pack that was named counts as lost if it is not there, by the server's clock.
+const SHOWS_UP_MS: i64 = 3600 * 1000;
+
+impl Log {
+    /// Checks that all packs of `snapshot` exist, except those that another head has `swept`. No
+    /// merge and no commit may build on it before. Packs that were named long ago are noted as lost.
+    ///
+    /// # Errors
+    /// [`LogError::MissingPack`] if one that was named lately does not exist.
+    pub(super) async fn ensure_packs(
+        &mut self,
+        snapshot: &Snapshot,
+        swept: &BTreeSet<PackId>,
+    ) -> Result<(), LogError> {
+        let unseen = snapshot.packs.keys().filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
+        let unseen: Vec<_> = unseen.copied().collect();
+        let Some(commit) = snapshot.key else { return Ok(()) };
+        if unseen.len() > HEADS_BEFORE_LIST {
+            let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
+            self.seen_packs.extend(listed.iter().filter_map(|object| parse_pack_key(&object.key)));
+        }
+        let mut missing = BTreeSet::new();
+        for pack in unseen {
+            if self.seen_packs.contains(&pack) || self.has_pack(pack).await? {
+                self.seen_packs.insert(pack);
+                self.lost_packs.remove(&pack);
+            } else if !self.lost_packs.contains(&pack) {
+                missing.insert(pack);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let old = self.named_long_ago(commit).await?;
+        if let Some(pack) = missing.iter().find(|pack| !old.contains(pack)) {
+            return Err(LogError::MissingPack { commit, pack: *pack });
+        }
+        tracing::warn!(
+            packs = missing.len(),
+            "packs are missing from the bucket: run `cogzy-vault verify --deep` to see what is lost"
+        );
+        self.lost_packs.extend(missing);
+        Ok(())
+    }
+
+    async fn has_pack(&self, pack: PackId) -> Result<bool, LogError> {
+        match self.remote.head(&pack_key(pack)).await {
+            Ok(found) => Ok(found.is_some()),
+            Err(error) if error.kind == RemoteErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Packs of the newest state before `head` that is old enough for its packs to have shown up.
+    async fn named_long_ago(&mut self, head: CommitKey) -> Result<BTreeSet<PackId>, LogError> {
+        let until = self.remote.server_ms().await?.saturating_sub(SHOWS_UP_MS);
+        let times = self.commit_times().await?;
+        let is_old = |key: &CommitKey| times.get(key).is_some_and(|time| *time <= until);
+        let Some(old) = self.line(head).into_iter().find(is_old) else { return Ok(BTreeSet::new()) };
+        Ok(self.snapshot(Some(old)).await?.packs.keys().copied().collect())
+    }
+
+    /// The state as the bucket can give it: without lost packs.
+    pub fn at_hand(&self, state: Arc<Snapshot>) -> Arc<Snapshot> {
+        if self.lost_packs.is_empty() {
+            return state;
+        }
+        let mut left = state.as_ref().clone();
+        left.lost =
+            self.lost_packs.iter().filter(|pack| left.packs.remove(pack).is_some()).copied().collect();
+        Arc::new(left)
+    }
+
+    /// Records the packs of `snapshot` as existing: this device saw them when it agreed on the
+    /// snapshot.
+    pub fn trust_packs(&mut self, snapshot: &Snapshot) {
+        self.seen_packs.extend(snapshot.packs.keys().filter(|pack| !self.lost_packs.contains(pack)));
+    }
+
+    /// Forgets that these packs exist, because they were deleted or not found.
+    pub fn forget_packs(&mut self, packs: &BTreeSet<PackId>) {
+        self.seen_packs.retain(|pack| !packs.contains(pack));
+    }
+
+    /// Records packs as lost, because somebody looked for them.
+    pub fn note_lost(&mut self, packs: &BTreeSet<PackId>) {
+        self.forget_packs(packs);
+        self.lost_packs.extend(packs);
+    }
+
+    /// Records packs as existing, because somebody saw them.
+    pub fn note_there(&mut self, packs: &BTreeSet<PackId>) {
+        self.lost_packs.retain(|pack| !packs.contains(pack));
+        self.seen_packs.extend(packs);
+    }
+}

@@ -1,0 +1,127 @@
+//! Files on their way into packs: each is read as the scan saw it, or left out.
+//!
+//! Decided here: which file on this disk a content is read from. Nothing is written; a crash leaves
+//! what [`super::upload`] says.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::upload::Counted;
+use super::{Run, Survey};
+use crate::fs::readable_files_below;
+use crate::model::{Conflict, Content, Digest, Entry, FileStat, Recipe, VaultPath};
+use crate::sync::session::Context;
+use crate::sync::{SyncError, blocking};
+use crate::vault::{hash_stable, open_stable};
+
+/// A file that must be read for the commit.
+pub(super) struct Source {
+    /// Relative to the root, as the disk spells it.
+    pub relative: String,
+    pub stat: FileStat,
+    pub content: Content,
+}
+
+/// What became of a file that was to be read for the commit.
+pub(super) enum Taken {
+    /// The vault holds its content already.
+    Known,
+    /// It was read. A content of one chunk has no recipe.
+    Read(Option<Recipe>),
+    /// It is not in a state that can be committed.
+    LeftOut(String),
+}
+
+impl Context {
+    /// Reads one file into the run. `read` is told how many bytes of it were read.
+    pub(super) async fn take_in(
+        &self,
+        run: &mut Run<'_>,
+        source: &Source,
+        read: &(dyn Fn(u64) + Sync),
+    ) -> Result<Taken, SyncError> {
+        if source.content.size == 0 || run.has(source.content.digest) {
+            return Ok(Taken::Known);
+        }
+        let taken = blocking(|| {
+            let left_out = |error: std::io::Error| Ok(Taken::LeftOut(error.to_string()));
+            let reader = open_stable(self.fs(), self.layout.root(), &source.relative, &source.stat);
+            let mut reader = match reader {
+                Ok(reader) => reader,
+                Err(error) => return left_out(error),
+            };
+            let ingested = match run.add(&mut Counted::new(&mut reader, read))? {
+                Ok(ingested) => ingested,
+                Err(error) => return left_out(error),
+            };
+            if let Err(error) = reader.finish() {
+                return left_out(error);
+            }
+            // What is hashed is what is uploaded: a read that gave other bytes than the scan saw is not committed.
+            if ingested.content != source.content {
+                return Ok(Taken::LeftOut("it changed since it was scanned".to_owned()));
+            }
+            Ok::<_, SyncError>(Taken::Read(ingested.recipe))
+        })?;
+        run.send().await?;
+        Ok(taken)
+    }
+
+    /// Reads a losing version into the run. The inner error says what of it is missing.
+    pub(super) async fn read_loser(
+        &self,
+        run: &mut Run<'_>,
+        loser: &Conflict,
+    ) -> Result<Result<BTreeMap<Digest, Recipe>, String>, SyncError> {
+        let mut sources = Vec::new();
+        for (path, entry) in loser.files.iter().filter_map(|file| Some((&file.path, file.entry?))) {
+            // A member that was the same on both sides was not displaced: the bucket has it, so it need not be here.
+            if run.has(entry.digest) {
+                continue;
+            }
+            let absolute = self.layout.conflict_file(loser.id, path);
+            let there = self.source_at(&absolute, entry.content());
+            // Unless so much time has passed that the bucket has it no longer.
+            match there.or_else(|| blocking(|| self.anywhere(entry.content()))) {
+                Some(source) => sources.push(source),
+                None => return Ok(Err(format!("its losing version is missing: {}", absolute.display()))),
+            }
+        }
+        let mut recipes = BTreeMap::new();
+        for source in sources {
+            match self.take_in(run, &source, &|_| {}).await? {
+                Taken::Known => {}
+                Taken::Read(recipe) => {
+                    recipes.extend(recipe.map(|recipe| (source.content.digest, recipe)));
+                }
+                Taken::LeftOut(why) => {
+                    return Ok(Err(format!("its losing version {}: {why}", source.relative)));
+                }
+            }
+        }
+        Ok(Ok(recipes))
+    }
+
+    fn source_at(&self, absolute: &Path, content: Content) -> Option<Source> {
+        let relative = absolute.strip_prefix(self.layout.root()).ok()?.to_str()?.to_owned();
+        Some(Source { relative, stat: self.fs().lstat(absolute).ok()?, content })
+    }
+
+    /// A file of this disk that holds a content: in the vault, in the trash or in a conflict copy.
+    fn anywhere(&self, content: Content) -> Option<Source> {
+        let files = readable_files_below(self.fs(), self.layout.root());
+        let sources = files.iter().filter_map(|file| self.source_at(file, content));
+        let mut alike = sources.filter(|source| source.stat.size == content.size);
+        alike.find(|Source { relative, stat, .. }| {
+            hash_stable(self.fs(), self.layout.root(), relative, stat)
+                .is_ok_and(|found| found == Some(content))
+        })
+    }
+}
+
+/// Where the scan found the file at `path`.
+pub(super) fn source(survey: &Survey, path: &VaultPath, entry: Entry) -> Option<Source> {
+    let stat = *survey.local.stats.get(path)?;
+    let relative = survey.local.names.on_disk(path).unwrap_or_else(|| path.to_string());
+    Some(Source { relative, stat, content: entry.content() })
+}

@@ -1,0 +1,51 @@
+//! A push that is larger than one commit may be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cogzy_engine::plan::Limits;
+use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_engine::sync::{Point, Unwatched};
+
+use crate::support::device::Device;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_push_is_many_commits_and_one_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = MemoryRemote::default();
+    let remote: Arc<dyn Remote> = Arc::new(bucket.clone());
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
+    one.write("notes/old.txt", "what moves");
+    one.sync().await;
+    one.limits = Limits { described: 2000, content: 1 << 20 };
+    one.restart();
+    one.pass(Duration::from_secs(60));
+    one.delete("notes/old.txt");
+    one.write("notes/moved.txt", "what moves");
+    for number in 0..50 {
+        one.write(&format!("notes/{number:02}.txt"), format!("note {number}"));
+    }
+    let before = one.engine().past().await.unwrap();
+    let report = one.sync().await;
+    assert_eq!((report.pushed, report.deleted_remote), (51, 1));
+    let commits = report.generation - before[0].key.seq;
+    assert!(commits > 5, "{commits} commits for 52 changes of some 300 bytes");
+
+    // One entry of the history, which is undone as one.
+    let past = one.engine().past().await.unwrap();
+    assert_eq!(past.len(), before.len() + 1);
+    assert_eq!((past[0].changes.len(), past[0].key.seq), (52, report.generation));
+    let mut two = Device::joined(folder.path(), "two", Arc::clone(&remote)).await;
+    two.sync().await;
+    assert_eq!(two.files(), one.files());
+    // By the number of any of its commits.
+    let middle = Point::Generation((report.generation - 2).to_string().parse().unwrap());
+    two.engine().undo(&middle, false, true, &Unwatched).await.unwrap();
+    two.sync().await;
+    assert_eq!(two.files().keys().collect::<Vec<_>>(), ["notes/old.txt"]);
+    // So much is not deleted on another device before somebody there says so.
+    let held = one.sync().await.holds;
+    one.approve(held[0].id);
+    one.sync().await;
+    assert_eq!(one.files(), two.files());
+}

@@ -1,0 +1,130 @@
+//! One object of the bucket is lost: what can be read is read, what is lost is named, new devices join,
+//! and saves go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cogzy_engine::clock::Clock;
+use cogzy_engine::model::Digest;
+use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_engine::sync::Unwatched;
+
+use crate::support::device::{Device, ShiftedClock};
+
+const TURNS: usize = 4;
+
+/// A vault with some history: files that came, changed and went, each turn in a pack of its own.
+struct History {
+    bucket: MemoryRemote,
+    clock: Arc<ShiftedClock>,
+    one: Device,
+    /// The packs, the oldest first.
+    packs: Vec<String>,
+}
+
+impl History {
+    async fn new(folder: &Path) -> Self {
+        let clock = ShiftedClock::now();
+        let bucket = MemoryRemote::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let mut one = Device::joined(folder, "one", Arc::new(bucket.clone()) as Arc<dyn Remote>).await;
+        let mut packs = Vec::new();
+        for turn in 0..TURNS {
+            one.write("notes/changing.txt", format!("turn {turn} of {}", "many ".repeat(turn)));
+            one.write(&format!("notes/{turn}.txt"), format!("what was said in turn {turn}"));
+            if turn > 1 {
+                one.delete(&format!("notes/{}.txt", turn - 1));
+            }
+            one.sync().await;
+            // An edit in the same second belongs to the next turn.
+            one.pass(Duration::from_secs(3600));
+            let named: BTreeSet<String> = packs.iter().cloned().collect();
+            let there = bucket.dump().into_keys().filter(|key| key.starts_with("packs/"));
+            packs.extend(there.filter(|key| !named.contains(key)));
+        }
+        assert_eq!(packs.len(), TURNS);
+        clock.pass(Duration::from_secs(2 * 3600));
+        Self { bucket, clock, one, packs }
+    }
+
+    async fn joins(&self, folder: &Path, name: &str) -> Device {
+        Device::joined(folder, name, Arc::new(self.bucket.clone()) as Arc<dyn Remote>).await
+    }
+}
+
+/// The files of a device that hold what the other one has.
+fn equal(files: &BTreeMap<String, Digest>, others: &BTreeMap<String, Digest>) -> usize {
+    files.iter().filter(|(path, digest)| others.get(*path) == Some(digest)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_pack_costs_no_more_than_what_lies_in_it_alone() {
+    // The first pack holds a file that still stands, the last one two, and those between only what is past.
+    for (number, expected) in [(0, 1), (1, 0), (2, 0), (3, 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::new(folder.path()).await;
+        let lost = history.packs[number].clone();
+        history.bucket.remove(&lost).unwrap();
+
+        let mut new = history.joins(folder.path(), "new").await;
+        let report = new.sync().await;
+        let there = new.files();
+        assert_eq!(equal(&there, &history.one.files()), there.len(), "nothing wrong was put in place");
+        assert_eq!(history.one.files().len() - there.len(), expected, "pack {number}");
+        let named = report.problems.iter().filter(|trouble| trouble.message.contains("lost")).count();
+        assert_eq!(named, expected, "each file that cannot be had is named: {report:?}");
+
+        // Saves go on, on both devices. None builds on what is lost, and so this one puts the first pack's
+        // only file right.
+        new.write("notes/new.txt", "what was said in turn 0");
+        assert_eq!(new.sync().await.pushed, 1);
+        assert_eq!(history.one.sync().await.pulled, 1);
+        history.one.write("notes/one.txt", "a save on device one");
+        history.one.sync().await;
+        new.sync().await;
+        assert_eq!(new.text("notes/one.txt").as_deref(), Some("a save on device one"));
+
+        // Everybody who asks hears what is damaged, by generation.
+        let verified = new.verify().await;
+        assert!(verified.faults.iter().any(|fault| fault.path == lost), "{verified:?}");
+        let past = verified.lost.iter().filter(|version| version.to < verified.generation).count();
+        assert!(past > 0 || expected > 0, "{verified:?}");
+
+        // History that is lost stops no prune, but what is left of the newest generation stays.
+        let pruned = history.one.engine().prune(false, &Unwatched).await.unwrap();
+        assert_eq!((pruned.damaged > 0, pruned.stopped), (true, number == 3), "{pruned:?}");
+
+        // The device that has the bytes puts them back, and then the other one has all.
+        let (verified, repaired) = history.one.engine().repair(&Unwatched).await.unwrap();
+        if expected > 0 {
+            assert_eq!(equal(&new.files(), &history.one.files()), new.files().len());
+        }
+        let standing = repaired.lost.iter().filter(|version| version.to == verified.generation).count();
+        assert_eq!(standing, 0, "{repaired:?}");
+        new.sync().await;
+        assert_eq!(new.files(), history.one.files(), "{verified:?} {repaired:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_that_was_named_lately_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::new(folder.path()).await;
+    history.one.write("notes/late.txt", "its pack shows up later than its commit");
+    history.one.sync().await;
+    let named: BTreeSet<String> = history.packs.iter().cloned().collect();
+    let late =
+        history.bucket.dump().into_keys().find(|key| key.starts_with("packs/") && !named.contains(key));
+    let late = late.unwrap();
+    let bytes = history.bucket.remove(&late).unwrap();
+
+    let mut new = Device::new(folder.path(), "new", Arc::new(history.bucket.clone()) as Arc<dyn Remote>);
+    new.join(false).await.unwrap();
+    let error = new.try_sync().await.unwrap_err();
+    assert!(error.to_string().contains("is not in the bucket"), "{error}");
+    history.bucket.put(&late, bytes).await.unwrap();
+    history.clock.pass(Duration::from_secs(1));
+    new.sync().await;
+    assert_eq!(new.files(), history.one.files());
+}
