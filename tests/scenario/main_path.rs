@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_testkit::fresh_folder;
 
 use crate::remote::{foreign, in_process};
 use crate::support::device::Device;
@@ -17,7 +18,7 @@ pub struct World {
 
 /// Two devices that have joined one empty vault.
 pub async fn world() -> World {
-    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let folder = Arc::new(fresh_folder());
     let bucket = MemoryRemote::default();
     let remote: Arc<dyn Remote> = Arc::new(bucket.clone());
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
@@ -242,7 +243,7 @@ async fn a_folder_that_became_a_file_there_gives_way_here() {
 
 /// The main path over a store on the wire: there and back, a change by its difference, a race, a conflict.
 async fn main_path(remote: Arc<dyn Remote>) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
     let mut two = Device::joined(folder.path(), "two", remote).await;
     group_of(&one, "first");

@@ -3,6 +3,7 @@
 //! The changes here are copies of content that the bucket holds already, so that the commit's is the only PUT.
 
 use cogzy_engine::model::Digest;
+use cogzy_testkit::fresh_folder;
 
 use crate::support::history::Bucket;
 use crate::support::process::Machine;
@@ -19,7 +20,7 @@ struct World {
 }
 
 async fn world() -> World {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let [one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     one.good(&["init"]).await;

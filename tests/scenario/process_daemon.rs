@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
-use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::model::Digest;
+use cogzy_testkit::{amount, fresh_folder};
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::history::Bucket;
@@ -30,7 +30,7 @@ fn hurry(machine: &mut Machine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_saved_beside_one_daemon_appears_beside_another() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [mut one, mut two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
     for machine in [&mut one, &mut two] {
         hurry(machine);
@@ -81,7 +81,7 @@ async fn what_is_saved_beside_one_daemon_appears_beside_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_that_has_not_settled_is_pending_whatever_polls_find() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut one = Machine::with_folder(folder.path(), "one");
     hurry(&mut one);
     // Several polls come before it has settled.
@@ -105,7 +105,7 @@ async fn a_save_that_has_not_settled_is_pending_whatever_polls_find() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_stopped_in_the_middle_of_an_upload_ends_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     hurry(&mut one);
@@ -129,7 +129,7 @@ async fn a_daemon_that_is_stopped_in_the_middle_of_an_upload_ends_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_stopped_as_soon_as_it_runs_ends_as_it_should() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = Machine::bare(folder.path(), "fresh");
     for _ in 0..10 {
         assert_eq!(Daemon::start(&machine).await.terminate().await.0, Some(0));
@@ -138,7 +138,7 @@ async fn a_daemon_that_is_stopped_as_soon_as_it_runs_ends_as_it_should() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_nothing_configured_a_vault_is_kept_in_a_folder_beside_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = Machine::bare(folder.path(), "fresh");
     let mut daemon = Daemon::start(&machine).await;
     let said = daemon.said();
@@ -172,7 +172,7 @@ const HALF: Duration = Duration::from_millis(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_file_that_is_rewritten_in_place_only_whole_states_are_committed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [mut one, mut two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
     for machine in [&mut one, &mut two] {
         hurry(machine);
@@ -194,9 +194,8 @@ async fn of_a_file_that_is_rewritten_in_place_only_whole_states_are_committed() 
         "the first state never arrived"
     );
     let mut file = File::options().write(true).open(one.root.join(path)).unwrap();
-    let (clock, mut number) = (SystemClock::new(), 0);
-    let end = clock.monotonic() + Duration::from_secs(10);
-    while clock.monotonic() < end {
+    let mut number = 0;
+    for _ in 0..amount(2, 5) {
         // Now and then the writer rests for as long as it takes that the state arrives.
         for _ in 0..25 {
             number += 1;

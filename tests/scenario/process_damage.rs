@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cogzy_engine::fs::RealFs;
 use cogzy_engine::model::Digest;
 use cogzy_engine::state::{LastSync, Pending};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::device::collect;
 use crate::support::process::{Machine, Ran, noise};
@@ -79,7 +80,7 @@ fn names(ran: &Ran, object: &Path) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_objects_are_named_and_nothing_is_changed_because_of_them() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = world(folder.path()).await;
     let bucket = folder.path().join("bucket");
     let largest = |part: &str| {
@@ -144,7 +145,7 @@ async fn damaged_objects_are_named_and_nothing_is_changed_because_of_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_record_of_this_device_stops_it_before_it_does_anything() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = Machine::with_folder(folder.path(), "one");
     one.good(&["init"]).await;
     (0..25).for_each(|number| one.write(&format!("traces/{number}.json"), format!("trace {number}")));
@@ -201,7 +202,7 @@ async fn a_damaged_record_of_this_device_stops_it_before_it_does_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_bit_of_the_record_flips_nothing_is_deleted_or_reverted() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
     one.good(&["init"]).await;
     (0..25).for_each(|number| one.write(&format!("traces/{number}.json"), format!("trace {number}")));

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
 use crate::support::daemon::Daemon;
@@ -38,7 +39,7 @@ async fn look(machine: &Machine) -> (Ran, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_in_order_gets_a_clean_bill_and_an_estimate() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let machine = Machine::with_server(folder.path(), "one", &server);
     machine.good(&["init"]).await;
@@ -72,7 +73,7 @@ async fn a_machine_in_order_gets_a_clean_bill_and_an_estimate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_code_is_that_of_the_worst() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     let (plain, document) = look(&machine).await;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use cogzy_client::local_vault::{LocalVault, LocalVaultError};
 use cogzy_engine::model::{Digest, Validate, VaultPath};
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memory::{corpus, entries, index, matrix, rows, vectors};
 use ndarray::Array2;
 use serde_json::json;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::history::Bucket;
 use crate::support::hook::{hook, told};
-use crate::support::memory::{corpus, entries, index, matrix, rows, vectors};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket;
 
@@ -61,7 +62,7 @@ async fn every_generation_fits(bucket: &Bucket, runs: &[usize]) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_that_is_killed_in_between_yields_no_generation_of_halves() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name));
     one.good(&["init"]).await;
     write_all(&one, 30);
@@ -123,7 +124,7 @@ async fn a_pipeline_that_is_killed_in_between_yields_no_generation_of_halves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_that_stays_half_written_becomes_an_error_and_calls_the_hook_once() {
     const MAX_INVALID: Duration = Duration::from_secs(3);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut one = hurried(folder.path(), "one");
     one.set("COGZY_VAULT__SYNC__MAX_INVALID", "3s");
     let (error, told_errors) = hook(folder.path(), "on-error", "");
@@ -162,7 +163,7 @@ async fn a_memory_that_stays_half_written_becomes_an_error_and_calls_the_hook_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_has_its_vault_synced_and_reset_by_the_daemon() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = hurried(folder.path(), "one");
     one.good(&["init"]).await;
     let vault = LocalVault::open(&one.root).unwrap().with_socket(socket::path_of(&one));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cogzy_engine::model::Digest;
+use cogzy_testkit::{amount, fresh_folder};
 
 use crate::support::history::Bucket;
 use crate::support::process::Machine;
@@ -93,25 +94,25 @@ async fn rounds(one: &Machine, two: &Machine, bucket: &Bucket, rounds: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_commit_at_once_in_a_folder_end_up_with_one_head() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (one, two) = (Machine::with_folder(folder.path(), "one"), Machine::with_folder(folder.path(), "two"));
     // The folder is made by the first `init`.
     one.good(&["init"]).await;
-    rounds(&one, &two, &Bucket::in_folder(folder.path()).await, 25).await;
+    rounds(&one, &two, &Bucket::in_folder(folder.path()).await, amount(8, 25)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_commit_at_once_over_s3_end_up_with_one_head() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let machine = |name| Machine::with_server(folder.path(), name, &server);
-    rounds(&machine("one"), &machine("two"), &Bucket::on_server(&server).await, 25).await;
+    rounds(&machine("one"), &machine("two"), &Bucket::on_server(&server).await, amount(8, 25)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_devices_that_join_an_empty_bucket_at_once_end_up_in_one_vault() {
     for (round, at_once) in [(0, false), (1, true), (2, true)] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = fresh_folder();
         let server = S3Server::start().await;
         let machines = ["one", "two", "three"].map(|name| Machine::with_server(folder.path(), name, &server));
         for machine in &machines {

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, PATIENCE, noise};
@@ -48,7 +49,7 @@ fn calls(machine: &Machine) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_installed_watched_stopped_and_taken_away() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut machine = Machine::bare(folder.path(), "one");
     with_systemd(&mut machine);
     machine.variables.remove("COGZY_VAULT__DEVICE_NAME");
@@ -88,7 +89,7 @@ async fn a_service_is_installed_watched_stopped_and_taken_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_service_would_not_see_is_passed_on_or_named_and_no_secret_is_told() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     with_systemd(&mut machine);
@@ -106,7 +107,7 @@ async fn what_the_service_would_not_see_is_passed_on_or_named_and_no_secret_is_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_manager_it_says_so_and_writes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut machine = Machine::bare(folder.path(), "one");
     with_systemd(&mut machine);
     std::fs::write(machine.home.join("no-session"), "").unwrap();
@@ -158,7 +159,7 @@ impl Told {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manager_is_told_that_it_is_ready_lives_and_stops() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     machine.good(&["init"]).await;

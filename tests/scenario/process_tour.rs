@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_testkit::fresh_folder;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
@@ -94,7 +96,7 @@ fn tour() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tour_of_the_readme_leads_where_it_says() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let [one, two] = ["one", "two"].map(|name| Tourist::new(folder.path(), name, &server));
     let lines = tour();
@@ -127,6 +129,14 @@ async fn the_tour_of_the_readme_leads_where_it_says() {
     let onlooker = Onlooker::of(&two.machine.root);
     assert!(onlooker.until(PATIENCE, || hello().is_some()), "it never arrived: {}", two.service());
     assert_eq!(hello(), one.machine.read("hello.json"));
-    assert!(two.types(&lines[6]).await.contains("generation 1"));
+    // The file stands there a moment before the daemon says so.
+    let clock = SystemClock::new();
+    loop {
+        let verdict = two.types(&lines[6]).await;
+        if verdict.contains("generation 1") {
+            break;
+        }
+        assert!(clock.monotonic() < PATIENCE, "the other machine never said so: {verdict}");
+    }
     assert!(!(one.service() + &two.service()).contains(SECRET));
 }

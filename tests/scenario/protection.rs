@@ -6,6 +6,7 @@ use cogzy_engine::log::LogError;
 use cogzy_engine::plan::Reason;
 use cogzy_engine::remote::MemoryRemote;
 use cogzy_engine::sync::{Advice, SyncError};
+use cogzy_testkit::fresh_folder;
 
 use crate::main_path::{World, group_of, world};
 use crate::support::device::Device;
@@ -98,7 +99,7 @@ async fn an_emptied_or_foreign_bucket_stops_the_sync() {
     let error = one.join(false).await.unwrap_err();
     assert_eq!((error.advice(), bucket.dump().len()), (Advice::Stopped, 0), "{error}");
     let other = MemoryRemote::default();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     Device::joined(folder.path(), "stranger", Arc::new(other.clone())).await.sync().await;
     one.use_remote(Arc::new(other));
     let error = one.try_sync().await.unwrap_err();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::remote::{Remote, list_all};
+use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
 use crate::support::device::synced_files;
@@ -331,7 +332,7 @@ async fn lost_bits(place: &Place) {
 
 /// Every situation, over one kind of store; each with a store of its own.
 async fn everything(store: impl AsyncFn() -> Store) {
-    let place = async || Place { folder: Arc::new(tempfile::tempdir().unwrap()), store: store().await };
+    let place = async || Place { folder: Arc::new(fresh_folder()), store: store().await };
     lost_laptop(&place().await).await;
     full_disk(&place().await).await;
     emptied_bucket(&place().await).await;

@@ -10,6 +10,7 @@ use cogzy_engine::remote::{
     RetryPolicy, list_all,
 };
 use cogzy_s3::{S3Options, S3Remote};
+use cogzy_testkit::fresh_folder;
 use cogzy_vault::assemble::open;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -33,7 +34,7 @@ async fn memory_keeps_the_contract() {
 
 #[tokio::test]
 async fn a_folder_keeps_the_contract() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let root = folder.path().join("remote");
     let url = RemoteUrl::Folder(root.clone());
     let entropy = Arc::new(SystemEntropy);

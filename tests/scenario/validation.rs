@@ -10,9 +10,10 @@ use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::state::Database;
 use cogzy_engine::sync::{Refusal, Report, Request, SyncError, Unwatched, Weight};
 use cogzy_engine::vault::Layout;
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memory::{corpus, entries, index, matrix, rows, vectors};
 
 use crate::support::device::{Device, WritesThen};
-use crate::support::memory::{corpus, entries, index, matrix, rows, vectors};
 
 struct World {
     remote: Arc<dyn Remote>,
@@ -23,7 +24,7 @@ struct World {
 
 /// Two devices that have joined one vault whose groups want `validate`.
 async fn world(validate: Validate) -> World {
-    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let folder = Arc::new(fresh_folder());
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::new(folder.path(), "one", Arc::clone(&remote));
     one.validate = validate;

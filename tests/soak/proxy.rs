@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cogzy_testkit::rng::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-
-use crate::rng::Rng;
 
 /// How the network is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +92,7 @@ fn passes(state: &Mutex<State>) -> Option<Duration> {
     let State { weather, rng, cut } = &mut *state.lock().unwrap();
     let (passes, millis) = match *weather {
         Weather::Calm => (true, 0),
-        Weather::Slow(most) => (true, rng.next() % most),
+        Weather::Slow(most) => (true, rng.number() % most),
         Weather::Cuts(many) => (!rng.one_in(many), 0),
         Weather::Away => (false, 0),
     };

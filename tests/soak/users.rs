@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use cogzy_engine::model::Digest;
+use cogzy_testkit::memory::{corpus, index, matrix};
+use cogzy_testkit::rng::Rng;
 
-use crate::rng::Rng;
-use crate::support::memory::{corpus, index, matrix};
 use crate::support::process::Machine;
 
 /// The files of the group, in the order in which a pipeline writes them.

@@ -8,8 +8,7 @@ pub mod device;
 pub mod foreign;
 pub mod history;
 pub mod hook;
-#[path = "../../crates/engine/tests/support/memory.rs"]
-pub mod memory;
+pub mod moments;
 pub mod process;
 pub mod s3_server;
 pub mod socket;

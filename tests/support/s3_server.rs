@@ -90,6 +90,15 @@ impl S3Server {
         let _aborted = (&mut self.accepting).await;
     }
 
+    /// Stays away until so many more connections have been tried.
+    pub async fn is_missed(&self, connections: usize) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        for _ in 0..connections {
+            let tried = tokio::time::timeout(Duration::from_secs(60), listener.accept()).await;
+            drop(tried.expect("nobody tries any more").unwrap());
+        }
+    }
+
     /// Comes back where it was, with all that it had.
     pub async fn come_back(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::Request;
+use cogzy_testkit::rng::Rng;
 
 use crate::device::groups;
 use crate::disk::{Kind, UserOp};
@@ -12,7 +13,6 @@ use crate::ledger::Versions;
 use crate::oracle::Check;
 use crate::person;
 use crate::pipeline::Pipelines;
-use crate::rng::Rng;
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;

@@ -14,12 +14,12 @@ use cogzy_engine::sync::{
     Unwatched, Watcher, Weight, join,
 };
 use cogzy_engine::vault::{Filter, Layout};
-
+use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
 use crate::disk::{Disk, SimFs};
+use crate::entropy::SimEntropy;
 use crate::fuse::Fuse;
-use crate::rng::{Rng, SimEntropy};
 use crate::store::{RemoteFaults, SimRemote, Store};
 use crate::trace::Trace;
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::model::FileKind;
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::rng::Rng;
 
 use crate::clock::SimClock;
 use crate::contract::contract;
@@ -16,7 +18,6 @@ use crate::disk::{Disk, Kind, ROOT, SimFs};
 use crate::fuse::Fuse;
 use crate::ledger::Ledger;
 use crate::oracle::Check;
-use crate::rng::Rng;
 use crate::run::in_virtual_time;
 use crate::store::{SimRemote, Store};
 
@@ -53,7 +54,7 @@ fn bucket() -> Check {
 
 fn disks(seed: u64) -> Check {
     in_virtual_time(false, |trace| async move {
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let folder = fresh_folder();
         let disk = Disk::new("drift", KIND, Rng::new(1), Arc::new(SimClock::new()), trace, Ledger::default());
         let simulated = SimFs::new(disk, Fuse::new());
         simulated.create_dir_all(Path::new(ROOT)).unwrap();

@@ -16,12 +16,10 @@ mod crashes;
 mod device;
 mod disk;
 mod drift;
+mod entropy;
 mod fuse;
 mod key;
 mod ledger;
-#[path = "../support/memory.rs"]
-#[expect(dead_code, reason = "what is read back here is known by its digest")]
-mod memory;
 mod oracle;
 mod person;
 mod pipeline;
@@ -29,7 +27,6 @@ mod pipeline;
 mod planted;
 mod prune;
 mod prune_oracle;
-mod rng;
 mod run;
 mod scenarios;
 mod shrink;

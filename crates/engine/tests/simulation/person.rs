@@ -2,10 +2,10 @@
 
 use cogzy_engine::model::Keep;
 use cogzy_engine::sync::{Point, Report, SyncError};
+use cogzy_testkit::rng::Rng;
 
 use crate::device::{Device, Outcome};
 use crate::oracle::Check;
-use crate::rng::Rng;
 use crate::world::World;
 
 /// One of these.

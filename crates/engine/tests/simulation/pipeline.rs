@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use cogzy_engine::model::{Digest, Group, Validate};
 use cogzy_engine::sync::Request;
+use cogzy_testkit::memory;
+use cogzy_testkit::rng::Rng;
 
 use crate::disk::{Site, UserOp};
 use crate::ledger::Versions;
-use crate::memory;
 use crate::oracle::Check;
-use crate::rng::Rng;
 use crate::world::World;
 
 /// The files of the group, in the order in which they are written.

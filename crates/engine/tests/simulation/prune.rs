@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use cogzy_engine::sync::{Request, Retention};
+use cogzy_testkit::rng::Rng;
 use futures_util::future::join_all;
 
 use crate::chance::user_op;
@@ -11,7 +12,6 @@ use crate::device::{DAY, Device};
 use crate::disk::Kind;
 use crate::oracle::Check;
 use crate::prune_oracle::OldData;
-use crate::rng::Rng;
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cogzy_engine::sync::Request;
+use cogzy_testkit::rng::Rng;
 
 use crate::chance::{content, group_update};
 use crate::device::{DAY, Outcome, groups};
@@ -107,7 +108,7 @@ async fn perform(world: &mut World, act: Act) -> Check {
         Write(at, path) => world.user(at, &UserOp::Replace(path.into(), fresh(path))),
         Large(at, path) => {
             let mut bytes = vec![0; 90_000];
-            let mut same = crate::rng::Rng::new(7);
+            let mut same = Rng::new(7);
             bytes.iter_mut().for_each(|byte| *byte = u8::try_from(same.below(256)).unwrap());
             bytes.extend(fresh(path));
             versions.add(&bytes, None);

@@ -11,16 +11,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cogzy_engine::clock::Clock;
 use cogzy_engine::model::CommitKey;
 use cogzy_engine::remote::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
-
-use cogzy_engine::clock::Clock;
+use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
 use crate::clock::SimClock;
 use crate::fuse::Fuse;
 use crate::key::Key;
-use crate::rng::Rng;
 use crate::trace::Trace;
 
 /// The bucket itself.

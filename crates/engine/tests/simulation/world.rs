@@ -8,6 +8,7 @@ use cogzy_engine::log::LogError;
 use cogzy_engine::plan::Hold;
 use cogzy_engine::sync::{Request, SyncError, Trouble};
 use cogzy_engine::vault::Verdict;
+use cogzy_testkit::rng::Rng;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use unicode_normalization::UnicodeNormalization;
@@ -17,7 +18,6 @@ use crate::device::{Device, Outcome};
 use crate::disk::{Disk, Kind, UserOp};
 use crate::ledger::{Ledger, Versions};
 use crate::oracle::{Check, Oracle};
-use crate::rng::Rng;
 use crate::store::{RemoteFaults, Store};
 use crate::trace::Trace;
 

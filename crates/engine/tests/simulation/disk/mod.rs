@@ -10,6 +10,7 @@ mod user;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
 pub use content::Content;
@@ -20,7 +21,6 @@ pub use user::ROOT;
 
 use crate::clock::SimClock;
 use crate::ledger::Ledger;
-use crate::rng::Rng;
 use crate::trace::Trace;
 
 /// What goes wrong on a disk while it is used.

@@ -12,11 +12,11 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use cogzy_engine::model::FileKind;
+use cogzy_testkit::rng::Rng;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Content;
 use crate::key::{Key, Order};
-use crate::rng::Rng;
 
 pub type Ino = u64;
 pub const ROOT: Ino = 1;
