@@ -5,6 +5,8 @@ use std::fs as disk;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use cogzy_testkit::fresh_folder_in_memory;
+
 use crate::fs::{Fs, RealFs};
 use crate::model::{ConflictId, Content, Digest, Item, VaultPath};
 use crate::vault::{ApplyId, ApplyItem, ApplyPlan, ApplyStep, Keeping, Layout, Seen, Staged};
@@ -47,10 +49,8 @@ pub fn item(case: &Case) -> Item {
 impl Vault {
     /// Every old file in place, every new one staged.
     pub fn new(cases: &'static [Case]) -> Self {
-        // Thousands of vaults are made: in memory, where there is such a folder.
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let vault = Self { dir: tempfile::tempdir_in(parent).unwrap(), cases, finish: true };
+        // Thousands of vaults are made.
+        let vault = Self { dir: fresh_folder_in_memory(), cases, finish: true };
         let stage = vault.layout().staging_of(&Self::id());
         disk::create_dir_all(&stage).unwrap();
         for (slot, (name, old, new)) in vault.moves().enumerate() {
