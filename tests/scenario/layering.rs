@@ -1,4 +1,4 @@
-//! Who may import whom in the program, and how large its parts are: docs/ARCHITECTURE.md, as a test. The
+//! The layers of the program and the size of its parts: docs/ARCHITECTURE.md, as a test. The
 //! compiler holds the layers between crates; `crates/engine/tests/layering.rs` looks at the engine.
 
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::path::Path;
 use cogzy_testkit::rules::{Table, assert_holds, effects, imports, sizes, usual_sizes};
 use cogzy_testkit::source::{Source, sources};
 
-/// Modules of the program, and what each of them may name. `cli` is the top; `assemble` puts together what
-/// it runs.
+/// Modules of the program, and what each of them may name. `cli` is the top; `assemble` puts
+/// together what it runs.
 const PROGRAM: Table<'_> = &[
     ("", &["cli", "config", "memory", "telemetry"]),
     ("memory", &[]),

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::support::device::Device;
 
-/// That many generations have to arrive while it reads, or it reads on.
+/// Generations that have to arrive while it reads, or it reads on.
 const GENERATIONS: usize = 12;
 
 /// Both files say how many entries they have and which generation they are of.

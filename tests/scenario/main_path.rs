@@ -146,7 +146,8 @@ async fn rebuilt_indexes_make_no_conflict_and_chase_nobody() {
         assert_eq!(bucket.dump().len(), objects);
     }
     assert_eq!(two.text("indexes/faiss.index").unwrap(), "built by two in round 2");
-    // A change of the corpus takes along the index that stands beside it; one without an index leaves room for the first.
+    // A change of the corpus takes along the index that stands beside it; one without an index
+    // leaves room for the first.
     for version in ["second", "third"] {
         one.write("corpus/nodes.json", format!("{version} {}", "memory ".repeat(120)));
         one.sync().await;
@@ -241,7 +242,8 @@ async fn a_folder_that_became_a_file_there_gives_way_here() {
     assert_eq!(two.conflict_bytes(conflict, "swap/new").unwrap(), b"new here");
 }
 
-/// The main path over a store on the wire: there and back, a change by its difference, a race, a conflict.
+/// The main path over a store on the wire: there and back, a change by its difference, a race, a
+/// conflict.
 async fn main_path(remote: Arc<dyn Remote>) {
     let folder = fresh_folder();
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;

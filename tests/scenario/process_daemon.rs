@@ -13,7 +13,8 @@ use crate::support::history::Bucket;
 use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 
-/// How long stopping may take: far less than the upload that is under way, and than any service manager waits.
+/// The longest stop: far less than the upload that is under way, and than any service manager
+/// waits.
 const PROMPT: Duration = Duration::from_secs(5);
 
 /// A daemon's day in seconds.
@@ -52,7 +53,8 @@ async fn what_is_saved_beside_one_daemon_appears_beside_another() {
     one.delete("traces/b.json");
     assert!(see_two.until(PATIENCE, || two.read("traces/b.json").is_none()), "it was never deleted");
 
-    // While a daemon runs it is the one that syncs and verifies, and the status knows it; nothing is set up beside it.
+    // While a daemon runs it is the one that syncs and verifies, and the status knows it; nothing
+    // is set up beside it.
     one.good(&["sync"]).await;
     assert_eq!(one.good(&["verify", "--deep", "--json"]).await.json()["verified"]["deep"], true);
     assert_eq!(
@@ -167,7 +169,8 @@ async fn with_nothing_configured_a_vault_is_kept_in_a_folder_beside_it() {
     machine.good(&["verify", "--deep"]).await;
 }
 
-/// How long half a state stands in the file: long enough to be scanned and read, and far shorter than the settle window.
+/// Time for which half a state stands in the file: long enough to be scanned and read, and far
+/// shorter than the settle window.
 const HALF: Duration = Duration::from_millis(60);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +179,8 @@ async fn of_a_file_that_is_rewritten_in_place_only_whole_states_are_committed() 
     let [mut one, mut two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
     for machine in [&mut one, &mut two] {
         hurry(machine);
-        // Scans must fall into the writing, and a test that is held up for a moment must not look like a writer who pauses.
+        // Scans must fall into the writing, and a test that is held up for a moment must not look
+        // like a writer who pauses.
         machine.set("COGZY_VAULT__SYNC__RESCAN_INTERVAL", "1s");
         machine.set("COGZY_VAULT__SYNC__SETTLE", "1s");
         machine.good(&["init"]).await;

@@ -1,4 +1,5 @@
-//! Damaged objects and records: each is an error that names it, and nothing is changed because of it.
+//! Damaged objects and records: each is an error that names it, and nothing is changed because of
+//! it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use cogzy_testkit::fresh_folder;
 use crate::support::device::collect;
 use crate::support::process::{Machine, Ran, noise};
 
-/// What can become of a file.
+/// Kinds of damage to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
     Emptied,
@@ -154,7 +155,8 @@ async fn a_damaged_record_of_this_device_stops_it_before_it_does_anything() {
     one.write("traces/new.json", "not sent yet");
     one.delete("traces/3.json");
     let before = (one.files(), tree(&bucket));
-    // The journal and the pending commit as a crash may leave them: an apply of nothing, and a commit that was made.
+    // The journal and the pending commit as a crash may leave them: an apply of nothing, and a
+    // commit that was made.
     let journal = br#"{"format":1,"id":"0000000000000001-0badcafe","commit":"","items":[]}"#.to_vec();
     let pending = {
         let path = one.root.join("sync/pending");

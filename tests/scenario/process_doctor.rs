@@ -1,4 +1,5 @@
-//! `doctor`: finds what is wrong, with a daemon and without, on the network and off it, and changes nothing.
+//! `doctor`: finds what is wrong, with a daemon and without, on the network and off it, and changes
+//! nothing.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -9,14 +10,15 @@ use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, Ran};
 use crate::support::s3_server::{S3Server, SECRET};
 
-/// What was found about `check`; there is something.
+/// The finding about `check`, which must be there.
 fn found<'a>(document: &'a Value, check: &str) -> &'a Value {
     let all = document["findings"].as_array().unwrap();
     let one = all.iter().find(|finding| finding["check"] == check);
     one.unwrap_or_else(|| panic!("nothing about {check}: {document:#}"))
 }
 
-/// Runs it both ways: the code is the same, what is wrong has a cure, no secret is told, and the vault stays as it is.
+/// Runs it both ways: the code is the same, what is wrong has a cure, no secret is told, and the
+/// vault stays as it is.
 async fn look_at(machine: &Machine, at_rest: bool) -> (Ran, Value) {
     let before = at_rest.then(|| machine.everything());
     let plain = machine.run(&["doctor"]).await;

@@ -1,4 +1,5 @@
-//! Exit codes and messages: every verb on vaults, remotes and configurations that are not as they should be.
+//! Exit codes and messages: every verb on vaults, remotes and configurations that are not as they
+//! should be.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -18,8 +19,9 @@ const LOOKING: [&[&str]; 3] = [&["status"], &["conflicts"], &["conflicts", "list
 /// Verbs that need no vault.
 const CONFIG: [&[&str]; 3] = [&["config", "show"], &["config", "check"], &["config", "path"]];
 
-/// Runs a verb as people and as scripts do: the code is the same, errors say what to do next, and with `--json` standard output
-/// is one document, or nothing where an error is all there is to tell.
+/// Runs a verb as people and as scripts do: the code is the same, errors say what to do next, and
+/// with `--json` standard output is one document, or nothing where an error is all there is to
+/// tell.
 async fn both_ways(machine: &Machine, args: &[&str]) -> Ran {
     let plain = machine.run(args).await;
     let json = machine.run(&[args, &["--json"]].concat()).await;
@@ -36,7 +38,8 @@ async fn both_ways(machine: &Machine, args: &[&str]) -> Ran {
     plain
 }
 
-/// Runs all of `verbs`, which must end with `code` and say each of `words`, and leave vault as it is.
+/// Runs all of `verbs`, which must end with `code` and say each of `words`, and leave vault as it
+/// is.
 async fn all(machine: &Machine, verbs: &[&[&str]], code: i32, words: &[&str]) {
     let before = machine.everything();
     for args in verbs {
@@ -200,7 +203,8 @@ async fn a_bucket_that_refuses_or_cannot_be_reached_is_told_apart() {
     keyless.set("AWS_EC2_METADATA_DISABLED", "true");
     all(&keyless, &[&["sync"]], 8, &words).await;
 
-    // Another bucket is another remote, which is noticed before it is asked for; a fresh machine asks.
+    // Another bucket is another remote, which is noticed before it is asked for; a fresh machine
+    // asks.
     let other = with("COGZY_VAULT__REMOTE", "s3://no-such-bucket/memory");
     let mut fresh = Machine::with_server(folder.path(), "fresh", &server);
     fresh.set("COGZY_VAULT__REMOTE", "s3://no-such-bucket/memory");

@@ -1,4 +1,4 @@
-//! What the daemon logs, and what it must not.
+//! The daemon's log, and what must not be in it.
 
 use cogzy_testkit::fresh_folder;
 

@@ -1,4 +1,5 @@
-//! Programs beside the daemon that write several files as one: transactions over the socket, and commands under `hold`.
+//! Programs beside the daemon that write several files as one: transactions over the socket, and
+//! commands under `hold`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -161,7 +162,7 @@ async fn while_a_command_runs_under_hold_nothing_is_sent_and_then_all_at_once() 
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
 
-/// What the command wrote first has settled long before what it wrote last.
+/// A command whose first file has settled long before its last one.
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_that_a_command_writes_one_after_the_other_are_one_generation() {
     let folder = fresh_folder();

@@ -11,8 +11,8 @@ use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 use crate::support::socket;
 
-/// How soon sync goes on when the server is back: 5 s where nobody else is at work (benches/outage.py), and this where a machine
-/// runs many tests at once.
+/// The longest time until sync goes on when the server is back: 5 s where nobody else is at work
+/// (benches/outage.py), and this where a machine runs many tests at once.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn committed(machine: &Machine, path: &str) -> bool {

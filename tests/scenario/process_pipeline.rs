@@ -1,4 +1,5 @@
-//! Pipelines that write a memory file by file, beside daemons that are at work: killed in between, or never finished.
+//! Pipelines that write a memory file by file, beside daemons that are at work: killed in between,
+//! or never finished.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +29,7 @@ fn hurried(folder: &Path, name: &str) -> Machine {
     machine
 }
 
-/// What a run of the pipeline writes, in its order.
+/// The files that a run of the pipeline writes, in its order.
 fn run_of(count: usize) -> [Vec<u8>; 3] {
     let seed = count as f32;
     [corpus(count, "text").into_bytes(), matrix(count, 8, seed), index(count, 8, seed)]
@@ -45,7 +46,7 @@ fn counts(machine: &Machine) -> [Option<usize>; 3] {
     [nodes.map(|bytes| entries(&bytes)), matrix.map(|bytes| rows(&bytes)), index.map(|bytes| vectors(&bytes))]
 }
 
-/// Every generation of the bucket holds files of one run. How many generations there are.
+/// Asserts that every generation of the bucket holds files of one run, and counts the generations.
 async fn every_generation_fits(bucket: &Bucket, runs: &[usize]) -> usize {
     let known: BTreeMap<Digest, usize> =
         runs.iter().flat_map(|&count| run_of(count).map(|bytes| (Digest::of(&bytes), count))).collect();
@@ -102,7 +103,8 @@ async fn a_pipeline_that_is_killed_in_between_yields_no_generation_of_halves() {
             daemon.kill().await;
             daemon = Daemon::start(&one).await;
         }
-        // What was written after it goes through, so the half has been looked at; and more, from both sides.
+        // What was written after it goes through, so the half has been looked at; and more, from
+        // both sides.
         for (from, to) in [(&one, &two), (&two, &one)] {
             let path = format!("traces/{round}-{}.json", from.name);
             from.write(&path, "more");

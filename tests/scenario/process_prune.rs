@@ -1,4 +1,5 @@
-//! The program prunes, and the power goes in the middle of it, again and again: what is kept stays readable, and what goes is freed.
+//! The program prunes, and the power goes in the middle of it, again and again: what is kept stays
+//! readable, and what goes is freed.
 
 use std::fs::File;
 use std::path::Path;
@@ -25,7 +26,7 @@ async fn machine(folder: &Path) -> Machine {
     machine
 }
 
-/// Everything in the bucket becomes three hours older.
+/// Makes everything in the bucket three hours older.
 fn ages(folder: &Path) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

@@ -9,8 +9,8 @@ use crate::support::history::Bucket;
 use crate::support::process::Machine;
 use crate::support::s3_server::S3Server;
 
-/// The texts of the versions that lost and are listed. A machine holds each of them: aside, or at its path, where a version that
-/// lost in one merge stands in another.
+/// The texts of the versions that lost and are listed. A machine holds each of them: aside, or at
+/// its path, where a version that lost in one merge stands in another.
 fn kept(machines: &[&Machine], listed: &serde_json::Value) -> BTreeSet<String> {
     let mut texts = BTreeSet::new();
     for conflict in listed["conflicts"].as_array().unwrap() {
@@ -30,11 +30,12 @@ fn kept(machines: &[&Machine], listed: &serde_json::Value) -> BTreeSet<String> {
     texts
 }
 
-/// Every round both write files of their own and one that both write, and sync at once.
+/// Lets both write, every round, files of their own and one that both write, and sync at once.
 async fn rounds(one: &Machine, two: &Machine, bucket: &Bucket, rounds: usize) {
     one.good(&["init"]).await;
     two.good(&["init"]).await;
-    // Both have joined before they race: whoever joins with a file of its own that differs from the bucket's is asked for a word.
+    // Both have joined before they race: whoever joins with a file of its own that differs from the
+    // bucket's is asked for a word.
     one.write("traces/first.json", "first");
     one.sync().await;
     two.sync().await;

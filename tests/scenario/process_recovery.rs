@@ -1,5 +1,5 @@
-//! The power goes in the middle of a reset or a restore, again and again: each is wholly done or not begun, once the next command
-//! has run.
+//! The power goes in the middle of a reset or a restore, again and again: each is wholly done or
+//! not begun, once the next command has run.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! `service`, with a systemctl that only notes what it is told, and what the daemon tells the manager that started it.
+//! `service`, with a systemctl that only notes what it is told, and what the daemon tells the
+//! manager that started it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -11,7 +12,8 @@ use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 
-/// A systemctl and a loginctl as on a machine where the user's manager runs; each call is a line of `calls`.
+/// A systemctl and a loginctl as on a machine where the user's manager runs; each call is a line of
+/// `calls`.
 const FAKE: &str = r#"#!/bin/sh
 echo "$(basename "$0") $*" >> "$HOME/calls"
 case "$*" in
@@ -175,7 +177,8 @@ async fn the_manager_is_told_that_it_is_ready_lives_and_stops() {
         told.says("WATCHDOG_USEC=600000\nWATCHDOG=1");
     }
 
-    // While a cycle waits for the network it has asked for an hour, and nothing feeds the watchdog behind its back.
+    // While a cycle waits for the network it has asked for an hour, and nothing feeds the watchdog
+    // behind its back.
     server.stall();
     let asked = server.requests("PUT");
     machine.write("vectors/large.npy", noise("large", 2 << 20));

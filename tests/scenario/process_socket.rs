@@ -12,7 +12,7 @@ use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket;
 
-/// How long a stop may take, whoever is connected.
+/// The longest stop, whoever is connected.
 const PROMPT: Duration = Duration::from_secs(5);
 
 async fn kept(folder: &Path) -> (Machine, Daemon) {
@@ -90,7 +90,8 @@ async fn whoever_misbehaves_is_refused_or_cut_off_and_sync_goes_on() {
     }
     assert!(sent < 16 << 20, "{sent} bytes were taken");
 
-    // Connections that say nothing, and requests that stop in the middle of their head or their body.
+    // Connections that say nothing, and requests that stop in the middle of their head or their
+    // body.
     let mut idle = Vec::new();
     for number in 0..200 {
         let mut stream = socket::connect(&path).await;

@@ -1,4 +1,5 @@
-//! `status` for people and for programs, as it changes, and the progress of a `sync` that the daemon runs.
+//! `status` for people and for programs, as it changes, and the progress of a `sync` that the
+//! daemon runs.
 
 use std::process::Stdio;
 

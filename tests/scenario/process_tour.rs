@@ -1,4 +1,5 @@
-//! The tour of the README, line by line, on two machines whose service manager does what the unit says.
+//! The tour of the README, line by line, on two machines whose service manager does what the unit
+//! says.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -13,8 +14,8 @@ use crate::support::daemon::Onlooker;
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::s3_server::{KEY_ID, S3Server, SECRET};
 
-/// A systemctl that starts what the unit names, with nothing but what a service has: its file of credentials and a home folder.
-/// As for `Type=notify` it returns when the daemon is ready.
+/// A systemctl that starts what the unit names, with nothing but what a service has: its file of
+/// credentials and a home folder. As for `Type=notify` it returns when the daemon is ready.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 unit="$HOME/.config/systemd/user/cogzy-vault.service"
 case "$*" in
@@ -71,7 +72,7 @@ impl Tourist {
         said
     }
 
-    /// What the service has said.
+    /// The output of the service.
     fn service(&self) -> String {
         std::fs::read_to_string(self.machine.home.join("said")).unwrap_or_default()
     }

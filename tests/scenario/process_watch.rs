@@ -7,7 +7,8 @@ use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket;
 
-/// A machine that syncs as soon as something has settled, and looks by itself as seldom as `rescan` says.
+/// A machine that syncs as soon as something has settled, and looks by itself as seldom as `rescan`
+/// says.
 fn hurried(folder: &std::path::Path, name: &str, rescan: &str) -> Machine {
     let mut machine = Machine::with_folder(folder, name);
     for key in ["POLL_INTERVAL", "POLL_INTERVAL_ACTIVE", "BATCH_INTERVAL", "SETTLE"] {
@@ -72,7 +73,8 @@ async fn changes_whose_events_were_lost_arrive() {
         return;
     };
     daemon.signal(Signal::STOP);
-    // Each of them is at least two events; renaming one and the same file to and fro keeps the vault small.
+    // Each of them is at least two events; renaming one and the same file to and fro keeps the
+    // vault small.
     let [here, there] = ["traces/here.json", "traces/there.json"].map(|path| one.root.join(path));
     std::fs::write(&here, "moved to and fro").unwrap();
     for _ in 0..kept / 4 + 100 {

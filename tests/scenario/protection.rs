@@ -1,4 +1,5 @@
-//! Where something is missing, emptied, foreign or rolled back: a hold or a plain message, and nothing deleted on either side.
+//! A vault or a bucket that is missing, emptied, foreign or rolled back: a hold or a plain message,
+//! and nothing deleted on either side.
 
 use std::sync::Arc;
 
@@ -128,7 +129,8 @@ async fn a_changed_filter_deletes_nothing_and_says_so() {
     two.write("notes/n.md", "stays here");
     two.sync().await;
     assert_eq!(bucket.dump(), before);
-    // The filter goes back: what differs by then is a conflict, and nothing was taken for a deletion.
+    // The filter goes back: what differs by then is a conflict, and nothing was taken for a
+    // deletion.
     two.exclude.pop();
     two.restart();
     let report = two.sync().await;

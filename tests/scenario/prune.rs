@@ -1,4 +1,5 @@
-//! Freeing what retention no longer needs: what goes, what stays, and what becomes of a device that slept through it.
+//! Freeing what retention no longer needs: what goes, what stays, and what becomes of a device that
+//! slept through it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -186,7 +187,8 @@ async fn a_commit_that_relies_on_what_is_marked_unmarks_it() {
     edits(&mut one, "traces/a.json", &["old", "new", "newer"]).await;
     two.sync().await;
     bucket.pass(8 * DAY);
-    // Two commits the old content again, without having seen the mark: its commit is on the way while the mark is made.
+    // Two commits the old content again, without having seen the mark: its commit is on the way
+    // while the mark is made.
     two.write("traces/b.json", version("old"));
     let sleeper = falls_asleep(&bucket, &mut two).await;
     let marked = prune(&mut one).await;

@@ -58,7 +58,8 @@ async fn conflict(one: &mut Device, two: &mut Device) -> Conflict {
     listed[0].conflict.clone()
 }
 
-/// A generation in which a file stands where another one needs a folder could be put in place nowhere.
+/// A generation in which a file stands where another one needs a folder could be put in place
+/// nowhere.
 #[tokio::test]
 async fn what_has_no_place_any_more_is_not_put_back() {
     let folder = fresh_folder();

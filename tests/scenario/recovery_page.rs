@@ -1,4 +1,5 @@
-//! docs/RECOVERY.md, tried: the commands of each section, in their order, in the situation that it is about.
+//! docs/RECOVERY.md, tried: the commands of each section, in their order, in the situation that it
+//! is about.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::support::history::Bucket;
 use crate::support::process::{Machine, Ran, noise};
 use crate::support::s3_server::S3Server;
 
-/// Where the backup of a test is.
+/// The place of a test's backup.
 enum Store {
     Folder,
     Bucket(S3Server),
@@ -52,7 +53,7 @@ impl Place {
         }
     }
 
-    /// What the machines' commands work on.
+    /// The arguments that lead the machines' commands to their place.
     async fn remote(&self) -> Arc<dyn Remote> {
         match &self.store {
             Store::Folder => Bucket::in_folder(self.path()).await.remote(),
@@ -81,7 +82,7 @@ impl Place {
         }
     }
 
-    /// Somebody deletes all that is below `prefix`.
+    /// Deletes all that is below `prefix`, as somebody might.
     async fn empty(&self, prefix: &str) {
         let remote = self.remote().await;
         for object in list_all(remote.as_ref(), prefix, None).await.unwrap() {

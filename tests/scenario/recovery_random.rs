@@ -1,5 +1,6 @@
-//! Two devices that edit, decide conflicts and go back to the past, in an order drawn from a seed: they always come to be equal, a
-//! restored state is the one that was asked for, and every version stays readable.
+//! Two devices that edit, decide conflicts and go back to the past, in an order drawn from a seed:
+//! they always come to be equal, a restored state is the one that was asked for, and every version
+//! stays readable.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,7 +27,7 @@ const PATHS: [&str; 7] = [
     "traces/e.json",
 ];
 
-/// Both sync, and say yes to whatever is held, until nothing moves.
+/// Lets both sync and say yes to whatever is held, until nothing moves.
 async fn settle(devices: &mut [Device; 2], what: &str) {
     for _ in 0..8 {
         let mut moved = false;
@@ -54,7 +55,7 @@ async fn state(device: &mut Device, point: &Point, folder: &Path) -> BTreeMap<St
     synced_files(folder)
 }
 
-/// What a move may be refused for.
+/// True for a reason for which a move may be refused.
 fn fair(refused: &SyncError) -> bool {
     matches!(
         refused,

@@ -123,7 +123,8 @@ async fn a_damaged_checkpoint_goes_and_the_commits_say_the_same() {
 async fn what_nobody_has_is_named_by_file_and_generation() {
     let folder = fresh_folder();
     let (mut one, bucket) = synced(folder.path()).await;
-    // The first generation's pack: the trace in it is still here, the corpus and the vectors of that time are not.
+    // The first generation's pack: the trace in it is still here, the corpus and the vectors of
+    // that time are not.
     let first =
         objects(&bucket, "packs").into_iter().min_by_key(|path| path.metadata().unwrap().modified().unwrap());
     std::fs::remove_file(first.unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! What a program writes by transactions: sent as one, and what becomes of the versions that it replaces.
+//! Files that a program writes by transactions: sent as one, and the fate of the versions that it
+//! replaces.
 
 use std::fs::File;
 use std::io::Write;
@@ -23,7 +24,7 @@ fn save(device: &Device, text: &str) {
     transaction.commit().unwrap();
 }
 
-/// How many applies have left something in the trash.
+/// Counts the applies that have left something in the trash.
 fn trashes(device: &Device) -> usize {
     std::fs::read_dir(device.root.join("sync/trash")).map_or(0, Iterator::count)
 }
@@ -71,7 +72,8 @@ async fn a_late_write_to_what_a_program_has_replaced_is_kept() {
     assert_eq!(trashes(&one), 0);
 }
 
-/// Two devices with a memory of 30 nodes, and what one of them then wrote as one: a corpus of 31, its vectors still of 30, a trace.
+/// Two devices with a memory of 30 nodes, and what one of them then wrote as one: a corpus of 31,
+/// its vectors still of 30, a trace.
 async fn half_of_a_memory_and_a_trace(folder: &std::path::Path) -> (Device, Device) {
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::new(folder, "one", Arc::clone(&remote));

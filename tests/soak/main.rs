@@ -1,5 +1,6 @@
-//! A soak: three machines with the real program, whose daemons are killed, on a network that delays and
-//! cuts, for a chosen time. Then all is calm, and the test looks from outside at what must hold.
+//! A soak: three machines with the real program, whose daemons are killed, on a network that delays
+//! and cuts, for a chosen time. Then all is calm, and the test looks from outside at what must
+//! hold.
 //!
 //!     cargo test --test soak -- --seconds 600 --seed 7
 //!

@@ -1,4 +1,4 @@
-//! What stands between the daemons and their bucket: it delays, cuts, and is away for a while.
+//! A proxy between the daemons and their bucket: it delays, cuts, and is away for a while.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// How the network is.
+/// The state of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weather {
     Calm,
@@ -17,7 +17,7 @@ pub enum Weather {
     Slow(u64),
     /// One in so many pieces is not passed on: the connection breaks there.
     Cuts(usize),
-    /// Nobody comes through.
+    /// No connection comes through.
     Away,
 }
 

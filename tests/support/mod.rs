@@ -1,4 +1,4 @@
-//! What several scenario tests share.
+//! Helpers that several scenario tests share.
 
 #[path = "../../crates/engine/tests/support/contract.rs"]
 pub mod contract;

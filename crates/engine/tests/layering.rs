@@ -1,4 +1,4 @@
-//! Who may import whom in the engine, and how large its parts are: docs/ARCHITECTURE.md, as a test.
+//! The layers of the engine and the size of its parts: docs/ARCHITECTURE.md, as a test.
 
 #![cfg(test)]
 

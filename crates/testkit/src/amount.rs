@@ -1,4 +1,4 @@
-//! How much a run tries.
+//! The amount that a run tries.
 
 /// Name of the switch. docs/TESTING.md lists what it adds.
 const SWITCH: &str = "COGZY_TEST_WHOLE";

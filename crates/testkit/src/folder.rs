@@ -1,4 +1,4 @@
-//! Where the files of a test lie.
+//! Folders for the files of a test.
 
 use std::path::Path;
 
@@ -14,7 +14,8 @@ const ROOM: u64 = 4 << 30;
 
 /// A fresh folder, gone when dropped: in memory for a quick run, on a disk for a whole one.
 ///
-/// A disk takes its time for each `fsync`. Nothing in the tests depends on it but how long they take.
+/// A disk takes its time for each `fsync`. Nothing in the tests depends on it but how long they
+/// take.
 #[must_use]
 pub fn fresh_folder() -> TempDir {
     if whole() { tempfile::tempdir().unwrap() } else { fresh_folder_in_memory() }

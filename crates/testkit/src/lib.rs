@@ -1,6 +1,7 @@
-//! What the tests of several crates share.
+//! Helpers that the tests of several crates share.
 //!
-//! - [`whole`] and [`amount`]: how much a run tries. One switch for all of them: `COGZY_TEST_WHOLE=1`.
+//! - [`whole`] and [`amount`]: how much a run tries. One switch for all of them:
+//!   `COGZY_TEST_WHOLE=1`.
 //! - [`fresh_folder`]: where a test's files lie.
 //! - [`is_left_out`]: for test binaries with a `main` of their own.
 //! - [`rng`]: randomness that a seed decides. [`memory`]: the files of an app's memory.

@@ -1,5 +1,5 @@
-//! Randomness that a seed decides, in streams: one for each component, so that a change in one does not
-//! move the others.
+//! Randomness that a seed decides, in streams: one for each component, so that a change in one does
+//! not move the others.
 
 /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! How the project's sources may look.
+//! Rules for the project's sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ const PROGRAM: &str = "cogzy_vault";
 /// A place where a rule does not hold, and what is wrong there.
 pub type Found = BTreeMap<String, String>;
 
-/// Modules, and the modules that each of them may name. Those of another crate have its name before them:
-/// `cogzy_engine::model`; what such a crate has at its root is named by the crate alone.
+/// Modules, and the modules that each of them may name. Those of another crate have its name before
+/// them: `cogzy_engine::model`; what such a crate has at its root is named by the crate alone.
 pub type Table<'a> = &'a [(&'a str, &'a [&'a str])];
 
 /// Modules that name what `table` does not let them name.
@@ -54,8 +54,8 @@ fn module_named_by(name: &Name, table: &BTreeMap<&str, &[&str]>) -> Option<Strin
     }
 }
 
-/// Sources that name something with an effect: those whose files begin with one of `pure`, and what begins
-/// with one of `effects`.
+/// Sources that name something with an effect: those whose files begin with one of `pure`, and what
+/// begins with one of `effects`.
 #[must_use]
 pub fn effects(sources: &[Source], pure: &[&str], effects: &[&str]) -> Found {
     let mut found = Found::new();
@@ -108,7 +108,8 @@ fn at_percent(mut of: Vec<usize>, percent: usize) -> usize {
     of[(of.len() - 1) * percent / 100]
 }
 
-/// Asserts that a rule holds everywhere but at the `excused` places, and that each of those still needs it.
+/// Asserts that a rule holds everywhere but at the `excused` places, and that each of those still
+/// needs it.
 ///
 /// # Panics
 /// Where it does not.

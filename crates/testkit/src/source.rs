@@ -1,4 +1,5 @@
-//! The project's own sources, read as the compiler reads them and without what is only built for tests.
+//! The project's own sources, read as the compiler reads them and without what is only built for
+//! tests.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,11 +13,11 @@ pub struct Source {
     pub file: String,
     /// Module that it holds, from the root of its crate.
     pub module: Vec<String>,
-    /// How many lines it has.
+    /// Its lines.
     pub lines: usize,
     /// Its functions, methods among them.
     pub functions: Vec<Function>,
-    /// What it names by a path of two parts or more.
+    /// Paths of two parts or more in its code.
     pub names: BTreeSet<Name>,
 }
 
@@ -27,12 +28,12 @@ pub struct Function {
     pub name: String,
     /// Lines from its signature to its closing brace.
     pub lines: usize,
-    /// How many arguments it takes, `self` not counted.
+    /// Its arguments, `self` not counted.
     pub arguments: usize,
 }
 
-/// A path in the code, from its root: `["crate", "model", "Digest"]` or `["std", "fs"]`. What it says with
-/// `self` and `super` is resolved.
+/// A path in the code, from its root: `["crate", "model", "Digest"]` or `["std", "fs"]`. What it
+/// says with `self` and `super` is resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
     /// Its parts.
@@ -91,9 +92,9 @@ fn module_of(path: &Path) -> Vec<String> {
     module
 }
 
-/// What has been found of a file so far.
+/// A file as far as it was read.
 struct Reading {
-    /// Where it stands.
+    /// The module that it is in.
     module: Vec<String>,
     functions: Vec<Function>,
     names: BTreeSet<Name>,
@@ -140,7 +141,7 @@ impl Reading {
         }
     }
 
-    /// How many trees a test module takes, where one begins here.
+    /// Skips a test module and gives the number of its trees, where one begins here.
     fn test_module(&mut self, trees: &[TokenTree]) -> Option<usize> {
         let [TokenTree::Punct(hash), TokenTree::Group(attribute), ..] = trees else { return None };
         if hash.as_char() != '#' || attribute.stream().to_string().replace(' ', "") != "cfg(test)" {
@@ -159,8 +160,8 @@ impl Reading {
         Some(at + 3)
     }
 
-    /// Notes the path that begins here and, where it ends in a list, the paths of that list. How many trees
-    /// it takes; none where there is no path.
+    /// Notes the path that begins here and, where it ends in a list, the paths of that list. How
+    /// many trees it takes; none where there is no path.
     fn path(&mut self, trees: &[TokenTree], before: &[String]) -> usize {
         let (mut parts, mut at) = (before.to_vec(), 0);
         let Some(first) = trees.first() else { return 0 };

@@ -81,7 +81,8 @@ fn a_crash_anywhere_rolls_forward_where_letter_case_does_not_count() {
     recovers_from_every_crash(MAC, MIXED);
 }
 
-/// A disk may remember that a name came and forget that another one went that differs in letter case alone.
+/// A disk may remember that a name came and forget that another one went that differs in letter
+/// case alone.
 #[test]
 fn a_delete_that_a_power_cut_undid_is_done_again() {
     const RECASE: &[Case] = &[

@@ -1,4 +1,5 @@
-//! A disk that crashes, lacks calls, ignores letter case, or lets somebody else in between two calls.
+//! A disk that crashes, lacks calls, ignores letter case, or lets somebody else in between two
+//! calls.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ use std::sync::{Mutex, OnceLock};
 use crate::fs::{Fs, ReadFile, RealFs, WriteFile};
 use crate::model::{FileKind, FileStat};
 
-/// What kind of disk.
+/// A kind of disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     pub exchange: bool,
@@ -32,9 +33,9 @@ pub struct Disk<'a> {
     ended_before: OnceLock<&'static str>,
     /// The effect before which something happens.
     at: usize,
-    /// What happens there and before the effects after it, given how far it is.
+    /// Called there and before each later effect, with the number of effects since.
     event: Option<&'a (dyn Fn(usize) + Sync)>,
-    /// How many effects after the event the crash comes.
+    /// Effects between the event and the crash.
     dies_after: usize,
     dead: AtomicBool,
 }
@@ -171,8 +172,8 @@ impl Fs for Disk<'_> {
         RealFs.create_dir_all(&self.real(path))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // A file that somebody renames over the old one between the last look and this call is lost without
-        // an exchange: there is no call that would notice.
+        // A file that somebody renames over the old one between the last look and this call is lost
+        // without an exchange: there is no call that would notice.
         if self.event.is_none() || self.kind.exchange {
             self.effect("rename")?;
         }

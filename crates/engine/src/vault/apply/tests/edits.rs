@@ -17,7 +17,7 @@ enum How {
     ByARename,
 }
 
-/// Whoever reads the vault after an edit finds it, and what belongs together is of one side.
+/// Asserts that the edit is in the vault, and that what belongs together is of one side.
 fn assert_edit_survives(vault: &Vault, name: &str, edit: &str, context: &str) {
     let texts = vault.all_texts();
     assert!(texts.contains(edit), "{context}: the edit is lost; there are {texts:?}");
@@ -71,8 +71,8 @@ fn an_edit_after_a_crash_is_not_destroyed(kind: Kind) {
 
 on_each_disk!(an_edit_after_a_crash_is_not_destroyed);
 
-/// One file is edited before it is replaced, another one after: nothing is moved any more, and what was
-/// displaced is kept.
+/// One file is edited before it is replaced, another one after: nothing is moved any more, and what
+/// was displaced is kept.
 #[test]
 fn edits_on_both_sides_of_a_crash_stay_both() {
     let mut left = 0;
@@ -100,8 +100,8 @@ fn edit_somewhere(vault: &Vault, name: &'static str, how: How) -> &'static str {
     name
 }
 
-/// An edit before the effects of an apply stays where it was made, whether or not a crash follows so many
-/// effects later.
+/// An edit before the effects of an apply stays where it was made, whether or not a crash follows
+/// so many effects later.
 fn edits_stay(kind: Kind, name: &'static str, how: How, crash: Option<usize>, from: usize) {
     for at in moments(from) {
         let vault = Vault::new(MIXED);

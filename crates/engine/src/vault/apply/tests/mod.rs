@@ -63,8 +63,9 @@ const SWAPS: &[Case] = &[
     Case { lost: false, moves: &[("x/name", None, Some("by case"))] },
 ];
 
-/// Moments at which something happens, in the order of effects: every one in a whole run. A quick run takes
-/// every seventh and begins at another one where `from` differs, so that many of them together reach all.
+/// Moments at which something happens, in the order of effects: every one in a whole run. A quick
+/// run takes every seventh and begins at another one where `from` differs, so that many of them
+/// together reach all.
 fn moments(from: usize) -> impl Iterator<Item = usize> {
     let stride = amount(7, 1);
     (from % stride..).step_by(stride)

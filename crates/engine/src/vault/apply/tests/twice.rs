@@ -7,12 +7,12 @@ use super::disk::{Disk, Kind, LINUX, NETWORK, STICK};
 use super::vault::{Case, Vault};
 use super::*;
 
-/// What a crash and the recovery from it have left.
+/// A vault after a crash and the recovery from it.
 struct Twice {
     vault: Vault,
     /// True where the first crash left a journal.
     had_journal: bool,
-    /// What the recovery gave, where it came to its end.
+    /// The answer of the recovery, where it came to its end.
     recovered: Option<Option<Recovered>>,
     context: String,
 }
@@ -64,8 +64,8 @@ fn a_second_crash_rolls_swapped_names_forward(kind: Kind) {
 
 on_each_disk!(a_second_crash_rolls_swapped_names_forward);
 
-/// What a recovery makes of items that need not be finished: those of which nothing had moved are as they
-/// were, and planned again; all others are in place.
+/// Asserts what holds of items that need not be finished: an item of which nothing had moved is as
+/// it was, and planned again; every other one is in place.
 fn assert_begun_or_again(vault: &Vault, recovered: &Recovered, context: &str) {
     let visible = vault.visible();
     for case in vault.cases {

@@ -24,7 +24,7 @@ pub struct Case {
 pub struct Vault {
     dir: tempfile::TempDir,
     pub cases: &'static [Case],
-    /// Whether a recovery puts in place what was not begun.
+    /// True where a recovery puts in place what was not begun.
     pub finish: bool,
 }
 
@@ -117,7 +117,7 @@ impl Vault {
         files
     }
 
-    /// What was displaced: the texts in the trash and in the conflict, sorted.
+    /// Displaced files: the texts in the trash and in the conflict, sorted.
     pub fn displaced(&self) -> Vec<String> {
         let mut texts = Vec::new();
         for folder in [self.layout().trash_files(&Self::id()), self.layout().conflicts()] {
@@ -130,13 +130,14 @@ impl Vault {
         texts
     }
 
-    /// Whether a visible file shares its bytes with a displaced one, so that a later write would change both.
+    /// True where a visible file shares its bytes with a displaced one, so that a later write would
+    /// change both.
     pub fn shares_files(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
         self.visible().keys().any(|name| self.root().join(name).metadata().unwrap().nlink() > 1)
     }
 
-    /// What every file in the vault holds, wherever it is.
+    /// The texts of all files in the vault, wherever they are.
     pub fn all_texts(&self) -> BTreeSet<String> {
         let mut texts = BTreeSet::new();
         collect(self.root(), self.root(), &mut |_, text| {
@@ -145,12 +146,12 @@ impl Vault {
         texts
     }
 
-    /// What is visible where every item is new.
+    /// The visible files where every item is new.
     pub fn all_new(&self) -> BTreeMap<String, String> {
         self.texts(|(.., new)| new)
     }
 
-    /// What is visible where every item is old.
+    /// The visible files where every item is old.
     pub fn all_old(&self) -> BTreeMap<String, String> {
         self.texts(|(_, old, _)| old)
     }
@@ -159,7 +160,7 @@ impl Vault {
         self.moves().filter_map(|each| Some((each.0.to_owned(), of(each)?.to_owned()))).collect()
     }
 
-    /// Every old text is somewhere: visible, in the trash or in the conflict.
+    /// Asserts that every old text is somewhere: visible, in the trash or in the conflict.
     pub fn assert_nothing_lost(&self, context: &str) {
         self.assert_nothing_lost_but("", context);
     }
