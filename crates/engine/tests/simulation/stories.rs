@@ -27,12 +27,12 @@ const TELLING: [&str; 10] = [
     "the first device makes the vault",
     "an empty device joins",
     "pull of a file",
-    "pull of a group",
     "pull of a file where a folder was",
     "conflict over a file",
-    "pull of a delete",
-    "push of a group",
-    "a restore of everything",
+    "a write to a file that was displaced",
+    "a trash whose time is over",
+    "a checkpoint",
+    "a conflict of which both are kept",
     "a prune that sweeps and deletes",
 ];
 
