@@ -1,34 +1,76 @@
-//! The composition root: adapters of the ports, chosen by the configuration.
+//! The composition root: the only place where adapters, decorators, engine and daemon are put
+//! together.
+//!
+//! The configuration chooses what is built. Every part is handed what it needs, and looks for
+//! nothing by itself. Nothing runs here yet: no cycle, no task, no thread.
+
+mod daemon;
+mod engine;
+mod error;
+mod remote;
 
 use std::sync::Arc;
 
-use cogzy_engine::clock::Entropy;
-use cogzy_engine::remote::{FolderRemote, Probe, Remote, RemoteError, RemoteUrl};
-use cogzy_s3::{S3Options, S3Remote};
+pub use daemon::AssembledDaemon;
+pub use error::AssembleError;
+pub use remote::{open, probe};
 
-/// Opens the remote at `url`, without any decorator. A folder must have been made by [`FolderRemote::create`] before; of a
-/// bucket nothing is asked yet, so that a machine that is offline can start.
-///
-/// # Errors
-/// See [`FolderRemote::open`] and [`S3Remote::open`].
-pub async fn open(
-    url: &RemoteUrl,
-    s3: &S3Options,
-    entropy: Arc<dyn Entropy>,
-) -> Result<Arc<dyn Remote>, RemoteError> {
-    Ok(match url {
-        RemoteUrl::Bucket(url) => Arc::new(S3Remote::open(url, s3).await?),
-        RemoteUrl::Folder(root) => Arc::new(FolderRemote::open(root, entropy).await?),
-    })
+use crate::config::{Config, Environment};
+use cogzy_client::documents::{
+    DaemonDocument, DeviceDocument, PendingDocument, SchemaVersion, State, StatusDocument,
+};
+use cogzy_engine::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use cogzy_engine::model::DeviceId;
+use cogzy_engine::remote::{RemoteUrl, Transfer};
+use cogzy_engine::vault::Layout;
+
+/// Everything that decides what is built for one vault.
+#[derive(Debug, Clone)]
+pub struct Assembly<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The environment, which has the B2 key.
+    pub environment: &'a Environment,
+    /// The place of this vault's objects: the configured URL with the user's part.
+    pub remote: &'a RemoteUrl,
+    /// The vault's folder.
+    pub layout: Layout,
 }
 
-/// Asks the remote at `url` what it is, and changes nothing there.
-///
-/// # Errors
-/// Where it cannot even be opened; see [`open`].
-pub async fn probe(url: &RemoteUrl, s3: &S3Options, entropy: Arc<dyn Entropy>) -> Result<Probe, RemoteError> {
-    match url {
-        RemoteUrl::Bucket(url) => Ok(S3Remote::open(url, s3).await?.probe().await),
-        RemoteUrl::Folder(root) => Ok(FolderRemote::open(root, entropy).await?.probe().await),
+impl Assembly<'_> {
+    /// A status that knows what is configured, and nothing of the vault yet.
+    #[must_use]
+    pub fn status(&self, state: State, device: DeviceId) -> StatusDocument {
+        let config = self.config;
+        StatusDocument {
+            schema: SchemaVersion,
+            state,
+            vault: self.layout.root().to_owned(),
+            remote: config.remote.clone().unwrap_or_else(|| self.remote.to_string()),
+            user_id: config.user_id.clone(),
+            device: DeviceDocument { id: device, name: config.device_name.clone() },
+            daemon: DaemonDocument::default(),
+            generation: 0,
+            remote_generation: 0,
+            last_sync: None,
+            paused_until: None,
+            files: 0,
+            bytes: 0,
+            pending: PendingDocument::default(),
+            progress: None,
+            conflicts: 0,
+            holds: Vec::new(),
+            errors: Vec::new(),
+            content: None,
+            transfer: Transfer::default(),
+        }
     }
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
+fn entropy() -> Arc<dyn Entropy> {
+    Arc::new(SystemEntropy)
 }

@@ -1,20 +1,26 @@
 //! The daemon's loop: watch, schedule, run cycles, take commands, stop at once.
 //!
-//! One thread does everything that matters; the watcher's only leaves hints, and the control socket's tasks only leave commands
-//! and read the board. A stop signal in the middle of a cycle ends the process where it stands: nothing in a cycle needs to be
-//! finished, for whatever a crash leaves behind the next start picks up, and a stop that waits for a slow upload is one that
-//! gets killed. A pause breaks a cycle off in the same way. The lock on the vault is held by the caller.
+//! One thread does everything that matters. The watcher's thread only leaves hints, and the tasks
+//! of the control socket only leave commands and read the board.
+//!
+//! A stop signal in the middle of a cycle ends the process where it stands. Nothing in a cycle has
+//! to be finished, for the next start picks up whatever a crash leaves behind; a stop that waited
+//! for a slow upload would get killed. A pause breaks a cycle off in the same way. The caller holds
+//! the vault's lock.
 
 mod alarm;
 mod announce;
 mod daily;
+mod heart;
 mod hooks;
 mod look;
 mod obey;
 pub mod scheduler;
 mod show;
 mod signals;
+mod turn;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,59 +28,59 @@ use tokio::sync::{mpsc, watch};
 
 use crate::control::board::{Board, Command};
 use crate::control::events::Events;
-use crate::daemon::scheduler::{Next, Outcome, Scheduler, Timing};
-use crate::service::notify::Heart;
+use crate::daemon::scheduler::{Next, Scheduler, Timing};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
-use cogzy_client::documents::{Problem, State, SyncDocument};
+use cogzy_client::documents::State;
 use cogzy_engine::clock::{Clock, Entropy};
 use cogzy_engine::fs::Fs;
 use cogzy_engine::state::{Paused, WaitingList};
-use cogzy_engine::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
+use cogzy_engine::sync::{Engine, Request};
 use cogzy_engine::vault::{Filter, Watch, WatchEvent};
+pub use heart::Heart;
 pub use hooks::Hooks;
 pub use signals::StopSignals;
 
-/// Hints that may pile up; more than these say nothing new.
+/// The number of hints that may pile up; more of them say nothing new.
 const HINTS: usize = 4096;
-/// The loop comes round at least this often, to see whether the machine was asleep.
+/// The longest time between two rounds of the loop, which looks whether the machine was asleep.
 const TICK: Duration = Duration::from_secs(5);
-/// The wall clock was put forward by more than this against the other: the machine was asleep.
+/// The advance of the wall clock over the monotonic one that means the machine was asleep.
 const ASLEEP: Duration = Duration::from_secs(10);
 
-/// What the daemon is given.
+/// The daemon and its parts.
 #[derive(Debug)]
 pub struct Daemon {
     /// The engine.
     pub engine: Engine,
-    /// What is synced.
+    /// The filters.
     pub filter: Filter,
-    /// How the time is divided.
+    /// The timing of cycles.
     pub timing: Timing,
     /// The disk.
     pub fs: Arc<dyn Fs>,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for jitter.
     pub entropy: Arc<dyn Entropy>,
-    /// What it shows.
+    /// The status that clients read.
     pub board: Board,
-    /// What it tells those who listen.
+    /// The events that clients follow.
     pub events: Events,
-    /// What it starts when something happens.
+    /// The user's programs that events start.
     pub hooks: Hooks,
-    /// What it tells the service manager.
+    /// The signs of life.
     pub heart: Heart,
-    /// What others want done.
+    /// The queue of commands.
     pub commands: mpsc::Receiver<Command>,
-    /// Whether old data is removed once a day.
+    /// True where old data is removed once a day.
     pub prune: bool,
-    /// Set: the cycle that runs is to be broken off.
+    /// Set to break off the running cycle.
     pub interrupt: watch::Sender<bool>,
 }
 
-/// What the loop carries along.
+/// The state of the loop.
 #[derive(Debug)]
 struct Course {
     scheduler: Scheduler,
@@ -83,16 +89,17 @@ struct Course {
     alarm: Alarm,
     waiting: WaitingList,
     paused: Option<Paused>,
-    /// Something had not settled when the vault was scanned last.
+    /// True where something had not settled at the last scan.
     unsettled: bool,
-    /// Something has been wrong for too long.
+    /// True where something has been wrong for too long.
     overdue: bool,
-    /// Both clocks, when the loop came round last.
+    /// Both clocks at the last round of the loop: the wall clock in milliseconds, and the monotonic
+    /// one.
     came_round: (u64, Duration),
 }
 
 impl Daemon {
-    /// Runs until the process ends. Blocks its thread now and then: it wants one of its own.
+    /// Runs until the process ends. Blocks its thread now and then, so it needs one of its own.
     pub async fn run(mut self) {
         let (hints, mut hinted) = mpsc::channel(HINTS);
         let mut watch = self.watch(hints);
@@ -112,13 +119,14 @@ impl Daemon {
             };
             let pause = match next {
                 Next::Run(ask) => {
-                    // How it ended stands in the log and on the board.
+                    // The result is in the log and on the board.
                     let told = self.turn(&mut course, Request { ask, derived: false }, false).await;
                     if told.is_ok() {
                         self.prune_daily().await;
                     }
                     self.watch_more(watch.as_mut(), &mut course.scheduler);
-                    // Commands that have come meanwhile go first, also where a cycle was broken off for one of them.
+                    // Commands that have come meanwhile go first, also where one of them broke the
+                    // cycle off.
                     tokio::task::yield_now().await;
                     continue;
                 }
@@ -153,7 +161,7 @@ impl Daemon {
     fn course(&self) -> Course {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
         let paused = self.engine.paused();
-        // A wish that cannot be read is none to act on: whoever made it sees that the daemon syncs.
+        // A pause that cannot be read is not kept: whoever made it sees that the daemon syncs.
         let paused =
             paused.inspect_err(|error| tracing::error!(%error, "the pause cannot be read")).ok().flatten();
         let mut course = Course {
@@ -174,7 +182,7 @@ impl Daemon {
         course
     }
 
-    /// What is due whatever is scheduled: waking up, the end of a pause, the alarm.
+    /// Does whatever is due beside the schedule: waking up, the end of a pause, the alarm.
     async fn come_round(&mut self, course: &mut Course) {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
         let (then_ms, then) = std::mem::replace(&mut course.came_round, (now_ms, now));
@@ -185,7 +193,7 @@ impl Daemon {
         }
         if course.paused.is_some_and(|paused| paused.is_over(now_ms)) {
             tracing::info!("the pause is over");
-            // It is over all the same; the next start finds that out again.
+            // The pause is over in any case; the next start notices it again.
             let _still_noted = self.go_on(course);
         }
         if course.paused.is_some() {
@@ -193,14 +201,14 @@ impl Daemon {
         } else if let Some((document, true)) = course.alarm.check(now_ms) {
             tracing::error!(next = document.next, "{}", document.message);
             self.board.update(|status| status.errors.insert(0, document));
-            self.announce(course, &std::collections::BTreeSet::new()).await;
+            self.announce(course, &BTreeSet::new()).await;
         }
     }
 
-    /// Starts the watcher. Without it the scan finds everything, only later.
+    /// Starts the watcher. Without it a scan finds everything, only later.
     fn watch(&self, hints: mpsc::Sender<WatchEvent>) -> Option<Watch> {
         let on_event = move |event| {
-            // A queue that is full says the same as one more hint would: there is something to look at.
+            // A full queue says the same as one more hint: there is something to look at.
             let _full_or_stopping = hints.try_send(event);
         };
         let watch = Watch::start(self.fs.as_ref(), self.engine.layout(), &self.filter, on_event);
@@ -240,85 +248,5 @@ impl Daemon {
                 course.announcer.state(State::Pending);
             }
         });
-    }
-
-    /// One cycle, and what the scheduler, the board and those who listen learn from it. `settle`: wait for what was written a
-    /// moment ago.
-    async fn turn(
-        &mut self,
-        course: &mut Course,
-        request: Request,
-        settle: bool,
-    ) -> Result<SyncDocument, Problem> {
-        let started = self.clock.monotonic();
-        self.heart.works();
-        let (watcher, interrupt) = (self.watcher(), Interrupt::new(self.interrupt.subscribe()));
-        self.engine.heed(interrupt.clone());
-        let cycle = async {
-            if settle {
-                self.engine.settled_cycle(request, &watcher).await
-            } else {
-                self.engine.cycle(request, &watcher).await
-            }
-        };
-        let result = tokio::select! {
-            result = cycle => result,
-            () = interrupt.wanted() => Err(SyncError::Interrupted),
-        };
-        if matches!(result, Err(SyncError::Interrupted)) {
-            tracing::info!("a cycle is broken off for a pause");
-            self.board.update(|status| status.progress = None);
-            return Err(obey::paused());
-        }
-        let outcome = outcome(&result);
-        let now = self.clock.monotonic();
-        course.scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
-        if let Ok(report) = &result {
-            show::log(report, now.saturating_sub(started));
-        }
-        let passing = self.note_waiting(course, &result, now);
-        let answer = self.show(course, request.ask, outcome, now, result);
-        self.announce(course, &passing).await;
-        answer
-    }
-
-    /// Tells what is new, and starts the hooks for it.
-    async fn announce(&mut self, course: &mut Course, passing: &std::collections::BTreeSet<String>) {
-        let status = self.board.read();
-        let told = course.announcer.cycle(&mut self.engine, &status, passing).await;
-        course.hooks.hear(&told);
-    }
-
-    /// Whoever is told how far a cycle is.
-    fn watcher(&self) -> impl Watcher + use<> {
-        Watched { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
-    }
-}
-
-/// A cycle's progress is for the board, for those who listen and for the watchdog.
-struct Watched {
-    board: Board,
-    events: Events,
-    heart: Heart,
-}
-
-impl Watcher for Watched {
-    fn progress(&self, progress: Progress) {
-        self.heart.beats();
-        if let Some(shown) = self.board.shown(progress) {
-            self.events.progress(shown);
-        }
-    }
-}
-
-fn outcome(result: &Result<Report, SyncError>) -> Outcome {
-    match result {
-        Ok(report) => Outcome::Done { moved: report.moved(), again: report.again() },
-        Err(error) => match error.advice() {
-            Advice::Offline => Outcome::Offline,
-            // A disk may be mounted, a bucket be put right: it is tried for ever, and says so all the time.
-            Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => Outcome::Failed,
-            Advice::Refused => Outcome::Permanent,
-        },
     }
 }

@@ -1,8 +1,8 @@
-//! The program: what runs around the engine. docs/ARCHITECTURE.md has the picture.
+//! The program around the engine. docs/ARCHITECTURE.md has the picture.
 //!
-//! `cli` reads the command line, [`assemble`] puts engine, store and daemon together, [`daemon`] runs
-//! cycles, [`control`] answers the socket. [`config`] reads settings, [`service`] talks to the service
-//! manager, [`telemetry`] writes the log.
+//! `cli` reads the command line, [`assemble`] puts engine, store and daemon together, [`daemon`]
+//! runs cycles, [`control`] answers the socket. [`config`] reads settings, [`service`] talks to the
+//! service manager, [`telemetry`] writes the log.
 
 pub mod assemble;
 pub mod cli;

@@ -4,7 +4,7 @@ mod memory;
 
 use std::process::ExitCode;
 
-use cogzy_vault::cli::app;
+use cogzy_vault::cli;
 use cogzy_vault::cli::args::{Cli, Verb};
 use cogzy_vault::cli::exit::Exit;
 use cogzy_vault::cli::output::Output;
@@ -22,17 +22,18 @@ fn main() -> ExitCode {
         }
     };
     let mut output = Output::of_this_process(&cli.global, environment.no_color());
-    // A verb that ends at once says what went wrong by itself; the daemon's log begins when it knows where to.
+    // A verb reports its own errors; the daemon's log begins when its place is known.
     if !matches!(cli.verb, Verb::Run(_)) {
         let level = telemetry::level(tracing::Level::WARN, cli.global.verbose, cli.global.quiet);
         if let Err(error) = telemetry::start(level, output.colors_errors(), &Sinks::default()) {
             output.error(error, None);
         }
     }
-    let exit = app::main(&cli, flags, environment, &mut output);
+    let exit = cli::main(&cli, flags, environment, &mut output);
     match output.finish() {
         Ok(()) => exit.into(),
-        // What was asked for did not arrive: a full disk, not a reader who has seen enough.
+        // The answer did not arrive because of a full disk or the like, not because the reader
+        // left.
         Err(_) => Exit::Internal.into(),
     }
 }

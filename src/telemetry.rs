@@ -1,14 +1,18 @@
-//! The log: to standard error, coloured only where a terminal shows it. The daemon's goes to the journal where systemd has
-//! connected it to one, and else to a file of the vault too.
+//! The log: on standard error, coloured only on a terminal. The daemon's goes to the journal where
+//! systemd has connected it to one, and otherwise to a file of the vault as well.
 //!
-//! What the log says is for whoever looks for a cause; what a user asked for is printed by `cli::output`. The names of fields are
-//! stable: `generation`, `pushed`, `pulled`, `deleted_local`, `deleted_remote`, `conflicts`, `held`, `left_out`, `requests`,
-//! `bytes_up`, `bytes_down`, `took_ms`, `attempts`, `error`, `next`, `path`. Neither credentials nor contents are ever among them.
+//! The log is for whoever looks for a cause; answers for the user are printed by `cli::output`. The
+//! names of fields are stable: `generation`, `pushed`, `pulled`, `deleted_local`, `deleted_remote`,
+//! `conflicts`, `held`, `left_out`, `requests`, `bytes_up`, `bytes_down`, `took_ms`, `attempts`,
+//! `error`, `next`, `path`. Neither credentials nor contents are ever among them.
 
 mod journal;
 mod rotated;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use tracing::Level;
@@ -17,35 +21,36 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use journal::Journal;
+use journal::JournalLayer;
 use rotated::Rotated;
 
-/// Why logging did not start as it should.
+/// A reason why the log is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// It was set up before.
+    /// The log was set up before.
     #[error("the log is set up already: {0}")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
     /// The file cannot be written; the rest of the log works.
     #[error("the log cannot be written to {}: {source}", .path.display())]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The system's reason.
         source: io::Error,
     },
 }
 
-/// Where the log goes besides standard error.
+/// Places for the log besides standard error.
 #[derive(Debug, Clone, Default)]
 pub struct Sinks {
-    /// The device and inode of the stream that systemd has connected to its journal, as JOURNAL_STREAM says them.
+    /// The device and inode of the stream that systemd has connected to its journal, from
+    /// JOURNAL_STREAM.
     pub journal: Option<(u64, u64)>,
-    /// The file, where there is no journal.
+    /// The file, for a log without a journal.
     pub file: Option<PathBuf>,
 }
 
-/// What is logged: `level` is what is configured, each `-v` tells more, `-q` leaves only errors.
+/// The level of the log: the configured `level`, more with each `-v`, only errors with `-q`.
 #[must_use]
 pub fn level(level: Level, verbose: u8, quiet: bool) -> Level {
     let asked = match verbose {
@@ -53,18 +58,18 @@ pub fn level(level: Level, verbose: u8, quiet: bool) -> Level {
         1 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    // Levels compare by how much they let through.
+    // A level is greater when it lets more through.
     if quiet { Level::ERROR } else { asked.max(level) }
 }
 
-/// Starts logging. Our own events up to `level`; those of the libraries, which have their own idea of what is worth
-/// knowing, only from warnings on unless everything is asked for.
+/// Starts the log. It has our own events up to `level`. Libraries have their own idea of what is
+/// worth knowing, so theirs are only there from warnings on, unless everything is asked for.
 ///
 /// # Errors
-/// Where it was called before, or the file cannot be written; then it logs all the same, but not there.
+/// If it was called before, or the file cannot be written; then the log works without the file.
 pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryError> {
     let mut layers: Vec<Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>> = Vec::new();
-    let journal = sinks.journal.filter(is_standard_error).and_then(|_| Journal::connect().ok());
+    let journal = sinks.journal.filter(is_standard_error).and_then(|_| JournalLayer::connect().ok());
     let mut without = None;
     match journal {
         Some(journal) => layers.push(journal.boxed()),
@@ -72,7 +77,7 @@ pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryEr
             let to_terminal = tracing_subscriber::fmt::layer()
                 .with_writer(io::stderr)
                 .with_ansi(color)
-                // With standard error closed there is nobody to tell that it is.
+                // With standard error closed there is nobody to tell.
                 .log_internal_errors(false);
             layers.push(to_terminal.boxed());
             match sinks.file.as_deref().map(|path| (path, Rotated::open(path))) {
@@ -91,16 +96,22 @@ pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryEr
     without.map_or(Ok(()), Err)
 }
 
-/// Whether standard error still is the stream that was connected: a program between may have sent it elsewhere.
+/// True while standard error still is the stream that systemd connected: a program in between may
+/// have redirected it. Asks through the standard library, whose numbers are 64 bits wide on every
+/// Unix.
 fn is_standard_error(stream: &(u64, u64)) -> bool {
-    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == *stream)
+    let metadata = io::stderr().as_fd().try_clone_to_owned().and_then(|copy| File::from(copy).metadata());
+    metadata.is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == *stream)
 }
+
+/// Our crates, by the names that their events carry.
+const OURS: [&str; 4] = ["cogzy_vault", "cogzy_engine", "cogzy_client", "cogzy_s3"];
 
 fn filter(level: Level) -> Targets {
     let others = if level == Level::TRACE { Level::DEBUG } else { level.min(Level::WARN) };
     Targets::new()
-        .with_target("cogzy_vault", level)
-        // It warns of each place where it found no credentials; what that comes to, our own error says.
+        .with_targets(OURS.map(|krate| (krate, level)))
+        // It warns of each place without credentials; our own error reports the result.
         .with_target("aws_config", others.min(Level::ERROR))
         .with_default(LevelFilter::from_level(others))
 }
@@ -110,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_go_before_the_configuration() {
+    fn flags_override_the_configuration() {
         assert_eq!(level(Level::INFO, 0, false), Level::INFO);
         assert_eq!(level(Level::INFO, 1, false), Level::DEBUG);
         assert_eq!(level(Level::TRACE, 1, false), Level::TRACE, "-v must not tell less");
@@ -120,7 +131,9 @@ mod tests {
     #[test]
     fn libraries_are_quieter_than_we_are() {
         let debug = filter(Level::DEBUG);
-        assert!(debug.would_enable("cogzy_vault::sync", &Level::DEBUG));
+        for module in ["cogzy_vault::daemon", "cogzy_engine::sync", "cogzy_client::socket", "cogzy_s3"] {
+            assert!(debug.would_enable(module, &Level::DEBUG), "{module} is not heard");
+        }
         assert!(debug.would_enable("hyper", &Level::WARN) && !debug.would_enable("hyper", &Level::INFO));
         assert!(!filter(Level::ERROR).would_enable("hyper", &Level::WARN));
         assert!(filter(Level::TRACE).would_enable("hyper", &Level::DEBUG));

@@ -1,53 +1,41 @@
-//! What most verbs begin with: the configuration, the remote it names, the engine over both.
+//! The beginning of most verbs: the configuration, the vault's lock, the way to the daemon.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use super::args::{Cli, Global};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::Output;
-pub use super::shown::Shown;
-use crate::assemble::{open, probe};
-use crate::config::{Config, Environment, Finite, Flag, LoadOptions, Loaded};
+use super::global::Global;
+use crate::assemble::Assembly;
+use crate::config::{Config, Environment, Flag, LoadOptions, LoadedConfig};
 use cogzy_client::paths::{self, Paths};
-use cogzy_engine::clock::{Clock, Entropy, SystemClock, SystemEntropy};
-use cogzy_engine::fs::RealFs;
-use cogzy_engine::plan::Brakes;
-use cogzy_engine::remote::{
-    FolderRemote, Limited, Meter, Metered, Paced, Probe, Remote, RemoteUrl, Retry, RetryPolicy,
-};
-use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
-use cogzy_engine::sync::{Engine, Ports, Retention, Settings, SyncError};
-use cogzy_engine::vault::validate::Search;
-use cogzy_engine::vault::{FileLock, Filter, Layout};
-use cogzy_s3::S3Options;
+use cogzy_engine::remote::{Meter, RemoteUrl};
+use cogzy_engine::sync::Engine;
+use cogzy_engine::vault::{FileLock, Layout};
 
-/// Tasks run on no more threads than this.
+/// The largest number of threads that tasks run on.
 const MAX_THREADS: usize = 4;
 
-/// The configuration, and where it leads.
+/// The configuration, and the places it leads to.
 #[derive(Debug)]
 pub struct App {
-    /// What is configured.
-    pub loaded: Loaded,
-    /// The remote's URL with the user's part: where this vault's objects lie.
+    /// The configuration, and the source of each key.
+    pub loaded: LoadedConfig,
+    /// The place of this vault's objects: the remote's URL with the user's part.
     pub remote: RemoteUrl,
-    /// Whether that is the folder beside the vault, for want of a configured remote.
+    /// True where no remote is configured, so that the folder beside the vault stands in.
     pub embedded: bool,
-    /// Where the daemon listens, or would.
+    /// The daemon's socket, whether one listens or not.
     pub socket: PathBuf,
     credentials: PathBuf,
     environment: Environment,
 }
 
 impl App {
-    /// Reads the configuration. `writing`: the file that was asked for may be missing.
+    /// Reads the configuration. With `writing`, the file that was asked for may be missing.
     ///
     /// # Errors
-    /// A configuration that cannot be used.
+    /// If the configuration cannot be used.
     pub fn load(
         global: &Global,
         flags: Vec<Flag>,
@@ -69,10 +57,10 @@ impl App {
         Ok(Self { loaded, remote, embedded, socket, credentials, environment })
     }
 
-    /// Whether somebody holds the vault's lock: a daemon, or a verb that is at work.
+    /// True while somebody holds the vault's lock: a daemon, or a verb at work.
     ///
     /// # Errors
-    /// Those of [`App::lock`], but for the one that says so.
+    /// Those of [`App::lock`], except for a lock that is held.
     pub fn is_held(&self) -> Result<bool, Failure> {
         match self.lock() {
             Ok(_) => Ok(false),
@@ -99,16 +87,17 @@ impl App {
         &self.loaded.config
     }
 
-    /// Where the vault is, with every link in its path resolved where it exists.
+    /// The vault's folder, with every link in its path resolved where it exists.
     #[must_use]
     pub fn layout(&self) -> Layout {
         Layout::new(resolved(&self.config().vault))
     }
 
-    /// Where the vault is, once it is clear that there is one: before anything is opened in it, or asked of its remote.
+    /// The vault's folder, once it is certain that there is a vault. Call this before anything in
+    /// it is opened, or its remote is asked.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is no vault.
     pub fn vault(&self) -> Result<Layout, Failure> {
         let layout = self.layout();
         if layout.sync().is_dir() {
@@ -122,7 +111,7 @@ impl App {
     /// Takes the vault's lock: one program at a time syncs it.
     ///
     /// # Errors
-    /// Where another one holds it, or the vault is not there.
+    /// If another program holds it, or there is no vault.
     pub fn lock(&self) -> Result<FileLock, Failure> {
         let layout = self.vault()?;
         let held = || {
@@ -133,10 +122,11 @@ impl App {
         FileLock::try_take(&layout.lock())?.ok_or_else(held)
     }
 
-    /// Has a cycle, or something that needs as much, run: by `alone` under the vault's lock, or by `through` the daemon where one holds it.
+    /// Runs a cycle, or work that needs the same care: by `alone` under the vault's lock, or by
+    /// `through` the daemon where one holds it.
     ///
     /// # Errors
-    /// Those of the two; a vault that cannot be locked.
+    /// Those of the two, and those of [`App::lock`].
     pub fn cycle<T>(
         &self,
         alone: impl AsyncFnOnce() -> Result<T, Failure>,
@@ -153,165 +143,27 @@ impl App {
         }
     }
 
-    /// Makes the folder of a `file://` remote, for `init` and the embedded default.
-    ///
-    /// # Errors
-    /// Those of the remote.
-    pub async fn make_remote_folder(&self) -> Result<(), Failure> {
-        if let RemoteUrl::Folder(root) = &self.remote {
-            FolderRemote::create(root, entropy()).await?;
-        }
-        Ok(())
+    /// Everything that decides what is built for this vault.
+    #[must_use]
+    pub fn assembly(&self) -> Assembly<'_> {
+        let Self { loaded, remote, environment, .. } = self;
+        Assembly { config: &loaded.config, environment, remote, layout: self.layout() }
     }
 
-    /// The engine over the configured vault and remote. Nothing is asked of the remote yet.
+    /// The engine over the configured vault and remote. The remote is not asked anything yet.
     ///
     /// # Errors
-    /// A remote that cannot be opened, filters that do not compile, a database that cannot be made.
+    /// As for [`Assembly::engine`].
     pub async fn engine(&self) -> Result<Engine, Failure> {
-        self.metered_engine(Meter::default()).await
-    }
-
-    /// The same, counting on `meter`.
-    ///
-    /// # Errors
-    /// As for [`App::engine`].
-    pub async fn metered_engine(&self, meter: Meter) -> Result<Engine, Failure> {
-        self.check_remote()?;
-        self.joining_engine(meter).await
-    }
-
-    /// The engine for looking at the remote only: there may be no vault on this machine.
-    ///
-    /// # Errors
-    /// As for [`App::engine`].
-    pub async fn reading_engine(&self) -> Result<Engine, Failure> {
-        if self.layout().sync().is_dir() {
-            self.engine().await
-        } else {
-            self.joining_engine(Meter::default()).await
-        }
-    }
-
-    /// Whether the vault is synced with the remote that is configured; before that is opened, for it may not be there.
-    fn check_remote(&self) -> Result<(), Failure> {
-        let record = match LastSync::load(&RealFs, &self.layout().last_sync()) {
-            // Whoever needs it will say so; a reset does not.
-            Err(RecordError::Damaged { .. }) => None,
-            loaded => loaded.map_err(SyncError::from)?,
-        };
-        match record {
-            Some(record) if record.remote != self.remote.to_string() => {
-                let (known, configured) = (record.remote, self.remote.to_string());
-                Err(SyncError::OtherRemote { known, configured }.into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The engine for joining: the vault may have been synced with another remote before.
-    ///
-    /// # Errors
-    /// As for [`App::engine`].
-    pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, Failure> {
-        let config = self.config();
-        let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
-        let remote = open(&self.remote, &self.s3_options()?, entropy()).await?;
-        let limited = Limited::new(Metered::new(remote, meter.clone()), config.s3.concurrency);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let paced = Paced::new(limited, config.limits.upload, config.limits.download, Arc::clone(&clock));
-        let remote: Arc<dyn Remote> = Arc::new(Retry::new(paced, RetryPolicy::default(), entropy()));
-        let layout = self.layout();
-        // Where there is no vault on this machine, there is nothing to remember for it.
-        let there = layout.sync().is_dir();
-        let database = if there { Database::open(&layout.cache_db())? } else { Database::in_memory()? };
-        let database = Arc::new(database);
-        let ports = Ports { fs: Arc::new(RealFs), remote, meter, database, clock, entropy: entropy() };
-        let day = Duration::from_secs(24 * 3600);
-        let settings = Settings {
-            remote: self.remote.to_string(),
-            device_name: config.device_name.clone(),
-            settle: config.sync.settle,
-            rehash: config.sync.rehash_interval,
-            filter,
-            filter_record: FilterRecord {
-                include: config.filter.include.clone(),
-                exclude: config.filter.exclude.clone(),
-            },
-            brakes: Brakes {
-                max_delete_percent: config.safety.max_delete_percent,
-                max_shrink_percent: config.safety.max_shrink_percent,
-                min_files: config.safety.min_files,
-            },
-            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            trash: day * config.retention.trash_days,
-            retention: Retention {
-                generations: config.retention.keep_generations,
-                age: day * config.retention.keep_days,
-                grace: config.retention.grace,
-            },
-            max_invalid: config.sync.max_invalid,
-            search: match config.validation.finite {
-                Finite::Full => Search::Full,
-                Finite::Sample => Search::Sample,
-            },
-        };
-        Ok(Engine::new(layout, ports, settings))
-    }
-
-    /// A look at the remote, which waits for no slow answer.
-    ///
-    /// # Errors
-    /// Where it cannot be opened.
-    pub async fn probe(&self) -> Result<Probe, Failure> {
-        let (connect_timeout, operation_timeout) = (Duration::from_secs(10), Duration::from_secs(30));
-        let options = S3Options { connect_timeout, operation_timeout, ..self.s3_options()? };
-        Ok(probe(&self.remote, &options, entropy()).await?)
-    }
-
-    /// The remote at `url`, or the vault's own, for reading plain objects that lie there.
-    ///
-    /// # Errors
-    /// A URL that cannot be used; those of the remote.
-    pub async fn plain_source(&self, url: Option<&str>) -> Result<Arc<dyn Remote>, Failure> {
-        let url = match url {
-            Some(url) => url.parse()?,
-            None => self.remote.clone(),
-        };
-        if let (RemoteUrl::Folder(folder), false) = (&url, url == self.remote) {
-            let text = format!("{} is a folder", folder.display());
-            return Err(
-                Failure::new(Exit::Usage, text).next("copy its files into the vault, then cogzy-vault sync")
-            );
-        }
-        let remote = open(&url, &self.s3_options()?, entropy()).await?;
-        Ok(Arc::new(Retry::new(
-            Limited::new(remote, self.config().s3.concurrency),
-            RetryPolicy::default(),
-            entropy(),
-        )))
-    }
-
-    fn s3_options(&self) -> Result<S3Options, Failure> {
-        let s3 = &self.config().s3;
-        let b2 = matches!(&self.remote, RemoteUrl::Bucket(_)) && self.remote.to_string().starts_with("b2:");
-        Ok(S3Options {
-            endpoint: s3.endpoint.clone(),
-            region: s3.region.clone(),
-            profile: s3.profile.clone(),
-            path_style: s3.path_style,
-            // A B2 key is meant for B2, or for whatever endpoint is given; AWS knows nothing of it.
-            key: if b2 || s3.endpoint.is_some() { self.environment.b2_key()? } else { None },
-            connect_timeout: s3.connect_timeout,
-            operation_timeout: s3.operation_timeout,
-        })
+        Ok(self.assembly().engine(Meter::default()).await?)
     }
 }
 
-/// A remote inside the vault would be synced into itself for ever; a vault inside the remote would stand among its objects.
+/// Refuses a remote inside the vault, which would be synced into itself for ever, and a vault
+/// inside the remote, which would stand among its objects.
 fn apart(vault: &Path, remote: &RemoteUrl) -> Result<(), Failure> {
     let RemoteUrl::Folder(folder) = remote else { return Ok(()) };
-    // What follows the user's folder is ours: `users/<id>`.
+    // The path below the user's folder is ours: `users/<id>`.
     let folder = folder.ancestors().nth(2).unwrap_or(folder);
     let folder = resolved(folder);
     if folder.starts_with(vault) || vault.starts_with(&folder) {
@@ -330,40 +182,25 @@ fn resolved(vault: &Path) -> PathBuf {
     std::fs::canonicalize(vault).unwrap_or_else(|_| vault.to_owned())
 }
 
-fn entropy() -> Arc<dyn Entropy> {
-    Arc::new(SystemEntropy)
-}
-
 fn remote_url(config: &Config) -> Result<(RemoteUrl, bool), Failure> {
     let (base, embedded) = match &config.remote {
         Some(url) => (url.clone(), false),
         None => (RemoteUrl::Folder(paths::embedded_remote(&config.vault)).to_string(), true),
     };
-    // The URL alone is checked first, so that an error speaks of what the user wrote.
+    // The URL alone is checked first, so that an error repeats what the user wrote.
     let _as_written: RemoteUrl = base.parse()?;
     let whole = format!("{}/users/{}", base.trim_end_matches('/'), config.user_id);
     Ok((whole.parse()?, embedded))
 }
 
-/// The runtime that a verb runs on.
+/// The runtime of a verb.
 ///
 /// # Errors
-/// Where the system gives no threads.
+/// If the system provides no threads.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    // Threads wait for the network; what computes has threads of its own. More of them would only hold memory.
+    // These threads wait for the network; computations have threads of their own. More of them
+    // would only hold memory.
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_THREADS);
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     built.map_err(|error| Failure::new(Exit::Internal, format!("no threads could be started: {error}")))
-}
-
-/// Runs the verb of a command line and gives the code to end with.
-#[must_use]
-pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
-    match super::dispatch(cli, flags, environment, output) {
-        Ok(exit) => exit,
-        Err(Failure { exit, message, next }) => {
-            output.error(message, next.as_deref());
-            exit
-        }
-    }
 }

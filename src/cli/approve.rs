@@ -1,11 +1,11 @@
 //! `cogzy-vault approve`
 
-use super::app::{App, Shown};
+use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
-use super::shown::through_daemon;
-use super::sync::show;
+use super::progress::{ProgressWatcher, through_daemon};
+use super::report::show;
 use cogzy_client::documents::{HoldDocument, StatusDocument, SyncDocument, holds};
 use cogzy_client::socket;
 use cogzy_engine::sync::Request;
@@ -20,10 +20,11 @@ pub struct Args {
     pub reject: bool,
 }
 
-/// Notes the decision and runs the cycle that carries it out: through the daemon if one runs, else by itself.
+/// Records the decision and runs the cycle that carries it out: through the daemon if one runs,
+/// else by itself.
 ///
 /// # Errors
-/// Where no hold, or more than one, fits; what stops the cycle.
+/// If no hold or more than one fits, or the cycle fails.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let document = app.cycle(
         async || alone(app, args, output).await,
@@ -32,7 +33,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             let hold = pick(&status.holds, args)?;
             let verb = if args.reject { "reject" } else { "approve" };
             let resource = format!("/v1/holds/{}/{verb}", hold.id);
-            through_daemon(app, output, socket::post(&app.socket, &resource, &())).await
+            through_daemon(&app.socket, output, socket::post(&app.socket, &resource, &())).await
         },
     )?;
     Ok(show(&document, output))
@@ -40,12 +41,12 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 
 async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, Failure> {
     let mut engine = app.engine().await?;
-    let shown = Shown::on(output);
-    let open = holds(&engine.dry_run(false, &shown).await?.plan.holds);
+    let watcher = ProgressWatcher::on(output);
+    let open = holds(&engine.dry_run(false, &watcher).await?.plan.holds);
     let hold = pick(&open, args)?;
     let (approved, rejected) = if args.reject { (vec![], vec![hold.id]) } else { (vec![hold.id], vec![]) };
     engine.decide(&approved, &rejected)?;
-    Ok(SyncDocument::from(&engine.settled_cycle(Request::FULL, &shown).await?))
+    Ok(SyncDocument::from(&engine.settled_cycle(Request::FULL, &watcher).await?))
 }
 
 fn pick<'a>(holds: &'a [HoldDocument], args: &Args) -> Result<&'a HoldDocument, Failure> {

@@ -1,78 +1,27 @@
-//! The command line as a whole: what is common to all verbs, and which verbs there are.
+//! The command line as a whole: the global options, and the verbs.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::global::Global;
 use super::{
     approve, changes, config, conflicts, doctor, events, export, history, hold, import, init, pause, prune,
     reference, reset, restore, retry, run, service, status, sync, undo, verify,
 };
-use crate::config::{Flag, Source};
+use crate::config::{Flag, SettingSource};
 
 /// Keeps an AI-memory vault folder and an object-store bucket the same, on every device
 #[derive(Debug, Parser)]
 #[command(name = "cogzy-vault", version, max_term_width = 100)]
 pub struct Cli {
-    /// What is common to all verbs.
+    /// Options that every verb takes.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
-}
-
-/// What is common to all verbs.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// The configuration file, if not the one in the platform's config folder
-    #[arg(long, global = true, env = "COGZY_VAULT_CONFIG", value_name = "FILE", value_parser = absolute)]
-    pub config: Option<PathBuf>,
-    /// The vault's folder, if not the configured one
-    #[arg(long, global = true, env = "COGZY_VAULT_DIR", value_name = "DIR", value_parser = absolute)]
-    pub vault: Option<PathBuf>,
-    /// The daemon's socket, if not the usual one
-    #[arg(long, global = true, env = "COGZY_VAULT_SOCKET", value_name = "PATH", value_parser = absolute)]
-    pub socket: Option<PathBuf>,
-    /// Print one JSON document
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Log more; twice for everything
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
-    pub verbose: u8,
-    /// Print only what was asked for, and errors
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// When to colour
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
-    pub color: Color,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    #[default]
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
-impl Color {
-    /// Whether to colour what goes to a stream.
-    #[must_use]
-    pub const fn on(self, is_terminal: bool, no_color: bool) -> bool {
-        match self {
-            Self::Auto => is_terminal && !no_color,
-            Self::Always => true,
-            Self::Never => false,
-        }
-    }
 }
 
 /// The verbs.
@@ -110,10 +59,11 @@ pub enum Verb {
 }
 
 impl Cli {
-    /// Reads a command line, and from it and the variables that stand for its flags the keys that it sets.
+    /// Reads a command line, and collects the keys that it sets, also through the variables that
+    /// stand for flags.
     ///
     /// # Errors
-    /// Where it cannot be understood, and where it asks for help: both know how to print themselves.
+    /// If it cannot be understood, or asks for help: both know how to print themselves.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<(Self, Vec<Flag>), clap::Error> {
         let matches = Self::command().try_get_matches_from(args)?;
         let cli = Self::from_arg_matches(&matches)?;
@@ -123,12 +73,12 @@ impl Cli {
 
     fn flags(&self, matches: &ArgMatches) -> Vec<Flag> {
         let source = match matches.value_source("vault") {
-            Some(ValueSource::EnvVariable) => Source::Environment("COGZY_VAULT_DIR".to_owned()),
-            _ => Source::Flag("--vault".to_owned()),
+            Some(ValueSource::EnvVariable) => SettingSource::Environment("COGZY_VAULT_DIR".to_owned()),
+            _ => SettingSource::Flag("--vault".to_owned()),
         };
         let vault = self.global.vault.as_ref().map(|path| Flag {
             key: "vault",
-            // Lossless: `absolute` takes only what is Unicode.
+            // Lossless: `absolute` only accepts Unicode.
             value: path.to_string_lossy().into_owned(),
             source,
         });
@@ -140,17 +90,10 @@ impl Cli {
     }
 }
 
-/// A path, from the current folder if it is relative: what runs later may be elsewhere.
-pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
-    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
-    match path.to_str() {
-        Some(_) => Ok(path),
-        None => Err("the current folder's name is not valid Unicode".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn read(line: &str) -> Result<(Cli, Vec<Flag>), clap::Error> {
@@ -167,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_interface_promises_is_taken() {
+    fn the_documented_command_lines_are_accepted() {
         for line in [
             "init",
             "init --remote b2://bucket/x --user-id me --device-name laptop --join",
@@ -252,16 +195,10 @@ mod tests {
             let (_, flags) = read(line).unwrap();
             let keys: Vec<_> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
             assert_eq!(keys, [("vault", "/v"), ("user_id", "me")], "{line}");
-            assert_eq!(flags[0].source, Source::Flag("--vault".to_owned()));
+            assert_eq!(flags[0].source, SettingSource::Flag("--vault".to_owned()));
         }
         let (cli, flags) = read("status --vault here").unwrap();
         assert!(cli.global.vault.is_some_and(|path| path.is_absolute() && path.ends_with("here")));
         assert!(flags.iter().all(|flag| PathBuf::from(&flag.value).is_absolute()));
-    }
-
-    #[test]
-    fn colour_is_for_terminals_of_those_who_want_it() {
-        assert!(Color::Auto.on(true, false) && !Color::Auto.on(true, true) && !Color::Auto.on(false, false));
-        assert!(Color::Always.on(false, true) && !Color::Never.on(true, false));
     }
 }

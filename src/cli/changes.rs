@@ -4,12 +4,13 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, size};
-use cogzy_client::documents::{ChangesDocument, MovedDocument, SCHEMA};
+use cogzy_client::documents::{ChangesDocument, MovedDocument, SchemaVersion};
 use cogzy_client::socket::{self, ClientError};
 
 /// List the files that have moved since a generation
 ///
-/// Read from the log of the vault, each file once and as it is now. To go on later, ask since the generation that is told.
+/// Read from the log of the vault, each file once and as it is now. To go on later, ask since the
+/// generation that is told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The generation that is known; 0 for everything
@@ -20,7 +21,7 @@ pub struct Args {
 /// Asks the daemon, or reads the log itself.
 ///
 /// # Errors
-/// Where the log cannot be read.
+/// If the log cannot be read.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let runtime = runtime()?;
@@ -41,7 +42,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// All pages as one.
+/// Asks the daemon, and joins all pages to one document.
 async fn through(app: &App, since: u64) -> Result<ChangesDocument, ClientError> {
     let mut whole: ChangesDocument = socket::get(&app.socket, &format!("/v1/changes?since={since}")).await?;
     while let Some(next) = whole.next.take() {
@@ -55,5 +56,5 @@ async fn through(app: &App, since: u64) -> Result<ChangesDocument, ClientError> 
 async fn alone(app: &App, since: u64) -> Result<ChangesDocument, Failure> {
     let found = app.engine().await?.changes_since(since, None, usize::MAX).await?;
     let changes = found.moved.into_iter().map(MovedDocument::from).collect();
-    Ok(ChangesDocument { schema: SCHEMA, since, generation: found.generation, changes, next: None })
+    Ok(ChangesDocument { schema: SchemaVersion, since, generation: found.generation, changes, next: None })
 }

@@ -1,26 +1,24 @@
 //! `cogzy-vault config`
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
-
 use super::app::App;
+use super::documents::{ConfigCheckDocument, ConfigDocument, ConfigPathDocument};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone};
+use cogzy_client::documents::SchemaVersion;
 use cogzy_engine::vault::Filter;
 
 /// Show or check the configuration
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
-    pub action: Action,
+    pub action: ConfigAction,
 }
 
-/// What to do with the configuration.
+/// An action on the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
-pub enum Action {
+pub enum ConfigAction {
     /// Show every key, its value, and where that comes from
     Show,
     /// Check it, and say what is wrong
@@ -29,23 +27,16 @@ pub enum Action {
     Path,
 }
 
-/// Shows or checks the configuration. That it could be read at all is the check.
+/// Shows or checks the configuration; reading it was most of the check.
 ///
 /// # Errors
-/// Filters that do not compile.
+/// If the filters do not compile.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let file = &app.loaded.file;
+    let (file, file_exists) = (app.loaded.file.as_path(), app.loaded.file_exists);
     match args.action {
-        Action::Show => {
-            let keys: BTreeMap<&str, Value> = app
-                .loaded
-                .keys
-                .iter()
-                .map(|(key, shown)| {
-                    (*key, json!({ "value": shown.value, "source": shown.source.to_string() }))
-                })
-                .collect();
-            output.json(&json!({ "schema": 1, "file": file, "keys": keys }));
+        ConfigAction::Show => {
+            let keys = app.loaded.keys.iter().map(|(key, shown)| (*key, shown.into())).collect();
+            output.json(&ConfigDocument { schema: SchemaVersion, file, keys });
             let rows: Vec<[String; 3]> = app
                 .loaded
                 .keys
@@ -54,18 +45,15 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
                 .collect();
             output.table(&rows);
         }
-        Action::Check => {
+        ConfigAction::Check => {
             let filter = &app.config().filter;
             Filter::new(&filter.include, &filter.exclude)?;
-            output.json(
-                &json!({ "schema": 1, "ok": true, "file": file, "file_exists": app.loaded.file_exists }),
-            );
-            let of =
-                if app.loaded.file_exists { "" } else { " (there is no such file: these are the defaults)" };
+            output.json(&ConfigCheckDocument { schema: SchemaVersion, ok: true, file, file_exists });
+            let of = if file_exists { "" } else { " (there is no such file: these are the defaults)" };
             output.toned(Tone::Good, format!("the configuration is good: {}{of}", file.display()));
         }
-        Action::Path => {
-            output.json(&json!({ "schema": 1, "file": file, "file_exists": app.loaded.file_exists }));
+        ConfigAction::Path => {
+            output.json(&ConfigPathDocument { schema: SchemaVersion, file, file_exists });
             output.line(file.display());
         }
     }

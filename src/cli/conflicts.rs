@@ -3,38 +3,38 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use serde_json::json;
 
-use super::app::{App, Shown, runtime};
-use super::args::absolute;
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::job::perform;
 use super::output::{Output, size};
-use super::restore::{ask, tell};
-use crate::control::jobs::Job;
-use cogzy_client::documents::RewriteDocument;
-use cogzy_client::documents::moment;
+use super::paths::absolute;
+use super::progress::ProgressWatcher;
+use super::rewritten::tell;
+use crate::control::jobs::{self, RewriteJob};
+use cogzy_client::documents::{ConflictsDocument, ResolveRequest, SchemaVersion, moment};
 use cogzy_engine::model::{Conflict, Entry, Keep, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, differences};
 
-/// Longer files are not compared.
+/// The longest file that is compared, in bytes.
 const MAX_COMPARED: u64 = 64 << 20;
-/// So many differences of a file are told.
+/// The largest number of differences that are listed of a file.
 const MOST_DIFFERENCES: usize = 200;
-/// So many of them to people.
+/// The largest number of them that are printed for people.
 const SHOWN: usize = 10;
 
 /// List conflicts, show one, or decide one
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do; lists them where nothing is said.
+    /// The action; the list where none is named.
     #[command(subcommand)]
-    pub action: Option<Action>,
+    pub action: Option<ConflictsAction>,
 }
 
-/// What to do with conflicts.
+/// An action on conflicts.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
-pub enum Action {
+pub enum ConflictsAction {
     /// List the open conflicts
     List,
     /// Show one: whose versions met, when, how they differ, and where the losing one is kept
@@ -49,9 +49,10 @@ pub enum Action {
     Resolve {
         /// The conflict's id, or how it begins
         id: String,
-        /// mine: the version that lost is put back; remote: the one that stands stays; both: the one that lost is put beside it
+        /// mine: the version that lost is put back; remote: the one that stands stays; both: the
+        /// one that lost is put beside it
         #[arg(long, value_enum)]
-        keep: Side,
+        keep: KeptSide,
         /// Also where it looks like an accident: a group that gets much smaller
         #[arg(long)]
         yes: bool,
@@ -60,7 +61,7 @@ pub enum Action {
 
 /// A version of a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Side {
+pub enum KeptSide {
     /// The version that lost
     Mine,
     /// The version that stands
@@ -69,33 +70,33 @@ pub enum Side {
     Both,
 }
 
-impl From<Side> for Keep {
-    fn from(side: Side) -> Self {
+impl From<KeptSide> for Keep {
+    fn from(side: KeptSide) -> Self {
         match side {
-            Side::Mine => Self::Mine,
-            Side::Remote => Self::Remote,
-            Side::Both => Self::Both,
+            KeptSide::Mine => Self::Mine,
+            KeptSide::Remote => Self::Remote,
+            KeptSide::Both => Self::Both,
         }
     }
 }
 
-/// Lists conflicts, shows or decides one.
+/// Lists conflicts, shows one, or decides one.
 ///
 /// # Errors
-/// Where no conflict, or more than one, fits; a vault that cannot be read; what keeps it from being decided.
+/// If no conflict or more than one fits, the vault cannot be read, or the decision fails.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let conflicts =
         || runtime()?.block_on(async { Ok::<_, Failure>(app.engine().await?.conflicts().await?) });
-    match args.action.as_ref().unwrap_or(&Action::List) {
-        Action::List => list(&conflicts()?, output),
-        Action::Show { id, to } => {
+    match args.action.as_ref().unwrap_or(&ConflictsAction::List) {
+        ConflictsAction::List => list(&conflicts()?, output),
+        ConflictsAction::Show { id, to } => {
             let conflicts = conflicts()?;
             let listed = pick(&conflicts, id)?;
             let seen = runtime()?.block_on(async {
                 let mut engine = app.engine().await?;
                 if let Some(target) = to {
-                    engine.export_conflict(listed.conflict.id, target, &Shown::on(output)).await?;
+                    engine.export_conflict(listed.conflict.id, target, &ProgressWatcher::on(output)).await?;
                 }
                 Ok::<_, Failure>(look(&mut engine, &listed.conflict).await)
             })?;
@@ -104,17 +105,19 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
                 output.note(format!("the version that lost is in {}", target.display()));
             }
         }
-        Action::Resolve { id, keep, yes } => {
+        ConflictsAction::Resolve { id, keep, yes } => {
             let id = pick(&conflicts()?, id)?.conflict.id;
             let (side, keep) = (*keep, Keep::from(*keep));
-            let request = json!({ "keep": keep, "yes": yes });
-            let job = Job::Resolve { id, keep, yes: *yes };
+            let request = ResolveRequest { keep, yes: *yes };
+            let job = RewriteJob::Resolve { id, keep, yes: *yes };
             let resource = format!("/v1/conflicts/{id}/resolve");
-            let document: RewriteDocument = ask(app, &job, &resource, &request, output)?;
+            let document = perform(app, &resource, &request, output, async |engine, watcher| {
+                jobs::rewrite(engine, &job, watcher).await
+            })?;
             let what = match side {
-                Side::Mine => "the version that lost is put back",
-                Side::Remote => "the version that stands stays",
-                Side::Both => "the version that lost stands beside the other",
+                KeptSide::Mine => "the version that lost is put back",
+                KeptSide::Remote => "the version that stands stays",
+                KeptSide::Both => "the version that lost stands beside the other",
             };
             return Ok(tell(&document, &format!("conflict {} decided, {what}", id.short()), output));
         }
@@ -123,7 +126,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 }
 
 fn list(conflicts: &[ListedConflict], output: &mut Output) {
-    output.json(&json!({ "schema": 1, "conflicts": conflicts }));
+    output.json(&ConflictsDocument::from(conflicts));
     if conflicts.is_empty() {
         output.line("no conflicts");
     }
@@ -155,24 +158,34 @@ fn origin(conflict: &Conflict) -> (String, String) {
     }
 }
 
-/// One file of a conflict, as far as its two versions could be looked at.
+/// `conflicts show --json`.
 #[derive(Debug, Serialize)]
-struct Seen {
+struct ComparedDocument<'a> {
+    schema: SchemaVersion,
+    conflict: &'a ListedConflict,
+    compared: &'a [FileComparison],
+}
+
+/// One file of a conflict, as far as its two versions could be compared.
+#[derive(Debug, Serialize)]
+struct FileComparison {
     path: VaultPath,
-    /// What stands; nothing where it is deleted.
+    /// The version that stands; none where the file is deleted.
     standing: Option<Entry>,
-    /// How many places differ; none where the two could not be compared.
+    /// The number of places that differ; none where the two could not be compared.
     differing: Option<usize>,
-    /// The first of them.
+    /// The first of those places.
     differences: Vec<Difference>,
 }
 
-/// Compares the files of a conflict that are JSON. What cannot be read is told of without.
-async fn look(engine: &mut Engine, conflict: &Conflict) -> Vec<Seen> {
+/// Compares the files of a conflict that are JSON. A file that cannot be read is listed without
+/// differences.
+async fn look(engine: &mut Engine, conflict: &Conflict) -> Vec<FileComparison> {
     let mut all = Vec::new();
     for file in &conflict.files {
         let standing = engine.standing(&file.path).await.unwrap_or_default();
-        let mut seen = Seen { path: file.path.clone(), standing, differing: None, differences: vec![] };
+        let mut seen =
+            FileComparison { path: file.path.clone(), standing, differing: None, differences: vec![] };
         if file.path.as_str().ends_with(".json") {
             match engine.both_versions(conflict.id, &file.path, file.entry, MAX_COMPARED).await {
                 Ok((Some(mine), Some(remote))) => compare(&mine, &remote, &mut seen),
@@ -189,15 +202,15 @@ fn note_unread(path: &VaultPath, error: &SyncError) {
     tracing::info!(%path, %error, "the two versions cannot be compared now");
 }
 
-fn compare(mine: &[u8], remote: &[u8], seen: &mut Seen) {
+fn compare(mine: &[u8], remote: &[u8], seen: &mut FileComparison) {
     if let (Ok(mine), Ok(remote)) = (serde_json::from_slice(mine), serde_json::from_slice(remote)) {
         let (list, count) = differences(&mine, &remote, MOST_DIFFERENCES);
         (seen.differences, seen.differing) = (list, Some(count));
     }
 }
 
-fn show(app: &App, listed: &ListedConflict, seen: &[Seen], output: &mut Output) {
-    output.json(&json!({ "schema": 1, "conflict": listed, "compared": seen }));
+fn show(app: &App, listed: &ListedConflict, seen: &[FileComparison], output: &mut Output) {
+    output.json(&ComparedDocument { schema: SchemaVersion, conflict: listed, compared: seen });
     let conflict = &listed.conflict;
     let (device, when) = origin(conflict);
     output.line(format!("conflict {}", conflict.id));
@@ -226,7 +239,7 @@ fn show(app: &App, listed: &ListedConflict, seen: &[Seen], output: &mut Output) 
     output.note(format!("cogzy-vault conflicts resolve {id} --keep mine|remote|both"));
 }
 
-fn tell_differences(seen: &Seen, output: &mut Output) {
+fn tell_differences(seen: &FileComparison, output: &mut Output) {
     let Some(count) = seen.differing.filter(|count| *count > 0) else { return };
     output.line(format!("        {count} places differ:"));
     let text = |value: &Option<serde_json::Value>| {
@@ -251,5 +264,35 @@ fn pick<'a>(conflicts: &'a [ListedConflict], id: &str) -> Result<&'a ListedConfl
         }
         _ => Err(Failure::new(Exit::Usage, format!("more than one conflict begins with {id}"))
             .next("cogzy-vault conflicts")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogzy_engine::model::{Item, Kept};
+
+    #[test]
+    fn the_document_of_a_comparison_keeps_its_form() {
+        let path = VaultPath::new("a.json").unwrap();
+        let kept = vec![Kept { path: path.clone(), entry: None }];
+        let listed =
+            ListedConflict { conflict: Conflict::new(Item::File(path.clone()), kept, None), here: true };
+        let mut compared = [FileComparison { path, standing: None, differing: None, differences: vec![] }];
+        let [first] = &mut compared;
+        compare(br#"{"x":1}"#, br#"{"x":2}"#, first);
+        let document = ComparedDocument { schema: SchemaVersion, conflict: &listed, compared: &compared };
+        let id = listed.conflict.id;
+        assert_eq!(
+            serde_json::to_string(&document).unwrap(),
+            format!(
+                concat!(
+                    r#"{{"schema":1,"conflict":{{"id":"{}","item":{{"file":"a.json"}},"files":[{{"path":"a.json","#,
+                    r#""entry":null}}],"origin":null,"here":true}},"compared":[{{"path":"a.json","standing":null,"#,
+                    r#""differing":1,"differences":[{{"node":null,"at":"x","mine":1,"remote":2}}]}}]}}"#
+                ),
+                id
+            )
+        );
     }
 }

@@ -5,17 +5,17 @@ mod finding;
 mod machine;
 mod remote;
 
-use serde_json::json;
+use serde::Serialize;
 
 use cost::{Estimate, estimate};
-use finding::{Finding, Level, exit_of};
+use finding::{Finding, Severity, exit_of};
 use machine::Extent;
 
 use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
-use cogzy_client::documents::{State, StatusDocument};
+use cogzy_client::documents::{SchemaVersion, State, StatusDocument};
 use cogzy_client::paths::Paths;
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::fs::RealFs;
@@ -25,14 +25,26 @@ use cogzy_engine::vault::{Filter, FilterError, Marker};
 
 /// Look for whatever keeps this device from being in sync, and say what cures it
 ///
-/// Reads only: neither the vault nor the remote is changed. It ends with the code of the worst that it finds.
+/// Reads only: neither the vault nor the remote is changed. It ends with the code of the worst that
+/// it finds.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Looks at everything, with a daemon or without, on the network or off it. A configuration that cannot be read is a finding.
+/// `doctor --json`.
+#[derive(Debug, Serialize)]
+struct DoctorDocument<'a> {
+    schema: SchemaVersion,
+    worst: Severity,
+    findings: &'a [Finding],
+    /// The cost of a month, where the remote is a bucket.
+    month: Option<&'a Estimate>,
+}
+
+/// Checks everything, with or without a daemon or a network. A configuration that cannot be read is
+/// a finding.
 ///
 /// # Errors
-/// Where not even looking is possible.
+/// If not even the checks can run.
 pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let mut findings = vec![versions()];
     let mut costs = None;
@@ -59,13 +71,14 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
         }
     }
     findings.extend(machine::background(&Paths::of_this_user()?));
-    let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
-    output.json(&json!({ "schema": 1, "worst": worst, "findings": findings, "month": costs }));
+    let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Severity::Ok);
+    let (findings, month) = (findings.as_slice(), costs.as_ref());
+    output.json(&DoctorDocument { schema: SchemaVersion, worst, findings, month });
     findings.iter().for_each(|finding| finding.tell(output));
     if let (Some(costs), Ok(app)) = (&costs, &app) {
         tell_costs(costs, app, output);
     }
-    Ok(exit_of(&findings))
+    Ok(exit_of(findings))
 }
 
 fn versions() -> Finding {
@@ -113,7 +126,7 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
 }
 
-/// What the daemon says, or why nobody does.
+/// The daemon's own account, or the reason why none answers.
 async fn daemon(app: &App) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
@@ -138,7 +151,7 @@ async fn daemon(app: &App) -> Vec<Finding> {
         let waits = Finding::warning("held", hold.reason.clone(), hold.next.clone());
         findings.push(Finding { exit: Exit::Held, ..waits });
     }
-    // What it says of the remote stands above already, as of now.
+    // Findings about the remote, as of now, are listed above already.
     for error in status.errors.iter().filter(|error| error.path.is_some() || status.state == State::Error) {
         let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
         findings.push(Finding::warning("sync", format!("{about}{}", error.message), error.next.clone()));
@@ -174,4 +187,41 @@ fn tell_costs(costs: &Estimate, app: &App, output: &mut Output) {
         costs.storage_usd,
         thousands(costs.puts)
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_document_keeps_its_form() {
+        let findings = [Finding::warning("room", "little", "free some")];
+        let document = DoctorDocument {
+            schema: SchemaVersion,
+            worst: Severity::Warning,
+            findings: &findings,
+            month: None,
+        };
+        assert_eq!(
+            serde_json::to_string(&document).unwrap(),
+            r#"{"schema":1,"worst":"warning","findings":[{"check":"room","level":"warning","message":"little","next":"free some"}],"month":null}"#
+        );
+        let month =
+            serde_json::to_value(estimate(Duration::from_secs(60), Duration::from_secs(5), 0)).unwrap();
+        let fields: Vec<_> = month.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(
+            fields,
+            [
+                "busy_listings",
+                "idle_polls",
+                "paid_listings",
+                "prices_of",
+                "puts",
+                "requests_usd",
+                "storage_usd"
+            ]
+        );
+    }
 }

@@ -7,12 +7,12 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use crate::control::events::documents;
-use cogzy_client::documents::{EventBody, EventDocument, EventsDocument, SCHEMA};
+use cogzy_client::documents::{EventBody, EventDocument, EventsDocument, SchemaVersion};
 use cogzy_client::follow::follow;
 use cogzy_client::socket::ClientError;
 use cogzy_engine::state::Database;
 
-/// Without a number to go on from, so many events are listed.
+/// The number of events that are listed where no number is given to go on from.
 const NEWEST: u64 = 20;
 
 /// List what has happened, or follow what happens
@@ -28,10 +28,10 @@ pub struct Args {
     pub since: Option<u64>,
 }
 
-/// Lists the events that are kept, or follows the daemon's.
+/// Lists the kept events, or follows the daemon's.
 ///
 /// # Errors
-/// Where the events cannot be read; with `--follow` where no daemon runs.
+/// If the events cannot be read; with `--follow`, if no daemon runs.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let layout = app.vault()?;
     if args.follow {
@@ -47,7 +47,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     if events.is_empty() {
         output.line("nothing has happened");
     }
-    output.json(&EventsDocument { schema: SCHEMA, events, newest });
+    output.json(&EventsDocument { schema: SchemaVersion, events, newest });
     Ok(Exit::Done)
 }
 
@@ -59,7 +59,8 @@ async fn go_on(app: &App, mut since: Option<u64>, output: &mut Output) -> Result
             output.flush()
         });
         match followed.await {
-            // A daemon that is started anew, or a stream that was cut off: it goes on where it broke off.
+            // After a restart of the daemon, or a stream that was cut off, it goes on where it
+            // stopped.
             Ok(last) if output.is_read() => since = last,
             Ok(_) => return Ok(Exit::Done),
             Err(ClientError::NoDaemon) => {

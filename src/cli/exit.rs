@@ -1,17 +1,17 @@
-//! How a run ends.
+//! The exit codes.
 
 use std::process::ExitCode;
 
 use cogzy_engine::sync::Advice;
 
-/// The exit codes. Scripts rely on the numbers.
+/// The code that a run ends with. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum Exit {
-    /// All is done. A conflict is no error: it is listed, and the run ends with this.
+    /// All is done. A conflict is no error: it is listed.
     #[default]
     Done = 0,
-    /// Something is wrong with the program itself.
+    /// A fault of the program itself.
     Internal = 1,
     /// The command line or the configuration cannot be used.
     Usage = 2,

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
-use super::app::{App, Shown, runtime};
-use super::args::absolute;
+use super::app::{App, runtime};
+use super::documents::ExportDocument;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::moment::Moment;
 use super::output::{Output, Tone, size, thousands};
-use super::restore::paths;
+use super::paths::{absolute, vault_paths};
+use super::progress::ProgressWatcher;
+use cogzy_client::documents::SchemaVersion;
 use cogzy_engine::sync::{Exported, Generation, Point};
 
 /// Write a plain copy of the backup to a folder
@@ -24,7 +24,8 @@ pub struct Args {
     /// As this generation left it; the newest where nothing is said
     #[arg(long, value_name = "N", conflicts_with = "at")]
     pub generation: Option<Generation>,
-    /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as 36h
+    /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
+    /// 36h
     #[arg(long, value_name = "TIME")]
     pub at: Option<Moment>,
     /// Files or folders, as they are named in the vault; everything where none is named
@@ -35,23 +36,23 @@ pub struct Args {
 /// Exports.
 ///
 /// # Errors
-/// What keeps it from it.
+/// If the remote cannot be read, or the folder cannot be written.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let paths = paths(app, &args.paths)?;
+    let paths = vault_paths(app.layout().root(), &args.paths)?;
     let time = args.at.map(|moment| Point::Time(moment.ms));
     let point = args.generation.clone().map(Point::Generation).or(time).unwrap_or(Point::Newest);
     let exported = runtime()?.block_on(async {
-        let mut engine = app.reading_engine().await?;
-        let shown = Shown::on(output);
-        Ok::<_, Failure>(engine.export(&point, &paths, &args.target, &shown).await?)
+        let mut engine = app.assembly().reading_engine().await?;
+        let watcher = ProgressWatcher::on(output);
+        Ok::<_, Failure>(engine.export(&point, &paths, &args.target, &watcher).await?)
     })?;
     tell(&exported, &args.target, output);
     Ok(Exit::Done)
 }
 
-/// Says what was written.
+/// Prints the result of an export.
 pub fn tell(exported: &Exported, target: &Path, output: &mut Output) {
-    output.json(&json!({ "schema": 1, "exported": exported, "to": target }));
+    output.json(&ExportDocument { schema: SchemaVersion, exported, to: target });
     let (files, bytes) = (thousands(exported.files as u64), size(exported.bytes));
     let text =
         format!("{files} files ({bytes}) of generation {} are in {}", exported.generation, target.display());

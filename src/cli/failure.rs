@@ -1,25 +1,27 @@
-//! A verb that could not do what it was asked: what to print, and with which code to end.
+//! The error of a verb: its message, the next step, and the exit code.
 
 use std::fmt;
 
 use super::exit::Exit;
+use crate::assemble::AssembleError;
 use crate::config::ConfigError;
 use crate::service::ServiceError;
 use cogzy_client::paths::NoHome;
 use cogzy_client::socket::ClientError;
+use cogzy_engine::fs::IoAt;
 use cogzy_engine::remote::{RemoteError, UrlError};
 use cogzy_engine::state::DatabaseError;
 use cogzy_engine::sync::SyncError;
-use cogzy_engine::vault::{FilterError, IoAt};
+use cogzy_engine::vault::FilterError;
 
-/// Why a verb ends early.
+/// A reason why a verb ends early.
 #[derive(Debug)]
 pub struct Failure {
     /// The code to end with.
     pub exit: Exit,
-    /// What went wrong.
+    /// The message.
     pub message: String,
-    /// What to do next.
+    /// The next step.
     pub next: Option<String>,
 }
 
@@ -29,7 +31,7 @@ impl Failure {
         Self { exit, message: message.to_string(), next: None }
     }
 
-    /// The same, with what to do next.
+    /// The same failure, with a next step.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
@@ -41,6 +43,26 @@ impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
         let next = error.next();
         Self::new(error.advice().into(), error).next(next)
+    }
+}
+
+impl From<AssembleError> for Failure {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Remote(error) => error.into(),
+            AssembleError::Url(error) => error.into(),
+            AssembleError::Config(error) => error.into(),
+            AssembleError::Filter(error) => error.into(),
+            AssembleError::Database(error) => error.into(),
+            AssembleError::Vault(error) => error.into(),
+            AssembleError::Events(error) => Self::new(Exit::Internal, error),
+            error @ AssembleError::FolderSource(_) => {
+                Self::new(Exit::Usage, error).next("copy its files into the vault, then cogzy-vault sync")
+            }
+            error @ AssembleError::Socket { .. } => {
+                Self::new(Exit::Usage, error).next("use another place: cogzy-vault --socket PATH run")
+            }
+        }
     }
 }
 

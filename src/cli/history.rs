@@ -3,8 +3,8 @@
 use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::moment::vault_path;
 use super::output::{Output, count, size};
+use super::paths::vault_path;
 use cogzy_client::documents::{GenerationDocument, HistoryDocument, VersionDocument};
 
 /// Show what was committed: every generation, or the versions of one path
@@ -20,7 +20,7 @@ pub struct Args {
 /// Shows the history.
 ///
 /// # Errors
-/// A path that a vault cannot hold; a remote that cannot be read.
+/// If no vault can hold the path, or the remote cannot be read.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let layout = app.vault()?;
     let path = args.path.as_deref().map(|text| vault_path(layout.root(), text));
@@ -78,7 +78,8 @@ fn version(one: &VersionDocument) -> [String; 6] {
     ]
 }
 
-/// As `--generation` takes it: a commit that a merge brought in is only found by its id.
+/// A generation as `--generation` takes it: a commit that a merge brought in is only found by its
+/// id.
 fn named(generation: u64, commit: &str, on_line: bool) -> String {
     let short = commit.get(..8).unwrap_or(commit);
     if on_line { generation.to_string() } else { format!("{generation}-{short}") }

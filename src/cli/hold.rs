@@ -11,15 +11,16 @@ use super::output::Output;
 use super::sync;
 use cogzy_engine::vault::{FileLock, wait_for};
 
-/// A generation that is being put in place is waited for this long.
+/// The longest wait for a generation that is being put in place.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Run a command that writes the corpus, its vectors and its index, and send what it wrote as one
 ///
-/// While it runs, no group is sent and none is replaced. If it ends with 0, all groups it wrote become one generation; a group whose files
-/// do not fit together is held back alone. Files in no group go when they have settled. If it ends otherwise, what it left is judged
-/// like any other change: sent if its files fit together, held back if not.
+/// While it runs, no group is sent and none is replaced. If it ends with 0, all groups it wrote
+/// become one generation; a group whose files do not fit together is held back alone. Files in no
+/// group go when they have settled. If it ends otherwise, what it left is judged like any other
+/// change: sent if its files fit together, held back if not.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The command and its arguments
@@ -30,7 +31,7 @@ pub struct Args {
 /// Runs the command under the lock, then a cycle.
 ///
 /// # Errors
-/// Where there is no vault, the command cannot be started, or the cycle does not go through.
+/// If there is no vault, the command cannot be started, or the cycle fails.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let layout = app.vault()?;
     let Some((program, rest)) = args.command.split_first() else {
@@ -40,14 +41,15 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let mut command = Command::new(program);
     command.args(rest);
     if output.is_json() {
-        // The document stands alone on standard output.
+        // Standard output is for the document alone.
         command.stdout(Stdio::from(io::stderr()));
     }
     let ended = command.status().map_err(|error| {
         Failure::new(Exit::Usage, format!("{program} cannot be run: {error}"))
             .next("check the command after `--`")
     })?;
-    // What it wrote last has not settled yet; until it has, what it wrote first must not go without it.
+    // The last writes have not settled yet; until they have, the first ones must not be sent
+    // without them.
     let noted = lock.note_end();
     drop(lock);
     noted.map_err(|error| {

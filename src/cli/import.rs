@@ -1,18 +1,19 @@
 //! `cogzy-vault import`
 
-use serde_json::json;
-
-use super::app::{App, Shown, runtime};
+use super::app::{App, runtime};
+use super::documents::ImportDocument;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, size, thousands};
-use cogzy_client::documents::SyncDocument;
+use super::progress::ProgressWatcher;
+use cogzy_client::documents::{SchemaVersion, SyncDocument};
 use cogzy_client::paths::machine_id;
+use cogzy_engine::sync::Imported;
 
 /// Take over plain objects, as older versions of the app uploaded them, as the first generation
 ///
-/// Reads corpus/nodes.json, vectors/… and whatever else lies below the prefix; the objects stay where they are. Needs a vault
-/// that `init` has just made.
+/// Reads corpus/nodes.json, vectors/… and whatever else lies below the prefix; the objects stay
+/// where they are. Needs a vault that `init` has just made.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where they are; where the vault's own objects lie if nothing is said
@@ -23,25 +24,30 @@ pub struct Args {
 /// Imports.
 ///
 /// # Errors
-/// What keeps it from it.
+/// If the vault is not new, or the objects cannot be read.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let lock = app.lock()?;
     let imported = runtime()?.block_on(async {
         let mut engine = app.engine().await?;
         engine.claim_device(&machine_id())?;
-        let source = app.plain_source(args.url.as_deref()).await?;
-        Ok::<_, Failure>(engine.import(source, &Shown::on(output)).await?)
+        let source = app.assembly().plain_source(args.url.as_deref()).await?;
+        Ok::<_, Failure>(engine.import(source, &ProgressWatcher::on(output)).await?)
     })?;
     drop(lock);
     let sync = SyncDocument::from(&imported.report);
-    output.json(&json!({
-        "schema": 1, "files": imported.files, "bytes": imported.bytes, "skipped": imported.skipped, "sync": sync,
-    }));
-    let (files, bytes) = (thousands(imported.files as u64), size(imported.bytes));
+    let Imported { files, bytes, skipped, .. } = &imported;
+    output.json(&ImportDocument {
+        schema: SchemaVersion,
+        files: *files,
+        bytes: *bytes,
+        skipped,
+        sync: &sync,
+    });
+    let (files, bytes) = (thousands(*files as u64), size(*bytes));
     output.toned(Tone::Good, format!("{files} objects ({bytes}) are generation 1 now"));
-    for key in &imported.skipped {
+    for key in skipped {
         output.note(format!("    not taken over, for it is never synced: {key}"));
     }
-    super::sync::tell(&sync, output);
-    Ok(super::sync::exit_of(&sync))
+    super::report::tell(&sync, output);
+    Ok(super::report::exit_of(&sync))
 }

@@ -1,14 +1,15 @@
 //! `cogzy-vault init`
 
-use serde_json::json;
+use std::path::Path;
 
-use super::app::{App, Shown, runtime};
+use super::app::{App, runtime};
+use super::documents::{InitDocument, MeetingDocument, MeetsDocument};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, thousands};
-use super::status::document;
-use crate::config::{Flag, Source, update};
-use cogzy_client::documents::StatusDocument;
+use super::progress::ProgressWatcher;
+use crate::config::{Flag, SettingSource, update};
+use cogzy_client::documents::{SchemaVersion, StatusDocument};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::fs::RealFs;
@@ -18,10 +19,12 @@ use cogzy_engine::vault::Marker;
 
 /// Set up this device: write the configuration, make the vault's folders, create or join the remote
 ///
-/// Safe to repeat; beside a running daemon it changes nothing. Where both sides already hold files it says what will meet what, and wants `--join`.
+/// Safe to repeat; beside a running daemon it changes nothing. Where both sides already hold files
+/// it says what will meet what, and wants `--join`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the backup is: b2://bucket/prefix, s3://bucket/prefix or file:///path, without credentials
+    /// Where the backup is: b2://bucket/prefix, s3://bucket/prefix or file:///path, without
+    /// credentials
     #[arg(long, value_name = "URL")]
     pub remote: Option<String>,
     /// Whose vault it is, where several users share a bucket
@@ -30,13 +33,15 @@ pub struct Args {
     /// What this device is called in the history and in conflicts
     #[arg(long, value_name = "NAME")]
     pub device_name: Option<String>,
-    /// Join although both sides hold files: the remote wins, what differs here is kept as a conflict
+    /// Join although both sides hold files: the remote wins, what differs here is kept as a
+    /// conflict
     #[arg(long)]
     pub join: bool,
 }
 
 impl Args {
-    /// The keys that this command line sets, to be checked with the configuration and then written to its file.
+    /// The keys that this command line sets, to be checked with the configuration and then written
+    /// to its file.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
         let given = [
@@ -45,7 +50,7 @@ impl Args {
             ("device_name", &self.device_name, "--device-name"),
         ];
         let flag = |(key, value, name): (&'static str, &Option<String>, &str)| {
-            value.clone().map(|value| Flag { key, value, source: Source::Flag(name.to_owned()) })
+            value.clone().map(|value| Flag { key, value, source: SettingSource::Flag(name.to_owned()) })
         };
         given.into_iter().filter_map(flag).collect()
     }
@@ -54,9 +59,8 @@ impl Args {
 /// Sets up the device.
 ///
 /// # Errors
-/// Where the configuration, the vault's folder or the remote cannot be used.
+/// If the configuration, the vault's folder or the remote cannot be used.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let values: Vec<Flag> = args.flags();
     let root = &app.config().vault;
     std::fs::create_dir_all(root.join("sync")).map_err(|error| {
         Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
@@ -67,44 +71,38 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         Err(failure) => return Err(failure),
     };
     let joined = runtime()?.block_on(async {
-        app.make_remote_folder().await?;
-        let mut engine = app.joining_engine(Meter::default()).await?;
+        let assembly = app.assembly();
+        assembly.make_remote_folder().await?;
+        let mut engine = assembly.joining_engine(Meter::default()).await?;
         let groups = app.config().groups.definitions().to_vec();
         let joining = Joining { groups, machine: machine_id(), approved: args.join };
-        let shown = Shown::on(output);
-        Ok::<_, Failure>(join(&mut engine, &joining, &shown).await?)
+        let watcher = ProgressWatcher::on(output);
+        Ok::<_, Failure>(join(&mut engine, &joining, &watcher).await?)
     })?;
     drop(lock);
     let remote = app.config().remote.clone().unwrap_or_else(|| app.remote.to_string());
     if let Some(meets) = joined.meets {
-        output.json(&json!({ "schema": 1, "joined": false, "vault": joined.vault, "meets": meets }));
-        output.line(format!("both sides hold files: this folder {} and {remote}", root.display()));
-        output.line(format!("    {} are the same", thousands(meets.same as u64)));
-        output.line(format!("    {} differ", thousands(meets.differing as u64)));
-        output.line(format!("    {} are only here, and would be sent", thousands(meets.local_only as u64)));
-        output.line(format!(
-            "    {} are only there, and would be fetched",
-            thousands(meets.remote_only as u64)
-        ));
-        output.line("nothing was joined yet. Where files differ, the remote's version would stand and the local one be kept as a conflict.");
+        let meets = MeetsDocument {
+            same: meets.same,
+            differing: meets.differing,
+            local_only: meets.local_only,
+            remote_only: meets.remote_only,
+        };
+        let document = MeetingDocument { schema: SchemaVersion, joined: false, vault: joined.vault, meets };
+        tell_meeting(&document, root, &remote, output);
         return Err(Failure::new(Exit::Held, "joining needs your word").next("cogzy-vault init --join"));
     }
-    let mut written: Vec<(&str, &str)> = values.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
-    let vault = root.to_string_lossy().into_owned();
-    let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != Source::Default);
-    // So that the next command finds the same vault, whatever this one was told by the environment.
-    if elsewhere || !app.loaded.file_exists {
-        written.push(("vault", &vault));
-    }
-    let reached = how_reached(app);
-    written.extend(reached.iter().map(|(key, value)| (*key, value.as_str())));
-    if !written.is_empty() {
-        update(&RealFs, &app.loaded.file, &written)?;
-    }
-    output.json(&json!({
-        "schema": 1, "joined": true, "created": joined.created, "vault": joined.vault, "device": joined.device,
-        "generation": joined.generation, "remote": remote, "config": app.loaded.file,
-    }));
+    remember(app, args)?;
+    output.json(&InitDocument {
+        schema: SchemaVersion,
+        joined: true,
+        created: joined.created,
+        vault: joined.vault,
+        device: joined.device,
+        generation: joined.generation,
+        remote: &remote,
+        config: &app.loaded.file,
+    });
     let what = if joined.created { "a new vault" } else { "the vault" };
     output.line(format!(
         "{} is joined to {what} at {remote}, generation {}",
@@ -115,14 +113,48 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// Beside a daemon nothing is set up: it keeps to what it was started with. Where that is what is wanted there is nothing to do.
+/// Prints the files that would meet, where nothing was joined yet.
+fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &mut Output) {
+    output.json(document);
+    let MeetsDocument { same, differing, local_only, remote_only } = document.meets;
+    output.line(format!("both sides hold files: this folder {} and {remote}", root.display()));
+    output.line(format!("    {} are the same", thousands(same as u64)));
+    output.line(format!("    {} differ", thousands(differing as u64)));
+    output.line(format!("    {} are only here, and would be sent", thousands(local_only as u64)));
+    output.line(format!("    {} are only there, and would be fetched", thousands(remote_only as u64)));
+    output.line(
+        "nothing was joined yet. Where files differ, the remote's version would stand and the local one be \
+         kept as a conflict.",
+    );
+}
+
+/// Writes to the configuration whatever led to this vault, so that the next command finds it
+/// without the flags and the environment of this one.
+fn remember(app: &App, args: &Args) -> Result<(), Failure> {
+    let flags = args.flags();
+    let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
+    let vault = app.config().vault.to_string_lossy().into_owned();
+    let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != SettingSource::Default);
+    if elsewhere || !app.loaded.file_exists {
+        written.push(("vault", &vault));
+    }
+    let reached = how_reached(app);
+    written.extend(reached.iter().map(|(key, value)| (*key, value.as_str())));
+    if !written.is_empty() {
+        update(&RealFs, &app.loaded.file, &written)?;
+    }
+    Ok(())
+}
+
+/// Handles an `init` beside a daemon. Nothing is set up, for the daemon keeps to the settings it
+/// was started with; where these are the wanted ones, there is nothing to do.
 fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
     let status: StatusDocument = match runtime()?.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => return Err(locked),
         Err(error) => return Err(error.into()),
     };
-    let wanted = document(app, status.state, status.device.id);
+    let wanted = app.assembly().status(status.state, status.device.id);
     let differs = [
         ("remote", &status.remote, &wanted.remote),
         ("user_id", &status.user_id, &wanted.user_id),
@@ -136,10 +168,16 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
     }
     let StatusDocument { device, generation, remote, .. } = status;
     let marker = Marker::read(&RealFs, &app.layout()).map_err(SyncError::from)?;
-    output.json(&json!({
-        "schema": 1, "joined": true, "created": false, "vault": marker.vault, "device": device.id,
-        "generation": generation, "remote": remote, "config": app.loaded.file,
-    }));
+    output.json(&InitDocument {
+        schema: SchemaVersion,
+        joined: true,
+        created: false,
+        vault: marker.vault,
+        device: device.id,
+        generation,
+        remote: &remote,
+        config: &app.loaded.file,
+    });
     output.line(format!(
         "{} is joined to {remote} already, generation {generation}, and a daemon keeps it in sync; nothing was changed",
         app.config().vault.display()
@@ -147,8 +185,8 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// What the environment said of how the remote is reached: this worked, and the service, or the shell of tomorrow, will not hear
-/// it. Credentials are no part of the configuration.
+/// Settings of the remote that the environment made, and that worked: the service, or another
+/// shell, will not have them. Credentials are no part of the configuration.
 fn how_reached(app: &App) -> Vec<(&'static str, String)> {
     let config = app.config();
     let told = [
@@ -159,7 +197,7 @@ fn how_reached(app: &App) -> Vec<(&'static str, String)> {
         ("s3.profile", config.s3.profile.clone()),
     ];
     let here = |key: &str| {
-        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, Source::Environment(_)))
+        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, SettingSource::Environment(_)))
     };
     told.into_iter().filter(|(key, _)| here(key)).filter_map(|(key, value)| Some((key, value?))).collect()
 }

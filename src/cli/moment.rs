@@ -1,6 +1,5 @@
 //! Points in the past as people type them.
 
-use std::path::Path;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -9,16 +8,16 @@ use jiff::tz::TimeZone;
 
 use crate::config::Span;
 use cogzy_engine::clock::{Clock, SystemClock};
-use cogzy_engine::model::VaultPath;
 
-/// A moment: RFC 3339, a local date and time (`2026-11-20 18:00`; a date alone is its first moment), or how long ago (`36h`).
+/// A moment: RFC 3339, a local date and time (`2026-11-20 18:00`; a date alone is its first
+/// moment), or a time ago (`36h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Milliseconds since the Unix epoch.
     pub ms: u64,
 }
 
-/// A text that names no moment.
+/// An error: the text names no moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no time: expected 2026-11-20T18:00:00Z, \"2026-11-20 18:00\", 2026-11-20 or how long ago, such as 36h or 2d"
@@ -46,16 +45,6 @@ fn parse(text: &str, now_ms: u64) -> Option<u64> {
     u64::try_from(time.as_millisecond()).ok()
 }
 
-/// A path of the vault, as typed: from the vault's root, or with the root before it.
-///
-/// # Errors
-/// Where it is no path that a vault can hold.
-pub fn vault_path(root: &Path, text: &str) -> Result<VaultPath, cogzy_engine::model::PathError> {
-    let typed = Path::new(text);
-    let below = typed.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(text);
-    VaultPath::new(below.trim_start_matches("./").trim_end_matches('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,14 +60,5 @@ mod tests {
         for bad in ["", "soon", "-1d", "2026-13-01", "yesterday"] {
             assert_eq!(parse(bad, now), None, "{bad:?} was taken");
         }
-    }
-
-    #[test]
-    fn paths_may_begin_with_the_root() {
-        let path = |text| vault_path(Path::new("/v"), text).map(|path| path.to_string());
-        for text in ["corpus/x", "/v/corpus/x", "./corpus/x", "corpus/x/"] {
-            assert_eq!(path(text).unwrap(), "corpus/x");
-        }
-        assert!(path("/elsewhere/x").is_err() && path("../x").is_err());
     }
 }

@@ -1,57 +1,58 @@
-//! What the user sees: the only place that prints.
+//! Output for the user: the only place that prints.
 //!
-//! Standard output carries what was asked for: text, or with `--json` one document and nothing else. Errors and progress go
-//! to standard error. Whoever reads may stop reading (`| head`): that is no error and makes no noise, but an answer that
-//! could not be written for any other reason must not pass for a whole one, so it is kept for [`Output::finish`].
+//! Standard output carries the answer: text, or with `--json` one document and nothing else. Errors
+//! and progress go to standard error. A reader may stop reading (`| head`): that is no error and
+//! makes no noise. An answer that could not be written for another reason must not pass for a whole
+//! one, so that error is kept for [`Output::finish`].
 //!
-//! Names come from buckets and other devices: no control character of theirs reaches a terminal.
+//! Names come from buckets and other devices: none of their control characters reaches a terminal.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::args::Global;
+use super::global::Global;
 
 mod live;
 mod progress;
 mod units;
 
 pub use live::Live;
-pub use progress::{Progress, Step};
+pub use progress::{ProgressDisplay, ProgressStep};
 pub use units::{about, count, duration, part, size, thousands};
 
-/// Cells that are longer widen no column.
+/// The widest cell that widens its column.
 const WIDEST: usize = 40;
 
-/// How a line is meant; coloured where there is colour.
+/// The meaning of a line, shown as its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// As it should be.
+    /// Good.
     Good,
-    /// Wants attention.
+    /// Needs attention.
     Warning,
-    /// Is wrong.
+    /// Wrong.
     Bad,
 }
 
-/// A line, and how it is meant.
+/// A line and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// How it is meant, if it is more than words.
+pub struct StyledLine {
+    /// The meaning, if the line has one.
     pub tone: Option<Tone>,
     /// The words.
     pub text: String,
 }
 
-impl Line {
-    /// Words.
+impl StyledLine {
+    /// A line of plain words.
     #[must_use]
     pub fn plain(text: impl Into<String>) -> Self {
         Self { tone: None, text: text.into() }
     }
 
-    /// Words with a meaning.
+    /// A line of words with a meaning.
     #[must_use]
     pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone: Some(tone), text: text.into() }
@@ -72,7 +73,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// The output of this process; `no_color` as the environment says.
+    /// The output of this process; `no_color` comes from the environment.
     #[must_use]
     pub fn of_this_process(global: &Global, no_color: bool) -> Self {
         Self {
@@ -88,53 +89,54 @@ impl Output {
         }
     }
 
-    /// A line of what was asked for.
+    /// Prints a line of the answer.
     pub fn line(&mut self, text: impl fmt::Display) {
         self.print(None, &text);
     }
 
-    /// A line of what was asked for, with its meaning.
+    /// Prints a line of the answer, with its meaning.
     pub fn toned(&mut self, tone: Tone, text: impl fmt::Display) {
         self.print(Some(tone), &text);
     }
 
-    /// A line with the meaning that it brings along.
-    pub fn styled(&mut self, line: &Line) {
+    /// Prints a line of the answer, with the meaning that it carries.
+    pub fn styled(&mut self, line: &StyledLine) {
         self.print(line.tone, &line.text);
     }
 
-    /// Whether to colour what goes to standard error.
+    /// True where standard error is to be coloured.
     #[must_use]
     pub const fn colors_errors(&self) -> bool {
         self.colors_errors
     }
 
-    /// Whether somebody still reads, as far as is known.
+    /// True while the output still has a reader, as far as is known.
     #[must_use]
     pub const fn is_read(&self) -> bool {
         !self.closed && self.failed.is_none()
     }
 
-    /// Lines that are shown in place where standard output is a terminal, and else one after the other.
+    /// Lines that change in place where standard output is a terminal, and follow each other
+    /// elsewhere.
     #[must_use]
     pub fn live(&self) -> Live {
         if self.json || !io::stdout().is_terminal() { Live::plain() } else { Live::drawn() }
     }
 
-    /// A line that one can do without: nothing with `--quiet`.
+    /// Prints a line that the user can do without: nothing with `--quiet`.
     pub fn note(&mut self, text: impl fmt::Display) {
         if !self.quiet {
             self.print(None, &text);
         }
     }
 
-    /// Rows of what was asked for, in columns.
+    /// Prints rows of the answer, in columns.
     pub fn table<const N: usize>(&mut self, rows: &[[String; N]]) {
         let rows: Vec<[String; N]> =
             rows.iter().map(|row| row.each_ref().map(|cell| plain(cell, false))).collect();
         let widths: [usize; N] = std::array::from_fn(|column| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            // One long cell does not push all that comes after the others out of sight.
+            // One long cell must not push all others out of sight.
             cells.map(|cell| cell.chars().count()).filter(|width| *width <= WIDEST).max().unwrap_or_default()
         });
         for row in &rows {
@@ -144,7 +146,7 @@ impl Output {
         }
     }
 
-    /// The JSON document that was asked for; nothing without `--json`.
+    /// Prints the answer as a JSON document: nothing without `--json`.
     pub fn json(&mut self, document: &impl Serialize) {
         if self.json {
             let text = serde_json::to_string(document).map_err(io::Error::other);
@@ -153,29 +155,29 @@ impl Output {
         }
     }
 
-    /// Hands on what was printed until now, for an answer without an end. Whether anybody still reads.
+    /// Flushes an answer without an end. True while it still has a reader.
     pub fn flush(&mut self) -> bool {
         let flushed = self.out.flush();
         self.keep(flushed);
         self.is_read()
     }
 
-    /// Whether one JSON document was asked for: nobody is there to answer questions.
+    /// True with `--json`: then nobody is there to answer questions.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.json
     }
 
-    /// A whole text of our own that was asked for, as it is; with `--json` as the field `name`.
-    pub fn document(&mut self, name: &str, text: &str) {
+    /// Prints a whole text of ours as it is; with `--json` the `document` that holds it.
+    pub fn whole(&mut self, text: &str, document: &impl Serialize) {
         if self.json {
-            return self.json(&serde_json::json!({ "schema": 1, name: text }));
+            return self.json(document);
         }
         let written = self.out.write_all(text.as_bytes());
         self.keep(written);
     }
 
-    /// What went wrong, and the command to type next, if there is one.
+    /// Prints an error and the next command, if there is one.
     pub fn error(&mut self, message: impl fmt::Display, next: Option<&str>) {
         let mut text = format!("error: {}\n", plain(&message.to_string(), true));
         if let Some(next) = next {
@@ -185,10 +187,10 @@ impl Output {
         self.keep(written);
     }
 
-    /// What the parser says of a command line that it cannot use, or that asks for help.
+    /// Prints the parser's message on a command line that cannot be used, or that asks for help.
     ///
     /// # Errors
-    /// Where it could not be written, unless nobody reads any more.
+    /// If it could not be written, unless the reader has gone.
     pub fn usage(error: &clap::Error) -> io::Result<()> {
         match error.print() {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
@@ -196,20 +198,21 @@ impl Output {
         }
     }
 
-    /// Progress of a long action: a bar on a terminal, else a line now and then; nothing with `--quiet`.
+    /// Progress of a long action: a bar on a terminal, else a line now and then; nothing with
+    /// `--quiet`.
     #[must_use]
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> ProgressDisplay {
         match (self.quiet, self.terminal) {
-            (true, _) => Progress::none(),
-            (false, true) => Progress::bar(),
-            (false, false) => Progress::lines(Box::new(io::stderr())),
+            (true, _) => ProgressDisplay::none(),
+            (false, true) => ProgressDisplay::bar(),
+            (false, false) => ProgressDisplay::lines(Box::new(io::stderr())),
         }
     }
 
     /// Writes what is left.
     ///
     /// # Errors
-    /// The first error of any write, unless it was that nobody reads any more.
+    /// The first error of any write, except for a reader that has gone.
     pub fn finish(mut self) -> io::Result<()> {
         let flushed = self.out.flush();
         self.keep(flushed);
@@ -225,7 +228,7 @@ impl Output {
         self.keep(written);
     }
 
-    /// One line, clean, and in its colour where there is colour.
+    /// One clean line, in its colour where there is colour.
     fn painted(&self, tone: Option<Tone>, text: &str) -> String {
         // A line is a line: a name must not make two of it.
         let text = plain(text, false);
@@ -256,7 +259,7 @@ impl fmt::Debug for Output {
 }
 
 impl Tone {
-    /// The colour, as ECMA-48 numbers it.
+    /// The colour's number in ECMA-48.
     const fn code(self) -> u8 {
         match self {
             Self::Good => 32,
@@ -266,9 +269,9 @@ impl Tone {
     }
 }
 
-/// `text` without what would move the cursor or change colours: each such character as `\u{…}`.
+/// `text` with every character that would move the cursor or change colours as `\u{…}`.
 fn plain(text: &str, may_have_lines: bool) -> String {
-    // Besides control characters, those that turn the direction of writing can make a name look like another.
+    // Characters that turn the direction of writing can make a name look like another.
     let turns =
         |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut clean = String::with_capacity(text.len());

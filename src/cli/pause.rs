@@ -10,7 +10,8 @@ use cogzy_client::socket::{self, ClientError};
 
 /// Stop syncing for a while, or until `resume`
 ///
-/// A cycle that runs is broken off and goes on later from where it was. A pause outlives a restart; `sync` still runs.
+/// A cycle that runs is broken off and goes on later from where it was. A pause outlives a restart;
+/// `sync` still runs.
 #[derive(Debug, clap::Args)]
 pub struct PauseArgs {
     /// For how long, such as 30m or 1h; else until `resume`
@@ -25,7 +26,7 @@ pub struct ResumeArgs {}
 /// Tells the daemon to pause.
 ///
 /// # Errors
-/// Where none runs.
+/// If none runs.
 pub fn pause(app: &App, args: &PauseArgs, output: &mut Output) -> Result<Exit, Failure> {
     let request = PauseRequest { seconds: args.span.map(|Span(span)| span.as_secs()) };
     let status: StatusDocument = told(runtime()?.block_on(socket::post(&app.socket, "/v1/pause", &request)))?;
@@ -41,7 +42,7 @@ pub fn pause(app: &App, args: &PauseArgs, output: &mut Output) -> Result<Exit, F
 /// Tells the daemon to go on.
 ///
 /// # Errors
-/// Where none runs.
+/// If none runs.
 pub fn resume(app: &App, _: &ResumeArgs, output: &mut Output) -> Result<Exit, Failure> {
     let status: StatusDocument = told(runtime()?.block_on(socket::post(&app.socket, "/v1/resume", &())))?;
     output.json(&status);

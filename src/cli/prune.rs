@@ -1,20 +1,19 @@
 //! `cogzy-vault prune`
 
-use serde_json::json;
-
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::job::perform;
 use super::output::{Output, Tone, count, size};
-use super::restore::ask;
-use crate::control::jobs::Job;
-use cogzy_client::documents::PruneDocument;
+use crate::control::jobs;
+use cogzy_client::documents::DryRunRequest;
 use cogzy_engine::sync::{Objects, Pruned};
 
 /// Free what retention no longer needs in the bucket
 ///
-/// What nothing needs is marked first, and deleted by a later prune, `retention.grace` after that. Kept are the newest
-/// `retention.keep_generations`, all that stood within `retention.keep_days`, and every open conflict.
+/// What nothing needs is marked first, and deleted by a later prune, `retention.grace` after that.
+/// Kept are the newest `retention.keep_generations`, all that stood within `retention.keep_days`,
+/// and every open conflict.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only say what would be done
@@ -25,12 +24,14 @@ pub struct Args {
 /// Prunes, or says what a prune would do.
 ///
 /// # Errors
-/// What keeps it from it.
+/// Those of the job.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let dry_run = args.dry_run;
-    let request = json!({ "dry_run": dry_run });
-    let document: PruneDocument = ask(app, &Job::Prune { dry_run }, "/v1/prune", &request, output)?;
+    let request = DryRunRequest { dry_run };
+    let document = perform(app, "/v1/prune", &request, output, async |engine, watcher| {
+        jobs::prune(engine, dry_run, watcher).await
+    })?;
     output.json(&document);
     let Pruned { generation, kept_from, all, needed, marked, repacked, waiting, freed, damaged, .. } =
         document.pruned;

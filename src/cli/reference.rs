@@ -1,14 +1,15 @@
-//! `cogzy-vault man` and `cogzy-vault completions`: both are generated from the command line's definition, so they cannot lag
-//! behind it.
+//! `cogzy-vault man` and `cogzy-vault completions`: both are generated from the definition of the
+//! command line, so they cannot lag behind it.
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::args::Cli;
+use super::documents::{PageDocument, ScriptDocument};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
+use cogzy_client::documents::SchemaVersion;
 
 /// Print the manual page
 ///
@@ -18,7 +19,8 @@ pub struct ManArgs {}
 
 /// Print completions for a shell
 ///
-/// For bash, for example: cogzy-vault completions bash > ~/.local/share/bash-completion/completions/cogzy-vault
+/// For bash, for example: cogzy-vault completions bash >
+/// ~/.local/share/bash-completion/completions/cogzy-vault
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
     /// Which shell
@@ -26,30 +28,30 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// What the manual page says beyond the definition: in roff, as man(7) has it.
+/// The sections of the manual page that no definition has, in roff; see man(7).
 const MORE: &str = include_str!("../../docs/man.roff");
 
 /// Prints the manual page: the program, then each verb with its options.
 ///
 /// # Errors
-/// Where it cannot be rendered.
-pub fn man(_: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let page = page().map_err(|error| Failure::new(Exit::Internal, format!("no manual page: {error}")))?;
-    output.document("page", &page);
+/// If it cannot be rendered.
+pub fn man(command: Command, _: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let page =
+        page(command).map_err(|error| Failure::new(Exit::Internal, format!("no manual page: {error}")))?;
+    output.whole(&page, &PageDocument { schema: SchemaVersion, page: &page });
     Ok(Exit::Done)
 }
 
 /// Prints the completions for a shell.
-pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Exit {
+pub fn completions(mut command: Command, args: &CompletionsArgs, output: &mut Output) -> Exit {
     let mut script = Vec::new();
-    let mut command = Cli::command();
     clap_complete::generate(args.shell, &mut command, "cogzy-vault", &mut script);
-    output.document("script", &String::from_utf8_lossy(&script));
+    let script = String::from_utf8_lossy(&script);
+    output.whole(&script, &ScriptDocument { schema: SchemaVersion, script: &script });
     Exit::Done
 }
 
-fn page() -> std::io::Result<String> {
-    let mut command = Cli::command();
+fn page(mut command: Command) -> std::io::Result<String> {
     command.build();
     let mut page = Vec::new();
     // A page without a date is the same for every build of a version.
@@ -67,7 +69,8 @@ fn page() -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
-/// Each verb below `command`: how it is written, what it does, its own options. The verbs that have verbs come with those.
+/// Writes each verb below `command`: its synopsis, its description, its own options. Verbs of verbs
+/// follow theirs.
 fn verbs(command: &Command, above: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
     let shown = |verb: &&Command| verb.get_name() != "help" && !verb.is_hide_set();
     for verb in command.get_subcommands().filter(shown) {
@@ -103,7 +106,7 @@ fn paragraphs(text: &str) -> String {
     text.split("\n\n").map(|part| roff(&part.replace('\n', " "))).collect::<Vec<_>>().join("\n.PP\n")
 }
 
-/// Text as roff takes it: a hyphen is a minus that can be copied, a line must not begin with a request.
+/// Text for roff: a hyphen becomes a minus that can be copied, and no line begins with a request.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
@@ -111,11 +114,14 @@ fn roff(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::args::Cli;
 
     #[test]
     fn the_page_names_every_verb_every_flag_and_every_exit_code() {
-        let page = page().unwrap();
+        let page = page(Cli::command()).unwrap();
         let plain = page.replace("\\-", "-");
         let mut command = Cli::command();
         command.build();

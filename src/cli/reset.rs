@@ -2,20 +2,18 @@
 
 use std::io::{IsTerminal, stdin};
 
-use serde_json::json;
-
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::job::perform;
 use super::output::{Output, Tone, size, thousands};
-use super::restore::ask;
-use crate::control::jobs::Job;
-use cogzy_client::documents::ResetDocument;
+use crate::control::jobs;
+use cogzy_client::documents::{DryRunRequest, ResetDocument};
 
 /// Replace the local vault by the backup's newest generation
 ///
-/// The old local files go to the trash; versions that were not sent yet are kept as conflicts. config.json, cache, logs and
-/// excluded files stay. An older state: `restore`.
+/// The old local files go to the trash; versions that were not sent yet are kept as conflicts.
+/// config.json, cache, logs and excluded files stay. An older state: `restore`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Do it without asking
@@ -26,10 +24,10 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// Resets, once somebody has agreed to it.
+/// Resets, once the user has agreed.
 ///
 /// # Errors
-/// What keeps it from it; the vault is then as it was.
+/// Those of the job; the vault is then as it was.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     if !args.yes {
@@ -59,8 +57,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     tell(&document, output);
     match &document.sync {
         Some(sync) => {
-            super::sync::tell(sync, output);
-            let exit = super::sync::exit_of(sync);
+            super::report::tell(sync, output);
+            let exit = super::report::exit_of(sync);
             Ok(if document.left.is_empty() { exit } else { Exit::Partial })
         }
         None => {
@@ -74,7 +72,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 }
 
 fn request(app: &App, dry_run: bool, output: &Output) -> Result<ResetDocument, Failure> {
-    ask(app, &Job::Reset { dry_run }, "/v1/reset", &json!({ "dry_run": dry_run }), output)
+    perform(app, "/v1/reset", &DryRunRequest { dry_run }, output, async |engine, watcher| {
+        jobs::reset(engine, dry_run, watcher).await
+    })
 }
 
 fn tell(document: &ResetDocument, output: &mut Output) {

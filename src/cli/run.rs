@@ -1,166 +1,54 @@
 //! `cogzy-vault run`
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::future::Future;
+use std::io;
+use std::thread::JoinHandle;
 
-use super::app::{App, Shown, runtime};
-use super::args::Global;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::Output;
-use tokio::sync::{mpsc, oneshot, watch};
-
-use super::status::document;
-use crate::control::board::Board;
-use crate::control::events::Events;
-use crate::control::{routes::Handles, server};
-use crate::daemon::scheduler::Timing;
-use crate::daemon::{Daemon, Hooks, StopSignals};
-use crate::service::notify::Heart;
+use super::progress::ProgressWatcher;
+use crate::assemble::AssembledDaemon;
+use crate::control::server;
+use crate::daemon::{Daemon, StopSignals};
 use crate::telemetry::{self, Sinks};
-use cogzy_client::documents::{DaemonDocument, State, moment};
 use cogzy_client::paths::machine_id;
-use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
-use cogzy_engine::fs::RealFs;
 use cogzy_engine::remote::Meter;
-use cogzy_engine::sync::{Joining, join};
-use cogzy_engine::vault::Filter;
-
-/// The longest that changes may be put off by further changes.
-const MAX_DELAY: Duration = Duration::from_secs(300);
-
-/// Commands that may wait while a cycle runs.
-const COMMANDS: usize = 16;
+use cogzy_engine::sync::{Engine, Joining, join};
 
 /// Run the daemon in the foreground
 ///
-/// This is what the service manager starts. With nothing configured it keeps the default vault in a folder beside it, and
-/// says so.
+/// This is what the service manager starts. With nothing configured it keeps the default vault in a
+/// folder beside it, and says so.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Keeps the vault in sync until it is told to stop.
+/// Keeps the vault in sync until a stop signal.
 ///
 /// # Errors
-/// Where it cannot start.
+/// If the daemon cannot start, or its loop ends by itself.
 pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let config = app.config();
-    let root = &config.vault;
-    if app.embedded {
-        std::fs::create_dir_all(root.join("sync")).map_err(|error| {
-            Failure::new(
-                Exit::Usage,
-                format!("the vault's folder {} cannot be made: {error}", root.display()),
-            )
-        })?;
-    }
+    make_embedded_vault(app)?;
     let lock = app.lock()?;
     start_log(app, global, output);
     let runtime = runtime()?;
-    let failed = |what: &str, error: std::io::Error| Failure::new(Exit::Internal, format!("{what}: {error}"));
     let signals = runtime.block_on(async { StopSignals::catch() });
     let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
-    let heart = Heart::of_this_process(Arc::new(SystemClock::new()));
-    let hooks = Hooks {
-        on_conflict: config.hooks.on_conflict.clone(),
-        on_hold: config.hooks.on_hold.clone(),
-        on_error: config.hooks.on_error.clone(),
-        timeout: config.hooks.timeout,
-        ..Hooks::default()
+
+    let starting = start(app, output);
+    let Some(daemon) = runtime.block_on(unless_stopped(&mut signals, starting)).transpose()? else {
+        // The stop came while the vault was still being made or joined: the next start goes on with
+        // that.
+        return Ok(Exit::Done);
     };
-    let starting = async {
-        let meter = Meter::default();
-        let engine = if app.embedded {
-            embedded(app, meter.clone(), output).await?
-        } else {
-            app.metered_engine(meter.clone()).await?
-        };
-        let device = engine.claim_device(&machine_id())?;
-        let listener = server::bind(&app.socket).map_err(|error| {
-            Failure::new(
-                Exit::Usage,
-                format!("the control socket {} cannot be made: {error}", app.socket.display()),
-            )
-            .next("use another place: cogzy-vault --socket PATH run")
-        })?;
-        output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
-        let sync = &config.sync;
-        let timing = Timing {
-            settle: sync.settle,
-            batch_interval: sync.batch_interval,
-            batch_files: sync.batch_files,
-            poll: sync.poll_interval,
-            poll_active: sync.poll_interval_active,
-            rescan: sync.rescan_interval,
-            max_delay: MAX_DELAY,
-            retry: config.retry.schedule.clone(),
-            max_attempts: config.retry.max_attempts,
-        };
-        let filter = Filter::new(&config.filter.include, &config.filter.exclude)?;
-        let (clock, entropy) = (Arc::new(SystemClock::new()) as Arc<dyn Clock>, Arc::new(SystemEntropy));
-        let mut status = document(app, State::Syncing, device);
-        let since = Some(moment(clock.now_ms()));
-        status.daemon = DaemonDocument {
-            running: true,
-            pid: Some(std::process::id()),
-            since,
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        };
-        let board = Board::new(status, meter, Arc::clone(&clock));
-        let log = engine.event_log().map_err(|error| Failure::new(Exit::Internal, error))?;
-        let events = Events::new(log, Arc::clone(&clock));
-        let (send, commands) = mpsc::channel(COMMANDS);
-        let interrupt = watch::Sender::new(false);
-        let handles = Handles::new(
-            board.clone(),
-            send,
-            events.clone(),
-            interrupt.clone(),
-            heart.clone(),
-            engine.reader(),
-        );
-        tokio::spawn(server::serve(listener, handles));
-        heart.ready();
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
-        Ok::<_, Failure>(Daemon {
-            engine,
-            filter,
-            timing,
-            fs: Arc::new(RealFs),
-            clock,
-            entropy,
-            board,
-            events,
-            hooks: hooks.clone(),
-            heart: heart.clone(),
-            commands,
-            prune: app.config().retention.prune,
-            interrupt,
-        })
-    };
-    let daemon = runtime.block_on(async {
-        tokio::select! {
-            daemon = starting => daemon.map(Some),
-            () = signals.arrive() => Ok(None),
-        }
-    })?;
-    // Told to stop while it was still making or joining the vault: the next start goes on with that.
-    let Some(daemon) = daemon else { return Ok(Exit::Done) };
-    let handle = runtime.handle().clone();
-    let engine = std::thread::Builder::new().name("engine".to_owned());
-    let (alive, ended) = oneshot::channel::<()>();
-    let running = engine.spawn(move || {
-        handle.block_on(daemon.run());
-        drop(alive);
-    });
-    let running = running.map_err(|error| failed("no thread could be started", error))?;
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            () = signals.arrive() => false,
-            _ = ended => true,
-        }
-    });
-    if ended {
+    let (hooks, heart) = (daemon.hooks.clone(), daemon.heart.clone());
+    let (engine, ended) = spawn(daemon, &runtime)?;
+    if runtime.block_on(unless_stopped(&mut signals, ended)).is_some() {
         // A daemon that answers and syncs nothing would be the worst of all.
         return Err(Failure::new(
             Exit::Internal,
@@ -168,18 +56,32 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         )
         .next("start it again, and report what it said"));
     }
+
     hooks.end();
     heart.stopping();
     tracing::info!("stopped by a signal");
-    // The engine's thread ends with the process, wherever it stands; to take its runtime from under it would only make it
-    // complain. The lock goes with the process, too.
-    std::mem::forget((runtime, running, lock));
-    // The next daemon would remove it as well; a client that finds none is told sooner that nobody listens.
+    // The engine's thread ends with the process, wherever it stands; taking its runtime away would
+    // only make it complain. The lock ends with the process, too.
+    std::mem::forget((runtime, engine, lock));
+    // The next daemon would remove it as well; without it, clients learn sooner that nobody
+    // listens.
     let _gone_already = std::fs::remove_file(&app.socket);
     Ok(Exit::Done)
 }
 
-/// A log that cannot be written is said and gone without: memory is worth more than its log.
+/// Makes the vault's folder at the first start, where nothing is configured.
+fn make_embedded_vault(app: &App) -> Result<(), Failure> {
+    let root = &app.config().vault;
+    if !app.embedded {
+        return Ok(());
+    }
+    std::fs::create_dir_all(root.join("sync")).map_err(|error| {
+        Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
+    })
+}
+
+/// Starts the log. If it cannot be written, the daemon says so and goes on without: the memories
+/// are worth more than their log.
 fn start_log(app: &App, global: &Global, output: &mut Output) {
     let log = &app.config().log;
     let file = log.file.then(|| app.layout().log());
@@ -190,19 +92,34 @@ fn start_log(app: &App, global: &Global, output: &mut Output) {
     }
 }
 
-/// With nothing configured: the vault in the platform's data folder, kept in a folder beside it.
-async fn embedded(
-    app: &App,
-    meter: Meter,
-    output: &mut Output,
-) -> Result<cogzy_engine::sync::Engine, Failure> {
-    app.make_remote_folder().await?;
-    let mut engine = app.metered_engine(meter).await?;
+/// Puts the daemon together, and begins to answer on its socket.
+async fn start(app: &App, output: &mut Output) -> Result<Daemon, Failure> {
+    let (assembly, meter) = (app.assembly(), Meter::default());
+    let engine = if app.embedded {
+        embedded_engine(app, meter.clone(), output).await?
+    } else {
+        assembly.engine(meter.clone()).await?
+    };
+    let AssembledDaemon { daemon, listener, handles } = assembly.daemon(engine, meter, &app.socket)?;
+    let root = &app.config().vault;
+    output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
+    tokio::spawn(server::serve(listener, handles));
+    daemon.heart.ready();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
+    Ok(daemon)
+}
+
+/// The engine of a machine where nothing is configured: the vault in the platform's data folder,
+/// kept in a folder beside it.
+async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result<Engine, Failure> {
+    let assembly = app.assembly();
+    assembly.make_remote_folder().await?;
+    let mut engine = assembly.engine(meter).await?;
     let groups = app.config().groups.definitions().to_vec();
     let joining = Joining { groups, machine: machine_id(), approved: false };
-    let shown = Shown::on(output);
-    let joined = join(&mut engine, &joining, &shown).await?;
-    drop(shown);
+    let watcher = ProgressWatcher::on(output);
+    let joined = join(&mut engine, &joining, &watcher).await?;
+    drop(watcher);
     if joined.meets.is_some() {
         return Err(Failure::new(Exit::Held, "both the vault and its backup folder hold files")
             .next("cogzy-vault init --join"));
@@ -214,4 +131,29 @@ async fn embedded(
     ));
     output.line("a bucket outlives this disk: cogzy-vault init --remote b2://BUCKET/PREFIX");
     Ok(engine)
+}
+
+/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver is told of
+/// its end.
+fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::Receiver<()>), Failure> {
+    let handle = runtime.handle().clone();
+    let (alive, ended) = oneshot::channel::<()>();
+    let engine = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+        handle.block_on(daemon.run());
+        drop(alive);
+    });
+    let engine = engine.map_err(|error| failed("no thread could be started", error))?;
+    Ok((engine, ended))
+}
+
+/// The outcome of `work`; none if a stop signal comes first.
+async fn unless_stopped<T>(signals: &mut StopSignals, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = signals.arrive() => None,
+    }
+}
+
+fn failed(what: &str, error: io::Error) -> Failure {
+    Failure::new(Exit::Internal, format!("{what}: {error}"))
 }

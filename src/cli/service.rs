@@ -1,29 +1,34 @@
 //! `cogzy-vault service`
 
-use serde_json::json;
-
 use super::app::App;
-use super::args::Global;
+use super::documents::{
+    InstallDocument, NotSeenDocument, ServiceDocument, StoppedDocument, UninstallDocument,
+};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::global::Global;
 use super::output::{Output, Tone};
-use crate::config::{Environment, Source};
-use crate::service::{Installed, Launchd, Manager, Program, ServiceError, Standing, System, Systemd};
+use crate::config::{Environment, SettingSource};
+use crate::service::{
+    Installed, Launchd, Manager, Program, ServiceError, ServiceStatus, SystemRunner, Systemd,
+};
+use cogzy_client::documents::SchemaVersion;
 use cogzy_client::paths::{self, Paths};
 use cogzy_engine::remote::RemoteUrl;
 
 /// Run it in the background from each login on
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
-    pub action: Action,
+    pub action: ServiceAction,
 }
 
-/// What to do with the service.
+/// An action on the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
-pub enum Action {
-    /// Have it start at each login, and start it now; again after the program or the flags have changed
+pub enum ServiceAction {
+    /// Have it start at each login, and start it now; again after the program or the flags have
+    /// changed
     Install,
     /// Stop it and take it away; the vault and its configuration stay
     Uninstall,
@@ -35,45 +40,45 @@ pub enum Action {
     Status,
 }
 
-/// Does it, through the service manager of this platform.
+/// Acts on the service, through the service manager of this platform.
 ///
 /// # Errors
-/// Where there is none, or it refuses.
+/// If there is none, or it refuses.
 pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let paths = Paths::of_this_user()?;
-    let system = System;
+    let system = SystemRunner;
     let manager = manager(&system, &paths);
     match args.action {
-        Action::Install => install(app, global, manager.as_ref(), output),
-        Action::Uninstall => {
+        ServiceAction::Install => install(app, global, manager.as_ref(), output),
+        ServiceAction::Uninstall => {
             let removed = manager.uninstall()?;
-            output.json(&json!({ "schema": 1, "installed": false, "removed": removed }));
+            output.json(&UninstallDocument { schema: SchemaVersion, installed: false, removed });
             output.line("the service is stopped and no longer starts at login; the vault stays as it is");
             Ok(Exit::Done)
         }
-        Action::Start => {
+        ServiceAction::Start => {
             manager.start()?;
             status(manager.as_ref(), output)
         }
-        Action::Stop => {
+        ServiceAction::Stop => {
             manager.stop()?;
-            output.json(&json!({ "schema": 1, "running": false }));
+            output.json(&StoppedDocument { schema: SchemaVersion, running: false });
             output.line("stopped until the next login, or `cogzy-vault service start`");
             Ok(Exit::Done)
         }
-        Action::Status => status(manager.as_ref(), output),
+        ServiceAction::Status => status(manager.as_ref(), output),
     }
 }
 
-/// How the service stands.
+/// The state of the service.
 ///
 /// # Errors
-/// Where the manager cannot be asked.
-pub fn standing(paths: &Paths) -> Result<Standing, ServiceError> {
-    manager(&System, paths).standing()
+/// If the manager cannot be asked.
+pub fn standing(paths: &Paths) -> Result<ServiceStatus, ServiceError> {
+    manager(&SystemRunner, paths).status()
 }
 
-fn manager<'a>(system: &'a System, paths: &Paths) -> Box<dyn Manager + 'a> {
+fn manager<'a>(system: &'a SystemRunner, paths: &Paths) -> Box<dyn Manager + 'a> {
     let uid = rustix::process::getuid().as_raw();
     if cfg!(target_os = "macos") {
         Box::new(Launchd::new(system, paths.home(), uid))
@@ -84,12 +89,16 @@ fn manager<'a>(system: &'a System, paths: &Paths) -> Box<dyn Manager + 'a> {
 
 fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
     let Installed { file, written } = manager.install(&program(app, global)?)?;
-    let standing = manager.standing()?;
+    let standing = manager.status()?;
     let (settings, credentials) = (unseen_settings(app, global), unseen_credentials(app));
-    output.json(&json!({
-        "schema": 1, "installed": true, "file": file, "written": written, "service": standing,
-        "not_seen": { "settings": settings, "credentials": credentials },
-    }));
+    output.json(&InstallDocument {
+        schema: SchemaVersion,
+        installed: true,
+        file: &file,
+        written,
+        service: &standing,
+        not_seen: NotSeenDocument { settings: &settings, credentials: &credentials },
+    });
     output.toned(
         Tone::Good,
         format!("{} is kept in sync from now on, and from each login on", app.config().vault.display()),
@@ -120,11 +129,12 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
     Ok(Exit::Done)
 }
 
-/// The keys whose values the service would not have: those that this shell or command line sets to something else than it reads.
+/// The keys that the service would read differently: this shell or command line sets them to
+/// something else.
 fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
     let Ok(alone) = App::load(global, Vec::new(), Environment::default(), true) else { return Vec::new() };
     let differs = |key: &&'static str| {
-        // It gets the vault as a flag.
+        // The service gets the vault as a flag.
         *key != "vault"
             && app.loaded.keys.get(key).map(|shown| &shown.value)
                 != alone.loaded.keys.get(key).map(|shown| &shown.value)
@@ -132,7 +142,7 @@ fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
     app.loaded.keys.keys().copied().filter(differs).collect()
 }
 
-/// The variables with credentials that are not in the file that the service reads.
+/// The variables with credentials that are missing from the file that the service reads.
 fn unseen_credentials(app: &App) -> Vec<String> {
     if matches!(app.remote, RemoteUrl::Folder(_)) {
         return Vec::new();
@@ -145,7 +155,7 @@ fn unseen_credentials(app: &App) -> Vec<String> {
     names.into_iter().filter(|name| !has(name)).map(str::to_owned).collect()
 }
 
-/// What the service runs: this program, and the flags that lead it to the same vault as this one.
+/// The program that the service runs: this one, with the flags that lead it to the same vault.
 fn program(app: &App, global: &Global) -> Result<Program, Failure> {
     let path = paths::program().map_err(|error| {
         Failure::new(Exit::Internal, format!("the program's own path is not known: {error}"))
@@ -155,7 +165,8 @@ fn program(app: &App, global: &Global) -> Result<Program, Failure> {
     if global.config.is_some() {
         flag("--config", app.loaded.file.to_string_lossy().into_owned());
     }
-    let from_here = |source: &Source| matches!(source, Source::Environment(_) | Source::Flag(_));
+    let from_here =
+        |source: &SettingSource| matches!(source, SettingSource::Environment(_) | SettingSource::Flag(_));
     if app.loaded.keys.get("vault").is_some_and(|shown| from_here(&shown.source)) {
         flag("--vault", app.config().vault.to_string_lossy().into_owned());
     }
@@ -167,8 +178,8 @@ fn program(app: &App, global: &Global) -> Result<Program, Failure> {
 }
 
 fn status(manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
-    let standing = manager.standing()?;
-    output.json(&json!({ "schema": 1, "service": standing }));
+    let standing = manager.status()?;
+    output.json(&ServiceDocument { schema: SchemaVersion, service: &standing });
     let (tone, text) = match (&standing.file, standing.running) {
         (None, _) => (Tone::Warning, "the service is not installed".to_owned()),
         (_, true) => (Tone::Good, format!("the service runs ({})", standing.state)),
@@ -192,7 +203,7 @@ fn status(manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
     Ok(if standing.running { Exit::Done } else { Exit::NoDaemon })
 }
 
-fn tell_linger(standing: &Standing, output: &mut Output) {
+fn tell_linger(standing: &ServiceStatus, output: &mut Output) {
     if standing.linger == Some(false) {
         output.note("it runs while you are logged in: nothing is synced before the first login or after the last logout");
         output.note("to have it run from boot on: loginctl enable-linger");

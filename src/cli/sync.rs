@@ -1,16 +1,15 @@
 //! `cogzy-vault sync`
 
-use serde_json::Value;
-
-use super::app::{App, Shown};
+use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{Output, Tone, size, thousands};
-use super::shown::through_daemon;
-use cogzy_client::documents::{HoldDocument, SyncDocument, SyncRequest};
+use super::output::Output;
+use super::progress::{ProgressWatcher, through_daemon};
+use super::report::show;
+use cogzy_client::documents::{SyncDocument, SyncRequest};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket;
-use cogzy_engine::sync::{Request, Weight};
+use cogzy_engine::sync::Request;
 
 /// Sync now: one whole cycle, with progress
 ///
@@ -25,146 +24,27 @@ pub struct Args {
     pub derived: bool,
 }
 
-/// One cycle, or what it would do: through the daemon if one runs, else by itself.
+/// Runs or forecasts one cycle: through the daemon if one runs, else by itself.
 ///
 /// # Errors
-/// What stops the cycle.
+/// Those of the cycle.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
     let document = app.cycle(
         async || alone(app, args, output).await,
-        async || through_daemon(app, output, socket::post(&app.socket, "/v1/sync", &request)).await,
+        async || through_daemon(&app.socket, output, socket::post(&app.socket, "/v1/sync", &request)).await,
     )?;
     Ok(show(&document, output))
-}
-
-/// Says what a cycle did, or would do, and gives the code to end with.
-pub fn show(document: &SyncDocument, output: &mut Output) -> Exit {
-    output.json(document);
-    match &document.plan {
-        Some(plan) => tell_plan(plan, document, output),
-        None => tell(document, output),
-    }
-    exit_of(document)
 }
 
 async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, Failure> {
     let mut engine = app.engine().await?;
     engine.claim_device(&machine_id())?;
-    let shown = Shown::on(output);
+    let watcher = ProgressWatcher::on(output);
     if args.dry_run {
-        let survey = engine.dry_run(args.derived, &shown).await?;
+        let survey = engine.dry_run(args.derived, &watcher).await?;
         return Ok(SyncDocument::of_plan(&survey.plan, survey.generation()));
     }
     let request = Request { derived: args.derived, ..Request::FULL };
-    Ok(SyncDocument::from(&engine.settled_cycle(request, &shown).await?))
-}
-
-/// The plan as the document has it: what was planned by another process is all that is known of it.
-fn tell_plan(plan: &Value, document: &SyncDocument, output: &mut Output) {
-    let list =
-        |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let text =
-        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let item = |value: &Value| match value
-        .get("item")
-        .and_then(Value::as_object)
-        .and_then(|item| item.iter().next())
-    {
-        Some((kind, name)) => format!("{kind}:{}", name.as_str().unwrap_or_default()),
-        None => String::new(),
-    };
-    let mut any = false;
-    for step in list(plan, "steps") {
-        let what = match text(&step, "kind").as_str() {
-            "push" => "push",
-            "pull" => "pull",
-            "conflict" => "conflict, the remote's version will stand and the local one be kept aside",
-            "keep-local" => "stays as it is here",
-            _ => continue,
-        };
-        any = true;
-        output.line(format!("{what}: {}", item(&step)));
-        for file in list(&step, "files") {
-            let change = match (
-                file.get("from").is_some_and(Value::is_null),
-                file.get("to").is_some_and(Value::is_null),
-            ) {
-                (true, _) => "new",
-                (_, true) => "deleted",
-                _ => "changed",
-            };
-            output.line(format!("    {change:8} {}", text(&file, "path")));
-        }
-    }
-    for waiting in list(plan, "waiting") {
-        any = true;
-        output.line(format!("waits: {} ({})", item(&waiting), text(&waiting, "why")));
-    }
-    tell_holds(&document.holds, output);
-    if !any && document.holds.is_empty() {
-        output.line("nothing to do");
-    }
-}
-
-pub(super) fn tell(report: &SyncDocument, output: &mut Output) {
-    let SyncDocument { pushed, pulled, deleted_local, deleted_remote, .. } = *report;
-    let parts = [
-        (pushed, "sent"),
-        (pulled, "fetched"),
-        (deleted_remote, "deleted there"),
-        (deleted_local, "deleted here"),
-    ];
-    let moved: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", thousands(*count as u64)))
-        .collect();
-    let moved = if moved.is_empty() { "nothing to send or fetch".to_owned() } else { moved.join(", ") };
-    let transfer = report.transfer;
-    output.note(format!(
-        "generation {}: {moved} ({} up, {} down, {} requests)",
-        report.generation,
-        size(transfer.bytes_up),
-        size(transfer.bytes_down),
-        thousands(transfer.requests),
-    ));
-    for conflict in &report.conflicts {
-        let text = format!(
-            "conflict: the remote's version stands, the local one is kept: cogzy-vault conflicts show {}",
-            conflict.short()
-        );
-        output.toned(Tone::Warning, text);
-    }
-    for problem in report.problems.iter().filter(|problem| problem.weight == Weight::Warned) {
-        output.toned(Tone::Warning, format!("synced, but: {}: {}", problem.path, problem.message));
-    }
-    for problem in report.problems.iter().filter(|problem| problem.weight.left_out()) {
-        output.toned(Tone::Warning, format!("left out: {}: {}", problem.path, problem.message));
-    }
-    for problem in report.problems.iter().filter(|problem| problem.weight == Weight::Skipped) {
-        output.note(format!("skipped: {}: {}", problem.path, problem.message));
-    }
-    tell_holds(&report.holds, output);
-}
-
-/// Says what is held, and the command that decides it.
-pub fn tell_holds(holds: &[HoldDocument], output: &mut Output) {
-    for hold in holds {
-        output.toned(Tone::Warning, format!("held: {}", hold.reason));
-        output.line(format!(
-            "      cogzy-vault approve {0}    (or: cogzy-vault approve --reject {0})",
-            hold.id
-        ));
-    }
-}
-
-pub(super) fn exit_of(report: &SyncDocument) -> Exit {
-    if !report.holds.is_empty() {
-        Exit::Held
-    } else if report.problems.iter().any(|problem| problem.weight.left_out()) {
-        Exit::Partial
-    } else {
-        Exit::Done
-    }
+    Ok(SyncDocument::from(&engine.settled_cycle(request, &watcher).await?))
 }

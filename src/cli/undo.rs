@@ -1,14 +1,13 @@
 //! `cogzy-vault undo`
 
-use serde_json::json;
-
 use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::job::perform;
 use super::output::Output;
-use super::restore::{ask, tell};
-use crate::control::jobs::Job;
-use cogzy_client::documents::RewriteDocument;
+use super::rewritten::tell;
+use crate::control::jobs::{self, RewriteJob};
+use cogzy_client::documents::{NamedGeneration, UndoRequest};
 use cogzy_engine::sync::{Generation, Point};
 
 /// Take back what one generation changed
@@ -29,14 +28,15 @@ pub struct Args {
 /// Takes a generation back.
 ///
 /// # Errors
-/// What keeps it from it.
+/// Those of the job.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let Args { generation, force, yes } = args.clone();
-    let request =
-        json!({ "generation": generation.as_ref().map(ToString::to_string), "force": force, "yes": yes });
-    let point = generation.map_or(Point::Newest, Point::Generation);
-    let document: RewriteDocument = ask(app, &Job::Undo { point, force, yes }, "/v1/undo", &request, output)?;
+    let request = UndoRequest { generation: generation.clone().map(NamedGeneration), force, yes };
+    let job = RewriteJob::Undo { point: generation.map_or(Point::Newest, Point::Generation), force, yes };
+    let document = perform(app, "/v1/undo", &request, output, async |engine, watcher| {
+        jobs::rewrite(engine, &job, watcher).await
+    })?;
     let of = document.of.unwrap_or_default();
     Ok(tell(&document, &format!("generation {of} taken back"), output))
 }

@@ -1,48 +1,46 @@
 //! `cogzy-vault verify`
 
-use serde_json::json;
-
-use super::app::{App, Shown};
+use super::app::App;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, count};
-use super::shown::through_daemon;
-use crate::control::jobs::{self, Job};
-use cogzy_client::documents::VerifyDocument;
+use super::progress::{ProgressWatcher, through_daemon};
+use crate::control::jobs;
+use cogzy_client::documents::{VerifyDocument, VerifyRequest};
 use cogzy_client::socket;
 use cogzy_engine::sync::{Lost, Repaired};
 
 /// Check the local files against the manifest, and the bucket against its own commits
 ///
-/// Through the daemon if one runs, which goes on syncing meanwhile (but for a repair); else by itself.
+/// Through the daemon if one runs, which goes on syncing meanwhile (but for a repair); else by
+/// itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Read every pack
     #[arg(long)]
     pub deep: bool,
-    /// Put right what can be: local files from the bucket, the bucket from what is here. Reads every pack
+    /// Put right what can be: local files from the bucket, the bucket from what is here. Reads
+    /// every pack
     #[arg(long)]
     pub repair: bool,
 }
 
-/// Looks at everything and tells what is wrong.
+/// Checks everything and prints the faults.
 ///
 /// # Errors
-/// What keeps it from looking.
+/// If the checks cannot run.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let (deep, repair) = (args.deep, args.repair);
-    let value = app.cycle(
+    let document: VerifyDocument = app.cycle(
         async || {
-            let job = Job::Verify { deep, repair };
-            Ok(jobs::run(&mut app.engine().await?, &job, &Shown::on(output)).await?)
+            let mut engine = app.engine().await?;
+            Ok(jobs::verify(&mut engine, deep, repair, &ProgressWatcher::on(output)).await?)
         },
         async || {
-            let request = json!({ "deep": deep, "repair": repair });
-            through_daemon(app, output, socket::post(&app.socket, "/v1/verify", &request)).await
+            let request = VerifyRequest { deep, repair };
+            through_daemon(&app.socket, output, socket::post(&app.socket, "/v1/verify", &request)).await
         },
     )?;
-    let document: VerifyDocument =
-        serde_json::from_value(value).map_err(|error| Failure::new(Exit::Internal, error))?;
     output.json(&document);
     let VerifyDocument { verified, repaired, .. } = document;
     if let Some(repaired) = &repaired {

@@ -1,4 +1,4 @@
-//! The environment, read once. Together with `paths` the only place that looks there.
+//! The environment, read once. Only this module and `paths` look there.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,12 +6,13 @@ use std::ffi::OsString;
 use super::ConfigError;
 use cogzy_s3::{KeyPair, Secret};
 
-/// How the variables start that set a key of the configuration.
+/// The beginning of each variable that sets a key of the configuration.
 const PREFIX: &str = "COGZY_VAULT__";
 const B2_ID: &str = "B2_APPLICATION_KEY_ID";
 const B2_KEY: &str = "B2_APPLICATION_KEY";
 
-/// The variables of this process, as they were when it started. Prints as nothing: there may be secrets among them.
+/// The variables of this process, as they were when it started. Its debug form is empty: there may
+/// be secrets among them.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
@@ -22,29 +23,30 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
-    /// Whether the user asks every program not to colour its output (<https://no-color.org>).
+    /// True where the user asks every program not to colour its output (<https://no-color.org>).
     #[must_use]
     pub fn no_color(&self) -> bool {
         self.0.get(&OsString::from("NO_COLOR")).is_some_and(|value| !value.is_empty())
     }
 
-    /// Whether a variable is set, and not to nothing.
+    /// True where a variable is set and not empty.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
         self.0.get(&OsString::from(name)).is_some_and(|value| !value.is_empty())
     }
 
-    /// The device and inode of the stream that systemd has connected to its journal, where it has (systemd.exec(5)).
+    /// The device and inode of the stream that systemd has connected to its journal, if it has
+    /// (systemd.exec(5)).
     #[must_use]
     pub fn journal_stream(&self) -> Option<(u64, u64)> {
         let (device, inode) = self.text("JOURNAL_STREAM").ok()??.split_once(':')?;
         Some((device.parse().ok()?, inode.parse().ok()?))
     }
 
-    /// The B2 key, where there is one.
+    /// The B2 key, if there is one.
     ///
     /// # Errors
-    /// Where only half of it is set, or it is not Unicode.
+    /// If only half of it is set, or it is not Unicode.
     pub fn b2_key(&self) -> Result<Option<KeyPair>, ConfigError> {
         match (self.text(B2_ID)?, self.text(B2_KEY)?) {
             (Some(id), Some(key)) => Ok(Some(KeyPair { id: Secret::new(id), secret: Secret::new(key) })),
@@ -54,7 +56,8 @@ impl Environment {
         }
     }
 
-    /// The names of variables that tell who asks for the remote: credentials, profiles, regions.
+    /// The names of variables that decide as whom the remote is asked: credentials, profiles,
+    /// regions.
     #[must_use]
     pub fn credentials(&self) -> Vec<&str> {
         let names =

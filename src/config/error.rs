@@ -1,9 +1,10 @@
-//! What can be wrong with a configuration. Every message names where it stands, the key, and what would be right.
+//! Errors in a configuration. Every message names the place, the key, and the values that would be
+//! right.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::Source;
+use super::SettingSource;
 use cogzy_engine::model::GroupError;
 
 /// A configuration that cannot be used. All of these are exit code 2.
@@ -12,47 +13,47 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("{}: the configuration cannot be read: {source}", .path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's reason.
         source: io::Error,
     },
     /// The file cannot be written.
     #[error("{}: the configuration cannot be written: {source}", .path.display())]
     Write {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's reason.
         source: io::Error,
     },
     /// The file is no TOML.
     #[error("{place}: this is no TOML: {why}")]
     Syntax {
-        /// Which file and line.
-        place: Source,
-        /// What the parser expected.
+        /// The file and line.
+        place: SettingSource,
+        /// The parser's expectation.
         why: String,
     },
     /// There is no such key.
     #[error("{place}: there is no key {key}{}", .near.map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
     Unknown {
-        /// Where it is set.
-        place: Source,
-        /// Its dotted name.
+        /// The place that sets it.
+        place: SettingSource,
+        /// The key's dotted name.
         key: String,
         /// The key that may be meant.
         near: Option<&'static str>,
     },
-    /// The value is of the wrong type, or one that cannot be.
+    /// The value is of the wrong type, or impossible.
     #[error("{place}: {key} is {found}: expected {allowed}")]
     Value {
-        /// Where it is set.
-        place: Source,
+        /// The place that sets it.
+        place: SettingSource,
         /// The key's dotted name.
         key: String,
-        /// The value as it stands there, cut where it is long.
+        /// The value as it stands there, cut if it is long.
         found: String,
-        /// What it may be.
+        /// The values that are allowed.
         allowed: String,
     },
     /// There are credentials in a URL. Its text is not repeated.
@@ -61,17 +62,17 @@ pub enum ConfigError {
          or what the AWS tools use"
     )]
     Credentials {
-        /// Where it is set.
-        place: Source,
+        /// The place that sets it.
+        place: SettingSource,
         /// The key's dotted name.
         key: &'static str,
     },
     /// The groups cannot be used as they are defined.
     #[error("{place}: {source}")]
     Groups {
-        /// Where they are set.
-        place: Source,
-        /// What is wrong with them.
+        /// The place that defines them.
+        place: SettingSource,
+        /// The fault in the definition.
         source: GroupError,
     },
     /// A key has no value in any layer.
@@ -83,15 +84,15 @@ pub enum ConfigError {
     /// A text is not Unicode.
     #[error("{what} is not valid Unicode: expected UTF-8")]
     NotUnicode {
-        /// Which variable, or which path.
+        /// The variable or the path.
         what: String,
     },
     /// Half of a pair of variables is set.
     #[error("{set} is set but {missing} is not: B2 needs both")]
     HalfAKey {
-        /// The variable that is there.
+        /// The variable that is set.
         set: &'static str,
-        /// The one that is not.
+        /// The variable that is not.
         missing: &'static str,
     },
 }

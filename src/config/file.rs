@@ -1,4 +1,4 @@
-//! Writing the configuration file: a few keys at a time, with everything else in it left as it is.
+//! Changes to the configuration file: a few keys at a time, with everything else left as it is.
 //!
 //! A crash leaves the old file or the new one.
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use super::{ConfigError, Source};
+use super::{ConfigError, SettingSource};
 use cogzy_engine::fs::{self, Fs};
 
 const HEADER: &str = "\
@@ -16,11 +16,11 @@ const HEADER: &str = "\
 
 ";
 
-/// Sets keys, by dotted name, to texts: in a new file, readable by its owner only, or in the one that is there, whose
-/// comments and order stay. `path` is absolute; a file that is a symbolic link stays one.
+/// Sets keys, by dotted name, to texts. A new file is readable by its owner only; an existing one
+/// keeps its comments and order. `path` is absolute; a symbolic link stays one.
 ///
 /// # Errors
-/// Where the file cannot be read, is no TOML, or cannot be written; it is then as it was.
+/// If the file cannot be read, is no TOML, or cannot be written; it is then as it was.
 pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(), ConfigError> {
     let unwritten = |source: io::Error| ConfigError::Write { path: path.to_owned(), source };
     let (path, header, text) = match std::fs::canonicalize(path) {
@@ -32,9 +32,11 @@ pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(),
         Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), HEADER, String::new()),
         Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
     };
-    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
-        ConfigError::Syntax { place: Source::File { path: path.clone(), line: 1 }, why: error.to_string() }
-    })?;
+    let mut document: DocumentMut =
+        text.parse().map_err(|error: toml_edit::TomlError| ConfigError::Syntax {
+            place: SettingSource::File { path: path.clone(), line: 1 },
+            why: error.to_string(),
+        })?;
     for (key, text) in values {
         set(document.as_item_mut(), key, text).ok_or_else(|| {
             unwritten(io::Error::other(format!("{key} cannot be set: what stands above it is no section")))

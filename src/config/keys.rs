@@ -10,8 +10,8 @@ use super::ConfigError;
 use super::layer::Setting;
 use super::reader::{Reader, Spans, refused, texts};
 use super::settings::{
-    Config, Conflict, Filter, Finite, Hooks, Limits, Log, Policy, Retention, Retry, S3, Safety, Sync,
-    Validation,
+    Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Policy,
+    RetentionSettings, RetrySettings, S3Settings, SafetySettings, SyncSettings, ValidationSettings,
 };
 use super::units::Span;
 use cogzy_engine::model::{Group, Groups};
@@ -38,43 +38,46 @@ impl Config {
                 user_id,
             )?,
             device_name: from.text("device_name", "1 to 64 characters on one line", device_name)?,
-            s3: S3::read(from)?,
-            sync: Sync::read(from)?,
-            validation: Validation {
+            s3: S3Settings::read(from)?,
+            sync: SyncSettings::read(from)?,
+            validation: ValidationSettings {
                 finite: from
                     .word("validation.finite", &[("full", Finite::Full), ("sample", Finite::Sample)])?,
             },
-            retry: Retry {
+            retry: RetrySettings {
                 schedule: from.spans("retry.schedule", spans(100, DAY))?,
                 max_attempts: from.number("retry.max_attempts", 1..=1000)?,
             },
-            filter: Filter { include: from.texts("filter.include")?, exclude: from.texts("filter.exclude")? },
+            filter: FilterSettings {
+                include: from.texts("filter.include")?,
+                exclude: from.texts("filter.exclude")?,
+            },
             groups: groups(from)?,
-            conflict: Conflict {
+            conflict: ConflictSettings {
                 policy: from.word("conflict.policy", &[("remote-wins", Policy::RemoteWins)])?,
             },
-            safety: Safety {
+            safety: SafetySettings {
                 max_delete_percent: from.number("safety.max_delete_percent", 1..=100)?,
                 max_shrink_percent: from.number("safety.max_shrink_percent", 1..=100)?,
                 min_files: from.number("safety.min_files", 0..=1_000_000)?,
             },
-            retention: Retention::read(from)?,
-            limits: Limits {
+            retention: RetentionSettings::read(from)?,
+            limits: LimitSettings {
                 upload: Some(from.size("limits.upload")?).filter(|rate| *rate > 0),
                 download: Some(from.size("limits.download")?).filter(|rate| *rate > 0),
             },
-            hooks: Hooks {
+            hooks: HookSettings {
                 on_conflict: from.texts("hooks.on_conflict")?,
                 on_hold: from.texts("hooks.on_hold")?,
                 on_error: from.texts("hooks.on_error")?,
                 timeout: from.span("hooks.timeout", spans(SECOND, HOUR))?,
             },
-            log: Log { level: level(from)?, file: from.boolean("log.file")? },
+            log: LogSettings { level: level(from)?, file: from.boolean("log.file")? },
         })
     }
 }
 
-impl S3 {
+impl S3Settings {
     fn read(from: &mut Reader) -> Result<Self, ConfigError> {
         let name = |text: &str| Some(text.to_owned()).filter(|text| !text.chars().any(char::is_control));
         Ok(Self {
@@ -89,7 +92,7 @@ impl S3 {
     }
 }
 
-impl Sync {
+impl SyncSettings {
     fn read(from: &mut Reader) -> Result<Self, ConfigError> {
         Ok(Self {
             settle: from.span("sync.settle", spans(0, HOUR))?,
@@ -104,7 +107,7 @@ impl Sync {
     }
 }
 
-impl Retention {
+impl RetentionSettings {
     fn read(from: &mut Reader) -> Result<Self, ConfigError> {
         Ok(Self {
             prune: from.boolean("retention.prune")?,
@@ -116,8 +119,8 @@ impl Retention {
     }
 }
 
-/// Reads and checks what is set for encryption, and refuses it: somebody who set a key must not find their memory in the
-/// bucket in the clear because this version knows no encryption yet.
+/// Reads and checks the keys for encryption, and refuses them. A user who set a key must not find
+/// their memories in the bucket in the clear because this version cannot encrypt yet.
 fn encryption(from: &mut Reader) -> Result<(), ConfigError> {
     let file = from.path("encryption.key_file")?;
     let argv = "a list of texts: a program and its arguments";
@@ -131,7 +134,8 @@ fn encryption(from: &mut Reader) -> Result<(), ConfigError> {
     }
 }
 
-/// A URL, if any. Only what would leak is checked here; whoever opens the remote knows the rest.
+/// A URL, if there is one. Only leaks are checked here; the rest is checked when the remote is
+/// opened.
 fn url(from: &mut Reader, key: &'static str, allowed: &str) -> Result<Option<String>, ConfigError> {
     from.take_as_text(key);
     let value = from.last(key, |setting| match setting.value.as_str() {

@@ -1,59 +1,29 @@
-//! One value of one key, as one layer sets it, and where that stands.
+//! One value of one key in one layer, and its place.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml_edit::{Array, Document, InlineTable, TableLike, TomlError, Value};
 
-use super::ConfigError;
+use super::{ConfigError, SettingSource};
 
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// It is the default.
-    Default,
-    /// It stands in the configuration file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// It is this variable of the environment.
-    Environment(String),
-    /// It is this flag of the command line.
-    Flag(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::Flag(name) => write!(f, "flag {name}"),
-        }
-    }
-}
-
-/// A value, and where it comes from.
+/// A value and its source.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     pub(super) value: Value,
-    /// What the environment or a flag says, which need not be TOML.
+    /// The text of the environment or a flag, which need not be TOML.
     raw: Option<String>,
-    pub(super) source: Source,
+    pub(super) source: SettingSource,
 }
 
 impl Setting {
-    /// What the environment or a flag says: TOML where it can be read as such, else a text.
-    pub(super) fn from_text(text: &str, source: Source) -> Self {
+    /// A setting of the environment or a flag: TOML where it can be read as such, else a text.
+    pub(super) fn from_text(text: &str, source: SettingSource) -> Self {
         let value = text.parse().unwrap_or_else(|_: TomlError| Value::from(text));
         Self { value: value.decorated("", ""), raw: Some(text.to_owned()), source }
     }
 
-    /// Takes what the environment or a flag says as it stands: a device that is called 42 there is meant as a text, whatever
-    /// TOML makes of it.
+    /// Takes a setting of the environment or a flag as it stands: a device named 42 there is meant
+    /// as a text, whatever TOML makes of it.
     pub(super) fn take_as_text(&mut self) {
         if let (None, Some(raw)) = (self.value.as_str(), &self.raw) {
             self.value = Value::from(raw);
@@ -61,16 +31,16 @@ impl Setting {
     }
 }
 
-/// The settings of a TOML text, by dotted key; `path` is the file it is from, none for the defaults. A section without any
-/// key is listed too, under its own name, so that a misspelt one is noticed.
+/// The settings of a TOML text, by dotted key. `path` is its file; the defaults have none. A
+/// section without any key is listed too, under its own name, so that a misspelt one is noticed.
 pub(super) fn settings(text: &str, path: Option<&Path>) -> Result<Vec<(String, Setting)>, ConfigError> {
     let place = |offset: usize| match path {
         // Offsets come from the parser; `get` keeps a wrong one from panicking.
-        Some(path) => Source::File {
+        Some(path) => SettingSource::File {
             path: path.to_owned(),
             line: 1 + text.get(..offset).map_or(0, |before| before.matches('\n').count()),
         },
-        None => Source::Default,
+        None => SettingSource::Default,
     };
     let document = Document::parse(text).map_err(|error| ConfigError::Syntax {
         place: place(error.span().map_or(0, |span| span.start)),

@@ -1,34 +1,34 @@
-//! Reads keys out of the layers and checks what each layer says, so that a bad value in the file is found even while the
-//! environment covers it up.
+//! Reading of keys from the layers. Every layer is checked, so that a bad value in the file is
+//! found even while the environment covers it up.
 //!
-//! A key exists because it is read: what was set but never asked for is unknown.
+//! A key exists because it is read: a key that is set but never read is unknown.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use strsim::levenshtein;
 use toml_edit::Value;
 
 use super::layer::{Setting, settings};
-use super::near::nearest;
 use super::units::{Size, Span};
-use super::{ConfigError, Shown, Source};
+use super::{ConfigError, SettingSource, ShownKey};
 
-/// The longest text that an error repeats of a value, in characters.
+/// The longest part of a value that an error repeats, in characters.
 const LONGEST: usize = 80;
 
-/// All layers, and what was read out of them so far.
+/// All layers, and the keys that were read from them so far.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    /// By key; the last setting of each wins.
+    /// The settings by key; the last one of each wins.
     settings: BTreeMap<String, Vec<Setting>>,
-    /// Every key that was asked for, with the value that won, where there is one.
-    known: BTreeMap<&'static str, Option<Shown>>,
+    /// Every key that was read, with the value that won, if there is one.
+    known: BTreeMap<&'static str, Option<ShownKey>>,
 }
 
 impl Reader {
-    /// Puts a TOML text above the layers that are there.
+    /// Puts a TOML text on top of the layers.
     pub(super) fn add_document(&mut self, text: &str, path: Option<&Path>) -> Result<(), ConfigError> {
         for (key, setting) in settings(text, path)? {
             self.settings.entry(key).or_default().push(setting);
@@ -36,12 +36,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Puts one text above the layers that are there.
-    pub(super) fn add_text(&mut self, key: &str, text: &str, source: Source) {
+    /// Puts one text on top of the layers.
+    pub(super) fn add_text(&mut self, key: &str, text: &str, source: SettingSource) {
         self.settings.entry(key.to_owned()).or_default().push(Setting::from_text(text, source));
     }
 
-    /// The value of a key. `parse` gives none for a value that is not `allowed`.
+    /// The value of a key. `parse` returns none for a value that is not `allowed`.
     pub(super) fn value<T>(
         &mut self,
         key: &'static str,
@@ -53,7 +53,7 @@ impl Reader {
         value.ok_or(ConfigError::Missing { key })
     }
 
-    /// The value of a key that need not have one; an empty text is none.
+    /// The value of a key that may have none; an empty text is none.
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
@@ -78,7 +78,7 @@ impl Reader {
         self.value(key, allowed, |value| value.as_str().and_then(&parse))
     }
 
-    /// The value of a key that is a text, if any.
+    /// The value of a key that is a text, if it has one.
     pub(super) fn optional_text<T>(
         &mut self,
         key: &'static str,
@@ -89,7 +89,7 @@ impl Reader {
         self.optional(key, allowed, |value| value.as_str().and_then(&parse))
     }
 
-    /// One of some words, each with its meaning.
+    /// The meaning of one of some words.
     pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Result<T, ConfigError> {
         let quoted: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
         self.text(key, &quoted.join(" or "), |text| {
@@ -142,13 +142,13 @@ impl Reader {
         self.value(key, "a list of texts, such as [\"one\", \"two\"]", texts)
     }
 
-    /// An absolute path, if any.
+    /// An absolute path, if there is one.
     pub(super) fn path(&mut self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
         let absolute = |text: &str| Some(PathBuf::from(text)).filter(|path| path.is_absolute());
         self.optional_text(key, "an absolute path, such as \"/home/me/memory\"", absolute)
     }
 
-    /// What `check` makes of the setting that wins, after it has seen those below.
+    /// The result of `check` for the setting that wins, after those below it were checked too.
     pub(super) fn last<T>(
         &mut self,
         key: &'static str,
@@ -159,7 +159,7 @@ impl Reader {
         for setting in settings {
             value = Some(check(setting)?);
         }
-        let shown = |last: &Setting| Shown { value: last.value.to_string(), source: last.source.clone() };
+        let shown = |last: &Setting| ShownKey { value: last.value.to_string(), source: last.source.clone() };
         self.known.insert(key, settings.last().map(shown));
         Ok(value)
     }
@@ -170,11 +170,11 @@ impl Reader {
         setting.map_or(Ok(()), |setting| Err(refused(key, setting, allowed)))
     }
 
-    /// What was read, by key.
+    /// The values that were read, by key.
     ///
     /// # Errors
-    /// Where a layer sets what nobody asked for.
-    pub(super) fn finish(self) -> Result<BTreeMap<&'static str, Shown>, ConfigError> {
+    /// If a layer sets a key that was not read.
+    pub(super) fn finish(self) -> Result<BTreeMap<&'static str, ShownKey>, ConfigError> {
         for (key, settings) in &self.settings {
             let section = format!("{key}.");
             let is_section = self.known().any(|known| known.starts_with(&section));
@@ -198,18 +198,27 @@ impl Reader {
         Ok(self.known.into_iter().filter_map(|(key, shown)| Some((key, shown?))).collect())
     }
 
-    /// Every key that was asked for.
+    /// Every key that was read.
     pub(super) fn known(&self) -> impl Iterator<Item = &'static str> {
         self.known.keys().copied()
     }
 
-    /// Takes what the environment and the flags say about `key` as text.
+    /// Takes the environment's and the flags' settings of `key` as text.
     pub(super) fn take_as_text(&mut self, key: &str) {
         self.settings.get_mut(key).into_iter().flatten().for_each(Setting::take_as_text);
     }
 }
 
-/// The shortest and the longest duration that is allowed, as texts.
+/// The key of `known` that `given` is a typing error away from, or that has the same last name in
+/// another section.
+pub(super) fn nearest(given: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let score = |key: &str| levenshtein(given, key).min(levenshtein(&last(given), &last(key)) + 1);
+    let (score, key) = known.map(|key| (score(key), key)).min()?;
+    (score <= 1 + given.chars().count() / 5).then_some(key)
+}
+
+/// The shortest and the longest allowed duration.
 pub(super) type Spans = RangeInclusive<Span>;
 
 fn between(range: &Spans) -> String {

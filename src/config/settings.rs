@@ -1,96 +1,96 @@
-//! The configuration as the program uses it: plain values, each already checked. What the keys mean to a user is described in
-//! `config/default.toml`.
+//! The configuration as the program uses it: plain values, each already checked.
+//! `config/default.toml` describes the keys for the user.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cogzy_engine::model::Groups;
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The vault's folder, absolute.
     pub vault: PathBuf,
     /// The remote's URL; none stands for a folder beside the vault.
     pub remote: Option<String>,
-    /// Whose vault it is: a name that is safe in a key.
+    /// The user whose vault it is: a name that is safe in a key of the bucket.
     pub user_id: String,
-    /// What this device is called.
+    /// The name of this device.
     pub device_name: String,
     /// `[s3]`
-    pub s3: S3,
+    pub s3: S3Settings,
     /// `[sync]`
-    pub sync: Sync,
+    pub sync: SyncSettings,
     /// `[validation]`
-    pub validation: Validation,
+    pub validation: ValidationSettings,
     /// `[retry]`
-    pub retry: Retry,
+    pub retry: RetrySettings,
     /// `[filter]`
-    pub filter: Filter,
+    pub filter: FilterSettings,
     /// `[[group]]`, in the order of definition.
     pub groups: Groups,
     /// `[conflict]`
-    pub conflict: Conflict,
+    pub conflict: ConflictSettings,
     /// `[safety]`
-    pub safety: Safety,
+    pub safety: SafetySettings,
     /// `[retention]`
-    pub retention: Retention,
+    pub retention: RetentionSettings,
     /// `[limits]`
-    pub limits: Limits,
+    pub limits: LimitSettings,
     /// `[hooks]`
-    pub hooks: Hooks,
+    pub hooks: HookSettings,
     /// `[log]`
-    pub log: Log,
+    pub log: LogSettings,
 }
 
-/// How to reach a bucket.
+/// Settings for reaching a bucket.
 #[derive(Debug, Clone)]
-pub struct S3 {
+pub struct S3Settings {
     /// The store's URL.
     pub endpoint: Option<String>,
     /// The region's name.
     pub region: Option<String>,
     /// The profile of the AWS configuration files.
     pub profile: Option<String>,
-    /// Whether the bucket stands in the path; none: as soon as there is an endpoint.
+    /// True where the bucket stands in the path; without it, true as soon as there is an endpoint.
     pub path_style: Option<bool>,
-    /// How many requests are under way at once.
+    /// The number of requests that run at once.
     pub concurrency: usize,
-    /// How long making a connection may take.
+    /// The longest time to make a connection.
     pub connect_timeout: Duration,
-    /// How long one request may take in all.
+    /// The longest time of one whole request.
     pub operation_timeout: Duration,
 }
 
-/// How the time is divided.
+/// Settings for the timing of cycles.
 #[derive(Debug, Clone)]
-pub struct Sync {
-    /// How long a file must have stood still.
+pub struct SyncSettings {
+    /// The time that a file must have stood still.
     pub settle: Duration,
     /// The shortest time between two batches.
     pub batch_interval: Duration,
-    /// How many changed files start a cycle early.
+    /// The number of changed files that starts a cycle early.
     pub batch_files: usize,
-    /// How often the remote is asked for news.
+    /// The time between two polls of the remote.
     pub poll_interval: Duration,
-    /// The same, for a while after something happened.
+    /// The same, for a while after a change.
     pub poll_interval_active: Duration,
-    /// How often the whole vault is scanned.
+    /// The time between two scans of the whole vault.
     pub rescan_interval: Duration,
-    /// How often every file is hashed again.
+    /// The time after which every file is hashed again.
     pub rehash_interval: Duration,
-    /// How long a group may be invalid before that is an error.
+    /// The time that a group may be invalid before that is an error.
     pub max_invalid: Duration,
 }
 
-/// How closely the files of groups are looked into.
+/// Settings for looking into the files of groups.
 #[derive(Debug, Clone)]
-pub struct Validation {
-    /// How much of a matrix is searched for what is no finite number.
+pub struct ValidationSettings {
+    /// The part of a matrix that is searched for numbers that are not finite.
     pub finite: Finite,
 }
 
-/// How much of a matrix is searched.
+/// A part of a matrix to search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finite {
     /// All of it.
@@ -99,91 +99,91 @@ pub enum Finite {
     Sample,
 }
 
-/// When to try again.
+/// Settings for repeating what failed.
 #[derive(Debug, Clone)]
-pub struct Retry {
+pub struct RetrySettings {
     /// The waits after the first, second … failure; not empty, the last one repeats.
     pub schedule: Vec<Duration>,
-    /// After how many permanent failures to stop.
+    /// The number of permanent failures after which it stops.
     pub max_attempts: u32,
 }
 
-/// What is synced: patterns as in .gitignore, not yet compiled.
+/// Filters of the synced files: patterns as in .gitignore, not compiled yet.
 #[derive(Debug, Clone)]
-pub struct Filter {
-    /// Only this, unless it is empty.
+pub struct FilterSettings {
+    /// Only these paths, unless it is empty.
     pub include: Vec<String>,
-    /// Not this.
+    /// Never these paths.
     pub exclude: Vec<String>,
 }
 
-/// What happens where both sides changed.
+/// Settings for files that both sides changed.
 #[derive(Debug, Clone)]
-pub struct Conflict {
-    /// Who wins.
+pub struct ConflictSettings {
+    /// The winner.
     pub policy: Policy,
 }
 
-/// Who wins a conflict.
+/// A winner of conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// The remote does; the local version is kept.
+    /// The remote; the local version is kept.
     RemoteWins,
 }
 
-/// When to ask first.
+/// Limits from which on the user is asked first.
 #[derive(Debug, Clone)]
-pub struct Safety {
-    /// How many of the files may be deleted at once, in percent.
+pub struct SafetySettings {
+    /// The share of the files that may be deleted at once, in percent.
     pub max_delete_percent: u8,
-    /// By how much a group may shrink at once, in percent.
+    /// The share of its size that a group may lose at once, in percent.
     pub max_shrink_percent: u8,
-    /// Below this many files, deleting or changing all of them is no accident.
+    /// The number of files below which deleting or changing all of them is no accident.
     pub min_files: usize,
 }
 
-/// What is kept, and for how long.
+/// Settings for keeping old data.
 #[derive(Debug, Clone)]
-pub struct Retention {
-    /// Whether old data is removed from the bucket at all.
+pub struct RetentionSettings {
+    /// True where old data is removed from the bucket at all.
     pub prune: bool,
-    /// How many generations are kept.
+    /// The number of generations that are kept.
     pub keep_generations: u64,
-    /// For how many days every generation is kept.
+    /// The number of days for which every generation is kept.
     pub keep_days: u32,
-    /// For how many days files stay in the local trash.
+    /// The number of days that files stay in the local trash.
     pub trash_days: u32,
-    /// How long data stays after nothing needs it any more.
+    /// The time that data stays after nothing needs it any more.
     pub grace: Duration,
 }
 
-/// Bytes per second; none is no limit.
+/// Limits in bytes per second; none is no limit.
 #[derive(Debug, Clone)]
-pub struct Limits {
-    /// Towards the remote.
+pub struct LimitSettings {
+    /// The limit of uploads.
     pub upload: Option<u64>,
-    /// From the remote.
+    /// The limit of downloads.
     pub download: Option<u64>,
 }
 
-/// A program with its arguments for each kind of event; empty is none.
+/// A program with its arguments for each kind of event; empty for none.
 #[derive(Debug, Clone)]
-pub struct Hooks {
-    /// A conflict was found.
+pub struct HookSettings {
+    /// For a conflict.
     pub on_conflict: Vec<String>,
-    /// A change is held.
+    /// For a hold.
     pub on_hold: Vec<String>,
-    /// Something went wrong.
+    /// For an error.
     pub on_error: Vec<String>,
-    /// How long one of them may take.
+    /// The longest time that one of them may take.
     pub timeout: Duration,
 }
 
-/// What is written to the log.
+/// Settings of the log.
 #[derive(Debug, Clone)]
-pub struct Log {
-    /// How much.
+pub struct LogSettings {
+    /// The level.
     pub level: tracing::Level,
-    /// Whether the daemon also writes a file.
+    /// True where the daemon also writes a file.
     pub file: bool,
 }

@@ -1,4 +1,4 @@
-//! The layers together: what wins, what is refused, and in which words.
+//! The layers together: which one wins, which values are refused, and in which words.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use cogzy_engine::fs::RealFs;
 
-/// A home folder with a configuration file in it, if there is a text for it.
+/// A home folder, with a configuration file if there is a text for it.
 fn home(text: Option<&str>) -> (TempDir, Paths) {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::in_home(home.path(), None);
@@ -21,12 +21,20 @@ fn home(text: Option<&str>) -> (TempDir, Paths) {
     (home, paths)
 }
 
-fn load(text: Option<&str>, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Loaded, ConfigError> {
+fn load(
+    text: Option<&str>,
+    environment: &[(&str, &str)],
+    flags: &[Flag],
+) -> Result<LoadedConfig, ConfigError> {
     let (_home, paths) = home(text);
     load_from(&paths, environment, flags)
 }
 
-fn load_from(paths: &Paths, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Loaded, ConfigError> {
+fn load_from(
+    paths: &Paths,
+    environment: &[(&str, &str)],
+    flags: &[Flag],
+) -> Result<LoadedConfig, ConfigError> {
     let environment = environment.iter().copied().collect();
     Config::load(LoadOptions {
         paths,
@@ -38,10 +46,10 @@ fn load_from(paths: &Paths, environment: &[(&str, &str)], flags: &[Flag]) -> Res
 }
 
 fn flag(key: &'static str, value: &str) -> Flag {
-    Flag { key, value: value.to_owned(), source: Source::Flag(format!("--{key}")) }
+    Flag { key, value: value.to_owned(), source: SettingSource::Flag(format!("--{key}")) }
 }
 
-/// What a file with this text is refused with, without the path of the file.
+/// The refusal of a file with this text, without the path of the file.
 fn refusal(text: &str) -> String {
     let message = load(Some(text), &[], &[]).unwrap_err().to_string();
     let at = message.find("config.toml").unwrap_or_else(|| panic!("{message:?} does not name the file"));
@@ -50,7 +58,7 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn without_any_setting_the_defaults_hold() {
-    let Loaded { config, keys, file_exists, .. } = load(None, &[], &[]).unwrap();
+    let LoadedConfig { config, keys, file_exists, .. } = load(None, &[], &[]).unwrap();
     assert!(!file_exists && config.vault.ends_with(".local/share/cogzy") && config.remote.is_none());
     assert_eq!((config.user_id.as_str(), config.device_name.as_str()), ("default", "laptop"));
     assert_eq!(config.sync.settle, Duration::from_secs(2));
@@ -60,7 +68,7 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.limits.upload, None);
     let groups: Vec<_> = config.groups.definitions().iter().map(|group| group.name.as_str()).collect();
     assert_eq!(groups, ["nodes", "episodes"]);
-    assert!(keys.values().all(|shown| shown.source == Source::Default && !shown.value.contains('\n')));
+    assert!(keys.values().all(|shown| shown.source == SettingSource::Default && !shown.value.contains('\n')));
     assert_eq!(keys["retry.schedule"].value, r#"["30s", "60s", "120s", "300s"]"#);
     assert!(keys["group"].value.starts_with(r#"[{ name = "nodes", primary = ["corpus/nodes.json", "#));
 }
@@ -82,8 +90,8 @@ fn every_key_is_described_in_the_defaults_and_nothing_else_is() {
 
     let mut reader = Reader::default();
     reader.add_document(DEFAULTS, None).unwrap();
-    reader.add_text("vault", "/v", Source::Default);
-    reader.add_text("device_name", "d", Source::Default);
+    reader.add_text("vault", "/v", SettingSource::Default);
+    reader.add_text("device_name", "d", SettingSource::Default);
     Config::read(&mut reader).unwrap();
     let known: BTreeSet<String> = reader.known().map(str::to_owned).collect();
     assert_eq!(known, described);
@@ -124,7 +132,7 @@ fn the_environment_may_say_any_type() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place_and_what_is_allowed() {
+fn an_error_names_its_place_and_the_allowed_values() {
     for (text, expected) in [
         (
             "[sync]\n\nsettle = \"2 parsecs\"",
@@ -170,6 +178,20 @@ fn what_is_wrong_is_named_with_its_place_and_what_is_allowed() {
         let message = refusal(text);
         assert!(message.starts_with(expected), "{text:?} gives\n  {message}\nand not\n  {expected}");
     }
+}
+
+#[test]
+fn slips_and_wrong_sections_are_recognised_and_nothing_else() {
+    let known = ["sync.settle", "sync.poll_interval", "remote", "log.level"];
+    let nearest = |given| reader::nearest(given, known.into_iter());
+    assert_eq!(nearest("sync.setle"), Some("sync.settle"));
+    assert_eq!(nearest("settle"), Some("sync.settle"));
+    assert_eq!(nearest("remot"), Some("remote"));
+    assert_eq!(nearest("sync.poll-interval"), Some("sync.poll_interval"));
+    for far in ["colour", "", "kitten", "sync.retry"] {
+        assert_eq!(nearest(far), None, "{far:?}");
+    }
+    assert_eq!(reader::nearest("sync.settle", std::iter::empty()), None);
 }
 
 #[test]
@@ -220,7 +242,7 @@ fn a_file_that_was_asked_for_must_be_there_unless_it_is_about_to_be_written() {
 }
 
 #[test]
-fn a_written_file_reads_back_and_keeps_what_stood_in_it() {
+fn a_changed_file_reads_back_and_keeps_its_other_lines() {
     let (_home, paths) = home(None);
     let file = paths.config_file();
     let write = |values: &[(&str, &str)]| update(&RealFs, &file, values).unwrap();
@@ -241,7 +263,7 @@ fn a_written_file_reads_back_and_keeps_what_stood_in_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_written_file_is_its_owners_and_a_link_stays_a_link() {
+fn a_written_file_is_private_and_a_link_stays_a_link() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let (home, paths) = home(None);

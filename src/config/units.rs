@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A duration, written as one number and its unit: `500ms`, `2s`, `5m`, `1h`, `7d`. Prints in the largest unit that leaves
-/// no remainder, and whole milliseconds only.
+/// A duration, written as one number and its unit: `500ms`, `2s`, `5m`, `1h`, `7d`. Prints in the
+/// largest unit that leaves no remainder, and whole milliseconds only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
@@ -29,7 +29,7 @@ const SPANS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 const SIZES: [(&str, u64); 6] =
     [("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
-/// `text` as a number times one of `units`; none where it is anything else, or does not fit.
+/// `text` as a number times one of `units`; none if it is anything else, or does not fit.
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_unit_is_what_it_says() {
+    fn each_unit_has_its_size() {
         let span = |text: &str| text.parse::<Span>().unwrap().0;
         assert_eq!(span("500ms"), Duration::from_millis(500));
         assert_eq!(span("2s"), Duration::from_secs(2));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_unit_or_does_not_fit_is_refused() {
+    fn texts_without_a_unit_or_out_of_range_are_refused() {
         for bad in ["", "2", "s", "-2s", "2 s", "2S", "1.5h", "2weeks", "99999999999999999d"] {
             assert!(bad.parse::<Span>().is_err(), "{bad:?} was taken");
         }

@@ -1,54 +1,55 @@
-//! What the daemon shows: its status, kept up to date by the daemon and read by whoever asks, without waiting for each other.
+//! The board: the daemon's status. The daemon keeps it up to date and clients read it, and neither
+//! waits for the other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::jobs::Job;
+use super::jobs::{Job, JobDocument};
 use cogzy_client::documents::{Problem, ProgressDocument, State, StatusDocument, SyncDocument};
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::HoldId;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Pace, Progress};
 
-/// What a client wants done by the daemon's thread.
+/// A command for the daemon's thread.
 #[derive(Debug)]
 pub enum Command {
-    /// A cycle now.
+    /// Run a cycle now.
     Sync {
         /// Also send derived members that would stay here.
         derived: bool,
-        /// Who waits for it.
+        /// The way back to the client that waits.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
     },
-    /// A decision about a hold, and the cycle that carries it out.
+    /// Decide a hold, and run the cycle that carries it out.
     Decide {
-        /// Which hold.
+        /// The hold.
         hold: HoldId,
-        /// Let it pass, or decide the other way.
+        /// True to let it pass, false to decide the other way.
         approve: bool,
-        /// Who waits for it.
+        /// The way back to the client that waits.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
     },
-    /// A way back to the past, or a repair.
+    /// Run a job that changes something.
     Recover {
-        /// What.
+        /// The job.
         job: Job,
-        /// Who waits for it.
-        reply: oneshot::Sender<Result<serde_json::Value, Problem>>,
+        /// The way back to the client that waits.
+        reply: oneshot::Sender<Result<JobDocument, Problem>>,
     },
-    /// Try again what was given up.
+    /// Try again at once, even what was given up.
     Retry,
-    /// No cycles for so many seconds, or until `Resume`.
+    /// Run no cycles for some seconds, or until `Resume`.
     Pause {
-        /// For how long.
+        /// The length; without one, until `Resume`.
         seconds: Option<u64>,
-        /// Who waits for it.
+        /// The way back to the client that waits.
         reply: oneshot::Sender<Result<(), Problem>>,
     },
     /// Go on.
     Resume {
-        /// Who waits for it.
+        /// The way back to the client that waits.
         reply: oneshot::Sender<Result<(), Problem>>,
     },
 }
@@ -69,7 +70,7 @@ impl Board {
         Self { status: Arc::new(Mutex::new(status)), pace: Arc::default(), meter, clock }
     }
 
-    /// What it shows now.
+    /// The status now.
     #[must_use]
     pub fn read(&self) -> StatusDocument {
         let mut status = self.lock().clone();
@@ -80,7 +81,7 @@ impl Board {
         status
     }
 
-    /// Changes what it shows.
+    /// Changes the status.
     pub fn update(&self, change: impl FnOnce(&mut StatusDocument)) {
         change(&mut self.lock());
     }
@@ -92,7 +93,7 @@ impl Board {
 }
 
 impl Board {
-    /// Shows how far a cycle has come; what is shown, where it is news.
+    /// Shows the progress of a cycle. Returns it as shown, if it is news.
     pub fn shown(&self, progress: Progress) -> Option<ProgressDocument> {
         // A scan that reads nothing is no news.
         if progress.files_total > 0 {
@@ -109,13 +110,13 @@ impl Board {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use cogzy_client::documents::{DaemonDocument, DeviceDocument, PendingDocument, SCHEMA};
+    use cogzy_client::documents::{DaemonDocument, DeviceDocument, PendingDocument, SchemaVersion};
     use cogzy_engine::model::DeviceId;
 
     /// A status of a daemon that has done nothing yet.
     pub(in crate::control) fn status() -> StatusDocument {
         StatusDocument {
-            schema: SCHEMA,
+            schema: SchemaVersion,
             state: State::Pending,
             vault: "/vault".into(),
             remote: "file:///remote".into(),

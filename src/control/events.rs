@@ -1,7 +1,7 @@
-//! Events: written down first, then told to whoever listens.
+//! Events: they are kept first, then sent to whoever listens.
 //!
-//! Nobody who listens is waited for. A subscriber has a queue; if it runs over, its stream ends, and it comes back with the
-//! number of the last event it has seen and reads the rest from what is kept.
+//! No subscriber is waited for. Each has a queue; if it runs over, its stream ends, and the client
+//! comes back with the number of the last event it has seen and reads the rest from the kept ones.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,11 @@ use cogzy_client::documents::{EventBody, EventDocument, ProgressDocument, moment
 use cogzy_engine::clock::Clock;
 use cogzy_engine::state::{EventLog, StoredEvent};
 
-/// More events than this a subscriber may not be behind.
+/// The largest number of events that a subscriber may be behind.
 const QUEUE: usize = 256;
-/// So many kept events are read at once.
+/// The number of kept events that are read at once.
 const PAGE: usize = 200;
-/// Progress is told no more often.
+/// The shortest time between two events of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// The events of a running daemon. Clones share them.
@@ -36,15 +36,16 @@ struct Shared {
 }
 
 impl Events {
-    /// Events that are kept in `log`.
+    /// The events that are kept in `log`.
     #[must_use]
     pub fn new(log: EventLog, clock: Arc<dyn Clock>) -> Self {
         let (live, _) = broadcast::channel(QUEUE);
         Self { shared: Arc::new(Shared { log: Mutex::new(log), live, clock, progress_at: Mutex::default() }) }
     }
 
-    /// Keeps events, and with them how far their maker has come; then tells them. What could not be kept is told to nobody, and
-    /// its maker makes it again. The events with their numbers.
+    /// Keeps events together with the cursors of their maker, then sends them. Returns the events
+    /// with their numbers; none where they could not be kept. Those are sent to nobody, and their
+    /// maker makes them again.
     pub fn publish(
         &self,
         bodies: Vec<EventBody>,
@@ -64,7 +65,7 @@ impl Events {
                 let event = |(id, body)| Arc::new(EventDocument { id: Some(id), at: moment(now), body });
                 let events: Vec<_> = ids.zip(bodies).map(event).collect();
                 for event in &events {
-                    // Nobody may be listening.
+                    // There may be no subscriber.
                     let _listeners = self.shared.live.send(Arc::clone(event));
                 }
                 Some(events)
@@ -76,7 +77,7 @@ impl Events {
         }
     }
 
-    /// Tells how far a cycle has come, now and then. It is not kept.
+    /// Sends the progress of a cycle, now and then. It is not kept.
     pub fn progress(&self, progress: ProgressDocument) {
         let now = self.shared.clock.monotonic();
         let mut last = self.shared.progress_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +96,7 @@ impl Events {
         self.log().newest()
     }
 
-    /// What was kept under `name` with some earlier event.
+    /// The text that was kept under `name` with an earlier event.
     #[must_use]
     pub fn cursor(&self, name: &str) -> Option<String> {
         let cursor = self.log().cursor(name);
@@ -110,10 +111,10 @@ impl Events {
         documents(found.unwrap_or_default())
     }
 
-    /// Everything after number `since`, and then what happens from now on.
+    /// A subscription to all events after number `since`, the kept ones and those to come.
     #[must_use]
     pub fn subscribe(&self, since: u64) -> Subscription {
-        // First this, then what is kept: so nothing falls between the two.
+        // Subscribing comes before reading the kept events, so that none falls between the two.
         let live = self.shared.live.subscribe();
         Subscription { events: self.clone(), live, kept: VecDeque::new(), last: since, catching_up: true }
     }
@@ -123,7 +124,8 @@ impl Events {
     }
 }
 
-/// Kept events as documents. One that cannot be read, of another version, is left out: its number shows as a gap.
+/// Kept events as documents. One that this version cannot read is left out: its number shows as a
+/// gap.
 #[must_use]
 pub fn documents(stored: Vec<StoredEvent>) -> Vec<EventDocument> {
     let document = |event: StoredEvent| {
@@ -133,7 +135,7 @@ pub fn documents(stored: Vec<StoredEvent>) -> Vec<EventDocument> {
     stored.into_iter().filter_map(document).collect()
 }
 
-/// One who listens.
+/// The subscription of one client.
 #[derive(Debug)]
 pub struct Subscription {
     events: Events,
@@ -144,7 +146,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The next event; none when the subscriber was too slow, or nothing happens any more.
+    /// The next event; none when the subscriber was too slow, or the daemon ends.
     pub async fn next(&mut self) -> Option<EventDocument> {
         loop {
             if let Some(event) = self.kept.pop_front() {
@@ -158,7 +160,7 @@ impl Subscription {
             }
             match self.live.recv().await {
                 Ok(event) => match event.id {
-                    // Read from what is kept already.
+                    // It was among the kept ones.
                     Some(id) if id <= self.last => {}
                     Some(id) => {
                         self.last = id;
@@ -196,7 +198,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_subscriber_gets_what_is_kept_and_then_what_happens_without_a_gap() {
+    async fn a_subscriber_gets_the_kept_events_and_then_the_new_ones_without_a_gap() {
         let folder = tempfile::tempdir().unwrap();
         let events = events(folder.path());
         events.publish(some(450), &[]).unwrap();
@@ -205,7 +207,7 @@ pub(super) mod tests {
         for _ in 4..=450 {
             seen.push(subscription.next().await.unwrap().id.unwrap());
         }
-        // Some of these come before it has noticed that it is up to date, and are in its queue as well.
+        // Some of these come before the subscriber has caught up, and are in its queue as well.
         events.publish(some(100), &[]).unwrap();
         for _ in 451..=550 {
             seen.push(subscription.next().await.unwrap().id.unwrap());
@@ -214,7 +216,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_too_slow_is_cut_off_and_can_come_back() {
+    async fn a_subscriber_that_is_too_slow_is_cut_off_and_can_come_back() {
         let folder = tempfile::tempdir().unwrap();
         let events = events(folder.path());
         events.publish(some(1), &[]).unwrap();

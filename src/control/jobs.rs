@@ -1,122 +1,183 @@
-//! Looking at the past, going back to it, and looking for damage: jobs, and what answers them.
+//! Jobs: looks at the past, ways back to it, and searches for damage.
 //!
-//! The verbs and the socket share them: a job is run by whoever holds the vault, the daemon or a verb by itself.
+//! The verbs and the socket share them: a job is run by whoever holds the vault, the daemon or a
+//! verb by itself, and has one document for an answer.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use cogzy_client::documents::{
-    ConflictsDocument, HistoryDocument, PruneDocument, ResetDocument, RewriteDocument, SCHEMA, VerifyDocument,
+    ConflictsDocument, HistoryDocument, PruneDocument, ResetDocument, RewriteDocument, SchemaVersion,
+    VerifyDocument,
 };
 use cogzy_engine::model::{ConflictId, Keep, VaultPath};
 use cogzy_engine::sync::{Engine, Point, SyncError, Watcher};
 
-/// What can be asked for.
+/// A job that the socket takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Job {
     /// The history, of one path where one is named.
     History(Option<VaultPath>),
     /// The open conflicts.
     Conflicts,
-    /// The decision of a conflict.
-    Resolve {
-        /// Which.
-        id: ConflictId,
-        /// What is kept.
-        keep: Keep,
-        /// Also where it looks like an accident.
-        yes: bool,
-    },
-    /// Paths, or everything, as they were.
-    Restore {
-        /// When.
-        point: Point,
-        /// Files or folders; everything where there are none.
-        paths: Vec<VaultPath>,
-        /// Also where it looks like an accident.
-        yes: bool,
-    },
-    /// The vault as the backup's newest generation is.
+    /// A new generation made of old versions.
+    Rewrite(RewriteJob),
+    /// The vault replaced by the backup's newest generation.
     Reset {
         /// Only say what would be done.
         dry_run: bool,
     },
-    /// What retention no longer needs, removed from the bucket.
+    /// The removal of data that retention no longer needs from the bucket.
     Prune {
         /// Only say what would be done.
         dry_run: bool,
     },
-    /// A look at every file and object.
+    /// A check of every file and object.
     Verify {
         /// Read every pack.
         deep: bool,
         /// Put right what can be; reads every pack.
         repair: bool,
     },
+}
+
+/// A job that makes a new generation of old versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RewriteJob {
+    /// The decision of a conflict.
+    Resolve {
+        /// The conflict.
+        id: ConflictId,
+        /// The version that is kept.
+        keep: Keep,
+        /// Go on although it looks like an accident.
+        yes: bool,
+    },
+    /// Paths, or everything, as they were.
+    Restore {
+        /// The moment to go back to.
+        point: Point,
+        /// Files or folders; everything where there are none.
+        paths: Vec<VaultPath>,
+        /// Go on although it looks like an accident.
+        yes: bool,
+    },
     /// One generation taken back.
     Undo {
-        /// Which.
+        /// The generation.
         point: Point,
-        /// Also where later changes touch the same files.
+        /// Go on although later changes touch the same files.
         force: bool,
-        /// Also where it looks like an accident.
+        /// Go on although it looks like an accident.
         yes: bool,
     },
 }
 
+/// The answer to a job. Its JSON is that of the document alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum JobDocument {
+    /// To [`Job::History`].
+    History(HistoryDocument),
+    /// To [`Job::Conflicts`].
+    Conflicts(ConflictsDocument),
+    /// To [`Job::Rewrite`].
+    Rewrite(RewriteDocument),
+    /// To [`Job::Reset`].
+    Reset(ResetDocument),
+    /// To [`Job::Prune`].
+    Prune(PruneDocument),
+    /// To [`Job::Verify`].
+    Verify(VerifyDocument),
+}
+
 impl Job {
-    /// Whether it changes anything.
+    /// True where the job may change something. Such a job waits for the running cycle.
     #[must_use]
     pub const fn changes(&self) -> bool {
-        !matches!(
-            self,
-            Self::History(_)
-                | Self::Conflicts
-                | Self::Reset { dry_run: true }
-                | Self::Prune { dry_run: true }
-                | Self::Verify { repair: false, .. }
-        )
+        match self {
+            Self::History(_) | Self::Conflicts => false,
+            Self::Rewrite(_) => true,
+            Self::Reset { dry_run } | Self::Prune { dry_run } => !*dry_run,
+            Self::Verify { repair, .. } => *repair,
+        }
     }
 }
 
-/// Runs a job; the document that answers it.
+/// Runs a job.
 ///
 /// # Errors
 /// See [`SyncError`].
-pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Result<Value, SyncError> {
-    let rewritten = match job {
+pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Result<JobDocument, SyncError> {
+    Ok(match job {
         Job::History(path) => {
-            return Ok(document(&HistoryDocument::new(&engine.past().await?, path.as_ref())));
+            JobDocument::History(HistoryDocument::new(&engine.past().await?, path.as_ref()))
         }
         Job::Conflicts => {
-            let conflicts = engine.conflicts().await?;
-            return Ok(document(&ConflictsDocument { schema: SCHEMA, conflicts }));
+            JobDocument::Conflicts(ConflictsDocument::from(engine.conflicts().await?.as_slice()))
         }
-        Job::Reset { dry_run } => {
-            let reset = engine.reset(*dry_run, watcher).await?;
-            return Ok(document(&ResetDocument::new(reset, *dry_run)));
-        }
-        Job::Prune { dry_run } => {
-            let pruned = engine.prune(*dry_run, watcher).await?;
-            return Ok(document(&PruneDocument { schema: SCHEMA, pruned }));
-        }
-        Job::Verify { deep, repair } => {
-            let (verified, repaired) = if *repair {
-                let (verified, repaired) = engine.repair(watcher).await?;
-                (verified, Some(repaired))
-            } else {
-                (engine.verify(*deep, watcher).await?, None)
-            };
-            return Ok(document(&VerifyDocument { schema: SCHEMA, verified, repaired }));
-        }
-        Job::Resolve { id, keep, yes } => engine.resolve(*id, *keep, *yes, watcher).await?,
-        Job::Restore { point, paths, yes } => engine.restore(point, paths, *yes, watcher).await?,
-        Job::Undo { point, force, yes } => engine.undo(point, *force, *yes, watcher).await?,
-    };
-    Ok(document(&RewriteDocument::from(&rewritten)))
+        Job::Rewrite(job) => JobDocument::Rewrite(rewrite(engine, job, watcher).await?),
+        Job::Reset { dry_run } => JobDocument::Reset(reset(engine, *dry_run, watcher).await?),
+        Job::Prune { dry_run } => JobDocument::Prune(prune(engine, *dry_run, watcher).await?),
+        Job::Verify { deep, repair } => JobDocument::Verify(verify(engine, *deep, *repair, watcher).await?),
+    })
 }
 
-fn document(document: &impl Serialize) -> Value {
-    // Plain data with text for keys: it always has a JSON form.
-    serde_json::to_value(document).unwrap_or_default()
+/// Makes a new generation of old versions.
+///
+/// # Errors
+/// See [`SyncError`].
+pub async fn rewrite(
+    engine: &mut Engine,
+    job: &RewriteJob,
+    watcher: &dyn Watcher,
+) -> Result<RewriteDocument, SyncError> {
+    let rewritten = match job {
+        RewriteJob::Resolve { id, keep, yes } => engine.resolve(*id, *keep, *yes, watcher).await?,
+        RewriteJob::Restore { point, paths, yes } => engine.restore(point, paths, *yes, watcher).await?,
+        RewriteJob::Undo { point, force, yes } => engine.undo(point, *force, *yes, watcher).await?,
+    };
+    Ok(RewriteDocument::from(&rewritten))
+}
+
+/// Resets the vault to the backup, or forecasts it.
+///
+/// # Errors
+/// See [`SyncError`].
+pub async fn reset(
+    engine: &mut Engine,
+    dry_run: bool,
+    watcher: &dyn Watcher,
+) -> Result<ResetDocument, SyncError> {
+    Ok(ResetDocument::new(engine.reset(dry_run, watcher).await?, dry_run))
+}
+
+/// Prunes the bucket, or forecasts it.
+///
+/// # Errors
+/// See [`SyncError`].
+pub async fn prune(
+    engine: &mut Engine,
+    dry_run: bool,
+    watcher: &dyn Watcher,
+) -> Result<PruneDocument, SyncError> {
+    Ok(PruneDocument { schema: SchemaVersion, pruned: engine.prune(dry_run, watcher).await? })
+}
+
+/// Checks every file and object; with `repair`, puts right what can be and checks again.
+///
+/// # Errors
+/// See [`SyncError`].
+pub async fn verify(
+    engine: &mut Engine,
+    deep: bool,
+    repair: bool,
+    watcher: &dyn Watcher,
+) -> Result<VerifyDocument, SyncError> {
+    let (verified, repaired) = if repair {
+        let (verified, repaired) = engine.repair(watcher).await?;
+        (verified, Some(repaired))
+    } else {
+        (engine.verify(deep, watcher).await?, None)
+    };
+    Ok(VerifyDocument { schema: SchemaVersion, verified, repaired })
 }

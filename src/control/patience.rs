@@ -1,4 +1,4 @@
-//! A connection that does not wait for ever: a peer that takes no byte for too long is cut off.
+//! Connections that do not wait for ever: a peer that takes no byte for too long is cut off.
 
 use std::io;
 use std::pin::Pin;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A stream whose writes fail when the peer takes nothing for a while. Reading is left as it is.
+/// A stream whose writes fail when the peer takes nothing for a while. Reading is left alone.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
     patience: Duration,
-    /// Runs while a write waits.
+    /// The timer of a write that waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_is_cut_off_and_who_is_slow_is_not() {
+    async fn a_peer_that_takes_nothing_is_cut_off_and_a_slow_one_is_not() {
         let (ours, mut theirs) = duplex(4);
         let mut ours = Patient::new(ours, Duration::from_secs(10));
         let slow = tokio::spawn(async move {

@@ -1,7 +1,7 @@
-//! The socket itself: where it stands, who may connect, and for how long.
+//! The socket itself: its place, its permissions, and its time limits.
 //!
-//! Nothing that a client does or leaves undone holds up the daemon: there are only so many connections, a request must arrive
-//! in time, and a client that does not take its answer is cut off.
+//! No client can hold up the daemon: the number of connections is limited, a request must arrive in
+//! time, and a client that does not take its answer is cut off.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -19,25 +19,26 @@ use tokio::sync::Semaphore;
 use super::patience::Patient;
 use super::routes::{self, Handles};
 
-/// More connections than this wait to be taken.
+/// The number of connections from which on others wait.
 const MAX_CONNECTIONS: usize = 256;
-/// A client that has not sent its request's head by then is cut off.
+/// The time after which a client without a whole request head is cut off.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// So is one that takes nothing of its answer for this long.
+/// The time after which a client that takes nothing of its answer is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Folders of these names are made for sockets and are ours to close to others.
+/// The names of folders that are made for sockets, and may be closed to others.
 const OWN_FOLDERS: [&str; 2] = ["cogzy-vault", "control"];
 
-/// Binds the socket. What stands at `path` is removed if it is a socket: whoever calls holds the vault's lock, so nobody listens
-/// on it any more.
+/// Binds the socket. A socket at `path` is removed first: the caller holds the vault's lock, so
+/// nobody listens on it any more.
 ///
 /// # Errors
-/// As the system reports them; also where something else than a socket stands there.
+/// The system's; also if something other than a socket stands there.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        // Somebody's own folder is left as it is: there the socket's mode and the check of the peer must do.
+        // A folder of the user's own is left as it is; the socket's mode and the check of the peer
+        // must do there.
         if OWN_FOLDERS.iter().any(|name| folder.ends_with(name)) {
             std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
         }
@@ -70,7 +71,7 @@ pub async fn serve(listener: UnixListener, handles: Handles) {
                     let mut http = http1::Builder::new();
                     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(false);
                     let stream = TokioIo::new(Patient::new(stream, WRITE_TIMEOUT));
-                    // A client that breaks off has only itself to tell.
+                    // A client that breaks off has nobody to tell but itself.
                     let _broken_off = http.serve_connection(stream, service).await;
                     drop(place);
                 });
@@ -78,7 +79,8 @@ pub async fn serve(listener: UnixListener, handles: Handles) {
             Ok(_) => tracing::warn!("a program of another user tried the control socket and was refused"),
             Err(error) => {
                 tracing::warn!(%error, "a connection to the control socket could not be taken");
-                // Mostly too many open files: that ends when others close theirs, and until then each try fails at once.
+                // Mostly too many open files: that ends when others close theirs, and until then
+                // every try fails at once.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -94,11 +96,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_socket_is_the_owners_alone_and_nothing_but_a_socket_is_replaced() {
+    async fn the_socket_is_private_and_nothing_but_a_socket_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cogzy-vault/x.sock");
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        // The second finds what the first left behind.
+        // The second round finds the socket that the first one left behind.
         for _ in 0..2 {
             drop(bind(&path).unwrap());
             assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));

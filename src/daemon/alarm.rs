@@ -1,42 +1,44 @@
-//! No sync for a day is more than a passing trouble: it is said first, in the log as an error, and to the hooks.
+//! The alarm: a day without a sync is more than a passing trouble. The status begins with it, the
+//! log has it as an error, and a hook runs.
 
 use std::time::Duration;
 
 use cogzy_client::documents::ErrorDocument;
 
-/// Longer than this without a cycle that went through is an alarm.
+/// The time without a successful cycle that raises the alarm.
 const TOO_LONG: Duration = Duration::from_secs(24 * 3600);
 
-/// Watches how long ago a cycle went through.
+/// The watch over the time since the last successful cycle.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Alarm {
-    /// In milliseconds since the Unix epoch: the last success, or when it was first waited for.
+    /// The last success, or the start of the wait for a first one, in milliseconds since the Unix
+    /// epoch.
     since_ms: u64,
     raised: bool,
 }
 
 impl Alarm {
-    /// `since_ms`: the last success, or when it was first waited for.
+    /// An alarm that counts from `since_ms`.
     pub(super) const fn new(since_ms: u64) -> Self {
         Self { since_ms, raised: false }
     }
 
-    /// A cycle went through.
+    /// Notes a successful cycle.
     pub(super) const fn calm(&mut self, now_ms: u64) {
         *self = Self::new(now_ms);
     }
 
-    /// A pause that was wished for is none of our business: time begins anew.
+    /// Notes a pause: it is the user's own wish, so the time begins anew.
     pub(super) const fn excuse(&mut self, now_ms: u64) {
         self.since_ms = now_ms;
     }
 
-    /// Whether it has been said.
+    /// True once the alarm was raised.
     pub(super) const fn is_raised(&self) -> bool {
         self.raised
     }
 
-    /// What is to be said at `now_ms`, if anything; `new` the first time.
+    /// The alarm at `now_ms`, if there is one, and true the first time.
     pub(super) fn check(&mut self, now_ms: u64) -> Option<(ErrorDocument, bool)> {
         let document = overdue(self.since_ms, now_ms)?;
         let new = !std::mem::replace(&mut self.raised, true);
@@ -44,14 +46,14 @@ impl Alarm {
     }
 }
 
-/// What is to be said where the last success, or the first wait for one, was at `since_ms`; both in milliseconds since the Unix
-/// epoch.
+/// The alarm at `now_ms` where the last success, or the start of the wait for a first one, was at
+/// `since_ms`; both in milliseconds since the Unix epoch.
 #[must_use]
 pub fn overdue(since_ms: u64, now_ms: u64) -> Option<ErrorDocument> {
     let since = Duration::from_millis(now_ms.saturating_sub(since_ms));
     (since >= TOO_LONG).then(|| ErrorDocument {
         path: None,
-        // In days: a text that changed all the time would be new all the time.
+        // The text names days: one that changed all the time would be new all the time.
         message: "nothing has been synced for more than a day".to_owned(),
         attempts: 0,
         next_retry: None,
@@ -67,7 +69,7 @@ mod tests {
     const HOUR: u64 = 3_600_000;
 
     #[test]
-    fn a_day_without_a_sync_is_said_once_and_shown_until_one_goes_through() {
+    fn a_day_without_a_sync_is_announced_once_and_shown_until_one_succeeds() {
         let mut alarm = Alarm::new(1000 * HOUR);
         assert_eq!(alarm.check(1023 * HOUR), None);
         assert!(alarm.check(1024 * HOUR).unwrap().1);

@@ -1,7 +1,8 @@
-//! What is new for those who listen: each thing once, not once per cycle.
+//! News for those who listen: each thing once, not once per cycle.
 //!
-//! Commits are told from the log, so that none is missed, whoever made the cycle that brought it. What was told last is kept with
-//! the events themselves: a restart neither repeats nor forgets.
+//! Commits are announced from the log, so that none is missed, whoever ran the cycle that brought
+//! it. The last announced state is kept with the events themselves: a restart neither repeats nor
+//! forgets.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,18 +14,19 @@ use cogzy_client::documents::{
 use cogzy_engine::model::{Commit, CommitKey, Conflict};
 use cogzy_engine::sync::Engine;
 
-/// A change names no more paths than this.
+/// The largest number of paths that a change names.
 const MAX_PATHS: usize = 100;
-/// Where the commit stands that was told last.
+/// Key of the last announced commit.
 const COMMIT: &str = "told-commit";
-/// Holds and errors that were told and are still there.
+/// Key of the holds and errors that were announced and are still there.
 const OPEN: &str = "told-open";
-/// Conflicts that were told, the newest at the end. A merge lists again what one side had kept.
+/// Key of the announced conflicts, the newest at the end. A merge lists again the ones that one
+/// side had kept.
 const CONFLICTS: &str = "told-conflicts";
-/// More of them need not be remembered.
+/// The largest number of conflicts to remember.
 const MAX_CONFLICTS: usize = 1000;
 
-/// Compares what is with what was told.
+/// The difference between the status and the announcements so far.
 #[derive(Debug)]
 pub(super) struct Announcer {
     events: Events,
@@ -36,7 +38,7 @@ pub(super) struct Announcer {
 }
 
 impl Announcer {
-    /// Goes on where the last daemon stopped; `state` is what the board begins with.
+    /// An announcer that goes on where the last daemon stopped; the board begins with `state`.
     pub(super) fn new(events: Events, state: State) -> Self {
         let commit = events.cursor(COMMIT).and_then(|text| CommitKey::parse(&text));
         let open = events.cursor(OPEN).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -44,8 +46,8 @@ impl Announcer {
         Self { events, commit, generation: None, open, conflicts: conflicts.unwrap_or_default(), state }
     }
 
-    /// Tells what is new after a cycle that left the status so; `passing` are paths whose errors go away by themselves. What was
-    /// told.
+    /// Announces the news of a cycle that left `status` behind; errors of the paths in `passing` go
+    /// away by themselves. Returns the announced events.
     pub(super) async fn cycle(
         &mut self,
         engine: &mut Engine,
@@ -68,7 +70,8 @@ impl Announcer {
                     }
                     commit = news.agreed;
                 }
-                // The vault or the bucket cannot be read; the status says so, and it is told when they can.
+                // The vault or the bucket cannot be read. The status says so, and the news waits
+                // until they can.
                 Err(error) => tracing::debug!(%error, "what has moved cannot be told yet"),
             }
         }
@@ -92,7 +95,7 @@ impl Announcer {
         told
     }
 
-    /// Tells another verdict, where it is one.
+    /// Announces a new verdict, if it is one.
     pub(super) fn state(&mut self, state: State) {
         if state != self.state {
             let body = EventBody::State { state, was: self.state };
@@ -102,7 +105,8 @@ impl Announcer {
         }
     }
 
-    /// Holds and errors that were not there before; all that are there now.
+    /// Adds the holds and errors that were not there before to `bodies`. Returns the keys of all
+    /// that are there now.
     fn wrong(
         &self,
         status: &StatusDocument,
@@ -118,7 +122,7 @@ impl Announcer {
             }
             open.insert(key);
         }
-        // Being offline is a state and no error.
+        // Being offline is a state, not an error.
         let errors: &[ErrorDocument] = if status.state == State::Offline { &[] } else { &status.errors };
         for error in
             errors.iter().filter(|error| error.path.as_ref().is_none_or(|path| !passing.contains(path)))

@@ -1,13 +1,14 @@
-//! Once a day, if the configuration wants it: what retention no longer needs is removed from the bucket.
+//! A daily prune, if the configuration wants one.
 //!
-//! After a cycle that went through, so that this device knows how things stand. A prune that fails is tried again after an hour; like
-//! a cycle it is broken off for a pause and by a stop, and a later one goes on.
+//! It follows a successful cycle, after which this device knows the state of the remote. A prune
+//! that fails is repeated after an hour. Like a cycle it is broken off by a pause and by a stop,
+//! and a later one goes on.
 
 use super::Daemon;
 use cogzy_engine::sync::Interrupt;
 
 impl Daemon {
-    /// Prunes, if it is time to.
+    /// Prunes, if a prune is due.
     pub(super) async fn prune_daily(&mut self) {
         if !self.prune || !self.engine.prune_is_due() {
             return;
@@ -19,7 +20,7 @@ impl Daemon {
             () = interrupt.wanted() => return,
         };
         self.board.update(|status| status.progress = None);
-        // Noted before it is told: whoever hears of it may end this process.
+        // Noted before it is logged: whoever reads the log may end this process.
         self.engine.note_prune(pruned.is_ok());
         match &pruned {
             Ok(pruned) => tracing::info!(

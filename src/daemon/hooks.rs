@@ -1,10 +1,11 @@
-//! Programs of the user's that are started when something happens.
+//! Hooks: programs of the user that events start.
 //!
-//! They get the event on their standard input and are waited for by nobody but this task: one at a time, each for a bounded time,
-//! and where more happens than they can take the rest is left out and said so. Whatever they do, the daemon goes on.
+//! They get the event on their standard input. Only this task waits for them: one at a time, each
+//! for a limited time. Where more happens than they can take, the rest is left out, and the log
+//! says so. Whatever they do, the daemon goes on.
 //!
-//! A hook, with all that it starts, is a process group that ends with it. The group has a guard of its own, so that its time is
-//! bounded too where the daemon is killed and can end nothing any more.
+//! A hook and all that it starts are a process group that ends with it. The group has a guard of
+//! its own, which limits its time even where the daemon is killed and can end nothing any more.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -18,14 +19,15 @@ use tokio::sync::mpsc;
 
 use cogzy_client::documents::{EventBody, EventDocument};
 
-/// Runs a program beside a guard that ends their whole group after `$1` seconds. The guard ignores what asks it politely.
+/// The script that runs a program beside a guard, which ends their whole group after `$1` seconds.
+/// The guard ignores polite signals.
 const GUARDED: &str = r#"(trap '' HUP INT TERM; sleep "$1"; kill -KILL -$$) <&- & shift; exec "$@""#;
-/// What a shell ends with where it cannot start a program.
+/// Exit codes of a shell that cannot start a program.
 const NOT_STARTED: [i32; 2] = [126, 127];
-/// So many events may wait for their turn.
+/// The number of events that may wait for their turn.
 const QUEUE: usize = 64;
 
-/// What to start, as a program and its arguments each; empty: nothing.
+/// The programs to start, each with its arguments; empty for none.
 #[derive(Debug, Clone, Default)]
 pub struct Hooks {
     /// For a conflict.
@@ -34,9 +36,9 @@ pub struct Hooks {
     pub on_hold: Vec<String>,
     /// For an error.
     pub on_error: Vec<String>,
-    /// A program that takes longer is killed, with all that it has started.
+    /// The time after which a program is killed, with all that it has started.
     pub timeout: Duration,
-    /// The process group of the hook that runs; 0: none does. Clones share it.
+    /// The process group of the running hook; 0 where none runs. Clones share it.
     pub running: Arc<AtomicI32>,
 }
 
@@ -50,7 +52,7 @@ impl Hooks {
         }
     }
 
-    /// Ends the hook that runs, with all that it has started: for a daemon that stops.
+    /// Ends the running hook with all that it has started, for a daemon that stops.
     pub fn end(&self) {
         if let Some(group) = Pid::from_raw(self.running.swap(0, Ordering::SeqCst)) {
             // It may have ended just now.
@@ -58,7 +60,7 @@ impl Hooks {
         }
     }
 
-    /// Starts the task that runs them. It ends with the sender.
+    /// Starts the task that runs hooks. It ends with the sender.
     pub(super) fn start(self) -> Runner {
         let (queue, mut events) = mpsc::channel::<Arc<EventDocument>>(QUEUE);
         let hooks = self.clone();
@@ -71,7 +73,7 @@ impl Hooks {
     }
 }
 
-/// Hands events to the task that runs hooks.
+/// The way to the task that runs hooks.
 #[derive(Debug)]
 pub(super) struct Runner {
     hooks: Hooks,
@@ -79,7 +81,7 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Has the hooks run that these events are for.
+    /// Queues these events for their hooks.
     pub(super) fn hear(&self, events: &[Arc<EventDocument>]) {
         for event in events.iter().filter(|event| !self.hooks.of(event).is_empty()) {
             if self.queue.try_send(Arc::clone(event)).is_err() {
@@ -95,7 +97,7 @@ async fn run(hooks: &Hooks, event: &EventDocument) {
     let kind = event.body.kind();
     let Ok(mut input) = serde_json::to_vec(event) else { return };
     input.push(b'\n');
-    // A little later than this task, which tells of it.
+    // A little later than this task, which reports it.
     let guard = timeout.as_secs().saturating_add(2).to_string();
     let mut command = Command::new("/bin/sh");
     command
@@ -104,7 +106,7 @@ async fn run(hooks: &Hooks, event: &EventDocument) {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    // A group of its own, so that what it starts can be ended with it.
+    // A group of its own, so that its children can be ended with it.
     command.process_group(0).kill_on_drop(true);
     let mut child = match command.spawn() {
         Ok(child) => child,
@@ -118,7 +120,7 @@ async fn run(hooks: &Hooks, event: &EventDocument) {
     let stdin = child.stdin.take();
     let whole = async {
         if let Some(mut stdin) = stdin {
-            // A hook need not read what it is told.
+            // A hook need not read its input.
             let _not_read = stdin.write_all(&input).await;
         }
         child.wait().await

@@ -1,10 +1,10 @@
-//! What is here while nothing can be sent: a look at the vault, so that the status and the outbox name what was saved offline or in
-//! a pause. It decides nothing and asks the remote for nothing.
+//! A look at the vault while nothing can be sent, so that the status and the outbox name the files
+//! that were saved offline or in a pause. It decides nothing and asks the remote for nothing.
 
 use super::{Course, Daemon};
 
 impl Daemon {
-    /// Looks, and shows what waits.
+    /// Looks, and shows the files that wait.
     pub(super) async fn look(&mut self, course: &mut Course) {
         self.heart.works();
         let looked = self.engine.look_around(&self.watcher()).await;
@@ -20,11 +20,11 @@ impl Daemon {
                         status.conflicts = standing.conflicts;
                     }
                 });
-                // Which troubles pass by themselves is for the cycle to tell.
+                // The cycle announces the troubles, not the look.
                 let _passing = self.note_waiting(course, &looked, now);
             }
             Err(error) => {
-                // What keeps it from looking keeps the cycle from running, too, and that says so.
+                // The cycle fails for the same reason, and reports it.
                 tracing::debug!(%error, "the vault could not be looked at");
                 course.scheduler.looked(now, true);
             }

@@ -1,4 +1,4 @@
-//! What others want done: commands from the socket.
+//! Commands from the socket.
 
 use super::{Course, Daemon};
 use crate::control::board::Command;
@@ -30,7 +30,7 @@ impl Daemon {
                 let watcher = self.watcher();
                 let answer = jobs::run(&mut self.engine, &job, &watcher).await;
                 self.board.update(|status| status.progress = None);
-                // What came of it stands in the answer; the board learns how things stand now.
+                // The answer has the result; this cycle brings the board up to date.
                 let _told = self.turn(course, Request::FULL, false).await;
                 let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
                 return;
@@ -47,11 +47,11 @@ impl Daemon {
                 (reply, answer)
             }
         };
-        // Whoever asked may have gone; what was done is done.
+        // The client may have gone; the work is done all the same.
         let _gone = reply.send(answer);
     }
 
-    /// From now on no cycle runs by itself.
+    /// Begins a pause: no cycle runs by itself from now on.
     pub(super) fn pause(&self, paused: Paused, course: &mut Course) {
         course.paused = Some(paused);
         self.board.update(|status| {
@@ -61,7 +61,7 @@ impl Daemon {
         course.announcer.state(State::Paused);
     }
 
-    /// A pause is over.
+    /// Ends a pause.
     pub(super) fn go_on(&self, course: &mut Course) -> Result<(), SyncError> {
         if course.paused.take().is_some() {
             course.scheduler.wake(self.clock.monotonic());
@@ -75,7 +75,7 @@ impl Daemon {
     }
 }
 
-/// What somebody hears whose cycle was broken off for a pause.
+/// The answer to a client whose cycle was broken off for a pause.
 pub(super) fn paused() -> Problem {
     Problem {
         kind: "about:cogzy-vault/paused".to_owned(),

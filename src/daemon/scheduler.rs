@@ -1,58 +1,63 @@
-//! When the next cycle runs: a pure step function over monotonic time.
+//! The time of the next cycle: a pure step function over monotonic time.
 //!
-//! The daemon tells it what happened and asks it what is next; it holds no timer and reads no clock, so tests run it through
-//! years in a moment. The watcher is a hint that makes a cycle come sooner: without any hint the rescan finds everything.
+//! The daemon reports events to it and asks it for the next step. It holds no timer and reads no
+//! clock, so tests run it through years in a moment. The watcher is a hint that makes a cycle come
+//! sooner: without any hint the rescan finds everything.
 
 use std::time::Duration;
 
 use cogzy_engine::sync::Ask;
 
-/// How the time is divided.
+/// The timing of cycles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// A file must have stood still for this long.
+    /// The time that a file must have stood still.
     pub settle: Duration,
-    /// Pushes after the first come at most this often.
+    /// The shortest time between two pushes.
     pub batch_interval: Duration,
-    /// This many touched files start a cycle early.
+    /// The number of touched files that starts a cycle early.
     pub batch_files: usize,
-    /// How often the remote is asked for news.
+    /// The time between two polls of the remote.
     pub poll: Duration,
-    /// The same, for a while after something happened.
+    /// The same, for a while after a change.
     pub poll_active: Duration,
-    /// How often the whole vault is scanned.
+    /// The time between two scans of the whole vault.
     pub rescan: Duration,
     /// The longest that changes may be put off by further changes.
     pub max_delay: Duration,
-    /// Waits after the first, second … failure; the last one repeats.
+    /// The waits after the first, second … failure; the last one repeats.
     pub retry: Vec<Duration>,
-    /// After this many failures that will not get better by themselves, nothing is tried until somebody says `retry`.
+    /// The number of failures in a row that only a person can cure, after which nothing is tried
+    /// until `retry`.
     pub max_attempts: u32,
 }
 
-/// How long the remote is polled fast after something happened.
+/// The time that the remote is polled faster after a change.
 const ACTIVE: Duration = Duration::from_secs(120);
-/// How often all of `commits/` is listed.
+/// The time between two listings of all of `commits/`.
 const WHOLE_LISTING: Duration = Duration::from_secs(24 * 3600);
-/// How often a remote that is out of reach is probed.
+/// The time between two probes of a remote that is out of reach.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
-/// Now and then a whole cycle is tried without a probe that was answered: a slow network may be too slow for a probe.
+/// The time after which a whole cycle is tried without an answered probe: a slow network may be too
+/// slow for a probe.
 const CYCLE_UNASKED: Duration = Duration::from_secs(120);
-/// The longest wait where probes are answered and cycles still find the remote out of reach: it asks for less.
+/// The longest wait where probes are answered and cycles still find the remote out of reach: it
+/// asks for less traffic.
 const MAX_OFFLINE_WAIT: Duration = Duration::from_secs(60);
-/// The longest wait for items that do not settle; a hint of the watcher's comes sooner.
+/// The longest wait for items that do not settle; a hint of the watcher comes sooner.
 const MAX_AGAIN: Duration = Duration::from_secs(30);
-/// How much of a wait is drawn at random, so that devices do not come back in step.
+/// The share of a wait that is drawn at random, so that devices do not come back in step.
 const JITTER: f64 = 0.2;
 
-/// How a cycle ended.
+/// The end of a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It went through. `moved`: something was sent or fetched. `again`: some items were not settled yet.
+pub enum CycleOutcome {
+    /// It succeeded.
     Done {
-        /// Something was sent or fetched.
+        /// True where something was sent or fetched.
         moved: bool,
-        /// Some items were busy or not settled, and want another look after the settle window.
+        /// True where some items were busy or not settled, and need another look after the settle
+        /// window.
         again: bool,
     },
     /// The remote is out of reach: a state, not a failure.
@@ -63,18 +68,18 @@ pub enum Outcome {
     Permanent,
 }
 
-/// What is next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Run a cycle now.
     Run(Ask),
-    /// Ask the remote something cheap, and say whether it was reached.
+    /// Probe the remote with something cheap, and report whether it was reached.
     Probe,
-    /// Look at what is here, although nothing can be sent: whoever asks is told what waits.
+    /// Look at the vault although nothing can be sent, so that clients see the files that wait.
     Look,
-    /// Nothing before this moment.
+    /// Do nothing before this moment.
     Wait(Duration),
-    /// Nothing until somebody says `retry`.
+    /// Do nothing until `retry`.
     Stopped,
 }
 
@@ -89,18 +94,19 @@ pub struct Scheduler {
     whole_at: Duration,
     active_until: Duration,
     failures: u32,
-    /// Items that had not settled want another look then, for the so manieth time in a row.
+    /// The next look at items that had not settled, and the number of such looks in a row.
     again: Option<(Duration, u32)>,
     offline: bool,
-    /// A probe was answered since.
+    /// True where a probe was answered since.
     reached: bool,
-    /// How many cycles in a row found the remote out of reach although a probe had been answered.
+    /// The number of cycles in a row that found the remote out of reach although a probe had been
+    /// answered.
     rebuffed: u32,
     unasked_at: Duration,
     not_before: Duration,
     stopped: bool,
     watching: bool,
-    /// What is here is to be looked at then, if no cycle has done so before.
+    /// The time of the next look at the vault, unless a cycle has looked before.
     look_at: Option<Duration>,
     looked: Option<Duration>,
 }
@@ -138,13 +144,13 @@ impl Scheduler {
         }
     }
 
-    /// Whether something was touched that no scan has seen yet.
+    /// True where something was touched that no scan has seen yet.
     #[must_use]
     pub const fn is_touched(&self) -> bool {
         self.touched.is_some()
     }
 
-    /// A file was touched.
+    /// Notes that a file was touched.
     pub fn touch(&mut self, now: Duration) {
         let (first, count) = match self.touched {
             Some(touched) => (touched.first, touched.count + 1),
@@ -154,13 +160,13 @@ impl Scheduler {
         self.want_look(now + self.timing.settle);
     }
 
-    /// Events were lost: only a scan knows what happened.
+    /// Notes that events were lost: only a scan knows what happened.
     pub fn overflow(&mut self, now: Duration) {
         self.rescan_at = now;
         self.want_look(now);
     }
 
-    /// A look has ended. `again`: something had not settled yet.
+    /// Notes the end of a look; `again` where something had not settled yet.
     pub fn looked(&mut self, now: Duration, again: bool) {
         let next =
             if again { Some(self.timing.settle) } else { (!self.watching).then_some(self.timing.poll) };
@@ -170,18 +176,18 @@ impl Scheduler {
         }
     }
 
-    /// No sooner than a batch interval after the last one.
+    /// Asks for a look at `at`, but no sooner than a batch interval after the last one.
     fn want_look(&mut self, at: Duration) {
         let at = self.looked.map_or(at, |last| at.max(last + self.timing.batch_interval));
         self.look_at = Some(self.look_at.map_or(at, |before| before.min(at)));
     }
 
-    /// Whether the watcher works. Without it every poll scans.
+    /// Notes whether the watcher works. Without it every poll scans.
     pub const fn watching(&mut self, works: bool) {
         self.watching = works;
     }
 
-    /// Somebody wants a cycle, or another try, now.
+    /// Notes that somebody wants a cycle, or another try, now.
     pub const fn retry(&mut self, now: Duration) {
         self.stopped = false;
         self.failures = 0;
@@ -191,19 +197,20 @@ impl Scheduler {
         self.rescan_at = now;
     }
 
-    /// The machine was asleep, or a pause is over: whatever was to happen meanwhile is due.
+    /// Notes that the machine was asleep, or a pause is over: everything that was to happen
+    /// meanwhile is due.
     pub const fn wake(&mut self, now: Duration) {
         self.not_before = now;
         self.poll_at = now;
     }
 
-    /// A probe has ended. `draw` is a random number in `0.0..1.0`.
+    /// Notes the end of a probe. `draw` is a random number in `0.0..1.0`.
     pub fn probed(&mut self, now: Duration, reached: bool, draw: f64) {
         self.reached = reached;
         self.not_before = if reached { now } else { now + jittered(PROBE_EVERY, draw) };
     }
 
-    /// When the vault is scanned next, if nothing happens.
+    /// The time of the next scan, if nothing happens.
     #[must_use]
     pub fn next_scan(&self) -> Duration {
         let poll = if self.watching { None } else { Some(self.poll_at) };
@@ -215,25 +222,26 @@ impl Scheduler {
             .max(self.not_before)
     }
 
-    /// Whether the remote was out of reach at the last try.
+    /// True where the remote was out of reach at the last try.
     #[must_use]
     pub const fn offline(&self) -> bool {
         self.offline
     }
 
-    /// How many tries have failed in a row.
+    /// The number of failed tries in a row.
     #[must_use]
     pub const fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// A cycle that was asked for with `ask` has ended. `draw` is a random number in `0.0..1.0`.
-    pub fn ended(&mut self, started: Duration, now: Duration, ask: Ask, outcome: Outcome, draw: f64) {
+    /// Notes the end of a cycle that was asked for with `ask`. `draw` is a random number in
+    /// `0.0..1.0`.
+    pub fn ended(&mut self, started: Duration, now: Duration, ask: Ask, outcome: CycleOutcome, draw: f64) {
         if ask.scan {
             self.want_look(now);
         }
         match outcome {
-            Outcome::Done { moved, again } => {
+            CycleOutcome::Done { moved, again } => {
                 self.failures = 0;
                 self.online();
                 self.not_before = now;
@@ -244,7 +252,8 @@ impl Scheduler {
                 if ask.scan {
                     self.look_at = None;
                     self.rescan_at = now + self.timing.rescan;
-                    // What was touched while the cycle ran may have been scanned before: it counts for the next.
+                    // Files that were touched while the cycle ran may have been scanned before:
+                    // they count for the next one.
                     self.touched = self.touched.filter(|touched| touched.last >= started);
                     let times = self.again.map_or(0, |(_, times)| times);
                     self.again = again.then(|| (self.again_at(now, times), times + 1));
@@ -255,7 +264,7 @@ impl Scheduler {
                 let active = now < self.active_until;
                 self.poll_at = now + if active { self.timing.poll_active } else { self.timing.poll };
             }
-            Outcome::Offline => {
+            CycleOutcome::Offline => {
                 self.rebuffed = if self.reached { self.rebuffed.saturating_add(1) } else { 0 };
                 (self.offline, self.reached) = (true, false);
                 self.unasked_at = now + CYCLE_UNASKED;
@@ -263,18 +272,19 @@ impl Scheduler {
                     PROBE_EVERY.saturating_mul(2_u32.saturating_pow(self.rebuffed)).min(MAX_OFFLINE_WAIT);
                 self.not_before = now + jittered(wait, draw);
             }
-            Outcome::Failed | Outcome::Permanent => {
+            CycleOutcome::Failed | CycleOutcome::Permanent => {
                 self.online();
                 self.failures += 1;
                 let index = usize::try_from(self.failures - 1).unwrap_or(usize::MAX);
                 let wait = self.timing.retry.get(index).or(self.timing.retry.last());
                 self.not_before = now + jittered(wait.copied().unwrap_or(self.timing.poll), draw);
-                self.stopped = outcome == Outcome::Permanent && self.failures >= self.timing.max_attempts;
+                self.stopped =
+                    outcome == CycleOutcome::Permanent && self.failures >= self.timing.max_attempts;
             }
         }
     }
 
-    /// What is to be done at `now`.
+    /// The next step at `now`.
     #[must_use]
     pub fn next(&self, now: Duration) -> Next {
         let next = self.next_try(now);
@@ -282,7 +292,7 @@ impl Scheduler {
         if hindered && !matches!(next, Next::Run(_)) { self.or_look(next, now) } else { next }
     }
 
-    /// What is to be done at `now` in a pause.
+    /// The next step at `now` in a pause.
     #[must_use]
     pub fn next_look(&self, now: Duration) -> Next {
         self.or_look(Next::Stopped, now)
@@ -297,7 +307,7 @@ impl Scheduler {
         }
     }
 
-    /// When the next cycle is tried, or the remote is probed for it.
+    /// The next step at `now` towards a cycle: the cycle itself, or a probe for it.
     #[must_use]
     pub fn next_try(&self, now: Duration) -> Next {
         if self.stopped {
@@ -323,15 +333,16 @@ impl Scheduler {
         (self.offline, self.reached, self.rebuffed) = (false, false, 0);
     }
 
-    /// When to look again at what had not settled: after the settle window, and less and less often where that does not help.
+    /// The time of the next look at items that had not settled: after the settle window, and less
+    /// and less often where that does not help.
     fn again_at(&self, now: Duration, times: u32) -> Duration {
         let longest = MAX_AGAIN.max(self.timing.settle);
         let at = now + self.timing.settle.saturating_mul(2_u32.saturating_pow(times)).min(longest);
         self.last_push.map_or(at, |last| at.max(last + self.timing.batch_interval))
     }
 
-    /// When what was touched is to be pushed: when it has stood still, not too soon after the last push, and not put off for
-    /// ever by further changes.
+    /// The time to push the touched files: when they have stood still, not too soon after the last
+    /// push, and not put off for ever by further changes.
     fn push_at(&self) -> Option<Duration> {
         let touched = self.touched?;
         let settled = touched.last + self.timing.settle;

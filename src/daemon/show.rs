@@ -1,19 +1,22 @@
-//! How a cycle ended: in the outbox, on the board, in the log.
+//! The end of a cycle in the outbox, on the board, and in the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Course, Daemon};
-use crate::daemon::scheduler::{Next, Outcome};
-use cogzy_client::documents::{ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment};
+use crate::daemon::scheduler::{CycleOutcome, Next};
+use cogzy_client::documents::{
+    ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
+};
 use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::{Report, SyncError, Trouble, Weight};
 
-/// A path that was busy for longer is wrong, and not only slow.
+/// The time after which a busy path is wrong, and not only slow.
 const BUSY_TOO_LONG: Duration = Duration::from_secs(600);
 
 impl Daemon {
-    /// Brings the outbox to what waits after this cycle. The paths whose trouble is expected to go away by itself.
+    /// Brings the outbox up to date after a cycle. Returns the paths whose trouble should go away
+    /// by itself.
     pub(super) fn note_waiting(
         &self,
         course: &mut Course,
@@ -33,7 +36,7 @@ impl Daemon {
             waiting.insert(trouble.path.clone(), Some(trouble.message.clone()));
         }
         if result.is_err() {
-            // Nobody has looked whether these still stand.
+            // Nobody has looked whether these errors still stand.
             let known = self.board.read().errors.into_iter().filter_map(|error| error.path);
             waiting.extend(known.map(|path| (path, None)));
         }
@@ -48,19 +51,20 @@ impl Daemon {
         };
         let passing = troubles.iter().filter(|trouble| match trouble.weight {
             Weight::Passing => waited(&trouble.path) < BUSY_TOO_LONG,
-            // It has a limit of its own.
+            // An invalid group has a time limit of its own.
             Weight::Invalid => true,
             _ => false,
         });
         passing.map(|trouble| trouble.path.clone()).collect()
     }
 
-    /// Puts how a cycle ended on the board, and gives the answer for whoever asked for it.
+    /// Puts the end of a cycle on the board, and returns the answer for the client that asked for
+    /// it.
     pub(super) fn show(
         &self,
         course: &mut Course,
         ask: Ask,
-        outcome: Outcome,
+        outcome: CycleOutcome,
         now: Duration,
         result: Result<Report, SyncError>,
     ) -> Result<SyncDocument, Problem> {
@@ -111,17 +115,17 @@ impl Daemon {
                     status.pending.up = standing.waiting;
                     status.conflicts = standing.conflicts;
                 }
-                // Nobody has looked at the vault: what was wrong with it still is.
+                // Nobody has looked at the vault: its errors still stand.
                 None => status.errors.retain(|error| error.path.is_some()),
             }
             if let Some(holdings) = &report.holdings {
-                status.content = serde_json::to_value(holdings).ok();
+                status.content = Some(ContentDocument::from(holdings));
             }
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,
                 () if !status.holds.is_empty() => State::Held,
                 () if course.overdue => State::Error,
-                // A poll that came between a save and its settle window knows nothing of the save.
+                // A poll between a save and the end of its settle window knows nothing of the save.
                 () if course.unsettled || course.scheduler.is_touched() => State::Pending,
                 () => State::InSync,
             };
@@ -133,7 +137,7 @@ impl Daemon {
         &self,
         course: &mut Course,
         error: &SyncError,
-        outcome: Outcome,
+        outcome: CycleOutcome,
         attempts: u32,
         retry: Option<Duration>,
     ) {
@@ -151,7 +155,7 @@ impl Daemon {
             next,
             alarm: false,
         };
-        // The first time it is the loop that says it.
+        // The loop itself raises it the first time.
         let alarm = course.alarm.is_raised().then(|| course.alarm.check(now_ms)).flatten();
         self.board.update(|status| {
             status.progress = None;
@@ -161,7 +165,7 @@ impl Daemon {
             status.pending.up = self.engine.unsent_amount();
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,
-                () if outcome == Outcome::Offline => State::Offline,
+                () if outcome == CycleOutcome::Offline => State::Offline,
                 () => State::Error,
             };
             self.heart.says(&format!("{}: {error}", status.state));
@@ -182,7 +186,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One line for each cycle.
+/// Writes one line for each cycle.
 pub(super) fn log(report: &Report, took: Duration) {
     let Report { generation, pushed, pulled, deleted_local, deleted_remote, transfer, .. } = *report;
     tracing::info!(

@@ -12,15 +12,16 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Catches them from now on: before it is said that anything runs, so that whoever heard of it can stop it.
+    /// Catches the signals from now on. Call this before anything is announced as running, so that
+    /// whoever hears of it can stop it.
     ///
     /// # Errors
-    /// Where signals cannot be caught.
+    /// If signals cannot be caught.
     pub fn catch() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for one of them.
+    /// Waits for one of the signals.
     pub async fn arrive(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

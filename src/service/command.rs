@@ -1,49 +1,49 @@
-//! Running the manager's own programs, as a port: tests record the calls.
+//! The manager's own programs, as a port: tests record the calls.
 
 use std::io;
 use std::process::{Command, Stdio};
 
 use super::ServiceError;
 
-/// What a program answered.
+/// The output of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answer {
-    /// Whether it ended with 0.
+pub struct ProgramOutput {
+    /// True where it ended with 0.
     pub good: bool,
-    /// Its standard output.
+    /// The standard output.
     pub out: String,
-    /// Its standard error.
+    /// The standard error.
     pub err: String,
 }
 
-/// Runs programs.
-pub trait Run {
+/// A runner of programs.
+pub trait ProgramRunner {
     /// Runs `program` to its end.
     ///
     /// # Errors
-    /// Where it cannot be started.
-    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<Answer>;
+    /// If it cannot be started.
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<ProgramOutput>;
 }
 
-/// The programs of this machine.
+/// The runner of this machine's programs.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct System;
+pub struct SystemRunner;
 
-impl Run for System {
-    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<Answer> {
+impl ProgramRunner for SystemRunner {
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<ProgramOutput> {
         let ran = Command::new(program).args(arguments).stdin(Stdio::null()).output()?;
         let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
-        Ok(Answer { good: ran.status.success(), out: text(&ran.stdout), err: text(&ran.stderr) })
+        Ok(ProgramOutput { good: ran.status.success(), out: text(&ran.stdout), err: text(&ran.stderr) })
     }
 }
 
-/// Runs `program` of `manager`, which must be there; how it ended is for the caller.
+/// Runs `program` of `manager`, which must exist; the caller judges its end.
 pub(super) fn ask(
-    run: &dyn Run,
+    run: &dyn ProgramRunner,
     manager: &'static str,
     program: &'static str,
     arguments: &[&str],
-) -> Result<Answer, ServiceError> {
+) -> Result<ProgramOutput, ServiceError> {
     run.run(program, arguments).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ServiceError::NoManager { manager, program },
         _ => ServiceError::Failed { command: line(program, arguments), said: error.to_string() },

@@ -1,11 +1,12 @@
-//! launchd of macOS: an agent of the user. It starts at login and ends at logout; there is no linger.
+//! launchd of macOS: an agent of the user. It starts at login and ends at logout; there is no
+//! linger.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::command::{ask, line};
 use super::systemd::{is_ours, write};
-use super::{Answer, Installed, Manager, Program, Run, ServiceError, Standing};
+use super::{Installed, Manager, Program, ProgramOutput, ProgramRunner, ServiceError, ServiceStatus};
 
 /// The agent's name.
 const LABEL: &str = "app.cogzy.vault";
@@ -13,7 +14,7 @@ const TEMPLATE: &str = include_str!("../../launchd/app.cogzy.vault.plist");
 
 /// launchd, for this user.
 pub struct Launchd<'a> {
-    run: &'a dyn Run,
+    run: &'a dyn ProgramRunner,
     home: PathBuf,
     domain: String,
 }
@@ -21,7 +22,7 @@ pub struct Launchd<'a> {
 impl<'a> Launchd<'a> {
     /// The agents of the user `uid`, whose home folder is `home`.
     #[must_use]
-    pub fn new(run: &'a dyn Run, home: &Path, uid: u32) -> Self {
+    pub fn new(run: &'a dyn ProgramRunner, home: &Path, uid: u32) -> Self {
         Self { run, home: home.to_owned(), domain: format!("gui/{uid}") }
     }
 
@@ -33,7 +34,7 @@ impl<'a> Launchd<'a> {
         format!("{}/{LABEL}", self.domain)
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<Answer, ServiceError> {
+    fn ask(&self, arguments: &[&str]) -> Result<ProgramOutput, ServiceError> {
         ask(self.run, "launchd", "launchctl", arguments)
     }
 
@@ -94,7 +95,7 @@ impl Manager for Launchd<'_> {
         if self.is_loaded()? { self.control(&["kickstart", &self.target()]) } else { self.load() }
     }
 
-    /// An agent that is only killed would be started again: it is taken out, and comes back at the next login.
+    /// Takes the agent out until the next login: one that is only killed would be started again.
     fn stop(&self) -> Result<(), ServiceError> {
         if !self.file().exists() {
             return Err(ServiceError::NotInstalled);
@@ -102,7 +103,7 @@ impl Manager for Launchd<'_> {
         if self.is_loaded()? { self.control(&["bootout", &self.target()]) } else { Ok(()) }
     }
 
-    fn standing(&self) -> Result<Standing, ServiceError> {
+    fn status(&self) -> Result<ServiceStatus, ServiceError> {
         let answer = self.ask(&["print", &self.target()])?;
         let of = |name: &str| {
             let values = answer.out.lines().filter_map(|line| line.trim().split_once(" = "));
@@ -110,7 +111,7 @@ impl Manager for Launchd<'_> {
         };
         let state = if answer.good { of("state").unwrap_or_default() } else { "not loaded".to_owned() };
         let file = self.file();
-        Ok(Standing {
+        Ok(ServiceStatus {
             manager: "launchd",
             enabled: file.exists(),
             file: Some(file).filter(|file| file.exists()),

@@ -4,20 +4,20 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::command::{ask, line};
-use super::{Answer, Installed, Manager, Program, Run, ServiceError, Standing};
+use super::{Installed, Manager, Program, ProgramOutput, ProgramRunner, ServiceError, ServiceStatus};
 
 /// The unit's name.
 const UNIT: &str = "cogzy-vault.service";
 /// The unit as a package installs it.
 const TEMPLATE: &str = include_str!("../../systemd/cogzy-vault.service");
-/// How a file begins that was written here, so that it is known again.
+/// The first line of a file that was written here, which marks it as ours.
 const OURS: &str = "# Written by `cogzy-vault service install`; the next install writes it again.\n";
-/// Where packages put units of users.
+/// Folders where packages put units of users.
 const PACKAGED: [&str; 3] = ["/usr/lib/systemd/user", "/lib/systemd/user", "/usr/local/lib/systemd/user"];
 
 /// systemd's manager of this user.
 pub struct Systemd<'a> {
-    run: &'a dyn Run,
+    run: &'a dyn ProgramRunner,
     folder: PathBuf,
     packaged: Vec<PathBuf>,
     uid: u32,
@@ -26,12 +26,12 @@ pub struct Systemd<'a> {
 impl<'a> Systemd<'a> {
     /// The manager of the user `uid`, whose configuration folder is `config`.
     #[must_use]
-    pub fn new(run: &'a dyn Run, config: &Path, uid: u32) -> Self {
+    pub fn new(run: &'a dyn ProgramRunner, config: &Path, uid: u32) -> Self {
         let packaged = PACKAGED.iter().map(|folder| Path::new(folder).join(UNIT)).collect();
         Self { run, folder: config.join("systemd/user"), packaged, uid }
     }
 
-    /// The same with a package's unit elsewhere.
+    /// The same manager, with a package's unit elsewhere.
     #[cfg(test)]
     pub(super) fn with_packaged(mut self, unit: PathBuf) -> Self {
         self.packaged = vec![unit];
@@ -42,7 +42,7 @@ impl<'a> Systemd<'a> {
         self.folder.join(UNIT)
     }
 
-    /// Whether a unit that is there already, from a package, runs exactly this.
+    /// A package's unit that runs exactly this, if there is one.
     fn package_with(&self, exec: &str) -> Option<PathBuf> {
         let fits = |path: &&PathBuf| {
             let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -51,22 +51,22 @@ impl<'a> Systemd<'a> {
         self.packaged.iter().find(fits).cloned()
     }
 
-    /// systemctl, which must end well.
-    fn control(&self, arguments: &[&str]) -> Result<Answer, ServiceError> {
+    /// Runs systemctl, which must end with success.
+    fn control(&self, arguments: &[&str]) -> Result<ProgramOutput, ServiceError> {
         let arguments = [&["--user"], arguments].concat();
         let answer = ask(self.run, "systemd", "systemctl", &arguments)?;
         if answer.good {
             return Ok(answer);
         }
         let said = answer.err.lines().next().unwrap_or("it gave no reason").to_owned();
-        // The words have been the same for ten years; the exit code is the same for everything.
+        // These words have been the same for ten years; the exit code is the same for everything.
         if said.contains("connect to bus") || said.contains("connect to user scope bus") {
             return Err(ServiceError::NoSession { said });
         }
         Err(ServiceError::Failed { command: line("systemctl", &arguments), said })
     }
 
-    /// Whether the user's services run without a login. Where loginctl does not know, nobody does.
+    /// True where the user's services run without a login; none where loginctl does not know.
     fn linger(&self) -> Option<bool> {
         let uid = self.uid.to_string();
         let arguments = ["show-user", &uid, "--property=Linger", "--value"];
@@ -87,7 +87,7 @@ impl Manager for Systemd<'_> {
     fn install(&self, program: &Program) -> Result<Installed, ServiceError> {
         let exec = exec_start(program)?;
         let file = self.file();
-        // Before anything is written: without a manager there is nothing to install for.
+        // Asked before anything is written: without a manager there is nothing to install for.
         self.control(&["show-environment"])?;
         let packaged = self.package_with(&exec).filter(|_| !file.exists());
         let written = packaged.is_none();
@@ -141,7 +141,7 @@ impl Manager for Systemd<'_> {
         self.control(&["stop", UNIT]).map(drop)
     }
 
-    fn standing(&self) -> Result<Standing, ServiceError> {
+    fn status(&self) -> Result<ServiceStatus, ServiceError> {
         let properties = "--property=FragmentPath,UnitFileState,ActiveState,MainPID";
         let answer = self.control(&["show", UNIT, properties])?;
         let of = |name: &str| {
@@ -153,7 +153,7 @@ impl Manager for Systemd<'_> {
                 .unwrap_or_default()
         };
         let state = of("ActiveState");
-        Ok(Standing {
+        Ok(ServiceStatus {
             manager: "systemd",
             file: Some(PathBuf::from(of("FragmentPath"))).filter(|path| !path.as_os_str().is_empty()),
             enabled: of("UnitFileState").starts_with("enabled"),
@@ -165,15 +165,16 @@ impl Manager for Systemd<'_> {
     }
 }
 
-/// The unit, with this line for what it runs.
+/// The unit with this line for its program.
 fn unit(exec: &str) -> String {
     let line = |line| if str::starts_with(line, "ExecStart=") { exec } else { line };
-    // Its first line speaks of the file in the package.
+    // The first line of the template speaks of the file in the package.
     let lines = TEMPLATE.lines().skip_while(|line| line.starts_with('#'));
     OURS.to_owned() + &lines.map(|text| format!("{}\n", line(text))).collect::<String>()
 }
 
-/// `ExecStart=` for a program, quoted as systemd.service(5) and systemd.syntax(7) say.
+/// The line `ExecStart=` for a program, quoted by the rules of systemd.service(5) and
+/// systemd.syntax(7).
 pub(super) fn exec_start(program: &Program) -> Result<String, ServiceError> {
     let speakable = |text: &str| !text.chars().any(char::is_control);
     let path = program.path.to_str().filter(|path| speakable(path));
@@ -186,7 +187,7 @@ pub(super) fn exec_start(program: &Program) -> Result<String, ServiceError> {
 }
 
 fn quoted(word: &str) -> String {
-    // Specifiers and variables are replaced inside quotes, too.
+    // systemd expands specifiers and variables inside quotes, too.
     let word = word.replace('%', "%%").replace('$', "$$");
     if !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/._-+=:@,%$~".contains(c)) {
         return word;
@@ -194,7 +195,7 @@ fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Writes a file of ours; never over somebody else's.
+/// Writes a file of ours, but never over somebody else's.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), ServiceError> {
     let fault = |what, source| ServiceError::Io { what, path: path.to_owned(), source };
     match std::fs::read_to_string(path) {
@@ -211,7 +212,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), ServiceError> {
     std::fs::rename(&fresh, path).map_err(|error| fault("replace", error))
 }
 
-/// Whether a file was written by an install.
+/// True where an install has written the file.
 pub(super) fn is_ours(text: &str) -> bool {
     text.contains("`cogzy-vault service install`")
 }

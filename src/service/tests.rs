@@ -1,4 +1,4 @@
-//! The calls that are made, and the files that are written.
+//! The calls to the manager's programs, and the files that are written.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,23 +7,23 @@ use std::path::Path;
 use super::systemd::exec_start;
 use super::*;
 
-/// A machine whose programs only note that they were called.
+/// A machine whose programs only record their calls.
 #[derive(Default)]
 struct Recorded {
     calls: RefCell<Vec<String>>,
-    answers: Vec<(&'static str, Answer)>,
+    answers: Vec<(&'static str, ProgramOutput)>,
     missing: bool,
 }
 
 impl Recorded {
     fn answering(answers: &[(&'static str, &str)]) -> Self {
-        let good = |text: &str| Answer { good: true, out: text.to_owned(), err: String::new() };
+        let good = |text: &str| ProgramOutput { good: true, out: text.to_owned(), err: String::new() };
         let answers = answers.iter().map(|(call, text)| (*call, good(text))).collect();
         Self { answers, ..Self::default() }
     }
 
     fn refusing(mut self, call: &'static str, err: &str) -> Self {
-        self.answers.push((call, Answer { err: err.to_owned(), ..Answer::default() }));
+        self.answers.push((call, ProgramOutput { err: err.to_owned(), ..ProgramOutput::default() }));
         self
     }
 
@@ -32,8 +32,8 @@ impl Recorded {
     }
 }
 
-impl Run for Recorded {
-    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<Answer> {
+impl ProgramRunner for Recorded {
+    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<ProgramOutput> {
         if self.missing {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -41,7 +41,7 @@ impl Run for Recorded {
         let answer =
             self.answers.iter().find(|(known, _)| call.contains(known)).map(|(_, answer)| answer.clone());
         self.calls.borrow_mut().push(call);
-        Ok(answer.unwrap_or(Answer { good: true, ..Answer::default() }))
+        Ok(answer.unwrap_or(ProgramOutput { good: true, ..ProgramOutput::default() }))
     }
 }
 
@@ -143,22 +143,22 @@ fn a_machine_without_a_manager_is_told_apart_from_one_that_refuses_and_gets_no_f
 }
 
 #[test]
-fn how_it_stands_is_what_the_manager_says() {
+fn the_status_is_the_managers() {
     let home = tempfile::tempdir().unwrap();
     let shown = "FragmentPath=/x/cogzy-vault.service\nUnitFileState=enabled\nActiveState=active\nMainPID=77";
     let run = Recorded::answering(&[("show cogzy-vault", shown), ("loginctl show-user 1000", "no")]);
-    let standing = systemd(&run, home.path()).standing().unwrap();
+    let standing = systemd(&run, home.path()).status().unwrap();
     assert!(standing.enabled && standing.running && standing.state == "active");
     assert_eq!((standing.pid, standing.linger), (Some(77), Some(false)));
     let shown = "FragmentPath=\nUnitFileState=\nActiveState=inactive\nMainPID=0";
     let run = Recorded::answering(&[("show cogzy-vault", shown)]).refusing("loginctl", "no such user");
-    let standing = systemd(&run, home.path()).standing().unwrap();
+    let standing = systemd(&run, home.path()).status().unwrap();
     assert!(!standing.enabled && !standing.running);
     assert_eq!((standing.file, standing.pid, standing.linger), (None, None, None));
 }
 
 #[test]
-fn what_systemd_would_replace_is_escaped() {
+fn text_that_systemd_would_expand_is_escaped() {
     let exec = |words: &[&str]| exec_start(&program("/p", words)).unwrap();
     assert_eq!(exec(&["a b", r#"q"b\"#, "$HOME", "%h", ""]), r#"ExecStart=/p "a b" "q\"b\\" $$HOME %%h """#);
     assert!(exec_start(&program("/p", &["a\nExecStartPost=/evil"])).is_err());
@@ -179,11 +179,11 @@ fn the_agent_of_macos_is_loaded_and_taken_out() {
         "{plist}"
     );
     assert!(plist.contains("<string>/a &amp; b</string>") && !plist.contains('@'), "{plist}");
-    assert!(!manager.standing().unwrap().running);
+    assert!(!manager.status().unwrap().running);
 
     let run = Recorded::answering(&[("print", "app.cogzy.vault = {\n\tstate = running\n\tpid = 42\n}")]);
     let manager = Launchd::new(&run, home.path(), 501);
-    let standing = manager.standing().unwrap();
+    let standing = manager.status().unwrap();
     assert!(standing.running && standing.enabled && standing.pid == Some(42));
     assert_eq!(manager.uninstall().unwrap(), Some(file));
     assert_eq!(run.calls().last().unwrap(), "launchctl bootout gui/501/app.cogzy.vault");

@@ -1,8 +1,9 @@
-//! systemd's journal, in its own protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL>): each event is one datagram.
+//! systemd's journal, in its own protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL>): each
+//! event is one datagram.
 //!
-//! The fields stand in the message, so that whoever reads the plain journal sees the cause of an error, and once more by
-//! themselves as `COGZY_…`, so that `journalctl COGZY_GENERATION=42` finds them. A journal that cannot keep up loses lines; it
-//! never holds the daemon up.
+//! The fields stand in the message, where a reader of the plain journal sees the cause of an error,
+//! and once more by themselves as `COGZY_…`, where `journalctl COGZY_GENERATION=42` finds them. A
+//! journal that cannot keep up loses lines; it never holds the daemon up.
 
 use std::fmt::{Debug, Write};
 use std::io;
@@ -15,18 +16,19 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 const SOCKET: &str = "/run/systemd/journal/socket";
-/// A datagram takes a little more than 200 kB; whatever is longer is no log line.
+/// The longest field, in bytes. A datagram takes a little more than 200 kB; anything longer is no
+/// log line.
 const LONGEST: usize = 64 << 10;
 
 /// A connection to the journal.
 #[derive(Debug)]
-pub struct Journal(UnixDatagram);
+pub struct JournalLayer(UnixDatagram);
 
-impl Journal {
+impl JournalLayer {
     /// Connects to the journal of this machine.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub fn connect() -> io::Result<Self> {
         Self::at(Path::new(SOCKET))
     }
@@ -39,7 +41,7 @@ impl Journal {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Journal {
+impl<S: Subscriber> Layer<S> for JournalLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         // There is nobody to tell that it did not arrive.
         let _lost = self.0.send(&datagram(event));
@@ -47,7 +49,7 @@ impl<S: Subscriber> Layer<S> for Journal {
 }
 
 fn datagram(event: &Event<'_>) -> Vec<u8> {
-    let mut seen = Seen::default();
+    let mut seen = FieldCollector::default();
     event.record(&mut seen);
     let priority = match *event.metadata().level() {
         Level::ERROR => "3",
@@ -57,7 +59,7 @@ fn datagram(event: &Event<'_>) -> Vec<u8> {
     };
     let mut message = seen.message;
     for (name, value) in &seen.fields {
-        // Writing to a text does not fail.
+        // Writing into a text cannot fail.
         let _ = write!(message, " {name}={value}");
     }
     let mut datagram = Vec::new();
@@ -79,7 +81,7 @@ fn datagram(event: &Event<'_>) -> Vec<u8> {
     datagram
 }
 
-/// A name as the journal takes it: capitals, digits and underscores.
+/// A name in the journal's own spelling: capitals, digits and underscores.
 fn own(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
@@ -88,12 +90,12 @@ fn own(name: &str) -> String {
 }
 
 #[derive(Default)]
-struct Seen {
+struct FieldCollector {
     message: String,
     fields: Vec<(&'static str, String)>,
 }
 
-impl Visit for Seen {
+impl Visit for FieldCollector {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
             self.message = format!("{value:?}");
@@ -102,7 +104,7 @@ impl Visit for Seen {
         }
     }
 
-    /// Without the quotes that a debug form has.
+    /// Records a text without the quotes of its debug form.
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }
@@ -133,7 +135,7 @@ mod tests {
     fn an_event_is_one_entry_with_its_fields_in_words_and_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let journal = UnixDatagram::bind(folder.path().join("socket")).unwrap();
-        let layer = Journal::at(&folder.path().join("socket")).unwrap();
+        let layer = JournalLayer::at(&folder.path().join("socket")).unwrap();
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let error = io::Error::other("two\nlines");

@@ -1,7 +1,7 @@
-//! A log file that does not grow for ever: when it is full it gets a number, and the oldest goes.
+//! A log file of limited size: a full one gets a number, and the oldest is removed.
 //!
-//! A log must never stand in the way of what it tells of: where the file cannot be written, lines are lost and nothing else. A
-//! crash leaves at worst half a line, or a number that is missing in the row.
+//! A log must never stand in the way of the work. If the file cannot be written, lines are lost and
+//! nothing else. A crash leaves at worst half a line, or a gap in the numbers.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,17 +12,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::OFlags;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long the file may become, in bytes.
+/// The longest file, in bytes.
 const FULL: u64 = 5_000_000;
-/// How many full ones are kept.
+/// The number of full files that are kept.
 const KEPT: u32 = 3;
 
-/// The file. Clones write to the same.
+/// The log file. Clones write to the same one.
 #[derive(Debug, Clone)]
-pub struct Rotated(Arc<Mutex<State>>);
+pub struct Rotated(Arc<Mutex<OpenLog>>);
 
 #[derive(Debug)]
-struct State {
+struct OpenLog {
     path: PathBuf,
     file: File,
     length: u64,
@@ -30,10 +30,10 @@ struct State {
 }
 
 impl Rotated {
-    /// The log at `path`, going on where it ends. Its folder is made where it is missing.
+    /// The log at `path`, continued at its end. Its folder is made where it is missing.
     ///
     /// # Errors
-    /// Where it cannot be opened; a link in its place is not followed.
+    /// If it cannot be opened; a link in its place is not followed.
     pub fn open(path: &Path) -> io::Result<Self> {
         Self::with_length(path, FULL)
     }
@@ -44,17 +44,17 @@ impl Rotated {
         }
         let file = append(path)?;
         let length = file.metadata()?.size();
-        Ok(Self(Arc::new(Mutex::new(State { path: path.to_owned(), file, length, full }))))
+        Ok(Self(Arc::new(Mutex::new(OpenLog { path: path.to_owned(), file, length, full }))))
     }
 }
 
-/// What is inside may name files: for the owner only.
+/// Opens the file for its owner only: its lines may name files.
 fn append(path: &Path) -> io::Result<File> {
     let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
     OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(no_link).open(path)
 }
 
-impl State {
+impl OpenLog {
     fn numbered(&self, number: u32) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         name.push(format!(".{number}"));
@@ -84,7 +84,7 @@ impl<'a> MakeWriter<'a> for Rotated {
 }
 
 impl Write for Rotated {
-    /// Takes one whole event: lines are not torn between two files.
+    /// Takes one whole event: no line is torn between two files.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.length > 0 && state.length + bytes.len() as u64 > state.full {
@@ -122,7 +122,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/x.log");
         for number in 0..20 {
-            // Each time as after a restart.
+            // Each round is like a restart.
             let mut log = Rotated::with_length(&path, 30).unwrap();
             log.write_all(format!("line {number:02}, eleven\n").as_bytes()).unwrap();
         }

@@ -7,6 +7,7 @@
 mod support;
 
 mod clock;
+mod formats;
 mod layering;
 mod local_reading;
 mod main_path;

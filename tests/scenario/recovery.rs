@@ -333,7 +333,7 @@ async fn plain_objects_become_the_first_generation() {
         Device::joined(folder.path(), "new", Arc::new(MemoryRemote::default())).await,
         MemoryRemote::default(),
     );
-    empty.put("corpus/a:b", b"x".to_vec().into()).await.unwrap();
+    empty.put("corpus/a\u{7}b", b"x".to_vec().into()).await.unwrap();
     let bad = new.engine().import(Arc::new(empty), &Unwatched).await;
     assert!(matches!(bad, Err(SyncError::Refused(Refusal::BadObject { .. }))), "{bad:?}");
     assert!(two.verify().await.faults.is_empty());

@@ -1,4 +1,4 @@
-//! Following the daemon's events: server-sent events, as a client reads them.
+//! A client of the daemon's events, which come as server-sent events.
 
 use std::path::Path;
 
@@ -12,11 +12,12 @@ use tokio::net::UnixStream;
 use crate::documents::EventDocument;
 use crate::socket::{ClientError, connection_error};
 
-/// No event is longer.
+/// The longest event, in bytes.
 const MAX_EVENT: usize = 1 << 20;
 
-/// Follows the events of the daemon at `socket` after number `since`; from now on where there is none. `each` says whether to go
-/// on. Returns when the stream ends: the number of the last event, to go on from.
+/// Follows the events of the daemon at `socket` after number `since`; without a number, from now
+/// on. `each` tells whether to go on. Returns when the stream ends, with the number of the last
+/// event.
 ///
 /// # Errors
 /// See [`ClientError`].
@@ -40,7 +41,7 @@ pub async fn follow(
     }
     let (mut body, mut lines, mut last) = (response.into_body(), Lines::default(), since);
     while let Some(frame) = body.frame().await {
-        // A daemon that stops breaks the stream off: what was read until then stands.
+        // A daemon that stops breaks the stream off; the events read until then stand.
         let Ok(frame) = frame else { break };
         for event in lines.take(frame.data_ref().map(Bytes::as_ref).unwrap_or_default())? {
             last = event.id.or(last);
@@ -53,7 +54,7 @@ pub async fn follow(
     Ok(last)
 }
 
-/// Puts events together from pieces of a stream.
+/// The end of a stream that is not a whole line yet.
 #[derive(Debug, Default)]
 struct Lines {
     rest: Vec<u8>,
@@ -63,7 +64,7 @@ impl Lines {
     fn take(&mut self, piece: &[u8]) -> Result<Vec<EventDocument>, ClientError> {
         self.rest.extend_from_slice(piece);
         let mut events = Vec::new();
-        // Each event is one line of data: the document has all that the other fields say.
+        // Each event is one line of data; the other fields repeat what the document says.
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
             if let Some(data) = line.strip_prefix(b"data:") {

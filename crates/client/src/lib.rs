@@ -1,4 +1,4 @@
-//! What another program needs of `cogzy-vault`: the vault's memories, and the daemon's socket.
+//! The parts of `cogzy-vault` for other programs: the vault's memories, and the daemon's socket.
 //!
 //! - [`local_vault`] reads and writes memories without a daemon or a network.
 //! - [`documents`] are what the socket and `--json` answer; [`socket`] asks, [`follow`] listens.

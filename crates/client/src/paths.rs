@@ -1,11 +1,11 @@
-//! Where things are on this machine, and which machine it is. Together with `config` the only place that looks at the
-//! environment; nothing is created here.
+//! The platform's folders, and the identity of this machine. Only this module and `config` look at
+//! the environment; nothing is created here.
 
 use std::path::{Path, PathBuf};
 
 use directories::BaseDirs;
 
-/// There is no folder to keep anything in.
+/// An error: this user has no home folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no home folder was found for this user: set HOME to an absolute path")]
 pub struct NoHome;
@@ -21,10 +21,11 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The folders of this user, by the rules of the platform (on Linux the XDG variables, then HOME).
+    /// The folders of this user, by the rules of the platform (on Linux the XDG variables, then
+    /// HOME).
     ///
     /// # Errors
-    /// Where there is no home folder.
+    /// If there is no home folder.
     pub fn of_this_user() -> Result<Self, NoHome> {
         let dirs = BaseDirs::new().ok_or(NoHome)?;
         Ok(Self {
@@ -48,7 +49,7 @@ impl Paths {
         }
     }
 
-    /// The app's vault.
+    /// The folder of the app's vault.
     #[must_use]
     pub fn vault(&self) -> PathBuf {
         self.data.join("cogzy")
@@ -60,21 +61,22 @@ impl Paths {
         self.config.join("cogzy-vault/config.toml")
     }
 
-    /// The variables with credentials that the service reads before it starts the daemon.
+    /// The file with credentials that the service reads before it starts the daemon.
     #[must_use]
     pub fn credentials_file(&self) -> PathBuf {
         self.config.join("cogzy-vault/credentials.env")
     }
 
-    /// The daemon's socket for the vault at `vault`, a path with every link in it resolved: two spellings of one vault must
-    /// not have two sockets. None where the platform has no folder for it; it is then the vault's own.
+    /// The daemon's socket for the vault at `vault`, a path with every link resolved: two spellings
+    /// of one vault must not have two sockets. None where the platform has no folder for sockets;
+    /// then it is in the vault.
     #[must_use]
     pub fn socket(&self, vault: &Path) -> Option<PathBuf> {
         let folder = self.runtime.as_ref()?.join("cogzy-vault");
         Some(folder.join(format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()))))
     }
 
-    /// The folder of this user's configuration, of all programs.
+    /// The folder of this user's configuration, for all programs.
     #[must_use]
     pub fn config_folder(&self) -> &Path {
         &self.config
@@ -86,14 +88,15 @@ impl Paths {
         &self.home
     }
 
-    /// What this machine is called.
+    /// The name of this machine.
     #[must_use]
     pub fn host_name(&self) -> &str {
         &self.host_name
     }
 }
 
-/// The folder remote that a vault has until another is configured: beside it, so that two vaults never share one.
+/// The folder remote of a vault that has no other: beside the vault, so that two vaults never share
+/// one.
 #[must_use]
 pub fn embedded_remote(vault: &Path) -> PathBuf {
     // Collecting the components drops a slash at the end.
@@ -102,16 +105,16 @@ pub fn embedded_remote(vault: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The program that runs: its path, with every link in it resolved.
+/// The path of the running program, with every link resolved.
 ///
 /// # Errors
-/// Where the system does not know it.
+/// If the system does not know it.
 pub fn program() -> std::io::Result<PathBuf> {
     std::env::current_exe()?.canonicalize()
 }
 
-/// What tells this machine from another that holds a copy of the same vault: 16 hex digits, from which the machine's own
-/// id cannot be found again. Where it has none, its name must do.
+/// An id that tells this machine from another with a copy of the same vault: 16 hex digits, from
+/// which the machine's own id cannot be recovered. A machine without an id is known by its name.
 #[must_use]
 pub fn machine_id() -> String {
     let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
@@ -128,7 +131,7 @@ fn machine_id_of(mut files: impl Iterator<Item = String>, host_name: &str) -> St
     }
 }
 
-/// The machine's name, fit to stand in a message: at most 64 characters, none of them a control character.
+/// The machine's name, fit for a message: at most 64 characters, and no control character.
 fn host_name() -> String {
     fit(&rustix::system::uname().nodename().to_string_lossy())
 }

@@ -1,4 +1,4 @@
-//! Asking the daemon.
+//! A client of the daemon's socket.
 
 use std::io;
 use std::path::Path;
@@ -14,19 +14,19 @@ use tokio::net::UnixStream;
 
 use crate::documents::Problem;
 
-/// No answer is longer.
+/// The longest answer, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
 
-/// Why there is no answer.
+/// An error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
     #[error("no daemon answers")]
     NoDaemon,
-    /// The daemon answered that it cannot do it.
+    /// The daemon refused.
     #[error("{}", .0.detail)]
     Refused(Box<Problem>),
-    /// The conversation broke off.
+    /// The connection broke off.
     #[error("the daemon broke off: {0}")]
     Broken(String),
 }
@@ -50,7 +50,7 @@ pub async fn post<T: DeserializeOwned>(
     request(socket, Method::POST, resource, body).await
 }
 
-/// Asks the daemon at `socket` how something stands.
+/// Asks the daemon at `socket` for a document.
 ///
 /// # Errors
 /// See [`ClientError`].
@@ -58,7 +58,7 @@ pub async fn get<T: DeserializeOwned>(socket: &Path, resource: &str) -> Result<T
     request(socket, Method::GET, resource, Vec::new()).await
 }
 
-/// Asks the daemon at `socket` to do something whose end nobody waits for.
+/// Asks the daemon at `socket` to do something, and does not wait for the result.
 ///
 /// # Errors
 /// See [`ClientError`].
@@ -87,7 +87,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     }
 }
 
-/// Why nobody could be connected to.
+/// The error of a connection that could not be made.
 pub(super) fn connection_error(error: &io::Error) -> ClientError {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon,

@@ -1,46 +1,46 @@
-//! Faults that are put in on purpose, to see whether the simulation finds them: docs/TESTING.md has the table. Without the feature
-//! `planted-bugs` none of this is in the program.
+//! Deliberate mistakes that the simulation must find: docs/TESTING.md has the table. Without the
+//! feature `planted-bugs` they are not part of the program.
 
-/// A mistake that somebody could make.
+/// Mistake that a programmer could make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Bug {
-    /// A file is replaced without looking whether it is still what the plan saw.
+    /// A file is replaced without a check that it is still as the plan saw it.
     SkipRecheck = 1,
-    /// A commit is made although a pack is not there.
+    /// A commit is made although a pack is missing.
     CommitBeforePacks,
-    /// A folder that cannot be listed counts as empty.
+    /// An unreadable folder counts as empty.
     EmptyListing,
-    /// No scan: what the watcher has not told has not happened.
+    /// The scan is skipped, and only changes reported by the watcher count.
     TrustTheWatcher,
     /// Renames begin without a journal.
     NoJournal,
-    /// In a conflict the newer file wins.
+    /// The newer file wins a conflict.
     WallClock,
     /// The losing version is not kept.
     DropTheLoser,
-    /// What was just fetched is sent again.
+    /// A file that was just fetched is sent again.
     Echo,
-    /// A commit whose outcome is unknown is made anew.
+    /// A commit of unknown outcome is made anew.
     NewCommitOnRetry,
-    /// Polls look only above the head.
+    /// Polls list only the commits above the head.
     OnlyAboveTheHead,
-    /// A pack is marked however young it is.
+    /// A pack of any age is marked.
     MarkYoungPacks,
-    /// What is marked is swept by the next prune.
+    /// Marked packs are swept by the next prune.
     SweepAtOnce,
-    /// Packs are deleted as soon as nothing needs them, without a commit that sweeps them.
+    /// Unneeded packs are deleted at once, without a commit that sweeps them.
     DeleteUnswept,
-    /// What stood when the oldest kept generation began does not count as needed.
+    /// The state at the start of the oldest kept generation does not count as needed.
     ForgetTheOldest,
     /// New commits rely on marked packs.
     ReuseMarked,
-    /// A device whose commit is void goes on from there.
+    /// A device whose commit is void continues from there.
     KeepVoid,
 }
 
 impl Bug {
-    /// Those that any run may find.
+    /// Mistakes that any run may find.
     pub const SYNC: [Self; 10] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
@@ -54,7 +54,7 @@ impl Bug {
         Self::OnlyAboveTheHead,
     ];
 
-    /// Those that need old data.
+    /// Mistakes that only show with old data.
     pub const PRUNE: [Self; 6] = [
         Self::MarkYoungPacks,
         Self::SweepAtOnce,
@@ -71,12 +71,12 @@ mod switch {
 
     static PLANTED: AtomicU8 = AtomicU8::new(0);
 
-    /// Puts one in, for the whole process; none takes it out.
+    /// Plants a mistake for the whole process. `None` removes it.
     pub fn plant(bug: Option<super::Bug>) {
         PLANTED.store(bug.map_or(0, |bug| bug as u8), Ordering::Relaxed);
     }
 
-    /// Whether it is in.
+    /// True if the mistake is planted.
     pub fn planted(bug: super::Bug) -> bool {
         PLANTED.load(Ordering::Relaxed) == bug as u8
     }
@@ -85,7 +85,7 @@ mod switch {
 #[cfg(feature = "planted-bugs")]
 pub use switch::{plant, planted};
 
-/// Whether it is in: never.
+/// True if the mistake is planted: never, without the feature.
 #[cfg(not(feature = "planted-bugs"))]
 #[must_use]
 pub const fn planted(_: Bug) -> bool {

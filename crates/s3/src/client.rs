@@ -1,4 +1,4 @@
-//! Setting up the S3 client: whom it speaks to, as whom, and how long it waits.
+//! The S3 client: its endpoint, its credentials, its timeouts.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,27 +13,27 @@ use aws_sdk_s3::config::{
 
 use cogzy_engine::remote::{BucketUrl, RemoteError, RemoteErrorKind, Store};
 
-/// How long a stream may stand still before it counts as broken. A slow uplink stalls for a while whenever somebody else
-/// in the house makes a call.
+/// The longest time a stream may stand still before it counts as broken. A slow uplink stalls for a
+/// while whenever somebody in the same house makes a call.
 const STALL: Duration = Duration::from_secs(90);
 
-/// How to reach a bucket. What is not set comes from where the AWS tools take it, or has a default.
+/// Options for a bucket. A missing one comes from where the AWS tools take it, or has a default.
 #[derive(Debug, Clone)]
 pub struct S3Options {
-    /// `https://host[:port]` of the store; AWS, or B2 in `region`, where it is not set.
+    /// `https://host[:port]` of the store. Without it: AWS, or B2 in `region`.
     pub endpoint: Option<String>,
     /// The region's name, such as `us-west-004`.
     pub region: Option<String>,
-    /// Which profile of the AWS configuration files to use.
+    /// The profile of the AWS configuration files.
     pub profile: Option<String>,
-    /// Whether the bucket's name stands in the path (`host/bucket/key`) and not in the host's name. Where it is not set: as
-    /// soon as there is an endpoint.
+    /// True where the bucket's name stands in the path (`host/bucket/key`) and not in the host's
+    /// name. Without it: true as soon as there is an endpoint.
     pub path_style: Option<bool>,
-    /// Credentials; from the AWS credential chain where they are not set.
+    /// Credentials. Without them: those of the AWS credential chain.
     pub key: Option<KeyPair>,
-    /// How long making a connection may take.
+    /// The longest time to make a connection.
     pub connect_timeout: Duration,
-    /// How long a call may take in all, with its bytes.
+    /// The longest time of a whole call, with its bytes.
     pub operation_timeout: Duration,
 }
 
@@ -66,7 +66,7 @@ pub struct KeyPair {
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` to itself.
+    /// Hides `text`.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -79,7 +79,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A client, and the endpoint that it speaks to, for messages.
+/// A client and its endpoint, for messages.
 pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Client, String), RemoteError> {
     let asked_region = options.region.clone().or_else(|| options.endpoint.as_deref().and_then(b2_region));
     let endpoint = match (&options.endpoint, url.store(), &asked_region) {
@@ -97,11 +97,12 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
 
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::disabled())
-        // A store that is not AWS may not know the checksums that newer SDKs add; SigV4 signs the body's SHA-256 anyway.
+        // A store other than AWS may not know the checksums that newer SDKs add; SigV4 signs the
+        // body's SHA-256 anyway.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL).build())
-        // A wrong clock is to be told, not worked around: transaction ids bear its time too.
+        // A wrong clock is reported, not worked around: transaction ids carry its time too.
         .disable_clock_skew_correction(true)
         .timeout_config(
             TimeoutConfig::builder()
@@ -128,7 +129,7 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         .force_path_style(options.path_style.unwrap_or(endpoint.is_some()));
     match (shared.region(), &endpoint) {
         (Some(_), _) => {}
-        // Stores other than AWS mostly take any region; this is the one that all of them know.
+        // Most stores other than AWS take any region; this is the one that all of them know.
         (None, Some(_)) => config = config.region(Region::from_static("us-east-1")),
         (None, None) => return Err(misconfigured(url, AWS_REGION)),
     }
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_that_is_none_is_refused_and_not_repeated() {
+    async fn an_invalid_endpoint_is_refused_and_not_repeated() {
         for bad in ["host", "ftp://host", "https://", "https://me:secret@host", "https://host/path"] {
             let options = S3Options { endpoint: Some(bad.to_owned()), ..options() };
             let error = build(&bucket("s3://bucket"), &options).await.unwrap_err();

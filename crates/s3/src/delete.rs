@@ -1,7 +1,8 @@
-//! Taking an object away so that its bytes are free.
+//! Deletion of an object that frees its bytes.
 //!
-//! In a bucket that keeps versions a DELETE without a version only hides: so all versions are listed and each is deleted by its
-//! name. A store that does not know versions gets the plain DELETE; a key that may not list them deletes nothing.
+//! In a bucket that keeps versions, a DELETE without a version only hides. So all versions are
+//! listed, and each is deleted by its id. A store that does not know versions gets the plain
+//! DELETE; a key that may not list them deletes nothing.
 
 use super::{S3Remote, errors};
 use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
@@ -32,7 +33,7 @@ impl S3Remote {
                     let error = errors::explain("list versions", key, &self.endpoint, error);
                     return match error.kind {
                         RemoteErrorKind::Other => Ok(None),
-                        // An object that is not there has no versions to tell of.
+                        // An object that does not exist has no versions.
                         RemoteErrorKind::NotFound => Ok(Some(found)),
                         _ => Err(error),
                     };
@@ -40,7 +41,7 @@ impl S3Remote {
             };
             let versions = answer.versions().iter().map(|version| (version.key(), version.version_id()));
             let markers = answer.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
-            // The prefix is the whole key; another key may begin with it.
+            // The prefix is the whole key, and other keys may begin with it.
             let ours = versions.chain(markers).filter(|(key, _)| *key == Some(full));
             found.extend(ours.filter_map(|(_, version)| version.map(str::to_owned)));
             match answer.next_key_marker() {

@@ -1,9 +1,9 @@
-//! What an S3 store, or the way to it, means by an error.
+//! Sorting of errors: of an S3 store, and of the way to it.
 //!
-//! Sorting is pure: an [`Answer`] holds what can be known of the store's reply. The codes are those of AWS's "Error
-//! responses" and Backblaze's "S3-Compatible API" pages; B2 differs in that a used-up cap is an `AccessDenied` that only its
-//! text tells apart, and that a key of another region is simply an unknown one. A key id in the store's words is not
-//! repeated.
+//! Sorting is pure: an [`ErrorReply`] holds all that is known of the store's reply. The codes are
+//! those of AWS's "Error responses" and Backblaze's "S3-Compatible API" pages. B2 differs: a
+//! used-up cap is an `AccessDenied` that only its text tells apart, and a key of another region is
+//! simply an unknown one. A key id in the store's words is not repeated.
 
 use std::error::Error;
 use std::io;
@@ -16,7 +16,7 @@ use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
 
 /// The store's reply to a call that failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct ErrorReply {
     /// HTTP status.
     pub(super) status: u16,
     /// The error's code; HEAD has none.
@@ -25,15 +25,15 @@ pub(super) struct Answer {
     pub(super) message: Option<String>,
     /// `Retry-After`, in seconds.
     pub(super) retry_after: Option<u64>,
-    /// The region that the bucket is in, where the store says so.
+    /// The region of the bucket, where the store names it.
     pub(super) region: Option<String>,
-    /// This machine's time and the store's, where the store says so.
+    /// This machine's time and the store's, where the store names them.
     pub(super) times: Option<(String, String)>,
-    /// Whether it lacks what every answer of an S3 store has.
+    /// True where the reply lacks what every answer of an S3 store has.
     pub(super) foreign: bool,
 }
 
-/// Sorts an error of the SDK. `endpoint` is named where it may be what is wrong.
+/// Sorts an error of the SDK. The message names `endpoint` where that may be the cause.
 pub(super) fn explain<E>(
     operation: &'static str,
     key: &str,
@@ -43,7 +43,8 @@ pub(super) fn explain<E>(
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let answer = error.raw_response().map(|raw| Answer::of(operation, raw, error.code(), error.message()));
+    let answer =
+        error.raw_response().map(|raw| ErrorReply::of(operation, raw, error.code(), error.message()));
     match answer {
         Some(answer) => {
             let kind = answer.kind();
@@ -53,16 +54,16 @@ where
     }
 }
 
-impl Answer {
+impl ErrorReply {
     fn of(operation: &str, raw: &HttpResponse, code: Option<&str>, message: Option<&str>) -> Self {
         let header = |name| raw.headers().get(name).map(str::to_owned);
         let body = raw.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
-        // Of a 404 without a body the SDK makes a code of its own.
+        // For a 404 without a body the SDK invents a code.
         let code = code.filter(|_| !body.is_empty()).map(str::to_owned);
         let times =
             element(&body, "RequestTime").zip(element(&body, "ServerTime").or_else(|| header("date")));
         let status = raw.status().as_u16();
-        // An answer to a HEAD has no body; every other one that is not a success has a code in it.
+        // An answer to a HEAD has no body; every other failure has a code in it.
         let bare = body.is_empty() && (operation == "head" || status != 404) && !raw.status().is_success();
         Self {
             foreign: code.is_none() && !bare && !body.contains("ListBucketResult"),
@@ -75,7 +76,7 @@ impl Answer {
         }
     }
 
-    /// What the caller must do.
+    /// The kind of error, which decides what the caller does.
     pub(super) fn kind(&self) -> RemoteErrorKind {
         use RemoteErrorKind as Kind;
         let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
@@ -116,7 +117,7 @@ impl Answer {
             return Kind::QuotaExceeded;
         }
         match self.status {
-            // A proxy's or a login page's 404 does not say that an object is missing.
+            // A 404 of a proxy or a login page does not say that an object is missing.
             200..=299 | 403 | 404 if self.foreign => Kind::WrongEndpoint,
             200..=299 => Kind::Malformed,
             300..=399 => Kind::WrongEndpoint,
@@ -133,7 +134,7 @@ impl Answer {
         }
     }
 
-    /// The store's words, and what they do not say.
+    /// The store's words, and a hint where they lack one.
     fn words(&self, kind: RemoteErrorKind, operation: &str, endpoint: &str) -> String {
         let code = self.code.as_deref().unwrap_or("no code");
         let said = match (kind, self.message.as_deref()) {
@@ -162,7 +163,7 @@ impl Answer {
     }
 }
 
-/// What a key must be allowed for an operation, in B2's words and in AWS's.
+/// The permission that a key needs for an operation, in B2's words and in AWS's.
 fn capability(operation: &str) -> &'static str {
     match operation {
         "put" => {
@@ -185,8 +186,8 @@ fn element(xml: &str, name: &str) -> Option<String> {
     Some(text.trim().to_owned()).filter(|text| !text.is_empty() && text.len() <= 200)
 }
 
-/// Sorts an error on the way to the store. What cannot be shown to have failed before the request went out counts as of
-/// unknown outcome.
+/// Sorts an error on the way to the store. The outcome is unknown unless the request certainly
+/// never went out.
 pub(super) fn transport(
     operation: &'static str,
     key: &str,
@@ -199,7 +200,8 @@ pub(super) fn transport(
     words.dedup();
     let text = words.join(": ").replace('\n', " ");
     let mut causes = chain.iter().filter_map(|error| error.downcast_ref::<io::Error>());
-    // Except for the system's own errors, the SDK tells what happened in words only; tests hold them.
+    // Except for the system's own errors, the SDK tells only in words what happened; tests pin
+    // them.
     let says = |words: &str| text.contains(words);
     let kind = if says("credential provider was not enabled") || says("provider was not properly configured")
     {
@@ -207,7 +209,7 @@ pub(super) fn transport(
     } else if says("client error (Connect)") || says("dns error") || causes.any(unsent) {
         RemoteErrorKind::Offline
     } else if says("an error occurred while loading credentials") {
-        // Only now: the source of the credentials may itself be out of reach.
+        // Only now, for the source of the credentials may itself be out of reach.
         RemoteErrorKind::BadCredentials
     } else {
         RemoteErrorKind::UnknownOutcome
@@ -222,7 +224,7 @@ pub(super) fn transport(
     RemoteError::new(kind, operation, key).because(detail)
 }
 
-/// Whether the system says that there was no connection to send anything over.
+/// True where the system says that there was no connection to send anything over.
 fn unsent(error: &io::Error) -> bool {
     use io::ErrorKind as Io;
     matches!(

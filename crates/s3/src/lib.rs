@@ -1,11 +1,12 @@
-//! S3-compatible stores: AWS, Backblaze B2, and whatever an endpoint names.
+//! S3-compatible stores: AWS, Backblaze B2, and any store with an endpoint.
 //!
-//! Every call is one request; the SDK's own retries are off, since [`cogzy_engine::remote::Retry`] makes them. Nothing the store says is
-//! taken on trust that would hurt if it were wrong: a GET must be as long as asked for and say which range it is, a listing
-//! must be in order and within what was asked, a PUT must be acknowledged as S3 does. A proxy or a login page that answers
-//! 200 to everything must not pass for an empty bucket.
+//! Every call is one request; the SDK's own retries are off, since [`cogzy_engine::remote::Retry`]
+//! makes them. Nothing the store says is trusted where a wrong answer would do harm: a GET must be
+//! as long as asked for and name its range, a listing must be in order and within what was asked, a
+//! PUT must be acknowledged as S3 does. A proxy or a login page that answers 200 to everything must
+//! not pass for an empty bucket.
 //!
-//! A HEAD has no body to explain itself, so a missing bucket looks like a missing object to it.
+//! An answer to a HEAD has no body, so a missing bucket looks like a missing object.
 
 use std::fmt;
 use std::ops::Range;
@@ -45,10 +46,11 @@ impl fmt::Debug for S3Remote {
 }
 
 impl S3Remote {
-    /// A client for the bucket at `url`. Nothing is sent yet, unless the AWS configuration asks for it.
+    /// A client for the bucket at `url`. Nothing is sent yet, unless the AWS configuration asks for
+    /// it.
     ///
     /// # Errors
-    /// `WrongEndpoint` where the options do not tell whom to ask.
+    /// `WrongEndpoint` if the options do not tell which endpoint to use.
     pub async fn open(url: &BucketUrl, options: &S3Options) -> Result<Self, RemoteError> {
         let (client, endpoint) = client::build(url, options).await?;
         Ok(Self { client, url: url.clone(), endpoint, timeout: options.operation_timeout })
@@ -151,7 +153,7 @@ impl Remote for S3Remote {
             last = Some(&object.key);
             follows && object.key.starts_with(prefix)
         });
-        // The XML reader does not mind a document that breaks off: a torn page shows only in its count.
+        // The XML reader accepts a document that breaks off: a torn page shows only in its count.
         let counted = answer.key_count().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
         if sound && objects.len() >= counted {
             Ok(Page { objects, more })
@@ -175,7 +177,8 @@ impl Remote for S3Remote {
 
 impl S3Remote {
     fn objects(&self, prefix: &str, answer: &ListObjectsV2Output) -> Result<Vec<Object>, RemoteError> {
-        // S3 writes a space as `+` in this encoding. We never ask for it, but a store may use it all the same.
+        // S3 writes a space as `+` in this encoding. We never ask for the encoding, but a store may
+        // use it all the same.
         let encoded = answer.encoding_type().is_some();
         let read =
             |key: &str| if encoded { percent::decode(&key.replace('+', " ")) } else { Some(key.to_owned()) };
@@ -197,7 +200,7 @@ impl S3Remote {
     }
 }
 
-/// How many bytes a GET is about to deliver, once it is sure that they are the ones asked for.
+/// The length of the body of a GET, once it is certain that it holds the bytes asked for.
 fn promised(key: &str, range: Option<&Range<u64>>, answer: &GetObjectOutput) -> Result<u64, RemoteError> {
     let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
     let Some(length) = length else {
@@ -207,7 +210,7 @@ fn promised(key: &str, range: Option<&Range<u64>>, answer: &GetObjectOutput) -> 
     let wanted = format!("bytes {}-{}/", range.start, range.end - 1);
     let given = match answer.content_range() {
         Some(given) => given.starts_with(&wanted),
-        // A store that does not do ranges sends the whole object.
+        // A store without ranges sends the whole object.
         None => range.start == 0,
     };
     if given && length == range.end - range.start { Ok(length) } else { Err(no_such_range(key, range, None)) }

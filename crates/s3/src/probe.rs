@@ -1,4 +1,4 @@
-//! A look at a bucket for `doctor`: what the store says of itself that no cycle needs to know.
+//! A look at a bucket for `doctor`: facts that no cycle needs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ impl S3Remote {
 }
 
 impl S3Remote {
-    /// The store's clock, as the answer to a short listing tells it.
+    /// The store's clock, read from the answer to a short listing.
     pub(super) async fn date(&self) -> Result<i64, RemoteError> {
         let (listed, server_ms) = self.dated_listing().await;
         listed?;
@@ -40,7 +40,7 @@ impl S3Remote {
     }
 }
 
-/// The Date of an answer, of a refusal too.
+/// The Date of an answer, even of a refusal.
 #[derive(Debug, Clone, Default)]
 struct Date(Arc<Mutex<Option<String>>>);
 

@@ -1,54 +1,57 @@
-//! What the daemon costs in a month, at Backblaze B2's prices: arithmetic over the settings, with every number shown.
+//! The cost of the daemon in a month, at Backblaze B2's prices: arithmetic over the settings, with
+//! every number shown.
 //!
-//! It is what this program asks for by itself, on a device that is always on. What is uploaded is free there; what other devices
-//! fetch is free up to three times what is stored.
+//! It counts the requests that this program makes by itself, on a device that is always on. Uploads
+//! are free there; downloads of other devices are free up to three times the stored amount.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Prices are those of Backblaze as it has published them since October 2023, in US dollars.
+/// The date of the prices: those that Backblaze has published since October 2023, in US dollars.
 /// <https://www.backblaze.com/cloud-storage/transaction-pricing>
 const PRICES_OF: &str = "2023-10";
-/// A thousand listings (class C: ListObjectsV2).
+/// The price of a thousand listings (class C: ListObjectsV2).
 const PER_1000_LISTINGS: f64 = 0.004;
-/// So many listings a day are free, for the whole account.
+/// Free listings a day, for the whole account.
 const FREE_LISTINGS_A_DAY: f64 = 2500.0;
-/// A terabyte stored for a month.
+/// The price of a terabyte stored for a month.
 const PER_TB: f64 = 6.0;
-/// So many bytes are stored for nothing.
+/// Bytes that are stored for free.
 const FREE_BYTES: f64 = 10e9;
 
 /// A month, in days.
 const DAYS: f64 = 30.0;
-/// How long the remote is asked more often after something happened.
+/// The time that the remote is polled faster after a change.
 const ACTIVE: Duration = Duration::from_secs(120);
-/// How often something happens: a guess at a long day's work.
+/// Spells of work a day: a guess at a long day's work.
 const SPELLS_A_DAY: f64 = 50.0;
-/// What a change lists and puts beside the polls: before it, after it, and once more if it was a race; a pack and a commit.
+/// Listings of a change beside the polls: before it, after it, and once more in a race. It puts a
+/// pack and a commit.
 const LISTINGS_PER_CHANGE: f64 = 3.0;
 const PUTS_PER_CHANGE: f64 = 2.0;
 
 /// An estimate for a month.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Estimate {
-    /// Of when the prices are.
+    /// The date of the prices.
     pub prices_of: &'static str,
     /// Polls while nothing happens.
     pub idle_polls: u64,
     /// Listings around changes.
     pub busy_listings: u64,
-    /// Objects that are put.
+    /// Objects that are uploaded.
     pub puts: u64,
-    /// Listings beyond what is free.
+    /// Listings beyond the free ones.
     pub paid_listings: u64,
-    /// What the requests cost, in US dollars.
+    /// The price of the requests, in US dollars.
     pub requests_usd: f64,
-    /// What the storage costs, in US dollars.
+    /// The price of the storage, in US dollars.
     pub storage_usd: f64,
 }
 
-/// The month of a device that asks every `poll`, every `poll_active` after something has happened, and whose vault has `bytes`.
+/// The month of a device that polls every `poll`, every `poll_active` after a change, and whose
+/// vault has `bytes`.
 pub(super) fn estimate(poll: Duration, poll_active: Duration, bytes: u64) -> Estimate {
     let seconds = |duration: Duration| duration.as_secs_f64().max(0.1);
     let idle = 86_400.0 / seconds(poll);
@@ -88,7 +91,7 @@ mod tests {
     fn the_default_settings_cost_next_to_nothing() {
         let estimate = estimate(Duration::from_secs(60), Duration::from_secs(5), 280_000_000);
         assert_eq!(estimate.idle_polls, 43_200);
-        // 50 spells of 24 polls and 3 listings, and the daily whole one.
+        // 50 spells of 24 polls and 3 listings, and the daily listing of everything.
         assert_eq!(estimate.busy_listings, 30 * (50 * 27 + 1));
         assert_eq!(estimate.paid_listings, 30 * (1440 + 1351 - 2500));
         assert!(

@@ -1,4 +1,4 @@
-//! What was found, how bad it is, and what cures it.
+//! Findings of `doctor`, each with its severity and its cure.
 
 use serde::Serialize;
 
@@ -6,15 +6,15 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Tone};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
-    /// As it should be.
+pub(super) enum Severity {
+    /// Good.
     Ok,
     /// Worth knowing.
     Note,
-    /// Works, and may not for long, or not as one thinks.
+    /// Works, but perhaps not for long, or not as the user thinks.
     Warning,
     /// Does not work.
     Error,
@@ -23,13 +23,13 @@ pub(super) enum Level {
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    /// What was looked at.
+    /// The check that made it.
     pub check: &'static str,
-    /// How bad it is.
-    pub level: Level,
-    /// What was found.
+    /// The severity.
+    pub level: Severity,
+    /// The description.
     pub message: String,
-    /// What cures it.
+    /// The cure.
     pub next: Option<String>,
     /// The code to end with, if nothing is worse.
     #[serde(skip)]
@@ -37,35 +37,35 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(check: &'static str, level: Level, message: impl Into<String>) -> Self {
-        let exit = if level == Level::Error { Exit::Usage } else { Exit::Done };
+    pub(super) fn new(check: &'static str, level: Severity, message: impl Into<String>) -> Self {
+        let exit = if level == Severity::Error { Exit::Usage } else { Exit::Done };
         Self { check, level, message: message.into(), next: None, exit }
     }
 
     pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Self::new(check, Level::Ok, message)
+        Self::new(check, Severity::Ok, message)
     }
 
     pub(super) fn note(check: &'static str, message: impl Into<String>) -> Self {
-        Self::new(check, Level::Note, message)
+        Self::new(check, Severity::Note, message)
     }
 
     pub(super) fn warning(check: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { next: Some(next.into()), ..Self::new(check, Level::Warning, message) }
+        Self { next: Some(next.into()), ..Self::new(check, Severity::Warning, message) }
     }
 
-    /// What keeps a verb from working keeps the daemon from it.
+    /// An error that would stop a verb, and so stops the daemon.
     pub(super) fn failure(check: &'static str, failure: impl Into<Failure>) -> Self {
         let Failure { exit, message, next } = failure.into();
-        Self { check, level: Level::Error, message, next, exit }
+        Self { check, level: Severity::Error, message, next, exit }
     }
 
     pub(super) fn tell(&self, output: &mut Output) {
         let (sign, tone) = match self.level {
-            Level::Ok => ("✓", Some(Tone::Good)),
-            Level::Note => ("·", None),
-            Level::Warning => ("!", Some(Tone::Warning)),
-            Level::Error => ("✗", Some(Tone::Bad)),
+            Severity::Ok => ("✓", Some(Tone::Good)),
+            Severity::Note => ("·", None),
+            Severity::Warning => ("!", Some(Tone::Warning)),
+            Severity::Error => ("✗", Some(Tone::Bad)),
         };
         let text = format!("{sign} {:12} {}", self.check, self.message);
         match tone {
@@ -78,7 +78,7 @@ impl Finding {
     }
 }
 
-/// The code of the worst: what needs a person most comes first.
+/// The code of the worst finding: the one that needs a person most comes first.
 pub(super) fn exit_of(findings: &[Finding]) -> Exit {
     let order = [
         Exit::Corrupt,

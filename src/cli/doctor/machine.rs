@@ -1,4 +1,4 @@
-//! What the machine has to offer: room, watches, a service manager.
+//! The machine: free space, watches, the service manager.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,12 +11,13 @@ use cogzy_client::paths::Paths;
 use cogzy_engine::model::VaultPath;
 use cogzy_engine::vault::{Filter, Layout, Verdict};
 
-/// Less free room than this is a warning, in bytes.
+/// The free space below which there is a warning, in bytes.
 const LITTLE_ROOM: u64 = 1_000_000_000;
-/// Our watches are not the only ones: from this share of the limit on it is a warning, in percent.
+/// The share of the watch limit from which on there is a warning, in percent. Other programs need
+/// watches too.
 const MANY_WATCHES: u64 = 50;
 
-/// What stands in a vault.
+/// The extent of a vault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Extent {
     pub folders: u64,
@@ -27,7 +28,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Counts what is synced, and the folders that are watched for it.
+    /// Counts the synced files, and the folders that are watched for them.
     pub(super) fn of(layout: &Layout, filter: &Filter) -> Self {
         let mut extent = Self { folders: 1, ..Self::default() };
         let mut open = vec![layout.root().to_owned()];
@@ -54,7 +55,7 @@ impl Extent {
     }
 }
 
-/// Room on the disk that holds `folder`.
+/// Free space on the disk that holds `folder`.
 pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Finding {
     let stat = match rustix::fs::statvfs(folder) {
         Ok(stat) => stat,
@@ -64,7 +65,8 @@ pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Findi
     };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let text = format!("{} free at {}", size(free), folder.display());
-    // A generation is staged whole before it takes its place, and what it replaces goes to the trash.
+    // A generation is staged whole before it is put in place, and the files it replaces go to the
+    // trash.
     if free < LITTLE_ROOM.max(extent.bytes / 2) {
         let next = format!(
             "free some room: the largest change may need as much again as the vault's {}",
@@ -75,7 +77,7 @@ pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Findi
     Finding::ok(check, text)
 }
 
-/// Whether all folders can be watched.
+/// The number of folders to watch, against the system's limit.
 pub(super) fn watches(extent: &Extent) -> Option<Finding> {
     let read = |name: &str| {
         std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse().ok()
@@ -98,7 +100,7 @@ pub(super) fn watches(extent: &Extent) -> Option<Finding> {
     ))
 }
 
-/// The service, as far as there is a manager to ask.
+/// The service, where there is a manager to ask.
 pub(super) fn background(paths: &Paths) -> Vec<Finding> {
     const CHECK: &str = "service";
     let standing = match service::standing(paths) {
@@ -132,7 +134,7 @@ pub(super) fn background(paths: &Paths) -> Vec<Finding> {
     findings
 }
 
-/// The file that the service reads credentials from.
+/// The permissions of the file that the service reads credentials from.
 pub(super) fn credentials_file(path: &Path) -> Option<Finding> {
     let mode = path.metadata().ok()?.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {

@@ -1,4 +1,5 @@
-//! The remote: who is asked, as whom, what it can do, what time it has, and whether it is the one that the vault knows.
+//! The remote: its endpoint, credentials, abilities and clock, and its place in the vault's
+//! history.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use cogzy_engine::remote::{Probe, RemoteUrl, Store};
 use cogzy_engine::state::LastSync;
 use cogzy_engine::sync::SyncError;
 
-/// Signatures are refused from a quarter of an hour on; conflicts are dated wrongly long before.
+/// The clock's error from which on there is a warning, in seconds. Signatures are refused from a
+/// quarter of an hour on; conflicts get wrong dates long before.
 const CLOCK_OFF: u64 = 60;
 
 /// Everything about the remote.
@@ -23,7 +25,7 @@ pub(super) async fn look(app: &App) -> Vec<Finding> {
         findings.push(Finding::warning("remote", text, next));
     }
     findings.extend(credentials(app));
-    match app.probe().await {
+    match app.assembly().probe().await {
         Ok(probe) => findings.extend(told(app, &probe)),
         Err(failure) => findings.push(Finding::failure("remote", failure)),
     }
@@ -31,7 +33,7 @@ pub(super) async fn look(app: &App) -> Vec<Finding> {
     findings
 }
 
-/// Where the credentials come from, as far as that shows without asking for them.
+/// The source of the credentials, as far as it shows without asking for them.
 fn credentials(app: &App) -> Option<Finding> {
     const CHECK: &str = "credentials";
     let RemoteUrl::Bucket(url) = &app.remote else { return None };
@@ -96,7 +98,7 @@ fn clock(server_ms: i64) -> Finding {
     let ours = i64::try_from(SystemClock::new().now_ms()).unwrap_or(i64::MAX);
     let off = Duration::from_millis(ours.abs_diff(server_ms));
     if off.as_secs() < CLOCK_OFF {
-        // The server's Date has whole seconds, and the answer was on its way.
+        // The server's Date has whole seconds, and the answer took its time.
         return Finding::ok("clock", "agrees with the server's");
     }
     let side = if ours > server_ms { "ahead of" } else { "behind" };
@@ -104,7 +106,7 @@ fn clock(server_ms: i64) -> Finding {
     Finding::warning("clock", text, "set this machine's clock, and have it kept: timedatectl set-ntp true")
 }
 
-/// Whether the vault was synced with this remote, and how far.
+/// The generation that the vault and this remote agreed on last.
 fn agreed(app: &App) -> Option<Finding> {
     const CHECK: &str = "last sync";
     if !app.layout().sync().is_dir() {

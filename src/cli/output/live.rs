@@ -1,11 +1,11 @@
-//! Lines that stay where they are and change: for whoever watches. Without a terminal they are written one after the other.
+//! Lines that change in place, for somebody who watches. Without a terminal they follow each other.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::progress::{BAR, Step};
-use super::{Line, Output};
+use super::progress::{BAR, ProgressStep};
+use super::{Output, StyledLine};
 
-/// Lines that change. What it has drawn stays when it is dropped: it is what was asked for.
+/// Lines that change. The last ones stay when this is dropped: they are the answer.
 pub struct Live(Option<Drawn>);
 
 struct Drawn {
@@ -26,8 +26,15 @@ impl Live {
         Self(Some(Drawn { all, text, bar: None }))
     }
 
-    /// Shows `lines`, and a bar for `step`. Where they cannot be drawn in place they are written if they have `changed`.
-    pub fn show(&mut self, output: &mut Output, changed: bool, lines: &[Line], step: Option<Step>) {
+    /// Shows `lines`, and a bar for `step`. Where they cannot be drawn in place, they are written
+    /// if they have `changed`.
+    pub fn show(
+        &mut self,
+        output: &mut Output,
+        changed: bool,
+        lines: &[StyledLine],
+        step: Option<ProgressStep>,
+    ) {
         let Some(drawn) = &mut self.0 else {
             if changed {
                 lines.iter().for_each(|line| output.styled(line));

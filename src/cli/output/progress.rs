@@ -1,4 +1,5 @@
-//! Progress of a long action, on standard error. It is for the eye only: nothing depends on whether it could be written.
+//! Progress of a long action, on standard error. It is only for the eye: nothing depends on whether
+//! it could be written.
 
 use std::fmt;
 use std::io::Write;
@@ -7,24 +8,25 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::units::{about, part, thousands};
+use cogzy_client::documents::ProgressDocument;
 use cogzy_engine::sync::{self, Phase};
 
-/// Where there is no terminal, a line is written after so many files.
+/// The number of files after which a line is written where there is no terminal.
 const FILES_PER_LINE: usize = 100;
-/// The bar, and what it means.
+/// The template of the bar and its message.
 pub(super) const BAR: &str = "{bar:30} {msg}";
 
-/// How far an action is.
+/// The progress of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// How far.
+pub struct ProgressStep {
+    /// The progress.
     pub progress: sync::Progress,
-    /// How long the rest takes, where that can be told.
+    /// The time that the rest takes, where that can be told.
     pub left: Option<Duration>,
 }
 
 /// `uploading 45/100 · 12.4/80 MB · 3 min left`
-impl fmt::Display for Step {
+impl fmt::Display for ProgressStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sync::Progress { phase, files_done, files_total, bytes_done, bytes_total } = self.progress;
         let doing = match phase {
@@ -45,8 +47,15 @@ impl fmt::Display for Step {
     }
 }
 
-impl Step {
-    /// Of what the bar shows, how much is done: bytes where they are known, so that a large file moves it too.
+impl From<&ProgressDocument> for ProgressStep {
+    fn from(document: &ProgressDocument) -> Self {
+        Self { progress: document.progress, left: document.seconds_left.map(Duration::from_secs) }
+    }
+}
+
+impl ProgressStep {
+    /// The done and the total amount of the bar: bytes where they are known, so that a large file
+    /// moves it too.
     pub(super) const fn bar(&self) -> (u64, u64) {
         let progress = self.progress;
         if progress.bytes_total > 0 {
@@ -57,48 +66,49 @@ impl Step {
     }
 }
 
-/// Progress of a long action. What it has drawn is gone when it is dropped; drop it before anything else is printed.
-pub struct Progress(Kind);
+/// Progress of a long action. The drawing vanishes when this is dropped; drop it before anything
+/// else is printed.
+pub struct ProgressDisplay(DisplayKind);
 
-enum Kind {
+enum DisplayKind {
     None,
     Bar(ProgressBar),
     Lines { to: Box<dyn Write + Send>, last: Option<(Phase, usize)> },
 }
 
-impl Progress {
+impl ProgressDisplay {
     pub(super) const fn none() -> Self {
-        Self(Kind::None)
+        Self(DisplayKind::None)
     }
 
     pub(super) fn bar() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
-        Self(Kind::Bar(bar))
+        Self(DisplayKind::Bar(bar))
     }
 
     pub(super) fn lines(to: Box<dyn Write + Send>) -> Self {
-        Self(Kind::Lines { to, last: None })
+        Self(DisplayKind::Lines { to, last: None })
     }
 
-    /// Shows how far the action is.
-    pub fn show(&mut self, step: Step) {
+    /// Shows the progress.
+    pub fn show(&mut self, step: ProgressStep) {
         let sync::Progress { phase, files_done, files_total, .. } = step.progress;
         match &mut self.0 {
-            Kind::None => {}
-            // Nothing to do yet is nothing to tell.
-            Kind::Bar(_) | Kind::Lines { .. } if files_total == 0 => {}
-            Kind::Bar(bar) => {
+            DisplayKind::None => {}
+            // There is nothing to show while there is nothing to do.
+            DisplayKind::Bar(_) | DisplayKind::Lines { .. } if files_total == 0 => {}
+            DisplayKind::Bar(bar) => {
                 let (done, all) = step.bar();
                 bar.set_length(all);
                 bar.set_position(done);
                 bar.set_message(step.to_string());
             }
-            Kind::Lines { to, last } => {
+            DisplayKind::Lines { to, last } => {
                 let now = (phase, files_done / FILES_PER_LINE);
                 if *last != Some(now) || files_done == files_total {
-                    // Nobody may be reading; the action itself says how it ended.
+                    // The reader may have gone; the action itself reports its end.
                     let _ = writeln!(to, "{step}");
                     *last = Some(now);
                 }
@@ -107,16 +117,16 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
-        if let Kind::Bar(bar) = &self.0 {
+        if let DisplayKind::Bar(bar) = &self.0 {
             bar.finish_and_clear();
         }
     }
 }
 
-impl fmt::Debug for Progress {
+impl fmt::Debug for ProgressDisplay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress")
+        f.write_str("ProgressDisplay")
     }
 }

@@ -1,4 +1,4 @@
-//! What reaches the two streams.
+//! The bytes that reach the two streams.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use cogzy_engine::sync::{self, Phase};
 
-/// A stream that can be looked at, and that fails when it is told to.
+/// A stream that can be inspected, and that fails on demand.
 #[derive(Clone, Default)]
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -101,12 +101,12 @@ fn a_reader_that_stops_is_no_error_and_a_full_disk_is() {
 #[test]
 fn progress_without_a_terminal_is_a_line_now_and_then() {
     let err = Stream::default();
-    let mut progress = Progress::lines(Box::new(err.clone()));
+    let mut progress = ProgressDisplay::lines(Box::new(err.clone()));
     let step = |phase, files: (usize, usize)| {
         let (files_done, files_total) = files;
         let (bytes_done, bytes_total) = (files_done as u64 * 1000, files_total as u64 * 1000);
         let progress = sync::Progress { phase, files_done, files_total, bytes_done, bytes_total };
-        Step { progress, left: None }
+        ProgressStep { progress, left: None }
     };
     for done in 0..=250 {
         progress.show(step(Phase::Upload, (done, 250)));

@@ -14,7 +14,7 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// How much of how much, in the unit of the whole: `12.4/80 MB`.
+/// A part and its whole, in the unit of the whole: `12.4/80 MB`.
 #[must_use]
 pub fn part(bytes: u64, all: u64) -> String {
     let (name, unit) = UNITS.into_iter().find(|(_, unit)| all >= *unit).unwrap_or(("B", 1));
@@ -25,13 +25,13 @@ pub fn part(bytes: u64, all: u64) -> String {
     format!("{}/{} {name}", short(bytes), short(all))
 }
 
-/// In whole numbers, rounded down: never more than there is.
+/// A number of units with one decimal, rounded down: never more than there is.
 fn tenths(bytes: u64, unit: u64) -> String {
     let tenths = u128::from(bytes) * 10 / u128::from(unit);
     format!("{}.{}", thousands(u64::try_from(tenths / 10).unwrap_or(u64::MAX)), tenths % 10)
 }
 
-/// A duration that is only guessed, in one unit: `40 s`, `3 min`, `2 h`, `4 d`.
+/// An estimated duration in one unit: `40 s`, `3 min`, `2 h`, `4 d`.
 #[must_use]
 pub fn about(duration: Duration) -> String {
     let seconds = duration.as_secs();

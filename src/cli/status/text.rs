@@ -1,20 +1,21 @@
-//! A status in words: the verdict first (before it only an alarm), then what is on its way, what waits for somebody and what is wrong, each with the next
-//! command. A pure function, so that the words can be tested as they are.
+//! A status in words: the verdict first (only an alarm comes before it), then the transfers, the
+//! open decisions and the errors, each with the next command. A pure function, so that tests can
+//! pin the words.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::output::{Line, Step, Tone, count, duration, size};
+use crate::cli::output::{ProgressStep, StyledLine, Tone, count, duration, size};
 use cogzy_client::documents::{ErrorDocument, State, StatusDocument};
 use cogzy_engine::sync::Amount;
 
 /// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
-pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
+pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
     let (alarms, errors): (Vec<_>, Vec<_>) = status.errors.iter().partition(|error| error.alarm);
-    let mut lines: Vec<Line> = alarms.into_iter().flat_map(|alarm| told(alarm, now_ms)).collect();
+    let mut lines: Vec<StyledLine> = alarms.into_iter().flat_map(|alarm| told(alarm, now_ms)).collect();
     lines.push(verdict(status, now_ms));
-    let mut plain = |text: String| lines.push(Line::plain(text));
+    let mut plain = |text: String| lines.push(StyledLine::plain(text));
     match status.state {
         State::Stopped => {
             plain("  next: cogzy-vault service install, or cogzy-vault sync for one cycle now".to_owned());
@@ -35,11 +36,11 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
         lines.push(conflicts(status));
     }
     for hold in &status.holds {
-        lines.push(Line::toned(Tone::Warning, format!("! held: {}", hold.reason)));
-        lines.push(Line::plain(format!("  next: {} (or: {})", hold.next, rejection(&hold.next))));
+        lines.push(StyledLine::toned(Tone::Warning, format!("! held: {}", hold.reason)));
+        lines.push(StyledLine::plain(format!("  next: {} (or: {})", hold.next, rejection(&hold.next))));
     }
     lines.extend(errors.into_iter().flat_map(|error| told(error, now_ms)));
-    lines.push(Line::plain(format!(
+    lines.push(StyledLine::plain(format!(
         "  generation {} · {} · {}",
         status.generation,
         status.remote,
@@ -48,16 +49,16 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
     lines
 }
 
-fn told(error: &ErrorDocument, now_ms: u64) -> [Line; 2] {
+fn told(error: &ErrorDocument, now_ms: u64) -> [StyledLine; 2] {
     let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
     let tries = tries(error.attempts, error.next_retry.as_deref(), now_ms);
     [
-        Line::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
-        Line::plain(format!("  next: {}{tries}", error.next)),
+        StyledLine::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
+        StyledLine::plain(format!("  next: {}{tries}", error.next)),
     ]
 }
 
-fn verdict(status: &StatusDocument, now_ms: u64) -> Line {
+fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     let standing = standing(status, now_ms);
     let (tone, text) = match status.state {
         State::InSync if attention(status) => return conflicts(status),
@@ -69,7 +70,7 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> Line {
         State::Syncing => (
             Tone::Warning,
             match &status.progress {
-                Some(progress) => format!("⟳ {}", Step::from(progress)),
+                Some(progress) => format!("⟳ {}", ProgressStep::from(progress)),
                 None => "⟳ comparing both sides".to_owned(),
             },
         ),
@@ -82,17 +83,17 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> Line {
         State::Error => (Tone::Bad, format!("✗ the last sync did not go through · {standing}")),
         State::Stopped => (Tone::Warning, format!("■ no daemon runs · {standing}")),
     };
-    Line::toned(tone, text)
+    StyledLine::toned(tone, text)
 }
 
-/// Whether all is in sync, and yet somebody should look at something.
+/// True where all is in sync, and yet something needs attention.
 const fn attention(status: &StatusDocument) -> bool {
     matches!(status.state, State::InSync) && status.conflicts > 0
 }
 
-fn conflicts(status: &StatusDocument) -> Line {
+fn conflicts(status: &StatusDocument) -> StyledLine {
     let text = format!("! {} kept: cogzy-vault conflicts", count(status.conflicts, "conflict"));
-    Line::toned(Tone::Warning, text)
+    StyledLine::toned(Tone::Warning, text)
 }
 
 fn standing(status: &StatusDocument, now_ms: u64) -> String {
@@ -113,7 +114,7 @@ fn rejection(approval: &str) -> String {
     approval.replacen(" approve ", " approve --reject ", 1)
 }
 
-/// How often it was tried, and when it is tried again.
+/// The number of attempts, and the time of the next one.
 fn tries(attempts: u32, next_retry: Option<&str>, now_ms: u64) -> String {
     let tried = if attempts > 1 { format!("tried {attempts} times") } else { String::new() };
     let again = next_retry.and_then(millis).map(|at| match at.saturating_sub(now_ms) {

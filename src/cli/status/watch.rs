@@ -1,28 +1,30 @@
-//! `status --watch`: the status as it changes. On a terminal it is drawn in place, with a bar while something moves; without one
-//! it is written again whenever something other than the time has changed, with `--json` as one document per line.
+//! `status --watch`: the status as it changes. On a terminal it is drawn in place, with a bar
+//! during a transfer. Without one it is written again whenever something other than the time has
+//! changed; with `--json`, as one document per line.
 
 use std::time::Duration;
 
-use super::{look, text};
+use super::look::look;
+use super::text;
 use crate::cli::app::App;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Output, Step};
+use crate::cli::output::{Output, ProgressStep};
 use crate::daemon::StopSignals;
 use cogzy_client::documents::{DaemonDocument, State, StatusDocument};
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::remote::Transfer;
 
-/// How often the daemon is asked.
+/// The time between two questions to the daemon.
 const LOOK: Duration = Duration::from_millis(300);
-/// Without a daemon the vault itself is looked at, which costs more: not as often.
+/// The time between two looks at the vault without a daemon, which cost more.
 const LOOK_ALONE: Duration = Duration::from_secs(5);
 
-/// Shows the status until the process is stopped, or nobody reads any more.
+/// Shows the status until the process is stopped, or the reader has gone.
 pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure> {
     let clock = SystemClock::new();
-    // Once for all rounds: a Ctrl-C that comes while the daemon is asked must not get lost.
+    // Once for all rounds: a Ctrl-C must not get lost while the daemon is being asked.
     let stop = StopSignals::catch();
     let mut stop =
         stop.map_err(|error| Failure::new(Exit::Internal, format!("signals cannot be caught: {error}")))?;
@@ -32,7 +34,7 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
         let (status, wait) = match socket::get::<StatusDocument>(&app.socket, "/v1/status").await {
             Ok(status) => (status, LOOK),
             Err(ClientError::NoDaemon) => (look(app).await?, LOOK_ALONE),
-            // It is just stopping: the next look finds none.
+            // The daemon is stopping: the next look finds none.
             Err(ClientError::Broken(_)) => {
                 tokio::time::sleep(LOOK).await;
                 continue;
@@ -41,7 +43,8 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
         };
         let news = timeless(&status);
         let changed = last.as_ref() != Some(&news);
-        let step = status.progress.as_ref().filter(|_| status.state == State::Syncing).map(Step::from);
+        let step =
+            status.progress.as_ref().filter(|_| status.state == State::Syncing).map(ProgressStep::from);
         live.show(output, changed, &text::lines(&status, clock.now_ms()), step);
         if changed {
             output.json(&status);
@@ -49,14 +52,14 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            // That is how watching ends: what is drawn stays, and the prompt comes below it.
+            // Ctrl-C is how watching ends: the drawing stays, and the prompt comes below it.
             () = stop.arrive() => break,
         }
     }
     Ok(Exit::Done)
 }
 
-/// The status without what changes although nothing happens.
+/// The status without the fields that change although nothing happens.
 fn timeless(status: &StatusDocument) -> StatusDocument {
     let mut status = status.clone();
     status.last_sync = None;

@@ -1,4 +1,4 @@
-//! What happens, as it happens; and what has moved since a generation.
+//! Events as they happen, and the paths that changed since a generation.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,38 +13,40 @@ use futures_util::stream;
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, Refusal, Route, bad_request, problem};
-use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SCHEMA};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request, problem};
+use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SchemaVersion};
 use cogzy_engine::model::VaultPath;
 
-/// A page is never longer.
+/// The longest page.
 const MAX_PAGE: usize = 1000;
-/// How often a stream on which nothing happens shows that it lives.
+/// The time after which a silent stream shows that it is alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 #[derive(OpenApi)]
 #[openapi(paths(events, changes))]
-struct Document;
+struct EventsApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![Route::new("/v1/events", get(events)), Route::new("/v1/changes", get(changes))];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: EventsApi::openapi() }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Since {
-    /// The number of the last event that is known: the same as `Last-Event-ID`.
+struct EventsQuery {
+    /// The number of the last known event: the same as `Last-Event-ID`.
     since: Option<u64>,
-    /// How many events a page has at most.
+    /// The largest number of events on a page.
     limit: Option<usize>,
 }
 
-/// What happens: a stream of server-sent events, or with `Accept: application/json` a page of what is kept. Without a number to
-/// go on from, the stream begins now and the page with the oldest event.
+/// Events: a stream of server-sent events, or with `Accept: application/json` a page of the kept
+/// ones. Without a number to go on from, the stream begins now, and the page with the oldest event.
 #[utoipa::path(
-    get, path = "/v1/events", params(Since, ("last-event-id" = Option<u64>, Header, description = "Resumes after it")),
+    get, path = "/v1/events", params(EventsQuery, ("last-event-id" = Option<u64>, Header, description = "Resumes after it")),
     responses(
         (status = 200, body = EventsDocument, description = "A page, or a stream of EventDocuments"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
@@ -53,8 +55,8 @@ struct Since {
 async fn events(
     State(handles): State<Handles>,
     headers: HeaderMap,
-    query: Result<Query<Since>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Refusal> {
+    query: Result<Query<EventsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, ProblemResponse> {
     let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let resumed = text(header::HeaderName::from_static("last-event-id"));
@@ -66,9 +68,8 @@ async fn events(
     if text(header::ACCEPT).is_some_and(|accept| accept.contains("application/json")) {
         let limit = query.limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
         let events = handles.events.after(resumed.unwrap_or(0), limit);
-        return Ok(
-            Json(EventsDocument { schema: SCHEMA, events, newest: handles.events.newest() }).into_response()
-        );
+        return Ok(Json(EventsDocument { schema: SchemaVersion, events, newest: handles.events.newest() })
+            .into_response());
     }
     let Ok(place) = Arc::clone(&handles.streams).try_acquire_owned() else {
         return Err(problem(
@@ -78,7 +79,8 @@ async fn events(
         ));
     };
     let newest = handles.events.newest();
-    // A number from the future is one of another vault, or of events that are lost: all that is kept is news then.
+    // A number from the future belongs to another vault, or to events that are lost: then all kept
+    // events are news.
     let since = resumed.map_or(newest, |id| if id > newest { 0 } else { id });
     let following = (handles.events.subscribe(since), place);
     let stream = stream::unfold(following, |(mut subscription, place)| async move {
@@ -93,19 +95,19 @@ async fn events(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Page {
-    /// The generation that is known.
+struct ChangesQuery {
+    /// The known generation.
     since: u64,
     /// Only paths after this one.
     after: Option<String>,
-    /// How many paths a page has at most.
+    /// The largest number of paths on a page.
     limit: Option<usize>,
 }
 
-/// The paths that have moved since a generation, each once and as it is now, page by page. Where a fork lay across that
-/// generation some may be named that were known already; none is left out.
+/// Paths that changed since a generation, each once and as it is now, page by page. Where a fork
+/// lay across that generation, some known paths may be named again; none is left out.
 #[utoipa::path(
-    get, path = "/v1/changes", params(Page),
+    get, path = "/v1/changes", params(ChangesQuery),
     responses(
         (status = 200, body = ChangesDocument),
         (status = "default", body = Problem, content_type = "application/problem+json"),
@@ -113,9 +115,10 @@ struct Page {
 )]
 async fn changes(
     State(handles): State<Handles>,
-    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<ChangesDocument>, Refusal> {
-    let Query(Page { since, after, limit }) = query.map_err(|error| bad_request(error.body_text()))?;
+    query: Result<Query<ChangesQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<ChangesDocument>, ProblemResponse> {
+    let Query(ChangesQuery { since, after, limit }) =
+        query.map_err(|error| bad_request(error.body_text()))?;
     let after = after.map(|path| VaultPath::new(&path)).transpose().map_err(bad_request)?;
     let limit = limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
     let found =
@@ -124,10 +127,11 @@ async fn changes(
     let next = last
         .map(|last| format!("/v1/changes?since={since}&limit={limit}&after={}", encoded(last.path.as_str())));
     let changes = found.moved.into_iter().map(MovedDocument::from).collect();
-    Ok(Json(ChangesDocument { schema: SCHEMA, since, generation: found.generation, changes, next }))
+    Ok(Json(ChangesDocument { schema: SchemaVersion, since, generation: found.generation, changes, next }))
 }
 
-/// Percent-encoding of everything but letters, digits and what stands for itself (RFC 3986, section 2.3).
+/// The percent-encoding of everything but letters, digits and the characters that RFC 3986, section
+/// 2.3 leaves alone.
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     text.bytes()

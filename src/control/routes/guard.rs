@@ -1,4 +1,4 @@
-//! What every request must pass.
+//! Checks that every request must pass.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::problem;
+use super::problem::problem;
 
-/// A client that has not sent its request's body by then is refused.
+/// The time after which a request without its whole body is refused.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A page in a browser must not reach the vault through a proxy on this machine.
+/// Refuses requests of browsers: a web page must not reach the vault through a proxy on this
+/// machine.
 pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.contains_key(header::ORIGIN) || headers.contains_key(header::REFERER) {
@@ -23,7 +24,8 @@ pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Reads the whole body before anything is done, as far as it is no longer than `most` bytes and arrives in time.
+/// Reads the whole body before anything else happens, if it is no longer than `most` bytes and
+/// arrives in time.
 pub(super) async fn bound_body(State(most): State<usize>, request: Request, next: Next) -> Response {
     let too_long = || {
         let detail = format!("the body of this request may have {most} bytes at most");

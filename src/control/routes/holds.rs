@@ -1,18 +1,20 @@
-//! Changes that wait for a decision, and deciding them.
+//! Changes that wait for a decision, and their decision.
 
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Refusal, Route, bad_request, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request, problem};
 use crate::control::board::Command;
-use cogzy_client::documents::{HoldsDocument, Problem, SCHEMA, SyncDocument};
+use cogzy_client::documents::{HoldsDocument, Problem, SchemaVersion, SyncDocument};
 use cogzy_engine::model::HoldId;
 
 #[derive(OpenApi)]
 #[openapi(paths(holds, approve, reject))]
-struct Document;
+struct HoldsApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![
@@ -20,13 +22,13 @@ pub(super) fn family() -> Family {
         Route::new("/v1/holds/{id}/approve", post(approve)),
         Route::new("/v1/holds/{id}/reject", post(reject)),
     ];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: HoldsApi::openapi() }
 }
 
 /// The open holds.
 #[utoipa::path(get, path = "/v1/holds", responses((status = 200, body = HoldsDocument)))]
 async fn holds(State(handles): State<Handles>) -> Json<HoldsDocument> {
-    Json(HoldsDocument { schema: SCHEMA, holds: handles.board.read().holds })
+    Json(HoldsDocument { schema: SchemaVersion, holds: handles.board.read().holds })
 }
 
 /// Lets a held change pass, and runs the cycle that carries it out.
@@ -37,7 +39,7 @@ async fn holds(State(handles): State<Handles>) -> Json<HoldsDocument> {
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn approve(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncDocument>, Refusal> {
+async fn approve(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncDocument>, ProblemResponse> {
     decide(handles, id, true).await
 }
 
@@ -49,7 +51,7 @@ async fn approve(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncD
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn reject(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncDocument>, Refusal> {
+async fn reject(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncDocument>, ProblemResponse> {
     decide(handles, id, false).await
 }
 
@@ -57,7 +59,7 @@ async fn decide(
     State(handles): State<Handles>,
     Path(id): Path<String>,
     approve: bool,
-) -> Result<Json<SyncDocument>, Refusal> {
+) -> Result<Json<SyncDocument>, ProblemResponse> {
     let hold: HoldId = id.parse().map_err(bad_request)?;
     if handles.board.read().holds.iter().all(|open| open.id != hold) {
         return Err(problem(StatusCode::NOT_FOUND, "no-such-hold", &format!("no hold {hold} is open")));

@@ -1,27 +1,26 @@
-//! Numbers for whoever collects them, in the OpenMetrics text format.
+//! Metrics in the OpenMetrics text format.
 
 use std::fmt::Write;
 
-use axum::extract::State;
+use axum::extract;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Route};
-use cogzy_client::documents::StatusDocument;
+use super::family::{Family, Route};
+use super::handles::Handles;
+use cogzy_client::documents::{State, StatusDocument};
 
-/// As OpenMetrics 1.0 names itself.
+/// The content type of OpenMetrics 1.0.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The verdicts, as the status has them.
-const STATES: [&str; 8] = ["in-sync", "pending", "syncing", "offline", "held", "paused", "error", "stopped"];
 
 #[derive(OpenApi)]
 #[openapi(paths(metrics))]
-struct Document;
+struct MetricsApi;
 
 pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/metrics", get(metrics))], document: Document::openapi() }
+    Family { routes: vec![Route::new("/metrics", get(metrics))], document: MetricsApi::openapi() }
 }
 
 /// The status in numbers.
@@ -29,12 +28,13 @@ pub(super) fn family() -> Family {
     get, path = "/metrics",
     responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics 1.0"))
 )]
-async fn metrics(State(handles): State<Handles>) -> Response {
+async fn metrics(extract::State(handles): extract::State<Handles>) -> Response {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text(&handles.board.read(), handles.events.newest()))
         .into_response()
 }
 
-/// Names carry their unit; counters begin anew with the daemon, but for that of events.
+/// The metrics as text. Names carry their unit; counters begin anew with the daemon, except for
+/// that of events.
 fn text(status: &StatusDocument, events: u64) -> String {
     let mut text = String::new();
     let last_sync = status.last_sync.as_ref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
@@ -73,10 +73,9 @@ fn text(status: &StatusDocument, events: u64) -> String {
         line(&mut text, &format!("{name}_total"), "", value);
     }
     describe(&mut text, "state", "stateset", "", "The verdict.");
-    let now = serde_json::to_value(status.state).ok();
-    for state in STATES {
-        let is = now.as_ref().and_then(serde_json::Value::as_str) == Some(state);
-        line(&mut text, "state", &format!("{{cogzy_vault_state=\"{state}\"}}"), u64::from(is));
+    for state in State::ALL {
+        let labels = format!("{{cogzy_vault_state=\"{}\"}}", state.name());
+        line(&mut text, "state", &labels, u64::from(state == status.state));
     }
     text.push_str("# EOF\n");
     text
@@ -101,10 +100,9 @@ mod tests {
 
     use super::*;
     use crate::control::board::tests::status;
-    use cogzy_client::documents::State;
 
     #[test]
-    fn each_metric_is_described_before_it_is_told_and_one_state_holds() {
+    fn each_metric_is_described_before_its_value_and_one_state_holds() {
         let told = StatusDocument {
             state: State::Offline,
             last_sync: Some("2026-11-21T12:00:00Z".into()),

@@ -1,10 +1,12 @@
-//! The OpenAPI document: put together from the families', so that it cannot forget one.
+//! The OpenAPI document, merged from those of the families, so that it cannot forget one.
+
+use std::sync::Arc;
 
 use axum::extract::Json;
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Family, Route, families};
+use super::family::{Family, Route};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,10 +16,17 @@ use super::{Family, Route, families};
     ),
     paths(openapi)
 )]
-struct Document;
+struct RootApi;
 
-pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/v1/openapi.json", get(openapi))], document: Document::openapi() }
+/// The family of the document itself, which merges those of the `others`.
+pub(super) fn family(others: &[Family]) -> Family {
+    let mut document = RootApi::openapi();
+    for family in others {
+        document.merge(family.document.clone());
+    }
+    let whole = Arc::new(document.clone());
+    let route = Route::new("/v1/openapi.json", get(async move || openapi(&whole)));
+    Family { routes: vec![route], document }
 }
 
 /// This document.
@@ -25,15 +34,6 @@ pub(super) fn family() -> Family {
     get, path = "/v1/openapi.json",
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value))
 )]
-async fn openapi() -> Json<utoipa::openapi::OpenApi> {
-    Json(whole())
-}
-
-/// The documents of all families as one.
-pub(super) fn whole() -> utoipa::openapi::OpenApi {
-    let mut whole = Document::openapi();
-    for family in families() {
-        whole.merge(family.document);
-    }
-    whole
+fn openapi(whole: &utoipa::openapi::OpenApi) -> Json<utoipa::openapi::OpenApi> {
+    Json(whole.clone())
 }

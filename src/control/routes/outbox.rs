@@ -1,24 +1,27 @@
-//! What is still to be sent.
+//! Paths that are still to be sent.
 
 use axum::extract::{Json, State};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Refusal, Route};
-use cogzy_client::documents::{OutboxDocument, Problem, SCHEMA, WaitingDocument, moment};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::ProblemResponse;
+use cogzy_client::documents::{OutboxDocument, Problem, SchemaVersion, WaitingDocument, moment};
 
-/// More paths than this are counted only.
+/// The largest number of paths that are listed; the others are only counted.
 const MAX_LISTED: usize = 1000;
 
 #[derive(OpenApi)]
 #[openapi(paths(outbox))]
-struct Document;
+struct OutboxApi;
 
 pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/v1/outbox", get(outbox))], document: Document::openapi() }
+    Family { routes: vec![Route::new("/v1/outbox", get(outbox))], document: OutboxApi::openapi() }
 }
 
-/// The paths that are still to be sent, since when, and what has stood in the way of each; the first thousand of them.
+/// The paths that are still to be sent, each with the time since when and the last error; the first
+/// thousand of them.
 #[utoipa::path(
     get, path = "/v1/outbox",
     responses(
@@ -26,7 +29,7 @@ pub(super) fn family() -> Family {
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn outbox(State(handles): State<Handles>) -> Result<Json<OutboxDocument>, Refusal> {
+async fn outbox(State(handles): State<Handles>) -> Result<Json<OutboxDocument>, ProblemResponse> {
     let (total, listed) = handles.read(async |engine| Ok(engine.outbox(MAX_LISTED)?)).await?;
     let waiting = listed.into_iter().map(|(path, waiting)| WaitingDocument {
         path,
@@ -35,5 +38,5 @@ async fn outbox(State(handles): State<Handles>) -> Result<Json<OutboxDocument>, 
         error: waiting.error,
         next_retry: waiting.next_retry_ms.map(moment),
     });
-    Ok(Json(OutboxDocument { schema: SCHEMA, total, waiting: waiting.collect() }))
+    Ok(Json(OutboxDocument { schema: SchemaVersion, total, waiting: waiting.collect() }))
 }

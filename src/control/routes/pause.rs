@@ -1,24 +1,27 @@
-//! No cycles for a while, and again.
+//! Pausing and resuming.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::routing::post;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Refusal, Route, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, problem};
 use crate::control::board::Command;
 use cogzy_client::documents::{PauseRequest, Problem, StatusDocument};
 
 #[derive(OpenApi)]
 #[openapi(paths(pause, resume))]
-struct Document;
+struct PauseApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![Route::new("/v1/pause", post(pause)), Route::new("/v1/resume", post(resume))];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: PauseApi::openapi() }
 }
 
-/// Stops syncing, at once, for so many seconds or until `resume`. It outlives a restart. What is asked for by hand still runs.
+/// Stops syncing, at once, for some seconds or until `resume`. It outlives a restart. Whatever is
+/// asked for by hand still runs.
 #[utoipa::path(
     post, path = "/v1/pause", request_body = PauseRequest,
     responses(
@@ -29,18 +32,18 @@ pub(super) fn family() -> Family {
 async fn pause(
     State(handles): State<Handles>,
     request: Result<Json<PauseRequest>, JsonRejection>,
-) -> Result<Json<StatusDocument>, Refusal> {
+) -> Result<Json<StatusDocument>, ProblemResponse> {
     let Json(PauseRequest { seconds }) = request.map_err(|error| {
         let detail = format!(r#"{}; expected {{"seconds":number or null}}"#, error.body_text());
         problem(error.status(), "bad-request", &detail)
     })?;
-    // A cycle that runs is broken off: it goes on from where it was.
+    // A running cycle is broken off, and goes on later from where it was.
     handles.interrupt.send_replace(true);
     handles.ask(|reply| Command::Pause { seconds, reply }).await?;
     Ok(Json(handles.board.read()))
 }
 
-/// Goes on, at once.
+/// Goes on at once.
 #[utoipa::path(
     post, path = "/v1/resume",
     responses(
@@ -48,7 +51,7 @@ async fn pause(
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn resume(State(handles): State<Handles>) -> Result<Json<StatusDocument>, Refusal> {
+async fn resume(State(handles): State<Handles>) -> Result<Json<StatusDocument>, ProblemResponse> {
     handles.ask(|reply| Command::Resume { reply }).await?;
     Ok(Json(handles.board.read()))
 }

@@ -1,24 +1,27 @@
-//! Looking at the past and going back to it: history, conflicts, restore, undo, reset; and what is no longer to be gone back to: prune.
+//! Looks at the past and ways back to it: history, conflicts, restore, undo, reset. And the end of
+//! the past: prune.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Json, Path, Query, State};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use serde_json::Value;
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, Refusal, Route, bad_request};
-use crate::control::board::Command;
-use crate::control::jobs::{self, Job};
-use cogzy_client::documents::Problem;
-use cogzy_client::documents::{HistoryDocument, PruneDocument, ResetDocument, RewriteDocument};
-use cogzy_engine::model::{Keep, VaultPath};
-use cogzy_engine::sync::{Point, Unwatched};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request};
+use crate::control::jobs::{Job, JobDocument, RewriteJob};
+use cogzy_client::documents::{
+    ConflictsDocument, DryRunRequest, HistoryDocument, NamedGeneration, Problem, PruneDocument,
+    ResetDocument, ResolveRequest, RestoreRequest, RewriteDocument, UndoRequest,
+};
+use cogzy_engine::model::VaultPath;
+use cogzy_engine::sync::Point;
 
 #[derive(OpenApi)]
 #[openapi(paths(history, conflicts, resolve, restore, undo, reset, prune))]
-struct Document;
+struct RecoveryApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![
@@ -30,59 +33,18 @@ pub(super) fn family() -> Family {
         Route::new("/v1/reset", post(reset)),
         Route::new("/v1/prune", post(prune)),
     ];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: RecoveryApi::openapi() }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct HistoryQuery {
-    /// A file or a folder: its versions instead of all generations.
+    /// A file or a folder, whose versions are listed instead of all generations.
     #[param(value_type = Option<String>)]
     path: Option<VaultPath>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ResolveRequest {
-    /// `mine`, the version that lost; `remote`, the one that stands; `both`, side by side.
-    #[schema(value_type = String)]
-    keep: Keep,
-    /// Also where it looks like an accident.
-    #[serde(default)]
-    yes: bool,
-}
-
-/// A generation is a number, or a text such as `7-3fa2`; `at` is RFC 3339.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct RestoreRequest {
-    generation: Option<Value>,
-    at: Option<String>,
-    #[serde(default)]
-    #[schema(value_type = Vec<String>)]
-    paths: Vec<VaultPath>,
-    #[serde(default)]
-    yes: bool,
-}
-
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct UndoRequest {
-    generation: Option<Value>,
-    #[serde(default)]
-    force: bool,
-    #[serde(default)]
-    yes: bool,
-}
-
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct DryRequest {
-    #[serde(default)]
-    dry_run: bool,
-}
-
-pub(super) type Answer = Result<Json<Value>, Refusal>;
+type JobResult = Result<Json<JobDocument>, ProblemResponse>;
 
 /// All generations, or the versions of a path, newest first.
 #[utoipa::path(
@@ -95,24 +57,24 @@ pub(super) type Answer = Result<Json<Value>, Refusal>;
 async fn history(
     State(handles): State<Handles>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Answer {
+) -> JobResult {
     let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
-    ask(&handles, Job::History(query.path)).await
+    Ok(Json(handles.run(Job::History(query.path)).await?))
 }
 
 /// The open conflicts.
 #[utoipa::path(
     get, path = "/v1/conflicts",
     responses(
-        (status = 200, body = Value),
+        (status = 200, body = ConflictsDocument),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn conflicts(State(handles): State<Handles>) -> Answer {
-    ask(&handles, Job::Conflicts).await
+async fn conflicts(State(handles): State<Handles>) -> JobResult {
+    Ok(Json(handles.run(Job::Conflicts).await?))
 }
 
-/// Decides a conflict for all devices.
+/// Decides a conflict, for all devices.
 #[utoipa::path(
     post, path = "/v1/conflicts/{id}/resolve", params(("id" = String, Path, description = "The conflict's id")),
     request_body = ResolveRequest,
@@ -125,10 +87,10 @@ async fn resolve(
     State(handles): State<Handles>,
     Path(id): Path<String>,
     request: Result<Json<ResolveRequest>, JsonRejection>,
-) -> Answer {
+) -> JobResult {
     let Json(ResolveRequest { keep, yes }) = request.map_err(|error| bad_request(error.body_text()))?;
     let id = id.parse().map_err(bad_request)?;
-    ask(&handles, Job::Resolve { id, keep, yes }).await
+    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Resolve { id, keep, yes })).await?))
 }
 
 /// Puts paths, or everything, back to what they were, as a new generation.
@@ -142,21 +104,21 @@ async fn resolve(
 async fn restore(
     State(handles): State<Handles>,
     request: Result<Json<RestoreRequest>, JsonRejection>,
-) -> Answer {
+) -> JobResult {
     let Json(RestoreRequest { generation, at, paths, yes }) =
         request.map_err(|error| bad_request(error.body_text()))?;
     let point = match (generation, at) {
-        (Some(generation), None) => point_of(&generation)?,
+        (Some(NamedGeneration(generation)), None) => Point::Generation(generation),
         (None, Some(at)) => {
             let time: jiff::Timestamp = at.parse().map_err(bad_request)?;
             Point::Time(time.as_millisecond().max(0).unsigned_abs())
         }
         _ => return Err(bad_request("expected either a generation or a time (at)")),
     };
-    ask(&handles, Job::Restore { point, paths, yes }).await
+    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Restore { point, paths, yes })).await?))
 }
 
-/// Takes back what one generation changed, as a new generation.
+/// Takes back the changes of one generation, as a new generation.
 #[utoipa::path(
     post, path = "/v1/undo", request_body = UndoRequest,
     responses(
@@ -164,53 +126,42 @@ async fn restore(
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn undo(State(handles): State<Handles>, request: Result<Json<UndoRequest>, JsonRejection>) -> Answer {
+async fn undo(
+    State(handles): State<Handles>,
+    request: Result<Json<UndoRequest>, JsonRejection>,
+) -> JobResult {
     let Json(UndoRequest { generation, force, yes }) =
         request.map_err(|error| bad_request(error.body_text()))?;
-    let point = generation.map_or(Ok(Point::Newest), |generation| point_of(&generation))?;
-    ask(&handles, Job::Undo { point, force, yes }).await
+    let point = generation.map_or(Point::Newest, |NamedGeneration(named)| Point::Generation(named));
+    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Undo { point, force, yes })).await?))
 }
 
-/// Replaces the vault by the backup's newest generation; a request without a body is one to do it.
+/// Replaces the vault by the backup's newest generation. A request without a body means to do it.
 #[utoipa::path(
-    post, path = "/v1/reset", request_body = Option<DryRequest>,
+    post, path = "/v1/reset", request_body = Option<DryRunRequest>,
     responses(
         (status = 200, body = ResetDocument),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn reset(State(handles): State<Handles>, body: Bytes) -> Answer {
-    ask(&handles, Job::Reset { dry_run: dry_run(&body)? }).await
+async fn reset(State(handles): State<Handles>, body: Bytes) -> JobResult {
+    Ok(Json(handles.run(Job::Reset { dry_run: dry_run(&body)? }).await?))
 }
 
-/// Removes from the bucket what retention no longer needs; a request without a body is one to do it.
+/// Removes data that retention no longer needs from the bucket. A request without a body means to
+/// do it.
 #[utoipa::path(
-    post, path = "/v1/prune", request_body = Option<DryRequest>,
+    post, path = "/v1/prune", request_body = Option<DryRunRequest>,
     responses(
         (status = 200, body = PruneDocument),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn prune(State(handles): State<Handles>, body: Bytes) -> Answer {
-    ask(&handles, Job::Prune { dry_run: dry_run(&body)? }).await
+async fn prune(State(handles): State<Handles>, body: Bytes) -> JobResult {
+    Ok(Json(handles.run(Job::Prune { dry_run: dry_run(&body)? }).await?))
 }
 
-fn dry_run(body: &Bytes) -> Result<bool, Refusal> {
-    let request = if body.is_empty() { Ok(DryRequest::default()) } else { serde_json::from_slice(body) };
+fn dry_run(body: &Bytes) -> Result<bool, ProblemResponse> {
+    let request = if body.is_empty() { Ok(DryRunRequest::default()) } else { serde_json::from_slice(body) };
     Ok(request.map_err(bad_request)?.dry_run)
-}
-
-fn point_of(generation: &Value) -> Result<Point, Refusal> {
-    let text = generation.as_str().map_or_else(|| generation.to_string(), str::to_owned);
-    Ok(Point::Generation(text.parse().map_err(bad_request)?))
-}
-
-/// What changes nothing does not wait for the cycle that runs.
-pub(super) async fn ask(handles: &Handles, job: Job) -> Answer {
-    let answer = if job.changes() {
-        handles.ask(|reply| Command::Recover { job, reply }).await?
-    } else {
-        handles.read(async move |engine| jobs::run(engine, &job, &Unwatched).await).await?
-    };
-    Ok(Json(answer))
 }

@@ -1,4 +1,4 @@
-//! Having something done now.
+//! Cycles on demand.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
@@ -7,21 +7,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use utoipa::OpenApi;
 
-use super::{Family, Handles, Refusal, Route, problem};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, problem};
 use crate::control::board::Command;
 use cogzy_client::documents::{Problem, SyncDocument, SyncRequest};
 use cogzy_engine::sync::Unwatched;
 
 #[derive(OpenApi)]
 #[openapi(paths(sync, retry))]
-struct Document;
+struct SyncApi;
 
 pub(super) fn family() -> Family {
     let routes = vec![Route::new("/v1/sync", post(sync)), Route::new("/v1/retry", post(retry))];
-    Family { routes, document: Document::openapi() }
+    Family { routes, document: SyncApi::openapi() }
 }
 
-/// Runs a whole cycle, or says what it would do.
+/// Runs a whole cycle, or forecasts it.
 #[utoipa::path(
     post, path = "/v1/sync", request_body = SyncRequest,
     responses(
@@ -33,7 +35,7 @@ pub(super) fn family() -> Family {
 async fn sync(
     State(handles): State<Handles>,
     request: Result<Json<SyncRequest>, JsonRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ProblemResponse> {
     let Json(SyncRequest { wait, dry_run, derived }) = request.map_err(|error| {
         let expected = r#"expected {"wait":bool,"dry_run":bool,"derived":bool}"#;
         problem(error.status(), "bad-request", &format!("{}; {expected}", error.body_text()))
@@ -50,9 +52,9 @@ async fn sync(
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-/// Tries again what was put off or given up.
+/// Tries again at once, even what was given up.
 #[utoipa::path(post, path = "/v1/retry", responses((status = 202, description = "It is tried again")))]
-async fn retry(State(handles): State<Handles>) -> Result<StatusCode, Refusal> {
+async fn retry(State(handles): State<Handles>) -> Result<StatusCode, ProblemResponse> {
     handles.send(Command::Retry).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -1,4 +1,4 @@
-//! Every route is in the document, with its methods, and nothing else is.
+//! Every route is in the OpenAPI document with its methods, and nothing else is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -10,18 +10,22 @@ use axum::http::{Method, Request, StatusCode};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
+use tokio::sync::{mpsc, watch};
+
 use super::*;
+use crate::control::board::Board;
+use crate::control::pulse::Pulse;
 use crate::control::{board, events};
 use cogzy_engine::clock::{SystemClock, SystemEntropy};
 use cogzy_engine::fs::RealFs;
 use cogzy_engine::plan::Brakes;
 use cogzy_engine::remote::{MemoryRemote, Meter};
 use cogzy_engine::state::{Database, FilterRecord};
-use cogzy_engine::sync::{Ports, Settings};
+use cogzy_engine::sync::{Engine, Ports, Settings};
 use cogzy_engine::vault::{Filter, Layout};
 
 fn handles() -> Handles {
-    // Nobody takes commands: whatever asks for something is told so at once.
+    // Nobody takes commands: a request that needs one is refused at once.
     let (commands, _) = mpsc::channel(1);
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(SystemClock::new());
@@ -53,9 +57,9 @@ fn handles() -> Handles {
         search: cogzy_engine::vault::validate::Search::Full,
     };
     let engine = Engine::new(Layout::new(folder.path()), ports, settings);
-    let (events, heart) =
-        (events::tests::events(folder.path()), Heart::unheard(Arc::new(SystemClock::new())));
-    Handles::new(board, commands, events, watch::Sender::new(false), heart, engine)
+    let events = events::tests::events(folder.path());
+    let pulse = Pulse::new(Duration::MAX, Arc::new(SystemClock::new()));
+    Handles::new(board, commands, events, watch::Sender::new(false), pulse, engine)
 }
 
 async fn answer(method: &Method, path: &str, headers: &[(&str, &str)]) -> StatusCode {
@@ -68,7 +72,7 @@ async fn answer(method: &Method, path: &str, headers: &[(&str, &str)]) -> Status
 }
 
 fn documented() -> BTreeMap<String, BTreeSet<Method>> {
-    let document = serde_json::to_value(openapi::whole()).unwrap();
+    let document = serde_json::to_value(openapi::family(&families()).document).unwrap();
     let methods = |operations: &serde_json::Value| {
         let names = operations.as_object().unwrap().keys();
         names.map(|name| name.to_uppercase().parse().unwrap()).collect()
@@ -96,7 +100,7 @@ async fn every_route_is_in_the_document_with_its_methods() {
 
 #[test]
 fn every_schema_that_the_document_names_is_in_it() {
-    let document = serde_json::to_value(openapi::whole()).unwrap();
+    let document = serde_json::to_value(openapi::family(&families()).document).unwrap();
     let text = document.to_string();
     let named = text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap());
     for name in named {

@@ -1,6 +1,6 @@
-//! Writing several files as one, for programs in any language.
+//! Transactions: several files written as one, for programs in any language.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
@@ -8,68 +8,32 @@ use axum::extract::{Json, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use serde::Deserialize;
+use utoipa::{IntoParams, OpenApi};
 
-use super::{Family, Handles, Refusal, Route, bad_request, problem};
-use cogzy_client::documents::{Problem, SCHEMA};
-use cogzy_engine::model::{Digest, VaultPath};
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request, problem};
+use cogzy_client::documents::{
+    ConflictProblem, FileDocument, Problem, SchemaVersion, TransactionDocument, TransactionRequest,
+    WriteRequest,
+};
+use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::{TransactError, Transaction};
 
-/// Ten thousand paths fit.
+/// The longest body, in bytes: ten thousand paths fit.
 const MAX_BODY: usize = 16 << 20;
 
 #[derive(OpenApi)]
 #[openapi(paths(transact, file))]
-struct Document;
+struct TransactionsApi;
 
 pub(super) fn family() -> Family {
     let transactions = Route { max_body: MAX_BODY, ..Route::new("/v1/transactions", post(transact)) };
-    Family { routes: vec![transactions, Route::new("/v1/files", get(file))], document: Document::openapi() }
-}
-
-/// `POST /v1/transactions`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct TransactionRequest {
-    /// Names the transaction; the client chooses. The same name again is answered as the first time and changes nothing.
-    transaction_id: String,
-    /// Who asks, for the log.
-    #[serde(default)]
-    source_id: String,
-    /// What must stand at these paths: BLAKE3 as 64 hex digits, or null where nothing may.
-    #[serde(default)]
-    #[schema(value_type = BTreeMap<String, Option<String>>)]
-    expected: BTreeMap<VaultPath, Option<Digest>>,
-    /// What is written.
-    #[serde(default)]
-    writes: Vec<WriteRequest>,
-    /// What is deleted.
-    #[serde(default)]
-    #[schema(value_type = Vec<String>)]
-    deletes: BTreeSet<VaultPath>,
-}
-
-/// One file of a transaction.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WriteRequest {
-    /// Where it will stand.
-    #[schema(value_type = String)]
-    path: VaultPath,
-    /// The file with its bytes: a name below `sync/incoming/` in the vault, where the client has put it. It is taken away.
-    staged: String,
-}
-
-/// What a transaction did.
-#[derive(Debug, Serialize, ToSchema)]
-struct TransactionDocument {
-    schema: u32,
-    transaction_id: String,
-    /// Each changed path, with what stands there since.
-    #[schema(value_type = BTreeMap<String, Option<String>>)]
-    files: BTreeMap<VaultPath, Option<Digest>>,
+    Family {
+        routes: vec![transactions, Route::new("/v1/files", get(file))],
+        document: TransactionsApi::openapi(),
+    }
 }
 
 /// Writes several files as one, or none of them.
@@ -77,7 +41,7 @@ struct TransactionDocument {
     post, path = "/v1/transactions", request_body = TransactionRequest,
     responses(
         (status = 200, body = TransactionDocument, description = "All of it is written, now or when it was first asked for"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "`code` CONFLICT: `path` no longer holds what was expected but `current`"),
+        (status = 409, body = ConflictProblem, content_type = "application/problem+json", description = "`code` CONFLICT: `path` no longer holds what was expected but `current`"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -118,7 +82,7 @@ async fn transact(
         .map_err(|error| internal(&error.to_string()).into_response())?
         .map_err(|error| refusal(&error))?;
     Ok(Json(TransactionDocument {
-        schema: SCHEMA,
+        schema: SchemaVersion,
         transaction_id: answer.transaction_id,
         files: answer.files,
     }))
@@ -126,32 +90,32 @@ async fn transact(
 
 #[derive(Debug, Deserialize, IntoParams)]
 struct FileQuery {
-    /// Which path.
+    /// The path.
     path: String,
 }
 
-/// What stands at a path now: its BLAKE3, to be expected by a transaction.
+/// The content of a path: its BLAKE3, to be expected by a transaction.
 #[utoipa::path(
     get, path = "/v1/files", params(FileQuery),
     responses(
-        (status = 200, body = serde_json::Value, description = "`path`, and `digest` or null where nothing stands"),
+        (status = 200, body = FileDocument),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn file(
     State(handles): State<Handles>,
     Query(FileQuery { path }): Query<FileQuery>,
-) -> Result<Json<serde_json::Value>, Response> {
+) -> Result<Json<FileDocument>, Response> {
     let path = VaultPath::new(&path).map_err(|error| bad_request(error).into_response())?;
     let (engine, asked) = (Arc::clone(&handles.engine), path.clone());
     let found = tokio::task::spawn_blocking(move || engine.digest_at(&asked)).await;
     let digest = found
         .map_err(|error| internal(&error.to_string()).into_response())?
         .map_err(|error| refusal(&error))?;
-    Ok(Json(json!({ "schema": SCHEMA, "path": path, "digest": digest })))
+    Ok(Json(FileDocument { schema: SchemaVersion, path, digest }))
 }
 
-fn internal(detail: &str) -> Refusal {
+fn internal(detail: &str) -> ProblemResponse {
     problem(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail)
 }
 
@@ -159,11 +123,16 @@ fn refusal(error: &TransactError) -> Response {
     let detail = error.to_string();
     match error {
         TransactError::Conflict { path, current } => {
-            let body = json!({
-                "type": "about:cogzy-vault/conflict", "title": "Conflict", "status": 409, "detail": detail, "advice": null,
-                "next": "read the file again and repeat the transaction under another id",
-                "code": "CONFLICT", "path": path, "current": current,
-            });
+            let problem = Problem {
+                kind: "about:cogzy-vault/conflict".to_owned(),
+                title: "Conflict".to_owned(),
+                status: StatusCode::CONFLICT.as_u16(),
+                detail,
+                next: "read the file again and repeat the transaction under another id".to_owned(),
+                advice: None,
+            };
+            let (code, path, current) = ("CONFLICT".to_owned(), path.clone(), *current);
+            let body = ConflictProblem { problem, code, path, current };
             (StatusCode::CONFLICT, [(header::CONTENT_TYPE, "application/problem+json")], Json(body))
                 .into_response()
         }

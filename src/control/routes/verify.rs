@@ -1,38 +1,26 @@
-//! Looking for damage, and putting it right.
+//! Searches for damage, and repairs.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::routing::post;
-use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::OpenApi;
 
-use super::recovery::{Answer, ask};
-use super::{Family, Handles, Route, bad_request};
-use crate::control::jobs::Job;
-use cogzy_client::documents::Problem;
-use cogzy_client::documents::VerifyDocument;
+use super::family::{Family, Route};
+use super::handles::Handles;
+use super::problem::{ProblemResponse, bad_request};
+use crate::control::jobs::{Job, JobDocument};
+use cogzy_client::documents::{Problem, VerifyDocument, VerifyRequest};
 
 #[derive(OpenApi)]
 #[openapi(paths(verify))]
-struct Document;
+struct VerifyApi;
 
 pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/v1/verify", post(verify))], document: Document::openapi() }
+    Family { routes: vec![Route::new("/v1/verify", post(verify))], document: VerifyApi::openapi() }
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct VerifyRequest {
-    /// Read every pack.
-    #[serde(default)]
-    deep: bool,
-    /// Put right what can be; reads every pack.
-    #[serde(default)]
-    repair: bool,
-}
-
-/// Checks the local files against the manifest and the bucket against its own commits. Syncing goes on meanwhile, but for a
-/// repair.
+/// Checks the local files against the manifest, and the bucket against its own commits. Syncing
+/// goes on meanwhile, except during a repair.
 #[utoipa::path(
     post, path = "/v1/verify", request_body = VerifyRequest,
     responses(
@@ -43,7 +31,7 @@ struct VerifyRequest {
 async fn verify(
     State(handles): State<Handles>,
     request: Result<Json<VerifyRequest>, JsonRejection>,
-) -> Answer {
+) -> Result<Json<JobDocument>, ProblemResponse> {
     let Json(VerifyRequest { deep, repair }) = request.map_err(|error| bad_request(error.body_text()))?;
-    ask(&handles, Job::Verify { deep, repair }).await
+    Ok(Json(handles.run(Job::Verify { deep, repair }).await?))
 }

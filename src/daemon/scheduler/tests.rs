@@ -20,8 +20,8 @@ fn timing() -> Timing {
     }
 }
 
-const QUIET: Outcome = Outcome::Done { moved: false, again: false };
-const MOVED: Outcome = Outcome::Done { moved: true, again: false };
+const QUIET: CycleOutcome = CycleOutcome::Done { moved: false, again: false };
+const MOVED: CycleOutcome = CycleOutcome::Done { moved: true, again: false };
 const WHOLE: Ask = Ask { scan: true, whole: true };
 
 /// A scheduler whose first cycle ended quietly at second 0.
@@ -106,7 +106,7 @@ fn lost_events_bring_a_scan_at_once() {
 }
 
 #[test]
-fn what_is_touched_during_a_cycle_is_not_forgotten() {
+fn a_file_touched_during_a_cycle_is_not_forgotten() {
     let mut scheduler = started();
     scheduler.touch(secs(10));
     scheduler.touch(secs(13));
@@ -119,11 +119,11 @@ fn failures_wait_longer_each_time_and_permanent_ones_stop() {
     let mut scheduler = started();
     let mut now = secs(100);
     for expected in [30, 60, 120, 300, 300, 300, 300, 300, 300] {
-        scheduler.ended(now, now, WHOLE, Outcome::Permanent, 0.5);
+        scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.5);
         assert_eq!(wait(&scheduler, now), now + secs(expected));
         now += secs(expected);
     }
-    scheduler.ended(now, now, WHOLE, Outcome::Permanent, 0.5);
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.5);
     assert_eq!(scheduler.next_try(now + secs(1_000_000)), Next::Stopped);
     scheduler.retry(now);
     assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })));
@@ -134,7 +134,7 @@ fn being_offline_uses_up_no_attempts() {
     let mut scheduler = started();
     let mut now = secs(100);
     for _ in 0..1000 {
-        scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.5);
+        scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.5);
         assert!(scheduler.offline() && scheduler.failures() == 0);
         now = wait(&scheduler, now);
         assert_eq!(scheduler.next_try(now), Next::Probe);
@@ -149,10 +149,10 @@ fn being_offline_uses_up_no_attempts() {
 }
 
 #[test]
-fn a_remote_that_answers_and_still_wants_nothing_is_asked_less_and_less() {
+fn a_remote_that_answers_probes_and_fails_cycles_is_asked_less_and_less() {
     let (mut scheduler, mut now, mut waits) = (started(), secs(100), Vec::new());
     for _ in 0..8 {
-        scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.5);
+        scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.5);
         let until = wait(&scheduler, now);
         waits.push((until - now).as_secs());
         now = until;
@@ -161,13 +161,13 @@ fn a_remote_that_answers_and_still_wants_nothing_is_asked_less_and_less() {
     }
     assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60, 60]);
     scheduler.ended(now, now, WHOLE, QUIET, 0.5);
-    scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.5);
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.5);
     assert_eq!(wait(&scheduler, now), now + secs(2), "a cycle that went through makes it new");
 }
 
 #[test]
-fn what_does_not_settle_is_looked_at_less_and_less_and_a_hint_comes_sooner() {
-    const UNSETTLED: Outcome = Outcome::Done { moved: false, again: true };
+fn items_that_do_not_settle_are_looked_at_less_and_less_and_a_hint_comes_sooner() {
+    const UNSETTLED: CycleOutcome = CycleOutcome::Done { moved: false, again: true };
     const SCAN: Ask = Ask { scan: true, whole: false };
     let (mut scheduler, mut now, mut waits) = (started(), secs(61), Vec::new());
     for _ in 0..6 {
@@ -192,14 +192,14 @@ fn after_a_sleep_everything_is_due() {
     assert_eq!(wait(&scheduler, secs(7)), secs(60));
     scheduler.wake(secs(7));
     assert_eq!(scheduler.next(secs(7)), Next::Run(Ask::default()));
-    scheduler.ended(secs(7), secs(7), Ask::default(), Outcome::Offline, 0.5);
+    scheduler.ended(secs(7), secs(7), Ask::default(), CycleOutcome::Offline, 0.5);
     scheduler.wake(secs(8));
     assert_eq!(scheduler.next(secs(8)), Next::Probe);
 }
 
 #[test]
-fn what_is_saved_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
-    for hindered in [Outcome::Offline, Outcome::Failed] {
+fn a_save_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
+    for hindered in [CycleOutcome::Offline, CycleOutcome::Failed] {
         let mut scheduler = started();
         scheduler.ended(secs(60), secs(60), Ask::default(), hindered, 0.5);
         scheduler.touch(secs(61));
@@ -221,9 +221,9 @@ fn what_is_saved_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
 }
 
 #[test]
-fn a_cycle_that_could_not_see_to_the_vault_leaves_it_to_a_look_and_a_pause_has_only_looks() {
+fn a_cycle_that_never_reached_the_vault_leaves_it_to_a_look_and_a_pause_has_only_looks() {
     let mut scheduler = started();
-    scheduler.ended(secs(60), secs(60), WHOLE, Outcome::Offline, 0.5);
+    scheduler.ended(secs(60), secs(60), WHOLE, CycleOutcome::Offline, 0.5);
     assert_eq!(scheduler.next(secs(60)), Next::Look);
     let mut scheduler = started();
     assert_eq!(scheduler.next_look(secs(1000)), Next::Stopped);
@@ -234,7 +234,8 @@ fn a_cycle_that_could_not_see_to_the_vault_leaves_it_to_a_look_and_a_pause_has_o
 }
 
 proptest! {
-    /// Whatever happens, the next look at the remote is never further away than a poll, unless it was stopped.
+    /// Whatever happens, the next look at the remote is no further away than a poll, unless it was
+    /// stopped.
     #[test]
     fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..6, 1_u64..400), 0..60)) {
         let mut scheduler = started();
@@ -246,8 +247,8 @@ proptest! {
                 1 => scheduler.overflow(now),
                 2 => scheduler.ended(now, now, WHOLE, MOVED, 0.9),
                 3 => scheduler.ended(now, now, Ask::default(), QUIET, 0.1),
-                4 => scheduler.ended(now, now, WHOLE, Outcome::Offline, 0.9),
-                _ => scheduler.ended(now, now, WHOLE, Outcome::Failed, 0.9),
+                4 => scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.9),
+                _ => scheduler.ended(now, now, WHOLE, CycleOutcome::Failed, 0.9),
             }
             match scheduler.next(now) {
                 Next::Wait(until) => prop_assert!(until > now && until <= now + secs(331)),

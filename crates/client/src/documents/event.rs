@@ -1,24 +1,25 @@
-//! Documents of events and of what has moved.
+//! Events, and the paths that changed since a generation.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ErrorDocument, HoldDocument, ProgressDocument, State};
+use super::{ErrorDocument, HoldDocument, ProgressDocument, SchemaVersion, State};
 use cogzy_engine::sync::Moved;
 
-/// Something that happened: `events`, `GET /v1/events`, and what a hook reads.
+/// Something that happened: `events`, `GET /v1/events`, and the standard input of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventDocument {
-    /// Its number; they grow by one, so that a gap shows. Progress has none: it is told as it is made and not kept.
+    /// The event's number. Numbers grow by one, so that a gap shows. Progress has none: it is told
+    /// as it is made, and not kept.
     pub id: Option<u64>,
-    /// When, RFC 3339.
+    /// The time, RFC 3339.
     pub at: String,
-    /// What.
+    /// The kind of event, and its details.
     #[serde(flatten)]
     pub body: EventBody,
 }
 
-/// What happened.
+/// A kind of event, with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum EventBody {
@@ -28,30 +29,30 @@ pub enum EventBody {
     Conflict(ConflictEvent),
     /// A change waits for a decision.
     Hold {
-        /// Which.
+        /// The hold.
         hold: HoldDocument,
     },
     /// Something went wrong that was not wrong before.
     Error {
-        /// What.
+        /// The error.
         error: ErrorDocument,
     },
-    /// The verdict of the status is another one.
+    /// The verdict of the status has changed.
     State {
-        /// What it is.
+        /// The new verdict.
         state: State,
-        /// What it was.
+        /// The verdict before.
         was: State,
     },
-    /// How far a cycle has come.
+    /// A cycle has made progress.
     Progress {
-        /// How far.
+        /// The progress.
         progress: ProgressDocument,
     },
 }
 
 impl EventBody {
-    /// The name of its kind.
+    /// The name of the kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -68,30 +69,30 @@ impl EventBody {
 /// A generation that was committed or applied here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangeEvent {
-    /// Its number.
+    /// The generation's number.
     pub generation: u64,
-    /// Its commit.
+    /// The generation's commit.
     pub commit: String,
-    /// Its transaction; a merge has none.
+    /// The generation's transaction; a merge has none.
     pub transaction: Option<String>,
     /// The name of the device that made it; a merge has none.
     pub device: Option<String>,
-    /// What it touched, the first hundred of it; `changes` has all.
+    /// The paths it touched, the first hundred of them; `changes` has all.
     pub paths: Vec<String>,
-    /// How many paths it touched.
+    /// The number of paths it touched.
     pub files: usize,
 }
 
 /// A version that lost, and is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictEvent {
-    /// Its id.
+    /// The conflict's id.
     pub conflict: String,
-    /// What it is over.
+    /// The item in conflict.
     pub item: String,
     /// The name of the device whose version lost.
     pub device: Option<String>,
-    /// The command that shows it.
+    /// The command that shows the conflict.
     pub next: String,
 }
 
@@ -99,38 +100,39 @@ pub struct ConflictEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventsDocument {
     /// The schema's number.
-    pub schema: u32,
+    pub schema: SchemaVersion,
     /// The events, the oldest first.
     pub events: Vec<EventDocument>,
-    /// The number of the newest event there is.
+    /// The number of the newest event.
     pub newest: u64,
 }
 
-/// What has moved since a generation: `changes --json`, a page of it.
+/// A page of the paths that changed since a generation: `changes --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangesDocument {
     /// The schema's number.
-    pub schema: u32,
-    /// The generation that was asked for.
+    pub schema: SchemaVersion,
+    /// The generation that the client asked for.
     pub since: u64,
-    /// The generation that the vault here is at: what to ask for next time. Of several pages, the first one's holds.
+    /// The generation of the vault here: the one to ask for next time. Of several pages, the first
+    /// one's holds.
     pub generation: u64,
-    /// The paths, in order, each once.
+    /// The paths in order, each once.
     pub changes: Vec<MovedDocument>,
-    /// Where the next page is.
+    /// The resource with the next page, if there is one.
     pub next: Option<String>,
 }
 
-/// A path that has moved.
+/// A path that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MovedDocument {
-    /// Which path.
+    /// The path.
     pub path: String,
-    /// Whether it is gone.
+    /// True where the file is deleted.
     pub deleted: bool,
-    /// Its size in bytes.
+    /// The file's size in bytes.
     pub size: Option<u64>,
-    /// BLAKE3 of its bytes.
+    /// BLAKE3 of the file's bytes.
     pub digest: Option<String>,
     /// The generation that touched it last.
     pub generation: u64,

@@ -3,18 +3,20 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::SchemaVersion;
+
 use cogzy_engine::model::HoldId;
 use cogzy_engine::plan::Hold;
 
 /// A change that waits for a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HoldDocument {
-    /// Its id.
+    /// The hold's id.
     #[schema(value_type = String)]
     pub id: HoldId,
-    /// Why it waits, for people.
+    /// The reason, for people.
     pub reason: String,
-    /// What is held.
+    /// The held items.
     pub items: Vec<String>,
     /// The command that lets it pass.
     pub next: String,
@@ -40,8 +42,8 @@ pub fn holds(holds: &[Hold]) -> Vec<HoldDocument> {
 /// `GET /v1/holds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HoldsDocument {
-    /// [`SCHEMA`].
-    pub schema: u32,
+    /// The schema's number.
+    pub schema: SchemaVersion,
     /// The open holds.
     pub holds: Vec<HoldDocument>,
 }

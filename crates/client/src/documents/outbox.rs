@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::SchemaVersion;
+
 /// `GET /v1/outbox`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutboxDocument {
-    /// [`SCHEMA`].
-    pub schema: u32,
-    /// How many paths wait.
+    /// The schema's number.
+    pub schema: SchemaVersion,
+    /// The number of paths that wait.
     pub total: usize,
     /// The first of them, by path.
     pub waiting: Vec<WaitingDocument>,
@@ -17,14 +19,14 @@ pub struct OutboxDocument {
 /// A path that is still to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitingDocument {
-    /// Which path.
+    /// The path.
     pub path: String,
-    /// Since when, RFC 3339.
+    /// The time since when it waits, RFC 3339.
     pub first_seen: String,
-    /// How often it could not be dealt with.
+    /// The number of failed attempts.
     pub attempts: u32,
-    /// Why not, the last time.
+    /// The reason why the last attempt failed.
     pub error: Option<String>,
-    /// When it is looked at again, RFC 3339, where that is known.
+    /// The time of the next attempt, RFC 3339, where it is known.
     pub next_retry: Option<String>,
 }

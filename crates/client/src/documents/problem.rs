@@ -1,25 +1,25 @@
-//! Errors of the socket, as RFC 9457 has them.
+//! Errors of the socket, in the form of RFC 9457.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use cogzy_engine::sync::{Advice, SyncError};
 
-/// An error, as RFC 9457 has it, with the next command.
+/// An error in the form of RFC 9457, with the next command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// What kind of error: a name below `about:cogzy-vault/`.
+    /// The kind of error: a name below `about:cogzy-vault/`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The kind, for people.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What happened.
+    /// A description of this error.
     pub detail: String,
-    /// What to do next.
+    /// The command to run, or the thing to do, next.
     pub next: String,
-    /// What it asks for, where a cycle failed.
+    /// The kind of help that a failed cycle needs.
     pub advice: Option<Advice>,
 }
 

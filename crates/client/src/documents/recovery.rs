@@ -1,26 +1,27 @@
-//! The past, and going back to it: history, restore, reset, prune, verification.
+//! The past and the ways back to it: history, restore, reset, prune, verification.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{SCHEMA, SyncDocument, moment};
+use super::{SchemaVersion, SyncDocument, moment};
 use cogzy_engine::model::{Conflict, ConflictId, VaultPath};
 use cogzy_engine::sync::{ListedConflict, Past, Pruned, Repaired, Reset, Rewritten, Verified};
 
 /// One commit: `history --json` and `GET /v1/history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GenerationDocument {
-    /// Its number. Two commits made at once have the same.
+    /// The generation's number. Two commits made at once have the same.
     pub generation: u64,
-    /// Its id.
+    /// The commit's id.
     pub commit: String,
-    /// Whether it is the state that this number stands for; else a merge brought it in.
+    /// True where this commit is the state that the number stands for; false where a merge brought
+    /// it in.
     pub on_line: bool,
-    /// When, RFC 3339.
+    /// The time, RFC 3339.
     pub time: String,
-    /// Who made it; nobody for a merge.
+    /// The name of the device that made it; a merge has none.
     pub device: Option<String>,
-    /// `sync`, `merge`, `restore`, `undo`, `resolve`, `import` or `prune`.
+    /// The kind: `sync`, `merge`, `restore`, `undo`, `resolve`, `import` or `prune`.
     pub kind: String,
     /// The generation that it went back to or took back.
     pub of: Option<u64>,
@@ -30,7 +31,7 @@ pub struct GenerationDocument {
     pub deleted: usize,
     /// Bytes of the files that it set.
     pub bytes: u64,
-    /// Conflicts that it listed.
+    /// Conflicts that it lists.
     #[schema(value_type = Vec<String>)]
     pub kept: Vec<ConflictId>,
     /// Conflicts that it decided.
@@ -47,17 +48,18 @@ pub struct VersionDocument {
     pub generation: u64,
     /// That generation's commit.
     pub commit: String,
-    /// Whether it stood in the state that this number stands for; else a merge brought it in.
+    /// True where the version stood in the state that the generation's number stands for; false
+    /// where a merge brought it in.
     pub on_line: bool,
-    /// When, RFC 3339.
+    /// The time, RFC 3339.
     pub time: String,
-    /// Who made it.
+    /// The name of the device that made it; a merge has none.
     pub device: Option<String>,
-    /// What made it.
+    /// The kind of commit that made it.
     pub kind: String,
-    /// Length in bytes; none where it was deleted.
+    /// Length in bytes; none where the file was deleted.
     pub size: Option<u64>,
-    /// BLAKE3 of its bytes.
+    /// BLAKE3 of the file's bytes.
     pub digest: Option<String>,
 }
 
@@ -65,11 +67,11 @@ pub struct VersionDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryDocument {
     /// The schema's number.
-    pub schema: u32,
-    /// The path that was asked about.
+    pub schema: SchemaVersion,
+    /// The path that the client asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// All generations; with a path none.
+    /// All generations; empty where a path was asked about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub generations: Vec<GenerationDocument>,
     /// The path's versions.
@@ -77,12 +79,12 @@ pub struct HistoryDocument {
     pub versions: Vec<VersionDocument>,
 }
 
-/// What a restore, an undo or a decision did.
+/// The result of a restore, an undo or a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RewriteDocument {
     /// The schema's number.
-    pub schema: u32,
-    /// The generation that was made; none where everything stood as wanted.
+    pub schema: SchemaVersion,
+    /// The generation that was made; none where everything stood as wanted already.
     pub generation: Option<u64>,
     /// The generation it went back to or took back.
     pub of: Option<u64>,
@@ -90,28 +92,31 @@ pub struct RewriteDocument {
     pub changed: usize,
     /// Files that it deleted.
     pub deleted: usize,
+    /// Files of this disk that were broken or half-written, and were put back.
+    #[serde(default)]
+    pub put_back: usize,
     /// Second copies that it made.
     pub beside: Vec<String>,
-    /// The cycle that brought it here.
+    /// The cycle that applied it here.
     pub sync: SyncDocument,
 }
 
-/// What a prune did, or would do.
+/// The result of a prune, or its forecast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PruneDocument {
     /// The schema's number.
-    pub schema: u32,
-    /// What it was.
+    pub schema: SchemaVersion,
+    /// The numbers.
     #[serde(flatten)]
     pub pruned: Pruned,
 }
 
-/// What a reset did, or would do.
+/// The result of a reset, or its forecast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResetDocument {
     /// The schema's number.
-    pub schema: u32,
-    /// Whether it was only asked what would be done.
+    pub schema: SchemaVersion,
+    /// True for a forecast: nothing was changed.
     pub dry_run: bool,
     /// The generation that the vault is at, or would be.
     pub generation: u64,
@@ -126,41 +131,75 @@ pub struct ResetDocument {
     /// Versions that the backup never had: kept as conflicts.
     #[schema(value_type = Vec<Object>)]
     pub kept: Vec<Conflict>,
-    /// What cannot be replaced now, and why.
+    /// Items that could not be replaced, each with the reason.
     pub left: Vec<String>,
-    /// The cycle after it, which sends what was kept.
+    /// The cycle after the reset, which sends what was kept.
     pub sync: Option<SyncDocument>,
 }
 
-/// What a verification found: `verify --json` and `POST /v1/verify`.
+/// The findings of a verification: `verify --json` and `POST /v1/verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerifyDocument {
     /// The schema's number.
-    pub schema: u32,
-    /// What was looked at, and what is wrong.
+    pub schema: SchemaVersion,
+    /// Counts of what was checked, and the faults.
     pub verified: Verified,
-    /// What was put right, where that was asked for.
+    /// The repairs, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repaired: Option<Repaired>,
 }
 
 impl ResetDocument {
-    /// What `reset` did; `dry_run`: would do.
+    /// The document of a `reset`; with `dry_run`, of its forecast.
     #[must_use]
     pub fn new(reset: Reset, dry_run: bool) -> Self {
         let Reset { generation, fetched, bytes, replaced, deleted, kept, left, report } = reset;
         let sync = report.as_ref().map(SyncDocument::from);
-        Self { schema: SCHEMA, dry_run, generation, fetched, bytes, replaced, deleted, kept, left, sync }
+        Self {
+            schema: SchemaVersion,
+            dry_run,
+            generation,
+            fetched,
+            bytes,
+            replaced,
+            deleted,
+            kept,
+            left,
+            sync,
+        }
     }
 }
 
-/// The open conflicts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The open conflicts: `conflicts --json` and `GET /v1/conflicts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictsDocument {
     /// The schema's number.
-    pub schema: u32,
-    /// Each, by id.
-    pub conflicts: Vec<ListedConflict>,
+    pub schema: SchemaVersion,
+    /// The conflicts, by id.
+    pub conflicts: Vec<ConflictDocument>,
+}
+
+/// An open conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConflictDocument {
+    /// The conflict.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub conflict: Conflict,
+    /// True where the losing version is on this disk.
+    pub here: bool,
+}
+
+impl From<&ListedConflict> for ConflictDocument {
+    fn from(listed: &ListedConflict) -> Self {
+        Self { conflict: listed.conflict.clone(), here: listed.here }
+    }
+}
+
+impl From<&[ListedConflict]> for ConflictsDocument {
+    fn from(listed: &[ListedConflict]) -> Self {
+        Self { schema: SchemaVersion, conflicts: listed.iter().map(ConflictDocument::from).collect() }
+    }
 }
 
 impl HistoryDocument {
@@ -169,13 +208,13 @@ impl HistoryDocument {
     pub fn new(past: &[Past], path: Option<&VaultPath>) -> Self {
         match path {
             None => Self {
-                schema: SCHEMA,
+                schema: SchemaVersion,
                 path: None,
                 generations: past.iter().map(generation).collect(),
                 versions: Vec::new(),
             },
             Some(path) => Self {
-                schema: SCHEMA,
+                schema: SchemaVersion,
                 path: Some(path.to_string()),
                 generations: Vec::new(),
                 versions: past.iter().flat_map(|past| versions(past, path)).collect(),
@@ -220,13 +259,14 @@ fn versions<'a>(past: &'a Past, path: &'a VaultPath) -> impl Iterator<Item = Ver
 
 impl From<&Rewritten> for RewriteDocument {
     fn from(rewritten: &Rewritten) -> Self {
-        let Rewritten { generation, of, changed, deleted, beside, report } = rewritten;
+        let Rewritten { generation, of, changed, deleted, put_back, beside, report } = rewritten;
         Self {
-            schema: SCHEMA,
+            schema: SchemaVersion,
             generation: *generation,
             of: *of,
             changed: *changed,
             deleted: *deleted,
+            put_back: *put_back,
             beside: beside.iter().map(ToString::to_string).collect(),
             sync: SyncDocument::from(report),
         }

@@ -1,11 +1,11 @@
-//! How things stand, and whether the daemon is well.
+//! The status of the vault, and the health of the daemon.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::HoldDocument;
+use super::{ContentDocument, HoldDocument, SchemaVersion};
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::Transfer;
 use cogzy_engine::sync::{Amount, Progress, Trouble, Weight};
@@ -18,18 +18,47 @@ pub enum State {
     InSync,
     /// Something is to be sent or fetched.
     Pending,
-    /// A cycle runs that moves something.
+    /// A cycle that moves something is running.
     Syncing,
     /// The remote is out of reach.
     Offline,
     /// Something waits for a decision.
     Held,
-    /// Somebody said `pause`.
+    /// A user has paused syncing.
     Paused,
-    /// The last cycle did not go through.
+    /// The last cycle failed.
     Error,
     /// No daemon runs.
     Stopped,
+}
+
+impl State {
+    /// Every verdict.
+    pub const ALL: [Self; 8] = [
+        Self::InSync,
+        Self::Pending,
+        Self::Syncing,
+        Self::Offline,
+        Self::Held,
+        Self::Paused,
+        Self::Error,
+        Self::Stopped,
+    ];
+
+    /// The verdict's name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InSync => "in-sync",
+            Self::Pending => "pending",
+            Self::Syncing => "syncing",
+            Self::Offline => "offline",
+            Self::Held => "held",
+            Self::Paused => "paused",
+            Self::Error => "error",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 impl std::fmt::Display for State {
@@ -50,60 +79,60 @@ impl std::fmt::Display for State {
 /// This device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceDocument {
-    /// Its id.
+    /// The device's id.
     #[schema(value_type = String)]
     pub id: DeviceId,
-    /// Its name.
+    /// The device's name.
     pub name: String,
 }
 
 /// The daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct DaemonDocument {
-    /// Whether one runs.
+    /// True while a daemon runs.
     pub running: bool,
-    /// Its process id.
+    /// The daemon's process id.
     pub pid: Option<u32>,
-    /// When it started, RFC 3339.
+    /// The time when it started, RFC 3339.
     pub since: Option<String>,
-    /// Its version.
+    /// The daemon's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 
-/// How far the cycle that runs has come.
+/// The progress of the running cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressDocument {
-    /// How far.
+    /// The progress.
     #[serde(flatten)]
     pub progress: Progress,
-    /// How many seconds the rest of this phase takes at the pace until now, where that can be told.
+    /// Seconds that the rest of this phase takes at the pace until now, where that can be told.
     pub seconds_left: Option<u64>,
 }
 
-/// What is to be sent and fetched.
+/// Amounts still to send and to fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct PendingDocument {
-    /// To be sent.
+    /// The amount to send.
     pub up: Amount,
-    /// To be fetched.
+    /// The amount to fetch.
     pub down: Amount,
 }
 
-/// Something that is wrong.
+/// An error that stands now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorDocument {
-    /// Which path, if it is about one.
+    /// The path it is about, if it is about one.
     pub path: Option<String>,
-    /// What is wrong.
+    /// A description of the error.
     pub message: String,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When it is tried again, RFC 3339, where that is known.
+    /// The time of the next attempt, RFC 3339, where it is known.
     pub next_retry: Option<String>,
-    /// What to do next.
+    /// The command to run, or the thing to do, next.
     pub next: String,
-    /// Nothing has been synced for so long that it is said before everything else.
+    /// True where nothing has been synced for so long that this error comes before everything else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
 }
@@ -127,11 +156,11 @@ impl From<&Trouble> for ErrorDocument {
     }
 }
 
-/// How things stand: `status --json` and `GET /v1/status`.
+/// The status of a vault: `status --json` and `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusDocument {
-    /// [`SCHEMA`].
-    pub schema: u32,
+    /// The schema's number.
+    pub schema: SchemaVersion,
     /// The verdict.
     pub state: State,
     /// The vault's folder.
@@ -139,7 +168,7 @@ pub struct StatusDocument {
     pub vault: PathBuf,
     /// The remote's URL.
     pub remote: String,
-    /// Whose vault it is.
+    /// The user whose vault it is.
     pub user_id: String,
     /// This device.
     pub device: DeviceDocument,
@@ -147,51 +176,43 @@ pub struct StatusDocument {
     pub daemon: DaemonDocument,
     /// The generation that was agreed last.
     pub generation: u64,
-    /// The newest generation of the remote that is known.
+    /// The newest generation of the remote that is known here.
     pub remote_generation: u64,
-    /// When a cycle went through last, RFC 3339.
+    /// The time of the last successful cycle, RFC 3339.
     pub last_sync: Option<String>,
-    /// When a pause ends, RFC 3339, where somebody paused it for a time.
+    /// The time when a pause ends, RFC 3339, where it was set for a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<String>,
-    /// Files here.
+    /// The number of files here.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// What is to be sent and fetched.
+    /// Amounts still to send and to fetch.
     pub pending: PendingDocument,
-    /// How far the cycle that runs has come.
+    /// The progress of the running cycle.
     pub progress: Option<ProgressDocument>,
-    /// Open conflicts.
+    /// The number of open conflicts.
     pub conflicts: usize,
-    /// What waits for a decision.
+    /// Changes that wait for a decision.
     pub holds: Vec<HoldDocument>,
-    /// What is wrong.
+    /// Errors that stand now.
     pub errors: Vec<ErrorDocument>,
-    /// What the vault holds, once somebody looks into its files.
-    pub content: Option<serde_json::Value>,
-    /// What went over the wire since the daemon started.
+    /// The content of the vault, once its files were looked into.
+    pub content: Option<ContentDocument>,
+    /// The traffic with the remote since the daemon started.
     pub transfer: Transfer,
 }
 
 /// `GET /v1/health`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthDocument {
-    /// Whether the daemon's loop comes round, or its cycle comes further: an answer that says no comes with 503.
+    /// True while the daemon's loop comes round, or its cycle makes progress; false comes with
+    /// status 503.
     pub ok: bool,
-    /// For how many seconds it has not.
+    /// Seconds since the last sign of life.
     pub silent_s: u64,
     /// The verdict of the status.
     pub state: State,
-    /// When a cycle went through last, RFC 3339.
+    /// The time of the last successful cycle, RFC 3339.
     pub last_sync: Option<String>,
-}
-
-/// `POST /v1/pause`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PauseRequest {
-    /// For how long; else until `resume`.
-    #[serde(default)]
-    pub seconds: Option<u64>,
 }

@@ -1,66 +1,47 @@
-//! One cycle: what it was asked, and what it did.
+//! One cycle: its result, or its plan.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{HoldDocument, SCHEMA, holds};
+use super::{HoldDocument, PlanDocument, SchemaVersion, holds};
 use cogzy_engine::model::ConflictId;
 use cogzy_engine::plan::Plan;
 use cogzy_engine::remote::Transfer;
 use cogzy_engine::sync::{Report, Trouble};
 
-/// `POST /v1/sync`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SyncRequest {
-    /// Answer when the cycle has ended, with what it did; else at once.
-    #[serde(default = "yes")]
-    pub wait: bool,
-    /// Only say what would be done.
-    #[serde(default)]
-    pub dry_run: bool,
-    /// Also send derived members that would stay here.
-    #[serde(default)]
-    pub derived: bool,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-/// What a cycle did: `sync --json`.
+/// The result of a cycle: `sync --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SyncDocument {
-    /// [`SCHEMA`].
-    pub schema: u32,
+    /// The schema's number.
+    pub schema: SchemaVersion,
     /// The generation that is agreed now.
     pub generation: u64,
     /// Files sent.
     pub pushed: usize,
     /// Files fetched.
     pub pulled: usize,
-    /// Files deleted here.
+    /// Files deleted on this device.
     pub deleted_local: usize,
-    /// Files deleted there.
+    /// Files deleted on the remote.
     pub deleted_remote: usize,
     /// Conflicts kept.
     #[schema(value_type = Vec<String>)]
     pub conflicts: Vec<ConflictId>,
-    /// What waits for a decision.
+    /// Changes that wait for a decision.
     pub holds: Vec<HoldDocument>,
-    /// What was left out, and why.
+    /// Paths that were left out, each with the reason.
     pub problems: Vec<Trouble>,
-    /// What went over the wire.
+    /// The traffic with the remote.
     pub transfer: Transfer,
-    /// With `--dry-run`, what would be done.
+    /// With `--dry-run`, the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<serde_json::Value>,
+    pub plan: Option<PlanDocument>,
 }
 
 impl From<&Report> for SyncDocument {
     fn from(report: &Report) -> Self {
         Self {
-            schema: SCHEMA,
+            schema: SchemaVersion,
             generation: report.generation,
             pushed: report.pushed,
             pulled: report.pulled,
@@ -76,11 +57,10 @@ impl From<&Report> for SyncDocument {
 }
 
 impl SyncDocument {
-    /// What would be done, and nothing that was.
+    /// The document of a plan: nothing was done.
     #[must_use]
     pub fn of_plan(plan: &Plan, generation: u64) -> Self {
         let report = Report { generation, holds: plan.holds.clone(), ..Report::default() };
-        // A plan is plain data with text for keys: it always has a JSON form.
-        Self { plan: serde_json::to_value(plan).ok(), ..Self::from(&report) }
+        Self { plan: Some(PlanDocument::from(plan)), ..Self::from(&report) }
     }
 }

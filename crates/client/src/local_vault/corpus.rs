@@ -1,7 +1,8 @@
-//! A corpus: nodes or episodes, each kept as it was written.
+//! A corpus of nodes or episodes, each kept as it was written.
 //!
-//! The document may be an array, an object whose member `nodes` (or `episodes`) holds an array or a map, or a map by id. Whatever form it
-//! has, it keeps; so do its other members, and every field of an entry that this program does not know.
+//! The document may be an array, an object whose member `nodes` (or `episodes`) holds an array or a
+//! map, or a map by id. Its form is kept, and so are its other members and every unknown field of
+//! an entry.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +17,12 @@ use cogzy_engine::model::Digest;
 /// The entries of a corpus file.
 #[derive(Debug, Clone, Default)]
 pub struct Corpus {
-    /// Members of the document beside the entries, in their order; `None` marks where the entries stand.
+    /// Members of the document beside the entries, in order; `None` marks the place of the entries.
     frame: Option<Vec<(String, Option<Box<RawValue>>)>>,
-    /// The entries; with their ids where the document is a map by id.
+    /// The entries, with their ids where the document is a map by id.
     entries: Vec<(Option<String>, Box<RawValue>)>,
     by_id: bool,
-    /// What the file held when it was read.
+    /// The digest of the file when it was read.
     pub(super) read: Option<Digest>,
 }
 
@@ -35,7 +36,7 @@ impl Corpus {
             let entries = list.into_iter().map(|entry| (None, entry)).collect();
             return Ok(Self { entries, read: digest, ..Self::default() });
         }
-        let members: Members = serde_json::from_slice(bytes)?;
+        let members: RawMembers = serde_json::from_slice(bytes)?;
         let Some(at) = members.0.iter().position(|(name, _)| name == key) else {
             let entries = members.0.into_iter().map(|(id, entry)| (Some(id), entry)).collect();
             return Ok(Self { frame: None, entries, by_id: true, read: digest });
@@ -51,7 +52,7 @@ impl Corpus {
             frame.push((name, None));
             by_id = value.get().starts_with('{');
             entries = if by_id {
-                let inner: Members = serde_json::from_str(value.get())?;
+                let inner: RawMembers = serde_json::from_str(value.get())?;
                 inner.0.into_iter().map(|(id, entry)| (Some(id), entry)).collect()
             } else {
                 let inner: Vec<Box<RawValue>> = serde_json::from_str(value.get())?;
@@ -61,22 +62,23 @@ impl Corpus {
         Ok(Self { frame: Some(frame), entries, by_id, read: digest })
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// True where there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The entry at `index` as the caller's type, which may leave out fields.
+    /// The entry at `index` as the caller's type, which may leave out fields; none where there is
+    /// no such entry.
     ///
     /// # Errors
-    /// Where it is not of that type; none where there is no such entry.
+    /// If the entry is not of that type.
     pub fn get<T: DeserializeOwned>(&self, index: usize) -> Result<Option<T>, LocalVaultError> {
         let entry = self.entries.get(index);
         Ok(entry.map(|(_, raw)| serde_json::from_str(raw.get())).transpose()?)
@@ -85,7 +87,7 @@ impl Corpus {
     /// All entries as the caller's type.
     ///
     /// # Errors
-    /// Where one is not of that type.
+    /// If one is not of that type.
     pub fn all<T: DeserializeOwned>(&self) -> Result<Vec<T>, LocalVaultError> {
         let entries = self.entries.iter().map(|(_, raw)| serde_json::from_str(raw.get()));
         Ok(entries.collect::<Result<_, _>>()?)
@@ -110,7 +112,7 @@ impl Corpus {
     /// Adds an entry at the end. In a map by id its field `id` is its name.
     ///
     /// # Errors
-    /// Where it has no JSON form, or no id where one is needed.
+    /// If it has no JSON form, or no id where one is needed.
     pub fn push<T: Serialize>(&mut self, entry: &T) -> Result<(), LocalVaultError> {
         let raw = to_raw_value(entry)?;
         self.entries.push((None, raw));
@@ -128,15 +130,15 @@ impl Corpus {
         Ok(())
     }
 
-    /// Changes the entry at `index` to what the caller knows of it: fields of `entry` replace those of the same name, all others
-    /// stay as they were written. Whether there is such an entry.
+    /// Updates the entry at `index`: fields of `entry` replace those of the same name, all others
+    /// stay as they were written. Returns false where there is no such entry.
     ///
     /// # Errors
-    /// Where the two are not objects.
+    /// If one of the two is not an object.
     pub fn update<T: Serialize>(&mut self, index: usize, entry: &T) -> Result<bool, LocalVaultError> {
         let Some((_, raw)) = self.entries.get_mut(index) else { return Ok(false) };
         let known: Map<String, Value> = serde_json::from_value(serde_json::to_value(entry)?)?;
-        let mut members: Members = serde_json::from_str(raw.get())?;
+        let mut members: RawMembers = serde_json::from_str(raw.get())?;
         let mut fresh = BTreeMap::new();
         for (name, value) in known {
             fresh.insert(name, to_raw_value(&value)?);
@@ -151,7 +153,7 @@ impl Corpus {
         Ok(true)
     }
 
-    /// Takes the entry at `index` out. Whether there was one.
+    /// Removes the entry at `index`. Returns false where there is none.
     pub fn remove(&mut self, index: usize) -> bool {
         let there = index < self.entries.len();
         if there {
@@ -160,11 +162,11 @@ impl Corpus {
         there
     }
 
-    /// The document.
+    /// The document as bytes.
     pub(super) fn bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let entries = if self.by_id {
             let named = self.entries.iter().map(|(id, raw)| (id.clone().unwrap_or_default(), raw.clone()));
-            Members(named.collect()).text()?
+            RawMembers(named.collect()).text()?
         } else {
             let parts: Vec<&str> = self.entries.iter().map(|(_, raw)| raw.get()).collect();
             format!("[{}]", parts.join(",\n"))
@@ -175,14 +177,14 @@ impl Corpus {
             let value = value.clone().or_else(|| entries.take());
             (name.clone(), value.unwrap_or_else(|| RawValue::NULL.to_owned()))
         });
-        Members(members.collect()).text().map(String::into_bytes)
+        RawMembers(members.collect()).text().map(String::into_bytes)
     }
 }
 
-/// The members of an object in their order, each as it was written.
-struct Members(Vec<(String, Box<RawValue>)>);
+/// The members of an object in order, each as it was written.
+struct RawMembers(Vec<(String, Box<RawValue>)>);
 
-impl Members {
+impl RawMembers {
     fn text(&self) -> Result<String, serde_json::Error> {
         let member = |(name, value): &(String, Box<RawValue>)| {
             Ok(format!("{}: {}", serde_json::to_string(name)?, value.get()))
@@ -192,24 +194,24 @@ impl Members {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Members {
+impl<'de> serde::Deserialize<'de> for RawMembers {
     fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> serde::de::Visitor<'de> for Visit {
-            type Value = Members;
+        struct MembersVisitor;
+        impl<'de> serde::de::Visitor<'de> for MembersVisitor {
+            type Value = RawMembers;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an array or an object")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<RawMembers, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Members(members))
+                Ok(RawMembers(members))
             }
         }
-        json.deserialize_map(Visit)
+        json.deserialize_map(MembersVisitor)
     }
 }

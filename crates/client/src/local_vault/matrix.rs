@@ -1,6 +1,7 @@
 //! Vectors in memory: `.npy` ⇄ `Array2<f32>`, by ndarray-npy.
 //!
-//! Callers have checked that the file is as long as its header says, so what is allocated here is there to be read.
+//! Callers have checked that the file is as long as its header says, so the memory allocated here
+//! is filled.
 
 use ndarray::Array2;
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
@@ -22,7 +23,7 @@ pub(super) fn read(path: &VaultPath, dtype: &str, bytes: &[u8]) -> Result<Array2
             Ok(Array2::<f64>::read_npy(bytes).map_err(damaged)?.mapv(narrow))
         }
         Some("f2") => {
-            // The same bytes as 16-bit numbers: the header differs in one letter.
+            // The same bytes as 16-bit integers: the header differs in one letter.
             let mut bytes = bytes.to_vec();
             let at = bytes.windows(3).position(|window| window == b"f2'");
             if let Some(letter) = at.and_then(|at| bytes.get_mut(at)) {
@@ -46,12 +47,12 @@ pub(super) fn bytes(path: &VaultPath, vectors: &Array2<f32>) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-/// A 16-bit float of IEEE 754.
+/// The value of a 16-bit float of IEEE 754.
 fn half(bits: u16) -> f32 {
     let sign = u32::from(bits >> 15) << 31;
     let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
     match exponent {
-        // Subnormal: so many times 2^-24.
+        // Subnormal: a multiple of 2^-24.
         0 => {
             #[expect(clippy::cast_precision_loss, reason = "ten bits")]
             let value = fraction as f32 / 16_777_216.0;
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_floats_are_what_the_standard_says() {
+    fn half_floats_follow_the_standard() {
         for (bits, value) in [
             (0x0000, 0.0),
             (0x3c00, 1.0),

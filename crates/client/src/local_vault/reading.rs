@@ -7,17 +7,18 @@ use ndarray::Array2;
 
 use super::{Corpus, LocalVault, LocalVaultError, MappedEmbeddings, corpus_path, map, matrix, vectors_path};
 use cogzy_engine::fs;
+use cogzy_engine::fs::IoAt;
 use cogzy_engine::model::{Facts, Role, VaultPath};
 use cogzy_engine::vault::validate::{Kind, Search, examine};
-use cogzy_engine::vault::{FileLock, IoAt, wait_for};
+use cogzy_engine::vault::{FileLock, wait_for};
 
-/// How long a generation may take to be put in place.
+/// The longest wait for a generation that is being put in place.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(1);
-/// No corpus is longer.
+/// The longest corpus, in bytes.
 const MAX_CORPUS: u64 = 16 << 30;
 
-/// The right to read files of one generation: while it lives, none is put in place.
+/// The right to read files of one generation: while it lives, no other generation is put in place.
 #[derive(Debug)]
 pub struct Reading<'a> {
     vault: &'a LocalVault,
@@ -29,7 +30,7 @@ impl<'a> Reading<'a> {
         let take = || -> Result<Option<FileLock>, LocalVaultError> {
             let lock = FileLock::try_take_shared(&vault.layout.apply_lock())?;
             let applying = vault.layout.applying();
-            // A journal without the lock is one that is about to be dropped, or that a crash has left.
+            // A journal without a lock is about to be dropped, or was left by a crash.
             let whole =
                 matches!(vault.fs.lstat(&applying), Err(error) if error.kind() == io::ErrorKind::NotFound);
             Ok(lock.filter(|_| whole))
@@ -63,7 +64,7 @@ impl<'a> Reading<'a> {
         Corpus::parse(&bytes, name).map_err(|error| LocalVaultError::Damaged { path, why: error.to_string() })
     }
 
-    /// How many entries the corpus `name` has, without keeping it.
+    /// The number of entries of the corpus `name`; the corpus is not kept.
     ///
     /// # Errors
     /// See [`LocalVaultError`].
@@ -86,7 +87,7 @@ impl<'a> Reading<'a> {
         matrix::read(&path, &dtype, &self.bytes(&path)?)
     }
 
-    /// The same without copying them; they stay readable after this reading ends.
+    /// The same vectors without copying them; they stay readable after this reading ends.
     ///
     /// # Errors
     /// See [`LocalVaultError`].
@@ -96,7 +97,8 @@ impl<'a> Reading<'a> {
         map::open(&path, &path.below(self.vault.layout.root()))
     }
 
-    /// Whether the array is whole and in two dimensions, before anything is allocated for it.
+    /// The array's type of element. Checks that the array is whole and two-dimensional, before
+    /// anything is allocated for it.
     fn dtype(&self, path: &VaultPath) -> Result<String, LocalVaultError> {
         let path = path.clone();
         match self.facts(&path)? {
@@ -122,7 +124,7 @@ impl<'a> Reading<'a> {
         };
         let kind = Kind::of(path, Role::Primary).unwrap_or(Kind::Matrix);
         let fs = self.vault.fs.as_ref();
-        // Only whether it is whole is asked here; what is no number is the caller's to find.
+        // This only asks for a whole file; finding what is no number is the caller's task.
         let facts = examine(fs, root, path.as_str(), &stat, &kind, Search::None).map_err(at)?;
         facts.ok_or_else(|| LocalVaultError::Busy(format!("{path} is being written: try again")))
     }

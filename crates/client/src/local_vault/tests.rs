@@ -36,7 +36,7 @@ fn a_folder_that_is_no_vault_is_not_opened() {
 }
 
 #[test]
-fn fields_and_members_that_nobody_knows_survive() {
+fn unknown_fields_and_members_survive() {
     let (_folder, vault) = vault();
     let place = vault.root().join("corpus/nodes.json");
     let written = concat!(
@@ -132,7 +132,7 @@ fn mapped_vectors_stay_what_they_were() {
 }
 
 #[test]
-fn who_read_before_somebody_else_wrote_overwrites_nothing() {
+fn a_program_that_read_before_another_one_wrote_overwrites_nothing() {
     let (_folder, vault) = vault();
     std::fs::write(vault.root().join("corpus/nodes.json"), "[]").unwrap();
     let mut mine = vault.read_nodes().unwrap();
@@ -151,7 +151,8 @@ fn who_read_before_somebody_else_wrote_overwrites_nothing() {
     assert_eq!(std::fs::read_dir(vault.root().join("sync/incoming")).unwrap().count(), 0);
 }
 
-/// The generations here come from transactions, which put files in place by the very code and lock that a pull does.
+/// The generations here come from transactions, which put files in place by the same code and under
+/// the same lock as a pull.
 #[test]
 fn a_reader_under_the_lock_never_sees_half_a_generation() {
     const LOADS: usize = 10_000;

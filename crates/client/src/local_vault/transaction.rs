@@ -1,4 +1,4 @@
-//! Writing several files as one.
+//! Transactions: several files, written as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,12 @@ use ndarray::Array2;
 use super::{Corpus, LocalVault, LocalVaultError, corpus_path, matrix, vectors_path};
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy, random};
 use cogzy_engine::fs;
+use cogzy_engine::fs::IoAt;
 use cogzy_engine::model::{Digest, VaultPath};
-use cogzy_engine::vault::{ApplyId, Filter, IoAt, TransactError, Transaction, transact};
+use cogzy_engine::vault::{ApplyId, Filter, TransactError, Transaction, transact};
 
-/// Changes that are written together or not at all. Nothing happens before [`LocalTransaction::commit`].
+/// Changes that are written together or not at all. Nothing happens before
+/// [`LocalTransaction::commit`].
 #[derive(Debug)]
 pub struct LocalTransaction<'a> {
     vault: &'a LocalVault,
@@ -24,18 +26,19 @@ impl<'a> LocalTransaction<'a> {
         Self { vault, expected: BTreeMap::new(), writes: BTreeMap::new(), deletes: BTreeSet::new() }
     }
 
-    /// Replaces the corpus of nodes. Where it was read before, what was read must still stand there.
+    /// Replaces the corpus of nodes. One that was read from the vault is only replaced while the
+    /// file still holds the bytes that were read.
     ///
     /// # Errors
-    /// Where it has no JSON form.
+    /// If it has no JSON form.
     pub fn nodes(&mut self, nodes: &Corpus) -> Result<&mut Self, LocalVaultError> {
         self.corpus("nodes", nodes)
     }
 
-    /// The same for episodes.
+    /// Replaces the corpus of episodes in the same way.
     ///
     /// # Errors
-    /// Where they have no JSON form.
+    /// If it has no JSON form.
     pub fn episodes(&mut self, episodes: &Corpus) -> Result<&mut Self, LocalVaultError> {
         self.corpus("episodes", episodes)
     }
@@ -52,17 +55,17 @@ impl<'a> LocalTransaction<'a> {
     /// Replaces the vectors in `vectors/<name>.npy`.
     ///
     /// # Errors
-    /// Where the name makes no path.
+    /// If the name makes no valid path.
     pub fn embeddings(&mut self, name: &str, vectors: &Array2<f32>) -> Result<&mut Self, LocalVaultError> {
         let path = vectors_path(name)?;
         self.writes.insert(path.clone(), matrix::bytes(&path, vectors)?);
         Ok(self)
     }
 
-    /// Replaces any file: an index, a trace.
+    /// Replaces any file, such as an index or a trace.
     ///
     /// # Errors
-    /// Where the name makes no path.
+    /// If the name makes no valid path.
     pub fn file(&mut self, path: &str, bytes: Vec<u8>) -> Result<&mut Self, LocalVaultError> {
         self.writes.insert(VaultPath::new(path)?, bytes);
         Ok(self)
@@ -71,16 +74,17 @@ impl<'a> LocalTransaction<'a> {
     /// Deletes a file.
     ///
     /// # Errors
-    /// Where the name makes no path.
+    /// If the name makes no valid path.
     pub fn delete(&mut self, path: &str) -> Result<&mut Self, LocalVaultError> {
         self.deletes.insert(VaultPath::new(path)?);
         Ok(self)
     }
 
-    /// Writes everything. Durable when it returns; whoever syncs the vault sends it when it has settled.
+    /// Writes everything. It is durable when this returns, and is sent when it has settled.
     ///
     /// # Errors
-    /// Where somebody else wrote one of the files since it was read, or the disk fails: nothing is changed then.
+    /// If another program has written one of the files since it was read, or the disk fails: then
+    /// nothing is changed.
     pub fn commit(self) -> Result<(), LocalVaultError> {
         let (fs, layout) = (&self.vault.fs, &self.vault.layout);
         let (clock, entropy) = (SystemClock::new(), SystemEntropy);
@@ -112,7 +116,8 @@ impl<'a> LocalTransaction<'a> {
         let result = transact(fs.as_ref(), layout, &all, &request, &id, now_ms);
         if result.is_err() {
             for own in request.writes.values() {
-                // What cannot be removed now is only in the way of nobody: its name is never used again.
+                // A file that cannot be removed now is in nobody's way: its name is never used
+                // again.
                 let _already_failed = fs.remove_file(&own.below(&incoming));
             }
         }

@@ -1,32 +1,33 @@
-//! Which codec suits a chunk, judged by a sample of it.
+//! Choice of a chunk's codec, from a sample of the chunk.
 //!
-//! Not part of the format: a reader takes whatever codec a chunk names, and another choice only costs space. zstd is tried
-//! on the sample. Planes are not built: their order-0 entropy tells what zstd would make of them, and one count of bytes by
-//! position modulo 8 gives it for all widths.
+//! This is not part of the format: a reader accepts any codec that a chunk names, and a bad choice
+//! only costs space. zstd is run on the sample. Planes are not built: their order-0 entropy
+//! estimates what zstd would store, and one count of bytes by position modulo 8 gives it for all
+//! widths.
 
 use zstd::bulk::Compressor;
 
 use super::codec::{CodecError, compress, width};
 use crate::model::Codec;
 
-/// Length of one piece of a sample: a multiple of all widths.
+/// Length of one piece of a sample, in bytes: a multiple of all widths.
 const PIECE: usize = 2 << 10;
-/// How many pieces a sample has; a chunk no longer than all of them is its own sample.
+/// Number of pieces in a sample. A chunk no longer than all of them is its own sample.
 const PIECES: usize = 4;
-/// The widest elements.
+/// Width of the widest elements, in bytes.
 const WIDEST: usize = 8;
-/// What a plane takes besides its bytes: its length; the head of its frame and of the one block in it.
+/// Overhead of a plane in bytes: its length field, and the headers of its frame and block.
 const PLANE_HEADS: [f64; 2] = [4.0, 24.0];
-/// A codec must save this part more than the simpler one before it.
+/// Share of the length that a codec must save, compared to the simpler one before it.
 const GAIN: f64 = 0.03;
 
-/// How often each byte stands at each position modulo [`WIDEST`].
+/// Count of each byte at each position modulo [`WIDEST`].
 type Counts = [[u32; 256]; WIDEST];
 
-/// The codec for `chunk`; `scratch` is overwritten.
+/// Chooses the codec for `chunk`. Overwrites `scratch`.
 ///
 /// # Errors
-/// Where zstd finds no memory.
+/// If zstd cannot allocate memory.
 pub fn choose(chunk: &[u8], zstd: &mut Compressor<'_>, scratch: &mut Vec<u8>) -> Result<Codec, CodecError> {
     let sample = sample(chunk);
     let length = cost(sample.len());
@@ -45,7 +46,7 @@ pub fn choose(chunk: &[u8], zstd: &mut Compressor<'_>, scratch: &mut Vec<u8>) ->
     Ok(best.0)
 }
 
-/// Evenly spread pieces of `chunk`, each from a position that is a multiple of [`WIDEST`].
+/// Evenly spread pieces of `chunk`. Each starts at a multiple of [`WIDEST`].
 fn sample(chunk: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     if chunk.len() <= PIECE * PIECES {
         return chunk.into();
@@ -64,7 +65,7 @@ fn count(sample: &[u8]) -> Counts {
     counts
 }
 
-/// What all planes of this width would take together, in bytes.
+/// Estimated size of all planes of this width together, in bytes.
 fn planes_cost(counts: &Counts, width: usize) -> f64 {
     (0..width)
         .map(|plane| {
@@ -77,7 +78,8 @@ fn planes_cost(counts: &Counts, width: usize) -> f64 {
         .sum()
 }
 
-/// What a plane of bytes that stand so often would take: their order-0 entropy and the heads, in bytes.
+/// Estimated size of a plane with these byte counts, in bytes: its order-0 entropy and its
+/// overhead.
 fn plane_cost(counts: &[u32; 256]) -> f64 {
     let total = f64::from(counts.iter().sum::<u32>());
     let entropy = |count: f64| if count > 0.0 { count * (total / count).log2() } else { 0.0 };
@@ -86,7 +88,7 @@ fn plane_cost(counts: &[u32; 256]) -> f64 {
     length + total.min(bits / 8.0 + frame)
 }
 
-/// A length as a number to reckon with. No sample is as long as the largest u32.
+/// Length as a floating-point number. No sample exceeds a u32.
 fn cost(length: usize) -> f64 {
     u32::try_from(length).map_or(f64::INFINITY, f64::from)
 }

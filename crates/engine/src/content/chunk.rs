@@ -1,15 +1,17 @@
-//! Where a file is cut into chunks.
+//! Cuts files into chunks.
 //!
-//! Cuts follow the content (FastCDC), so that an insertion moves only the cuts around it. The rule is part of the format: a
-//! program that cuts elsewhere still reads everything, but finds none of its chunks in the vault and uploads all of it again.
-//! It is FastCDC 2020 with normalisation level 2, gear table and masks as in the crate `fastcdc` (seed 0), and the lengths of
-//! [`ChunkParams`]; a test holds it to a list of known cuts.
+//! Cuts follow the content (FastCDC), so that an insertion moves only the cuts around it. The rule
+//! is part of the format. A program that cuts elsewhere still reads everything, but finds none of
+//! its chunks in the vault and uploads them all again. The rule is FastCDC 2020 with normalisation
+//! level 2, the gear table and masks of the crate `fastcdc` (seed 0), and the lengths of
+//! [`ChunkParams`]. A test compares it with a list of known cuts.
 //!
-//! The crate's own `StreamCDC` gives the same cuts, but allocates for every chunk, moves the rest of its buffer at each, and
-//! takes an interrupted read for a failure; so only its cut function is used.
+//! The crate's `StreamCDC` makes the same cuts, but it allocates for every chunk, moves the rest of
+//! its buffer each time, and treats an interrupted read as a failure. So only its cut function is
+//! used.
 //!
-//! Source: Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based Storage Systems", IEEE TPDS
-//! 31 (2020), which finds level 2 the best trade.
+//! Source: Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based
+//! Storage Systems", IEEE TPDS 31 (2020), which finds level 2 the best trade-off.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -17,10 +19,10 @@ use fastcdc::v2020::{Normalization, cut, select_masks};
 
 use crate::model::ChunkParams;
 
-/// How many of the longest chunks the buffer takes. The tail that moves to the front at each refill is shorter than one.
+/// Capacity of the buffer, in chunks of the maximum length. A refill moves less than one of them.
 const BUFFERED: usize = 4;
 
-/// Parameters that no chunker can work with.
+/// Parameters that a chunker cannot work with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the vault's chunk lengths {}, {} and {} cannot be used: expected growing powers of two from 256 to 4194304",
@@ -28,7 +30,7 @@ const BUFFERED: usize = 4;
 )]
 pub struct BadChunkParams(pub ChunkParams);
 
-/// Cuts one source after the other, in one buffer.
+/// Cuts one source after the other, with one buffer.
 #[derive(Debug)]
 pub struct Cutter {
     min: usize,
@@ -40,10 +42,10 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// A cutter for a vault with these parameters.
+    /// Creates a cutter for a vault with these parameters.
     ///
     /// # Errors
-    /// Where the parameters are not [`ChunkParams::usable`].
+    /// If the parameters are not [`ChunkParams::usable`].
     pub fn new(params: ChunkParams) -> Result<Self, BadChunkParams> {
         if !params.usable() {
             return Err(BadChunkParams(params));
@@ -54,7 +56,7 @@ impl Cutter {
         Ok(Self { min, avg, max, strict_mask, loose_mask, buffer: vec![0; max * BUFFERED] })
     }
 
-    /// Starts on a source.
+    /// Starts to cut a source.
     pub const fn cut<R: Read>(&mut self, source: R) -> Chunks<'_, R> {
         Chunks { cutter: self, source, start: 0, end: 0, ended: false }
     }
@@ -65,24 +67,25 @@ impl Cutter {
     }
 }
 
-/// The chunks of one source, in order; each at least `min` and at most `max` bytes, the last one at least a byte.
+/// Chunks of one source, in order. Each has `min` to `max` bytes; the last one may be shorter.
 #[derive(Debug)]
 pub struct Chunks<'a, R> {
     cutter: &'a mut Cutter,
     source: R,
-    /// What is read but not yet given out: `start..end` of the buffer.
+    /// Bytes read but not yet returned: `start..end` of the buffer.
     start: usize,
     end: usize,
     ended: bool,
 }
 
 impl<R: Read> Chunks<'_, R> {
-    /// The next chunk; none at the end of the source. It stands in the cutter's buffer until the next call.
+    /// Returns the next chunk, or `None` at the end of the source. The chunk stays in the cutter's
+    /// buffer until the next call.
     ///
     /// # Errors
-    /// Those of the source; an interrupted read is repeated.
+    /// Errors of the source. An interrupted read is repeated.
     pub fn next_chunk(&mut self) -> io::Result<Option<&[u8]>> {
-        // A cut looks ahead as far as the longest chunk.
+        // A cut needs up to the maximum length of look-ahead.
         if !self.ended && self.end - self.start < self.cutter.max {
             self.fill()?;
         }

@@ -1,19 +1,23 @@
-//! How a chunk's bytes are stored in a pack.
+//! Codecs: the forms in which a pack stores chunks.
 //!
 //! - *raw*: the chunk as it is.
-//! - *zstd*: one zstd frame (RFC 8878) that states its content's length; no dictionary, no checksum.
-//! - *planes* of width `w` (2, 4 or 8): `w` lengths, each a little-endian u32, then `w` planes one after the other, with
-//!   nothing between or behind them. Plane `i` holds the chunk's bytes at the positions `p` with `p mod w = i`, in order. A
-//!   length that equals the plane's own says that the plane is stored as it is; a smaller one, that it is stored as one zstd
-//!   frame of the form above. A larger one is an error.
+//! - *zstd*: one zstd frame (RFC 8878) that states the length of its content; no dictionary, no
+//!   checksum.
+//! - *planes* of width `w` (2, 4 or 8): `w` lengths, each a little-endian u32, then `w` planes one
+//!   after the other, with nothing between or after them. Plane `i` holds the chunk's bytes at the
+//!   positions `p` with `p mod w = i`, in order. If its length equals the plane's, the plane is
+//!   stored raw. If it is smaller, the plane is stored as one zstd frame as above. A larger length
+//!   is an error.
 //!
-//! What float32 vectors have to compress stands in their sign and exponent bytes; between the noise of the mantissas zstd
-//! finds little of it. Positions count from the start of the *chunk*: where elements begin elsewhere, the planes are merely
-//! rotated.
+//! In float32 vectors only the sign and exponent bytes compress well. zstd finds little of that
+//! between the noise of the mantissas. Positions count from the start of the *chunk*: if elements
+//! begin elsewhere, the planes are merely rotated.
 //!
-//! Invariants: every codec but raw stores less than the chunk's length. Decoding allocates no more than the chunk's length,
-//! gives exactly that many bytes or an error, and leaves no stored byte unread. Whether they are the *right* bytes only the
-//! chunk's digest says.
+//! Invariants:
+//! - Every codec but raw stores fewer bytes than the chunk has.
+//! - Decoding allocates no more than the chunk's length. It returns exactly that many bytes or an
+//!   error, and uses every stored byte. Only the chunk's digest tells if the bytes are the *right*
+//!   ones.
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{compress_bound, find_frame_compressed_size, get_frame_content_size};
@@ -21,55 +25,56 @@ use zstd::zstd_safe::{compress_bound, find_frame_compressed_size, get_frame_cont
 use super::choose::choose;
 use crate::model::Codec;
 
-/// No chunk is longer, in any vault.
+/// Maximum length of a chunk in bytes, in any vault.
 pub const MAX_CHUNK: u32 = 4 << 20;
 
-/// The level of whole chunks. Measured on a JSON corpus: level 1 stores 3 % more at nearly the same speed, level 5 takes three
-/// times as long for nothing.
+/// Compression level of whole chunks. Measured on a JSON corpus: level 1 stores 3 % more at nearly
+/// the same speed, and level 5 takes three times as long for no gain.
 const LEVEL: i32 = 3;
-/// The level of planes: all there is to gain is in their skewed bytes, and level 3 looks for repetitions until it stores 1 %
-/// more.
+/// Compression level of planes. They gain only from skewed byte counts; level 3 looks for
+/// repetitions instead and stores 1 % more.
 const PLANE_LEVEL: i32 = 1;
 
-/// Stored bytes that cannot be read.
+/// Stored bytes that cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// A length that no chunk has.
+    /// A length that no chunk may have.
     #[error("a chunk of {0} bytes: expected 1 to {MAX_CHUNK}")]
     Length(u64),
-    /// Raw bytes, or what is stored of planes, of another length than expected.
+    /// Raw bytes, or stored planes, of an unexpected length.
     #[error("{found} bytes are stored: expected {expected}")]
     Stored {
-        /// How many are stored.
+        /// Number of bytes stored.
         found: usize,
-        /// How many should be.
+        /// Number of bytes expected.
         expected: usize,
     },
-    /// Compressed bytes that are no shorter than what they stand for: no writer stores such.
+    /// Compressed bytes that are not shorter than their content. No writer stores those.
     #[error("{stored} bytes are stored for {len}: expected fewer")]
     NotSmaller {
-        /// How many are stored.
+        /// Number of bytes stored.
         stored: usize,
-        /// How many they stand for.
+        /// Length of the content.
         len: usize,
     },
-    /// The lengths of the planes do not stand at the beginning.
+    /// The stored bytes end before the lengths of the planes.
     #[error("{0} bytes are stored: too few for the lengths of the planes")]
     NoLengths(usize),
-    /// Bytes that are not one whole zstd frame, or a frame of another content's length.
+    /// Bytes that are not one whole zstd frame, or a frame with a content of another length.
     #[error("expected one zstd frame of {stored} bytes with a content of {len}")]
     Frame {
-        /// How many bytes are stored.
+        /// Number of bytes stored.
         stored: usize,
-        /// How long their content should be.
+        /// Expected length of the content.
         len: usize,
     },
-    /// zstd could not do its work.
+    /// An error of zstd.
     #[error("zstd: {0}")]
     Zstd(String),
 }
 
-/// Encodes chunks. What comes out depends on the chunk alone, so that any number of encoders may share the work.
+/// Encodes chunks. The result depends on the chunk alone, so any number of encoders may share the
+/// work.
 pub struct Encoder {
     zstd: Compressor<'static>,
     planes: Compressor<'static>,
@@ -85,10 +90,10 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// An encoder.
+    /// Creates an encoder.
     ///
     /// # Errors
-    /// Where zstd finds no memory.
+    /// If zstd cannot allocate memory.
     pub fn new() -> Result<Self, CodecError> {
         Ok(Self {
             zstd: Compressor::new(LEVEL).map_err(zstd)?,
@@ -99,17 +104,17 @@ impl Encoder {
         })
     }
 
-    /// Encodes a chunk by the codec that a sample of it speaks for, or as raw where that saves nothing.
+    /// Encodes a chunk with the codec that suits a sample of it, or as raw if that saves nothing.
     ///
     /// # Errors
-    /// Where the chunk is empty or too long, or zstd finds no memory.
+    /// If the chunk is empty or too long, or zstd cannot allocate memory.
     pub fn encode<'a>(&'a mut self, chunk: &'a [u8]) -> Result<(Codec, &'a [u8]), CodecError> {
         chunk_len(chunk.len() as u64)?;
         let codec = choose(chunk, &mut self.planes, &mut self.frame)?;
         Ok(self.encode_as(codec, chunk)?.map_or((Codec::Raw, chunk), |stored| (codec, stored)))
     }
 
-    /// Encodes a chunk by one codec; none where that saves nothing.
+    /// Encodes a chunk with one codec. Returns `None` if that saves nothing.
     fn encode_as(&mut self, codec: Codec, chunk: &[u8]) -> Result<Option<&[u8]>, CodecError> {
         match (codec, width(codec)) {
             (Codec::Raw, _) => return Ok(None),
@@ -143,7 +148,7 @@ impl Encoder {
 /// Decodes a chunk of `len` bytes.
 ///
 /// # Errors
-/// Where `stored` is not what an encoder could have stored for that many bytes.
+/// If `stored` is not the output of an encoder for that many bytes.
 pub fn decode(codec: Codec, stored: &[u8], len: u32) -> Result<Vec<u8>, CodecError> {
     let len = chunk_len(len.into())?;
     if codec == Codec::Raw {
@@ -200,13 +205,13 @@ fn decode_planes(
     }
 }
 
-/// The length of a chunk, if a chunk may have it.
+/// Checks that a chunk may have this length.
 fn chunk_len(len: u64) -> Result<usize, CodecError> {
     let fits = usize::try_from(len).ok().filter(|_| (1..=u64::from(MAX_CHUNK)).contains(&len));
     fits.ok_or(CodecError::Length(len))
 }
 
-/// The width of the elements that a codec splits, if it splits any.
+/// Element width of a codec that splits bytes into planes.
 pub(super) const fn width(codec: Codec) -> Option<usize> {
     match codec {
         Codec::Raw | Codec::Zstd => None,
@@ -216,7 +221,7 @@ pub(super) const fn width(codec: Codec) -> Option<usize> {
     }
 }
 
-/// Replaces `frame` by one zstd frame of `plain`.
+/// Replaces `frame` with one zstd frame of `plain`.
 pub(super) fn compress(
     zstd: &mut Compressor<'_>,
     plain: &[u8],
@@ -228,7 +233,7 @@ pub(super) fn compress(
     Ok(())
 }
 
-/// Replaces `plain` by the content of `frame`, which must be one whole frame of `len` bytes.
+/// Replaces `plain` with the content of `frame`, which must be one whole frame of `len` bytes.
 fn decompress(
     zstd: &mut Decompressor<'_>,
     frame: &[u8],

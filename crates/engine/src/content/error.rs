@@ -1,4 +1,4 @@
-//! What can go wrong with stored content.
+//! Errors in stored content.
 
 use super::{PackError, RecipeError};
 

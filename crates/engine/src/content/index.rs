@@ -1,21 +1,22 @@
-//! Which chunks a vault's packs hold, and where.
+//! Index of the chunks in a vault's packs.
 
 use std::collections::BTreeMap;
 
 use crate::model::{ChunkSlot, Codec, Digest, PackId, PackInfo};
 
-/// The chunks of a set of packs, by id.
+/// Chunks of a set of packs, by id.
 ///
-/// Two devices that upload at once may both store a chunk. All its places are kept, so that it is still found when one of
-/// the packs goes; the pack with the smallest id is the one that counts, whatever the order in which packs were added.
+/// Two devices that upload at once may both store a chunk. The index keeps all its places, so that
+/// it is still found after one of the packs is gone. The pack with the smallest id wins, in
+/// whatever order packs were added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChunkIndex {
-    places: BTreeMap<(Digest, PackId), Place>,
+    places: BTreeMap<(Digest, PackId), Location>,
 }
 
-/// What the key leaves open of a slot: an index of millions of chunks should not store each id twice.
+/// Rest of a slot, without its id: an index of millions of chunks should not store each id twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct Location {
     offset: u32,
     stored: u32,
     len: u32,
@@ -26,28 +27,28 @@ impl ChunkIndex {
     /// Adds a pack's chunks. Adding a pack twice changes nothing.
     pub fn insert(&mut self, pack: &PackInfo) {
         for &ChunkSlot { id, offset, stored, len, codec } in &pack.chunks {
-            self.places.entry((id, pack.id)).or_insert(Place { offset, stored, len, codec });
+            self.places.entry((id, pack.id)).or_insert(Location { offset, stored, len, codec });
         }
     }
 
-    /// Forgets a pack's chunks.
+    /// Removes a pack's chunks.
     pub fn remove(&mut self, pack: &PackInfo) {
         for slot in &pack.chunks {
             self.places.remove(&(slot.id, pack.id));
         }
     }
 
-    /// Where a chunk lies.
+    /// Location of a chunk.
     #[must_use]
     pub fn get(&self, id: &Digest) -> Option<(PackId, ChunkSlot)> {
         let (first, last) =
             (PackId::from_bytes([0; PackId::LEN]), PackId::from_bytes([u8::MAX; PackId::LEN]));
         let (&(id, pack), place) = self.places.range((*id, first)..=(*id, last)).next()?;
-        let &Place { offset, stored, len, codec } = place;
+        let &Location { offset, stored, len, codec } = place;
         Some((pack, ChunkSlot { id, offset, stored, len, codec }))
     }
 
-    /// Whether any of the packs holds a chunk.
+    /// True if one of the packs holds the chunk.
     #[must_use]
     pub fn contains(&self, id: &Digest) -> bool {
         self.get(id).is_some()
@@ -68,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// A pack whose chunks stand in the order given, each ten bytes long.
+    /// Pack with these chunks in this order, each ten bytes long.
     fn pack(id: u8, chunks: &[u8]) -> PackInfo {
         let slot = |(n, chunk): (u32, &u8)| ChunkSlot {
             id: Digest::from_bytes([*chunk; 32]),
@@ -86,9 +87,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against the plainest model: a list of packs that is searched from the smallest id on.
+        /// Compares with the plainest model: a list of packs, searched from the smallest id.
         #[test]
-        fn it_finds_what_a_search_of_all_packs_finds(
+        fn the_index_finds_the_same_as_a_search_of_all_packs(
             packs in prop::collection::vec(prop::collection::vec(0_u8..12, 1..6), 1..6),
             steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 1..30),
         ) {

@@ -1,11 +1,13 @@
-//! Taking files in: cut, hash, leave out what the vault has, encode, pack.
+//! Ingest of files: cut, hash, skip known chunks, encode, pack.
 //!
-//! Files share packs, so that a thousand small ones make one upload; what a file adds is complete only when the pack that is
-//! open at its end has been handed over too, by [`Ingest::finish`] at the latest.
+//! Files share packs, so that a thousand small ones make one upload. A file is complete only after
+//! the pack that was open at its end is handed over too, by [`Ingest::finish`] at the latest.
 //!
-//! Invariants: a chunk that [`Ingested`] names is known to the vault or in a pack of this run. A chunk goes into one pack of a
-//! run only. Memory is bounded by one pack and a few chunks, besides 32 bytes for each new chunk of the run. A file that
-//! fails midway, or a crash, leaves chunks that nothing names, which is harmless.
+//! Invariants:
+//! - A chunk that [`Ingested`] names is known to the vault or is in a pack of this run.
+//! - Each chunk goes into at most one pack of a run.
+//! - Memory is bounded by one pack and a few chunks, plus 32 bytes per new chunk of the run.
+//! - A file that fails midway, or a crash, leaves unused chunks, which are harmless.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -17,21 +19,21 @@ use super::recipe::{RecipeBuilder, RecipeError};
 use crate::clock::{Entropy, random};
 use crate::model::{ChunkParams, Content, Digest, PackId, Part, Recipe};
 
-/// What was taken in.
+/// Result for one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ingested {
-    /// Digest and length.
+    /// Digest and length of the file.
     pub content: Content,
-    /// How to put it together; none where it is empty or one chunk.
+    /// Recipe of the file. `None` if the file is empty or has one chunk.
     pub recipe: Option<Recipe>,
-    /// How many bytes it added to packs, as stored; 0 where the vault had all of it.
+    /// Number of bytes added to packs, as stored. 0 if the vault had all chunks.
     pub new_bytes: u64,
 }
 
-/// A run that cannot begin.
+/// Error that prevents the start of a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BeginError {
-    /// The vault's parameters are unusable.
+    /// The vault's parameters cannot be used.
     #[error(transparent)]
     Params(#[from] BadChunkParams),
     /// The encoder could not be set up.
@@ -39,16 +41,17 @@ pub enum BeginError {
     Codec(#[from] CodecError),
 }
 
-/// A content that could not be taken in. `E` is the error of whoever takes the packs.
+/// Error of one file or of the run. `E` is the error of the sink.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError<E> {
-    /// The source failed. The run can go on with others.
+    /// The source failed. The run can go on with other files.
     #[error("reading failed: {0}")]
     Read(#[source] io::Error),
-    /// A pack could not be handed over. The run is over.
+    /// A pack could not be handed over. The run has ended.
     #[error("a pack could not be handed over: {0}")]
     Sink(E),
-    /// An earlier pack could not be handed over, and with it went chunks of files that were reported as taken in.
+    /// An earlier pack could not be handed over. Chunks of files that were reported as complete
+    /// were lost with it.
     #[error("an earlier pack could not be handed over: nothing of this run can be committed")]
     Over,
     /// A chunk could not be encoded.
@@ -62,7 +65,8 @@ pub enum IngestError<E> {
     Recipe(#[from] RecipeError),
 }
 
-/// One run of taking files in. `known` says whether the vault has a chunk already; `sink` takes the packs as they fill.
+/// One run of ingesting files. `known` is true for chunks that the vault has; `sink` receives the
+/// packs as they fill.
 pub struct Ingest<'a, K, S> {
     cutter: Cutter,
     packer: Packer<'a, K, S>,
@@ -79,10 +83,10 @@ where
     K: FnMut(&Digest) -> bool,
     S: FnMut(FinishedPack) -> Result<(), E>,
 {
-    /// A run over a vault with these parameters.
+    /// Creates a run for a vault with these parameters.
     ///
     /// # Errors
-    /// Where the parameters are unusable or zstd finds no memory.
+    /// If the parameters cannot be used, or zstd cannot allocate memory.
     pub fn new(params: ChunkParams, entropy: &'a dyn Entropy, known: K, sink: S) -> Result<Self, BeginError> {
         let packer = Packer {
             encoder: Encoder::new()?,
@@ -98,17 +102,17 @@ where
         Ok(Self { cutter: Cutter::new(params)?, packer })
     }
 
-    /// The same with packs that are handed over once they have so many bytes.
+    /// Sets the size in bytes at which packs are handed over.
     #[must_use]
     pub fn with_pack_target(mut self, bytes: usize) -> Self {
         self.packer.target = bytes;
         self
     }
 
-    /// Takes in all that `source` gives.
+    /// Ingests all bytes of `source`.
     ///
     /// # Errors
-    /// Where the source fails, or a pack is full and cannot be handed over.
+    /// If the source fails, or a full pack cannot be handed over.
     pub fn add(&mut self, source: impl Read) -> Result<Ingested, IngestError<E>> {
         let Self { cutter, packer } = self;
         let before = packer.stored;
@@ -119,7 +123,7 @@ where
             whole.update(chunk);
             size += chunk.len() as u64;
             count += 1;
-            // Vaults whose chunks are longer than a u32 can say are refused by the cutter.
+            // The cutter refuses vaults with chunks longer than a u32 can express.
             let len = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
             let part = Part { id: packer.put(chunk)?, len };
             recipe.push(part, |leaf| packer.put(leaf))?;
@@ -132,7 +136,7 @@ where
     /// Hands over the last pack.
     ///
     /// # Errors
-    /// Where it cannot be handed over.
+    /// If it cannot be handed over.
     pub fn finish(mut self) -> Result<(), IngestError<E>> {
         self.packer.flush()
     }
@@ -146,9 +150,9 @@ struct Packer<'a, K, S> {
     sink: S,
     target: usize,
     open: Option<PackBuilder>,
-    /// The chunks of this run's packs.
+    /// Chunks in this run's packs.
     packed: HashSet<Digest>,
-    /// What they take, in bytes.
+    /// Stored size of these chunks, in bytes.
     stored: u64,
     over: bool,
 }
@@ -158,7 +162,7 @@ where
     K: FnMut(&Digest) -> bool,
     S: FnMut(FinishedPack) -> Result<(), E>,
 {
-    /// Stores a chunk unless it is stored already, and names it.
+    /// Stores a chunk unless it is already stored, and returns its id.
     fn put(&mut self, chunk: &[u8]) -> Result<Digest, IngestError<E>> {
         let id = Digest::of(chunk);
         if self.over {

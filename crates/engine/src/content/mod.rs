@@ -1,15 +1,18 @@
 //! Content: bytes ⇄ chunks ⇄ packs.
 //!
-//! Going in, a file is cut where its content says so ([`Cutter`]), each chunk is named by its BLAKE3, left out if the vault
-//! has it, encoded ([`Encoder`]) and put into a pack ([`PackBuilder`]); [`Ingest`] does all of it. Coming back,
-//! [`parts_of`] tells the chunks of a file, [`ChunkIndex`] where they lie, [`join_ranges`] what to read, and
-//! [`PackRead::open`] gives them. docs/FORMAT.md has the bytes.
+//! On the way in, [`Cutter`] cuts a file at places that its content determines. Each chunk is named
+//! by its BLAKE3 and skipped if the vault has it; otherwise [`Encoder`] encodes it and
+//! [`PackBuilder`] puts it into a pack. [`Ingest`] does all of this. On the way back, [`parts_of`]
+//! lists the chunks of a file, [`ChunkIndex`] finds them, [`join_ranges`] plans the reads, and
+//! [`PackRead::open`] decodes the chunks. docs/FORMAT.md describes the bytes.
 //!
-//! Invariants: no byte leaves here that does not hash to what named it; no input, however damaged, makes this panic or
-//! allocate by what a header claims; memory does not grow with the length of a file, save for the ids of its chunks.
+//! Invariants:
+//! - Bytes that do not match their digest are never given out.
+//! - Damaged input never causes a panic, nor an allocation of the size that a header claims.
+//! - Memory does not grow with the length of a file, except for the ids of its chunks.
 //!
-//! Everything is pure and synchronous, over readers and closures: no file system, no remote, no clock. What a crash leaves
-//! behind is the business of those who store the packs.
+//! Everything is pure and synchronous, over readers and closures: no file system, no remote, no
+//! clock. Recovery after a crash is the task of the code that stores the packs.
 
 mod choose;
 mod chunk;

@@ -1,25 +1,29 @@
 //! Packs: the objects that hold chunks.
 //!
-//! A pack is `head · stored chunks · table · foot`, all numbers little-endian:
-//! - head, 8 bytes: `CGZpck`, then the format as u16;
-//! - the chunks, as [`super::codec`] stores them, one after the other from byte 8 on, nothing between them;
-//! - table: 41 bytes for each chunk, in the same order: its id (32), its length in the pack as u32, its length before
-//!   compression as u32, its codec (0 raw, 1 zstd, 2 planes2, 3 planes4, 4 planes8);
+//! A pack is `head · stored chunks · table · foot`, with all numbers little-endian:
+//! - head, 8 bytes: `CGZpck`, then the format as u16.
+//! - stored chunks: encoded by [`super::codec`], one after the other from byte 8 on, without gaps.
+//! - table: 41 bytes per chunk, in the same order: its id (32), its length in the pack as u32, its
+//!   length before compression as u32, its codec (0 raw, 1 zstd, 2 planes2, 3 planes4, 4 planes8).
 //! - foot, 44 bytes: the table's length in bytes as u32, the table's BLAKE3, and the head again.
 //!
-//! Commits repeat the table, and reading goes by them; the one in the pack is there to find the chunks again where the
-//! commits are lost, and for `verify --deep`. Offsets are not stored: they follow from the lengths, so that no table can
-//! make chunks overlap or leave a byte of the pack unaccounted for.
+//! Commits repeat the table, and readers use that copy. The table in the pack serves `verify
+//! --deep`, and recovery if the commits are lost. Offsets are not stored: they follow from the
+//! lengths, so no table can make chunks overlap or leave a byte of the pack unaccounted for.
 //!
-//! Invariants: a pack holds at least one chunk; a chunk that is given out hashes to its id. A pack exists in memory only
-//! until it is handed over, so a crash leaves nothing.
+//! Invariants: a pack holds at least one chunk, and a chunk that is given out hashes to its id. A
+//! pack exists only in memory until it is handed over, so a crash leaves nothing.
 
 use bytes::Bytes;
 
 use super::codec::{CodecError, MAX_CHUNK, decode};
-use crate::model::{ChunkSlot, Codec, Digest, FORMAT, PackId, PackInfo};
+use crate::model::{ChunkSlot, Codec, Digest, PackId, PackInfo};
 
-/// How long packs become before they are handed over, in bytes: large enough that requests don't count, small enough to be one PUT.
+/// The format of packs.
+const FORMAT: u32 = 1;
+
+/// Size at which a pack is handed over, in bytes: large enough to make few requests, small enough
+/// for one PUT.
 pub const PACK_TARGET: usize = 16 << 20;
 
 const MAGIC: [u8; 6] = *b"CGZpck";
@@ -27,17 +31,17 @@ const HEAD: usize = 8;
 const ROW: usize = 32 + 4 + 4 + 1;
 const FOOT: usize = 4 + 32 + HEAD;
 
-/// A pack, or a chunk of one, that cannot be written or read.
+/// Pack or chunk that cannot be written or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PackError {
-    /// A pack of a later version of this program.
+    /// A pack written by a newer version of this program.
     #[error(
         "pack {pack} has format {found}, and this program reads up to {FORMAT}: install a newer cogzy-vault"
     )]
     Newer {
         /// The pack.
         pack: PackId,
-        /// Its format.
+        /// Format of the pack.
         found: u16,
     },
     /// The bytes are not a whole pack.
@@ -45,9 +49,9 @@ pub enum PackError {
     Damaged {
         /// The pack.
         pack: PackId,
-        /// Where, in bytes from the pack's beginning.
+        /// Position in bytes from the start of the pack.
         at: usize,
-        /// What is wrong there.
+        /// Cause.
         why: String,
     },
     /// A chunk's stored bytes cannot be decoded.
@@ -57,12 +61,12 @@ pub enum PackError {
         pack: PackId,
         /// The chunk's id.
         chunk: Digest,
-        /// Where it begins in the pack.
+        /// Offset of the chunk in the pack.
         at: u32,
-        /// What is wrong with it.
+        /// Cause.
         why: CodecError,
     },
-    /// A chunk's bytes are others than its id says.
+    /// A chunk's bytes do not match its id.
     #[error(
         "chunk {} at byte {at} of pack {pack} is damaged: its bytes hash to {}",
         .chunk.short(), .found.short()
@@ -72,26 +76,26 @@ pub enum PackError {
         pack: PackId,
         /// The chunk's id.
         chunk: Digest,
-        /// Where it begins in the pack.
+        /// Offset of the chunk in the pack.
         at: u32,
-        /// What its bytes hash to.
+        /// Digest of the bytes.
         found: Digest,
     },
-    /// A part of a pack that was read is not the part that was asked for.
+    /// A partial read of a pack returned another number of bytes than requested.
     #[error(
         "the read of bytes {start}..{end} of pack {pack} gave {found} bytes: expected all of them and no more"
     )]
     Range {
         /// The pack.
         pack: PackId,
-        /// First byte asked for.
+        /// First byte requested.
         start: u64,
-        /// First byte not asked for.
+        /// End of the request, exclusive.
         end: u64,
-        /// How many bytes came.
+        /// Number of bytes returned.
         found: usize,
     },
-    /// A pack would become longer than its offsets can say.
+    /// A pack would grow beyond the range of its offsets.
     #[error("pack {pack} cannot take a chunk of {stored} bytes: it would be longer than 4 GiB")]
     Full {
         /// The pack.
@@ -101,16 +105,16 @@ pub enum PackError {
     },
 }
 
-/// A pack that can be uploaded.
+/// Pack that is ready for upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishedPack {
-    /// What the commit that adds it says of it.
+    /// Description of the pack for the commit that adds it.
     pub info: PackInfo,
-    /// The object.
+    /// Bytes of the object.
     pub bytes: Bytes,
 }
 
-/// A pack under way.
+/// Pack under construction.
 #[derive(Debug)]
 pub struct PackBuilder {
     id: PackId,
@@ -119,22 +123,22 @@ pub struct PackBuilder {
 }
 
 impl PackBuilder {
-    /// An empty pack of this name.
+    /// Creates an empty pack with this id.
     #[must_use]
     pub fn new(id: PackId) -> Self {
         Self { id, bytes: head().to_vec(), chunks: Vec::new() }
     }
 
-    /// How long the object would be if it were finished now, in bytes.
+    /// Length in bytes that the object would have if it were finished now.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.bytes.len() + self.chunks.len() * ROW + FOOT
     }
 
-    /// Adds a chunk of `len` bytes, as `codec` stores it.
+    /// Adds a chunk of `len` bytes, encoded by `codec`.
     ///
     /// # Errors
-    /// Where the chunk is too long or the pack would be.
+    /// If the chunk or the pack would be too long.
     pub fn push(&mut self, id: Digest, len: usize, codec: Codec, stored: &[u8]) -> Result<(), PackError> {
         let full = || PackError::Full { pack: self.id, stored: stored.len() };
         let number = |n: usize| u32::try_from(n).map_err(|_| full());
@@ -151,7 +155,7 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// The whole pack; none where nothing was added.
+    /// Finishes the pack. Returns `None` if it is empty.
     #[must_use]
     pub fn finish(self) -> Option<FinishedPack> {
         let Self { id, mut bytes, chunks } = self;
@@ -167,7 +171,7 @@ impl PackBuilder {
         }
         let table = &bytes[start..];
         let digest = Digest::of(table);
-        // `push` has seen to it that the whole pack, and so its table, is shorter than 4 GiB.
+        // `push` keeps the whole pack, and so its table, below 4 GiB.
         let length = u32::try_from(table.len()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(digest.as_bytes());
@@ -180,7 +184,8 @@ impl PackBuilder {
 /// Reads the table of a whole pack, and checks that it accounts for every byte.
 ///
 /// # Errors
-/// Where the bytes are not a whole pack of a known format. What the chunks hold is not looked at: [`open_chunk`] does.
+/// If the bytes are not a whole pack of a known format. The chunks themselves are not read;
+/// [`open_chunk`] does that.
 pub fn read_table(pack: PackId, bytes: &[u8]) -> Result<Vec<ChunkSlot>, PackError> {
     let damaged = |at: usize, why: String| PackError::Damaged { pack, at, why };
     let short = || damaged(bytes.len(), format!("it ends after {} bytes", bytes.len()));
@@ -219,17 +224,17 @@ pub fn read_table(pack: PackId, bytes: &[u8]) -> Result<Vec<ChunkSlot>, PackErro
     }
 }
 
-/// The bytes of a whole pack that a slot names; none where the pack is too short for it.
+/// Bytes of a slot in a whole pack. Empty if the pack is too short.
 #[must_use]
 pub fn stored_in<'a>(slot: &ChunkSlot, pack: &'a [u8]) -> &'a [u8] {
     let [start, stored] = [slot.offset, slot.stored].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
     pack.get(start..).and_then(|rest| rest.get(..stored)).unwrap_or_default()
 }
 
-/// The chunk whose stored bytes are `stored`, decoded and checked.
+/// Decodes a chunk from its stored bytes and checks it.
 ///
 /// # Errors
-/// Where the bytes are damaged, or those of another chunk.
+/// If the bytes are damaged or belong to another chunk.
 pub fn open_chunk(pack: PackId, slot: &ChunkSlot, stored: &[u8]) -> Result<Vec<u8>, PackError> {
     let damaged = |why| PackError::Chunk { pack, chunk: slot.id, at: slot.offset, why };
     let chunk = decode(slot.codec, stored, slot.len).map_err(damaged)?;

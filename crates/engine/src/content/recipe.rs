@@ -1,47 +1,49 @@
-//! Recipes: the lists of chunks that files are put together from.
+//! Recipes: the lists of chunks that make up files.
 //!
-//! A list of up to 128 parts stands in the commit as it is. A longer one is itself cut into leaves, each stored as a chunk of
-//! 36 bytes for each part (its id, then its length as little-endian u32), and the list of the leaves, again as parts, takes
-//! its place, one deeper; and so on until the list is short.
+//! A list of up to 128 parts is stored in the commit as it is. A longer one is cut into leaves.
+//! Each leaf is stored as a chunk with 36 bytes per part (its id, then its length as little-endian
+//! u32). The list of the leaves, again as parts, replaces the list, one level deeper. This repeats
+//! until the list is short.
 //!
-//! A leaf ends after a part whose id's last byte has its lower seven bits clear, but not before it has 32 parts, and after
-//! 512 in any case. So leaves, too, follow the content: a changed row makes one new leaf on each level. The rule is part of
-//! the format as the cuts of files are: other leaves could be read, but would be stored again.
+//! A leaf ends after a part whose id has the lower seven bits of its last byte clear, but not
+//! before 32 parts, and always at 512. So leaves, too, follow the content: a changed row makes one
+//! new leaf per level. Like the cuts of files, the rule is part of the format: other leaves would
+//! be readable, but stored again.
 
 use super::ContentError;
 use super::codec::MAX_CHUNK;
 use crate::model::{Content, Digest, Part, Recipe};
 
-/// The longest list that is not cut.
+/// Longest list that is not cut, in parts.
 const INLINE: usize = 128;
 const LEAF_MIN: usize = 32;
 const LEAF_MAX: usize = 512;
-/// A leaf ends after an id whose last byte has none of these bits: every 128th, one expects.
+/// Bits that must be clear in the last byte of the id that ends a leaf: one id in 128 on average.
 const LEAF_MASK: u8 = 0x7f;
-/// Levels of leaves. Four suffice for petabytes.
+/// Maximum number of leaf levels. Four suffice for petabytes.
 const MAX_DEPTH: u8 = 4;
-/// The levels of lists that come of it.
+/// Maximum number of list levels.
 const LEVELS: usize = MAX_DEPTH as usize + 1;
-/// Length of one part in a leaf.
+/// Length of one part in a leaf, in bytes.
 const ROW: usize = 32 + 4;
 
-/// A recipe that cannot be written or followed.
+/// Recipe that cannot be written or followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
     /// A list needs more levels than readers follow.
     #[error("a list of chunks is more than {MAX_DEPTH} levels deep")]
     TooDeep,
-    /// A leaf is no list of parts.
+    /// A leaf is not a list of parts.
     #[error("the recipe of {} is damaged: its leaf {}: {why}", .content.short(), .leaf.short())]
     Leaf {
         /// Digest of the content.
         content: Digest,
-        /// The leaf's chunk.
+        /// Chunk of the leaf.
         leaf: Digest,
-        /// What is wrong with it.
+        /// Cause.
         why: String,
     },
-    /// A part has a length that no chunk has.
+    /// A part has a length that no chunk may have.
     #[error(
         "the recipe of {} is damaged: its chunk {} has {len} bytes: expected 1 to {MAX_CHUNK}",
         .content.short(), .part.short()
@@ -49,9 +51,9 @@ pub enum RecipeError {
     Part {
         /// Digest of the content.
         content: Digest,
-        /// The part's chunk.
+        /// Chunk of the part.
         part: Digest,
-        /// Its length.
+        /// Length of the part.
         len: u64,
     },
     /// The parts do not add up to the content.
@@ -64,38 +66,40 @@ pub enum RecipeError {
         content: Digest,
         /// Length of the content.
         expected: u64,
-        /// What its parts add up to, as far as they were looked at.
+        /// Sum of the parts, as far as they were read.
         found: u64,
     },
 }
 
-/// A chunk of a file, and where it belongs.
+/// Chunk of a file, with its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed {
     /// The chunk.
     pub part: Part,
-    /// Its first byte in the file.
+    /// Offset of its first byte in the file.
     pub offset: u64,
 }
 
-/// One level of lists: short until it is longer than [`INLINE`], and from then on the part of it that is not in a leaf yet.
+/// One level of lists: the whole list up to [`INLINE`] parts, and after that the parts that no leaf
+/// holds yet.
 #[derive(Debug, Default)]
 struct Level {
     parts: Vec<Part>,
     cut: bool,
 }
 
-/// Builds a recipe from the parts of a file, pushed in order. Holds a few hundred parts for each level and no more.
+/// Builds a recipe from the parts of a file, pushed in order. It holds a few hundred parts per
+/// level at most.
 #[derive(Debug, Default)]
 pub struct RecipeBuilder {
     levels: [Level; LEVELS],
 }
 
 impl RecipeBuilder {
-    /// Adds the next part. `store` keeps a leaf as a chunk and names it.
+    /// Adds the next part. `store` stores a leaf as a chunk and returns its id.
     ///
     /// # Errors
-    /// Those of `store`, and [`RecipeError::TooDeep`].
+    /// Errors of `store`, and [`RecipeError::TooDeep`].
     pub fn push<E: From<RecipeError>>(
         &mut self,
         part: Part,
@@ -104,10 +108,10 @@ impl RecipeBuilder {
         add(&mut self.levels, part, &mut store)
     }
 
-    /// The recipe of the parts pushed.
+    /// Builds the recipe of the pushed parts.
     ///
     /// # Errors
-    /// Those of `store`, and [`RecipeError::TooDeep`].
+    /// Errors of `store`, and [`RecipeError::TooDeep`].
     pub fn finish<E: From<RecipeError>>(
         mut self,
         mut store: impl FnMut(&[u8]) -> Result<Digest, E>,
@@ -128,7 +132,7 @@ impl RecipeBuilder {
     }
 }
 
-/// Adds a part to the lowest of `levels`, and the leaves that this completes to those above it.
+/// Adds a part to the lowest of `levels`, and the leaves that this completes to the levels above.
 fn add<E: From<RecipeError>>(
     levels: &mut [Level],
     part: Part,
@@ -144,7 +148,7 @@ fn add<E: From<RecipeError>>(
     Ok(())
 }
 
-/// How many of the parts make up the first leaf; none while it may go on.
+/// Number of parts in the first leaf. `None` while the leaf may go on.
 fn leaf_end(parts: &[Part]) -> Option<usize> {
     (1..).zip(parts).skip(LEAF_MIN - 1).find_map(|(count, part)| {
         let [.., last] = part.id.as_bytes();
@@ -158,15 +162,15 @@ fn store_leaf<E>(parts: &[Part], store: &mut impl FnMut(&[u8]) -> Result<Digest,
         bytes.extend_from_slice(part.id.as_bytes());
         bytes.extend_from_slice(&part.len.to_le_bytes());
     }
-    // A leaf has 512 parts at most.
+    // A leaf has at most 512 parts.
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     Ok(Part { id: store(&bytes)?, len })
 }
 
-/// The parts that the leaf named by `part` lists, for callers that cannot read lists from within [`expand`].
+/// Reads the parts of a leaf, for callers that cannot read lists from within [`expand`].
 ///
 /// # Errors
-/// Where `bytes` are no leaf.
+/// If `bytes` are not a leaf.
 pub fn read_leaf(content: Content, part: &Part, bytes: &[u8]) -> Result<Vec<Part>, ContentError> {
     let fits = u32::try_from(bytes.len()) == Ok(part.len);
     leaf_parts(bytes).filter(|_| fits).ok_or_else(|| {
@@ -186,10 +190,12 @@ fn leaf_parts(bytes: &[u8]) -> Option<Vec<Part>> {
     ((1..=LEAF_MAX).contains(&rows.len()) && rest.is_empty()).then(|| rows.iter().map(part).collect())?
 }
 
-/// Follows a recipe, giving the chunks of the file in order. `fetch` gives a chunk's bytes, already held against its id.
+/// Follows a recipe and gives the chunks of the file in order. `fetch` returns a chunk's bytes,
+/// already checked against its id.
 ///
 /// # Errors
-/// Those of `fetch` and `each`, and where the recipe is not one of `content`. Parts given before that are of no use.
+/// Errors of `fetch` and `each`, and a recipe that does not belong to `content`. Parts given before
+/// an error are useless.
 pub fn expand<E: From<ContentError>>(
     content: Content,
     recipe: &Recipe,
@@ -202,7 +208,7 @@ pub fn expand<E: From<ContentError>>(
     }
     let size = |found| RecipeError::Size { content: content.digest, expected: content.size, found };
     let mut offset = 0_u64;
-    // A list for each level from the recipe's own down to the one being read.
+    // One list per level, from the recipe's own down to the current one.
     let mut lists = vec![(recipe.depth, recipe.parts.clone().into_iter())];
     while let Some((depth, list)) = lists.last_mut() {
         let depth = *depth;

@@ -1,4 +1,4 @@
-//! Getting contents back: which chunks a file needs, and which reads of packs bring them.
+//! Restoring contents: the chunks of a file, and the pack reads that fetch them.
 
 use std::ops::Range;
 
@@ -8,15 +8,15 @@ use super::pack::{PackError, open_chunk};
 use super::recipe::{Placed, RecipeError, expand};
 use crate::model::{ChunkSlot, Content, Digest, PackId, Part, Recipe};
 
-/// Bytes that nobody asked for are cheaper to read than a request is, up to about so many.
+/// Largest gap in bytes that a joined read may include: reading it costs less than another request.
 pub const READ_GAP: u64 = 64 << 10;
-/// The longest read that joining makes: what a caller must hold in memory for each.
+/// Largest joined read in bytes, which the caller holds in memory.
 pub const READ_MAX: u64 = 8 << 20;
 
-/// The chunks of a content, in order. A content of one chunk has no recipe, nor has an empty one.
+/// Lists the chunks of a content, in order. A content of one chunk, or an empty one, has no recipe.
 ///
 /// # Errors
-/// Those of `fetch`, and where the recipe is not one of `content`.
+/// Errors of `fetch`, and a recipe that does not belong to `content`.
 pub fn parts_of<E: From<ContentError>>(
     content: Content,
     recipe: Option<&Recipe>,
@@ -40,22 +40,22 @@ pub fn parts_of<E: From<ContentError>>(
     Ok(vec![Placed { part: Part { id: content.digest, len }, offset: 0 }])
 }
 
-/// One read of a pack, and the chunks it brings.
+/// One read of a pack, and the chunks it fetches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackRead {
     /// The pack.
     pub pack: PackId,
-    /// The bytes to read.
+    /// Bytes to read.
     pub range: Range<u64>,
-    /// The chunks in them, in the order in which they are needed.
+    /// Chunks in these bytes, in the order in which they are needed.
     pub chunks: Vec<ChunkSlot>,
 }
 
 impl PackRead {
-    /// The chunks, decoded and checked, one by one from the bytes of the read.
+    /// Decodes and checks the chunks, one by one, from the bytes of the read.
     ///
     /// # Errors
-    /// Where `body` is not what the range says, or a chunk in it is damaged.
+    /// If `body` does not have the length of the range, or a chunk in it is damaged.
     pub fn open<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = Result<Vec<u8>, PackError>> + 'a {
         self.chunks.iter().map(move |slot| {
             let Range { start, end } = self.range;
@@ -70,9 +70,9 @@ impl PackRead {
     }
 }
 
-/// Reads that bring chunks of packs, in the order in which they are needed: the chunks of all reads, one read after the
-/// other, are `slots`. A chunk shares a read with those before it where it lies in the same pack, no more than `gap` bytes
-/// from them, and the read stays within `max` bytes.
+/// Plans reads that fetch chunks in the given order: the chunks of all reads, one read after the
+/// other, are `slots`. A chunk joins the previous read if it lies in the same pack, at most `gap`
+/// bytes away, and the read stays within `max` bytes.
 #[must_use]
 pub fn join_ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<PackRead> {
     let mut reads: Vec<PackRead> = Vec::new();

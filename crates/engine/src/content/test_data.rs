@@ -1,16 +1,16 @@
-//! Data for the tests of this module: the same on every machine.
+//! Test data of this module, the same on every machine.
 
 use std::io::{self, ErrorKind, Read};
 
-/// Bytes that look random: BLAKE3's output stream for `seed`.
+/// Pseudo-random bytes: BLAKE3's output stream for `seed`.
 pub fn noise(seed: &str, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
-/// `count` rows of `dim` little-endian float32 of unit length with normally distributed components, as sentence embeddings
-/// are.
+/// `count` rows of `dim` little-endian float32, of unit length with normally distributed
+/// components, like sentence embeddings.
 pub fn unit_rows(seed: &str, count: usize, dim: usize) -> Vec<u8> {
     let uniform = noise(seed, count * dim * 8);
     let mut bytes = Vec::with_capacity(count * dim * 4);
@@ -29,7 +29,7 @@ pub fn unit_rows(seed: &str, count: usize, dim: usize) -> Vec<u8> {
     bytes
 }
 
-/// A corpus of nodes as the app writes it.
+/// Corpus of nodes in the app's format.
 pub fn json_nodes(seed: &str, count: usize) -> Vec<u8> {
     const WORDS: [&str; 16] = [
         "memory", "of", "the", "garden", "where", "we", "met", "a", "decision", "about", "pricing", "and",
@@ -49,7 +49,7 @@ pub fn json_nodes(seed: &str, count: usize) -> Vec<u8> {
     format!("[{}]", nodes.collect::<Vec<_>>().join(",\n")).into_bytes()
 }
 
-/// A reader that gives its bytes in steps of odd lengths, with an interruption before each.
+/// Reader that returns its bytes in steps of odd lengths, with an interruption before each.
 pub struct Dribble<'a> {
     rest: &'a [u8],
     steps: Vec<usize>,
@@ -58,14 +58,14 @@ pub struct Dribble<'a> {
 }
 
 impl<'a> Dribble<'a> {
-    /// Gives `bytes` in steps of these lengths plus one, over and over.
+    /// Creates a reader with steps of these lengths plus one, repeated forever.
     pub fn new(bytes: &'a [u8], steps: Vec<usize>) -> Self {
         Self { rest: bytes, steps, at: 0, then: None }
     }
 }
 
 impl Dribble<'static> {
-    /// Gives nothing but an error.
+    /// Creates a reader that only fails.
     pub fn failing() -> Self {
         Self { rest: &[], steps: vec![0], at: 0, then: Some(ErrorKind::TimedOut) }
     }

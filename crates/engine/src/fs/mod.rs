@@ -1,10 +1,12 @@
-//! The file-system port: every effect that the engine has on a disk goes through this trait.
+//! The file-system port: every effect of the engine on a disk goes through this trait.
 //!
-//! It exists so that a simulation can put a disk under the real engine that loses what was not fsynced, runs full and
-//! crashes between any two calls. It is as small as that allows: names and bytes, no policy. Paths are absolute; what may
-//! be written where is decided by the callers. No call follows a symbolic link in the last name of its path.
+//! With it, a simulation can run the real engine on a disk that loses data without fsync, runs full
+//! and crashes between any two calls. The trait is as small as that allows: names and bytes, no
+//! policy. Paths are absolute, and the callers decide where to write. No call follows a symbolic
+//! link in the last name of its path.
 //!
-//! SQLite has its own file access and does not come through here; its database is a cache that may be lost at any time.
+//! SQLite has its own file access and does not use this port. Its database is a cache that may be
+//! lost at any time.
 
 use std::ffi::OsString;
 use std::fmt::Debug;
@@ -13,125 +15,132 @@ use std::path::Path;
 
 use crate::model::{FileKind, FileStat};
 
+mod io_at;
 mod real;
+mod tree;
 
+pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
+pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
 
-/// A file open for reading.
+/// File open for reading.
 pub trait ReadFile: Read + Send {
-    /// `fstat` of the open file.
+    /// Metadata of the open file (`fstat`).
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     fn stat(&self) -> io::Result<FileStat>;
 
-    /// Fills `buffer` with the bytes from `offset` on, wherever sequential reading is.
+    /// Fills `buffer` with the bytes from `offset` on. Sequential reads are not affected.
     ///
     /// # Errors
-    /// As the system reports them; `UnexpectedEof` where the file ends before.
+    /// Errors of the system; `UnexpectedEof` if the file ends too early.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
-/// A new file open for writing.
+/// New file open for writing.
 pub trait WriteFile: Write + Send {
-    /// Sets permission bits and modification time, and makes contents and metadata durable (`fsync`).
+    /// Sets permission bits and modification time, and makes contents and metadata durable
+    /// (`fsync`).
     ///
     /// # Errors
-    /// As the system reports them; after one, nothing may be assumed of the file's contents.
+    /// Errors of the system. After an error, the file's contents are undefined.
     fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()>;
 }
 
 /// A disk.
 pub trait Fs: Send + Sync + Debug {
-    /// `lstat`.
+    /// Metadata of a name, without following a link (`lstat`).
     ///
     /// # Errors
-    /// As the system reports them; `NotFound` also where a folder above is missing or is a file.
+    /// Errors of the system; `NotFound` also if a folder above is missing or is a file.
     fn lstat(&self, path: &Path) -> io::Result<FileStat>;
 
-    /// The names in a folder, in any order, each with its kind.
+    /// Lists the names in a folder, in any order, each with its type.
     ///
     /// # Errors
-    /// As the system reports them. A listing that broke off is an error, never a shorter list.
+    /// Errors of the system. An interrupted listing is an error, never a shorter list.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>>;
 
-    /// Opens a regular file for reading; a symbolic link or a special file is an error and is not waited for.
+    /// Opens a regular file for reading. Fails on a symbolic link or a special file without waiting
+    /// for it.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
 
-    /// Creates a file that does not exist yet, readable by its owner only, for writing.
+    /// Creates a new file for writing, readable by its owner only.
     ///
     /// # Errors
-    /// As the system reports them; `AlreadyExists` where the name is taken.
+    /// Errors of the system; `AlreadyExists` if the name is taken.
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
 
-    /// Creates a folder and those above it that are missing; fine where it exists already.
+    /// Creates a folder and the missing ones above it. Succeeds if it exists.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// Renames, replacing what stands at `to`.
+    /// Renames, replacing any file at `to`.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Renames if nothing stands at `to`, in one step.
+    /// Renames atomically if `to` is free.
     ///
     /// # Errors
-    /// As the system reports them; `AlreadyExists` where the name is taken.
+    /// Errors of the system; `AlreadyExists` if the name is taken.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Swaps two names, in one step (`RENAME_EXCHANGE`, `renamex_np(RENAME_SWAP)`).
+    /// Swaps two names atomically (`RENAME_EXCHANGE`, `renamex_np(RENAME_SWAP)`).
     ///
     /// # Errors
-    /// As the system reports them; `Unsupported` where the file system cannot.
+    /// Errors of the system; `Unsupported` if the file system lacks it.
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
 
     /// Gives a file a second name.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Removes a name that is not a folder's.
+    /// Removes a name that is not a folder.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
     /// Removes an empty folder.
     ///
     /// # Errors
-    /// As the system reports them; `DirectoryNotEmpty` where it is not empty.
+    /// Errors of the system; `DirectoryNotEmpty` if it is not empty.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a folder durable (`fsync` of the folder).
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Free bytes for this user on the file system that holds `path`.
+    /// Free bytes for this user on the file system of `path`.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
 
-    /// Whether other programs can reach this disk, so that they have to be locked out. A simulated one is its engine's alone.
+    /// True if other programs can reach this disk, so that locks are needed. A simulated disk
+    /// belongs to its engine alone.
     fn is_shared(&self) -> bool {
         true
     }
 }
 
-/// Creates `folder` and what is missing above it, and makes its name durable up to `root`, which exists: a disk may remember what
-/// is moved there and forget the folder.
+/// Creates `folder` and the missing folders above it, and makes their names durable below `root`,
+/// which exists. Otherwise a disk may keep a file that is moved there and lose its folder.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn create_dir_durable(fs: &dyn Fs, folder: &Path, root: &Path) -> io::Result<()> {
     fs.create_dir_all(folder)?;
     folder
@@ -141,10 +150,10 @@ pub fn create_dir_durable(fs: &dyn Fs, folder: &Path, root: &Path) -> io::Result
         .try_for_each(|above| fs.sync_dir(above))
 }
 
-/// Reads a whole small file, at most `limit` bytes.
+/// Reads a whole small file of at most `limit` bytes.
 ///
 /// # Errors
-/// As the system reports them; `InvalidData` where the file is longer than `limit`.
+/// Errors of the system; `InvalidData` if the file is longer than `limit`.
 pub fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs.open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
@@ -154,13 +163,14 @@ pub fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Replaces a small file so that a reader, and a crash, find either the old bytes or the new ones. Durable when it returns.
+/// Replaces a small file, so that readers find either the old bytes or the new ones, also after a
+/// crash. The new bytes are durable on return.
 ///
-/// The temporary file is `<path>.new`; whoever calls this is the only writer of `path` (the vault's lock sees to that), so
-/// one left behind by a crash is simply removed.
+/// The temporary file is `<path>.new`. The caller is the only writer of `path` (the vault's lock
+/// ensures that), so a leftover of a crash can simply be removed.
 ///
 /// # Errors
-/// As the system reports them; the old file then still stands.
+/// Errors of the system. The old file stays in place.
 pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");

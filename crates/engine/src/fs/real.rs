@@ -1,7 +1,8 @@
-//! The disk itself, on Unix.
+//! The real disk, on Unix.
 //!
-//! Every open refuses symbolic links in the last name, does not wait for pipes and devices, and is closed on exec. What is
-//! opened for reading is looked at again through the open file: only a regular file passes. No policy lives here.
+//! Every open refuses a symbolic link in the last name, does not wait for pipes and devices, and
+//! sets close-on-exec. A file opened for reading is checked again through its descriptor: it must
+//! be a regular file. This module has no policy.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 use super::{Fs, ReadFile, WriteFile};
 use crate::model::{FileKind, FileStat};
 
-/// The machine's own file systems.
+/// File systems of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealFs;
 
@@ -41,7 +42,7 @@ impl Fs for RealFs {
                 continue;
             }
             let kind = match entry.file_type() {
-                // Some file systems do not tell the kind in a listing.
+                // Some file systems do not give the type in a listing.
                 FileType::Unknown => match self.lstat(&path.join(name)) {
                     Ok(stat) => stat.kind,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -74,7 +75,7 @@ impl Fs for RealFs {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(path)?;
-        // The call above is content with a link to a folder.
+        // The call above accepts a link to a folder.
         match self.lstat(path)?.kind {
             FileKind::Folder => Ok(()),
             _ => Err(io::Error::new(io::ErrorKind::NotADirectory, "a symbolic link stands there")),
@@ -87,12 +88,13 @@ impl Fs for RealFs {
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // File systems without the flag (NFS) still refuse to link over a name. A crash in between leaves the file
-            // under both names, which every caller must be able to tell from two files.
+            // File systems without the flag (NFS) still refuse to link over a name. A crash in
+            // between leaves the file under both names. Callers must tell that from two files.
             Err(error) if lacks(error) => {
                 self.hard_link(from, to)?;
                 let (left, linked) = (self.lstat(from)?, self.lstat(to)?);
-                // Somebody may have put another file under the old name by now; that one stays.
+                // Another program may have put a different file under the old name by now. Keep
+                // that one.
                 if (left.dev, left.ino) == (linked.dev, linked.ino) { self.remove_file(from) } else { Ok(()) }
             }
             done => Ok(done?),
@@ -108,7 +110,7 @@ impl Fs for RealFs {
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         match rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty()) {
-            // What Linux answers for file systems that have no links.
+            // Linux answers this on file systems without links.
             Err(error) if lacks(error) || error == Errno::PERM => Err(io::ErrorKind::Unsupported.into()),
             done => Ok(done?),
         }
@@ -124,7 +126,8 @@ impl Fs for RealFs {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         match rustix::fs::fsync(open_folder(path)?) {
-            // Some network and FUSE file systems have no fsync for folders; there is nothing more to ask of them.
+            // Some network and FUSE file systems have no fsync for folders. Nothing more can be
+            // done there.
             Err(Errno::INVAL) => Ok(()),
             done => Ok(done?),
         }
@@ -201,7 +204,7 @@ fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
-/// The answers of kernels and file systems that do not know a call or a flag.
+/// True for the errors of kernels and file systems that lack a call or a flag.
 fn lacks(error: Errno) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&error)
 }

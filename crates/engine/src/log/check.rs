@@ -1,4 +1,5 @@
-//! Is the log in the bucket still what it was? Everything is read from the remote: what the cache holds says nothing about it.
+//! Checks the log in the bucket. Everything is read from the remote, because the cache says nothing
+//! about it.
 
 use std::collections::BTreeSet;
 
@@ -12,24 +13,24 @@ use super::{Log, LogError};
 use crate::model::CommitKey;
 use crate::remote::{RemoteErrorKind, list_all};
 
-/// How many objects are read at once.
+/// Number of concurrent reads.
 const PARALLEL_READS: usize = 8;
 
-/// An object of the log that is not what it should be.
+/// Damaged or missing object of the log.
 #[derive(Debug)]
 pub struct ObjectFault {
-    /// Its key.
+    /// Key of the object.
     pub key: String,
-    /// What is wrong with it; nothing where it is missing.
+    /// Cause. `None` if the object is missing.
     pub error: Option<LogError>,
 }
 
 impl Log {
-    /// Reads every header, commit and checkpoint of the remote, whatever this process knows of them already. What is wrong, by
-    /// key. Refresh the log whole before: a commit that is known and not there is one of the faults.
-    ///
+    /// Reads every header, commit and checkpoint of the remote, even known ones, and returns the
+    /// faults, by key. Refresh the log with [`super::Depth::Whole`] first: a known commit that is
+    /// missing is one of the faults.
     /// # Errors
-    /// Those of the remote that say nothing about the object.
+    /// Errors of the remote that are not about the object.
     pub async fn check_objects(&mut self) -> Result<Vec<ObjectFault>, LogError> {
         let mut faults = Vec::new();
         let listed = list_all(self.remote.as_ref(), VAULT, None).await?;
@@ -59,11 +60,11 @@ impl Log {
         Ok(faults)
     }
 
-    /// Puts a header or a commit again, from the copy that the cache has; whether it has one that is as the key says. Only for
-    /// objects that are damaged or missing: the bytes are those that were put first.
+    /// Puts a header or commit again from the cache, for objects that are damaged or missing. The
+    /// bytes are those of the first PUT. False if the cache has no valid copy.
     ///
     /// # Errors
-    /// Those of the remote.
+    /// Errors of the remote.
     pub async fn put_again(&self, key: &str) -> Result<bool, LogError> {
         let Some(bytes) = self.cache.get(key) else { return Ok(false) };
         let whole = match parse_commit_key(key) {
@@ -76,11 +77,11 @@ impl Log {
         Ok(whole)
     }
 
-    /// Deletes a checkpoint that is damaged or lacks a pack: it is a shortcut to what the commits say. Whether it was such a one; that
-    /// of a newer program stays.
+    /// Deletes a checkpoint that is damaged or lacks a pack: the commits hold the same state. True
+    /// if it was deleted. A checkpoint of a newer program stays.
     ///
     /// # Errors
-    /// Those of the remote.
+    /// Errors of the remote.
     pub async fn drop_damaged_checkpoint(&self, key: &str) -> Result<bool, LogError> {
         if !key.starts_with(CHECKPOINTS) {
             return Ok(false);

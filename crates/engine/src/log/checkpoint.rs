@@ -1,8 +1,9 @@
-//! Checkpoints: where the whole state at a commit stands, so that nobody replays from the beginning.
+//! Checkpoints: stored states at a commit, so that a reader need not replay from the beginning.
 //!
-//! The state is written as sorted lines of JSON and stored as content through the chunk store, in packs of its own, so that a
-//! new checkpoint costs what changed since the last. The checkpoint object lists its chunks with their places. A checkpoint
-//! that is missing or damaged only costs requests: the commits say the same.
+//! A state is written as sorted lines of JSON and stored as content through the chunk store, in
+//! packs of its own. So a new checkpoint costs only the changes since the last. The checkpoint
+//! object lists its chunks and their places. A missing or damaged checkpoint only costs requests:
+//! the commits hold the same state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,25 +12,25 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::pack_key;
-use super::format::{CHECKPOINTS, Kind, decode, encode};
+use super::format::{CHECKPOINTS, Decoded, ObjectKind, decode, encode};
 use super::{ChunkReader, Depth, Log, LogError, Node, Snapshot};
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest};
 use crate::model::{
-    ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, FORMAT, Group, Keep, PackId,
-    PackInfo, Recipe, VaultId, VaultPath,
+    ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, Ext, FIRST_FORMAT, FORMAT, Group,
+    Keep, Need, PackId, PackInfo, Recipe, VaultId, VaultPath,
 };
 use crate::plan::Ages;
 use crate::remote::{Object, RemoteErrorKind, list_all};
 
-/// A new checkpoint is due after this many generations.
+/// Number of generations between checkpoints.
 const EVERY: u64 = 32;
-/// So many of the newest checkpoints stay, however old.
+/// Number of newest checkpoints that stay at any age.
 const KEPT: usize = 2;
-/// Where the cache keeps the state that a checkpoint holds, as it was read: this and the checkpoint's name.
+/// Cache prefix of the state of a checkpoint, followed by the commit's name.
 const CACHED: &str = "state/";
 
-/// The checkpoint object.
+/// Checkpoint object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Checkpoint {
@@ -38,8 +39,14 @@ pub(super) struct Checkpoint {
     commit: CommitKey,
     /// The state as content.
     state: Content,
-    /// Its chunks in order, each with the pack that holds it.
+    /// Chunks of the state in order, each with its pack.
     pieces: Vec<Piece>,
+    /// Features that the state needs, sorted. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    needs: Vec<Need>,
+    /// Members that a reader may ignore. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ext: Option<Ext>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +56,11 @@ struct Piece {
     slot: ChunkSlot,
 }
 
-/// One line of the state. The order of kinds is the order of lines.
+/// One line of the state. Lines are sorted by kind in this order.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Line {
+    Needs(BTreeSet<Need>),
     Groups(Vec<Group>),
     Ages(String, Ages),
     Commit(CommitKey, Node),
@@ -68,7 +76,7 @@ enum Line {
 }
 
 impl Log {
-    /// Takes up the state that the cache holds, if it holds one.
+    /// Loads the cached state, if there is one.
     pub(super) fn load_cached_state(&mut self) {
         for key in self.cache.keys(CACHED).iter().rev() {
             let taken = self.cache.get(key).is_some_and(|bytes| {
@@ -84,7 +92,7 @@ impl Log {
         }
     }
 
-    /// Reads the newest usable checkpoint of the remote.
+    /// Loads the newest usable checkpoint of the remote.
     pub(super) async fn load_checkpoint(&mut self) -> Result<(), LogError> {
         let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
         for object in listed.iter().rev() {
@@ -108,10 +116,11 @@ impl Log {
         Ok(())
     }
 
-    /// A checkpoint of the remote, and the state that it stands for.
+    /// Reads a checkpoint and its state from the remote.
     pub(super) async fn checkpoint_state(&self, key: &str) -> Result<(Checkpoint, Vec<u8>), LogError> {
         let bytes = self.remote.get(key, None).await?;
-        let (checkpoint, digest): (Checkpoint, Digest) = decode(Kind::Checkpoint, key, &bytes)?;
+        let Decoded { value: checkpoint, digest, .. } =
+            decode::<Checkpoint>(ObjectKind::Checkpoint, key, &bytes)?;
         if key != format!("{CHECKPOINTS}{}", name(checkpoint.commit.seq, digest)) {
             return Err(LogError::corrupt(key, "its content belongs under another key"));
         }
@@ -131,13 +140,14 @@ impl Log {
         Ok((checkpoint, state))
     }
 
-    /// The state at `commit` becomes a place where replays begin.
+    /// Loads the state at `commit` as a start for replays.
     fn take_state(&mut self, key: &str, commit: Option<CommitKey>, state: &[u8]) -> Result<(), LogError> {
         let commit = commit.ok_or_else(|| LogError::corrupt(key, "it is named otherwise than a state is"))?;
         let mut snapshot = Snapshot { key: Some(commit), ..Snapshot::default() };
         let mut nodes = BTreeMap::new();
         for line in serde_json::Deserializer::from_slice(state).into_iter::<Line>() {
             match line.map_err(|error| LogError::corrupt(key, error))? {
+                Line::Needs(needs) => snapshot.needs = needs,
                 Line::Groups(groups) => {
                     let groups = crate::model::Groups::new(groups);
                     snapshot.groups = groups.map_err(|error| LogError::groups(key, &error))?;
@@ -172,10 +182,11 @@ impl Log {
         self.cache.put(&format!("{CACHED}{commit}"), &[sum.as_bytes().as_slice(), state].concat());
     }
 
-    /// Writes a checkpoint of `head` where one is due. Best effort: whoever writes the next commit tries again.
+    /// Writes a checkpoint of `head` if one is due. Best effort: the next commit tries again. True
+    /// if it wrote one.
     ///
     /// # Errors
-    /// Those of the remote.
+    /// Errors of the remote.
     pub async fn checkpoint_if_due(
         &mut self,
         head: CommitKey,
@@ -185,7 +196,8 @@ impl Log {
         if head.seq < last + EVERY {
             return Ok(false);
         }
-        // A commit that a checkpoint leaves out would be outside everybody's sight: look at all of them, and only then write.
+        // Readers of the checkpoint would never see a commit that it leaves out, so list all
+        // commits first.
         self.refresh(Depth::Whole).await?;
         if self.graph.heads() != [head] {
             return Ok(false);
@@ -196,15 +208,17 @@ impl Log {
         let vault = self.graph.get(head).map_or_else(|| self.vault(), |node| Some(node.vault));
         let vault = vault.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))?;
         let content = Content { digest: Digest::of(&state), size: state.len() as u64 };
-        let checkpoint = Checkpoint { format: FORMAT, vault, commit: head, state: content, pieces };
-        let (digest, bytes) = encode(Kind::Checkpoint, &checkpoint, true)?;
+        let needs: Vec<Need> = snapshot.needs.iter().cloned().collect();
+        let format = if needs.is_empty() { FIRST_FORMAT } else { FORMAT };
+        let checkpoint = Checkpoint { format, vault, commit: head, state: content, pieces, needs, ext: None };
+        let (digest, bytes) = encode(ObjectKind::Checkpoint, format, &checkpoint, true)?;
         self.remote.put(&format!("{CHECKPOINTS}{}", name(head.seq, digest)), Bytes::from(bytes)).await?;
         self.cache_state(head, &state);
         self.checkpoint = Some(head);
         Ok(true)
     }
 
-    /// The state as lines, sorted.
+    /// The state as sorted lines.
     fn state_of(&self, head: CommitKey, snapshot: &Snapshot) -> Result<Vec<u8>, LogError> {
         let mut state = Vec::new();
         let mut line = |line: Line| {
@@ -213,6 +227,9 @@ impl Log {
             state.push(b'\n');
             Ok::<_, LogError>(())
         };
+        if !snapshot.needs.is_empty() {
+            line(Line::Needs(snapshot.needs.clone()))?;
+        }
         line(Line::Groups(snapshot.groups.definitions().to_vec()))?;
         snapshot.ages.iter().try_for_each(|(group, ages)| line(Line::Ages(group.clone(), *ages)))?;
         let ancestry = self.graph.ancestry(head);
@@ -276,21 +293,23 @@ impl Log {
         order.iter().map(place).collect()
     }
 
-    /// The packs that the checkpoints of the bucket need; none where one of them cannot be read: then nobody can say.
+    /// Packs that the checkpoints of the bucket need. `None` if a checkpoint cannot be read,
+    /// because its needs are unknown then.
     ///
     /// # Errors
-    /// Those of the remote that say nothing about the object.
+    /// Errors of the remote that are not about the object.
     pub async fn checkpoint_packs(&self) -> Result<Option<BTreeSet<PackId>>, LogError> {
         let needs: Option<Vec<BTreeSet<PackId>>> =
             self.checkpoints().await?.into_iter().map(|(_, packs)| packs).collect();
         Ok(needs.map(|packs| packs.into_iter().flatten().collect()))
     }
 
-    /// Deletes checkpoints that were put before `before_ms`, by the server's clock, but for the newest ones; and those that came so late
-    /// that a pack of theirs has been swept. Their packs are nobody's from then on.
+    /// Deletes checkpoints that were put before `before_ms` by the server's clock, except the
+    /// newest ones. Also deletes those that came so late that one of their packs was already swept.
+    /// Their packs then belong to nothing. Returns the number deleted.
     ///
     /// # Errors
-    /// Those of the remote.
+    /// Errors of the remote.
     pub async fn delete_old_checkpoints(&self, before_ms: i64, head: &Snapshot) -> Result<usize, LogError> {
         let swept = |packs: &BTreeSet<PackId>| packs.iter().any(|pack| head.has_swept(pack));
         let (mut doomed, whole): (Vec<_>, Vec<_>) =
@@ -303,35 +322,36 @@ impl Log {
         Ok(doomed.len())
     }
 
-    /// The checkpoints of the bucket, the oldest first, each with the packs that it needs; none for one that cannot be read.
+    /// Checkpoints of the bucket, the oldest first, each with the packs that it needs, or `None` if
+    /// it cannot be read.
     async fn checkpoints(&self) -> Result<Vec<(Object, Option<BTreeSet<PackId>>)>, LogError> {
         let mut checkpoints = Vec::new();
         for object in list_all(self.remote.as_ref(), CHECKPOINTS, None).await? {
             let bytes = match self.remote.get(&object.key, None).await {
                 Ok(bytes) => bytes,
-                // Another prune was quicker.
+                // Another prune has already deleted it.
                 Err(error) if error.kind == RemoteErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             };
-            let read: Result<(Checkpoint, Digest), LogError> = decode(Kind::Checkpoint, &object.key, &bytes);
+            let read: Result<Decoded<Checkpoint>, LogError> =
+                decode(ObjectKind::Checkpoint, &object.key, &bytes);
             let read = read.inspect_err(|error| {
                 tracing::warn!(key = object.key, %error, "a checkpoint cannot be read: what it needs is not known");
             });
-            let packs =
-                read.map(|(checkpoint, _)| checkpoint.pieces.iter().map(|piece| piece.pack).collect());
+            let packs = read.map(|read| read.value.pieces.iter().map(|piece| piece.pack).collect());
             checkpoints.push((object, packs.ok()));
         }
         Ok(checkpoints)
     }
 
-    /// The chunks of the newest checkpoint in the bucket; none where there is none that can be read.
+    /// Chunks of the newest checkpoint in the bucket. Empty if there is none or it cannot be read.
     async fn last_pieces(&self) -> Vec<Piece> {
         let read = async {
             let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
             let Some(newest) = listed.last() else { return Ok(Vec::new()) };
             let bytes = self.remote.get(&newest.key, None).await?;
-            let (checkpoint, _): (Checkpoint, Digest) = decode(Kind::Checkpoint, &newest.key, &bytes)?;
-            Ok::<_, LogError>(checkpoint.pieces)
+            let read: Decoded<Checkpoint> = decode(ObjectKind::Checkpoint, &newest.key, &bytes)?;
+            Ok::<_, LogError>(read.value.pieces)
         };
         // Without them the new checkpoint is stored whole.
         read.await.unwrap_or_default()
@@ -347,7 +367,7 @@ fn pieces_index(pieces: &[Piece]) -> ChunkIndex {
     packs.values().collect()
 }
 
-/// A checkpoint's name: the generation, 16 digits, and the digest of its plaintext.
+/// Name of a checkpoint: the generation in 16 digits, and the digest of its plaintext.
 fn name(seq: u64, digest: Digest) -> String {
     format!("{seq:016}-{digest}")
 }

@@ -1,4 +1,4 @@
-//! Reading chunks out of packs.
+//! Reads chunks from packs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::content::{ContentError, PackRead, READ_GAP, READ_MAX, join_ranges};
 use crate::model::{ChunkSlot, Digest, PackId};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
 
-/// Where packs lie: this, the first two digits of the id, a slash, the id.
+/// Prefix of packs, followed by the first two digits of the id, a slash and the id.
 pub(super) const PACKS: &str = "packs/";
-/// How many reads are under way at once.
+/// Number of concurrent reads.
 const PARALLEL_READS: usize = 4;
 
-/// The key of a pack.
+/// Key of a pack.
 #[must_use]
 pub fn pack_key(pack: PackId) -> String {
     let id = pack.to_string();
@@ -24,30 +24,30 @@ pub fn pack_key(pack: PackId) -> String {
     format!("{PACKS}{folder}/{id}")
 }
 
-/// The pack that stands under `key`, if it is such a key.
+/// Parses the key of a pack. Returns `None` for other keys.
 #[must_use]
 pub fn parse_pack_key(key: &str) -> Option<PackId> {
     let pack = key.strip_prefix(PACKS)?.split_once('/')?.1.parse().ok()?;
     (pack_key(pack) == key).then_some(pack)
 }
 
-/// Reads chunks of a remote's packs, each checked against its name.
+/// Reads chunks from a remote's packs and checks each against its id.
 #[derive(Debug, Clone)]
 pub struct ChunkReader {
     remote: Arc<dyn Remote>,
 }
 
 impl ChunkReader {
-    /// A reader of the packs of `remote`.
+    /// Creates a reader for the packs of `remote`.
     #[must_use]
     pub const fn new(remote: Arc<dyn Remote>) -> Self {
         Self { remote }
     }
 
-    /// Makes one read and opens its chunks.
+    /// Executes one read and decodes its chunks.
     ///
     /// # Errors
-    /// Those of the remote; damaged chunks. A pack that is missing is `NotFound`.
+    /// Errors of the remote; damaged chunks. A missing pack is `NotFound`.
     pub async fn read(&self, read: PackRead) -> Result<Vec<(Digest, Vec<u8>)>, LogError> {
         let key = pack_key(read.pack);
         let body: Bytes = match self.remote.get(&key, Some(read.range.clone())).await {
@@ -61,16 +61,17 @@ impl ChunkReader {
         chunks.collect::<Result<_, ContentError>>().map_err(LogError::Content)
     }
 
-    /// A range that a store cannot give: the object may be shorter than was committed, and asking again does not help.
+    /// Checks if the object is shorter than the range that the store cannot give. Then asking again
+    /// does not help.
     async fn too_short(&self, key: &str, end: u64) -> Result<Option<LogError>, LogError> {
         let there = self.remote.head(key).await?.map(|object| object.size).filter(|size| *size < end);
         Ok(there.map(|size| LogError::corrupt(key, format!("it has only {size} bytes, and {end} are named"))))
     }
 
-    /// The chunks at `slots`, in memory: for lists and other small things.
+    /// Reads the chunks at `slots` into memory, for lists and other small data.
     ///
     /// # Errors
-    /// Those of [`ChunkReader::read`].
+    /// Errors of [`ChunkReader::read`].
     pub async fn collect(&self, slots: &[(PackId, ChunkSlot)]) -> Result<HashMap<Digest, Vec<u8>>, LogError> {
         let reads = join_ranges(slots, READ_GAP, READ_MAX);
         let read = stream::iter(reads).map(|read| self.read(read)).buffered(PARALLEL_READS);
@@ -81,10 +82,10 @@ impl ChunkReader {
         .await
     }
 
-    /// A whole pack; none where it is not there.
+    /// Reads a whole pack. Returns `None` if it does not exist.
     ///
     /// # Errors
-    /// Those of the remote.
+    /// Errors of the remote.
     pub async fn whole(&self, pack: PackId) -> Result<Option<Bytes>, RemoteError> {
         match self.remote.get(&pack_key(pack), None).await {
             Ok(bytes) => Ok(Some(bytes)),

@@ -1,37 +1,37 @@
-//! What can go wrong with the log.
+//! Errors of the log.
 
 use crate::content::ContentError;
-use crate::model::{CommitKey, GroupError, PackId, VaultId};
+use crate::model::{CommitKey, FORMAT, GroupError, Need, PackId, VaultId};
 use crate::remote::RemoteError;
 
-/// A failure to read or extend the log.
+/// Failure to read or extend the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The store failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// An object is not what its key says.
+    /// An object does not match its key.
     #[error("{key} is damaged: {why}")]
     Corrupt {
-        /// The object's key.
+        /// Key of the object.
         key: String,
-        /// What is wrong with it.
+        /// Cause.
         why: String,
     },
-    /// An object of a later version of this program.
-    #[error("{key} has format {found}, and this program reads up to {known}: install a newer cogzy-vault")]
+    /// A later version of this program wrote an object that this one cannot read.
+    #[error("{key} needs {}", newer(*.format, .needs))]
     Newer {
-        /// The object's key.
+        /// Key of the object.
         key: String,
         /// Its format.
-        found: u64,
-        /// The newest format this program reads.
-        known: u32,
+        format: u64,
+        /// The features of it that are not known here.
+        needs: Vec<Need>,
     },
     /// A chunk could not be read.
     #[error(transparent)]
     Content(#[from] ContentError),
-    /// A commit names a pack that is not there.
+    /// A commit names a pack that does not exist.
     #[error("commit {commit} names pack {pack}, which is not in the bucket")]
     MissingPack {
         /// The commit.
@@ -39,15 +39,15 @@ pub enum LogError {
         /// The pack.
         pack: PackId,
     },
-    /// The bucket holds another vault, or none where there should be one.
+    /// The bucket holds another vault, or none although one is expected.
     #[error("the remote holds {} and not this vault ({expected})", .found.map_or_else(|| "no vault".to_owned(), |id| format!("vault {id}")))]
     Foreign {
-        /// The vault that the caller knows.
+        /// Vault that the caller expects.
         expected: VaultId,
-        /// The vault that is there.
+        /// Vault in the bucket, if any.
         found: Option<VaultId>,
     },
-    /// The commit that was agreed on is in nobody's past any more.
+    /// The agreed commit is not in the past of any visible head.
     #[error(
         "commit {agreed}, which this device has agreed on, is no longer part of the remote's history: the bucket was rolled back, replaced or emptied"
     )]
@@ -55,13 +55,27 @@ pub enum LogError {
         /// The commit.
         agreed: CommitKey,
     },
-    /// A commit that was written does not show up in listings.
+    /// A written commit does not show up in listings.
     #[error("commit {0} was written but does not show up in listings yet")]
     NotVisible(CommitKey),
 }
 
+/// What reads an object: a version, and the features that ask for it.
+fn newer(format: u64, needs: &[Need]) -> String {
+    // Versions are numbers joined by dots: the longest sort behind.
+    let rank =
+        |version: &&Need| version.since.split('.').map(|n| n.parse().unwrap_or(0)).collect::<Vec<u64>>();
+    match needs.iter().max_by_key(rank) {
+        Some(need) => {
+            let features: Vec<&str> = needs.iter().map(|need| need.feature.as_str()).collect();
+            format!("cogzy-vault {} or newer ({})", need.since, features.join(", "))
+        }
+        None => format!("a newer cogzy-vault: it has format {format}, and this one reads up to {FORMAT}"),
+    }
+}
+
 impl LogError {
-    /// Whether what the bucket holds is wrong: it came, and cannot be used.
+    /// True if an object in the bucket was read but is damaged.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Content(_) | Self::Corrupt { .. })

@@ -1,8 +1,8 @@
-//! Objects of the log as bytes. docs/FORMAT.md describes them byte for byte.
+//! Encoding of the log's objects. docs/FORMAT.md describes them byte for byte.
 //!
-//! A framed object is `magic (8) · codec (1) · payload`: the magic names kind and format, the codec is 0 for plain JSON and 1 for
-//! one zstd frame of it. The digest of an object's *plaintext* is its name, so a reader always knows whether it has the right
-//! bytes, whatever compressed them.
+//! A framed object is `magic (8) · codec (1) · payload`. The magic names the kind and format. The
+//! codec is 0 for plain JSON and 1 for one zstd frame of JSON. An object is named by the digest of
+//! its *plaintext*, so a reader always knows if it has the right bytes, whatever compressed them.
 
 use std::io::Read;
 
@@ -10,29 +10,32 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::LogError;
-use crate::model::{Commit, CommitId, CommitKey, CommitKind, Digest, FORMAT, VaultHeader, VaultId};
+use crate::model::{
+    Commit, CommitId, CommitKey, CommitKind, Digest, FIRST_FORMAT, FORMAT, Feature, Need, VaultHeader,
+    VaultId,
+};
 
-/// No plaintext of a commit or checkpoint is longer.
+/// Maximum length of the plaintext of a commit or checkpoint, in bytes.
 const MAX_PLAINTEXT: u64 = 1 << 30;
-/// No vault header is longer.
+/// Maximum length of a vault header, in bytes.
 const MAX_HEADER: usize = 1 << 20;
 const ZSTD_LEVEL: i32 = 3;
 
-/// Where commits lie.
+/// Prefix of commits.
 pub(super) const COMMITS: &str = "commits/";
-/// Where checkpoints lie.
+/// Prefix of checkpoints.
 pub(super) const CHECKPOINTS: &str = "checkpoints/";
-/// Where vault headers lie: this and the id and `.json`.
+/// Prefix of vault headers, followed by the id and `.json`.
 pub(super) const VAULT: &str = "vault-";
 
-/// The kinds of framed objects.
+/// Kind of a framed object.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum ObjectKind {
     Commit,
     Checkpoint,
 }
 
-impl Kind {
+impl ObjectKind {
     const fn magic(self) -> &'static [u8; 6] {
         match self {
             Self::Commit => b"CGZcmt",
@@ -41,37 +44,40 @@ impl Kind {
     }
 }
 
-/// The key of a vault's header.
+/// Key of a vault's header.
 pub(super) fn header_key(vault: VaultId) -> String {
     format!("{VAULT}{vault}.json")
 }
 
-/// The vault whose header stands under `key`, if it is such a key.
+/// Parses the key of a vault header. Returns `None` for other keys.
 pub(super) fn parse_header_key(key: &str) -> Option<VaultId> {
     key.strip_prefix(VAULT)?.strip_suffix(".json")?.parse().ok()
 }
 
-/// The key of a commit.
+/// Key of a commit.
 pub(super) fn commit_key(key: CommitKey) -> String {
     format!("{COMMITS}{key}")
 }
 
-/// The commit that stands under `key`, if it is such a key.
+/// Parses the key of a commit. Returns `None` for other keys.
 #[must_use]
 pub fn parse_commit_key(key: &str) -> Option<CommitKey> {
     CommitKey::parse(key.strip_prefix(COMMITS)?)
 }
 
-/// The key after which all commits of generation `seq` and later stand.
+/// Key that precedes all commits of generation `seq` and later.
 pub(super) fn before_seq(seq: u64) -> String {
-    // Keys of `seq` go on with `-`; its bare number sorts before all of them and after every lower one.
+    // Keys of `seq` continue with `-`. The bare number sorts before all of them and after all lower
+    // ones.
     format!("{COMMITS}{seq:016}")
 }
 
-/// Encodes a value, giving its plaintext's digest and the object's bytes. The same value always gives the same digest; the
-/// same bytes only where `compress` is off, for another version of zstd may pack them otherwise.
+/// Encodes a value, and returns its plaintext's digest and the object's bytes. The digest depends
+/// only on the value. The bytes do so only without `compress`, because another version of zstd may
+/// compress differently.
 pub(super) fn encode(
-    kind: Kind,
+    kind: ObjectKind,
+    format: u32,
     value: &impl Serialize,
     compress: bool,
 ) -> Result<(Digest, Vec<u8>), LogError> {
@@ -79,7 +85,7 @@ pub(super) fn encode(
     let plain = serde_json::to_vec(value).map_err(|error| unwritable(&error))?;
     let mut bytes = Vec::new();
     bytes.extend_from_slice(kind.magic());
-    bytes.extend_from_slice(&version().to_le_bytes());
+    bytes.extend_from_slice(&u16::try_from(format).unwrap_or(u16::MAX).to_le_bytes());
     bytes.push(u8::from(compress));
     if compress {
         zstd::stream::copy_encode(plain.as_slice(), &mut bytes, ZSTD_LEVEL)
@@ -90,16 +96,21 @@ pub(super) fn encode(
     Ok((Digest::of(&plain), bytes))
 }
 
-fn version() -> u16 {
-    u16::try_from(FORMAT).unwrap_or(u16::MAX)
+/// A framed object that was read.
+pub(super) struct Decoded<T> {
+    pub value: T,
+    /// Digest of its plaintext.
+    pub digest: Digest,
+    /// Format that its head says.
+    pub format: u32,
 }
 
-/// Reads what [`encode`] wrote under `key`, giving the value and its plaintext's digest.
+/// Decodes an object that [`encode`] made, and returns the value and its plaintext's digest.
 pub(super) fn decode<T: DeserializeOwned>(
-    kind: Kind,
+    kind: ObjectKind,
     key: &str,
     bytes: &[u8],
-) -> Result<(T, Digest), LogError> {
+) -> Result<Decoded<T>, LogError> {
     let short = || LogError::corrupt(key, "it is shorter than its head");
     let (magic, rest) = bytes.split_first_chunk::<6>().ok_or_else(short)?;
     let (format, rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
@@ -107,17 +118,19 @@ pub(super) fn decode<T: DeserializeOwned>(
     if magic != kind.magic() {
         return Err(LogError::corrupt(key, "it does not begin as such an object does"));
     }
-    newer(key, u64::from(u16::from_le_bytes(*format)))?;
+    let format = u16::from_le_bytes(*format);
     let plain = match codec {
         0 => payload.to_vec(),
         1 => unpack(key, payload, MAX_PLAINTEXT)?,
+        _ if u32::from(format) > FORMAT => Vec::new(),
         other => return Err(LogError::corrupt(key, format!("its codec is {other}, expected 0 or 1"))),
     };
+    check_known(key, u64::from(format), &plain)?;
     let value = serde_json::from_slice(&plain).map_err(|error| LogError::corrupt(key, error))?;
-    Ok((value, Digest::of(&plain)))
+    Ok(Decoded { value, digest: Digest::of(&plain), format: u32::from(format) })
 }
 
-/// What one zstd frame holds, if that is no more than `limit` bytes.
+/// Decompresses one zstd frame of at most `limit` bytes.
 pub(super) fn unpack(key: &str, payload: &[u8], limit: u64) -> Result<Vec<u8>, LogError> {
     let damaged = |error: std::io::Error| LogError::corrupt(key, format!("its zstd frame: {error}"));
     let mut plain = Vec::new();
@@ -129,29 +142,50 @@ pub(super) fn unpack(key: &str, payload: &[u8], limit: u64) -> Result<Vec<u8>, L
     Ok(plain)
 }
 
-fn newer(key: &str, found: u64) -> Result<(), LogError> {
-    match found {
-        0 => Err(LogError::corrupt(key, "its format is 0")),
-        _ if found > u64::from(FORMAT) => Err(LogError::Newer { key: key.to_owned(), found, known: FORMAT }),
-        _ => Ok(()),
+/// Refuses an object that this program does not read, and names the version that does: of a newer
+/// format, or with a feature that is not known here.
+fn check_known(key: &str, format: u64, plain: &[u8]) -> Result<(), LogError> {
+    #[derive(serde::Deserialize)]
+    struct Says {
+        #[serde(default)]
+        needs: Vec<Need>,
     }
+    if format == 0 {
+        return Err(LogError::corrupt(key, "its format is 0"));
+    }
+    if format == u64::from(FIRST_FORMAT) {
+        return Ok(());
+    }
+    let says: Option<Says> = serde_json::from_slice(plain).ok();
+    let mut needs = says.map(|says| says.needs).unwrap_or_default();
+    needs.retain(|need| !need.is_known());
+    if needs.is_empty() && format <= u64::from(FORMAT) {
+        return Ok(());
+    }
+    Err(LogError::Newer { key: key.to_owned(), format, needs })
 }
 
-/// Encodes a commit. Merges are stored as plain JSON: devices that merge at once must write the same bytes.
+/// Encodes a commit. Merges are stored as plain JSON, because devices that merge at once must write
+/// the same bytes.
 pub(super) fn encode_commit(commit: &Commit) -> Result<(CommitKey, Vec<u8>), LogError> {
-    let (digest, bytes) = encode(Kind::Commit, commit, commit.parents.len() < 2)?;
+    let (digest, bytes) = encode(ObjectKind::Commit, commit.format, commit, commit.parents.len() < 2)?;
     Ok((CommitKey { seq: commit.seq, id: CommitId::from_bytes(*digest.as_bytes()) }, bytes))
 }
 
-/// Reads a commit and the key it belongs under.
+/// Decodes a commit and computes its key.
 pub(super) fn decode_commit(key: &str, bytes: &[u8]) -> Result<(CommitKey, Commit), LogError> {
-    let (commit, digest): (Commit, Digest) = decode(Kind::Commit, key, bytes)?;
-    newer(key, u64::from(commit.format))?;
+    let Decoded { value: commit, digest, format } = decode::<Commit>(ObjectKind::Commit, key, bytes)?;
+    if commit.format != format {
+        return Err(LogError::corrupt(
+            key,
+            format!("its head says format {format}, and it {}", commit.format),
+        ));
+    }
     check_commit(&commit).map_err(|why| LogError::corrupt(key, why))?;
     Ok((CommitKey { seq: commit.seq, id: CommitId::from_bytes(*digest.as_bytes()) }, commit))
 }
 
-/// What every commit must satisfy by itself, whatever its parents.
+/// Checks the rules that a commit must satisfy on its own, whatever its parents are.
 fn check_commit(commit: &Commit) -> Result<(), &'static str> {
     fn ascending<T: Ord>(mut keys: impl Iterator<Item = T>) -> bool {
         let Some(mut last) = keys.next() else { return true };
@@ -163,7 +197,15 @@ fn check_commit(commit: &Commit) -> Result<(), &'static str> {
     }
     let highest = commit.parents.iter().map(|parent| parent.seq).max().unwrap_or(0);
     let ordinary = commit.parents.len() < 2;
+    let used: Vec<Need> = Feature::of(commit).into_iter().map(Feature::need).collect();
     match () {
+        () if commit.format == FIRST_FORMAT && commit.uses_format_2() => {
+            Err("it holds what its format has no room for")
+        }
+        () if used.iter().any(|need| !commit.needs.contains(need)) => {
+            Err("it uses a feature that it does not name")
+        }
+        () if !ascending(commit.needs.iter()) => Err("the features it needs are not sorted"),
         () if commit.parents.len() > 2 => Err("it has more than two parents"),
         () if highest.checked_add(1) != Some(commit.seq) => {
             Err("its generation does not follow its parents'")
@@ -210,7 +252,7 @@ fn check_commit(commit: &Commit) -> Result<(), &'static str> {
     }
 }
 
-/// A vault header as bytes: plain JSON, for people to read.
+/// Encodes a vault header as plain JSON, readable by people.
 pub(super) fn encode_header(header: &VaultHeader) -> Result<Vec<u8>, LogError> {
     #[derive(Serialize)]
     struct Sealed<'a> {
@@ -223,13 +265,14 @@ pub(super) fn encode_header(header: &VaultHeader) -> Result<Vec<u8>, LogError> {
     serde_json::to_vec_pretty(&Sealed { header, check }).map_err(unwritable)
 }
 
-/// The digest of a header's fields, without white space and in the order of the format. Its name does not tell whether it is whole, as
-/// those of other objects do, and a pattern of a group with one letter changed would split that group.
+/// Digest of a header's fields, without white space and in the order of the format. A header's key
+/// does not prove its content, unlike other keys, and one changed letter in a group's pattern would
+/// split that group.
 fn seal(header: &VaultHeader) -> Result<Digest, serde_json::Error> {
     Ok(Digest::of(&serde_json::to_vec(header)?))
 }
 
-/// Reads a vault header.
+/// Decodes a vault header.
 pub(super) fn decode_header(key: &str, bytes: &[u8]) -> Result<VaultHeader, LogError> {
     #[derive(serde::Deserialize)]
     struct Version {
@@ -239,11 +282,11 @@ pub(super) fn decode_header(key: &str, bytes: &[u8]) -> Result<VaultHeader, LogE
         return Err(LogError::corrupt(key, format!("it is longer than {MAX_HEADER} bytes")));
     }
     let Version { format } = serde_json::from_slice(bytes).map_err(|error| LogError::corrupt(key, error))?;
-    newer(key, format)?;
+    check_known(key, format, bytes)?;
     let damaged = |error| LogError::corrupt(key, error);
     let mut members: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(bytes).map_err(damaged)?;
-    // Headers written by the first programs have none.
+    // Headers of the first versions have no check.
     let check = members.remove("check").map(serde_json::from_value::<Digest>).transpose().map_err(damaged)?;
     let header: VaultHeader = serde_json::from_value(members.into()).map_err(damaged)?;
     let sealed = seal(&header).map_err(damaged)?;

@@ -1,4 +1,4 @@
-//! Who descends from whom. Pure.
+//! The graph of commits and their ancestors. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{CommitKey, VaultId};
 
-/// What the graph knows of a commit.
+/// Node of one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Its parents, the higher first.
+    /// Parents of the commit, the higher first.
     pub parents: Vec<CommitKey>,
-    /// The vault it names.
+    /// Vault that the commit names.
     pub vault: VaultId,
 }
 
-/// All commits known to exist.
+/// All known commits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     nodes: BTreeMap<CommitKey, Node>,
@@ -28,16 +28,22 @@ impl Graph {
         self.nodes.insert(key, node);
     }
 
-    /// Whether a commit is known.
+    /// True if the commit is known.
     #[must_use]
     pub fn contains(&self, key: CommitKey) -> bool {
         self.nodes.contains_key(&key)
     }
 
-    /// What is known of a commit.
+    /// Node of a commit.
     #[must_use]
     pub fn get(&self, key: CommitKey) -> Option<&Node> {
         self.nodes.get(&key)
+    }
+
+    /// The commit that `key` is a difference to; none for a first commit and for one that is not known.
+    #[must_use]
+    pub fn first_parent(&self, key: CommitKey) -> Option<CommitKey> {
+        self.get(key).and_then(|node| node.parents.first().copied())
     }
 
     /// Commits without a child, the highest first.
@@ -48,7 +54,7 @@ impl Graph {
         self.nodes.keys().rev().filter(|key| !parents.contains(key)).copied().collect()
     }
 
-    /// A commit and everything it builds on.
+    /// A commit and all its ancestors.
     #[must_use]
     pub fn ancestry(&self, of: CommitKey) -> BTreeSet<CommitKey> {
         let mut seen = BTreeSet::from([of]);
@@ -63,14 +69,15 @@ impl Graph {
         seen
     }
 
-    /// The commits of `head`'s past that a device which knows it up to generation `seq` may not know. Where a fork lies across
-    /// that generation the number does not say which branch the device was on: then both count, back to where they part.
+    /// Commits in the past of `head` that may be new to a device that knows it up to generation
+    /// `seq`. If a fork spans that generation, the number does not tell which branch the device was
+    /// on. Then both branches count, back to their fork.
     #[must_use]
     pub fn since(&self, head: CommitKey, seq: u64) -> BTreeSet<CommitKey> {
         let mut found = BTreeSet::new();
         let mut open = BTreeSet::from([head]);
         while let Some(key) = open.last().copied() {
-            // Everything above is taken: what is open now are the ends of the branches.
+            // Higher commits are done, so the open ones are the ends of the branches.
             if key.seq <= seq && open.len() == 1 {
                 break;
             }
@@ -81,10 +88,10 @@ impl Graph {
         found
     }
 
-    /// Whether `older` is `newer` or one of its ancestors.
+    /// True if `older` is `newer` or one of its ancestors.
     #[must_use]
     pub fn descends(&self, newer: CommitKey, older: CommitKey) -> bool {
-        // A parent's generation is always lower, so nothing below `older` needs to be looked at.
+        // Parents have lower generations, so the search can stop at `older`'s.
         let mut seen = BTreeSet::new();
         let mut open = vec![newer];
         while let Some(key) = open.pop() {
@@ -98,8 +105,8 @@ impl Graph {
         false
     }
 
-    /// The common ancestors of two commits that are no ancestor of another common one, the highest first. More than one where
-    /// merges crossed.
+    /// Common ancestors of two commits that are not ancestors of another common one, the highest
+    /// first. There are several if merges crossed.
     #[must_use]
     pub fn nearest_common(&self, one: CommitKey, other: CommitKey) -> Vec<CommitKey> {
         let theirs = self.ancestry(other);
@@ -148,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_across_a_fork_means_both_branches() {
+    fn a_generation_within_a_fork_includes_both_branches() {
         let (root, old, one, two) = (key(1, 1), key(2, 1), key(3, 1), key(3, 2));
         let (more, merge, head) = (key(4, 2), key(5, 1), key(6, 1));
         let graph = graph(&[

@@ -1,8 +1,9 @@
-//! The vault's header: who makes it, and which one holds where two devices made one at once.
+//! Vault headers: their creation, and the choice between two that were created at once.
 //!
-//! Before the first commit, the smallest id among the headers wins. A device that lost that race without noticing may still
-//! commit under the header it wrote; then there are two first commits, and they are merged as any fork is. So a commit may
-//! name any header of this prefix, and the vault's name is the smallest that a first commit names.
+//! Before the first commit, the smallest id among the headers wins. A device that lost this race
+//! without noticing may still commit under its own header. Then there are two first commits, which
+//! are merged like any fork. So a commit may name any header of the prefix, and the vault's id is
+//! the smallest that a first commit names.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +14,11 @@ use super::{Log, LogError};
 use crate::model::{VaultHeader, VaultId};
 use crate::remote::{Remote, RemoteErrorKind, list_all};
 
-/// Puts a header into a prefix that has none. Another device may do the same at this moment: look again before using it.
+/// Puts a header into a prefix that has none. Another device may do the same at this moment, so
+/// list the headers again before using one.
 ///
 /// # Errors
-/// Those of the remote.
+/// Errors of the remote.
 pub async fn create_vault(remote: &dyn Remote, header: &VaultHeader) -> Result<(), LogError> {
     let bytes = encode_header(header)?;
     Ok(remote.put(&header_key(header.vault), Bytes::from(bytes)).await?)
@@ -34,23 +36,25 @@ pub(super) async fn list_headers(remote: &dyn Remote) -> Result<BTreeMap<VaultId
 }
 
 impl Log {
-    /// The vault's name: the smallest that a first commit names, or before there is one the smallest that has a header.
+    /// Id of the vault: the smallest that a first commit names. Before the first commit, it is the
+    /// smallest that has a header.
     #[must_use]
     pub fn vault(&self) -> Option<VaultId> {
         let roots = self.graph.iter().filter(|(_, node)| node.parents.is_empty()).map(|(_, node)| node.vault);
         roots.min().or_else(|| self.headers.keys().next().copied())
     }
 
-    /// Whether `vault` is one of the names of this vault.
+    /// True if `vault` is one of the ids of this vault.
     #[must_use]
     pub fn is_named(&self, vault: VaultId) -> bool {
         self.headers.contains_key(&vault)
     }
 
-    /// The same, asking the remote where a listing has not shown that name: two devices may have made this vault at once.
+    /// True if `vault` is one of the ids of this vault, like [`Log::is_named`], but asks the remote
+    /// about an id that no listing has shown: two devices may have created the vault at once.
     ///
     /// # Errors
-    /// Those of the remote; a damaged or newer header.
+    /// Errors of the remote; a damaged or newer header.
     pub async fn look_for(&mut self, vault: VaultId) -> Result<bool, LogError> {
         if self.is_named(vault) {
             return Ok(true);
@@ -62,16 +66,16 @@ impl Log {
         }
     }
 
-    /// The header that holds: how files are cut, and the first groups.
+    /// The valid header: the parameters of chunking and the first groups.
     ///
     /// # Errors
-    /// Where the prefix holds no vault.
+    /// If the prefix holds no vault.
     pub fn header(&self) -> Result<&VaultHeader, LogError> {
         let header = self.vault().and_then(|vault| self.headers.get(&vault));
         header.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))
     }
 
-    /// The header of `vault`, read now if it was not known.
+    /// Header of `vault`, read if it is not yet known.
     pub(super) async fn header_of(&mut self, vault: VaultId) -> Result<&VaultHeader, LogError> {
         if !self.headers.contains_key(&vault) {
             let key = header_key(vault);

@@ -1,7 +1,8 @@
-//! What was committed, for people: who made which generation, when, and what it changed.
+//! History of commits for people: the author, time and changes of each generation.
 //!
-//! The *line* of a head is the head, its first parent, that one's first parent, and so on: one commit for each generation. Other
-//! ancestors came in by merges; they are told of too, but only the line has a state for every number.
+//! The *line* of a head is the head, its first parent, the first parent of that, and so on: one
+//! commit per generation. Other ancestors came in by merges. The history includes them, but only
+//! the line has a state for every generation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,36 +11,38 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{Log, LogError};
 use crate::model::{Change, Commit, CommitKey, CommitKind, ConflictId, Device, Hlc, VaultPath};
 
-/// How many commits are read at once.
+/// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
 
-/// One commit of the past.
+/// One commit of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
-    /// Which commit.
+    /// Key of the commit.
     pub key: CommitKey,
-    /// What it builds on: two for a merge.
+    /// Commits that it builds on: two for a merge.
     pub parents: Vec<CommitKey>,
-    /// Whether it is on the line of the head.
+    /// True if the commit is on the line of the head.
     pub on_line: bool,
-    /// When, in milliseconds since the Unix epoch: as its device said, but never before its parents. A merge has its parents' time.
+    /// Time in milliseconds since the Unix epoch: as its device gave it, but never before its
+    /// parents'. A merge has the latest time of its parents.
     pub time_ms: u64,
-    /// Who; nobody for a merge.
+    /// Device that made it. `None` for a merge.
     pub device: Option<Device>,
-    /// Its transaction; none for a merge.
+    /// Transaction of the commit. `None` for a merge.
     pub txn: Option<Hlc>,
-    /// What made it.
+    /// Kind of the commit.
     pub kind: CommitKind,
-    /// What it changed in its first parent's state.
+    /// Changes to the state of its first parent.
     pub changes: Vec<Change>,
-    /// Conflicts that it listed.
+    /// Conflicts that it lists.
     pub kept: Vec<ConflictId>,
-    /// Conflicts that it decided.
+    /// Conflicts that it decides.
     pub resolved: Vec<ConflictId>,
 }
 
 impl Past {
-    /// `sync`, `merge`, `restore`, `undo`, `resolve`, `import` or `prune`.
+    /// Name of the commit's kind: `sync`, `merge`, `restore`, `undo`, `resolve`, `import` or
+    /// `prune`.
     #[must_use]
     pub fn made_by(&self) -> &'static str {
         if self.parents.len() > 1 { "merge" } else { self.kind.name() }
@@ -47,17 +50,17 @@ impl Past {
 }
 
 impl Log {
-    /// A commit and all it builds on, newest first.
+    /// A commit and all its ancestors, newest first.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for commits that are not in the cache.
     pub async fn past(&self, head: CommitKey) -> Result<Vec<Past>, LogError> {
         let line: BTreeSet<CommitKey> = self.line(head).into_iter().collect();
         let keys = self.graph.ancestry(head);
         let mut reads = stream::iter(keys).map(|key| self.read_commit(key)).buffered(PARALLEL_READS);
         let mut times: BTreeMap<CommitKey, u64> = BTreeMap::new();
         let mut past = Vec::new();
-        // In order of rank, so parents come before their children.
+        // Keys are in order of rank, so parents come before their children.
         while let Some((key, commit)) = reads.try_next().await? {
             let time_ms = time(&commit, &times);
             times.insert(key, time_ms);
@@ -79,16 +82,16 @@ impl Log {
         Ok(past)
     }
 
-    /// The paths that one commit changed.
+    /// Paths that one commit changed.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for commits that are not in the cache.
     pub async fn changed_by(&self, key: CommitKey) -> Result<Vec<VaultPath>, LogError> {
         let (_, commit) = self.read_commit(key).await?;
         Ok(commit.changes.into_iter().map(|change| change.path).collect())
     }
 
-    /// The line of a head, newest first.
+    /// Line of a head, newest first.
     #[must_use]
     pub fn line(&self, head: CommitKey) -> Vec<CommitKey> {
         let parent = |key: &CommitKey| self.graph.get(*key)?.parents.first().copied();
@@ -96,7 +99,8 @@ impl Log {
     }
 }
 
-/// Clocks of devices differ; a child that claims to be older than its parents is as old as the youngest of them.
+/// Time of a commit. Clocks of devices differ, so a child that claims to be older than its parents
+/// gets the latest time of them.
 fn time(commit: &Commit, times: &BTreeMap<CommitKey, u64>) -> u64 {
     let parents = commit.parents.iter().filter_map(|parent| times.get(parent).copied());
     parents.chain(commit.txn.map(|txn| txn.wall_ms)).max().unwrap_or(0)

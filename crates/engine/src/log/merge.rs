@@ -1,34 +1,38 @@
-//! Merging two heads into one commit. Pure and deterministic: whoever merges the same two heads writes the same bytes.
+//! Merges two heads into one commit. Pure and deterministic: devices that merge the same two heads
+//! write the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Snapshot;
 use super::old::OldData;
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FORMAT, Groups, Origin,
+    Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FIRST_FORMAT, Groups, Origin,
     RecipeOf, Resolution, VaultId, VaultPath, set_entry,
 };
-use crate::plan::{self, Action, Blocked, Decisions, Input, Mode, Unfit};
+use crate::plan::{self, Action, Input, Mode};
 
 /// One side of a merge.
 #[derive(Debug, Clone, Copy)]
 pub struct Side<'a> {
-    /// Its head.
+    /// Head of the side.
     pub key: CommitKey,
-    /// The vault its head names.
+    /// Vault that the head names.
     pub vault: VaultId,
-    /// Who wrote its head, where that is known.
+    /// Author of the head, if known.
     pub origin: Option<&'a Origin>,
-    /// The vault as it left it.
+    /// State at the head.
     pub snapshot: &'a Snapshot,
 }
 
-/// The commit that merges `loser` into `winner`, the higher-ranking of the two. `base` is their nearest common ancestor.
+/// Creates the commit that merges `loser` into `winner`, the higher-ranking of the two. `base` is
+/// their nearest common ancestor.
 ///
-/// The result is the winner's state with those changes of the loser that do not collide with it; what does collide becomes a
-/// conflict. Being a difference to the winner, the commit repeats the loser's packs, recipes and conflicts.
+/// The result is the winner's state plus the changes of the loser that do not clash with it. A
+/// clash becomes a conflict. The commit is a difference to the winner, so it repeats the loser's
+/// packs, recipes and conflicts.
 ///
-/// `old` is what became of old data on either side. What a side can no longer give counts as if it had what the other one has.
+/// `old` tells what happened to old data on either side. Where a side has lost a content, the
+/// version of the other side counts.
 #[must_use]
 pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) -> Commit {
     let as_it_was = winner.snapshot;
@@ -36,24 +40,25 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
         (old.left(loser.snapshot, winner.snapshot), old.left(winner.snapshot, loser.snapshot));
     let (ours, theirs) = (ours.as_ref(), theirs.as_ref());
     let groups = groups(base, ours, theirs);
-    let mut outcome = outcome(base, ours, theirs, groups);
-    old.add_reverts(&mut outcome.changes, as_it_was, theirs);
+    let mut merged = merge_trees(base, ours, theirs, groups);
+    old.add_reverts(&mut merged.changes, as_it_was, theirs);
     let known = |id: &ConflictId| theirs.conflicts.contains_key(id) || theirs.resolved.contains_key(id);
     let mut kept: BTreeMap<ConflictId, Conflict> = BTreeMap::new();
-    for mut conflict in outcome.conflicts {
+    for mut conflict in merged.conflicts {
         conflict.origin = loser.origin.cloned();
         kept.insert(conflict.id, conflict);
     }
     kept.extend(ours.conflicts.iter().map(|(id, conflict)| (*id, conflict.clone())));
     kept.retain(|id, _| !known(id) && !ours.resolved.contains_key(id));
-    // What lost in one merge may stand in another: once it stands, there is nothing to bring back.
+    // The loser of one merge may win another. Once its version is in place, there is nothing to
+    // bring back.
     let changed: BTreeMap<&VaultPath, Option<Entry>> =
-        outcome.changes.iter().map(|change| (&change.path, change.entry)).collect();
+        merged.changes.iter().map(|change| (&change.path, change.entry)).collect();
     let result =
         |path: &VaultPath| changed.get(path).copied().unwrap_or_else(|| theirs.tree.get(path).copied());
     kept.retain(|_, conflict| conflict.files.iter().any(|file| result(&file.path) != file.entry));
 
-    let needed: BTreeSet<Digest> = (outcome.changes.iter().filter_map(|change| change.entry))
+    let needed: BTreeSet<Digest> = (merged.changes.iter().filter_map(|change| change.entry))
         .chain(kept.values().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry))
         .map(|entry| entry.digest)
         .collect();
@@ -66,13 +71,13 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
     let resolved = ours.resolved.iter().filter(|(id, _)| !theirs.resolved.contains_key(id));
     let definitions = groups.definitions();
     Commit {
-        format: FORMAT,
+        format: FIRST_FORMAT,
         vault: loser.vault.min(winner.vault),
         seq: winner.key.seq.max(loser.key.seq) + 1,
         parents: vec![winner.key, loser.key],
         txn: None,
         device: None,
-        changes: outcome.changes,
+        changes: merged.changes,
         recipes: recipes
             .map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() })
             .collect(),
@@ -82,15 +87,18 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
         resolved: resolved.map(|(id, keep)| Resolution { id: *id, keep: *keep }).collect(),
         kind: CommitKind::Sync,
         prune: old.prune(base, loser.snapshot, winner.snapshot),
+        needs: Vec::new(),
+        ext: None,
     }
 }
 
-/// The base for heads whose merges crossed: their nearest common ancestors merged into one tree that no commit stands for.
+/// Base for heads whose merges crossed: their nearest common ancestors, merged into a tree that no
+/// commit stands for.
 #[must_use]
 pub fn virtual_base(older: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Snapshot {
     let groups = groups(older, loser, winner);
     let mut merged = winner.clone();
-    for change in outcome(older, loser, winner, groups).changes {
+    for change in merge_trees(older, loser, winner, groups).changes {
         set_entry(&mut merged.tree, change.path, change.entry);
     }
     merged.groups = groups.clone();
@@ -98,33 +106,20 @@ pub fn virtual_base(older: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Sn
     merged
 }
 
-/// The winner's definitions, unless only the loser changed them.
+/// The winner's groups, or the loser's if only the loser changed them.
 fn groups<'a>(base: &Snapshot, loser: &'a Snapshot, winner: &'a Snapshot) -> &'a Groups {
     let unchanged = base.groups.definitions() == winner.groups.definitions();
     if unchanged { &loser.groups } else { &winner.groups }
 }
 
-struct Outcome {
+struct MergedTrees {
     changes: Vec<Change>,
     conflicts: Vec<Conflict>,
 }
 
-fn outcome(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups) -> Outcome {
-    let plan = plan::plan(&Input {
-        base: &base.tree,
-        local: &loser.tree,
-        remote: &winner.tree,
-        groups,
-        ages: &winner.ages,
-        blocked: &Blocked::default(),
-        unfit: &Unfit::default(),
-        together: &[],
-        mode: Mode::Merge,
-        push_derived: false,
-        brakes: None,
-        decisions: &Decisions::default(),
-        held: &[],
-    });
+fn merge_trees(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups) -> MergedTrees {
+    let trees = [&base.tree, &loser.tree, &winner.tree];
+    let plan = plan::plan(&Input { mode: Mode::Merge, ..Input::of(trees, groups, &winner.ages) });
     let mut changes = BTreeMap::new();
     let mut conflicts = Vec::new();
     for step in plan.steps {
@@ -134,5 +129,8 @@ fn outcome(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups
             Action::Pull | Action::Adopt | Action::KeepLocal => {}
         }
     }
-    Outcome { changes: changes.into_iter().map(|(path, entry)| Change { path, entry }).collect(), conflicts }
+    MergedTrees {
+        changes: changes.into_iter().map(|(path, entry)| Change { path, entry }).collect(),
+        conflicts,
+    }
 }

@@ -1,4 +1,4 @@
-//! Which chunks a content is made of, and whether the packs at hand have them.
+//! Finds the chunks of contents, and the packs that hold them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,26 +7,26 @@ use super::{ChunkReader, LogError, Snapshot};
 use crate::content::{ChunkIndex, Placed, parts_of, read_leaf};
 use crate::model::{ChunkSlot, Content, Digest, Entry, PackId, PackInfo, Recipe};
 
-/// Lists of chunks, as recipes of long files store them, by id.
+/// Lists of chunks of long files, by chunk id.
 pub type Leaves = HashMap<Digest, Vec<u8>>;
 
-/// What a content is made of.
+/// Chunks of a content.
 #[derive(Debug, Clone, Default)]
 pub struct Listed {
-    /// Its chunks, in order.
+    /// Chunks of the content, in order.
     pub parts: Vec<Placed>,
-    /// The chunks that hold lists of these, if it is that long.
+    /// Chunks that hold lists of these, if the content is that long.
     pub lists: Vec<Digest>,
-    /// Those of the lists that had to be read.
+    /// Lists that were read, without the known ones.
     pub read: Leaves,
 }
 
 impl ChunkReader {
-    /// The chunks of a content. Lists of lists are read level by level, but for those that are `known`. The inner error is a list that
-    /// no pack of `index` has.
+    /// Lists the chunks of a content. It reads lists of lists level by level, except those that are
+    /// `known`. The inner error is a list that no pack of `index` has.
     ///
     /// # Errors
-    /// Those of [`ChunkReader::read`]; a list that is damaged.
+    /// Errors of [`ChunkReader::read`]; a damaged list.
     pub async fn list_chunks(
         &self,
         index: &ChunkIndex,
@@ -53,7 +53,7 @@ impl ChunkReader {
             listed.read.extend(leaves);
             recipe = Some(Recipe { depth: list.depth - 1, parts });
         }
-        // All lists are in memory by now, so none is asked for.
+        // All lists are in memory by now, so none is fetched.
         let none_left =
             |id: &Digest| Err(LogError::corrupt(content.digest, format!("list {id} is asked for twice")));
         listed.parts = parts_of(content, recipe.as_ref(), none_left)?;
@@ -61,17 +61,17 @@ impl ChunkReader {
     }
 }
 
-/// Contents and how they are put together.
+/// Contents and their recipes.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
-    /// Each content by its digest.
+    /// Contents by digest.
     pub all: BTreeMap<Digest, Content>,
-    /// Recipes of those that have one.
+    /// Recipes of the contents that have one.
     pub recipes: BTreeMap<Digest, Recipe>,
 }
 
 impl Contents {
-    /// What a state's manifest and open conflicts name.
+    /// Contents of a state's manifest and open conflicts.
     #[must_use]
     pub fn of(state: &Snapshot) -> Self {
         let mut contents = Self { recipes: state.recipes.clone(), ..Self::default() };
@@ -79,33 +79,33 @@ impl Contents {
         contents
     }
 
-    /// Adds what others hold.
+    /// Adds the contents of another set.
     pub fn extend(&mut self, more: Self) {
         self.all.extend(more.all);
         self.recipes.extend(more.recipes);
     }
 
-    /// Adds what an entry holds.
+    /// Adds the content of an entry.
     pub fn add(&mut self, entry: &Entry) {
         self.all.insert(entry.digest, entry.content());
     }
 }
 
-/// Where the chunks of contents lie.
+/// Places of the chunks of contents.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// Contents that cannot be put together from the packs at hand.
+    /// Contents that are not complete in the packs at hand.
     pub lost: BTreeSet<Digest>,
-    /// For every chunk that the others need, the pack that counts. One that lasts, if any does.
+    /// Pack of each chunk that the other contents need: a lasting one if possible.
     pub chunks: BTreeMap<Digest, PackId>,
 }
 
 impl ChunkReader {
-    /// Where the chunks of `contents` lie: in `lasting` packs, or else in those that are `leaving`, or else in those that belong to no
-    /// state any more and are still `there`.
+    /// Finds the chunks of `contents`: first in the `lasting` packs, then in those that are
+    /// `leaving`, then in those that no state names but that still exist (`there`).
     ///
     /// # Errors
-    /// Those of the remote, where a long list has to be read.
+    /// Errors of the remote while reading a long list.
     pub async fn places(
         &self,
         contents: &Contents,

@@ -1,9 +1,10 @@
-//! Merging what two branches say of old data.
+//! Merges the marks and sweeps of two branches.
 //!
-//! A branch may rely on a pack that the other one has marked: then it is unmarked. It may rely on one that the other has swept: then
-//! the contents that need it are gone, and what the branch says of their items counts as not said; its commits are *void*, which
-//! tells their makers to send again what they still have. Which contents are gone follows from the commits and from immutable lists
-//! of chunks alone, so whoever merges comes to the same.
+//! A branch may rely on a pack that the other one has marked: then it is unmarked. It may rely on a
+//! pack that the other has swept: then the contents that need it are gone, and the branch's changes
+//! to their items do not count. Its commits are *void*, which tells their devices to send again
+//! what they still have. The lost contents follow from the commits and from immutable lists of
+//! chunks alone, so every device that merges finds the same.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,14 +13,14 @@ use super::needs::Contents;
 use super::{ChunkReader, Graph, LogError, Snapshot};
 use crate::model::{Change, CommitKey, Conflict, Digest, Item, PackId, Prune, VaultPath};
 
-/// What became of old data on the two sides of a merge.
+/// State of old data on the two sides of a merge.
 #[derive(Debug, Clone, Default)]
 pub struct OldData {
-    /// Contents that cannot be put together any more.
+    /// Contents that can no longer be read.
     lost: BTreeSet<Digest>,
-    /// Packs that are about to go and that the result needs.
+    /// Marked packs that the result needs.
     needed: BTreeSet<PackId>,
-    /// Commits that rely on what is lost.
+    /// Commits that rely on lost contents.
     void: Vec<CommitKey>,
 }
 
@@ -65,7 +66,8 @@ impl OldData {
         conflict.files.iter().any(|file| file.entry.is_some_and(|entry| self.lost.contains(&entry.digest)))
     }
 
-    /// What a side still says: its items of which a content is lost stand as in `other`, whole; its conflicts with such go.
+    /// The part of a side that still counts. Items with a lost content are taken whole from
+    /// `other`; conflicts with one are dropped.
     pub(super) fn left<'a>(&self, side: &'a Snapshot, other: &Snapshot) -> Cow<'a, Snapshot> {
         let lost = |side: &Snapshot| -> BTreeSet<Item> {
             let gone = side.tree.iter().filter(|(_, entry)| self.lost.contains(&entry.digest));
@@ -78,7 +80,7 @@ impl OldData {
         let mut left = side.clone();
         left.conflicts.retain(|_, conflict| !self.is_lost(conflict));
         left.tree.retain(|path, _| !items.contains(&side.groups.item(path)));
-        // Lost on both sides: then nobody can name it, until somebody sends it again.
+        // A content lost on both sides cannot be named until a device sends it again.
         let theirs = other.tree.iter().filter(|(path, entry)| {
             items.contains(&side.groups.item(path)) && !self.lost.contains(&entry.digest)
         });
@@ -86,7 +88,8 @@ impl OldData {
         Cow::Owned(left)
     }
 
-    /// The merge is a difference to the winner as it was, and not to what is left of it.
+    /// Adds the changes from the winner's original state (`was`) to the part of it that counts
+    /// (`left`): the merge is a difference to the original.
     pub(super) fn add_reverts(&self, changes: &mut Vec<Change>, was: &Snapshot, left: &Snapshot) {
         if self.lost.is_empty() {
             return;
@@ -100,7 +103,7 @@ impl OldData {
         changes.sort_by(|a, b| a.path.cmp(&b.path));
     }
 
-    /// What the merge says of old data, as the difference to the winner.
+    /// Marks and sweeps of the merge, as a difference to the winner.
     pub(super) fn prune(&self, base: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Prune {
         let swept = loser.swept.difference(&winner.swept).copied();
         let is_swept = |pack: &PackId| loser.swept.contains(pack) || winner.swept.contains(pack);

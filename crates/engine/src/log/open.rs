@@ -1,4 +1,4 @@
-//! Opening the log of a prefix.
+//! Opens the log of a prefix.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,18 +10,19 @@ use crate::model::VaultId;
 use crate::remote::Remote;
 
 impl Log {
-    /// Opens the log of the vault that `remote` holds; none where it holds no vault. Reads headers and the newest checkpoint,
-    /// from the cache where it has them, and no commit yet: [`Log::refresh`] does.
+    /// Opens the log of the vault in `remote`. Returns `None` if there is no vault. This reads the
+    /// headers and the newest checkpoint, from the cache if possible, but no commits:
+    /// [`Log::refresh`] does that.
     ///
     /// # Errors
-    /// Those of the remote; damaged or newer headers.
+    /// Errors of the remote; damaged or newer headers.
     pub async fn open(
         remote: Arc<dyn Remote>,
         cache: Arc<dyn ObjectCache>,
     ) -> Result<Option<Self>, LogError> {
         let mut log = Self::blank(remote, cache);
         for vault in log.cached_vaults() {
-            // A damaged copy is as good as none.
+            // A damaged copy is worthless.
             if log.header_of(vault).await.is_err() {
                 log.cache.remove(&header_key(vault));
             }
@@ -36,7 +37,7 @@ impl Log {
             }
             log.load_checkpoint().await?;
         } else {
-            // What has come since is found by the refresh, checkpoints or not.
+            // The refresh finds newer commits, with or without checkpoints.
             log.load_cached_state();
         }
         Ok(Some(log))

@@ -1,6 +1,6 @@
-//! Reading commits: what is listed, what they say, and whether this device's past is still part of it.
+//! Reads commits: lists them, decodes them, and checks that this device's past is still among them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,16 +12,16 @@ use crate::model::{Commit, CommitKey, PackId};
 use crate::planted::{Bug, planted};
 use crate::remote::{RemoteErrorKind, list_all};
 
-/// How many commits are read at once.
+/// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
-/// Up to this many packs are asked for one by one; for more a listing is cheaper.
+/// Maximum number of packs to check one by one. For more, a listing is cheaper.
 const HEADS_BEFORE_LIST: usize = 16;
 
 impl Log {
-    /// Looks for commits that are not known yet, and reads them.
+    /// Lists commits and reads the unknown ones.
     ///
     /// # Errors
-    /// Those of the remote; damaged or newer commits.
+    /// Errors of the remote; damaged or newer commits.
     pub async fn refresh(&mut self, depth: Depth) -> Result<(), LogError> {
         let newest = self.graph.heads().first().map_or(0, |key| key.seq);
         let from = match depth {
@@ -30,12 +30,12 @@ impl Log {
             Depth::Whole => 0,
         };
         let listed = self.list_commits(from).await?;
-        self.see(&listed);
+        self.set_visible(&listed);
         self.learn(listed).await
     }
 
-    /// Takes a listing as what the remote shows now.
-    pub(super) fn see(&mut self, listed: &[CommitKey]) {
+    /// Records a listing as the current state of the remote.
+    pub(super) fn set_visible(&mut self, listed: &[CommitKey]) {
         self.visible = listed.iter().copied().collect();
     }
 
@@ -46,8 +46,10 @@ impl Log {
         Ok(objects.iter().filter_map(|object| parse_commit_key(&object.key)).collect())
     }
 
-    /// Reads the commits among `keys` that are not known, and whatever they build on.
+    /// Reads the commits among `keys` that are not known, and what they build on: all, or, where that
+    /// fails or nobody waits for it any more, none. A commit without its past would hide that past.
     pub(super) async fn learn(&mut self, keys: Vec<CommitKey>) -> Result<(), LogError> {
+        let mut learnt: BTreeMap<CommitKey, Node> = BTreeMap::new();
         let mut open: BTreeSet<CommitKey> =
             keys.into_iter().filter(|key| !self.graph.contains(*key)).collect();
         while !open.is_empty() {
@@ -57,15 +59,16 @@ impl Log {
             for commit in commits {
                 let (key, commit) = commit?;
                 self.header_of(commit.vault).await?;
-                open.extend(commit.parents.iter().filter(|parent| !self.graph.contains(**parent)));
-                self.graph.insert(key, Node { parents: commit.parents, vault: commit.vault });
+                open.extend(&commit.parents);
+                learnt.insert(key, Node { parents: commit.parents, vault: commit.vault });
             }
-            open.retain(|key| !self.graph.contains(*key));
+            open.retain(|key| !self.graph.contains(*key) && !learnt.contains_key(key));
         }
+        learnt.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
         Ok(())
     }
 
-    /// A commit, from the cache or from the remote.
+    /// Reads a commit from the cache or the remote.
     pub(super) async fn read_commit(&self, key: CommitKey) -> Result<(CommitKey, Commit), LogError> {
         let name = commit_key(key);
         if let Some(bytes) = self.cache.get(&name) {
@@ -83,20 +86,22 @@ impl Log {
         Ok((key, commit))
     }
 
-    /// The vault as `key` left it, without looking whether the remote still has it: from the cache, as far as that goes.
+    /// State of the vault at `key`, from the cache as far as possible. This does not check that the
+    /// remote still has the commit.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for commits that are not in the cache.
     pub async fn recall(&mut self, key: CommitKey) -> Result<Arc<Snapshot>, LogError> {
         self.learn(vec![key]).await?;
         self.snapshot(Some(key)).await
     }
 
-    /// Makes sure that `agreed`, the commit this device agreed on last, is still part of the log. Where listings don't show it,
-    /// all of `commits/` is listed and the commit itself is asked for before anything is said.
+    /// Checks that `agreed`, this device's last agreed commit, is still part of the log. If a
+    /// listing does not show it, this lists all of `commits/` and asks for the commit itself before
+    /// it fails.
     ///
     /// # Errors
-    /// [`LogError::RolledBack`] where it is not.
+    /// [`LogError::RolledBack`] if it is not.
     pub async fn check_agreed(&mut self, agreed: CommitKey) -> Result<(), LogError> {
         if self.is_visible(agreed) {
             return Ok(());
@@ -105,7 +110,7 @@ impl Log {
         if self.is_visible(agreed) {
             return Ok(());
         }
-        // Not read_commit: a copy in the cache says nothing about the bucket.
+        // Do not use read_commit: a copy in the cache says nothing about the bucket.
         match self.remote.head(&commit_key(agreed)).await? {
             Some(_) => {
                 self.visible.insert(agreed);
@@ -115,11 +120,11 @@ impl Log {
         }
     }
 
-    /// Makes sure that the remote still has every head that this process knows, if only from its cache: what is lost is nothing to
-    /// build on.
+    /// Checks that the remote still has every head that this process knows, even from its cache. No
+    /// commit may build on a lost one.
     ///
     /// # Errors
-    /// [`LogError::RolledBack`] where it has not.
+    /// [`LogError::RolledBack`] if one is missing.
     pub async fn check_heads(&mut self) -> Result<(), LogError> {
         for head in self.graph.heads() {
             self.check_agreed(head).await?;
@@ -127,16 +132,17 @@ impl Log {
         Ok(())
     }
 
-    /// Whether the newest listing shows `agreed` or something that builds on it. What this process remembers does not count.
+    /// True if the newest listing shows `agreed` or a descendant. Commits known only to this
+    /// process do not count.
     fn is_visible(&self, agreed: CommitKey) -> bool {
         self.visible.iter().rev().any(|listed| self.graph.descends(*listed, agreed))
     }
 
-    /// Makes sure that all packs of `snapshot` exist, but for those that another head has `swept`: nobody merges or builds on a commit
-    /// before.
+    /// Checks that all packs of `snapshot` exist, except those that another head has `swept`. No
+    /// merge and no commit may build on it before.
     ///
     /// # Errors
-    /// [`LogError::MissingPack`] where one does not.
+    /// [`LogError::MissingPack`] if one does not exist.
     pub(super) async fn ensure_packs(
         &mut self,
         snapshot: &Snapshot,
@@ -166,7 +172,8 @@ impl Log {
         Ok(())
     }
 
-    /// Takes the packs of `snapshot` as existing: it is what this device agreed on, and it saw them then.
+    /// Records the packs of `snapshot` as existing: this device saw them when it agreed on the
+    /// snapshot.
     pub fn trust_packs(&mut self, snapshot: &Snapshot) {
         self.seen_packs.extend(snapshot.packs.keys().copied());
     }

@@ -1,4 +1,4 @@
-//! From commits to snapshots.
+//! Builds snapshots from commits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::{Log, LogError, Snapshot};
 use crate::model::{Commit, CommitKey, Digest, VaultPath};
 
-/// How many snapshots are kept in memory: base, head, and the two sides of a merge.
+/// Number of snapshots kept in memory: base, head, and the two sides of a merge.
 const RECENT: usize = 4;
 
 impl Log {
-    /// The vault as `key` left it; as it was before the first commit where there is none.
+    /// State of the vault at `key`. Without a key, the state before the first commit.
     ///
     /// # Errors
-    /// Those of the remote; commits that do not follow their parents.
+    /// Errors of the remote; commits that do not follow their parents.
     pub async fn snapshot(&mut self, key: Option<CommitKey>) -> Result<Arc<Snapshot>, LogError> {
         let Some(key) = key else {
             let groups = self.header()?.groups.clone();
@@ -35,8 +35,8 @@ impl Log {
         Ok(snapshot)
     }
 
-    /// The vault as `key` left it, with the packs that its chunks lie in now: since then some may have moved, and their old packs may be
-    /// gone.
+    /// State of the vault at `key`, with the packs that hold its chunks now. Some chunks may have
+    /// moved since, and their old packs may be gone.
     ///
     /// # Errors
     /// As for [`Log::snapshot`].
@@ -55,7 +55,7 @@ impl Log {
         Ok(Arc::new(readable))
     }
 
-    /// The nearest snapshot at hand among `key`'s first parents, and the commits from there to `key`.
+    /// Nearest known snapshot among `key`'s first parents, and the commits from there to `key`.
     async fn nearest_start(&mut self, key: CommitKey) -> Result<(Snapshot, Vec<CommitKey>), LogError> {
         let mut path = vec![key];
         let mut at = key;
@@ -85,7 +85,7 @@ impl Log {
     pub(super) fn remember(&mut self, snapshot: Arc<Snapshot>) {
         let pinned = self.checkpoint;
         if self.recent.len() >= RECENT {
-            // The checkpoint's stays: without it a replay would begin at the first commit.
+            // Keep the checkpoint's: without it a replay would start at the first commit.
             if let Some(oldest) = self.recent.iter().position(|known| known.key != pinned) {
                 self.recent.remove(oldest);
             }
@@ -94,16 +94,20 @@ impl Log {
     }
 }
 
-/// The versions that paths have had.
-pub type Versions = BTreeMap<VaultPath, BTreeSet<Digest>>;
+/// All versions that paths have had.
+pub type PathVersions = BTreeMap<VaultPath, BTreeSet<Digest>>;
 
 impl Log {
-    /// Every version that each of `paths` has had up to `head`, as far back as the log reaches.
+    /// All versions that each of `paths` has had up to `head`, as far back as the log reaches.
     ///
     /// # Errors
-    /// Those of the remote.
-    pub async fn versions(&self, head: CommitKey, paths: &BTreeSet<VaultPath>) -> Result<Versions, LogError> {
-        let mut versions = Versions::new();
+    /// Errors of the remote.
+    pub async fn versions(
+        &self,
+        head: CommitKey,
+        paths: &BTreeSet<VaultPath>,
+    ) -> Result<PathVersions, LogError> {
+        let mut versions = PathVersions::new();
         for key in self.graph.ancestry(head) {
             let (_, commit) = self.read_commit(key).await?;
             for change in commit.changes.iter().filter(|change| paths.contains(&change.path)) {
@@ -116,10 +120,11 @@ impl Log {
 }
 
 impl Log {
-    /// The commits of `head`'s past that are in no past of `known`, the oldest first; without a `known` only `head` itself.
+    /// Commits in the past of `head` that are not in the past of `known`, the oldest first. Without
+    /// `known`, only `head` itself.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for commits that are not in the cache.
     pub async fn news(
         &mut self,
         head: CommitKey,
@@ -135,10 +140,10 @@ impl Log {
         self.commits(keys).await
     }
 
-    /// See [`super::Graph::since`]; the oldest first.
+    /// Commits of [`super::Graph::since`], the oldest first.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for commits that are not in the cache.
     pub async fn since(&mut self, head: CommitKey, seq: u64) -> Result<Vec<(CommitKey, Commit)>, LogError> {
         self.learn(vec![head]).await?;
         self.commits(self.graph.since(head, seq)).await

@@ -1,6 +1,7 @@
-//! What retention justifies: which generations are kept, and what becomes of each pack. Pure.
+//! Retention rules: the generations to keep, and the fate of each pack. Pure.
 //!
-//! Nothing here deletes anything; a pack that is doubtful (unknown to the listing's clock, named by a checkpoint, or too young) stays.
+//! This module deletes nothing. A doubtful pack (without a listed time, possibly part of a
+//! checkpoint, or too young) stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,20 +9,23 @@ use super::{Graph, Snapshot};
 use crate::model::{CommitKey, PackId};
 use crate::planted::{Bug, planted};
 
-/// What is kept: the union of both.
+/// Generations to keep: the union of both rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// So many of the newest generations; those that a prune made do not count.
+    /// Number of newest generations to keep. Generations made by a prune do not count.
     pub generations: u64,
-    /// Whatever stood at this time or later, in milliseconds since the Unix epoch by the server's clock.
+    /// Keeps every state in force at this time or later, in milliseconds since the Unix epoch by
+    /// the server's clock.
     pub since_ms: i64,
 }
 
-/// The oldest generation whose contents `window` keeps; 0 where all are kept. `times` are those at which commits were put, by the
-/// server's clock; a commit without one counts as young. `prunes` are commits that changed no file: did they count, each prune would
-/// make the next one find more to remove.
+/// Oldest generation whose contents `window` keeps; 0 if all are kept. `times` are the times at
+/// which commits were put, by the server's clock; a commit without one counts as young. `prunes`
+/// are commits that changed no file. If they counted, each prune would make the next one find more
+/// to remove.
 ///
-/// Every kept commit descends from the one commit of that generation: so no kept state is the difference to one that is not kept.
+/// Every kept commit descends from the one commit of that generation, so no kept state is a
+/// difference to one that is not kept.
 #[must_use]
 pub fn horizon(
     graph: &Graph,
@@ -32,7 +36,7 @@ pub fn horizon(
 ) -> u64 {
     let line = || std::iter::successors(Some(head), |key| graph.get(*key)?.parents.first().copied());
     let counted = line().filter(|key| !prunes.contains(key)).zip(1_u64..);
-    // The oldest of the newest so many; where there are not so many, all.
+    // The oldest of the newest `generations` commits. If there are fewer, keep all.
     let mut newest = counted.take_while(|(_, number)| *number <= window.generations);
     let wanted_newest = match window.generations {
         0 => head.seq,
@@ -41,7 +45,7 @@ pub fn horizon(
     let old = |key: &CommitKey| times.get(key).is_some_and(|time| *time < window.since_ms);
     let past = graph.ancestry(head);
     let first_young = past.iter().find(|key| !old(key)).map_or(head.seq, |key| key.seq);
-    // What stood when the window began is older than the window.
+    // The state in force at the start of the window is older than the window.
     let standing = line().find(old).map_or(0, |key| key.seq);
     let wanted = wanted_newest.min(first_young).min(standing);
     let mut open = BTreeSet::from([head]);
@@ -54,50 +58,50 @@ pub fn horizon(
     0
 }
 
-/// A pack as a listing shows it.
+/// Pack as described by a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InBucket {
     /// Length in bytes.
     pub size: u64,
-    /// When it was put, by the server's clock, in milliseconds since the Unix epoch.
+    /// Time of the PUT by the server's clock, in milliseconds since the Unix epoch.
     pub modified_ms: i64,
 }
 
-/// What the bucket holds, and what of it is needed.
+/// Contents of the bucket, with the packs that are needed.
 #[derive(Debug, Clone)]
 pub struct Bucket<'a> {
-    /// The newest state.
+    /// Newest state.
     pub state: &'a Snapshot,
-    /// All packs, by a listing.
+    /// All packs in a listing.
     pub listed: &'a BTreeMap<PackId, InBucket>,
-    /// Packs that some kept content needs.
+    /// Packs that a kept content needs.
     pub live: &'a BTreeSet<PackId>,
-    /// Packs that some checkpoint needs; none where not all checkpoints could be read.
+    /// Packs that a checkpoint needs. `None` if a checkpoint could not be read.
     pub checkpoints: Option<&'a BTreeSet<PackId>>,
-    /// When commits were put.
+    /// Times at which commits were put.
     pub times: &'a BTreeMap<CommitKey, i64>,
     /// The server's time.
     pub now_ms: i64,
-    /// How long packs stay after nothing needs them.
+    /// Time that packs stay after they are no longer needed, in milliseconds.
     pub grace_ms: i64,
 }
 
-/// What is to become of packs. Sorted.
+/// Decisions about packs, sorted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fate {
-    /// To be marked: nothing needs them, and they are older than the grace period.
+    /// Packs to mark: not needed, and older than the grace period.
     pub mark: Vec<PackId>,
-    /// To be unmarked: something needs them after all.
+    /// Packs to unmark: needed after all.
     pub unmark: Vec<PackId>,
-    /// To be swept: marked for longer than the grace period.
+    /// Packs to sweep: marked for longer than the grace period.
     pub sweep: Vec<PackId>,
-    /// Marked, and to be swept later.
+    /// Marked packs to sweep later.
     pub waiting: Vec<PackId>,
-    /// Swept by an earlier commit and still there: their objects may be deleted.
+    /// Packs that an earlier commit swept but that still exist: their objects may be deleted.
     pub delete: Vec<PackId>,
 }
 
-/// Decides what becomes of each pack.
+/// Decides the fate of each pack.
 #[must_use]
 pub fn fate(bucket: &Bucket<'_>) -> Fate {
     let Bucket { state, listed, live, checkpoints, times, now_ms, grace_ms } = bucket;
@@ -110,7 +114,7 @@ pub fn fate(bucket: &Bucket<'_>) -> Fate {
             fate.delete.push(*pack);
             continue;
         }
-        // A pack that no commit names may be a checkpoint's.
+        // A pack that no commit names may belong to a checkpoint.
         let of_commits = state.packs.contains_key(pack);
         let unneeded =
             !live.contains(pack) && checkpoints.map_or(of_commits, |checkpoints| !checkpoints.contains(pack));

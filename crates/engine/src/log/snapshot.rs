@@ -1,72 +1,75 @@
-//! The vault as one commit left it.
+//! State of the vault at one commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::LogError;
 use crate::model::{
-    Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, PackId, PackInfo, Recipe,
-    Role, Tree, set_entry,
+    Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, Need, PackId, PackInfo,
+    Recipe, Role, Tree, set_entry,
 };
 use crate::plan::Ages;
 use crate::planted::{Bug, planted};
 
-/// Everything that follows from a commit and its past.
+/// State that follows from a commit and its past.
 ///
-/// Replayed along first parents only: every commit is a difference to its first parent, so no other is needed. Two devices
-/// that replay the same commits have equal snapshots.
+/// It is replayed along first parents only: every commit is a difference to its first parent, so no
+/// other is needed. Two devices that replay the same commits have equal snapshots.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// The commit; none before the first.
+    /// Commit of the state. `None` before the first.
     pub key: Option<CommitKey>,
-    /// The manifest.
+    /// Manifest.
     pub tree: Tree,
-    /// Recipes of contents of more than one chunk that the manifest or an open conflict names.
+    /// Recipes of contents with several chunks that the manifest or an open conflict names.
     pub recipes: BTreeMap<Digest, Recipe>,
-    /// Packs named so far.
+    /// Packs of the state.
     pub packs: BTreeMap<PackId, Arc<PackInfo>>,
     /// Groups in force.
     pub groups: Groups,
-    /// When each group's members last changed.
+    /// Generations of the last change of each group's members.
     pub ages: BTreeMap<String, Ages>,
     /// Open conflicts.
     pub conflicts: BTreeMap<ConflictId, Conflict>,
-    /// Conflicts decided: they stay so, also where a fork lists them as open.
+    /// Decided conflicts. They stay decided, even if a fork lists them as open.
     pub resolved: BTreeMap<ConflictId, Keep>,
-    /// Packs that nothing needs, each with the commit that says so: nothing new may rely on them.
+    /// Features that the commits up to here needed of their readers.
+    pub needs: BTreeSet<Need>,
+    /// Packs that are no longer needed, each with the commit that marked it. New commits must not
+    /// rely on them.
     pub marked: BTreeMap<PackId, CommitKey>,
-    /// Packs that once belonged to the state, or to nothing, and that nobody may rely on any more.
+    /// Swept packs. Nothing may rely on them any more.
     pub swept: BTreeSet<PackId>,
-    /// The oldest generation whose contents are kept; 0 where all are.
+    /// Oldest generation whose contents are kept; 0 if all are.
     pub horizon: u64,
-    /// Commits that relied on swept packs: what they brought counts only as far as it was taken over.
+    /// Commits that relied on swept packs. Only the changes that a merge took over from them count.
     pub void: BTreeSet<CommitKey>,
 }
 
 impl Snapshot {
-    /// The snapshot before the first commit of a vault with these groups.
+    /// Creates the snapshot before the first commit of a vault with these groups.
     ///
     /// # Errors
-    /// Where a group definition is unusable.
+    /// If a group definition is not valid.
     pub fn empty(groups: Vec<Group>) -> Result<Self, crate::model::GroupError> {
         Ok(Self { groups: Groups::new(groups)?, ..Self::default() })
     }
 
-    /// The generation; 0 before the first commit.
+    /// Generation of the state; 0 before the first commit.
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.key.map_or(0, |key| key.seq)
     }
 
-    /// Moves on to `commit`, a child of this snapshot's commit.
+    /// Advances to `commit`, a child of this snapshot's commit.
     ///
     /// # Errors
-    /// Where the commit cannot follow this one.
+    /// If the commit cannot follow this one.
     pub(super) fn apply(&mut self, key: CommitKey, commit: &Commit) -> Result<(), LogError> {
         if commit.parents.first().copied() != self.key {
             return Err(LogError::corrupt(key, "it is applied to another commit than its parent"));
         }
-        // The first commit of a vault repeats those of its header: what does not change is not compiled again.
+        // The first commit of a vault repeats the header's groups. Do not compile them again.
         if let Some(groups) = commit.groups.as_ref().filter(|groups| *groups != self.groups.definitions()) {
             self.groups = Groups::new(groups.clone()).map_err(|error| LogError::groups(key, &error))?;
         }
@@ -75,7 +78,7 @@ impl Snapshot {
                 let ages = self.ages.entry(group.name.clone()).or_default();
                 match role {
                     Role::Primary => ages.primary = key.seq,
-                    // An index that was taken away is not one that was built.
+                    // Removing an index does not count as building one.
                     Role::Derived if change.entry.is_some() => ages.derived = key.seq,
                     Role::Derived => {}
                 }
@@ -97,6 +100,7 @@ impl Snapshot {
         self.marked.retain(|pack, _| !commit.prune.unmarked.contains(pack));
         self.horizon = self.horizon.max(commit.prune.horizon.unwrap_or(0));
         self.void.extend(&commit.prune.void);
+        self.needs.extend(commit.needs.iter().cloned());
         for conflict in &commit.prune.unkept {
             self.conflicts.remove(conflict);
         }
@@ -113,7 +117,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Forgets recipes that neither the manifest nor an open conflict names.
+    /// Removes recipes that neither the manifest nor an open conflict names.
     pub(super) fn drop_unused_recipes(&mut self) {
         let kept = self
             .conflicts
@@ -124,7 +128,7 @@ impl Snapshot {
         self.recipes.retain(|digest, _| used.contains(digest));
     }
 
-    /// Packs that are not about to go.
+    /// Packs that are not marked for deletion.
     pub fn lasting_packs(&self) -> impl Iterator<Item = &Arc<PackInfo>> {
         self.packs
             .iter()
@@ -132,13 +136,14 @@ impl Snapshot {
             .map(|(_, pack)| pack)
     }
 
-    /// Whether a pack belongs to this state no more, so that its object may go.
+    /// True if the pack is swept and no longer part of the state, so that its object may be
+    /// deleted.
     #[must_use]
     pub fn has_swept(&self, pack: &PackId) -> bool {
         self.swept.contains(pack) && !self.packs.contains_key(pack)
     }
 
-    /// Contents that the manifest and the open conflicts name.
+    /// Entries that the manifest and the open conflicts name.
     pub fn contents(&self) -> impl Iterator<Item = &Entry> {
         let kept = self
             .conflicts

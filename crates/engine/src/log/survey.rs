@@ -1,4 +1,4 @@
-//! Looking at all that the bucket holds, for whoever wants to free some of it.
+//! Surveys the whole bucket, for a prune.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,12 +12,13 @@ use crate::model::{CommitKey, CommitKind, PackId, PackInfo};
 use crate::planted::{Bug, planted};
 use crate::remote::list_all;
 
-/// What is to be kept.
+/// Contents to keep.
 #[derive(Debug, Clone, Default)]
 pub struct Retained {
-    /// All of this can be put together, or something is damaged.
+    /// Contents that must all be readable. If one is not, something is damaged.
     pub sure: Contents,
-    /// What void commits carried: some of it was lost with what they relied on, and the rest is kept like anything else.
+    /// Contents of void commits. Some were lost with the packs they relied on; the rest is kept
+    /// like the others.
     pub void: Contents,
 }
 
@@ -28,10 +29,11 @@ impl Retained {
 }
 
 impl Log {
-    /// When each commit was put, by the server's clock, in milliseconds since the Unix epoch.
+    /// Times at which commits were put, by the server's clock, in milliseconds since the Unix
+    /// epoch.
     ///
     /// # Errors
-    /// Those of the remote.
+    /// Errors of the remote.
     pub async fn commit_times(&self) -> Result<BTreeMap<CommitKey, i64>, LogError> {
         let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
         let time =
@@ -39,10 +41,10 @@ impl Log {
         Ok(listed.iter().filter_map(time).collect())
     }
 
-    /// Those of a commit's past that a prune made.
+    /// Commits in the past of `head` that a prune made.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for commits that are not in the cache.
     pub async fn prunes(&self, head: CommitKey) -> Result<BTreeSet<CommitKey>, LogError> {
         let mut prunes = BTreeSet::new();
         for key in self.graph.ancestry(head) {
@@ -56,7 +58,7 @@ impl Log {
     /// All packs of the bucket.
     ///
     /// # Errors
-    /// Those of the remote.
+    /// Errors of the remote.
     pub async fn packs_there(&self) -> Result<BTreeMap<PackId, InBucket>, LogError> {
         let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
         let packs = listed.iter().filter_map(|object| {
@@ -66,16 +68,16 @@ impl Log {
         Ok(packs.collect())
     }
 
-    /// The contents of all generations from `horizon` on up to `head`, and those of their conflicts.
+    /// Contents of all generations from `horizon` to `head`, and of their conflicts.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for commits that are not in the cache.
     pub async fn retained(&mut self, head: &Snapshot, horizon: u64) -> Result<Retained, LogError> {
         let mut retained = Retained { sure: Contents::of(head), void: Contents::default() };
         let Some(key) = head.key else { return Ok(retained) };
         let mut past = self.graph.ancestry(key);
         past.retain(|key| key.seq >= horizon);
-        // More than one where a branch from before the horizon came late.
+        // There is more than one if a branch from before the horizon came late.
         for oldest in past.iter().filter(|key| key.seq == horizon && !planted(Bug::ForgetTheOldest)) {
             let state = self.snapshot(Some(*oldest)).await?;
             retained.part(head.void.contains(oldest)).extend(Contents::of(&state));
@@ -91,10 +93,10 @@ impl Log {
         Ok(retained)
     }
 
-    /// Packs that belong to the state of `head` no more, but are still `there`.
+    /// Packs that are swept from the state of `head` but still exist in the bucket (`there`).
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for commits that are not in the cache.
     pub async fn swept_and_there(
         &self,
         head: &Snapshot,
@@ -110,7 +112,7 @@ impl Log {
         Ok(packs.into_values().collect())
     }
 
-    /// Packs are gone: what this process has seen of them no longer holds.
+    /// Forgets that these packs exist, because they were deleted.
     pub fn forget_packs(&mut self, packs: &[PackId]) {
         let gone: BTreeSet<&PackId> = packs.iter().collect();
         self.seen_packs.retain(|pack| !gone.contains(pack));

@@ -1,4 +1,5 @@
-//! The protocol, over the reference store: forks, crossed merges, late commits, lost responses, rollbacks.
+//! The protocol on the reference store: forks, crossed merges, late commits, lost responses,
+//! rollbacks.
 
 mod check;
 mod checkpoints;
@@ -18,8 +19,8 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FORMAT, Group, Hlc, PackInfo,
-    Prune, Tree, Validate, VaultHeader, VaultPath,
+    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FIRST_FORMAT, Group, Hlc,
+    PackInfo, Prune, Tree, Validate, VaultHeader, VaultPath,
 };
 use crate::remote::MemoryRemote;
 
@@ -47,7 +48,7 @@ fn path(text: &str) -> VaultPath {
     VaultPath::new(text).unwrap()
 }
 
-/// Empty files need no packs; the digest stands for what would be in them.
+/// Entry of an empty file, which needs no pack. The digest stands for its content.
 fn entry(content: &str) -> Entry {
     Entry { digest: Digest::of(content.as_bytes()), size: 0, mtime_ms: 0, mode: 0o644, rows: None }
 }
@@ -59,7 +60,14 @@ fn header(vault: VaultId) -> VaultHeader {
         derived: vec!["indexes/**".into()],
         validate: Validate::Off,
     };
-    VaultHeader { format: FORMAT, vault, chunking: ChunkParams::default(), groups: vec![group] }
+    VaultHeader {
+        format: FIRST_FORMAT,
+        vault,
+        chunking: ChunkParams::default(),
+        groups: vec![group],
+        needs: Vec::new(),
+        ext: None,
+    }
 }
 
 fn keys(remote: &MemoryRemote) -> Vec<String> {
@@ -80,7 +88,7 @@ async fn made() -> MemoryRemote {
     remote
 }
 
-/// An ordinary commit by `device` on `parent`.
+/// Creates an ordinary commit by `device` on `parent`.
 fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Commit {
     let id = DeviceId::from_bytes([device; 8]);
     let seq = parent.map_or(0, |key| key.seq) + 1;
@@ -90,12 +98,12 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
         .collect();
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Commit {
-        format: FORMAT,
+        format: FIRST_FORMAT,
         vault: VAULT,
         seq,
         parents: parent.into_iter().collect(),
         txn: Some(Hlc { wall_ms: seq, logical: 0, device: id }),
-        device: Some(Device { id, name: format!("device {device}") }),
+        device: Some(Device { id, name: format!("device {device}"), reads: None }),
         changes,
         recipes: vec![],
         packs: vec![],
@@ -104,16 +112,18 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
         resolved: vec![],
         kind: CommitKind::Sync,
         prune: Prune::default(),
+        needs: Vec::new(),
+        ext: None,
     }
 }
 
-/// The same with its bytes.
+/// The same commit with its bytes.
 fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
-    Prepared::new(&plain(parent, device, changes)).unwrap()
+    Prepared::new(&mut plain(parent, device, changes)).unwrap()
 }
 
 async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
-    let prepared = Prepared::new(commit).unwrap();
+    let prepared = Prepared::new(&mut commit.clone()).unwrap();
     log.publish(&prepared).await.unwrap();
     prepared.key
 }
@@ -122,12 +132,12 @@ fn pack(id: u8) -> PackId {
     PackId::from_bytes([id; PackId::LEN])
 }
 
-/// What a commit says of a pack; its bytes matter to nobody.
+/// Description of a pack. Its bytes do not matter.
 fn info(id: u8) -> PackInfo {
     PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 1, chunks: vec![] }
 }
 
-/// The key of a commit that nobody has made.
+/// Key of a commit that does not exist.
 fn key(seq: u64, id: u8) -> CommitKey {
     CommitKey { seq, id: crate::model::CommitId::from_bytes([id; 32]) }
 }
@@ -157,7 +167,7 @@ async fn commits_of_two_devices_at_once_are_merged_into_the_same_bytes() {
         commit(Some(root.key), 1, &[("a", Some("a1")), ("x", Some("x1"))]),
         commit(Some(root.key), 2, &[("b", Some("b2")), ("x", Some("x2"))]),
     );
-    // Neither has seen the other's when it writes.
+    // Neither device has seen the other's commit when it writes.
     first.publish(&one).await.unwrap();
     second.publish(&two).await.unwrap();
     let before = keys(&remote).len();
@@ -190,7 +200,7 @@ async fn a_commit_that_arrives_a_hundred_generations_late_is_merged() {
     }
     remote.put(&format!("commits/{}", late.key), late.bytes.clone()).await.unwrap();
     log.refresh(Depth::Near).await.unwrap();
-    assert_eq!(log.settle().await.unwrap(), Some(head), "a near look does not go that far");
+    assert_eq!(log.settle().await.unwrap(), Some(head), "a near refresh does not reach that far");
     let tree = head_tree(&mut log).await;
     assert_eq!((holds(&tree, "late"), holds(&tree, "a")), (digest("late"), digest("99")));
 }
@@ -237,7 +247,7 @@ async fn two_vaults_made_at_once_end_up_as_one() {
     let mut second = opened(&remote).await;
     assert_eq!(second.vault(), Some(small), "before the first commit the smaller id wins");
     let with_vault = |vault, device: u8, name: &str| {
-        Prepared::new(&Commit { vault, ..plain(None, device, &[(name, Some("x"))]) }).unwrap()
+        Prepared::new(&mut Commit { vault, ..plain(None, device, &[(name, Some("x"))]) }).unwrap()
     };
     first.publish(&with_vault(large, 1, "one")).await.unwrap();
     second.publish(&with_vault(small, 2, "two")).await.unwrap();
@@ -290,7 +300,7 @@ async fn a_resolved_conflict_stays_resolved_when_a_fork_lists_it_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lost_in_one_merge_and_stands_in_another_is_no_conflict() {
+async fn the_loser_of_one_merge_that_wins_another_is_no_conflict() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let mut roots: Vec<Prepared> =
@@ -299,7 +309,8 @@ async fn what_lost_in_one_merge_and_stands_in_another_is_no_conflict() {
     for root in &roots {
         log.publish(root).await.unwrap();
     }
-    // Two devices that see two of the three each merge at once: the middle one loses in one merge and stands in the other.
+    // Two devices see two of the three each and merge at once. The middle one loses one merge and
+    // wins the other.
     let snapshots = [0, 1, 2].map(|n| roots[n].key);
     let mut states = Vec::new();
     for key in snapshots {
@@ -308,7 +319,7 @@ async fn what_lost_in_one_merge_and_stands_in_another_is_no_conflict() {
     let side = |n: usize| Side { key: roots[n].key, vault: VAULT, origin: None, snapshot: &states[n] };
     for (loser, winner) in [(1, 2), (0, 1)] {
         let merged =
-            Prepared::new(&merge(&Snapshot::default(), side(loser), side(winner), &OldData::default()))
+            Prepared::new(&mut merge(&Snapshot::default(), side(loser), side(winner), &OldData::default()))
                 .unwrap();
         log.publish(&merged).await.unwrap();
     }
@@ -317,6 +328,6 @@ async fn what_lost_in_one_merge_and_stands_in_another_is_no_conflict() {
     let snapshot = log.snapshot(head).await.unwrap();
     let stands = snapshot.tree[&path("x")];
     let lost: Vec<_> = snapshot.conflicts.values().filter_map(|conflict| conflict.files[0].entry).collect();
-    assert!(!lost.contains(&stands), "the version that stands is listed as lost");
+    assert!(!lost.contains(&stands), "the winning version is listed as lost");
     assert_eq!(lost.len(), 2, "the two others are listed");
 }

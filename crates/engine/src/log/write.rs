@@ -1,4 +1,4 @@
-//! Adding a generation.
+//! Adds commits to the log.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,35 +13,36 @@ use super::{ChunkReader, Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
 use crate::model::{Commit, CommitKey, Origin, VaultId};
 use crate::planted::{Bug, planted};
 
-/// How often a listing is asked for a commit that was just written, and how long to wait in between.
+/// Number of listings to wait for a new commit, and the first wait between them, which doubles.
 const VISIBLE_TRIES: u32 = 6;
 const VISIBLE_WAIT: Duration = Duration::from_millis(250);
-/// More heads than this at once are no race but something that keeps writing.
+/// Maximum number of merges in one call. More heads are no race; something keeps writing.
 const MAX_MERGES: usize = 64;
 
-/// A commit whose bytes are fixed: it can be put again and again, and is made once.
+/// Commit with fixed bytes. It can be put repeatedly and takes effect once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
-    /// Where it stands in the log.
+    /// Key of the commit.
     pub key: CommitKey,
-    /// The object.
+    /// Bytes of the object.
     pub bytes: Bytes,
 }
 
 impl Prepared {
-    /// Fixes a commit's bytes.
+    /// Fixes a commit's format and bytes.
     ///
     /// # Errors
     /// Where it cannot be written as JSON.
-    pub fn new(commit: &Commit) -> Result<Self, LogError> {
+    pub fn new(commit: &mut Commit) -> Result<Self, LogError> {
+        commit.settle_format();
         let (key, bytes) = encode_commit(commit)?;
         Ok(Self { key, bytes: Bytes::from(bytes) })
     }
 
-    /// Takes up a commit again whose bytes were kept, and tells what it says.
+    /// Decodes the stored bytes of a commit, and returns both.
     ///
     /// # Errors
-    /// Where they are no commit.
+    /// If they are not a commit.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<(Self, Commit), LogError> {
         let (key, commit) = decode_commit("the pending commit", &bytes)?;
         Ok((Self { key, bytes: Bytes::from(bytes) }, commit))
@@ -49,11 +50,11 @@ impl Prepared {
 }
 
 impl Log {
-    /// Puts a commit and waits until it is listed. While this fails, the outcome is unknown: nothing new may be planned, and
-    /// the same call must be repeated.
+    /// Puts a commit and waits until it is listed. While this fails, the outcome is unknown: no new
+    /// plan may be made, and the same call must be repeated.
     ///
     /// # Errors
-    /// Those of the remote; [`LogError::NotVisible`] where listings do not show it for now.
+    /// Errors of the remote; [`LogError::NotVisible`] if listings do not show the commit yet.
     pub async fn publish(&mut self, prepared: &Prepared) -> Result<(), LogError> {
         let name = commit_key(prepared.key);
         self.remote.put(&name, prepared.bytes.clone()).await?;
@@ -64,21 +65,22 @@ impl Log {
             let listed = self.list_commits(from).await?;
             if listed.contains(&prepared.key) {
                 self.cache.put(&name, &prepared.bytes);
-                self.see(&listed);
+                self.set_visible(&listed);
                 return self.learn(listed).await;
             }
             if attempt + 1 < VISIBLE_TRIES {
-                // A store tells nobody when its listings have caught up.
+                // A store does not announce when its listings have caught up.
                 tokio::time::sleep(VISIBLE_WAIT * 2_u32.pow(attempt)).await;
             }
         }
         Err(LogError::NotVisible(prepared.key))
     }
 
-    /// The one head, after merging all others into it; none where there is no commit yet.
+    /// Merges all heads into one and returns it. `None` before the first commit.
     ///
     /// # Errors
-    /// Those of the remote; a head whose packs are missing; [`LogError::RolledBack`] where the remote has lost a head.
+    /// Errors of the remote; a head with missing packs; [`LogError::RolledBack`] if the remote has
+    /// lost a head.
     pub async fn settle(&mut self) -> Result<Option<CommitKey>, LogError> {
         self.check_heads().await?;
         for _ in 0..MAX_MERGES {
@@ -93,8 +95,8 @@ impl Log {
             let Some(&loser) = loser else { return Ok(Some(winner)) };
             let ours = self.snapshot(Some(loser)).await?;
             self.ensure_packs(&ours, &swept).await?;
-            let commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
-            let prepared = Prepared::new(&commit)?;
+            let mut commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
+            let prepared = Prepared::new(&mut commit)?;
             self.remote.put(&commit_key(prepared.key), prepared.bytes.clone()).await?;
             self.cache.put(&commit_key(prepared.key), &prepared.bytes);
             self.visible.insert(prepared.key);
@@ -120,7 +122,7 @@ impl Log {
         Ok(merge(&base, loser, winner, &old))
     }
 
-    /// The nearest common ancestor; where merges crossed and there are several, their merge.
+    /// Nearest common ancestor. If merges crossed and there are several, it is their merge.
     async fn common_base(&mut self, one: CommitKey, other: CommitKey) -> Result<Snapshot, LogError> {
         let nearest = self.graph.nearest_common(one, other);
         let Some((&first, rest)) = nearest.split_first() else {

@@ -1,34 +1,37 @@
-//! A commit: one generation of the vault, as the difference to its first parent.
+//! A commit: one generation of the vault, stored as the difference to its first parent.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitId, Conflict, DeviceId, Digest, Entry, Group, Hlc, PackInfo, Prune, Recipe, Resolution, VaultId,
-    VaultPath,
+    CommitId, Conflict, DeviceId, Digest, Entry, FIRST_FORMAT, FORMAT, Feature, Group, Hlc, Need, PackInfo,
+    Prune, Reads, Recipe, Resolution, VaultId, VaultPath,
 };
 
-/// The format this program writes, and the newest it reads.
-pub const FORMAT: u32 = 1;
+/// Members that a later version may add and that every reader ignores.
+pub type Ext = serde_json::Map<String, serde_json::Value>;
 
-/// Who made a commit. The name is for display.
+/// Author of a commit. The name is for display only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
-    /// The device.
+    /// Id of the device.
     pub id: DeviceId,
-    /// Its name at that time.
+    /// Name of the device when it made the commit.
     pub name: String,
+    /// What the device reads. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<Reads>,
 }
 
-/// What became of one path. `entry` is empty where the path was deleted.
+/// Change of one path. `entry` is empty if the path was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// Which path.
+    /// Path that changed.
     pub path: VaultPath,
-    /// What it holds now.
+    /// New entry of the path.
     pub entry: Option<Entry>,
 }
 
@@ -38,31 +41,31 @@ pub struct Change {
 pub struct RecipeOf {
     /// BLAKE3 of the whole content.
     pub digest: Digest,
-    /// How it is put together.
+    /// Chunks of the content.
     pub recipe: Recipe,
 }
 
-/// What made an ordinary commit. For people: nothing is decided by it.
+/// Kind of an ordinary commit. For display only: it decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CommitKind {
-    /// What was found changed on a device.
+    /// Changes that a device found in its vault.
     #[default]
     Sync,
-    /// Paths were put back to what they were in this generation.
+    /// Paths put back to their state in this generation.
     Restore(u64),
-    /// What this generation changed was taken back.
+    /// The changes of this generation taken back.
     Undo(u64),
-    /// Somebody decided a conflict.
+    /// Decision of a conflict.
     Resolve,
-    /// Plain objects were taken over.
+    /// Import of plain objects.
     Import,
-    /// Old data was marked or swept; no file has changed.
+    /// Old data marked or swept. No file changed.
     Prune,
 }
 
 impl CommitKind {
-    /// Its name: `sync`, `restore`, `undo`, `resolve`, `import` or `prune`.
+    /// Name of the kind: `sync`, `restore`, `undo`, `resolve`, `import` or `prune`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,7 +78,7 @@ impl CommitKind {
         }
     }
 
-    /// The generation that it went back to or took back.
+    /// Generation that the commit restored or undid.
     #[must_use]
     pub const fn of(self) -> Option<u64> {
         match self {
@@ -89,49 +92,76 @@ impl CommitKind {
     }
 }
 
-/// One generation.
+/// One generation of the vault.
 ///
-/// An *ordinary* commit has at most one parent, and a transaction and a device. A *merge* has two parents, the winner
-/// (the higher key) first, and neither transaction nor device nor time: two devices that merge at once write the same
-/// bytes. Everything is a difference to the first parent; a merge therefore repeats what only its second parent brought
-/// (packs, recipes, conflicts), and reading never follows any parent but the first. Lists are sorted (by path, digest, id)
-/// and free of duplicates.
+/// An *ordinary* commit has at most one parent, a transaction and a device. A *merge* has two
+/// parents, the winner (the higher key) first. It has no transaction, no device and no time, so two
+/// devices that merge at once write the same bytes.
+///
+/// A commit is the difference to its first parent. A merge repeats the packs, recipes and conflicts
+/// that only its second parent brought, so a reader only ever follows the first parent. Lists are
+/// sorted (by path, digest or id) and free of duplicates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commit {
-    /// Format version, [`FORMAT`].
+    /// Lowest format that can hold the commit: 1 without features, else 2.
     pub format: u32,
-    /// Which vault.
+    /// Vault that the commit belongs to.
     pub vault: VaultId,
     /// Generation: one more than the highest parent's, 1 without parents.
     pub seq: u64,
-    /// What it builds on.
+    /// Commits that this one builds on.
     pub parents: Vec<CommitKey>,
     /// Transaction id of an ordinary commit.
     pub txn: Option<Hlc>,
-    /// Who made an ordinary commit.
+    /// Author of an ordinary commit.
     pub device: Option<Device>,
     /// Paths whose content changed.
     pub changes: Vec<Change>,
-    /// Recipes of contents that the first parent did not have.
+    /// Recipes of contents that the first parent lacks.
     pub recipes: Vec<RecipeOf>,
-    /// Packs that the first parent did not have. They exist before this commit is written.
+    /// Packs that the first parent lacks. They are uploaded before this commit is written.
     pub packs: Vec<PackInfo>,
-    /// New group definitions, where they changed.
+    /// New group definitions, if they changed.
     pub groups: Option<Vec<Group>>,
-    /// Conflicts whose losing versions are kept from now on.
+    /// Conflicts whose losing versions are kept from this commit on.
     pub kept: Vec<Conflict>,
-    /// Conflicts decided.
+    /// Conflicts that this commit decides.
     pub resolved: Vec<Resolution>,
-    /// What made it. Absent for a sync and in merges, as in all commits before there was a choice.
+    /// Kind of the commit. Absent for a sync, in merges, and in all commits older than this field.
     #[serde(default, skip_serializing_if = "CommitKind::is_sync")]
     pub kind: CommitKind,
-    /// What becomes of old data. Absent where nothing does.
+    /// Marked and swept packs. Absent if there are none.
     #[serde(default, skip_serializing_if = "Prune::is_empty")]
     pub prune: Prune,
+    /// Features that a reader must know, sorted. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// Members that a reader may ignore. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ext: Option<Ext>,
 }
 
-/// Where a commit stands in the bucket, and its rank among heads: the higher `(seq, id)` wins. Clocks have no part in it.
+impl Commit {
+    /// Fixes the format: the lowest that can hold the commit, with the features that it uses.
+    pub fn settle_format(&mut self) {
+        self.needs = Feature::of(self).into_iter().map(Feature::need).collect();
+        if let Some(device) = self.device.as_mut().filter(|_| !self.needs.is_empty()) {
+            device.reads = Some(Reads::ours());
+        }
+        self.format = if self.uses_format_2() { FORMAT } else { FIRST_FORMAT };
+    }
+
+    /// True where the commit holds what format 1 has no room for.
+    #[must_use]
+    pub fn uses_format_2(&self) -> bool {
+        let reads = self.device.as_ref().is_some_and(|device| device.reads.is_some());
+        reads || !self.needs.is_empty() || self.ext.is_some()
+    }
+}
+
+/// Key of a commit in the bucket, and its rank among heads: the higher `(seq, id)` wins. Clocks
+/// play no part in the rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommitKey {
@@ -142,14 +172,14 @@ pub struct CommitKey {
 }
 
 impl fmt::Display for CommitKey {
-    /// As in the object's key: `<seq, 16 digits>-<id>`.
+    /// Formats the key as in the bucket: `<seq, 16 digits>-<id>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016}-{}", self.seq, self.id)
     }
 }
 
 impl CommitKey {
-    /// Reads what [`fmt::Display`] wrote; nothing else is taken.
+    /// Parses the output of [`fmt::Display`], and rejects every other spelling.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (seq, id) = text.split_once('-')?;
@@ -163,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_sort_as_text_as_they_rank() {
+    fn keys_as_text_sort_in_order_of_rank() {
         let key = |seq, byte| CommitKey { seq, id: CommitId::from_bytes([byte; 32]) };
         let mut keys = [key(10, 1), key(9, 255), key(10, 0), key(100, 3)];
         keys.sort();

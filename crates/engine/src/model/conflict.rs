@@ -1,26 +1,26 @@
-//! A conflict: the version that lost, kept until somebody decides.
+//! A conflict: the losing version of an item, kept until someone decides.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ConflictId, Content, Digest, Entry, Hlc, Item, VaultPath};
 
-/// One file of the losing side. `entry` is empty where the losing side had deleted the file.
+/// One file of the losing side. `entry` is empty if the losing side had deleted the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kept {
-    /// Where the file stood.
+    /// Path of the file.
     pub path: VaultPath,
-    /// What it held.
+    /// Entry of the file on the losing side.
     pub entry: Option<Entry>,
 }
 
-/// Whose version lost. Display only: nothing is decided by it.
+/// Origin of a losing version. For display only: it decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     /// Name of the device that wrote the losing version.
     pub device: String,
-    /// Transaction that wrote it.
+    /// Transaction that wrote the losing version.
     pub txn: Hlc,
 }
 
@@ -28,26 +28,26 @@ pub struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conflict {
-    /// [`Conflict::id_of`] of item and files.
+    /// Id of the conflict: [`Conflict::id_of`] its item and files.
     pub id: ConflictId,
-    /// What was in conflict.
+    /// Item in conflict.
     pub item: Item,
-    /// The losing version, sorted by path: all members of a group, or the one file.
+    /// Losing version, sorted by path: all members of a group, or the one file.
     pub files: Vec<Kept>,
-    /// Whose version it was, where that is known.
+    /// Origin of the losing version, if known.
     pub origin: Option<Origin>,
 }
 
 impl Conflict {
-    /// A conflict over `item` that `files` lost.
+    /// Creates a conflict over `item` in which `files` lost.
     #[must_use]
     pub fn new(item: Item, mut files: Vec<Kept>, origin: Option<Origin>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { id: Self::id_of(&item, &files), item, files, origin }
     }
 
-    /// The name of a conflict: BLAKE3 of the item and of each file's path and content, so that devices that find the same
-    /// conflict apart list it once.
+    /// Id of a conflict: BLAKE3 of the item and of each file's path and content. Devices that find
+    /// the same conflict independently list it once.
     #[must_use]
     pub fn id_of(item: &Item, files: &[Kept]) -> ConflictId {
         let mut hasher = blake3::Hasher::new();
@@ -70,24 +70,25 @@ impl Conflict {
     }
 }
 
-/// Which version a resolution keeps.
+/// Version that a resolution keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// The version that had lost.
+    /// The losing version.
     Mine,
-    /// The version that stands.
+    /// The winning version.
     Remote,
     /// Both, side by side.
     Both,
 }
 
-/// A decision on a conflict. A resolved conflict stays resolved: it beats the same conflict listed open by a fork.
+/// Decision of a conflict. A resolved conflict stays resolved, even if a fork still lists it as
+/// open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resolution {
-    /// Which conflict.
+    /// Id of the conflict.
     pub id: ConflictId,
-    /// What was kept.
+    /// Version that was kept.
     pub keep: Keep,
 }

@@ -1,4 +1,4 @@
-//! What waits for people, and what they have decided.
+//! Holds: changes that wait for a person, and the decisions about them.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{HoldId, Item};
 
-/// What has been decided about holds, by a person.
+/// Decisions that a person made about holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decisions {
-    /// Holds to let pass.
+    /// Holds to let through.
     #[serde(default)]
     pub approved: BTreeSet<HoldId>,
     /// Holds to decide the other way.
     #[serde(default)]
     pub rejected: BTreeSet<HoldId>,
-    /// Whatever differs on both sides at a first join: the remote's version wins (`init --join`).
+    /// True if the remote's version wins for every item that differs at a first join (`init
+    /// --join`).
     #[serde(default)]
     pub join: bool,
+}
+
+impl Decisions {
+    /// Nothing decided.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { approved: BTreeSet::new(), rejected: BTreeSet::new(), join: false }
+    }
 }
 
 /// Why a change waits.
@@ -37,7 +46,7 @@ pub enum Reason {
     Filter,
 }
 
-/// Which side would lose something.
+/// Side that would lose data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -47,15 +56,15 @@ pub enum Direction {
     Incoming,
 }
 
-/// What is remembered of an open hold from one plan to the next. A hold over a mass of items stays until it is decided: other
-/// files that come or go meanwhile must not make the same change look small.
+/// Open hold, carried over from one plan to the next. A hold over a mass of items stays until it is
+/// decided: other files that come or go meanwhile must not make the same change look small.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Held {
-    /// Why they wait.
+    /// Reason of the hold.
     pub reason: Reason,
-    /// Which side would lose something.
+    /// Side that would lose data.
     pub direction: Direction,
-    /// What is held.
+    /// Items on hold.
     pub items: BTreeSet<Item>,
 }

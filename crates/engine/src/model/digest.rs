@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{IdError, parse_hex, write_hex};
 
-/// BLAKE3-256 of some bytes (32 bytes; 64 lower-case hex digits as text).
+/// BLAKE3-256 digest (32 bytes; as text, 64 lower-case hex digits).
 ///
 /// Source: <https://github.com/BLAKE3-team/BLAKE3-specs>.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,25 +15,25 @@ use super::id::{IdError, parse_hex, write_hex};
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Computes the digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// The digest as raw bytes.
+    /// Raw bytes of the digest.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// A digest from raw bytes, as stored in packs, recipes and the cache database.
+    /// Makes a digest of raw bytes, as stored in packs, recipes and the cache database.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The first eight hex digits, for messages.
+    /// First eight hex digits, for messages.
     #[must_use]
     pub fn short(&self) -> String {
         self.to_string().chars().take(8).collect()

@@ -1,4 +1,4 @@
-//! What a manifest says of one path.
+//! Entries of a manifest.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Digest, VaultPath};
 
-/// What a file holds: the only thing that counts as a change.
+/// Content of a file. Only a different content counts as a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Content {
     /// BLAKE3 of the whole file.
@@ -17,8 +17,8 @@ pub struct Content {
 
 /// One file in a manifest.
 ///
-/// Two entries are equal when their *content* is: mtime, mode and rows are carried along but never count as a change, so they
-/// take no part in `==`.
+/// Two entries are equal if their *contents* are. Modification time, mode and rows are carried
+/// along but never count as a change, so `==` ignores them.
 #[derive(Debug, Clone, Copy, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -26,18 +26,18 @@ pub struct Entry {
     pub digest: Digest,
     /// Length in bytes.
     pub size: u64,
-    /// Modification time in milliseconds since the Unix epoch, as the writer's file system told it.
+    /// Modification time in milliseconds since the Unix epoch, as the writer's file system gave it.
     pub mtime_ms: i64,
     /// Permission bits (`0o777`).
     pub mode: u32,
-    /// Entries or rows, where the file is a corpus or an array that was looked into: so that a group that loses most of them is
-    /// noticed before its bytes are fetched.
+    /// Number of entries or rows, if the file is a corpus or an array that was read. It reveals
+    /// that a group lost most of its entries before any byte is fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
 }
 
 impl Entry {
-    /// What the file holds.
+    /// Content of the file.
     #[must_use]
     pub const fn content(&self) -> Content {
         Content { digest: self.digest, size: self.size }
@@ -50,10 +50,10 @@ impl PartialEq for Entry {
     }
 }
 
-/// A manifest: path → entry, sorted.
+/// Manifest: path → entry, sorted.
 pub type Tree = BTreeMap<VaultPath, Entry>;
 
-/// Changes a manifest at one path: `None` takes it out.
+/// Sets the entry of one path. `None` removes the path.
 pub fn set_entry(tree: &mut Tree, path: VaultPath, entry: Option<Entry>) {
     match entry {
         Some(entry) => tree.insert(path, entry),

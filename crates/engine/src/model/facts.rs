@@ -1,65 +1,67 @@
-//! What a look into a file of a group has found: plain numbers, from which it is decided whether the group fits together.
+//! Facts about the files of a group: plain numbers that tell if the group fits together.
 //!
-//! A fact belongs to a *content*, so it is found once and remembered by digest. Nothing here reads a file.
+//! A fact belongs to a *content*, so it is found once and remembered by digest. This module reads
+//! no file.
 
 use serde::{Deserialize, Serialize};
 
 use super::VaultPath;
 
-/// What one file of a group holds.
+/// Facts about one file of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is")]
 pub enum Facts {
-    /// A corpus: so many entries (nodes, episodes).
+    /// A corpus.
     Corpus {
-        /// Entries.
+        /// Number of entries (nodes or episodes).
         count: u64,
     },
-    /// An array of numpy.
+    /// A numpy array.
     Matrix {
-        /// Its shape; rows first.
+        /// Shape, rows first.
         shape: Vec<u64>,
-        /// Its type of element as numpy writes it, such as `<f4`.
+        /// Element type as numpy writes it, such as `<f4`.
         dtype: String,
-        /// The first element that is no finite number.
+        /// First element that is not a finite number.
         unreal: Option<Unreal>,
     },
     /// A FAISS index.
     Index {
-        /// Its families from the outside in, such as `IDMap,Flat`; nothing where the kind is unknown, and so are the numbers.
+        /// Index types from the outside in, such as `IDMap,Flat`. `None` if the type is unknown;
+        /// the numbers are unknown too in that case.
         family: Option<String>,
         /// Dimensions of a vector.
         dim: u64,
-        /// Vectors.
+        /// Number of vectors.
         rows: u64,
     },
     /// An assignment of nodes to clusters.
     Clusters {
-        /// How many nodes have one, where it says so for each.
+        /// Number of nodes with a cluster, if the file lists them one by one.
         assigned: Option<u64>,
-        /// The highest number of a node that a cluster names.
+        /// Highest node number that a cluster names.
         highest: Option<u64>,
     },
-    /// It is not what its name says.
+    /// A file that is not what its name says.
     Broken {
-        /// What is wrong, and at which byte or row.
+        /// Cause, with the byte or row where it was found.
         why: String,
     },
 }
 
-/// An element that is no finite number.
+/// Element that is not a finite number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreal {
-    /// Its row, from 0.
+    /// Row of the element, from 0.
     pub row: u64,
-    /// Its place in the row, from 0.
+    /// Column of the element, from 0.
     pub column: u64,
-    /// What stands there: `NaN`, `inf` or `-inf`.
+    /// Value of the element: `NaN`, `inf` or `-inf`.
     pub value: String,
 }
 
 impl Facts {
-    /// Entries, rows or vectors, where the file has such.
+    /// Number of entries, rows or vectors, if the file has any.
     #[must_use]
     pub fn rows(&self) -> Option<u64> {
         match self {
@@ -71,40 +73,40 @@ impl Facts {
     }
 }
 
-/// What a vault holds, for people: the `content` of a status.
+/// Contents of a vault, for people: the `content` of a status.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Holdings {
-    /// Nodes of the corpus.
+    /// Number of nodes in the corpus.
     pub nodes: Option<u64>,
-    /// Episodes of the corpus.
+    /// Number of episodes in the corpus.
     pub episodes: Option<u64>,
-    /// The matrices.
+    /// Matrices of embeddings.
     pub embeddings: Vec<Embeddings>,
-    /// The indexes.
+    /// FAISS indexes.
     pub indexes: Vec<Index>,
 }
 
 /// A matrix of embeddings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Embeddings {
-    /// Which file.
+    /// Path of the file.
     pub path: VaultPath,
-    /// Vectors.
+    /// Number of vectors.
     pub rows: u64,
     /// Dimensions of a vector.
     pub dim: u64,
-    /// Its type of element as numpy writes it.
+    /// Element type as numpy writes it.
     pub dtype: String,
 }
 
 /// A FAISS index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
-    /// Which file.
+    /// Path of the file.
     pub path: VaultPath,
-    /// Its families from the outside in; `unknown` where this program does not know the kind.
+    /// Index types from the outside in; `unknown` if this program does not know the type.
     pub family: String,
-    /// Vectors.
+    /// Number of vectors.
     pub rows: u64,
     /// Dimensions of a vector.
     pub dim: u64,
@@ -113,7 +115,7 @@ pub struct Index {
 }
 
 impl Holdings {
-    /// Takes in a file of `bytes` length.
+    /// Adds a file of `bytes` bytes.
     pub fn add(&mut self, path: &VaultPath, bytes: u64, facts: &Facts) {
         match facts {
             Facts::Corpus { count } => match stem(path) {
@@ -135,7 +137,7 @@ impl Holdings {
     }
 }
 
-/// The last name of a path without its ending.
+/// Last name of a path without its extension.
 #[must_use]
 pub fn stem(path: &VaultPath) -> &str {
     let name = path.as_str().rsplit('/').next().unwrap_or_default();

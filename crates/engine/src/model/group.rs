@@ -1,4 +1,4 @@
-//! Groups: files that belong together and move together or not at all.
+//! Groups: files that belong together, and move together or not at all.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,65 +8,65 @@ use serde::{Deserialize, Serialize};
 
 use super::VaultPath;
 
-/// What happens to a group that does not validate.
+/// Treatment of a group that fails validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Validate {
-    /// It is held back.
+    /// The group is held back.
     Enforce,
-    /// It is synced, and the fault reported.
+    /// The group is synced and the fault reported.
     Warn,
-    /// It is not looked at.
+    /// The group is not validated.
     #[default]
     Off,
 }
 
-/// A group as the vault's header, or a later commit, defines it. The same on every device.
+/// Definition of a group, from the vault's header or a later commit. Every device has the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// Its name: letters, digits, `-` and `_`.
+    /// Name of the group: letters, digits, `-` and `_`.
     pub name: String,
-    /// Globs of the members whose change makes a conflict (corpus, vectors).
+    /// Globs of the primary members: a change of one can conflict (corpus, vectors).
     pub primary: Vec<String>,
-    /// Globs of the members that are computed from the primary ones (indexes).
+    /// Globs of the derived members, which are computed from the primary ones (indexes).
     #[serde(default)]
     pub derived: Vec<String>,
-    /// What happens when its members do not fit together.
+    /// Treatment of the group if its members do not fit together.
     #[serde(default)]
     pub validate: Validate,
 }
 
-/// A definition of groups that cannot be used.
+/// Error in a definition of groups.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GroupError {
-    /// The name is unusable.
+    /// A name is not allowed.
     #[error("group name {0:?}: expected 1 to 64 letters, digits, `-` or `_`")]
     Name(String),
-    /// Two groups have one name.
+    /// Two groups have the same name.
     #[error("two groups are named {0:?}")]
     Twice(String),
-    /// The group has no primary member.
+    /// A group has no primary member.
     #[error("group {0:?} has no primary member")]
     Empty(String),
     /// A pattern does not parse.
     #[error("group {group:?}: pattern {pattern:?}: {why}")]
     Pattern {
-        /// Which group.
+        /// Name of the group.
         group: String,
-        /// Which pattern.
+        /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// Cause.
         why: String,
     },
 }
 
-/// What a file is to its group.
+/// Role of a file in its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Its change is the group's change.
+    /// A change of the file is a change of the group.
     Primary,
-    /// It is computed from the primary members.
+    /// The file is computed from the primary members.
     Derived,
 }
 
@@ -81,7 +81,7 @@ pub enum Item {
 }
 
 impl fmt::Display for Item {
-    /// `group:nodes` or `file:traces/t1.json`.
+    /// Formats the item as `group:nodes` or `file:traces/t1.json`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Group(name) => write!(f, "group:{name}"),
@@ -90,13 +90,13 @@ impl fmt::Display for Item {
     }
 }
 
-/// Groups, ready to tell which one a path is in. The first pattern that matches wins, in the order of definition, primary
-/// patterns of all groups before derived ones.
+/// Compiled groups, which find the group of a path. The first matching pattern wins, in the order
+/// of definition. The primary patterns of all groups come before the derived ones.
 #[derive(Debug, Clone, Default)]
 pub struct Groups {
     groups: Vec<Group>,
     patterns: GlobSet,
-    /// What a path is that matches the pattern of the same place.
+    /// Group and role of the pattern at the same index.
     rules: Vec<(usize, Role)>,
 }
 
@@ -104,7 +104,7 @@ impl Groups {
     /// Checks and compiles definitions.
     ///
     /// # Errors
-    /// Where a name or a pattern is unusable.
+    /// If a name or a pattern is not allowed.
     pub fn new(groups: Vec<Group>) -> Result<Self, GroupError> {
         let mut names = BTreeSet::new();
         let (mut set, mut rules) = (GlobSet::builder(), Vec::new());
@@ -136,13 +136,13 @@ impl Groups {
         Ok(Self { groups, patterns, rules })
     }
 
-    /// The definitions, as given.
+    /// Definitions as given.
     #[must_use]
     pub fn definitions(&self) -> &[Group] {
         &self.groups
     }
 
-    /// The group that `path` is in, and what it is there.
+    /// Group of `path`, and the path's role in it.
     #[must_use]
     pub fn find(&self, path: &VaultPath) -> Option<(&Group, Role)> {
         let first = self.patterns.matches(path.as_str()).into_iter().min()?;
@@ -150,19 +150,19 @@ impl Groups {
         self.groups.get(*index).map(|group| (group, *role))
     }
 
-    /// Whether members of the group `name` may lie below `folder`.
+    /// True if members of the group `name` may lie below `folder`.
     #[must_use]
     pub fn reaches(&self, name: &str, folder: &VaultPath) -> bool {
         let below = format!("{folder}/");
         let patterns = self.groups.iter().filter(|group| group.name == name);
         patterns.flat_map(|group| group.primary.iter().chain(&group.derived)).any(|pattern| {
-            // Up to here a pattern means itself.
+            // The part of the pattern before its first wildcard matches literally.
             let fixed = pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
             fixed.starts_with(&below) || below.starts_with(fixed)
         })
     }
 
-    /// The item that `path` belongs to.
+    /// Item that `path` belongs to.
     #[must_use]
     pub fn item(&self, path: &VaultPath) -> Item {
         match self.find(path) {
@@ -171,7 +171,7 @@ impl Groups {
         }
     }
 
-    /// Whether `path` is a derived member of a group.
+    /// True if `path` is a derived member of a group.
     #[must_use]
     pub fn is_derived(&self, path: &VaultPath) -> bool {
         self.find(path).is_some_and(|(_, role)| role == Role::Derived)

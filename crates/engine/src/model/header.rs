@@ -1,20 +1,21 @@
-//! The vault's header object.
+//! Header object of a vault.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Group, VaultId};
+use super::{Ext, Group, Need, VaultId};
 
-/// Parameters of content-defined chunking, in bytes; each a power of two.
+/// Parameters of content-defined chunking, in bytes. Each is a power of two.
 ///
-/// Fixed when the vault is made: other parameters would cut other chunks, and nothing would be deduplicated.
+/// They are fixed when the vault is created. Other parameters would cut other chunks, and nothing
+/// would be deduplicated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChunkParams {
-    /// No chunk but a file's last is shorter.
+    /// Shortest chunk. Only the last chunk of a file may be shorter.
     pub min: u32,
-    /// The expected length.
+    /// Expected length of a chunk.
     pub avg: u32,
-    /// No chunk is longer.
+    /// Longest chunk.
     pub max: u32,
 }
 
@@ -25,7 +26,8 @@ impl Default for ChunkParams {
 }
 
 impl ChunkParams {
-    /// Whether a chunker can work with these: powers of two, in order, within what readers accept.
+    /// True if a chunker can work with these parameters: powers of two, in order, within the limits
+    /// of readers.
     #[must_use]
     pub const fn usable(self) -> bool {
         self.min.is_power_of_two()
@@ -38,16 +40,22 @@ impl ChunkParams {
     }
 }
 
-/// What `vault-<id>.json` says: everything that must be the same for all devices before the first commit.
+/// Contents of `vault-<id>.json`: the settings that all devices share before the first commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VaultHeader {
-    /// Format version, [`super::FORMAT`].
+    /// Format version: [`super::FIRST_FORMAT`], as long as a header uses no feature.
     pub format: u32,
-    /// The vault's name.
+    /// Id of the vault.
     pub vault: VaultId,
-    /// How files are cut.
+    /// Parameters of chunking.
     pub chunking: ChunkParams,
-    /// The first groups; later ones come by commits.
+    /// First groups. Commits change them later.
     pub groups: Vec<Group>,
+    /// Features that a reader must know, sorted. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// Members that a reader may ignore. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ext: Option<Ext>,
 }

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::DeviceId;
 
-/// `{wall}.{logical}.{device}`: milliseconds since the Unix epoch, a counter for ids of the same millisecond, and who.
+/// Transaction id `{wall}.{logical}.{device}`: milliseconds since the Unix epoch, a counter for ids
+/// of the same millisecond, and the device.
 ///
-/// Never runs backwards on a device, whatever its clock does. For audit, display and idempotency only: clocks decide
-/// nothing here.
+/// The ids of a device always grow, even if its clock goes back. They serve audit, display and
+/// idempotency only; clocks decide nothing here.
 ///
 /// Source: Kulkarni et al., *Logical Physical Clocks*, OPODIS 2014.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,22 +19,23 @@ use super::DeviceId;
 pub struct Hlc {
     /// Milliseconds since the Unix epoch.
     pub wall_ms: u64,
-    /// Counts ids of the same millisecond.
+    /// Counter for ids of the same millisecond.
     pub logical: u32,
-    /// Who made it.
+    /// Device that made the id.
     pub device: DeviceId,
 }
 
-/// A text that is no transaction id.
+/// Text that is not a transaction id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no transaction id: expected {{milliseconds}}.{{counter}}.{{device}}")]
 pub struct HlcError(String);
 
-/// How far a device's clock may be ahead of the server's, in milliseconds: one day.
+/// Limit of a device's clock ahead of the server's, in milliseconds: one day.
 pub const MAX_AHEAD_MS: u64 = 24 * 3600 * 1000;
 
 impl Hlc {
-    /// The id after `last`, at `now_ms` by this device's clock: later than both, even where the clock went back.
+    /// Id that follows `last` at `now_ms` on this device's clock. It is later than both, even if
+    /// the clock went back.
     #[must_use]
     pub fn next(last: Option<Self>, now_ms: u64, device: DeviceId) -> Self {
         match last {
@@ -68,7 +70,7 @@ impl FromStr for Hlc {
             logical: logical.parse().map_err(|_| error())?,
             device: device.parse().map_err(|_| error())?,
         };
-        // One spelling for one id: "01" and "+1" parse as numbers but are not ours.
+        // Each id has one spelling: "01" and "+1" parse as numbers but are refused.
         if hlc.to_string() == text { Ok(hlc) } else { Err(error()) }
     }
 }
@@ -103,11 +105,11 @@ mod tests {
     }
 
     #[test]
-    fn text_goes_both_ways_in_one_spelling() {
+    fn ids_round_trip_as_text_in_one_spelling() {
         let hlc = Hlc { wall_ms: 12, logical: 3, device: DeviceId::from_bytes([1; 8]) };
         assert_eq!(hlc.to_string().parse(), Ok(hlc));
         for bad in ["", "1.2", "01.3.0101010101010101", "1.2.3", "1.2.0101010101010101.4"] {
-            assert!(bad.parse::<Hlc>().is_err(), "{bad:?} was taken");
+            assert!(bad.parse::<Hlc>().is_err(), "{bad:?} was accepted");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Identifiers: fixed-length bytes, written as lower-case hex, one type for each kind of thing.
+//! Identifiers: byte strings of fixed length, written as lower-case hex, one type for each use.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A text that is no identifier of the kind it stands for.
+/// Text that is not an identifier of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no {kind}: expected {digits} lower-case hex digits")]
 pub struct IdError {
@@ -44,22 +44,22 @@ macro_rules! id {
         pub struct $name([u8; $len]);
 
         impl $name {
-            /// How many bytes the identifier has.
+            /// Length of the identifier in bytes.
             pub const LEN: usize = $len;
 
-            /// The identifier made of these bytes.
+            /// Makes an identifier of raw bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; $len]) -> Self {
                 Self(bytes)
             }
 
-            /// The identifier's bytes.
+            /// Raw bytes of the identifier.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
 
-            /// The first eight hex digits, for messages.
+            /// First eight hex digits, for messages.
             #[must_use]
             pub fn short(&self) -> String {
                 self.to_string().chars().take(8).collect()
@@ -103,29 +103,31 @@ macro_rules! id {
 }
 
 id!(
-    /// One vault, across all its devices. Random.
+    /// Id of a vault, the same on all its devices. Random.
     VaultId, 16, "vault id"
 );
 id!(
-    /// One device of a vault. Random, bound to the machine.
+    /// Id of one device of a vault. Random, and bound to the machine.
     DeviceId, 8, "device id"
 );
 id!(
-    /// One pack. Random and never reused: a content-named pack that is pruned while another writer puts it again would
-    /// vanish under that writer.
+    /// Id of a pack. Random and never reused: if packs were named by content, a prune could delete
+    /// a pack that another writer is uploading again under the same name.
     PackId, 16, "pack id"
 );
 id!(
-    /// One commit: the BLAKE3 digest of its canonical plaintext.
+    /// Id of a commit: the BLAKE3 digest of its canonical plaintext.
     CommitId, 32, "commit id"
 );
 id!(
-    /// One conflict: the digest of (item, losing content), so that merges that overlap list it once.
+    /// Id of a conflict: the digest of (item, losing content), so that overlapping merges list it
+    /// once.
     ConflictId, 32, "conflict id"
 );
 
 id!(
-    /// One hold: the digest of its reason and of what it holds, so that unrelated saves don't change it.
+    /// Id of a hold: the digest of its reason and its items, so that unrelated saves don't change
+    /// it.
     HoldId, 8, "hold id"
 );
 
@@ -134,14 +136,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hex_goes_both_ways_and_nothing_else_is_taken() {
+    fn hex_round_trips_and_other_text_is_refused() {
         let id = DeviceId::from_bytes([0, 1, 0xab, 0xff, 4, 5, 6, 7]);
         assert_eq!(id.to_string(), "0001abff04050607");
         assert_eq!("0001abff04050607".parse(), Ok(id));
         for bad in
             ["", "0001ABFF04050607", "0001abff0405060", "0001abff040506070", "0001abff0405060g", "ééééé001"]
         {
-            assert!(bad.parse::<DeviceId>().is_err(), "{bad:?} was taken");
+            assert!(bad.parse::<DeviceId>().is_err(), "{bad:?} was accepted");
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Plain data: what a vault, a commit and a conflict *are*.
+//! Plain data types: vaults, commits, conflicts, paths and digests.
 //!
-//! Newtypes validate at the door, so that the rest of the code never meets a path that climbs out of the root or a
-//! digest of the wrong length. No I/O, no clock, no randomness, no tokio; every module may import this one, and this
-//! one imports none. What is written to the bucket has its byte-exact description in docs/FORMAT.md.
+//! Every newtype validates its input on construction. The rest of the code therefore never meets a
+//! path that climbs out of the root or a digest of the wrong length.
+//!
+//! This module has no I/O, no clock, no randomness and no tokio. Every module may import it, and it
+//! imports none. docs/FORMAT.md describes byte for byte what is written to the bucket.
 
 mod commit;
 mod conflict;
@@ -10,6 +12,7 @@ mod decisions;
 mod digest;
 mod entry;
 mod facts;
+mod feature;
 mod group;
 mod header;
 mod hlc;
@@ -20,12 +23,13 @@ mod prune;
 mod recipe;
 mod stat;
 
-pub use commit::{Change, Commit, CommitKey, CommitKind, Device, FORMAT, RecipeOf};
+pub use commit::{Change, Commit, CommitKey, CommitKind, Device, Ext, RecipeOf};
 pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
 pub use decisions::{Decisions, Direction, Held, Reason};
 pub use digest::Digest;
 pub use entry::{Content, Entry, Tree, set_entry};
 pub use facts::{Embeddings, Facts, Holdings, Index, Unreal, stem};
+pub use feature::{Announcement, FIRST_FORMAT, FORMAT, Feature, Need, Reads};
 pub use group::{Group, GroupError, Groups, Item, Role, Validate};
 pub use header::{ChunkParams, VaultHeader};
 pub use hlc::{Hlc, MAX_AHEAD_MS};

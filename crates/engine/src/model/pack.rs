@@ -1,51 +1,51 @@
-//! What a commit says of a pack.
+//! Packs as commits describe them.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, PackId};
 
-/// How a chunk's bytes are stored.
+/// Encoding of a chunk's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Codec {
-    /// As they are.
+    /// The bytes as they are.
     Raw,
     /// One zstd frame (RFC 8878).
     Zstd,
-    /// Byte planes of elements of two bytes.
+    /// Byte planes of two-byte elements.
     Planes2,
-    /// Byte planes of elements of four bytes (float32 embeddings).
+    /// Byte planes of four-byte elements (float32 embeddings).
     Planes4,
-    /// Byte planes of elements of eight bytes.
+    /// Byte planes of eight-byte elements.
     Planes8,
 }
 
-/// Where one chunk lies in a pack.
+/// Position of one chunk in a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChunkSlot {
     /// BLAKE3 of the chunk before compression.
     pub id: Digest,
-    /// First byte in the pack.
+    /// Offset of the first byte in the pack.
     pub offset: u32,
     /// Length in the pack, in bytes.
     pub stored: u32,
     /// Length before compression, in bytes.
     pub len: u32,
-    /// How the bytes are stored.
+    /// Encoding of the bytes.
     pub codec: Codec,
 }
 
-/// One pack, as the commit that adds it names it.
+/// Pack, as described by the commit that adds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackInfo {
-    /// The pack's random name.
+    /// Random id of the pack.
     pub id: PackId,
     /// BLAKE3 of the whole object.
     pub digest: Digest,
     /// Length of the whole object in bytes.
     pub size: u64,
-    /// Its chunks, by offset.
+    /// Chunks of the pack, by offset.
     pub chunks: Vec<ChunkSlot>,
 }

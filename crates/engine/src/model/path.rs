@@ -1,4 +1,4 @@
-//! A path inside the vault.
+//! Paths inside the vault.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,21 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// The longest path that is synced, in bytes of UTF-8.
+/// Longest path that is synced, in bytes of UTF-8.
 const MAX_BYTES: usize = 1024;
-/// The longest single name that every file system takes, in bytes of UTF-8.
+/// Longest name that every file system accepts, in bytes of UTF-8.
 const MAX_NAME_BYTES: usize = 255;
 
-/// A relative path with `/` between its names, in Unicode NFC, that is safe to create on every platform.
+/// Relative path with `/` between its names, in Unicode NFC, safe to create on Unix.
 ///
-/// Whoever holds one may join it to the root: it has no empty name, no `.` or `..`, no root or drive, no backslash, no
-/// control character, no name that Windows reserves or cuts. Ordered by bytes.
+/// It is safe to join to the root: it has no empty name, no `.` or `..`, no root and no control
+/// character. Not every platform can store each of its names ([`VaultPath::is_portable`]). Paths are
+/// ordered by bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VaultPath(Box<str>);
 
-/// Why a text is not a path that can be synced.
+/// Reason why a text is not a valid path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("path {path:?} cannot be synced: {reason}")]
 pub struct PathError {
@@ -29,10 +30,10 @@ pub struct PathError {
 }
 
 impl VaultPath {
-    /// Takes `text` as a path, after normalising it to NFC.
+    /// Validates `text` as a path, after normalising it to NFC.
     ///
     /// # Errors
-    /// Where the path could not be created safely on every platform.
+    /// If the path cannot be created safely.
     pub fn new(text: &str) -> Result<Self, PathError> {
         let nfc: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
         match unsafe_reason(&nfc) {
@@ -41,13 +42,20 @@ impl VaultPath {
         }
     }
 
-    /// The path as text.
+    /// True if Windows can store every name of the path too: only such paths stand in commits of
+    /// format 1.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        self.names().all(|name| foreign_reason(name).is_none())
+    }
+
+    /// Text of the path.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path below `root`, in the platform's form.
+    /// Path below `root`, in the platform's form.
     #[must_use]
     pub fn below(&self, root: &Path) -> PathBuf {
         let mut path = root.to_owned();
@@ -55,36 +63,37 @@ impl VaultPath {
         path
     }
 
-    /// The names from the root down; the last is the file's own.
+    /// Names from the root down. The last is the file's own.
     pub fn names(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// The last name.
+    /// Last name of the path.
     #[must_use]
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The folders that the path lies in, nearest first, as texts: `a/b/c` gives `a/b`, `a`.
+    /// Folders above the path, nearest first: `a/b/c` gives `a/b`, `a`.
     pub fn folders(&self) -> impl Iterator<Item = &str> {
         self.0.rmatch_indices('/').map(|(at, _)| &self.0[..at])
     }
 
-    /// Whether this is `folder`, or lies in it at any depth.
+    /// True if this is `folder` or lies in it at any depth.
     #[must_use]
     pub fn is_at_or_below(&self, folder: &Self) -> bool {
         self == folder || self.folders().any(|above| above == folder.as_str())
     }
 
-    /// What the path is on a file system that takes no notice of letter case: two paths with equal keys cannot both
-    /// exist there.
+    /// Key of the path on a file system that ignores letter case: two paths with equal keys cannot
+    /// both exist there.
     #[must_use]
     pub fn fold_key(&self) -> String {
         if self.0.is_ascii() {
             return self.0.to_ascii_lowercase();
         }
-        // Lower-casing the upper-cased text folds what one direction alone leaves apart (ß, final sigma, long s).
+        // Upper-casing first also folds characters that lower-casing alone keeps apart (ß, final
+        // sigma, long s).
         self.0.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
     }
 }
@@ -109,10 +118,13 @@ fn unsafe_name(name: &str) -> Option<&'static str> {
     if name.len() > MAX_NAME_BYTES {
         return Some("a name in it is longer than 255 bytes");
     }
-    if name.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')) {
-        return Some(
-            "it has a control character or one of \\ : * ? \" < > |, which not every system can store",
-        );
+    name.chars().any(char::is_control).then_some("it has a control character")
+}
+
+/// Reason why Windows cannot store a name.
+fn foreign_reason(name: &str) -> Option<&'static str> {
+    if name.contains(['\\', ':', '*', '?', '"', '<', '>', '|']) {
+        return Some("it has one of \\ : * ? \" < > |");
     }
     if name.ends_with(['.', ' ']) {
         return Some("a name in it ends in a dot or a space, which Windows cuts off");
@@ -153,8 +165,8 @@ impl FromStr for VaultPath {
 impl TryFrom<String> for VaultPath {
     type Error = PathError;
 
-    /// Stricter than [`VaultPath::new`]: what is read from a bucket must already be NFC, else two spellings of one path
-    /// could stand in one manifest.
+    /// Refuses text that is not NFC, unlike [`VaultPath::new`]: a manifest must not hold two
+    /// spellings of one path.
     fn try_from(text: String) -> Result<Self, PathError> {
         if is_nfc(&text) {
             Self::new(&text)
@@ -175,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_paths_are_taken() {
+    fn ordinary_paths_are_accepted() {
         for good in [
             "corpus/nodes.json",
             "traces/2026/ä ü.json",
@@ -190,20 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn what_climbs_out_or_cannot_be_created_everywhere_is_refused() {
+    fn paths_that_climb_out_or_cannot_exist_everywhere_are_refused() {
         let long = "x".repeat(256);
-        for bad in [
-            "",
-            "/etc/passwd",
-            "a//b",
-            "a/",
-            "../x",
-            "a/../b",
-            "./a",
+        for bad in ["", "/etc/passwd", "a//b", "a/", "../x", "a/../b", "./a", "a\0b", "a\nb", long.as_str()] {
+            assert!(VaultPath::new(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn names_that_windows_cannot_store_are_taken_and_told_apart() {
+        for name in [
             "a\\b",
-            "C:x",
-            "a\0b",
-            "a\nb",
+            "16:51.json",
             "nul",
             "a/CON.json",
             "com1",
@@ -212,14 +222,15 @@ mod tests {
             "a./b",
             "a /b",
             "a*",
-            long.as_str(),
+            "a|b",
         ] {
-            assert!(VaultPath::new(bad).is_err(), "{bad:?} was taken");
+            assert!(!VaultPath::new(name).unwrap().is_portable(), "{name}");
         }
+        assert!(VaultPath::new("a/com10.json").unwrap().is_portable());
     }
 
     #[test]
-    fn decomposed_names_are_composed_here_and_refused_from_a_bucket() {
+    fn decomposed_names_are_composed_by_new_and_refused_by_serde() {
         let nfd = "e\u{301}.json";
         assert_eq!(VaultPath::new(nfd).unwrap().as_str(), "é.json");
         assert!(
@@ -228,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_fold_case() {
+    fn fold_keys_ignore_case() {
         let key = |text: &str| VaultPath::new(text).unwrap().fold_key();
         assert_eq!(key("Straße/Σ.json"), key("STRASSE/ς.JSON"));
         assert_ne!(key("a"), key("b"));
     }
 
     #[test]
-    fn folders_go_from_the_nearest_up() {
+    fn folders_start_at_the_nearest() {
         let path = VaultPath::new("a/b/c").unwrap();
         assert_eq!(path.folders().collect::<Vec<_>>(), ["a/b", "a"]);
         assert_eq!(path.file_name(), "c");

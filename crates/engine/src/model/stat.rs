@@ -1,8 +1,8 @@
-//! What a file system says of one name, without opening it.
+//! Metadata of a file, read without opening it.
 
 use super::Digest;
 
-/// What kind of thing a name stands for. Only regular files are synced.
+/// Type of a file. Only regular files are synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -15,11 +15,11 @@ pub enum FileKind {
     Special,
 }
 
-/// The part of `lstat` that tells whether a file has been touched: while two of these are equal, the file is taken to
-/// hold the same bytes (writes through mmap excepted: a periodic rehash finds those).
+/// Fields of `lstat` that tell if a file was touched. Two equal values mean the same bytes, except
+/// for writes through mmap: a periodic rehash finds those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStat {
-    /// Kind of the name.
+    /// Type of the file.
     pub kind: FileKind,
     /// Device number.
     pub dev: u64,
@@ -29,8 +29,8 @@ pub struct FileStat {
     pub size: u64,
     /// Modification time in nanoseconds since the Unix epoch.
     pub mtime_ns: i64,
-    /// Status-change time in nanoseconds since the Unix epoch. Moves with every write, rename and chmod, and no program
-    /// can set it back.
+    /// Status-change time in nanoseconds since the Unix epoch. It moves with every write, rename
+    /// and chmod, and no program can set it back.
     pub ctime_ns: i64,
     /// Permission bits (`0o777`).
     pub mode: u32,
@@ -44,13 +44,13 @@ impl FileStat {
     }
 }
 
-/// A digest, and the state of the file that has it.
+/// Digest of a file, and the file's metadata when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cached {
-    /// The state, before and after the file was read.
+    /// Metadata before and after the file was read.
     pub stat: FileStat,
-    /// BLAKE3 of the file in that state.
+    /// BLAKE3 of the file's bytes.
     pub digest: Digest,
-    /// When it was hashed, in nanoseconds since the Unix epoch.
+    /// Time of hashing, in nanoseconds since the Unix epoch.
     pub hashed_ns: i64,
 }

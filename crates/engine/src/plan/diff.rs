@@ -1,11 +1,11 @@
-//! Which items moved, and what each side did to them.
+//! Differences between the trees: the items that changed, and the change on each side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Blocked, FileStep, Input};
+use super::{Block, Blocked, FileStep, Input};
 use crate::model::{Entry, Item, Role, Tree, VaultPath};
 
-/// Items of which at least one path differs between any two of the three trees.
+/// Items with at least one path that differs between any two of the three trees.
 pub(super) fn moved(input: &Input) -> BTreeSet<Item> {
     let mut items = BTreeSet::new();
     for (one, other) in [(input.base, input.local), (input.base, input.remote)] {
@@ -16,14 +16,15 @@ pub(super) fn moved(input: &Input) -> BTreeSet<Item> {
     items
 }
 
-/// Paths at which two trees differ, in order.
+/// Paths at which two trees differ: first those of `one`, then those only in `other`, each in
+/// order.
 pub(super) fn differing<'a>(one: &'a Tree, other: &'a Tree) -> impl Iterator<Item = &'a VaultPath> {
     let gone_or_changed = one.iter().filter(|(path, entry)| other.get(*path) != Some(entry));
     let added = other.keys().filter(|path| !one.contains_key(*path));
     gone_or_changed.map(|(path, _)| path).chain(added)
 }
 
-/// One path as the three trees have it.
+/// One path in the three trees.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
     pub(super) role: Role,
@@ -41,6 +42,7 @@ impl Member {
         self.base != self.remote
     }
 
+    /// True if the local file has the later modification time. For
     /// [`crate::planted::Bug::WallClock`].
     pub(super) fn newer_here(&self) -> bool {
         self.local.zip(self.remote).is_some_and(|(local, remote)| local.mtime_ms > remote.mtime_ms)
@@ -51,7 +53,7 @@ impl Member {
     }
 }
 
-/// All paths of one item. A file on its own is a view of one primary member.
+/// All paths of one item. A single file is a view of one primary member.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) members: BTreeMap<VaultPath, Member>,
@@ -81,21 +83,21 @@ impl View {
     }
 
     /// Why the item cannot be judged now: the first of its members that is blocked.
-    pub(super) fn blocked(&self, blocked: &Blocked) -> Option<String> {
-        self.members.keys().find_map(|path| blocked.reason(path).map(|why| format!("{path}: {why}")))
+    pub(super) fn blocked<'b>(&self, blocked: &'b Blocked) -> Option<Block<'b>> {
+        self.members.keys().find_map(|path| blocked.find(path))
     }
 
-    /// Whether a member of this role satisfies `test`.
+    /// True if a member of this role satisfies `test`.
     pub(super) fn any(&self, role: Role, test: fn(&Member) -> bool) -> bool {
         self.members.values().any(|member| member.role == role && test(member))
     }
 
-    /// What has to change there so that the remote holds what is here.
+    /// Changes that make the remote equal to the local side.
     pub(super) fn outgoing(&self) -> Vec<FileStep> {
         self.steps(|member| (member.remote, member.local))
     }
 
-    /// What has to change here so that it holds what the remote does.
+    /// Changes that make the local side equal to the remote.
     pub(super) fn incoming(&self) -> Vec<FileStep> {
         self.steps(|member| (member.local, member.remote))
     }
@@ -108,7 +110,7 @@ impl View {
         self.members.iter().filter_map(step).collect()
     }
 
-    /// The state of all members on one side.
+    /// State of all members on one side.
     pub(super) fn side(&self, side: fn(&Member) -> Option<Entry>) -> BTreeMap<VaultPath, Option<Entry>> {
         self.members.iter().map(|(path, member)| (path.clone(), side(member))).collect()
     }

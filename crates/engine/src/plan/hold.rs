@@ -9,16 +9,16 @@ use super::diff::View;
 use super::{Input, Step};
 use crate::model::{Direction, Entry, Held, HoldId, Item, Reason, Tree, VaultPath};
 
-/// A change that waits for `approve` or `approve --reject`; all other items go on.
+/// Change that waits for `approve` or `approve --reject`. All other items go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hold {
-    /// Names the hold: the digest of its reason and of its items' base, local and remote contents.
+    /// Id of the hold: the digest of its reason and of its items' base, local and remote contents.
     pub id: HoldId,
-    /// Why it waits.
+    /// Reason of the hold.
     pub reason: Reason,
-    /// Which side would lose something.
+    /// Side that would lose data.
     pub direction: Direction,
-    /// What is held.
+    /// Items on hold.
     pub items: BTreeSet<Item>,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Hold {
 }
 
 impl Hold {
-    /// What has to be remembered of it while it is open.
+    /// Record of the hold, kept while it is open.
     #[must_use]
     pub fn held(&self) -> Held {
         Held { reason: self.reason, direction: self.direction, items: self.items.clone() }
@@ -68,8 +68,8 @@ impl Hold {
     }
 }
 
-/// The hold over files that were synced and that the filters now exclude: nothing happens to them on either side, but somebody
-/// should know. None where there are none.
+/// Hold over synced files that the filters now exclude. Nothing happens to them on either side, but
+/// the user must know. `None` if there are no such files.
 #[must_use]
 pub fn filter_hold(hidden: &Tree) -> Option<Hold> {
     let mut hasher = IdHasher::new(Reason::Filter, Direction::Outgoing);

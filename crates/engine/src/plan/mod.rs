@@ -1,15 +1,21 @@
-//! The three-way plan: from what was agreed, what is here and what is there, to what is to be done.
+//! The three-way plan: compares the last agreed state, the local one and the remote one, and
+//! decides the steps.
 //!
-//! Pure functions over plain data: no I/O, no clock, no randomness, no tokio. `sync --dry-run` prints the very [`Plan`] that
-//! `sync` executes, and a merge of two commits is the same function over the same kind of trees.
+//! Pure functions over plain data: no I/O, no clock, no randomness, no tokio. `sync --dry-run`
+//! prints the same [`Plan`] that `sync` executes. A merge of two commits is the same function over
+//! trees of the same kind.
 //!
-//! The stages, each in its file: `diff` finds the items that moved, `reconcile` decides each by the table of the design,
-//! `names` settles paths that cannot stand side by side, `safety` turns what looks like an accident into a [`Hold`], `together` keeps
-//! back what must not be sent alone.
+//! Each stage has its own file: `diff` finds the items that changed, `reconcile` decides each by
+//! the table of the design, `names` settles paths that cannot exist side by side, `safety` turns
+//! apparent accidents into a [`Hold`], and `together` keeps back items that must not be sent alone.
 //!
-//! Invariants, held by property tests: every step names an item once; a group is pulled, pushed or left as a whole; a version
-//! that is replaced here without having been agreed is kept as a conflict (derived members excepted); a blocked item is
-//! neither pushed nor pulled over, and what was written as one is pushed as one.
+//! Invariants, held by property tests:
+//! - Every step names an item once.
+//! - A group is pulled, pushed or left as a whole.
+//! - A local version that was never agreed on is kept as a conflict when it is replaced (derived
+//!   members excepted).
+//! - A blocked item is neither pushed nor pulled over.
+//! - Items written in one transaction are pushed in one commit.
 
 mod diff;
 mod hold;
@@ -35,8 +41,8 @@ pub use safety::Brakes;
 use safety::Holds;
 pub use step::{Action, FileStep, Plan, Step, Waiting};
 
-/// When a group's members last changed, in generations. An index is *fresh* where it changed with or since the primary
-/// members it was computed from.
+/// Generations in which a group's members last changed. An index is *fresh* if it changed with or
+/// after the primary members it was computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ages {
@@ -47,138 +53,177 @@ pub struct Ages {
 }
 
 impl Ages {
-    /// Whether the derived members have changed with or since the primary ones.
+    /// True if the derived members changed with or after the primary ones.
     #[must_use]
     pub const fn derived_is_fresh(self) -> bool {
         self.derived >= self.primary && self.derived > 0
     }
 }
 
-/// What the plan is made for.
+/// Situation that a plan is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// A device that knows what it last agreed on.
+    /// A device that knows the last agreed state.
     Ordinary,
-    /// A device without a base (its first join, or its record is lost): what differs on both sides waits for a decision.
+    /// A device without a base: its first join, or a lost record. Items that differ on both sides
+    /// wait for a decision.
     Joining,
-    /// Two commits: "local" is the loser, "remote" the winner. Nobody can be asked, and nothing is on a disk.
+    /// A merge of two commits: "local" is the loser, "remote" the winner. It has no one to ask and
+    /// no disk.
     Merge,
 }
 
-/// Everything a plan depends on.
+/// Inputs of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// What was agreed last.
+    /// Last agreed state.
     pub base: &'a Tree,
-    /// What is here.
+    /// Local state.
     pub local: &'a Tree,
-    /// What is there.
+    /// Remote state.
     pub remote: &'a Tree,
-    /// What belongs together.
+    /// Definitions of groups.
     pub groups: &'a Groups,
-    /// When the remote's groups last changed, by name.
+    /// Generations in which the remote's groups last changed, by name.
     pub ages: &'a BTreeMap<String, Ages>,
-    /// What cannot be judged here now.
+    /// Local paths that cannot be judged now.
     pub blocked: &'a Blocked,
-    /// Groups whose files do not fit together.
+    /// Groups whose members do not fit together.
     pub unfit: &'a Unfit,
-    /// Items that are sent together or not at all, since one program wrote them as one.
+    /// Sets of items that one program wrote in one transaction. Each set is sent whole or not at
+    /// all.
     pub together: &'a [BTreeSet<Item>],
-    /// What the plan is made for.
+    /// Situation that the plan is made for.
     pub mode: Mode,
-    /// Send derived members that would otherwise stay here.
+    /// True to send derived members that would otherwise stay local.
     pub push_derived: bool,
-    /// When to ask first; none in a merge.
+    /// Limits above which a change waits for approval. `None` in a merge.
     pub brakes: Option<Brakes>,
-    /// What has been decided about holds.
+    /// Decisions that were made about holds.
     pub decisions: &'a Decisions,
-    /// What the last plan held.
+    /// Holds of the last plan.
     pub held: &'a [Held],
+}
+
+static NOTHING_BLOCKED: Blocked = Blocked { paths: BTreeMap::new(), foreign: BTreeMap::new() };
+static NOTHING_UNFIT: Unfit = Unfit { here: BTreeMap::new(), there: BTreeMap::new() };
+static NOTHING_DECIDED: Decisions = Decisions::none();
+
+impl<'a> Input<'a> {
+    /// An ordinary plan over three trees, without brakes: nothing is blocked, unfit, bound or decided.
+    #[must_use]
+    pub const fn of(
+        [base, local, remote]: [&'a Tree; 3],
+        groups: &'a Groups,
+        ages: &'a BTreeMap<String, Ages>,
+    ) -> Self {
+        Self {
+            base,
+            local,
+            remote,
+            groups,
+            ages,
+            blocked: &NOTHING_BLOCKED,
+            unfit: &NOTHING_UNFIT,
+            together: &[],
+            mode: Mode::Ordinary,
+            push_derived: false,
+            brakes: None,
+            decisions: &NOTHING_DECIDED,
+            held: &[],
+        }
+    }
 }
 
 /// Groups whose files do not fit together, as somebody who looked into them says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unfit {
-    /// Here, and why: neither pushed nor pulled over. What is held stays held, for a person may have to know both.
+    /// Groups that do not fit locally, with the cause: neither pushed nor pulled over. A hold on
+    /// such a group stays, because the person may have to know both.
     pub here: BTreeMap<Item, String>,
-    /// There, and why: what the remote holds counts as unchanged, and what is here may be committed over it.
+    /// Groups that do not fit on the remote, with the cause: they count as unchanged there, and a
+    /// local version may be committed over them.
     pub there: BTreeMap<Item, String>,
 }
 
-/// Paths here whose state is unknown or not yet stable: busy, not settled, unreadable. They are neither pushed nor pulled over,
-/// and nothing about them counts as absence.
+/// Local paths whose state is unknown or not yet stable: busy, not settled, or unreadable. They are
+/// neither pushed nor pulled over, and never count as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Blocked {
     paths: BTreeMap<VaultPath, String>,
-    /// Links and special files: they stand in the way of what should be there, but are no members of anything.
+    /// Links and special files. They occupy a path but are members of nothing.
     foreign: BTreeMap<VaultPath, String>,
-    /// Folders (as text, without a slash at the end) below which nothing could be read.
-    folders: BTreeMap<String, String>,
 }
 
 impl Blocked {
-    /// Blocks one path, and everything below it should it be a folder.
+    /// Blocks one path, and everything below it if it is a folder.
     pub fn add(&mut self, path: VaultPath, why: impl Into<String>) {
         self.paths.insert(path, why.into());
     }
 
-    /// Blocks a path at which something stands that is never synced, and everything below it.
+    /// Blocks a path occupied by something that is never synced, and everything below it.
     pub fn add_foreign(&mut self, path: VaultPath, why: impl Into<String>) {
         self.foreign.insert(path, why.into());
-    }
-
-    /// Blocks everything below a folder.
-    pub fn add_folder(&mut self, folder: impl Into<String>, why: impl Into<String>) {
-        self.folders.insert(folder.into(), why.into());
     }
 
     /// Why `path` is blocked, if it is.
     #[must_use]
     pub fn reason(&self, path: &VaultPath) -> Option<&str> {
-        let here = self.paths.get(path).or_else(|| self.foreign.get(path));
-        here.or_else(|| path.folders().find_map(|folder| self.above(folder))).map(String::as_str)
+        self.find(path).map(|block| block.why)
     }
 
-    /// Paths where something stands that is in no tree, and folders below which it may.
-    fn unseen(&self, local: &Tree) -> impl Iterator<Item = (VaultPath, &str)> {
+    /// The name that blocks `path`: its own, or that of a folder above it. A name that stands for a file
+    /// or a link here cannot tell what was below it as a folder.
+    fn find(&self, path: &VaultPath) -> Option<Block<'_>> {
+        let at = |path: &VaultPath| {
+            let known = self.paths.get_key_value(path).or_else(|| self.foreign.get_key_value(path));
+            known.map(|(at, why)| Block { at, why })
+        };
+        at(path).or_else(|| path.folders().find_map(|folder| at(&VaultPath::new(folder).ok()?)))
+    }
+
+    /// Paths where something stands that is in no tree.
+    fn unseen(&self, local: &Tree) -> impl Iterator<Item = Block<'_>> {
         let files = self.paths.iter().filter(|(path, _)| !local.contains_key(*path));
-        let files = files.map(|(path, why)| (path.clone(), why.as_str()));
-        let folders =
-            self.folders.iter().filter_map(|(path, why)| Some((VaultPath::new(path).ok()?, why.as_str())));
-        files.chain(folders)
+        files.map(|(at, why)| Block { at, why })
     }
 
     /// Items that cannot be judged because of a member of theirs, also one that no tree has yet.
-    fn items(&self, groups: &Groups) -> BTreeMap<Item, String> {
-        let mut items: BTreeMap<Item, String> =
-            self.paths.iter().map(|(path, why)| (groups.item(path), format!("{path}: {why}"))).collect();
+    fn items(&self, groups: &Groups) -> BTreeMap<Item, Block<'_>> {
+        let mut items: BTreeMap<Item, Block<'_>> =
+            self.paths.iter().map(|(at, why)| (groups.item(at), Block { at, why })).collect();
         // A folder that cannot be read may hold members that nobody has seen yet.
         for group in groups.definitions() {
             let patterns = group.primary.iter().chain(&group.derived);
-            if let Some((at, why)) = patterns.into_iter().find_map(|pattern| self.reason_below(pattern)) {
-                items.entry(Item::Group(group.name.clone())).or_insert_with(|| format!("{at}: {why}"));
+            if let Some(block) = patterns.into_iter().find_map(|pattern| self.find_below(pattern)) {
+                items.entry(Item::Group(group.name.clone())).or_insert(block);
             }
         }
         items
     }
 
-    /// Why nobody can tell which files a group's pattern matches.
-    fn reason_below<'p>(&self, pattern: &'p str) -> Option<(&'p str, &str)> {
+    /// The name that hides which files a group's pattern matches.
+    fn find_below(&self, pattern: &str) -> Option<Block<'_>> {
         let fixed = pattern.split(['*', '?', '[', '{']).next().unwrap_or(pattern);
-        let fixed = fixed.strip_suffix('/').unwrap_or(fixed);
-        let path = VaultPath::new(fixed).ok()?;
-        Some((fixed, self.above(fixed).map(String::as_str).or_else(|| self.reason(&path))?))
-    }
-
-    fn above(&self, folder: &str) -> Option<&String> {
-        // A name that stands for a file or a link here cannot tell what was below it as a folder.
-        let path = VaultPath::new(folder).ok();
-        let here = path.and_then(|path| self.paths.get(&path).or_else(|| self.foreign.get(&path)));
-        self.folders.get(folder).or(here)
+        self.find(&VaultPath::new(fixed.strip_suffix('/').unwrap_or(fixed)).ok()?)
     }
 }
 
-/// Makes the plan.
+/// A name that blocks, and why.
+#[derive(Debug, Clone, Copy)]
+struct Block<'a> {
+    at: &'a VaultPath,
+    why: &'a str,
+}
+
+impl Block<'_> {
+    fn waiting(self, item: Item) -> Waiting {
+        let Self { at, why } = self;
+        Waiting { item, why: format!("{at}: {why}"), blocked_by: Some(at.clone()) }
+    }
+}
+
+/// Makes a plan.
 #[must_use]
 pub fn plan(input: &Input) -> Plan {
     let mut plan = Plan::default();
@@ -186,8 +231,8 @@ pub fn plan(input: &Input) -> Plan {
     let blocked = input.blocked.items(input.groups);
     for item in diff::moved(input) {
         let view = diff::View::of(input, &item);
-        match view.blocked(input.blocked).or_else(|| blocked.get(&item).cloned()) {
-            Some(why) => plan.waiting.push(Waiting { item, why }),
+        match view.blocked(input.blocked).or_else(|| blocked.get(&item).copied()) {
+            Some(block) => plan.waiting.push(block.waiting(item)),
             None => {
                 if let Some(step) = reconcile::reconcile(input, &item, &view) {
                     decided.insert(item, step);
@@ -198,33 +243,40 @@ pub fn plan(input: &Input) -> Plan {
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
-    let kept = hold_back(input, &mut decided, &mut plan.waiting);
-    let kept = together::keep(input.together, &mut decided, &mut plan) || kept;
+    let kept = hold_back(input, &mut decided, &mut plan);
+    let kept = together::keep_back(input.together, &mut decided, &mut plan) || kept;
     let mut again = kept || !(plan.holds.is_empty() && plan.approved.is_empty() && plan.rejected.is_empty());
     while again {
-        // What is held or held back does not make room, and what was turned round takes it.
+        // An item on hold frees no names, and a rejected one takes some.
         names::settle(input, &mut decided, &mut plan.waiting, &plan.holds);
-        again = together::keep(input.together, &mut decided, &mut plan);
+        again = together::keep_back(input.together, &mut decided, &mut plan);
     }
     plan.steps = decided.into_values().collect();
     plan.waiting.sort();
     plan
 }
 
-/// Takes the steps of groups that do not fit together here out of the plan: upstream first. Whether there were any.
-fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<Waiting>) -> bool {
-    let moves = |item: &Item| steps.get(item).is_some_and(|step| step.incoming() || step.outgoing());
+/// Removes the steps of groups that do not fit together locally: upstream first. A local change that
+/// a person has rejected is taken back all the same. True if it removed any.
+fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, plan: &mut Plan) -> bool {
+    let taken_back = |item: &Item| {
+        let mut outgoing = plan.rejected.iter().filter(|hold| hold.direction == Direction::Outgoing);
+        outgoing.any(|hold| hold.items.contains(item))
+    };
+    let moves = |item: &Item| {
+        steps.get(item).is_some_and(|step| step.incoming() || step.outgoing()) && !taken_back(item)
+    };
     let unfit: Vec<_> = input.unfit.here.iter().filter(|(item, _)| moves(item)).collect();
     let any = !unfit.is_empty();
     for (item, why) in unfit {
         steps.remove(item);
-        waiting.push(Waiting { item: item.clone(), why: why.clone() });
+        plan.waiting.push(Waiting::of(item.clone(), why.clone()));
     }
     any
 }
 
-/// What is agreed once `done` of the plan's items have been carried out: `base` with those items as both sides now have them.
-/// Everything else keeps the base it had.
+/// Agreed state after the items in `done` are carried out: `base` with those items as both sides
+/// now have them. All other items keep their base.
 #[must_use]
 pub fn agreed(plan: &Plan, base: &Tree, done: &BTreeSet<Item>) -> Tree {
     let mut tree = base.clone();

@@ -1,7 +1,9 @@
-//! Names that cannot stand side by side: a file where another item needs a folder, and paths that differ in letter case only.
+//! Names that cannot exist side by side: a file where another item needs a folder, and paths that
+//! differ only in letter case.
 //!
-//! Remote wins, as everywhere: what is here gives way and is kept. Letter case is milder, for most users' disks can hold both:
-//! the newcomer waits and is reported, and never reaches a device whose disk cannot hold it.
+//! The remote wins: the local file gives way and is kept. Letter case is treated more mildly,
+//! because most disks can hold both names: the new path waits and is reported. It never reaches a
+//! device whose disk cannot hold it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -18,10 +20,11 @@ pub(super) fn settle(
 ) {
     let new = |step: &Step| step.files.iter().any(is_new);
     if !steps.values().any(new) {
-        return; // Folding every name of a large vault for nothing would cost more than the rest of the plan.
+        // Folding every name of a large vault would cost more than the rest of the plan.
+        return;
     }
-    // What waits makes no room for others, and what yields takes or frees names; so this repeats. Each round turns a push
-    // into something that is none, or takes a step out.
+    // Repeat until nothing changes: a waiting item frees no names, and a yielding one takes or
+    // frees some. Each round removes a step or turns a push into something else.
     loop {
         if input.mode != Mode::Merge {
             let mut stopped = case_clashes(input, steps);
@@ -45,7 +48,7 @@ pub(super) fn settle(
             }
             continue;
         }
-        // Left over: what comes in where something stays here on purpose.
+        // What is left: incoming files whose place is taken by a local file that stays on purpose.
         if input.mode == Mode::Merge || !wait(steps, waiting, without_room(input, steps, |_| true)) {
             return;
         }
@@ -56,7 +59,7 @@ fn is_new(file: &FileStep) -> bool {
     file.to.is_some() && file.from.is_none()
 }
 
-/// Takes steps out of the plan; whether there were any.
+/// Removes steps from the plan. True if it removed any.
 fn wait(steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<Waiting>, stopped: Vec<Waiting>) -> bool {
     for wait in &stopped {
         steps.remove(&wait.item);
@@ -66,7 +69,7 @@ fn wait(steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<Waiting>, stopped: V
     any
 }
 
-/// Steps whose new paths need a name that an item which `stays` has on the receiving side.
+/// Steps that need a name which an item that `stays` holds on the receiving side.
 fn without_room(input: &Input, steps: &BTreeMap<Item, Step>, stays: impl Fn(&Item) -> bool) -> Vec<Waiting> {
     let mut stopped = Vec::new();
     for (side, takes) in [(input.remote, Step::outgoing as fn(&Step) -> bool), (input.local, Step::incoming)]
@@ -85,20 +88,20 @@ fn without_room(input: &Input, steps: &BTreeMap<Item, Step>, stays: impl Fn(&Ite
             });
             if let Some((path, other)) = in_the_way {
                 let why = format!("{path}: {other} stands in its place, and waits itself");
-                stopped.push(Waiting { item: step.item.clone(), why });
+                stopped.push(Waiting::of(step.item.clone(), why));
             }
         }
     }
     stopped
 }
 
-/// A file of `tree` that cannot stand beside `path`: at a folder of it, or below it.
+/// Finds a file of `tree` that cannot exist beside `path`: at one of its folders, or below it.
 #[must_use]
 pub fn in_the_way<'a>(tree: &'a Tree, path: &VaultPath) -> Option<&'a VaultPath> {
     standing(tree, &BTreeSet::new(), path).next()
 }
 
-/// Files of `side` that stay and that cannot stand beside `path`: at a folder of it, or below it.
+/// Files of `side` that stay and cannot exist beside `path`: at one of its folders, or below it.
 fn standing<'a>(
     side: &'a Tree,
     leaving: &BTreeSet<&VaultPath>,
@@ -113,44 +116,45 @@ fn standing<'a>(
     above.chain(below).filter(|other| !leaving.contains(other))
 }
 
-/// Items to be pushed whose new paths the remote's outcome has no room for.
+/// Items to push whose new paths clash with those that the remote will have.
 fn yielding(input: &Input, steps: &BTreeMap<Item, Step>) -> BTreeSet<Item> {
-    let outcome = Outcome::of(input, steps);
+    let paths = FinalPaths::of(input, steps);
     let pushes = steps.values().filter(|step| step.outgoing());
     let clash = |step: &&Step| {
         step.files.iter().filter(|file| is_new(file)).any(|file| {
-            let folded = input.mode == Mode::Merge && outcome.case_twin(&file.path);
-            folded || outcome.shape_clash(&file.path)
+            let folded = input.mode == Mode::Merge && paths.case_twin(&file.path);
+            folded || paths.shape_clash(&file.path)
         })
     };
     pushes.filter(clash).map(|step| step.item.clone()).collect()
 }
 
-/// New paths here that differ from an existing one in letter case only wait; so does what comes in under such a name.
+/// Steps, local or incoming, whose new paths differ from an existing one only in letter case. They
+/// wait.
 fn case_clashes(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Waiting> {
-    let outcome = Outcome::of(input, steps);
+    let paths = FinalPaths::of(input, steps);
     let clash = |step: &Step| {
         step.files.iter().filter(|file| is_new(file)).find_map(|file| {
-            let twin = outcome.twins(&file.path).next()?;
+            let twin = paths.twins(&file.path).next()?;
             let why = format!(
                 "{}: its name differs from {twin} in letter case only; rename one of them",
                 file.path
             );
-            Some(Waiting { item: step.item.clone(), why })
+            Some(Waiting::of(step.item.clone(), why))
         })
     };
     steps.values().filter_map(clash).collect()
 }
 
-/// The paths that both sides will have if all steps are done, by letter-case key, and those among them that the remote has
-/// and keeps.
-struct Outcome<'a> {
+/// Paths that both sides will have after all steps, by letter-case key, and those of them that the
+/// remote has and keeps.
+struct FinalPaths<'a> {
     by_key: HashMap<String, Vec<&'a VaultPath>>,
     standing: BTreeSet<&'a VaultPath>,
     folders: HashMap<&'a str, &'a VaultPath>,
 }
 
-impl<'a> Outcome<'a> {
+impl<'a> FinalPaths<'a> {
     fn of(input: &Input<'a>, steps: &'a BTreeMap<Item, Step>) -> Self {
         let leaving: BTreeSet<&VaultPath> = steps
             .values()
@@ -181,12 +185,13 @@ impl<'a> Outcome<'a> {
         same_key.copied().filter(move |other| *other != path)
     }
 
-    /// Whether the remote keeps a path that differs from this one in letter case only.
+    /// True if the remote keeps a path that differs from this one only in letter case.
     fn case_twin(&self, path: &VaultPath) -> bool {
         self.twins(path).any(|twin| self.standing.contains(twin))
     }
 
-    /// Whether the remote keeps a file where this path needs a folder, or a folder where this path is a file.
+    /// True if the remote keeps a file where this path needs a folder, or a folder where this path
+    /// is a file.
     fn shape_clash(&self, path: &VaultPath) -> bool {
         let file_above = path
             .folders()

@@ -17,10 +17,10 @@ use super::{Action, Direction, Input, Mode, Step};
 use crate::model::{Conflict, Item, Kept, Role};
 use crate::planted::{Bug, planted};
 
-/// What is to be done with an item that moved; none where both sides stand as agreed.
+/// Decides the step for an item that changed. `None` if both sides are as agreed.
 pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step> {
     let here = view.any(Role::Primary, Member::moved_here);
-    // What does not fit together there counts as unchanged.
+    // A remote version that does not fit together counts as unchanged.
     let fits = !input.unfit.there.contains_key(item);
     let there = fits && view.any(Role::Primary, Member::moved_there);
     let derived_here = view.any(Role::Derived, Member::moved_here);
@@ -30,14 +30,15 @@ pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step>
 
     let action = match () {
         () if !(here || there || derived_here || derived_there) => return None,
-        // Both sides hold the same, however each came to it.
+        // Both sides hold the same bytes, however each came to them.
         () if !apart && !derived_apart && planted(Bug::Echo) => Action::Push,
         () if !apart && !derived_apart => Action::Adopt,
-        // The same corpus, another index: an index alone is never a conflict.
+        // Same corpus, different index: an index alone is never a conflict.
         () if !apart => derived_only(input, item, derived_there),
-        // An index that was rebuilt over the last good corpus is no reason to undo the newer one, however bad.
+        // A rebuilt index for the last good corpus is no reason to undo a newer corpus, even a bad
+        // one.
         () if !here && !there => return None,
-        // The primary members differ, so at least one side moved them.
+        // The primary members differ, so at least one side changed them.
         () if !there => Action::Push,
         () if !here => Action::Pull,
         () if planted(Bug::WallClock) && view.any(Role::Primary, Member::newer_here) => Action::Push,
@@ -46,20 +47,21 @@ pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step>
     Some(step(item, view, action))
 }
 
-/// Derived members differ over equal primary ones.
+/// Action for derived members that differ while the primary ones are equal.
 fn derived_only(input: &Input, item: &Item, derived_there: bool) -> Action {
     if derived_there {
         return Action::Pull;
     }
     let Item::Group(name) = item else { return Action::Push };
     let fresh = input.ages.get(name).is_some_and(|ages| ages.derived_is_fresh());
-    // The first index for a state of the corpus wins: non-deterministic rebuilds on two devices must not chase each other.
+    // The first index for a state of the corpus wins. Otherwise two devices with non-deterministic
+    // rebuilds would replace each other's index forever.
     let fits = !input.unfit.there.contains_key(item);
     if fresh && fits && !input.push_derived { Action::KeepLocal } else { Action::Push }
 }
 
-/// The conflict over the version that is about to be replaced here; none where that version is a deletion of everything,
-/// which leaves nothing to keep.
+/// Conflict over the local version that is about to be replaced. `None` if no primary member is
+/// left in it: then there is nothing to keep.
 pub(super) fn lost(item: &Item, view: &View) -> Option<Conflict> {
     let files = view.members.iter().filter(|(_, member)| member.local.is_some() || member.base.is_some());
     let files: Vec<Kept> =
@@ -68,7 +70,7 @@ pub(super) fn lost(item: &Item, view: &View) -> Option<Conflict> {
     primary_left.then(|| Conflict::new(item.clone(), files, None))
 }
 
-/// The step that carries out `action`.
+/// Creates the step that carries out `action`.
 pub(super) fn step(item: &Item, view: &View, action: Action) -> Step {
     let (files, agreed) = match action {
         Action::Push => (view.outgoing(), view.side(|member| member.local)),
@@ -78,16 +80,18 @@ pub(super) fn step(item: &Item, view: &View, action: Action) -> Step {
     Step { item: item.clone(), action, files, agreed }
 }
 
-/// The step that gives the item to the remote, keeping what is here: for names that cannot stand side by side.
+/// Creates the step that gives the item's names to the remote and keeps the local version, for
+/// names that cannot exist side by side.
 pub(super) fn yield_to_remote(input: &Input, item: &Item) -> Step {
     let view = View::of(input, item);
-    // An index that has to give way is computed again.
+    // An index that gives way is computed again, so it is no conflict.
     let lost = lost(item, &view).filter(|_| view.any(Role::Primary, Member::differs));
     step(item, &view, lost.map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict))))
 }
 
-/// The step that decides a held change the other way: an outgoing one is undone here, an incoming one is overruled by what is
-/// here. The same however often it is applied, for an item may be held for several reasons.
+/// Creates the step that decides a held change the other way: an outgoing one is undone locally, an
+/// incoming one is overruled by the local version. The step is the same however often this runs,
+/// because an item may be held for several reasons.
 pub(super) fn reverse(input: &Input, item: &Item, held: Direction) -> Step {
     let action = match held {
         Direction::Outgoing => Action::Pull,
@@ -96,8 +100,9 @@ pub(super) fn reverse(input: &Input, item: &Item, held: Direction) -> Step {
     step(item, &View::of(input, item), action)
 }
 
-/// Whether the two sides meet without a common past, so that somebody has to say which is right: a primary member that both
-/// have, differently, and that was never agreed on. A member that only this side has counts too: it would be taken away.
+/// True if the two sides have no common past, so that a person must say which is right: a local
+/// primary member was never agreed on and the remote has another version of it, or none. A pull
+/// would take it away.
 pub(super) fn wants_a_person(input: &Input, step_: &Step) -> bool {
     let unrelated =
         |member: &Member| member.role == Role::Primary && member.base.is_none() && member.local.is_some();

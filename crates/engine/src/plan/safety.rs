@@ -1,4 +1,4 @@
-//! The brakes: what looks like an accident waits for a person, whichever side it comes from.
+//! The brakes: apparent accidents wait for a person, whichever side they come from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,20 +7,20 @@ use super::{Action, FileStep, Input, Step};
 use super::{Direction, Hold, Reason};
 use crate::model::{Entry, Item, VaultPath};
 
-/// The same for entries of a corpus and rows of a matrix.
+/// Number of entries or rows below which a member may lose any share of them.
 const SHRINK_FLOOR_ROWS: u64 = 10;
 
-/// Members smaller than this may shrink as they like: half of next to nothing is no loss.
+/// Size in bytes below which a member may shrink freely: half of almost nothing is no loss.
 const SHRINK_FLOOR: u64 = 256;
 
-/// When to ask first.
+/// Limits above which a change waits for approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Brakes {
-    /// How many of the files, in percent, may be deleted at once.
+    /// Percentage of the files that may be deleted at once.
     pub max_delete_percent: u8,
-    /// By how much, in percent of its bytes or of its entries or rows, a primary member of a group may shrink at once.
+    /// Percentage of its bytes, entries or rows that a primary member of a group may lose at once.
     pub max_shrink_percent: u8,
-    /// Below this many files, deleting or changing all of them is no accident.
+    /// Number of files below which deleting or changing all of them is no accident.
     pub min_files: usize,
 }
 
@@ -30,17 +30,17 @@ impl Default for Brakes {
     }
 }
 
-/// The holds of a plan, by what has become of them.
+/// Holds of a plan, by decision.
 pub(super) struct Holds {
     pub(super) open: Vec<Hold>,
     pub(super) approved: Vec<Hold>,
     pub(super) rejected: Vec<Hold>,
 }
 
-/// Takes what must wait out of `steps` and turns round what was rejected.
+/// Removes the steps of open holds from `steps` and reverses those of rejected ones.
 pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> Holds {
     let (mut open, mut approved, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-    for hold in found(input, steps) {
+    for hold in find_holds(input, steps) {
         let joined = hold.reason == Reason::Differs && input.decisions.join;
         if input.decisions.rejected.contains(&hold.id) {
             for item in &hold.items {
@@ -53,12 +53,12 @@ pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> Holds {
             open.push(hold);
         }
     }
-    // Only now, so that each brake was judged by the whole plan and not by what an earlier one left of it.
+    // Remove them last, so that each brake judges the whole plan.
     steps.retain(|item, _| !open.iter().any(|hold| hold.items.contains(item)));
     Holds { open, approved, rejected }
 }
 
-fn found(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {
+fn find_holds(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {
     let mut holds = Vec::new();
     let apart: Vec<&Step> = steps.values().filter(|step| wants_a_person(input, step)).collect();
     if !apart.is_empty() {
@@ -86,7 +86,7 @@ fn found(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {
     holds
 }
 
-/// The steps that delete too much of what was agreed, or that change all of it.
+/// Steps that delete too many of the agreed files, and steps that change all of them.
 fn mass<'a>(
     input: &Input,
     moving: &[&'a Step],
@@ -110,8 +110,8 @@ fn mass<'a>(
     }
 }
 
-/// Files that have changed here as well, but do not go out with these steps: most have not settled yet. A mass that is still being
-/// written must not pass piece by piece.
+/// Number of files that also changed locally but are not part of these steps; most have not settled
+/// yet. A mass change that is still being written must not pass piece by piece.
 fn changed_elsewhere(input: &Input, moving: &[&Step], direction: Direction) -> usize {
     if direction == Direction::Incoming {
         return 0;
@@ -127,8 +127,8 @@ fn deletes(step: &Step) -> bool {
     step.files.iter().any(|file| file.to.is_none())
 }
 
-/// Whether the step was part of a mass that the last plan held, and still is such a step: files that come or go beside it must
-/// not make it look small.
+/// True if the last plan held the step as part of a mass and the step still matches. Other files
+/// that come or go must not make the mass look small.
 fn was_held(input: &Input, step: &Step, reason: Reason, direction: Direction) -> bool {
     let held = input.held.iter().filter(|held| held.reason == reason && held.direction == direction);
     held.into_iter().any(|held| held.items.contains(&step.item))
@@ -142,9 +142,10 @@ fn goes(step: &Step, direction: Direction) -> bool {
     }
 }
 
-/// Whether the step takes away a primary member of a group, or more of one than may go at once.
+/// True if the step takes a primary member from a group, or more of one than may go at once.
 fn loses(input: &Input, step: &Step, brakes: Brakes) -> bool {
-    // A losing version that is kept as a conflict is not lost; but what a device has not moved itself is judged all the same.
+    // A losing version is kept as a conflict, so it is not lost. Compare with the agreed version
+    // instead.
     let kept = matches!(step.action, Action::Conflict(_));
     step.files.iter().filter(|file| !input.groups.is_derived(&file.path)).any(|file| {
         let from = if kept { input.base.get(&file.path).copied() } else { file.from };
@@ -159,7 +160,7 @@ fn shrinks(from: Option<Entry>, to: Option<Entry>, brakes: Brakes) -> bool {
         let floor = u128::from(was) * u128::from(100_u8.saturating_sub(brakes.max_shrink_percent));
         u128::from(left) * 100 < floor
     };
-    // Rows are known only of files that somebody looked into; where one side's are not, bytes have to do.
+    // Rows are known only for files that were read. If one side's are unknown, compare bytes.
     let rows = from.rows.zip(to.rows).is_some_and(|(was, left)| was >= SHRINK_FLOOR_ROWS && below(left, was));
     rows || (from.size >= SHRINK_FLOOR && below(to.size, from.size))
 }

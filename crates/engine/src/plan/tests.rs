@@ -1,6 +1,8 @@
-//! The plan against the design, from outside: tables that leave no case out, properties over random histories, and the brakes.
+//! Tests of the plan against the design: exhaustive tables, properties over random histories, and
+//! the brakes.
 //!
-//! What is expected is worked out here in other words than in the code: a test that repeats the code proves nothing.
+//! Expected results are derived in other terms than the code uses: a test that repeats the code
+//! proves nothing.
 
 mod brakes;
 mod files;
@@ -22,7 +24,7 @@ use super::{
 };
 use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Tree, Validate, VaultPath};
 
-/// A plan's input that owns what it names.
+/// Owned inputs of a plan.
 #[derive(Clone)]
 struct Case {
     base: Tree,
@@ -41,7 +43,7 @@ struct Case {
 }
 
 impl Case {
-    /// An ordinary device without groups or brakes.
+    /// Creates the case of an ordinary device without groups or brakes.
     fn of(base: Tree, local: Tree, remote: Tree) -> Self {
         Self {
             base,
@@ -82,7 +84,7 @@ impl Case {
         plan(&self.input())
     }
 
-    /// The same after the one hold that is open has been approved or rejected.
+    /// The same case after its open holds are approved or rejected.
     fn decided(mut self, approve: bool) -> Self {
         let ids: Vec<_> = self.plan().holds.iter().map(|hold| hold.id).collect();
         assert!(!ids.is_empty(), "there is nothing to decide");
@@ -104,17 +106,17 @@ fn group(name: &str) -> Item {
     Item::Group(name.to_owned())
 }
 
-/// A file that holds `content`.
+/// Entry of a file that holds `content`.
 fn entry(content: &str) -> Entry {
     sized(content, content.len() as u64)
 }
 
-/// A file of a length of its own: the planner never looks at bytes.
+/// Entry with a chosen size: the planner never reads bytes.
 fn sized(content: &str, size: u64) -> Entry {
     Entry { digest: Digest::of(content.as_bytes()), size, mtime_ms: 0, mode: 0o644, rows: None }
 }
 
-/// The same file, touched: times and modes never count.
+/// The same entry with another time and mode, which never count as a change.
 fn touched(entry: Entry, by: i64) -> Entry {
     Entry { mtime_ms: entry.mtime_ms + by, mode: 0o600, ..entry }
 }
@@ -123,7 +125,7 @@ fn tree(files: &[(&str, &str)]) -> Tree {
     files.iter().map(|(name, content)| (path(name), entry(content))).collect()
 }
 
-/// `count` files below a folder, all with this content.
+/// Tree of `count` files below a folder, all with the same content.
 fn many(folder: &str, count: usize, content: &str) -> Tree {
     (0..count).map(|n| (path(&format!("{folder}/{n:03}.json")), entry(content))).collect()
 }
@@ -139,7 +141,7 @@ fn groups_of(definitions: &[(&str, &[&str], &[&str])]) -> Groups {
     Groups::new(definitions.iter().map(one).collect()).unwrap()
 }
 
-/// A corpus with its vectors and an index.
+/// Groups with a corpus, its vectors and an index.
 fn nodes() -> Groups {
     groups_of(&[("nodes", &["nodes.json", "nodes.npy"], &["index/*"])])
 }
@@ -155,11 +157,12 @@ fn kept(step: &Step) -> Option<&Conflict> {
     }
 }
 
-/// A tree after a step's files: each must stand as the step says it does, else the step was made for another tree.
+/// Applies a step's files to a tree. Each must be as the step expects, else the step was made for
+/// another tree.
 fn apply(tree: &mut Tree, files: &[FileStep]) {
     for FileStep { path, from, to } in files {
         assert_eq!(tree.get(path), from.as_ref(), "{path} is not what the step replaces");
-        assert_ne!(from, to, "{path} is in a step that does not change it");
+        assert_ne!(from, to, "{path} does not change in this step");
         match to {
             Some(entry) => tree.insert(path.clone(), *entry),
             None => tree.remove(path),
@@ -167,12 +170,12 @@ fn apply(tree: &mut Tree, files: &[FileStep]) {
     }
 }
 
-/// A file that stands where another path of the tree needs a folder.
+/// Finds a file at a path that another path of the tree needs as a folder.
 fn file_as_folder(tree: &Tree) -> Option<&VaultPath> {
     tree.keys().find(|path| path.folders().any(|folder| tree.contains_key(&self::path(folder))))
 }
 
-/// Two paths that differ in letter case only.
+/// Finds two paths that differ only in letter case.
 fn twins(tree: &Tree) -> Option<&VaultPath> {
     let mut keys = BTreeSet::new();
     tree.keys().find(|path| !keys.insert(path.fold_key()))

@@ -1,19 +1,24 @@
-//! What one program wrote as one goes out as one.
+//! Items that one program wrote together are sent together.
 //!
-//! Only what is sent: where the remote has changed one of the items too, that is decided as ever, and what loses is kept.
+//! This binds outgoing items only. If the remote changed one of the items too, that item is decided
+//! as usual, and the losing version is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plan, Step, Waiting};
 use crate::model::Item;
 
-/// Takes what would be sent out of `steps` where something that belongs with it has to wait. Whether there was any.
-pub(super) fn keep(together: &[BTreeSet<Item>], steps: &mut BTreeMap<Item, Step>, plan: &mut Plan) -> bool {
+/// Removes outgoing steps whose companions have to wait. True if it removed any.
+pub(super) fn keep_back(
+    together: &[BTreeSet<Item>],
+    steps: &mut BTreeMap<Item, Step>,
+    plan: &mut Plan,
+) -> bool {
     if together.is_empty() {
         return false;
     }
     let mut any = false;
-    // What is kept back here may belong with something else.
+    // An item kept back here may in turn bind others.
     loop {
         let held =
             plan.holds.iter().flat_map(|hold| hold.items.iter().map(move |item| (item, hold.to_string())));
@@ -39,7 +44,7 @@ pub(super) fn keep(together: &[BTreeSet<Item>], steps: &mut BTreeMap<Item, Step>
         any = true;
         for (item, cause, why) in kept {
             if steps.remove(&item).is_some() {
-                plan.waiting.push(Waiting { item: item.clone(), why });
+                plan.waiting.push(Waiting::of(item.clone(), why));
                 plan.bound.insert(item, cause);
             }
         }

@@ -1,50 +1,52 @@
-//! What can go wrong with a remote, sorted by what the caller must do.
+//! Errors of a remote, sorted by the reaction they need.
 
 use std::time::Duration;
 
-/// A failed call: what kind of failure, of which operation, on which key, and the words of the layer below.
+/// Failed call: the kind of failure, the operation, the key, and the words of the layer below.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{operation}{}{key}: {kind}{}", if .key.is_empty() { "" } else { " " }, .detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
 pub struct RemoteError {
-    /// What the caller must do.
+    /// Kind of failure.
     pub kind: RemoteErrorKind,
-    /// Which call: `put`, `get`, `head` or `list`; `open` where the remote could not even be set up.
+    /// Name of the call: `put`, `get`, `head`, `list`, `delete` or `time`; `open` if the remote
+    /// could not be set up.
     pub operation: &'static str,
     /// Key or prefix of the call.
     pub key: String,
-    /// What the store or the layer below said, free of credentials.
+    /// Message of the store or the layer below, free of credentials.
     pub detail: Option<String>,
 }
 
-/// Kinds of failure, each with its own cure.
+/// Kinds of failure, each with its own remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteErrorKind {
-    /// The object is not there.
+    /// The object does not exist.
     #[error("there is no such object")]
     NotFound,
-    /// No connection could be made: no network, name not resolved, refused.
+    /// The connection could not be made: no network, name not resolved, or refused.
     #[error("the remote cannot be reached")]
     Offline,
-    /// The connection broke or the time ran out after the request went out. A PUT may or may not have been applied, and may
-    /// yet be applied later.
+    /// The connection broke or timed out after the request went out. A PUT may have been applied,
+    /// or may yet be.
     #[error("no answer came in time; whether the request was applied is unknown")]
     UnknownOutcome,
     /// The store asks for fewer requests.
     #[error("the remote asks to slow down")]
     Throttled {
-        /// How long it asks to wait.
+        /// Time that it asks to wait.
         retry_after: Option<Duration>,
     },
-    /// The store failed (5xx). Of a PUT that says no more than [`RemoteErrorKind::UnknownOutcome`] does: it may be applied.
+    /// The store failed (5xx). Like [`RemoteErrorKind::UnknownOutcome`], this leaves open if a PUT
+    /// was applied.
     #[error("the remote had an internal error")]
     Server,
-    /// The endpoint answers, but not as an S3 store, or names another region.
+    /// The endpoint answers, but not like an S3 store, or names another region.
     #[error("the endpoint or region is wrong")]
     WrongEndpoint,
     /// The key id or the secret is not accepted, or none is configured.
     #[error("the remote does not accept the credentials")]
     BadCredentials,
-    /// The key is good but may not do this.
+    /// The key is valid but lacks this permission.
     #[error("the key lacks the capability for this")]
     Forbidden,
     /// The bucket, or the folder of a `file://` remote, does not exist.
@@ -56,17 +58,17 @@ pub enum RemoteErrorKind {
     /// This machine's clock is too far off for the store to accept a signature.
     #[error("this machine's clock is too far off")]
     ClockSkew,
-    /// The answer is not what was asked for: shorter, longer, or of no known form.
+    /// The answer does not match the request: shorter, longer, or of unknown form.
     #[error("the answer is malformed")]
     Malformed,
-    /// Anything else that will not get better by itself.
+    /// Any other failure that will not pass by itself.
     #[error("the remote refused")]
     Other,
 }
 
 impl RemoteErrorKind {
-    /// Whether the same call may succeed if it is simply made again a little later. Calls are idempotent (objects are
-    /// immutable and keys unique), so this holds for a PUT of unknown outcome too.
+    /// True if the same call may succeed a little later. Calls are idempotent (objects are
+    /// immutable and keys unique), so this includes a PUT of unknown outcome.
     #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(
@@ -75,7 +77,7 @@ impl RemoteErrorKind {
         )
     }
 
-    /// Whether the remote is out of reach for now: a state to wait out, not a failure.
+    /// True if the remote is out of reach for now: a state to wait out, not a failure.
     #[must_use]
     pub const fn offline(self) -> bool {
         matches!(self, Self::Offline | Self::UnknownOutcome | Self::Throttled { .. } | Self::Server)
@@ -83,13 +85,13 @@ impl RemoteErrorKind {
 }
 
 impl RemoteError {
-    /// A failure of `operation` on `key`.
+    /// Creates the error of `operation` on `key`.
     #[must_use]
     pub fn new(kind: RemoteErrorKind, operation: &'static str, key: &str) -> Self {
         Self { kind, operation, key: key.to_owned(), detail: None }
     }
 
-    /// The same, with what the layer below said.
+    /// Adds the message of the layer below.
     #[must_use]
     pub fn because(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());

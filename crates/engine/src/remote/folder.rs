@@ -1,12 +1,13 @@
-//! A folder as a remote (`file://`): a mounted disk, a NAS, or the default remote of a vault that has none yet.
+//! A folder as a remote (`file://`): a mounted disk, a NAS, or the default remote of a new vault.
 //!
-//! An object is a file of the same path. A PUT writes a temporary file beside its target, fsyncs it, renames it and fsyncs
-//! the folders above, so that a reader, and a crash, find the whole object or none, and what was acknowledged stays. A
-//! crash leaves at most a temporary file behind: never listed, never read, harmless; nothing removes it, since another
-//! device may just be writing it.
+//! An object is a file of the same path. A PUT writes a temporary file beside its target, fsyncs
+//! it, renames it and fsyncs the folders above. So a reader finds the whole object or none, also
+//! after a crash, and an acknowledged object stays. A crash leaves at most a temporary file. It is
+//! never listed or read, and it is never removed, because another device may be writing it.
 //!
-//! The root holds a marker. Without it every call fails with `NoSuchBucket`: the mount point of a disk that is not plugged
-//! in is an empty folder too, and must neither pass for an empty bucket nor be written to.
+//! The root holds a marker. Without it every call fails with `NoSuchBucket`: the mount point of an
+//! unplugged disk is an empty folder too. It must neither be taken for an empty bucket nor be
+//! written to.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -23,12 +24,12 @@ use crate::clock::{Entropy, random};
 
 mod list;
 
-/// The file that tells a remote's root from any other folder.
+/// Name of the file that marks a remote's root.
 const MARKER: &str = ".cogzy-remote";
-/// How the names of temporary files begin.
+/// Prefix of the names of temporary files.
 const TEMPORARY: &str = ".cogzy-tmp-";
 
-/// A remote in a folder.
+/// Remote stored in a folder.
 #[derive(Debug, Clone)]
 pub struct FolderRemote {
     root: PathBuf,
@@ -36,20 +37,21 @@ pub struct FolderRemote {
 }
 
 impl FolderRemote {
-    /// The remote in `root`, an absolute path, as [`FolderRemote::create`] made it.
+    /// Opens the remote in `root`, an absolute path that [`FolderRemote::create`] prepared.
     ///
     /// # Errors
-    /// `NoSuchBucket` where the folder or its marker is missing.
+    /// `NoSuchBucket` if the folder or its marker is missing.
     pub async fn open(root: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, RemoteError> {
         let remote = Self { root: root.to_owned(), entropy };
         remote.blocking("open", "", Self::check_root).await?;
         Ok(remote)
     }
 
-    /// Makes `root`, the folders above it and its marker where they are missing, and opens it.
+    /// Creates `root`, the folders above it and its marker, as far as they are missing, and opens
+    /// it.
     ///
     /// # Errors
-    /// As the file system reports them.
+    /// Errors of the file system.
     pub async fn create(root: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, RemoteError> {
         let remote = Self { root: root.to_owned(), entropy };
         remote
@@ -62,13 +64,13 @@ impl FolderRemote {
         Ok(remote)
     }
 
-    /// What this folder says of itself.
+    /// Diagnoses this folder.
     pub async fn probe(&self) -> Probe {
         let listed = self.list("commits/", None).await.map(drop);
         Probe { endpoint: self.root.display().to_string(), listed, server_ms: None, versioned: Some(false) }
     }
 
-    /// Runs file operations where they may block, once the root is known to be there.
+    /// Runs file operations on a thread that may block, after a check of the root.
     async fn blocking<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -145,11 +147,12 @@ impl FolderRemote {
         let temporary = folder.join(format!("{TEMPORARY}{name:016x}"));
         let written = write_new(&temporary, body).and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
-            // The first error is the one to tell; what stays behind is as harmless as after a crash.
+            // Report the first error. A file left behind is as harmless as after a crash.
             fs::remove_file(&temporary).ok();
         }
         written?;
-        // All the way up, whoever made the folders: another writer's may not be durable yet.
+        // Sync all folders up to the root: another writer may have created them without syncing
+        // yet.
         folder.ancestors().take_while(|above| above.starts_with(&self.root)).try_for_each(sync_folder)
     }
 
@@ -162,11 +165,11 @@ impl FolderRemote {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // What is gone is gone also after a crash: else a space that was freed would be full again.
+        // Sync the deletion, so that the freed space stays free after a crash.
         path.parent().map_or(Ok(()), sync_folder)
     }
 
-    /// The time of the file system, which may be another machine's.
+    /// Time of the file system, which may be another machine's.
     fn time(&self) -> io::Result<i64> {
         let name = u64::from_le_bytes(random(self.entropy.as_ref()));
         let temporary = self.root.join(format!("{TEMPORARY}{name:016x}"));
@@ -242,7 +245,7 @@ impl Remote for FolderRemote {
     }
 }
 
-/// Size and time of the object at `path`: a regular file, no link to one. Of anything else: none.
+/// Size and time of the object at `path`. `None` unless it is a regular file; links do not count.
 fn object_at(path: &Path) -> io::Result<Option<(u64, i64)>> {
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -267,7 +270,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The folders above a root may be another user's, unreadable to us; then they were not made by us either.
+/// Syncs a folder, and ignores one that is unreadable: another user's folder was not created here.
 fn sync_folder_of_ours(folder: &Path) -> io::Result<()> {
     match sync_folder(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),

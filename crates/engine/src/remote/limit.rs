@@ -1,4 +1,4 @@
-//! How many requests may be under way at once.
+//! Limit on concurrent requests.
 
 use std::ops::Range;
 
@@ -8,9 +8,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
 
-/// A remote that is asked at most a fixed number of things at once; further calls wait, first come first served.
+/// Remote with a limit on concurrent calls. Further calls wait, first come first served.
 ///
-/// It belongs *inside* [`super::Retry`], so that a call that waits to be repeated keeps nobody else waiting.
+/// It belongs *inside* [`super::Retry`], so that a call that waits for its next attempt holds no
+/// permit.
 #[derive(Debug)]
 pub struct Limited<R> {
     inner: R,
@@ -18,14 +19,14 @@ pub struct Limited<R> {
 }
 
 impl<R> Limited<R> {
-    /// At most `concurrency` calls at once; 0 counts as 1.
+    /// Limits `inner` to `concurrency` calls at once; 0 counts as 1.
     #[must_use]
     pub fn new(inner: R, concurrency: usize) -> Self {
         Self { inner, places: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)) }
     }
 
     async fn place(&self, operation: &'static str, key: &str) -> Result<SemaphorePermit<'_>, RemoteError> {
-        // Nobody closes the semaphore; were it closed, no call could ever go out again.
+        // The semaphore is never closed. If it were, no call could ever go out again.
         let closed =
             |error| RemoteError::new(RemoteErrorKind::Other, operation, key).because(format!("{error}"));
         self.places.acquire().await.map_err(closed)
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
     use crate::remote::MemoryRemote;
 
-    /// Counts how many calls are inside it at once.
+    /// Counts the calls that are inside it at once.
     #[derive(Debug, Default)]
     struct Crowd {
         now: AtomicUsize,
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_calls_than_allowed_are_under_way() {
+    async fn concurrent_calls_stay_within_the_limit() {
         for (allowed, expected) in [(0, 1), (3, 3), (usize::MAX, 20)] {
             let remote = Limited::new(Crowd::default(), allowed);
             let calls = (0..20).map(|_| remote.put("k", Bytes::new()));

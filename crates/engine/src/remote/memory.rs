@@ -1,4 +1,4 @@
-//! A remote in memory: what the contract means, in the fewest words, and the store of tests and simulations.
+//! A remote in memory: the contract in its simplest form, and the store of tests and simulations.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,33 +11,33 @@ use bytes::Bytes;
 use super::{Capabilities, Object, PAGE, Page, Remote, RemoteError, RemoteErrorKind};
 use crate::clock::Clock;
 
-/// A bucket that lives as long as its last clone; clones share it.
+/// Bucket in memory. Clones share it, and it lives as long as the last of them.
 #[derive(Clone, Default)]
 pub struct MemoryRemote {
-    objects: Arc<Mutex<Objects>>,
+    objects: Arc<Mutex<StoredObjects>>,
     clock: Option<Arc<dyn Clock>>,
 }
 
 #[derive(Default)]
-struct Objects {
+struct StoredObjects {
     by_key: BTreeMap<String, (Bytes, i64)>,
     puts: i64,
 }
 
 impl MemoryRemote {
-    /// An empty bucket whose objects bear the time of `clock`. Those of [`MemoryRemote::default`] bear the number of PUTs
-    /// before them.
+    /// Creates an empty bucket whose objects carry the time of `clock`. In a bucket of
+    /// [`MemoryRemote::default`], they carry the number of PUTs before them.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self { objects: Arc::default(), clock: Some(clock) }
     }
 
-    /// Takes an object away, as a prune or an accident does; none where it was not there.
+    /// Removes an object, as a prune or an accident does. Returns its bytes, if it existed.
     pub fn remove(&self, key: &str) -> Option<Bytes> {
         self.lock().by_key.remove(key).map(|(bytes, _)| bytes)
     }
 
-    /// Puts other bytes in an object's place, as damage does. Whether there was one.
+    /// Replaces an object's bytes, as damage does. True if the object existed.
     pub fn damage(&self, key: &str, bytes: Bytes) -> bool {
         match self.lock().by_key.get_mut(key) {
             Some(object) => {
@@ -48,7 +48,7 @@ impl MemoryRemote {
         }
     }
 
-    /// Everything in the bucket.
+    /// All objects in the bucket.
     #[must_use]
     pub fn dump(&self) -> BTreeMap<String, Bytes> {
         self.lock().by_key.iter().map(|(key, (bytes, _))| (key.clone(), bytes.clone())).collect()
@@ -58,8 +58,8 @@ impl MemoryRemote {
         self.clock.as_ref().map_or(puts, |clock| clock.now_ns().div_euclid(1_000_000))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Objects> {
-        // No step below leaves the map half changed, so what a panic elsewhere poisoned is still whole.
+    fn lock(&self) -> MutexGuard<'_, StoredObjects> {
+        // No step leaves the map half changed, so a poisoned lock still guards a whole map.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,7 +84,7 @@ impl Remote for MemoryRemote {
         Capabilities { metered: false }
     }
 
-    /// Refuses to overwrite an object with other bytes: whoever does that has broken the contract.
+    /// Refuses to overwrite an object with other bytes, which would break the contract.
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
         let mut objects = self.lock();
         if objects.by_key.get(key).is_some_and(|(bytes, _)| *bytes != body) {

@@ -1,4 +1,4 @@
-//! Counting what goes over the wire.
+//! Counters of requests and transferred bytes.
 
 use std::ops::{Add, Range, Sub};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use utoipa::ToSchema;
 
 use super::{Capabilities, Object, Page, Remote, RemoteError};
 
-/// What went over the wire. Bytes are those of objects: neither headers nor listings count.
+/// Amount of data transferred. Only the bytes of objects count, not headers or listings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Transfer {
-    /// Requests made, failed and repeated ones included.
+    /// Number of requests, including failed and repeated ones.
     pub requests: u64,
-    /// Bytes sent, those of failed PUTs included: they were on the way all the same.
+    /// Number of bytes sent, including those of failed PUTs, which used the line all the same.
     pub bytes_up: u64,
-    /// Bytes received.
+    /// Number of bytes received.
     pub bytes_down: u64,
 }
 
@@ -37,7 +37,7 @@ impl Add for Transfer {
 impl Sub for Transfer {
     type Output = Self;
 
-    /// What was transferred since `earlier`; never below zero.
+    /// Transfer since `earlier`, never below zero.
     fn sub(self, earlier: Self) -> Self {
         Self {
             requests: self.requests.saturating_sub(earlier.requests),
@@ -47,7 +47,8 @@ impl Sub for Transfer {
     }
 }
 
-/// The counters of a [`Metered`] remote. Clones share them, so that whoever wraps the remote further can still read them.
+/// Counters of a [`Metered`] remote. Clones share them, so they stay readable when the remote is
+/// wrapped further.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     counters: Arc<Counters>,
@@ -61,7 +62,7 @@ struct Counters {
 }
 
 impl Meter {
-    /// What has been counted so far.
+    /// Current counts.
     #[must_use]
     pub fn read(&self) -> Transfer {
         Transfer {
@@ -76,7 +77,8 @@ impl Meter {
     }
 }
 
-/// A remote whose requests are counted. It belongs *inside* [`super::Retry`], so that repeated calls count.
+/// Remote that counts its requests. It belongs *inside* [`super::Retry`], so that repeated calls
+/// count.
 #[derive(Debug)]
 pub struct Metered<R> {
     inner: R,
@@ -84,7 +86,7 @@ pub struct Metered<R> {
 }
 
 impl<R> Metered<R> {
-    /// Counts on `meter`.
+    /// Creates a remote that counts on `meter`.
     #[must_use]
     pub const fn new(inner: R, meter: Meter) -> Self {
         Self { inner, meter }

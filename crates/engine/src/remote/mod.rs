@@ -1,18 +1,24 @@
 //! The object-store port: one small trait, its adapters and its decorators.
 //!
 //! # Contract
-//! - Objects are immutable and keys are never used twice: a PUT of a key that exists already carries the same bytes. So
-//!   every call is idempotent and may be repeated after any error that is [`RemoteErrorKind::retryable`].
-//! - A PUT is atomic: a reader sees the whole object or none. It may be applied *after* its error was returned
-//!   ([`RemoteErrorKind::UnknownOutcome`]), however late.
-//! - A GET that succeeds returns exactly the bytes of the range. Bytes may still be damaged: whoever knows the digest checks.
-//! - LIST returns keys in byte order, strictly after `after`. A listing may be stale (an object may be missing from it for a
-//!   while after its PUT), but is never torn: an error in the middle is an error, never a shorter page.
-//! - Nothing here asks for conditional PUTs, multipart uploads or metadata: B2 answers 501 to the first, and packs are small
-//!   enough to do without the second.
+//! - Objects are immutable and keys are never reused: a second PUT of a key carries the same bytes.
+//!   So every call is idempotent and may be repeated after any error that is
+//!   [`RemoteErrorKind::retryable`].
+//! - A PUT is atomic: a reader sees the whole object or none. It may be applied *after* its error
+//!   was returned ([`RemoteErrorKind::UnknownOutcome`]), at any later time.
+//! - A successful GET returns exactly the bytes of the range. They may still be damaged: a caller
+//!   that knows the digest checks it.
+//! - LIST returns keys in byte order, strictly after `after`. A listing may be stale (an object may
+//!   be missing for a while after its PUT) but is never torn: a failure in the middle is an error,
+//!   never a shorter page.
+//! - No conditional PUTs, multipart uploads or metadata are used: B2 answers 501 to the first, and
+//!   packs are small enough to do without the second.
 //!
-//! Keys are relative to the prefix of the remote's URL: ASCII names joined by single slashes. No adapter retries by itself; [`Retry`] does, and [`Metered`] counts
-//! what goes over the wire, the repeated calls included; the usual pile is `Retry(Paced(Limited(Metered(adapter))))`. No layer above this one knows which store it talks to.
+//! Keys are relative to the prefix of the remote's URL: ASCII names joined by single slashes.
+//!
+//! Adapters do not retry; [`Retry`] does. [`Metered`] counts the transfer, repeated calls included.
+//! The usual stack is `Retry(Paced(Limited(Metered(adapter))))`. The layers above do not know the
+//! store.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -40,56 +46,56 @@ pub use paced::Paced;
 pub use retry::{Retry, RetryPolicy};
 pub use url::{BucketUrl, RemoteUrl, Store, UrlError};
 
-/// The most objects in one page of a listing: what S3 gives, and so every adapter.
+/// Maximum number of objects in one page of a listing, as in S3.
 pub const PAGE: usize = 1000;
 
-/// An object as a listing or a HEAD names it.
+/// Object as described by a listing or a HEAD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Its key, relative to the remote's prefix.
+    /// Key relative to the remote's prefix.
     pub key: String,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub size: u64,
-    /// When the store took it, in milliseconds since the Unix epoch by the store's clock.
+    /// Time of the PUT, in milliseconds since the Unix epoch by the store's clock.
     pub modified_ms: i64,
 }
 
 /// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// The objects, by key.
+    /// Objects, by key.
     pub objects: Vec<Object>,
-    /// Whether there are more after the last one.
+    /// True if more objects follow the last one.
     pub more: bool,
 }
 
-/// What a store is, as far as its users may care.
+/// Properties of a store that matter to its callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Requests cost money and a round trip: neighbouring reads are worth joining.
+    /// True if requests cost money and a round trip, so that joining neighbouring reads pays off.
     pub metered: bool,
 }
 
-/// What a remote says of itself, for whoever looks for a fault: nothing is changed to learn it.
+/// Diagnosis of a remote. Collecting it changes nothing.
 #[derive(Debug, Clone)]
 pub struct Probe {
-    /// Whom it was asked of: an endpoint, or a folder.
+    /// Endpoint or folder that answered.
     pub endpoint: String,
-    /// Whether it can be listed.
+    /// Result of a listing.
     pub listed: Result<(), RemoteError>,
-    /// The store's clock, in milliseconds since the Unix epoch, where it has one.
+    /// The store's clock, in milliseconds since the Unix epoch, if it has one.
     pub server_ms: Option<i64>,
-    /// Whether it keeps every version of an object, where it tells.
+    /// True if the store keeps every version of an object. `None` if unknown.
     pub versioned: Option<bool>,
 }
 
 /// An object store below one prefix.
 #[async_trait]
 pub trait Remote: Send + Sync + Debug {
-    /// The remote's URL, free of credentials, for messages.
+    /// URL of the remote for messages, without credentials.
     fn url(&self) -> String;
 
-    /// What kind of store this is.
+    /// Properties of the store.
     fn capabilities(&self) -> Capabilities;
 
     /// Stores a whole object.
@@ -101,33 +107,34 @@ pub trait Remote: Send + Sync + Debug {
     /// Reads an object, or the given range of it (not empty, within the object).
     ///
     /// # Errors
-    /// See [`RemoteErrorKind`]; a range that the object does not have is `Malformed`.
+    /// See [`RemoteErrorKind`]. A range outside the object is `Malformed`.
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError>;
 
-    /// Asks for an object without reading it; none where it does not exist.
+    /// Looks up an object without reading it. Returns `None` if it does not exist.
     ///
     /// # Errors
     /// See [`RemoteErrorKind`].
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError>;
 
-    /// One page of the objects whose key starts with `prefix`, in byte order, strictly after the key `after`.
+    /// Lists one page of the objects whose key starts with `prefix`, in byte order, strictly after
+    /// the key `after`.
     ///
     /// # Errors
     /// See [`RemoteErrorKind`].
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError>;
 
-    /// Takes an object away so that its bytes are free: where the store keeps versions, all of them. An object that is not there is
-    /// as good as deleted. Only a prune does this.
+    /// Deletes an object and frees its bytes. If the store keeps versions, it deletes all of them.
+    /// Deleting a missing object succeeds. Only a prune calls this.
     ///
     /// # Errors
     /// See [`RemoteErrorKind`].
     async fn delete(&self, key: &str) -> Result<(), RemoteError>;
 
-    /// The store's clock, the one that gives objects their time, in milliseconds since the Unix epoch. It may be rounded down to a
-    /// whole second.
+    /// Time of the store's clock, which also dates objects, in milliseconds since the Unix epoch.
+    /// It may be rounded down to a whole second.
     ///
     /// # Errors
-    /// See [`RemoteErrorKind`]; a store that does not tell the time is `Malformed`.
+    /// See [`RemoteErrorKind`]. A store that does not tell the time is `Malformed`.
     async fn server_ms(&self) -> Result<i64, RemoteError>;
 }
 
@@ -166,7 +173,7 @@ impl<R: Remote + ?Sized> Remote for Arc<R> {
     }
 }
 
-/// The error of a GET for bytes that the object does not have.
+/// Creates the error of a GET for bytes outside the object.
 #[must_use]
 pub fn no_such_range(key: &str, range: &Range<u64>, size: Option<u64>) -> RemoteError {
     let size = size.map_or_else(String::new, |size| format!(" of {size} bytes"));
@@ -174,10 +181,10 @@ pub fn no_such_range(key: &str, range: &Range<u64>, size: Option<u64>) -> Remote
         .because(format!("the object{size} does not have the bytes {}..{}", range.start, range.end))
 }
 
-/// All objects whose key starts with `prefix`, after the key `after`, page by page.
+/// Lists all objects whose key starts with `prefix`, after the key `after`, page by page.
 ///
 /// # Errors
-/// Those of [`Remote::list`]; a store that claims more but gives nothing is `Malformed`.
+/// Errors of [`Remote::list`]. A store that announces more objects but returns none is `Malformed`.
 pub async fn list_all(
     remote: &dyn Remote,
     prefix: &str,

@@ -1,8 +1,9 @@
-//! No more bytes per second than allowed.
+//! Limit on bytes per second.
 //!
-//! A bucket of tokens that may be overdrawn by one object: a call waits until what went before it has been paid for, and is then
-//! made at full speed. So the rate holds over the time that an object takes (packs have about 16 MiB), not from one packet to the
-//! next. Listings and the like weigh nothing and never wait.
+//! A token bucket that one object may overdraw: a call waits until the calls before it are paid
+//! for, and then runs at full speed. So the rate holds over the time that an object takes (packs
+//! have about 16 MiB), not from packet to packet. Calls without a body, such as listings, never
+//! wait.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,21 +15,21 @@ use bytes::Bytes;
 use super::{Capabilities, Object, Page, Remote, RemoteError};
 use crate::clock::Clock;
 
-/// Tokens for one direction.
+/// Token bucket for one direction.
 #[derive(Debug)]
-struct Bucket {
-    /// Bytes per second; none: no limit.
+struct TokenBucket {
+    /// Limit in bytes per second, if any.
     rate: Option<u64>,
-    /// When everything that was taken until now has been paid for.
+    /// Time at which all tokens taken so far are paid for.
     paid_at: Mutex<Duration>,
 }
 
-impl Bucket {
+impl TokenBucket {
     const fn new(rate: Option<u64>) -> Self {
         Self { rate, paid_at: Mutex::new(Duration::ZERO) }
     }
 
-    /// Takes tokens for `bytes`, and gives how long to wait before they may be used.
+    /// Takes tokens for `bytes`, and returns the time to wait before using them.
     fn take(&self, bytes: u64, now: Duration) -> Duration {
         let Some(rate) = self.rate.filter(|rate| *rate > 0) else { return Duration::ZERO };
         let mut paid_at = self.paid_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,26 +40,26 @@ impl Bucket {
     }
 }
 
-/// A remote that is given and asked for no more bytes per second than allowed.
+/// Remote with a limit on bytes per second in each direction.
 ///
-/// It belongs *outside* [`super::Limited`], so that a call that waits for its bytes keeps no place from others, and *inside*
-/// [`super::Retry`], so that what is sent again counts again.
+/// It belongs *outside* [`super::Limited`], so that a call that waits for its tokens holds no
+/// permit, and *inside* [`super::Retry`], so that repeated bytes count again.
 #[derive(Debug)]
 pub struct Paced<R> {
     inner: R,
-    up: Bucket,
-    down: Bucket,
+    up: TokenBucket,
+    down: TokenBucket,
     clock: Arc<dyn Clock>,
 }
 
 impl<R> Paced<R> {
-    /// At most `up` and `down` bytes per second; none or 0 is no limit.
+    /// Limits `inner` to `up` and `down` bytes per second. `None` or 0 means no limit.
     #[must_use]
     pub const fn new(inner: R, up: Option<u64>, down: Option<u64>, clock: Arc<dyn Clock>) -> Self {
-        Self { inner, up: Bucket::new(up), down: Bucket::new(down), clock }
+        Self { inner, up: TokenBucket::new(up), down: TokenBucket::new(down), clock }
     }
 
-    async fn wait(&self, bucket: &Bucket, bytes: u64) {
+    async fn wait(&self, bucket: &TokenBucket, bytes: u64) {
         let wait = bucket.take(bytes, self.clock.monotonic());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
@@ -86,7 +87,7 @@ impl<R: Remote> Remote for Paced<R> {
             self.wait(&self.down, range.end.saturating_sub(range.start)).await;
             return self.inner.get(key, Some(range.clone())).await;
         }
-        // How long it is shows when it is there: whoever comes next pays for it.
+        // The length is known only afterwards, so the next call pays for it.
         self.wait(&self.down, 0).await;
         let bytes = self.inner.get(key, None).await?;
         let _for_the_next = self.down.take(bytes.len() as u64, self.clock.monotonic());
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
     use crate::remote::MemoryRemote;
 
-    /// The time of tokio's paused clock.
+    /// Clock that follows tokio's paused time.
     #[derive(Debug)]
     struct Virtual(Instant);
 
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_bytes_go_out_than_allowed_however_many_calls_are_made_at_once() {
+    async fn uploads_stay_within_the_rate_with_any_number_of_concurrent_calls() {
         let remote = paced(Some(1000), None);
         let began = Instant::now();
         let keys: Vec<String> = (0..11).map(|number| format!("k{number}")).collect();
@@ -146,16 +147,16 @@ mod tests {
         assert_eq!(began.elapsed().as_secs_f64().round(), 5.0);
         remote.list("", None).await.unwrap();
         remote.get("k0", None).await.unwrap();
-        assert_eq!(began.elapsed().as_secs_f64().round(), 5.0, "what weighs nothing waited");
+        assert_eq!(began.elapsed().as_secs_f64().round(), 5.0, "an unlimited call waited");
         tokio::time::sleep(Duration::from_secs(3600)).await;
         let idle = Instant::now();
         remote.put("a", Bytes::from(vec![0; 2000])).await.unwrap();
         remote.put("b", Bytes::from(vec![0; 1])).await.unwrap();
-        assert_eq!(idle.elapsed().as_secs_f64().round(), 2.0, "an hour of rest was saved up");
+        assert_eq!(idle.elapsed().as_secs_f64().round(), 2.0, "an idle hour was credited");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_in_is_paid_for_whether_its_length_was_known_or_not() {
+    async fn downloads_are_paid_for_even_if_their_length_was_unknown() {
         let remote = paced(None, Some(100));
         remote.put("k", Bytes::from(vec![7; 1000])).await.unwrap();
         let began = Instant::now();

@@ -1,6 +1,6 @@
-//! Percent-encoding (RFC 3986, section 2.1), one way: reading it.
+//! Percent-decoding (RFC 3986, section 2.1).
 
-/// The text that `text` stands for; none where an escape is broken or the result is not UTF-8.
+/// Decodes `text`. Returns `None` if an escape is broken or the result is not UTF-8.
 #[must_use]
 pub fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -30,7 +30,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_escaped_text_comes_back(text in ".*") {
+        fn every_escaped_text_round_trips(text in ".*") {
             let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
             prop_assert_eq!(decode(&escaped), Some(text.clone()));
             prop_assert_eq!(decode(&text.replace('%', "%25")), Some(text));

@@ -1,10 +1,12 @@
-//! Making a failed call again, where that may help.
+//! Repetition of failed calls.
 //!
-//! Every call of the port is idempotent, so a call may be repeated after any error whose kind says so. The waits double and
-//! are drawn anew each time ("full jitter": anything from nothing to the whole wait), so that devices that failed together
-//! do not come back together. Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+//! Every call of the port is idempotent, so it may be repeated after any error whose kind allows
+//! it. The waits double, and each is drawn at random ("full jitter": from zero to the whole wait),
+//! so that devices that failed together do not return together. Source: M. Brooker, "Exponential
+//! Backoff And Jitter", AWS Architecture Blog, 2015.
 //!
-//! This is for hiccups of seconds. Waits of minutes (offline, a long `Retry-After`) are the scheduler's: it is told at once.
+//! This covers hiccups of seconds. Waits of minutes (offline, a long `Retry-After`) are up to the
+//! scheduler, which gets the error at once.
 
 use std::future::Future;
 use std::ops::Range;
@@ -17,27 +19,27 @@ use bytes::Bytes;
 use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
 use crate::clock::Entropy;
 
-/// How often a call is made again, and how long is waited in between.
+/// Number of attempts, and the waits between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often a call is made in all; 0 counts as 1.
+    /// Total number of attempts; 0 counts as 1.
     pub attempts: u32,
-    /// The longest wait before the first repetition; it doubles with each further one.
+    /// Longest wait before the first repetition. It doubles with each further one.
     pub base: Duration,
-    /// The longest wait of all. Where the store asks for more, the call is given up.
+    /// Upper bound of all waits. If the store asks for a longer one, the call fails.
     pub max: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Five attempts within about a quarter of a minute.
+    /// Five attempts, with at most 7.5 seconds of waits in all.
     fn default() -> Self {
         Self { attempts: 5, base: Duration::from_millis(500), max: Duration::from_secs(20) }
     }
 }
 
 impl RetryPolicy {
-    /// How long to wait after failure number `failures` (from 1) of this kind; none where no further attempt is due. `unit`
-    /// is drawn from `0.0..1.0`.
+    /// Time to wait after failure number `failures` (from 1) of this kind, or `None` if no attempt
+    /// is left. `unit` is drawn from `0.0..1.0`.
     fn wait(&self, failures: u32, kind: RemoteErrorKind, unit: f64) -> Option<Duration> {
         if failures >= self.attempts || !kind.retryable() {
             return None;
@@ -52,7 +54,7 @@ impl RetryPolicy {
     }
 }
 
-/// A remote whose calls are made again after errors that may pass.
+/// Remote that repeats calls after transient errors.
 #[derive(Debug)]
 pub struct Retry<R> {
     inner: R,
@@ -61,7 +63,7 @@ pub struct Retry<R> {
 }
 
 impl<R> Retry<R> {
-    /// Repeats the calls of `inner` as `policy` says.
+    /// Repeats the calls of `inner` according to `policy`.
     #[must_use]
     pub const fn new(inner: R, policy: RetryPolicy, entropy: Arc<dyn Entropy>) -> Self {
         Self { inner, policy, entropy }

@@ -1,7 +1,8 @@
-//! Where a remote is, as its user writes it: `b2://bucket/prefix`, `s3://bucket/prefix` or `file:///absolute/path`.
+//! URLs of remotes: `b2://bucket/prefix`, `s3://bucket/prefix` or `file:///absolute/path`.
 //!
-//! A URL carries no credentials: one that seems to is refused, and no error repeats more of it than its scheme or a part
-//! that cannot hold any. What can be parsed prints in one normal form, which parses to the same again.
+//! A URL carries no credentials. One that seems to is refused, and errors repeat only its scheme or
+//! a part that cannot hold any. A parsed URL prints in one normal form, which parses to the same
+//! URL.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::str::FromStr;
 
 use super::percent;
 
-/// The URL of a remote.
+/// URL of a remote.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RemoteUrl {
     /// A bucket of an S3-compatible store.
@@ -18,7 +19,7 @@ pub enum RemoteUrl {
     Folder(PathBuf),
 }
 
-/// A bucket, and the prefix below which all our objects lie.
+/// Bucket, and the prefix of all our objects in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BucketUrl {
     store: Store,
@@ -26,33 +27,33 @@ pub struct BucketUrl {
     prefix: String,
 }
 
-/// Whose bucket it is. All are spoken to as S3; they differ in how their endpoint is found.
+/// Provider of a bucket. All speak S3 but differ in how their endpoint is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Store {
     /// Backblaze B2.
     B2,
-    /// AWS S3, or whatever an explicit endpoint says.
+    /// AWS S3, or another store with an explicit endpoint.
     S3,
 }
 
-/// A text that is no URL of a remote.
+/// Text that is not the URL of a remote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// There is no `scheme://`, or none that is known.
+    /// There is no `scheme://`, or an unknown one.
     #[error("the remote's URL must be b2://bucket/prefix, s3://bucket/prefix or file:///path")]
     Scheme,
-    /// There are credentials in it, or what may be some. The URL itself is not repeated.
+    /// The URL holds credentials, or text that may be some. The error does not repeat it.
     #[error(
         "the remote's URL must not hold credentials: take them out, and set B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, \
          or what the AWS tools use"
     )]
     Credentials,
-    /// The name of the bucket cannot be one.
+    /// The bucket's name is not valid.
     #[error(
         "the remote's URL names no bucket that can exist: expected 3 to 63 letters, digits, `.`, `-` or `_`"
     )]
     Bucket,
-    /// The prefix cannot be used.
+    /// The prefix is not valid.
     #[error(
         "the remote's prefix must not hold `.` or `..` as a name, `?`, `#`, a backslash or a control character"
     )]
@@ -62,25 +63,25 @@ pub enum UrlError {
         "a folder remote must be file:/// with an absolute path of this machine, such as file:///mnt/disk/vault"
     )]
     NotAbsolute,
-    /// The path of a `file://` URL is not well written.
+    /// The path of a `file://` URL is malformed.
     #[error("the path of the folder remote is not well written: no `..`, and a percent sign is written %25")]
     Path,
 }
 
 impl BucketUrl {
-    /// Whose bucket it is.
+    /// Provider of the bucket.
     #[must_use]
     pub const fn store(&self) -> Store {
         self.store
     }
 
-    /// The bucket's name.
+    /// Name of the bucket.
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
 
-    /// The prefix: empty, or names joined by single slashes, with a slash at its end.
+    /// Prefix of the keys: empty, or names joined by single slashes, with a trailing slash.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -88,7 +89,7 @@ impl BucketUrl {
 
     fn parse(store: Store, rest: &str) -> Result<Self, UrlError> {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        // A secret may itself hold a slash, so the sign is looked for everywhere, not only before the first one.
+        // A secret may itself contain a slash, so search for the sign everywhere.
         if rest.contains('@') || bucket.contains(':') {
             return Err(UrlError::Credentials);
         }
@@ -111,7 +112,7 @@ impl BucketUrl {
 }
 
 impl fmt::Display for BucketUrl {
-    /// Without a slash at the end.
+    /// Formats the URL without a trailing slash.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.store {
             Store::B2 => "b2",
@@ -131,7 +132,7 @@ impl fmt::Display for RemoteUrl {
     }
 }
 
-/// The `file://` URL of an absolute path.
+/// Formats the `file://` URL of an absolute path.
 pub(super) fn folder_url(path: &Path) -> String {
     format!("file://{}", path.to_string_lossy().replace('%', "%25"))
 }
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_remote_is_refused_with_its_reason() {
+    fn other_texts_are_refused_with_their_reason() {
         for (text, error) in [
             ("", UrlError::Scheme),
             ("bucket/prefix", UrlError::Scheme),
@@ -230,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics_and_what_parses_prints_the_same(text in "(b2|s3|file)://[a-c%205@:./ é\\\\]{0,20}") {
+        fn no_text_panics_and_parsed_urls_round_trip(text in "(b2|s3|file)://[a-c%205@:./ é\\\\]{0,20}") {
             if let Ok(url) = parse(&text) {
                 prop_assert_eq!(parse(&url.to_string()), Ok(url));
             }

@@ -1,4 +1,4 @@
-//! The cache database: opening, migrating, making it anew.
+//! Cache database: opens, migrates and recreates it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
-/// Each step takes the schema one version further; `PRAGMA user_version` counts them.
+/// Migrations of the schema, one version each. `PRAGMA user_version` counts them.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE stat (
         path TEXT PRIMARY KEY, dev INTEGER, ino INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, mode INTEGER,
@@ -29,10 +29,10 @@ const MIGRATIONS: &[&str] = &["
     ) WITHOUT ROWID;
 "];
 
-/// How long to wait for another process that is at the database.
+/// Time to wait while another process uses the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A failure of the cache database.
+/// Failure of the cache database.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", .path.display())]
 pub struct DatabaseError {
@@ -41,7 +41,7 @@ pub struct DatabaseError {
     source: rusqlite::Error,
 }
 
-/// The cache database of one vault.
+/// Cache database of one vault.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
@@ -49,11 +49,11 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database at `path`. One that is damaged, or of a later version, is removed and made anew: nothing in it is
-    /// needed.
+    /// Opens the database at `path`. A damaged database, or one of a newer version, is deleted and
+    /// created anew, because nothing in it is needed.
     ///
     /// # Errors
-    /// Where not even a new one can be made.
+    /// If a new database cannot be created either.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
         Self::open_within(path, PATIENCE)
     }
@@ -66,14 +66,15 @@ impl Database {
         };
         match attempt() {
             Ok(database) => Ok(database),
-            // Somebody is at it: that is no damage.
+            // Another process uses the database, so it is not damaged.
             Err(error) if is_busy(&error) => Err(DatabaseError { path: path.to_owned(), source: error }),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the cache database is unusable and is made anew");
                 for suffix in ["", "-wal", "-shm"] {
                     let mut name = path.as_os_str().to_owned();
                     name.push(suffix);
-                    // What cannot be removed shows when the database is opened again.
+                    // A file that cannot be removed causes an error when the database is opened
+                    // again.
                     let _absent_or_in_the_way = std::fs::remove_file(name);
                 }
                 attempt().map_err(|source| DatabaseError { path: path.to_owned(), source })
@@ -81,10 +82,10 @@ impl Database {
         }
     }
 
-    /// A database that lives in memory only.
+    /// Creates a database in memory.
     ///
     /// # Errors
-    /// Where SQLite cannot make one.
+    /// If SQLite cannot create it.
     pub fn in_memory() -> Result<Self, DatabaseError> {
         let path = Path::new(":memory:");
         let database = Connection::open_in_memory().and_then(|connection| Self::migrated(path, connection));
@@ -92,7 +93,8 @@ impl Database {
     }
 
     fn migrated(path: &Path, mut connection: Connection) -> Result<Self, rusqlite::Error> {
-        // A cache: after a power cut an older state of it is as good as a newer one, so no commit waits for the disk.
+        // This is a cache: after a power cut an older state is as good as a newer one, so commits
+        // do not wait for the disk.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let check: String = connection.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
@@ -111,10 +113,11 @@ impl Database {
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
-    /// The same, in memory. For simulations, which go on from one state in several ways.
+    /// Copies the database into memory. For simulations, which continue from one state in several
+    /// ways.
     ///
     /// # Errors
-    /// Where SQLite cannot make it.
+    /// If SQLite cannot create the copy.
     pub fn copy(&self) -> Result<Self, DatabaseError> {
         let copied = self.with(|connection| {
             let mut copy = Connection::open_in_memory()?;
@@ -124,11 +127,11 @@ impl Database {
         Ok(Self { path: self.path.clone(), connection: Mutex::new(copied) })
     }
 
-    /// Asks `allow` before each transaction is committed; one that is not allowed is rolled back. For simulations, in which a
-    /// process may end before any effect.
+    /// Calls `allow` before each transaction commits, and rolls it back on false. For simulations,
+    /// in which a process may end before any effect.
     ///
     /// # Errors
-    /// Where SQLite takes no hook.
+    /// If SQLite rejects the hook.
     pub fn allow_commits(&self, allow: impl Fn() -> bool + Send + 'static) -> Result<(), DatabaseError> {
         self.with(|connection| connection.commit_hook(Some(move || !allow())))
     }
@@ -138,7 +141,7 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, DatabaseError> {
-        // A panic while the lock was held cannot leave a half-done transaction: SQLite rolls it back.
+        // A panic under the lock leaves no half-done transaction: SQLite rolls it back.
         let mut connection: MutexGuard<'_, Connection> =
             self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut connection).map_err(|source| DatabaseError { path: self.path.clone(), source })
@@ -155,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_that_somebody_holds_is_not_thrown_away() {
+    fn a_database_in_use_is_not_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache.db");
         Database::open(&path).unwrap().put_object("commits/x", b"bytes").unwrap();
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_newer_database_is_made_anew() {
+    fn a_damaged_or_newer_database_is_created_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache.db");
         for damage in [

@@ -1,9 +1,12 @@
-//! What has happened, numbered: the rows behind `events`.
+//! Numbered events: the rows behind `events`.
 //!
-//! Numbers grow by one and are never given twice, so a reader that meets a gap knows that it has missed something. Three
-//! things hold that: an event and its number are durable before anybody hears of it; the newest rows are never deleted, so a
-//! restart goes on after them; and numbers are given out of a block whose end is noted in a file of its own (`sync/event_ids`)
-//! before the first of the block is used. If the database is lost, the numbers go on behind that end: the gap says what it is.
+//! Numbers grow by one and are never reused, so a reader that meets a gap knows that it missed
+//! something. Three rules ensure this:
+//! - An event and its number are durable before anyone is told.
+//! - The newest rows are never deleted, so a restart continues after them.
+//! - Numbers come from a block. The end of the block is stored in a separate file
+//!   (`sync/event_ids`) before its first number is used. If the database is lost, the numbers
+//!   continue after that end, which leaves a visible gap.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,59 +17,59 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Database, DatabaseError};
 use crate::fs::{self, Fs};
 
-/// So many events are kept.
+/// Number of events to keep.
 const KEPT: u64 = 10_000;
-/// Numbers are reserved by so many.
+/// Number of ids in a reserved block.
 const BLOCK: u64 = 1000;
-/// No reservation is longer.
+/// Maximum length of the reservation file, in bytes.
 const MAX_BYTES: u64 = 64;
 
-/// An event that cannot be kept.
+/// Failure to store an event.
 #[derive(Debug, thiserror::Error)]
 pub enum EventLogError {
-    /// The database fails.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// The reservation of numbers cannot be read or written.
     #[error("{}: {source}", .path.display())]
     Reservation {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
 }
 
-/// An event as it is kept.
+/// Event as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// Its number.
+    /// Number of the event.
     pub id: u64,
-    /// When, in milliseconds since the Unix epoch.
+    /// Time in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// What happened: opaque here.
+    /// Description of the event, opaque here.
     pub body: String,
 }
 
-/// The events of one vault. There is one writer: whoever holds the vault's lock.
+/// Events of one vault. The holder of the vault's lock is the only writer.
 #[derive(Debug)]
 pub struct EventLog {
     fs: Arc<dyn Fs>,
     reservation: PathBuf,
     database: Arc<Database>,
     newest: u64,
-    /// Numbers up to this one are ours to give.
+    /// Highest number that is reserved.
     reserved: u64,
 }
 
 impl EventLog {
-    /// Opens the events in `database`, with the reservation at `path`.
+    /// Opens the events in `database`, with the reservation file at `path`.
     ///
     /// # Errors
     /// See [`EventLogError`].
     pub fn open(fs: Arc<dyn Fs>, path: PathBuf, database: Arc<Database>) -> Result<Self, EventLogError> {
         let noted = match fs::read(fs.as_ref(), &path, MAX_BYTES) {
-            // A reservation that cannot be understood holds nothing back: the rows still do.
+            // An unreadable reservation counts as 0. The rows still protect their numbers.
             Ok(bytes) => {
                 std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
             }
@@ -74,39 +77,40 @@ impl EventLog {
             Err(source) => return Err(EventLogError::Reservation { path, source }),
         };
         let newest = database.newest_event()?;
-        // Without rows nobody knows how much of the block was used.
+        // Without rows, the used part of the block is unknown.
         let newest = if newest == 0 { noted } else { newest };
         Ok(Self { fs, reservation: path, database, newest, reserved: noted })
     }
 
-    /// The number of the newest event; 0 before the first.
+    /// Number of the newest event; 0 before the first.
     #[must_use]
     pub const fn newest(&self) -> u64 {
         self.newest
     }
 
-    /// The events after number `id`, the oldest first, at most `limit`.
+    /// Events after number `id`, the oldest first, at most `limit`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn after(&self, id: u64, limit: usize) -> Result<Vec<StoredEvent>, EventLogError> {
         Ok(self.database.events_after(id, limit)?)
     }
 
-    /// What was noted under `name` with some earlier event.
+    /// Value of the cursor `name`, as stored with an earlier event.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn cursor(&self, name: &str) -> Result<Option<String>, EventLogError> {
         Ok(self.database.with(|db| {
             db.query_row("SELECT value FROM cursor WHERE name = ?1", [name], |row| row.get(0)).optional()
         })?)
     }
 
-    /// Keeps events, and with them how far whoever makes them has come. All or nothing, and durable. The numbers they got.
+    /// Stores events and the cursors of their producer, all or nothing, durably. Returns the
+    /// numbers of the events.
     ///
     /// # Errors
-    /// See [`EventLogError`]; then none is kept.
+    /// See [`EventLogError`]. In that case nothing is stored.
     pub fn append(
         &mut self,
         at_ms: u64,
@@ -122,7 +126,8 @@ impl EventLog {
             self.reserved = reserved;
         }
         self.database.with(|db| {
-            // The rest of the database may fall back to an earlier state by a power cut; a number that was heard of may not.
+            // After a power cut, the rest of the database may fall back to an earlier state. A
+            // number that was already told may not.
             db.pragma_update(None, "synchronous", "FULL")?;
             let kept = append(db, first, at_ms, bodies, cursors);
             db.pragma_update(None, "synchronous", "NORMAL")?;
@@ -155,10 +160,10 @@ fn append(
 }
 
 impl Database {
-    /// The number of the newest event; 0 where there is none.
+    /// Number of the newest event; 0 if there is none.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn newest_event(&self) -> Result<u64, DatabaseError> {
         self.with(|db| {
             let newest: Option<i64> = db.query_row("SELECT max(id) FROM event", [], |row| row.get(0))?;
@@ -166,10 +171,10 @@ impl Database {
         })
     }
 
-    /// The events after number `id`, the oldest first, at most `limit`.
+    /// Events after number `id`, the oldest first, at most `limit`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn events_after(&self, id: u64, limit: usize) -> Result<Vec<StoredEvent>, DatabaseError> {
         self.with(|db| {
             let mut select =
@@ -205,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_and_the_newest_stay() {
+    fn the_oldest_events_go_and_the_newest_stay() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = open(folder.path());
         log.append(7, &bodies(12_345), &[("head", "x".into())]).unwrap();
@@ -220,7 +225,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
-        /// Across restarts numbers go on by one; a lost database makes a gap, and no number ever comes twice.
+        /// Numbers grow by one across restarts. A lost database leaves a gap, and no number comes
+        /// twice.
         #[test]
         fn no_number_is_given_twice(steps in prop::collection::vec((0_u8..4, 1_usize..900), 1..12)) {
             let folder = tempfile::tempdir().unwrap();

@@ -1,18 +1,18 @@
-//! What was found in the files of groups, by content. The text is the caller's own; here it is only kept.
+//! Facts about the files of groups, by content. The text is opaque here.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{Database, DatabaseError};
 use crate::model::Digest;
 
-/// How many are kept; the oldest go first.
+/// Number of facts to keep. The oldest are removed first.
 const KEPT: i64 = 4096;
 
 impl Database {
-    /// What is remembered of a content under this kind.
+    /// Fact about a content, of this kind.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn fact(&self, digest: &Digest, kind: &str) -> Result<Option<String>, DatabaseError> {
         let select = "SELECT text FROM fact WHERE digest = ?1 AND kind = ?2";
         self.with(|db| {
@@ -20,10 +20,10 @@ impl Database {
         })
     }
 
-    /// Remembers something of a content.
+    /// Stores a fact about a content.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn put_fact(&self, digest: &Digest, kind: &str, text: &str) -> Result<(), DatabaseError> {
         let insert = "INSERT OR REPLACE INTO fact (digest, kind, text) VALUES (?1, ?2, ?3)";
         let forget = "DELETE FROM fact WHERE id <= (SELECT max(id) FROM fact) - ?1";

@@ -1,4 +1,4 @@
-//! `sync/last_sync.json`: what this device has agreed on.
+//! `sync/last_sync.json`: the last state that this device agreed on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,34 +9,34 @@ use crate::fs::{self, Fs};
 use crate::model::{CommitKey, Decisions, Entry, Held, Hlc, Tree, VaultId, VaultPath};
 
 const FORMAT: u32 = 1;
-/// No record is longer; a million exceptions fit.
+/// Maximum length of the record in bytes; a million exceptions fit.
 const MAX_BYTES: u64 = 1 << 28;
 
-/// A record that cannot be read or written.
+/// Failure to read or write a record.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The disk failed.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
-    /// It does not parse.
+    /// The record does not parse.
     #[error("{} is damaged: {why}", .path.display())]
     Damaged {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Cause.
         why: String,
     },
-    /// It was written by a later version of this program.
+    /// The record was written by a newer version of this program.
     #[error("{} has format {found}, and this program reads {FORMAT}: install a newer cogzy-vault", .path.display())]
     Newer {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its format.
+        /// Format of the record.
         found: u64,
     },
 }
@@ -51,54 +51,55 @@ impl RecordError {
     }
 }
 
-/// A path at which the base is not what the agreed commit says: an item that was held back keeps the base it had.
+/// Path whose base differs from the agreed commit: an item that was held back keeps its old base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exception {
-    /// Which path.
+    /// The path.
     pub path: VaultPath,
-    /// What was last agreed for it; nothing where it was not there.
+    /// Entry that was last agreed for it. `None` if the path did not exist.
     pub entry: Option<Entry>,
 }
 
-/// The filters that were in force: paths they exclude are in nobody's base here.
+/// Filters in force. The base contains no path that they exclude.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterRecord {
-    /// As in the configuration.
+    /// Setting `include`.
     pub include: Vec<String>,
-    /// As in the configuration.
+    /// Setting `exclude`.
     pub exclude: Vec<String>,
 }
 
-/// What this device has agreed on.
+/// Record of the last agreed state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastSync {
     format: u32,
-    /// Which vault.
+    /// Vault of the record.
     pub vault: VaultId,
-    /// Whether something is still open of joining: what differs on both sides without a common past waits for a decision.
+    /// True while the join is incomplete: items that differ on both sides without a common past
+    /// wait for a decision.
     pub joining: bool,
-    /// The remote's URL: another one is an explicit new join.
+    /// URL of the remote. Another one needs an explicit new join.
     pub remote: String,
-    /// The commit whose manifest is the base; none before the first.
+    /// Commit whose manifest is the base. `None` before the first.
     pub commit: Option<CommitKey>,
-    /// Where the base differs from that manifest.
+    /// Differences between the base and that manifest.
     pub exceptions: Vec<Exception>,
-    /// The filters the base was made under.
+    /// Filters that the base was made with.
     pub filter: FilterRecord,
-    /// What the last plan held.
+    /// Holds of the last plan.
     #[serde(default)]
     pub held: Vec<Held>,
-    /// What has been decided about holds that are still open.
+    /// Decisions about holds that are still open.
     pub decisions: Decisions,
-    /// The newest transaction id this device has used or seen.
+    /// Newest transaction id that this device has used or seen.
     pub txn: Option<Hlc>,
 }
 
 impl LastSync {
-    /// The record of a device that has agreed on nothing yet.
+    /// Creates the record of a device that has not agreed on any state yet.
     #[must_use]
     pub const fn new(vault: VaultId, remote: String, filter: FilterRecord, decisions: Decisions) -> Self {
         Self {
@@ -115,10 +116,11 @@ impl LastSync {
         }
     }
 
-    /// Reads the record; none where there is none.
+    /// Reads the record, if there is one.
     ///
     /// # Errors
-    /// A record that is damaged or newer, or a disk that fails: neither counts as having agreed on nothing.
+    /// If the record is damaged or newer, or the disk fails. None of these may be taken for a
+    /// missing record.
     pub fn load(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, RecordError> {
         let bytes = match fs::read(fs, path, MAX_BYTES) {
             Ok(bytes) => bytes,
@@ -128,16 +130,16 @@ impl LastSync {
         parse(path, &bytes).map(Some)
     }
 
-    /// Replaces the record, durably.
+    /// Replaces the record durably.
     ///
     /// # Errors
-    /// Where the disk fails; the old record then still stands.
+    /// If the disk fails. The old record stays in place.
     pub fn save(&self, fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
         let bytes = serde_json::to_vec_pretty(self).map_err(|error| RecordError::damaged(path, error))?;
         fs::replace(fs, path, &bytes, 0o600).map_err(|error| RecordError::io(path, error))
     }
 
-    /// Sets the exceptions so that the agreed commit's manifest with them gives `base`.
+    /// Sets the exceptions so that they turn the agreed commit's manifest into `base`.
     pub fn set_base(&mut self, commit: Option<CommitKey>, manifest: &Tree, base: &Tree) {
         let missing = manifest.keys().filter(|path| !base.contains_key(*path)).map(|path| (path, None));
         let differing = base
@@ -151,7 +153,7 @@ impl LastSync {
         self.exceptions = exceptions;
     }
 
-    /// The base: the agreed commit's manifest with the exceptions.
+    /// Base: the agreed commit's manifest with the exceptions.
     #[must_use]
     pub fn base(&self, manifest: &Tree) -> Tree {
         let mut base = manifest.clone();

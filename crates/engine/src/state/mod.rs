@@ -1,10 +1,12 @@
-//! What a device remembers between runs.
+//! State that a device keeps between runs.
 //!
-//! `sync/last_sync.json` and `sync/pending` are the record: fsynced, replaced whole, needed. The SQLite database beside them is
-//! a cache (stat cache, what was found in files, copies of log objects, packs that are uploaded but not committed yet,
-//! events): it can be lost or damaged at any time, is then made anew, and costs time and requests but never a file.
+//! `sync/last_sync.json` and `sync/pending` are the record: fsynced, replaced whole, and needed.
+//! The SQLite database beside them is a cache (stat cache, facts about files, copies of log
+//! objects, uploaded packs without a commit, events). It may be lost or damaged at any time. It is
+//! then created anew, which costs time and requests but never a file.
 //!
-//! A crash leaves the old record or the new one. Nothing here knows the vault's files or the remote.
+//! A crash leaves the old record or the new one. This module knows neither the vault's files nor
+//! the remote.
 
 mod database;
 mod events;

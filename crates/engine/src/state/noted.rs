@@ -1,14 +1,14 @@
-//! Moments worth remembering, for the status only.
+//! Times of notable events, for the status only.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{Database, DatabaseError};
 
 impl Database {
-    /// When `name` happened last, in milliseconds since the Unix epoch.
+    /// Time of the last `name`, in milliseconds since the Unix epoch.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn noted(&self, name: &str) -> Result<Option<u64>, DatabaseError> {
         self.with(|db| {
             let ms: Option<i64> =
@@ -17,18 +17,18 @@ impl Database {
         })
     }
 
-    /// Forgets that `name` ever happened.
+    /// Removes the time of `name`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn forget(&self, name: &str) -> Result<(), DatabaseError> {
         self.with(|db| db.execute("DELETE FROM noted WHERE name = ?1", [name]).map(drop))
     }
 
-    /// Notes that `name` happened now.
+    /// Stores `now_ms` as the time of `name`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn note(&self, name: &str, now_ms: u64) -> Result<(), DatabaseError> {
         let insert = "INSERT OR REPLACE INTO noted (name, ms) VALUES (?1, ?2)";
         self.with(|db| db.execute(insert, params![name, now_ms.cast_signed()]).map(drop))

@@ -1,14 +1,14 @@
-//! Copies of log objects: immutable, by key.
+//! Copies of log objects, which are immutable, by key.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{Database, DatabaseError};
 
 impl Database {
-    /// The copy kept under `key`.
+    /// Copy stored under `key`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn object(&self, key: &str) -> Result<Option<Vec<u8>>, DatabaseError> {
         self.with(|db| {
             db.prepare("SELECT bytes FROM object WHERE key = ?1")?
@@ -17,10 +17,10 @@ impl Database {
         })
     }
 
-    /// Keeps a copy.
+    /// Stores a copy.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn put_object(&self, key: &str, bytes: &[u8]) -> Result<(), DatabaseError> {
         self.with(|db| {
             let mut insert = db.prepare("INSERT OR REPLACE INTO object (key, bytes) VALUES (?1, ?2)")?;
@@ -28,18 +28,18 @@ impl Database {
         })
     }
 
-    /// Forgets a copy.
+    /// Removes a copy.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn remove_object(&self, key: &str) -> Result<(), DatabaseError> {
         self.with(|db| db.execute("DELETE FROM object WHERE key = ?1", [key]).map(drop))
     }
 
-    /// The keys that start with `prefix`, in byte order.
+    /// Keys that start with `prefix`, in byte order.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn object_keys(&self, prefix: &str) -> Result<Vec<String>, DatabaseError> {
         self.with(|db| {
             let mut select =

@@ -1,4 +1,5 @@
-//! Packs that are uploaded but that no commit names yet: after a crash they are used, not uploaded again.
+//! Uploaded packs that no commit names yet. After a crash they are used again instead of uploaded
+//! again.
 
 use rusqlite::params;
 
@@ -6,10 +7,10 @@ use super::{Database, DatabaseError};
 use crate::model::PackInfo;
 
 impl Database {
-    /// Remembers a pack that the remote has taken.
+    /// Stores a pack that the remote has accepted.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn put_uploaded(&self, pack: &PackInfo) -> Result<(), DatabaseError> {
         self.with(|db| {
             let info = serde_json::to_string(pack)
@@ -19,10 +20,10 @@ impl Database {
         })
     }
 
-    /// The packs remembered, by id. A row that cannot be read counts as none: its chunks are uploaded again.
+    /// Stored packs, by id. An unreadable row is ignored, and its chunks are uploaded again.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn uploaded(&self) -> Result<Vec<PackInfo>, DatabaseError> {
         self.with(|db| {
             let mut select = db.prepare("SELECT info FROM outbox_pack ORDER BY id")?;
@@ -31,20 +32,20 @@ impl Database {
         })
     }
 
-    /// Forgets all of them: a commit names them now, or they are gone.
+    /// Removes all stored packs, because a commit names them now or they are gone.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn clear_uploaded(&self) -> Result<(), DatabaseError> {
         self.with(|db| db.execute("DELETE FROM outbox_pack", []).map(drop))
     }
 }
 
 impl Database {
-    /// Forgets everything that is about one remote: copies of its objects, packs on their way to it.
+    /// Removes all data about one remote: copies of its objects, and packs uploaded to it.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn forget_remote(&self) -> Result<(), DatabaseError> {
         self.with(|db| db.execute_batch("DELETE FROM object; DELETE FROM outbox_pack;"))
     }

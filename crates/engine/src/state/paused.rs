@@ -1,4 +1,5 @@
-//! `sync/paused`: somebody wants no cycles for a while. In a file and not in the cache database, for it is a wish and not a cache.
+//! `sync/paused`: a pause in syncing. It is a file and not in the cache database, because a cache
+//! may be lost and the user's wish may not.
 
 use std::io;
 use std::path::Path;
@@ -10,19 +11,19 @@ use crate::fs::{self, Fs};
 
 const MAX_BYTES: u64 = 4096;
 
-/// No cycles until then.
+/// Pause in syncing: no cycles run until it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paused {
-    /// In milliseconds since the Unix epoch; none: until somebody says `resume`.
+    /// End in milliseconds since the Unix epoch. `None` lasts until `resume`.
     pub until_ms: Option<u64>,
 }
 
 impl Paused {
-    /// Reads it; none where nobody wants a pause.
+    /// Reads the file. Returns `None` if there is no pause.
     ///
     /// # Errors
-    /// A file that does not parse, or a disk that fails.
+    /// If the file does not parse or the disk fails.
     pub fn load(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, RecordError> {
         match fs::read(fs, path, MAX_BYTES) {
             Ok(bytes) => {
@@ -33,19 +34,19 @@ impl Paused {
         }
     }
 
-    /// Writes it, durably.
+    /// Writes the file durably.
     ///
     /// # Errors
-    /// Where the disk fails.
+    /// If the disk fails.
     pub fn save(&self, fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
         let bytes = serde_json::to_vec(self).map_err(|error| RecordError::damaged(path, error))?;
         fs::replace(fs, path, &bytes, 0o600).map_err(|error| RecordError::io(path, error))
     }
 
-    /// Removes it.
+    /// Removes the file.
     ///
     /// # Errors
-    /// Where the disk fails.
+    /// If the disk fails.
     pub fn clear(fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
         match fs.remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::io(path, error)),
@@ -53,7 +54,7 @@ impl Paused {
         }
     }
 
-    /// Whether it is over at `now_ms`.
+    /// True if the pause is over at `now_ms`.
     #[must_use]
     pub fn is_over(&self, now_ms: u64) -> bool {
         self.until_ms.is_some_and(|until| until <= now_ms)

@@ -1,8 +1,9 @@
-//! `sync/pending`: a commit whose bytes are fixed and whose outcome is not yet known.
+//! `sync/pending`: a commit with fixed bytes and an unknown outcome.
 //!
-//! While it exists the device plans nothing new and repeats exactly that PUT. The record that holds once the commit is visible is
-//! stored with it, so that a crash at any point ends in the same state. Layout: the length of the record as little-endian u64,
-//! the record as JSON, the commit object's bytes, and BLAKE3 of all that.
+//! While the file exists, the device plans nothing new and repeats exactly this PUT. The file also
+//! stores the record that becomes valid once the commit is visible, so that a crash at any point
+//! ends in the same state. Layout: the length of the record as little-endian u64, the record as
+//! JSON, the bytes of the commit object, and the BLAKE3 of all that.
 
 use std::io;
 use std::path::Path;
@@ -14,20 +15,20 @@ use crate::model::Digest;
 
 const MAX_BYTES: u64 = 2 << 30;
 
-/// A commit on its way.
+/// Commit on its way to the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
-    /// The record once the commit is visible.
+    /// Record that becomes valid once the commit is visible.
     pub record: LastSync,
-    /// The commit object.
+    /// Bytes of the commit object.
     pub object: Vec<u8>,
 }
 
 impl Pending {
-    /// Reads the pending commit; none where there is none.
+    /// Reads the pending commit, if there is one.
     ///
     /// # Errors
-    /// A file that is damaged, or a disk that fails.
+    /// If the file is damaged or the disk fails.
     pub fn load(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, RecordError> {
         let bytes = match fs::read(fs, path, MAX_BYTES) {
             Ok(bytes) => bytes,
@@ -49,10 +50,10 @@ impl Pending {
         Ok(Self { record: parse(path, record)?, object: object.to_vec() })
     }
 
-    /// Writes it, durably, before the first PUT.
+    /// Writes the file durably, before the first PUT.
     ///
     /// # Errors
-    /// Where the disk fails: then nothing may be put.
+    /// If the disk fails. Then no PUT may follow.
     pub fn save(&self, fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
         let record = serde_json::to_vec(&self.record).map_err(|error| RecordError::damaged(path, error))?;
         let mut bytes = (record.len() as u64).to_le_bytes().to_vec();
@@ -62,10 +63,10 @@ impl Pending {
         fs::replace(fs, path, &bytes, 0o600).map_err(|error| RecordError::io(path, error))
     }
 
-    /// Removes it: its commit is visible and the record is written.
+    /// Removes the file, after the commit is visible and the record is written.
     ///
     /// # Errors
-    /// Where the disk fails.
+    /// If the disk fails.
     pub fn clear(fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
         match fs.remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::io(path, error)),

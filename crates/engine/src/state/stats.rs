@@ -1,4 +1,4 @@
-//! The stat cache: which digest a file had when its stat was this.
+//! Stat cache: the digest of each file, with the file's stat when it was hashed.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use super::{Database, DatabaseError};
 use crate::model::{Cached, Digest, FileKind, FileStat, VaultPath};
 
 impl Database {
-    /// The whole stat cache.
+    /// Reads the whole stat cache.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn stats(&self) -> Result<HashMap<VaultPath, Cached>, DatabaseError> {
         self.with(|db| {
             let columns = "path, dev, ino, size, mtime_ns, ctime_ns, mode, digest, hashed_ns";
@@ -21,10 +21,10 @@ impl Database {
         })
     }
 
-    /// Brings the stat cache to `fresh`, which differs from `known` in few rows.
+    /// Replaces the stat cache `known` by `fresh`, writing only the rows that differ.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn update_stats(
         &self,
         known: &HashMap<VaultPath, Cached>,
@@ -65,7 +65,7 @@ impl Database {
     }
 }
 
-/// A row that does not parse is no row: the file is hashed again.
+/// Reads a row. A damaged row is ignored, and the file is hashed again.
 fn read(row: &Row<'_>) -> Result<Option<(VaultPath, Cached)>, rusqlite::Error> {
     let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
     let stat = FileStat {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cache_comes_back_as_it_was_stored() {
+    fn the_stat_cache_round_trips() {
         let database = Database::in_memory().unwrap();
         let stat = FileStat {
             kind: FileKind::File,

@@ -1,8 +1,8 @@
-//! The outbox: each path that is still to be sent, since when, and what has stood in its way.
+//! The outbox: each path that is still to be sent, since when, and its last error.
 //!
-//! One entry per path, however often it changes, in memory and in the cache database: the rows survive a restart and may be lost.
-//! Only differences are written, so a vault that is at rest writes nothing. A path that cannot be dealt with has its own entry
-//! and holds up no other.
+//! It has one entry per path, however often the path changes, in memory and in the cache database.
+//! The rows survive a restart and may be lost. Only differences are written, so a vault at rest
+//! writes nothing. A path that fails has its own entry and delays no other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use rusqlite::params;
 
 use super::{Database, DatabaseError};
 
-/// What is known of a path that waits. Times are in milliseconds since the Unix epoch.
+/// Entry of a waiting path. Times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Since when.
+    /// Time since when the path waits.
     pub first_seen_ms: u64,
-    /// How often it could not be dealt with.
+    /// Number of failed attempts.
     pub attempts: u32,
-    /// Why not, the last time.
+    /// Last error.
     pub error: Option<String>,
-    /// When it is looked at again, where that is known.
+    /// Time of the next attempt, if known.
     pub next_retry_ms: Option<u64>,
 }
 
-/// All paths that wait.
+/// All waiting paths.
 #[derive(Debug)]
 pub struct WaitingList {
     database: Arc<Database>,
@@ -32,7 +32,7 @@ pub struct WaitingList {
 }
 
 impl WaitingList {
-    /// The list as the last run left it; empty where it cannot be read.
+    /// Loads the list of the last run. It is empty if it cannot be read.
     #[must_use]
     pub fn open(database: Arc<Database>) -> Self {
         let rows = database.waiting(usize::MAX);
@@ -41,16 +41,16 @@ impl WaitingList {
         Self { database, rows: rows.unwrap_or_default().into_iter().collect() }
     }
 
-    /// What is known of a path.
+    /// Entry of a path.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Waiting> {
         self.rows.get(path)
     }
 
-    /// Brings the list to what waits now, each path with what stood in its way this time, if anything did.
+    /// Updates the list to the paths that wait now, each with its error in this cycle, if any.
     ///
     /// # Errors
-    /// Those of the database; the list in memory is right all the same.
+    /// Errors of the database. The list in memory is correct all the same.
     pub fn update(
         &mut self,
         now: BTreeMap<String, Option<String>>,
@@ -103,10 +103,10 @@ impl WaitingList {
 }
 
 impl Database {
-    /// The paths that wait, in order, at most `limit`.
+    /// Waiting paths, in order, at most `limit`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn waiting(&self, limit: usize) -> Result<Vec<(String, Waiting)>, DatabaseError> {
         self.with(|db| {
             let columns = "path, first_seen_ms, attempts, error, next_retry_ms";
@@ -124,10 +124,10 @@ impl Database {
         })
     }
 
-    /// How many paths wait.
+    /// Number of waiting paths.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn waiting_count(&self) -> Result<usize, DatabaseError> {
         self.with(|db| {
             let count: i64 = db.query_row("SELECT count(*) FROM waiting", [], |row| row.get(0))?;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_one_entry_that_counts_what_went_wrong_and_outlives_a_restart() {
+    fn a_path_has_one_entry_that_counts_failures_and_survives_a_restart() {
         let database = Arc::new(Database::in_memory().unwrap());
         let mut list = WaitingList::open(Arc::clone(&database));
         list.update(now(&[("a", None), ("b", Some("busy"))]), 10, Some(12)).unwrap();

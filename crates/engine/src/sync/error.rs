@@ -7,12 +7,13 @@ use utoipa::ToSchema;
 
 use super::Refusal;
 use crate::content::ContentError;
+use crate::fs::IoAt;
 use crate::log::LogError;
 use crate::model::{Digest, GroupError};
 use crate::remote::{RemoteError, RemoteErrorKind};
 use crate::state::{DatabaseError, RecordError};
 use crate::vault::trash::TrashError;
-use crate::vault::{ApplyError, FilterError, IoAt, MarkerError, ScanError, StageError};
+use crate::vault::{ApplyError, FilterError, MarkerError, ScanError, StageError};
 
 /// A cycle that could not be finished. Nothing is lost by it: the next one goes on from what is on disk and in the bucket.
 #[derive(Debug, thiserror::Error)]

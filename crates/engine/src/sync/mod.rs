@@ -1,92 +1,66 @@
 //! The engine: one cycle after another brings a vault and its remote together.
 //!
-//! A cycle reads like its own summary ([`Engine::cycle`]): finish what was left half-way → look at the remote → look at the
-//! vault → plan → pull → push → tidy. Everything that is decided is decided in [`crate::plan`]; here things are fetched for it
-//! and carried out after it. `--dry-run` stops after the plan.
+//! A cycle reads like its own summary ([`Engine::cycle`]): finish what was left half-way → look at the
+//! remote → look at the vault → plan → pull → push → tidy. Everything that is decided is decided in
+//! [`crate::plan`]; here things are fetched for it and carried out after it. `--dry-run` stops after
+//! the plan.
 //!
-//! What a crash leaves behind, and who picks it up at the next start: an apply journal ([`crate::vault::recover`]), a commit
-//! whose outcome is unknown (`sync/pending`), uploaded packs that no commit names (the outbox in the cache database), losing
-//! versions that are not committed yet (`sync/conflicts/`), staged files (thrown away).
+//! The rooms, each over the [`session::Session`] of one run: `cycle` is that path, `recovery` goes back
+//! to earlier states, `upkeep` looks after the bucket, `joining` makes and joins vaults, `standing`
+//! answers questions. Beside them stand what they share: report, errors, conflicts, transactions.
 //!
-//! The engine holds no thread and reads no clock of its own; whoever owns it holds the vault's lock.
+//! What a crash leaves behind, and who picks it up at the next start: an apply journal
+//! ([`crate::vault::recover`]), a commit whose outcome is unknown (`sync/pending`), uploaded packs that
+//! no commit names (the outbox in the cache database), losing versions that are not committed yet
+//! (`sync/conflicts/`), staged files (thrown away).
+//!
+//! The engine holds no thread and reads no clock of its own; its owner holds the vault's lock.
 
-mod cache;
-mod commit;
-mod compare;
+mod conflicts;
 mod cycle;
 mod error;
-mod export;
-mod fetch;
-mod fits;
-mod glance;
-mod import;
-mod join;
-mod judge;
-mod keep;
-mod local;
-mod manifest;
-mod news;
-mod pace;
-mod point;
-mod prune;
-mod pull;
-mod push;
+mod interrupt;
+mod joining;
+mod progress;
+mod recovery;
 mod refusal;
-mod repack;
-mod repair;
 mod report;
-mod reset;
-mod resolve;
-mod restore;
-mod rewrite;
-mod still;
-mod survey;
-mod tidy;
+mod session;
+mod standing;
 mod together;
 mod transact;
-mod txn;
-mod unsent;
-mod upload;
-mod verify;
+mod upkeep;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::vault::{TransactError, Transaction};
-pub use cache::DatabaseCache;
-pub use compare::{Difference, differences};
-pub use cycle::{Ask, Request};
+pub use conflicts::{ListedConflict, LocalConflict};
+pub use cycle::{Ask, Request, Survey};
 pub use error::{Advice, SyncError};
-pub use export::{Exported, Versions};
-pub use glance::Glance;
-pub use import::Imported;
-pub use join::{Joined, Joining, join};
-pub use keep::{ListedConflict, LocalConflict};
-pub use news::{Changes, Moved, News};
-pub use pace::Pace;
-pub use point::{Generation, GenerationError, Point};
-pub use prune::{Objects, PRUNED, Pruned, Retention};
+pub use interrupt::Interrupt;
+pub use joining::{Imported, Joined, Joining, join};
+pub use progress::{Pace, Phase, Progress, Unwatched, Watcher};
+pub use recovery::{
+    Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Versions, differences,
+};
 pub use refusal::Refusal;
-pub use repair::{Lost, Repaired};
-pub use report::{Amount, Phase, Progress, Report, Standing, Trouble, Unwatched, Watcher, Weight};
-pub use reset::Reset;
-pub use rewrite::Rewritten;
-pub use survey::Survey;
-pub use unsent::Interrupt;
-pub use verify::{Fault, Verified};
+pub use report::{About, Amount, Report, Standing, Trouble, Weight};
+pub use standing::{Changes, Glance, Moved, News};
+pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
 
 pub use crate::log::Past;
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
-use crate::log::Log;
-use crate::model::CommitKey;
+use crate::log::{Log, ObjectCache};
 use crate::plan::Brakes;
 use crate::remote::{Meter, Remote};
-use crate::state::{Database, FilterRecord};
+use crate::state::{Database, DatabaseError, FilterRecord};
 use crate::vault::validate::Search;
 use crate::vault::{Filter, Layout};
+use session::{Context, Memory};
 
 /// What the engine is told by the configuration.
 #[derive(Debug, Clone)]
@@ -137,47 +111,67 @@ pub struct Ports {
 /// Keeps one vault and its remote the same.
 #[derive(Debug)]
 pub struct Engine {
-    layout: Layout,
-    ports: Ports,
-    settings: Settings,
+    context: Context,
+    memory: Memory,
     log: Option<Log>,
-    /// The commit whose manifest this process has seen on disk.
-    manifest_of: Option<Option<CommitKey>>,
-    /// What is known of the files of groups.
-    facts: judge::FactsKnown,
-    /// Whether the last survey left something undone that a poll of the remote alone would not see.
-    unfinished: bool,
-    /// What the last cycle was to send and did not.
-    unsent: unsent::Unsent,
-    interrupt: Interrupt,
 }
 
 impl Engine {
     /// An engine for the vault at `layout`.
     #[must_use]
     pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
-        Self {
-            layout,
-            ports,
-            settings,
-            log: None,
-            manifest_of: None,
-            facts: judge::FactsKnown::new(),
-            unfinished: false,
-            unsent: unsent::Unsent::default(),
-            interrupt: Interrupt::default(),
-        }
+        let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
+        let context = Context { layout, ports, settings, facts, interrupt };
+        Self { context, memory: Memory::default(), log: None }
+    }
+
+    /// A second engine over the same vault, for questions while the first one is at work. It must not run cycles.
+    #[must_use]
+    pub fn reader(&self) -> Self {
+        let Context { layout, ports, settings, .. } = &self.context;
+        Self::new(layout.clone(), ports.clone(), settings.clone())
     }
 
     /// Where the vault is.
     #[must_use]
     pub const fn layout(&self) -> &Layout {
-        &self.layout
+        &self.context.layout
     }
 
-    fn fs(&self) -> &dyn Fs {
-        self.ports.fs.as_ref()
+    /// Lets the cycles to come be broken off.
+    pub fn heed(&mut self, interrupt: Interrupt) {
+        self.context.interrupt = interrupt;
     }
+}
+
+/// The cache database as the log sees it: what it cannot read or keep, the log asks the remote for.
+#[derive(Debug)]
+struct DatabaseCache(Arc<Database>);
+
+fn object_cache(database: &Arc<Database>) -> Arc<dyn ObjectCache> {
+    Arc::new(DatabaseCache(Arc::clone(database)))
+}
+
+impl ObjectCache for DatabaseCache {
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        served(self.0.object(key)).flatten()
+    }
+
+    fn put(&self, key: &str, bytes: &[u8]) {
+        served(self.0.put_object(key, bytes));
+    }
+
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        served(self.0.object_keys(prefix)).unwrap_or_default()
+    }
+
+    fn remove(&self, key: &str) {
+        served(self.0.remove_object(key));
+    }
+}
+
+fn served<T>(result: Result<T, DatabaseError>) -> Option<T> {
+    result.inspect_err(|error| tracing::warn!(%error, "the cache database fails; going on without it")).ok()
 }
 
 /// Runs work that blocks (disk, hashing, packing) without stopping other tasks where there are other threads to run them.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{Commit, ConflictId, Holdings, Item};
-use crate::plan::{Hold, Plan};
+use crate::model::{Commit, ConflictId, Holdings, Item, VaultPath};
+use crate::plan::Hold;
 use crate::remote::Transfer;
 use crate::vault::Applied;
 
@@ -49,12 +49,35 @@ pub struct Standing {
 /// Something that was left out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Trouble {
-    /// Which path or item.
+    /// The path or item, as text.
     pub path: String,
+    /// The same for the engine's own use.
+    #[serde(skip)]
+    pub about: About,
     /// Why.
     pub message: String,
     /// What it takes to get it through.
     pub weight: Weight,
+}
+
+/// What a trouble is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum About {
+    /// A name on disk that is no path of a vault, or a folder of ours.
+    #[default]
+    Other,
+    /// A path that could not be judged.
+    Path(VaultPath),
+    /// An item.
+    Item(Item),
+}
+
+impl Trouble {
+    /// Trouble with a whole item.
+    #[must_use]
+    pub fn of(item: &Item, message: impl Into<String>, weight: Weight) -> Self {
+        Self { path: item.to_string(), about: About::Item(item.clone()), message: message.into(), weight }
+    }
 }
 
 /// What it takes to get something through that was left out.
@@ -109,7 +132,7 @@ impl Report {
     }
 
     /// Counts what a commit of this device has brought to the remote.
-    pub(super) fn sent(&mut self, commit: &Commit) {
+    pub(crate) fn sent(&mut self, commit: &Commit) {
         let deleted = commit.changes.iter().filter(|change| change.entry.is_none()).count();
         self.pushed += commit.changes.len() - deleted;
         self.deleted_remote += deleted;
@@ -117,79 +140,39 @@ impl Report {
     }
 
     /// Notes that programs wrote to files after these had been replaced: what they wrote is kept, and the next cycle sends it.
-    pub(super) fn displaced_later(&mut self, files: usize) {
+    pub(crate) fn displaced_later(&mut self, files: usize) {
         let message =
             format!("{files} files were written to after they had been replaced; that is kept and sent next");
-        self.passes("sync/conflicts", message);
+        self.passes(of_ours("sync/conflicts", message));
     }
 
     /// Notes that the trash holds what is to go, and that a program may still be writing to it.
-    pub(super) fn trash_waits(&mut self) {
-        self.passes("sync/trash", "what was just replaced is removed when it has settled");
+    pub(crate) fn trash_waits(&mut self) {
+        self.passes(of_ours("sync/trash", "what was just replaced is removed when it has settled"));
     }
 
     /// Counts what an apply has changed here.
-    pub(super) const fn brought(&mut self, applied: &Applied) {
+    pub(crate) const fn brought(&mut self, applied: &Applied) {
         self.pulled += applied.placed;
         self.deleted_local += applied.removed;
     }
 
     /// Notes that `item` was left out for now.
-    pub(super) fn wait(&mut self, item: &Item, why: impl Into<String>) {
-        self.passes(item.to_string(), why);
+    pub(crate) fn wait(&mut self, item: &Item, why: impl Into<String>) {
+        self.passes(Trouble::of(item, why, Weight::Passing));
     }
 
     /// Notes, once, what another cycle may get past.
-    fn passes(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        let trouble = Trouble { path: path.into(), message: message.into(), weight: Weight::Passing };
+    fn passes(&mut self, trouble: Trouble) {
         if !self.problems.contains(&trouble) {
             self.problems.push(trouble);
         }
     }
 }
 
-/// How far a long piece of work has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-pub struct Progress {
-    /// What is being done.
-    pub phase: Phase,
-    /// Files dealt with.
-    pub files_done: usize,
-    /// Files in all.
-    pub files_total: usize,
-    /// Bytes dealt with.
-    pub bytes_done: u64,
-    /// Bytes in all.
-    pub bytes_total: u64,
-}
-
-/// What a cycle is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Looking at the vault's files.
-    #[default]
-    Scan,
-    /// Sending.
-    Upload,
-    /// Fetching.
-    Download,
-    /// Putting fetched files in their places.
-    Apply,
-    /// Deleting old data from the bucket; its objects count as files.
-    Delete,
-}
-
-impl std::fmt::Display for Phase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Scan => "scan",
-            Self::Upload => "upload",
-            Self::Download => "download",
-            Self::Apply => "apply",
-            Self::Delete => "delete",
-        })
-    }
+fn of_ours(folder: &str, message: impl Into<String>) -> Trouble {
+    let (path, message) = (folder.to_owned(), message.into());
+    Trouble { path, about: About::Other, message, weight: Weight::Passing }
 }
 
 /// Counts of what a plan would move, for the status.
@@ -199,20 +182,4 @@ pub struct Amount {
     pub files: usize,
     /// Bytes.
     pub bytes: u64,
-}
-
-/// Somebody who watches a cycle.
-pub trait Watcher: Send + Sync {
-    /// Called often; must return at once.
-    fn progress(&self, progress: Progress);
-    /// Called with what a cycle is about to do.
-    fn planned(&self, _plan: &Plan) {}
-}
-
-/// Nobody watches.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unwatched;
-
-impl Watcher for Unwatched {
-    fn progress(&self, _: Progress) {}
 }

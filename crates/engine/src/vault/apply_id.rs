@@ -1,36 +1,38 @@
-//! The name of one apply.
+//! Id of one apply.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// `<milliseconds since the Unix epoch, 16 digits>-<8 hex digits>`: names the folders of one apply in staging and trash, and
-/// tells the trash how old they are. Ordered by time.
+/// `<milliseconds since the Unix epoch, 16 digits>-<8 hex digits>`: id of one apply. It names the
+/// folders of the apply in staging and trash, and gives the trash their age. Ordered by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ApplyId(String);
 
-/// A text that is no apply id.
+/// Text that is not an apply id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no apply id: expected 16 digits, `-`, 8 lower-case hex digits")]
 pub struct ApplyIdError(String);
 
 impl ApplyId {
-    /// The name of an apply that starts at `now_ms`; `random` keeps two of the same millisecond apart.
+    /// Creates the id of an apply that starts at `now_ms`. `random` tells ids of the same
+    /// millisecond apart.
     #[must_use]
     pub fn new(now_ms: u64, random: [u8; 4]) -> Self {
-        // Sixteen digits last for 300,000 years; a clock beyond that must not make a name that nothing reads.
+        // Sixteen digits last for 300,000 years. A clock beyond that must not make an id that
+        // cannot be parsed.
         Self(format!("{:016}-{:08x}", now_ms.min(9_999_999_999_999_999), u32::from_be_bytes(random)))
     }
 
-    /// The name as text.
+    /// Text of the id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// When the apply started, in milliseconds since the Unix epoch.
+    /// Start of the apply, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn ms(&self) -> u64 {
         let digits = self.0.bytes().take_while(u8::is_ascii_digit);
@@ -78,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_goes_both_ways_and_nothing_that_climbs_is_taken() {
+    fn ids_round_trip_as_text_and_climbing_paths_are_refused() {
         let id = ApplyId::new(1_700_000_000_123, [0, 1, 0xab, 0xff]);
         assert_eq!(id.as_str(), "0001700000000123-0001abff");
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
@@ -92,7 +94,7 @@ mod tests {
             "1-1",
             "é001700000000123-0001abff",
         ] {
-            assert!(bad.parse::<ApplyId>().is_err(), "{bad:?} was taken");
+            assert!(bad.parse::<ApplyId>().is_err(), "{bad:?} was accepted");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What is synced.
+//! Filters: the selection of synced paths.
 //!
-//! Three questions in order: is the path on the list of what never is ([`super::never`])? Is it outside `include`? Is it
-//! inside `exclude`? The answer depends on the path alone, never on the disk, and is the same in both directions: what is
-//! not synced is neither sent nor written here.
+//! Three rules apply in order: the list of paths that are never synced ([`super::never`]), then
+//! `include`, then `exclude`. The verdict depends on the path alone, never on the disk, and is the
+//! same in both directions: an excluded file is neither sent nor written here.
 
 use std::path::Path;
 
@@ -12,55 +12,56 @@ use unicode_normalization::UnicodeNormalization;
 use super::never::{AT_ROOT, SECRETS, TEMPORARY, never};
 use crate::model::{Digest, VaultPath};
 
-/// What a filter says of a path.
+/// Verdict of a filter on a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is synced.
+    /// The path is synced.
     Synced,
-    /// It is on the list of what never is.
+    /// The path is on the list of those that are never synced.
     Never,
-    /// The settings leave it out.
+    /// The settings exclude the path.
     Excluded,
 }
 
-/// A pattern that cannot be used.
+/// Pattern that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: pattern {pattern:?}: {why}")]
 pub struct FilterError {
-    /// Which setting: `include` or `exclude`.
+    /// Setting of the pattern: `include` or `exclude`.
     pub key: &'static str,
-    /// Which pattern.
+    /// The pattern.
     pub pattern: String,
-    /// What is wrong with it.
+    /// Cause.
     pub why: String,
 }
 
-/// The settings `include` and `exclude`, compiled. Patterns are those of `.gitignore`, relative to the root; unlike there, a
-/// pattern with `!` brings a file back even where the folder above it is left out.
+/// Compiled settings `include` and `exclude`. Patterns are those of `.gitignore`, relative to the
+/// root. Unlike in git, a pattern with `!` includes a file even if a folder above it is excluded.
 #[derive(Debug, Clone)]
 pub struct Filter {
     include: Gitignore,
     exclude: Gitignore,
-    /// Folders below which `exclude` leaves nothing.
+    /// Folders in which `exclude` leaves no file.
     closed: Gitignore,
     digest: Digest,
 }
 
 impl Filter {
-    /// Compiles the settings. An empty `include` means everything.
+    /// Compiles the settings. An empty `include` includes everything.
     ///
     /// # Errors
-    /// Names the setting and the pattern that does not parse.
+    /// If a pattern does not parse. The error names the setting and the pattern.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, FilterError> {
         let compiled = compile("exclude", exclude.iter().map(String::as_str))?;
-        // `cache/**` names all that is in the folder but not the folder itself: for the walk, that is the same.
+        // `cache/**` matches everything in the folder but not the folder itself. For the walk, both
+        // are the same.
         let whole: Vec<String> = exclude
             .iter()
             .filter_map(|pattern| pattern.strip_suffix("/**"))
             .map(|folder| format!("/{}/", folder.trim_start_matches('/')))
             .collect();
         let folders = exclude.iter().chain(&whole).map(String::as_str);
-        // Where a pattern brings files back, any folder may hold one.
+        // With a pattern that includes files again, any folder may hold one.
         let closed =
             if compiled.num_whitelists() > 0 { Gitignore::empty() } else { compile("exclude", folders)? };
         Ok(Self {
@@ -71,7 +72,7 @@ impl Filter {
         })
     }
 
-    /// Whether `path`, a file, is synced.
+    /// Verdict on `path`, a file.
     #[must_use]
     pub fn verdict(&self, path: &VaultPath) -> Verdict {
         let hit = |list: &Gitignore| list.matched_path_or_any_parents(path.as_str(), false).is_ignore();
@@ -84,13 +85,13 @@ impl Filter {
         }
     }
 
-    /// Whether no file below `folder` can be synced, so that there is no need to look into it.
+    /// True if no file below `folder` can be synced, so that the walk may skip it.
     #[must_use]
     pub fn prunes(&self, folder: &VaultPath) -> bool {
         never(folder) || self.closed.matched_path_or_any_parents(folder.as_str(), true).is_ignore()
     }
 
-    /// Changes when the settings, or the list of what is never synced, do.
+    /// Digest of the settings and of the list of paths that are never synced.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
@@ -102,14 +103,14 @@ fn compile<'a>(key: &'static str, patterns: impl Iterator<Item = &'a str>) -> Re
     builder.allow_unclosed_class(false);
     for pattern in patterns {
         let fault = |why: String| FilterError { key, pattern: pattern.to_owned(), why };
-        // These would be passed over in silence.
+        // The library would ignore these silently.
         if pattern.trim().trim_start_matches('!').trim_matches('/').is_empty() {
             return Err(fault("it is empty".into()));
         }
         if pattern.starts_with('#') {
             return Err(fault("it is a comment; for a name that starts with # write \\#".into()));
         }
-        // Paths are in NFC; a pattern typed on a Mac may not be.
+        // Paths are in NFC, but a pattern typed on a Mac may not be.
         let nfc: String = pattern.nfc().collect();
         builder.add_line(None, &nfc).map_err(|error| fault(error.to_string()))?;
     }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_leaves_out_cache_and_logs_at_the_root_only() {
+    fn the_default_excludes_cache_and_logs_at_the_root_only() {
         let filter = filter(&[], &["cache/**", "logs/**"]);
         assert_eq!(filter.verdict(&path("cache/a/b")), Verdict::Excluded);
         assert_eq!(filter.verdict(&path("traces/cache/a")), Verdict::Synced);
@@ -196,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_in_nfd_means_the_same() {
+    fn a_pattern_in_nfd_matches_nfc_paths() {
         assert_eq!(filter(&[], &["e\u{301}/"]).verdict(&path("é/a")), Verdict::Excluded);
     }
 
     #[test]
-    fn the_digest_tells_settings_apart() {
+    fn different_settings_have_different_digests() {
         let digests = [
             filter(&[], &[]),
             filter(&["a"], &[]),
@@ -222,7 +223,7 @@ mod tests {
     }
 
     proptest! {
-        /// The walk must never pass by a file that is synced.
+        /// The walk must never skip a synced file.
         #[test]
         fn nothing_synced_lies_below_a_pruned_folder(
             include in prop::collection::vec(pattern(), 0..3), exclude in prop::collection::vec(pattern(), 0..4),
@@ -237,7 +238,7 @@ mod tests {
             }
         }
 
-        /// No pattern that a person can type makes the filter panic.
+        /// No text makes the filter panic.
         #[test]
         fn any_text_is_a_filter_or_an_error(patterns in prop::collection::vec(any::<String>(), 0..4)) {
             if let Ok(filter) = Filter::new(&patterns, &patterns) {

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApplyId, At, IoAt, Layout, found};
-use crate::fs::{self, Fs};
-use crate::model::{ConflictId, Content, Item, VaultPath};
+use super::{ApplyId, Layout};
+use crate::fs::{self, At, Fs, IoAt, found};
+use crate::model::{CommitKey, ConflictId, Content, Item, VaultPath};
 use crate::planted::{Bug, planted};
 
 /// The format this program writes, and the only one it reads: a journal is finished by the program that wrote it.
@@ -26,12 +26,51 @@ const MAX_BYTES: u64 = 4 << 30;
 pub(super) struct Journal {
     pub format: u32,
     pub id: ApplyId,
-    /// The commit that is being applied, in the caller's words.
-    pub commit: String,
+    /// What the files are put in place for.
+    #[serde(rename = "commit")]
+    pub purpose: Purpose,
     /// Whether what was not begun when a crash came is put in place all the same.
     #[serde(default)]
     pub finish: bool,
     pub items: Vec<Entry>,
+}
+
+/// What files are put in place for. In the journal it is a text: the commit's key, `transaction:` and a name, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Purpose {
+    /// They are those of this commit, and become agreed.
+    Generation(CommitKey),
+    /// Another program wrote them in a transaction; its record has this name.
+    Transaction(String),
+    /// They were damaged. What is agreed stays what it is.
+    Repair,
+}
+
+/// Begins the journal's text for a transaction.
+const TRANSACTION: &str = "transaction:";
+
+impl From<Purpose> for String {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Generation(commit) => commit.to_string(),
+            Purpose::Transaction(record) => format!("{TRANSACTION}{record}"),
+            Purpose::Repair => Self::new(),
+        }
+    }
+}
+
+impl TryFrom<String> for Purpose {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match (text.strip_prefix(TRANSACTION), CommitKey::parse(&text)) {
+            _ if text.is_empty() => Ok(Self::Repair),
+            (Some(record), _) => Ok(Self::Transaction(record.to_owned())),
+            (None, Some(commit)) => Ok(Self::Generation(commit)),
+            (None, None) => Err(format!("{text:?} is neither a commit nor a transaction")),
+        }
+    }
 }
 
 /// One item of it.
@@ -108,8 +147,8 @@ impl Step {
 }
 
 impl Journal {
-    pub fn new(id: ApplyId, commit: String, finish: bool, items: Vec<Entry>) -> Self {
-        Self { format: FORMAT, id, commit, finish, items }
+    pub fn new(id: ApplyId, purpose: Purpose, finish: bool, items: Vec<Entry>) -> Self {
+        Self { format: FORMAT, id, purpose, finish, items }
     }
 
     /// Makes the journal durable.
@@ -168,7 +207,7 @@ mod tests {
             new: Some(Staged { slot: 7, content }),
         };
         let entry = Entry { item: Item::File(path), keep: Some(keep), steps: vec![step] };
-        Journal::new(ApplyId::new(1, [0; 4]), "commit".into(), true, vec![entry])
+        Journal::new(ApplyId::new(1, [0; 4]), Purpose::Repair, true, vec![entry])
     }
 
     #[test]

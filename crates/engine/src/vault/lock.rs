@@ -1,18 +1,19 @@
 //! Locks between programs on this machine.
 //!
-//! `sync/lock` says that somebody syncs this vault; `sync/apply.lock` is held while visible files are renamed, and other
-//! programs take it shared while they open their files; `sync/hold.lock` is taken shared by `hold` while its command runs. All are
-//! `flock`s: the system drops them when the holder dies, so a crash leaves only a file behind. They do not go through
-//! [`crate::fs::Fs`]: a simulated disk has nobody to lock out.
+//! The syncing program holds `sync/lock`. `sync/apply.lock` is held while visible files are
+//! renamed, and other programs take it shared while they open their files. The `hold` command takes
+//! `sync/hold.lock` shared while its command runs.
+//!
+//! All are `flock`s. The system releases them when the holder dies, so a crash leaves only a file
+//! behind. They do not use [`crate::fs::Fs`], because a simulated disk has no other programs.
 
+use crate::fs::{At, IoAt};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
-
-use super::{At, IoAt};
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -21,15 +22,16 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the lock, making the file where it is missing; `None` while somebody else holds it.
+    /// Takes the lock, creating the file if it is missing. Returns `None` while another program
+    /// holds it.
     ///
     /// # Errors
-    /// Where the file cannot be opened or the file system has no locks.
+    /// If the file cannot be opened or the file system has no locks.
     pub fn try_take(path: &Path) -> Result<Option<Self>, IoAt> {
         Self::take_with(path, File::try_lock)
     }
 
-    /// Takes the lock beside others who do so too; `None` while somebody has it alone.
+    /// Takes the lock shared with others. Returns `None` while another program holds it alone.
     ///
     /// # Errors
     /// As for [`FileLock::try_take`].
@@ -37,10 +39,11 @@ impl FileLock {
         Self::take_with(path, File::try_lock_shared)
     }
 
-    /// Notes in the file that the work under this lock ends now: by the file's time, and by its not being empty any more.
+    /// Records in the file that work under this lock ends now: it updates the file's time and makes
+    /// it non-empty.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     pub fn note_end(&self) -> io::Result<()> {
         rustix::io::pwrite(&self.file, b"held", 0)?;
         Ok(())
@@ -49,7 +52,7 @@ impl FileLock {
     fn take_with(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>, IoAt> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
-        let file = File::from(fd.map_err(Into::into).at("open", path)?);
+        let file = File::from(fd.at("open", path)?);
         match lock(&file) {
             Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -60,20 +63,21 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a program that this process is just starting has a copy of it for a moment.
+        // Closing the file is not enough: a program that this process is starting briefly has a
+        // copy of it.
         if let Err(error) = self.file.unlock() {
             tracing::debug!(%error, "a lock goes only with its file");
         }
     }
 }
 
-/// Tries to `take` something until it is there; none after `patience`. Blocks.
+/// Calls `take` until it returns a value, and gives up after `patience`. Blocks.
 ///
-/// A `flock` can be waited for, but not for a while only, and whoever gives one back tells nobody: so it is looked for again after each
-/// `pause`.
+/// A `flock` has no wait with a timeout, and its release notifies nobody. So this tries again after
+/// each `pause`.
 ///
 /// # Errors
-/// The first of `take`.
+/// First error of `take`.
 pub fn wait_for<T, E>(
     patience: Duration,
     pause: Duration,
@@ -95,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_holds_it_and_only_while_it_lives() {
+    fn a_lock_has_one_holder_and_ends_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let held = FileLock::try_take(&path).unwrap();
@@ -105,7 +109,7 @@ mod tests {
         drop(held);
         let shared = [FileLock::try_take_shared(&path).unwrap(), FileLock::try_take_shared(&path).unwrap()];
         assert!(shared.iter().all(Option::is_some) && FileLock::try_take(&path).unwrap().is_none());
-        // As a program has it that is being started.
+        // A copy like that of a program that is being started.
         let copy = shared[0].as_ref().unwrap().file.try_clone().unwrap();
         drop(shared);
         assert!(FileLock::try_take(&path).unwrap().is_some(), "a copy of the file keeps the lock");

@@ -1,75 +1,76 @@
 //! `.cogzy-vault`: the file that makes a folder a vault.
 //!
-//! Without it nothing is ever scanned or written: an unmounted disk, an emptied folder or a wrong path in the configuration
-//! must stop the sync, not look like a vault whose files were all deleted. It is written once, by replacing the whole file;
-//! a crash leaves either no marker or a whole one.
+//! Without it nothing is scanned or written. An unmounted disk, an emptied folder or a wrong path
+//! in the configuration must stop the sync, and must not look like a vault whose files were all
+//! deleted. The marker is replaced as a whole file, so a crash leaves either no marker or a whole
+//! one.
 
 use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IoAt, Layout, found};
-use crate::fs::{self, Fs};
+use super::Layout;
+use crate::fs::{self, Fs, IoAt, found};
 use crate::model::{DeviceId, FileKind, VaultId};
 
-/// The format this program writes, and the newest it reads.
+/// Format version that this program writes, and the newest that it reads.
 pub const MARKER_FORMAT: u32 = 1;
 
-/// A marker is a few hundred bytes.
+/// Maximum length in bytes; a marker has a few hundred.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// What the marker says.
+/// Contents of the marker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Marker {
     /// Format version, [`MARKER_FORMAT`].
     pub format: u32,
-    /// Which vault this is.
+    /// Id of the vault.
     pub vault: VaultId,
-    /// Which of its devices.
+    /// Id of this device.
     pub device: DeviceId,
-    /// Digest of the id of the machine that the device id was made on: a folder that was copied to another machine must not
-    /// pose as the first one.
+    /// Digest of the id of the machine that created the device id. A folder copied to another
+    /// machine must not pose as the first one.
     pub machine: String,
 }
 
-/// A folder that is no usable vault.
+/// Error of a folder that is not a usable vault.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkerError {
     /// The root does not exist.
     #[error("the vault folder {} does not exist: is its disk mounted?", .0.display())]
     NoRoot(PathBuf),
-    /// The root is something else.
+    /// The root is not a folder.
     #[error("{} is not a folder, so it cannot be a vault", .0.display())]
     NotAFolder(PathBuf),
-    /// There is no marker.
+    /// The marker is missing.
     #[error("{} is missing: this folder is not a vault, or its disk is not mounted (`cogzy-vault init` makes a vault)", .0.display())]
     Missing(PathBuf),
-    /// The marker cannot be understood.
+    /// The marker does not parse.
     #[error("{} is damaged ({why}): restore it from a backup, or run `cogzy-vault init --join` again", .path.display())]
     Damaged {
-        /// The marker.
+        /// Path of the marker.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Cause.
         why: String,
     },
-    /// The marker was written by a later program.
+    /// The marker was written by a newer program.
     #[error("{} has format {format}, but this program reads only up to {MARKER_FORMAT}: update cogzy-vault", .path.display())]
     Newer {
-        /// The marker.
+        /// Path of the marker.
         path: PathBuf,
-        /// Its format.
+        /// Format of the marker.
         format: u32,
     },
-    /// The folder is another vault than the one expected.
+    /// The folder is not the expected vault.
     #[error("{} belongs to vault {found}, but {expected} was expected: check the path of the vault", .path.display())]
     OtherVault {
-        /// The marker.
+        /// Path of the marker.
         path: PathBuf,
-        /// Which vault it names.
+        /// Vault that the marker names.
         found: VaultId,
-        /// Which was expected.
+        /// Vault that was expected.
         expected: VaultId,
     },
     /// The marker cannot be read or written.
@@ -78,10 +79,10 @@ pub enum MarkerError {
 }
 
 impl Marker {
-    /// Reads the marker of the vault at `layout`, after a look at the root.
+    /// Checks the root of the vault at `layout` and reads its marker.
     ///
     /// # Errors
-    /// Where the root is no folder, or the marker is missing, damaged or of a newer format.
+    /// If the root is not a folder, or the marker is missing, damaged or of a newer format.
     pub fn read(fs: &dyn Fs, layout: &Layout) -> Result<Self, MarkerError> {
         let failed = |operation, path: PathBuf, source| MarkerError::Io(IoAt { operation, path, source });
         let root = layout.root().to_owned();
@@ -94,7 +95,7 @@ impl Marker {
         match found(fs::read(fs, &path, MAX_BYTES)) {
             Ok(Some(bytes)) => parse(&bytes, path),
             Ok(None) => Err(MarkerError::Missing(path)),
-            // Too long, or no regular file.
+            // The marker is too long or is not a regular file.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) =>
             {
@@ -104,10 +105,10 @@ impl Marker {
         }
     }
 
-    /// The same, for a folder that must be `expected`.
+    /// Reads the marker like [`Marker::read`] and checks that the vault is `expected`.
     ///
     /// # Errors
-    /// Those of [`Marker::read`], and where the folder is another vault.
+    /// Errors of [`Marker::read`], and another vault than the expected one.
     pub fn read_of(fs: &dyn Fs, layout: &Layout, expected: VaultId) -> Result<Self, MarkerError> {
         let marker = Self::read(fs, layout)?;
         if marker.vault == expected {
@@ -117,10 +118,10 @@ impl Marker {
         }
     }
 
-    /// Writes the marker, replacing any other. Durable when it returns.
+    /// Writes the marker, replacing any other. It is durable on return.
     ///
     /// # Errors
-    /// Where it cannot be written; the old one then still stands.
+    /// If it cannot be written. The old marker stays in place.
     pub fn write(&self, fs: &dyn Fs, layout: &Layout) -> Result<(), MarkerError> {
         let path = layout.marker();
         let written = serde_json::to_vec_pretty(self)
@@ -135,7 +136,7 @@ fn parse(bytes: &[u8], path: PathBuf) -> Result<Marker, MarkerError> {
     struct Version {
         format: u32,
     }
-    // The version alone first: a newer format may have other fields.
+    // Read only the version first: a newer format may have other fields.
     let read = serde_json::from_slice(bytes).and_then(|Version { format }| {
         if format > MARKER_FORMAT { Ok(Err(format)) } else { serde_json::from_slice(bytes).map(Ok) }
     });
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn a_marker_round_trips() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
         marker().write(&RealFs, &layout).unwrap();
@@ -178,7 +179,7 @@ mod tests {
         assert!(matches!(read(&Layout::new(dir.path().join("x"))), MarkerError::NoRoot(_)));
         for damaged in ["", "{}", "null", "[1]", r#"{"format":1}"#, r#"{"format":-1}"#] {
             write(damaged);
-            assert!(matches!(read(&layout), MarkerError::Damaged { .. }), "{damaged:?} was taken");
+            assert!(matches!(read(&layout), MarkerError::Damaged { .. }), "{damaged:?} was accepted");
         }
         write(&" ".repeat(70_000));
         assert!(matches!(read(&layout), MarkerError::Damaged { .. }));

@@ -22,6 +22,7 @@ mod marker;
 mod names;
 mod never;
 mod read;
+mod record;
 mod scan;
 mod stage;
 mod together;
@@ -30,55 +31,21 @@ pub mod trash;
 pub mod validate;
 mod watch;
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 pub use apply::{
     Applied, ApplyError, ApplyItem, ApplyPlan, ApplyStep, Displaced, Recovered, Seen, apply, apply_unless,
     conclude, recover,
 };
 pub use apply_id::{ApplyId, ApplyIdError};
 pub use filter::{Filter, FilterError, Verdict};
-pub use journal::{JournalError, Keeping, Staged};
+pub use journal::{JournalError, Keeping, Purpose, Staged};
 pub use layout::{APP_FOLDERS, Layout};
 pub use lock::{FileLock, wait_for};
 pub use marker::{MARKER_FORMAT, Marker, MarkerError};
 pub use names::Names;
-pub use read::{Moved, StableReader, hash_stable, open_stable};
+pub use read::{FileChanged, StableReader, hash_stable, open_stable};
+pub use record::{Answer, Written};
 pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan};
 pub use stage::{Stage, StageError, StageWriter};
 pub use together::{Together, forget_together, together};
-pub use transact::{Answer, TransactError, Transaction, current, settle_transaction, transact};
+pub use transact::{TransactError, Transaction, current, settle_transaction, transact};
 pub use watch::{Watch, WatchError, WatchEvent};
-
-/// A call on the disk that failed: which, and on what.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} {}: {source}", .path.display())]
-pub struct IoAt {
-    /// What was tried.
-    pub operation: &'static str,
-    /// On which path.
-    pub path: PathBuf,
-    /// What the system said.
-    pub source: io::Error,
-}
-
-/// Says which call on which path an error came from.
-trait At<T> {
-    fn at(self, operation: &'static str, path: &Path) -> Result<T, IoAt>;
-}
-
-impl<T> At<T> for io::Result<T> {
-    fn at(self, operation: &'static str, path: &Path) -> Result<T, IoAt> {
-        self.map_err(|source| IoAt { operation, path: path.to_owned(), source })
-    }
-}
-
-/// `None` where there is nothing, instead of an error.
-fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}

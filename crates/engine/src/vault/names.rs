@@ -1,22 +1,22 @@
-//! How names are really spelled on this disk.
+//! Spellings of names on this disk.
 //!
-//! A [`VaultPath`] is always NFC. A disk may hold a name in another form (files that came from a Mac, mostly), and on many
-//! file systems only the exact spelling opens it.
+//! A [`VaultPath`] is always NFC. A disk may hold a name in another form (mostly in files that came
+//! from a Mac), and on many file systems only the exact spelling opens it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::model::VaultPath;
 
-/// The files and folders whose name on disk differs from their path, relative to the root.
+/// Files and folders whose name on disk differs from their path, relative to the root.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Names {
     differing: BTreeMap<String, String>,
 }
 
 impl Names {
-    /// Notes that `path` (a file or a folder) is spelled `on_disk`: folders first, from the top, then files. Where two folders
-    /// share one path, the first keeps it.
+    /// Records that `path` (a file or a folder) is spelled `on_disk`. Record folders first, from
+    /// the top, and then files. If two folders have the same path, the first one keeps it.
     pub(super) fn note(&mut self, path: &VaultPath, on_disk: &str) {
         let expected = self.on_disk(path);
         if expected.as_deref().unwrap_or(path.as_str()) != on_disk {
@@ -24,7 +24,7 @@ impl Names {
         }
     }
 
-    /// The spelling of `path` on disk, where it differs: its own, or that of the folders it would lie in.
+    /// Spelling of `path` on disk if it differs, because of its own name or a folder above it.
     #[must_use]
     pub fn on_disk(&self, path: &VaultPath) -> Option<String> {
         if let Some(spelling) = self.differing.get(path.as_str()) {
@@ -36,7 +36,7 @@ impl Names {
         })
     }
 
-    /// Where `path` is, or would be, on disk.
+    /// Location of `path` on disk, present or future.
     #[must_use]
     pub fn locate(&self, root: &Path, path: &VaultPath) -> PathBuf {
         self.on_disk(path).map_or_else(|| path.below(root), |spelling| root.join(spelling))
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(
             names.on_disk(&path("é/x")).as_deref(),
             Some("é/x"),
-            "two folders of one path were mixed up"
+            "two folders with the same path were mixed up"
         );
         assert_eq!(names.on_disk(&path("é/ü")).as_deref(), Some("e\u{301}/u\u{308}"));
         assert_eq!(names.on_disk(&path("é/new/file")).as_deref(), Some("e\u{301}/new/file"));

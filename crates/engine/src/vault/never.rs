@@ -1,18 +1,20 @@
-//! What is never synced, in either direction; no setting changes it.
+//! Names that are never synced, in either direction, whatever the settings are.
 //!
-//! Names are compared without regard to letter case and to the invisible characters that some file systems ignore, so that
-//! a bucket cannot write `CONFIG.JSON` or `ſync/x` over what is ours. A name counts wherever it stands in a path: below a
-//! folder of that name nothing is synced either. In a pattern, one `*` stands for any text.
+//! The comparison ignores letter case and the invisible characters that some file systems ignore,
+//! so that a bucket cannot write `CONFIG.JSON` or `ſync/x` over our files. A pattern applies to
+//! every name of a path, so folders of such a name are excluded with all their contents. In a
+//! pattern, `*` stands for any text.
 
 use std::sync::LazyLock;
 
 use crate::model::VaultPath;
 
-/// First names of paths: the app's config with its keys, in whatever copy an editor or a person makes of it, and our own.
+/// First names of paths: the app's config with its keys, in every form of copy that editors and
+/// people make of it, and our own files.
 pub(super) const AT_ROOT: &[&str] =
     &["config*.json*", ".config*.json*", "#config*.json*", "sync", ".cogzy-vault*"];
 
-/// Keys, and files that by custom hold passwords and tokens.
+/// Keys, and files that usually hold passwords and tokens.
 pub(super) const SECRETS: &[&str] = &[
     ".ssh",
     ".aws",
@@ -51,7 +53,7 @@ pub(super) const SECRETS: &[&str] = &[
     "application_default_credentials.json",
 ];
 
-/// Half-written files, locks of editors, droppings of systems.
+/// Half-written files, locks of editors, and metadata files of systems.
 pub(super) const TEMPORARY: &[&str] = &[
     "*.tmp",
     "*~",
@@ -73,13 +75,14 @@ pub(super) const TEMPORARY: &[&str] = &[
     "desktop.ini",
 ];
 
-/// Our own log: it grows with every cycle, and would be what the next one sends.
+/// Our own log. It grows with every cycle, so syncing it would never end.
 const LOG: &str = "logs/cogzy-vault.log*";
 
-/// A pattern, taken apart at its `*`s.
+/// Pattern, split at its `*`s.
 struct Pattern {
     start: &'static str,
-    /// What follows the first `*`, if there is one; and whether a second one ends the pattern, which is the only place for it.
+    /// Text after the first `*`, if there is one, and true if a second `*` ends the pattern. It may
+    /// stand nowhere else.
     rest: Option<(&'static str, bool)>,
 }
 
@@ -106,12 +109,12 @@ fn compiled(lists: &[&[&'static str]]) -> Vec<Pattern> {
     lists.iter().copied().flatten().map(|text| Pattern::new(text)).collect()
 }
 
-/// Every path of a vault is held against all of these, in each cycle.
+/// Compiled once, because every cycle compares every path with all of these.
 static FIRST: LazyLock<Vec<Pattern>> = LazyLock::new(|| compiled(&[AT_ROOT]));
 static ANYWHERE: LazyLock<Vec<Pattern>> = LazyLock::new(|| compiled(&[SECRETS, TEMPORARY]));
 static WHOLE: LazyLock<Pattern> = LazyLock::new(|| Pattern::new(LOG));
 
-/// Whether `path` is on the list.
+/// True if `path` is on the list.
 pub(super) fn never(path: &VaultPath) -> bool {
     let mut key = path.fold_key();
     if !key.is_ascii() {
@@ -122,7 +125,7 @@ pub(super) fn never(path: &VaultPath) -> bool {
     any(&FIRST, first) || WHOLE.matches(&key) || key.split('/').any(|name| any(&ANYWHERE, name))
 }
 
-/// Characters that HFS+ leaves out when it compares names.
+/// True for characters that HFS+ ignores when it compares names.
 const fn ignorable(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
@@ -138,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_droppings_never_are_memory_is() {
+    fn secrets_and_temporary_files_are_never_synced_but_memories_are() {
         for path in [
             "config.json",
             "config.json.bak",
@@ -190,7 +193,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever stands below a forbidden name, and however its letters are cased, is forbidden.
+        /// Paths below a forbidden name are forbidden, in any letter case.
         #[test]
         fn nothing_below_a_forbidden_name_is_synced(
             index in 0..SECRETS.len() + TEMPORARY.len(), fill in "[a-z]{1,5}", above in "([a-z]{1,4}/){0,2}",

@@ -1,8 +1,8 @@
-//! Reading a file in a state that stands still.
+//! Reads of a file in a stable state.
 //!
-//! The file is looked at before, while and after it is read; if anything about it moves, what was read counts for nothing.
-//! So what is hashed is what is uploaded, and a file is never taken torn. What is read through a hole in this (a write
-//! through mmap that has not moved the time yet) a later rehash finds.
+//! The file's metadata is checked before, during and after the read. If anything changes, the
+//! result is discarded. So the bytes hashed are the bytes uploaded, and a file is never read torn.
+//! One gap remains: a write through mmap that has not moved the time yet. A later rehash finds it.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,19 +11,20 @@ use std::time::Duration;
 use crate::fs::{Fs, ReadFile};
 use crate::model::{Content, Digest, FileKind, FileStat};
 
-/// Large enough that the system calls do not count beside the hashing.
+/// Buffer size in bytes: large enough that system calls cost little beside the hashing.
 const BUFFER: usize = 256 << 10;
 
-/// A time so far ahead of the clock cannot be that of a write that is going on.
+/// Lead in nanoseconds over the clock at which a file's time cannot be that of a current write.
 pub(super) const FUTURE_NS: i64 = 60_000_000_000;
 
-/// The file is not, or no longer, in the state that was asked for: it is being written, or was replaced.
+/// Error of a stable read: the file is no longer in the expected state, because it is being written
+/// or was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it changed while it was read")]
-pub struct Moved;
+pub struct FileChanged;
 
-impl Moved {
-    /// Whether an error of a stable read says that the file moved, rather than that it cannot be read.
+impl FileChanged {
+    /// True if an error of a stable read means that the file changed, not that it is unreadable.
     #[must_use]
     pub fn is(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::NotFound
@@ -31,7 +32,8 @@ impl Moved {
     }
 }
 
-/// A file that is read in one known state. What it yields may be used only once [`StableReader::finish`] has agreed.
+/// File that is read in one known state. Use its bytes only after [`StableReader::finish`]
+/// succeeds.
 pub struct StableReader<'a> {
     fs: &'a dyn Fs,
     path: PathBuf,
@@ -41,10 +43,12 @@ pub struct StableReader<'a> {
     longer: bool,
 }
 
-/// Opens the file at `relative` below `root`, which must still be as `seen`. No folder on the way may be a symbolic link.
+/// Opens the file at `relative` below `root`, which must still be in the state `seen`. No folder
+/// above it may be a symbolic link.
 ///
 /// # Errors
-/// As the system reports them; [`Moved`] (as the inner error) where the file or a folder above it is another one by now.
+/// Errors of the system; [`FileChanged`] (as the inner error) if the file or a folder above it is
+/// another one now.
 pub fn open_stable<'a>(
     fs: &'a dyn Fs,
     root: &Path,
@@ -52,27 +56,27 @@ pub fn open_stable<'a>(
     seen: &FileStat,
 ) -> io::Result<StableReader<'a>> {
     if check_folders(fs, root, relative)? != Folders::Real {
-        return Err(io::Error::other(Moved));
+        return Err(io::Error::other(FileChanged));
     }
     let path = root.join(relative);
     let file = fs.open(&path)?;
     if file.stat()? != *seen {
-        return Err(io::Error::other(Moved));
+        return Err(io::Error::other(FileChanged));
     }
     Ok(StableReader { fs, path, seen: *seen, file, left: seen.size, longer: false })
 }
 
 impl StableReader<'_> {
-    /// Whether the file stood still, and was read to its end.
+    /// Checks that the file was stable and was read to its end.
     ///
     /// # Errors
-    /// As the system reports them; [`Moved`] (as the inner error) where it did not.
+    /// Errors of the system; [`FileChanged`] (as the inner error) if it was not.
     pub fn finish(mut self) -> io::Result<()> {
         let ended = self.left == 0 && !self.longer && self.file.read(&mut [0])? == 0;
         if ended && self.file.stat()? == self.seen && self.fs.lstat(&self.path)? == self.seen {
             Ok(())
         } else {
-            Err(io::Error::other(Moved))
+            Err(io::Error::other(FileChanged))
         }
     }
 }
@@ -80,7 +84,7 @@ impl StableReader<'_> {
 impl Read for StableReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buf)?;
-        // A file that outgrows its size could be read forever.
+        // A file that grows could otherwise be read forever.
         match self.left.checked_sub(read as u64) {
             Some(left) => {
                 self.left = left;
@@ -88,17 +92,17 @@ impl Read for StableReader<'_> {
             }
             None => {
                 self.longer = true;
-                Err(io::Error::other(Moved))
+                Err(io::Error::other(FileChanged))
             }
         }
     }
 }
 
-/// The content of the file at `relative` below `root` in the state `seen`; `None` where it is in another state by now, or
-/// gone.
+/// Hashes the file at `relative` below `root` in the state `seen`. Returns `None` if it has changed
+/// or is gone.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn hash_stable(fs: &dyn Fs, root: &Path, relative: &str, seen: &FileStat) -> io::Result<Option<Content>> {
     let hashed = open_stable(fs, root, relative, seen).and_then(|mut reader| {
         let digest = hash(&mut reader)?;
@@ -106,12 +110,12 @@ pub fn hash_stable(fs: &dyn Fs, root: &Path, relative: &str, seen: &FileStat) ->
     });
     match hashed {
         Ok(digest) => Ok(Some(Content { digest, size: seen.size })),
-        Err(error) if Moved::is(&error) => Ok(None),
+        Err(error) if FileChanged::is(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The same for the file at `path`, whose folders are known to be real.
+/// Hashes the file at `path` like [`hash_stable`]. Its folders are known not to be links.
 pub(super) fn hash_file(fs: &dyn Fs, path: &Path, seen: &FileStat) -> io::Result<Option<Content>> {
     match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
         (Some(folder), Some(name)) if seen.kind == FileKind::File => hash_stable(fs, folder, name, seen),
@@ -132,29 +136,30 @@ fn hash(reader: &mut dyn Read) -> io::Result<Digest> {
     }
 }
 
-/// Whether no write that is still going on at `now_ns`, or that falls into the same tick of the clock, can have left this
-/// state. Times far in the future are no writes of now either.
+/// True if no write still in progress at `now_ns`, and none in the same tick of the clock, can have
+/// left this state. Times far in the future do not come from current writes either.
 pub(super) fn quiet(stat: &FileStat, now_ns: i64, settle: Duration) -> bool {
     let settle = i64::try_from(settle.as_nanos()).unwrap_or(i64::MAX);
-    // Each by itself: a file whose time of modification is another machine's may have been written a moment ago all the same.
+    // Check each time alone: a modification time may come from another machine, and the file may
+    // have been written just now all the same.
     [stat.mtime_ns, stat.ctime_ns].into_iter().all(|time| {
         let age = now_ns.saturating_sub(time);
         age >= settle || age < -FUTURE_NS
     })
 }
 
-/// What the folders on the way to a file are.
+/// State of the folders above a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Folders {
-    /// Real folders, all of them.
+    /// All are real folders.
     Real,
-    /// The one named here is missing, and so are those below it.
+    /// This folder is missing, and so are those below it.
     Missing,
-    /// The one named here (relative to the root) is a file, a link or something else.
+    /// The named path (relative to the root) is a file, a link or a special file.
     Blocked(String, FileKind),
 }
 
-/// Looks at every folder between `root` and the file at `relative`, without following any link.
+/// Checks every folder between `root` and the file at `relative`, without following links.
 pub(super) fn check_folders(fs: &dyn Fs, root: &Path, relative: &str) -> io::Result<Folders> {
     for (at, _) in relative.match_indices('/') {
         let folder = relative.get(..at).unwrap_or_default();
@@ -187,13 +192,13 @@ mod tests {
         let of = |mtime_ns, ctime_ns| FileStat { mtime_ns, ctime_ns, ..stat(&dir.path().join("a")) };
         let now = 100 * hour;
         assert!(quiet(&of(now - hour, now - hour), now, settle));
-        assert!(quiet(&of(now + hour, now - hour), now, settle), "a time that was set says nothing");
-        assert!(!quiet(&of(now + hour, now - 1), now, settle), "its metadata changed a moment ago");
+        assert!(quiet(&of(now + hour, now - hour), now, settle), "a time set to the future proves nothing");
+        assert!(!quiet(&of(now + hour, now - 1), now, settle), "its metadata changed just now");
         assert!(!quiet(&of(now - 1, now - hour), now, settle));
     }
 
     #[test]
-    fn a_file_that_stands_still_is_read() {
+    fn a_stable_file_is_read() {
         let dir = tempfile::tempdir().unwrap();
         for bytes in [vec![], vec![7; 3], vec![9; BUFFER * 2 + 1]] {
             let path = dir.path().join("x");
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_moves_under_the_read_is_not_taken() {
+    fn a_file_that_changes_during_the_read_is_refused() {
         type Edit = fn(&Path);
         let edits: [Edit; 5] = [
             |path| fs::write(path, "longer than before").unwrap(),
@@ -238,12 +243,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_read_to_its_end_is_not_taken() {
+    fn a_file_not_read_to_its_end_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         fs::write(&path, "content").unwrap();
         let reader = open_stable(&RealFs, dir.path(), "x", &stat(&path)).unwrap();
-        assert!(Moved::is(&reader.finish().unwrap_err()));
+        assert!(FileChanged::is(&reader.finish().unwrap_err()));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{ApplyId, At, IoAt, Layout, trash};
-use crate::fs::{Fs, WriteFile};
+use super::{ApplyId, Layout};
+use crate::fs::{At, Fs, IoAt, WriteFile, remove_tree};
 use crate::model::{Content, Digest};
 
 /// A file that could not be staged.
@@ -68,7 +68,7 @@ impl Stage {
     /// Where the file of a slot is, while it is staged.
     #[must_use]
     pub fn path(&self, slot: u32) -> PathBuf {
-        slot_path(&self.folder, slot)
+        Layout::slot_in(&self.folder, slot)
     }
 
     /// Removes the folder and all that is in it.
@@ -76,13 +76,8 @@ impl Stage {
     /// # Errors
     /// As the system reports them.
     pub fn discard(self) -> Result<(), StageError> {
-        Ok(trash::remove_tree(&*self.fs, &self.folder)?)
+        Ok(remove_tree(&*self.fs, &self.folder)?)
     }
-}
-
-/// Where a slot's file is.
-pub(super) fn slot_path(folder: &Path, slot: u32) -> PathBuf {
-    folder.join(slot.to_string())
 }
 
 /// A new file that is checked before it counts: a slot of a stage, or a conflict copy.

@@ -8,13 +8,11 @@
 //!
 //! A crash leaves at worst the note of a transaction that changed nothing. What it names stands nowhere, so it binds nothing.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::transact::recorded;
-use super::{At, IoAt, Layout, found};
-use crate::fs::{Fs, replace};
-use crate::model::{Digest, VaultPath};
+use super::Layout;
+use super::record::{Record, Written};
+use crate::fs::{At, Fs, IoAt, found, replace};
 
 /// What one transaction wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +20,7 @@ pub struct Together {
     /// Names its note.
     pub name: String,
     /// What it put at which path; none for one that it deleted.
-    pub files: BTreeMap<VaultPath, Option<Digest>>,
+    pub files: Written,
     /// Whether all of it is in place.
     pub done: bool,
 }
@@ -36,9 +34,9 @@ pub fn together(fs: &dyn Fs, layout: &Layout) -> Result<Vec<Together>, IoAt> {
     let Some(names) = found(fs.read_dir(&folder)).at("list", &folder)? else { return Ok(Vec::new()) };
     let names = names.into_iter().filter_map(|(name, _)| name.into_string().ok());
     Ok(names
-        .map(|name| match recorded(fs, layout, &name) {
-            Some((files, done)) => Together { name, files, done },
-            None => Together { name, files: BTreeMap::new(), done: true },
+        .map(|name| match Record::read(fs, layout, &name) {
+            Ok(Some(Record { done, answer })) => Together { name, files: answer.files, done },
+            _ => Together { name, files: Written::new(), done: true },
         })
         .collect())
 }

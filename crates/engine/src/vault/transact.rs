@@ -13,28 +13,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::journal::Journal;
+use super::journal::{Journal, Purpose};
 use super::lock::wait_for;
 use super::read::hash_stable;
+use super::record::{Answer, Record, name_of};
 use super::together::{forget_together, note_together};
 use super::{
-    Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, At, FileLock, Filter, IoAt, Layout,
-    Recovered, Seen, StageError, StageWriter, Staged, Verdict, apply, conclude, found, recover, trash,
+    Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Filter, Layout, Recovered, Seen,
+    StageError, StageWriter, Staged, Verdict, apply, conclude, recover,
 };
-use crate::fs::{Fs, read, replace};
+use crate::fs::{At, Fs, IoAt, found, remove_tree};
 use crate::model::{Content, Digest, FileKind, Item, VaultPath};
 
 /// No transaction names more paths.
 const MAX_PATHS: usize = 10_000;
-/// No record is longer.
-const MAX_RECORD: u64 = 16 << 20;
-/// Begins the journal's word for a transaction; a record's name follows.
-const JOURNAL: &str = "transaction:";
 /// How long others may be at it: a generation that is being put in place, a reader that opens its files.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
@@ -54,16 +49,6 @@ pub struct Transaction {
     pub writes: BTreeMap<VaultPath, VaultPath>,
     /// Paths that will be gone.
     pub deletes: BTreeSet<VaultPath>,
-}
-
-/// What a transaction did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    /// Which.
-    pub transaction_id: String,
-    /// The paths it changed, with what stands there since; none for one that is gone.
-    pub files: BTreeMap<VaultPath, Option<Digest>>,
 }
 
 /// A transaction of which nothing was done.
@@ -99,13 +84,6 @@ pub enum TransactError {
     Apply(#[from] ApplyError),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Record {
-    done: bool,
-    answer: Answer,
-}
-
 /// A new content, copied beside the vault's files.
 struct Prepared {
     path: VaultPath,
@@ -126,8 +104,7 @@ pub fn transact(
     now_ms: i64,
 ) -> Result<Answer, TransactError> {
     check(request, filter)?;
-    let record = record_path(layout, &request.id);
-    if let Some(Record { done: true, answer }) = read_record(fs, &record)? {
+    if let Some(Record { done: true, answer }) = Record::read(fs, layout, &name_of(&request.id))? {
         return Ok(answer);
     }
     let aside = layout.incoming().join(format!(".{id}"));
@@ -137,7 +114,7 @@ pub fn transact(
         commit(fs, layout, request, id, &aside, &prepared, lock.as_ref())
     });
     // What is left of the copies after an error; after success they stand in their places.
-    let tidied = trash::remove_tree(fs, &aside);
+    let tidied = remove_tree(fs, &aside);
     let answer = result?;
     tidied?;
     for staged in request.writes.values() {
@@ -152,10 +129,9 @@ pub fn transact(
 /// # Errors
 /// As the system reports them.
 pub fn settle_transaction(fs: &dyn Fs, layout: &Layout, recovered: &Recovered) -> Result<(), IoAt> {
-    let Some(name) = recovered.commit.strip_prefix(JOURNAL) else { return Ok(()) };
-    let path = layout.transactions().join(format!("{name}.json"));
-    let Ok(Some(record)) = read_record(fs, &path) else { return Ok(()) };
-    close(fs, layout, &path, record, &recovered.applied)
+    let Purpose::Transaction(name) = &recovered.purpose else { return Ok(()) };
+    let Ok(Some(record)) = Record::read(fs, layout, name) else { return Ok(()) };
+    close(fs, layout, record, &recovered.applied)
 }
 
 /// The content of the file at `path` now; none where there is none.
@@ -231,8 +207,7 @@ fn commit(
     prepared: &[Prepared],
     lock: Option<&FileLock>,
 ) -> Result<Answer, TransactError> {
-    let record = record_path(layout, &request.id);
-    if let Some(Record { done: true, answer }) = read_record(fs, &record)? {
+    if let Some(Record { done: true, answer }) = Record::read(fs, layout, &name_of(&request.id))? {
         return Ok(answer);
     }
     let mut there: BTreeMap<VaultPath, Option<Seen>> = BTreeMap::new();
@@ -260,27 +235,27 @@ fn commit(
         steps.iter().map(|step| (step.path.clone(), step.new.map(|new| new.content.digest))).collect();
     let answer = Answer { transaction_id: request.id.clone(), files };
     let mut begun = Record { done: false, answer };
-    write_record(fs, &record, &begun)?;
+    begun.write(fs, layout)?;
     let stage = layout.staging_of(id);
     fs.create_dir_all(&layout.staging()).at("create", &layout.staging())?;
     fs.rename(aside, &stage).at("move", aside)?;
     fs.sync_dir(&layout.staging()).at("sync", &layout.staging())?;
     let Some(first) = steps.first().map(|step| step.path.clone()) else {
         begun.done = true;
-        write_record(fs, &record, &begun)?;
-        trash::remove_tree(fs, &stage)?;
+        begun.write(fs, layout)?;
+        remove_tree(fs, &stage)?;
         return Ok(begun.answer);
     };
     if steps.len() > 1 {
-        note_together(fs, layout, &name_of(&request.id))?;
+        note_together(fs, layout, &begun.name())?;
     }
     // One item, so that it is put in place as a whole, whatever groups its files are in.
     let items = vec![ApplyItem { item: Item::File(first), keep: None, steps }];
-    let commit = format!("{JOURNAL}{}", name_of(&request.id));
-    let plan = ApplyPlan { id: id.clone(), commit, finish: true, items };
+    let purpose = Purpose::Transaction(begun.name());
+    let plan = ApplyPlan { id: id.clone(), purpose, finish: true, items };
     let applied = apply(fs, layout, plan, lock, &mut |_| {})?;
     let answer = begun.answer.clone();
-    close(fs, layout, &record, begun, &applied)?;
+    close(fs, layout, begun, &applied)?;
     conclude(fs, layout)?;
     match applied.retry.into_iter().next() {
         None => Ok(answer),
@@ -288,19 +263,13 @@ fn commit(
     }
 }
 
-fn close(
-    fs: &dyn Fs,
-    layout: &Layout,
-    path: &Path,
-    mut record: Record,
-    applied: &Applied,
-) -> Result<(), IoAt> {
+fn close(fs: &dyn Fs, layout: &Layout, mut record: Record, applied: &Applied) -> Result<(), IoAt> {
     if applied.retry.is_empty() {
         record.done = true;
-        return write_record(fs, path, &record);
+        return record.write(fs, layout);
     }
-    forget_together(fs, layout, &name_of(&record.answer.transaction_id))?;
-    found(fs.remove_file(path)).at("remove", path).map(drop)
+    forget_together(fs, layout, &record.name())?;
+    record.remove(fs, layout)
 }
 
 /// What stands at a path, in a state that stood still while it was read.
@@ -336,7 +305,7 @@ fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactE
 fn finish_other(fs: &dyn Fs, layout: &Layout, lock: &FileLock) -> Result<bool, TransactError> {
     let path = layout.applying();
     let journal = Journal::read(fs, &path).map_err(ApplyError::from)?;
-    if !journal.is_some_and(|journal| is_transaction(&journal)) {
+    if !journal.is_some_and(|journal| matches!(journal.purpose, Purpose::Transaction(_))) {
         return Ok(false);
     }
     if let Some(recovered) = recover(fs, layout, Some(lock))? {
@@ -344,43 +313,6 @@ fn finish_other(fs: &dyn Fs, layout: &Layout, lock: &FileLock) -> Result<bool, T
         conclude(fs, layout)?;
     }
     Ok(true)
-}
-
-/// Whether a journal is that of a transaction, and not of a generation.
-pub(super) fn is_transaction(journal: &Journal) -> bool {
-    journal.commit.starts_with(JOURNAL)
-}
-
-/// What the record `name` says: what the transaction wrote, and whether all of it is in place.
-pub(super) fn recorded(
-    fs: &dyn Fs,
-    layout: &Layout,
-    name: &str,
-) -> Option<(BTreeMap<VaultPath, Option<Digest>>, bool)> {
-    let record = read_record(fs, &layout.transactions().join(format!("{name}.json"))).ok()??;
-    Some((record.answer.files, record.done))
-}
-
-/// A name for a record that any id can have.
-fn name_of(id: &str) -> String {
-    Digest::of(id.as_bytes()).to_string()
-}
-
-fn record_path(layout: &Layout, id: &str) -> PathBuf {
-    layout.transactions().join(format!("{}.json", name_of(id)))
-}
-
-fn read_record(disk: &dyn Fs, path: &Path) -> Result<Option<Record>, IoAt> {
-    let Some(bytes) = found(read(disk, path, MAX_RECORD)).at("read", path)? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from).at("read", path)
-}
-
-fn write_record(disk: &dyn Fs, path: &Path, record: &Record) -> Result<(), IoAt> {
-    if let Some(folder) = path.parent() {
-        disk.create_dir_all(folder).at("create", folder)?;
-    }
-    let bytes = serde_json::to_vec(record).map_err(io::Error::from).at("write", path)?;
-    replace(disk, path, &bytes, 0o600).at("write", path)
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::journal::Journal;
+use super::journal::{Journal, Purpose};
 use super::read::{hash_file, quiet};
-use super::{ApplyId, At, IoAt, JournalError, Layout, found};
-use crate::fs::{self, Fs};
-use crate::model::{ConflictId, Content, FileKind, VaultPath};
+use super::{ApplyId, JournalError, Layout};
+use crate::fs::{self, At, Fs, IoAt, files_below, found, remove_tree};
+use crate::model::{ConflictId, Content, VaultPath};
 
 /// The journal of an apply whose displaced files are still to be looked at again.
 const UNCHECKED: &str = "applying.json";
@@ -83,7 +83,7 @@ pub fn recheck(
     for id in list(fs, layout)? {
         let Some(journal) = Journal::read(fs, &layout.trash_of(&id).join(UNCHECKED))? else { continue };
         if let Some(changed) = changes(fs, layout, &journal, now_ns, settle)? {
-            let meant = super::transact::is_transaction(&journal);
+            let meant = matches!(journal.purpose, Purpose::Transaction(_));
             rechecked.push(Rechecked { id, changed, meant });
         }
     }
@@ -185,26 +185,6 @@ pub(super) fn file_journal(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result
     [folder, layout.trash()].iter().try_for_each(|folder| fs.sync_dir(folder).at("sync", folder))
 }
 
-/// Removes a folder of ours with all that is in it, following no link; fine where it is gone.
-pub fn remove_tree(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
-    remove_below(fs, folder)?;
-    found(fs.remove_dir(folder)).at("remove", folder).map(|_| ())
-}
-
-/// Removes all that is in a folder of ours, following no link; fine where it is gone.
-pub(super) fn remove_below(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
-    let names = found(fs.read_dir(folder)).at("list", folder)?.unwrap_or_default();
-    for (name, kind) in names {
-        let path = folder.join(name);
-        if kind == FileKind::Folder {
-            remove_tree(fs, &path)?;
-        } else {
-            found(fs.remove_file(&path)).at("remove", &path)?;
-        }
-    }
-    Ok(())
-}
-
 /// The displaced files that hold nothing that the journal knows; `None` while one of them moves. What the apply was to put in
 /// place it knows, too: that is in the backup, or whoever asked for it was told that it failed. And the losers of conflicts that are
 /// still here: an apply that could neither keep them nor put them back, since somebody had taken their place, has left them.
@@ -219,8 +199,11 @@ fn changes(
     let known: BTreeSet<Content> =
         steps().flat_map(|(_, step)| [step.old, step.new.map(|new| new.content)]).flatten().collect();
     let files = layout.trash_files(&journal.id);
-    let mut places = Vec::new();
-    files_below(fs, &files, String::new(), &mut places)?;
+    // Names in the trash are those of vault paths.
+    let name = |place: &Path| Some(place.strip_prefix(&files).ok()?.to_str()?.to_owned());
+    let there = files_below(fs, &files)?.into_iter();
+    let mut places: Vec<(PathBuf, String)> =
+        there.filter_map(|place| name(&place).map(|name| (place, name))).collect();
     let mut left = BTreeSet::new();
     for (entry, step) in steps().filter(|(_, step)| step.old.is_some()) {
         let Some(keeping) = &entry.keep else { continue };
@@ -242,28 +225,6 @@ fn changes(
         }
     }
     Ok(Some(changed))
-}
-
-/// Every regular file below `folder`, with its name there.
-fn files_below(
-    fs: &dyn Fs,
-    folder: &Path,
-    above: String,
-    files: &mut Vec<(PathBuf, String)>,
-) -> Result<(), TrashError> {
-    let mut names = found(fs.read_dir(folder)).at("list", folder)?.unwrap_or_default();
-    names.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (name, kind) in names {
-        // Names in the trash are those of vault paths.
-        let Some(text) = name.to_str() else { continue };
-        let path = if above.is_empty() { text.to_owned() } else { format!("{above}/{text}") };
-        match kind {
-            FileKind::Folder => files_below(fs, &folder.join(text), path, files)?,
-            FileKind::File => files.push((folder.join(text), path)),
-            FileKind::Symlink | FileKind::Special => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

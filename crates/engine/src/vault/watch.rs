@@ -1,8 +1,9 @@
-//! A hint that something in the vault was touched.
+//! Watcher: hints that something in the vault was touched.
 //!
-//! The watcher saves waiting for the next full scan, and nothing more: events get lost (queues overflow, network file systems
-//! send none, limits are reached), so nothing is ever concluded from an event's absence or its content. Only folders with
-//! something synced in them are watched: our own writes below `sync/` make no noise.
+//! The watcher only saves waiting for the next full scan. Events get lost (queues overflow, network
+//! file systems send none, limits are reached), so nothing is concluded from a missing event or
+//! from an event's content. Only folders that may hold synced files are watched, so our own writes
+//! below `sync/` cause no events.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,33 +12,33 @@ use std::path::{Path, PathBuf};
 use notify::event::EventKind;
 use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::{At, Filter, IoAt, Layout, Verdict, found};
-use crate::fs::Fs;
+use super::{Filter, Layout, Verdict};
+use crate::fs::{At, Fs, IoAt, found};
 use crate::model::{FileKind, VaultPath};
 
-/// What the watcher tells.
+/// Event of the watcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// Something that may be synced was touched.
+    /// A path that may be synced was touched.
     Touched,
-    /// Events were lost: anything may have been touched.
+    /// Events were lost. Any path may have been touched.
     Overflow,
-    /// The watcher does not work, or no longer for all folders; the scan still finds everything.
+    /// The watcher does not work, or misses some folders. The scan still finds everything.
     Failed(String),
 }
 
-/// Why the vault cannot be watched.
+/// Reason why the vault cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The system's limit is reached.
     #[error("{} cannot be watched: the system's limit of watched folders is reached; raise it with `sudo sysctl fs.inotify.max_user_watches=524288` (and put that line into /etc/sysctl.d/ to keep it)", .0.display())]
     Limit(PathBuf),
-    /// Anything else.
+    /// Another error.
     #[error("{} cannot be watched: {why}", .path.display())]
     Other {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// Message of the system.
         why: String,
     },
     /// The root cannot be listed.
@@ -50,15 +51,16 @@ pub struct Watch {
     watcher: RecommendedWatcher,
     layout: Layout,
     filter: Filter,
-    /// What is watched, with the device and inode numbers it had: a folder that is made anew under its old name needs a new watch.
+    /// Watched folders with their device and inode numbers. A folder that is created anew under the
+    /// same name needs a new watch.
     watched: BTreeMap<PathBuf, (u64, u64)>,
 }
 
 impl Watch {
-    /// Starts to watch. `on_event` is called from the watcher's own thread and must return at once.
+    /// Starts to watch. `on_event` runs on the watcher's own thread and must return at once.
     ///
     /// # Errors
-    /// Where the root or a folder in it cannot be watched.
+    /// If the root or a folder in it cannot be watched.
     pub fn start(
         fs: &dyn Fs,
         layout: &Layout,
@@ -81,11 +83,12 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches folders of the root that are new. To be called after each scan. Whether there were any: what was written there
-    /// since the scan has left no event, so it is time for another.
+    /// Watches new folders of the root. Call this after each scan. True if there were any: files
+    /// written there since the scan caused no event, so another scan is due.
     ///
     /// # Errors
-    /// Where the root cannot be listed or a folder cannot be watched; the others are watched.
+    /// If the root cannot be listed or a folder cannot be watched. The others are watched all the
+    /// same.
     pub fn refresh(&mut self, fs: &dyn Fs) -> Result<bool, WatchError> {
         let root = self.layout.root().to_owned();
         let names = fs.read_dir(&root).at("list", &root)?;
@@ -133,7 +136,7 @@ fn fault(path: &Path, error: notify::Error) -> WatchError {
     }
 }
 
-/// What an event of the system means for the vault, if anything.
+/// Translates an event of the system. `None` if it does not matter for the vault.
 fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -> Option<WatchEvent> {
     let event = match event {
         Ok(event) => event,
@@ -142,7 +145,7 @@ fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -
     if event.need_rescan() {
         return Some(WatchEvent::Overflow);
     }
-    // Our own reading must not wake us.
+    // Our own reads must not wake us.
     if matches!(event.kind, EventKind::Access(_)) {
         return None;
     }
@@ -150,7 +153,7 @@ fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -
         let relative = path.strip_prefix(root).ok().and_then(Path::to_str);
         match relative.map(VaultPath::new) {
             Some(Ok(path)) => filter.verdict(&path) == Verdict::Synced && !filter.prunes(&path),
-            // The scan knows what to say of such a name.
+            // The scan reports such a name.
             _ => true,
         }
     };
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_be_synced_is_told() {
+    fn only_paths_that_may_be_synced_cause_events() {
         let told = |kind, path: &str| {
             let event = notify::Event::new(kind).add_path(Path::new("/v").join(path));
             meaning(Path::new("/v"), &filter(), Ok(event))
@@ -215,12 +218,13 @@ mod tests {
         assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(WatchEvent::Touched));
         watch.refresh(&RealFs).unwrap();
         touched("corpus/c");
-        // What is still told of the writes above, and of the last one, is less than one for each of ours.
+        // Late events of the writes above, and of the last one, are fewer than one per write of
+        // ours.
         (0..500).for_each(|n| std::fs::write(root.join(format!("sync/{n}")), "x").unwrap());
         std::fs::write(root.join("b"), "y").unwrap();
         let noise = std::iter::successors(Some(20_000), |_| Some(100))
             .map(Duration::from_millis)
             .map_while(|patience| told.recv_timeout(patience).ok());
-        assert!(noise.count() < 500, "our own writes make noise");
+        assert!(noise.count() < 500, "our own writes cause events");
     }
 }

@@ -2,12 +2,12 @@ use RemoteErrorKind as Kind;
 
 use super::*;
 
-fn answer(status: u16, code: &str, message: &str) -> Answer {
+fn answer(status: u16, code: &str, message: &str) -> ErrorReply {
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    Answer { status, code: text(code), message: text(message), ..Answer::default() }
+    ErrorReply { status, code: text(code), message: text(message), ..ErrorReply::default() }
 }
 
-/// Codes and texts as AWS and Backblaze document them, or as their users have reported them.
+/// Codes and texts from the documentation of AWS and Backblaze, and from reports of their users.
 #[test]
 fn documented_answers_are_told_apart() {
     for (status, code, message, kind) in [
@@ -46,30 +46,30 @@ fn a_head_is_sorted_by_its_status() {
     {
         assert_eq!(answer(status, "", "").kind(), kind);
     }
-    let redirected = Answer { region: Some("eu-west-1".to_owned()), ..answer(400, "", "") };
+    let redirected = ErrorReply { region: Some("eu-west-1".to_owned()), ..answer(400, "", "") };
     assert_eq!(redirected.kind(), Kind::WrongEndpoint);
 }
 
 #[test]
 fn a_page_that_is_no_s3_is_neither_a_missing_object_nor_an_empty_bucket() {
     for status in [200, 403, 404] {
-        let page = Answer { foreign: true, ..answer(status, "", "") };
+        let page = ErrorReply { foreign: true, ..answer(status, "", "") };
         assert_eq!(page.kind(), Kind::WrongEndpoint);
     }
-    assert_eq!(Answer { foreign: true, ..answer(502, "", "") }.kind(), Kind::Server);
+    assert_eq!(ErrorReply { foreign: true, ..answer(502, "", "") }.kind(), Kind::Server);
 }
 
 #[test]
 fn words_name_the_cure() {
     let words =
-        |answer: Answer, operation: &str| answer.words(answer.kind(), operation, "https://s3.example");
+        |answer: ErrorReply, operation: &str| answer.words(answer.kind(), operation, "https://s3.example");
     assert!(words(answer(403, "AccessDenied", ""), "put").contains("writeFiles"));
     assert!(words(answer(403, "", ""), "head").contains("readFiles"));
     assert!(words(answer(403, "AccessDenied", ""), "list").contains("listFiles"));
-    let region = Answer { region: Some("eu-west-1".to_owned()), ..answer(301, "PermanentRedirect", "") };
+    let region = ErrorReply { region: Some("eu-west-1".to_owned()), ..answer(301, "PermanentRedirect", "") };
     assert!(words(region, "list").contains("eu-west-1"));
     let times = Some(("20240101T000000Z".to_owned(), "2026-01-01T00:00:00Z".to_owned()));
-    let skewed = words(Answer { times, ..answer(403, "RequestTimeTooSkewed", "") }, "list");
+    let skewed = words(ErrorReply { times, ..answer(403, "RequestTimeTooSkewed", "") }, "list");
     assert!(skewed.contains("20240101T000000Z") && skewed.contains("2026-01-01T00:00:00Z"));
     let unknown = words(answer(403, "InvalidAccessKeyId", "The key '004abc' is not valid"), "list");
     assert!(unknown.contains("https://s3.example") && !unknown.contains("004abc"), "{unknown}");
@@ -85,7 +85,7 @@ fn error_documents_are_read_as_far_as_they_go() {
     }
 }
 
-/// One layer of an error, as the SDK piles them up.
+/// One layer of an error: the SDK wraps one in another.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Layer(&'static str, #[source] Option<Box<dyn Error + Send + Sync>>);
@@ -96,7 +96,7 @@ fn sorted(words: &'static str, source: Option<io::Error>) -> RemoteError {
 }
 
 #[test]
-fn only_what_cannot_have_been_sent_is_offline() {
+fn only_a_request_that_was_never_sent_is_offline() {
     for (words, source, kind) in [
         ("client error (Connect)", None, Kind::Offline),
         ("dns error", None, Kind::Offline),

@@ -1,4 +1,4 @@
-//! The words, as they are.
+//! The words, pinned.
 
 use super::*;
 use cogzy_client::documents::StatusDocument;
@@ -21,7 +21,7 @@ fn status(change: impl FnOnce(&mut serde_json::Value)) -> StatusDocument {
 
 fn told(change: impl FnOnce(&mut serde_json::Value)) -> String {
     let lines = lines(&status(change), NOW);
-    let tone = |line: &Line| match line.tone {
+    let tone = |line: &StyledLine| match line.tone {
         Some(Tone::Good) => "good ",
         Some(Tone::Warning) => "warn ",
         Some(Tone::Bad) => "bad  ",
@@ -73,7 +73,7 @@ fn progress_says_how_far_and_how_long() {
 }
 
 #[test]
-fn what_wants_somebody_comes_with_its_command() {
+fn open_decisions_come_with_their_commands() {
     expect(
         |status| status["conflicts"] = 2.into(),
         "warn ! 2 conflicts kept: cogzy-vault conflicts\n       otherwise in sync · 2,143 files · 12 s ago\n",
@@ -99,7 +99,7 @@ warn ! held: group nodes would shrink
 }
 
 #[test]
-fn what_is_wrong_says_when_it_is_tried_again() {
+fn an_error_says_when_it_is_tried_again() {
     expect(
         |status| {
             status["state"] = "error".into();
@@ -144,7 +144,7 @@ bad  ✗ no route to host
 }
 
 #[test]
-fn without_a_daemon_and_in_a_pause_the_next_command_is_told() {
+fn without_a_daemon_and_in_a_pause_the_next_command_is_named() {
     expect(
         |status| status["state"] = "stopped".into(),
         "warn ■ no daemon runs · 2,143 files · synced 12 s ago

@@ -19,9 +19,10 @@ fn chunks(params: ChunkParams, source: impl Read) -> Vec<Vec<u8>> {
     all
 }
 
-/// A dependency that cuts elsewhere would upload every vault again: this list never changes.
+/// Known cuts. A dependency that cuts elsewhere would upload every vault again, so this list never
+/// changes.
 #[test]
-fn cuts_stay_where_they_are() {
+fn cuts_never_change() {
     let all = chunks(ChunkParams::default(), noise("golden", 2 << 20).as_slice());
     let lengths: Vec<usize> = all.iter().map(Vec::len).collect();
     assert_eq!(lengths, GOLDEN_LENGTHS);
@@ -45,7 +46,7 @@ const GOLDEN_SMALL: &[usize] =
     &[290, 1072, 1045, 1115, 1346, 1038, 592, 705, 1141, 1266, 1435, 1718, 1320, 962, 1339];
 
 #[test]
-fn without_a_cut_in_sight_chunks_are_as_long_as_may_be() {
+fn without_a_cut_chunks_have_the_maximum_length() {
     let zeros = vec![0; 3 * 4096 + 5];
     let lengths: Vec<usize> = chunks(SMALL, zeros.as_slice()).iter().map(Vec::len).collect();
     assert_eq!(lengths, [4096, 4096, 4096, 5]);
@@ -63,7 +64,7 @@ fn lengths_lie_around_the_average() {
 }
 
 #[test]
-fn parameters_that_cannot_work_are_refused() {
+fn unusable_parameters_are_refused() {
     for (min, avg, max) in
         [(256, 1000, 4096), (128, 1024, 4096), (1024, 1024, 4096), (256, 1024, 8 << 20), (0, 0, 0)]
     {
@@ -73,7 +74,7 @@ fn parameters_that_cannot_work_are_refused() {
 }
 
 #[test]
-fn a_failing_source_is_an_error_and_leaves_the_cutter_fit_for_the_next() {
+fn a_failing_source_is_an_error_and_the_cutter_stays_usable() {
     let mut cutter = Cutter::new(SMALL).unwrap();
     let broken = noise("broken", 5000);
     let failing = broken.as_slice().chain(Dribble::failing());
@@ -90,7 +91,7 @@ fn a_failing_source_is_an_error_and_leaves_the_cutter_fit_for_the_next() {
 
 proptest! {
     #[test]
-    fn chunks_are_the_source_however_it_is_read(
+    fn chunks_add_up_to_the_source_however_it_is_read(
         seed in "[a-z]{4}",
         length in 0_usize..60_000,
         steps in prop::collection::vec(0_usize..3000, 1..5),

@@ -15,7 +15,7 @@ fn chosen(chunk: &[u8]) -> (Codec, usize) {
     (codec, stored.len())
 }
 
-/// Bytes of which some positions are skewed, as in numbers.
+/// Bytes with skewed counts at some positions, as in numbers.
 fn numbers() -> impl Strategy<Value = Vec<u8>> {
     (prop::collection::vec(prop_oneof![Just(0x00_u8), Just(0x01), Just(0xff)], 8), "[a-z]{3}", 1_usize..3000)
         .prop_map(|(masks, seed, length)| {
@@ -24,18 +24,18 @@ fn numbers() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn planes_lie_as_documented() {
+fn planes_are_stored_as_documented() {
     let chunk: Vec<u8> = (0..=255).flat_map(|n| [n, 7]).collect();
     let stored = stored_as(Codec::Planes2, &chunk[..511]).unwrap();
     let (lengths, planes) = stored.split_at(8);
-    assert_eq!(lengths[..4], 256_u32.to_le_bytes(), "the first plane has nothing to compress");
+    assert_eq!(lengths[..4], 256_u32.to_le_bytes(), "the first plane does not compress");
     assert_eq!(planes[..256], (0..=255).collect::<Vec<u8>>());
     assert_eq!(lengths[4..], u32::try_from(planes.len() - 256).unwrap().to_le_bytes());
     assert_eq!(zstd::decode_all(&planes[256..]).unwrap(), [7; 255]);
 }
 
 #[test]
-fn float32_vectors_are_stored_as_planes_and_that_pays() {
+fn float32_vectors_are_stored_as_planes_which_saves_space() {
     let rows = unit_rows("codec", 24, 1536);
     let chunk = &rows[..128 << 10];
     for offset in 0..4 {
@@ -64,7 +64,7 @@ fn each_kind_of_content_gets_its_codec() {
 }
 
 #[test]
-fn an_encoder_does_not_remember() {
+fn an_encoder_keeps_no_state_between_chunks() {
     let (json, rows) = (json_nodes("memory", 300), unit_rows("memory", 4, 1536));
     let mut used = Encoder::new().unwrap();
     for chunk in [&json, &rows, &json, &noise("memory", 5000), &rows] {
@@ -74,7 +74,7 @@ fn an_encoder_does_not_remember() {
 }
 
 #[test]
-fn lengths_that_no_chunk_has_are_refused_before_anything_is_allocated() {
+fn impossible_lengths_are_refused_before_any_allocation() {
     for codec in CODECS {
         for len in [0, MAX_CHUNK + 1, u32::MAX] {
             assert_eq!(decode(codec, b"", len), Err(CodecError::Length(len.into())));
@@ -91,24 +91,24 @@ fn frames_that_are_not_exactly_the_chunk_are_refused() {
     let refused =
         |stored: &[u8], len| matches!(decode(Codec::Zstd, stored, len), Err(CodecError::Frame { .. }));
     assert_eq!(decode(Codec::Zstd, &frame(&[7; 1000]), 1000).unwrap(), [7; 1000]);
-    assert!(refused(&frame(&[7; 1_000_000]), 1000), "a bomb");
+    assert!(refused(&frame(&[7; 1_000_000]), 1000), "a decompression bomb");
     assert!(refused(&frame(&[7; 999]), 1000), "too little");
     assert!(refused(&[frame(&[7; 500]), frame(&[7; 500])].concat(), 1000), "two frames");
-    assert!(refused(&[&frame(&[7; 1000])[..], b"x"].concat(), 1000), "something behind the frame");
-    assert!(refused(b"\x50\x2a\x4d\x18\x00\x00\x00\x00", 1000), "a frame that is to be skipped");
+    assert!(refused(&[&frame(&[7; 1000])[..], b"x"].concat(), 1000), "a byte after the frame");
+    assert!(refused(b"\x50\x2a\x4d\x18\x00\x00\x00\x00", 1000), "a skippable frame");
     let unsized_frame = zstd::encode_all(&[7; 1000][..], 3).unwrap();
     assert!(refused(&unsized_frame, 1000), "a frame that does not state its length");
 }
 
 #[test]
-fn what_no_encoder_stores_is_refused() {
+fn bytes_that_no_encoder_stores_are_refused() {
     let larger = zstd::bulk::compress(b"x", 3).unwrap();
     let error = CodecError::NotSmaller { stored: larger.len(), len: 1 };
     assert_eq!(decode(Codec::Zstd, &larger, 1), Err(error));
 
     let chunk: Vec<u8> = (0..200).flat_map(|n| [n, 7]).collect();
     let stored = stored_as(Codec::Planes2, &chunk).unwrap();
-    // The plane that is stored as it is, with a byte more.
+    // The raw plane with one byte too many.
     let longer = [&201_u32.to_le_bytes(), &stored[4..208], b"x", &stored[208..]].concat();
     let error = CodecError::Stored { found: 201, expected: 200 };
     assert_eq!(decode(Codec::Planes2, &longer, 400), Err(error));
@@ -116,7 +116,7 @@ fn what_no_encoder_stores_is_refused() {
 
 proptest! {
     #[test]
-    fn every_codec_gives_back_what_it_took(chunk in numbers()) {
+    fn every_codec_round_trips(chunk in numbers()) {
         for codec in CODECS {
             if let Some(stored) = stored_as(codec, &chunk) {
                 prop_assert!(stored.len() < chunk.len());
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_chosen_comes_back_and_never_takes_more(chunk in numbers()) {
+    fn the_chosen_codec_round_trips_and_never_takes_more_space(chunk in numbers()) {
         let mut encoder = Encoder::new().unwrap();
         let (codec, stored) = encoder.encode(&chunk).unwrap();
         prop_assert!(stored.len() <= chunk.len());
@@ -143,14 +143,14 @@ proptest! {
                 prop_assert!(decode(codec, &stored, len).is_err(), "{codec:?} gave {len} bytes of {right}");
             }
             let kept = stored.len().saturating_sub(cut);
-            prop_assert!(decode(codec, &stored[..kept], right).is_err(), "{codec:?} took a part");
+            prop_assert!(decode(codec, &stored[..kept], right).is_err(), "{codec:?} accepted a part");
             let longer = [stored.as_slice(), &[0; 8][..more]].concat();
             prop_assert!(decode(codec, &longer, right).is_err(), "{codec:?} left bytes unread");
         }
     }
 
     #[test]
-    fn bytes_of_no_meaning_make_an_error_or_that_many_bytes(stored in prop::collection::vec(any::<u8>(), 0..300), len in 1_u32..2000) {
+    fn random_bytes_give_an_error_or_the_stated_length(stored in prop::collection::vec(any::<u8>(), 0..300), len in 1_u32..2000) {
         for codec in CODECS {
             if let Ok(chunk) = decode(codec, &stored, len) {
                 prop_assert_eq!(chunk.len(), usize::try_from(len).unwrap());
@@ -158,9 +158,9 @@ proptest! {
         }
     }
 
-    /// Random bytes hardly ever get past the lengths of the planes; these do.
+    /// Random bytes rarely get past the lengths of the planes; these do.
     #[test]
-    fn planes_of_no_meaning_make_an_error_or_that_many_bytes(
+    fn random_planes_give_an_error_or_the_stated_length(
         lengths in prop::collection::vec(0_u32..40, 2),
         planes in prop::collection::vec(any::<u8>(), 0..60),
         len in 1_u32..80,

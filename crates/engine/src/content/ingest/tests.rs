@@ -9,7 +9,7 @@ use crate::content::{ChunkIndex, ContentError, join_ranges, parts_of, read_table
 
 const PARAMS: ChunkParams = ChunkParams { min: 256, avg: 1024, max: 4096 };
 
-/// Draws that count up.
+/// Entropy that counts up.
 #[derive(Debug, Default)]
 struct Counter(std::sync::atomic::AtomicU8);
 
@@ -19,7 +19,7 @@ impl Entropy for Counter {
     }
 }
 
-/// A bucket and its index.
+/// Packs of a bucket and their index.
 #[derive(Debug, Default)]
 struct Vault {
     packs: Vec<FinishedPack>,
@@ -47,7 +47,7 @@ impl Vault {
         Ok(self.read(&[*id])?.concat())
     }
 
-    /// As a restore does: places, joined reads, opened chunks.
+    /// Reads chunks like a restore: look up places, join reads, open chunks.
     fn read(&self, ids: &[Digest]) -> Result<Vec<Vec<u8>>, ContentError> {
         let places: Vec<_> = ids.iter().map(|id| self.index.get(id).expect("a chunk is missing")).collect();
         let mut chunks = Vec::new();
@@ -69,7 +69,7 @@ impl Vault {
 }
 
 #[test]
-fn what_went_in_comes_out() {
+fn restored_files_equal_the_ingested_ones() {
     let (rows, json) = (unit_rows("in", 40, 1536), json_nodes("in", 500));
     let noise = noise("in", 400_000);
     let files: [&[u8]; 6] = [b"", b"x", &json, &rows, &noise, &rows];
@@ -81,12 +81,16 @@ fn what_went_in_comes_out() {
     }
     assert_eq!((added[0].recipe.as_ref(), added[0].new_bytes), (None, 0), "an empty file has no chunk");
     assert_eq!((added[1].recipe.as_ref(), added[1].new_bytes), (None, 1), "a small file is one chunk");
-    assert_eq!(added[3].recipe.as_ref().map(|recipe| recipe.depth), Some(1), "a long list is cut");
+    assert_eq!(
+        added[3].recipe.as_ref().map(|recipe| recipe.depth),
+        Some(1),
+        "the list of a long file is cut"
+    );
     assert_eq!(added[5], Ingested { new_bytes: 0, ..added[3].clone() }, "the same file again adds nothing");
 }
 
 #[test]
-fn packs_have_names_of_their_own_and_are_as_large_as_asked() {
+fn packs_have_distinct_ids_and_the_requested_size() {
     let mut vault = Vault::default();
     vault.add(20_000, &[&noise("packs", 200_000)]);
     let names: BTreeSet<PackId> = vault.packs.iter().map(|pack| pack.info.id).collect();
@@ -100,7 +104,7 @@ fn packs_have_names_of_their_own_and_are_as_large_as_asked() {
 }
 
 #[test]
-fn small_files_share_a_pack_and_nothing_new_makes_none() {
+fn small_files_share_a_pack_and_known_files_make_none() {
     let files: Vec<Vec<u8>> = (0..500).map(|n| format!("trace {n}").into_bytes()).collect();
     let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
     let mut vault = Vault::default();
@@ -124,7 +128,7 @@ fn one_changed_row_adds_a_few_chunks() {
 }
 
 #[test]
-fn a_source_that_fails_spoils_nothing_else() {
+fn a_failing_source_does_not_affect_other_files() {
     let (data, entropy) = (noise("fails", 30_000), Counter::default());
     let mut packs = Vec::new();
     let sink = |pack| {
@@ -143,7 +147,7 @@ fn a_source_that_fails_spoils_nothing_else() {
 }
 
 #[test]
-fn after_a_lost_pack_the_run_is_over() {
+fn a_lost_pack_ends_the_run() {
     let (data, entropy) = (noise("lost", 30_000), Counter::default());
     let sink = |_: FinishedPack| Err("the disk is full");
     let run = Ingest::new(PARAMS, &entropy, |_: &Digest| false, sink).unwrap();
@@ -157,7 +161,7 @@ fn after_a_lost_pack_the_run_is_over() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn any_files_come_back_whatever_the_packs(
+    fn any_files_are_restored_from_packs_of_any_size(
         files in prop::collection::vec(("[ab]", 0_usize..20_000), 1..8),
         target in 0_usize..30_000,
     ) {

@@ -19,7 +19,7 @@ fn pack_of(chunks: &[Vec<u8>]) -> FinishedPack {
     pack
 }
 
-/// A pack in which every kind of codec occurs, small enough to damage everywhere.
+/// A pack with every kind of codec, small enough to damage at each position.
 fn small_pack() -> (Vec<Vec<u8>>, FinishedPack) {
     let chunks = vec![b"raw".to_vec(), json_nodes("small", 2), unit_rows("small", 4, 96), vec![0; 100]];
     let pack = pack_of(&chunks);
@@ -28,12 +28,12 @@ fn small_pack() -> (Vec<Vec<u8>>, FinishedPack) {
     (chunks, pack)
 }
 
-/// Reads a pack as recovery does: by its own table.
+/// Reads a pack by its own table, as recovery does.
 fn read_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>, PackError> {
     let slots = read_table(ID, bytes)?;
     slots
         .iter()
-        .map(|slot| open_chunk(ID, slot, stored(slot, bytes).expect("a table goes beyond its pack")))
+        .map(|slot| open_chunk(ID, slot, stored(slot, bytes).expect("the table exceeds its pack")))
         .collect()
 }
 
@@ -51,9 +51,9 @@ fn a_pack_reads_as_it_was_built() {
     assert_eq!(PackBuilder::new(ID).finish(), None);
 }
 
-/// Byte for byte what docs/FORMAT.md says: old packs must stay readable.
+/// Compares with docs/FORMAT.md byte for byte: old packs must stay readable.
 #[test]
-fn the_format_stays_what_it_is() {
+fn the_format_never_changes() {
     let pack = pack_of(&[b"one".to_vec(), b"four".to_vec()]);
     let row = |chunk: &[u8]| {
         let len = u32::try_from(chunk.len()).unwrap().to_le_bytes();
@@ -71,20 +71,20 @@ fn the_format_stays_what_it_is() {
 fn every_shorter_pack_is_refused() {
     let (_, pack) = small_pack();
     for length in 0..pack.bytes.len() {
-        assert!(read_table(ID, &pack.bytes[..length]).is_err(), "{length} bytes were taken");
+        assert!(read_table(ID, &pack.bytes[..length]).is_err(), "{length} bytes were accepted");
     }
-    assert!(read_table(ID, &[&pack.bytes[..], b"x"].concat()).is_err(), "a longer one was taken");
+    assert!(read_table(ID, &[&pack.bytes[..], b"x"].concat()).is_err(), "a longer pack was accepted");
 }
 
 #[test]
-fn no_flipped_bit_goes_unnoticed() {
+fn every_flipped_bit_is_noticed_or_harmless() {
     let (chunks, pack) = small_pack();
     let mut bytes = pack.bytes.to_vec();
     for bit in 0..bytes.len() * 8 {
         bytes[bit / 8] ^= 1 << (bit % 8);
-        // Bits of a zstd frame that mean nothing to its decoder do no harm.
+        // Some bits of a zstd frame mean nothing to its decoder. Flipping them is harmless.
         if let Ok(read) = read_all(&bytes) {
-            assert_eq!(read, chunks, "bit {bit} changed what is read");
+            assert_eq!(read, chunks, "bit {bit} changed the chunks");
             let holds =
                 |slot: &&ChunkSlot| (slot.offset..slot.offset + slot.stored).contains(&(bit as u32 / 8));
             let slot = pack.info.chunks.iter().find(holds);
@@ -95,7 +95,7 @@ fn no_flipped_bit_goes_unnoticed() {
 }
 
 #[test]
-fn newer_formats_say_so() {
+fn newer_formats_are_refused_with_their_version() {
     let (_, pack) = small_pack();
     for at in [6, pack.bytes.len() - 2] {
         let mut bytes = pack.bytes.to_vec();
@@ -104,7 +104,7 @@ fn newer_formats_say_so() {
     }
 }
 
-/// A pack whose foot fits a table of other rows: what only a faulty writer would make.
+/// Pack with a forged table and a matching foot, as only a faulty writer makes it.
 fn with_rows(rows: &[(u32, u32, u8)], stored: usize) -> Vec<u8> {
     let row = |&(stored, len, codec): &(u32, u32, u8)| {
         [&[7; 32][..], &stored.to_le_bytes(), &len.to_le_bytes(), &[codec]].concat()
@@ -116,7 +116,7 @@ fn with_rows(rows: &[(u32, u32, u8)], stored: usize) -> Vec<u8> {
 }
 
 #[test]
-fn tables_that_cannot_be_are_refused() {
+fn impossible_tables_are_refused() {
     assert_eq!(read_table(ID, &with_rows(&[(5, 5, 0), (3, 9, 1)], 8)).unwrap().len(), 2);
     for (rows, stored, why) in [
         (&[][..], 0, "no chunk"),
@@ -134,10 +134,10 @@ fn tables_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_chunk_is_only_given_out_under_its_own_name() {
+fn a_chunk_is_only_given_out_under_its_own_id() {
     let chunks = vec![noise("a", 50), noise("b", 50)];
     let pack = pack_of(&chunks);
-    let [one, other] = pack.info.chunks[..] else { panic!("two chunks") };
+    let [one, other] = pack.info.chunks[..] else { panic!("expected two chunks") };
     let bytes = stored(&other, &pack.bytes).unwrap();
     let found = Digest::of(&chunks[1]);
     let wrong = PackError::WrongBytes { pack: ID, chunk: one.id, at: one.offset, found };
@@ -148,7 +148,7 @@ fn a_chunk_is_only_given_out_under_its_own_name() {
 
 proptest! {
     #[test]
-    fn packs_of_anything_read_as_they_were_built(
+    fn any_pack_reads_as_it_was_built(
         chunks in prop::collection::vec(("[a-z]{2}", 1_usize..500).prop_map(|(seed, length)| noise(&seed, length)), 1..20),
     ) {
         let pack = pack_of(&chunks);
@@ -157,14 +157,14 @@ proptest! {
     }
 
     #[test]
-    fn bytes_of_no_meaning_are_no_pack(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn random_bytes_are_no_pack(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(read_table(ID, &bytes).is_err());
         let framed = [&head()[..], &bytes, &head()].concat();
         prop_assert!(read_table(ID, &framed).is_err());
     }
 
     #[test]
-    fn slots_of_no_meaning_open_nothing(
+    fn random_slots_open_no_chunk(
         bytes in prop::collection::vec(any::<u8>(), 0..100),
         stored in prop_oneof![any::<u32>(), 0_u32..100],
         len in prop_oneof![any::<u32>(), 0_u32..200],

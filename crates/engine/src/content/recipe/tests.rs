@@ -46,9 +46,9 @@ fn row(part: Part) -> Vec<u8> {
     [&part.id.as_bytes()[..], &part.len.to_le_bytes()].concat()
 }
 
-/// Other leaves would not be found in the vault again: these never change.
+/// Known leaves. Other leaves would be stored again, so these never change.
 #[test]
-fn leaves_stay_where_they_are() {
+fn leaves_never_change() {
     let (recipe, store) = build(&parts(0, 1500));
     let leaves: Vec<u32> = recipe.parts.iter().map(|leaf| leaf.len / 36).collect();
     assert_eq!(recipe.depth, 1);
@@ -61,7 +61,7 @@ const GOLDEN_LEAVES: &[u32] = &[259, 48, 72, 145, 362, 232, 62, 148, 50, 122];
 const GOLDEN_LEAF: &str = "1dfd4a01c87ad112ea0da212e4341fe632a7e5bb59eec2993bed6014d89cf62a";
 
 #[test]
-fn short_lists_stand_as_they_are_and_longer_ones_do_not() {
+fn short_lists_are_stored_inline_and_longer_ones_are_cut() {
     for count in [0, 1, 2, INLINE] {
         let parts = parts(1, count);
         let (recipe, store) = build(&parts);
@@ -75,7 +75,7 @@ fn short_lists_stand_as_they_are_and_longer_ones_do_not() {
 }
 
 #[test]
-fn equal_parts_make_the_longest_leaves_or_the_shortest() {
+fn equal_parts_make_leaves_of_maximum_or_minimum_length() {
     for (last, leaf) in [(0x01, LEAF_MAX), (0x80, LEAF_MIN)] {
         let (recipe, store) = build(&vec![Part { id: Digest::from_bytes([last; 32]), len: 1 }; 4 * LEAF_MAX]);
         assert_eq!(store.len(), 1);
@@ -84,7 +84,7 @@ fn equal_parts_make_the_longest_leaves_or_the_shortest() {
 }
 
 #[test]
-fn a_changed_part_makes_one_new_leaf_for_each_level_or_two() {
+fn a_changed_part_makes_one_or_two_new_leaves_per_level() {
     let old = parts(2, 60_000);
     let mut new = old.clone();
     new[30_000].id = Digest::of(b"changed");
@@ -97,7 +97,7 @@ fn a_changed_part_makes_one_new_leaf_for_each_level_or_two() {
 }
 
 #[test]
-fn lists_that_would_be_too_deep_are_refused() {
+fn lists_that_are_too_deep_are_refused() {
     let too_deep = Recipe { depth: MAX_DEPTH + 1, parts: parts(0, 1) };
     assert_eq!(follow(1, &too_deep, &Store::new()), Err(RecipeError::TooDeep.into()));
     let mut store = |_: &[u8]| Ok::<_, RecipeError>(Digest::of(b"leaf"));
@@ -112,8 +112,8 @@ fn lists_that_would_be_too_deep_are_refused() {
 }
 
 #[test]
-fn recipes_that_are_not_of_the_content_are_refused() {
-    let [one, two] = parts(0, 2)[..] else { panic!("two parts") };
+fn recipes_of_another_content_are_refused() {
+    let [one, two] = parts(0, 2)[..] else { panic!("expected two parts") };
     let flat = |parts: &[Part]| Recipe { depth: 0, parts: parts.to_vec() };
     let with_leaf = |leaf: Vec<u8>, len: usize| {
         let part = Part { id: Digest::of(&leaf), len: u32::try_from(len).unwrap() };
@@ -168,7 +168,7 @@ fn a_list_that_names_itself_many_times_ends_with_the_size() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn following_a_recipe_gives_the_parts_back(seed in any::<u64>(), count in 0_usize..3000) {
+    fn expanding_a_recipe_gives_its_parts(seed in any::<u64>(), count in 0_usize..3000) {
         let parts = parts(seed, count);
         let (recipe, store) = build(&parts);
         prop_assert!(recipe.parts.len() <= INLINE);
@@ -183,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn leaves_of_no_meaning_make_an_error_or_the_size(leaf in prop::collection::vec(any::<u8>(), 0..200), size in any::<u64>()) {
+    fn random_leaves_give_an_error_or_the_stated_size(leaf in prop::collection::vec(any::<u8>(), 0..200), size in any::<u64>()) {
         let part = Part { id: Digest::of(&leaf), len: u32::try_from(leaf.len()).unwrap() };
         let store = Store::from([(part.id, leaf)]);
         if let Ok(parts) = follow(size, &Recipe { depth: 1, parts: vec![part] }, &store) {

@@ -18,7 +18,7 @@ fn ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<(u8, Range<u
 }
 
 #[test]
-fn neighbours_share_a_read() {
+fn neighbouring_chunks_share_a_read() {
     let (a, b) = (pack(1), pack(2));
     let slots =
         [(a, slot(8, 10)), (a, slot(20, 10)), (a, slot(20, 10)), (b, slot(30, 10)), (a, slot(30, 10))];
@@ -31,7 +31,7 @@ fn neighbours_share_a_read() {
 }
 
 #[test]
-fn offsets_at_the_end_of_what_can_be_said_do_not_overflow() {
+fn the_largest_offsets_do_not_overflow() {
     let slots = [(pack(1), slot(u32::MAX, u32::MAX)), (pack(1), slot(0, u32::MAX))];
     assert_eq!(ranges(&slots, 0, u64::MAX), [(1, 0..2 * u64::from(u32::MAX))]);
     assert_eq!(ranges(&slots, u64::MAX, u64::MAX).len(), 1);
@@ -39,7 +39,7 @@ fn offsets_at_the_end_of_what_can_be_said_do_not_overflow() {
 
 #[test]
 fn contents_without_recipe_are_empty_or_one_chunk() {
-    let fetch = |_: &Digest| -> Result<Vec<u8>, ContentError> { panic!("nothing is to be fetched") };
+    let fetch = |_: &Digest| -> Result<Vec<u8>, ContentError> { panic!("fetched a chunk") };
     let content = |size| Content { digest: Digest::of(b"content"), size };
     assert_eq!(parts_of(content(0), None, fetch), Ok(Vec::new()));
     let part = Part { id: Digest::of(b"content"), len: MAX_CHUNK };
@@ -51,7 +51,7 @@ fn contents_without_recipe_are_empty_or_one_chunk() {
 }
 
 #[test]
-fn reads_give_their_chunks_and_nothing_from_a_wrong_body() {
+fn reads_give_their_chunks_and_refuse_a_wrong_body() {
     let chunks: Vec<Vec<u8>> = ["a", "b", "c"].map(|seed| noise(seed, 100)).into();
     let mut encoder = Encoder::new().unwrap();
     let mut builder = PackBuilder::new(pack(1));
@@ -62,7 +62,7 @@ fn reads_give_their_chunks_and_nothing_from_a_wrong_body() {
     let finished = builder.finish().unwrap();
     let wanted: Vec<(PackId, ChunkSlot)> =
         finished.info.chunks[1..].iter().map(|slot| (pack(1), *slot)).collect();
-    let [read] = &join_ranges(&wanted, READ_GAP, READ_MAX)[..] else { panic!("one read") };
+    let [read] = &join_ranges(&wanted, READ_GAP, READ_MAX)[..] else { panic!("expected one read") };
     assert_eq!(read.range, 108..308);
     let body = &finished.bytes[108..308];
     assert_eq!(read.open(body).collect::<Result<Vec<_>, _>>().unwrap(), chunks[1..]);
@@ -84,7 +84,7 @@ fn reads_give_their_chunks_and_nothing_from_a_wrong_body() {
 
 proptest! {
     #[test]
-    fn reads_bring_what_was_asked_for_in_that_order(
+    fn reads_fetch_the_requested_chunks_in_order(
         slots in prop::collection::vec((0_u8..3, 0_u32..500, 1_u32..40), 0..60),
         gap in 0_u64..50,
         max in 40_u64..300,

@@ -42,7 +42,7 @@ fn links_and_special_files_are_not_opened() {
 }
 
 #[test]
-fn renames_replace_only_where_they_are_told_to() {
+fn only_a_plain_rename_replaces_files() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let text = |name: &str| disk::read_to_string(at(name)).unwrap();
@@ -62,7 +62,7 @@ fn renames_replace_only_where_they_are_told_to() {
 }
 
 #[test]
-fn a_new_file_has_the_mode_and_the_time_it_was_given() {
+fn a_new_file_has_the_given_mode_and_time() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
     for (mode, mtime_ms) in [(0o640, Some(-1)), (0o600, Some(1_700_000_000_123)), (0o755, None)] {

@@ -1,4 +1,4 @@
-//! Retention, over histories and buckets drawn at random.
+//! Retention over random histories and buckets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn insert(graph: &mut Graph, key: CommitKey, parents: Vec<CommitKey>) {
     graph.insert(key, Node { parents, vault: VaultId::from_bytes([0; 16]) });
 }
 
-/// A history of forks and merges that ends in one head.
+/// Creates a history of forks and merges that ends in one head.
 fn history(moves: &[(u8, bool)]) -> (Graph, CommitKey) {
     let mut graph = Graph::default();
     insert(&mut graph, key(1, 0), vec![]);
@@ -49,7 +49,7 @@ fn pack(id: u8) -> PackId {
 
 proptest! {
     #[test]
-    fn what_the_window_asks_for_is_kept_and_stands_on_what_is_kept(
+    fn the_window_is_kept_and_builds_on_kept_commits(
         moves in prop::collection::vec((any::<u8>(), any::<bool>()), 0..40),
         ages in prop::collection::vec((prop::option::of(0_i64..100), prop::bool::weighted(0.2)), 80),
         generations in 0_u64..12,
@@ -72,22 +72,22 @@ proptest! {
             prop_assert!(!young || key.seq >= oldest, "{key} is gone, kept from {oldest}");
             if key.seq > oldest && oldest > 0 {
                 let roots = graph.ancestry(key).into_iter().filter(|key| key.seq == oldest).count();
-                prop_assert_eq!(roots, 1, "{} does not stand on the one commit of {}", key, oldest);
+                prop_assert_eq!(roots, 1, "{} does not build on the one commit of {}", key, oldest);
             }
         }
-        // What stood when the window began.
+        // The state in force at the start of the window is kept.
         let mut at = Some(head);
         while let Some(key) = at.filter(|key| times.get(key).is_none_or(|time| *time >= since_ms)) {
             at = graph.get(key).and_then(|node| node.parents.first().copied());
         }
         prop_assert!(at.map_or(oldest == 0, |key| oldest <= key.seq));
-        // More asked for is more kept.
+        // A larger window never keeps less.
         let more = Window { generations: generations + 1, since_ms: since_ms - 1 };
         prop_assert!(horizon(&graph, head, &times, &prunes, more) <= oldest);
     }
 
     #[test]
-    fn a_line_keeps_exactly_as_many_generations_as_asked_for(length in 1_u64..40, generations in 1_u64..50) {
+    fn a_line_keeps_exactly_the_requested_number_of_generations(length in 1_u64..40, generations in 1_u64..50) {
         let mut graph = Graph::default();
         for seq in 1..=length {
             insert(&mut graph, key(seq, 0), if seq > 1 { vec![key(seq - 1, 0)] } else { vec![] });
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_is_needed_young_or_unknown_goes(
+    fn needed_young_and_unknown_packs_stay(
         packs in prop::collection::vec(
             (any::<[bool; 5]>(), prop::option::of(0_i64..100), prop::option::of(0_i64..100)), 0..30),
         checkpoints_known in any::<bool>(),
@@ -127,25 +127,26 @@ proptest! {
         let Fate { mark, unmark, sweep, waiting, delete } = fate(&bucket);
         for id in mark.iter().chain(&sweep) {
             prop_assert!(!live.contains(id), "{id} is needed");
-            prop_assert!(!known.is_some_and(|packs| packs.contains(id)), "{id} is a checkpoint's");
-            prop_assert!(checkpoints_known || state.packs.contains_key(id), "{id} may be a checkpoint's");
+            prop_assert!(!known.is_some_and(|packs| packs.contains(id)), "{id} belongs to a checkpoint");
+            prop_assert!(checkpoints_known || state.packs.contains_key(id), "{id} may belong to a checkpoint");
         }
         for id in &mark {
             prop_assert!(!state.marked.contains_key(id));
             prop_assert!(listed[id].modified_ms + grace_ms <= 100, "{id} is too young");
         }
         for id in &sweep {
-            prop_assert!(times[&state.marked[id]] + grace_ms <= 100, "{id} was marked a moment ago");
+            prop_assert!(times[&state.marked[id]] + grace_ms <= 100, "{id} was marked too recently");
         }
         prop_assert!(unmark.iter().all(|id| state.marked.contains_key(id)));
         prop_assert!(waiting.iter().all(|id| state.marked.contains_key(id) && !sweep.contains(id)));
         prop_assert!(delete.iter().all(|id| state.swept.contains(id) && !state.packs.contains_key(id)));
         let all: Vec<&PackId> = [&mark, &unmark, &sweep, &waiting, &delete].into_iter().flatten().collect();
-        prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "each has one fate");
+        prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "each pack has one fate");
     }
 }
 
-/// What becomes of one pack: put, and marked if at all, at these times; now is 100, and the grace period 10.
+/// Fate of one pack that was put at `put` and marked, if at all, at `marked`. Now is 100 and the
+/// grace period 10.
 fn fate_of(named: bool, needed: bool, put: Option<i64>, marked: Option<i64>, known: bool) -> &'static str {
     let (id, by) = (pack(1), key(1, 1));
     let mut state = Snapshot::default();
@@ -171,7 +172,7 @@ fn fate_of(named: bool, needed: bool, put: Option<i64>, marked: Option<i64>, kno
 }
 
 #[test]
-fn what_nothing_needs_is_marked_and_then_swept_each_after_the_grace_period() {
+fn unneeded_packs_are_marked_and_then_swept_each_after_the_grace_period() {
     for (put, expected) in [(Some(90), "mark"), (Some(91), "stay"), (None, "stay")] {
         assert_eq!(fate_of(true, false, put, None, true), expected, "put at {put:?}");
         assert_eq!(fate_of(true, true, put, None, true), "stay");
@@ -180,7 +181,7 @@ fn what_nothing_needs_is_marked_and_then_swept_each_after_the_grace_period() {
         assert_eq!(fate_of(true, false, Some(0), Some(marked), true), expected, "marked at {marked}");
         assert_eq!(fate_of(true, true, Some(0), Some(marked), true), "unmark");
     }
-    // A pack that no commit names may be a checkpoint's, where not all could be read.
+    // A pack that no commit names may belong to a checkpoint that could not be read.
     assert_eq!(
         (fate_of(false, false, Some(0), None, true), fate_of(false, false, Some(0), None, false)),
         ("mark", "stay")

@@ -1,25 +1,25 @@
-//! What a look at all objects finds, and what is put right from the cache.
+//! Checks of all objects, and repairs from the cache.
 
 use super::faulty::Faulty;
 use super::stored::checkpointed;
 use super::*;
 use crate::remote::RemoteErrorKind;
 
-/// The key of the one object under `prefix`.
+/// Key of the one object under `prefix`.
 fn one(remote: &MemoryRemote, prefix: &str) -> String {
-    keys(remote).into_iter().find(|key| key.starts_with(prefix)).expect("there is one")
+    keys(remote).into_iter().find(|key| key.starts_with(prefix)).expect("there is an object")
 }
 
-async fn found(log: &mut Log) -> Vec<(String, Option<String>)> {
+async fn faults(log: &mut Log) -> Vec<(String, Option<String>)> {
     let faults = log.check_objects().await.unwrap();
     faults.into_iter().map(|fault| (fault.key, fault.error.map(|error| error.to_string()))).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_object_of_the_log_that_is_damaged_or_gone_is_named_and_no_other() {
+async fn exactly_the_damaged_and_missing_objects_are_reported() {
     let (remote, head) = checkpointed().await;
     remote.put("vault-notes.txt", "of somebody else".into()).await.unwrap();
-    assert_eq!(found(&mut opened(&remote).await).await, []);
+    assert_eq!(faults(&mut opened(&remote).await).await, []);
     let vault = format::header_key(VAULT);
     let (commit, checkpoint) = (format::commit_key(head), one(&remote, "checkpoints/"));
     for key in [&vault, &commit, &checkpoint] {
@@ -28,7 +28,7 @@ async fn each_object_of_the_log_that_is_damaged_or_gone_is_named_and_no_other() 
         let mut flipped = whole.to_vec();
         *flipped.last_mut().unwrap() ^= 1;
         remote.damage(key, flipped.into());
-        let damaged = found(&mut log).await;
+        let damaged = faults(&mut log).await;
         assert_eq!(damaged.len(), 1, "{damaged:?}");
         assert_eq!(&damaged[0].0, key);
         assert!(damaged[0].1.as_ref().is_some_and(|error| error.contains("damaged")), "{damaged:?}");
@@ -36,29 +36,29 @@ async fn each_object_of_the_log_that_is_damaged_or_gone_is_named_and_no_other() 
     }
     let mut log = opened(&remote).await;
     let whole = remote.remove(&commit).unwrap();
-    assert_eq!(found(&mut log).await, [(commit.clone(), None)], "a commit that is known and not there");
+    assert_eq!(faults(&mut log).await, [(commit.clone(), None)], "a known commit that is missing");
     remote.put(&commit, whole).await.unwrap();
     let pack = one(&remote, "packs/");
     remote.remove(&pack).unwrap();
-    let found = found(&mut log).await;
-    assert_eq!((found.len(), &found[0].0), (1, &checkpoint), "a checkpoint whose pack is gone");
+    let found = faults(&mut log).await;
+    assert_eq!((found.len(), &found[0].0), (1, &checkpoint), "a checkpoint with a missing pack");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_under_another_ones_key_is_a_fault() {
+async fn a_commit_under_another_key_is_a_fault() {
     let (remote, head) = checkpointed().await;
     let mut log = opened(&remote).await;
     let first = log.graph().iter().next().unwrap().0;
     let (first, last) = (format::commit_key(first), format::commit_key(head));
     let other = remote.dump()[&first].clone();
     remote.damage(&last, other);
-    let found = found(&mut log).await;
+    let found = faults(&mut log).await;
     assert_eq!((found.len(), &found[0].0), (1, &last));
     assert!(found[0].1.as_ref().unwrap().contains(&first["commits/".len()..]), "{found:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_is_no_fault_of_an_object() {
+async fn a_failing_store_is_no_fault_of_an_object() {
     let (remote, head) = checkpointed().await;
     let commit = format::commit_key(head);
     let remote = Faulty::over(&remote);
@@ -67,14 +67,14 @@ async fn a_store_that_fails_is_no_fault_of_an_object() {
     let failed = log.check_objects().await;
     assert!(matches!(failed, Err(LogError::Remote(error)) if error.key == commit));
     remote.heal();
-    // Listed, and gone a moment later: another device pruned.
+    // The object was listed and disappeared a moment later: another device pruned.
     remote.fail("get checkpoints/", RemoteErrorKind::NotFound);
-    let found = found(&mut log).await;
+    let found = faults(&mut log).await;
     assert_eq!((found.len(), &found[0].0), (1, &one(&remote.store, "checkpoints/")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_cache_has_whole_is_put_again_and_nothing_else_is() {
+async fn only_whole_cached_objects_are_put_again() {
     let (remote, head) = checkpointed().await;
     let cache = Arc::new(MapCache::default());
     let store: Arc<dyn Remote> = Arc::new(remote.clone());
@@ -86,7 +86,7 @@ async fn what_the_cache_has_whole_is_put_again_and_nothing_else_is() {
         let whole = remote.remove(&key).unwrap();
         assert!(log.put_again(&key).await.unwrap(), "{key}");
         assert_eq!(remote.remove(&key).unwrap(), whole);
-        // A copy that is damaged, or that of another object, is put nowhere.
+        // A damaged copy, or the copy of another object, is not put.
         let mut flipped = whole.to_vec();
         *flipped.last_mut().unwrap() ^= 1;
         let first = log.graph().iter().next().unwrap().0;
@@ -101,17 +101,17 @@ async fn what_the_cache_has_whole_is_put_again_and_nothing_else_is() {
         assert!(!log.put_again(&key).await.unwrap(), "{key} is in no cache");
         remote.put(&key, whole).await.unwrap();
     }
-    // The state that a checkpoint holds has a key of its own kind, and nobody reads it under that.
+    // The cached state of a checkpoint has a key of another kind and is not read under this one.
     let state = cache.keys("state/").pop().unwrap();
     assert!(!log.put_again(&state).await.unwrap());
-    // Neither is a header's copy put where no header stands.
+    // A header's copy is not put under another kind of key either.
     cache.put("vault-notes.txt", &format::encode_header(&header(VAULT)).unwrap());
     assert!(!log.put_again("vault-notes.txt").await.unwrap());
     assert!(!remote.dump().contains_key("vault-notes.txt"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_checkpoint_that_is_of_no_use_is_dropped() {
+async fn only_a_useless_checkpoint_is_dropped() {
     let (remote, head) = checkpointed().await;
     let key = one(&remote, "checkpoints/");
     let whole = remote.dump()[&key].clone();
@@ -127,12 +127,12 @@ async fn only_a_checkpoint_that_is_of_no_use_is_dropped() {
     assert!(!log.drop_damaged_checkpoint(&key).await.unwrap(), "a newer program wrote it");
     remote.damage(&key, whole.slice(..whole.len() - 9));
     faulty.fail("get checkpoints/", RemoteErrorKind::Offline);
-    assert!(log.drop_damaged_checkpoint(&key).await.is_err(), "nobody has looked");
+    assert!(log.drop_damaged_checkpoint(&key).await.is_err(), "the checkpoint was not read");
     faulty.heal();
     assert!(remote.dump().contains_key(&key));
     assert!(log.drop_damaged_checkpoint(&key).await.unwrap());
     assert!(!remote.dump().contains_key(&key));
-    // Nor is one of use whose pack is gone.
+    // A checkpoint with a missing pack is useless too.
     remote.put(&key, whole).await.unwrap();
     remote.remove(&one(&remote, "packs/")).unwrap();
     assert!(log.drop_damaged_checkpoint(&key).await.unwrap());

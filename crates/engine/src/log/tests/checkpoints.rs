@@ -1,4 +1,4 @@
-//! When a checkpoint is written, that it says everything, and what becomes of old ones.
+//! Checkpoints: when one is written, that it holds the whole state, and when old ones are deleted.
 
 use super::faulty::Faulty;
 use super::stored::checkpointed;
@@ -11,7 +11,7 @@ fn under(remote: &MemoryRemote, prefix: &str) -> Vec<String> {
     keys(remote).into_iter().filter(|key| key.starts_with(prefix)).collect()
 }
 
-/// So many more generations on `head`.
+/// Adds this many generations to `head`.
 async fn go_on(log: &mut Log, mut head: Option<CommitKey>, generations: u64) -> CommitKey {
     for _ in 0..generations {
         let seq = head.map_or(0, |key| key.seq).to_string();
@@ -28,7 +28,7 @@ async fn write(log: &mut Log, head: CommitKey) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_checkpoint_is_due_after_32_generations_and_not_before() {
+async fn a_checkpoint_is_due_after_32_generations_but_not_before() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let head = go_on(&mut log, None, 31).await;
@@ -37,7 +37,7 @@ async fn a_checkpoint_is_due_after_32_generations_and_not_before() {
     assert!(write(&mut log, head).await, "32 generations");
     let head = go_on(&mut log, Some(head), 31).await;
     assert!(!write(&mut log, head).await);
-    // The same for a process that has read the first one.
+    // The same in a process that has read the first one.
     let mut fresh = opened(&remote).await;
     assert!(!write(&mut fresh, head).await);
     let head = go_on(&mut fresh, Some(head), 1).await;
@@ -45,22 +45,22 @@ async fn a_checkpoint_is_due_after_32_generations_and_not_before() {
     assert_eq!(under(&remote, "checkpoints/").len(), 2);
     let seqs: Vec<String> =
         under(&remote, "checkpoints/").iter().map(|key| key["checkpoints/".len()..][..16].into()).collect();
-    assert_eq!(seqs, ["0000000000000032", "0000000000000064"], "their names are in the order of generations");
+    assert_eq!(seqs, ["0000000000000032", "0000000000000064"], "names sort by generation");
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_written_while_there_is_another_head() {
+async fn no_checkpoint_is_written_while_there_is_another_head() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let head = go_on(&mut log, None, 40).await;
-    // So late that only a look at everything shows it.
+    // It comes so late that only a full listing shows it.
     let other = commit(None, 9, &[("late", Some("late"))]);
     remote.put(&format::commit_key(other.key), other.bytes.clone()).await.unwrap();
     assert!(!write(&mut log, head).await);
     assert_eq!(under(&remote, "checkpoints/"), Vec::<String>::new());
 }
 
-/// A commit that has something of everything a state holds, on `head`.
+/// Creates a commit on `head` with every kind of data that a state holds.
 fn rich(head: CommitKey) -> Prepared {
     let mut full = plain(Some(head), 1, &[("long", Some("long")), ("b", None)]);
     full.recipes =
@@ -75,25 +75,25 @@ fn rich(head: CommitKey) -> Prepared {
         swept: vec![pack(4)],
         ..Prune::default()
     };
-    Prepared::new(&full).unwrap()
+    Prepared::new(&mut full.clone()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_read_from_a_checkpoint_is_the_state_that_the_commits_say() {
+async fn a_state_read_from_a_checkpoint_equals_the_state_of_its_commits() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let fork = go_on(&mut log, None, 32).await;
     let head = go_on(&mut log, Some(fork), 1).await;
     let full = rich(head);
     log.publish(&full).await.unwrap();
-    // What only a merge says: that a commit is void.
+    // Only a merge can declare a commit void.
     let other = commit(Some(fork), 2, &[("other", Some("other"))]);
     log.publish(&other).await.unwrap();
     let mut merge = plain(Some(full.key), 1, &[]);
     merge.parents.push(other.key);
     merge.prune.void = vec![other.key];
     (merge.txn, merge.device) = (None, None);
-    let merge = Prepared::new(&merge).unwrap();
+    let merge = Prepared::new(&mut merge.clone()).unwrap();
     log.publish(&merge).await.unwrap();
     let last = commit(Some(merge.key), 1, &[("end", Some("end"))]);
     log.publish(&last).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_state_read_from_a_checkpoint_is_the_state_that_the_commits_say() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_without_old_data_says_nothing_of_it() {
+async fn a_state_without_old_data_has_no_lines_for_it() {
     let (remote, _) = checkpointed().await;
     let log = opened(&remote).await;
     let (_, state) = log.checkpoint_state(&under(&remote, "checkpoints/")[0]).await.unwrap();
@@ -122,7 +122,8 @@ async fn a_state_without_old_data_says_nothing_of_it() {
     assert!(state.lines().count() > 40 && !state.contains("horizon"), "{state}");
 }
 
-/// Two checkpoints, with what they brought in bytes; between them the packs of the first are given up by `prune`.
+/// Writes two checkpoints and returns the bytes that each added. In between, `prune` gives up the
+/// packs of the first.
 async fn two_checkpoints(prune: impl Fn(Vec<PackId>) -> Prune) -> (MemoryRemote, [usize; 2]) {
     let remote = made().await;
     let mut log = opened(&remote).await;
@@ -140,7 +141,7 @@ async fn two_checkpoints(prune: impl Fn(Vec<PackId>) -> Prune) -> (MemoryRemote,
     assert_eq!(packs.len(), under(&remote, "packs/").len());
     let mut next = plain(Some(head), 1, &[]);
     next.prune = prune(packs);
-    let next = Prepared::new(&next).unwrap();
+    let next = Prepared::new(&mut next.clone()).unwrap();
     log.publish(&next).await.unwrap();
     let head = go_on(&mut log, Some(next.key), 31).await;
     assert!(write(&mut log, head).await);
@@ -149,7 +150,7 @@ async fn two_checkpoints(prune: impl Fn(Vec<PackId>) -> Prune) -> (MemoryRemote,
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_further_checkpoint_stores_what_changed_but_relies_on_no_pack_that_goes() {
+async fn a_further_checkpoint_stores_only_changes_but_reuses_no_leaving_pack() {
     let (_, [one, two]) = two_checkpoints(|_| Prune::default()).await;
     assert!(two * 2 < one, "{two} bytes were added to {one}");
     for swept in [false, true] {
@@ -161,19 +162,23 @@ async fn a_further_checkpoint_stores_what_changed_but_relies_on_no_pack_that_goe
         assert!(two >= one, "{two} bytes were added to {one}, swept: {swept}");
         let log = opened(&remote).await;
         let needed = log.checkpoint_packs().await.unwrap().unwrap();
-        assert_eq!(needed.len(), under(&remote, "packs/").len(), "each needs packs of its own");
+        assert_eq!(needed.len(), under(&remote, "packs/").len(), "each checkpoint needs packs of its own");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_a_checkpoint_cannot_be_read_nobody_says_what_they_need() {
+async fn an_unreadable_checkpoint_makes_the_needed_packs_unknown() {
     let (remote, _) = checkpointed().await;
     let key = under(&remote, "checkpoints/").remove(0);
     let faulty = Faulty::over(&remote);
     let log = faulty.opened().await;
     assert_eq!(log.checkpoint_packs().await.unwrap().unwrap().len(), under(&remote, "packs/").len());
     faulty.fail("get checkpoints/", RemoteErrorKind::NotFound);
-    assert_eq!(log.checkpoint_packs().await.unwrap(), Some(BTreeSet::new()), "another prune was quicker");
+    assert_eq!(
+        log.checkpoint_packs().await.unwrap(),
+        Some(BTreeSet::new()),
+        "another prune deleted it first"
+    );
     faulty.heal();
     faulty.fail("get checkpoints/", RemoteErrorKind::Server);
     assert!(log.checkpoint_packs().await.is_err());
@@ -183,7 +188,7 @@ async fn while_a_checkpoint_cannot_be_read_nobody_says_what_they_need() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_old_checkpoints_the_two_newest_stay() {
+async fn the_two_newest_checkpoints_stay() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let mut head = None;
@@ -200,11 +205,7 @@ async fn of_old_checkpoints_the_two_newest_stay() {
         async move { remote.head(&key).await.unwrap().unwrap().modified_ms }
     };
     let second = put(&all[1]).await;
-    assert_eq!(
-        log.delete_old_checkpoints(second, &state).await.unwrap(),
-        1,
-        "the second was not put before itself"
-    );
+    assert_eq!(log.delete_old_checkpoints(second, &state).await.unwrap(), 1, "the time limit is exclusive");
     assert_eq!(under(&remote, "checkpoints/"), all[1..]);
     assert_eq!(log.delete_old_checkpoints(i64::MAX, &state).await.unwrap(), 1);
     assert_eq!(under(&remote, "checkpoints/"), all[2..]);
@@ -212,7 +213,7 @@ async fn of_old_checkpoints_the_two_newest_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_away_is_not_taken_for_one_whose_checkpoints_are_damaged() {
+async fn an_unreachable_store_is_not_taken_for_damaged_checkpoints() {
     let (remote, _) = checkpointed().await;
     let faulty = Faulty::over(&remote);
     faulty.fail("get checkpoints/", RemoteErrorKind::Offline);
@@ -221,7 +222,7 @@ async fn a_store_that_is_away_is_not_taken_for_one_whose_checkpoints_are_damaged
     faulty.heal();
     faulty.fail("get checkpoints/", RemoteErrorKind::NotFound);
     let mut log = faulty.open(&Arc::default()).await.unwrap().unwrap();
-    assert_eq!(head_tree(&mut log).await.len(), 8, "the commits say the same");
+    assert_eq!(head_tree(&mut log).await.len(), 8, "the commits hold the same state");
 }
 
 #[tokio::test(start_paused = true)]

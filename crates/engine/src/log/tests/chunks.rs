@@ -1,4 +1,4 @@
-//! Where the chunks of contents lie, and reading them.
+//! Places of chunks, and reads of them.
 
 use super::faulty::Faulty;
 use super::*;
@@ -34,7 +34,7 @@ fn list(parts: &[Part]) -> Vec<u8> {
 }
 
 #[test]
-fn a_pack_stands_under_the_first_digits_of_its_name() {
+fn the_key_of_a_pack_has_a_folder_of_its_first_digits() {
     let pack = pack(0xab);
     let key = pack_key(pack);
     assert!(key.starts_with("packs/ab/abab"), "{key}");
@@ -45,14 +45,14 @@ fn a_pack_stands_under_the_first_digits_of_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn chunks_are_read_and_held_against_their_names() {
+async fn chunks_are_read_and_checked_against_their_ids() {
     let remote = Faulty::default();
     let info = stored(&remote.store, 1, &[b"one", b"two"]).await;
     let slots: Vec<_> = info.chunks.iter().map(|slot| (info.id, *slot)).collect();
     let chunks = reader(&remote).collect(&slots).await.unwrap();
     let expected = [b"one".as_slice(), b"two"].map(|chunk| (Digest::of(chunk), chunk.to_vec()));
     assert_eq!(chunks, expected.into());
-    assert_eq!(remote.asked().len(), 1, "they lie side by side");
+    assert_eq!(remote.asked().len(), 1, "neighbouring chunks share a read");
     let whole = remote.store.dump()[&pack_key(info.id)].clone();
     let mut flipped = whole.to_vec();
     flipped[info.chunks[1].offset as usize] ^= 1;
@@ -66,7 +66,7 @@ async fn chunks_are_read_and_held_against_their_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pack_that_is_shorter_than_was_committed_is_damaged_and_a_bad_answer_is_not() {
+async fn a_pack_shorter_than_committed_is_damaged_but_a_bad_answer_is_not() {
     let remote = Faulty::default();
     let info = stored(&remote.store, 1, &[b"one", b"two"]).await;
     let key = pack_key(info.id);
@@ -74,7 +74,8 @@ async fn a_pack_that_is_shorter_than_was_committed_is_damaged_and_a_bad_answer_i
     let read = || PackRead { pack: info.id, range: 0..end, chunks: info.chunks.clone() };
     let whole = remote.store.dump()[&key].clone();
     let to = |length: u64| whole.slice(..usize::try_from(length).unwrap());
-    // As long as it must be, and longer: the store answered badly, and may answer better.
+    // The pack has the right length or more, so the store gave a bad answer and may give a better
+    // one.
     remote.fail("get packs/", RemoteErrorKind::Malformed);
     for length in [end, whole.len() as u64] {
         remote.store.damage(&key, to(length));
@@ -92,7 +93,7 @@ async fn a_pack_that_is_shorter_than_was_committed_is_damaged_and_a_bad_answer_i
         error.to_string(),
         format!("{key} is damaged: it has only {} bytes, and {end} are named", end - 1)
     );
-    // Any other failure is what it is, without another question.
+    // Any other error is returned without a further request.
     remote.fail("get packs/", RemoteErrorKind::Server);
     remote.asked();
     let error = reader(&remote).read(read()).await.unwrap_err();
@@ -101,7 +102,7 @@ async fn a_pack_that_is_shorter_than_was_committed_is_damaged_and_a_bad_answer_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_whole_pack_is_there_or_not_or_nobody_knows() {
+async fn a_whole_pack_exists_or_is_missing_or_the_store_fails() {
     let remote = Faulty::default();
     let info = stored(&remote.store, 1, &[b"one"]).await;
     let whole = remote.store.dump()[&pack_key(info.id)].clone();
@@ -113,7 +114,8 @@ async fn a_whole_pack_is_there_or_not_or_nobody_knows() {
 
 const CHUNKS: [&[u8]; 4] = [b"one", b"two", b"three", b"four"];
 
-/// A content whose recipe is a list of lists of lists: `(content, recipe, the two lists, the list of these)`.
+/// Content whose recipe is a list of lists of lists: `(content, recipe, the two lists, the list of
+/// these)`.
 fn deep() -> (Content, Recipe, [Vec<u8>; 3]) {
     let parts = CHUNKS.map(part);
     let (left, right) = (list(&parts[..2]), list(&parts[2..]));
@@ -122,7 +124,7 @@ fn deep() -> (Content, Recipe, [Vec<u8>; 3]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lists_of_lists_are_read_level_by_level_but_for_those_that_are_known() {
+async fn lists_of_lists_are_read_level_by_level_except_known_ones() {
     let remote = Faulty::default();
     let (content, recipe, [left, right, top]) = deep();
     let [of_chunks, of_lists] =
@@ -134,12 +136,12 @@ async fn lists_of_lists_are_read_level_by_level_but_for_those_that_are_known() {
     let ids = |lists: &[&Vec<u8>]| lists.iter().map(|list| Digest::of(list)).collect::<Vec<_>>();
     assert_eq!(listed.lists, ids(&[&top, &left, &right]));
     assert_eq!(listed.read.len(), 3);
-    assert_eq!(remote.asked().len(), 2, "one read for each level");
+    assert_eq!(remote.asked().len(), 2, "one read per level");
     let mut known = listed.read;
     let again = reader(&remote).list_chunks(&index, &known, content, Some(&recipe)).await.unwrap().unwrap();
     assert_eq!((again.parts, again.lists, again.read.len()), (listed.parts, listed.lists, 0));
     assert_eq!(remote.asked().len(), 0);
-    // One is not known, and no pack has it.
+    // One list is not known, and no pack has it.
     known.remove(&Digest::of(&right));
     let without: ChunkIndex = [&of_chunks].into_iter().collect();
     let missing = reader(&remote).list_chunks(&without, &known, content, Some(&recipe)).await.unwrap();
@@ -147,7 +149,7 @@ async fn lists_of_lists_are_read_level_by_level_but_for_those_that_are_known() {
     known.insert(Digest::of(&right), left);
     assert!(
         reader(&remote).list_chunks(&index, &known, content, Some(&recipe)).await.is_err(),
-        "not what it lists"
+        "a list of another content"
     );
     let flat = Recipe { depth: 0, parts: CHUNKS.map(part).into() };
     let listed =
@@ -156,7 +158,7 @@ async fn lists_of_lists_are_read_level_by_level_but_for_those_that_are_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chunk_counts_where_it_lasts_or_else_where_it_still_is() {
+async fn a_chunk_is_found_in_a_lasting_pack_or_else_where_it_still_exists() {
     let remote = Faulty::default();
     let (long, recipe, [left, right, top]) = deep();
     let lists: [&[u8]; 3] = [&left, &right, &top];
@@ -180,11 +182,11 @@ async fn a_chunk_counts_where_it_lasts_or_else_where_it_still_is() {
     let expected = packs.map(|(chunk, id)| (Digest::of(chunk), pack(id)));
     assert_eq!(places.chunks, expected.into());
     let places = reader(&remote).places(&contents, &shared(&lasting), &shared(&leaving), &[]).await.unwrap();
-    assert!(places.lost.contains(&long.digest) && places.chunks.is_empty(), "its last chunk is nowhere");
+    assert!(places.lost.contains(&long.digest) && places.chunks.is_empty(), "its last chunk is in no pack");
 }
 
 #[test]
-fn a_state_needs_what_its_manifest_and_its_open_conflicts_name() {
+fn a_state_needs_the_contents_of_its_manifest_and_open_conflicts() {
     let mut state = Snapshot::empty(vec![]).unwrap();
     state.tree.insert(path("a"), entry("a"));
     let files =

@@ -1,4 +1,4 @@
-//! A store that notes what it is asked, and fails where it is told to.
+//! A store that records requests and fails on demand.
 
 use std::ops::Range;
 
@@ -11,14 +11,14 @@ use crate::remote::{Capabilities, Object, Page, RemoteError, RemoteErrorKind};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Faulty {
     pub store: MemoryRemote,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Script>>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Script {
     asked: Vec<String>,
     faults: Vec<(String, RemoteErrorKind)>,
-    /// A key, and how many listings do not show it yet.
+    /// A key, and the number of listings that still omit it.
     hidden: Option<(String, usize)>,
 }
 
@@ -27,12 +27,12 @@ impl Faulty {
         Self { store: store.clone(), ..Self::default() }
     }
 
-    /// From now on requests that begin with `what` (as `get commits/`) fail.
+    /// Makes requests that begin with `what` (such as `get commits/`) fail from now on.
     pub(super) fn fail(&self, what: &str, kind: RemoteErrorKind) {
         self.seen.lock().unwrap().faults.push((what.to_owned(), kind));
     }
 
-    /// The next `listings` do not show `key`.
+    /// Hides `key` from the next `listings` listings.
     pub(super) fn hide(&self, key: &str, listings: usize) {
         self.seen.lock().unwrap().hidden = Some((key.to_owned(), listings));
     }
@@ -41,7 +41,7 @@ impl Faulty {
         self.seen.lock().unwrap().faults.clear();
     }
 
-    /// What was asked since the last call.
+    /// Requests since the last call.
     pub(super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.lock().unwrap().asked)
     }
@@ -50,7 +50,7 @@ impl Faulty {
         Log::open(Arc::new(self.clone()), Arc::clone(cache) as Arc<dyn ObjectCache>).await
     }
 
-    /// A log of it that knows all there is, with an empty cache.
+    /// Opens and refreshes the log, with an empty cache.
     pub(super) async fn opened(&self) -> Log {
         let mut log = self.open(&Arc::default()).await.unwrap().expect("the prefix holds a vault");
         log.refresh(Depth::Whole).await.unwrap();

@@ -1,7 +1,7 @@
-//! Each rule that a commit and a header must keep, broken alone.
+//! The rules for commits and headers, each broken alone.
 
 use super::*;
-use crate::model::{Conflict, ConflictId, Item, Keep, Kept, Recipe, RecipeOf, Resolution};
+use crate::model::{Conflict, ConflictId, Ext, Item, Keep, Kept, Need, Recipe, RecipeOf, Resolution};
 
 fn ordinary() -> Commit {
     plain(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)])
@@ -16,12 +16,12 @@ fn conflict(name: &str) -> Conflict {
     Conflict::new(Item::File(path(name)), vec![Kept { path: path(name), entry: Some(entry(name)) }], None)
 }
 
-/// What a reader says of it.
+/// Encodes and decodes a commit, and returns the reader's error.
 fn read(commit: &Commit) -> Result<(), String> {
     let (written, bytes) = format::encode_commit(commit).unwrap();
     match format::decode_commit("commits/x", &bytes) {
         Ok((key, found)) => {
-            assert_eq!((key, &found), (written, commit), "what was written is read");
+            assert_eq!((key, &found), (written, commit), "a commit round-trips");
             Ok(())
         }
         Err(error) => Err(error.to_string()),
@@ -29,7 +29,7 @@ fn read(commit: &Commit) -> Result<(), String> {
 }
 
 #[test]
-fn a_commit_of_either_kind_that_keeps_all_rules_is_read() {
+fn a_valid_commit_of_either_kind_is_read() {
     let mut full = ordinary();
     full.recipes = Vec::from([1, 2].map(|n| RecipeOf {
         digest: Digest::from_bytes([n; 32]),
@@ -67,7 +67,7 @@ fn resolution(id: u8) -> Resolution {
 }
 
 #[test]
-fn a_commit_that_breaks_one_rule_is_refused_for_that() {
+fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
     let broken = |change: &dyn Fn(&mut Commit), base: Commit, why: &str| {
         let mut commit = base;
         change(&mut commit);
@@ -119,7 +119,26 @@ fn a_commit_that_breaks_one_rule_is_refused_for_that() {
         "a conflict's id is not the digest",
     );
     broken(&|c| c.format = 0, ordinary(), "its format is 0");
-    broken(&|c| c.format = 2, ordinary(), "install a newer");
+    broken(&|commit| commit.format = 3, ordinary(), "needs a newer cogzy-vault");
+    let later = Need { feature: "zither".to_owned(), since: "0.10".to_owned() };
+    let soon = Need { feature: "abacus".to_owned(), since: "0.9".to_owned() };
+    let format_2 = |commit: &mut Commit, needs: Vec<Need>| (commit.format, commit.needs) = (2, needs);
+    let both = vec![soon.clone(), later.clone()];
+    broken(
+        &|commit| format_2(commit, both.clone()),
+        ordinary(),
+        "needs cogzy-vault 0.10 or newer (abacus, zither)",
+    );
+    broken(&|commit| commit.needs = vec![later.clone()], ordinary(), "no room");
+    broken(&|commit| commit.ext = Some(Ext::new()), ordinary(), "no room");
+    let unix = |commit: &mut Commit| commit.changes = vec![Change { path: path("a:b"), entry: None }];
+    broken(&|commit| unix(commit), ordinary(), "a feature that it does not name");
+    let mut named = ordinary();
+    unix(&mut named);
+    named.settle_format();
+    assert_eq!((named.format, read(&named)), (2, Ok(())));
+    named.ext = serde_json::from_str(r#"{"of": ["a", "later", "version"]}"#).unwrap();
+    assert_eq!(read(&named), Ok(()), "what may be ignored is no reason to refuse");
 }
 
 #[test]
@@ -129,7 +148,7 @@ fn only_merges_are_stored_as_plain_json() {
 }
 
 #[test]
-fn the_head_of_an_object_says_what_it_is() {
+fn the_head_of_an_object_is_checked() {
     let (_, whole) = format::encode_commit(&ordinary()).unwrap();
     let with = |at: usize, byte: u8| {
         let mut bytes = whole.clone();
@@ -138,7 +157,7 @@ fn the_head_of_an_object_says_what_it_is() {
     };
     assert!(with(0, b'X').to_string().contains("does not begin"), "{}", with(0, b'X'));
     assert!(matches!(with(6, 0), LogError::Corrupt { .. }), "format 0");
-    assert!(matches!(with(6, 2), LogError::Newer { found: 2, .. }));
+    assert!(matches!(with(6, 3), LogError::Newer { format: 3, .. }));
     assert!(with(8, 7).to_string().contains("its codec is 7"));
     for cut in 0..9 {
         let error = format::decode_commit("commits/x", &whole[..cut]).unwrap_err();
@@ -147,12 +166,12 @@ fn the_head_of_an_object_says_what_it_is() {
 }
 
 #[test]
-fn what_unpacks_to_more_than_its_limit_is_refused() {
+fn a_frame_larger_than_the_limit_is_refused() {
     let packed = zstd::encode_all([7; 1000].as_slice(), 3).unwrap();
     assert_eq!(format::unpack("x", &packed, 1000).unwrap(), [7; 1000]);
     let error = format::unpack("x", &packed, 999).unwrap_err();
     assert!(error.to_string().contains("more than 999 bytes"), "{error}");
-    // No more of it is unpacked than that takes.
+    // Decompression stops at the limit.
     let endless = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 26), 3).unwrap();
     assert!(
         format::unpack("x", &endless[..endless.len() - 1], 10)
@@ -161,7 +180,7 @@ fn what_unpacks_to_more_than_its_limit_is_refused() {
 }
 
 #[test]
-fn a_header_may_have_a_mebibyte_and_no_more() {
+fn a_header_may_have_a_mebibyte_but_no_more() {
     let key = format::header_key(VAULT);
     let mut bytes = format::encode_header(&header(VAULT)).unwrap();
     bytes.resize(1 << 20, b'\n');
@@ -171,7 +190,7 @@ fn a_header_may_have_a_mebibyte_and_no_more() {
 }
 
 #[test]
-fn a_header_under_another_vaults_key_is_refused() {
+fn a_header_under_the_key_of_another_vault_is_refused() {
     let bytes = format::encode_header(&header(VAULT)).unwrap();
     let other = format::header_key(VaultId::from_bytes([2; 16]));
     assert!(format::decode_header(&other, &bytes).unwrap_err().to_string().contains("it names vault"));
@@ -180,7 +199,7 @@ fn a_header_under_another_vaults_key_is_refused() {
 }
 
 #[test]
-fn all_commits_from_a_generation_on_stand_after_its_mark() {
+fn commits_of_a_generation_and_later_follow_its_start_key() {
     let mark = format::before_seq(7);
     let before = |seq| format::commit_key(key(seq, 0xff)) <= mark;
     assert!(before(6) && !before(7) && !before(8) && !before(u64::from(u32::MAX)));

@@ -1,13 +1,14 @@
-//! Merging what two branches say of old data: marks, sweeps, and contents that are gone with them.
+//! Merges of two branches with marks, sweeps and lost contents.
 //!
-//! Each case is one history: a base with the files `a` to `d` in packs 1 to 4, and two branches from there.
+//! Each case is one history: a base with the files `a` to `d` in packs 1 to 4, and two branches
+//! from there.
 
 use super::chunks::stored;
 use super::faulty::Faulty;
 use super::*;
 use crate::model::{Conflict, ConflictId, Item, Kept};
 
-/// An entry of one chunk that has bytes, and so needs a pack.
+/// Entry of one chunk that has bytes and so needs a pack.
 fn long(content: &str) -> Entry {
     Entry { size: content.len() as u64, ..entry(content) }
 }
@@ -41,7 +42,7 @@ struct World {
 }
 
 impl World {
-    /// `prune` is what the base says of old data.
+    /// Creates the base; `prune` is its part about old data.
     async fn new(prune: Prune) -> Self {
         let remote = Faulty::over(&made().await);
         let mut log = remote.opened().await;
@@ -56,7 +57,7 @@ impl World {
         Self { log, remote, base }
     }
 
-    /// A commit on the base.
+    /// Adds a commit to the base.
     async fn branch(&mut self, device: u8, branch: Branch) -> CommitKey {
         publish(&mut self.log, &on(Some(self.base), device, branch)).await
     }
@@ -65,7 +66,7 @@ impl World {
         self.log.snapshot(Some(key)).await.unwrap().as_ref().clone()
     }
 
-    /// The merge of `loser` into `winner`, whichever has the higher rank.
+    /// Merges `loser` into `winner`, whichever has the higher rank.
     async fn merge(&mut self, loser: CommitKey, winner: CommitKey) -> Merged {
         let (base, ours, theirs) =
             (self.state(self.base).await, self.state(loser).await, self.state(winner).await);
@@ -93,7 +94,7 @@ impl Merged {
             files.iter().map(|(name, content)| ((*name).to_owned(), entry(content).digest)).collect();
         assert_eq!(self.files, expected);
         let paths: Vec<&VaultPath> = self.commit.changes.iter().map(|change| &change.path).collect();
-        assert!(paths.is_sorted_by(|one, other| one < other), "each path once, in order: {paths:?}");
+        assert!(paths.is_sorted_by(|one, other| one < other), "paths must be unique and sorted: {paths:?}");
     }
 }
 
@@ -116,46 +117,54 @@ fn with(name: &'static str, content: &'static str) -> Branch {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_no_branch_says_anything_of_old_data_the_merge_says_nothing() {
+async fn branches_without_prunes_merge_without_a_prune() {
     let mut world = World::new(Prune { horizon: Some(1), ..marks(&[4]) }).await;
     let (one, other) = (world.branch(1, with("x", "a")).await, world.branch(2, with("y", "b")).await);
     world.remote.asked();
     let merged = world.merge(one, other).await;
     assert_eq!(merged.commit.prune, Prune::default());
-    assert_eq!(world.remote.asked(), Vec::<String>::new(), "nothing has to be read for it");
+    assert_eq!(world.remote.asked(), Vec::<String>::new(), "the merge must read nothing");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mark_holds_unless_the_other_branch_relies_on_the_pack() {
+async fn a_mark_stays_unless_the_other_branch_relies_on_the_pack() {
     let mut world = World::new(Prune::default()).await;
     let marker = world.branch(1, without_d(marks(&[4]))).await;
     let bystander = world.branch(2, without_d(Prune::default())).await;
     let relying = world.branch(3, with("x", "d")).await;
     assert_eq!(world.merge(marker, bystander).await.commit.prune, marks(&[4]));
-    assert_eq!(world.merge(bystander, marker).await.commit.prune, Prune::default(), "the winner has said it");
+    assert_eq!(
+        world.merge(bystander, marker).await.commit.prune,
+        Prune::default(),
+        "the winner already has the mark"
+    );
     let merged = world.merge(marker, relying).await;
     assert_eq!(merged.commit.prune, Prune::default());
     merged.holds(&[("a", "a"), ("b", "b"), ("c", "c"), ("x", "d")]);
     let merged = world.merge(relying, marker).await;
     assert_eq!(merged.commit.prune, Prune { unmarked: vec![pack(4)], ..Prune::default() });
     merged.holds(&[("a", "a"), ("b", "b"), ("c", "c"), ("x", "d")]);
-    // Both have marked it.
+    // Both branches have marked it.
     let second = world.branch(4, without_d(marks(&[4]))).await;
     assert_eq!(world.merge(second, marker).await.commit.prune, Prune::default());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mark_that_one_branch_has_taken_back_is_taken_back() {
+async fn a_mark_that_one_branch_removed_is_removed() {
     let mut world = World::new(marks(&[4])).await;
     let unmarked = || Prune { unmarked: vec![pack(4)], ..Prune::default() };
     let back = world.branch(1, Branch { prune: unmarked(), ..with("x", "d") }).await;
     let bystander = world.branch(2, with("y", "a")).await;
     assert_eq!(world.merge(back, bystander).await.commit.prune, unmarked());
-    assert_eq!(world.merge(bystander, back).await.commit.prune, Prune::default(), "it is not marked again");
+    assert_eq!(
+        world.merge(bystander, back).await.commit.prune,
+        Prune::default(),
+        "it must not be marked again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_holds_and_ends_all_marks_of_the_pack() {
+async fn a_sweep_stays_and_ends_all_marks_of_the_pack() {
     let mut world = World::new(marks(&[4])).await;
     let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
     let bystander = world.branch(2, without_d(marks(&[3]))).await;
@@ -163,7 +172,8 @@ async fn a_sweep_holds_and_ends_all_marks_of_the_pack() {
     assert_eq!((merged.commit.prune.swept, merged.commit.prune.void), (vec![pack(4)], vec![]));
     let merged = world.merge(bystander, sweeper).await;
     assert_eq!(merged.commit.prune, Prune::default(), "c needs pack 3, which the loser has marked");
-    // Marked by one and swept by the other, whichever wins: it is not marked again, nor is the mark taken back.
+    // One branch marked it and the other swept it. Whichever wins, it is neither marked again nor
+    // unmarked.
     let mut world = World::new(Prune::default()).await;
     let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
     let marker = world.branch(2, without_d(marks(&[4]))).await;
@@ -172,7 +182,7 @@ async fn a_sweep_holds_and_ends_all_marks_of_the_pack() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_relied_on_a_swept_pack_counts_as_not_said() {
+async fn changes_that_relied_on_a_swept_pack_do_not_count() {
     let mut world = World::new(marks(&[4])).await;
     let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
     let mut late = with("x", "d");
@@ -183,16 +193,17 @@ async fn what_relied_on_a_swept_pack_counts_as_not_said() {
     merged.holds(&expected);
     assert_eq!(merged.commit.prune, Prune { void: vec![late], ..Prune::default() });
     assert_eq!(merged.commit.kept, [], "there is nothing to bring back");
-    // The same where what relied on it has the higher rank: then the merge takes its file out again.
+    // The same if the void branch has the higher rank: then the merge removes its file again.
     let merged = world.merge(sweeper, late).await;
     merged.holds(&expected);
     assert_eq!(merged.commit.prune, Prune { void: vec![late], ..sweeps(&[4]) });
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_both_branches_lack_stands_in_neither_and_voids_none() {
+async fn a_content_lost_on_both_sides_is_dropped_and_voids_no_commit() {
     let mut world = World::new(marks(&[4])).await;
-    // A sweep of what its own manifest names: nobody does so, but should one, nothing may be named that is gone.
+    // A sweep of a pack that its own manifest needs should not happen. If it does, no lost content
+    // may be named.
     let sweeper = world.branch(1, Branch { prune: sweeps(&[4]), ..with("x", "a") }).await;
     let other = world.branch(2, with("y", "b")).await;
     for (loser, winner) in [(sweeper, other), (other, sweeper)] {
@@ -203,7 +214,7 @@ async fn what_both_branches_lack_stands_in_neither_and_voids_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_of_which_one_file_is_lost_stands_as_the_other_branch_has_it() {
+async fn a_group_with_a_lost_file_is_taken_whole_from_the_other_branch() {
     let mut world = World::new(marks(&[4])).await;
     let group =
         |corpus, vectors| vec![("corpus/nodes.json", Some(corpus)), ("vectors/nodes.npy", Some(vectors))];
@@ -222,7 +233,7 @@ async fn a_group_of_which_one_file_is_lost_stands_as_the_other_branch_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn conflicts_whose_version_is_lost_are_no_longer_kept_and_others_are() {
+async fn conflicts_with_a_lost_version_are_dropped_and_others_kept() {
     let mut world = World::new(marks(&[4])).await;
     let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
     let (gone, whole) = (conflict("x", "d"), conflict("y", "a"));
@@ -240,7 +251,7 @@ async fn conflicts_whose_version_is_lost_are_no_longer_kept_and_others_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_pack_has_too_is_not_lost() {
+async fn a_content_in_another_pack_is_not_lost() {
     let mut world = World::new(marks(&[4])).await;
     let again = stored(&world.remote.store, 5, &[b"d"]).await;
     let sweeper =
@@ -261,7 +272,7 @@ async fn the_horizon_never_goes_back_and_a_void_commit_stays_void() {
     let high = world.branch(2, Branch { prune: high, ..Branch::default() }).await;
     assert_eq!(world.merge(high, low).await.commit.prune.horizon, Some(2));
     assert_eq!(world.merge(low, high).await.commit.prune.horizon, None);
-    assert_eq!(world.merge(high, high).await.commit.prune.horizon, None, "it is as high already");
+    assert_eq!(world.merge(high, high).await.commit.prune.horizon, None, "it is already that high");
     let (base, void) = (world.state(world.base).await, low);
     let mut knowing = world.state(high).await;
     knowing.void.insert(void);

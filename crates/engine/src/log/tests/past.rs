@@ -1,4 +1,4 @@
-//! What the log tells of its past.
+//! History of the log.
 
 use super::*;
 use crate::model::{Conflict, Item, Keep, Kept, Resolution};
@@ -9,12 +9,13 @@ fn at(wall_ms: u64, parent: Option<CommitKey>, device: u8, changes: &[(&str, Opt
     commit
 }
 
-/// A history with a fork of two on one, merged, and one commit on the merge: `[root, left, right, merge, last]`. Left is the higher.
+/// A history with a fork of two on one, merged, and one commit on the merge: `[root, left, right,
+/// merge, last]`. Left is the higher.
 async fn forked(log: &mut Log) -> [CommitKey; 5] {
     let root = publish(log, &at(1000, None, 1, &[("a", Some("a0")), ("b", Some("b0"))])).await;
     let mut left = at(5000, Some(root), 1, &[("a", Some("a1"))]);
     let mut right = at(900, Some(root), 2, &[("b", Some("b1"))]);
-    if Prepared::new(&left).unwrap().key < Prepared::new(&right).unwrap().key {
+    if Prepared::new(&mut left.clone()).unwrap().key < Prepared::new(&mut right.clone()).unwrap().key {
         std::mem::swap(&mut left, &mut right);
     }
     let (left, right) = (publish(log, &left).await, publish(log, &right).await);
@@ -25,7 +26,7 @@ async fn forked(log: &mut Log) -> [CommitKey; 5] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_past_is_told_newest_first_with_who_when_and_what() {
+async fn the_past_lists_author_time_and_changes_newest_first() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let [root, left, right, merge, last] = forked(&mut log).await;
@@ -34,7 +35,7 @@ async fn the_past_is_told_newest_first_with_who_when_and_what() {
     let keys: Vec<CommitKey> = past.iter().map(|past| past.key).collect();
     assert_eq!(keys, [last, merge, left, right, root]);
     assert_eq!(past.iter().map(|past| past.on_line).collect::<Vec<_>>(), [true, true, true, false, true]);
-    // Both clocks were off: nothing is told to be older than what it builds on.
+    // Both clocks were wrong: no commit is shown as older than its parents.
     let mut times: Vec<u64> = past.iter().map(|past| past.time_ms).collect();
     times[2..4].sort_unstable();
     assert_eq!(times, [5000, 5000, 1000, 5000, 1000]);
@@ -55,7 +56,7 @@ async fn the_past_is_told_newest_first_with_who_when_and_what() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_past_names_what_was_kept_and_decided_and_what_made_it() {
+async fn the_past_names_conflicts_decisions_and_kinds() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let conflict = Conflict::new(
@@ -74,28 +75,31 @@ async fn the_past_names_what_was_kept_and_decided_and_what_made_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_version_that_a_path_has_had_is_known() {
+async fn all_versions_of_a_path_are_listed() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let [_, _, _, merge, last] = forked(&mut log).await;
     let asked = BTreeSet::from([path("a"), path("c"), path("never")]);
     let of = |texts: &[&str]| texts.iter().map(|text| entry(text).digest).collect::<BTreeSet<_>>();
     let versions = log.versions(last, &asked).await.unwrap();
-    assert_eq!(versions, Versions::from([(path("a"), of(&["a0", "a1"])), (path("c"), of(&["c0"]))]));
-    assert_eq!(log.versions(merge, &asked).await.unwrap(), Versions::from([(path("a"), of(&["a0", "a1"]))]));
+    assert_eq!(versions, PathVersions::from([(path("a"), of(&["a0", "a1"])), (path("c"), of(&["c0"]))]));
+    assert_eq!(
+        log.versions(merge, &asked).await.unwrap(),
+        PathVersions::from([(path("a"), of(&["a0", "a1"]))])
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_are_what_the_known_past_does_not_have() {
+async fn news_are_the_commits_outside_the_known_past() {
     let remote = made().await;
     let [root, left, right, merge, last] = forked(&mut opened(&remote).await).await;
-    // A process that has read nothing yet.
+    // A process that has read no commit yet.
     let mut log = Log::open(Arc::new(remote.clone()), Arc::new(MapCache::default())).await.unwrap().unwrap();
     let mut news = async |head, known| -> Vec<CommitKey> {
         log.news(head, known).await.unwrap().into_iter().map(|(key, _)| key).collect()
     };
     assert_eq!(news(last, None).await, [last]);
-    assert_eq!(news(last, Some(root)).await, [right, left, merge, last], "the oldest first");
+    assert_eq!(news(last, Some(root)).await, [right, left, merge, last], "the oldest comes first");
     assert_eq!(news(last, Some(left)).await, [right, merge, last]);
     assert_eq!(news(last, Some(last)).await, []);
     assert_eq!(news(right, Some(left)).await, [right]);

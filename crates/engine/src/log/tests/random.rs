@@ -1,10 +1,11 @@
-//! Histories drawn at random, and bytes.
+//! Random histories and random bytes.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What a random run does: a device commits a change of one path on what it last saw, or looks at the remote.
+/// Step of a random run: a device commits a change of one path on its last known head, or
+/// refreshes.
 #[derive(Debug, Clone)]
 enum Move {
     Commit { device: usize, file: u8, content: Option<u8> },
@@ -25,8 +26,9 @@ const FILES: [&str; 6] = ["a", "b", "c/d", "corpus/nodes.json", "vectors/nodes.n
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
-    /// However three devices fork, merge and cross their merges, all end up with one head and one tree, and every version that
-    /// was committed is in the tree, in a conflict, or was replaced by a commit that had seen it.
+    /// However three devices fork, merge and cross their merges, all end up with one head and one
+    /// tree. Every committed version is in the tree or in a conflict, or was replaced by a commit
+    /// that had seen it.
     #[test]
     fn all_devices_end_up_with_one_head(moves in moves()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -66,7 +68,7 @@ proptest! {
         });
     }
 
-    /// No bytes, however damaged, are taken for a commit or make the reader panic.
+    /// Damaged bytes are never accepted as a commit and never make the reader panic.
     #[test]
     fn damaged_commits_are_refused(at in 0_usize..2000, bit in 0_u8..8, cut in any::<bool>()) {
         let whole = commit(None, 1, &[("a", Some("x")), ("b", None)]);
@@ -75,7 +77,7 @@ proptest! {
         if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
         match format::decode_commit("x", &bytes) {
             Err(_) => {}
-            // A bit that no reader looks at may change; what was read may not.
+            // A bit that readers ignore may change, but not the result.
             Ok((key, found)) => {
                 let (_, original) = format::decode_commit("x", &whole.bytes).unwrap();
                 prop_assert!(key != whole.key || found == original, "damage went unnoticed at byte {}", at);

@@ -1,10 +1,10 @@
-//! What is read from where, and what is done about objects that are missing, damaged or not shown.
+//! Sources of reads, and reactions to objects that are missing, damaged or hidden.
 
 use super::faulty::Faulty;
 use super::*;
 use crate::remote::RemoteErrorKind;
 
-/// So many commits on each other, and their keys.
+/// Publishes this many commits in a row and returns their keys.
 async fn chain(log: &mut Log, generations: u64) -> Vec<CommitKey> {
     let mut keys: Vec<CommitKey> = Vec::new();
     for number in 0..generations {
@@ -15,7 +15,7 @@ async fn chain(log: &mut Log, generations: u64) -> Vec<CommitKey> {
     keys
 }
 
-/// A commit that names packs; they are in the bucket but for those that are `gone`.
+/// Publishes a commit that names packs. They exist in the bucket, except those that are `gone`.
 async fn with_packs(log: &mut Log, remote: &Faulty, packs: u8, gone: &[u8]) -> CommitKey {
     let mut found = plain(None, 1, &[("a", Some("a"))]);
     found.packs = (0..packs).map(info).collect();
@@ -32,7 +32,7 @@ fn of_packs(remote: &Faulty) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_packs_are_asked_for_one_by_one_and_many_by_a_listing() {
+async fn few_packs_are_checked_one_by_one_and_many_by_a_listing() {
     for (packs, heads, lists) in [(1, 1, 0), (16, 16, 0), (17, 0, 1)] {
         let remote = Faulty::over(&made().await);
         let mut log = remote.opened().await;
@@ -42,16 +42,16 @@ async fn few_packs_are_asked_for_one_by_one_and_many_by_a_listing() {
         let count = |what: &str| asked.iter().filter(|asked| asked.starts_with(what)).count();
         assert_eq!((count("head"), count("list")), (heads, lists), "{packs} packs: {asked:?}");
         assert_eq!(log.settle().await.unwrap(), Some(head));
-        assert_eq!(of_packs(&remote), Vec::<String>::new(), "they have been seen");
+        assert_eq!(of_packs(&remote), Vec::<String>::new(), "they are known to exist");
         let gone: Vec<PackId> = vec![pack(0)];
         log.forget_packs(&gone);
         assert_eq!(log.settle().await.unwrap(), Some(head));
-        assert_eq!(of_packs(&remote), [format!("head {}", pack_key(pack(0)))], "that one may be gone");
+        assert_eq!(of_packs(&remote), [format!("head {}", pack_key(pack(0)))], "only that one may be gone");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_built_on_a_commit_whose_pack_is_missing() {
+async fn no_commit_builds_on_one_with_a_missing_pack() {
     for packs in [2, 17] {
         let remote = Faulty::over(&made().await);
         let mut log = remote.opened().await;
@@ -60,7 +60,7 @@ async fn nothing_is_built_on_a_commit_whose_pack_is_missing() {
         assert!(
             matches!(settled, Err(LogError::MissingPack { commit, pack: gone }) if commit == head && gone == pack(1))
         );
-        // Some stores answer so when they are asked for what is not there.
+        // Some stores answer a HEAD of a missing object with this error.
         remote.fail("head packs/", RemoteErrorKind::NotFound);
         assert!(matches!(log.settle().await, Err(LogError::MissingPack { .. })));
         remote.heal();
@@ -71,21 +71,22 @@ async fn nothing_is_built_on_a_commit_whose_pack_is_missing() {
         remote.heal();
         let state = log.snapshot(Some(head)).await.unwrap();
         log.trust_packs(&state);
-        assert_eq!(log.settle().await.unwrap(), Some(head), "what was agreed on was seen then");
+        assert_eq!(log.settle().await.unwrap(), Some(head), "the packs of an agreed commit count as seen");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn packs_that_a_head_has_swept_are_not_asked_for() {
+async fn packs_that_a_head_has_swept_are_not_checked() {
     let remote = Faulty::over(&made().await);
     let mut log = remote.opened().await;
     let first = with_packs(&mut log, &remote, 2, &[1]).await;
     let sweep = |parent: CommitKey, device, pack| {
         let mut found = plain(Some(parent), device, &[]);
         found.prune.swept = vec![pack];
-        Prepared::new(&found).unwrap()
+        Prepared::new(&mut found.clone()).unwrap()
     };
-    // One of two heads says that the missing one is swept; the other, that builds on it too, does not know.
+    // One of two heads sweeps the missing pack. The other builds on it too and does not know of the
+    // sweep.
     let (knows, other) = (sweep(first, 1, pack(1)), commit(Some(first), 2, &[("b", Some("b"))]));
     log.publish(&knows).await.unwrap();
     log.publish(&other).await.unwrap();
@@ -94,7 +95,7 @@ async fn packs_that_a_head_has_swept_are_not_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_or_strange_copy_in_the_cache_is_read_anew() {
+async fn a_damaged_or_wrong_copy_in_the_cache_is_replaced() {
     let remote = Faulty::over(&made().await);
     let keys = chain(&mut remote.opened().await, 2).await;
     let name = format::commit_key(keys[1]);
@@ -113,7 +114,7 @@ async fn a_damaged_or_strange_copy_in_the_cache_is_read_anew() {
         assert_eq!(remote.asked(), [format!("get {name}")]);
         assert_eq!(ObjectCache::get(&*cache, &name).unwrap(), whole);
     }
-    // The same in the bucket is damage, and nothing to keep.
+    // The same bytes in the bucket are damage and are not cached.
     cache.remove(&name);
     remote.store.damage(&name, remote.store.dump()[&format::commit_key(keys[0])].clone());
     let refused = log.read_commit(keys[1]).await.unwrap_err().to_string();
@@ -122,22 +123,22 @@ async fn a_damaged_or_strange_copy_in_the_cache_is_read_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_commit_is_read_once_and_so_is_what_a_listing_left_out() {
+async fn each_commit_is_read_once_even_if_a_listing_omits_it() {
     let remote = Faulty::over(&made().await);
     let keys = chain(&mut remote.opened().await, 5).await;
     let mut log = remote.open(&Arc::default()).await.unwrap().unwrap();
     remote.asked();
-    // Only the last is known to this process: it asks for all that one builds on.
+    // This process knows only the last commit. It asks for all ancestors.
     let state = log.recall(keys[4]).await.unwrap();
     assert_eq!(state.tree.len(), 5);
     let mut expected: Vec<String> =
         keys.iter().rev().map(|key| format!("get {}", format::commit_key(*key))).collect();
-    assert_eq!(remote.asked(), expected, "each once");
+    assert_eq!(remote.asked(), expected, "each commit is read once");
     log.refresh(Depth::Whole).await.unwrap();
     expected = vec![format!("list {}", format::before_seq(0))];
     assert_eq!(remote.asked(), expected, "nothing is new");
     log.refresh(Depth::Near).await.unwrap();
-    assert_eq!(remote.asked(), expected, "near the beginning that is the same");
+    assert_eq!(remote.asked(), expected, "early generations are listed whole");
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +167,7 @@ async fn the_time_of_the_newest_commit_is_the_latest_that_a_listing_has_shown() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_listing_does_not_show_is_asked_for_before_a_rollback_is_said() {
+async fn an_unlisted_commit_is_asked_for_before_a_rollback_is_reported() {
     let remote = Faulty::over(&made().await);
     let mut log = remote.opened().await;
     let keys = chain(&mut log, 2).await;
@@ -174,25 +175,25 @@ async fn what_a_listing_does_not_show_is_asked_for_before_a_rollback_is_said() {
     let hidden = commit(Some(keys[1]), 1, &[("new", Some("new"))]);
     let name = format::commit_key(hidden.key);
     remote.store.put(&name, hidden.bytes.clone()).await.unwrap();
-    // Put after the listing: this process has not seen it.
+    // It is put after the listing, so this process has not seen it.
     let other = commit(Some(keys[1]), 2, &[]);
     stale.check_agreed(hidden.key).await.unwrap();
     assert!(stale.graph().contains(hidden.key));
     remote.asked();
     stale.check_agreed(keys[0]).await.unwrap();
-    assert_eq!(remote.asked(), Vec::<String>::new(), "something that builds on it is shown");
+    assert_eq!(remote.asked(), Vec::<String>::new(), "a descendant is visible");
     let lost = stale.check_agreed(other.key).await;
     assert!(matches!(lost, Err(LogError::RolledBack { agreed }) if agreed == other.key));
     let asked = remote.asked();
     assert_eq!(asked.last().unwrap(), &format!("head {}", format::commit_key(other.key)), "{asked:?}");
-    // A head that is known and gone is nothing to build on.
+    // No commit may build on a known head that is gone.
     remote.store.remove(&name);
     stale.refresh(Depth::Near).await.unwrap();
     assert!(matches!(stale.settle().await, Err(LogError::RolledBack { agreed }) if agreed == hidden.key));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vault_that_no_listing_has_shown_is_asked_for() {
+async fn an_unlisted_vault_is_asked_for() {
     let remote = Faulty::over(&made().await);
     let mut log = remote.opened().await;
     let other = VaultId::from_bytes([2; 16]);
@@ -200,18 +201,18 @@ async fn a_vault_that_no_listing_has_shown_is_asked_for() {
     assert_eq!(remote.asked(), Vec::<String>::new());
     assert!(!log.is_named(other) && !log.look_for(other).await.unwrap());
     remote.fail("get vault-", RemoteErrorKind::Offline);
-    assert!(log.look_for(other).await.is_err(), "nobody has looked");
+    assert!(log.look_for(other).await.is_err(), "the remote was not reached");
     remote.heal();
     create_vault(&remote.store, &header(other)).await.unwrap();
     assert!(log.look_for(other).await.unwrap() && log.is_named(other));
     remote.asked();
     assert_eq!(log.header_of(other).await.unwrap().vault, other);
-    assert_eq!(remote.asked(), Vec::<String>::new(), "it is known by now");
-    assert_eq!(log.header().unwrap().vault, VAULT, "the smallest holds");
+    assert_eq!(remote.asked(), Vec::<String>::new(), "it is now known");
+    assert_eq!(log.header().unwrap().vault, VAULT, "the smallest id wins");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_prefix_without_a_header_holds_no_vault_and_a_damaged_copy_of_one_is_as_good_as_none() {
+async fn a_prefix_without_a_header_holds_no_vault_and_a_damaged_cached_one_is_ignored() {
     let remote = Faulty::default();
     assert!(remote.open(&Arc::default()).await.unwrap().is_none());
     remote.store.put("vault-list.json", "of somebody else".into()).await.unwrap();
@@ -231,7 +232,7 @@ async fn a_prefix_without_a_header_holds_no_vault_and_a_damaged_copy_of_one_is_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_states_asked_for_last_are_at_hand_and_that_of_the_checkpoint_stays() {
+async fn recent_states_stay_in_memory_and_the_checkpoints_always() {
     let (remote, head) = super::stored::checkpointed().await;
     let remote = Faulty::over(&remote);
     let mut log = remote.opened().await;
@@ -242,11 +243,12 @@ async fn the_states_asked_for_last_are_at_hand_and_that_of_the_checkpoint_stays(
         log.snapshot(Some(next.key)).await.unwrap();
         keys.push(next.key);
     }
-    assert_eq!(log.recent.len(), 4, "no more are kept in memory");
+    assert_eq!(log.recent.len(), 4, "no more states are kept in memory");
     assert_eq!(log.recent.iter().filter(|state| state.key == Some(head)).count(), 1);
     let last: Vec<_> = keys[keys.len() - 3..].iter().map(|key| Some(*key)).collect();
     assert_eq!(log.recent[1..].iter().map(|state| state.key).collect::<Vec<_>>(), last);
-    // Without the checkpoint's a replay would begin at the first commit, and all of these are gone.
+    // Without the checkpoint's state, a replay would start at the first commit, and all of these
+    // are gone.
     for (old, _) in log.graph().iter().filter(|(old, _)| *old <= head) {
         log.cache.remove(&format::commit_key(old));
         remote.store.remove(&format::commit_key(old));
@@ -255,16 +257,16 @@ async fn the_states_asked_for_last_are_at_hand_and_that_of_the_checkpoint_stays(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_state_is_readable_from_the_packs_that_its_chunks_lie_in_now() {
+async fn an_old_state_is_readable_from_the_packs_that_hold_its_chunks_now() {
     let remote = Faulty::over(&made().await);
     let mut log = remote.opened().await;
     let then = with_packs(&mut log, &remote, 2, &[]).await;
     let as_it_was = log.readable(then, Some(then)).await.unwrap();
-    assert!(Arc::ptr_eq(&as_it_was, &log.snapshot(Some(then)).await.unwrap()), "nothing has moved");
+    assert!(Arc::ptr_eq(&as_it_was, &log.snapshot(Some(then)).await.unwrap()), "no chunk has moved");
     let mut moved = plain(Some(then), 1, &[("a", None)]);
     moved.prune.swept = vec![pack(0)];
     moved.packs = vec![info(7)];
-    let moved = Prepared::new(&moved).unwrap();
+    let moved = Prepared::new(&mut moved.clone()).unwrap();
     log.publish(&moved).await.unwrap();
     let readable = log.readable(then, Some(moved.key)).await.unwrap();
     assert_eq!(readable.packs.keys().copied().collect::<Vec<_>>(), [pack(1), pack(7)]);
@@ -272,7 +274,7 @@ async fn an_old_state_is_readable_from_the_packs_that_its_chunks_lie_in_now() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_is_there_once_a_listing_shows_it_and_six_are_asked() {
+async fn publish_waits_for_a_listing_and_tries_six() {
     for (hidden, shown, waited_ms) in [(0, true, 0), (1, true, 250), (5, true, 7_750), (6, false, 7_750)] {
         let remote = Faulty::over(&made().await);
         let mut log = remote.opened().await;

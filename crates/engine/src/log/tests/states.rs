@@ -1,4 +1,4 @@
-//! What one commit makes of a state, and what a merge takes over from the lower side.
+//! Effects of one commit on a state, and of a merge on the loser's changes.
 
 use super::*;
 use crate::model::{Conflict, ConflictId, Item, Keep, Kept, Recipe};
@@ -24,7 +24,7 @@ fn merged(base: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Commit {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_index_that_is_taken_away_does_not_make_the_group_younger() {
+async fn removing_an_index_does_not_make_the_group_younger() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let steps: [&[(&str, Option<&str>)]; 4] = [
@@ -48,7 +48,7 @@ async fn an_index_that_is_taken_away_does_not_make_the_group_younger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn groups_that_a_commit_carries_are_in_force_from_then_on() {
+async fn new_groups_are_in_force_from_their_commit_on() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let before = header(VAULT).groups;
@@ -71,7 +71,7 @@ fn packs_last_unless_they_are_marked() {
 }
 
 #[test]
-fn a_merge_repeats_what_the_winner_does_not_have_and_nothing_else() {
+fn a_merge_repeats_exactly_what_the_winner_lacks() {
     let base = state(&[]);
     let (mut loser, mut winner) =
         (state(&[("mine", "mine"), ("same", "same")]), state(&[("theirs", "theirs"), ("same", "same")]));
@@ -93,13 +93,13 @@ fn a_merge_repeats_what_the_winner_does_not_have_and_nothing_else() {
     assert_eq!(ids(&merge.packs), [pack(1)], "one is known, and one is swept");
     assert_eq!(merge.resolved.iter().map(|of| of.id).collect::<Vec<_>>(), [ConflictId::from_bytes([1; 32])]);
     assert_eq!((merge.seq, merge.parents, merge.groups), (3, vec![key(2, 2), key(2, 1)], None));
-    // A recipe that the winner has already is not repeated, though the merge brings its content.
+    // A recipe that the winner already has is not repeated, although the merge brings its content.
     winner.recipes.insert(entry("mine").digest, recipe(0));
     assert_eq!(merged(&base, &loser, &winner).recipes, []);
 }
 
 #[test]
-fn groups_are_those_of_the_winner_unless_only_the_loser_has_changed_them() {
+fn the_winners_groups_count_unless_only_the_loser_changed_them() {
     let mut other = header(VAULT).groups;
     other[0].name = "other".into();
     let mut third = header(VAULT).groups;
@@ -109,7 +109,7 @@ fn groups_are_those_of_the_winner_unless_only_the_loser_has_changed_them() {
     let said = |loser: &[Group], winner: &[Group]| merged(&of(&base), &of(loser), &of(winner)).groups;
     assert_eq!(said(&base, &base), None);
     assert_eq!(said(&other, &base), Some(other.clone()));
-    assert_eq!(said(&base, &other), None, "the winner has them already");
+    assert_eq!(said(&base, &other), None, "the winner already has them");
     assert_eq!(said(&third, &other), None);
     let crossed = virtual_base(&of(&base), &of(&other), &of(&base));
     assert_eq!(crossed.groups.definitions(), other);
@@ -136,7 +136,7 @@ fn the_base_of_crossed_merges_has_the_changes_of_both() {
 }
 
 #[test]
-fn a_conflict_that_is_lost_on_both_sides_leaves_the_items_of_either_alone() {
+fn a_conflict_lost_on_both_sides_leaves_their_items_alone() {
     let mut side = state(&[("a", "a"), ("b", "b")]);
     let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
     let conflict = Conflict::new(Item::File(path("x")), kept, None);

@@ -1,16 +1,16 @@
-//! What a start reads: headers, checkpoints, the cache.
+//! Reads at the start: headers, checkpoints, the cache.
 
 use super::faulty::Faulty;
 use super::*;
 
 #[test]
-fn headers_of_newer_formats_and_unusable_parameters_are_told_apart() {
+fn newer_formats_and_unusable_parameters_of_headers_are_told_apart() {
     let key = format::header_key(VAULT);
     let good = format::encode_header(&header(VAULT)).unwrap();
     assert_eq!(format::decode_header(&key, &good).unwrap(), header(VAULT));
     let newer =
         String::from_utf8(good.clone()).unwrap().replacen("\"format\": 1", "\"format\": 9, \"later\": 0", 1);
-    assert!(matches!(format::decode_header(&key, newer.as_bytes()), Err(LogError::Newer { found: 9, .. })));
+    assert!(matches!(format::decode_header(&key, newer.as_bytes()), Err(LogError::Newer { format: 9, .. })));
     let mut odd = header(VAULT);
     odd.chunking.avg += 1;
     let odd = format::encode_header(&odd).unwrap();
@@ -18,7 +18,7 @@ fn headers_of_newer_formats_and_unusable_parameters_are_told_apart() {
 }
 
 #[test]
-fn a_header_with_any_bit_flipped_is_refused_or_says_the_same() {
+fn a_header_with_a_flipped_bit_is_refused_or_decodes_to_the_same() {
     let key = format::header_key(VAULT);
     let good = format::encode_header(&header(VAULT)).unwrap();
     for (at, bit) in (0..good.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
@@ -29,7 +29,7 @@ fn a_header_with_any_bit_flipped_is_refused_or_says_the_same() {
         }
     }
     let first = serde_json::to_vec(&header(VAULT)).unwrap();
-    assert_eq!(format::decode_header(&key, &first).unwrap(), header(VAULT), "a header without a seal");
+    assert_eq!(format::decode_header(&key, &first).unwrap(), header(VAULT), "a header without a check");
 }
 
 /// A bucket with a chain of commits and a checkpoint of its head.
@@ -49,7 +49,10 @@ pub(super) async fn checkpointed() -> (MemoryRemote, CommitKey) {
     }
     let head = head.unwrap();
     assert!(log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap());
-    assert!(!log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap(), "one is enough");
+    assert!(
+        !log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap(),
+        "a second one is not due"
+    );
     (remote, head)
 }
 
@@ -61,7 +64,7 @@ async fn state_of(log: &mut Log) -> (Tree, BTreeMap<String, crate::plan::Ages>, 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_checkpoint_says_what_its_commits_say_and_one_that_is_damaged_is_passed_over() {
+async fn a_checkpoint_equals_its_commits_and_a_damaged_one_is_skipped() {
     let (remote, head) = checkpointed().await;
     let with = state_of(&mut opened(&remote).await).await;
     assert_eq!(with.2, Some(head));
@@ -91,13 +94,13 @@ async fn a_checkpoint_says_what_its_commits_say_and_one_that_is_damaged_is_passe
     let cache = Arc::new(MapCache::default());
     let opened = Log::open(Arc::new(remote.clone()), cache).await;
     assert!(
-        matches!(opened, Err(LogError::Newer { found: 9, .. })),
+        matches!(opened, Err(LogError::Newer { format: 9, .. })),
         "a newer program's vault is not ours to write to"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_checkpoint_that_came_so_late_that_its_packs_were_swept_is_deleted() {
+async fn a_late_checkpoint_with_swept_packs_is_deleted() {
     let (remote, head) = checkpointed().await;
     let mut log = opened(&remote).await;
     log.refresh(Depth::Whole).await.unwrap();
@@ -123,7 +126,7 @@ async fn a_commit_that_forks_off_below_a_checkpoint_is_merged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_from_a_warm_cache_asks_for_one_listing() {
+async fn a_start_with_a_warm_cache_makes_one_listing() {
     let (remote, head) = checkpointed().await;
     let remote = Faulty::over(&remote);
     let cache = Arc::new(MapCache::default());
@@ -137,5 +140,5 @@ async fn a_start_from_a_warm_cache_asks_for_one_listing() {
         asked.push(remote.asked());
     }
     assert_eq!(asked[1].len(), 1, "a warm start asked {:?}", asked[1]);
-    assert!(asked[0].len() < 12, "a checkpoint spares reading 40 commits: {:?}", asked[0]);
+    assert!(asked[0].len() < 12, "a checkpoint saves reading 40 commits: {:?}", asked[0]);
 }

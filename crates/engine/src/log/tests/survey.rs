@@ -1,4 +1,4 @@
-//! Looking at all that the bucket holds.
+//! Surveys of the whole bucket.
 
 use super::chunks::stored;
 use super::*;
@@ -13,7 +13,7 @@ fn of(texts: &[&str]) -> BTreeSet<Digest> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_commit_and_pack_is_told_with_the_time_it_was_put() {
+async fn commits_and_packs_are_listed_with_the_time_of_their_put() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let first = publish(&mut log, &plain(None, 1, &[("a", Some("a"))])).await;
@@ -33,7 +33,7 @@ async fn each_commit_and_pack_is_told_with_the_time_it_was_put() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_kept_generations_hold_is_retained_and_what_came_before_is_not() {
+async fn contents_of_kept_generations_are_retained_and_older_ones_are_not() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let first = publish(&mut log, &plain(None, 1, &[("a", Some("a1")), ("b", Some("b1"))])).await;
@@ -66,7 +66,7 @@ async fn what_the_kept_generations_hold_is_retained_and_what_came_before_is_not(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_void_commits_carried_is_told_apart() {
+async fn contents_of_void_commits_are_listed_separately() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let first = publish(&mut log, &plain(None, 1, &[("a", Some("a1"))])).await;
@@ -81,13 +81,13 @@ async fn what_void_commits_carried_is_told_apart() {
     let retained = log.retained(&head, 1).await.unwrap();
     assert_eq!(digests(&retained.sure), of(&["a1", "b1", "c1"]));
     assert_eq!(digests(&retained.void), of(&["void"]));
-    // The oldest that is kept may be void itself: then all of its state is.
+    // If the oldest kept commit is void itself, so is its whole state.
     let retained = log.retained(&head, 2).await.unwrap();
     assert_eq!(digests(&retained.void), of(&["a1", "void"]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn packs_that_were_swept_and_are_still_there_are_told_as_they_were_named() {
+async fn swept_packs_that_still_exist_are_listed_as_committed() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let first = Commit { packs: vec![info(1), info(2), info(3)], ..plain(None, 1, &[]) };

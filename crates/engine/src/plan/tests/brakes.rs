@@ -1,14 +1,15 @@
-//! The brakes: what looks like an accident waits for a person, whichever side it comes from, and only that.
+//! The brakes: apparent accidents wait for a person, whichever side they come from, and nothing
+//! else does.
 
 use super::super::{Direction, agreed, filter_hold};
 use super::*;
 
-/// An ordinary device with the default brakes.
+/// Creates the case of an ordinary device with the default brakes.
 fn braked(base: Tree, local: Tree, remote: Tree) -> Case {
     Case { brakes: Some(Brakes::default()), groups: nodes(), ..Case::of(base, local, remote) }
 }
 
-/// The same change made here and made there.
+/// The same change, once made locally and once on the remote.
 fn both_ways(base: &Tree, changed: &Tree) -> [(Direction, Case); 2] {
     [
         (Direction::Outgoing, braked(base.clone(), changed.clone(), base.clone())),
@@ -55,7 +56,7 @@ fn a_group_that_loses_a_primary_member_is_held() {
 }
 
 #[test]
-fn a_primary_member_may_shrink_by_half_and_no_more() {
+fn a_primary_member_may_shrink_by_half_but_no_more() {
     let base = corpus(1000, 4000);
     for (json, npy, expected) in [
         (2, 4000, true),
@@ -76,8 +77,9 @@ fn a_primary_member_may_shrink_by_half_and_no_more() {
 }
 
 #[test]
-fn a_loss_that_meets_an_edit_is_judged_by_what_was_agreed() {
-    // Here the vectors grew; there the JSON was emptied: the remote would win and empty it here.
+fn a_loss_that_meets_an_edit_is_judged_against_the_agreed_version() {
+    // The local vectors grew, and the remote JSON was emptied. The remote would win and empty the
+    // local JSON.
     let case = braked(corpus(1000, 4000), corpus(1000, 4100), corpus(2, 4000));
     assert_eq!(held(&case.plan()), [(Reason::GroupLoss, Direction::Incoming)]);
 }
@@ -121,7 +123,7 @@ fn changing_every_one_of_twenty_files_is_held_and_all_but_one_is_not() {
 }
 
 #[test]
-fn thresholds_are_those_of_the_settings() {
+fn thresholds_come_from_the_settings() {
     let base = many("t", 10, "x");
     let brakes = Brakes { max_delete_percent: 20, max_shrink_percent: 10, min_files: 10 };
     for (deleted, expected) in [(2, 0), (3, 1)] {
@@ -137,12 +139,12 @@ fn thresholds_are_those_of_the_settings() {
 }
 
 #[test]
-fn nothing_is_held_where_there_is_nothing() {
+fn an_empty_vault_holds_nothing() {
     let brakes = Some(Brakes { min_files: 0, ..Brakes::default() });
     let none = Case { brakes, ..Case::of(Tree::new(), Tree::new(), Tree::new()) };
     assert_eq!(none.plan().holds, []);
     let first = Case { brakes, ..Case::of(Tree::new(), many("t", 3, "x"), Tree::new()) };
-    assert_eq!(first.plan().holds, [], "the first files of a vault change none");
+    assert_eq!(first.plan().holds, [], "the first files of a vault change no existing ones");
 }
 
 #[test]
@@ -159,9 +161,9 @@ fn other_items_go_on_while_a_hold_is_open() {
     );
 }
 
-/// The files that came meanwhile count towards the vault, but what is held was never asked about.
+/// Files that arrive meanwhile count towards the vault, but the held change stays undecided.
 #[test]
-fn a_hold_outlives_what_goes_on_beside_it() {
+fn a_hold_outlives_unrelated_changes() {
     let base = many("t", 20, "x");
     for changed in [without(&base, |n| n < 11), rewritten(&base, |_| true)] {
         let mut local = changed;
@@ -179,23 +181,23 @@ fn a_hold_outlives_what_goes_on_beside_it() {
 }
 
 #[test]
-fn what_is_left_of_a_rejected_mass_is_held_and_not_let_through() {
+fn the_rest_of_a_rejected_mass_stays_held() {
     let mut base = many("t", 18, "x");
     base.extend([(path("n"), entry("x")), (path("N"), entry("x"))]);
     let local = without(&many("t", 18, "x"), |n| n < 10);
     let mut case = braked(base.clone(), local, base).decided(false);
     let first = case.plan();
-    // Two of the files that are to come back differ in letter case only: they have to wait.
+    // Two of the files to bring back differ only in letter case, so they have to wait.
     assert_eq!((first.holds.len(), first.steps.len(), first.waiting.len()), (0, 10, 2));
     let done: BTreeSet<Item> = first.steps.iter().map(|step| step.item.clone()).collect();
     first.steps.iter().for_each(|step| apply(&mut case.local, &step.files));
     case.base = agreed(&first, &case.base, &done);
     case.held = first.to_remember(&done);
     let second = case.plan();
-    assert!(second.steps.is_empty() && second.holds.len() == 1, "what was rejected went out: {second:#?}");
+    assert!(second.steps.is_empty() && second.holds.len() == 1, "a rejected deletion was sent: {second:#?}");
 }
 
-/// Every kind of hold, with a file that may be saved without having to do with it.
+/// One case for every kind of hold, each with an unrelated file that may be saved.
 fn each_hold() -> Vec<Case> {
     let base = many("t", 20, "x");
     vec![
@@ -222,7 +224,7 @@ fn ids(case: &Case) -> Vec<crate::model::HoldId> {
 }
 
 #[test]
-fn the_name_of_a_hold_does_not_change_with_unrelated_saves() {
+fn the_id_of_a_hold_does_not_change_with_unrelated_saves() {
     for mut case in each_hold() {
         let before = ids(&case);
         assert_eq!(before.len(), 1);
@@ -235,11 +237,11 @@ fn the_name_of_a_hold_does_not_change_with_unrelated_saves() {
 }
 
 #[test]
-fn the_name_of_a_hold_changes_with_what_it_holds() {
+fn the_id_of_a_hold_changes_with_its_contents() {
     let mut seen = BTreeSet::new();
     for case in each_hold() {
         let before = ids(&case);
-        assert!(seen.insert(before.clone()), "two holds have one name");
+        assert!(seen.insert(before.clone()), "two holds have the same id");
         let sides: [fn(&mut Case) -> &mut Tree; 2] = [|case| &mut case.local, |case| &mut case.remote];
         for side in sides {
             let mut case = case.clone();
@@ -249,13 +251,13 @@ fn the_name_of_a_hold_changes_with_what_it_holds() {
             }
             let size = side(&mut case)[&path].size;
             side(&mut case).insert(path, sized("moved on", size));
-            assert_ne!(ids(&case), before, "another state passes under the old name");
+            assert_ne!(ids(&case), before, "another state has the old id");
         }
     }
 }
 
 #[test]
-fn approved_a_hold_passes_as_if_there_were_no_brake() {
+fn an_approved_hold_passes_as_if_there_were_no_brake() {
     for case in each_hold() {
         let unbraked = Case { brakes: None, ..case.clone() };
         let unbraked =
@@ -267,7 +269,7 @@ fn approved_a_hold_passes_as_if_there_were_no_brake() {
 }
 
 #[test]
-fn rejected_a_hold_is_decided_the_other_way() {
+fn a_rejected_hold_is_decided_the_other_way() {
     for case in each_hold() {
         let open = case.plan().holds;
         let case = case.decided(false);
@@ -280,7 +282,7 @@ fn rejected_a_hold_is_decided_the_other_way() {
             apply(if incoming { &mut remote } else { &mut local }, &step.files);
         }
         assert_eq!(local, remote);
-        // What would have been lost is what stands.
+        // The version that would have been lost stays in place.
         let spared = if open[0].direction == Direction::Incoming { &case.local } else { &case.remote };
         assert_eq!(local, *spared);
     }
@@ -312,7 +314,7 @@ fn an_item_in_two_holds_waits_until_both_are_decided() {
 }
 
 #[test]
-fn a_hold_over_hidden_files_names_them_and_none_is_none() {
+fn a_filter_hold_names_the_hidden_files_and_needs_at_least_one() {
     assert_eq!(filter_hold(&Tree::new()), None);
     let hidden = tree(&[("a", "1"), ("b", "2")]);
     let hold = filter_hold(&hidden).unwrap();
@@ -324,7 +326,7 @@ fn a_hold_over_hidden_files_names_them_and_none_is_none() {
 }
 
 #[test]
-fn a_mass_that_is_still_being_written_is_held_from_its_first_part_on() {
+fn a_mass_that_is_still_being_written_is_held_from_its_first_part() {
     let base: Tree = (0..30).map(|n| (path(&format!("t/{n:02}")), entry("old"))).collect();
     for unsettled in [1, 15, 29] {
         let mut case = braked(base.clone(), rewritten(&base, |_| true), base.clone());
@@ -335,7 +337,7 @@ fn a_mass_that_is_still_being_written_is_held_from_its_first_part_on() {
         assert_eq!(held(&plan), [(Reason::MassChange, Direction::Outgoing)], "{unsettled} of 30 wait");
         assert!(plan.steps.is_empty());
     }
-    // One that did not change, and it is no mass.
+    // One unchanged file makes it an ordinary change.
     let mut case = braked(base.clone(), rewritten(&base, |n| n > 0), base.clone());
     case.blocked.add(path("t/05"), "it has not settled yet");
     assert_eq!(held(&case.plan()), []);

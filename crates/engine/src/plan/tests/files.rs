@@ -6,7 +6,7 @@ use super::*;
 const STATES: [Option<&str>; 4] = [None, Some("A"), Some("B"), Some("C")];
 const MODES: [Mode; 3] = [Mode::Ordinary, Mode::Joining, Mode::Merge];
 
-/// What a person who had to sort it out by hand would do.
+/// Decision of a person who has to sort the case out by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Nothing,
@@ -21,7 +21,7 @@ fn verdict(base: Option<&str>, local: Option<&str>, remote: Option<&str>, mode: 
     if local == remote {
         return if local == base { Verdict::Nothing } else { Verdict::Note };
     }
-    // They differ: whoever still has the old version gives way.
+    // They differ: the side that still has the old version gives way.
     if remote == base {
         return Verdict::Send;
     }
@@ -39,7 +39,7 @@ fn one(state: Option<&str>, touch: i64) -> Tree {
     state.map(|content| (path("f"), touched(entry(content), touch))).into_iter().collect()
 }
 
-/// Every case; the three sides have times of their own, which must not matter.
+/// Runs `check` on every case. The three sides have different times, which must not matter.
 fn all_cases(mut check: impl FnMut(Case, Verdict)) {
     let mut count = 0;
     for mode in MODES {
@@ -89,7 +89,7 @@ fn every_case_of_a_single_file_is_decided_as_the_design_says() {
 }
 
 #[test]
-fn the_record_follows_what_was_done_and_nothing_else() {
+fn the_record_follows_only_the_steps_that_were_done() {
     all_cases(|case, verdict| {
         let plan = case.plan();
         let done = agreed(&plan, &case.base, &BTreeSet::from([file("f")]));
@@ -104,7 +104,7 @@ fn the_record_follows_what_was_done_and_nothing_else() {
 }
 
 #[test]
-fn joining_approved_is_an_ordinary_conflict() {
+fn an_approved_join_is_an_ordinary_conflict() {
     all_cases(|mut case, verdict| {
         case.decisions.join = true;
         let joined = case.plan();

@@ -1,4 +1,5 @@
-//! A group of two primary members and a derived one: every base, local and remote over {absent, A, B}, by what must hold.
+//! A group of two primary members and a derived one: invariants for every base, local and remote
+//! state over {absent, A, B}.
 
 use super::super::Direction;
 use super::*;
@@ -30,12 +31,13 @@ fn primary(side: Side) -> [Option<&'static str>; 2] {
     [side[0], side[1]]
 }
 
-/// Whether the index the remote holds belongs to its corpus.
+/// Ages of the remote's group. `fresh` is true if its index belongs to its corpus.
 fn ages(fresh: bool) -> BTreeMap<String, Ages> {
     BTreeMap::from([("g".to_owned(), Ages { primary: 7, derived: if fresh { 7 } else { 6 } })])
 }
 
-/// One group, one step, whole: its files make the receiving side the other one, and what is agreed is one of the two.
+/// Checks that one step moves the whole group: its files make the receiving side equal to the other
+/// one, and the agreed state is one of the two.
 fn check_whole(case: &Case, step: &Step, what: &str) {
     let members: BTreeSet<&VaultPath> =
         case.base.keys().chain(case.local.keys()).chain(case.remote.keys()).collect();
@@ -52,13 +54,13 @@ fn check_whole(case: &Case, step: &Step, what: &str) {
     assert_eq!(agreed, *giver, "{what}: the record is not what both sides hold");
 }
 
-/// What the kept version must be: all that was here, and what had been deleted here.
+/// Checks the kept version: all local files, and the files that were deleted locally.
 fn check_kept(case: &Case, conflict: &Conflict, what: &str) {
     let lost: BTreeMap<&VaultPath, Option<&Entry>> =
         case.base.keys().chain(case.local.keys()).map(|path| (path, case.local.get(path))).collect();
     let kept: BTreeMap<&VaultPath, Option<&Entry>> =
         conflict.files.iter().map(|kept| (&kept.path, kept.entry.as_ref())).collect();
-    assert_eq!(kept, lost, "{what}: the kept version is not the one that lost");
+    assert_eq!(kept, lost, "{what}: the kept version is not the losing one");
     assert_eq!(conflict.item, group("g"));
 }
 
@@ -83,7 +85,7 @@ fn check(case: &mut Case, [base, local, remote]: [Side; 3], fresh: bool, push_de
         return check_kept(case, conflict, &what);
     }
     let expected = if apart {
-        // The side that changed the corpus has its way, whatever became of the index meanwhile.
+        // The side that changed the corpus wins, whatever happened to the index meanwhile.
         if there { Action::Pull } else { Action::Push }
     } else if local[2] == remote[2] {
         Action::Adopt
@@ -101,7 +103,7 @@ fn check(case: &mut Case, [base, local, remote]: [Side; 3], fresh: bool, push_de
 fn every_case_of_a_group_keeps_it_whole() {
     let sides = sides();
     assert_eq!(sides.len(), 27);
-    // One for all: compiling the patterns of a group takes longer than planning it.
+    // One set of groups for all cases: compiling patterns takes longer than planning.
     let mut case = case([None; 3], [None; 3], [None; 3]);
     for &base in &sides {
         for &local in &sides {
@@ -114,7 +116,8 @@ fn every_case_of_a_group_keeps_it_whole() {
     }
 }
 
-/// A device without a past and a remote: the union of both, and nothing that stands here goes unasked.
+/// A device without a past and a remote: the result is the union, and no local file is replaced
+/// unasked.
 #[test]
 fn a_first_join_takes_nothing_primary_away_unasked() {
     for local in sides() {
@@ -128,14 +131,14 @@ fn a_first_join_takes_nothing_primary_away_unasked() {
             }
             for hold in &plan.holds {
                 assert_eq!((hold.reason, hold.direction), (Reason::Differs, Direction::Incoming), "{what}");
-                assert_ne!(primary(local), primary(remote), "{what}: an index alone is nothing to ask about");
+                assert_ne!(primary(local), primary(remote), "{what}: an index alone needs no approval");
             }
         }
     }
 }
 
 #[test]
-fn a_join_that_was_approved_gives_way_to_the_remote_and_keeps_what_was_here() {
+fn an_approved_join_gives_way_to_the_remote_and_keeps_the_local_version() {
     for local in sides() {
         for remote in sides() {
             let mut case = Case { mode: Mode::Joining, ..case([None; 3], local, remote) };

@@ -1,11 +1,11 @@
-//! Merges: the loser's changes that collide with nothing, over the winner's state.
+//! Merges: the loser's changes that clash with nothing, applied to the winner's state.
 
 use proptest::prelude::*;
 
 use super::world::{CONTENTS, PATHS, edit, groups};
 use super::*;
 
-/// A merge, and the state it leaves: the winner's with what is pushed.
+/// Plans a merge and computes its result: the winner's state plus what is pushed.
 fn merged(base: &Tree, loser: &Tree, winner: &Tree, ages: Ages) -> (Case, Plan, Tree) {
     let ages = ["n", "m"].map(|name| (name.to_owned(), ages)).into();
     let case = Case {
@@ -15,14 +15,14 @@ fn merged(base: &Tree, loser: &Tree, winner: &Tree, ages: Ages) -> (Case, Plan, 
         ..Case::of(base.clone(), loser.clone(), winner.clone())
     };
     let (plan, mut result) = (case.plan(), winner.clone());
-    assert!(plan.waiting.is_empty() && plan.holds.is_empty(), "nobody can be asked: {plan:#?}");
+    assert!(plan.waiting.is_empty() && plan.holds.is_empty(), "a merge has no one to ask: {plan:#?}");
     for step in plan.steps.iter().filter(|step| step.outgoing()) {
         apply(&mut result, &step.files);
     }
     (case, plan, result)
 }
 
-/// A person's edit at a disk that takes no notice of letter case.
+/// An edit on a disk that ignores letter case.
 fn edit_folded(tree: &mut Tree, name: &str, content: Option<usize>) {
     let key = path(name).fold_key();
     tree.retain(|other, _| other.fold_key() != key);
@@ -60,7 +60,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
-    fn a_merge_loses_nothing_and_can_stand_on_every_disk(
+    fn a_merge_loses_nothing_and_fits_on_every_disk(
         start in edits(16), mine in edits(8), theirs in edits(8), primary in 0..3_u64, derived in 0..3_u64,
     ) {
         let base = edited(&Tree::new(), start);
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn a_merge_takes_over_what_collides_with_nothing(start in edits(16), mine in edits(8), theirs in edits(8)) {
+    fn a_merge_takes_over_changes_that_clash_with_nothing(start in edits(16), mine in edits(8), theirs in edits(8)) {
         let base = edited(&Tree::new(), start);
         let (loser, winner) = (edited(&base, mine), edited(&base, theirs));
         let (case, plan, result) = merged(&base, &loser, &winner, Ages::default());
@@ -105,7 +105,7 @@ proptest! {
             let members: Vec<VaultPath> =
                 PATHS.map(path).into_iter().filter(|path| case.groups.item(path) == group(name)).collect();
             let is = |side: &Tree| members.iter().all(|path| result.get(path) == side.get(path));
-            prop_assert!(is(&loser) || is(&winner), "group {name} is neither the one nor the other: {plan:#?}");
+            prop_assert!(is(&loser) || is(&winner), "group {name} is neither the loser's nor the winner's: {plan:#?}");
         }
     }
 }
@@ -133,5 +133,5 @@ fn a_group_that_has_to_give_way_gives_way_whole() {
     let (_, plan, result) = merged(&base, &loser, &winner, Ages::default());
     assert_eq!(result, winner);
     let conflict = kept(step(&plan, &group("m")).unwrap()).unwrap();
-    assert_eq!(conflict.files.len(), 2, "all that lost is kept: {conflict:?}");
+    assert_eq!(conflict.files.len(), 2, "the whole losing version is kept: {conflict:?}");
 }

@@ -1,9 +1,9 @@
-//! Names that cannot stand side by side.
+//! Names that cannot exist side by side.
 
 use super::super::{Direction, Waiting};
 use super::*;
 
-/// What both sides hold once a plan is carried out.
+/// State of both sides after a plan is carried out.
 fn outcome(case: &Case) -> (Plan, Tree, Tree) {
     let (plan, mut local, mut remote) = (case.plan(), case.local.clone(), case.remote.clone());
     for step in &plan.steps {
@@ -12,8 +12,8 @@ fn outcome(case: &Case) -> (Plan, Tree, Tree) {
             _ => apply(&mut local, &step.files),
         }
     }
-    assert_eq!(file_as_folder(&remote), None, "there is a file where the remote has a folder");
-    assert_eq!(file_as_folder(&local), None, "there is a file where the vault has a folder");
+    assert_eq!(file_as_folder(&remote), None, "the remote has a file where it needs a folder");
+    assert_eq!(file_as_folder(&local), None, "the vault has a file where it needs a folder");
     (plan, local, remote)
 }
 
@@ -29,7 +29,7 @@ fn a_file_here_gives_way_to_a_folder_there_and_the_other_way_round() {
 }
 
 #[test]
-fn a_swap_of_file_and_folder_goes_through_where_only_one_side_made_it() {
+fn a_swap_of_file_and_folder_goes_through_if_only_one_side_made_it() {
     for (old, new) in [("a", "a/b"), ("a/b", "a")] {
         let (old, new) = (tree(&[(old, "1")]), tree(&[(new, "2")]));
         for (local, remote) in [(&old, &new), (&new, &old)] {
@@ -41,7 +41,7 @@ fn a_swap_of_file_and_folder_goes_through_where_only_one_side_made_it() {
 }
 
 #[test]
-fn a_file_is_in_the_way_of_what_is_below_it_and_of_a_folder_of_it() {
+fn a_file_blocks_paths_below_it_and_the_folders_above_it() {
     let tree = tree(&[("a/b", "x"), ("c", "x")]);
     for (new, other) in
         [("a", Some("a/b")), ("a/b/c/d", Some("a/b")), ("c/d", Some("c")), ("a/c", None), ("a/b", None)]
@@ -51,9 +51,10 @@ fn a_file_is_in_the_way_of_what_is_below_it_and_of_a_folder_of_it() {
     }
 }
 
-/// An index that was rebuilt here is neither sent nor replaced; the remote has put a folder where it stands.
+/// A locally rebuilt index is neither sent nor replaced, and the remote has put a folder in its
+/// place.
 #[test]
-fn what_comes_in_where_something_stays_on_purpose_waits() {
+fn an_incoming_file_waits_for_a_local_one_that_stays_on_purpose() {
     let corpus = tree(&[("nodes.json", "1"), ("nodes.npy", "1")]);
     let (mut local, mut remote) = (corpus.clone(), corpus.clone());
     local.insert(path("index/a"), entry("rebuilt"));
@@ -66,7 +67,7 @@ fn what_comes_in_where_something_stays_on_purpose_waits() {
 }
 
 #[test]
-fn what_comes_in_waits_for_a_name_here_that_waits_itself() {
+fn an_incoming_file_waits_for_a_local_name_that_waits_itself() {
     let mut case = Case::of(Tree::new(), tree(&[("name", "mine")]), tree(&[("Name", "theirs")]));
     case.blocked.add(path("name"), "it is being written");
     let plan = case.plan();
@@ -74,7 +75,7 @@ fn what_comes_in_waits_for_a_name_here_that_waits_itself() {
 }
 
 #[test]
-fn a_first_join_does_not_take_a_file_for_a_folder_unasked() {
+fn a_first_join_does_not_replace_a_file_by_a_folder_unasked() {
     let case = Case {
         mode: Mode::Joining,
         ..Case::of(Tree::new(), tree(&[("a", "mine")]), tree(&[("a/b", "theirs")]))
@@ -83,9 +84,9 @@ fn a_first_join_does_not_take_a_file_for_a_folder_unasked() {
     assert_eq!(here.get(&path("a")), Some(&entry("mine")));
 }
 
-/// More than half deleted, and a file where a folder of the deleted ones was.
+/// More than half of the files are deleted, and a file stands in place of their folder.
 #[test]
-fn what_needs_the_room_of_something_held_waits_with_it() {
+fn an_item_that_needs_the_name_of_a_held_one_waits_with_it() {
     let base = many("t", 20, "x");
     let changed = tree(&[("t", "a file now")]);
     for (local, remote) in [(&changed, &base), (&base, &changed)] {
@@ -100,7 +101,7 @@ fn what_needs_the_room_of_something_held_waits_with_it() {
 }
 
 #[test]
-fn what_takes_the_room_of_something_brought_back_gives_way() {
+fn an_item_in_the_place_of_a_restored_one_gives_way() {
     let (base, local) = (many("t", 20, "x"), tree(&[("t", "a file now")]));
     let case = Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), local, base.clone()) };
     assert_eq!(case.plan().holds[0].direction, Direction::Outgoing);
@@ -110,7 +111,7 @@ fn what_takes_the_room_of_something_brought_back_gives_way() {
 }
 
 #[test]
-fn what_comes_in_waits_while_a_blocked_group_stands_in_its_place() {
+fn an_incoming_file_waits_while_a_blocked_group_stands_in_its_place() {
     let base = tree(&[("s", "1"), ("u", "1")]);
     let remote = tree(&[("s/t", "2"), ("u", "1")]);
     let groups = groups_of(&[("g", &["s", "u"], &[])]);
@@ -121,13 +122,13 @@ fn what_comes_in_waits_while_a_blocked_group_stands_in_its_place() {
 }
 
 #[test]
-fn newcomers_whose_names_differ_in_case_only_wait_on_either_side() {
+fn new_names_that_differ_in_case_only_wait_on_either_side() {
     let base = tree(&[("Note", "1")]);
     let more = tree(&[("Note", "1"), ("note", "2")]);
     for (local, remote) in [(&more, &base), (&base, &more)] {
         let plan = Case::of(base.clone(), local.clone(), remote.clone()).plan();
         assert!(plan.steps.is_empty());
-        let [Waiting { item, why }] = plan.waiting.as_slice() else { panic!("{:?}", plan.waiting) };
+        let [Waiting { item, why, .. }] = plan.waiting.as_slice() else { panic!("{:?}", plan.waiting) };
         assert_eq!(*item, file("note"));
         assert!(why.contains("Note") && why.contains("letter case"), "{why}");
     }
@@ -146,16 +147,17 @@ fn a_rename_in_letter_case_goes_through() {
 fn files_that_both_sides_have_may_be_edited_though_their_names_differ_in_case_only() {
     let base = tree(&[("Note", "1"), ("note", "1")]);
     for mode in [Mode::Ordinary, Mode::Merge] {
-        // The second edit brings a new file with it, so that names are looked at at all.
+        // The second edit brings a new file, so that the names stage runs at all.
         let local = tree(&[("Note", "2"), ("note", "1"), ("new", "1")]);
         let (plan, _, there) = outcome(&Case { mode, ..Case::of(base.clone(), local.clone(), base.clone()) });
         assert_eq!(there, local, "{mode:?}: {:?}", plan.steps);
     }
 }
 
-/// A whole group waits for one of its names, and with it the deletion that would have made room for another item.
+/// A whole group waits for one of its names, and so does its deletion that would have freed another
+/// item's name.
 #[test]
-fn the_room_that_a_waiting_item_would_make_is_not_given_away() {
+fn the_name_that_a_waiting_item_would_free_is_not_given_away() {
     let groups = groups_of(&[("g", &["Note", "data", "DATA"], &[])]);
     let base = tree(&[("Note", "1"), ("data", "1")]);
     let local = tree(&[("data", "1"), ("DATA", "1"), ("note", "2")]);
@@ -165,7 +167,7 @@ fn the_room_that_a_waiting_item_would_make_is_not_given_away() {
 }
 
 #[test]
-fn an_index_that_has_to_give_way_is_no_conflict() {
+fn an_index_that_gives_way_is_no_conflict() {
     let groups = groups_of(&[("g", &["p"], &["index/*"])]);
     let (base, local) = (tree(&[("p", "1")]), tree(&[("p", "1"), ("index/a", "1")]));
     let remote = tree(&[("p", "1"), ("index/a/b", "1")]);

@@ -1,4 +1,4 @@
-//! Random histories of two devices: they agree in the end, and nothing is lost on the way.
+//! Random histories of two devices: they agree in the end and lose nothing on the way.
 
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ fn play(world: &mut World, events: Vec<Event>) {
     }
 }
 
-/// Cycles in turn, without edits, until neither device finds anything to do.
+/// Runs cycles in turn, without edits, until neither device finds anything to do.
 fn come_to_rest(world: &mut World) -> [Plan; 2] {
     for _ in 0..4 {
         let plans = [0, 1].map(|device| world.cycle(device, &Blocked::default(), &[]));
@@ -74,7 +74,8 @@ fn come_to_rest(world: &mut World) -> [Plan; 2] {
     panic!("the devices do not come to rest: {world:#?}");
 }
 
-/// All three hold the same, but for what was reported as waiting or held and for indexes that stay where they were made.
+/// Checks that all three hold the same, except for items reported as waiting or held and indexes
+/// kept local.
 fn check_same(world: &World, plans: &[Plan; 2]) {
     let held = plans.iter().flat_map(|plan| &plan.holds).flat_map(|hold| &hold.items);
     let open: BTreeSet<&Item> =
@@ -102,7 +103,7 @@ proptest! {
         check_same(&world, &plans);
     }
 
-    /// Losses of groups wait for a person; so do the names that they have not given up.
+    /// Losses of groups wait for a person. So do items that need the names of those groups.
     #[test]
     fn devices_agree_but_for_the_groups_that_are_held(start in trees(), events in events()) {
         let brakes = Brakes { min_files: usize::MAX, ..Brakes::default() };

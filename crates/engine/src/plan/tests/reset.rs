@@ -1,10 +1,10 @@
-//! What a reset does to what is here.
+//! Resets: their effect on local files.
 
 use super::super::reset;
 use super::*;
 
 #[test]
-fn a_reset_keeps_what_was_changed_here_and_nothing_else() {
+fn a_reset_keeps_versions_changed_here_as_conflicts_and_no_others() {
     let one = |content: Option<&str>| -> Tree {
         content.map(|text| (path("f"), entry(text))).into_iter().collect()
     };
@@ -17,9 +17,10 @@ fn a_reset_keeps_what_was_changed_here_and_nothing_else() {
     assert!(of(a, b, b).is_empty());
 }
 
-/// It may be a file that the backup does not have: then it is not what the backup is.
+/// The unreadable path may hold a file that the backup lacks. Then the vault would not equal the
+/// backup.
 #[test]
-fn a_reset_waits_for_what_cannot_be_read_even_if_the_remote_has_nothing_there() {
+fn a_reset_waits_for_unreadable_paths_even_if_the_remote_has_nothing_there() {
     let same = tree(&[("a", "1"), ("nodes.json", "1"), ("nodes.npy", "1")]);
     let of = |block: fn(&mut Blocked)| {
         let mut case = Case { groups: nodes(), ..Case::of(same.clone(), same.clone(), same.clone()) };
@@ -30,7 +31,7 @@ fn a_reset_waits_for_what_cannot_be_read_even_if_the_remote_has_nothing_there() 
     };
     assert_eq!(of(|blocked| blocked.add(path("t/new"), "locked")), ["t/new: locked"]);
     assert_eq!(of(|blocked| blocked.add(path("index/new"), "locked")), ["index/new: locked"]);
-    assert_eq!(of(|blocked| blocked.add_folder("t", "locked")), ["t: locked"]);
+    assert_eq!(of(|blocked| blocked.add(path("t"), "locked")), ["t: locked"]);
     let two =
         of(|blocked| ["t/new", "u/new"].map(|name| blocked.add(path(name), "locked")).into_iter().collect());
     assert_eq!(two, ["t/new: locked", "u/new: locked"]);

@@ -1,8 +1,8 @@
-//! What was written as one is sent as one.
+//! Items that were written together are sent together.
 
 use super::*;
 
-/// A corpus and two files that were changed here by one transaction.
+/// A corpus and two files, changed locally by one transaction.
 fn case() -> Case {
     let with =
         |version| tree(&[("nodes.json", version), ("nodes.npy", version), ("a", version), ("b", version)]);
@@ -16,7 +16,7 @@ fn sent(plan: &Plan) -> Vec<&Item> {
 }
 
 #[test]
-fn all_of_it_is_sent_or_nothing() {
+fn a_transaction_is_sent_whole_or_not_at_all() {
     assert_eq!(sent(&case().plan()), [&group("nodes"), &file("a"), &file("b")]);
     let mut invalid = case();
     invalid.unfit.here.insert(group("nodes"), "its counts differ".to_owned());
@@ -44,7 +44,7 @@ fn all_of_it_is_sent_or_nothing() {
 }
 
 #[test]
-fn what_belongs_with_what_is_kept_back_is_kept_back_too() {
+fn items_bound_to_a_kept_back_item_are_kept_back_too() {
     let mut case = case();
     case.together.push(BTreeSet::from([file("a"), file("b")]));
     case.blocked.add(path("nodes.npy"), "it has not settled");
@@ -61,7 +61,7 @@ fn an_item_that_has_nothing_to_send_keeps_nothing_back() {
 }
 
 #[test]
-fn what_the_remote_changed_too_is_a_conflict_like_any_other() {
+fn an_item_that_the_remote_changed_too_is_an_ordinary_conflict() {
     let mut case = case();
     case.remote.insert(path("a"), entry("3"));
     let plan = case.plan();

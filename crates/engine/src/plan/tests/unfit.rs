@@ -1,4 +1,4 @@
-//! Groups whose files do not fit together: held back here, taken for unchanged there.
+//! Groups whose files do not fit together: held back locally, treated as unchanged on the remote.
 
 use super::*;
 
@@ -21,19 +21,19 @@ fn unfit_there(mut case: Case) -> Case {
 }
 
 #[test]
-fn what_does_not_fit_here_is_neither_sent_nor_overwritten() {
+fn a_group_that_does_not_fit_here_is_neither_sent_nor_overwritten() {
     for (local, remote) in [("2", "1"), ("1", "2"), ("2", "3")] {
         let plan = unfit_here(case("1", local, remote)).plan();
         assert!(plan.steps.is_empty(), "{local} {remote}: {:?}", plan.steps);
         assert_eq!(plan.waiting.len(), 1);
         assert_eq!(plan.waiting[0].why, "its counts differ");
     }
-    // Where nothing is to be done, nothing waits.
+    // A group without changes does not wait.
     assert!(unfit_here(case("1", "1", "1")).plan().waiting.is_empty());
 }
 
 #[test]
-fn what_is_held_back_makes_no_room_for_others() {
+fn a_group_held_back_frees_no_names() {
     let mut case = case("1", "2", "1");
     case.local.remove(&path("index/a"));
     case.local.insert(path("index/a/below"), entry("a file where the index stood"));
@@ -44,7 +44,7 @@ fn what_is_held_back_makes_no_room_for_others() {
 }
 
 #[test]
-fn what_does_not_fit_there_counts_as_unchanged_and_can_be_committed_over() {
+fn a_group_that_does_not_fit_there_counts_as_unchanged_and_can_be_committed_over() {
     let plan = unfit_there(case("1", "1", "2")).plan();
     assert_eq!((plan.steps.len(), plan.waiting.len()), (0, 0));
     let plan = unfit_there(case("1", "3", "2")).plan();
@@ -52,7 +52,7 @@ fn what_does_not_fit_there_counts_as_unchanged_and_can_be_committed_over() {
     assert_eq!(step.action, Action::Push);
     let mut remote = corpus("2");
     apply(&mut remote, &step.files);
-    assert_eq!(remote, corpus("3"), "the commit is a difference to what the remote really holds");
+    assert_eq!(remote, corpus("3"), "the commit is a difference to the remote's real state");
 }
 
 #[test]
@@ -60,11 +60,11 @@ fn an_index_rebuilt_here_does_not_undo_a_newer_corpus_that_does_not_fit() {
     let mut case = unfit_there(case("1", "1", "2"));
     case.local.insert(path("index/a"), entry("rebuilt"));
     assert!(case.plan().steps.is_empty());
-    // Nor does an index that does not fit there move anything here.
+    // An index that does not fit on the remote changes nothing locally either.
     let mut there = unfit_there(self::case("1", "1", "1"));
     there.remote.insert(path("index/a"), entry("cut off"));
     assert!(there.plan().steps.is_empty());
-    // But over the same corpus it replaces an index that does not fit.
+    // Over the same corpus, a good local index replaces one that does not fit.
     case.remote = corpus("1");
     case.remote.insert(path("index/a"), entry("cut off"));
     case.ages.insert("nodes".to_owned(), Ages { primary: 1, derived: 2 });
@@ -95,11 +95,11 @@ fn a_group_that_loses_most_of_its_rows_is_held_whatever_its_bytes() {
         case.local.insert(path("nodes.npy"), entry("other"));
         let outgoing = case.plan().holds.len();
         std::mem::swap(&mut case.local, &mut case.remote);
-        assert_eq!(case.plan().holds.len(), outgoing, "either way");
+        assert_eq!(case.plan().holds.len(), outgoing, "in either direction");
         outgoing == 1
     };
     assert!(held(Some(100), Some(49)));
     assert!(!held(Some(100), Some(50)));
-    assert!(!held(Some(9), Some(1)), "a handful of rows may go");
+    assert!(!held(Some(9), Some(1)), "a few rows may go");
     assert!(!held(None, Some(1)) && !held(Some(100), None), "commits of older versions know no rows");
 }

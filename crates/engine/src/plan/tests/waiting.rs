@@ -1,4 +1,4 @@
-//! What is blocked is neither pushed nor pulled over, and takes its whole group with it.
+//! Blocked items are neither pushed nor pulled over. A blocked member blocks its whole group.
 
 use super::super::Waiting;
 use super::*;
@@ -8,7 +8,7 @@ fn waiting(plan: &Plan) -> Vec<&Item> {
 }
 
 #[test]
-fn a_blocked_file_waits_whatever_happened_and_its_neighbours_go_on() {
+fn a_blocked_file_always_waits_and_its_neighbours_go_on() {
     let states = [None, Some("A"), Some("B")];
     for (local, remote) in states.iter().flat_map(|local| states.map(|remote| (*local, remote))) {
         let side = |state: Option<&str>, other: &str| {
@@ -39,7 +39,8 @@ fn a_blocked_member_blocks_its_group_in_both_directions() {
     }
 }
 
-/// The first half of a transaction is on disk and settled; the second is just being written, and no tree has ever held it.
+/// The first half of a transaction has settled. The second is being written, and no tree has ever
+/// held it.
 #[test]
 fn a_member_that_is_new_and_busy_blocks_its_group_too() {
     let mut case =
@@ -49,31 +50,31 @@ fn a_member_that_is_new_and_busy_blocks_its_group_too() {
     assert_eq!((plan.steps.as_slice(), waiting(&plan)), (&[][..], vec![&group("nodes")]));
 }
 
-/// As above, and this time the whole folder cannot be read.
+/// Like the case above, but the whole folder is unreadable.
 #[test]
-fn a_folder_that_cannot_be_read_blocks_the_groups_that_may_have_members_there() {
+fn an_unreadable_folder_blocks_the_groups_that_may_have_members_there() {
     let mut case = Case {
         groups: nodes(),
         ..Case::of(Tree::new(), tree(&[("nodes.json", "1"), ("t", "1")]), Tree::new())
     };
-    case.blocked.add_folder("index", "it cannot be read");
+    case.blocked.add(path("index"), "it cannot be read");
     let plan = case.plan();
     assert_eq!(waiting(&plan), [&group("nodes")]);
     assert_eq!(plan.steps.iter().map(|step| &step.item).collect::<Vec<_>>(), [&file("t")]);
 }
 
 #[test]
-fn a_blocked_folder_covers_what_is_below_and_nothing_beside() {
+fn a_blocked_folder_covers_paths_below_it_and_none_beside_it() {
     let base = tree(&[("t/a", "1"), ("t/u/b", "1"), ("t2", "1"), ("tt/c", "1")]);
     let mut case = Case::of(base.clone(), Tree::new(), base);
-    case.blocked.add_folder("t", "it cannot be read");
+    case.blocked.add(path("t"), "it cannot be read");
     let plan = case.plan();
     assert_eq!(waiting(&plan), [&file("t/a"), &file("t/u/b")]);
     assert_eq!(plan.steps.len(), 2);
 }
 
 #[test]
-fn a_name_that_is_blocked_covers_what_stood_below_it_as_a_folder() {
+fn a_blocked_path_covers_the_files_it_held_as_a_folder() {
     let mut case = Case::of(tree(&[("t/a", "1")]), Tree::new(), tree(&[("t/a", "1")]));
     case.blocked.add(path("t"), "it is a symbolic link");
     assert_eq!(waiting(&case.plan()), [&file("t/a")]);
@@ -82,7 +83,7 @@ fn a_name_that_is_blocked_covers_what_stood_below_it_as_a_folder() {
 }
 
 #[test]
-fn a_link_covers_its_place_and_what_is_below_and_is_a_member_of_nothing() {
+fn a_link_covers_its_path_and_paths_below_but_is_a_member_of_nothing() {
     let base = tree(&[("t/a", "1"), ("nodes.json", "1")]);
     let remote = tree(&[("t/a", "2"), ("nodes.json", "2")]);
     let mut case = Case { groups: nodes(), ..Case::of(base.clone(), base, remote) };
@@ -95,10 +96,10 @@ fn a_link_covers_its_place_and_what_is_below_and_is_a_member_of_nothing() {
 }
 
 #[test]
-fn what_is_blocked_is_no_part_of_a_mass_deletion() {
+fn blocked_files_are_no_part_of_a_mass_deletion() {
     let base = many("t", 20, "x");
     let mut case = Case { brakes: Some(Brakes::default()), ..Case::of(base.clone(), Tree::new(), base) };
-    case.blocked.add_folder("t", "it cannot be read");
+    case.blocked.add(path("t"), "it cannot be read");
     let plan = case.plan();
     assert_eq!((plan.steps.len(), plan.holds.len(), plan.waiting.len()), (0, 0, 20));
 }

@@ -1,9 +1,11 @@
-//! Two devices and a remote, in memory: each cycle plans, carries out the whole plan and checks what must hold of it.
+//! Two devices and a remote, in memory. Each cycle makes a plan, carries it out whole and checks
+//! its invariants.
 
 use super::super::agreed;
 use super::*;
 
-/// Few enough to meet often: groups, an index, files where others need folders, names that differ in case only.
+/// Paths, few enough to clash often: groups, an index, files where others need folders, names that
+/// differ only in letter case.
 pub(super) const PATHS: [&str; 13] = [
     "a",
     "a/b",
@@ -20,14 +22,14 @@ pub(super) const PATHS: [&str; 13] = [
     "u",
 ];
 
-/// The contents a file may have. Some are less than half of others.
+/// Contents that a file may have. Some are less than half as long as others.
 pub(super) const CONTENTS: [(&str, u64); 4] = [("long", 4000), ("half", 2000), ("short", 1999), ("[]", 2)];
 
 pub(super) fn groups() -> Groups {
     groups_of(&[("n", &["n/corpus", "n/vectors"], &["n/index"]), ("m", &["s", "u"], &[])])
 }
 
-/// Writes or deletes a file, as a person at a file system would: what stands in the way of a name goes first.
+/// Writes or deletes a file, as a person would: first removes whatever blocks the name.
 pub(super) fn edit(tree: &mut Tree, name: &str, content: Option<usize>) {
     let target = path(name);
     let Some((text, size)) = content.map(|content| CONTENTS[content]) else {
@@ -61,7 +63,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Two devices that agree on `start`.
+    /// Creates two devices that agree on `start`.
     pub(super) fn new(start: &Tree, brakes: Option<Brakes>) -> Self {
         let device = || Device {
             local: start.clone(),
@@ -87,7 +89,7 @@ impl World {
         }
     }
 
-    /// Decides all holds that a device has.
+    /// Decides all open holds of a device.
     pub(super) fn decide(&mut self, device: usize, approve: bool) {
         let plan = self.case(device, &Blocked::default(), &[]).plan();
         let decisions = &mut self.devices[device].decisions;
@@ -95,7 +97,7 @@ impl World {
         side.extend(plan.holds.iter().map(|hold| hold.id));
     }
 
-    /// One cycle of one device, at which programs have written some items as one.
+    /// Runs one cycle of one device, with sets of items that programs wrote together.
     pub(super) fn cycle(&mut self, device: usize, blocked: &Blocked, together: &[BTreeSet<Item>]) -> Plan {
         let case = self.case(device, blocked, together);
         let plan = case.plan();
@@ -113,7 +115,7 @@ impl World {
             );
         }
         let again = self.case(device, blocked, together).plan();
-        assert!(again.is_quiet(), "planned again, there is more to do: {plan:#?} {again:#?}");
+        assert!(again.is_quiet(), "the same plan again has more to do: {plan:#?} {again:#?}");
         plan
     }
 
@@ -140,7 +142,8 @@ impl World {
     }
 }
 
-/// The plan says the same again, in order, each item once; and what waits or is held is not among the steps.
+/// Checks the form of a plan: it is repeatable and sorted, names each item once, and has no steps
+/// for waiting or held items.
 fn check_form(case: &Case, plan: &Plan) {
     let json = |plan: &Plan| serde_json::to_string(plan).unwrap();
     assert_eq!(json(&case.plan()), json(plan));
@@ -166,7 +169,7 @@ fn check_form(case: &Case, plan: &Plan) {
     }
 }
 
-/// A group is left wholly as it is on one of the two sides.
+/// Checks that a group stays wholly as it is on one of the two sides.
 fn check_whole(case: &Case, step: &Step) {
     let sides = [&case.local, &case.remote];
     let is = |side: &&Tree| step.agreed.iter().all(|(path, entry)| side.get(path) == entry.as_ref());
@@ -177,7 +180,8 @@ fn check_whole(case: &Case, step: &Step) {
     }
 }
 
-/// What is replaced was agreed on, is computed from something else, or is kept. A person may decide otherwise.
+/// Checks that each replaced version was agreed on, can be computed again, or is kept. A person may
+/// decide otherwise.
 fn check_nothing_lost(case: &Case, plan: &Plan, step: &Step) {
     let rejected = |hold: &&Hold| case.decisions.rejected.contains(&hold.id);
     if plan.rejected.iter().filter(rejected).any(|hold| hold.items.contains(&step.item)) {

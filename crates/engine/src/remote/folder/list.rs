@@ -1,7 +1,7 @@
-//! Listing a folder as a bucket lists its keys.
+//! Listing of a folder in the key order of a bucket.
 //!
-//! Keys are in byte order over the *whole* key, which is not the order of names: `a-b` comes before `a/c`, though `a`
-//! comes before `a-b`. So a folder sorts as its name with a slash.
+//! Keys are in byte order over the *whole* key, which is not the order of names: `a-b` comes before
+//! `a/c`, although `a` comes before `a-b`. So a folder sorts by its name with a slash.
 
 use std::fs;
 use std::io;
@@ -10,13 +10,15 @@ use std::path::Path;
 use super::super::{Object, PAGE, Page};
 use super::{MARKER, TEMPORARY, object_at};
 
-/// Something still to be looked at: the key of a file, or of a folder with a slash at its end (empty for the root).
+/// Entry still to visit: the key of a file, or of a folder with a trailing slash (empty for the
+/// root).
 type Key = String;
 
-/// One page of the objects below `root`.
+/// Lists one page of the objects below `root`.
 pub(super) fn page(root: &Path, prefix: &str, after: Option<&str>) -> io::Result<Page> {
     let mut objects = Vec::new();
-    // The smallest key lies on top. What is no longer needed is never put there, so whole folders stay unread.
+    // The smallest key is on top. Keys outside the page are never pushed, so whole folders stay
+    // unread.
     let mut ahead = children(root, "", prefix, after)?;
     while let Some(key) = ahead.pop() {
         if key.ends_with('/') {
@@ -31,12 +33,12 @@ pub(super) fn page(root: &Path, prefix: &str, after: Option<&str>) -> io::Result
     Ok(Page { objects, more: false })
 }
 
-/// What lies in a folder and may belong to the page, the greatest key first.
+/// Entries of a folder that may belong to the page, the greatest key first.
 fn children(root: &Path, folder: &str, prefix: &str, after: Option<&str>) -> io::Result<Vec<Key>> {
     let mut keys = Vec::new();
     for entry in fs::read_dir(root.join(folder))? {
         let entry = entry?;
-        // A name that is not UTF-8 is none of ours.
+        // This program only writes names in UTF-8.
         let Ok(name) = entry.file_name().into_string() else { continue };
         if name == MARKER || name.starts_with(TEMPORARY) {
             continue;
@@ -51,7 +53,8 @@ fn children(root: &Path, folder: &str, prefix: &str, after: Option<&str>) -> io:
     Ok(keys)
 }
 
-/// Whether the key, or one below it where it is a folder's, begins with `prefix` and comes after `after`.
+/// True if the key, or a key below it if it is a folder's, starts with `prefix` and comes after
+/// `after`.
 fn may_hold(key: &str, prefix: &str, after: Option<&str>) -> bool {
     let folder = key.ends_with('/');
     let within = key.starts_with(prefix) || (folder && prefix.starts_with(key));

@@ -22,7 +22,7 @@ async fn kind_of_put(remote: &FolderRemote, key: &str) -> RemoteErrorKind {
 }
 
 #[tokio::test]
-async fn only_what_was_created_can_be_opened() {
+async fn only_a_created_remote_can_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     let error = FolderRemote::open(folder.path(), entropy()).await.unwrap_err();
     assert_eq!(error.kind, RemoteErrorKind::NoSuchBucket);
@@ -33,7 +33,7 @@ async fn only_what_was_created_can_be_opened() {
 }
 
 #[tokio::test]
-async fn an_unmounted_disk_is_no_empty_bucket() {
+async fn an_unmounted_disk_is_not_an_empty_bucket() {
     let (_folder, remote) = fresh().await;
     remote.put("k", Bytes::from_static(b"v")).await.unwrap();
     fs::rename(&remote.root, remote.root.with_extension("away")).unwrap();
@@ -49,7 +49,7 @@ async fn an_unmounted_disk_is_no_empty_bucket() {
         ];
         assert!(errors.iter().all(|error| error.kind == RemoteErrorKind::NoSuchBucket), "{errors:?}");
     }
-    assert_eq!(fs::read_dir(&remote.root).unwrap().count(), 0, "nothing was written to the mount point");
+    assert_eq!(fs::read_dir(&remote.root).unwrap().count(), 0, "the mount point must stay empty");
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn no_key_leads_out_of_the_root_or_to_our_own_files() {
 }
 
 #[tokio::test]
-async fn what_a_crash_leaves_behind_is_not_listed() {
+async fn leftovers_of_a_crash_are_not_listed() {
     let (_folder, remote) = fresh().await;
     remote.put("packs/aa/1", Bytes::from_static(b"v")).await.unwrap();
     fs::write(remote.root.join("packs/aa/.cogzy-tmp-00"), "half").unwrap();
@@ -91,7 +91,7 @@ async fn what_a_crash_leaves_behind_is_not_listed() {
 }
 
 #[tokio::test]
-async fn a_failed_put_leaves_nothing_and_says_why() {
+async fn a_failed_put_leaves_no_file_and_names_the_cause() {
     let (_folder, remote) = fresh().await;
     remote.put("file", Bytes::from_static(b"v")).await.unwrap();
     assert_eq!(kind_of_put(&remote, "file/below").await, RemoteErrorKind::Other);
@@ -103,12 +103,12 @@ async fn a_failed_put_leaves_nothing_and_says_why() {
     read_only(0o555);
     let result = remote.put("other", Bytes::new()).await;
     read_only(0o755);
-    // Root may write everywhere.
+    // The superuser may write everywhere.
     assert!(result.is_ok() || result.unwrap_err().kind == RemoteErrorKind::Forbidden);
 }
 
 #[test]
-fn kinds_of_disk_errors() {
+fn disk_errors_have_their_kinds() {
     let remote = FolderRemote { root: PathBuf::from("/r"), entropy: entropy() };
     for (error, kind) in [
         (io::ErrorKind::StorageFull, RemoteErrorKind::QuotaExceeded),
@@ -126,7 +126,7 @@ fn kinds_of_disk_errors() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Against the naive way: all keys, sorted, filtered.
+    /// Compares with the naive way: all keys, sorted, filtered.
     #[test]
     fn listings_are_in_byte_order_over_the_whole_key(
         keys in proptest::collection::btree_set("[ab.-]{1,2}(/[ab.-]{1,2}){0,2}", 0..12),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::remote::MemoryRemote;
 
-/// Fails with the given kinds, one after the other, then lets calls through.
+/// Fails with the given kinds, one after the other, and then lets calls through.
 #[derive(Debug)]
 struct Flaky {
     failures: Mutex<Vec<RemoteErrorKind>>,
@@ -69,7 +69,7 @@ impl Remote for Flaky {
     }
 }
 
-/// Always draws the same number, so that waits can be told in advance.
+/// Entropy that always gives the same number, so that waits are predictable.
 #[derive(Debug)]
 struct Loaded(u8);
 
@@ -87,7 +87,7 @@ fn retry(failures: &[RemoteErrorKind], draw: u8) -> Retry<Flaky> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_kind_of_call_is_made_again() {
+async fn each_kind_of_call_is_repeated() {
     let kinds = [RemoteErrorKind::Server; 2];
     let remote = retry(&kinds, 0);
     remote.put("k", Bytes::from_static(b"v")).await.unwrap();
@@ -101,14 +101,14 @@ async fn each_kind_of_call_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_last_attempt_the_last_error_is_told() {
+async fn the_last_attempt_returns_its_error() {
     let kinds = [RemoteErrorKind::Server, RemoteErrorKind::Offline, RemoteErrorKind::UnknownOutcome];
     let error = retry(&kinds, 0).put("k", Bytes::new()).await.unwrap_err();
     assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_will_not_pass_is_told_at_once() {
+async fn permanent_errors_are_returned_at_once() {
     for kind in [RemoteErrorKind::NotFound, RemoteErrorKind::Forbidden, RemoteErrorKind::BadCredentials] {
         let remote = retry(&[kind, RemoteErrorKind::Server], 255);
         assert_eq!(remote.get("k", None).await.unwrap_err().kind, kind);
@@ -117,7 +117,7 @@ async fn what_will_not_pass_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_double_and_a_wish_to_slow_down_is_kept() {
+async fn waits_double_and_a_requested_wait_is_kept() {
     let start = tokio::time::Instant::now();
     let throttled = RemoteErrorKind::Throttled { retry_after: Some(Duration::from_secs(30)) };
     retry(&[throttled, RemoteErrorKind::Server], 255).head("k").await.unwrap();
@@ -126,7 +126,7 @@ async fn waits_double_and_a_wish_to_slow_down_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wish_longer_than_we_wait_is_handed_on() {
+async fn a_requested_wait_beyond_the_limit_is_passed_on() {
     let start = tokio::time::Instant::now();
     let kind = RemoteErrorKind::Throttled { retry_after: Some(Duration::from_secs(61)) };
     assert_eq!(retry(&[kind], 0).head("k").await.unwrap_err().kind, kind);

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::hand::{Halt, Hand};
 use super::look::What;
-use super::{IoAt, Task, Unit};
-use crate::vault::At;
+use super::{Task, Unit};
+use crate::fs::{At, IoAt};
 
 impl Hand<'_> {
     /// Puts the unit's old files back and its new ones into the stage, what was put in place last first.

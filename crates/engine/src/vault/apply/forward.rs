@@ -7,9 +7,9 @@ use std::path::Path;
 use super::hand::{Halt, Hand};
 use super::look::What;
 use super::{Content, FileStat, Step, Task, Unit};
+use crate::fs::At;
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
-use crate::vault::At;
 use crate::vault::never::never;
 use crate::vault::read::{Folders, check_folders, hash_file};
 

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ApplyId, Entry, IoAt, Layout, Step, Unit};
-use crate::fs::{self, Fs};
+use super::{ApplyId, Entry, Layout, Step, Unit};
+use crate::fs::{self, At, Fs, IoAt, found};
 use crate::model::{FileKind, FileStat, VaultPath};
 use crate::vault::layout::APP_FOLDERS;
-use crate::vault::stage::slot_path;
-use crate::vault::{At, found};
 
 /// Why a unit is not in place.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +54,7 @@ impl<'a> Hand<'a> {
 
     /// Where the new file waits, and where an exchange puts the old one.
     pub fn staged(&self, step: &Step) -> Option<PathBuf> {
-        step.new.map(|new| slot_path(&self.layout.staging_of(self.id), new.slot))
+        step.new.map(|new| Layout::slot_in(&self.layout.staging_of(self.id), new.slot))
     }
 
     /// Where the old file is put.

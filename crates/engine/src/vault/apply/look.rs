@@ -4,9 +4,9 @@ use std::io;
 use std::path::Path;
 
 use super::hand::Hand;
-use super::{IoAt, Step, Task, Unit};
+use super::{Step, Task, Unit};
+use crate::fs::{At, IoAt};
 use crate::model::FileKind;
-use crate::vault::At;
 use crate::vault::read::{Folders, check_folders, hash_file};
 
 /// The permission bit without which a file's owner cannot read it.

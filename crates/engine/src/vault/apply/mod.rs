@@ -24,9 +24,9 @@ pub(super) mod tests;
 
 use std::path::PathBuf;
 
-use super::journal::{Entry, Journal, Keeping, Staged, Step};
-use super::{ApplyId, At, FileLock, IoAt, JournalError, Layout, found, trash};
-use crate::fs::Fs;
+use super::journal::{Entry, Journal, Keeping, Purpose, Staged, Step};
+use super::{ApplyId, FileLock, JournalError, Layout, trash};
+use crate::fs::{At, Fs, IoAt, found, remove_below, remove_tree};
 use crate::model::{Content, FileKind, FileStat, Item, VaultPath};
 use hand::Hand;
 use look::Way;
@@ -37,8 +37,8 @@ use unit::{Task, Unit};
 pub struct ApplyPlan {
     /// The name of this apply, and of its stage.
     pub id: ApplyId,
-    /// Which commit this is: handed back by [`recover`].
-    pub commit: String,
+    /// What this is for: handed back by [`recover`].
+    pub purpose: Purpose,
     /// Whether [`recover`] puts in place even what was not begun, because nobody would plan it again.
     pub finish: bool,
     /// The items, no path twice.
@@ -107,8 +107,8 @@ pub struct Displaced {
 pub struct Recovered {
     /// Which apply.
     pub id: ApplyId,
-    /// Which commit it was, in the caller's words.
-    pub commit: String,
+    /// What it was for.
+    pub purpose: Purpose,
     /// What became of it.
     pub applied: Applied,
 }
@@ -196,7 +196,7 @@ pub fn recover(
 ) -> Result<Option<Recovered>, ApplyError> {
     check_ours(fs, layout)?;
     let Some(journal) = Journal::read(fs, &layout.applying())? else {
-        trash::remove_below(fs, &layout.staging())?;
+        remove_below(fs, &layout.staging())?;
         return Ok(None);
     };
     let mut hand = Hand::new(fs, layout, &journal.id);
@@ -216,7 +216,7 @@ pub fn recover(
         applied.close(&mut hand, &unit, outcome)?;
     }
     let applied = applied.finish(&mut hand)?;
-    Ok(Some(Recovered { id: journal.id.clone(), commit: journal.commit.clone(), applied }))
+    Ok(Some(Recovered { id: journal.id.clone(), purpose: journal.purpose.clone(), applied }))
 }
 
 /// Drops the journal and the stage, once the new base is noted. Where files were displaced, the journal goes to the trash with
@@ -234,7 +234,7 @@ pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     }
     let sync = layout.sync();
     fs.sync_dir(&sync).at("sync", &sync)?;
-    Ok(trash::remove_tree(fs, &layout.staging_of(&journal.id))?)
+    Ok(remove_tree(fs, &layout.staging_of(&journal.id))?)
 }
 
 fn first_moved(
@@ -265,7 +265,7 @@ fn split(plan: ApplyPlan) -> (Journal, Vec<Vec<Option<FileStat>>>) {
         });
         Entry { item, keep, steps: steps.collect() }
     });
-    (Journal::new(plan.id, plan.commit, plan.finish, entries.collect()), seen)
+    (Journal::new(plan.id, plan.purpose, plan.finish, entries.collect()), seen)
 }
 
 /// What is written to our folders must not leave the vault through a link.

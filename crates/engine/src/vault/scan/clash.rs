@@ -1,8 +1,10 @@
-//! One file for each path, whatever a file system makes of letter case and Unicode forms.
+//! Clashes of names: ensures one file per path on all file systems, whatever they make of letter
+//! case and Unicode forms.
 //!
-//! On a disk that tells `Nodes.json` from `nodes.json`, both can exist; on most others they cannot. One is synced, the other
-//! reported: the one that is known already, else the one whose path is smaller by bytes. A file also clashes with a folder of
-//! its name, and so with every file below it.
+//! Some disks can hold both `Nodes.json` and `nodes.json`, but most cannot. One of them is synced
+//! and the other reported. The winner is the one already known, or else the one with the smaller
+//! path by bytes. A file also clashes with a folder of the same name, and so with every file below
+//! that.
 
 use std::collections::HashMap;
 
@@ -10,7 +12,7 @@ use super::walk::Claim;
 use super::{Problem, ProblemKind};
 use crate::model::VaultPath;
 
-/// The claims that stand, sorted by path; the others become problems.
+/// Removes clashing files and reports them as problems. Returns the others, sorted by path.
 pub(super) fn settle(
     claims: Vec<Claim>,
     prefer: &dyn Fn(&VaultPath) -> bool,
@@ -36,7 +38,7 @@ pub(super) fn settle(
     standing
 }
 
-/// The keys that are in use, each with a file that uses it.
+/// Keys in use, each with a file that uses it.
 #[derive(Default)]
 struct Taken {
     files: HashMap<String, VaultPath>,
@@ -60,7 +62,7 @@ impl Taken {
     }
 }
 
-/// The keys of the folders above, nearest first.
+/// Keys of the folders above, nearest first.
 fn folders(key: &str) -> impl Iterator<Item = &str> {
     key.rmatch_indices('/').filter_map(|(at, _)| key.get(..at))
 }

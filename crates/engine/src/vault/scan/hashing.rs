@@ -1,4 +1,4 @@
-//! Reading what the cache does not know, on several threads.
+//! Hashes the files that the cache does not know, on several threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ struct Job {
     stat: FileStat,
 }
 
-/// Fills in files, cache and problems.
+/// Fills in the files, the cache and the problems.
 pub(super) fn take_in(
     fs: &dyn Fs,
     layout: &Layout,
@@ -52,7 +52,7 @@ pub(super) fn take_in(
         (options.progress)(progress);
         outcomes.push((at, outcome));
     });
-    // Back into the order of the paths.
+    // Restore the order of the paths.
     outcomes.sort_by_key(|(at, _)| *at);
     for (Job { claim, stat }, (_, outcome)) in jobs.into_iter().zip(outcomes) {
         match outcome {
@@ -81,7 +81,7 @@ impl Scan {
     }
 }
 
-/// Hashes all files and tells each outcome, in any order.
+/// Hashes all files and reports each result, in any order.
 fn hash_all(
     fs: &dyn Fs,
     layout: &Layout,
@@ -112,7 +112,7 @@ fn hash_all(
                 }
             });
         }
-        // The loop below ends when the last thread has dropped its end.
+        // The loop below ends when the last thread has dropped its sender.
         drop(done);
         for (at, outcome) in outcomes {
             tell(at, outcome);

@@ -1,17 +1,17 @@
-//! Another look at a few files and the folders they are in, by name and state: nothing is read.
+//! Checks a few files again, by name and metadata only. Nothing is read.
 
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::fs::Fs;
+use crate::fs::{At, Fs, IoAt, found};
 use crate::model::{FileKind, FileStat, VaultPath};
-use crate::vault::{At, IoAt, Layout, found};
+use crate::vault::Layout;
 
-/// The files for which `wanted` holds, in the states they are in now; of several spellings of one path, each. Only folders for which
-/// `enters` holds are listed.
+/// Finds the files for which `wanted` holds, with their current metadata. If a path has several
+/// spellings, each is listed. Only folders for which `enters` holds are visited.
 ///
 /// # Errors
-/// Where a folder cannot be listed: then nothing can be said of what is in it.
+/// If a folder cannot be listed, because its contents are unknown then.
 pub fn members(
     fs: &dyn Fs,
     layout: &Layout,
@@ -35,7 +35,8 @@ pub fn members(
             let Some((path, on_disk)) =
                 on_disk.and_then(|on_disk| Some((VaultPath::new(&on_disk).ok()?, on_disk)))
             else {
-                continue; // The name of nothing that is synced.
+                // Such a name is never synced.
+                continue;
             };
             match kind {
                 FileKind::Folder if enters(&path) => open.push(on_disk),

@@ -1,13 +1,18 @@
-//! What is in the vault.
+//! Scan of the vault.
 //!
-//! [`walk`] lists the folders, [`clash`] sees to it that no two files claim one path, [`hashing`] reads what the cache does
-//! not know, [`members()`] looks at a few files again. The result is sorted, and the order in which threads finish decides nothing.
+//! [`walk`] lists the folders, [`clash`] ensures that no two files have the same path, [`hashing`]
+//! reads the files that the cache does not know, and [`members()`] checks a few files again. The
+//! result is sorted and does not depend on the order in which threads finish.
 //!
-//! Invariants: only files in a state that stood still while they were read are found. Whatever could not be listed, read or
-//! named is a [`Problem`], and what a problem covers is not absent. The marker is read before the walk and after it: a disk
-//! that is unmounted in between makes an error, not an empty vault.
+//! Invariants:
+//! - A file is found only if it was stable while it was read.
+//! - Whatever could not be listed, read or named is a [`Problem`]. A path covered by a problem does
+//!   not count as absent.
+//! - The marker is read before and after the walk. A disk that is unmounted in between causes an
+//!   error, not an empty vault.
 //!
-//! What the found files mean is not decided here. A scan writes nothing, so a crash leaves nothing behind.
+//! A scan only reports files; it decides nothing about them. It writes nothing, so a crash leaves
+//! nothing behind.
 
 mod clash;
 mod hashing;
@@ -24,83 +29,83 @@ use std::time::Duration;
 pub use members::members;
 
 use super::read::{FUTURE_NS, quiet};
-use super::{Filter, IoAt, Layout, Marker, MarkerError, Names};
-use crate::fs::Fs;
+use super::{Filter, Layout, Marker, MarkerError, Names};
+use crate::fs::{Fs, IoAt};
 use crate::model::{Cached, Entry, FileStat, PathError, VaultId, VaultPath};
 
-/// What a scan depends on besides the disk.
+/// Inputs of a scan besides the disk.
 #[derive(Clone, Copy)]
 pub struct ScanOptions<'a> {
-    /// Which vault this must be.
+    /// Expected vault.
     pub vault: VaultId,
-    /// What is synced.
+    /// Selection of synced paths.
     pub filter: &'a Filter,
-    /// What the last scan knew.
+    /// Digests known from the last scan.
     pub cache: &'a HashMap<VaultPath, Cached>,
-    /// The time now, in nanoseconds since the Unix epoch.
+    /// Current time in nanoseconds since the Unix epoch.
     pub now_ns: i64,
-    /// For how long a file must have stood still to count as settled.
+    /// Time for which a file must be unchanged to count as settled.
     pub settle: Duration,
-    /// Files hashed before this moment are hashed again, whatever their times say.
+    /// Files hashed before this time are hashed again, even if they look unchanged.
     pub rehash_before: i64,
-    /// How many files are hashed at once.
+    /// Number of hashing threads.
     pub threads: NonZeroUsize,
-    /// Of two files that clash: whether this is the one known already.
+    /// True for a path that is already known. It wins over a path that clashes with it.
     pub prefer: &'a dyn Fn(&VaultPath) -> bool,
-    /// Told now and then how far the scan is.
+    /// Called from time to time with the progress.
     pub progress: &'a dyn Fn(ScanProgress),
 }
 
-/// How far a scan is.
+/// Progress of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScanProgress {
-    /// Files found so far.
+    /// Number of files found so far.
     pub files: u64,
-    /// Files that must be read.
+    /// Number of files that must be read.
     pub to_hash: u64,
-    /// Their bytes.
+    /// Number of bytes in these files.
     pub to_hash_bytes: u64,
-    /// Files read so far.
+    /// Number of files read so far.
     pub hashed: u64,
-    /// Their bytes.
+    /// Number of bytes in these files.
     pub hashed_bytes: u64,
 }
 
-/// A file that was read whole.
+/// File that was read whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
-    /// What it holds.
+    /// Entry of the file.
     pub entry: Entry,
-    /// The state it was read in.
+    /// State in which it was read.
     pub stat: FileStat,
-    /// Whether it has stood still for the settle window.
+    /// True if it was unchanged for the settle window.
     pub settled: bool,
 }
 
-/// What is in the vault.
+/// Result of a scan.
 #[derive(Debug, Clone, Default)]
 pub struct Scan {
-    /// The synced files.
+    /// Synced files.
     pub files: BTreeMap<VaultPath, Found>,
-    /// What could not be taken in, sorted by path. What these cover is not absent.
+    /// Problems, sorted by path. The paths that they cover do not count as absent.
     pub problems: Vec<Problem>,
-    /// How names are spelled on disk.
+    /// Spellings of names on disk.
     pub names: Names,
-    /// What the next scan may know: files whose state a later write cannot share.
+    /// Cache for the next scan: files whose state no later write can repeat.
     pub cache: HashMap<VaultPath, Cached>,
 }
 
-/// Something in the vault that cannot be synced as it is.
+/// Path in the vault that cannot be synced as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {kind}")]
 pub struct Problem {
-    /// Where, relative to the root, as the disk spells it; what is not UTF-8 in it is replaced.
+    /// Path relative to the root, as spelled on disk. Bytes that are not UTF-8 are replaced.
     pub path: String,
-    /// What.
+    /// Kind of problem.
     pub kind: ProblemKind,
 }
 
-/// What is wrong.
+/// Kind of a problem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProblemKind {
     /// The file or folder cannot be read.
@@ -109,13 +114,13 @@ pub enum ProblemKind {
     /// The name is not UTF-8.
     #[error("its name is not UTF-8: rename it to have it synced")]
     NotUtf8,
-    /// The name cannot stand on every platform.
+    /// The name is not allowed on every platform.
     #[error("{0}: rename it to have it synced")]
     BadName(PathError),
-    /// The name differs from another one only in a way that some file systems do not see.
+    /// The name differs from another one only in a way that some file systems ignore.
     #[error("{with} has the same name but for letter case or Unicode form: rename one of them")]
     Clash {
-        /// The other one, which is synced.
+        /// The other path, which is synced.
         with: VaultPath,
     },
     /// A symbolic link.
@@ -124,29 +129,29 @@ pub enum ProblemKind {
     /// A socket, pipe or device.
     #[error("it is neither a file nor a folder: it is not synced")]
     Special,
-    /// It moved under the read.
+    /// It changed during the read.
     #[error("it is being written or moved: it is looked at again in the next scan")]
     Busy,
 }
 
 impl Problem {
-    /// Whether this is why nothing can be said of `path`.
+    /// True if this problem makes the state of `path` unknown.
     #[must_use]
     pub fn covers(&self, path: &VaultPath) -> bool {
-        // A text that makes no path is the name of nothing that was ever synced.
+        // A text that is not a valid path was never synced.
         let Ok(own) = VaultPath::new(&self.path) else { return false };
         match &self.kind {
-            // The other one was read; where both spell one path, that path is known.
+            // The other file was read. If both have the same path, that path is known.
             ProblemKind::Clash { with } => own == *path && with != path,
             _ => own == *path || path.folders().any(|folder| folder == own.as_str()),
         }
     }
 }
 
-/// A vault of which nothing can be said.
+/// Error that leaves the whole vault unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// The root or the marker is missing, or not this vault's.
+    /// The root or the marker is missing, or belongs to another vault.
     #[error(transparent)]
     Marker(#[from] MarkerError),
     /// The root cannot be listed.
@@ -154,10 +159,10 @@ pub enum ScanError {
     Io(#[from] IoAt),
 }
 
-/// Looks at everything in the vault.
+/// Scans the vault.
 ///
 /// # Errors
-/// Where nothing can be said at all; anything less is a [`Problem`] in the result.
+/// If nothing is known about the vault. Anything less is a [`Problem`] in the result.
 pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan, ScanError> {
     Marker::read_of(fs, layout, options.vault)?;
     let walked = walk::walk(fs, layout, options)?;
@@ -175,8 +180,8 @@ pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan,
     Ok(scan)
 }
 
-/// Whether the file has stood still for the settle window. A time in the future proves nothing by itself: there the file must
-/// be as the last scan saw it.
+/// True if the file was unchanged for the settle window. A time in the future proves nothing, so
+/// then the file must also be as in the last scan.
 fn settled(path: &VaultPath, stat: &FileStat, options: &ScanOptions) -> bool {
     let ahead = stat.mtime_ns.max(stat.ctime_ns) > options.now_ns.saturating_add(FUTURE_NS);
     quiet(stat, options.now_ns, options.settle)

@@ -13,7 +13,7 @@ use crate::model::{DeviceId, Digest, FileKind};
 use crate::vault::MARKER_FORMAT;
 
 const VAULT: VaultId = VaultId::from_bytes([1; VaultId::LEN]);
-/// A moment long after everything that the tests write.
+/// Time long after all writes of the tests.
 const LATER: i64 = 4_000_000_000_000_000_000;
 
 struct Vault {
@@ -73,7 +73,7 @@ fn problem(path: &str, kind: ProblemKind) -> Problem {
     Problem { path: path.into(), kind }
 }
 
-/// A disk that does something, or fails, when a path is touched.
+/// Disk that runs an action, or fails, when a path is touched.
 struct Trap<'a> {
     at: PathBuf,
     on_open: &'a (dyn Fn() + Sync),
@@ -136,7 +136,7 @@ impl Fs for Trap<'_> {
 }
 
 #[test]
-fn synced_files_are_found_with_what_they_hold() {
+fn synced_files_are_found_with_their_entries() {
     let vault = Vault::new();
     vault.put("corpus/nodes.json", "[1]");
     vault.put("traces/a/b.json", "");
@@ -154,7 +154,7 @@ fn synced_files_are_found_with_what_they_hold() {
 }
 
 #[test]
-fn no_vault_is_an_error_and_never_an_empty_scan() {
+fn a_missing_vault_is_an_error_and_never_an_empty_scan() {
     let vault = Vault::new();
     let scanned = |layout: &Layout, options: &ScanOptions| scan(&RealFs, layout, options).unwrap_err();
     let missing = scanned(&Layout::new("/nowhere/at/all"), &vault.options());
@@ -181,7 +181,7 @@ fn a_disk_that_goes_away_during_the_scan_is_an_error() {
 }
 
 #[test]
-fn what_cannot_be_synced_is_reported_and_does_not_hide_the_rest() {
+fn unsyncable_paths_are_reported_and_do_not_hide_the_rest() {
     let vault = Vault::new();
     vault.put("good", "x");
     let at = |name: &str| vault.dir.path().join(name);
@@ -208,7 +208,7 @@ fn what_cannot_be_synced_is_reported_and_does_not_hide_the_rest() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_listed_covers_what_is_below_it() {
+fn an_unreadable_folder_covers_all_paths_below_it() {
     let vault = Vault::new();
     vault.put("traces/deep/er/a", "x");
     vault.put("b", "x");
@@ -221,7 +221,7 @@ fn a_folder_that_cannot_be_listed_covers_what_is_below_it() {
 }
 
 #[test]
-fn a_file_that_moves_under_the_read_is_busy() {
+fn a_file_that_changes_during_the_read_is_busy() {
     let vault = Vault::new();
     vault.put("a", "content");
     vault.put("b", "content");
@@ -247,7 +247,7 @@ fn decomposed_names_are_found_and_can_be_opened() {
 }
 
 #[test]
-fn of_clashing_names_the_known_one_stays_else_the_smaller() {
+fn the_known_one_of_two_clashing_names_wins_or_else_the_smaller() {
     let vault = Vault::new();
     vault.put("Nodes.json", "1");
     vault.put("nodes.json", "2");
@@ -264,7 +264,7 @@ fn of_clashing_names_the_known_one_stays_else_the_smaller() {
         problem("é", clash("é")),
     ];
     assert_eq!(first.problems, expected);
-    assert!(first.problems[1].covers(&path("nodes.json")), "what was shut out is not absent");
+    assert!(first.problems[1].covers(&path("nodes.json")), "a clashing file is not absent");
     assert!(!first.problems[1].covers(&path("Nodes.json")));
     assert!(!first.problems[2].covers(&path("é")), "the other spelling was read");
 
@@ -274,7 +274,7 @@ fn of_clashing_names_the_known_one_stays_else_the_smaller() {
 }
 
 #[test]
-fn only_what_a_later_write_cannot_look_like_is_cached() {
+fn only_states_that_no_later_write_can_repeat_are_cached() {
     let mut vault = Vault::new();
     vault.put("a", "content");
     let stat = RealFs.lstat(&vault.dir.path().join("a")).unwrap();
@@ -286,9 +286,10 @@ fn only_what_a_later_write_cannot_look_like_is_cached() {
         (stat.ctime_ns, false, false),
         (stat.ctime_ns + settle - 1, false, false),
         (stat.ctime_ns + settle, true, true),
-        // The clock went back a little: perhaps it is being written.
+        // The clock went back a little, so the file may be being written.
         (stat.ctime_ns - 1_000_000_000, false, false),
-        // It went back a lot: a write now would leave another time, so the state may be cached and proves itself next time.
+        // It went back a lot. A write now would leave another time, so the state may be cached and
+        // proves itself next time.
         (stat.ctime_ns - 3_600_000_000_000, false, true),
     ] {
         let scan = at(&vault, now_ns);
@@ -300,11 +301,11 @@ fn only_what_a_later_write_cannot_look_like_is_cached() {
 }
 
 #[test]
-fn the_cache_saves_reading_until_it_is_too_old() {
+fn a_cached_file_is_not_read_until_its_entry_is_too_old() {
     let mut vault = Vault::new();
     vault.put("a", "content");
     vault.cache = vault.scan().cache;
-    // A digest that no reading would find shows where the answer came from.
+    // An impossible digest shows that the result came from the cache.
     let planted = Digest::of(b"planted");
     vault.cache.get_mut(&path("a")).unwrap().digest = planted;
     assert_eq!(vault.scan().files[&path("a")].entry.digest, planted);
@@ -316,7 +317,7 @@ fn the_cache_saves_reading_until_it_is_too_old() {
 }
 
 #[test]
-fn progress_is_told_to_the_end() {
+fn progress_is_reported_to_the_end() {
     let vault = Vault::new();
     vault.put("a/b", "12345");
     vault.put("c", "123");
@@ -330,9 +331,10 @@ fn progress_is_told_to_the_end() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever is there: as many threads as one likes find what one thread finds, and nothing is left unmentioned.
+    /// Any number of threads finds the same as one thread, and every file is found or covered by a
+    /// problem.
     #[test]
-    fn threads_change_nothing_and_no_file_is_forgotten(
+    fn threads_change_nothing_and_no_file_is_lost(
         files in prop::collection::btree_map("[aAé]{1,2}(/[abB]{1,2}){0,2}", "[xyz]{0,4}", 0..12), threads in 2..5usize,
     ) {
         let vault = Vault::new();
@@ -352,7 +354,7 @@ proptest! {
         for (path, text) in written {
             match one.files.get(&path) {
                 Some(found) => prop_assert_eq!(found.entry.digest, Digest::of(text.as_bytes())),
-                None => prop_assert!(one.problems.iter().any(|problem| problem.covers(&path)), "{} is forgotten", path),
+                None => prop_assert!(one.problems.iter().any(|problem| problem.covers(&path)), "{} is lost", path),
             }
         }
     }

@@ -1,38 +1,39 @@
-//! Listing the folders.
+//! Lists the folders.
 
 use std::path::Path;
 
 use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
-use crate::fs::Fs;
+use crate::fs::{At, Fs};
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
-use crate::vault::{At, Layout, Verdict};
+use crate::vault::{Layout, Verdict};
 
-/// A file that asks to be known under a path.
+/// File that claims a path.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub path: VaultPath,
-    /// Relative to the root, as the disk spells it.
+    /// Path relative to the root, as spelled on disk.
     pub on_disk: String,
 }
 
-/// What the folders list.
+/// Result of listing all folders.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
     pub files: Vec<Claim>,
-    /// Folders that were entered, each after the one it lies in.
+    /// Folders that were entered, each after its parent.
     pub folders: Vec<(VaultPath, String)>,
     pub problems: Vec<Problem>,
 }
 
 pub(super) fn walk(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Walked, ScanError> {
     let mut walked = Walked::default();
-    // A root that cannot be listed is no vault with a problem: nothing at all is known of it.
+    // An unreadable root is an error, not a problem in the result: nothing is known about the
+    // vault.
     let mut open = list(fs, layout.root(), "", options, &mut walked).at("list", layout.root())?;
     while let Some((path, on_disk)) = open.pop() {
         match list(fs, &layout.root().join(&on_disk), &on_disk, options, &mut walked) {
             Ok(deeper) => open.extend(deeper),
-            // It was there a moment ago: it is being moved, not absent.
+            // It was there just now, so it is being moved and is not absent.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 walked.problem(on_disk.clone(), ProblemKind::Busy);
             }
@@ -51,7 +52,7 @@ impl Walked {
     }
 }
 
-/// Takes in one folder; gives back the folders to enter, the last first.
+/// Lists one folder into `walked`. Returns the folders to enter, the last first.
 fn list(
     fs: &dyn Fs,
     folder: &Path,
@@ -83,7 +84,7 @@ fn list(
             FileKind::Folder => deeper.push((path, on_disk)),
             FileKind::File if wanted() => walked.files.push(Claim { path, on_disk }),
             FileKind::File => {}
-            // A link that stands for a folder that is left out is nobody's business.
+            // A link in the place of an excluded folder does not matter.
             FileKind::Symlink | FileKind::Special if !wanted() || options.filter.prunes(&path) => {}
             FileKind::Symlink => walked.problem(on_disk, ProblemKind::Symlink),
             FileKind::Special => walked.problem(on_disk, ProblemKind::Special),

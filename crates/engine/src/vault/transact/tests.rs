@@ -2,6 +2,7 @@ use std::fs as disk;
 
 use super::*;
 use crate::fs::RealFs;
+use crate::model::{CommitId, CommitKey};
 use crate::vault::apply::tests::disk::{Disk, LINUX};
 use crate::vault::{Together, together};
 
@@ -300,9 +301,9 @@ fn a_generation_that_a_crash_cut_short_is_left_to_whoever_syncs() {
     let (world, _) = cut_short();
     let layout = world.layout();
     let journal = Journal::read(&RealFs, &layout.applying()).unwrap().unwrap();
-    assert!(is_transaction(&journal));
-    let generation = Journal::new(journal.id, "commit".into(), false, journal.items);
-    assert!(!is_transaction(&generation));
+    assert!(matches!(journal.purpose, Purpose::Transaction(_)));
+    let commit = Purpose::Generation(CommitKey { seq: 1, id: CommitId::from_bytes([1; 32]) });
+    let generation = Journal::new(journal.id, commit, false, journal.items);
     disk::remove_file(layout.applying()).unwrap();
     generation.write(&RealFs, &layout).unwrap();
     let lock = FileLock::try_take(&layout.apply_lock()).unwrap().unwrap();

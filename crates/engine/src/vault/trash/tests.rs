@@ -34,7 +34,7 @@ fn displaced(ms: u64) -> (tempfile::TempDir, Layout, ApplyId, Vec<disk::File>) {
         items.push(ApplyItem { item: Item::File(path), keep, steps });
     }
     let id = ApplyId::new(ms, [1; 4]);
-    let plan = ApplyPlan { id: id.clone(), commit: String::new(), finish: false, items };
+    let plan = ApplyPlan { id: id.clone(), purpose: Purpose::Repair, finish: false, items };
     let applied = apply(&RealFs, &layout, plan, None, &mut |_| {}).unwrap();
     assert_eq!(applied.displaced.len(), 2);
     (dir, layout, id, open)

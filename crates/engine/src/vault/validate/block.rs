@@ -1,18 +1,18 @@
-//! A file as bytes at offsets, and as a stream of blocks.
+//! Access to a file: as bytes at offsets, and as a stream of blocks.
 
 use std::io;
 
 use crate::fs::ReadFile;
 
-/// Large enough that the system calls do not count.
+/// Buffer size in bytes: large enough that system calls cost little.
 const BUFFER: usize = 256 << 10;
 
-/// An open file of a known length.
+/// Open file of known length.
 #[derive(Clone, Copy)]
 pub(super) struct Block<'a> {
     file: &'a dyn ReadFile,
     len: u64,
-    /// Bytes that a stream reads at a time.
+    /// Number of bytes that a stream reads at a time.
     buffer: usize,
 }
 
@@ -30,18 +30,18 @@ impl<'a> Block<'a> {
         self.len
     }
 
-    /// The bytes at `at`, as many as the buffer takes.
+    /// Fills the buffer with the bytes from `at` on.
     pub(super) fn fill(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, at)
     }
 
-    /// The bytes from `start` to `end`, as a stream.
+    /// Stream of the bytes from `start` to `end`.
     pub(super) fn stream(&self, start: u64, end: u64) -> Stream<'a> {
         Stream { block: *self, at: start, end, buffer: vec![0; self.buffer], from: 0, filled: 0 }
     }
 }
 
-/// A part of a file, read block by block.
+/// Part of a file, read block by block.
 pub(super) struct Stream<'a> {
     block: Block<'a>,
     at: u64,
@@ -52,7 +52,8 @@ pub(super) struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// The next block, as long as the buffer but at the end; empty at the end. What is left of the one before is passed over.
+    /// Reads the next block: a full buffer except at the end, and empty after it. Skips the rest of
+    /// the previous block.
     pub(super) fn next_block(&mut self) -> io::Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let wanted = left.min(self.buffer.len());
@@ -63,17 +64,17 @@ impl Stream<'_> {
         Ok(self.ready())
     }
 
-    /// What is left of the block that was read last.
+    /// Rest of the last block.
     pub(super) fn ready(&self) -> &[u8] {
         self.buffer.get(self.from..self.filled).unwrap_or_default()
     }
 
-    /// Passes over so many of the bytes that are [`Stream::ready`].
+    /// Skips this many bytes of [`Stream::ready`].
     pub(super) fn pass(&mut self, count: usize) {
         self.from = self.filled.min(self.from + count);
     }
 
-    /// Where in the file the next byte stands.
+    /// Position of the next byte in the file.
     pub(super) fn position(&self) -> u64 {
         self.at - (self.filled - self.from) as u64
     }

@@ -1,40 +1,44 @@
-//! Counting the entries of a corpus without holding it: an array, an object with a member of the corpus's name, or a map by id.
+//! Counts the entries of a corpus without loading it: an array, an object with a member of the
+//! corpus's name, or a map by id.
 //!
-//! The whole file is read and must be one JSON document in UTF-8. Nothing of it is kept, so a file of a gigabyte needs a buffer.
+//! The whole file is read and must be one JSON document in UTF-8. Nothing is kept, so a file of a
+//! gigabyte needs only a buffer.
 
 use std::io;
 
-use super::Unfit;
+use super::ExamineError;
 use super::block::Block;
-use super::json::{Json, Wrong};
+use super::json::{Json, JsonError};
 use super::text::Text;
 
-/// How many entries the corpus has; `key` is the member that holds them, in an object that has it.
-pub(super) fn count(block: Block<'_>, key: &str) -> Result<u64, Unfit> {
+/// Counts the entries of a corpus. `key` is the member that holds them, if the object has it.
+pub(super) fn count(block: Block<'_>, key: &str) -> Result<u64, ExamineError> {
     let mut json = Json::new(Text::new(block));
     let counted = corpus(&mut json, key);
     if let Some(at) = json.text().wrong() {
         return Err(not_utf8(at));
     }
     counted.map_err(|wrong| match wrong {
-        Wrong::Io(error) => Unfit::Io(error),
-        Wrong::Ended => ended(block),
-        Wrong::At(at, why) => match line_and_column(block, at) {
-            Ok((line, column)) => Unfit::broken(format!("{why} at byte {at} (line {line} column {column})")),
-            Err(error) => Unfit::Io(error),
+        JsonError::Io(error) => ExamineError::Io(error),
+        JsonError::Ended => ended(block),
+        JsonError::At(at, why) => match line_and_column(block, at) {
+            Ok((line, column)) => {
+                ExamineError::broken(format!("{why} at byte {at} (line {line} column {column})"))
+            }
+            Err(error) => ExamineError::Io(error),
         },
     })
 }
 
-pub(super) fn not_utf8(at: u64) -> Unfit {
-    Unfit::broken(format!("it is not UTF-8 at byte {at}"))
+pub(super) fn not_utf8(at: u64) -> ExamineError {
+    ExamineError::broken(format!("it is not UTF-8 at byte {at}"))
 }
 
-pub(super) fn ended(block: Block<'_>) -> Unfit {
-    Unfit::broken(format!("it ends at byte {}, inside of what it says", block.len()))
+pub(super) fn ended(block: Block<'_>) -> ExamineError {
+    ExamineError::broken(format!("it ends at byte {}, inside of what it says", block.len()))
 }
 
-/// Where people find a byte, counted from 1. Reads the file up to there once more.
+/// Line and column of a byte, counted from 1. Reads the file up to it again.
 fn line_and_column(block: Block<'_>, at: u64) -> io::Result<(u64, u64)> {
     let mut before = block.stream(0, at);
     let (mut lines, mut column) = (1, 1);
@@ -52,7 +56,7 @@ fn line_and_column(block: Block<'_>, at: u64) -> io::Result<(u64, u64)> {
     }
 }
 
-fn corpus(json: &mut Json<'_>, key: &str) -> Result<u64, Wrong> {
+fn corpus(json: &mut Json<'_>, key: &str) -> Result<u64, JsonError> {
     let count = match json.token()? {
         b'[' => json.array()?,
         b'{' => {
@@ -69,13 +73,13 @@ fn corpus(json: &mut Json<'_>, key: &str) -> Result<u64, Wrong> {
         _ => return json.wrong(format!("expected an array, an object with `{key}`, or a map by id")),
     };
     match json.token() {
-        Err(Wrong::Ended) => Ok(count),
+        Err(JsonError::Ended) => Ok(count),
         Ok(_) => json.wrong("trailing characters"),
         Err(other) => Err(other),
     }
 }
 
-fn entries(json: &mut Json<'_>, key: &str) -> Result<u64, Wrong> {
+fn entries(json: &mut Json<'_>, key: &str) -> Result<u64, JsonError> {
     match json.token()? {
         b'[' => json.array(),
         b'{' => json.object("", |json, _| json.skip()),

@@ -1,26 +1,29 @@
-//! FAISS index files: dimensions, number of vectors, and whether the file is whole.
+//! Reads FAISS index files: the dimensions, the number of vectors, and the completeness of the
+//! file.
 //!
-//! Understood are flat, IVF, HNSW, PQ and scalar-quantised indexes, and those wrapped in an IDMap. Their parts are walked over
-//! by their lengths, so a file that is cut anywhere is found out without reading its vectors. Of other kinds nothing is said.
-//! Source: <https://github.com/facebookresearch/faiss/blob/main/faiss/impl/index_write.cpp>; all numbers are little-endian.
+//! Flat, IVF, HNSW, PQ and scalar-quantised indexes are understood, also inside an IDMap. The
+//! reader walks over their parts by length, so it notices any truncation without reading the
+//! vectors. It says nothing about other types. Source:
+//! <https://github.com/facebookresearch/faiss/blob/main/faiss/impl/index_write.cpp>; all numbers
+//! are little-endian.
 
-use super::Unfit;
+use super::ExamineError;
 use super::block::Block;
 use crate::model::Facts;
 
-/// Indexes within indexes; nobody nests them deeper.
+/// Maximum nesting of indexes. Real ones are shallower.
 const MAX_DEPTH: usize = 6;
-/// How many list lengths are read at once.
+/// Number of list lengths that are read at once.
 const SIZES: u64 = 4096;
 
-pub(super) fn index(block: Block<'_>) -> Result<Facts, Unfit> {
+pub(super) fn index(block: Block<'_>) -> Result<Facts, ExamineError> {
     let mut walk = Walk { block, at: 0 };
     let found = walk.index(0)?;
-    let Some(Found { family, whole, dim, rows }) = found else {
+    let Some(Summary { family, whole, dim, rows }) = found else {
         return Ok(Facts::Index { family: None, dim: 0, rows: 0 });
     };
     if whole && walk.at != block.len() {
-        return Err(Unfit::broken(format!(
+        return Err(ExamineError::broken(format!(
             "the index ends at byte {}, but the file has {} bytes",
             walk.at,
             block.len()
@@ -29,11 +32,11 @@ pub(super) fn index(block: Block<'_>) -> Result<Facts, Unfit> {
     Ok(Facts::Index { family: Some(family), dim, rows })
 }
 
-struct Found {
+struct Summary {
     family: String,
     dim: u64,
     rows: u64,
-    /// Whether all of it was walked over: only then is it known where it ends.
+    /// True if the walk covered all of it. Only then is its end known.
     whole: bool,
 }
 
@@ -48,7 +51,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Unfit> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], ExamineError> {
         let start = self.at;
         self.skip(N as u64)?;
         let mut bytes = [0; N];
@@ -56,10 +59,10 @@ impl Walk<'_> {
         Ok(bytes)
     }
 
-    fn skip(&mut self, count: u64) -> Result<(), Unfit> {
+    fn skip(&mut self, count: u64) -> Result<(), ExamineError> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.block.len());
         self.at = end.ok_or_else(|| {
-            Unfit::broken(format!(
+            ExamineError::broken(format!(
                 "it ends at byte {}, inside of the index: {count} bytes should follow byte {}",
                 self.block.len(),
                 self.at
@@ -68,35 +71,35 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<u64, Unfit> {
+    fn number(&mut self) -> Result<u64, ExamineError> {
         Ok(u64::from_le_bytes(self.bytes()?))
     }
 
-    fn int(&mut self) -> Result<i32, Unfit> {
+    fn int(&mut self) -> Result<i32, ExamineError> {
         Ok(i32::from_le_bytes(self.bytes()?))
     }
 
-    /// Passes over a vector of elements of `size` bytes; how many there are.
-    fn vector(&mut self, size: u64) -> Result<u64, Unfit> {
+    /// Skips a vector of elements of `size` bytes, and returns their number.
+    fn vector(&mut self, size: u64) -> Result<u64, ExamineError> {
         let count = self.number()?;
         self.skip(count.saturating_mul(size))?;
         Ok(count)
     }
 
-    fn expect(&self, what: &str, found: u64, rows: u64) -> Result<(), Unfit> {
+    fn expect(&self, what: &str, found: u64, rows: u64) -> Result<(), ExamineError> {
         if found == rows {
             return Ok(());
         }
-        Err(Unfit::broken(format!(
+        Err(ExamineError::broken(format!(
             "it says that it has {rows} vectors, but {found} {what} (before byte {})",
             self.at
         )))
     }
 
-    fn head(&mut self) -> Result<Head, Unfit> {
+    fn head(&mut self) -> Result<Head, ExamineError> {
         let at = self.at;
         let (dim, rows) = (self.int()?, i64::from_le_bytes(self.bytes()?));
-        // Two numbers that mean nothing, and whether it is trained.
+        // Two unused numbers and the flag `is_trained`.
         self.skip(17)?;
         let metric = self.int()?;
         if metric > 1 {
@@ -104,14 +107,16 @@ impl Walk<'_> {
         }
         match (u64::try_from(dim), u64::try_from(rows)) {
             (Ok(dim @ 1..), Ok(rows)) => Ok(Head { dim, rows }),
-            _ => Err(Unfit::broken(format!("it claims {rows} vectors of {dim} dimensions (byte {at})"))),
+            _ => {
+                Err(ExamineError::broken(format!("it claims {rows} vectors of {dim} dimensions (byte {at})")))
+            }
         }
     }
 
-    /// One index, and those inside of it; none where its kind is unknown.
-    fn index(&mut self, depth: usize) -> Result<Option<Found>, Unfit> {
+    /// Reads one index and those inside it. Returns `None` if its type is unknown.
+    fn index(&mut self, depth: usize) -> Result<Option<Summary>, ExamineError> {
         if depth > MAX_DEPTH {
-            return Err(Unfit::broken(format!("indexes are nested too deeply at byte {}", self.at)));
+            return Err(ExamineError::broken(format!("indexes are nested too deeply at byte {}", self.at)));
         }
         let code = self.bytes::<4>()?;
         let found = match &code {
@@ -125,7 +130,7 @@ impl Walk<'_> {
             b"IxMp" => self.id_map("IDMap", depth)?,
             b"IxM2" => self.id_map("IDMap2", depth)?,
             _ if depth == 0 && !code.iter().all(u8::is_ascii_alphanumeric) => {
-                return Err(Unfit::broken(
+                return Err(ExamineError::broken(
                     "it is no FAISS index: it does not begin with the code of one (byte 0)",
                 ));
             }
@@ -134,52 +139,52 @@ impl Walk<'_> {
         Ok(Some(found))
     }
 
-    fn flat(&mut self) -> Result<Found, Unfit> {
+    fn flat(&mut self) -> Result<Summary, ExamineError> {
         let Head { dim, rows } = self.head()?;
         let floats = self.vector(4)?;
         if rows.checked_mul(dim) != Some(floats) {
-            return Err(Unfit::broken(format!(
+            return Err(ExamineError::broken(format!(
                 "it says that it has {rows} vectors of {dim} dimensions, but it holds {floats} numbers"
             )));
         }
-        Ok(Found { family: "Flat".to_owned(), dim, rows, whole: true })
+        Ok(Summary { family: "Flat".to_owned(), dim, rows, whole: true })
     }
 
-    fn quantised(&mut self, family: &str) -> Result<Found, Unfit> {
+    fn quantised(&mut self, family: &str) -> Result<Summary, ExamineError> {
         let Head { dim, rows } = self.head()?;
         let code = if family == "PQ" { self.product_quantiser()? } else { self.scalar_quantiser()? };
         let bytes = self.vector(1)?;
         if rows.checked_mul(code) != Some(bytes) {
-            return Err(Unfit::broken(format!(
+            return Err(ExamineError::broken(format!(
                 "it says that it has {rows} vectors in codes of {code} bytes, but it holds {bytes} bytes"
             )));
         }
         if family == "PQ" {
-            // How it is searched, whether signs are encoded, and a threshold.
+            // The search type, the flag for encoded signs, and a threshold.
             self.skip(4 + 1 + 4)?;
         }
-        Ok(Found { family: family.to_owned(), dim, rows, whole: true })
+        Ok(Summary { family: family.to_owned(), dim, rows, whole: true })
     }
 
-    /// Length of a code in bytes.
-    fn product_quantiser(&mut self) -> Result<u64, Unfit> {
+    /// Reads a product quantiser, and returns the length of a code in bytes.
+    fn product_quantiser(&mut self) -> Result<u64, ExamineError> {
         let (_dim, parts, bits) = (self.number()?, self.number()?, self.number()?);
         self.vector(4)?;
         Ok(parts.saturating_mul(bits).div_ceil(8))
     }
 
-    fn scalar_quantiser(&mut self) -> Result<u64, Unfit> {
-        // Its type, and how the range is found.
+    fn scalar_quantiser(&mut self) -> Result<u64, ExamineError> {
+        // The type, and the method that finds the range.
         self.skip(12)?;
         let (_dim, code) = (self.number()?, self.number()?);
         self.vector(4)?;
         Ok(code)
     }
 
-    fn ivf(&mut self, family: &str, depth: usize) -> Result<Found, Unfit> {
+    fn ivf(&mut self, family: &str, depth: usize) -> Result<Summary, ExamineError> {
         let Head { dim, rows } = self.head()?;
         let (lists, _probes) = (self.number()?, self.number()?);
-        let mut found = Found { family: family.to_owned(), dim, rows, whole: false };
+        let mut found = Summary { family: family.to_owned(), dim, rows, whole: false };
         if !self.index(depth + 1)?.is_some_and(|inner| inner.whole) {
             return Ok(found);
         }
@@ -195,7 +200,7 @@ impl Walk<'_> {
             }
             [other] => {
                 let at = self.at - 1;
-                return Err(Unfit::broken(format!("its direct map is of kind {other} (byte {at})")));
+                return Err(ExamineError::broken(format!("its direct map is of kind {other} (byte {at})")));
             }
         }
         match family {
@@ -213,14 +218,14 @@ impl Walk<'_> {
         Ok(found)
     }
 
-    /// The inverted lists. Whether their kind is known.
-    fn lists(&mut self, lists: u64, rows: u64) -> Result<bool, Unfit> {
+    /// Reads the inverted lists. True if their type is known.
+    fn lists(&mut self, lists: u64, rows: u64) -> Result<bool, ExamineError> {
         if self.bytes::<4>()? != *b"ilar" {
             return Ok(false);
         }
         let (count, code) = (self.number()?, self.number()?);
         if count != lists {
-            return Err(Unfit::broken(format!(
+            return Err(ExamineError::broken(format!(
                 "it has {lists} lists, but {count} follow (byte {})",
                 self.at
             )));
@@ -250,7 +255,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    fn hnsw(&mut self, depth: usize) -> Result<Found, Unfit> {
+    fn hnsw(&mut self, depth: usize) -> Result<Summary, ExamineError> {
         let Head { dim, rows } = self.head()?;
         self.vector(8)?;
         self.vector(4)?;
@@ -258,12 +263,12 @@ impl Walk<'_> {
         self.expect("in its graph", levels, rows)?;
         self.vector(8)?;
         self.vector(4)?;
-        // Entry point, highest level, and how it is built and searched.
+        // The entry point, the highest level, and parameters of building and searching.
         self.skip(5 * 4)?;
         self.around("HNSW", dim, rows, depth)
     }
 
-    fn id_map(&mut self, family: &str, depth: usize) -> Result<Found, Unfit> {
+    fn id_map(&mut self, family: &str, depth: usize) -> Result<Summary, ExamineError> {
         let Head { dim, rows } = self.head()?;
         let mut found = self.around(family, dim, rows, depth)?;
         if found.whole {
@@ -274,12 +279,12 @@ impl Walk<'_> {
         Ok(found)
     }
 
-    /// An index around another one that holds the same vectors.
-    fn around(&mut self, family: &str, dim: u64, rows: u64, depth: usize) -> Result<Found, Unfit> {
+    /// Reads an index that wraps another one with the same vectors.
+    fn around(&mut self, family: &str, dim: u64, rows: u64, depth: usize) -> Result<Summary, ExamineError> {
         let Some(inner) = self.index(depth + 1)? else {
-            return Ok(Found { family: family.to_owned(), dim, rows, whole: false });
+            return Ok(Summary { family: family.to_owned(), dim, rows, whole: false });
         };
         self.expect("inside", inner.rows, rows)?;
-        Ok(Found { family: format!("{family},{}", inner.family), dim, rows, whole: inner.whole })
+        Ok(Summary { family: format!("{family},{}", inner.family), dim, rows, whole: inner.whole })
     }
 }

@@ -1,7 +1,8 @@
-//! Whether the files of a group belong together: a pure function over what each of them holds.
+//! Checks that the files of a group belong together: a pure function over the facts of each.
 //!
-//! What belongs to what goes by name: `vectors/nodes.npy` to `corpus/nodes.json`. What is there is compared; a corpus without
-//! vectors, or vectors without an index, is one that has none yet, and no fault.
+//! Files belong together by name: `vectors/nodes.npy` belongs to `corpus/nodes.json`. Only existing
+//! files are compared. A corpus without vectors, or vectors without an index, has none yet, which
+//! is no fault.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +10,12 @@ use std::fmt;
 use super::npy::shape_text;
 use crate::model::{Facts, VaultPath, stem};
 
-/// Something that does not fit.
+/// Fault in a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Which file.
+    /// Path of the file.
     pub path: VaultPath,
-    /// What is wrong with it, for people.
+    /// Description for people.
     pub why: String,
 }
 
@@ -24,7 +25,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What does not fit among the members of a group, in order of paths.
+/// Faults among the members of a group, in order of paths.
 #[must_use]
 pub fn check(members: &BTreeMap<VaultPath, Facts>) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -121,7 +122,7 @@ fn clusters(
     }
 }
 
-/// The one item; none where there are more.
+/// Returns the item if there is exactly one.
 fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     let first = items.next()?;
     items.next().is_none().then_some(first)

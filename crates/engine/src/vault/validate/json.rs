@@ -1,28 +1,29 @@
-//! Skipping over JSON, held to the grammar of RFC 8259 as `serde_json` holds it, and counting on the way.
+//! Skips JSON values and counts their parts, with the grammar of RFC 8259 as `serde_json` enforces
+//! it.
 //!
-//! Nothing is kept but what the place is nested in, a byte for each level. Texts are passed over a chunk at a time: a parser that
-//! reads from a stream goes byte by byte and takes several times as long. What a text says is of no concern here, so an escape
-//! that stands for half a character is let be.
+//! Nothing is kept but the nesting, one byte per level. Strings are skipped in chunks: a stream
+//! parser goes byte by byte and takes several times as long. The content of strings does not matter
+//! here, so an escape for half a character is accepted.
 
 use std::io;
 
 use super::text::Text;
 
-/// What is nested deeper is refused.
+/// Maximum nesting.
 pub(super) const DEPTH: usize = 1 << 20;
-/// A character of a name takes at most so many bytes in a text, as `\u006e`.
+/// Maximum length of one character of a name in the text, written as `\u006e`.
 const ESCAPED: usize = 6;
 
 #[derive(Debug)]
-pub(super) enum Wrong {
+pub(super) enum JsonError {
     Io(io::Error),
-    /// The file is at its end and the document is not.
+    /// The file ends inside the document.
     Ended,
-    /// At this byte.
+    /// Error at this byte.
     At(u64, String),
 }
 
-impl From<io::Error> for Wrong {
+impl From<io::Error> for JsonError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
@@ -30,7 +31,7 @@ impl From<io::Error> for Wrong {
 
 pub(super) struct Json<'a> {
     text: Text<'a>,
-    /// What ends each of the arrays and objects that the skipped place is in.
+    /// Closing character of each array and object around the current position.
     open: Vec<u8>,
 }
 
@@ -43,8 +44,8 @@ impl<'a> Json<'a> {
         &self.text
     }
 
-    /// Skips over an array, which begins here; how many elements it has.
-    pub(super) fn array(&mut self) -> Result<u64, Wrong> {
+    /// Skips the array that starts here, and returns its number of elements.
+    pub(super) fn array(&mut self) -> Result<u64, JsonError> {
         self.text.pass(1);
         let mut count = 0;
         if self.take(b']')? {
@@ -60,12 +61,13 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Goes through an object, which begins here: `value` skips over each value, and hears whether `key` is its name. How many members there are.
+    /// Walks through the object that starts here, and returns its number of members. `value` must
+    /// skip each value; its flag is true if the name is `key`.
     pub(super) fn object(
         &mut self,
         key: &str,
-        mut value: impl FnMut(&mut Self, bool) -> Result<(), Wrong>,
-    ) -> Result<u64, Wrong> {
+        mut value: impl FnMut(&mut Self, bool) -> Result<(), JsonError>,
+    ) -> Result<u64, JsonError> {
         self.text.pass(1);
         let (mut count, mut name) = (0, Vec::new());
         if self.take(b'}')? {
@@ -87,8 +89,8 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Skips over any value.
-    pub(super) fn skip(&mut self) -> Result<(), Wrong> {
+    /// Skips a value of any kind.
+    pub(super) fn skip(&mut self) -> Result<(), JsonError> {
         loop {
             match self.token()? {
                 b'"' => self.string(|_| {})?,
@@ -128,7 +130,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn enter(&mut self, end: u8) -> Result<(), Wrong> {
+    fn enter(&mut self, end: u8) -> Result<(), JsonError> {
         if self.open.len() == DEPTH {
             return self.wrong(format!("nested more than {DEPTH} times"));
         }
@@ -136,8 +138,8 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// Skips over a name and the colon behind it.
-    fn name(&mut self, part: impl FnMut(&[u8])) -> Result<(), Wrong> {
+    /// Skips a name and the colon after it.
+    fn name(&mut self, part: impl FnMut(&[u8])) -> Result<(), JsonError> {
         if self.token()? != b'"' {
             return self.wrong("expected a name in quotation marks");
         }
@@ -145,13 +147,13 @@ impl<'a> Json<'a> {
         self.expect(b':', "expected `:`")
     }
 
-    /// Skips over a text that begins here; `part` sees what is in it.
-    fn string(&mut self, mut part: impl FnMut(&[u8])) -> Result<(), Wrong> {
+    /// Skips the string that starts here. `part` receives its content.
+    fn string(&mut self, mut part: impl FnMut(&[u8])) -> Result<(), JsonError> {
         self.text.pass(1);
         loop {
             let rest = self.text.rest()?;
             if rest.is_empty() {
-                return Err(Wrong::Ended);
+                return Err(JsonError::Ended);
             }
             let plain = rest.get(..plain(rest)).unwrap_or(rest);
             part(plain);
@@ -169,7 +171,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn escape(&mut self, part: &mut impl FnMut(&[u8])) -> Result<(), Wrong> {
+    fn escape(&mut self, part: &mut impl FnMut(&[u8])) -> Result<(), JsonError> {
         let mut digits = 0;
         for place in 0.. {
             let byte = self.byte()?;
@@ -189,7 +191,7 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Wrong> {
+    fn number(&mut self) -> Result<(), JsonError> {
         if self.byte()? == b'-' {
             self.text.pass(1);
         }
@@ -212,15 +214,15 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// Skips over digits, one at least.
-    fn digits(&mut self) -> Result<(), Wrong> {
+    /// Skips digits, at least one.
+    fn digits(&mut self) -> Result<(), JsonError> {
         if !self.byte()?.is_ascii_digit() {
             return self.wrong("expected a digit");
         }
         self.pass_while(u8::is_ascii_digit)
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), Wrong> {
+    fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
         for byte in word {
             if self.byte()? != *byte {
                 return self.wrong("expected a value");
@@ -230,8 +232,8 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// The byte that comes next after white space.
-    pub(super) fn token(&mut self) -> Result<u8, Wrong> {
+    /// Next byte after white space.
+    pub(super) fn token(&mut self) -> Result<u8, JsonError> {
         let space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
         match self.byte()? {
             byte if !space(&byte) => Ok(byte),
@@ -242,18 +244,18 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Passes over `byte` if it comes next after white space.
-    fn take(&mut self, byte: u8) -> Result<bool, Wrong> {
+    /// Skips `byte` if it comes next after white space.
+    fn take(&mut self, byte: u8) -> Result<bool, JsonError> {
         let is_next = self.token()? == byte;
         self.text.pass(usize::from(is_next));
         Ok(is_next)
     }
 
-    fn expect(&mut self, byte: u8, expected: &str) -> Result<(), Wrong> {
+    fn expect(&mut self, byte: u8, expected: &str) -> Result<(), JsonError> {
         if self.take(byte)? { Ok(()) } else { self.wrong(expected) }
     }
 
-    fn pass_while(&mut self, wanted: impl Fn(&u8) -> bool) -> Result<(), Wrong> {
+    fn pass_while(&mut self, wanted: impl Fn(&u8) -> bool) -> Result<(), JsonError> {
         loop {
             let rest = self.text.rest()?;
             let count = rest.iter().take_while(|byte| wanted(byte)).count();
@@ -265,21 +267,21 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn byte(&mut self) -> Result<u8, Wrong> {
-        self.peek()?.ok_or(Wrong::Ended)
+    fn byte(&mut self) -> Result<u8, JsonError> {
+        self.peek()?.ok_or(JsonError::Ended)
     }
 
-    fn peek(&mut self) -> Result<Option<u8>, Wrong> {
+    fn peek(&mut self) -> Result<Option<u8>, JsonError> {
         Ok(self.text.rest()?.first().copied())
     }
 
-    /// What is wrong with the byte that comes next.
-    pub(super) fn wrong<T>(&self, why: impl Into<String>) -> Result<T, Wrong> {
-        Err(Wrong::At(self.text.position(), why.into()))
+    /// Creates an error at the next byte.
+    pub(super) fn wrong<T>(&self, why: impl Into<String>) -> Result<T, JsonError> {
+        Err(JsonError::At(self.text.position(), why.into()))
     }
 }
 
-/// How many bytes of a text can be passed over: what stands for itself, and escapes of one character that are all here.
+/// Number of bytes of a string to skip: ordinary ones, and complete escapes of one character.
 fn plain(text: &[u8]) -> usize {
     let mut passed = 0;
     loop {
@@ -293,13 +295,15 @@ fn plain(text: &[u8]) -> usize {
     }
 }
 
-/// Where the first quotation mark, backslash or control character is; the length of the text where there is none.
+/// Position of the first quotation mark, backslash or control character; the length of the text if
+/// there is none.
 fn special(text: &[u8]) -> usize {
     const EACH: u64 = u64::MAX / 255;
     const HIGH: u64 = EACH << 7;
     let (words, rest) = text.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
-        // Eight bytes at once: the highest bit of each that is below what is subtracted. Those after the first may be wrong.
+        // Test eight bytes at once: set the highest bit of each byte below the limit. Bytes after
+        // the first hit may be wrong.
         let bytes = u64::from_le_bytes(*word);
         let below = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes;
         let is = |byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
@@ -312,7 +316,7 @@ fn special(text: &[u8]) -> usize {
     words.len() * 8 + tail
 }
 
-/// Whether a name, as it stands in the text, is `key`.
+/// True if a name, as written in the text, is `key`.
 fn is_key(name: &[u8], key: &str) -> bool {
     if !name.contains(&b'\\') {
         return name == key.as_bytes();

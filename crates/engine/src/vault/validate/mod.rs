@@ -1,13 +1,19 @@
-//! Looking into the files of a group: do a corpus, its vectors and its index belong together?
+//! Validation of groups: checks that a corpus, its vectors and its index belong together.
 //!
-//! Two steps. [`examine`] reads one file, in one known state, and finds [`Facts`]; each kind of file has its own module
-//! (`corpus`, `npy`, `faiss`, `clusters`). [`check`] is a pure function over the facts of all members. Facts belong to a
-//! content, so the caller remembers them by digest and a file is looked into once.
+//! It has two steps. [`examine`] reads one file, in one known state, and finds its [`Facts`]; each
+//! type of file has its own module (`corpus`, `npy`, `faiss`, `clusters`). [`check`] is a pure
+//! function over the facts of all members. Facts belong to a content, so the caller remembers them
+//! by digest and each file is examined once.
 //!
-//! Invariants: a file is taken as hostile, so nothing is allocated by what a header claims and no number is trusted before the
-//! file's length bears it out; memory stays at a few buffers whatever the length of a file; a file that moves under the read
-//! has no facts. What is wrong with a file is a fact ([`Facts::Broken`]), only a disk that fails is an error. Nothing is
-//! written, so a crash leaves nothing behind. What follows from a fault (holding back, warning) is not decided here.
+//! Invariants:
+//! - Files are treated as hostile: nothing is allocated by what a header claims, and no number is
+//!   trusted before the file's length confirms it.
+//! - Memory stays at a few buffers for a file of any length.
+//! - A file that changes during the read has no facts.
+//! - A damaged file is a fact ([`Facts::Broken`]). Only a failing disk is an error.
+//!
+//! Nothing is written, so a crash leaves nothing behind. The consequences of a fault (hold back,
+//! warn) are decided elsewhere.
 
 mod block;
 mod clusters;
@@ -26,30 +32,30 @@ use std::path::Path;
 
 pub use group::{Fault, check};
 
-use super::Moved;
+use super::FileChanged;
 use super::read::{Folders, check_folders};
 use crate::fs::Fs;
 use crate::model::{Facts, FileStat, Role, VaultPath, stem};
 use block::Block;
 
-/// How much of a matrix is searched for what is no number.
+/// Part of a matrix that is searched for elements that are not finite numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Search {
-    /// All of it.
+    /// The whole matrix.
     #[default]
     Full,
-    /// Some blocks, evenly spread; the first and the last among them.
+    /// Some evenly spread blocks, including the first and the last.
     Sample,
-    /// None of it: only whether it is whole.
+    /// No elements. Only the file's length is checked.
     None,
 }
 
-/// What a file is expected to be, by its name and its place in the group.
+/// Expected type of a file, by its name and its role in the group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A corpus: a JSON array, an object with a member of this name, or a map by id.
     Corpus(String),
-    /// An array of numpy.
+    /// A numpy array.
     Matrix,
     /// A FAISS index.
     Index,
@@ -58,7 +64,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of a member; none for a file that is not looked into.
+    /// Kind of a member. `None` for a file that is not examined.
     #[must_use]
     pub fn of(path: &VaultPath, role: Role) -> Option<Self> {
         let name = path.as_str().rsplit('/').next().unwrap_or_default();
@@ -71,7 +77,8 @@ impl Kind {
         }
     }
 
-    /// Names the kind, and how it is searched, where facts are remembered: the same bytes are other facts under another kind.
+    /// Name of the kind and the search, for remembered facts: the same bytes have other facts as
+    /// another kind.
     #[must_use]
     pub fn tag(&self, search: Search) -> String {
         match self {
@@ -85,10 +92,11 @@ impl Kind {
     }
 }
 
-/// Looks into the file at `relative` below `root`, which must still be as `seen`; none where it moved.
+/// Examines the file at `relative` below `root`, which must still be in the state `seen`. Returns
+/// `None` if it changed.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn examine(
     fs: &dyn Fs,
     root: &Path,
@@ -106,17 +114,17 @@ pub fn examine(
         if file.stat()? != *seen {
             return Ok(None);
         }
-        let facts = look(Block::new(file.as_ref(), seen.size), kind, search)?;
+        let facts = read_facts(Block::new(file.as_ref(), seen.size), kind, search)?;
         Ok((file.stat()? == *seen && fs.lstat(&path)? == *seen).then_some(facts))
     };
     match found() {
-        // A file that became shorter, or went away.
-        Err(error) if Moved::is(&error) || error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        // The file became shorter, or is gone.
+        Err(error) if FileChanged::is(&error) || error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         other => other,
     }
 }
 
-fn look(block: Block<'_>, kind: &Kind, search: Search) -> io::Result<Facts> {
+fn read_facts(block: Block<'_>, kind: &Kind, search: Search) -> io::Result<Facts> {
     let found = match kind {
         Kind::Corpus(key) => corpus::count(block, key).map(|count| Facts::Corpus { count }),
         Kind::Matrix => npy::matrix(block, search),
@@ -125,15 +133,15 @@ fn look(block: Block<'_>, kind: &Kind, search: Search) -> io::Result<Facts> {
     };
     match found {
         Ok(facts) => Ok(facts),
-        Err(Unfit::Broken(why)) => Ok(Facts::Broken { why }),
-        Err(Unfit::Io(error)) => Err(error),
+        Err(ExamineError::Broken(why)) => Ok(Facts::Broken { why }),
+        Err(ExamineError::Io(error)) => Err(error),
     }
 }
 
-/// Why a file yields no facts.
+/// Reason why a file has no facts.
 #[derive(Debug, thiserror::Error)]
-enum Unfit {
-    /// It is not what it should be.
+enum ExamineError {
+    /// The file is not what it should be.
     #[error("{0}")]
     Broken(String),
     /// The disk failed.
@@ -141,7 +149,7 @@ enum Unfit {
     Io(#[from] io::Error),
 }
 
-impl Unfit {
+impl ExamineError {
     fn broken(why: impl Into<String>) -> Self {
         Self::Broken(why.into())
     }

@@ -1,34 +1,37 @@
-//! numpy's `.npy`: the header, whether the file is as long as it says, and whether every element is a finite number.
+//! Reads numpy's `.npy` files: checks the header and the length, and that every element is a finite
+//! number.
 //!
-//! Versions 1.0, 2.0 and 3.0. Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is a
-//! Python literal; only the dictionary that numpy itself writes is taken, and arrays of objects (pickles) never are.
+//! Versions 1.0, 2.0 and 3.0. Source:
+//! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is a Python
+//! literal. Only the dictionary that numpy itself writes is accepted, and arrays of objects
+//! (pickles) never are.
 
 use super::block::Block;
-use super::{Search, Unfit};
+use super::{ExamineError, Search};
 use crate::model::{Facts, Unreal};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// numpy's own readers refuse longer headers than 10,000 bytes.
+/// Maximum length of a header in bytes. numpy's own readers refuse more than 10,000.
 const MAX_HEADER: u64 = 64 << 10;
-/// No array of numpy has more dimensions.
+/// Maximum number of dimensions in numpy.
 const MAX_DIMENSIONS: usize = 64;
-/// How many blocks a sample looks at.
+/// Number of blocks in a sample.
 const SAMPLES: u64 = 64;
 /// Length of such a block in bytes: whole elements of any type.
 const SAMPLE: u64 = 16 << 10;
 
-/// What a header says.
+/// Header of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) dtype: String,
     pub(super) fortran: bool,
     pub(super) shape: Vec<u64>,
-    /// Where the elements begin.
+    /// Position of the first element.
     pub(super) data: u64,
 }
 
-/// Reads the array's facts.
-pub(super) fn matrix(block: Block<'_>, search: Search) -> Result<Facts, Unfit> {
+/// Reads the facts of an array.
+pub(super) fn matrix(block: Block<'_>, search: Search) -> Result<Facts, ExamineError> {
     let header = header(block)?;
     let dtype = Dtype::of(&header.dtype)?;
     let elements = header.shape.iter().try_fold(1_u64, |all, &side| all.checked_mul(side));
@@ -38,7 +41,7 @@ pub(super) fn matrix(block: Block<'_>, search: Search) -> Result<Facts, Unfit> {
         let should = bytes.map_or_else(|| "more than there can be".to_owned(), |bytes| bytes.to_string());
         let shape = shape_text(&header.shape);
         let which = if bytes.is_some_and(|bytes| bytes < there) { "longer" } else { "shorter" };
-        return Err(Unfit::broken(format!(
+        return Err(ExamineError::broken(format!(
             "it is {which} than its header says: shape {shape} of {} takes {should} bytes from byte {}, but {there} are there",
             header.dtype, header.data
         )));
@@ -55,9 +58,9 @@ pub(super) fn shape_text(shape: &[u64]) -> String {
     format!("({})", sides.join(", "))
 }
 
-fn header(block: Block<'_>) -> Result<Header, Unfit> {
+fn header(block: Block<'_>) -> Result<Header, ExamineError> {
     let truncated = |need: u64| {
-        Unfit::broken(format!("it ends at byte {}, inside its header of {need} bytes", block.len()))
+        ExamineError::broken(format!("it ends at byte {}, inside its header of {need} bytes", block.len()))
     };
     let mut start = [0; 12];
     if block.len() < 10 {
@@ -66,7 +69,7 @@ fn header(block: Block<'_>) -> Result<Header, Unfit> {
     block.fill(start.get_mut(..10).unwrap_or_default(), 0)?;
     let [m0, m1, m2, m3, m4, m5, major, minor, l0, l1, ..] = start;
     if [m0, m1, m2, m3, m4, m5] != *MAGIC {
-        return Err(Unfit::broken("it is no .npy file: it does not begin with \\x93NUMPY at byte 0"));
+        return Err(ExamineError::broken("it is no .npy file: it does not begin with \\x93NUMPY at byte 0"));
     }
     let (from, len) = match (major, minor) {
         (1, 0) => (10, u64::from(u16::from_le_bytes([l0, l1]))),
@@ -79,13 +82,15 @@ fn header(block: Block<'_>) -> Result<Header, Unfit> {
             (12, u64::from(u32::from_le_bytes(wide)))
         }
         _ => {
-            return Err(Unfit::broken(format!(
+            return Err(ExamineError::broken(format!(
                 "its format is {major}.{minor} (byte 6): this program reads 1.0, 2.0 and 3.0"
             )));
         }
     };
     if len > MAX_HEADER {
-        return Err(Unfit::broken(format!("its header claims {len} bytes (byte 8): at most {MAX_HEADER}")));
+        return Err(ExamineError::broken(format!(
+            "its header claims {len} bytes (byte 8): at most {MAX_HEADER}"
+        )));
     }
     if from + len > block.len() {
         return Err(truncated(from + len));
@@ -96,28 +101,31 @@ fn header(block: Block<'_>) -> Result<Header, Unfit> {
         Ok(text) => text,
         Err(error) => {
             let at = from + error.valid_up_to() as u64;
-            return Err(Unfit::broken(format!("its header is no text at byte {at}")));
+            return Err(ExamineError::broken(format!("its header is no text at byte {at}")));
         }
     };
     let mut literal = Literal { rest: text, all: text.len() };
     literal
         .dictionary()
         .map_err(|(at, why)| {
-            Unfit::broken(format!("its header is not what numpy writes, at byte {}: {why}", from + at as u64))
+            ExamineError::broken(format!(
+                "its header is not what numpy writes, at byte {}: {why}",
+                from + at as u64
+            ))
         })
         .map(|(dtype, fortran, shape)| Header { dtype, fortran, shape, data: from + len })
 }
 
-/// The Python literal of a header.
+/// Python literal of a header.
 struct Literal<'a> {
     rest: &'a str,
     all: usize,
 }
 
-type Wrong = (usize, &'static str);
+type LiteralError = (usize, &'static str);
 
 impl<'a> Literal<'a> {
-    fn wrong<T>(&self, why: &'static str) -> Result<T, Wrong> {
+    fn wrong<T>(&self, why: &'static str) -> Result<T, LiteralError> {
         Err((self.all - self.rest.len(), why))
     }
 
@@ -128,7 +136,7 @@ impl<'a> Literal<'a> {
         taken.is_some()
     }
 
-    fn dictionary(&mut self) -> Result<(String, bool, Vec<u64>), Wrong> {
+    fn dictionary(&mut self) -> Result<(String, bool, Vec<u64>), LiteralError> {
         let (mut dtype, mut fortran, mut shape) = (None, None, None);
         if !self.take("{") {
             return self.wrong("expected `{`");
@@ -161,7 +169,7 @@ impl<'a> Literal<'a> {
         }
     }
 
-    fn text(&mut self) -> Result<&'a str, Wrong> {
+    fn text(&mut self) -> Result<&'a str, LiteralError> {
         let quote = if self.take("'") {
             '\''
         } else if self.take("\"") {
@@ -180,7 +188,7 @@ impl<'a> Literal<'a> {
         }
     }
 
-    fn truth(&mut self) -> Result<bool, Wrong> {
+    fn truth(&mut self) -> Result<bool, LiteralError> {
         if self.take("True") {
             Ok(true)
         } else if self.take("False") {
@@ -190,7 +198,7 @@ impl<'a> Literal<'a> {
         }
     }
 
-    fn tuple(&mut self) -> Result<Vec<u64>, Wrong> {
+    fn tuple(&mut self) -> Result<Vec<u64>, LiteralError> {
         let mut sides = Vec::new();
         if !self.take("(") {
             return self.wrong("expected `(`");
@@ -201,7 +209,7 @@ impl<'a> Literal<'a> {
             let (number, rest) = self.rest.split_at(digits);
             let Ok(side) = number.parse() else { return self.wrong("expected a side of the shape") };
             self.rest = rest;
-            // Python 2 wrote long numbers so.
+            // Python 2 wrote long numbers this way.
             self.take("L");
             sides.push(side);
             if sides.len() > MAX_DIMENSIONS {
@@ -215,9 +223,9 @@ impl<'a> Literal<'a> {
     }
 }
 
-/// A type of element.
+/// Type of element.
 struct Dtype {
-    /// Bytes of one.
+    /// Size of an element in bytes.
     size: u64,
     float: Option<Float>,
 }
@@ -229,13 +237,13 @@ struct Float {
 }
 
 impl Dtype {
-    fn of(text: &str) -> Result<Self, Unfit> {
-        let unknown = || Unfit::broken(format!("its type of element {text:?} is not one of numbers"));
+    fn of(text: &str) -> Result<Self, ExamineError> {
+        let unknown = || ExamineError::broken(format!("its type of element {text:?} is not one of numbers"));
         let mut chars = text.chars();
         let order = chars.next().filter(|order| "<>|=".contains(*order)).ok_or_else(unknown)?;
         let kind = chars.next().ok_or_else(unknown)?;
         if kind == 'O' {
-            return Err(Unfit::broken(
+            return Err(ExamineError::broken(
                 "it holds Python objects (a pickle), which are never read: save it with a type of number",
             ));
         }
@@ -256,18 +264,19 @@ impl Dtype {
     }
 }
 
-/// The first element, in the order of the file, that is no finite number.
+/// First element, in file order, that is not a finite number.
 fn first_unreal(
     block: Block<'_>,
     header: &Header,
     float: Float,
     search: Search,
-) -> Result<Option<Unreal>, Unfit> {
+) -> Result<Option<Unreal>, ExamineError> {
     let total = block.len() - header.data;
     let whole = (0, total);
     let spans: Vec<(u64, u64)> = match search {
         Search::Sample if total > SAMPLES * SAMPLE => {
-            // Whole elements: the last block begins where the spacing puts it, and all begin at a multiple of 16.
+            // Blocks hold whole elements: all start at a multiple of 16, the last one near the end
+            // of the file.
             let step = (total - SAMPLE) / (SAMPLES - 1) / 16 * 16;
             let last = (total - SAMPLE) / 16 * 16;
             (0..SAMPLES - 1).map(|at| (at * step, at * step + SAMPLE)).chain([(last, total)]).collect()
@@ -305,7 +314,8 @@ fn place(header: &Header, element: u64, value: &str) -> Unreal {
 }
 
 impl Float {
-    /// Where the first element of `part` begins that is no finite number: its exponent is all ones.
+    /// Position in `part` of the first element that is not a finite number: its exponent is all
+    /// ones.
     fn unreal_in(self, part: &[u8]) -> Option<usize> {
         let (size, big) = (self.size, self.big);
         match size {
@@ -329,7 +339,7 @@ impl Float {
         if !self.big {
             bytes.reverse();
         }
-        // Now the sign and the exponent come first; an infinity has no bit set below them.
+        // The sign and the exponent come first now. An infinity has no bit set after them.
         let (sign_and_exponent, fraction): (usize, u8) = match self.size {
             2 => (1, 0x03),
             4 => (1, 0x7f),
@@ -355,7 +365,7 @@ impl Float {
 
 fn search<const N: usize>(part: &[u8], unreal: impl Fn([u8; N]) -> bool) -> Option<usize> {
     let (elements, _) = part.as_chunks::<N>();
-    // First whether there is any, without a branch for each element.
+    // First test if there is any, without a branch per element.
     if !elements.iter().fold(false, |any, raw| any | unreal(*raw)) {
         return None;
     }

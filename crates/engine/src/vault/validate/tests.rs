@@ -1,4 +1,5 @@
-//! Files that numpy and FAISS made (tests/data), the same files damaged, and groups put together from facts.
+//! Files that numpy and FAISS wrote (tests/data), the same files damaged, and groups composed of
+//! facts.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,10 @@ fn data() -> PathBuf {
 
 fn examined(folder: &Path, name: &str, kind: &Kind, search: Search) -> Facts {
     let seen = RealFs.lstat(&folder.join(name)).unwrap();
-    examine(&RealFs, folder, name, &seen, kind, search).unwrap().expect("nobody moved it")
+    examine(&RealFs, folder, name, &seen, kind, search).unwrap().expect("the file is stable")
 }
 
-/// A file in memory.
+/// File in memory.
 pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl io::Read for Bytes<'_> {
@@ -42,7 +43,7 @@ impl crate::fs::ReadFile for Bytes<'_> {
 
 fn facts_of(bytes: &[u8], kind: &Kind) -> Facts {
     let file = Bytes(bytes);
-    let looked = |search| look(Block::new(&file, bytes.len() as u64), kind, search).unwrap();
+    let looked = |search| read_facts(Block::new(&file, bytes.len() as u64), kind, search).unwrap();
     let (full, sampled) = (looked(Search::Full), looked(Search::Sample));
     assert_eq!(matches!(full, Facts::Broken { .. }), matches!(sampled, Facts::Broken { .. }));
     full
@@ -51,12 +52,12 @@ fn facts_of(bytes: &[u8], kind: &Kind) -> Facts {
 fn why(facts: Facts) -> String {
     match facts {
         Facts::Broken { why } => why,
-        other => panic!("it was taken: {other:?}"),
+        other => panic!("the file was accepted: {other:?}"),
     }
 }
 
 #[test]
-fn arrays_of_numpy_are_read_in_every_form() {
+fn numpy_arrays_are_read_in_every_form() {
     for (name, dtype) in [
         ("f2_c", "<f2"),
         ("f2_fortran", "<f2"),
@@ -80,7 +81,7 @@ fn arrays_of_numpy_are_read_in_every_form() {
 }
 
 #[test]
-fn what_is_no_number_is_found_at_its_row() {
+fn elements_that_are_not_finite_are_found_at_their_row() {
     for dtype in ["f2", "f4", "f8"] {
         for (name, value) in [("nan", "NaN"), ("inf", "inf"), ("minus_inf", "-inf")] {
             let facts = examined(&data(), &format!("{dtype}_{name}.npy"), &Kind::Matrix, Search::Full);
@@ -93,7 +94,7 @@ fn what_is_no_number_is_found_at_its_row() {
 }
 
 #[test]
-fn a_sample_sees_the_first_and_the_last_row_of_a_long_array() {
+fn a_sample_includes_the_first_and_the_last_row_of_a_long_array() {
     let (rows, columns) = (40_000_usize, 16_usize);
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
@@ -109,7 +110,7 @@ fn a_sample_sees_the_first_and_the_last_row_of_a_long_array() {
         std::fs::write(folder.path().join("x"), wrong).unwrap();
         for (search, sees) in [(Search::Full, true), (Search::Sample, sampled)] {
             let Facts::Matrix { unreal, .. } = examined(folder.path(), "x", &Kind::Matrix, search) else {
-                panic!("it is whole")
+                panic!("the array is valid")
             };
             assert_eq!(unreal.map(|at| at.row), sees.then_some(row as u64), "{row} {search:?}");
         }
@@ -117,7 +118,7 @@ fn a_sample_sees_the_first_and_the_last_row_of_a_long_array() {
 }
 
 #[test]
-fn indexes_of_faiss_are_read_in_every_family() {
+fn faiss_indexes_of_every_type_are_read() {
     for (name, family) in [
         ("flat_l2", "Flat"),
         ("flat_ip", "Flat"),
@@ -151,7 +152,7 @@ fn indexes_of_faiss_are_read_in_every_family() {
 }
 
 #[test]
-fn arrays_that_are_not_what_they_say_are_refused() {
+fn arrays_that_contradict_their_header_are_refused() {
     let whole = std::fs::read(data().join("f4_c.npy")).unwrap();
     for cut in 0..whole.len() {
         let why = why(facts_of(&whole[..cut], &Kind::Matrix));
@@ -201,7 +202,7 @@ fn corpora_are_counted_in_every_form() {
 }
 
 #[test]
-fn what_is_no_corpus_is_refused_with_its_place() {
+fn an_invalid_corpus_is_refused_with_the_position() {
     let long = format!("[\"{}\u{e9}\"]", "x".repeat(300_000));
     let mut latin = long.replace('\u{e9}', "e").into_bytes();
     latin[300_002] = 0xe9;
@@ -223,7 +224,7 @@ fn what_is_no_corpus_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_character_on_the_border_of_two_blocks_is_whole() {
+fn a_character_across_two_blocks_is_valid() {
     for pad in (64 << 10) - 6..(64 << 10) + 2 {
         let text = format!("[\"{}\u{1f9e0}\u{e9}\"]", "x".repeat(pad));
         assert_eq!(facts_of(text.as_bytes(), &CORPUS()), Facts::Corpus { count: 1 }, "{pad}");
@@ -231,7 +232,7 @@ fn a_character_on_the_border_of_two_blocks_is_whole() {
 }
 
 #[test]
-fn clusters_are_understood_in_their_forms() {
+fn clusters_are_understood_in_all_their_forms() {
     for (text, assigned, highest) in [
         ("{\"k\": 64, \"assign\": [0, 1, -1]}", Some(3), None),
         ("{\"labels\": {\"a\": 1, \"b\": 1}}", Some(2), None),
@@ -267,7 +268,7 @@ fn group(nodes: u64, rows: u64, index: (u64, u64)) -> std::collections::BTreeMap
 }
 
 #[test]
-fn a_group_fits_where_all_counts_agree_and_the_message_names_both() {
+fn a_group_fits_if_all_counts_agree_and_the_message_names_both() {
     assert_eq!(check(&group(40, 40, (40, 8))), vec![]);
     assert_eq!(check(&group(0, 0, (0, 8))), vec![]);
     let told = |members| check(&members).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -313,7 +314,7 @@ fn a_group_fits_where_all_counts_agree_and_the_message_names_both() {
 }
 
 #[test]
-fn a_file_that_moved_has_no_facts() {
+fn a_file_that_changed_has_no_facts() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nodes.json");
     std::fs::write(&file, "[1]").unwrap();
@@ -327,7 +328,8 @@ fn a_file_that_moved_has_no_facts() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever is done to a file, it is either read or refused; nothing panics and nothing is allocated by what it claims.
+    /// A damaged file is either read or refused. Nothing panics, and nothing is allocated by what
+    /// it claims.
     #[test]
     fn damaged_files_are_read_or_refused(
         which in 0..20_usize, edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),

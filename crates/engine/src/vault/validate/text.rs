@@ -1,4 +1,4 @@
-//! A file as text: its bytes, block by block, up to where they stop being UTF-8.
+//! Access to a file as text: its bytes, block by block, up to the first that are not UTF-8.
 
 use std::io::{self, Read};
 
@@ -14,7 +14,7 @@ impl<'a> Text<'a> {
         Self { stream: block.stream(0, block.len()), utf8: Utf8::default() }
     }
 
-    /// The bytes that come next, at least one but at the end. Nothing comes after a block that is not UTF-8.
+    /// Next bytes: at least one, except at the end. A block that is not UTF-8 ends the text.
     #[inline]
     pub(super) fn rest(&mut self) -> io::Result<&[u8]> {
         if self.stream.ready().is_empty() && self.utf8.wrong.is_none() {
@@ -26,18 +26,18 @@ impl<'a> Text<'a> {
         Ok(self.stream.ready())
     }
 
-    /// Passes over so many of the bytes that come next.
+    /// Skips this many of the next bytes.
     #[inline]
     pub(super) fn pass(&mut self, count: usize) {
         self.stream.pass(count);
     }
 
-    /// Where in the file the next byte stands.
+    /// Position of the next byte in the file.
     pub(super) fn position(&self) -> u64 {
         self.stream.position()
     }
 
-    /// The first byte that is not UTF-8, as far as was read.
+    /// Position of the first byte read that is not UTF-8.
     pub(super) const fn wrong(&self) -> Option<u64> {
         self.utf8.wrong
     }
@@ -54,13 +54,13 @@ impl Read for Text<'_> {
 #[derive(Default)]
 struct Utf8 {
     at: u64,
-    /// Bytes at the end of the last block that may begin a character.
+    /// Bytes at the end of the last block that may start a character.
     open: Vec<u8>,
     wrong: Option<u64>,
 }
 
 impl Utf8 {
-    /// Looks at the next block; an empty one is the end.
+    /// Checks the next block. An empty one is the end.
     fn check(&mut self, block: &[u8]) {
         let start = self.at - self.open.len() as u64;
         let base = self.at;
@@ -69,7 +69,7 @@ impl Utf8 {
         if block.is_empty() && !self.open.is_empty() {
             self.wrong = Some(start);
         }
-        // A character that began in the block before is completed byte by byte.
+        // Complete the character that began in the previous block, byte by byte.
         while !self.open.is_empty() {
             let Some((&byte, after)) = rest.split_first() else { return };
             self.open.push(byte);

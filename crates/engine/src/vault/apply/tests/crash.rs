@@ -19,7 +19,7 @@ pub(super) fn crash(vault: Vault, kind: Kind, at: usize) -> Option<Vault> {
 pub(super) fn assert_whole(vault: &Vault, recovered: Option<Recovered>, had_journal: bool, context: &str) {
     let visible = vault.visible();
     if let Some(recovered) = recovered {
-        assert_eq!(recovered.commit, "commit");
+        assert_eq!(recovered.purpose, Purpose::Transaction("t".into()));
         assert_eq!(recovered.applied.retry, [], "{context}");
         assert_eq!(visible, vault.all_new(), "{context}");
     } else if had_journal {

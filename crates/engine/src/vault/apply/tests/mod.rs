@@ -37,7 +37,7 @@ use cogzy_testkit::amount;
 
 use super::*;
 use crate::fs::RealFs;
-use crate::vault::{FileLock, Stage};
+use crate::vault::{FileLock, Purpose, Stage};
 use disk::{Disk, LINUX, MAC, NETWORK, STICK};
 use vault::{CONFLICT, Case, Vault, item, path};
 
@@ -101,7 +101,7 @@ fn everything_is_put_in_place_and_what_it_displaced_is_kept() {
             .collect();
         assert_eq!(places, ["old nodes", "old index", "old rows!", "old trace"]);
         let id = ApplyId::new(2000, [2; 4]);
-        let next = ApplyPlan { id, commit: String::new(), finish: false, items: Vec::new() };
+        let next = ApplyPlan { id, purpose: Purpose::Repair, finish: false, items: Vec::new() };
         let too_early = apply(&disk, &layout, next, None, &mut |_| {});
         assert!(matches!(too_early, Err(ApplyError::Unfinished(_))));
         conclude(&disk, &layout).unwrap();

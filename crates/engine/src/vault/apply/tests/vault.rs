@@ -9,7 +9,7 @@ use cogzy_testkit::fresh_folder_in_memory;
 
 use crate::fs::{Fs, RealFs};
 use crate::model::{ConflictId, Content, Digest, Item, VaultPath};
-use crate::vault::{ApplyId, ApplyItem, ApplyPlan, ApplyStep, Keeping, Layout, Seen, Staged};
+use crate::vault::{ApplyId, ApplyItem, ApplyPlan, ApplyStep, Keeping, Layout, Purpose, Seen, Staged};
 
 /// One file of a plan: path, old text, new text.
 pub type Move = (&'static str, Option<&'static str>, Option<&'static str>);
@@ -103,7 +103,12 @@ impl Vault {
             keep: case.lost.then(|| Keeping { id: CONFLICT, record: "record".into() }),
             steps: case.moves.iter().map(&mut step).collect(),
         });
-        ApplyPlan { id: Self::id(), commit: "commit".into(), finish: self.finish, items: items.collect() }
+        ApplyPlan {
+            id: Self::id(),
+            purpose: Purpose::Transaction("t".into()),
+            finish: self.finish,
+            items: items.collect(),
+        }
     }
 
     /// The visible files.

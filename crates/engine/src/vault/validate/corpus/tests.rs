@@ -1,4 +1,5 @@
-//! What is counted and what is refused is what a parser would count and refuse, wherever the blocks of the file end.
+//! The reader must count and refuse exactly what a parser counts and refuses, wherever the blocks
+//! of the file end.
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ fn counted(bytes: &[u8], key: &str, buffer: usize) -> Result<u64, String> {
     count(Block::new(&file, bytes.len() as u64).in_blocks_of(buffer), key).map_err(|error| error.to_string())
 }
 
-/// The same count by serde, from a text in memory: of a whole corpus, or of what its member holds.
+/// Count by serde of a text in memory: of a whole corpus, or of its member.
 struct Parsed<'a> {
     key: Option<&'a str>,
 }
@@ -64,7 +65,7 @@ fn parsed(bytes: &[u8], key: &str) -> Option<u64> {
     json.end().ok().map(|()| count)
 }
 
-/// A piece of a document; several in a row are one, nearly one, or none.
+/// Pieces of a document. A sequence of them is a document, almost one, or none.
 fn pieces() -> impl Strategy<Value = Vec<&'static str>> {
     let some = prop::sample::select(vec![
         "[",
@@ -105,7 +106,7 @@ fn pieces() -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(some, 0..12)
 }
 
-/// A document, as compact or as loose as may be.
+/// Document, as compact or as loose as JSON allows.
 fn document() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -129,13 +130,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn pieces_are_counted_as_a_parser_counts_them(pieces in pieces(), buffer in 1..40_usize) {
+    fn pieces_are_counted_as_by_a_parser(pieces in pieces(), buffer in 1..40_usize) {
         let text = pieces.concat();
         prop_assert_eq!(counted(text.as_bytes(), "nodes", buffer).ok(), parsed(text.as_bytes(), "nodes"), "{}", text);
     }
 
     #[test]
-    fn documents_are_counted_as_a_parser_counts_them(
+    fn documents_are_counted_as_by_a_parser(
         text in document(), buffer in 1..40_usize, edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..2),
         cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
     ) {
@@ -152,7 +153,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_byte_and_its_line() {
+fn errors_name_their_byte_and_line() {
     for (text, says) in [
         ("[1,\n {\"a\" 2}]", "expected `:` at byte 10 (line 2 column 7)"),
         ("[1,]", "expected a value at byte 3 (line 1 column 4)"),
@@ -177,7 +178,7 @@ fn what_is_wrong_is_named_with_its_byte_and_its_line() {
 }
 
 #[test]
-fn deep_nesting_is_counted_and_what_would_take_memory_is_refused() {
+fn deep_nesting_is_counted_and_excessive_nesting_is_refused() {
     let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
     assert_eq!(counted(&nested(100_000), "nodes", 4096), Ok(1));
     assert_eq!(counted(&nested(DEPTH + 2), "nodes", 4096), Ok(1));
@@ -186,6 +187,6 @@ fn deep_nesting_is_counted_and_what_would_take_memory_is_refused() {
 }
 
 #[test]
-fn half_a_character_in_an_escape_is_let_be() {
+fn an_escape_for_half_a_character_is_accepted() {
     assert_eq!(counted(b"{\"\\ud83e\": \"\\ud83e\", \"b\": 1}", "nodes", 7), Ok(2));
 }

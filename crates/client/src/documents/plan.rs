@@ -1,0 +1,197 @@
+//! A plan: what a cycle would do. The same JSON as the engine's own [`Plan`].
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use cogzy_engine::model::{Conflict, Direction, Entry, HoldId, Item, Reason, VaultPath};
+use cogzy_engine::plan::{Action, FileStep, Hold, Plan, Step, Waiting};
+
+/// A plan, sorted by item: `sync --dry-run --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct PlanDocument {
+    /// Items that the cycle deals with.
+    pub steps: Vec<StepDocument>,
+    /// Items that are busy, not settled or unreadable.
+    pub waiting: Vec<WaitingItemDocument>,
+    /// Items that wait for a person's decision.
+    pub holds: Vec<PlannedHoldDocument>,
+}
+
+/// One item's part of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StepDocument {
+    /// The item: `{"group":NAME}` or `{"file":PATH}`.
+    #[schema(value_type = Object)]
+    pub item: Item,
+    /// The action.
+    #[serde(flatten)]
+    pub action: ActionDocument,
+    /// The files that change on the receiving side, sorted by path.
+    pub files: Vec<FileStepDocument>,
+}
+
+/// The action that a plan takes on an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "conflict")]
+pub enum ActionDocument {
+    /// The remote takes over the local version.
+    Push,
+    /// The remote's version replaces the local one.
+    Pull,
+    /// The same, and the losing version is kept.
+    Conflict(Box<ConflictRecord>),
+    /// Both sides hold the same bytes already: only the record is brought up to date.
+    Adopt,
+    /// Derived members stay different on purpose.
+    KeepLocal,
+}
+
+/// A conflict with its losing version, as the engine records it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object)]
+pub struct ConflictRecord(pub Conflict);
+
+/// One file of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileStepDocument {
+    /// The path.
+    #[schema(value_type = String)]
+    pub path: VaultPath,
+    /// The entry that stands there now; none where the file is new.
+    #[schema(value_type = Option<Object>)]
+    pub from: Option<Entry>,
+    /// The entry that will stand there; none where the file is deleted.
+    #[schema(value_type = Option<Object>)]
+    pub to: Option<Entry>,
+}
+
+/// An item that cannot be judged yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WaitingItemDocument {
+    /// The item.
+    #[schema(value_type = Object)]
+    pub item: Item,
+    /// The reason.
+    pub why: String,
+}
+
+/// Items that a plan holds until somebody decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedHoldDocument {
+    /// The hold's id.
+    #[schema(value_type = String)]
+    pub id: HoldId,
+    /// The reason: `differs`, `group-loss`, `mass-delete`, `mass-change` or `filter`.
+    #[schema(value_type = String)]
+    pub reason: Reason,
+    /// The side that would lose something: `outgoing` is the remote, `incoming` this device.
+    #[schema(value_type = String)]
+    pub direction: Direction,
+    /// The held items.
+    #[schema(value_type = Vec<Object>)]
+    pub items: BTreeSet<Item>,
+}
+
+impl From<&Plan> for PlanDocument {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            steps: plan.steps.iter().map(StepDocument::from).collect(),
+            waiting: plan.waiting.iter().map(WaitingItemDocument::from).collect(),
+            holds: plan.holds.iter().map(PlannedHoldDocument::from).collect(),
+        }
+    }
+}
+
+impl From<&Step> for StepDocument {
+    fn from(step: &Step) -> Self {
+        let files = step.files.iter().map(FileStepDocument::from).collect();
+        Self { item: step.item.clone(), action: ActionDocument::from(&step.action), files }
+    }
+}
+
+impl From<&Action> for ActionDocument {
+    fn from(action: &Action) -> Self {
+        match action {
+            Action::Push => Self::Push,
+            Action::Pull => Self::Pull,
+            Action::Conflict(conflict) => Self::Conflict(Box::new(ConflictRecord(Conflict::clone(conflict)))),
+            Action::Adopt => Self::Adopt,
+            Action::KeepLocal => Self::KeepLocal,
+        }
+    }
+}
+
+impl From<&FileStep> for FileStepDocument {
+    fn from(file: &FileStep) -> Self {
+        Self { path: file.path.clone(), from: file.from, to: file.to }
+    }
+}
+
+impl From<&Waiting> for WaitingItemDocument {
+    fn from(waiting: &Waiting) -> Self {
+        Self { item: waiting.item.clone(), why: waiting.why.clone() }
+    }
+}
+
+impl From<&Hold> for PlannedHoldDocument {
+    fn from(hold: &Hold) -> Self {
+        let Hold { id, reason, direction, items } = hold;
+        Self { id: *id, reason: *reason, direction: *direction, items: items.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use cogzy_engine::model::{DeviceId, Digest, Hlc, Kept, Origin};
+
+    /// A plan with every kind of step, something that waits, and a hold.
+    fn plan() -> Plan {
+        let path = |text: &str| VaultPath::new(text).unwrap();
+        let entry = |text: &str, rows| Entry {
+            digest: Digest::of(text.as_bytes()),
+            size: text.len() as u64,
+            mtime_ms: 7,
+            mode: 0o600,
+            rows,
+        };
+        let file = |text: &str| Item::File(path(text));
+        let kept = vec![Kept { path: path("c"), entry: Some(entry("lost", None)) }];
+        let txn = Hlc { wall_ms: 1, logical: 2, device: DeviceId::from_bytes([3; 8]) };
+        let origin = Some(Origin { device: "laptop".to_owned(), txn });
+        let conflict = Conflict::new(file("c"), kept, origin);
+        let step = |item, action, files| Step { item, action, files, agreed: BTreeMap::new() };
+        let change = FileStep { path: path("corpus/nodes.json"), from: None, to: Some(entry("[]", Some(0))) };
+        let deletion = FileStep { path: path("b"), from: Some(entry("old", None)), to: None };
+        Plan {
+            steps: vec![
+                step(Item::Group("nodes".to_owned()), Action::Push, vec![change]),
+                step(file("b"), Action::Pull, vec![deletion]),
+                step(file("c"), Action::Conflict(Box::new(conflict)), vec![]),
+                step(file("d"), Action::Adopt, vec![]),
+                step(Item::Group("episodes".to_owned()), Action::KeepLocal, vec![]),
+            ],
+            waiting: vec![Waiting { item: file("e"), why: "it is busy".to_owned(), blocked_by: None }],
+            holds: vec![Hold {
+                id: HoldId::from_bytes([4; 8]),
+                reason: Reason::MassDelete,
+                direction: Direction::Incoming,
+                items: BTreeSet::from([file("f"), file("g")]),
+            }],
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn a_plan_document_has_the_json_of_the_plan_and_reads_it() {
+        let (plan, document) = (plan(), PlanDocument::from(&plan()));
+        let json = serde_json::to_string(&document).unwrap();
+        assert_eq!(json, serde_json::to_string(&plan).unwrap());
+        assert_eq!(serde_json::from_str::<PlanDocument>(&json).unwrap(), document);
+    }
+}

@@ -1,0 +1,86 @@
+//! Writing several files as one, over the socket.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Problem, SchemaVersion};
+use cogzy_engine::model::{Digest, VaultPath};
+
+/// `POST /v1/transactions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransactionRequest {
+    /// The transaction's name; the client chooses it. The same name again gets the same answer and
+    /// changes nothing.
+    pub transaction_id: String,
+    /// The client's name, for the log.
+    #[serde(default)]
+    pub source_id: String,
+    /// The content that must stand at these paths: BLAKE3 as 64 hex digits, or null where nothing
+    /// may.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    pub expected: BTreeMap<VaultPath, Option<Digest>>,
+    /// The files to write.
+    #[serde(default)]
+    pub writes: Vec<WriteRequest>,
+    /// The files to delete.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub deletes: BTreeSet<VaultPath>,
+}
+
+/// One file of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriteRequest {
+    /// The path in the vault.
+    #[schema(value_type = String)]
+    pub path: VaultPath,
+    /// The file with its bytes: a name below `sync/incoming/` in the vault, where the client has
+    /// put it. It is taken away.
+    pub staged: String,
+}
+
+/// The result of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionDocument {
+    /// The schema's number.
+    pub schema: SchemaVersion,
+    /// The transaction's name.
+    pub transaction_id: String,
+    /// Each changed path, with the digest of its content since; null where it was deleted.
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    pub files: BTreeMap<VaultPath, Option<Digest>>,
+}
+
+/// The content of a path: `GET /v1/files`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileDocument {
+    /// The schema's number.
+    pub schema: SchemaVersion,
+    /// The path.
+    #[schema(value_type = String)]
+    pub path: VaultPath,
+    /// BLAKE3 of the content, to be expected by a transaction; null where nothing stands.
+    #[schema(value_type = Option<String>)]
+    pub digest: Option<Digest>,
+}
+
+/// A transaction that was refused because somebody else had written: a [`Problem`] with the path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConflictProblem {
+    /// The error.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// Always `CONFLICT`.
+    pub code: String,
+    /// The first path whose content is not the expected one.
+    #[schema(value_type = String)]
+    pub path: VaultPath,
+    /// The digest of its content now; null where nothing stands.
+    #[schema(value_type = Option<String>)]
+    pub current: Option<Digest>,
+}

@@ -1,0 +1,283 @@
+//! The vault for programs written in Rust: memories are read and written without a daemon, a
+//! network, or a lock to care about.
+//!
+//! ```no_run
+//! use cogzy_client::local_vault::LocalVault;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let vault = LocalVault::open("/home/me/.local/share/cogzy")?;
+//! let (mut nodes, vectors) = {
+//!     let reading = vault.reading()?; // one generation: nothing is put in place meanwhile
+//!     (reading.nodes()?, reading.embeddings("nodes")?)
+//! };
+//! nodes.push(&serde_json::json!({"id": "n1", "content": "a memory"}))?;
+//! let mut grown = ndarray::Array2::zeros((nodes.len(), vectors.ncols()));
+//! grown.slice_mut(ndarray::s![..vectors.nrows(), ..]).assign(&vectors);
+//! let mut transaction = vault.transaction();
+//! transaction.nodes(&nodes)?.embeddings("nodes", &grown)?;
+//! transaction.commit()?; // both files, or none
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - Every read is local, and every write is local first: the daemon or the next `sync` sends it.
+//! - A [`Reading`] holds the shared lock: its files are those of one generation. Hold it while you
+//!   open files, not while you work with them.
+//! - A write replaces whole files, through the journal; a [`LocalTransaction`] replaces several as
+//!   one. A crash leaves all the old ones or all the new ones. A program that read before another
+//!   one wrote gets [`LocalVaultError::Conflict`] and undoes nothing.
+//! - Fields of a node that a program does not know survive reading and writing: entries are kept as
+//!   they were written.
+//!
+//! Paths are those of the app: `corpus/nodes.json`, `corpus/episodes.json`, `vectors/<name>.npy`.
+//! Sending them, and settling conflicts, is not decided here.
+
+mod corpus;
+mod map;
+mod matrix;
+mod reading;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+pub use corpus::Corpus;
+pub use map::MappedEmbeddings;
+pub use reading::Reading;
+pub use transaction::LocalTransaction;
+
+use crate::documents::{DryRunRequest, ResetDocument, StatusDocument, SyncDocument, SyncRequest};
+use crate::paths::Paths;
+use crate::socket::{self, ClientError};
+use cogzy_engine::fs::IoAt;
+use cogzy_engine::fs::{Fs, RealFs};
+use cogzy_engine::model::{Digest, PathError, VaultPath};
+use cogzy_engine::vault::{Layout, Marker, MarkerError, TransactError};
+
+/// An error of a [`LocalVault`].
+#[derive(Debug, thiserror::Error)]
+pub enum LocalVaultError {
+    /// There is no vault.
+    #[error(transparent)]
+    NoVault(#[from] MarkerError),
+    /// The name makes no valid path in a vault.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] IoAt),
+    /// A file is damaged, or not of the kind that its name says.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// The file.
+        path: VaultPath,
+        /// The damage, and its place.
+        why: String,
+    },
+    /// There is no such file.
+    #[error("{0} does not exist")]
+    Missing(VaultPath),
+    /// The vectors are of a kind that cannot be read this way.
+    #[error("{path}: {why}")]
+    Kind {
+        /// The file.
+        path: VaultPath,
+        /// The kind it has, and the kind that is wanted.
+        why: String,
+    },
+    /// Somebody else has written since this program read.
+    #[error("{path} was changed by somebody else since it was read: read it again")]
+    Conflict {
+        /// The file.
+        path: VaultPath,
+        /// The digest of its content now.
+        current: Option<Digest>,
+    },
+    /// Another program keeps the vault busy.
+    #[error("{0}")]
+    Busy(String),
+    /// The value has no JSON form, or none that an entry can have.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// The files could not be written.
+    #[error(transparent)]
+    Write(TransactError),
+    /// The daemon does not answer, or refuses.
+    #[error(transparent)]
+    Daemon(#[from] ClientError),
+}
+
+impl From<TransactError> for LocalVaultError {
+    fn from(error: TransactError) -> Self {
+        match error {
+            TransactError::Conflict { path, current } => Self::Conflict { path, current },
+            TransactError::Io(error) => Self::Io(error),
+            error @ TransactError::Busy(_) => Self::Busy(error.to_string()),
+            error => Self::Write(error),
+        }
+    }
+}
+
+/// A vault on this machine. Cheap to clone; clones are the same vault.
+#[derive(Debug, Clone)]
+pub struct LocalVault {
+    layout: Layout,
+    fs: Arc<dyn Fs>,
+    socket: PathBuf,
+}
+
+impl LocalVault {
+    /// Opens the vault at `root`, made by `cogzy-vault init` or `run`.
+    ///
+    /// # Errors
+    /// If there is no vault.
+    pub fn open(root: impl AsRef<Path>) -> Result<Self, LocalVaultError> {
+        let root = root.as_ref();
+        let real = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+        let layout = Layout::new(real);
+        Marker::read(&RealFs, &layout)?;
+        let usual = Paths::of_this_user().ok().and_then(|paths| paths.socket(layout.root()));
+        let socket = usual.unwrap_or_else(|| layout.sync().join("control/daemon.sock"));
+        Ok(Self { layout, fs: Arc::new(RealFs), socket })
+    }
+
+    /// The same vault, with a daemon that listens at another socket.
+    #[must_use]
+    pub fn with_socket(mut self, socket: impl Into<PathBuf>) -> Self {
+        self.socket = socket.into();
+        self
+    }
+
+    /// The vault's folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// Takes the shared lock, under which all files are those of one generation. Waits while a
+    /// generation is being put in place.
+    ///
+    /// # Errors
+    /// If that takes longer than half a minute, or was cut short by a crash and nobody finishes it.
+    pub fn reading(&self) -> Result<Reading<'_>, LocalVaultError> {
+        Reading::start(self)
+    }
+
+    /// The corpus of nodes.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn read_nodes(&self) -> Result<Corpus, LocalVaultError> {
+        self.reading()?.nodes()
+    }
+
+    /// The corpus of episodes.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn read_episodes(&self) -> Result<Corpus, LocalVaultError> {
+        self.reading()?.episodes()
+    }
+
+    /// The vectors in `vectors/<name>.npy`, one row for each entry of the corpus of that name, as
+    /// 32-bit floats.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn read_embeddings(&self, name: &str) -> Result<Array2<f32>, LocalVaultError> {
+        self.reading()?.embeddings(name)
+    }
+
+    /// The same vectors without copying them; see [`MappedEmbeddings`].
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`]; elements other than 32-bit little-endian floats cannot be mapped.
+    pub fn map_embeddings(&self, name: &str) -> Result<MappedEmbeddings, LocalVaultError> {
+        self.reading()?.mapped(name)
+    }
+
+    /// The number of nodes. Reads the corpus without keeping it.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn node_count(&self) -> Result<u64, LocalVaultError> {
+        self.reading()?.count("nodes")
+    }
+
+    /// Replaces the corpus of nodes. One that was read from the vault is only replaced while the
+    /// file still holds the bytes that were read.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn write_nodes(&self, nodes: &Corpus) -> Result<(), LocalVaultError> {
+        let mut transaction = self.transaction();
+        transaction.nodes(nodes)?;
+        transaction.commit()
+    }
+
+    /// Replaces the corpus of episodes, as [`LocalVault::write_nodes`] does.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn write_episodes(&self, episodes: &Corpus) -> Result<(), LocalVaultError> {
+        let mut transaction = self.transaction();
+        transaction.episodes(episodes)?;
+        transaction.commit()
+    }
+
+    /// Replaces the vectors in `vectors/<name>.npy`.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn write_embeddings(&self, name: &str, vectors: &Array2<f32>) -> Result<(), LocalVaultError> {
+        let mut transaction = self.transaction();
+        transaction.embeddings(name, vectors)?;
+        transaction.commit()
+    }
+
+    /// A transaction: several files, written as one.
+    #[must_use]
+    pub fn transaction(&self) -> LocalTransaction<'_> {
+        LocalTransaction::new(self)
+    }
+
+    /// The status, as the daemon sees it.
+    ///
+    /// # Errors
+    /// If no daemon runs.
+    pub async fn sync_status(&self) -> Result<StatusDocument, LocalVaultError> {
+        Ok(socket::get(&self.socket, "/v1/status").await?)
+    }
+
+    /// Has the daemon run a whole cycle now, and waits for it.
+    ///
+    /// # Errors
+    /// If no daemon runs, or the cycle fails.
+    pub async fn sync(&self) -> Result<SyncDocument, LocalVaultError> {
+        let request = SyncRequest { wait: true, dry_run: false, derived: false };
+        Ok(socket::post(&self.socket, "/v1/sync", &request).await?)
+    }
+
+    /// Has the daemon replace the vault by the backup's newest generation, and waits for it. Local
+    /// files go to the trash, and versions that the backup never had become conflicts; nobody is
+    /// asked again.
+    ///
+    /// # Errors
+    /// If no daemon runs, or the backup cannot be read; then nothing is changed.
+    pub async fn reset(&self) -> Result<ResetDocument, LocalVaultError> {
+        Ok(socket::post(&self.socket, "/v1/reset", &DryRunRequest::default()).await?)
+    }
+}
+
+fn corpus_path(name: &str) -> Result<VaultPath, LocalVaultError> {
+    Ok(VaultPath::new(&format!("corpus/{name}.json"))?)
+}
+
+fn vectors_path(name: &str) -> Result<VaultPath, LocalVaultError> {
+    Ok(VaultPath::new(&format!("vectors/{name}.npy"))?)
+}

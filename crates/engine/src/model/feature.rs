@@ -1,0 +1,162 @@
+//! Features: what a commit may hold that readers of the first format do not know.
+//!
+//! Formats rise by need. A commit without features is written in format 1, byte for byte as every
+//! version wrote it. A commit with features is of format 2 and names each, with the version that can
+//! read it, so that an older reader can say what it lacks. A device says which features it reads in a
+//! name below `devices/`, and in each commit of format 2; a writer uses a feature once every device
+//! that committed lately reads it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Commit, DeviceId};
+
+/// The newest format of commits, checkpoints and headers that this program reads.
+pub const FORMAT: u32 = 2;
+/// The format of what uses no feature.
+pub const FIRST_FORMAT: u32 = 1;
+
+/// Something that a commit may hold and that not every reader knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Feature {
+    /// Paths that Unix can store and Windows cannot, such as `16:51.json`.
+    UnixNames,
+}
+
+impl Feature {
+    /// All features that this program reads, by name.
+    pub const ALL: [Self; 1] = [Self::UnixNames];
+
+    /// Its name in commits.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnixNames => "unix-names",
+        }
+    }
+
+    /// The first version of this program that reads it.
+    #[must_use]
+    pub const fn since(self) -> &'static str {
+        match self {
+            Self::UnixNames => "0.2",
+        }
+    }
+
+    /// The features that a commit uses.
+    #[must_use]
+    pub fn of(commit: &Commit) -> BTreeSet<Self> {
+        let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).map(|file| &file.path);
+        let mut paths = commit.changes.iter().map(|change| &change.path).chain(kept);
+        BTreeSet::from_iter((!paths.all(|path| path.is_portable())).then_some(Self::UnixNames))
+    }
+
+    /// The feature as a commit names it.
+    #[must_use]
+    pub fn need(self) -> Need {
+        Need { feature: self.name().to_owned(), since: self.since().to_owned() }
+    }
+}
+
+/// A feature that a reader must know, as a commit names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Need {
+    /// Name of the feature.
+    pub feature: String,
+    /// First version of this program that reads it.
+    pub since: String,
+}
+
+impl Need {
+    /// True where this program reads the feature.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        Feature::ALL.iter().any(|feature| feature.name() == self.feature)
+    }
+}
+
+/// Formats and features that a device reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reads {
+    /// Newest format.
+    pub format: u32,
+    /// Names of the features, sorted.
+    pub features: BTreeSet<String>,
+}
+
+impl Reads {
+    /// What this program reads.
+    #[must_use]
+    pub fn ours() -> Self {
+        let features = Feature::ALL.iter().map(|feature| feature.name().to_owned()).collect();
+        Self { format: FORMAT, features }
+    }
+
+    /// What every version reads.
+    #[must_use]
+    pub const fn first() -> Self {
+        Self { format: FIRST_FORMAT, features: BTreeSet::new() }
+    }
+
+    /// True where the device reads a feature.
+    #[must_use]
+    pub fn knows(&self, feature: Feature) -> bool {
+        self.features.contains(feature.name())
+    }
+}
+
+/// What a device says of itself below `devices/`: all of it stands in the name of an empty object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// The device.
+    pub device: DeviceId,
+    /// What it reads.
+    pub reads: Reads,
+}
+
+impl Announcement {
+    /// Name of the object: `<device>-<format>-<features, joined by +>`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let features: Vec<&str> = self.reads.features.iter().map(String::as_str).collect();
+        format!("{}-{}-{}", self.device, self.reads.format, features.join("+"))
+    }
+
+    /// Reads what [`Announcement::name`] wrote; none for any other text.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (device, rest) = name.split_once('-')?;
+        let (format, features) = rest.split_once('-')?;
+        let features = features.split('+').filter(|feature| !feature.is_empty()).map(str::to_owned);
+        let reads = Reads { format: format.parse().ok()?, features: features.collect() };
+        Some(Self { device: device.parse().ok()?, reads })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announcement_is_read_back_and_nothing_else_is_one() {
+        let device = DeviceId::from_bytes([7; 8]);
+        for reads in [Reads::ours(), Reads::first()] {
+            let announcement = Announcement { device, reads };
+            assert_eq!(Announcement::parse(&announcement.name()), Some(announcement));
+        }
+        for other in ["", "x-2-", "0707070707070707-two-unix-names", "0707070707070707"] {
+            assert_eq!(Announcement::parse(other), None, "{other:?} was taken");
+        }
+    }
+
+    #[test]
+    fn names_are_sorted_and_can_stand_in_a_key() {
+        let names: Vec<&str> = Feature::ALL.iter().map(|feature| feature.name()).collect();
+        assert!(names.is_sorted());
+        let legal = |c: char| c.is_ascii_lowercase() || c == '-';
+        assert!(names.iter().all(|name| name.chars().all(legal)));
+    }
+}

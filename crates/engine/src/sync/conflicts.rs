@@ -1,0 +1,162 @@
+//! Losing versions on this disk: `sync/conflicts/<id>/`, a record and the files.
+//!
+//! The apply that displaces a losing version moves it there, and it stays until the conflict is
+//! resolved. The next commit lists it and uploads its bytes; until then it is *unkept*. Which ones are
+//! is read off the disk each time, so a crash between the two forgets nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::session::Context;
+use super::{Engine, SyncError};
+use crate::fs::{self, At, found};
+use crate::log::Snapshot;
+use crate::model::{Conflict, ConflictId, Content, Entry, Item, Kept, VaultPath};
+use crate::vault::trash;
+
+/// No record is longer.
+const MAX_RECORD: u64 = 64 << 20;
+
+/// A losing version whose bytes are on this disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalConflict {
+    /// The version that lost.
+    pub conflict: Conflict,
+}
+
+/// A conflict as it is listed: the vault's own, and those of this disk that no commit lists yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListedConflict {
+    /// The conflict.
+    #[serde(flatten)]
+    pub conflict: Conflict,
+    /// True where the losing version is on this disk.
+    pub here: bool,
+}
+
+/// The text of a conflict's record.
+pub(crate) fn to_record(conflict: &Conflict) -> Result<String, SyncError> {
+    let text = serde_json::to_string_pretty(conflict);
+    text.map_err(|error| SyncError::Damaged { path: "conflict.json".into(), why: error.to_string() })
+}
+
+impl Engine {
+    /// The losing versions on this disk, by conflict.
+    ///
+    /// # Errors
+    /// Those of the disk; records that do not parse.
+    pub fn local_conflicts(&self) -> Result<BTreeMap<ConflictId, LocalConflict>, SyncError> {
+        self.context.local_conflicts()
+    }
+
+    /// All open conflicts, by id: what the last agreed commit lists, and what this disk keeps besides.
+    /// Asks nothing of the remote that the cache can answer.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn conflicts(&mut self) -> Result<Vec<ListedConflict>, SyncError> {
+        let snapshot = self.agreed_snapshot().await?;
+        self.context.list_conflicts(&snapshot)
+    }
+}
+
+impl Context {
+    /// The conflicts that `snapshot` lists, and what this disk keeps besides.
+    pub(crate) fn list_conflicts(&self, snapshot: &Snapshot) -> Result<Vec<ListedConflict>, SyncError> {
+        let local = self.local_conflicts()?;
+        let here = |id: &ConflictId| local.contains_key(id);
+        let listed = snapshot.conflicts.iter();
+        let mut all: BTreeMap<ConflictId, ListedConflict> = listed
+            .map(|(id, conflict)| (*id, ListedConflict { conflict: conflict.clone(), here: here(id) }))
+            .collect();
+        for (id, kept) in &local {
+            if !snapshot.resolved.contains_key(id) {
+                all.entry(*id)
+                    .or_insert_with(|| ListedConflict { conflict: kept.conflict.clone(), here: true });
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// See [`Engine::local_conflicts`].
+    pub(crate) fn local_conflicts(&self) -> Result<BTreeMap<ConflictId, LocalConflict>, SyncError> {
+        let folder = self.layout.conflicts();
+        let names = found(self.fs().read_dir(&folder)).at("list", &folder)?.unwrap_or_default();
+        let mut conflicts = BTreeMap::new();
+        // Names that are no ids were put there by somebody else.
+        for id in names.iter().filter_map(|(name, _)| name.to_str()?.parse::<ConflictId>().ok()) {
+            let path = self.layout.conflict_record(id);
+            // Without a record it is an apply that was cut short here; that is finished before anything else.
+            let Some(bytes) = found(fs::read(self.fs(), &path, MAX_RECORD)).at("read", &path)? else {
+                continue;
+            };
+            let damaged = |why: String| SyncError::Damaged { path: path.clone(), why };
+            let conflict: Conflict =
+                serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+            if conflict.id != id || Conflict::id_of(&conflict.item, &conflict.files) != id {
+                return Err(damaged("it is not the record of this conflict".to_owned()));
+            }
+            conflicts.insert(id, LocalConflict { conflict });
+        }
+        Ok(conflicts)
+    }
+
+    /// Losing versions that no commit lists yet.
+    pub(crate) fn unkept(&self, remote: &Snapshot) -> Result<Vec<LocalConflict>, SyncError> {
+        let listed = |id: &ConflictId| remote.conflicts.contains_key(id) || remote.resolved.contains_key(id);
+        let all = self.local_conflicts()?.into_iter();
+        Ok(all.filter(|(id, _)| !listed(id)).map(|(_, local)| local).collect())
+    }
+
+    /// Looks again at what was displaced: a program that still had a file open may have written to it
+    /// since. A changed file becomes a conflict copy. Gives their number.
+    pub(crate) fn recheck_trash(&self) -> Result<usize, SyncError> {
+        let now = self.ports.clock.now_ns();
+        let mut kept = 0;
+        for rechecked in trash::recheck(self.fs(), &self.layout, now, self.settings.settle)? {
+            let mut stays = !rechecked.meant;
+            for changed in &rechecked.changed {
+                match &changed.path {
+                    Some(path) => {
+                        self.keep_displaced(path, changed)?;
+                        kept += 1;
+                    }
+                    None => {
+                        stays = true;
+                        tracing::warn!(file = %changed.place.display(), "a displaced file changed and stays where it is");
+                    }
+                }
+            }
+            trash::acknowledge(self.fs(), &self.layout, &rechecked.id)?;
+            if !stays {
+                // An app that saves a large matrix every minute would fill the disk with its old ones.
+                trash::remove(self.fs(), &self.layout, &rechecked.id)?;
+            }
+        }
+        Ok(kept)
+    }
+
+    fn keep_displaced(&self, path: &VaultPath, changed: &trash::Changed) -> Result<(), SyncError> {
+        let Content { digest, size } = changed.content;
+        let stat = self.fs().lstat(&changed.place).at("look at", &changed.place)?;
+        let entry = Entry { digest, size, mtime_ms: stat.mtime_ms(), mode: stat.mode, rows: None };
+        // Of one file, also where it is in a group: nobody knows what the other members held at that moment.
+        let item = Item::File(path.clone());
+        let conflict = Conflict::new(item, vec![Kept { path: path.clone(), entry: Some(entry) }], None);
+        let (record, file) =
+            (self.layout.conflict_record(conflict.id), self.layout.conflict_file(conflict.id, path));
+        for folder in [record.parent(), file.parent()].into_iter().flatten() {
+            fs::create_dir_durable(self.fs(), folder, &self.layout.sync()).at("create", folder)?;
+        }
+        fs::replace(self.fs(), &record, to_record(&conflict)?.as_bytes(), 0o600).at("write", &record)?;
+        match self.fs().rename_new(&changed.place, &file) {
+            // An earlier run was cut short right here.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            done => done.at("move", &changed.place)?,
+        }
+        let folder = file.parent().unwrap_or_else(|| Path::new(""));
+        Ok(self.fs().sync_dir(folder).at("sync", folder)?)
+    }
+}

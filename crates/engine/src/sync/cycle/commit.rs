@@ -1,0 +1,168 @@
+//! A commit of this device: begun on a state of the remote, written down, sent; and sent again where its
+//! outcome is unknown.
+//!
+//! A crash before `sync/pending` is written leaves everything as it was. After it, the next cycle sends the
+//! same bytes once more.
+
+use crate::log::{Depth, LogError, Prepared, Snapshot, pack_key};
+use crate::model::{
+    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, MAX_AHEAD_MS, PackId, PackInfo, Prune,
+    Reads,
+};
+use crate::planted::{Bug, planted};
+use crate::state::{LastSync, Pending};
+use crate::sync::SyncError;
+use crate::sync::session::{Context, Session};
+
+impl Session<'_> {
+    /// A commit that follows `head` and changes nothing yet.
+    pub(crate) fn draft(&self, head: &Snapshot, txn: Hlc, kind: CommitKind) -> Commit {
+        // Who reads a vault that uses features already reads what a commit of format 2 says.
+        let reads = (!head.needs.is_empty()).then(Reads::ours);
+        let name = self.context.settings.device_name.clone();
+        let device = Device { id: self.marker.device, name, reads };
+        Commit {
+            format: FIRST_FORMAT,
+            vault: self.log.vault().unwrap_or(self.marker.vault),
+            seq: head.seq() + 1,
+            parents: head.key.into_iter().collect(),
+            txn: Some(txn),
+            device: Some(device),
+            changes: Vec::new(),
+            recipes: Vec::new(),
+            packs: Vec::new(),
+            groups: None,
+            kept: Vec::new(),
+            resolved: Vec::new(),
+            kind,
+            prune: Prune::default(),
+            needs: Vec::new(),
+            ext: None,
+        }
+    }
+
+    /// Sends a commit; `record` holds once it is there.
+    pub(crate) async fn publish(&mut self, prepared: &Prepared, record: LastSync) -> Result<(), SyncError> {
+        let context = self.context;
+        self.announce().await?;
+        // From here on the commit may exist: its bytes are fixed on disk before the first PUT.
+        let pending = Pending { record, object: prepared.bytes.to_vec() };
+        pending.save(context.fs(), &context.layout.pending())?;
+        self.log.publish(prepared).await?;
+        context.committed(&pending.record)
+    }
+
+    /// Says what this program reads, once before this device's first commit to a vault.
+    async fn announce(&self) -> Result<(), SyncError> {
+        let database = &self.context.ports.database;
+        let noted = format!("announced:{}:{FORMAT}:{}", self.marker.vault, Feature::ALL.len());
+        if database.noted(&noted).unwrap_or_default().is_some() {
+            return Ok(());
+        }
+        self.log.announce(self.marker.device).await?;
+        if let Err(error) = database.note(&noted, self.context.ports.clock.now_ms()) {
+            tracing::warn!(%error, "what this device reads is said again with its next commit");
+        }
+        Ok(())
+    }
+
+    /// Repeats the PUT of a commit whose outcome is unknown, before anything new is planned.
+    pub(crate) async fn finish_pending(&mut self) -> Result<(), SyncError> {
+        let path = self.context.layout.pending();
+        let Some(pending) = Pending::load(self.context.fs(), &path)? else { return Ok(()) };
+        let (prepared, commit) = Prepared::from_bytes(pending.object)?;
+        tracing::info!(commit = %prepared.key, "a commit whose outcome was unknown is sent again");
+        self.log.refresh(Depth::Near).await?;
+        // It builds on what was agreed: in a bucket that has lost that, it would hang in the air.
+        if let Some(agreed) = self.context.agreed()? {
+            self.log.check_agreed(agreed).await?;
+        }
+        if !self.can_stand(&commit).await? {
+            tracing::warn!(
+                commit = %prepared.key,
+                "the bucket no longer has what this commit names, so it is not sent: what it was about is sent anew"
+            );
+            return Ok(Pending::clear(self.context.fs(), &path)?);
+        }
+        if planted(Bug::NewCommitOnRetry) {
+            return self.commit_anew(commit, pending.record).await;
+        }
+        self.log.publish(&prepared).await?;
+        self.context.committed(&pending.record)?;
+        self.context.forget_uploaded();
+        self.report.sent(&commit);
+        Ok(())
+    }
+
+    /// [`Bug::NewCommitOnRetry`].
+    async fn commit_anew(&mut self, mut commit: Commit, mut record: LastSync) -> Result<(), SyncError> {
+        if let Some(device) = &commit.device {
+            commit.txn = Some(Hlc::next(commit.txn, self.context.ports.clock.now_ms(), device.id));
+        }
+        let prepared = Prepared::new(&mut commit)?;
+        self.log.publish(&prepared).await?;
+        record.commit = Some(prepared.key);
+        self.context.committed(&record)?;
+        self.context.forget_uploaded();
+        Ok(())
+    }
+
+    /// True where the remote holds what a commit builds on and names.
+    async fn can_stand(&mut self, commit: &Commit) -> Result<bool, SyncError> {
+        for parent in &commit.parents {
+            match self.log.check_agreed(*parent).await {
+                Err(LogError::RolledBack { .. }) => return Ok(false),
+                checked => checked?,
+            }
+        }
+        for pack in &commit.packs {
+            if !self.context.has_pack(pack).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The transaction id after `last`. A clock that is more than a day ahead of the server's is not believed: one bad day
+    /// would mark all later generations with its date, for the id never runs backwards. `pack` is one that was put a moment
+    /// ago, if any was: its time is the server's, and asked for only where the newest commit does not settle the matter.
+    pub(crate) async fn next_txn(&self, last: Option<Hlc>, pack: Option<PackId>) -> Result<Hlc, SyncError> {
+        let device = self.marker.device;
+        let now = self.context.ports.clock.now_ms();
+        let ahead =
+            |server: i64| u64::try_from(server).is_ok_and(|server| now > server.saturating_add(MAX_AHEAD_MS));
+        if let Some(pack) = pack.filter(|_| self.log.newest_ms().is_none_or(ahead))
+            && let Some(object) = self.context.ports.remote.head(&pack_key(pack)).await?
+            && ahead(object.modified_ms)
+        {
+            let server = u64::try_from(object.modified_ms).unwrap_or_default();
+            tracing::warn!(
+                ahead_s = now.saturating_sub(server) / 1000,
+                "this device's clock is more than a day ahead of the server's: the server's time is noted instead; set the clock"
+            );
+            return Ok(Hlc::next(last, server, device));
+        }
+        Ok(Hlc::next(last, now, device))
+    }
+}
+
+impl Context {
+    /// True where the remote holds this pack whole.
+    pub(crate) async fn has_pack(&self, pack: &PackInfo) -> Result<bool, SyncError> {
+        let object = self.ports.remote.head(&pack_key(pack.id)).await?;
+        Ok(object.is_some_and(|object| object.size == pack.size))
+    }
+
+    /// Notes that a commit is visible: its record holds from now on.
+    fn committed(&self, record: &LastSync) -> Result<(), SyncError> {
+        self.save_record(record)?;
+        Ok(Pending::clear(self.fs(), &self.layout.pending())?)
+    }
+
+    /// Forgets the packs that were uploaded: a commit names them now.
+    pub(crate) fn forget_uploaded(&self) {
+        if let Err(error) = self.ports.database.clear_uploaded() {
+            tracing::warn!(%error, "the outbox could not be cleared; its packs are named twice at worst");
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Looking into the groups: what their files hold, and what follows where they do not fit together.
+//!
+//! A group is judged here before it is committed, and staged before it is applied. What was found in a file is remembered by its
+//! content, so a quiet cycle reads nothing, and what this device sent or fetched once it need not look into again. Where the
+//! database forgets, files are looked into again.
+//!
+//! `enforce`: a group that does not fit here is held back, upstream first; one that does not fit there counts as unchanged.
+//! `warn`: the fault is reported, no more. `off`: nothing is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::{Incoming, Local, Wanted};
+use crate::fs::At;
+use crate::model::{Digest, Entry, Facts, FileStat, Groups, Holdings, Item, Tree, Validate, VaultPath};
+use crate::plan::Unfit;
+use crate::sync::SyncError;
+use crate::sync::report::{Report, Trouble, Weight};
+use crate::sync::session::Context;
+use crate::vault::Stage;
+use crate::vault::validate::{Fault, Kind, check, examine};
+
+/// Contents whose facts this process remembers by itself.
+const REMEMBERED: usize = 4096;
+
+pub(crate) type Members = BTreeMap<VaultPath, Facts>;
+
+/// Facts that this process knows, before it asks the database.
+#[derive(Debug, Default)]
+pub(crate) struct FactsKnown(Mutex<BTreeMap<(Digest, String), Facts>>);
+
+impl FactsKnown {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+}
+
+/// What is known of the groups on both sides.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    pub(crate) unfit: Unfit,
+    pub(crate) holdings: Holdings,
+}
+
+/// A group that is looked into.
+pub(crate) struct Looked<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) item: Item,
+    pub(crate) enforce: bool,
+}
+
+impl Context {
+    /// Looks into the groups here, as far as they have settled, and at what is known of those there. The entries of files that
+    /// were looked into learn how many rows they have.
+    pub(crate) fn judge(
+        &self,
+        groups: &Groups,
+        local: &mut Local,
+        base: &mut Tree,
+        remote: &mut Tree,
+        held: bool,
+    ) -> Result<Judged, SyncError> {
+        let mut judged = Judged::default();
+        for looked in looked_into(groups) {
+            self.judge_here(groups, &looked, local, &mut judged, held)?;
+            self.count_known(groups, &looked, base);
+            let there = self.count_known(groups, &looked, remote);
+            if let Some(faults) = there.filter(|faults| !faults.is_empty()) {
+                let name = looked.name;
+                tracing::debug!(group = name, faults = %listed(&faults), "the remote's version does not fit together");
+                if looked.enforce {
+                    let message = there_is_wrong(&faults);
+                    local.troubles.push(Trouble::of(&looked.item, message.clone(), Weight::Invalid));
+                    judged.unfit.there.insert(looked.item, message);
+                }
+            }
+        }
+        Ok(judged)
+    }
+
+    fn judge_here(
+        &self,
+        groups: &Groups,
+        looked: &Looked<'_>,
+        local: &mut Local,
+        judged: &mut Judged,
+        held: bool,
+    ) -> Result<(), SyncError> {
+        let paths: Vec<VaultPath> =
+            members(groups, looked.name, &local.tree).map(|(path, _)| path.clone()).collect();
+        // What still moves is judged when it has settled; until then its group waits anyway.
+        let settled = !held && paths.iter().all(|path| local.blocked.reason(path).is_none());
+        let mut found = Members::new();
+        for path in paths {
+            let (Some(entry), Some(kind)) = (local.tree.get(&path).copied(), kind(groups, &path)) else {
+                continue;
+            };
+            let mut facts = self.known_facts(&entry.digest, &kind);
+            if facts.is_none() && settled && local.stats.contains_key(&path) {
+                let digest = entry.digest;
+                facts = self.facts_here(local, &path, &digest, &kind)?;
+                if facts.is_none() {
+                    local.blocked.add(path.clone(), "it changed while it was looked into");
+                }
+            }
+            if let Some(facts) = facts {
+                judged.holdings.add(&path, entry.size, &facts);
+                local.tree.insert(path.clone(), Entry { rows: facts.rows(), ..entry });
+                found.insert(path, facts);
+            }
+        }
+        let faults = check(&found);
+        let settled = settled && found.keys().all(|path| local.blocked.reason(path).is_none());
+        if !settled {
+            return Ok(());
+        }
+        let since = self.invalid_since(looked.name, !faults.is_empty() && looked.enforce);
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let message = listed(&faults);
+        if !looked.enforce {
+            local.troubles.push(Trouble::of(&looked.item, message, Weight::Warned));
+            return Ok(());
+        }
+        let longest = u64::try_from(self.settings.max_invalid.as_millis()).unwrap_or(u64::MAX);
+        let overdue = self.ports.clock.now_ms().saturating_sub(since) >= longest;
+        let weight = if overdue { Weight::Overdue } else { Weight::Invalid };
+        let message = format!("{message}; held back until its files fit together");
+        judged.unfit.here.insert(looked.item.clone(), message.clone());
+        local.troubles.push(Trouble::of(&looked.item, message, weight));
+        Ok(())
+    }
+
+    /// Judges what has been staged, with what stays in its place. Gives the groups that may not be applied.
+    pub(crate) fn judge_staged(
+        &self,
+        incoming: &Incoming<'_>,
+        wanted: &[Wanted],
+        stage: &Stage,
+        report: &mut Report,
+    ) -> Result<BTreeSet<Item>, SyncError> {
+        let groups = &incoming.remote.groups;
+        let mut refused = BTreeSet::new();
+        let touched = |item: &Item| incoming.steps.iter().any(|step| step.item == *item);
+        for looked in looked_into(groups).filter(|looked| touched(&looked.item)) {
+            let mut found = Members::new();
+            for (path, entry) in members(groups, looked.name, &incoming.remote.tree) {
+                let Some(kind) = kind(groups, path) else { continue };
+                let staged = wanted.iter().find(|file| file.entry == *entry && file.name == path.as_str());
+                let facts = match (self.known_facts(&entry.digest, &kind), staged) {
+                    (Some(known), _) => Some(known),
+                    (None, Some(file)) => self.facts_in(stage, file.slot, &entry.digest, &kind)?,
+                    (None, None) => self.facts_here(incoming.local, path, &entry.digest, &kind)?,
+                };
+                found.extend(facts.map(|facts| (path.clone(), facts)));
+            }
+            let faults = check(&found);
+            if faults.is_empty() {
+                continue;
+            }
+            let message = there_is_wrong(&faults);
+            tracing::warn!(group = looked.name, generation = incoming.remote.seq(), "{message}");
+            if looked.enforce {
+                // Known from now on: the next plan takes it for unchanged, and may send what is here.
+                report.wait(&looked.item, message);
+                refused.insert(looked.item);
+            } else {
+                report.problems.push(Trouble::of(&looked.item, message, Weight::Warned));
+            }
+        }
+        Ok(refused)
+    }
+
+    /// The enforced groups whose files stand still here and do not fit together, and why.
+    pub(crate) fn unfit_here(
+        &self,
+        groups: &Groups,
+        local: &Local,
+    ) -> Result<Vec<(Item, String)>, SyncError> {
+        let mut unfit = Vec::new();
+        'groups: for looked in looked_into(groups).filter(|looked| looked.enforce) {
+            let mut found = Members::new();
+            for (path, entry) in members(groups, looked.name, &local.tree) {
+                let Some(kind) = kind(groups, path) else { continue };
+                let facts = match self.known_facts(&entry.digest, &kind) {
+                    None if local.blocked.reason(path).is_none() => {
+                        self.facts_here(local, path, &entry.digest, &kind)?
+                    }
+                    known => known,
+                };
+                // What still moves may be half of something.
+                let Some(facts) = facts else { continue 'groups };
+                found.insert(path.clone(), facts);
+            }
+            let faults = check(&found);
+            if !faults.is_empty() {
+                unfit.push((looked.item, listed(&faults)));
+            }
+        }
+        Ok(unfit)
+    }
+
+    /// Looks into a file that stands here; none where it has changed since the scan.
+    fn facts_here(
+        &self,
+        local: &Local,
+        path: &VaultPath,
+        digest: &Digest,
+        kind: &Kind,
+    ) -> Result<Option<Facts>, SyncError> {
+        let Some(stat) = local.stats.get(path) else { return Ok(None) };
+        let relative = local.names.on_disk(path).unwrap_or_else(|| path.to_string());
+        self.look_into(self.layout.root(), &relative, stat, digest, kind)
+    }
+
+    /// Looks into what a slot of `stage` holds.
+    pub(crate) fn facts_in(
+        &self,
+        stage: &Stage,
+        slot: u32,
+        digest: &Digest,
+        kind: &Kind,
+    ) -> Result<Option<Facts>, SyncError> {
+        let place = stage.path(slot);
+        let stat = self.fs().lstat(&place).at("look at", &place)?;
+        let (folder, name) = (place.parent(), place.file_name().and_then(|name| name.to_str()));
+        let (Some(folder), Some(name)) = (folder, name) else { return Ok(None) };
+        self.look_into(folder, name, &stat, digest, kind)
+    }
+
+    /// Fills in the rows of entries whose content was looked into before; the faults of the group, where all of it was.
+    fn count_known(&self, groups: &Groups, looked: &Looked<'_>, tree: &mut Tree) -> Option<Vec<Fault>> {
+        let mut found = Members::new();
+        let mut whole = true;
+        let paths: Vec<VaultPath> =
+            members(groups, looked.name, tree).map(|(path, _)| path.clone()).collect();
+        for path in paths {
+            let (Some(kind), Some(entry)) = (kind(groups, &path), tree.get_mut(&path)) else { continue };
+            match self.known_facts(&entry.digest, &kind) {
+                Some(facts) => {
+                    entry.rows = facts.rows();
+                    found.insert(path, facts);
+                }
+                None => whole = false,
+            }
+        }
+        whole.then(|| check(&found))
+    }
+
+    fn look_into(
+        &self,
+        root: &Path,
+        relative: &str,
+        stat: &FileStat,
+        digest: &Digest,
+        kind: &Kind,
+    ) -> Result<Option<Facts>, SyncError> {
+        let facts = examine(self.fs(), root, relative, stat, kind, self.settings.search)
+            .at("look into", &root.join(relative))?;
+        if let Some(facts) = &facts {
+            self.remember(digest, kind, facts);
+        }
+        Ok(facts)
+    }
+
+    pub(crate) fn known_facts(&self, digest: &Digest, kind: &Kind) -> Option<Facts> {
+        let key = (*digest, kind.tag(self.settings.search));
+        let mut known = self.facts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known.get(&key) {
+            return Some(facts.clone());
+        }
+        let text = self.ports.database.fact(digest, &key.1);
+        let text = text
+            .inspect_err(|error| tracing::warn!(%error, "what is known of a file could not be read"))
+            .ok()??;
+        // What does not parse was written by another version: the file is looked into again.
+        let facts: Facts = serde_json::from_str(&text).ok()?;
+        known.insert(key, facts.clone());
+        Some(facts)
+    }
+
+    fn remember(&self, digest: &Digest, kind: &Kind, facts: &Facts) {
+        let tag = kind.tag(self.settings.search);
+        let text = serde_json::to_string(facts).unwrap_or_default();
+        if let Err(error) = self.ports.database.put_fact(digest, &tag, &text) {
+            tracing::warn!(%error, "what is known of a file could not be kept; it is looked into again next time");
+        }
+        let mut known = self.facts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert((*digest, tag), facts.clone());
+    }
+
+    /// Since when a group is invalid here, in milliseconds since the Unix epoch; forgets it where it is not.
+    fn invalid_since(&self, group: &str, invalid: bool) -> u64 {
+        let name = format!("invalid:{group}");
+        let now = self.ports.clock.now_ms();
+        let known = self.ports.database.noted(&name).unwrap_or_default();
+        let noted = match (invalid, known) {
+            (true, None) => self.ports.database.note(&name, now),
+            (false, Some(_)) => self.ports.database.forget(&name),
+            _ => Ok(()),
+        };
+        if let Err(error) = noted {
+            tracing::warn!(%error, "since when a group is invalid could not be noted");
+        }
+        known.unwrap_or(now)
+    }
+}
+
+pub(crate) fn looked_into(groups: &Groups) -> impl Iterator<Item = Looked<'_>> {
+    let looked = groups.definitions().iter().filter(|group| group.validate != Validate::Off);
+    looked.map(|group| Looked {
+        name: &group.name,
+        item: Item::Group(group.name.clone()),
+        enforce: group.validate == Validate::Enforce,
+    })
+}
+
+pub(crate) fn members<'a>(
+    groups: &'a Groups,
+    name: &'a str,
+    tree: &'a Tree,
+) -> impl Iterator<Item = (&'a VaultPath, &'a Entry)> {
+    tree.iter().filter(move |(path, _)| groups.find(path).is_some_and(|(group, _)| group.name == name))
+}
+
+pub(crate) fn kind(groups: &Groups, path: &VaultPath) -> Option<Kind> {
+    groups.find(path).and_then(|(_, role)| Kind::of(path, role))
+}
+
+pub(crate) fn listed(faults: &[Fault]) -> String {
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+fn there_is_wrong(faults: &[Fault]) -> String {
+    format!("the remote's version does not fit together and is left alone: {}", listed(faults))
+}

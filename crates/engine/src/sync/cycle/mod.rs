@@ -1,0 +1,323 @@
+//! One cycle, from what both sides are to what both sides agree on.
+//!
+//! The rooms in their order: [`survey`] looks at both sides and plans, [`local`] turns a scan into what
+//! the planner takes, [`names`] keeps back what not every device can read, [`groups`] looks into the files
+//! of groups; [`pull`] and [`fetch`] bring in,
+//! [`push`] and [`upload`] send, [`commit`] makes what was sent a generation, [`tidy`] clears up.
+//!
+//! Decided here: in which order that happens, and when to begin again because the remote has moved on.
+//! A crash leaves what each room says at its head; the next cycle finishes it first.
+
+mod commit;
+mod fetch;
+mod groups;
+mod local;
+mod names;
+mod pull;
+mod push;
+mod survey;
+mod tidy;
+mod upload;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+pub(crate) use fetch::{Leaves, OnDisk, Order, Wanted, flatten};
+pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into, members};
+pub(crate) use local::Local;
+pub(crate) use pull::Incoming;
+pub use survey::Survey;
+pub(crate) use survey::{Scope, Sides};
+pub(crate) use upload::{Known, Run, Uploads};
+
+use super::report::{About, Standing, Trouble, Weight};
+use super::session::{Context, Session};
+use super::standing::Unsent;
+use super::{Engine, Report, SyncError, Watcher};
+use crate::log::{Depth, Log, LogError, Snapshot};
+use crate::model::{CommitKey, HoldId, Item};
+use crate::plan::Action;
+use crate::planted::{Bug, planted};
+use crate::remote::RemoteErrorKind;
+use crate::state::LastSync;
+use crate::vault::Marker;
+
+/// How often a run waits for what has not settled.
+pub(crate) const SETTLE_TRIES: usize = 4;
+/// Clocks of file systems tick more coarsely than ours.
+pub(crate) const SETTLE_MARGIN: Duration = Duration::from_millis(50);
+/// A remote that moves on more often than this during one cycle is left for the next.
+const MAX_ROUNDS: usize = 8;
+
+/// What a cycle does beyond asking the remote for news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ask {
+    /// Scan the vault.
+    pub scan: bool,
+    /// List all of `commits/`.
+    pub whole: bool,
+}
+
+/// What a cycle is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// How far it looks.
+    pub ask: Ask,
+    /// Also send derived members that would stay here.
+    pub derived: bool,
+}
+
+impl Request {
+    /// Everything: scan the vault and list all commits.
+    pub const FULL: Self = Self { ask: Ask { scan: true, whole: true }, derived: false };
+}
+
+/// How a round of a cycle ended.
+enum Round {
+    /// Both sides are as far as they come in this cycle.
+    Done,
+    /// The remote moved on meanwhile: another round looks at it again.
+    Again,
+}
+
+impl Engine {
+    /// Runs one whole cycle.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; what was done until then stays done and is not done again.
+    pub async fn cycle(&mut self, request: Request, watcher: &dyn Watcher) -> Result<Report, SyncError> {
+        let before = self.context.ports.meter.read();
+        let mut session = self.session(watcher).await?;
+        session.finish_unfinished().await?;
+        session.rounds(request).await?;
+        let Session { mut report, memory, context, .. } = session;
+        memory.unsent = Unsent::default();
+        report.transfer = context.ports.meter.read() - before;
+        Ok(report)
+    }
+
+    /// Runs cycles until what was written a moment ago has settled and gone through, within reason.
+    ///
+    /// # Errors
+    /// See [`Engine::cycle`].
+    pub async fn settled_cycle(
+        &mut self,
+        request: Request,
+        watcher: &dyn Watcher,
+    ) -> Result<Report, SyncError> {
+        let mut whole = self.cycle(request, watcher).await?;
+        for _ in 0..SETTLE_TRIES {
+            if !whole.again() {
+                break;
+            }
+            self.context.wait_to_settle().await;
+            whole = self.cycle(request, watcher).await?.after(&whole);
+        }
+        self.note_success();
+        Ok(whole)
+    }
+
+    /// Looks at both sides and plans, without changing anything.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn dry_run(&mut self, derived: bool, watcher: &dyn Watcher) -> Result<Survey, SyncError> {
+        let mut session = self.session(watcher).await?;
+        session.log.refresh(Depth::Whole).await?;
+        let record = session.context.record()?;
+        // A fork is left as it is: merging it would be a write. The highest head is what the merge would build on.
+        let head = session.log.graph().heads().first().copied();
+        let agreed_key = record.as_ref().and_then(|record| record.commit);
+        if let Some(agreed) = agreed_key {
+            session.log.check_agreed(agreed).await?;
+        }
+        let remote = session.log.snapshot(head).await?;
+        let agreed = session.log.snapshot(before_void(session.log, agreed_key, &remote)).await?;
+        session
+            .survey(record.as_ref(), Sides { head, remote, agreed }, Scope { derived, rehash: false })
+            .await
+    }
+
+    /// Decides holds: `approved` pass, `rejected` are decided the other way, at the next cycle.
+    ///
+    /// # Errors
+    /// Where the record cannot be written.
+    pub fn decide(&self, approved: &[HoldId], rejected: &[HoldId]) -> Result<(), SyncError> {
+        let marker = Marker::read(self.context.fs(), &self.context.layout)?;
+        let mut record = self.context.record_or_first(marker.vault)?;
+        record.decisions.approved.extend(approved);
+        record.decisions.rejected.extend(rejected);
+        for id in approved {
+            record.decisions.rejected.remove(id);
+        }
+        self.context.save_record(&record)
+    }
+}
+
+impl Context {
+    /// Waits for the settle window. Settled is what nothing happens to: there is no event to wait for.
+    pub(crate) async fn wait_to_settle(&self) {
+        tokio::time::sleep(self.settings.settle + SETTLE_MARGIN).await;
+    }
+}
+
+impl Session<'_> {
+    /// Finishes an apply, and a commit, that a crash or a lost response left half-way.
+    pub(crate) async fn finish_unfinished(&mut self) -> Result<(), SyncError> {
+        self.recover().await?;
+        self.finish_pending().await
+    }
+
+    async fn rounds(&mut self, request: Request) -> Result<(), SyncError> {
+        for round in 0..MAX_ROUNDS {
+            if let Round::Done = self.round(request, round).await? {
+                return Ok(());
+            }
+        }
+        Err(SyncError::Unsettled(MAX_ROUNDS))
+    }
+
+    async fn round(&mut self, request: Request, round: usize) -> Result<Round, SyncError> {
+        let stored = self.context.record()?;
+        let sides = self.look_at_remote(stored.as_ref(), request.ask.whole && round == 0).await?;
+        self.adopt_name()?;
+        self.report.generation = sides.remote.seq();
+        let scan = request.ask.scan && !planted(Bug::TrustTheWatcher);
+        if round == 0 && !scan && self.is_idle(stored.as_ref(), &sides)? {
+            return Ok(Round::Done);
+        }
+        let head = sides.head;
+        let scope = Scope { derived: request.derived, rehash: false };
+        let survey = self.survey(stored.as_ref(), sides, scope).await?;
+        self.take_note(&survey)?;
+        let mut record = stored.clone().unwrap_or_else(|| self.context.first_record(self.marker.vault));
+        let mut done = match self.pull(&Incoming::of(&survey)).await {
+            Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(&error, head).await? => {
+                return Ok(Round::Again);
+            }
+            done => done?,
+        };
+        done.retain(|_| !planted(Bug::Echo));
+        done.extend(settled_by_record(&survey));
+        self.context.agree(&mut record, &survey, &done, head, &survey.remote.tree)?;
+        if stored.as_ref() != Some(&record) {
+            self.context.save_record(&record)?;
+        }
+        self.conclude().await?;
+        let pushed = self.push(&record, &survey, &done).await?;
+        if let Some(pushed) = pushed {
+            if self.log.settle().await? != Some(pushed) {
+                // Another device committed at the same moment: the merge is pulled like any other commit.
+                return Ok(Round::Again);
+            }
+            record = self.context.record()?.unwrap_or(record);
+            self.report.generation = pushed.seq;
+        }
+        self.tidy(&record).await?;
+        Ok(Round::Done)
+    }
+
+    /// True where a poll has found nothing to do here.
+    fn is_idle(&self, record: Option<&LastSync>, sides: &Sides) -> Result<bool, SyncError> {
+        let agreed = record.is_some_and(|record| record.commit == sides.head && record.exceptions.is_empty());
+        Ok(agreed && !self.memory.unfinished && self.context.unkept(&sides.remote)?.is_empty())
+    }
+
+    /// Tells the watcher, the report and the next run what a survey has found.
+    fn take_note(&mut self, survey: &Survey) -> Result<(), SyncError> {
+        self.watcher.planned(&survey.plan);
+        note(survey, &mut self.report);
+        self.memory.unfinished = self.report.problems.iter().any(|trouble| trouble.weight.left_out());
+        self.memory.unsent = Unsent::of(survey);
+        self.context.forget_sent(&survey.bound)?;
+        let open = survey.remote.conflicts.len() + self.context.unkept(&survey.remote)?.len();
+        self.report.standing =
+            Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
+        Ok(())
+    }
+
+    /// The remote's one head, after forks are merged, and what this device agreed on.
+    pub(crate) async fn look_at_remote(
+        &mut self,
+        record: Option<&LastSync>,
+        whole: bool,
+    ) -> Result<Sides, SyncError> {
+        self.log.refresh(if whole { Depth::Whole } else { Depth::Near }).await?;
+        let agreed_key = record.and_then(|record| record.commit);
+        if let Some(agreed) = agreed_key {
+            self.log.check_agreed(agreed).await?;
+        }
+        let agreed = self.log.snapshot(agreed_key).await?;
+        self.log.trust_packs(&agreed);
+        let head = self.log.settle().await?;
+        let remote = self.log.snapshot(head).await?;
+        let agreed = self.log.snapshot(before_void(self.log, agreed_key, &remote)).await?;
+        Ok(Sides { head, remote, agreed })
+    }
+
+    /// True where an object is missing because the head has moved on from what named it.
+    async fn moved_on(&mut self, error: &SyncError, head: Option<CommitKey>) -> Result<bool, SyncError> {
+        let SyncError::Log(LogError::Remote(error)) = error else { return Ok(false) };
+        if error.kind != RemoteErrorKind::NotFound {
+            return Ok(false);
+        }
+        self.log.refresh(Depth::Whole).await?;
+        Ok(self.log.settle().await? != head)
+    }
+
+    /// Takes over the name that holds, where two devices made a vault at once.
+    fn adopt_name(&mut self) -> Result<(), SyncError> {
+        let ours = self.marker.vault;
+        let Some(vault) = self.log.vault().filter(|vault| *vault != ours) else { return Ok(()) };
+        tracing::info!(from = %ours, to = %vault, "another device made this vault at the same moment; its name is used");
+        self.marker.vault = vault;
+        Ok(self.marker.write(self.context.fs(), &self.context.layout)?)
+    }
+}
+
+/// The last commit agreed on that is not void. What a device has beyond that it sends again.
+fn before_void(log: &Log, agreed: Option<CommitKey>, head: &Snapshot) -> Option<CommitKey> {
+    let mut agreed = agreed;
+    while let Some(void) = agreed.filter(|key| head.void.contains(key) && !planted(Bug::KeepVoid)) {
+        tracing::warn!(commit = %void, "this commit relied on data that was removed meanwhile; its changes are sent again");
+        agreed = log.graph().first_parent(void);
+    }
+    agreed
+}
+
+/// Items that need nothing but a line in the record.
+fn settled_by_record(survey: &Survey) -> BTreeSet<Item> {
+    let quiet =
+        survey.plan.steps.iter().filter(|step| matches!(step.action, Action::Adopt | Action::KeepLocal));
+    quiet.map(|step| step.item.clone()).collect()
+}
+
+/// Tells the report what the survey could not deal with.
+pub(crate) fn note(survey: &Survey, report: &mut Report) {
+    report.holds.clone_from(&survey.plan.holds);
+    report.problems.clone_from(&survey.local.troubles);
+    report.holdings = Some(survey.holdings.clone());
+    for waiting in &survey.plan.waiting {
+        let about = |about: &About| report.problems.iter().find(|trouble| trouble.about == *about);
+        let of_item = |item: &Item| {
+            let path = match item {
+                Item::File(path) => about(&About::Path(path.clone())),
+                Item::Group(_) => None,
+            };
+            about(&About::Item(item.clone())).or(path)
+        };
+        // What waits for another item waits as that one does.
+        let weight = match survey.plan.bound.get(&waiting.item) {
+            Some(cause) => of_item(cause).map_or(Weight::Lasting, |trouble| trouble.weight),
+            None => {
+                let blocked = waiting.blocked_by.clone().map(About::Path);
+                let known = about(&About::Item(waiting.item.clone()));
+                if known.or(blocked.as_ref().and_then(about)).is_some() {
+                    continue;
+                }
+                Weight::Passing
+            }
+        };
+        report.problems.push(Trouble::of(&waiting.item, waiting.why.clone(), weight));
+    }
+}

@@ -1,0 +1,51 @@
+//! Names that not every device can read yet.
+//!
+//! A path that Windows cannot store needs a reader of the feature `unix-names`. The first such path is
+//! committed once every device that committed in the last 30 days reads it; until then it waits, and the
+//! status names the devices. From then on the vault needs the feature, and nothing waits any more.
+
+use std::time::Duration;
+
+use super::{Local, Sides};
+use crate::model::{Feature, VaultPath};
+use crate::sync::SyncError;
+use crate::sync::report::{About, Trouble, Weight};
+use crate::sync::session::Session;
+
+/// How long an answer of the remote about its devices counts.
+const ASK_EVERY: Duration = Duration::from_secs(3600);
+
+impl Session<'_> {
+    /// Blocks the names that a device cannot read yet.
+    pub(crate) async fn hold_unread_names(
+        &mut self,
+        local: &mut Local,
+        sides: &Sides,
+    ) -> Result<(), SyncError> {
+        let Some(head) = sides.head else { return Ok(()) };
+        if sides.remote.needs.contains(&Feature::UnixNames.need()) {
+            return Ok(());
+        }
+        let new: Vec<VaultPath> = local.tree.keys().filter(|path| !path.is_portable()).cloned().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let now = self.context.ports.clock.monotonic();
+        let behind = match self.memory.behind.take().filter(|(until, _)| now < *until) {
+            Some((_, behind)) => behind,
+            None => self.log.cannot_read(Feature::UnixNames, head, self.marker.device).await?,
+        };
+        for path in new.into_iter().filter(|_| !behind.is_empty()) {
+            let since = Feature::UnixNames.since();
+            let message = format!(
+                "its name cannot be stored on Windows, and older versions refuse it: it is sent once {} has cogzy-vault {since} or newer",
+                behind.join(", ")
+            );
+            local.blocked.add(path.clone(), message.clone());
+            let about = About::Path(path.clone());
+            local.troubles.push(Trouble { path: path.to_string(), about, message, weight: Weight::Lasting });
+        }
+        self.memory.behind = Some((now + ASK_EVERY, behind));
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+//! Fetching: everything of a generation is staged and checked, then put in its places.
+//!
+//! Decided here: which staged groups may be applied, and that nothing is put in place for an item that
+//! has moved since the scan. A crash before the journal leaves a stage, which the next start removes; a
+//! crash after it leaves the journal, which [`Session::recover`] finishes or gives back to the planner.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Local, Order, Survey, Wanted};
+use crate::clock::random;
+use crate::fs::{At, IoAt, found};
+use crate::log::Snapshot;
+use crate::model::{Conflict, Digest, Item, Kept, VaultPath};
+use crate::plan::{Action, FileStep, Step};
+use crate::planted::{Bug, planted};
+use crate::sync::conflicts::to_record;
+use crate::sync::session::{Context, Session};
+use crate::sync::transact::HELD;
+use crate::sync::{Phase, Progress, SyncError, blocking};
+use crate::vault::{
+    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Purpose, Seen, Stage, Staged, apply_unless,
+    conclude, members, recover, settle_transaction,
+};
+
+/// How long other programs may hold the apply lock before this one goes on with something else.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// Room that staging leaves free on the disk.
+const RESERVE: u64 = 64 << 20;
+
+/// What is to be brought in.
+pub(crate) struct Incoming<'a> {
+    pub steps: Vec<&'a Step>,
+    /// The state that has the contents.
+    pub remote: &'a Snapshot,
+    /// What the scan found here.
+    pub local: &'a Local,
+    pub purpose: Purpose,
+    /// Put in place even if a crash comes first ([`ApplyPlan::finish`]).
+    pub finish: bool,
+}
+
+impl<'a> Incoming<'a> {
+    /// What a survey's plan pulls.
+    pub fn of(survey: &'a Survey) -> Self {
+        let steps = survey.plan.steps.iter().filter(|step| step.incoming()).collect();
+        let purpose = survey.remote.key.map_or(Purpose::Repair, Purpose::Generation);
+        Self { steps, remote: &survey.remote, local: &survey.local, purpose, finish: false }
+    }
+}
+
+impl Session<'_> {
+    /// Brings files in. Gives the items that are in place; all others are planned again. The journal
+    /// stays until [`Session::conclude`].
+    pub(crate) async fn pull(&mut self, incoming: &Incoming<'_>) -> Result<BTreeSet<Item>, SyncError> {
+        if incoming.steps.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let Context { layout, ports, .. } = self.context;
+        let id = ApplyId::new(ports.clock.now_ms(), random(ports.entropy.as_ref()));
+        let stage = Stage::create(ports.fs.clone(), layout, &id)?;
+        let (mut items, wanted) = incoming.staging_plan()?;
+        self.make_room(&wanted)?;
+        if let Err(error) = self.stage_all(incoming, &wanted, &stage).await {
+            // What cannot be removed now is removed at the next start; the fetch's own error says more.
+            let _also_failed = stage.discard();
+            return Err(error);
+        }
+        let refused = blocking(|| self.context.judge_staged(incoming, &wanted, &stage, &mut self.report))?;
+        items.retain(|item| !refused.contains(&item.item));
+        if items.is_empty() {
+            stage.discard()?;
+            return Ok(BTreeSet::new());
+        }
+        // Looked at again: a command may have begun after the plan was made.
+        let right = self.context.groups_right()?;
+        if right.is_held() {
+            for item in items.iter().filter(|item| matches!(item.item, Item::Group(_))) {
+                self.report.wait(&item.item, HELD);
+            }
+            items.retain(|item| matches!(item.item, Item::File(_)));
+        }
+        let plan = ApplyPlan { id, purpose: incoming.purpose.clone(), finish: incoming.finish, items };
+        let done = self.put_in_place(incoming, plan, wanted.len()).await?;
+        drop(right);
+        Ok(done)
+    }
+
+    fn make_room(&self, wanted: &[Wanted]) -> Result<(), SyncError> {
+        let root = self.context.layout.root();
+        if self.context.check_room(wanted, root).is_err() {
+            // A cycle that stops here never comes to tidy up.
+            blocking(|| self.context.clear_trash())?;
+            self.context.check_room(wanted, root)?;
+        }
+        Ok(())
+    }
+
+    async fn stage_all(
+        &self,
+        incoming: &Incoming<'_>,
+        wanted: &[Wanted],
+        stage: &Stage,
+    ) -> Result<(), SyncError> {
+        let progress = Progress {
+            phase: Phase::Download,
+            files_total: wanted.len(),
+            bytes_total: wanted.iter().map(|file| file.entry.size).sum(),
+            ..Progress::default()
+        };
+        let old = incoming.old_files(wanted, self.context.layout.root());
+        let params = self.log.header()?.chunking;
+        let order = Order { params, remote: incoming.remote, wanted, old };
+        self.context.fetch(order, stage, progress, self.watcher).await
+    }
+
+    async fn put_in_place(
+        &mut self,
+        incoming: &Incoming<'_>,
+        plan: ApplyPlan,
+        files: usize,
+    ) -> Result<BTreeSet<Item>, SyncError> {
+        let lock = self.context.apply_lock().await?;
+        let mut applying = Progress { phase: Phase::Apply, files_total: files, ..Progress::default() };
+        let applied = blocking(|| {
+            let moved = |item: &Item| self.context.moved_since(incoming, item);
+            apply_unless(self.context.fs(), &self.context.layout, plan, lock.as_ref(), &moved, &mut |_| {
+                applying.files_done += 1;
+                self.watcher.progress(applying);
+            })
+        })?;
+        for (item, why) in &applied.retry {
+            self.report.wait(item, why.clone());
+        }
+        self.report.brought(&applied);
+        Ok(applied.done.into_iter().collect())
+    }
+
+    /// Drops the journal of the last apply, if there is one: the base is noted, and it has done its work.
+    pub(crate) async fn conclude(&self) -> Result<(), SyncError> {
+        let path = self.context.layout.applying();
+        if found(self.context.fs().lstat(&path)).at("look at", &path)?.is_none() {
+            return Ok(());
+        }
+        // A journal may also be that of a transaction that is being written at this moment: it is gone once the lock is.
+        let _lock = self.context.apply_lock().await?;
+        Ok(blocking(|| conclude(self.context.fs(), &self.context.layout))?)
+    }
+
+    /// Finishes an apply that a crash cut short, and notes what it has agreed on: the remote may have moved on since, and what
+    /// came from it must not pass for a local edit.
+    pub(crate) async fn recover(&mut self) -> Result<(), SyncError> {
+        let context = self.context;
+        let lock = context.apply_lock().await?;
+        let recovered = blocking(|| recover(context.fs(), &context.layout, lock.as_ref()))?;
+        let Some(recovered) = recovered else { return Ok(()) };
+        let applied = &recovered.applied;
+        tracing::info!(
+            purpose = String::from(recovered.purpose.clone()),
+            done = applied.done.len(),
+            again = applied.retry.len(),
+            "an apply that was cut short has been finished"
+        );
+        if let Purpose::Generation(commit) = recovered.purpose {
+            self.report.brought(applied);
+            let done: BTreeSet<Item> = applied.done.iter().cloned().collect();
+            // A first join that was cut short has agreed on what it brought, too.
+            let mut record = context.record_or_first(self.marker.vault)?;
+            let there = self.log.recall(commit).await?;
+            let agreed = match record.commit {
+                Some(agreed) => self.log.recall(agreed).await?,
+                None => self.log.snapshot(None).await?,
+            };
+            context.agree_applied(&mut record, &agreed, &there, &done)?;
+            context.save_record(&record)?;
+        }
+        blocking(|| settle_transaction(context.fs(), &context.layout, &recovered))?;
+        Ok(blocking(|| conclude(context.fs(), &context.layout))?)
+    }
+}
+
+impl Incoming<'_> {
+    fn staging_plan(&self) -> Result<(Vec<ApplyItem>, Vec<Wanted>), SyncError> {
+        let (mut items, mut wanted) = (Vec::new(), Vec::new());
+        for step in &self.steps {
+            let mut apply_steps = Vec::new();
+            for file in &step.files {
+                let new = file.to.map(|entry| {
+                    let slot = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+                    wanted.push(Wanted { name: file.path.to_string(), slot, entry });
+                    Staged { slot, content: entry.content() }
+                });
+                let stat = self.local.stats.get(&file.path);
+                let old =
+                    file.from.zip(stat).map(|(entry, stat)| Seen { content: entry.content(), stat: *stat });
+                let on_disk = self.local.names.on_disk(&file.path);
+                apply_steps.push(ApplyStep { path: file.path.clone(), on_disk, old, new });
+            }
+            items.push(ApplyItem { item: step.item.clone(), keep: self.keeping(step)?, steps: apply_steps });
+        }
+        Ok((items, wanted))
+    }
+
+    /// Where the displaced version goes, if it lost a conflict: the one of this plan, or one that a merge has already listed.
+    fn keeping(&self, step: &Step) -> Result<Option<Keeping>, SyncError> {
+        let lost = |conflict: &&Conflict| {
+            let here = |file: &Kept| self.local.tree.get(&file.path).copied() == file.entry;
+            conflict.item == step.item && conflict.files.iter().all(here)
+        };
+        let conflict = match &step.action {
+            Action::Conflict(conflict) => Some(conflict.as_ref()),
+            _ => self.remote.conflicts.values().find(lost),
+        };
+        let Some(conflict) = conflict.filter(|_| !planted(Bug::DropTheLoser)) else { return Ok(None) };
+        Ok(Some(Keeping { id: conflict.id, record: to_record(conflict)? }))
+    }
+
+    /// Local files that may hold chunks of what is wanted: the old versions, and files of the very content under other names.
+    fn old_files(&self, wanted: &[Wanted], root: &Path) -> Vec<PathBuf> {
+        let locate = |path| self.local.names.locate(root, path);
+        let long =
+            |file: &&FileStep| file.to.is_some_and(|entry| self.remote.recipes.contains_key(&entry.digest));
+        let replaced =
+            self.steps.iter().flat_map(|step| &step.files).filter(long).filter(|file| file.from.is_some());
+        let mut old: BTreeSet<PathBuf> = replaced.map(|file| locate(&file.path)).collect();
+        let digests: BTreeSet<Digest> = wanted.iter().map(|file| file.entry.digest).collect();
+        let same =
+            self.local.tree.iter().filter(|(_, entry)| entry.size > 0 && digests.contains(&entry.digest));
+        old.extend(same.map(|(path, _)| locate(path)));
+        old.into_iter().collect()
+    }
+}
+
+impl Context {
+    /// The lock that other programs take shared while they open their files; none where there are no others.
+    pub(crate) async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {
+        if !self.fs().is_shared() {
+            return Ok(None);
+        }
+        let path = self.layout.apply_lock();
+        let until = self.ports.clock.monotonic() + LOCK_WAIT;
+        loop {
+            if let Some(lock) = FileLock::try_take(&path)? {
+                return Ok(Some(lock));
+            }
+            if self.ports.clock.monotonic() > until {
+                let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
+                return Err(IoAt { operation: "lock", path, source }.into());
+            }
+            // Nobody tells when a `flock` is given back.
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+    }
+
+    /// Why a group may not be replaced now, if any of its members beside those that are replaced is not as
+    /// the scan found it. The apply looks at the files it replaces; but a group moves together, and a program
+    /// that writes another member, or a new one, has begun a new state of the whole group.
+    fn moved_since(&self, incoming: &Incoming<'_>, item: &Item) -> Result<Option<String>, IoAt> {
+        let Item::Group(name) = item else { return Ok(None) };
+        let groups = &incoming.remote.groups;
+        let steps = incoming.steps.iter().filter(|step| step.item == *item);
+        let replaced: BTreeSet<&VaultPath> =
+            steps.flat_map(|step| &step.files).map(|file| &file.path).collect();
+        let wanted = |path: &VaultPath| {
+            let member = groups.find(path).is_some_and(|(group, _)| group.name == *name);
+            member && self.visible(path) && !replaced.contains(path)
+        };
+        let enters =
+            |folder: &VaultPath| groups.reaches(name, folder) && !self.settings.filter.prunes(folder);
+        let there = members(self.fs(), &self.layout, &wanted, &enters)?;
+        let local = incoming.local;
+        for (path, stat) in local.stats.iter().filter(|(path, _)| wanted(path)) {
+            match there.get(path) {
+                Some(states) if states.contains(stat) => {}
+                Some(_) => return Ok(Some(format!("{path} changed after it was scanned"))),
+                None => return Ok(Some(format!("{path} was deleted after the scan"))),
+            }
+        }
+        let known = |path: &VaultPath| local.stats.contains_key(path) || local.blocked.reason(path).is_some();
+        Ok(there.keys().find(|path| !known(path)).map(|path| format!("{path} appeared after the scan")))
+    }
+
+    /// Makes sure that the disk of `folder` has room for what is to be staged there.
+    pub(crate) fn check_room(&self, wanted: &[Wanted], folder: &Path) -> Result<(), SyncError> {
+        self.check_free(wanted.iter().map(|file| file.entry.size).sum(), folder)
+    }
+
+    /// Makes sure that the disk of `folder` has room for so many bytes.
+    pub(crate) fn check_free(&self, needed: u64, folder: &Path) -> Result<(), SyncError> {
+        let folder = folder.to_owned();
+        match self.fs().free_space(&folder) {
+            Ok(free) if free < needed.saturating_add(RESERVE) => {
+                Err(SyncError::NoRoom { needed, free, folder })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the free space is unknown; going on");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Looking at both sides and planning: the part of a cycle that changes nothing.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Local;
+use super::groups::Judged;
+use crate::log::Snapshot;
+use crate::model::{CommitKey, Decisions, Holdings, Item, Tree, VaultPath};
+use crate::plan::{self, Input, Mode, Plan, Reason, Step};
+use crate::state::LastSync;
+use crate::sync::session::{Context, Session};
+use crate::sync::together::Bound;
+use crate::sync::transact::held_by_command;
+use crate::sync::{Amount, Phase, Progress, SyncError, Trouble, blocking};
+use crate::vault::{Filter, ScanOptions, Verdict, scan};
+
+/// Both sides, and what is to be done.
+#[derive(Debug)]
+pub struct Survey {
+    /// The newest commit's state.
+    pub(crate) remote: Arc<Snapshot>,
+    /// What was agreed, as far as the filters let it be seen.
+    pub(crate) base: Tree,
+    /// Agreed paths that the filters now exclude and nobody has approved of: they keep their place in the base.
+    pub(crate) hidden: Tree,
+    /// What is here.
+    pub(crate) local: Local,
+    /// What must be sent together.
+    pub(crate) bound: Bound,
+    /// What is to be done.
+    pub plan: Plan,
+    /// Files here, and their bytes.
+    pub here: Amount,
+    /// What the groups hold, as far as they were looked into.
+    pub holdings: Holdings,
+}
+
+impl Survey {
+    /// The generation that was looked at.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.remote.seq()
+    }
+
+    /// What cannot be synced as it is.
+    pub fn troubles(&self) -> impl Iterator<Item = &Trouble> {
+        self.local.troubles.iter()
+    }
+
+    /// Files of items that wait: held, or not settled.
+    #[must_use]
+    pub fn waiting(&self) -> Amount {
+        let held = self.plan.holds.iter().flat_map(|hold| &hold.items);
+        let items: BTreeSet<&Item> =
+            self.plan.waiting.iter().map(|waiting| &waiting.item).chain(held).collect();
+        Amount { files: items.len(), bytes: 0 }
+    }
+
+    /// Files and bytes that the plan would send and fetch.
+    #[must_use]
+    pub fn pending(&self) -> (Amount, Amount) {
+        let count = |wanted: fn(&Step) -> bool| {
+            let files = self.plan.steps.iter().filter(|step| wanted(step)).flat_map(|step| &step.files);
+            files.fold(Amount::default(), |sum, file| Amount {
+                files: sum.files + 1,
+                bytes: sum.bytes + file.to.map_or(0, |entry| entry.size),
+            })
+        };
+        (count(Step::outgoing), count(Step::incoming))
+    }
+}
+
+/// The two commits that a survey stands between.
+#[derive(Debug, Clone)]
+pub(crate) struct Sides {
+    /// The remote's head; none while nothing was committed.
+    pub head: Option<CommitKey>,
+    /// The vault as the head left it.
+    pub remote: Arc<Snapshot>,
+    /// The vault as this device agreed to it last.
+    pub agreed: Arc<Snapshot>,
+}
+
+/// How a survey looks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Scope {
+    /// Also send derived members that would stay here.
+    pub derived: bool,
+    /// Hash every file again, whatever the cache says of it.
+    pub rehash: bool,
+}
+
+impl Session<'_> {
+    /// Compares what is here with `sides` and plans. `record` is what this device has agreed on; none before it has.
+    pub(crate) async fn survey(
+        &mut self,
+        record: Option<&LastSync>,
+        sides: Sides,
+        scope: Scope,
+    ) -> Result<Survey, SyncError> {
+        let held = self.context.groups_right()?.is_held();
+        let noted = self.context.noted_together()?;
+        let mut local = blocking(|| self.look(&sides.remote.tree, scope))?;
+        self.hold_unread_names(&mut local, &sides).await?;
+        let Sides { head, remote: there, agreed } = sides;
+        let mut remote = there.tree.clone();
+        remote.retain(|path, _| self.context.visible(path));
+        let (mut base, hidden) = match record {
+            Some(record) => self.context.agreed_base(record, &agreed.tree)?,
+            None => (Tree::new(), Tree::new()),
+        };
+        let joining = record.is_none_or(|record| record.joining);
+        if joining {
+            for (path, entry) in self.base_from_history(&local.tree, &remote, head).await? {
+                base.entry(path).or_insert(entry);
+            }
+        }
+        base.retain(|path, _| self.context.visible(path));
+        let groups = &there.groups;
+        // Before the scan and after it: what was written by a command that ended in between may be half of what it wrote.
+        let held = held || self.context.groups_right()?.is_held();
+        let Judged { mut unfit, holdings } =
+            blocking(|| self.context.judge(groups, &mut local, &mut base, &mut remote, held))?;
+        if held {
+            held_by_command(groups, &mut unfit);
+        }
+        if joining {
+            // Without a common past nobody can say that what is here is newer than what is wrong there.
+            for (item, why) in &unfit.there {
+                unfit.here.entry(item.clone()).or_insert_with(|| why.clone());
+            }
+        }
+        let bound = Bound::of(noted, groups, &local.tree, &base);
+        let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
+        let plan = plan::plan(&Input {
+            blocked: &local.blocked,
+            unfit: &unfit,
+            together: &bound.items,
+            mode: if joining { Mode::Joining } else { Mode::Ordinary },
+            push_derived: scope.derived,
+            brakes: Some(self.context.settings.brakes),
+            decisions: &decisions,
+            held: record.map(|record| record.held.as_slice()).unwrap_or_default(),
+            ..Input::of([&base, &local.tree, &remote], groups, &there.ages)
+        });
+        let here = local.tree.values().fold(Amount::default(), |sum, entry| Amount {
+            files: sum.files + 1,
+            bytes: sum.bytes + entry.size,
+        });
+        let mut survey = Survey { remote: there, base, hidden, local, bound, plan, here, holdings };
+        survey.hold_hidden(&decisions);
+        Ok(survey)
+    }
+
+    /// Scans the vault.
+    fn look(&self, manifest: &Tree, scope: Scope) -> Result<Local, SyncError> {
+        let Context { ports, settings, layout, .. } = self.context;
+        let known = ports.database.stats().unwrap_or_default();
+        let now_ns = ports.clock.now_ns();
+        let rehash = i64::try_from(settings.rehash.as_nanos()).unwrap_or(i64::MAX);
+        let options = ScanOptions {
+            vault: self.marker.vault,
+            filter: &settings.filter,
+            cache: &known,
+            now_ns,
+            settle: settings.settle,
+            rehash_before: if scope.rehash { now_ns } else { now_ns.saturating_sub(rehash) },
+            threads: settings.threads,
+            prefer: &|path| manifest.contains_key(path),
+            progress: &|scan| {
+                self.watcher.progress(Progress {
+                    phase: Phase::Scan,
+                    files_done: usize::try_from(scan.hashed).unwrap_or(usize::MAX),
+                    files_total: usize::try_from(scan.to_hash).unwrap_or(usize::MAX),
+                    bytes_done: scan.hashed_bytes,
+                    bytes_total: scan.to_hash_bytes,
+                });
+            },
+        };
+        let scan = scan(self.context.fs(), layout, &options)?;
+        if let Err(error) = ports.database.update_stats(&known, &scan.cache) {
+            tracing::warn!(%error, "the stat cache could not be written; files are hashed again next time");
+        }
+        Ok(Local::of(scan))
+    }
+
+    /// The base of a device whose record is lost, or that joins with files of its own: a local file that the path's history
+    /// knows is unchanged since then. A path that the remote no longer has is none of these: joining deletes nothing.
+    async fn base_from_history(
+        &self,
+        local: &Tree,
+        remote: &Tree,
+        head: Option<CommitKey>,
+    ) -> Result<Tree, SyncError> {
+        let differing: BTreeSet<VaultPath> = local
+            .iter()
+            .filter(|(path, entry)| remote.get(*path).is_some_and(|there| there != *entry))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let (Some(head), false) = (head, differing.is_empty()) else { return Ok(Tree::new()) };
+        let history: BTreeMap<VaultPath, _> = self.log.versions(head, &differing).await?;
+        let known = local.iter().filter(|(path, entry)| {
+            history.get(*path).is_some_and(|versions: &BTreeSet<_>| versions.contains(&entry.digest))
+        });
+        Ok(known.map(|(path, entry)| (path.clone(), *entry)).collect())
+    }
+}
+
+impl Survey {
+    /// Holds what the filters now exclude, until a person approves of it.
+    fn hold_hidden(&mut self, decisions: &Decisions) {
+        let Some(hold) = plan::filter_hold(&self.hidden) else { return };
+        if decisions.approved.contains(&hold.id) {
+            self.hidden.clear();
+            self.plan.approved.push(hold);
+        } else {
+            self.plan.holds.push(hold);
+        }
+    }
+}
+
+impl Context {
+    /// The filters under which a device has agreed: mostly those it has now.
+    fn filter_of(&self, record: &LastSync) -> Result<Cow<'_, Filter>, SyncError> {
+        if record.filter == self.settings.filter_record {
+            return Ok(Cow::Borrowed(&self.settings.filter));
+        }
+        Ok(Cow::Owned(Filter::new(&record.filter.include, &record.filter.exclude)?))
+    }
+
+    /// The base of a device that has agreed on something, and what of it the filters now exclude.
+    fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
+        let base = record.base(&seen_through(self.filter_of(record)?.as_ref(), manifest));
+        let hidden = base.iter().filter(|(path, _)| !self.visible(path));
+        let hidden = hidden.map(|(path, entry)| (path.clone(), *entry)).collect();
+        Ok((base, hidden))
+    }
+
+    /// Notes in `record`, whose commit is `agreed`, that `items` stand here as the commit `applied` has them.
+    pub(crate) fn agree_applied(
+        &self,
+        record: &mut LastSync,
+        agreed: &Snapshot,
+        applied: &Snapshot,
+        items: &BTreeSet<Item>,
+    ) -> Result<(), SyncError> {
+        let filter = self.filter_of(record)?;
+        let manifest = seen_through(&filter, &agreed.tree);
+        let mut base = record.base(&manifest);
+        base.retain(|path, _| !items.contains(&applied.groups.item(path)));
+        let fresh = applied.tree.iter().filter(|(path, _)| items.contains(&applied.groups.item(path)));
+        base.extend(fresh.filter(|(path, _)| self.visible(path)).map(|(path, entry)| (path.clone(), *entry)));
+        record.set_base(record.commit, &manifest, &base);
+        Ok(())
+    }
+
+    /// Brings `record` to what is agreed once `done` of the survey's items are: the manifest of `commit` is `manifest`.
+    pub(crate) fn agree(
+        &self,
+        record: &mut LastSync,
+        survey: &Survey,
+        done: &BTreeSet<Item>,
+        commit: Option<CommitKey>,
+        manifest: &Tree,
+    ) -> Result<(), SyncError> {
+        let mut base = plan::agreed(&survey.plan, &survey.base, done);
+        if survey.hidden.is_empty() {
+            record.filter = self.settings.filter_record.clone();
+        }
+        let filter = self.filter_of(record)?;
+        base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
+        record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
+        record.held = survey.plan.to_remember(done);
+        forget_decided(record, survey, done);
+        base.retain(|path, _| filter.verdict(path) == Verdict::Synced);
+        record.set_base(commit, &seen_through(&filter, manifest), &base);
+        Ok(())
+    }
+}
+
+/// Forgets decisions that are carried out: the same state, should it come again, is asked about again.
+fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>) {
+    for hold in survey.plan.approved.iter().chain(&survey.plan.rejected) {
+        if hold.reason == Reason::Filter || hold.items.is_subset(done) {
+            record.decisions.approved.remove(&hold.id);
+            record.decisions.rejected.remove(&hold.id);
+        }
+    }
+    record.decisions.join &= record.joining;
+}
+
+fn seen_through(filter: &Filter, manifest: &Tree) -> Tree {
+    let seen = manifest.iter().filter(|(path, _)| filter.verdict(path) == Verdict::Synced);
+    seen.map(|(path, entry)| (path.clone(), *entry)).collect()
+}

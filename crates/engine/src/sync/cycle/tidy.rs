@@ -1,0 +1,111 @@
+//! The end of a cycle: the trash, what transactions left, the manifest for people, a checkpoint now and then.
+//!
+//! Nothing here can lose anything: the trash is looked at again before any of it goes, and the manifest is
+//! for others to read. A crash leaves work for the next cycle.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::fs::{self, At};
+use crate::log::Snapshot;
+use crate::model::{CommitKey, Digest, VaultId, VaultPath};
+use crate::state::LastSync;
+use crate::sync::session::{Context, Session};
+use crate::sync::{SyncError, blocking};
+use crate::vault::trash;
+
+/// The manifest's format.
+const FORMAT: u32 = 1;
+/// A manifest of ten million files.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// What [`Context::clear_trash`] came upon.
+pub(crate) struct Cleared {
+    /// Files that had been written to after they were displaced, and are kept.
+    kept: usize,
+    /// Trashes that are old enough to go and have not stood still for the settle window yet.
+    waiting: usize,
+}
+
+/// `sync/manifest.json`: what was agreed last, the same on every device that has agreed on that commit.
+#[derive(Debug, Serialize)]
+struct Manifest<'a> {
+    format: u32,
+    vault: VaultId,
+    generation: u64,
+    commit: Option<CommitKey>,
+    files: BTreeMap<&'a VaultPath, File>,
+}
+
+#[derive(Debug, Serialize)]
+struct File {
+    size: u64,
+    blake3: Digest,
+    mtime_ms: i64,
+}
+
+impl Session<'_> {
+    /// Tidies up after a cycle that has come to its end.
+    pub(crate) async fn tidy(&mut self, record: &LastSync) -> Result<(), SyncError> {
+        let snapshot = self.log.snapshot(record.commit).await?;
+        let context = self.context;
+        let cleared = blocking(|| {
+            // First: what is moved away by the next call would not be looked at again.
+            let cleared = context.clear_trash()?;
+            context.tidy_transactions()?;
+            context.clear_resolved(&snapshot)?;
+            if self.memory.manifest_of != Some(record.commit) {
+                context.write_manifest(record.vault, &snapshot)?;
+            }
+            Ok::<_, SyncError>(cleared)
+        })?;
+        if cleared.kept > 0 {
+            self.report.displaced_later(cleared.kept);
+        }
+        if cleared.waiting > 0 {
+            self.report.trash_waits();
+        }
+        self.memory.manifest_of = Some(record.commit);
+        if let Some(head) = record.commit.filter(|_| self.report.pushed + self.report.deleted_remote > 0) {
+            self.checkpoint(head).await;
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint where one is due. One that fails costs nothing but the next one's size.
+    async fn checkpoint(&mut self, head: CommitKey) {
+        match self.log.checkpoint_if_due(head, self.context.ports.entropy.as_ref()).await {
+            Ok(false) => {}
+            Ok(true) => tracing::info!(commit = %head, "checkpoint written"),
+            Err(error) => {
+                tracing::warn!(%error, "no checkpoint could be written; the next commit tries again");
+            }
+        }
+    }
+}
+
+impl Context {
+    /// Looks at the trash again, and removes what has been in it for long enough.
+    pub(crate) fn clear_trash(&self) -> Result<Cleared, SyncError> {
+        let kept = self.recheck_trash()?;
+        let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
+        let expired = trash::expire(self.fs(), &self.layout, self.ports.clock.now_ms().saturating_sub(keep))?;
+        Ok(Cleared { kept, waiting: expired.waiting.len() })
+    }
+
+    /// Writes the manifest of a snapshot, unless it stands there already.
+    fn write_manifest(&self, vault: VaultId, snapshot: &Snapshot) -> Result<(), SyncError> {
+        let path = self.layout.manifest();
+        let files = snapshot.tree.iter().map(|(path, entry)| {
+            (path, File { size: entry.size, blake3: entry.digest, mtime_ms: entry.mtime_ms })
+        });
+        let (generation, commit) = (snapshot.seq(), snapshot.key);
+        let manifest = Manifest { format: FORMAT, vault, generation, commit, files: files.collect() };
+        let bytes = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::from).at("write", &path)?;
+        if fs::read(self.fs(), &path, MAX_BYTES).is_ok_and(|old| old == bytes) {
+            return Ok(());
+        }
+        Ok(fs::replace(self.fs(), &path, &bytes, 0o600).at("write", &path)?)
+    }
+}

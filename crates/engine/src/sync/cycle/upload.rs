@@ -1,0 +1,240 @@
+//! Packs on their way to the remote, and what need not go there.
+//!
+//! Memory is bounded by the packs under way. A pack that has arrived is noted in the cache database, so
+//! that a crash before the commit does not send it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use crate::clock::Entropy;
+use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
+use crate::log::{Snapshot, pack_key};
+use crate::model::{ChunkParams, Digest, PackId, PackInfo};
+use crate::planted::{Bug, planted};
+use crate::remote::{Remote, RemoteError};
+use crate::state::Database;
+use crate::sync::{Interrupt, Ports, Progress, SyncError};
+
+/// Packs under way at once: what bounds the memory of a large push.
+pub(crate) const PACKS_IN_FLIGHT: usize = 3;
+
+/// What need not be uploaded.
+pub(crate) struct Known<'a> {
+    remote: &'a Snapshot,
+    index: &'a ChunkIndex,
+    left_over: BTreeMap<PackId, PackInfo>,
+    left_over_index: ChunkIndex,
+    used: BTreeSet<PackId>,
+}
+
+impl<'a> Known<'a> {
+    pub(crate) fn new(remote: &'a Snapshot, index: &'a ChunkIndex, left_over: Vec<PackInfo>) -> Self {
+        let left_over_index = left_over.iter().collect();
+        let left_over = left_over.into_iter().map(|pack| (pack.id, pack)).collect();
+        Self { remote, index, left_over, left_over_index, used: BTreeSet::new() }
+    }
+
+    fn has_chunk(&mut self, id: &Digest) -> bool {
+        if self.index.contains(id) {
+            return true;
+        }
+        let found = self.left_over_index.get(id);
+        self.used.extend(found.map(|(pack, _)| pack));
+        found.is_some()
+    }
+
+    /// Packs of an earlier run that hold a chunk of this one.
+    pub(crate) fn used(mut self) -> Vec<(PackId, PackInfo)> {
+        let used = std::mem::take(&mut self.used);
+        used.into_iter().filter_map(|id| self.left_over.remove(&id).map(|pack| (id, pack))).collect()
+    }
+}
+
+/// Packs on their way. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Uploads {
+    remote: Arc<dyn Remote>,
+    database: Arc<Database>,
+    state: Arc<Mutex<State>>,
+    in_flight: Arc<AtomicU64>,
+    interrupt: Interrupt,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<FinishedPack>,
+    under_way: JoinSet<Result<PackInfo, RemoteError>>,
+    done: Vec<PackInfo>,
+}
+
+impl Uploads {
+    pub(crate) fn new(ports: &Ports, interrupt: Interrupt) -> Self {
+        let (remote, database) = (Arc::clone(&ports.remote), Arc::clone(&ports.database));
+        Self { remote, database, state: Arc::default(), in_flight: Arc::default(), interrupt }
+    }
+
+    /// Takes a full pack from a thread that blocks. With other threads to send it, this waits while enough are under way, so
+    /// that memory stays bounded; without, the pack only queues until [`Uploads::wait_for`].
+    fn take(&self, pack: FinishedPack) -> Result<(), SyncError> {
+        self.in_flight.fetch_add(pack.info.size, Ordering::Relaxed);
+        match Handle::try_current() {
+            Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => handle.block_on(async {
+                self.state.lock().await.waiting.push(pack);
+                // A thread that blocks is not ended by dropping its task: it has to be told.
+                tokio::select! {
+                    sent = self.wait_for(PACKS_IN_FLIGHT - 1) => sent,
+                    () = self.interrupt.wanted() => Err(SyncError::Interrupted),
+                }
+            }),
+            _ => {
+                let mut state =
+                    self.state.try_lock().map_err(|error| SyncError::Upload(error.to_string()))?;
+                state.waiting.push(pack);
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts what waits, and waits until no more than `left` are under way.
+    pub(crate) async fn wait_for(&self, left: usize) -> Result<(), SyncError> {
+        let mut state = self.state.lock().await;
+        loop {
+            while state.under_way.len() < PACKS_IN_FLIGHT
+                && let Some(FinishedPack { info, bytes }) = state.waiting.pop()
+            {
+                let remote = Arc::clone(&self.remote);
+                state
+                    .under_way
+                    .spawn(async move { remote.put(&pack_key(info.id), bytes).await.map(|()| info) });
+            }
+            if state.waiting.is_empty() && state.under_way.len() <= left {
+                return Ok(());
+            }
+            let Some(joined) = state.under_way.join_next().await else { return Ok(()) };
+            let info = match joined.map_err(|error| SyncError::Upload(error.to_string()))? {
+                Err(_) if planted(Bug::CommitBeforePacks) => continue,
+                done => done?,
+            };
+            if let Err(error) = self.database.put_uploaded(&info) {
+                tracing::warn!(%error, "an uploaded pack could not be noted; a crash now would upload it again");
+            }
+            self.in_flight.fetch_sub(info.size, Ordering::Relaxed);
+            state.done.push(info);
+        }
+    }
+
+    /// How much of what is `read` has arrived: what is on its way is not there yet.
+    pub(crate) fn sent_of(&self, read: Progress) -> Progress {
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        let unsure = usize::from(in_flight > 0);
+        Progress {
+            files_done: read.files_done.min(read.files_total.saturating_sub(unsure)),
+            bytes_done: read.bytes_done.saturating_sub(in_flight),
+            ..read
+        }
+    }
+
+    /// The packs that the remote has taken.
+    pub(crate) async fn done(self) -> Vec<PackInfo> {
+        std::mem::take(&mut self.state.lock().await.done)
+    }
+}
+
+type KnownFn<'a> = Box<dyn FnMut(&Digest) -> bool + 'a>;
+type SinkFn<'a> = Box<dyn FnMut(FinishedPack) -> Result<(), SyncError> + 'a>;
+
+/// One run of reading files and sending the packs that they fill.
+pub(crate) struct Run<'a> {
+    ingest: Ingest<'a, KnownFn<'a>, SinkFn<'a>>,
+    remote: &'a Snapshot,
+    index: &'a ChunkIndex,
+    uploads: Uploads,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        params: ChunkParams,
+        entropy: &'a dyn Entropy,
+        known: &'a mut Known<'_>,
+        uploads: Uploads,
+    ) -> Result<Self, SyncError> {
+        let (remote, index) = (known.remote, known.index);
+        let known: KnownFn<'a> = Box::new(|id| known.has_chunk(id));
+        let to = uploads.clone();
+        let sink: SinkFn<'a> = Box::new(move |pack| to.take(pack));
+        let ingest = Ingest::new(params, entropy, known, sink)
+            .map_err(|error| SyncError::Upload(error.to_string()))?;
+        Ok(Self { ingest, remote, index, uploads })
+    }
+
+    /// The packs on their way.
+    pub(crate) const fn uploads(&self) -> &Uploads {
+        &self.uploads
+    }
+
+    /// True where the vault holds a whole content already.
+    pub(crate) fn has(&self, digest: Digest) -> bool {
+        self.remote.recipes.contains_key(&digest) || self.index.contains(&digest)
+    }
+
+    /// Takes in a file. The inner error is that of the file, and the run goes on; the outer one ends it.
+    pub(crate) fn add(&mut self, reader: &mut dyn Read) -> Result<io::Result<Ingested>, SyncError> {
+        match self.ingest.add(reader) {
+            Ok(ingested) => Ok(Ok(ingested)),
+            Err(IngestError::Read(error)) => Ok(Err(error)),
+            Err(error) => Err(fatal(error)),
+        }
+    }
+
+    /// Sends packs that filled while there was no other thread to send them.
+    pub(crate) async fn send(&self) -> Result<(), SyncError> {
+        self.uploads.wait_for(PACKS_IN_FLIGHT - 1).await
+    }
+
+    /// Hands over the last pack.
+    pub(crate) fn finish(self) -> Result<(), SyncError> {
+        self.ingest.finish().map_err(fatal)
+    }
+}
+
+fn fatal(error: IngestError<SyncError>) -> SyncError {
+    match error {
+        IngestError::Sink(error) => error,
+        other => SyncError::Upload(other.to_string()),
+    }
+}
+
+/// How many bytes are read between two words about it.
+const TELL_AFTER: u64 = 1 << 20;
+
+/// A reader that tells how much was read.
+pub(crate) struct Counted<'a, R> {
+    from: R,
+    read: u64,
+    told: u64,
+    tell: &'a dyn Fn(u64),
+}
+
+impl<'a, R: Read> Counted<'a, R> {
+    pub(crate) fn new(from: R, tell: &'a dyn Fn(u64)) -> Self {
+        Self { from, read: 0, told: 0, tell }
+    }
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.read += count as u64;
+        if self.read - self.told >= TELL_AFTER {
+            self.told = self.read;
+            (self.tell)(self.read);
+        }
+        Ok(count)
+    }
+}

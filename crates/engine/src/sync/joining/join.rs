@@ -1,0 +1,269 @@
+//! Making a vault, or joining one: what `init` does, and `run` on the embedded default.
+//!
+//! Safe to repeat: a folder that is this remote's vault already stays what it is. A crash in between leaves a header without
+//! commits, or a marker without a record: the next `init` goes on from there.
+
+use serde::Serialize;
+
+use crate::clock::random;
+use crate::fs::{At, found};
+use crate::log::{Depth, Log, LogError, create_vault};
+use crate::model::{ChunkParams, DeviceId, FIRST_FORMAT, Group, VaultHeader, VaultId};
+use crate::state::LastSync;
+use crate::sync::cycle::{Scope, Sides};
+use crate::sync::session::{Context, Session};
+use crate::sync::{Engine, SyncError, Watcher};
+use crate::vault::{APP_FOLDERS, MARKER_FORMAT, Marker, MarkerError};
+
+/// What joining is told.
+#[derive(Debug, Clone)]
+pub struct Joining {
+    /// Groups of a vault that is made now.
+    pub groups: Vec<Group>,
+    /// Digest of this machine's id.
+    pub machine: String,
+    /// Whether the user has agreed that the remote's versions win where both sides hold files, and to another remote.
+    pub approved: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Joined {
+    /// The vault's name.
+    pub vault: VaultId,
+    /// This device's.
+    pub device: DeviceId,
+    /// Whether the vault was made now.
+    pub created: bool,
+    /// The remote's generation.
+    pub generation: u64,
+    /// Where both sides hold files and nobody has agreed to it yet: what would meet what. Then nothing was joined.
+    pub meets: Option<Meeting>,
+}
+
+/// Files of two sides that would meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Meeting {
+    /// On both sides, with the same bytes.
+    pub same: usize,
+    /// On both sides, with different bytes.
+    pub differing: usize,
+    /// Here only.
+    pub local_only: usize,
+    /// There only.
+    pub remote_only: usize,
+}
+
+/// Makes the vault's folders and marker, and creates or joins the vault that the remote holds.
+///
+/// # Errors
+/// See [`SyncError`]; another remote or vault than before needs [`Joining::approved`].
+pub async fn join(
+    engine: &mut Engine,
+    joining: &Joining,
+    watcher: &dyn Watcher,
+) -> Result<Joined, SyncError> {
+    engine.context.make_folders()?;
+    let marker = match Marker::read(engine.context.fs(), &engine.context.layout) {
+        Ok(marker) => Some(marker),
+        Err(MarkerError::Missing(_)) => None,
+        // A damaged marker is replaced only by somebody who says so.
+        Err(MarkerError::Damaged { .. }) if joining.approved => None,
+        Err(error) => return Err(error.into()),
+    };
+    engine.leave_other_remote(joining.approved).await?;
+    let known = marker.as_ref().filter(|_| !joining.approved).map(|marker| marker.vault);
+    let (log, created) = engine.context.open_or_create(&joining.groups, known).await?;
+    let vault =
+        log.vault().ok_or(LogError::Foreign { expected: VaultId::from_bytes([0; 16]), found: None })?;
+    let generation = log.graph().heads().first().map_or(0, |head| head.seq);
+    let named = marker.as_ref().is_some_and(|marker| log.is_named(marker.vault));
+    engine.log = Some(log);
+    let context = &engine.context;
+    let mut joined = Joined { vault, device: DeviceId::from_bytes([0; 8]), created, generation, meets: None };
+    match marker {
+        Some(marker) if named => {
+            // Whoever wrote it may have been cut short before its name lasted.
+            let root = context.layout.root();
+            context.fs().sync_dir(root).at("sync", root)?;
+            joined.device = context.own_device(&marker, &joining.machine)?;
+        }
+        Some(marker) if !joining.approved => {
+            return Err(LogError::Foreign { expected: marker.vault, found: Some(vault) }.into());
+        }
+        other => {
+            if other.is_some() {
+                engine.forget()?;
+            }
+            joined.device = engine.context.new_device(vault, &joining.machine)?;
+            if !joining.approved && !created {
+                joined.meets = engine.meeting(watcher).await?;
+                if joined.meets.is_some() {
+                    let path = engine.context.layout.marker();
+                    engine.context.fs().remove_file(&path).at("remove", &path)?;
+                }
+            }
+        }
+    }
+    if joining.approved {
+        engine.context.approve_joining(vault)?;
+    }
+    Ok(joined)
+}
+
+impl Meeting {
+    /// True where both sides hold files.
+    const fn wants_a_word(self) -> bool {
+        let common = self.same + self.differing;
+        self.local_only + common > 0 && self.remote_only + common > 0
+    }
+}
+
+impl Engine {
+    /// Forgets what was agreed with another remote, or with a bucket that is no longer what it was, where
+    /// the user has approved of it; an error where not.
+    async fn leave_other_remote(&mut self, approved: bool) -> Result<(), SyncError> {
+        let context = &self.context;
+        let record = LastSync::load(context.fs(), &context.layout.last_sync()).ok().flatten();
+        if record.is_some_and(|record| record.remote != context.settings.remote) {
+            if !approved {
+                context.record()?;
+            }
+            self.forget()?;
+        }
+        if approved && self.context.is_lost().await? {
+            self.forget()?;
+        }
+        Ok(())
+    }
+
+    /// Gives a copied vault a device id of its own, if this is one.
+    ///
+    /// # Errors
+    /// Those of the marker.
+    pub fn claim_device(&self, machine: &str) -> Result<DeviceId, SyncError> {
+        let marker = Marker::read(self.context.fs(), &self.context.layout)?;
+        self.context.own_device(&marker, machine)
+    }
+
+    /// Counts what would meet what; none where one side holds nothing.
+    async fn meeting(&mut self, watcher: &dyn Watcher) -> Result<Option<Meeting>, SyncError> {
+        let meeting = self.session(watcher).await?.meeting().await?;
+        Ok(Some(meeting).filter(|meeting| meeting.wants_a_word()))
+    }
+
+    /// Forgets what was agreed with another remote. No file of the user's is touched.
+    fn forget(&mut self) -> Result<(), SyncError> {
+        self.log = None;
+        self.memory.manifest_of = None;
+        let Context { ports, layout, .. } = &self.context;
+        ports.database.forget_remote()?;
+        for path in [layout.last_sync(), layout.pending()] {
+            found(self.context.fs().remove_file(&path)).at("remove", &path)?;
+        }
+        Ok(())
+    }
+}
+
+impl Session<'_> {
+    async fn meeting(&mut self) -> Result<Meeting, SyncError> {
+        let head = self.log.graph().heads().first().copied();
+        let (remote, agreed) = (self.log.snapshot(head).await?, self.log.snapshot(None).await?);
+        let survey = self.survey(None, Sides { head, remote, agreed }, Scope::default()).await?;
+        let mut meeting = Meeting::default();
+        for (path, entry) in &survey.local.tree {
+            match survey.remote.tree.get(path) {
+                Some(there) if there == entry => meeting.same += 1,
+                Some(_) => meeting.differing += 1,
+                None => meeting.local_only += 1,
+            }
+        }
+        let only_there = survey.remote.tree.keys().filter(|path| !survey.local.tree.contains_key(*path));
+        meeting.remote_only = only_there.filter(|path| self.context.visible(path)).count();
+        Ok(meeting)
+    }
+}
+
+impl Context {
+    /// True where the remote has lost what this device agreed on.
+    async fn is_lost(&self) -> Result<bool, SyncError> {
+        let Some(agreed) = self.agreed()? else { return Ok(false) };
+        let Some(mut log) = self.open_log().await? else { return Ok(true) };
+        let checked = match log.check_agreed(agreed).await {
+            Ok(()) => log.check_heads().await,
+            lost => lost,
+        };
+        match checked {
+            Err(LogError::RolledBack { .. }) => Ok(true),
+            checked => Ok(checked.map(|()| false)?),
+        }
+    }
+
+    fn make_folders(&self) -> Result<(), SyncError> {
+        let ours = [self.layout.sync(), self.layout.staging(), self.layout.trash(), self.layout.conflicts()];
+        let folders = APP_FOLDERS.iter().map(|name| self.layout.root().join(name)).chain(ours);
+        for path in std::iter::once(self.layout.root().to_owned()).chain(folders) {
+            self.fs().create_dir_all(&path).at("create", &path)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the remote's log, after putting a header there if it has none. Another device may do the same at this moment:
+    /// both then look again, and the smaller id wins. A remote that should hold the vault `known` and holds none was emptied:
+    /// nothing is put there unasked.
+    async fn open_or_create(
+        &self,
+        groups: &[Group],
+        known: Option<VaultId>,
+    ) -> Result<(Log, bool), SyncError> {
+        let mut created = false;
+        let mut log = match self.open_log().await? {
+            Some(log) => log,
+            None => {
+                if let Some(expected) = known {
+                    return Err(LogError::Foreign { expected, found: None }.into());
+                }
+                let vault = VaultId::from_bytes(random(self.ports.entropy.as_ref()));
+                let header = VaultHeader {
+                    format: FIRST_FORMAT,
+                    vault,
+                    chunking: ChunkParams::default(),
+                    groups: groups.to_vec(),
+                    needs: Vec::new(),
+                    ext: None,
+                };
+                create_vault(self.ports.remote.as_ref(), &header).await?;
+                created = true;
+                self.open_log().await?.ok_or(LogError::Foreign { expected: vault, found: None })?
+            }
+        };
+        log.refresh(Depth::Whole).await?;
+        Ok((log, created))
+    }
+
+    /// Makes this folder a device of a vault.
+    fn new_device(&self, vault: VaultId, machine: &str) -> Result<DeviceId, SyncError> {
+        let device = DeviceId::from_bytes(random(self.ports.entropy.as_ref()));
+        let marker = Marker { format: MARKER_FORMAT, vault, device, machine: machine.to_owned() };
+        marker.write(self.fs(), &self.layout)?;
+        Ok(device)
+    }
+
+    /// The device id of a marker that is already here; a new one where the folder was copied from another machine, for two
+    /// devices of one name would be one writer to the log.
+    fn own_device(&self, marker: &Marker, machine: &str) -> Result<DeviceId, SyncError> {
+        if marker.machine == machine {
+            return Ok(marker.device);
+        }
+        let device = self.new_device(marker.vault, machine)?;
+        tracing::warn!(old = %marker.device, new = %device, "this vault was copied from another machine and gets a device id of its own");
+        Ok(device)
+    }
+
+    /// Notes that the remote's versions win where both sides hold files.
+    fn approve_joining(&self, vault: VaultId) -> Result<(), SyncError> {
+        let mut record = self.record_or_first(vault)?;
+        record.decisions.join = record.joining;
+        self.save_record(&record)
+    }
+}

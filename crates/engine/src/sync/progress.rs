@@ -1,0 +1,143 @@
+//! How far a long piece of work has come, who is told, and how long the rest will take.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::plan::Plan;
+
+/// How far a long piece of work has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Files dealt with.
+    pub files_done: usize,
+    /// Files in all.
+    pub files_total: usize,
+    /// Bytes dealt with.
+    pub bytes_done: u64,
+    /// Bytes in all.
+    pub bytes_total: u64,
+}
+
+/// What a cycle is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Looking at the vault's files.
+    #[default]
+    Scan,
+    /// Sending.
+    Upload,
+    /// Fetching.
+    Download,
+    /// Putting fetched files in their places.
+    Apply,
+    /// Deleting old data from the bucket; its objects count as files.
+    Delete,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Scan => "scan",
+            Self::Upload => "upload",
+            Self::Download => "download",
+            Self::Apply => "apply",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+/// The watcher of a run.
+pub trait Watcher: Send + Sync {
+    /// Called often; must return at once.
+    fn progress(&self, progress: Progress);
+    /// Called with what a cycle is about to do.
+    fn planned(&self, _plan: &Plan) {}
+}
+
+/// A watcher who looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl Watcher for Unwatched {
+    fn progress(&self, _: Progress) {}
+}
+
+/// Less time than this says nothing about the rest.
+const TOO_EARLY: Duration = Duration::from_secs(2);
+
+/// The pace of the phase that is under way.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace(Option<Under>);
+
+#[derive(Debug, Clone, Copy)]
+struct Under {
+    what: (Phase, u64),
+    since: Duration,
+    first: u64,
+    last: u64,
+}
+
+impl Pace {
+    /// Takes in how far the work is at `now`, and gives how long the rest of this phase takes at the same pace; none while that
+    /// cannot be told. Bytes decide where they are known, else files.
+    pub fn left(&mut self, progress: &Progress, now: Duration) -> Option<Duration> {
+        let (done, total) = if progress.bytes_total > 0 {
+            (progress.bytes_done, progress.bytes_total)
+        } else {
+            (progress.files_done as u64, progress.files_total as u64)
+        };
+        let what = (progress.phase, total);
+        // Going back, or to another total, is another piece of work.
+        let same = self.0.filter(|under| under.what == what && under.last <= done);
+        let under = same.unwrap_or(Under { what, since: now, first: done, last: done });
+        self.0 = Some(Under { last: done, ..under });
+        let (took, moved) = (now.saturating_sub(under.since), done - under.first);
+        if took < TOO_EARLY || moved == 0 || done > total {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let share = (total - done) as f64 / moved as f64;
+        Duration::try_from_secs_f64(took.as_secs_f64() * share).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(phase: Phase, bytes_done: u64) -> Progress {
+        Progress { phase, files_done: 0, files_total: 4, bytes_done, bytes_total: 1000 }
+    }
+
+    #[test]
+    fn the_rest_takes_as_long_as_what_was_done() {
+        let second = Duration::from_secs;
+        let mut pace = Pace::default();
+        assert_eq!(pace.left(&at(Phase::Upload, 0), second(100)), None);
+        assert_eq!(pace.left(&at(Phase::Upload, 100), second(101)), None, "too early to tell");
+        assert_eq!(pace.left(&at(Phase::Upload, 250), second(110)), Some(second(30)));
+        assert_eq!(pace.left(&at(Phase::Upload, 1000), second(140)), Some(Duration::ZERO));
+        assert_eq!(pace.left(&at(Phase::Download, 500), second(150)), None, "another phase has its own pace");
+        assert_eq!(pace.left(&at(Phase::Download, 750), second(160)), Some(second(10)));
+        assert_eq!(
+            pace.left(&at(Phase::Download, 100), second(170)),
+            None,
+            "the same phase again, from its start"
+        );
+        let other = Progress { bytes_total: 5000, ..at(Phase::Download, 800) };
+        assert_eq!(pace.left(&other, second(180)), None, "another total is other work");
+    }
+
+    #[test]
+    fn files_count_where_bytes_are_not_known() {
+        let files = |files_done| Progress { files_done, files_total: 10, ..Progress::default() };
+        let mut pace = Pace::default();
+        assert_eq!(pace.left(&files(0), Duration::ZERO), None);
+        assert_eq!(pace.left(&files(5), Duration::from_secs(5)), Some(Duration::from_secs(5)));
+    }
+}

@@ -1,0 +1,245 @@
+//! Contents of the past, outside the vault: written to a folder, or read to be looked at. Nothing in the vault or the bucket is
+//! changed, and the vault's lock is not needed.
+//!
+//! Files are staged in a hidden folder of the target, checked against their digests and then renamed; what exists is never
+//! overwritten. A crash leaves that hidden folder, and files that are whole.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Point;
+use super::restore::chosen;
+use crate::clock::random;
+use crate::content::ChunkIndex;
+use crate::fs::{self, At, found};
+use crate::log::{ChunkReader, Depth, Log, LogError, Past, Snapshot};
+use crate::model::{ChunkSlot, CommitKey, ConflictId, Digest, Entry, FileKind, PackId, VaultPath};
+use crate::sync::cycle::{Leaves, Order, Wanted, flatten};
+use crate::sync::session::Context;
+use crate::sync::{Engine, Phase, Progress, Refusal, SyncError, Watcher, blocking};
+use crate::vault::Stage;
+
+/// Chunks of a content that is looked at are read so many at a time.
+const BATCH: usize = 64;
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Exported {
+    /// Of which generation.
+    pub generation: u64,
+    /// Files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The two versions of one file of a conflict: what lost, and what stands.
+pub type Versions = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+impl Engine {
+    /// The history up to the newest generation that is known; where the remote is out of reach, up to the one that was agreed last.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn past(&mut self) -> Result<Vec<Past>, SyncError> {
+        let (context, log) = self.any_log().await?;
+        match context.newest_known(log).await? {
+            Some(head) => Ok(log.past(head).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Writes files of the state at `point` to a folder outside the vault: `paths`, or all.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; a [`Refusal`] where a file would be overwritten.
+    pub async fn export(
+        &mut self,
+        point: &Point,
+        paths: &[VaultPath],
+        target: &Path,
+        watcher: &dyn Watcher,
+    ) -> Result<Exported, SyncError> {
+        let (context, log) = self.any_log().await?;
+        let head = context.newest_known(log).await?;
+        let key = point.find(log, head).await?;
+        let old = log.readable(key, head).await?;
+        let items = chosen(&old, &old, paths)?;
+        let meant =
+            |path: &VaultPath| items.as_ref().is_none_or(|items| items.contains(&old.groups.item(path)));
+        let files = old.tree.iter().filter(|(path, _)| meant(path));
+        let files = files.map(|(path, entry)| (path.clone(), *entry)).collect();
+        context.write_out(log, &old, files, target, watcher).await
+    }
+
+    /// Writes the version of an open conflict that lost to a folder outside the vault.
+    ///
+    /// # Errors
+    /// As for [`Engine::export`].
+    pub async fn export_conflict(
+        &mut self,
+        id: ConflictId,
+        target: &Path,
+        watcher: &dyn Watcher,
+    ) -> Result<Exported, SyncError> {
+        let (context, log) = self.any_log().await?;
+        let head = context.newest_known(log).await?;
+        let state = log.snapshot(head).await?;
+        let conflict = state.conflicts.get(&id).ok_or(Refusal::NoConflict(id))?;
+        let files = conflict.files.iter().filter_map(|file| Some((file.path.clone(), file.entry?)));
+        context.write_out(log, &state, files.collect(), target, watcher).await
+    }
+
+    /// Both versions of a conflict's file, from this disk where it has them, else from the bucket. Contents longer than `limit`
+    /// count as not there.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn both_versions(
+        &mut self,
+        id: ConflictId,
+        path: &VaultPath,
+        lost: Option<Entry>,
+        limit: u64,
+    ) -> Result<Versions, SyncError> {
+        let state = self.agreed_snapshot().await?;
+        let stands = state.tree.get(path).copied();
+        let layout = &self.context.layout;
+        let mine = self.context.content(&state, lost, &layout.conflict_file(id, path), limit).await?;
+        let remote = self.context.content(&state, stands, &path.below(layout.root()), limit).await?;
+        Ok((mine, remote))
+    }
+
+    /// What the state that was agreed last has at `path`.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn standing(&mut self, path: &VaultPath) -> Result<Option<Entry>, SyncError> {
+        Ok(self.agreed_snapshot().await?.tree.get(path).copied())
+    }
+}
+
+impl Context {
+    async fn content(
+        &self,
+        state: &Snapshot,
+        entry: Option<Entry>,
+        here: &Path,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, SyncError> {
+        let Some(entry) = entry.filter(|entry| entry.size <= limit) else { return Ok(None) };
+        let on_disk = fs::read(self.fs(), here, limit).ok();
+        if let Some(bytes) = on_disk.filter(|bytes| Digest::of(bytes) == entry.digest) {
+            return Ok(Some(bytes));
+        }
+        let index: ChunkIndex = state.packs.values().map(AsRef::as_ref).collect();
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let name = here.display().to_string();
+        let recipe = state.recipes.get(&entry.digest);
+        let parts = flatten(&reader, &index, &Leaves::new(), &name, entry.content(), recipe).await?;
+        let mut bytes = Vec::new();
+        for batch in parts.chunks(BATCH) {
+            let place = |id: Digest| {
+                index.get(&id).ok_or_else(|| SyncError::NoChunk { chunk: id, path: name.clone() })
+            };
+            let slots: Vec<(PackId, ChunkSlot)> =
+                batch.iter().map(|placed| place(placed.part.id)).collect::<Result<_, _>>()?;
+            let chunks = reader.collect(&slots).await?;
+            for placed in batch {
+                bytes.extend_from_slice(chunks.get(&placed.part.id).map_or(&[], Vec::as_slice));
+            }
+        }
+        Ok((Digest::of(&bytes) == entry.digest).then_some(bytes))
+    }
+
+    /// The newest generation that is known; where the remote is out of reach, the one that was agreed last.
+    async fn newest_known(&self, log: &mut Log) -> Result<Option<CommitKey>, SyncError> {
+        match log.refresh(Depth::Near).await {
+            Ok(()) => Ok(log.graph().heads().first().copied()),
+            Err(LogError::Remote(error)) if error.kind.offline() => {
+                let agreed = self.agreed()?.ok_or(LogError::Remote(error))?;
+                log.recall(agreed).await?;
+                Ok(Some(agreed))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn write_out(
+        &self,
+        log: &Log,
+        state: &Snapshot,
+        files: BTreeMap<VaultPath, Entry>,
+        target: &Path,
+        watcher: &dyn Watcher,
+    ) -> Result<Exported, SyncError> {
+        if target.starts_with(self.layout.root()) {
+            return Err(Refusal::InsideVault(target.to_owned()).into());
+        }
+        for path in files.keys() {
+            self.check_unused(target, path)?;
+        }
+        let wanted: Vec<Wanted> = (0..)
+            .zip(&files)
+            .map(|(slot, (path, entry))| Wanted { name: path.to_string(), slot, entry: *entry })
+            .collect();
+        let bytes = files.values().map(|entry| entry.size).sum();
+        let number = u32::from_be_bytes(random(self.ports.entropy.as_ref()));
+        let folder = target.join(format!(".cogzy-vault-{number:08x}"));
+        let stage = Stage::outside(Arc::clone(&self.ports.fs), folder)?;
+        let written = async {
+            self.check_room(&wanted, target)?;
+            let progress = Progress {
+                phase: Phase::Download,
+                files_total: files.len(),
+                bytes_total: bytes,
+                ..Progress::default()
+            };
+            let order = Order { params: log.header()?.chunking, remote: state, wanted: &wanted, old: vec![] };
+            self.fetch(order, &stage, progress, watcher).await?;
+            blocking(|| {
+                wanted
+                    .iter()
+                    .zip(files.keys())
+                    .try_for_each(|(file, path)| self.put_out(&stage.path(file.slot), target, path))
+            })
+        };
+        let written = written.await;
+        let discarded = stage.discard();
+        written?;
+        discarded?;
+        Ok(Exported { generation: state.seq(), files: files.len(), bytes })
+    }
+
+    /// Nothing stands where `path` is to be, and no link leads elsewhere.
+    fn check_unused(&self, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
+        let place = path.below(target);
+        let mut folders = place.ancestors().skip(1).take_while(|folder| *folder != target);
+        let taken = |place: &Path| {
+            let stat = found(self.fs().lstat(place)).at("look at", place)?;
+            Ok::<_, SyncError>(stat.map(|stat| stat.kind))
+        };
+        if taken(&place)?.is_some() {
+            return Err(Refusal::Exists(place).into());
+        }
+        folders.try_for_each(|folder| match taken(folder)? {
+            None | Some(FileKind::Folder) => Ok(()),
+            Some(_) => Err(Refusal::Exists(folder.to_owned()).into()),
+        })
+    }
+
+    fn put_out(&self, staged: &Path, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
+        let place: PathBuf = path.below(target);
+        if let Some(folder) = place.parent() {
+            self.fs().create_dir_all(folder).at("create", folder)?;
+        }
+        match self.fs().rename_new(staged, &place) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Refusal::Exists(place.clone()).into())
+            }
+            done => Ok(done.at("write", &place)?),
+        }
+    }
+}

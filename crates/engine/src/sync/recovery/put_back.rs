@@ -1,0 +1,78 @@
+//! Files of this disk, put back to what the newest state has: the part of a restore that no commit can do.
+//!
+//! A group whose files do not fit together here is neither pushed nor pulled over, and so a restore of
+//! the very generation that stands, which commits nothing, would change nothing. Whoever asks for it
+//! means the disk. What is replaced goes to the trash; what is being written is waited for, and refused
+//! when it does not end.
+//!
+//! A crash leaves the journal of an apply that the next start finishes.
+
+use std::collections::BTreeSet;
+
+use crate::log::Depth;
+use crate::model::{Item, Tree, VaultPath};
+use crate::plan::{self, Action, Input, Plan, Step};
+use crate::sync::cycle::{Incoming, SETTLE_TRIES, Scope};
+use crate::sync::session::Session;
+use crate::sync::{Refusal, Survey, SyncError};
+
+impl Session<'_> {
+    /// Puts `items` back. Gives the number of files that were replaced or removed.
+    pub(crate) async fn put_back(&mut self, items: &BTreeSet<Item>) -> Result<usize, SyncError> {
+        if items.is_empty() {
+            return Ok(0);
+        }
+        self.finish_unfinished().await?;
+        self.log.refresh(Depth::Near).await?;
+        for _ in 1..SETTLE_TRIES {
+            if let Some(files) = self.try_put_back(items).await?.ok() {
+                return Ok(files);
+            }
+            self.context.wait_to_settle().await;
+        }
+        self.try_put_back(items).await?.map_err(|busy| Refusal::Busy(busy).into())
+    }
+
+    /// The number of files, or what is still being written.
+    async fn try_put_back(
+        &mut self,
+        items: &BTreeSet<Item>,
+    ) -> Result<Result<usize, Vec<String>>, SyncError> {
+        let stored = self.context.record()?;
+        let sides = self.look_at_remote(stored.as_ref(), false).await?;
+        let agreed = self.log.snapshot(stored.as_ref().and_then(|record| record.commit)).await?;
+        let survey = self.survey(stored.as_ref(), sides, Scope::default()).await?;
+        let plan = broken(&survey, items, |path| self.context.visible(path));
+        let busy: Vec<String> = plan.waiting.iter().map(|wait| wait.why.clone()).collect();
+        if !busy.is_empty() {
+            return Ok(Err(busy));
+        }
+        let steps: Vec<&Step> = plan.steps.iter().collect();
+        let files = steps.iter().map(|step| step.files.len()).sum();
+        let done = self.pull(&Incoming { steps, finish: true, ..Incoming::of(&survey) }).await?;
+        let mut record = stored.unwrap_or_else(|| self.context.first_record(self.marker.vault));
+        self.context.agree_applied(&mut record, &agreed, &survey.remote, &done)?;
+        self.context.save_record(&record)?;
+        self.conclude().await?;
+        let left = plan.steps.iter().filter(|step| !done.contains(&step.item));
+        let left: Vec<String> = left.map(|step| format!("{} is being written", step.item)).collect();
+        Ok(if left.is_empty() { Ok(files) } else { Err(left) })
+    }
+}
+
+/// The plan that pulls those of `items` which stand here otherwise than in the newest state.
+fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) -> bool) -> Plan {
+    let mut remote: Tree = survey.remote.tree.clone();
+    remote.retain(|path, _| visible(path));
+    let Survey { base, local, .. } = survey;
+    let (groups, ages) = (&survey.remote.groups, &survey.remote.ages);
+    let input = Input::of([base, &local.tree, &remote], groups, ages);
+    let mut plan = plan::reset(&Input { blocked: &local.blocked, ..input });
+    plan.steps.retain(|step| items.contains(&step.item));
+    plan.waiting.retain(|wait| items.contains(&wait.item));
+    for step in &mut plan.steps {
+        // It was asked for: the trash keeps it, and nobody has to decide anything.
+        step.action = Action::Pull;
+    }
+    plan
+}

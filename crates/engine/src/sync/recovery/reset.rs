@@ -1,0 +1,231 @@
+//! The vault becomes what the backup's newest generation is, whatever state it is in.
+//!
+//! Every local file is hashed again, everything that differs is staged beside the vault and held against its digest, and only then
+//! is it put in place, under the journal of every other apply: what stood there goes to the trash, and versions that the backup
+//! never had become conflict copies. Files that no rule syncs (config.json, cache, logs, what is excluded) are not looked at.
+//!
+//! A crash, or an error, before the journal is written leaves the vault as it was. After that the next start finishes it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::fs::At;
+use crate::log::Depth;
+use crate::model::{Conflict, Decisions, Item, Tree, VaultPath};
+use crate::plan::{self, Action, Input};
+use crate::state::{LastSync, Pending, RecordError};
+use crate::sync::cycle::{Incoming, SETTLE_TRIES, Scope, Sides};
+use crate::sync::session::{Context, Session};
+use crate::sync::{Engine, Refusal, Report, Request, Survey, SyncError, Watcher};
+
+/// What a reset did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reset {
+    /// The generation that the vault is at.
+    pub generation: u64,
+    /// Files that were fetched.
+    pub fetched: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Local files that made way for another version: they are in the trash, or are conflict copies.
+    pub replaced: usize,
+    /// Local files that the backup does not have: the same.
+    pub deleted: usize,
+    /// Versions that the backup never had: kept as conflicts.
+    pub kept: Vec<Conflict>,
+    /// Items that somebody wrote to meanwhile: they were left as they were.
+    pub left: Vec<String>,
+    /// The cycle after it, which sends what was kept; none where it did not go through.
+    pub report: Option<Report>,
+}
+
+impl Engine {
+    /// Resets the vault to the backup's newest generation. `dry_run`: only tells what it would do.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; the vault is then as it was. A [`Refusal`] where the backup is empty, or files are in use.
+    pub async fn reset(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Reset, SyncError> {
+        let mut session = self.session(watcher).await?;
+        if dry_run {
+            return session.preview().await;
+        }
+        session.context.set_damaged_aside()?;
+        let mut reset = session.carry_out().await?;
+        drop(session);
+        match self.settled_cycle(Request::FULL, watcher).await {
+            Ok(report) => reset.report = Some(report),
+            Err(error) => {
+                tracing::warn!(%error, "the reset is done; what it kept is sent by a later sync");
+            }
+        }
+        Ok(reset)
+    }
+}
+
+impl Session<'_> {
+    async fn preview(&mut self) -> Result<Reset, SyncError> {
+        self.log.refresh(Depth::Whole).await?;
+        let record = match self.context.record() {
+            Err(SyncError::Record(error)) if is_damaged(&error) => None,
+            record => record?,
+        };
+        let agreed = record.as_ref().and_then(|record| record.commit);
+        if let Some(agreed) = agreed {
+            self.log.check_agreed(agreed).await?;
+        }
+        let head = self.log.graph().heads().first().copied();
+        let (remote, agreed) = (self.log.snapshot(head).await?, self.log.snapshot(agreed).await?);
+        let (survey, _) = self.reset_survey(record.as_ref(), Sides { head, remote, agreed }).await?;
+        Ok(Reset::of(&survey, &BTreeSet::new()))
+    }
+
+    async fn carry_out(&mut self) -> Result<Reset, SyncError> {
+        self.finish_unfinished().await?;
+        let mut whole = Reset::default();
+        for attempt in 1..=SETTLE_TRIES {
+            let record = self.context.record()?;
+            let sides = self.look_at_remote(record.as_ref(), true).await?;
+            let (survey, remote) = self.reset_survey(record.as_ref(), sides).await?;
+            let last = attempt == SETTLE_TRIES;
+            if !survey.plan.waiting.is_empty() && !last {
+                self.context.wait_to_settle().await;
+                continue;
+            }
+            if !survey.plan.waiting.is_empty() && whole == Reset::default() {
+                return Err(Refusal::Busy(reasons(&survey)).into());
+            }
+            self.report = Report::default();
+            let done = self.pull(&Incoming { finish: true, ..Incoming::of(&survey) }).await?;
+            let waiting = survey.plan.waiting.iter().map(|wait| &wait.item);
+            let not_done =
+                survey.plan.steps.iter().map(|step| &step.item).filter(|item| !done.contains(item));
+            let left: BTreeSet<Item> = waiting.chain(not_done).cloned().collect();
+            self.agree_to_reset(record, &survey, &remote, &left)?;
+            self.conclude().await?;
+            whole.add(Reset::of(&survey, &left));
+            if left.is_empty() {
+                return Ok(whole);
+            }
+            let problems = self.report.problems.iter();
+            let moved = problems.map(|trouble| format!("{}: {}", trouble.path, trouble.message));
+            whole.left = reasons(&survey).into_iter().chain(moved).collect();
+        }
+        Ok(whole)
+    }
+
+    /// What is here and there, with the plan of a reset; and what of the remote is synced here.
+    async fn reset_survey(
+        &mut self,
+        record: Option<&LastSync>,
+        sides: Sides,
+    ) -> Result<(Survey, Tree), SyncError> {
+        let mut remote = sides.remote.tree.clone();
+        remote.retain(|path, _| self.context.visible(path));
+        if sides.head.is_none() || remote.is_empty() {
+            return Err(Refusal::Empty.into());
+        }
+        // Every file is hashed again, whatever the cache says of it.
+        let mut survey = self.survey(record, sides, Scope { derived: false, rehash: true }).await?;
+        survey.plan = plan::reset(&Input {
+            blocked: &survey.local.blocked,
+            ..Input::of(
+                [&survey.base, &survey.local.tree, &remote],
+                &survey.remote.groups,
+                &survey.remote.ages,
+            )
+        });
+        Ok((survey, remote))
+    }
+
+    /// Notes that nothing is open any more: the base is what the backup holds, but for what could not be replaced.
+    fn agree_to_reset(
+        &self,
+        record: Option<LastSync>,
+        survey: &Survey,
+        remote: &Tree,
+        left: &BTreeSet<Item>,
+    ) -> Result<(), SyncError> {
+        let mut record = record.unwrap_or_else(|| self.context.first_record(self.marker.vault));
+        let is_left = |path: &&VaultPath| left.contains(&survey.remote.groups.item(path));
+        let mut base: Tree = remote.clone();
+        base.retain(|path, _| !is_left(&path));
+        base.extend(
+            survey.base.iter().filter(|(path, _)| is_left(path)).map(|(path, entry)| (path.clone(), *entry)),
+        );
+        record.filter = self.context.settings.filter_record.clone();
+        record.joining = false;
+        record.held.clear();
+        record.decisions = Decisions::default();
+        record.set_base(survey.remote.key, remote, &base);
+        self.context.save_record(&record)
+    }
+}
+
+impl Context {
+    /// A record that cannot be read is what a reset cures: it is moved aside, and nothing counts as agreed. Should a commit have
+    /// been under way, it shows up in the log like anybody's, or never.
+    fn set_damaged_aside(&self) -> Result<(), SyncError> {
+        let (record, pending) = (self.layout.last_sync(), self.layout.pending());
+        if LastSync::load(self.fs(), &record).is_err_and(|error| is_damaged(&error)) {
+            self.set_aside(&record)?;
+        }
+        if Pending::load(self.fs(), &pending).is_err_and(|error| is_damaged(&error)) {
+            self.set_aside(&pending)?;
+        }
+        Ok(())
+    }
+
+    fn set_aside(&self, path: &Path) -> Result<(), SyncError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{}", self.ports.clock.now_ms()));
+        tracing::warn!(file = %path.display(), "a damaged file of ours is moved aside");
+        self.fs().rename(path, Path::new(&name)).at("move aside", path)?;
+        let folder = self.layout.sync();
+        Ok(self.fs().sync_dir(&folder).at("sync", &folder)?)
+    }
+}
+
+/// Why items of the plan wait.
+fn reasons(survey: &Survey) -> Vec<String> {
+    survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect()
+}
+
+const fn is_damaged(error: &RecordError) -> bool {
+    matches!(error, RecordError::Damaged { .. })
+}
+
+impl Reset {
+    /// What the plan of a reset does, but for the items that were `left` as they were.
+    fn of(survey: &Survey, left: &BTreeSet<Item>) -> Self {
+        let mut reset = Self { generation: survey.generation(), ..Self::default() };
+        for step in survey.plan.steps.iter().filter(|step| !left.contains(&step.item)) {
+            if let Action::Conflict(conflict) = &step.action {
+                reset.kept.push(conflict.as_ref().clone());
+            }
+            for file in &step.files {
+                match file.to {
+                    Some(to) => {
+                        reset.fetched += 1;
+                        reset.bytes += to.size;
+                        reset.replaced += usize::from(file.from.is_some());
+                    }
+                    None => reset.deleted += 1,
+                }
+            }
+        }
+        reset.left = reasons(survey);
+        reset
+    }
+
+    /// Adds what another try did.
+    fn add(&mut self, later: Self) {
+        let Self { generation, fetched, bytes, replaced, deleted, kept, left: _, report: _ } = later;
+        self.generation = generation;
+        self.fetched += fetched;
+        self.bytes += bytes;
+        self.replaced += replaced;
+        self.deleted += deleted;
+        self.kept.extend(kept);
+        self.left.clear();
+    }
+}

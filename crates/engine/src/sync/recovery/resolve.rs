@@ -1,0 +1,122 @@
+//! Deciding a conflict, on whichever device: the version that lost is put back, or given up, or kept beside the other.
+//!
+//! The bytes of both are in the bucket, so a decision is a commit and nothing else. What of the losing version lies on a disk goes
+//! to that device's trash once it has seen the decision. A decision stays: it beats the same conflict listed open by a fork.
+
+use std::collections::BTreeMap;
+
+use super::{Rewrite, Rewritten};
+use crate::clock::random;
+use crate::log::{Log, Snapshot};
+use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Keep, Resolution, Role, VaultPath};
+use crate::sync::session::Context;
+use crate::sync::{Engine, Refusal, SyncError, Watcher};
+use crate::vault::{ApplyId, trash};
+
+type Wanted = BTreeMap<VaultPath, Option<Entry>>;
+
+/// How much of a device's name goes into a file's.
+const NAME_CHARS: usize = 40;
+
+impl Engine {
+    /// Decides a conflict, for all devices.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; a [`Refusal`] where it is not open, or where the version that lost would take away most of what stands
+    /// and `yes` is not said.
+    pub async fn resolve(
+        &mut self,
+        id: ConflictId,
+        keep: Keep,
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
+        let make = async |_: &mut Log, head: &Snapshot| {
+            let conflict = match (head.conflicts.get(&id), head.resolved.get(&id)) {
+                (Some(conflict), _) => conflict,
+                (None, Some(&keep)) => return Err(Refusal::Decided { id, keep }.into()),
+                (None, None) => return Err(Refusal::NoConflict(id).into()),
+            };
+            let (wanted, beside) = match keep {
+                Keep::Remote => (Wanted::new(), vec![]),
+                Keep::Mine => (put_back(conflict, head), vec![]),
+                Keep::Both => {
+                    let wanted = beside(conflict, head)?;
+                    let names = wanted.keys().cloned().collect();
+                    (wanted, names)
+                }
+            };
+            let resolved = vec![Resolution { id, keep }];
+            Ok((Rewrite { kind: CommitKind::Resolve, wanted, resolved, ..Rewrite::default() }, beside))
+        };
+        self.rewritten(make, yes, watcher).await
+    }
+}
+
+impl Context {
+    /// Moves to the trash what this disk holds of conflicts that are decided.
+    pub(crate) fn clear_resolved(&self, agreed: &Snapshot) -> Result<(), SyncError> {
+        for id in self.local_conflicts()?.into_keys().filter(|id| agreed.resolved.contains_key(id)) {
+            let trashed = ApplyId::new(self.ports.clock.now_ms(), random(self.ports.entropy.as_ref()));
+            trash::discard_conflict(self.fs(), &self.layout, &trashed, id)?;
+        }
+        Ok(())
+    }
+}
+
+/// The item as the version that lost had it. Members that it did not have go too: a group is never half of one side.
+fn put_back(conflict: &Conflict, head: &Snapshot) -> Wanted {
+    let stands = head.tree.keys().filter(|path| head.groups.item(path) == conflict.item);
+    let mut wanted: Wanted = stands.map(|path| (path.clone(), None)).collect();
+    wanted.extend(conflict.files.iter().map(|file| (file.path.clone(), file.entry)));
+    wanted
+}
+
+/// The files of the version that lost under names of their own, which say whence they are. Indexes are left out: they are
+/// computed again, and beside the others they would belong to nothing.
+fn beside(conflict: &Conflict, head: &Snapshot) -> Result<Wanted, Refusal> {
+    let whence = whence(conflict);
+    let role = |path| head.groups.find(path).map(|(_, role)| role);
+    let grouped = matches!(conflict.item, Item::Group(_));
+    let files = conflict.files.iter().filter(|file| !(grouped && role(&file.path) == Some(Role::Derived)));
+    let mut wanted = Wanted::new();
+    for (path, entry) in files.filter_map(|file| file.entry.map(|entry| (&file.path, entry))) {
+        if head.tree.get(path) == Some(&entry) {
+            continue; // It stands: there is nothing to keep beside it.
+        }
+        let name =
+            free_name(path, &whence, head, &wanted).ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))?;
+        wanted.insert(name, Some(entry));
+    }
+    Ok(wanted)
+}
+
+/// `laptop 2026-11-21 101502`, or the conflict's id where nothing is known of its origin.
+fn whence(conflict: &Conflict) -> String {
+    let Some(origin) = &conflict.origin else { return format!("conflict {}", conflict.id.short()) };
+    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | ' ') { c } else { '_' };
+    let device: String = origin.device.chars().map(safe).take(NAME_CHARS).collect();
+    let seconds = i64::try_from(origin.txn.wall_ms / 1000).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(seconds).map(|time| time.strftime("%Y-%m-%d %H%M%S").to_string());
+    format!("{} {}", device.trim(), time.unwrap_or_default()).trim().to_owned()
+}
+
+/// `corpus/nodes (laptop 2026-11-21 101502).json`: a name that nothing has, in no letter case, and that is in no group.
+fn free_name(path: &VaultPath, whence: &str, head: &Snapshot, taken: &Wanted) -> Option<VaultPath> {
+    let (folder, name) =
+        path.as_str().rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));
+    let (stem, end) = match name.rsplit_once('.') {
+        Some((stem, end)) if !stem.is_empty() => (stem, format!(".{end}")),
+        _ => (name, String::new()),
+    };
+    let slash = if folder.is_empty() { "" } else { "/" };
+    let used = |key: &str| head.tree.keys().chain(taken.keys()).any(|other| other.fold_key() == key);
+    let names = (1..1000_u32).map(|number| if number == 1 { String::new() } else { format!(" {number}") });
+    names
+        .filter_map(|number| VaultPath::new(&format!("{folder}{slash}{stem} ({whence}{number}){end}")).ok())
+        .filter(|name| head.groups.find(name).is_none())
+        .find(|name| !used(&name.fold_key()))
+}
+
+#[cfg(test)]
+mod tests;

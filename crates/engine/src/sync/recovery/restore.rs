@@ -1,0 +1,132 @@
+//! Going back: all or some of the vault to what it was, or one generation taken back. Each is a new generation; none rewrites the
+//! past. A group goes back as a whole, indexes included, whichever of its files was named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Point, Rewrite, Rewritten};
+use crate::log::{Log, Past, Snapshot};
+use crate::model::{CommitKind, Conflict, Entry, Item, Kept, Origin, VaultPath};
+use crate::sync::{Engine, Refusal, SyncError, Watcher};
+
+type Wanted = BTreeMap<VaultPath, Option<Entry>>;
+
+impl Engine {
+    /// Puts `paths` (files or folders; everything where there are none) back to what they were at `point`.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; a [`Refusal`] where there is no such point or path, or where it looks like an accident and `yes` is
+    /// not said.
+    pub async fn restore(
+        &mut self,
+        point: &Point,
+        paths: &[VaultPath],
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
+        let make = async |log: &mut Log, head: &Snapshot| {
+            let key = point.find(log, head.key).await?;
+            let old = log.snapshot(Some(key)).await?;
+            let items = chosen(head, &old, paths)?;
+            let wanted =
+                state_of(&old, head, &|item| items.as_ref().is_none_or(|items| items.contains(item)));
+            let kind = CommitKind::Restore(key.seq);
+            let put_back = wanted.keys().map(|path| head.groups.item(path)).collect();
+            Ok((Rewrite { kind, wanted, from: Some(old), put_back, ..Rewrite::default() }, vec![]))
+        };
+        self.rewritten(make, yes, watcher).await
+    }
+
+    /// Takes back what the generation at `point` changed. Where later changes touch the same files it is refused; with `force`
+    /// what they made is kept as a conflict.
+    ///
+    /// # Errors
+    /// As for [`Engine::restore`].
+    pub async fn undo(
+        &mut self,
+        point: &Point,
+        force: bool,
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
+        let make = async |log: &mut Log, head: &Snapshot| {
+            let key = point.find(log, head.key).await?;
+            let before = log.snapshot(log.graph().first_parent(key)).await?;
+            let after = log.snapshot(Some(key)).await?;
+            let changed = log.changed_by(key).await?;
+            let items: BTreeSet<Item> = changed.iter().map(|path| head.groups.item(path)).collect();
+            let wanted = state_of(&before, head, &|item| items.contains(item));
+            let built_upon = built_upon(head, &after, &wanted);
+            if !built_upon.is_empty() && !force {
+                return Err(Refusal::BuiltUpon { generation: key.seq, paths: built_upon }.into());
+            }
+            let overruled: BTreeSet<Item> = built_upon.iter().map(|path| head.groups.item(path)).collect();
+            let kept = match head.key {
+                Some(head_key) if !overruled.is_empty() => {
+                    versions_kept(head, &overruled, &wanted, &log.past(head_key).await?)
+                }
+                _ => Vec::new(),
+            };
+            let kind = CommitKind::Undo(key.seq);
+            let put_back = items;
+            Ok((Rewrite { kind, wanted, from: Some(before), kept, put_back, ..Rewrite::default() }, vec![]))
+        };
+        self.rewritten(make, yes, watcher).await
+    }
+}
+
+/// The items that `paths` name, files or folders; none where everything is meant.
+pub(crate) fn chosen(
+    head: &Snapshot,
+    old: &Snapshot,
+    paths: &[VaultPath],
+) -> Result<Option<BTreeSet<Item>>, SyncError> {
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let mut items = BTreeSet::new();
+    for path in paths {
+        let named = |other: &&VaultPath| other.is_at_or_below(path);
+        let mut found = old.tree.keys().chain(head.tree.keys()).filter(named).peekable();
+        if found.peek().is_none() {
+            return Err(Refusal::NoPath { path: path.clone(), generation: old.seq() }.into());
+        }
+        items.extend(found.map(|path| head.groups.item(path)));
+    }
+    Ok(Some(items))
+}
+
+/// What `old` holds at every path of the items that `wanted` names, in either state.
+fn state_of(old: &Snapshot, head: &Snapshot, wanted: &dyn Fn(&Item) -> bool) -> Wanted {
+    let paths = old.tree.keys().chain(head.tree.keys()).filter(|path| wanted(&head.groups.item(path)));
+    paths.map(|path| (path.clone(), old.tree.get(path).copied())).collect()
+}
+
+/// Paths at which the newest state is no longer what `after` left. A rebuilt index is nobody's work.
+fn built_upon(head: &Snapshot, after: &Snapshot, wanted: &Wanted) -> Vec<VaultPath> {
+    let moved = |path: &&VaultPath| head.tree.get(*path) != after.tree.get(*path);
+    wanted.keys().filter(moved).filter(|path| !head.groups.is_derived(path)).cloned().collect()
+}
+
+/// What stands of `items`, as conflicts: the versions that a forced undo takes away.
+fn versions_kept(head: &Snapshot, items: &BTreeSet<Item>, wanted: &Wanted, past: &[Past]) -> Vec<Conflict> {
+    let known = |conflict: &Conflict| {
+        head.conflicts.contains_key(&conflict.id) || head.resolved.contains_key(&conflict.id)
+    };
+    let kept = items.iter().filter_map(|item| {
+        let standing = wanted.keys().filter(|path| head.groups.item(path) == *item);
+        let files: Vec<Kept> = standing
+            .filter_map(|path| {
+                head.tree.get(path).map(|entry| Kept { path: path.clone(), entry: Some(*entry) })
+            })
+            .collect();
+        let touched = |past: &&Past| {
+            past.changes.iter().any(|change| files.iter().any(|file| file.path == change.path))
+        };
+        let origin = past
+            .iter()
+            .find(touched)
+            .and_then(|past| Some(Origin { device: past.device.as_ref()?.name.clone(), txn: past.txn? }));
+        (!files.is_empty()).then(|| Conflict::new(item.clone(), files, origin))
+    });
+    kept.filter(|conflict| !known(conflict)).collect()
+}

@@ -1,0 +1,244 @@
+//! Generations that are made of earlier ones: a restore, an undo, the decision of a conflict.
+//!
+//! Nothing is uploaded for them, since the bucket holds the contents already, and nothing is written to the vault: the commit is
+//! made first, by the protocol that every commit is made by, and then comes here as it comes to every other device, by the
+//! ordinary pull with its journal and its conflict copies.
+//!
+//! A crash before `sync/pending` is written leaves everything as it was; after it, the next cycle sends the commit and pulls it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::content::ChunkIndex;
+use crate::log::{ChunkReader, Depth, Log, Prepared, Snapshot};
+use crate::model::{
+    Change, Commit, CommitKind, Conflict, Digest, Entry, Item, PackId, PackInfo, Prune, Recipe, RecipeOf,
+    Resolution, Tree, VaultPath, set_entry,
+};
+use crate::plan::{self, Input};
+use crate::sync::cycle::{Leaves, flatten};
+use crate::sync::session::{Context, Session};
+use crate::sync::{Engine, Refusal, Report, Request, SyncError, Watcher};
+
+/// What a generation shall be, as the difference to the newest one.
+#[derive(Debug, Default)]
+pub(crate) struct Rewrite {
+    pub(crate) kind: CommitKind,
+    /// What paths shall hold; those that hold it already are left out.
+    pub(crate) wanted: BTreeMap<VaultPath, Option<Entry>>,
+    /// A state that has the contents which the newest one may not have.
+    pub(crate) from: Option<Arc<Snapshot>>,
+    pub(crate) kept: Vec<Conflict>,
+    pub(crate) resolved: Vec<Resolution>,
+    /// Items that shall stand on this disk as the new state has them, whatever is there now.
+    pub(crate) put_back: BTreeSet<Item>,
+    /// What becomes of old data.
+    pub(crate) prune: Prune,
+    /// Packs that were put for this.
+    pub(crate) packs: Vec<PackInfo>,
+}
+
+/// What came of a restore, an undo or a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rewritten {
+    /// The generation that was made; none where everything stood as wanted.
+    pub generation: Option<u64>,
+    /// The generation it went back to or took back.
+    pub of: Option<u64>,
+    /// Files that it set.
+    pub changed: usize,
+    /// Files that it deleted.
+    pub deleted: usize,
+    /// Files of this disk that were replaced although the backup held them as wanted: they were
+    /// broken, or half-written. What stood there is in the trash.
+    pub put_back: usize,
+    /// Second copies that it made.
+    pub beside: Vec<VaultPath>,
+    /// The cycle that brought it here.
+    pub report: Report,
+}
+
+/// A generation that was made, if one was needed.
+struct Made {
+    rewritten: Rewritten,
+    /// Items that it changed.
+    items: BTreeSet<Item>,
+    /// Items that shall stand on this disk as it has them.
+    put_back: BTreeSet<Item>,
+}
+
+/// The newest state of the remote, to build on.
+pub(crate) type Stand = Arc<Snapshot>;
+
+impl Engine {
+    /// Sends what is here, has `make` say what shall become of the newest state, commits that, and brings it here. `yes`: also
+    /// where it looks like an accident.
+    pub(crate) async fn rewritten(
+        &mut self,
+        make: impl AsyncFnOnce(&mut Log, &Snapshot) -> Result<(Rewrite, Vec<VaultPath>), SyncError>,
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
+        let before = self.settled_cycle(Request::FULL, watcher).await?;
+        let Made { mut rewritten, items, put_back } = self.session(watcher).await?.make(make, yes).await?;
+        let mut report = before;
+        if rewritten.generation.is_some() {
+            report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
+        }
+        let asked: Vec<_> =
+            report.holds.iter().filter(|hold| hold.items.is_subset(&items)).map(|hold| hold.id).collect();
+        if yes && !asked.is_empty() {
+            // Whoever said yes to the generation has said yes to having it here.
+            self.decide(&asked, &[])?;
+            report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
+        }
+        rewritten.put_back = self.session(watcher).await?.put_back(&put_back).await?;
+        if rewritten.put_back > 0 {
+            // What was said of them no longer holds.
+            report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
+        }
+        rewritten.report = report;
+        Ok(rewritten)
+    }
+}
+
+impl Session<'_> {
+    /// The newest state of the remote, with all forks merged.
+    pub(crate) async fn stand(&mut self) -> Result<Stand, SyncError> {
+        self.log.refresh(Depth::Near).await?;
+        if let Some(agreed) = self.context.agreed()? {
+            self.log.check_agreed(agreed).await?;
+        }
+        let head = self.log.settle().await?;
+        Ok(self.log.snapshot(head).await?)
+    }
+
+    async fn make(
+        &mut self,
+        make: impl AsyncFnOnce(&mut Log, &Snapshot) -> Result<(Rewrite, Vec<VaultPath>), SyncError>,
+        yes: bool,
+    ) -> Result<Made, SyncError> {
+        let head = self.stand().await?;
+        let (mut rewrite, beside) = make(self.log, &head).await?;
+        let of = rewrite.kind.of();
+        let put_back = std::mem::take(&mut rewrite.put_back);
+        let Some(commit) = self.rewrite(&head, rewrite, yes).await? else {
+            let rewritten = Rewritten { of, ..Rewritten::default() };
+            return Ok(Made { rewritten, items: BTreeSet::new(), put_back });
+        };
+        let items = commit.changes.iter().map(|change| head.groups.item(&change.path)).collect();
+        let deleted = commit.changes.iter().filter(|change| change.entry.is_none()).count();
+        let changed = commit.changes.len() - deleted;
+        let generation = Some(commit.seq);
+        let rewritten = Rewritten { generation, of, changed, deleted, beside, ..Rewritten::default() };
+        Ok(Made { rewritten, items, put_back })
+    }
+
+    /// Commits a rewrite of `head`; none where there is nothing to commit.
+    pub(crate) async fn rewrite(
+        &mut self,
+        head: &Stand,
+        rewrite: Rewrite,
+        yes: bool,
+    ) -> Result<Option<Commit>, SyncError> {
+        let Rewrite { kind, mut wanted, from, mut kept, mut resolved, put_back: _, prune, packs: put } =
+            rewrite;
+        wanted.retain(|path, entry| head.tree.get(path) != entry.as_ref());
+        if wanted.is_empty() && kept.is_empty() && resolved.is_empty() && prune.is_empty() && put.is_empty() {
+            return Ok(None);
+        }
+        let after = after(head, &wanted)?;
+        if !yes {
+            self.context.brake(head, &after)?;
+        }
+        let (recipes, mut packs) = self.context.sources(head, from.as_deref(), &wanted).await?;
+        if !wanted.is_empty() {
+            let mut state = head.as_ref().clone();
+            state.recipes.extend(recipes.iter().map(|(digest, recipe)| (*digest, recipe.clone())));
+            state.packs.extend(packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));
+            self.must_fit(&state, &after, &wanted).await?;
+        }
+        packs.extend(put.into_iter().map(|pack| (pack.id, Arc::new(pack))));
+        let mut record = self.context.record_or_first(self.marker.vault)?;
+        let txn = self.next_txn(record.txn, packs.keys().next().copied()).await?;
+        record.txn = Some(txn);
+        kept.sort_by_key(|conflict| conflict.id);
+        resolved.sort_by_key(|resolution| resolution.id);
+        let mut commit = Commit {
+            changes: wanted.into_iter().map(|(path, entry)| Change { path, entry }).collect(),
+            recipes: recipes.into_iter().map(|(digest, recipe)| RecipeOf { digest, recipe }).collect(),
+            packs: packs.into_values().map(|pack| pack.as_ref().clone()).collect(),
+            kept,
+            resolved,
+            prune,
+            ..self.draft(head, txn, kind)
+        };
+        // The record goes on naming what stands here: the commit is pulled like anybody's. Packs that wait for a commit of their
+        // own go on waiting.
+        self.publish(&Prepared::new(&mut commit)?, record).await?;
+        Ok(Some(commit))
+    }
+}
+
+/// The tree that `wanted` makes of `head`; refused where a file would stand in the way of another.
+fn after(head: &Snapshot, wanted: &BTreeMap<VaultPath, Option<Entry>>) -> Result<Tree, Refusal> {
+    let mut after = head.tree.clone();
+    wanted.iter().for_each(|(path, entry)| set_entry(&mut after, path.clone(), *entry));
+    for path in wanted.iter().filter(|(_, entry)| entry.is_some()).map(|(path, _)| path) {
+        if let Some(other) = plan::in_the_way(&after, path) {
+            return Err(Refusal::InTheWay { path: path.clone(), other: other.clone() });
+        }
+    }
+    Ok(after)
+}
+
+impl Context {
+    /// Refuses what the brakes would hold, were it a change on this device.
+    fn brake(&self, head: &Snapshot, after: &Tree) -> Result<(), SyncError> {
+        let plan = plan::plan(&Input {
+            push_derived: true,
+            brakes: Some(self.settings.brakes),
+            ..Input::of([&head.tree, after, &head.tree], &head.groups, &head.ages)
+        });
+        if plan.holds.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Braked(plan.holds.iter().map(ToString::to_string).collect()).into())
+    }
+
+    /// The recipes and packs that the contents of `wanted` need beyond what `head` has. Every chunk is looked for: a commit never
+    /// names what is not there.
+    async fn sources(
+        &self,
+        head: &Snapshot,
+        from: Option<&Snapshot>,
+        wanted: &BTreeMap<VaultPath, Option<Entry>>,
+    ) -> Result<(BTreeMap<Digest, Recipe>, BTreeMap<PackId, Arc<PackInfo>>), SyncError> {
+        let old = from.map(|from| &from.packs).into_iter().flatten();
+        let more: BTreeMap<PackId, Arc<PackInfo>> = old
+            .filter(|(id, _)| !head.packs.contains_key(id) && !head.swept.contains(id))
+            .map(|(id, pack)| (*id, Arc::clone(pack)))
+            .collect();
+        // What is about to go must not be relied on again.
+        let index: ChunkIndex = head.lasting_packs().chain(more.values()).map(AsRef::as_ref).collect();
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let (mut recipes, mut packs) = (BTreeMap::new(), BTreeMap::new());
+        for (path, entry) in wanted.iter().filter_map(|(path, entry)| entry.map(|entry| (path, entry))) {
+            let known = head.recipes.get(&entry.digest);
+            let recipe = known.or_else(|| from.and_then(|from| from.recipes.get(&entry.digest)));
+            let gone = || SyncError::from(Refusal::Gone { path: path.clone() });
+            let parts =
+                flatten(&reader, &index, &Leaves::new(), path.as_str(), entry.content(), recipe).await;
+            let parts = parts.map_err(|error| if error.is_damage() { gone() } else { error })?;
+            let lists = recipe.filter(|recipe| recipe.depth > 0).into_iter().flat_map(|list| &list.parts);
+            for id in parts.iter().map(|placed| placed.part.id).chain(lists.map(|part| part.id)) {
+                let (pack, _) = index.get(&id).ok_or_else(gone)?;
+                packs.extend(more.get(&pack).map(|info| (pack, Arc::clone(info))));
+            }
+            if let (None, Some(recipe)) = (known, recipe) {
+                recipes.insert(entry.digest, recipe.clone());
+            }
+        }
+        Ok((recipes, packs))
+    }
+}

@@ -1,0 +1,134 @@
+//! One run over the vault and its log: what all rooms of this module work on.
+//!
+//! A [`Session`] begins by reading the marker and opening the log of that very vault, and holds both,
+//! the report and the watcher until the run ends. The log stays the engine's, lent for the run: however
+//! the run ends, by an error or because nobody waits for it any more, the next one goes on with it.
+//!
+//! Nothing is decided here, and a crash leaves nothing behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::interrupt::Interrupt;
+use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
+use crate::fs::Fs;
+use crate::log::{Log, LogError};
+use crate::model::{CommitKey, Decisions, VaultId, VaultPath};
+use crate::state::LastSync;
+use crate::sync::cycle::FactsKnown;
+use crate::sync::standing::Unsent;
+use crate::vault::{Layout, Marker, Verdict};
+
+/// What every run works with and none changes.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub layout: Layout,
+    pub ports: Ports,
+    pub settings: Settings,
+    /// What is known of the files of groups.
+    pub facts: FactsKnown,
+    pub interrupt: Interrupt,
+}
+
+/// What one run leaves for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// The commit whose manifest this process has seen on disk.
+    pub manifest_of: Option<Option<CommitKey>>,
+    /// True while the last survey left something undone that a poll of the remote alone would not see.
+    pub unfinished: bool,
+    /// Devices that cannot read every name that stands here, and until when that answer counts.
+    pub behind: Option<(Duration, Vec<String>)>,
+    /// What the last cycle was to send and did not.
+    pub unsent: Unsent,
+}
+
+/// One run over one vault.
+pub(crate) struct Session<'e> {
+    pub context: &'e Context,
+    pub memory: &'e mut Memory,
+    pub log: &'e mut Log,
+    pub marker: Marker,
+    pub report: Report,
+    pub watcher: &'e dyn Watcher,
+}
+
+impl Engine {
+    /// Begins a run over the vault that the marker names.
+    pub(crate) async fn session<'e>(
+        &'e mut self,
+        watcher: &'e dyn Watcher,
+    ) -> Result<Session<'e>, SyncError> {
+        let marker = Marker::read(self.context.fs(), &self.context.layout)?;
+        let expected = marker.vault;
+        let Self { context, memory, log } = self;
+        let log = opened(context, log).await?.ok_or(LogError::Foreign { expected, found: None })?;
+        if !log.look_for(expected).await? {
+            return Err(LogError::Foreign { expected, found: log.vault() }.into());
+        }
+        Ok(Session { context, memory, log, marker, report: Report::default(), watcher })
+    }
+
+    /// The log of the remote, whichever vault that is: there may be none on this machine.
+    pub(crate) async fn any_log(&mut self) -> Result<(&Context, &mut Log), SyncError> {
+        let Self { context, log, .. } = self;
+        Ok((context, opened(context, log).await?.ok_or(Refusal::Empty)?))
+    }
+}
+
+/// The log, opened by the first run and kept; none where the remote holds no vault.
+async fn opened<'l>(context: &Context, slot: &'l mut Option<Log>) -> Result<Option<&'l mut Log>, SyncError> {
+    if slot.is_none() {
+        *slot = context.open_log().await?;
+    }
+    Ok(slot.as_mut())
+}
+
+impl Context {
+    pub(crate) fn fs(&self) -> &dyn Fs {
+        self.ports.fs.as_ref()
+    }
+
+    /// Opens the log of the remote; none where it holds no vault.
+    pub(crate) async fn open_log(&self) -> Result<Option<Log>, LogError> {
+        Log::open(Arc::clone(&self.ports.remote), object_cache(&self.ports.database)).await
+    }
+
+    /// True where the filters let a path be synced.
+    pub(crate) fn visible(&self, path: &VaultPath) -> bool {
+        self.settings.filter.verdict(path) == Verdict::Synced
+    }
+
+    /// Reads what this device has agreed on; none where it has agreed on nothing yet or the record is lost.
+    pub(crate) fn record(&self) -> Result<Option<LastSync>, SyncError> {
+        let Some(record) = LastSync::load(self.fs(), &self.layout.last_sync())? else { return Ok(None) };
+        if record.remote != self.settings.remote {
+            return Err(SyncError::OtherRemote {
+                known: record.remote,
+                configured: self.settings.remote.clone(),
+            });
+        }
+        Ok(Some(record))
+    }
+
+    /// The commit that this device agreed on last.
+    pub(crate) fn agreed(&self) -> Result<Option<CommitKey>, SyncError> {
+        Ok(self.record()?.and_then(|record| record.commit))
+    }
+
+    /// The record of a device that has agreed on nothing yet.
+    pub(crate) fn first_record(&self, vault: VaultId) -> LastSync {
+        let filter = self.settings.filter_record.clone();
+        LastSync::new(vault, self.settings.remote.clone(), filter, Decisions::default())
+    }
+
+    /// The record, or a first one.
+    pub(crate) fn record_or_first(&self, vault: VaultId) -> Result<LastSync, SyncError> {
+        Ok(self.record()?.unwrap_or_else(|| self.first_record(vault)))
+    }
+
+    /// Makes a record durable.
+    pub(crate) fn save_record(&self, record: &LastSync) -> Result<(), SyncError> {
+        Ok(record.save(self.fs(), &self.layout.last_sync())?)
+    }
+}

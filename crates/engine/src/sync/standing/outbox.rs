@@ -1,0 +1,70 @@
+//! What is on its way out, for whoever asks while a cycle runs or after one that failed.
+
+use std::sync::Arc;
+
+use super::status::SUCCESS;
+use crate::state::{DatabaseError, Waiting, WaitingList};
+use crate::sync::{Amount, Engine, Survey};
+
+/// Key of the time since which a first success is awaited.
+const AWAITED: &str = "awaited";
+
+/// Paths that a cycle has found to be sent and has not committed yet.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unsent {
+    paths: Vec<String>,
+    amount: Amount,
+}
+
+impl Unsent {
+    /// What a survey would send, at once or when it has settled or been decided.
+    pub(crate) fn of(survey: &Survey) -> Self {
+        let outgoing = survey.plan.steps.iter().filter(|step| step.outgoing());
+        let paths = outgoing.flat_map(|step| &step.files).map(|file| file.path.to_string()).collect();
+        let (now, later) = (survey.pending().0, survey.waiting());
+        Self { paths, amount: Amount { files: now.files + later.files, bytes: now.bytes + later.bytes } }
+    }
+}
+
+impl Engine {
+    /// The paths that the last cycle was to send and did not.
+    #[must_use]
+    pub fn unsent(&self) -> &[String] {
+        &self.memory.unsent.paths
+    }
+
+    /// How many files and bytes those are.
+    #[must_use]
+    pub const fn unsent_amount(&self) -> Amount {
+        self.memory.unsent.amount
+    }
+
+    /// The outbox, for its one writer.
+    #[must_use]
+    pub fn waiting_list(&self) -> WaitingList {
+        WaitingList::open(Arc::clone(&self.context.ports.database))
+    }
+
+    /// How many paths wait, and the first of them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn outbox(&self, limit: usize) -> Result<(usize, Vec<(String, Waiting)>), DatabaseError> {
+        let database = &self.context.ports.database;
+        Ok((database.waiting_count()?, database.waiting(limit)?))
+    }
+
+    /// Since when a success is awaited, in milliseconds since the Unix epoch: the last one, or when it was asked first.
+    #[must_use]
+    pub fn awaiting_since(&self) -> u64 {
+        let ports = &self.context.ports;
+        let noted = |name| ports.database.noted(name).unwrap_or_default();
+        noted(SUCCESS).or_else(|| noted(AWAITED)).unwrap_or_else(|| {
+            let now = ports.clock.now_ms();
+            if let Err(error) = ports.database.note(AWAITED, now) {
+                tracing::warn!(%error, "the time since which a sync is awaited could not be noted");
+            }
+            now
+        })
+    }
+}

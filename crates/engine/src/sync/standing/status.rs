@@ -1,0 +1,91 @@
+//! A look at where things stand, without the network: for the status when no daemon runs, or when it can send nothing.
+
+use std::sync::Arc;
+
+use crate::log::Snapshot;
+use crate::model::DeviceId;
+use crate::sync::cycle::{Scope, Sides, note};
+use crate::sync::session::Session;
+use crate::sync::standing::Unsent;
+use crate::sync::{Amount, Engine, ListedConflict, Report, Standing, Survey, SyncError, Unwatched, Watcher};
+
+/// Key of the time at which a cycle went through last.
+pub(super) const SUCCESS: &str = "success";
+
+/// Where things stand, as far as this device knows.
+#[derive(Debug)]
+pub struct Glance {
+    /// This device.
+    pub device: DeviceId,
+    /// The generation that was agreed last.
+    pub generation: u64,
+    /// When a cycle went through last, in milliseconds since the Unix epoch.
+    pub last_sync_ms: Option<u64>,
+    /// What is here, and what would be sent.
+    pub survey: Survey,
+    /// Open conflicts.
+    pub conflicts: Vec<ListedConflict>,
+}
+
+impl Glance {
+    /// What would be sent.
+    #[must_use]
+    pub fn up(&self) -> Amount {
+        self.survey.pending().0
+    }
+}
+
+impl Engine {
+    /// Compares the vault with what was agreed last.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn glance(&mut self, watcher: &dyn Watcher) -> Result<Glance, SyncError> {
+        let mut session = self.session(watcher).await?;
+        let context = session.context;
+        let agreed = session.agreed_snapshot().await?;
+        let record = context.record()?;
+        let conflicts = context.list_conflicts(&agreed)?;
+        let sides = Sides { head: agreed.key, remote: Arc::clone(&agreed), agreed: Arc::clone(&agreed) };
+        let survey = session.survey(record.as_ref(), sides, Scope::default()).await?;
+        let last_sync_ms = context.ports.database.noted(SUCCESS).unwrap_or_default();
+        let device = session.marker.device;
+        Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts })
+    }
+
+    /// Looks at what is here and would be sent, and remembers it as what waits. A report of a cycle that moves nothing.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn look_around(&mut self, watcher: &dyn Watcher) -> Result<Report, SyncError> {
+        let Glance { generation, survey, conflicts, .. } = self.glance(watcher).await?;
+        let standing = Standing { here: survey.here, waiting: survey.waiting(), conflicts: conflicts.len() };
+        let mut report = Report { generation, standing: Some(standing), ..Report::default() };
+        note(&survey, &mut report);
+        self.memory.unsent = Unsent::of(&survey);
+        Ok(report)
+    }
+
+    /// The vault as it was agreed last, from the cache where it has it.
+    pub(crate) async fn agreed_snapshot(&mut self) -> Result<Arc<Snapshot>, SyncError> {
+        self.session(&Unwatched).await?.agreed_snapshot().await
+    }
+
+    /// Notes that a whole cycle went through.
+    pub fn note_success(&self) {
+        let ports = &self.context.ports;
+        if let Err(error) = ports.database.note(SUCCESS, ports.clock.now_ms()) {
+            tracing::warn!(%error, "the time of this sync could not be noted");
+        }
+    }
+}
+
+impl Session<'_> {
+    /// The vault as it was agreed last, from the cache where it has it.
+    pub(crate) async fn agreed_snapshot(&mut self) -> Result<Arc<Snapshot>, SyncError> {
+        Ok(match self.context.agreed()? {
+            Some(agreed) => self.log.recall(agreed).await?,
+            None => self.log.snapshot(None).await?,
+        })
+    }
+}

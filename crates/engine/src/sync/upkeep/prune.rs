@@ -1,0 +1,299 @@
+//! Freeing what retention no longer needs.
+//!
+//! In two commits. The first *marks* packs that no kept generation, open conflict or checkpoint needs and that are older than the grace
+//! period, by the server's clock: from then on nothing new relies on them. A grace period later a second commit *sweeps* those that
+//! still nothing needs; only when it is seen, and every other commit that is there by then has been merged, their objects are deleted.
+//! A device that slept through all that finds its commit merged, but for what it had built on swept packs: that it sends again.
+//!
+//! A crash before a commit leaves everything as it was; between a sweep and the deletion it leaves objects that belong to nothing, and
+//! the next prune deletes them. Every doubt (a listing without a time, a checkpoint that cannot be read, a fork that does not settle)
+//! ends in not deleting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::repack::{Worn, needed, worn};
+use crate::log::{
+    Bucket, ChunkReader, Depth, Fate, InBucket, Retained, Snapshot, Window, fate, horizon, pack_key,
+};
+use crate::model::{Commit, CommitKind, Digest, PackId, PackInfo, Prune};
+use crate::planted::{Bug, planted};
+use crate::sync::recovery::{Rewrite, Stand};
+use crate::sync::session::Session;
+use crate::sync::{Engine, Phase, Progress, SyncError, Watcher};
+
+/// Others may commit while old data is swept: after so many new heads the deletion is left to the next prune.
+const ROUNDS: usize = 4;
+/// What the database calls the end of a prune.
+pub const PRUNED: &str = "pruned";
+const HOUR_MS: u64 = 3600 * 1000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// What is kept in the bucket, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// So many of the newest generations.
+    pub generations: u64,
+    /// And all that stood within this time.
+    pub age: Duration,
+    /// How long data stays after nothing needs it any more.
+    pub grace: Duration,
+}
+
+/// Some packs or other objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Objects {
+    /// How many.
+    pub objects: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What a prune did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Pruned {
+    /// Whether it was only asked what would be done.
+    pub dry_run: bool,
+    /// The newest generation.
+    pub generation: u64,
+    /// The oldest generation that is kept.
+    pub kept_from: u64,
+    /// All packs that are there.
+    pub all: Objects,
+    /// Those of them that something needs.
+    pub needed: Objects,
+    /// Newly marked: they go after the grace period, unless something needs them by then.
+    pub marked: Objects,
+    /// Those of the newly marked of which something is still needed: that moves to new packs first.
+    pub repacked: Objects,
+    /// Marked before; their time has not come.
+    pub waiting: Objects,
+    /// Deleted.
+    pub freed: Objects,
+    /// Versions that are to be kept and cannot be put together: as long as there is one, nothing is marked or deleted.
+    pub damaged: usize,
+}
+
+/// What was looked at before anything is decided.
+struct Looked {
+    bucket: BTreeMap<PackId, InBucket>,
+    horizon: u64,
+    live: BTreeSet<PackId>,
+    fate: Fate,
+    /// Packs of which little is needed.
+    worn: Vec<Worn>,
+    /// Swept packs that are still there, and of which something is needed after all.
+    rescue: Vec<Worn>,
+    damaged: usize,
+    now_ms: i64,
+    grace_ms: i64,
+}
+
+impl Looked {
+    fn sum<'a>(&self, packs: impl IntoIterator<Item = &'a PackId>) -> Objects {
+        let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack));
+        there.fold(Objects::default(), |sum, pack| Objects {
+            objects: sum.objects + 1,
+            bytes: sum.bytes + pack.size,
+        })
+    }
+}
+
+impl Engine {
+    /// Marks, sweeps and deletes what retention no longer needs.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; what was deleted until then was not needed.
+    pub async fn prune(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Pruned, SyncError> {
+        let mut session = self.session(watcher).await?;
+        if dry_run { session.would_prune().await } else { session.prune_now().await }
+    }
+
+    /// Whether the last prune by this device is a day ago; or the first time that it was asked this, for nothing is old on the first day.
+    #[must_use]
+    pub fn prune_is_due(&self) -> bool {
+        match self.context.ports.database.noted(PRUNED) {
+            Ok(Some(last)) => self.context.ports.clock.now_ms() >= last.saturating_add(DAY_MS),
+            Ok(None) => {
+                self.note_prune(true);
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the time of the last prune cannot be read, so nothing is pruned");
+                false
+            }
+        }
+    }
+
+    /// Notes that a prune has ended; one that failed is due again after an hour.
+    pub fn note_prune(&self, done: bool) {
+        let ago = if done { 0 } else { DAY_MS - HOUR_MS };
+        let now = self.context.ports.clock.now_ms().saturating_sub(ago);
+        if let Err(error) = self.context.ports.database.note(PRUNED, now) {
+            tracing::warn!(%error, "the time of this prune could not be noted");
+        }
+    }
+}
+
+impl Session<'_> {
+    async fn would_prune(&mut self) -> Result<Pruned, SyncError> {
+        self.log.refresh(Depth::Whole).await?;
+        if let Some(agreed) = self.context.agreed()? {
+            self.log.check_agreed(agreed).await?;
+        }
+        let head = self.log.graph().heads().first().copied();
+        let head = self.log.snapshot(head).await?;
+        let looked = self.look_for_old(&head, false).await?;
+        let mut pruned = told(&looked, &head);
+        pruned.dry_run = true;
+        pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep));
+        Ok(pruned)
+    }
+
+    async fn prune_now(&mut self) -> Result<Pruned, SyncError> {
+        self.finish_unfinished().await?;
+        self.log.refresh(Depth::Whole).await?;
+        let head = self.stand().await?;
+        let looked = self.look_for_old(&head, false).await?;
+        let mut pruned = told(&looked, &head);
+        let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
+        let moved = self.context.repack(looked.worn.clone()).await?;
+        mark.extend(&moved.left);
+        mark.sort();
+        if !(mark.is_empty() && unmark.is_empty() && sweep.is_empty()) {
+            let horizon = (looked.horizon > head.horizon).then_some(looked.horizon);
+            let prune = Prune { horizon, marked: mark, unmarked: unmark, swept: sweep, ..Prune::default() };
+            let commit = self.commit_prune(&head, prune, moved.packs).await?;
+            pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
+        }
+        if looked.damaged == 0 {
+            let before_ms = looked.now_ms.saturating_sub(looked.grace_ms);
+            self.log.delete_old_checkpoints(before_ms, &head).await?;
+            pruned.freed = self.delete_swept(&looked).await?;
+        }
+        Ok(pruned)
+    }
+
+    async fn commit_prune(
+        &mut self,
+        head: &Stand,
+        prune: Prune,
+        packs: Vec<PackInfo>,
+    ) -> Result<Option<Commit>, SyncError> {
+        let rewrite = Rewrite { kind: CommitKind::Prune, prune, packs, ..Rewrite::default() };
+        self.rewrite(head, rewrite, true).await
+    }
+
+    /// Weighs the whole bucket against what retention justifies; against what it has justified, where only what is `recorded` counts.
+    async fn look_for_old(&mut self, head: &Stand, recorded: bool) -> Result<Looked, SyncError> {
+        let log = &mut *self.log;
+        let Retention { generations, age, grace } = self.context.settings.retention;
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let (now_ms, grace_ms) = (log.remote().server_ms().await?, millis(grace));
+        let times = log.commit_times().await?;
+        let bucket = log.packs_there().await?;
+        let checkpoints = log.checkpoint_packs().await?;
+        let window = Window { generations, since_ms: now_ms.saturating_sub(millis(age)) };
+        let horizon = match head.key {
+            Some(_) if recorded => head.horizon,
+            Some(key) => {
+                let prunes = log.prunes(key).await?;
+                horizon(log.graph(), key, &times, &prunes, window).max(head.horizon)
+            }
+            None => 0,
+        };
+        let Retained { mut sure, void } = log.retained(head, horizon).await?;
+        let must: BTreeSet<Digest> = sure.all.keys().copied().collect();
+        sure.extend(void);
+        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
+        let leaving = head.packs.values().filter(|pack| head.marked.contains_key(&pack.id));
+        let there = log.swept_and_there(head, &bucket).await?;
+        let places = reader.places(&sure, head.lasting_packs(), leaving, &there).await?;
+        let damaged = places.lost.intersection(&must).count();
+        let rescue = needed(&there, &places);
+        let live = places.chunks.values().copied().collect();
+        let mut fate = fate(&Bucket {
+            state: head,
+            listed: &bucket,
+            live: &live,
+            checkpoints: checkpoints.as_ref(),
+            times: &times,
+            now_ms,
+            grace_ms,
+        });
+        let due = |pack| bucket.get(&pack).is_some_and(|pack| pack.modified_ms + grace_ms <= now_ms);
+        let mut worn = worn(head, &places, due);
+        if damaged > 0 {
+            worn.clear();
+            // What is left of a damaged version may be what puts it right.
+            tracing::warn!(damaged, "versions that are to be kept cannot be put together: nothing is pruned");
+            fate = Fate { waiting: fate.waiting, ..Fate::default() };
+        }
+        Ok(Looked { bucket, horizon, live, fate, damaged, now_ms, grace_ms, worn, rescue })
+    }
+
+    /// Deletes swept packs, once no commit is left that has not been merged with the sweep. What retention keeps is weighed once more
+    /// then: a sweep may have been decided on a view that was old by the time it was made, and a merge looks only at what stands.
+    /// What is needed of a swept pack after all moves to a new one first.
+    async fn delete_swept(&mut self, looked: &Looked) -> Result<Objects, SyncError> {
+        for _ in 0..ROUNDS {
+            self.log.refresh(Depth::Whole).await?;
+            let settled = self.log.graph().heads();
+            let head = self.stand().await?;
+            if settled != head.key.into_iter().collect::<Vec<_>>() {
+                continue;
+            }
+            // As a rule there is nothing to delete, and so nothing to weigh.
+            if !looked.bucket.keys().any(|pack| head.has_swept(pack)) {
+                return Ok(Objects::default());
+            }
+            let looked = self.look_for_old(&head, true).await?;
+            if looked.damaged > 0 {
+                return Ok(Objects::default());
+            }
+            if !looked.rescue.is_empty() {
+                let moved = self.context.repack(looked.rescue).await?;
+                self.commit_prune(&head, Prune::default(), moved.packs).await?;
+                continue;
+            }
+            let is_doomed = |pack: &PackId| {
+                let early = planted(Bug::DeleteUnswept) && !looked.live.contains(pack);
+                early || head.has_swept(pack)
+            };
+            let doomed: Vec<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
+            let total = doomed.len();
+            for (done, pack) in doomed.iter().enumerate() {
+                self.context.ports.remote.delete(&pack_key(*pack)).await?;
+                self.watcher.progress(Progress {
+                    phase: Phase::Delete,
+                    files_done: done + 1,
+                    files_total: total,
+                    ..Progress::default()
+                });
+            }
+            self.log.forget_packs(&doomed);
+            return Ok(looked.sum(&doomed));
+        }
+        tracing::warn!("other devices keep committing: what was swept is deleted by the next prune");
+        Ok(Objects::default())
+    }
+}
+
+fn told(looked: &Looked, head: &Snapshot) -> Pruned {
+    Pruned {
+        dry_run: false,
+        generation: head.seq(),
+        kept_from: looked.horizon,
+        all: looked.sum(looked.bucket.keys()),
+        needed: looked.sum(&looked.live),
+        marked: looked.sum(looked.fate.mark.iter().chain(looked.worn.iter().map(|worn| &worn.pack.id))),
+        repacked: looked.sum(looked.worn.iter().map(|worn| &worn.pack.id)),
+        waiting: looked.sum(&looked.fate.waiting),
+        freed: Objects::default(),
+        damaged: looked.damaged,
+    }
+}

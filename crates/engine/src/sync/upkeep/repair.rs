@@ -1,0 +1,303 @@
+//! Putting damaged data right: local files from the bucket, objects of the bucket from what this device still has.
+//!
+//! An object that is written again has the very bytes that were committed: commits and headers come from the cache's verified copies,
+//! a pack is put together from the chunks that can still be read, here or there. Where some of its chunks are nowhere, zeros stand for
+//! them, which no reader takes for a chunk; the others are at their places again. So "nothing is ever overwritten" holds but for bytes
+//! that were wrong. A damaged local file makes way as in any apply, and lies in the trash afterwards. What cannot be put right is
+//! named by file and generation.
+//!
+//! A crash leaves what was repaired until then; running it again goes on.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::verify::is_damaged;
+use super::{Fault, Verified};
+use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk, stored_in};
+use crate::fs::readable_files_below;
+use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_commit_key};
+use crate::model::{ChunkSlot, CommitKey, Digest, Entry, PackId, PackInfo, VaultPath};
+use crate::plan::{Action, FileStep, Step};
+use crate::sync::cycle::{Incoming, Leaves, Local, OnDisk, flatten};
+use crate::sync::session::{Context, Session};
+use crate::sync::{Engine, SyncError, Watcher, blocking};
+use crate::vault::{Purpose, Scan};
+
+/// What was put right, and what could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Repaired {
+    /// Local files that hold what they should again.
+    pub files: Vec<String>,
+    /// Objects that were written again.
+    pub objects: Vec<String>,
+    /// Packs that were written again with the chunks that are still somewhere; others of theirs are lost.
+    #[serde(default)]
+    pub partly: Vec<String>,
+    /// Damaged checkpoints that were deleted: the commits say the same.
+    #[serde(default)]
+    pub dropped: Vec<String>,
+    /// Versions whose bytes nobody here has.
+    pub lost: Vec<Lost>,
+}
+
+/// A version of a file that cannot be put together any more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Lost {
+    /// The file; of a conflict with the conflict's id before it.
+    pub path: String,
+    /// The generation that made it.
+    pub from: u64,
+    /// The last generation that has it.
+    pub to: u64,
+}
+
+impl Engine {
+    /// Verifies everything, puts right what can be, and verifies again. The result of the second look.
+    ///
+    /// # Errors
+    /// What keeps it from looking or writing; what it finds is no error.
+    pub async fn repair(&mut self, watcher: &dyn Watcher) -> Result<(Verified, Repaired), SyncError> {
+        let mut session = self.session(watcher).await?;
+        let first = session.verify(true).await?;
+        let mut repaired = Repaired::default();
+        if first.faults.is_empty() {
+            return Ok((first, repaired));
+        }
+        session.put_right(&first.faults, &mut repaired).await?;
+        let second = session.verify(true).await?;
+        if !second.faults.is_empty() {
+            repaired.lost = session.lost(&second.faults).await?;
+        }
+        Ok((second, repaired))
+    }
+}
+
+impl Session<'_> {
+    async fn put_right(&mut self, faults: &[Fault], repaired: &mut Repaired) -> Result<(), SyncError> {
+        self.recover().await?;
+        let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        for key in &bad {
+            if self.log.put_again(key).await? {
+                repaired.objects.push((*key).to_owned());
+            }
+        }
+        // While a commit is missing, whatever is left of a checkpoint may be wanted.
+        let put = |key: &str| repaired.objects.iter().any(|put| put == key);
+        if !bad.iter().any(|key| parse_commit_key(key).is_some() && !put(key)) {
+            for key in &bad {
+                if self.log.drop_damaged_checkpoint(key).await? {
+                    repaired.dropped.push((*key).to_owned());
+                }
+            }
+        }
+        let head = self.log.graph().heads().first().copied();
+        let state = self.log.snapshot(head).await?;
+        let packs: Vec<Arc<PackInfo>> =
+            state.packs.values().filter(|pack| bad.contains(pack_key(pack.id).as_str())).cloned().collect();
+        if !packs.is_empty() {
+            self.rebuild_packs(&state, &packs, repaired).await?;
+        }
+        // After the bucket, for they come from it.
+        repaired.files = self.repair_files().await?;
+        Ok(())
+    }
+
+    /// Writes packs again of which more chunks can be had than can be read in them.
+    async fn rebuild_packs(
+        &self,
+        state: &Snapshot,
+        bad: &[Arc<PackInfo>],
+        repaired: &mut Repaired,
+    ) -> Result<(), SyncError> {
+        let Context { layout, ports, .. } = self.context;
+        let is_good = |pack: &&Arc<PackInfo>| bad.iter().all(|other| other.id != pack.id);
+        let good: ChunkIndex = state.packs.values().filter(is_good).map(AsRef::as_ref).collect();
+        let params = self.log.header()?.chunking;
+        let mut here = OnDisk::default();
+        blocking(|| {
+            let files = readable_files_below(self.context.fs(), layout.root());
+            files.into_iter().for_each(|path| here.add_file(self.context.fs(), path, params));
+        });
+        let reader = ChunkReader::new(Arc::clone(&ports.remote));
+        let mut encoder = Encoder::new().map_err(|error| SyncError::Upload(error.to_string()))?;
+        for pack in bad {
+            let old = reader.whole(pack.id).await?;
+            let mut builder = PackBuilder::new(pack.id);
+            let mut found = 0_usize;
+            for slot in &pack.chunks {
+                let stored = match old.as_deref().and_then(|bytes| stored_part(pack.id, slot, bytes)) {
+                    Some(stored) => Some(stored.to_vec()),
+                    None => {
+                        let plain = match blocking(|| here.chunk(self.context.fs(), &slot.id)) {
+                            Some(plain) => Some(plain),
+                            None => elsewhere(&reader, &good, slot.id).await?,
+                        };
+                        let stored = plain.and_then(|plain| encoded(&mut encoder, slot, &plain));
+                        found += usize::from(stored.is_some());
+                        stored
+                    }
+                };
+                let [len, size] = [slot.len, slot.stored].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+                let stored = stored.unwrap_or_else(|| vec![0; size]);
+                let pushed = builder.push(slot.id, len, slot.codec, &stored);
+                pushed.map_err(|error| SyncError::Upload(error.to_string()))?;
+            }
+            let Some(finished) = builder.finish() else { continue };
+            let whole = finished.info == **pack;
+            if whole || found > 0 {
+                let key = pack_key(pack.id);
+                ports.remote.put(&key, finished.bytes).await?;
+                if whole { &mut repaired.objects } else { &mut repaired.partly }.push(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches local files again whose bytes have changed although nothing wrote to them.
+    async fn repair_files(&mut self) -> Result<Vec<String>, SyncError> {
+        let context = self.context;
+        let state = self.log.snapshot(context.agreed()?).await?;
+        let scan = blocking(|| context.fresh_scan(self.marker.vault, &state))?;
+        let steps = context.damaged(&scan, &state);
+        let (steps, local) = (steps.iter().collect(), Local::of(scan));
+        // Of no commit: what is agreed stays what it is, also where this is cut short.
+        let incoming =
+            Incoming { steps, remote: &state, local: &local, purpose: Purpose::Repair, finish: true };
+        let done = match self.pull(&incoming).await {
+            Ok(done) => done,
+            // The bucket cannot give it either: the second look tells.
+            Err(error) if error.is_damage() => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        self.conclude().await?;
+        let mended = incoming.steps.iter().filter(|step| done.contains(&step.item));
+        Ok(mended.flat_map(|step| &step.files).map(|file| file.path.to_string()).collect())
+    }
+
+    /// The versions that need a chunk of a pack that is still damaged.
+    async fn lost(&mut self, faults: &[Fault]) -> Result<Vec<Lost>, SyncError> {
+        self.log.refresh(Depth::Near).await?;
+        let Some(head) = self.log.graph().heads().first().copied() else { return Ok(Vec::new()) };
+        let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
+        let mut readable: HashMap<Digest, bool> = HashMap::new();
+        let mut open: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+        let mut lost = BTreeSet::new();
+        let line: Vec<CommitKey> = self.log.line(head).into_iter().rev().collect();
+        for key in line {
+            let changed = self.log.changed_by(key).await?;
+            let state = self.log.readable(key, Some(head)).await?;
+            let index = readable_chunks(&reader, &state, &bad).await?;
+            let files = changed.iter().map(|path| (path.to_string(), state.tree.get(path).copied()));
+            let kept = state.conflicts.values().flat_map(|conflict| {
+                let named = move |path: &VaultPath| format!("conflict {}: {path}", conflict.id.short());
+                conflict.files.iter().map(move |file| (named(&file.path), file.entry))
+            });
+            let kept = kept.filter(|(name, _)| !open.contains_key(name));
+            let looked: Vec<(String, Option<Entry>)> = files.chain(kept).collect();
+            for (name, entry) in looked {
+                if let Some((from, true)) = open.remove(&name) {
+                    lost.insert(Lost { path: name.clone(), from, to: key.seq - 1 });
+                }
+                let Some(entry) = entry else { continue };
+                let is_readable = match readable.get(&entry.digest) {
+                    Some(known) => *known,
+                    None => can_be_read(&reader, &index, &state, &name, entry).await?,
+                };
+                readable.insert(entry.digest, is_readable);
+                open.insert(name, (key.seq, !is_readable));
+            }
+        }
+        let standing = open.into_iter().filter(|(_, (_, is_lost))| *is_lost);
+        lost.extend(standing.map(|(path, (from, _))| Lost { path, from, to: head.seq }));
+        Ok(lost.into_iter().collect())
+    }
+}
+
+impl Context {
+    /// Files that are not what they were last agreed to be although nothing wrote to them, as the steps that put them right.
+    fn damaged(&self, scan: &Scan, state: &Snapshot) -> Vec<Step> {
+        let known = self.ports.database.stats().unwrap_or_default();
+        let mut steps: BTreeMap<_, Step> = BTreeMap::new();
+        for (path, found) in &scan.files {
+            let cached = known.get(path).filter(|cached| is_damaged(cached, found));
+            let right = cached.and_then(|cached| {
+                state.tree.get(path).filter(|entry| entry.digest == cached.digest).copied()
+            });
+            let Some(right) = right else { continue };
+            let file = FileStep { path: path.clone(), from: Some(found.entry), to: Some(right) };
+            let item = state.groups.item(path);
+            let step = steps.entry(item.clone()).or_insert_with(|| Step {
+                item,
+                action: Action::Pull,
+                files: Vec::new(),
+                agreed: BTreeMap::new(),
+            });
+            step.files.push(file);
+        }
+        steps.into_values().collect()
+    }
+}
+
+/// The chunks of a state's packs that can be read.
+async fn readable_chunks(
+    reader: &ChunkReader,
+    state: &Snapshot,
+    bad: &BTreeSet<&str>,
+) -> Result<ChunkIndex, SyncError> {
+    let mut index = ChunkIndex::default();
+    for pack in state.packs.values() {
+        if !bad.contains(pack_key(pack.id).as_str()) {
+            index.insert(pack);
+            continue;
+        }
+        let Some(bytes) = reader.whole(pack.id).await? else { continue };
+        let chunks = pack.chunks.iter().filter(|slot| stored_part(pack.id, slot, &bytes).is_some());
+        index.insert(&PackInfo { chunks: chunks.copied().collect(), ..pack.as_ref().clone() });
+    }
+    Ok(index)
+}
+
+/// The stored bytes of a chunk in a pack's object, if they are what they should be.
+pub(crate) fn stored_part<'a>(pack: PackId, slot: &ChunkSlot, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let stored = stored_in(slot, bytes);
+    open_chunk(pack, slot, stored).is_ok().then_some(stored)
+}
+
+/// The chunk as the pack stored it; none where this program packs it otherwise.
+fn encoded(encoder: &mut Encoder, slot: &ChunkSlot, plain: &[u8]) -> Option<Vec<u8>> {
+    let (codec, stored) = encoder.encode(plain).ok()?;
+    (codec == slot.codec && stored.len() as u64 == u64::from(slot.stored)).then(|| stored.to_vec())
+}
+
+/// The chunk from another pack.
+async fn elsewhere(
+    reader: &ChunkReader,
+    good: &ChunkIndex,
+    id: Digest,
+) -> Result<Option<Vec<u8>>, SyncError> {
+    let Some(place) = good.get(&id) else { return Ok(None) };
+    match reader.collect(&[place]).await {
+        Ok(mut chunks) => Ok(chunks.remove(&id)),
+        Err(error) if error.is_damage() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn can_be_read(
+    reader: &ChunkReader,
+    index: &ChunkIndex,
+    state: &Snapshot,
+    name: &str,
+    entry: Entry,
+) -> Result<bool, SyncError> {
+    let recipe = state.recipes.get(&entry.digest);
+    match flatten(reader, index, &Leaves::new(), name, entry.content(), recipe).await {
+        Ok(parts) => Ok(parts.iter().all(|placed| index.contains(&placed.part.id))),
+        Err(error) if error.is_damage() => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,241 @@
+//! Is everything still what it was? Local files against what they held when they were last hashed, and the bucket against its
+//! own commits. Nothing is changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
+use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
+use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
+use crate::remote::list_all;
+use crate::sync::cycle::{Leaves, Local, flatten};
+use crate::sync::session::{Context, Session};
+use crate::sync::{Engine, Phase, Progress, SyncError, Watcher, blocking};
+use crate::vault::{Found, Scan, ScanOptions, scan};
+
+/// Packs read at once; each is held whole.
+const PARALLEL_PACKS: usize = 3;
+
+/// Something that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Fault {
+    /// The file or object.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// What was looked at, and what was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Verified {
+    /// The generation that was looked at.
+    pub generation: u64,
+    /// Local files hashed.
+    pub files: usize,
+    /// Local files that differ from that generation: edits that are not synced yet, or were not pulled yet.
+    pub differing: usize,
+    /// Commits read.
+    pub commits: usize,
+    /// Packs looked at.
+    pub packs: usize,
+    /// Whether every pack was read, or only asked for.
+    pub deep: bool,
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+}
+
+impl Verified {
+    fn fault(&mut self, path: impl ToString, message: impl ToString) {
+        self.faults.push(Fault { path: path.to_string(), message: message.to_string() });
+    }
+}
+
+impl Engine {
+    /// Verifies the vault and the remote. `deep` reads every object of it.
+    ///
+    /// # Errors
+    /// What keeps it from looking; what it finds is no error.
+    pub async fn verify(&mut self, deep: bool, watcher: &dyn Watcher) -> Result<Verified, SyncError> {
+        self.session(watcher).await?.verify(deep).await
+    }
+}
+
+impl Session<'_> {
+    /// See [`Engine::verify`].
+    pub(crate) async fn verify(&mut self, deep: bool) -> Result<Verified, SyncError> {
+        self.log.refresh(Depth::Whole).await?;
+        let agreed = self.context.agreed()?;
+        if let Some(agreed) = agreed {
+            self.log.check_agreed(agreed).await?;
+        }
+        let heads = self.log.graph().heads();
+        let commits = self.log.graph().iter().count();
+        let mut verified = Verified { deep, commits, ..Verified::default() };
+        verified.generation = heads.first().map_or(0, |head| head.seq);
+        let mut packs: BTreeMap<PackId, Arc<PackInfo>> = BTreeMap::new();
+        for head in heads {
+            let snapshot = self.log.snapshot(Some(head)).await?;
+            packs.extend(snapshot.packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));
+            self.context.check_contents(&snapshot, &mut verified).await?;
+        }
+        if deep {
+            for fault in self.log.check_objects().await? {
+                let message =
+                    fault.error.map_or_else(|| "it is missing".to_owned(), |error| error.to_string());
+                verified.fault(fault.key, message);
+            }
+        }
+        let base = self.log.snapshot(agreed).await?;
+        blocking(|| self.check_local(&base, &mut verified))?;
+        self.check_packs(packs, &mut verified).await?;
+        verified.faults.sort();
+        verified.faults.dedup();
+        Ok(verified)
+    }
+
+    /// Hashes every local file, whatever the cache knows. A file whose state has not moved since it was hashed but whose bytes
+    /// have was damaged by the disk.
+    fn check_local(&self, base: &Snapshot, verified: &mut Verified) -> Result<(), SyncError> {
+        let known = self.context.ports.database.stats().unwrap_or_default();
+        let scan = self.context.fresh_scan(self.marker.vault, base)?;
+        verified.files = scan.files.len();
+        self.watcher.progress(Progress {
+            phase: Phase::Scan,
+            files_done: scan.files.len(),
+            ..Progress::default()
+        });
+        for (path, found) in &scan.files {
+            if known.get(path).is_some_and(|cached| is_damaged(cached, found)) {
+                verified.fault(
+                    path,
+                    "its bytes have changed although nothing has written to it: the disk has damaged it",
+                );
+            }
+        }
+        for problem in &scan.problems {
+            tracing::info!(path = problem.path, "not verified: {}", problem.kind);
+        }
+        let visible = base.tree.iter().filter(|(path, _)| self.context.visible(path));
+        let differs = |path: &VaultPath, entry| scan.files.get(path).map(|found| found.entry) != Some(entry);
+        verified.differing = visible.filter(|(path, entry)| differs(path, **entry)).count();
+        for (item, faults) in self.context.unfit_here(&base.groups, &Local::of(scan))? {
+            verified.fault(item, format!("{faults}; `cogzy-vault restore --generation {}` with one of its paths brings the last good version back", base.seq()));
+        }
+        Ok(())
+    }
+
+    async fn check_packs(
+        &self,
+        packs: BTreeMap<PackId, Arc<PackInfo>>,
+        verified: &mut Verified,
+    ) -> Result<(), SyncError> {
+        verified.packs = packs.len();
+        let listed = list_all(self.log.remote().as_ref(), "packs/", None).await?;
+        let sizes: HashMap<PackId, u64> =
+            listed.iter().filter_map(|object| Some((parse_pack_key(&object.key)?, object.size))).collect();
+        let mut there = Vec::new();
+        for (id, pack) in packs {
+            match sizes.get(&id) {
+                None => verified.fault(pack_key(id), "it is missing"),
+                Some(size) if *size != pack.size => {
+                    verified.fault(pack_key(id), format!("it has {size} bytes, expected {}", pack.size));
+                }
+                Some(_) => there.push(pack),
+            }
+        }
+        if !verified.deep {
+            return Ok(());
+        }
+        let reader = ChunkReader::new(Arc::clone(self.log.remote()));
+        let mut progress =
+            Progress { phase: Phase::Download, files_total: there.len(), ..Progress::default() };
+        progress.bytes_total = there.iter().map(|pack| pack.size).sum();
+        let mut reads = stream::iter(there)
+            .map(|pack| {
+                let reader = reader.clone();
+                async move { (reader.whole(pack.id).await, pack) }
+            })
+            .buffered(PARALLEL_PACKS);
+        while let Some((bytes, pack)) = reads.next().await {
+            match bytes? {
+                None => verified.fault(pack_key(pack.id), "it is missing"),
+                Some(bytes) => blocking(|| check_pack(&pack, &bytes, verified)),
+            }
+            progress.files_done += 1;
+            progress.bytes_done += pack.size;
+            self.watcher.progress(progress);
+        }
+        Ok(())
+    }
+}
+
+impl Context {
+    /// Scans the vault without the cache, and without telling it: what is damaged must not pass for an edit.
+    pub(crate) fn fresh_scan(&self, vault: VaultId, base: &Snapshot) -> Result<Scan, SyncError> {
+        let options = ScanOptions {
+            vault,
+            filter: &self.settings.filter,
+            cache: &HashMap::new(),
+            now_ns: self.ports.clock.now_ns(),
+            settle: self.settings.settle,
+            rehash_before: i64::MAX,
+            threads: self.settings.threads,
+            prefer: &|path| base.tree.contains_key(path),
+            progress: &|_| {},
+        };
+        Ok(scan(self.fs(), &self.layout, &options)?)
+    }
+
+    /// Every content that a manifest or an open conflict names can be put together from packs that it names.
+    async fn check_contents(&self, snapshot: &Snapshot, verified: &mut Verified) -> Result<(), SyncError> {
+        let index: ChunkIndex = snapshot.packs.values().map(AsRef::as_ref).collect();
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let kept = snapshot.conflicts.values().flat_map(|conflict| &conflict.files);
+        let kept = kept.filter_map(|file| file.entry.map(|entry| (&file.path, entry)));
+        let all = snapshot.tree.iter().map(|(path, entry)| (path, *entry)).chain(kept);
+        let contents: BTreeMap<Digest, (&VaultPath, Content)> =
+            all.map(|(path, entry)| (entry.digest, (path, entry.content()))).collect();
+        for (digest, (path, content)) in contents {
+            let recipe = snapshot.recipes.get(&digest);
+            match flatten(&reader, &index, &Leaves::new(), path.as_str(), content, recipe).await {
+                Ok(parts) => {
+                    if let Some(lost) = parts.iter().find(|placed| !index.contains(&placed.part.id)) {
+                        verified.fault(path, format!("its chunk {} is in no pack", lost.part.id));
+                    }
+                }
+                Err(error) if error.is_damage() => verified.fault(path, error),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file's bytes have changed although its state has not moved since it was hashed.
+pub(crate) fn is_damaged(cached: &Cached, found: &Found) -> bool {
+    cached.stat == found.stat && cached.digest != found.entry.digest
+}
+
+/// Every byte of a pack: its digest, its table, and each chunk.
+fn check_pack(pack: &PackInfo, bytes: &[u8], verified: &mut Verified) {
+    let key = pack_key(pack.id);
+    match read_table(pack.id, bytes) {
+        Ok(table) if table == pack.chunks => {}
+        Ok(_) => verified.fault(&key, "its table is not the one that was committed"),
+        Err(error) => verified.fault(&key, error),
+    }
+    let damage = |slot| open_chunk(pack.id, slot, stored_in(slot, bytes)).err();
+    let damaged: Vec<_> = pack.chunks.iter().filter_map(damage).collect();
+    match damaged.as_slice() {
+        [] if Digest::of(bytes) != pack.digest => {
+            verified.fault(&key, "its bytes are not those that were committed");
+        }
+        [] => {}
+        [one] => verified.fault(&key, one),
+        [first, more @ ..] => verified.fault(&key, format!("{first}, and so are {} others", more.len())),
+    }
+}

@@ -1,0 +1,126 @@
+//! The daemon: its loop, its board and events, and the socket that leads to it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, watch};
+
+use super::{AssembleError, Assembly, clock, entropy};
+use crate::control::board::Board;
+use crate::control::events::Events;
+use crate::control::routes::Handles;
+use crate::control::server;
+use crate::daemon::scheduler::Timing;
+use crate::daemon::{Daemon, Heart, Hooks};
+use crate::service::notify::Notifier;
+use cogzy_client::documents::{DaemonDocument, State, StatusDocument, moment};
+use cogzy_client::paths::machine_id;
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::model::DeviceId;
+use cogzy_engine::remote::Meter;
+use cogzy_engine::sync::Engine;
+
+/// The longest time that changes may be put off by further changes.
+const MAX_DELAY: Duration = Duration::from_secs(300);
+
+/// The number of commands that may wait while a cycle runs.
+const COMMANDS: usize = 16;
+
+/// A daemon that is ready to run, and its socket, where nobody is answered yet.
+#[derive(Debug)]
+pub struct AssembledDaemon {
+    /// The loop.
+    pub daemon: Daemon,
+    /// The socket.
+    pub listener: UnixListener,
+    /// The handles that the socket's answers need.
+    pub handles: Handles,
+}
+
+impl Assembly<'_> {
+    /// The daemon around `engine`, whose remote counts on `meter`. Binds the control socket; the
+    /// caller holds the vault's lock.
+    ///
+    /// # Errors
+    /// If another device owns the vault, the socket cannot be bound, or the events cannot be read.
+    pub fn daemon(
+        &self,
+        engine: Engine,
+        meter: Meter,
+        socket: &Path,
+    ) -> Result<AssembledDaemon, AssembleError> {
+        let device = engine.claim_device(&machine_id())?;
+        let listener = server::bind(socket)
+            .map_err(|source| AssembleError::Socket { path: socket.to_owned(), source })?;
+        let clock = clock();
+        let heart = Heart::new(Notifier::of_this_process(), Arc::clone(&clock));
+        let status = self.running_status(device, clock.now_ms());
+        let board = Board::new(status, meter, Arc::clone(&clock));
+        let events = Events::new(engine.event_log()?, Arc::clone(&clock));
+        let (send, commands) = mpsc::channel(COMMANDS);
+        let interrupt = watch::Sender::new(false);
+        let handles = Handles::new(
+            board.clone(),
+            send,
+            events.clone(),
+            interrupt.clone(),
+            heart.pulse().clone(),
+            engine.reader(),
+        );
+        let daemon = Daemon {
+            engine,
+            filter: self.filter()?,
+            timing: self.timing(),
+            fs: Arc::new(RealFs),
+            clock,
+            entropy: entropy(),
+            board,
+            events,
+            hooks: self.hooks(),
+            heart,
+            commands,
+            prune: self.config.retention.prune,
+            interrupt,
+        };
+        Ok(AssembledDaemon { daemon, listener, handles })
+    }
+
+    /// The status that the board begins with: this process, at work.
+    fn running_status(&self, device: DeviceId, now_ms: u64) -> StatusDocument {
+        let daemon = DaemonDocument {
+            running: true,
+            pid: Some(std::process::id()),
+            since: Some(moment(now_ms)),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        };
+        StatusDocument { daemon, ..self.status(State::Syncing, device) }
+    }
+
+    fn timing(&self) -> Timing {
+        let (sync, retry) = (&self.config.sync, &self.config.retry);
+        Timing {
+            settle: sync.settle,
+            batch_interval: sync.batch_interval,
+            batch_files: sync.batch_files,
+            poll: sync.poll_interval,
+            poll_active: sync.poll_interval_active,
+            rescan: sync.rescan_interval,
+            max_delay: MAX_DELAY,
+            retry: retry.schedule.clone(),
+            max_attempts: retry.max_attempts,
+        }
+    }
+
+    fn hooks(&self) -> Hooks {
+        let hooks = &self.config.hooks;
+        Hooks {
+            on_conflict: hooks.on_conflict.clone(),
+            on_hold: hooks.on_hold.clone(),
+            on_error: hooks.on_error.clone(),
+            timeout: hooks.timeout,
+            ..Hooks::default()
+        }
+    }
+}

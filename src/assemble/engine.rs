@@ -1,0 +1,121 @@
+//! The engine: its ports and its settings.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AssembleError, Assembly, clock, entropy};
+use crate::config::Finite;
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::plan::Brakes;
+use cogzy_engine::remote::Meter;
+use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
+use cogzy_engine::sync::{Engine, Ports, Retention, Settings, SyncError};
+use cogzy_engine::vault::Filter;
+use cogzy_engine::vault::validate::Search;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Assembly<'_> {
+    /// The engine over vault and remote, counting on `meter`. The remote is not asked anything yet.
+    ///
+    /// # Errors
+    /// If the vault is synced with another remote, the remote cannot be opened, the filters do not
+    /// compile, or the database cannot be opened.
+    pub async fn engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
+        // Before the remote is opened, for it may not be there.
+        self.check_remote()?;
+        self.joining_engine(meter).await
+    }
+
+    /// The engine for joining: the vault may have been synced with another remote before.
+    ///
+    /// # Errors
+    /// As for [`Assembly::engine`], except for the other remote.
+    pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
+        let settings = self.settings()?;
+        let ports = Ports {
+            fs: Arc::new(RealFs),
+            remote: self.decorated_remote(meter.clone()).await?,
+            meter,
+            database: Arc::new(self.database()?),
+            clock: clock(),
+            entropy: entropy(),
+        };
+        Ok(Engine::new(self.layout.clone(), ports, settings))
+    }
+
+    /// The engine for looking at the remote only: there may be no vault on this machine.
+    ///
+    /// # Errors
+    /// As for [`Assembly::engine`].
+    pub async fn reading_engine(&self) -> Result<Engine, AssembleError> {
+        let meter = Meter::default();
+        if self.has_vault() { self.engine(meter).await } else { self.joining_engine(meter).await }
+    }
+
+    /// The compiled filters.
+    pub(super) fn filter(&self) -> Result<Filter, AssembleError> {
+        let filter = &self.config.filter;
+        Ok(Filter::new(&filter.include, &filter.exclude)?)
+    }
+
+    /// Makes sure that the vault is synced with the remote that is configured.
+    fn check_remote(&self) -> Result<(), AssembleError> {
+        let record = match LastSync::load(&RealFs, &self.layout.last_sync()) {
+            // Whoever needs the record will report it; a reset does not need it.
+            Err(RecordError::Damaged { .. }) => None,
+            loaded => loaded.map_err(SyncError::from)?,
+        };
+        let configured = self.remote.to_string();
+        match record {
+            Some(record) if record.remote != configured => {
+                Err(SyncError::OtherRemote { known: record.remote, configured }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The cache database: in memory where there is no vault on this machine, for then there is
+    /// nothing to remember.
+    fn database(&self) -> Result<Database, AssembleError> {
+        Ok(if self.has_vault() { Database::open(&self.layout.cache_db())? } else { Database::in_memory()? })
+    }
+
+    fn has_vault(&self) -> bool {
+        self.layout.sync().is_dir()
+    }
+
+    fn settings(&self) -> Result<Settings, AssembleError> {
+        let config = self.config;
+        let (safety, retention) = (&config.safety, &config.retention);
+        Ok(Settings {
+            remote: self.remote.to_string(),
+            device_name: config.device_name.clone(),
+            settle: config.sync.settle,
+            rehash: config.sync.rehash_interval,
+            filter: self.filter()?,
+            filter_record: FilterRecord {
+                include: config.filter.include.clone(),
+                exclude: config.filter.exclude.clone(),
+            },
+            brakes: Brakes {
+                max_delete_percent: safety.max_delete_percent,
+                max_shrink_percent: safety.max_shrink_percent,
+                min_files: safety.min_files,
+            },
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            trash: DAY * retention.trash_days,
+            retention: Retention {
+                generations: retention.keep_generations,
+                age: DAY * retention.keep_days,
+                grace: retention.grace,
+            },
+            max_invalid: config.sync.max_invalid,
+            search: match config.validation.finite {
+                Finite::Full => Search::Full,
+                Finite::Sample => Search::Sample,
+            },
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! The remote: its adapter, chosen by the URL, and the decorators around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AssembleError, Assembly, clock, entropy};
+use cogzy_engine::clock::Entropy;
+use cogzy_engine::remote::{
+    FolderRemote, Limited, Meter, Metered, Paced, Probe, Remote, RemoteError, RemoteUrl, Retry, RetryPolicy,
+    Store,
+};
+use cogzy_s3::{S3Options, S3Remote};
+
+/// The longest time a probe waits for a connection.
+const PROBE_CONNECT: Duration = Duration::from_secs(10);
+/// The longest time a probe waits for an answer.
+const PROBE_ANSWER: Duration = Duration::from_secs(30);
+
+/// Opens the remote at `url`, without any decorator. A folder must have been made by
+/// [`FolderRemote::create`] before; a bucket is not asked anything yet, so that an offline machine
+/// can start.
+///
+/// # Errors
+/// See [`FolderRemote::open`] and [`S3Remote::open`].
+pub async fn open(
+    url: &RemoteUrl,
+    s3: &S3Options,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Arc<dyn Remote>, RemoteError> {
+    Ok(match url {
+        RemoteUrl::Bucket(url) => Arc::new(S3Remote::open(url, s3).await?),
+        RemoteUrl::Folder(root) => Arc::new(FolderRemote::open(root, entropy).await?),
+    })
+}
+
+/// Probes the remote at `url`, and changes nothing there.
+///
+/// # Errors
+/// If it cannot even be opened; see [`open`].
+pub async fn probe(url: &RemoteUrl, s3: &S3Options, entropy: Arc<dyn Entropy>) -> Result<Probe, RemoteError> {
+    match url {
+        RemoteUrl::Bucket(url) => Ok(S3Remote::open(url, s3).await?.probe().await),
+        RemoteUrl::Folder(root) => Ok(FolderRemote::open(root, entropy).await?.probe().await),
+    }
+}
+
+impl Assembly<'_> {
+    /// Makes the folder of a `file://` remote, for `init` and the embedded default; a bucket is not
+    /// made.
+    ///
+    /// # Errors
+    /// See [`FolderRemote::create`].
+    pub async fn make_remote_folder(&self) -> Result<(), AssembleError> {
+        if let RemoteUrl::Folder(root) = self.remote {
+            FolderRemote::create(root, entropy()).await?;
+        }
+        Ok(())
+    }
+
+    /// Probes the remote, and waits for no slow answer.
+    ///
+    /// # Errors
+    /// See [`probe`].
+    pub async fn probe(&self) -> Result<Probe, AssembleError> {
+        let options = S3Options {
+            connect_timeout: PROBE_CONNECT,
+            operation_timeout: PROBE_ANSWER,
+            ..self.s3_options()?
+        };
+        Ok(probe(self.remote, &options, entropy()).await?)
+    }
+
+    /// The remote at `url`, or the vault's own, for reading plain objects.
+    ///
+    /// # Errors
+    /// If the URL cannot be used, or names a folder other than the vault's remote; see [`open`].
+    pub async fn plain_source(&self, url: Option<&str>) -> Result<Arc<dyn Remote>, AssembleError> {
+        let url = match url {
+            Some(url) => url.parse()?,
+            None => self.remote.clone(),
+        };
+        if let (RemoteUrl::Folder(folder), false) = (&url, url == *self.remote) {
+            return Err(AssembleError::FolderSource(folder.clone()));
+        }
+        let limited =
+            Limited::new(open(&url, &self.s3_options()?, entropy()).await?, self.config.s3.concurrency);
+        Ok(Arc::new(Retry::new(limited, RetryPolicy::default(), entropy())))
+    }
+
+    /// The vault's remote with its decorators, from the inside out: traffic is counted on `meter`,
+    /// requests and bytes are kept within their limits, and failed requests are repeated.
+    pub(super) async fn decorated_remote(&self, meter: Meter) -> Result<Arc<dyn Remote>, AssembleError> {
+        let metered = Metered::new(open(self.remote, &self.s3_options()?, entropy()).await?, meter);
+        let limited = Limited::new(metered, self.config.s3.concurrency);
+        let limits = &self.config.limits;
+        let paced = Paced::new(limited, limits.upload, limits.download, clock());
+        Ok(Arc::new(Retry::new(paced, RetryPolicy::default(), entropy())))
+    }
+
+    fn s3_options(&self) -> Result<S3Options, AssembleError> {
+        let s3 = &self.config.s3;
+        let is_b2 = matches!(self.remote, RemoteUrl::Bucket(url) if url.store() == Store::B2);
+        Ok(S3Options {
+            endpoint: s3.endpoint.clone(),
+            region: s3.region.clone(),
+            profile: s3.profile.clone(),
+            path_style: s3.path_style,
+            // A B2 key is meant for B2, or for whatever endpoint is given; AWS does not know it.
+            key: if is_b2 || s3.endpoint.is_some() { self.environment.b2_key()? } else { None },
+            connect_timeout: s3.connect_timeout,
+            operation_timeout: s3.operation_timeout,
+        })
+    }
+}

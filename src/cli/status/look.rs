@@ -1,0 +1,37 @@
+//! The status without a daemon: a look at the vault.
+
+use crate::cli::app::App;
+use crate::cli::failure::Failure;
+use crate::daemon::overdue;
+use cogzy_client::documents::{
+    ContentDocument, ErrorDocument, PendingDocument, State, StatusDocument, holds, moment,
+};
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::sync::{Glance, Unwatched, Weight};
+
+/// Looks at the vault.
+pub(super) async fn look(app: &App) -> Result<StatusDocument, Failure> {
+    let mut engine = app.engine().await?;
+    let glance = engine.glance(&Unwatched).await?;
+    let mut status = app.assembly().status(State::Stopped, glance.device);
+    fill(&mut status, &glance);
+    // A pause is the user's own wish: no alarm.
+    if let (Some(then), None) = (glance.last_sync_ms, engine.paused()?) {
+        status.errors.splice(0..0, overdue(then, SystemClock::new().now_ms()));
+    }
+    Ok(status)
+}
+
+fn fill(status: &mut StatusDocument, glance: &Glance) {
+    let (up, down) = glance.survey.pending();
+    status.generation = glance.generation;
+    status.remote_generation = glance.generation;
+    status.last_sync = glance.last_sync_ms.map(moment);
+    (status.files, status.bytes) = (glance.survey.here.files, glance.survey.here.bytes);
+    status.pending = PendingDocument { up, down };
+    status.conflicts = glance.conflicts.len();
+    status.content = Some(ContentDocument::from(&glance.survey.holdings));
+    status.holds = holds(&glance.survey.plan.holds);
+    let troubles = glance.survey.troubles().filter(|trouble| trouble.weight != Weight::Skipped);
+    status.errors = troubles.map(ErrorDocument::from).collect();
+}

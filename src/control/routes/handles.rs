@@ -1,0 +1,105 @@
+//! The handlers' way to the daemon: the board, the events, its thread, and readers of the vault.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::problem::{ProblemResponse, stopping};
+use crate::control::board::{Board, Command};
+use crate::control::events::Events;
+use crate::control::jobs::{self, Job, JobDocument};
+use crate::control::pulse::Pulse;
+use cogzy_client::documents::Problem;
+use cogzy_engine::sync::{Engine, SyncError, Unwatched};
+
+/// The largest number of programs that follow the events at once.
+const MAX_STREAMS: usize = 64;
+/// The largest number of questions that are answered at once; the others wait.
+const MAX_READERS: usize = 4;
+
+/// Everything that the handlers need. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Handles {
+    /// The status.
+    pub board: Board,
+    /// The queue of the daemon's thread.
+    pub commands: mpsc::Sender<Command>,
+    /// The events.
+    pub events: Events,
+    /// Set to break off the running cycle, for a pause.
+    pub interrupt: watch::Sender<bool>,
+    /// The daemon's signs of life.
+    pub pulse: Pulse,
+    /// The engine that readers are made from; it runs no cycles itself.
+    pub(super) engine: Arc<Engine>,
+    /// Places for streams: they are long, and must not take all the connections.
+    pub(super) streams: Arc<Semaphore>,
+    /// Places for readers: each has the whole manifest in memory.
+    readers: Arc<Semaphore>,
+}
+
+impl Handles {
+    /// Handles for a daemon whose engine is of the same vault as `engine`.
+    #[must_use]
+    pub fn new(
+        board: Board,
+        commands: mpsc::Sender<Command>,
+        events: Events,
+        interrupt: watch::Sender<bool>,
+        pulse: Pulse,
+        engine: Engine,
+    ) -> Self {
+        let (streams, readers) = (Semaphore::new(MAX_STREAMS), Semaphore::new(MAX_READERS));
+        let (engine, streams, readers) = (Arc::new(engine), Arc::new(streams), Arc::new(readers));
+        Self { board, commands, events, interrupt, pulse, engine, streams, readers }
+    }
+
+    /// Answers a question without the daemon's thread, which may be busy for hours. The work ends
+    /// where nobody waits for the answer any more.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        question: impl AsyncFnOnce(&mut Engine) -> Result<T, SyncError> + Send + 'static,
+    ) -> Result<T, ProblemResponse> {
+        let place = Arc::clone(&self.readers).acquire_owned().await.map_err(|_| stopping())?;
+        let (mut engine, runtime) = (self.engine.reader(), tokio::runtime::Handle::current());
+        let (waiting, gone) = oneshot::channel::<()>();
+        let asked = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            runtime.block_on(async {
+                tokio::select! {
+                    answer = question(&mut engine) => Some(answer),
+                    _ = gone => None,
+                }
+            })
+        });
+        let answer = asked.await.ok().flatten().ok_or_else(stopping)?;
+        drop(waiting);
+        answer.map_err(|error| ProblemResponse(Problem::from(&error)))
+    }
+
+    pub(super) async fn send(&self, command: Command) -> Result<(), ProblemResponse> {
+        self.commands.send(command).await.map_err(|_| stopping())
+    }
+
+    /// Hands a command to the daemon's thread and waits for its answer.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, Problem>>) -> Command,
+    ) -> impl Future<Output = Result<T, ProblemResponse>> + Send + 'static {
+        let (reply, answer) = oneshot::channel();
+        let (command, handles) = (command(reply), self.clone());
+        async move {
+            handles.send(command).await?;
+            answer.await.map_err(|_| stopping())?.map_err(ProblemResponse)
+        }
+    }
+
+    /// Has a job run. A job that changes nothing does not wait for the running cycle.
+    pub(super) async fn run(&self, job: Job) -> Result<JobDocument, ProblemResponse> {
+        if job.changes() {
+            self.ask(|reply| Command::Recover { job, reply }).await
+        } else {
+            self.read(async move |engine| jobs::run(engine, &job, &Unwatched).await).await
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One cycle of the daemon, and its news for the scheduler, the board and the subscribers.
+
+use std::collections::BTreeSet;
+
+use super::heart::Heart;
+use super::scheduler::CycleOutcome;
+use super::{Course, Daemon, obey, show};
+use crate::control::board::Board;
+use crate::control::events::Events;
+use cogzy_client::documents::{Problem, SyncDocument};
+use cogzy_engine::sync::{Advice, Interrupt, Progress, Report, Request, SyncError, Watcher};
+
+impl Daemon {
+    /// Runs one cycle, and hands its news to the scheduler, the board and the subscribers. With
+    /// `settle` it first waits for files that were written a moment ago.
+    pub(super) async fn turn(
+        &mut self,
+        course: &mut Course,
+        request: Request,
+        settle: bool,
+    ) -> Result<SyncDocument, Problem> {
+        let started = self.clock.monotonic();
+        self.heart.works();
+        let (watcher, interrupt) = (self.watcher(), Interrupt::new(self.interrupt.subscribe()));
+        self.engine.heed(interrupt.clone());
+        let cycle = async {
+            if settle {
+                self.engine.settled_cycle(request, &watcher).await
+            } else {
+                self.engine.cycle(request, &watcher).await
+            }
+        };
+        let result = tokio::select! {
+            result = cycle => result,
+            () = interrupt.wanted() => Err(SyncError::Interrupted),
+        };
+        if matches!(result, Err(SyncError::Interrupted)) {
+            tracing::info!("a cycle is broken off for a pause");
+            self.board.update(|status| status.progress = None);
+            return Err(obey::paused());
+        }
+        let outcome = outcome(&result);
+        let now = self.clock.monotonic();
+        course.scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
+        if let Ok(report) = &result {
+            show::log(report, now.saturating_sub(started));
+        }
+        let passing = self.note_waiting(course, &result, now);
+        let answer = self.show(course, request.ask, outcome, now, result);
+        self.announce(course, &passing).await;
+        answer
+    }
+
+    /// Announces the news, and starts the hooks for it.
+    pub(super) async fn announce(&mut self, course: &mut Course, passing: &BTreeSet<String>) {
+        let status = self.board.read();
+        let told = course.announcer.cycle(&mut self.engine, &status, passing).await;
+        course.hooks.hear(&told);
+    }
+
+    /// The watcher of the daemon's own cycles.
+    pub(super) fn watcher(&self) -> impl Watcher + use<> {
+        CycleWatcher { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
+    }
+}
+
+/// A watcher that hands a cycle's progress to the board, to the subscribers and to the watchdog.
+struct CycleWatcher {
+    board: Board,
+    events: Events,
+    heart: Heart,
+}
+
+impl Watcher for CycleWatcher {
+    fn progress(&self, progress: Progress) {
+        self.heart.beats();
+        if let Some(shown) = self.board.shown(progress) {
+            self.events.progress(shown);
+        }
+    }
+}
+
+fn outcome(result: &Result<Report, SyncError>) -> CycleOutcome {
+    match result {
+        Ok(report) => CycleOutcome::Done { moved: report.moved(), again: report.again() },
+        Err(error) => match error.advice() {
+            Advice::Offline => CycleOutcome::Offline,
+            // A disk may be mounted, a bucket may be put right: the daemon tries for ever, and
+            // reports it all the time.
+            Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => CycleOutcome::Failed,
+            Advice::Refused => CycleOutcome::Permanent,
+        },
+    }
+}

@@ -1,0 +1,98 @@
+//! Buckets that earlier versions wrote, and what old and new devices do beside each other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cogzy_engine::model::Digest;
+
+use crate::support::device;
+use crate::support::process::Machine;
+
+/// Every format ever written has a folder here, made once by `tests/fixtures/make`.
+fn fixtures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let formats: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    assert!(!formats.is_empty());
+    formats
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, target) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(path, target).unwrap();
+        }
+    }
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Digest> {
+    device::synced_files(folder)
+}
+
+#[tokio::test]
+async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
+    for fixture in fixtures() {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&fixture.join("bucket"), &folder.path().join("bucket"));
+        let machine = Machine::with_folder(folder.path(), "newcomer");
+        machine.good(&["init", "--join"]).await;
+        machine.sync().await;
+        assert_eq!(machine.files(), files(&fixture.join("head")), "{}", fixture.display());
+        let history = machine.good(&["history", "--json"]).await.json();
+        assert_eq!(history["generations"][0]["generation"], 42);
+        let conflicts = machine.good(&["conflicts", "--json"]).await.json();
+        assert_eq!(conflicts["conflicts"].as_array().unwrap().len(), 1);
+        machine.good(&["verify", "--deep"]).await;
+        machine.good(&["prune", "--dry-run"]).await;
+        machine.good(&["restore", "--yes", "--generation", "3"]).await;
+        assert_eq!(machine.files(), files(&fixture.join("generation-3")), "{}", fixture.display());
+        machine.write("traces/later.json", "{}");
+        assert_eq!(machine.sync().await["pushed"], 1);
+    }
+}
+
+/// A device that never said what it reads is as one that runs an older version.
+fn forget_what_devices_read(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let devices = folder.join("bucket/users/default/devices");
+    let aside = folder.join("aside");
+    std::fs::create_dir_all(&aside).unwrap();
+    let entries = std::fs::read_dir(devices).unwrap().map(|entry| entry.unwrap());
+    let moved = entries.map(|entry| (entry.path(), aside.join(entry.file_name())));
+    moved.inspect(|(from, to)| std::fs::rename(from, to).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_name_that_older_versions_refuse_waits_until_every_device_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = Machine::with_folder(folder.path(), "old");
+    old.good(&["init"]).await;
+    old.write("a.json", "1");
+    old.sync().await;
+    let aside = forget_what_devices_read(folder.path());
+    let new = Machine::with_folder(folder.path(), "new");
+    new.good(&["init"]).await;
+    new.write("traces/16:51.json", "2");
+    new.write("traces/plain.json", "3");
+    let ran = new.run(&["sync", "--json"]).await;
+    ran.expect(9, &[]);
+    assert_eq!(ran.json()["pushed"], 1, "what every device reads is sent");
+    let said = ran.json()["problems"][0].clone();
+    assert_eq!(said["path"], "traces/16:51.json");
+    assert!(
+        said["message"].as_str().unwrap().contains("sent once old has cogzy-vault 0.2 or newer"),
+        "{said}"
+    );
+
+    for (place, kept) in aside {
+        std::fs::rename(kept, place).unwrap();
+    }
+    assert_eq!(new.sync().await["pushed"], 1, "now that it says what it reads");
+    old.sync().await;
+    assert_eq!(old.read("traces/16:51.json").as_deref(), Some(&b"2"[..]));
+    old.write("traces/17:02.json", "4");
+    assert_eq!(old.sync().await["pushed"], 1, "the vault needs readers of such names already");
+}
