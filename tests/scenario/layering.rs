@@ -42,9 +42,12 @@ const PROGRAM: Table<'_> = &[
     (
         "assemble",
         &[
+            "cogzy_client::documents",
+            "cogzy_client::paths",
             "cogzy_engine::clock",
             "cogzy_engine::fs",
             "cogzy_engine::model",
+            "cogzy_engine::plan",
             "cogzy_engine::remote",
             "cogzy_engine::state",
             "cogzy_engine::sync",
@@ -67,12 +70,10 @@ const PROGRAM: Table<'_> = &[
             "cogzy_engine::clock",
             "cogzy_engine::fs",
             "cogzy_engine::model",
-            "cogzy_engine::plan",
             "cogzy_engine::remote",
             "cogzy_engine::state",
             "cogzy_engine::sync",
             "cogzy_engine::vault",
-            "cogzy_s3",
             "config",
             "control",
             "daemon",
@@ -80,12 +81,6 @@ const PROGRAM: Table<'_> = &[
             "telemetry",
         ],
     ),
-];
-
-/// Names that go upwards today. This list only shrinks.
-const UPWARDS: &[&str] = &[
-    // What tells the service manager that the daemon lives is fed by the socket's health check.
-    "src/control/routes/mod.rs: service",
 ];
 
 /// Modules of the client, likewise.
@@ -126,12 +121,6 @@ const EFFECTS: &[&str] = &[
     "tokio",
 ];
 
-/// Functions that are too large today. This list only shrinks.
-const TOO_LARGE: &[&str] = &[
-    // 135 lines: it puts the daemon together before it runs it.
-    "src/cli/run.rs: run",
-];
-
 /// Most files and functions are small.
 const USUAL_FILE: usize = 130;
 const NINE_IN_TEN_FUNCTIONS: usize = 25;
@@ -142,7 +131,7 @@ fn of(folder: &str) -> Vec<Source> {
 
 #[test]
 fn modules_name_only_what_stands_below_them() {
-    assert_holds(&imports(&of(""), PROGRAM), UPWARDS);
+    assert_holds(&imports(&of(""), PROGRAM), &[]);
     assert_holds(&imports(&of("crates/client"), CLIENT), &[]);
 }
 
@@ -154,7 +143,7 @@ fn the_scheduler_has_no_effects() {
 #[test]
 fn files_and_functions_are_one_idea() {
     let edge = ["", "crates/client", "crates/s3", "crates/testkit"].map(of).concat();
-    assert_holds(&sizes(&edge), TOO_LARGE);
+    assert_holds(&sizes(&edge), &[]);
 }
 
 #[test]
