@@ -1,8 +1,10 @@
-//! What looking into a memory costs: the shared lock, a group of 300 MB against reading and hashing it, a corpus of a gigabyte.
+//! Cost of looking into a memory: the shared lock, a group of 300 MB against reading and hashing
+//! it, a corpus of a gigabyte.
 //!
 //!     cargo bench --bench memory
 //!
-//! Linux only: files are put out of the page cache before each pass, and peak memory is the kernel's own account.
+//! Linux only: files are put out of the page cache before each pass, and peak memory is the
+//! kernel's own account.
 
 #![cfg(test)]
 
@@ -62,7 +64,8 @@ fn main() {
     );
 }
 
-/// Takes the lock as a reader in any language does, and looks whether something is being put in place. Microseconds.
+/// Takes the lock as a reader in any language does, and looks whether something is being put in
+/// place. Microseconds.
 fn lock(root: &Path) -> (f64, f64) {
     let layout = Layout::new(root);
     let clock = SystemClock::new();
@@ -80,7 +83,8 @@ fn lock(root: &Path) -> (f64, f64) {
     (micros(LOCKS / 2), micros(LOCKS * 99 / 100))
 }
 
-/// Seconds to hash the group and to look into it, each from the disk, and the peak memory of looking into it.
+/// Seconds to hash the group and to look into it, each from the disk, and the peak memory of
+/// looking into it.
 fn group(root: &Path) -> (f64, f64, u64) {
     let (mut hashing, mut validating, mut peak) = (Vec::new(), Vec::new(), 0);
     for _ in 0..ROUNDS {
@@ -180,7 +184,7 @@ fn write_corpus(path: &Path, entries: usize) -> u64 {
     path.metadata().unwrap().len()
 }
 
-/// What this process held when it was asked, and from when on the kernel takes note of its peak.
+/// Memory that this process holds; from here on the kernel notes its peak.
 struct Peak(u64);
 
 fn peak_memory() -> Peak {

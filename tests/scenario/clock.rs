@@ -7,6 +7,7 @@ use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::fs::RealFs;
 use cogzy_engine::remote::MemoryRemote;
 use cogzy_engine::state::LastSync;
+use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
 
@@ -19,7 +20,7 @@ fn noted(device: &Device) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_far_ahead_of_the_servers_leaves_no_mark_in_the_history() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut device = Device::joined(folder.path(), "one", Arc::new(MemoryRemote::default())).await;
     let now = || Duration::from_millis(SystemClock::new().now_ms());
     device.write("traces/a.json", "1");

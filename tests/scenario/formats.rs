@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cogzy_engine::model::Digest;
+use cogzy_testkit::fresh_folder;
 
 use crate::support::device;
 use crate::support::process::Machine;
@@ -36,7 +37,7 @@ fn files(folder: &Path) -> BTreeMap<String, Digest> {
 #[tokio::test]
 async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
     for fixture in fixtures() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = fresh_folder();
         copy(&fixture.join("bucket"), &folder.path().join("bucket"));
         let machine = Machine::with_folder(folder.path(), "newcomer");
         machine.good(&["init", "--join"]).await;
@@ -67,7 +68,7 @@ fn forget_what_devices_read(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
 
 #[tokio::test]
 async fn a_name_that_older_versions_refuse_waits_until_every_device_reads_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let old = Machine::with_folder(folder.path(), "old");
     old.good(&["init"]).await;
     old.write("a.json", "1");

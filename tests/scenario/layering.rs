@@ -1,102 +1,155 @@
-//! Who may import whom: docs/ARCHITECTURE.md, as a test.
+//! The layers of the program and the size of its parts: docs/ARCHITECTURE.md, as a test. The
+//! compiler holds the layers between crates; `crates/engine/tests/layering.rs` looks at the engine.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Each module of `src/`, and the modules that it may name.
-fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let engine = ["clock", "content", "fs", "log", "model", "plan", "planted", "remote", "state", "vault"];
-    let edge =
-        [&engine[..], &["sync", "control", "config", "paths", "telemetry", "service", "daemon", "cli"]]
-            .concat();
-    BTreeMap::from([
-        ("clock", vec![]),
-        ("model", vec![]),
-        ("fs", vec!["model"]),
-        ("planted", vec![]),
-        ("plan", vec!["model", "planted"]),
-        ("content", vec!["clock", "model"]),
-        ("remote", vec!["clock"]),
-        ("state", vec!["fs", "model"]),
-        ("vault", vec!["fs", "model", "planted"]),
-        ("log", vec!["clock", "content", "model", "plan", "planted", "remote"]),
-        ("sync", engine.to_vec()),
-        ("config", vec!["fs", "model", "paths", "remote"]),
-        ("paths", vec![]),
-        ("telemetry", vec![]),
-        ("service", vec!["clock"]),
-        ("control", vec!["clock", "model", "plan", "remote", "state", "sync"]),
-        ("local_vault", vec!["clock", "control", "fs", "model", "paths", "vault"]),
-        ("daemon", [&engine[..], &["sync", "control", "service"]].concat()),
-        ("cli", edge.clone()),
-        ("memory", vec![]),
-        ("main", edge),
-    ])
-}
+use cogzy_testkit::rules::{Table, assert_holds, effects, imports, sizes, usual_sizes};
+use cogzy_testkit::source::{Source, sources};
 
-fn sources() -> Vec<(String, PathBuf)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    let mut open = vec![src.clone()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                let first = path.strip_prefix(&src).unwrap().components().next().unwrap();
-                let module = first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
-                found.push((module, path));
-            }
-        }
-    }
-    found.retain(|(module, _)| module != "lib");
-    found
-}
+/// Modules of the program, and what each of them may name. `cli` is the top; `assemble` puts
+/// together what it runs.
+const PROGRAM: Table<'_> = &[
+    ("", &["cli", "config", "memory", "telemetry"]),
+    ("memory", &[]),
+    ("telemetry", &[]),
+    ("config", &["cogzy_client::paths", "cogzy_engine::fs", "cogzy_engine::model", "cogzy_s3"]),
+    ("service", &["cogzy_engine::clock"]),
+    (
+        "control",
+        &[
+            "cogzy_client::documents",
+            "cogzy_engine::clock",
+            "cogzy_engine::model",
+            "cogzy_engine::remote",
+            "cogzy_engine::state",
+            "cogzy_engine::sync",
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            "cogzy_client::documents",
+            "cogzy_engine::clock",
+            "cogzy_engine::fs",
+            "cogzy_engine::model",
+            "cogzy_engine::state",
+            "cogzy_engine::sync",
+            "cogzy_engine::vault",
+            "control",
+            "service",
+        ],
+    ),
+    (
+        "assemble",
+        &[
+            "cogzy_client::documents",
+            "cogzy_client::paths",
+            "cogzy_engine::clock",
+            "cogzy_engine::fs",
+            "cogzy_engine::model",
+            "cogzy_engine::plan",
+            "cogzy_engine::remote",
+            "cogzy_engine::state",
+            "cogzy_engine::sync",
+            "cogzy_engine::vault",
+            "cogzy_s3",
+            "config",
+            "control",
+            "daemon",
+            "service",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "assemble",
+            "cogzy_client::documents",
+            "cogzy_client::follow",
+            "cogzy_client::paths",
+            "cogzy_client::socket",
+            "cogzy_engine::clock",
+            "cogzy_engine::fs",
+            "cogzy_engine::model",
+            "cogzy_engine::remote",
+            "cogzy_engine::state",
+            "cogzy_engine::sync",
+            "cogzy_engine::vault",
+            "config",
+            "control",
+            "daemon",
+            "service",
+            "telemetry",
+        ],
+    ),
+];
 
-/// The part of a file that is not test code: from `#[cfg(test)]` on it may import what it likes.
-fn product(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap();
-    let is_test = path.components().any(|part| part.as_os_str().to_string_lossy().contains("test"));
-    let code = if is_test { "" } else { text.split("#[cfg(test)]").next().unwrap_or_default() };
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
+/// Modules of the client, likewise.
+const CLIENT: Table<'_> = &[
+    ("", &[]),
+    ("paths", &[]),
+    (
+        "documents",
+        &["cogzy_engine::model", "cogzy_engine::plan", "cogzy_engine::remote", "cogzy_engine::sync"],
+    ),
+    ("socket", &["documents"]),
+    ("follow", &["documents", "socket"]),
+    (
+        "local_vault",
+        &[
+            "cogzy_engine::clock",
+            "cogzy_engine::fs",
+            "cogzy_engine::model",
+            "cogzy_engine::vault",
+            "documents",
+            "paths",
+            "socket",
+        ],
+    ),
+];
+
+/// The scheduler decides: the same events give the same steps.
+const PURE: &[&str] = &["src/daemon/scheduler.rs"];
+
+const EFFECTS: &[&str] = &[
+    "cogzy_engine::clock",
+    "std::env",
+    "std::fs",
+    "std::process",
+    "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "tokio",
+];
+
+/// Most files and functions are small.
+const USUAL_FILE: usize = 130;
+const NINE_IN_TEN_FUNCTIONS: usize = 25;
+
+fn of(folder: &str) -> Vec<Source> {
+    sources(Path::new(env!("CARGO_MANIFEST_DIR")), folder)
 }
 
 #[test]
-fn modules_import_only_what_stands_below_them() {
-    let allowed = allowed();
-    let mut wrong = Vec::new();
-    for (module, path) in sources() {
-        let may = allowed.get(module.as_str()).unwrap_or_else(|| panic!("{module} is not in the table"));
-        for used in product(&path).split("crate::").skip(1) {
-            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            if used != module && allowed.contains_key(used.as_str()) && !may.contains(&used.as_str()) {
-                wrong.push(format!("{} uses {used}", path.display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+fn modules_name_only_what_stands_below_them() {
+    assert_holds(&imports(&of(""), PROGRAM), &[]);
+    assert_holds(&imports(&of("crates/client"), CLIENT), &[]);
 }
 
 #[test]
-fn what_decides_has_no_effects() {
-    let pure = ["src/plan/", "src/model/", "src/sync/scheduler.rs", "src/log/merge.rs", "src/log/graph.rs"];
-    for (_, path) in sources() {
-        let name = path.to_string_lossy().into_owned();
-        if pure.iter().any(|part| name.contains(part)) {
-            let text = product(&path);
-            for effect in ["tokio", "std::fs", "std::time::Instant", "SystemTime", "crate::clock", "std::env"]
-            {
-                assert!(!text.contains(effect), "{name} uses {effect}");
-            }
-        }
-    }
+fn the_scheduler_has_no_effects() {
+    assert_holds(&effects(&of(""), PURE, EFFECTS), &[]);
 }
 
 #[test]
-fn files_are_one_idea() {
-    for (_, path) in sources() {
-        let lines = product(&path).lines().count();
-        assert!(lines <= 400, "{} has {lines} lines without its tests: at most 400", path.display());
-    }
+fn files_and_functions_are_one_idea() {
+    let edge = ["", "crates/client", "crates/s3", "crates/testkit"].map(of).concat();
+    assert_holds(&sizes(&edge), &[]);
+}
+
+#[test]
+fn most_files_and_functions_are_small() {
+    let all = ["", "crates/client", "crates/engine", "crates/s3", "crates/testkit"].map(of).concat();
+    let (file, function) = usual_sizes(&all);
+    assert!(file <= USUAL_FILE, "half of the files have {file} lines or more");
+    assert!(function <= NINE_IN_TEN_FUNCTIONS, "one in ten functions has more than {function} lines");
 }

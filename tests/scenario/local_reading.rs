@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cogzy_client::local_vault::LocalVault;
 use cogzy_engine::model::Validate;
 use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_testkit::memory::{corpus, matrix};
+use cogzy_testkit::{amount, fresh_folder};
 use serde_json::Value;
 
 use crate::support::device::Device;
-use crate::support::memory::{corpus, matrix};
 
-const READS: usize = 10_000;
-/// That many have to arrive while it reads, or it reads on.
+/// Generations that have to arrive while it reads, or it reads on.
 const GENERATIONS: usize = 12;
 
 /// Both files say how many entries they have and which generation they are of.
@@ -24,11 +24,12 @@ fn write(device: &Device, generation: usize) {
     device.write("vectors/nodes.npy", matrix(count, 4, generation as f32));
 }
 
-/// Loads nodes and vectors, all the time; the generations it has seen.
+/// Loads nodes and vectors, all the time, and tells the generations it has seen.
 fn read(root: &Path, arrived: &AtomicUsize) -> BTreeSet<usize> {
     let vault = LocalVault::open(root).unwrap();
+    let wanted = amount(2_000, 10_000);
     let (mut reads, mut seen) = (0, BTreeSet::new());
-    while reads < READS || arrived.load(Ordering::Relaxed) < GENERATIONS {
+    while reads < wanted || arrived.load(Ordering::Relaxed) < GENERATIONS {
         let reading = vault.reading().unwrap();
         let (nodes, vectors) = (reading.nodes().unwrap(), reading.embeddings("nodes").unwrap());
         drop(reading);
@@ -47,7 +48,7 @@ fn read(root: &Path, arrived: &AtomicUsize) -> BTreeSet<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_under_the_lock_never_sees_half_of_a_generation_that_is_pulled() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut other = Device::new(folder.path(), "other", Arc::clone(&remote));
     other.validate = Validate::Enforce;

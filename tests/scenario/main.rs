@@ -1,4 +1,5 @@
-//! Scenario tests: the program from the outside, over real folders and real protocols, without network or account.
+//! Scenario tests: the program from the outside, over real folders and real protocols, without
+//! network or account.
 
 #![cfg(test)]
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_testkit::fresh_folder;
 
 use crate::remote::{foreign, in_process};
 use crate::support::device::Device;
@@ -17,7 +18,7 @@ pub struct World {
 
 /// Two devices that have joined one empty vault.
 pub async fn world() -> World {
-    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let folder = Arc::new(fresh_folder());
     let bucket = MemoryRemote::default();
     let remote: Arc<dyn Remote> = Arc::new(bucket.clone());
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
@@ -145,7 +146,8 @@ async fn rebuilt_indexes_make_no_conflict_and_chase_nobody() {
         assert_eq!(bucket.dump().len(), objects);
     }
     assert_eq!(two.text("indexes/faiss.index").unwrap(), "built by two in round 2");
-    // A change of the corpus takes along the index that stands beside it; one without an index leaves room for the first.
+    // A change of the corpus takes along the index that stands beside it; one without an index
+    // leaves room for the first.
     for version in ["second", "third"] {
         one.write("corpus/nodes.json", format!("{version} {}", "memory ".repeat(120)));
         one.sync().await;
@@ -240,9 +242,10 @@ async fn a_folder_that_became_a_file_there_gives_way_here() {
     assert_eq!(two.conflict_bytes(conflict, "swap/new").unwrap(), b"new here");
 }
 
-/// The main path over a store on the wire: there and back, a change by its difference, a race, a conflict.
+/// The main path over a store on the wire: there and back, a change by its difference, a race, a
+/// conflict.
 async fn main_path(remote: Arc<dyn Remote>) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
     let mut two = Device::joined(folder.path(), "two", remote).await;
     group_of(&one, "first");

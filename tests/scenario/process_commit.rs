@@ -1,8 +1,11 @@
-//! A commit is made once, whatever becomes of the answer to its PUT and of the process that sent it.
+//! A commit is made once, whatever becomes of the answer to its PUT and of the process that sent
+//! it.
 //!
-//! The changes here are copies of content that the bucket holds already, so that the commit's is the only PUT.
+//! The changes here are copies of content that the bucket holds already, so that the commit's is
+//! the only PUT.
 
 use cogzy_engine::model::Digest;
+use cogzy_testkit::fresh_folder;
 
 use crate::support::history::Bucket;
 use crate::support::process::Machine;
@@ -19,7 +22,7 @@ struct World {
 }
 
 async fn world() -> World {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let [one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     one.good(&["init"]).await;
@@ -32,7 +35,7 @@ async fn world() -> World {
 }
 
 impl World {
-    /// How many commits say that `path` is now there.
+    /// Counts the commits that say that `path` is now there.
     async fn commits_of(&self, path: &str) -> usize {
         let mut log = self.bucket.log().await;
         let path = cogzy_engine::model::VaultPath::new(path).unwrap();
@@ -49,7 +52,8 @@ impl World {
         found
     }
 
-    /// Both sync until nothing is new, and hold `paths`, each committed once.
+    /// Lets both sync until nothing is new, and asserts that both hold `paths`, each committed
+    /// once.
     async fn settled_with(&self, paths: &[&str]) {
         for machine in [&self.one, &self.two, &self.one, &self.two] {
             machine.sync().await;

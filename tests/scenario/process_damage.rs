@@ -1,4 +1,5 @@
-//! Damaged objects and records: each is an error that names it, and nothing is changed because of it.
+//! Damaged objects and records: each is an error that names it, and nothing is changed because of
+//! it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,11 +7,12 @@ use std::path::{Path, PathBuf};
 use cogzy_engine::fs::RealFs;
 use cogzy_engine::model::Digest;
 use cogzy_engine::state::{LastSync, Pending};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::device::collect;
 use crate::support::process::{Machine, Ran, noise};
 
-/// What can become of a file.
+/// Kinds of damage to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
     Emptied,
@@ -79,7 +81,7 @@ fn names(ran: &Ran, object: &Path) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_objects_are_named_and_nothing_is_changed_because_of_them() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = world(folder.path()).await;
     let bucket = folder.path().join("bucket");
     let largest = |part: &str| {
@@ -144,7 +146,7 @@ async fn damaged_objects_are_named_and_nothing_is_changed_because_of_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_record_of_this_device_stops_it_before_it_does_anything() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = Machine::with_folder(folder.path(), "one");
     one.good(&["init"]).await;
     (0..25).for_each(|number| one.write(&format!("traces/{number}.json"), format!("trace {number}")));
@@ -153,7 +155,8 @@ async fn a_damaged_record_of_this_device_stops_it_before_it_does_anything() {
     one.write("traces/new.json", "not sent yet");
     one.delete("traces/3.json");
     let before = (one.files(), tree(&bucket));
-    // The journal and the pending commit as a crash may leave them: an apply of nothing, and a commit that was made.
+    // The journal and the pending commit as a crash may leave them: an apply of nothing, and a
+    // commit that was made.
     let journal = br#"{"format":1,"id":"0000000000000001-0badcafe","commit":"","items":[]}"#.to_vec();
     let pending = {
         let path = one.root.join("sync/pending");
@@ -201,7 +204,7 @@ async fn a_damaged_record_of_this_device_stops_it_before_it_does_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_bit_of_the_record_flips_nothing_is_deleted_or_reverted() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
     one.good(&["init"]).await;
     (0..25).for_each(|number| one.write(&format!("traces/{number}.json"), format!("trace {number}")));

@@ -1,21 +1,24 @@
-//! `doctor`: finds what is wrong, with a daemon and without, on the network and off it, and changes nothing.
+//! `doctor`: finds what is wrong, with a daemon and without, on the network and off it, and changes
+//! nothing.
 
 use std::os::unix::fs::PermissionsExt;
 
+use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
 use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, Ran};
 use crate::support::s3_server::{S3Server, SECRET};
 
-/// What was found about `check`; there is something.
+/// The finding about `check`, which must be there.
 fn found<'a>(document: &'a Value, check: &str) -> &'a Value {
     let all = document["findings"].as_array().unwrap();
     let one = all.iter().find(|finding| finding["check"] == check);
     one.unwrap_or_else(|| panic!("nothing about {check}: {document:#}"))
 }
 
-/// Runs it both ways: the code is the same, what is wrong has a cure, no secret is told, and the vault stays as it is.
+/// Runs it both ways: the code is the same, what is wrong has a cure, no secret is told, and the
+/// vault stays as it is.
 async fn look_at(machine: &Machine, at_rest: bool) -> (Ran, Value) {
     let before = at_rest.then(|| machine.everything());
     let plain = machine.run(&["doctor"]).await;
@@ -38,7 +41,7 @@ async fn look(machine: &Machine) -> (Ran, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_in_order_gets_a_clean_bill_and_an_estimate() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let machine = Machine::with_server(folder.path(), "one", &server);
     machine.good(&["init"]).await;
@@ -72,7 +75,7 @@ async fn a_machine_in_order_gets_a_clean_bill_and_an_estimate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_code_is_that_of_the_worst() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     let (plain, document) = look(&machine).await;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
@@ -62,7 +63,7 @@ impl Follower {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_numbered_without_gaps_across_restarts_and_name_what_moved() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name));
     one.good(&["init"]).await;
     two.good(&["init"]).await;
@@ -111,7 +112,7 @@ async fn events_are_numbered_without_gaps_across_restarts_and_name_what_moved() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_is_told_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [mut one, two] = ["one", "two"].map(|name| hurried(folder.path(), name));
     one.good(&["init"]).await;
     one.write("traces/a.json", "first");
@@ -148,7 +149,7 @@ async fn a_conflict_is_told_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_moved_since_a_generation_is_told_page_by_page() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name));
     one.good(&["init"]).await;
     for number in 0..25 {

@@ -1,9 +1,11 @@
-//! Exit codes and messages: every verb on vaults, remotes and configurations that are not as they should be.
+//! Exit codes and messages: every verb on vaults, remotes and configurations that are not as they
+//! should be.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use cogzy_engine::vault::FileLock;
+use cogzy_testkit::fresh_folder;
 use futures_util::future::join_all;
 
 use crate::support::process::{Machine, Ran};
@@ -17,8 +19,9 @@ const LOOKING: [&[&str]; 3] = [&["status"], &["conflicts"], &["conflicts", "list
 /// Verbs that need no vault.
 const CONFIG: [&[&str]; 3] = [&["config", "show"], &["config", "check"], &["config", "path"]];
 
-/// Runs a verb as people and as scripts do: the code is the same, errors say what to do next, and with `--json` standard output
-/// is one document, or nothing where an error is all there is to tell.
+/// Runs a verb as people and as scripts do: the code is the same, errors say what to do next, and
+/// with `--json` standard output is one document, or nothing where an error is all there is to
+/// tell.
 async fn both_ways(machine: &Machine, args: &[&str]) -> Ran {
     let plain = machine.run(args).await;
     let json = machine.run(&[args, &["--json"]].concat()).await;
@@ -35,7 +38,8 @@ async fn both_ways(machine: &Machine, args: &[&str]) -> Ran {
     plain
 }
 
-/// Runs all of `verbs`, which must end with `code` and say each of `words`, and leave vault as it is.
+/// Runs all of `verbs`, which must end with `code` and say each of `words`, and leave vault as it
+/// is.
 async fn all(machine: &Machine, verbs: &[&[&str]], code: i32, words: &[&str]) {
     let before = machine.everything();
     for args in verbs {
@@ -71,7 +75,7 @@ fn without_init() -> Vec<&'static [&'static str]> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_vault_that_is_as_it_should_be_every_verb_ends_with_0() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = synced(folder.path(), "one").await;
     let verbs = [&ASKING[..5], &LOOKING, &CONFIG].concat();
     all(&machine, &verbs, 0, &[]).await;
@@ -85,7 +89,7 @@ async fn on_a_vault_that_is_as_it_should_be_every_verb_ends_with_0() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_there_is_no_vault_yet_nothing_is_made_and_the_way_to_one_is_named() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = Machine::with_folder(folder.path(), "fresh");
     let words = ["is no vault yet, or its disk is not mounted", "cogzy-vault init"];
     let verbs = [&without_init()[..], &[&["run"], &["conflicts", "show", "0123"]]].concat();
@@ -101,7 +105,7 @@ async fn where_there_is_no_vault_yet_nothing_is_made_and_the_way_to_one_is_named
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_that_was_unmounted_or_lost_its_marker_stops_everything() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = synced(folder.path(), "one").await;
     let verbs = [&without_init()[..], &[&["run"]]].concat();
     let marker = machine.root.join(".cogzy-vault");
@@ -122,7 +126,7 @@ async fn a_vault_that_was_unmounted_or_lost_its_marker_stops_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_vault_is_held() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = synced(folder.path(), "one").await;
     let full = machine.files();
     full.keys().for_each(|path| machine.delete(path));
@@ -145,7 +149,7 @@ async fn an_emptied_vault_is_held() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_remote_that_was_emptied_or_replaced_or_is_gone_stops_what_would_write() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = synced(folder.path(), "one").await;
     let objects = folder.path().join("bucket/users/default");
     let aside = folder.path().join("aside");
@@ -176,7 +180,7 @@ async fn a_remote_that_was_emptied_or_replaced_or_is_gone_stops_what_would_write
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_refuses_or_cannot_be_reached_is_told_apart() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let good = Machine::with_server(folder.path(), "one", &server);
     good.good(&["init"]).await;
@@ -199,7 +203,8 @@ async fn a_bucket_that_refuses_or_cannot_be_reached_is_told_apart() {
     keyless.set("AWS_EC2_METADATA_DISABLED", "true");
     all(&keyless, &[&["sync"]], 8, &words).await;
 
-    // Another bucket is another remote, which is noticed before it is asked for; a fresh machine asks.
+    // Another bucket is another remote, which is noticed before it is asked for; a fresh machine
+    // asks.
     let other = with("COGZY_VAULT__REMOTE", "s3://no-such-bucket/memory");
     let mut fresh = Machine::with_server(folder.path(), "fresh", &server);
     fresh.set("COGZY_VAULT__REMOTE", "s3://no-such-bucket/memory");
@@ -227,7 +232,7 @@ async fn a_bucket_that_refuses_or_cannot_be_reached_is_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_cannot_be_used_is_named_with_file_line_and_key() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = synced(folder.path(), "one").await;
     let file = machine.home.join(".config/cogzy-vault/config.toml");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -254,7 +259,7 @@ async fn a_configuration_that_cannot_be_used_is_named_with_file_line_and_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_that_is_held_by_another_process_is_left_to_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = synced(folder.path(), "one").await;
     let lock = FileLock::try_take(&machine.root.join("sync/lock")).unwrap();
     assert!(lock.is_some());
@@ -267,7 +272,7 @@ async fn a_vault_that_is_held_by_another_process_is_left_to_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_synced_is_named_and_the_rest_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = synced(folder.path(), "one").await;
     symlink("/etc/hostname", machine.root.join("traces/link.json")).unwrap();
     machine.write("traces/new.json", "goes on");

@@ -1,15 +1,17 @@
 //! The power goes in the middle of a sync, again and again.
 //!
-//! The moments are drawn from a seed over the time that an undisturbed run takes; whatever a killed run left behind, the next
-//! one goes on from there.
+//! The moments are drawn from a seed over the time that an undisturbed run takes; whatever a killed
+//! run left behind, the next one goes on from there.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use cogzy_engine::model::Digest;
+use cogzy_testkit::{amount, fresh_folder};
 
 use crate::support::history::Bucket;
+use crate::support::moments::Moments;
 use crate::support::process::{Machine, noise, unit};
 use crate::support::s3_server::S3Server;
 
@@ -39,7 +41,7 @@ async fn pair(folder: &Path) -> (Machine, Machine, Bucket) {
     (one, two, Bucket::in_folder(folder).await)
 }
 
-/// Both sync, and are equal, and nothing is wrong anywhere.
+/// Lets both sync, and asserts that they are equal and nothing is wrong anywhere.
 async fn all_is_well(one: &Machine, two: &Machine, round: &str) {
     one.sync().await;
     let report = two.sync().await;
@@ -55,46 +57,16 @@ async fn all_is_well(one: &Machine, two: &Machine, round: &str) {
     }
 }
 
-/// Draws moments to kill at. How long a run takes depends on what else the machine does, so the span they are drawn from follows
-/// what came of the last: a run that ended first makes it shorter, one that was killed a little longer.
-struct Moments {
-    span: Duration,
-    killed: usize,
-    missed: usize,
-}
-
-impl Moments {
-    fn within(span: Duration) -> Self {
-        Self { span, killed: 0, missed: 0 }
-    }
-
-    async fn kill(&mut self, machine: &Machine, seed: &str) {
-        let moment = self.span.mul_f64(unit(seed));
-        if machine.killed_at(moment, &["sync"]).await {
-            self.killed += 1;
-            self.span = self.span.mul_f64(1.1);
-        } else {
-            self.missed += 1;
-            self.span = self.span.mul_f64(0.6);
-        }
-    }
-
-    fn were_enough(&self) {
-        let all = self.killed + self.missed;
-        assert!(self.killed * 3 >= all, "only {} of {all} runs were killed before their end", self.killed);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_that_is_killed_at_any_moment_goes_on_where_it_was() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (one, two, bucket) = pair(folder.path()).await;
     change(&one, 0);
     let mut moments = Moments::within(one.good(&["sync"]).await.took);
-    for round in 1..=17 {
+    for round in 1..=amount(6, 17) {
         change(&one, round);
         let mine = one.files();
-        moments.kill(&one, &format!("push {round}")).await;
+        moments.kill(&one, &format!("push {round}"), &["sync"]).await;
         assert_eq!(one.files(), mine, "round {round}: a push changes nothing here");
         all_is_well(&one, &two, &format!("round {round}")).await;
         assert_eq!(one.files(), mine, "round {round}");
@@ -108,9 +80,10 @@ async fn a_push_that_is_killed_at_any_moment_goes_on_where_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_push_has_uploaded_is_not_uploaded_again() {
     const LENGTH: usize = 84 << 20;
+    let rounds = amount(3, 8);
     let (mut whole, mut undisturbed) = (0, Duration::ZERO);
-    for round in 0..=8 {
-        let folder = tempfile::tempdir().unwrap();
+    for round in 0..=rounds {
+        let folder = fresh_folder();
         let (one, two, bucket) = pair(folder.path()).await;
         one.write("vectors/large.npy", noise("large", LENGTH));
         if round == 0 {
@@ -129,7 +102,7 @@ async fn what_a_killed_push_has_uploaded_is_not_uploaded_again() {
             packs <= whole + IN_FLIGHT,
             "round {round}: {packs} packs were put, undisturbed {whole}, {before} of them before the kill"
         );
-        if round == 8 {
+        if round == rounds {
             two.good(&["verify", "--deep"]).await;
         }
     }
@@ -137,7 +110,7 @@ async fn what_a_killed_push_has_uploaded_is_not_uploaded_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pull_that_is_killed_at_any_moment_leaves_only_whole_files() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let [one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     one.good(&["init"]).await;
@@ -148,12 +121,12 @@ async fn a_pull_that_is_killed_at_any_moment_leaves_only_whole_files() {
     change(&one, 1);
     one.sync().await;
     let mut moments = Moments::within(two.good(&["sync"]).await.took);
-    for round in 2..=26 {
+    for round in 2..=amount(8, 26) {
         let old = two.files();
         change(&one, round);
         one.sync().await;
         let new = one.files();
-        moments.kill(&two, &format!("pull {round}")).await;
+        moments.kill(&two, &format!("pull {round}"), &["sync"]).await;
         for (path, digest) in two.files() {
             let whole: BTreeSet<Digest> =
                 [&old, &new].into_iter().filter_map(|side| side.get(&path)).copied().collect();
@@ -161,9 +134,10 @@ async fn a_pull_that_is_killed_at_any_moment_leaves_only_whole_files() {
         }
         let twice = round % 3 == 0;
         if twice {
-            moments.kill(&two, &format!("again {round}")).await;
+            moments.kill(&two, &format!("again {round}"), &["sync"]).await;
         }
-        // Where the remote moves on before the next start, what was applied must not pass for a local edit.
+        // Where the remote moves on before the next start, what was applied must not pass for a
+        // local edit.
         if round % 2 == 0 {
             one.write("corpus/nodes.json", format!("[\"{round}, again\",\"{}\"]", "memory ".repeat(20_000)));
             (0..10).for_each(|number| one.write(&format!("traces/{number}.json"), format!("{round}, again")));

@@ -1,4 +1,6 @@
-//! What the daemon logs, and what it must not.
+//! The daemon's log, and what must not be in it.
+
+use cogzy_testkit::fresh_folder;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE};
@@ -12,7 +14,7 @@ fn log(machine: &Machine) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cycle_is_one_line_and_no_line_has_a_secret_or_a_content() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     machine.set("COGZY_VAULT__LOG__LEVEL", "trace");
@@ -48,7 +50,7 @@ async fn a_cycle_is_one_line_and_no_line_has_a_secret_or_a_content() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_is_left_out_where_it_is_not_wanted_and_gone_without_where_it_cannot_be() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut machine = Machine::with_folder(folder.path(), "one");
     machine.good(&["init"]).await;
     machine.set("COGZY_VAULT__LOG__FILE", "false");

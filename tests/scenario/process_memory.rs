@@ -1,14 +1,16 @@
-//! Programs beside the daemon that write several files as one: transactions over the socket, and commands under `hold`.
+//! Programs beside the daemon that write several files as one: transactions over the socket, and
+//! commands under `hold`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use cogzy_engine::model::{Digest, Validate, VaultPath};
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memory::{corpus, entries, index, matrix, rows};
 use serde_json::{Value, json};
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::history::Bucket;
-use crate::support::memory::{corpus, entries, index, matrix, rows};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket::{self, Answer};
 
@@ -43,7 +45,7 @@ fn stage(machine: &Machine, name: &str, bytes: impl AsRef<[u8]>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_over_the_socket_is_one_generation_and_answered_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = hurried(folder.path(), "one", Validate::Enforce);
     one.good(&["init"]).await;
     write_group(&one, 20);
@@ -108,7 +110,7 @@ async fn a_transaction_over_the_socket_is_one_generation_and_answered_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_command_runs_under_hold_nothing_is_sent_and_then_all_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     // Nobody validates here: only the hold keeps the halves together.
     let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name, Validate::Off));
     for machine in [&one, &two] {
@@ -160,10 +162,10 @@ async fn while_a_command_runs_under_hold_nothing_is_sent_and_then_all_at_once() 
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
 
-/// What the command wrote first has settled long before what it wrote last.
+/// A command whose first file has settled long before its last one.
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_that_a_command_writes_one_after_the_other_are_one_generation() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut one = hurried(folder.path(), "one", Validate::Enforce);
     // Longer than a program takes to start.
     one.set("COGZY_VAULT__SYNC__SETTLE", "1s");
@@ -213,7 +215,7 @@ async fn groups_that_a_command_writes_one_after_the_other_are_one_generation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_fails_under_hold_leaves_the_decision_to_validation() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = hurried(folder.path(), "one", Validate::Enforce);
     one.good(&["init"]).await;
     write_group(&one, 20);

@@ -4,14 +4,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 use crate::support::socket;
 
-/// How soon sync goes on when the server is back: 5 s where nobody else is at work (benches/outage.py), and this where a machine
-/// runs many tests at once.
+/// The longest time until sync goes on when the server is back: 5 s where nobody else is at work
+/// (benches/outage.py), and this where a machine runs many tests at once.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn committed(machine: &Machine, path: &str) -> bool {
@@ -20,12 +21,12 @@ fn committed(machine: &Machine, path: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn being_offline_is_left_at_once_when_the_server_is_back() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut server = S3Server::start().await;
     let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     one.set("COGZY_VAULT__SYNC__BATCH_INTERVAL", "200ms");
     // The whole schedule passes while the server is away.
-    one.configure("[retry]\nschedule = [\"1s\", \"2s\", \"3s\", \"4s\"]\n");
+    one.configure("[retry]\nschedule = [\"100ms\", \"200ms\", \"300ms\", \"400ms\"]\n");
     // A file of ours that is under way when the server goes.
     one.set("COGZY_VAULT__LIMITS__UPLOAD", "40MiB");
     one.good(&["init"]).await;
@@ -46,13 +47,10 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
     one.write("traces/known.json", "changed offline");
     let three = |status: &serde_json::Value| status["pending"]["up"]["files"] == 3;
     assert_eq!(socket::until(&one, "shown", three).await["state"], "offline");
-    // Long enough that all immediate repetitions are over and it only probes.
-    tokio::time::sleep(Duration::from_secs(12)).await;
-    assert_eq!(
-        socket::until_state(&one, "offline").await["errors"][0]["attempts"],
-        0,
-        "being offline used up attempts"
-    );
+    // A probe tries five times at most: now one is over, and the next one has begun.
+    server.is_missed(6).await;
+    let status = socket::until_state(&one, "offline").await;
+    assert_eq!(status["errors"][0]["attempts"], 0, "being offline used up attempts");
 
     let outbox = socket::ask(&one, "GET", "/v1/outbox").await.json();
     assert!(outbox["total"] == 3 && outbox["waiting"][2]["path"] == "vectors/large.npy", "{outbox}");
@@ -79,7 +77,7 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut machine = Machine::with_folder(folder.path(), "one");
     for key in ["POLL_INTERVAL", "POLL_INTERVAL_ACTIVE", "BATCH_INTERVAL", "SETTLE"] {
         machine.set(&format!("COGZY_VAULT__SYNC__{key}"), "200ms");
@@ -100,9 +98,15 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
         );
         machine.run(&["sync"]).await.expect(9, &[]);
     }
-    // A poll that finds nothing does not make it look well.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let status = machine.run(&["status", "--json"]).await.json();
+    // Polls that find nothing do not make it look well.
+    let clock = SystemClock::new();
+    let mut status = machine.run(&["status", "--json"]).await.json();
+    let requests = |status: &serde_json::Value| status["transfer"]["requests"].as_u64().unwrap();
+    let some_polls_later = requests(&status) + 3;
+    while requests(&status) < some_polls_later {
+        assert!(clock.monotonic() < PATIENCE, "it does not poll: {status}");
+        status = machine.run(&["status", "--json"]).await.json();
+    }
     let errors = status["errors"].as_array().unwrap();
     for path in ["traces/secret.json", "traces/what?.json"] {
         let error =

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::state::Database;
+use cogzy_testkit::fresh_folder;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::hook::{hook, told};
@@ -27,7 +28,7 @@ async fn state(machine: &Machine) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_outlives_a_restart_and_ends_by_itself_or_by_resume() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut machine = Machine::with_folder(folder.path(), "one");
     hurry(&mut machine);
     machine.good(&["init"]).await;
@@ -62,7 +63,7 @@ async fn a_pause_outlives_a_restart_and_ends_by_itself_or_by_resume() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_breaks_off_an_upload_that_is_under_way() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     hurry(&mut one);
@@ -88,7 +89,7 @@ async fn a_pause_breaks_off_an_upload_that_is_under_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobody() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     hurry(&mut one);
@@ -149,11 +150,11 @@ fn is_gone(pid: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hook_of_a_daemon_that_was_killed_ends_with_all_that_it_started() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut one = Machine::with_folder(folder.path(), "one");
     hurry(&mut one);
     let (hold, _) = hook(folder.path(), "on-hold", "sleep 600 &\necho $$ $! > \"$0.pids\"\nwait");
-    one.configure(&format!("[hooks]\non_hold = {hold}\ntimeout = \"3s\"\n"));
+    one.configure(&format!("[hooks]\non_hold = {hold}\ntimeout = \"1s\"\n"));
     one.good(&["init"]).await;
     for number in 0..30 {
         one.write(&format!("traces/{number}.json"), "one of many");
@@ -178,7 +179,7 @@ async fn the_hook_of_a_daemon_that_was_killed_ends_with_all_that_it_started() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_without_a_sync_is_said_first_logged_and_told_to_the_hook() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     hurry(&mut machine);

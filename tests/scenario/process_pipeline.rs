@@ -1,4 +1,5 @@
-//! Pipelines that write a memory file by file, beside daemons that are at work: killed in between, or never finished.
+//! Pipelines that write a memory file by file, beside daemons that are at work: killed in between,
+//! or never finished.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,13 +7,14 @@ use std::time::Duration;
 
 use cogzy_client::local_vault::{LocalVault, LocalVaultError};
 use cogzy_engine::model::{Digest, Validate, VaultPath};
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memory::{corpus, entries, index, matrix, rows, vectors};
 use ndarray::Array2;
 use serde_json::json;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::history::Bucket;
 use crate::support::hook::{hook, told};
-use crate::support::memory::{corpus, entries, index, matrix, rows, vectors};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket;
 
@@ -27,7 +29,7 @@ fn hurried(folder: &Path, name: &str) -> Machine {
     machine
 }
 
-/// What a run of the pipeline writes, in its order.
+/// The files that a run of the pipeline writes, in its order.
 fn run_of(count: usize) -> [Vec<u8>; 3] {
     let seed = count as f32;
     [corpus(count, "text").into_bytes(), matrix(count, 8, seed), index(count, 8, seed)]
@@ -44,7 +46,7 @@ fn counts(machine: &Machine) -> [Option<usize>; 3] {
     [nodes.map(|bytes| entries(&bytes)), matrix.map(|bytes| rows(&bytes)), index.map(|bytes| vectors(&bytes))]
 }
 
-/// Every generation of the bucket holds files of one run. How many generations there are.
+/// Asserts that every generation of the bucket holds files of one run, and counts the generations.
 async fn every_generation_fits(bucket: &Bucket, runs: &[usize]) -> usize {
     let known: BTreeMap<Digest, usize> =
         runs.iter().flat_map(|&count| run_of(count).map(|bytes| (Digest::of(&bytes), count))).collect();
@@ -61,7 +63,7 @@ async fn every_generation_fits(bucket: &Bucket, runs: &[usize]) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_that_is_killed_in_between_yields_no_generation_of_halves() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name));
     one.good(&["init"]).await;
     write_all(&one, 30);
@@ -101,7 +103,8 @@ async fn a_pipeline_that_is_killed_in_between_yields_no_generation_of_halves() {
             daemon.kill().await;
             daemon = Daemon::start(&one).await;
         }
-        // What was written after it goes through, so the half has been looked at; and more, from both sides.
+        // What was written after it goes through, so the half has been looked at; and more, from
+        // both sides.
         for (from, to) in [(&one, &two), (&two, &one)] {
             let path = format!("traces/{round}-{}.json", from.name);
             from.write(&path, "more");
@@ -123,7 +126,7 @@ async fn a_pipeline_that_is_killed_in_between_yields_no_generation_of_halves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_that_stays_half_written_becomes_an_error_and_calls_the_hook_once() {
     const MAX_INVALID: Duration = Duration::from_secs(3);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut one = hurried(folder.path(), "one");
     one.set("COGZY_VAULT__SYNC__MAX_INVALID", "3s");
     let (error, told_errors) = hook(folder.path(), "on-error", "");
@@ -162,7 +165,7 @@ async fn a_memory_that_stays_half_written_becomes_an_error_and_calls_the_hook_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_has_its_vault_synced_and_reset_by_the_daemon() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = hurried(folder.path(), "one");
     one.good(&["init"]).await;
     let vault = LocalVault::open(&one.root).unwrap().with_socket(socket::path_of(&one));

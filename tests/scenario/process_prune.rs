@@ -1,4 +1,5 @@
-//! The program prunes, and the power goes in the middle of it, again and again: what is kept stays readable, and what goes is freed.
+//! The program prunes, and the power goes in the middle of it, again and again: what is kept stays
+//! readable, and what goes is freed.
 
 use std::fs::File;
 use std::path::Path;
@@ -6,12 +7,13 @@ use std::time::Duration;
 
 use cogzy_engine::state::Database;
 use cogzy_engine::sync::PRUNED;
+use cogzy_testkit::{amount, fresh_folder};
 
 use crate::support::daemon::Daemon;
 use crate::support::device::synced_files;
-use crate::support::process::{Machine, noise, unit};
+use crate::support::moments::Moments;
+use crate::support::process::{Machine, noise};
 
-const KILLS: usize = 50;
 const THREE_HOURS: Duration = Duration::from_secs(3 * 3600);
 
 /// A machine that keeps two generations, and what it no longer needs for an hour.
@@ -24,7 +26,7 @@ async fn machine(folder: &Path) -> Machine {
     machine
 }
 
-/// Everything in the bucket becomes three hours older.
+/// Makes everything in the bucket three hours older.
 fn ages(folder: &Path) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
@@ -55,26 +57,24 @@ async fn edit(machine: &Machine, version: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prune_that_is_killed_at_any_moment_takes_nothing_that_is_needed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = machine(folder.path()).await;
     let bucket = folder.path().canonicalize().unwrap().join("bucket");
     edit(&machine, "first").await;
     edit(&machine, "second").await;
-    let (mut span, mut killed) = (machine.good(&["prune"]).await.took, 0);
-    for round in 1..=KILLS {
+    let mut moments = Moments::within(machine.good(&["prune"]).await.took);
+    for round in 1..=amount(12, 50) {
         // Not always something new: a prune also finishes what the one before began.
         if round % 3 > 0 {
             edit(&machine, &round.to_string()).await;
         }
         ages(&bucket);
-        let hit = machine.killed_at(span.mul_f64(unit(&format!("prune {round}"))), &["prune"]).await;
-        killed += usize::from(hit);
-        span = span.mul_f64(if hit { 1.1 } else { 0.6 });
+        moments.kill(&machine, &format!("prune {round}"), &["prune"]).await;
         if round % 5 == 0 {
             machine.good(&["verify", "--deep"]).await;
         }
     }
-    assert!(killed * 3 >= KILLS, "only {killed} runs were killed before their end");
+    moments.were_enough();
     for _ in 0..3 {
         ages(&bucket);
         machine.good(&["prune"]).await;
@@ -89,7 +89,7 @@ async fn a_prune_that_is_killed_at_any_moment_takes_nothing_that_is_needed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_says_what_would_go_and_the_daemon_does_the_same() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = machine(folder.path()).await;
     let bucket = folder.path().canonicalize().unwrap().join("bucket");
     for version in ["1", "2", "3", "4"] {
@@ -112,7 +112,7 @@ async fn a_dry_run_says_what_would_go_and_the_daemon_does_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_may_prunes_by_itself_and_one_that_may_not_does_not() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut machine = machine(folder.path()).await;
     let bucket = folder.path().canonicalize().unwrap().join("bucket");
     for version in ["1", "2", "3", "4"] {

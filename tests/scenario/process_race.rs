@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use cogzy_engine::model::Digest;
+use cogzy_testkit::{amount, fresh_folder};
 
 use crate::support::history::Bucket;
 use crate::support::process::Machine;
 use crate::support::s3_server::S3Server;
 
-/// The texts of the versions that lost and are listed. A machine holds each of them: aside, or at its path, where a version that
-/// lost in one merge stands in another.
+/// The texts of the versions that lost and are listed. A machine holds each of them: aside, or at
+/// its path, where a version that lost in one merge stands in another.
 fn kept(machines: &[&Machine], listed: &serde_json::Value) -> BTreeSet<String> {
     let mut texts = BTreeSet::new();
     for conflict in listed["conflicts"].as_array().unwrap() {
@@ -29,11 +30,12 @@ fn kept(machines: &[&Machine], listed: &serde_json::Value) -> BTreeSet<String> {
     texts
 }
 
-/// Every round both write files of their own and one that both write, and sync at once.
+/// Lets both write, every round, files of their own and one that both write, and sync at once.
 async fn rounds(one: &Machine, two: &Machine, bucket: &Bucket, rounds: usize) {
     one.good(&["init"]).await;
     two.good(&["init"]).await;
-    // Both have joined before they race: whoever joins with a file of its own that differs from the bucket's is asked for a word.
+    // Both have joined before they race: whoever joins with a file of its own that differs from the
+    // bucket's is asked for a word.
     one.write("traces/first.json", "first");
     one.sync().await;
     two.sync().await;
@@ -93,25 +95,25 @@ async fn rounds(one: &Machine, two: &Machine, bucket: &Bucket, rounds: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_commit_at_once_in_a_folder_end_up_with_one_head() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (one, two) = (Machine::with_folder(folder.path(), "one"), Machine::with_folder(folder.path(), "two"));
     // The folder is made by the first `init`.
     one.good(&["init"]).await;
-    rounds(&one, &two, &Bucket::in_folder(folder.path()).await, 25).await;
+    rounds(&one, &two, &Bucket::in_folder(folder.path()).await, amount(8, 25)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_commit_at_once_over_s3_end_up_with_one_head() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let machine = |name| Machine::with_server(folder.path(), name, &server);
-    rounds(&machine("one"), &machine("two"), &Bucket::on_server(&server).await, 25).await;
+    rounds(&machine("one"), &machine("two"), &Bucket::on_server(&server).await, amount(8, 25)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_devices_that_join_an_empty_bucket_at_once_end_up_in_one_vault() {
     for (round, at_once) in [(0, false), (1, true), (2, true)] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = fresh_folder();
         let server = S3Server::start().await;
         let machines = ["one", "two", "three"].map(|name| Machine::with_server(folder.path(), name, &server));
         for machine in &machines {

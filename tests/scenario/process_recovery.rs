@@ -1,17 +1,16 @@
-//! The power goes in the middle of a reset or a restore, again and again: each is wholly done or not begun, once the next command
-//! has run.
+//! The power goes in the middle of a reset or a restore, again and again: each is wholly done or
+//! not begun, once the next command has run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use cogzy_client::socket as client;
 use cogzy_engine::model::Digest;
+use cogzy_testkit::{amount, fresh_folder};
 
 use crate::support::daemon::Daemon;
-use crate::support::process::{Machine, noise, unit};
-
-const KILLS: usize = 50;
+use crate::support::moments::Moments;
+use crate::support::process::{Machine, noise};
 
 /// A generation: a group and twenty files, large enough that a run takes a while.
 fn generation(machine: &Machine, version: &str) {
@@ -40,31 +39,16 @@ fn whole(found: &BTreeMap<String, Digest>, states: &[&BTreeMap<String, Digest>],
     }
 }
 
-/// Draws moments; the span follows what came of the last.
-struct Moments {
-    span: Duration,
-    killed: usize,
-}
-
-impl Moments {
-    async fn kill(&mut self, machine: &Machine, seed: &str, args: &[&str]) -> bool {
-        let killed = machine.killed_at(self.span.mul_f64(unit(seed)), args).await;
-        self.killed += usize::from(killed);
-        self.span = self.span.mul_f64(if killed { 1.1 } else { 0.6 });
-        killed
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = machine(folder.path()).await;
     generation(&machine, "backup");
     machine.sync().await;
     let backup = machine.files();
     generation(&machine, "damage 0");
-    let mut moments = Moments { span: machine.good(&["reset", "--yes"]).await.took, killed: 0 };
-    for round in 1..=KILLS {
+    let mut moments = Moments::within(machine.good(&["reset", "--yes"]).await.took);
+    for round in 1..=amount(10, 50) {
         let version = format!("damage {round}");
         generation(&machine, &version);
         machine.delete("traces/7.json");
@@ -96,13 +80,13 @@ async fn a_reset_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
             assert!(mine(path), "{version}: {path} was never sent, and is not kept");
         }
     }
-    assert!(moments.killed * 3 >= KILLS, "only {} runs were killed before their end", moments.killed);
+    moments.were_enough();
     machine.good(&["verify", "--deep"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = machine(folder.path()).await;
     // What takes long to write may make more than one generation.
     let (mut states, mut numbers) = (Vec::new(), Vec::new());
@@ -111,12 +95,10 @@ async fn a_restore_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
         numbers.push(machine.sync().await["generation"].to_string());
         states.push(machine.files());
     }
-    let mut moments = Moments {
-        span: machine.good(&["restore", "--yes", "--generation", &numbers[0]]).await.took,
-        killed: 0,
-    };
+    let undisturbed = machine.good(&["restore", "--yes", "--generation", &numbers[0]]).await.took;
+    let mut moments = Moments::within(undisturbed);
     let mut at = 0;
-    for round in 1..=KILLS {
+    for round in 1..=amount(10, 50) {
         let (from, to) = (at, 1 - at);
         let args = ["restore", "--yes", "--generation", &numbers[to]];
         let killed = moments.kill(&machine, &format!("restore {round}"), &args).await;
@@ -130,13 +112,13 @@ async fn a_restore_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
         assert_eq!(found, states[at], "round {round}: it is done in part");
         assert!(killed || at == to, "round {round}: it said that it was done");
     }
-    assert!(moments.killed * 3 >= KILLS, "only {} runs were killed before their end", moments.killed);
+    moments.were_enough();
     machine.good(&["verify", "--deep"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_does_it_where_one_holds_the_vault() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut one = machine(folder.path()).await;
     let socket = folder.path().join("control.sock");
     one.set("COGZY_VAULT_SOCKET", &socket);

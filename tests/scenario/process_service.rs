@@ -1,16 +1,19 @@
-//! `service`, with a systemctl that only notes what it is told, and what the daemon tells the manager that started it.
+//! `service`, with a systemctl that only notes what it is told, and what the daemon tells the
+//! manager that started it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 
-/// A systemctl and a loginctl as on a machine where the user's manager runs; each call is a line of `calls`.
+/// A systemctl and a loginctl as on a machine where the user's manager runs; each call is a line of
+/// `calls`.
 const FAKE: &str = r#"#!/bin/sh
 echo "$(basename "$0") $*" >> "$HOME/calls"
 case "$*" in
@@ -48,7 +51,7 @@ fn calls(machine: &Machine) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_installed_watched_stopped_and_taken_away() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut machine = Machine::bare(folder.path(), "one");
     with_systemd(&mut machine);
     machine.variables.remove("COGZY_VAULT__DEVICE_NAME");
@@ -88,7 +91,7 @@ async fn a_service_is_installed_watched_stopped_and_taken_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_service_would_not_see_is_passed_on_or_named_and_no_secret_is_told() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     with_systemd(&mut machine);
@@ -106,7 +109,7 @@ async fn what_the_service_would_not_see_is_passed_on_or_named_and_no_secret_is_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_manager_it_says_so_and_writes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let mut machine = Machine::bare(folder.path(), "one");
     with_systemd(&mut machine);
     std::fs::write(machine.home.join("no-session"), "").unwrap();
@@ -158,7 +161,7 @@ impl Told {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manager_is_told_that_it_is_ready_lives_and_stops() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     machine.good(&["init"]).await;
@@ -174,7 +177,8 @@ async fn the_manager_is_told_that_it_is_ready_lives_and_stops() {
         told.says("WATCHDOG_USEC=600000\nWATCHDOG=1");
     }
 
-    // While a cycle waits for the network it has asked for an hour, and nothing feeds the watchdog behind its back.
+    // While a cycle waits for the network it has asked for an hour, and nothing feeds the watchdog
+    // behind its back.
     server.stall();
     let asked = server.requests("PUT");
     machine.write("vectors/large.npy", noise("large", 2 << 20));

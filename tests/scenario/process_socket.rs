@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_testkit::fresh_folder;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket;
 
-/// How long a stop may take, whoever is connected.
+/// The longest stop, whoever is connected.
 const PROMPT: Duration = Duration::from_secs(5);
 
 async fn kept(folder: &Path) -> (Machine, Daemon) {
@@ -41,7 +42,7 @@ fn mode(path: &Path) -> u32 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_owner_gets_in() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (machine, mut daemon) = kept(folder.path()).await;
     let path = socket::path_of(&machine);
     assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
@@ -54,7 +55,7 @@ async fn only_the_owner_gets_in() {
     for path in [folder.path(), path.parent().unwrap(), &path] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
     }
-    let other = tempfile::tempdir().unwrap();
+    let other = fresh_folder();
     std::fs::set_permissions(other.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let mut stranger = Machine::with_folder(other.path(), "stranger");
     stranger.good(&["init"]).await;
@@ -67,7 +68,7 @@ async fn only_the_owner_gets_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_misbehaves_is_refused_or_cut_off_and_sync_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (machine, daemon) = kept(folder.path()).await;
     let path = socket::path_of(&machine);
     for header in ["origin: http://localhost\r\n", "referer: http://localhost/page\r\n"] {
@@ -89,7 +90,8 @@ async fn whoever_misbehaves_is_refused_or_cut_off_and_sync_goes_on() {
     }
     assert!(sent < 16 << 20, "{sent} bytes were taken");
 
-    // Connections that say nothing, and requests that stop in the middle of their head or their body.
+    // Connections that say nothing, and requests that stop in the middle of their head or their
+    // body.
     let mut idle = Vec::new();
     for number in 0..200 {
         let mut stream = socket::connect(&path).await;
@@ -116,7 +118,7 @@ async fn whoever_misbehaves_is_refused_or_cut_off_and_sync_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_does_not_wait_for_those_who_are_connected() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (machine, daemon) = kept(folder.path()).await;
     let mut open = Vec::new();
     for _ in 0..50 {
@@ -132,7 +134,7 @@ async fn a_stop_does_not_wait_for_those_who_are_connected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_who_holds_the_lock_removes_a_socket() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (machine, daemon) = kept(folder.path()).await;
     machine.run(&["run"]).await.expect(7, &["another process holds the vault"]);
     assert_eq!(
@@ -152,7 +154,7 @@ async fn only_who_holds_the_lock_removes_a_socket() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_openapi_document_is_there() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (machine, _daemon) = kept(folder.path()).await;
     let document = socket::ask(&machine, "GET", "/v1/openapi.json").await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3."), "{document}");

@@ -1,7 +1,9 @@
-//! `status` for people and for programs, as it changes, and the progress of a `sync` that the daemon runs.
+//! `status` for people and for programs, as it changes, and the progress of a `sync` that the
+//! daemon runs.
 
 use std::process::Stdio;
 
+use cogzy_testkit::fresh_folder;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -52,7 +54,7 @@ impl Watching {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_sees_the_daemon_come_upload_and_be_done() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let machine = Machine::with_server(folder.path(), "one", &server);
     machine.good(&["init"]).await;
@@ -87,7 +89,7 @@ async fn a_watcher_sees_the_daemon_come_upload_and_be_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_through_the_daemon_shows_how_far_the_daemon_is() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     // It leaves the work to the `sync`.
@@ -115,7 +117,7 @@ async fn a_sync_through_the_daemon_shows_how_far_the_daemon_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_looks_does_not_wait_for_an_upload() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let machine = Machine::with_server(folder.path(), "one", &server);
     machine.good(&["init"]).await;
@@ -149,7 +151,7 @@ async fn what_only_looks_does_not_wait_for_an_upload() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn colour_is_only_where_it_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let machine = Machine::with_folder(folder.path(), "one");
     machine.good(&["init"]).await;
     machine.sync().await;

@@ -1,9 +1,12 @@
-//! The tour of the README, line by line, on two machines whose service manager does what the unit says.
+//! The tour of the README, line by line, on two machines whose service manager does what the unit
+//! says.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_testkit::fresh_folder;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
@@ -11,8 +14,8 @@ use crate::support::daemon::Onlooker;
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::s3_server::{KEY_ID, S3Server, SECRET};
 
-/// A systemctl that starts what the unit names, with nothing but what a service has: its file of credentials and a home folder.
-/// As for `Type=notify` it returns when the daemon is ready.
+/// A systemctl that starts what the unit names, with nothing but what a service has: its file of
+/// credentials and a home folder. As for `Type=notify` it returns when the daemon is ready.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 unit="$HOME/.config/systemd/user/cogzy-vault.service"
 case "$*" in
@@ -69,7 +72,7 @@ impl Tourist {
         said
     }
 
-    /// What the service has said.
+    /// The output of the service.
     fn service(&self) -> String {
         std::fs::read_to_string(self.machine.home.join("said")).unwrap_or_default()
     }
@@ -94,7 +97,7 @@ fn tour() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tour_of_the_readme_leads_where_it_says() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let [one, two] = ["one", "two"].map(|name| Tourist::new(folder.path(), name, &server));
     let lines = tour();
@@ -127,6 +130,14 @@ async fn the_tour_of_the_readme_leads_where_it_says() {
     let onlooker = Onlooker::of(&two.machine.root);
     assert!(onlooker.until(PATIENCE, || hello().is_some()), "it never arrived: {}", two.service());
     assert_eq!(hello(), one.machine.read("hello.json"));
-    assert!(two.types(&lines[6]).await.contains("generation 1"));
+    // The file stands there a moment before the daemon says so.
+    let clock = SystemClock::new();
+    loop {
+        let verdict = two.types(&lines[6]).await;
+        if verdict.contains("generation 1") {
+            break;
+        }
+        assert!(clock.monotonic() < PATIENCE, "the other machine never said so: {verdict}");
+    }
     assert!(!(one.service() + &two.service()).contains(SECRET));
 }

@@ -1,12 +1,14 @@
 //! More changes at once than anybody can watch, and watchers that lose events or may not watch.
 
+use cogzy_testkit::{amount, fresh_folder};
 use rustix::process::Signal;
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket;
 
-/// A machine that syncs as soon as something has settled, and looks by itself as seldom as `rescan` says.
+/// A machine that syncs as soon as something has settled, and looks by itself as seldom as `rescan`
+/// says.
 fn hurried(folder: &std::path::Path, name: &str, rescan: &str) -> Machine {
     let mut machine = Machine::with_folder(folder, name);
     for key in ["POLL_INTERVAL", "POLL_INTERVAL_ACTIVE", "BATCH_INTERVAL", "SETTLE"] {
@@ -22,8 +24,8 @@ fn manifest(machine: &Machine) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_burst_of_thousands_of_changes_every_one_arrives() {
-    const FILES: usize = 5000;
-    let folder = tempfile::tempdir().unwrap();
+    let files = amount(2000, 5000);
+    let folder = fresh_folder();
     let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name, "1h"));
     one.good(&["init"]).await;
     two.good(&["init"]).await;
@@ -35,7 +37,7 @@ async fn of_a_burst_of_thousands_of_changes_every_one_arrives() {
         std::fs::create_dir_all(one.root.join(format!("traces/{folder}"))).unwrap();
     }
     for round in ["first", "second"] {
-        for number in 0..FILES {
+        for number in 0..files {
             // As careless programs write: no rename, into folders that nobody watches yet.
             let path = one.root.join(format!("traces/{}/{number}.json", number % 10));
             std::fs::write(path, format!("{number} {round}")).unwrap();
@@ -43,7 +45,7 @@ async fn of_a_burst_of_thousands_of_changes_every_one_arrives() {
     }
     let onlooker = Onlooker::of(&two.root);
     let last = |number: usize| two.read(&format!("traces/{}/{number}.json", number % 10));
-    let all = || (0..FILES).rev().all(|number| last(number).is_some_and(|text| text.ends_with(b"second")));
+    let all = || (0..files).rev().all(|number| last(number).is_some_and(|text| text.ends_with(b"second")));
     // Ten thousand fsyncs on each side, in a build that is not optimised.
     let arrived = onlooker.until(3 * PATIENCE, all);
     let status = socket::ask(&one, "GET", "/v1/status").await.text;
@@ -56,7 +58,7 @@ async fn of_a_burst_of_thousands_of_changes_every_one_arrives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_whose_events_were_lost_arrive() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = hurried(folder.path(), "one", "1h");
     one.good(&["init"]).await;
     one.write("traces/still.json", "this one stays as it is");
@@ -71,7 +73,8 @@ async fn changes_whose_events_were_lost_arrive() {
         return;
     };
     daemon.signal(Signal::STOP);
-    // Each of them is at least two events; renaming one and the same file to and fro keeps the vault small.
+    // Each of them is at least two events; renaming one and the same file to and fro keeps the
+    // vault small.
     let [here, there] = ["traces/here.json", "traces/there.json"].map(|path| one.root.join(path));
     std::fs::write(&here, "moved to and fro").unwrap();
     for _ in 0..kept / 4 + 100 {
@@ -89,7 +92,7 @@ async fn changes_whose_events_were_lost_arrive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_in_folders_that_may_not_be_watched_arrive() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let one = hurried(folder.path(), "one", "1h");
     one.good(&["init"]).await;
     let Some(one) = one.watching_at_most(8).await else {

@@ -1,4 +1,5 @@
-//! Where something is missing, emptied, foreign or rolled back: a hold or a plain message, and nothing deleted on either side.
+//! A vault or a bucket that is missing, emptied, foreign or rolled back: a hold or a plain message,
+//! and nothing deleted on either side.
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use cogzy_engine::log::LogError;
 use cogzy_engine::plan::Reason;
 use cogzy_engine::remote::MemoryRemote;
 use cogzy_engine::sync::{Advice, SyncError};
+use cogzy_testkit::fresh_folder;
 
 use crate::main_path::{World, group_of, world};
 use crate::support::device::Device;
@@ -98,7 +100,7 @@ async fn an_emptied_or_foreign_bucket_stops_the_sync() {
     let error = one.join(false).await.unwrap_err();
     assert_eq!((error.advice(), bucket.dump().len()), (Advice::Stopped, 0), "{error}");
     let other = MemoryRemote::default();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     Device::joined(folder.path(), "stranger", Arc::new(other.clone())).await.sync().await;
     one.use_remote(Arc::new(other));
     let error = one.try_sync().await.unwrap_err();
@@ -127,7 +129,8 @@ async fn a_changed_filter_deletes_nothing_and_says_so() {
     two.write("notes/n.md", "stays here");
     two.sync().await;
     assert_eq!(bucket.dump(), before);
-    // The filter goes back: what differs by then is a conflict, and nothing was taken for a deletion.
+    // The filter goes back: what differs by then is a conflict, and nothing was taken for a
+    // deletion.
     two.exclude.pop();
     two.restart();
     let report = two.sync().await;

@@ -1,4 +1,5 @@
-//! Freeing what retention no longer needs: what goes, what stays, and what becomes of a device that slept through it.
+//! Freeing what retention no longer needs: what goes, what stays, and what becomes of a device that
+//! slept through it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,6 +13,7 @@ use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::model::Keep;
 use cogzy_engine::remote::{Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind};
 use cogzy_engine::sync::{Point, Pruned, Refusal, Retention, SyncError, Unwatched};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
 use crate::support::process::noise;
@@ -87,7 +89,7 @@ async fn assert_sound(device: &mut Device) {
 
 #[tokio::test]
 async fn what_nothing_needs_goes_after_two_grace_periods_and_what_is_kept_can_be_restored() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let bucket = Bucket::new();
     let mut one = bucket.device(folder.path(), "one").await;
     edits(&mut one, "traces/stays.json", &["stays"]).await;
@@ -133,7 +135,7 @@ async fn what_nothing_needs_goes_after_two_grace_periods_and_what_is_kept_can_be
 
 #[tokio::test]
 async fn what_is_left_of_a_mostly_dead_pack_moves_so_that_the_rest_is_freed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let bucket = Bucket::new();
     let mut one = bucket.device(folder.path(), "one").await;
     one.write("traces/stays.json", version("stays"));
@@ -155,7 +157,7 @@ async fn what_is_left_of_a_mostly_dead_pack_moves_so_that_the_rest_is_freed() {
 
 #[tokio::test]
 async fn an_open_conflict_keeps_the_version_that_lost_however_old() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let bucket = Bucket::new();
     let mut one = bucket.device(folder.path(), "one").await;
     let mut two = bucket.device(folder.path(), "two").await;
@@ -178,14 +180,15 @@ async fn an_open_conflict_keeps_the_version_that_lost_however_old() {
 
 #[tokio::test]
 async fn a_commit_that_relies_on_what_is_marked_unmarks_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let bucket = Bucket::new();
     let mut one = bucket.device(folder.path(), "one").await;
     let mut two = bucket.device(folder.path(), "two").await;
     edits(&mut one, "traces/a.json", &["old", "new", "newer"]).await;
     two.sync().await;
     bucket.pass(8 * DAY);
-    // Two commits the old content again, without having seen the mark: its commit is on the way while the mark is made.
+    // Two commits the old content again, without having seen the mark: its commit is on the way
+    // while the mark is made.
     two.write("traces/b.json", version("old"));
     let sleeper = falls_asleep(&bucket, &mut two).await;
     let marked = prune(&mut one).await;
@@ -205,7 +208,7 @@ async fn a_commit_that_relies_on_what_is_marked_unmarks_it() {
 
 #[tokio::test]
 async fn a_device_that_slept_while_what_it_relied_on_was_swept_sends_it_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let bucket = Bucket::new();
     let mut one = bucket.device(folder.path(), "one").await;
     let mut two = bucket.device(folder.path(), "two").await;
@@ -237,7 +240,7 @@ async fn a_device_that_slept_while_what_it_relied_on_was_swept_sends_it_again() 
 
 #[tokio::test]
 async fn packs_of_an_upload_that_was_never_finished_go_and_come_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let bucket = Bucket::new();
     let mut one = bucket.device(folder.path(), "one").await;
     let mut two = bucket.device(folder.path(), "two").await;

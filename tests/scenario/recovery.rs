@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cogzy_engine::model::{Conflict, Keep};
 use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::sync::{Point, Refusal, Rewritten, SyncError, Unwatched};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
 
@@ -57,10 +58,11 @@ async fn conflict(one: &mut Device, two: &mut Device) -> Conflict {
     listed[0].conflict.clone()
 }
 
-/// A generation in which a file stands where another one needs a folder could be put in place nowhere.
+/// A generation in which a file stands where another one needs a folder could be put in place
+/// nowhere.
 #[tokio::test]
 async fn what_has_no_place_any_more_is_not_put_back() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     one.write("notes/other.txt", "both have it");
     one.sync().await;
@@ -84,7 +86,7 @@ async fn what_has_no_place_any_more_is_not_put_back() {
 
 #[tokio::test]
 async fn keeping_mine_puts_the_whole_group_back_on_every_device() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     let conflict = conflict(&mut one, &mut two).await;
     // Decided where it did not happen.
@@ -108,7 +110,7 @@ async fn keeping_mine_puts_the_whole_group_back_on_every_device() {
 
 #[tokio::test]
 async fn keeping_the_remote_changes_no_file() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     let conflict = conflict(&mut one, &mut two).await;
     let files = two.files();
@@ -123,7 +125,7 @@ async fn keeping_the_remote_changes_no_file() {
 
 #[tokio::test]
 async fn keeping_both_puts_the_loser_beside_under_a_name_that_says_whence() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     let conflict = conflict(&mut one, &mut two).await;
     let done = resolve(&mut two, &conflict, Keep::Both).await.unwrap();
@@ -139,7 +141,7 @@ async fn keeping_both_puts_the_loser_beside_under_a_name_that_says_whence() {
 
 #[tokio::test]
 async fn a_decision_beats_the_same_conflict_in_a_fork() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     let conflict = conflict(&mut one, &mut two).await;
     one.sync().await;
@@ -155,7 +157,7 @@ async fn a_decision_beats_the_same_conflict_in_a_fork() {
 
 #[tokio::test]
 async fn an_edit_that_is_not_sent_yet_survives_a_decision() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     let conflict = conflict(&mut one, &mut two).await;
     write_group(&two, "newest");
@@ -171,7 +173,7 @@ async fn an_edit_that_is_not_sent_yet_survives_a_decision() {
 
 #[tokio::test]
 async fn a_restore_is_a_new_generation_and_brings_the_whole_group() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     for version in ["first", "second", "third"] {
         write_group(&one, version);
@@ -201,7 +203,7 @@ async fn a_restore_is_a_new_generation_and_brings_the_whole_group() {
 
 #[tokio::test]
 async fn what_is_not_there_is_refused_and_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, _two) = pair(folder.path()).await;
     let empty = restore(&mut one, "1", &[], false).await;
     assert!(matches!(empty, Err(SyncError::Refused(Refusal::Empty))), "{empty:?}");
@@ -218,7 +220,7 @@ async fn what_is_not_there_is_refused_and_changes_nothing() {
 
 #[tokio::test]
 async fn what_looks_like_an_accident_wants_a_yes_and_then_comes_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     one.write("traces/first.json", "x");
     one.sync().await;
@@ -236,7 +238,7 @@ async fn what_looks_like_an_accident_wants_a_yes_and_then_comes_at_once() {
 
 #[tokio::test]
 async fn an_undo_takes_back_one_generation_and_no_later_one() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     one.write("traces/a.json", "a1");
     one.write("traces/b.json", "b1");
@@ -276,7 +278,7 @@ async fn an_undo_takes_back_one_generation_and_no_later_one() {
 
 #[tokio::test]
 async fn a_generation_is_written_out_without_touching_the_vault() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, _two) = pair(folder.path()).await;
     write_group(&one, "first");
     one.sync().await;
@@ -297,7 +299,7 @@ async fn a_generation_is_written_out_without_touching_the_vault() {
 
 #[tokio::test]
 async fn plain_objects_become_the_first_generation() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let plain = Arc::new(MemoryRemote::default());
     let vectors = crate::support::process::noise("vectors", 20 << 20);
     let objects: [(&str, &[u8]); 6] = [

@@ -1,4 +1,5 @@
-//! docs/RECOVERY.md, tried: the commands of each section, in their order, in the situation that it is about.
+//! docs/RECOVERY.md, tried: the commands of each section, in their order, in the situation that it
+//! is about.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::remote::{Remote, list_all};
+use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
 use crate::support::device::synced_files;
@@ -15,7 +17,7 @@ use crate::support::history::Bucket;
 use crate::support::process::{Machine, Ran, noise};
 use crate::support::s3_server::S3Server;
 
-/// Where the backup of a test is.
+/// The place of a test's backup.
 enum Store {
     Folder,
     Bucket(S3Server),
@@ -51,7 +53,7 @@ impl Place {
         }
     }
 
-    /// What the machines' commands work on.
+    /// The arguments that lead the machines' commands to their place.
     async fn remote(&self) -> Arc<dyn Remote> {
         match &self.store {
             Store::Folder => Bucket::in_folder(self.path()).await.remote(),
@@ -80,7 +82,7 @@ impl Place {
         }
     }
 
-    /// Somebody deletes all that is below `prefix`.
+    /// Deletes all that is below `prefix`, as somebody might.
     async fn empty(&self, prefix: &str) {
         let remote = self.remote().await;
         for object in list_all(remote.as_ref(), prefix, None).await.unwrap() {
@@ -331,7 +333,7 @@ async fn lost_bits(place: &Place) {
 
 /// Every situation, over one kind of store; each with a store of its own.
 async fn everything(store: impl AsyncFn() -> Store) {
-    let place = async || Place { folder: Arc::new(tempfile::tempdir().unwrap()), store: store().await };
+    let place = async || Place { folder: Arc::new(fresh_folder()), store: store().await };
     lost_laptop(&place().await).await;
     full_disk(&place().await).await;
     emptied_bucket(&place().await).await;

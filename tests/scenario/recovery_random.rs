@@ -1,5 +1,6 @@
-//! Two devices that edit, decide conflicts and go back to the past, in an order drawn from a seed: they always come to be equal, a
-//! restored state is the one that was asked for, and every version stays readable.
+//! Two devices that edit, decide conflicts and go back to the past, in an order drawn from a seed:
+//! they always come to be equal, a restored state is the one that was asked for, and every version
+//! stays readable.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,11 +10,12 @@ use std::time::Duration;
 use cogzy_engine::model::{Digest, Keep};
 use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::sync::{Point, Refusal, SyncError, Unwatched};
+use cogzy_testkit::rng::Rng;
+use cogzy_testkit::{amount, fresh_folder};
 
 use crate::support::device::{Device, synced_files};
-use crate::support::process::{noise, unit};
+use crate::support::process::noise;
 
-const SEEDS: usize = 12;
 const MOVES: usize = 25;
 const PATHS: [&str; 7] = [
     "corpus/nodes.json",
@@ -25,21 +27,7 @@ const PATHS: [&str; 7] = [
     "traces/e.json",
 ];
 
-/// Draws from a seed, one number after the other.
-struct Draw {
-    seed: usize,
-    count: usize,
-}
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.count += 1;
-        // `unit` may give 1 itself.
-        ((unit(&format!("{} {}", self.seed, self.count)) * bound as f64) as usize).min(bound - 1)
-    }
-}
-
-/// Both sync, and say yes to whatever is held, until nothing moves.
+/// Lets both sync and say yes to whatever is held, until nothing moves.
 async fn settle(devices: &mut [Device; 2], what: &str) {
     for _ in 0..8 {
         let mut moved = false;
@@ -67,7 +55,7 @@ async fn state(device: &mut Device, point: &Point, folder: &Path) -> BTreeMap<St
     synced_files(folder)
 }
 
-/// What a move may be refused for.
+/// True for a reason for which a move may be refused.
 fn fair(refused: &SyncError) -> bool {
     matches!(
         refused,
@@ -75,7 +63,7 @@ fn fair(refused: &SyncError) -> bool {
     )
 }
 
-async fn one_move(devices: &mut [Device; 2], draw: &mut Draw, number: usize, folder: &Path) -> String {
+async fn one_move(devices: &mut [Device; 2], draw: &mut Rng, number: usize, folder: &Path) -> String {
     let device = &mut devices[draw.below(2)];
     let name = device.name.clone();
     device.pass(Duration::from_secs(10));
@@ -151,13 +139,13 @@ async fn one_move(devices: &mut [Device; 2], draw: &mut Draw, number: usize, fol
 
 #[tokio::test]
 async fn whatever_is_decided_or_taken_back_devices_come_to_be_equal() {
-    for seed in 0..SEEDS {
-        let folder = tempfile::tempdir().unwrap();
+    for seed in 0..amount(4, 12) {
+        let folder = fresh_folder();
         let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
         let one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
         let two = Device::joined(folder.path(), "two", remote).await;
         let mut devices = [one, two];
-        let mut draw = Draw { seed, count: 0 };
+        let mut draw = Rng::stream(seed, "moves");
         let mut told = Vec::new();
         for number in 0..MOVES {
             told.push(one_move(&mut devices, &mut draw, number, folder.path()).await);

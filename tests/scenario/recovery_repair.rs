@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cogzy_engine::clock::SystemEntropy;
 use cogzy_engine::remote::FolderRemote;
 use cogzy_engine::sync::{Lost, Repaired, Unwatched, Verified};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
 use crate::support::process::noise;
@@ -55,7 +56,7 @@ async fn repair(device: &mut Device) -> (Verified, Repaired) {
 
 #[tokio::test]
 async fn what_a_file_held_comes_back_from_the_bucket() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, _) = synced(folder.path()).await;
     let good = one.files();
     // As a disk damages it: the times stay, ctime too. Only the cache can tell it from an edit.
@@ -72,7 +73,7 @@ async fn what_a_file_held_comes_back_from_the_bucket() {
 
 #[tokio::test]
 async fn objects_of_the_bucket_come_back_byte_for_byte() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, bucket) = synced(folder.path()).await;
     // Files here hold the newest generation; the chunks of the older ones are nowhere else.
     let newest: BTreeSet<PathBuf> = objects(&bucket, "packs");
@@ -99,7 +100,7 @@ async fn objects_of_the_bucket_come_back_byte_for_byte() {
 
 #[tokio::test]
 async fn a_damaged_checkpoint_goes_and_the_commits_say_the_same() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, bucket) = synced(folder.path()).await;
     for version in 0..40 {
         one.write("traces/last.json", noise(&format!("{version}"), 300));
@@ -120,9 +121,10 @@ async fn a_damaged_checkpoint_goes_and_the_commits_say_the_same() {
 
 #[tokio::test]
 async fn what_nobody_has_is_named_by_file_and_generation() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, bucket) = synced(folder.path()).await;
-    // The first generation's pack: the trace in it is still here, the corpus and the vectors of that time are not.
+    // The first generation's pack: the trace in it is still here, the corpus and the vectors of
+    // that time are not.
     let first =
         objects(&bucket, "packs").into_iter().min_by_key(|path| path.metadata().unwrap().modified().unwrap());
     std::fs::remove_file(first.unwrap()).unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cogzy_engine::model::Keep;
 use cogzy_engine::remote::{MemoryRemote, Remote, RemoteErrorKind};
 use cogzy_engine::sync::{Phase, Progress, Refusal, Reset, SyncError, Unwatched, Watcher};
+use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
 
@@ -28,7 +29,7 @@ async fn reset(device: &mut Device) -> Result<Reset, SyncError> {
 
 #[tokio::test]
 async fn the_vault_becomes_what_the_backup_is_and_nothing_is_lost() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, store) = synced(folder.path()).await;
     let backup = one.files();
     one.write("config.json", "secret");
@@ -66,7 +67,7 @@ async fn the_vault_becomes_what_the_backup_is_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_reset_cures_what_keeps_a_sync_from_going_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, _) = synced(folder.path()).await;
     let backup = one.files();
     // A record that cannot be read, and a vault that was emptied.
@@ -83,7 +84,7 @@ async fn a_reset_cures_what_keeps_a_sync_from_going_on() {
 
 #[tokio::test]
 async fn bytes_that_changed_without_a_trace_are_found_and_replaced() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, _) = synced(folder.path()).await;
     let backup = one.files();
     let path = one.root.join("traces/a.json");
@@ -96,7 +97,7 @@ async fn bytes_that_changed_without_a_trace_are_found_and_replaced() {
 
 #[tokio::test]
 async fn a_backup_that_cannot_be_used_leaves_the_vault_as_it_was() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, store) = synced(folder.path()).await;
     one.write("corpus/nodes.json", "edited");
     one.write("traces/a.json", "edited");
@@ -134,7 +135,7 @@ async fn a_backup_that_cannot_be_used_leaves_the_vault_as_it_was() {
 
 #[tokio::test]
 async fn an_empty_backup_and_one_without_files_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let store: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::joined(folder.path(), "one", store).await;
     one.write("traces/a.json", "a");
@@ -163,7 +164,7 @@ impl Watcher for Links<'_> {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_reset_could_not_replace_is_named_and_does_not_pass_for_an_edit_of_the_backup() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, store) = synced(folder.path()).await;
     let mut two = Device::joined(folder.path(), "two", store).await;
     two.sync().await;

@@ -1,4 +1,4 @@
-//! Every remote keeps the contract, and tells its failures apart.
+//! The contract of remotes over each of them, and their failures told apart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use cogzy_engine::remote::{
     RetryPolicy, list_all,
 };
 use cogzy_s3::{S3Options, S3Remote};
+use cogzy_testkit::fresh_folder;
 use cogzy_vault::assemble::open;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -33,7 +34,7 @@ async fn memory_keeps_the_contract() {
 
 #[tokio::test]
 async fn a_folder_keeps_the_contract() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let root = folder.path().join("remote");
     let url = RemoteUrl::Folder(root.clone());
     let entropy = Arc::new(SystemEntropy);
@@ -171,7 +172,7 @@ async fn silence_leaves_the_outcome_open() {
     assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome, "{error}");
 }
 
-/// Whoever has no credentials at all is told so, though the words are the SDK's.
+/// A message for somebody without any credentials, though the words are the SDK's.
 #[tokio::test]
 async fn no_credentials_are_bad_credentials() {
     let server = S3Server::start().await;
@@ -223,7 +224,7 @@ async fn a_put_may_come_late_and_a_listing_be_stale() {
     assert_eq!(list_all(&remote, "", None).await.unwrap().len(), 2);
 }
 
-/// What prune will be tested against: hidden is not freed, and a version can be.
+/// The server behaves like the stores that prune is for: hidden is not freed, and a version can be.
 #[tokio::test]
 async fn the_test_bucket_keeps_versions_and_refuses_conditional_puts() {
     let server = S3Server::start().await;

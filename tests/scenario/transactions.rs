@@ -1,4 +1,5 @@
-//! What a program writes by transactions: sent as one, and what becomes of the versions that it replaces.
+//! Files that a program writes by transactions: sent as one, and the fate of the versions that it
+//! replaces.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,9 +10,10 @@ use cogzy_client::local_vault::LocalVault;
 use cogzy_engine::model::Validate;
 use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::sync::{Report, Request, Weight};
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memory::{corpus, matrix};
 
 use crate::support::device::{Device, WritesThen};
-use crate::support::memory::{corpus, matrix};
 
 const PATH: &str = "traces/state.json";
 
@@ -22,14 +24,14 @@ fn save(device: &Device, text: &str) {
     transaction.commit().unwrap();
 }
 
-/// How many applies have left something in the trash.
+/// Counts the applies that have left something in the trash.
 fn trashes(device: &Device) -> usize {
     std::fs::read_dir(device.root.join("sync/trash")).map_or(0, Iterator::count)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_program_replaces_is_gone_once_it_has_settled_and_what_a_pull_replaces_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
     let mut two = Device::joined(folder.path(), "two", Arc::clone(&remote)).await;
@@ -49,7 +51,7 @@ async fn what_a_program_replaces_is_gone_once_it_has_settled_and_what_a_pull_rep
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_write_to_what_a_program_has_replaced_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
     save(&one, "first, ");
@@ -70,7 +72,8 @@ async fn a_late_write_to_what_a_program_has_replaced_is_kept() {
     assert_eq!(trashes(&one), 0);
 }
 
-/// Two devices with a memory of 30 nodes, and what one of them then wrote as one: a corpus of 31, its vectors still of 30, a trace.
+/// Two devices with a memory of 30 nodes, and what one of them then wrote as one: a corpus of 31,
+/// its vectors still of 30, a trace.
 async fn half_of_a_memory_and_a_trace(folder: &std::path::Path) -> (Device, Device) {
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::new(folder, "one", Arc::clone(&remote));
@@ -100,7 +103,7 @@ fn notes(device: &Device) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_transaction_wrote_is_sent_in_one_generation() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = half_of_a_memory_and_a_trace(folder.path()).await;
     one.write("traces/other.json", "of no transaction");
     for _ in 0..2 {
@@ -126,7 +129,7 @@ async fn what_one_transaction_wrote_is_sent_in_one_generation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_binds_until_nothing_of_it_waits() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, _two) = half_of_a_memory_and_a_trace(folder.path()).await;
     one.sync().await;
     one.write(PATH, "more about node 31");
@@ -142,7 +145,7 @@ async fn a_transaction_binds_until_nothing_of_it_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_changes_under_the_upload_keeps_the_others_back() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let (mut one, mut two) = half_of_a_memory_and_a_trace(folder.path()).await;
     one.write("vectors/nodes.npy", matrix(31, 8, 0.5));
     one.pass(Duration::from_secs(10));

@@ -10,9 +10,10 @@ use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::state::Database;
 use cogzy_engine::sync::{Point, Refusal, Report, Request, Rewritten, SyncError, Unwatched, Weight};
 use cogzy_engine::vault::Layout;
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memory::{corpus, entries, index, matrix, rows, vectors};
 
 use crate::support::device::{Device, WritesThen};
-use crate::support::memory::{corpus, entries, index, matrix, rows, vectors};
 
 struct World {
     remote: Arc<dyn Remote>,
@@ -23,7 +24,7 @@ struct World {
 
 /// Two devices that have joined one vault whose groups want `validate`.
 async fn world(validate: Validate) -> World {
-    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let folder = Arc::new(fresh_folder());
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::new(folder.path(), "one", Arc::clone(&remote));
     one.validate = validate;
@@ -71,7 +72,8 @@ async fn a_pipeline_that_takes_its_time_never_yields_half_a_generation() {
         ];
         for (at, step) in steps.iter().enumerate() {
             step(&one);
-            // Far longer than the settle window, killed in between, while the other device sends its own changes.
+            // Far longer than the settle window, killed in between, while the other device sends
+            // its own changes.
             for _ in 0..2 {
                 one.pass(Duration::from_secs(30));
                 one.restart();
@@ -126,7 +128,8 @@ async fn a_group_that_stays_invalid_becomes_an_error_and_is_still_not_overwritte
     assert_eq!(invalid(&one.sync().await)[0].0, Weight::Invalid);
 }
 
-/// Makes a device take a corpus for one of `count` entries: another program with a bug, or an older version of this one.
+/// Makes a device take a corpus for one of `count` entries: another program with a bug, or an older
+/// version of this one.
 fn deceive(device: &Device, count: usize) {
     let digest = Digest::of(&device.read("corpus/nodes.json").unwrap());
     let database = Database::open(&Layout::new(&device.root).cache_db()).unwrap();
@@ -305,7 +308,7 @@ async fn a_group_that_loses_most_of_its_rows_is_held_on_both_sides() {
     assert_eq!(one.files(), two.files());
 }
 
-/// Every device would hold it back, whoever decided for it.
+/// A decision for a group that every device would hold back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_does_not_fit_together_is_not_put_back() {
     let World { mut one, mut two, .. } = world(Validate::Enforce).await;

@@ -1,17 +1,15 @@
-//! A soak: three machines with the real program, whose daemons are killed, on a network that delays and cuts, for a chosen time; then
-//! all is calm, and what must hold is looked at from outside.
+//! A soak: three machines with the real program, whose daemons are killed, on a network that delays
+//! and cuts, for a chosen time. Then all is calm, and the test looks from outside at what must
+//! hold.
 //!
 //!     cargo test --test soak -- --seconds 600 --seed 7
 //!
-//! The seed decides what is done in which order; when it meets the daemons is up to the machine. `cargo test` runs it for some seconds.
+//! The seed decides what is done in which order; when it meets the daemons is up to the machine.
 
 #![cfg(test)]
 
 mod after;
 mod proxy;
-#[path = "../../crates/engine/tests/simulation/rng.rs"]
-#[expect(dead_code, reason = "the simulation uses the rest")]
-mod rng;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the scenarios use the rest")]
 mod support;
@@ -21,27 +19,25 @@ use std::time::Duration;
 
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::model::Validate;
+use cogzy_testkit::rng::Rng;
+use cogzy_testkit::{amount, fresh_folder, is_left_out};
 
 use proxy::{Proxy, Weather};
-use rng::Rng;
 use support::daemon::Daemon;
 use support::process::Machine;
 use support::s3_server::S3Server;
 use users::Users;
 
-const DEFAULT_SECONDS: u64 = 15;
-
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    if args.iter().any(|arg| arg == "--list") {
-        println!("soak: test");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if is_left_out("soak", &args) {
         return;
     }
     let number = |name: &str| {
         let at = args.iter().position(|arg| arg == name)?;
         args.get(at + 1)?.parse::<u64>().ok()
     };
-    let seconds = number("--seconds").unwrap_or(DEFAULT_SECONDS);
+    let seconds = number("--seconds").unwrap_or_else(|| amount(5, 15));
     let seed = number("--seed").unwrap_or(1);
     println!("soak: {seconds} s with seed {seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -67,7 +63,7 @@ fn hurried(folder: &std::path::Path, name: &str, server: &S3Server, proxy: &Prox
 }
 
 async fn run(time: Duration, seed: u64) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = fresh_folder();
     let server = S3Server::start().await;
     let upstream = server.endpoint().trim_start_matches("http://").trim_end_matches('/').to_owned();
     let proxy = Proxy::start(upstream, Rng::stream(seed, "proxy")).await;
@@ -107,12 +103,12 @@ async fn run(time: Duration, seed: u64) {
             }),
             _ => {
                 if let (None, false) = (&daemons[at], rng.chance(30)) {
-                    let moment = Duration::from_millis(rng.next() % 1500);
+                    let moment = Duration::from_millis(rng.number() % 1500);
                     kills += u64::from(users::killed_sync(&machines[at], moment).await);
                 }
             }
         }
-        tokio::time::sleep(Duration::from_millis(rng.next() % 120)).await;
+        tokio::time::sleep(Duration::from_millis(rng.number() % 120)).await;
     }
     proxy.set(Weather::Calm);
     for daemon in daemons.into_iter().flatten() {

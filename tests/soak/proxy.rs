@@ -1,16 +1,15 @@
-//! What stands between the daemons and their bucket: it delays, cuts, and is away for a while.
+//! A proxy between the daemons and their bucket: it delays, cuts, and is away for a while.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cogzy_testkit::rng::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::rng::Rng;
-
-/// How the network is.
+/// The state of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weather {
     Calm,
@@ -18,7 +17,7 @@ pub enum Weather {
     Slow(u64),
     /// One in so many pieces is not passed on: the connection breaks there.
     Cuts(usize),
-    /// Nobody comes through.
+    /// No connection comes through.
     Away,
 }
 
@@ -93,7 +92,7 @@ fn passes(state: &Mutex<State>) -> Option<Duration> {
     let State { weather, rng, cut } = &mut *state.lock().unwrap();
     let (passes, millis) = match *weather {
         Weather::Calm => (true, 0),
-        Weather::Slow(most) => (true, rng.next() % most),
+        Weather::Slow(most) => (true, rng.number() % most),
         Weather::Cuts(many) => (!rng.one_in(many), 0),
         Weather::Away => (false, 0),
     };

@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use cogzy_engine::model::Digest;
+use cogzy_testkit::memory::{corpus, index, matrix};
+use cogzy_testkit::rng::Rng;
 
-use crate::rng::Rng;
-use crate::support::memory::{corpus, index, matrix};
 use crate::support::process::Machine;
 
 /// The files of the group, in the order in which a pipeline writes them.
@@ -21,9 +21,10 @@ const FIRST_COUNT: usize = 1000;
 /// All users together.
 pub struct Users {
     numbers: usize,
-    /// Versions by machine and path that their user has not replaced or deleted: they must be somewhere.
+    /// Versions by machine and path that their user has not replaced or deleted: they must be
+    /// somewhere.
     owed: BTreeSet<(usize, String, Digest)>,
-    /// Which run of a pipeline a member of the group is from.
+    /// The run of a pipeline that a member of the group is from.
     runs: BTreeMap<Digest, usize>,
     /// A pipeline that has not come to its end: its run, and how many files it has written.
     under_way: Vec<Option<(usize, usize)>>,
@@ -79,7 +80,7 @@ impl Users {
         self.under_way[at] = (written + 1 < MEMBERS.len()).then_some((run, written + 1));
     }
 
-    /// What is half written is written whole.
+    /// Writes whole what is half written.
     pub fn finish(&mut self, machines: &[Machine]) {
         for (at, machine) in machines.iter().enumerate() {
             while self.under_way[at].is_some() {
@@ -111,7 +112,7 @@ impl Users {
         let _gone = std::fs::remove_file(machine.root.join(path));
     }
 
-    /// What stands at `path` goes by its user's own hand.
+    /// Notes that the file at `path` goes by its user's own hand.
     fn release(&mut self, machine: &Machine, at: usize, path: &str) {
         if let Some(bytes) = machine.read(path) {
             self.owed.remove(&(at, path.to_owned(), Digest::of(&bytes)));

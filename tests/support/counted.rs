@@ -13,7 +13,7 @@ use cogzy_engine::model::{FileKind, FileStat};
 pub struct Opened(Arc<Mutex<Vec<PathBuf>>>);
 
 impl Opened {
-    /// What was opened since this was asked last.
+    /// Paths that were opened since this was asked last.
     pub fn take(&self) -> Vec<PathBuf> {
         std::mem::take(&mut self.0.lock().unwrap())
     }

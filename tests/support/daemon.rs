@@ -51,7 +51,7 @@ impl Daemon {
         line.unwrap_or_else(|| panic!("the daemon did not say {words:?}: {:#?}", self.said))
     }
 
-    /// All that it has said until now.
+    /// Everything that it has said until now.
     pub fn said(&mut self) -> String {
         while let Ok(line) = self.lines.try_recv() {
             self.said.push(line);
@@ -89,7 +89,7 @@ async fn forward(from: impl AsyncRead + Unpin, to: UnboundedSender<String>) {
     }
 }
 
-/// Somebody who looks at a vault whenever something moves in it.
+/// An onlooker that looks at a vault whenever something moves in it.
 pub struct Onlooker {
     _watcher: RecommendedWatcher,
     moved: Receiver<()>,
@@ -110,7 +110,8 @@ impl Onlooker {
         Self { _watcher: watcher, moved }
     }
 
-    /// Waits until `holds`, looking again whenever something has moved; whether it came to that within `patience`.
+    /// Waits until `holds`, looking again whenever something has moved. True where it came to that
+    /// within `patience`.
     pub fn until(&self, patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
         let clock = SystemClock::new();
         let end = clock.monotonic() + patience;

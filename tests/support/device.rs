@@ -63,11 +63,12 @@ pub struct Device {
     pub root: PathBuf,
     pub name: String,
     pub exclude: Vec<String>,
-    /// What the vault's groups want where their files do not fit; counts only for the first to join.
+    /// The wish of the vault's groups where their files do not fit; counts only for the first to
+    /// join.
     pub validate: Validate,
     /// The folder lives as long as its last device.
     pub folder: Option<Arc<tempfile::TempDir>>,
-    /// What a prune by this device keeps.
+    /// Retention of a prune by this device.
     pub retention: Retention,
     /// How large its commits may be.
     pub limits: Limits,
@@ -75,7 +76,7 @@ pub struct Device {
     clock: Arc<ShiftedClock>,
     meter: Meter,
     engine: Option<Engine>,
-    /// What the engine has opened to read it.
+    /// Files that the engine has opened to read them.
     pub opened: Opened,
 }
 
@@ -226,8 +227,8 @@ impl Device {
         std::fs::rename(fresh, path).unwrap();
     }
 
-    /// Other bytes in a file, and a cache that knows its state with the old ones: as where a disk loses bits. A test cannot set a
-    /// ctime, so the cache is told the new one.
+    /// Other bytes in a file, and a cache that knows its state with the old ones: as where a disk
+    /// loses bits. A test cannot set a ctime, so the cache is told the new one.
     pub fn damage_unnoticed(&self, path: &str, bytes: &[u8]) {
         std::fs::write(self.root.join(path), bytes).unwrap();
         let layout = Layout::new(self.root.canonicalize().unwrap());

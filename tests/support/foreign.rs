@@ -1,4 +1,5 @@
-//! A server that is not ours: rclone, MinIO, Garage or moto, started by CI and named by the environment.
+//! A server that is not ours: rclone, MinIO, Garage or moto, started by CI and named by the
+//! environment.
 
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ impl ForeignBucket {
         Some(Self { endpoint, name })
     }
 
-    /// What lies below `prefix`, as the program uses it: some answer 500 when PUTs make one folder together.
+    /// The remote below `prefix`, as the program uses it: some answer 500 when PUTs make one folder
+    /// together.
     pub async fn remote(&self, prefix: &str) -> Arc<dyn Remote> {
         let url = bucket_url(&self.name, prefix);
         let remote = S3Remote::open(&url, &options(&self.endpoint, KEY_ID, SECRET)).await.unwrap();

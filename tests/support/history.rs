@@ -50,12 +50,12 @@ impl Bucket {
         Arc::clone(&self.0)
     }
 
-    /// How many objects there are whose keys begin so.
+    /// Counts the objects whose keys begin so.
     pub async fn count(&self, prefix: &str) -> usize {
         list_all(self.0.as_ref(), prefix, None).await.unwrap().len()
     }
 
-    /// All that was ever committed.
+    /// The log of all that was ever committed.
     pub async fn log(&self) -> Log {
         let mut log = Log::open(Arc::clone(&self.0), Arc::new(NoCache)).await.unwrap().unwrap();
         log.refresh(Depth::Whole).await.unwrap();

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A program that writes what it is told into a file beside it: how it stands in a configuration, and that file.
+/// A program that writes what it is told into a file beside it: how it stands in a configuration,
+/// and that file.
 pub fn hook(folder: &Path, name: &str, then: &str) -> (String, PathBuf) {
     let (program, told) = (folder.join(name), folder.join(format!("{name}.told")));
     let script = format!("#!/bin/sh\ncat >> '{}'\n{then}\n", told.display());

@@ -1,4 +1,4 @@
-//! What several scenario tests share.
+//! Helpers that several scenario tests share.
 
 #[path = "../../crates/engine/tests/support/contract.rs"]
 pub mod contract;
@@ -8,8 +8,7 @@ pub mod device;
 pub mod foreign;
 pub mod history;
 pub mod hook;
-#[path = "../../crates/engine/tests/support/memory.rs"]
-pub mod memory;
+pub mod moments;
 pub mod process;
 pub mod s3_server;
 pub mod socket;

@@ -1,4 +1,5 @@
-//! The real program as a process: a machine of its own for each, with nothing of this one's settings.
+//! The real program as a process: a machine of its own for each, with nothing of this one's
+//! settings.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,7 +31,7 @@ pub struct Machine {
     user: Option<u32>,
 }
 
-/// How a process ended, and what it said.
+/// The end of a process, and its output.
 #[derive(Debug, Clone)]
 pub struct Ran {
     /// None where a signal ended it.
@@ -89,8 +90,8 @@ impl Machine {
         machine
     }
 
-    /// Configures the usual groups, and what happens where their files do not fit together. Most tests write noise there, so by
-    /// default nobody asks.
+    /// Configures the usual groups, and what happens where their files do not fit together. Most
+    /// tests write noise there, so by default nobody asks.
     pub fn groups(&self, validate: Validate) {
         let word = format!("{validate:?}").to_lowercase();
         let group = |Group { name, primary, derived, .. }: &Group| {
@@ -118,7 +119,8 @@ impl Machine {
         self.variables.insert(name.to_owned(), value.into());
     }
 
-    /// The same machine for a user whom permissions bind: where the tests run as root, its files are given to one.
+    /// The same machine for a user whom permissions bind: where the tests run as root, its files
+    /// are given to one.
     pub fn as_nobody(&self) -> Self {
         const NOBODY: u32 = 65534;
         let mut machine = self.clone();
@@ -133,7 +135,8 @@ impl Machine {
         machine
     }
 
-    /// The same machine whose programs may watch only so many files and folders; none where the system lets nobody say so.
+    /// The same machine whose programs may watch only so many files and folders; none where the
+    /// system lets nobody say so.
     pub async fn watching_at_most(&self, watches: u32) -> Option<Self> {
         let limit = format!("echo {watches} > /proc/sys/user/max_inotify_watches && exec \"$@\"");
         let starter = ["unshare", "--user", "--map-root-user", "sh", "-c", &limit, "sh"].map(String::from);
@@ -184,7 +187,8 @@ impl Machine {
         self.good(&["sync", "--json"]).await.json()
     }
 
-    /// Runs it and kills it (SIGKILL) at `moment`, unless it has ended by then. Whether it was killed.
+    /// Runs it and kills it (SIGKILL) at `moment`, unless it has ended by then. True where it was
+    /// killed.
     pub async fn killed_at(&self, moment: Duration, args: &[&str]) -> bool {
         let mut command = self.command(args);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -218,8 +222,8 @@ impl Machine {
         device::synced_files(&self.root)
     }
 
-    /// Everything in the vault's folder but the cache and the log, with the digests of the bytes: what a failing verb must
-    /// leave as it is.
+    /// Everything in the vault's folder but the cache and the log, with the digests of the bytes:
+    /// what a failing verb must leave as it is.
     pub fn everything(&self) -> BTreeMap<String, Digest> {
         let mut files = BTreeMap::new();
         if self.root.exists() {

@@ -1,7 +1,9 @@
-//! An S3 server in this process, with one versioned bucket in memory, that can be told to misbehave.
+//! An S3 server in this process, with one versioned bucket in memory, that can be told to
+//! misbehave.
 //!
-//! Protocol, signatures and error documents are `s3s`'s own. It is versioned as B2 is: a PUT never replaces a version, a
-//! DELETE without a version id hides, a DELETE with one frees; and it answers 501 to conditional PUTs.
+//! Protocol, signatures and error documents are `s3s`'s own. It is versioned as B2 is: a PUT never
+//! replaces a version, a DELETE without a version id hides, a DELETE with one frees; and it answers
+//! 501 to conditional PUTs.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,7 +33,7 @@ pub const KEY_ID: &str = "test";
 /// Its secret.
 pub const SECRET: &str = "testsecret";
 
-/// What becomes of the answer to a PUT that was applied.
+/// The fate of the answer to a PUT that was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// The connection breaks before it.
@@ -90,6 +92,15 @@ impl S3Server {
         let _aborted = (&mut self.accepting).await;
     }
 
+    /// Stays away until so many more connections have been tried.
+    pub async fn is_missed(&self, connections: usize) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        for _ in 0..connections {
+            let tried = tokio::time::timeout(Duration::from_secs(60), listener.accept()).await;
+            drop(tried.expect("nobody tries any more").unwrap());
+        }
+    }
+
     /// Comes back where it was, with all that it had.
     pub async fn come_back(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
@@ -127,7 +138,8 @@ impl S3Server {
         self.switches().losses.push(how);
     }
 
-    /// Answers the next `puts` PUTs with 500, and applies them only at [`S3Server::release_late_puts`].
+    /// Answers the next `puts` PUTs with 500, and applies them only at
+    /// [`S3Server::release_late_puts`].
     pub fn delay_next_puts(&self, puts: usize) {
         self.bucket.lock().delayed = puts;
     }
@@ -174,7 +186,7 @@ impl S3Server {
         waited.expect("the server waits for what does not come");
     }
 
-    /// How often an operation was asked for by somebody with the right key.
+    /// Counts the requests for an operation by somebody with the right key.
     pub fn requests(&self, operation: &str) -> u64 {
         self.switches().requests.get(operation).copied().unwrap_or(0)
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::process::{Machine, PATIENCE};
 use cogzy_engine::clock::{Clock, SystemClock};
 
-/// What came back before the connection was closed.
+/// The answer that came before the connection was closed.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// None where nothing, or no HTTP, came back.
@@ -25,7 +25,7 @@ impl Answer {
     }
 }
 
-/// Where the daemon of `machine` listens.
+/// The socket on which the daemon of `machine` listens.
 pub fn path_of(machine: &Machine) -> PathBuf {
     machine.root.join("sync/control/daemon.sock")
 }

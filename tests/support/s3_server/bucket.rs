@@ -24,17 +24,17 @@ struct Version {
     time: SystemTime,
 }
 
-/// What the bucket holds.
+/// The contents of the bucket.
 #[derive(Debug, Default)]
 pub struct Contents {
     versions: BTreeMap<String, Vec<Version>>,
     late: Vec<(String, Bytes)>,
     written: u64,
-    /// How many PUTs are still to be held back.
+    /// PUTs that are still to be held back.
     pub delayed: usize,
-    /// How many of the newest PUTs listings leave out.
+    /// Newest PUTs that listings leave out.
     pub stale: usize,
-    /// Whether a PUT replaces what was there, and a DELETE frees it.
+    /// True where a PUT replaces what was there, and a DELETE frees it.
     pub unversioned: bool,
 }
 

@@ -1,10 +1,11 @@
-//! What chance does to a world: users, outages, crashes.
+//! The work of chance on a world: users, outages, crashes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::Request;
+use cogzy_testkit::rng::Rng;
 
 use crate::device::groups;
 use crate::disk::{Kind, UserOp};
@@ -12,7 +13,6 @@ use crate::ledger::Versions;
 use crate::oracle::Check;
 use crate::person;
 use crate::pipeline::Pipelines;
-use crate::rng::Rng;
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;
@@ -134,13 +134,13 @@ fn remote_faults(rng: &mut Rng) -> RemoteFaults {
 /// The numbers of steps that are left out: what shrinking tries.
 pub type Without = BTreeSet<usize>;
 
-/// How many steps a seed has.
+/// Steps of a seed.
 pub fn steps(seed: u64) -> usize {
     10 + Rng::stream(seed, "steps").below(50)
 }
 
-/// One seed's run, from the first step to the end. Each step draws from a stream of its own, so that leaving one out changes no
-/// other.
+/// Runs a seed from the first step to the end. Each step draws from a stream of its own, so that
+/// leaving one out changes no other.
 pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
     let mut rng = Rng::stream(seed, "plan");
     let kinds: Vec<Kind> = (0..=rng.below(3)).map(|_| disk_kind(&mut rng)).collect();
@@ -168,7 +168,8 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
     world.converge().await
 }
 
-/// Now and then a device is lost for good while its last commit is still on its way; the others go on without it.
+/// Now and then a device is lost for good while its last commit is still on its way; the others go
+/// on without it.
 async fn farewell(world: &mut World, seed: u64) -> Check {
     let mut rng = Rng::stream(seed, "farewell");
     let count = world.devices.len();
@@ -256,7 +257,8 @@ fn roll(world: &World, rng: &mut Rng) {
     }
 }
 
-/// A cycle of one device or of several at once; now and then the user comes in between, or it does not come to its end.
+/// A cycle of one device or of several at once; now and then the user comes in between, or it does
+/// not come to its end.
 async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Check {
     let mut which = vec![at];
     if rng.chance(30) {
@@ -271,7 +273,8 @@ async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Chec
         device.engine();
         let mut site = device.disk.site();
         site.interruptions.clear();
-        // Without exchange there is no call that would notice a rename over a file at the very last moment.
+        // Without exchange there is no call that would notice a rename over a file at the very last
+        // moment.
         if rng.chance(25) && site.state.kind.exchange {
             let after = u64::try_from(rng.below(400)).unwrap();
             site.interruptions.push((after, user_op(rng, &versions)));

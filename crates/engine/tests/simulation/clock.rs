@@ -1,4 +1,5 @@
-//! Virtual time: what tokio's paused clock says, a little for each effect on a disk, and how far this device's clock is off.
+//! Virtual time: what tokio's paused clock says, a little for each effect on a disk, and how far
+//! this device's clock is off.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,9 +7,9 @@ use std::time::Duration;
 use cogzy_engine::clock::Clock;
 use tokio::time::Instant;
 
-/// Where virtual time starts: 2023-11-14.
+/// The start of virtual time: 2023-11-14.
 const START_NS: i64 = 1_700_000_000_000_000_000;
-/// What one effect on a disk takes.
+/// Time that one effect on a disk takes.
 const EFFECT_NS: u64 = 20_000;
 
 #[derive(Debug)]

@@ -1,15 +1,16 @@
-//! What a whole run must have reached: a fault or an arm of the plan that never came up has not been tested.
+//! Names that a run must have reached: a fault or an arm of the plan that never came up has not
+//! been tested.
 
 use std::collections::BTreeSet;
 
 use crate::trace::Marks;
 
-/// Reached by any fifty worlds in which old data is pruned.
+/// Reached by fifty worlds in which old data is pruned.
 pub const PRUNES: &[&str] =
     &["prune: marked", "prune: repacked", "prune: freed", "nap before put packs", "nap before put commits"];
 
-/// Reached by any two thousand seeds together with all crashes.
-const REQUIRED: &[&str] = &[
+/// Reached by three hundred seeds together with the crashes of a few stories.
+pub const OFTEN: &[&str] = &[
     "clock jump",
     "a group that does not fit together is held back",
     "cycle ends: again",
@@ -27,7 +28,6 @@ const REQUIRED: &[&str] = &[
     "hold approved",
     "hold rejected",
     "kill -9",
-    "person: prune",
     "person: reset",
     "person: resolve",
     "person: restore",
@@ -74,22 +74,28 @@ const REQUIRED: &[&str] = &[
     "plan: held Filter Outgoing",
     "plan: held GroupLoss Incoming",
     "plan: held GroupLoss Outgoing",
-    "plan: held MassChange Incoming",
     "plan: held MassChange Outgoing",
-    "plan: held MassDelete Incoming",
-    "plan: held MassDelete Outgoing",
     "plan: approved GroupLoss Outgoing",
-    "plan: rejected GroupLoss Incoming",
     "plan: rejected GroupLoss Outgoing",
 ];
 
-/// An effect that came up so many times must have been cut short, too.
-const OFTEN: u64 = 1_000;
+/// Reached by two thousand seeds together with the crashes of all stories.
+pub const SELDOM: &[&str] = &[
+    "person: prune",
+    "plan: held MassChange Incoming",
+    "plan: held MassDelete Incoming",
+    "plan: held MassDelete Outgoing",
+    "plan: rejected GroupLoss Incoming",
+];
 
-/// What should have been reached and was not: the list above, and a crash before every kind of effect that there was.
-pub fn missing(marks: &Marks) -> BTreeSet<String> {
-    let required = REQUIRED.iter().map(|name| (*name).to_owned());
-    let often = marks.iter().filter(|(_, times)| **times >= OFTEN);
+/// An effect that came up so many times must have been cut short, too.
+const MANY: u64 = 1_000;
+
+/// Names that should have been reached and were not: these lists, and a crash before every kind of
+/// effect that came up [`MANY`] times.
+pub fn missing(marks: &Marks, reached: &[&[&str]]) -> BTreeSet<String> {
+    let required = reached.iter().copied().flatten().map(|name| (*name).to_owned());
+    let often = marks.iter().filter(|(_, times)| **times >= MANY);
     let effects = often.filter_map(|(name, _)| name.strip_prefix("effect: "));
     let crashes = effects.map(|effect| format!("crash before: {effect}"));
     required.chain(crashes).filter(|name| !marks.contains_key(name.as_str())).collect()

@@ -1,8 +1,10 @@
-//! Every crash of every story: before each effect of a cycle, before each effect of the recovery from that crash, and so on. A
-//! write to the disk is an effect, so is a PUT, before and after it is applied, and so is a transaction of the database.
+//! Every crash of every story: before each effect of a cycle, before each effect of the recovery
+//! from that crash, and so on. A write to the disk is an effect, so is a PUT, before and after it
+//! is applied, and so is a transaction of the database.
 //!
-//! One run tells all the crashes from a state: the state before each effect is noted. Those that were not there before
-//! ([`crate::key`]) are made real in a copy of the world, which then must come to rest as every world must.
+//! One run tells all the crashes from a state: the state before each effect is noted. Those that
+//! were not there before ([`crate::key`]) are made real in a copy of the world, which then must
+//! come to rest as every world must.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use cogzy_engine::model::Digest;
 use cogzy_engine::sync::Request;
+use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
 use crate::device::{Device, Outcome};
@@ -22,7 +25,6 @@ use crate::oracle::Check;
 use crate::person::Asked;
 use crate::prune;
 use crate::prune_oracle::OldData;
-use crate::rng::Rng;
 use crate::run::{Ran, in_virtual_time};
 use crate::scenarios::{Scenario, tell};
 use crate::stories::ALL;
@@ -36,12 +38,12 @@ const KINDS: [Kind; 2] = [
     Kind { exchange: false, case: false, nfd: true, ordered: false, tick_ns: 1_000_000 },
 ];
 
-/// Where a process ends.
+/// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Crash {
-    /// Before which of its effects.
+    /// The number of effects before it.
     before: u64,
-    /// Whether the power goes, and not only the process.
+    /// True where the power goes, and not only the process.
     power: bool,
 }
 
@@ -101,7 +103,8 @@ impl Still {
         (self.world.copy(self.at), self.old.clone())
     }
 
-    /// The state before one of the effects of what the actor does next: its process has ended there.
+    /// The state before one of the effects of what the actor does next: its process has ended
+    /// there.
     async fn before(&self, effect: u64) -> Result<Self, String> {
         let (mut world, old) = self.copy();
         let device = &mut world.devices[self.cut.scenario().actor];
@@ -126,18 +129,19 @@ impl Still {
         Ok(Self { world, old, at: Instant::now(), cut: self.cut.and(crash) })
     }
 
-    /// What the actor does next: what it is asked for at first, then what comes with a start.
+    /// The actor's next act: at first the one that it is asked for, then a start.
     fn asked(&self) -> Option<Asked> {
         self.cut.scenario().asked.filter(|_| self.cut.crashes.is_empty())
     }
 
-    /// Whether something is on the actor's disk that the next process has to finish.
+    /// True where the next process has something to finish on the actor's disk.
     fn is_unfinished(&self) -> bool {
         is_unfinished(&self.world.devices[self.cut.scenario().actor].disk.site())
     }
 
-    /// What the actor does next, until it is done and its process ends; and all crashes of it, if they are asked for, with the states
-    /// that they leave: those of a recovery while there is something left to recover.
+    /// Carries out the actor's next act until its process ends. Where crashes are asked for, it
+    /// gives all of them with the states that they leave; in a recovery only those while something
+    /// is left to recover.
     async fn go_on(
         &self,
         book: &Arc<Book>,
@@ -158,7 +162,7 @@ impl Still {
     }
 }
 
-/// Notes what a crash would leave before each effect of a device's process.
+/// Notes the state that a crash would leave before each effect of a device's process.
 fn observer(
     device: &Device,
     book: &Arc<Book>,
@@ -189,7 +193,7 @@ fn observer(
     }))
 }
 
-/// Nothing fails any more.
+/// Lets a world come to rest: nothing fails any more.
 async fn comes_to_rest(mut world: World, mut old: OldData, scenario: &Scenario) -> Check {
     world.converge().await?;
     look(&mut world, &mut old, scenario)?;
@@ -221,12 +225,12 @@ fn state(world: &World, at: usize, book: &Book) -> Digest {
     book.key(&device.disk.site(), &world.store.lock(), &device.database.stats().unwrap(), 0)
 }
 
-/// Whether something is on a disk that the next process has to finish.
+/// True where the next process has something to finish on this disk.
 fn is_unfinished(site: &Site) -> bool {
     ["sync/applying", "sync/pending"].iter().any(|name| site.file(name).is_some())
 }
 
-/// What must hold of old data, where the story is about that.
+/// Asserts what must hold of old data, where the story is about that.
 fn look(world: &mut World, old: &mut OldData, scenario: &Scenario) -> Check {
     if scenario.prunes() { prune::look(world, old, prune::LITTLE) } else { Ok(()) }
 }
@@ -257,7 +261,7 @@ pub fn cut(at: &Cut, aloud: bool) -> Ran {
     })
 }
 
-/// What was found by crashing.
+/// The finds of all crashes.
 #[derive(Default)]
 pub struct Found {
     /// Crashes that were looked at.
@@ -273,7 +277,7 @@ impl Found {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How much there was. Whether all is well.
+    /// Tells how much there was. True where all is well.
     pub fn tell(&self, came: &Came) -> bool {
         let [crashes, failed] = [&self.crashes, &self.failed].map(|count| count.load(Ordering::Relaxed));
         println!("{crashes} crashes: {failed} failed; {:.1} s", came.time.as_secs_f64());
@@ -284,18 +288,21 @@ impl Found {
     }
 }
 
-/// A story that is followed through all its crashes: those of its own cycle, and so on, `deep` one after the other.
+/// A story that is followed through all its crashes: those of its own cycle, and so on, `deep` one
+/// after the other.
 struct Following<'a> {
     deep: usize,
     book: Arc<Book>,
     found: &'a Found,
-    /// What crashes have left.
+    /// States that crashes have left.
     seen: BTreeSet<Digest>,
     /// Worlds that have come to rest.
     rested: BTreeSet<Digest>,
-    /// Where the process ended last, after which state and before which effect: the power may go there, too.
+    /// The last end of the process, after which state and before which effect: the power may go
+    /// there, too.
     ended: Option<(Rc<Still>, u64, Still)>,
-    /// Crashes that are still to be looked at, those of few first, so that each state is come upon by the shortest way.
+    /// Crashes that are still to be looked at, those of few first, so that each state is come upon
+    /// by the shortest way.
     open: VecDeque<(Rc<Still>, Crash, Digest)>,
 }
 
@@ -316,7 +323,8 @@ impl Following<'_> {
         Ok(())
     }
 
-    /// Makes real what a crash leaves. It must come to rest, whether the process that recovers lives on or ends in its turn.
+    /// Makes real what a crash leaves. It must come to rest, whether the process that recovers
+    /// lives on or ends in its turn.
     async fn after(&mut self, from: &Rc<Still>, crash: Crash) -> Check {
         let ended = match self.ended.take() {
             Some((of, before, ended)) if Rc::ptr_eq(&of, from) && before == crash.before => ended,
@@ -332,8 +340,9 @@ impl Following<'_> {
         if first && !still.is_unfinished() { Ok(()) } else { self.ends(still).await }
     }
 
-    /// The process ends when it is done, and in another future before each of its effects. Worlds that are alike come to rest alike:
-    /// one of them is enough, but where all turns on how old things are.
+    /// The process ends when it is done, and in another future before each of its effects. Worlds
+    /// that are alike come to rest alike: one of them is enough, but where all turns on how old
+    /// things are.
     async fn ends(&mut self, still: Rc<Still>) -> Check {
         let depth = still.cut.crashes.len();
         let deeper = depth == 0 || depth < self.deep && still.is_unfinished();
@@ -349,12 +358,10 @@ impl Following<'_> {
     }
 }
 
-/// All crashes of all stories, or of one, `deep` one after the other; none where they are not asked for.
-pub fn batch(only: Option<usize>, deep: usize, found: &Found, asked: bool) -> Batch<'_> {
-    let stories = (0..ALL.len()).filter(|story| asked && only.is_none_or(|only| only == *story));
-    let cuts: Vec<Cut> = (0..KINDS.len())
-        .flat_map(|kind| stories.clone().map(move |story| Cut { story, kind, crashes: Vec::new() }))
-        .collect();
+/// All crashes of these stories, `deep` one after the other.
+pub fn batch<'a>(stories: &[usize], deep: usize, found: &'a Found) -> Batch<'a> {
+    let cut = |kind| move |&story: &usize| Cut { story, kind, crashes: Vec::new() };
+    let cuts: Vec<Cut> = (0..KINDS.len()).flat_map(|kind| stories.iter().map(cut(kind))).collect();
     let count = u64::try_from(cuts.len()).unwrap();
     let run = move |at: u64| {
         let cut = &cuts[usize::try_from(at).unwrap()];

@@ -14,19 +14,19 @@ use cogzy_engine::sync::{
     Unwatched, Watcher, Weight, join,
 };
 use cogzy_engine::vault::{Filter, Layout};
-
+use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
 use crate::disk::{Disk, SimFs};
+use crate::entropy::SimEntropy;
 use crate::fuse::Fuse;
-use crate::rng::{Rng, SimEntropy};
 use crate::store::{RemoteFaults, SimRemote, Store};
 use crate::trace::Trace;
 
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const SETTLE: Duration = Duration::from_secs(2);
 
-/// What a cycle came to.
+/// The outcome of a cycle.
 #[derive(Debug)]
 pub enum Outcome {
     Done(Report),
@@ -42,9 +42,9 @@ pub struct Device {
     pub disk: Disk,
     pub faults: Arc<Mutex<RemoteFaults>>,
     pub exclude: Vec<String>,
-    /// What this leaves.
+    /// The rest of it.
     pub filter: Filter,
-    /// How many files a mass has.
+    /// Files that make a mass.
     pub mass: usize,
     /// How large its commits may be.
     pub limits: Limits,
@@ -264,7 +264,7 @@ impl Device {
         self.live(async |device| device.run(request, approved).await).await
     }
 
-    /// Has the process do something, as far as it comes.
+    /// Lets the process do something, as far as it comes.
     pub async fn live(&mut self, work: impl AsyncFnOnce(&mut Self) -> Outcome) -> Outcome {
         self.engine();
         let fuse = self.fuse.clone();
@@ -369,7 +369,7 @@ impl Device {
         pruned
     }
 
-    /// Somebody who watches what is planned.
+    /// A watcher that notes the plan.
     pub fn arms(&self) -> Arms {
         Arms(self.trace.clone())
     }

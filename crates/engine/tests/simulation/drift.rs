@@ -1,6 +1,8 @@
-//! Against drift of the fakes: the simulated disk beside the real one, and the simulated bucket under the contract of all remotes.
+//! Against drift of the fakes: the simulated disk beside the real one, and the simulated bucket
+//! under the contract of all remotes.
 //!
-//! Both disks are given the same calls, drawn by chance; they must answer alike, down to the kind of error, and be left alike.
+//! Both disks are given the same calls, drawn by chance; they must answer alike, down to the kind
+//! of error, and be left alike.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -9,6 +11,8 @@ use std::sync::Arc;
 
 use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::model::FileKind;
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::rng::Rng;
 
 use crate::clock::SimClock;
 use crate::contract::contract;
@@ -16,7 +20,6 @@ use crate::disk::{Disk, Kind, ROOT, SimFs};
 use crate::fuse::Fuse;
 use crate::ledger::Ledger;
 use crate::oracle::Check;
-use crate::rng::Rng;
 use crate::run::in_virtual_time;
 use crate::store::{SimRemote, Store};
 
@@ -24,10 +27,10 @@ const RUNS: u64 = 150;
 const CALLS: usize = 80;
 const NAMES: [&str; 10] = ["a", "b", "d", "d/a", "d/b", "d/e", "d/e/f", "a/x", "g/h/i", "g"];
 
-/// As Linux has it: what the real disk of a test machine is.
+/// A disk as Linux has it, like the real one of a test machine.
 const KIND: Kind = Kind { exchange: true, case: true, nfd: false, ordered: true, tick_ns: 1 };
 
-/// Runs both; how many calls were alike.
+/// Runs both, and counts the calls that were alike.
 pub fn look() -> Result<usize, String> {
     bucket()?;
     (0..RUNS).try_for_each(disks)?;
@@ -53,7 +56,7 @@ fn bucket() -> Check {
 
 fn disks(seed: u64) -> Check {
     in_virtual_time(false, |trace| async move {
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let folder = fresh_folder();
         let disk = Disk::new("drift", KIND, Rng::new(1), Arc::new(SimClock::new()), trace, Ledger::default());
         let simulated = SimFs::new(disk, Fuse::new());
         simulated.create_dir_all(Path::new(ROOT)).unwrap();

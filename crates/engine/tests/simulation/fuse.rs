@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
-/// Shared by the disk and the remote that one process is given. After its end neither does anything for it any more, whatever
-/// becomes of the device.
+/// Shared by the disk and the remote that one process is given. After its end neither does anything
+/// for it any more, whatever becomes of the device.
 #[derive(Debug, Clone)]
 pub struct Fuse(Arc<Inner>);
 
@@ -21,7 +21,8 @@ struct Inner {
     observer: OnceLock<Observer>,
 }
 
-/// Told before each effect: how many came before it, and whether it is a transaction of the database.
+/// Told before each effect: how many came before it, and whether it is a transaction of the
+/// database.
 pub struct Observer(pub Box<dyn Fn(u64, bool) + Send + Sync>);
 
 impl fmt::Debug for Observer {
@@ -65,14 +66,14 @@ impl Fuse {
         assert!(self.0.observer.set(observer).is_ok(), "a process has one observer");
     }
 
-    /// Has the observer look; nothing that it looks at may be locked.
+    /// Lets the observer look; nothing that it looks at may be locked.
     pub fn look(&self, transaction: bool) {
         if let Some(Observer(observer)) = self.0.observer.get() {
             observer(self.effects(), transaction);
         }
     }
 
-    /// Whether an effect may take place.
+    /// True where an effect may take place.
     pub fn effect(&self) -> bool {
         self.look(false);
         self.spend()
@@ -90,7 +91,8 @@ impl Fuse {
         true
     }
 
-    /// Whether a transaction of the cache may take place: an effect, but none that a vault at rest must be free of.
+    /// True where a transaction of the cache may take place: an effect, but none that a vault at
+    /// rest must be free of.
     pub fn transaction(&self) -> bool {
         self.look(true);
         self.0.transactions.fetch_add(1, Ordering::Relaxed);

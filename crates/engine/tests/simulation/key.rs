@@ -1,9 +1,12 @@
-//! When two states are one: told without the names and times that only say when something happened.
+//! States told without the names and times that only say when something happened: alike, they are
+//! one.
 //!
-//! A crash in the middle of a recovery mostly leaves what another crash has left before it, with a later time in it. Such states
-//! count once, so that all crashes of all recoveries can be tried. Left out of the comparison are times, which numbers drawn at
-//! random stand for what (they are counted in the order in which they come up), what packs hold beyond what commits say of them, and
-//! what is in the database besides the states of files: all else there is a copy of the bucket or for people to read.
+//! A crash in the middle of a recovery mostly leaves what another crash has left before it, with a
+//! later time in it. Such states count once, so that all crashes of all recoveries can be tried.
+//! Left out of the comparison are times, which numbers drawn at random stand for what (they are
+//! counted in the order in which they come up), what packs hold beyond what commits say of them,
+//! and what is in the database besides the states of files: all else there is a copy of the bucket
+//! or for people to read.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,7 +25,7 @@ use crate::world::World;
 const TIME: usize = 12;
 /// And below this value it is a generation, written with leading zeros.
 const GENERATIONS: u64 = 1_000_000_000;
-/// So many hexadecimal digits are a name drawn at random, or a digest of something with times in it.
+/// Hexadecimal digits of a name drawn at random, or of a digest of something with times in it.
 const DRAWN: usize = 8;
 
 /// A part of a text.
@@ -33,7 +36,7 @@ enum Piece {
 }
 
 type Pieces = Arc<[Piece]>;
-/// What a database says of files.
+/// The files as a database knows them.
 type Stats = HashMap<VaultPath, Cached>;
 
 /// Texts that came up, taken apart.
@@ -42,7 +45,8 @@ pub struct Book {
     known: Mutex<Known>,
 }
 
-/// Nearly all of a state has been told of the state before it: what came up once is not taken apart again.
+/// Nearly all of a state has been told of the state before it: what came up once is not taken apart
+/// again.
 #[derive(Default)]
 struct Known {
     contents: HashMap<Digest, Pieces>,
@@ -58,7 +62,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// The number of the thing with this index, from 1 on; and whether it comes up for the first time.
+    /// The number of the thing with this index, from 1 on; and whether it comes up for the first
+    /// time.
     pub fn of(&mut self, index: usize) -> (usize, bool) {
         if self.numbers.len() <= index {
             self.numbers.resize(index + 1, 0);
@@ -86,7 +91,8 @@ impl Book {
         Self { versions, known: Mutex::default() }
     }
 
-    /// The state of a device and its bucket; `stats` is what its database said of files so many transactions ago.
+    /// The state of a device and its bucket; `stats` is what its database said of files so many
+    /// transactions ago.
     pub fn key(&self, site: &Site, bucket: &Bucket, stats: &Stats, transactions: u64) -> Digest {
         let mut key = self.begin();
         key.number(usize::try_from(transactions).unwrap());
@@ -175,7 +181,7 @@ impl Key<'_> {
         self.add(&pieces);
     }
 
-    /// What stands for nothing else.
+    /// Names that stand for nothing else.
     pub fn plain(&mut self, value: impl fmt::Display) {
         writeln!(self.text, "{value}").unwrap();
     }
@@ -194,12 +200,12 @@ impl Key<'_> {
         }
     }
 
-    /// What a file holds.
+    /// The content of a file.
     pub fn content(&mut self, content: &Content) {
         self.whole(content.digest(), || String::from_utf8_lossy(content).into_owned());
     }
 
-    /// What an object of the bucket holds.
+    /// The content of an object of the bucket.
     pub fn object(&mut self, body: &[u8]) {
         self.whole(Digest::of(body), || match parse(body) {
             Ok(commit) => format!("{commit:?}"),

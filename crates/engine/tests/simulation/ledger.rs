@@ -1,4 +1,4 @@
-//! What a user has done on one device, as far as the engine owes them something for it.
+//! The acts of a user on one device for which the engine owes them something.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -7,8 +7,8 @@ use cogzy_engine::model::Digest;
 
 use crate::key::Key;
 
-/// Every content that anybody ever wrote, and for a group's member which state of the group it belongs to. Bytes that are
-/// anywhere and not in here are torn.
+/// Every content that anybody ever wrote, and for a group's member which state of the group it
+/// belongs to. Bytes that are anywhere and not in here are torn.
 #[derive(Debug, Clone, Default)]
 pub struct Versions(Arc<Mutex<Known>>);
 
@@ -34,7 +34,7 @@ impl Versions {
         self.0.lock().unwrap().contents.contains_key(digest)
     }
 
-    /// Which state of its group a member's content belongs to.
+    /// The state of its group that a member's content belongs to.
     pub fn state_of(&self, digest: &Digest) -> Option<u64> {
         self.0.lock().unwrap().contents.get(digest).copied().flatten()
     }
@@ -46,11 +46,11 @@ pub struct Ledger {
     pub versions: Versions,
     /// Versions that the user wrote and has not replaced or deleted: they must be somewhere.
     owed: BTreeSet<(String, Digest)>,
-    /// Of these, those for which a place in the trash is enough.
+    /// Versions among these for which a place in the trash is enough.
     in_trash: BTreeSet<(String, Digest)>,
     /// Versions written that no commit of this device has carried yet.
     unsent: BTreeSet<(String, Digest)>,
-    /// Those that one has carried.
+    /// Versions that a commit has carried.
     sent: BTreeSet<(String, Digest)>,
     /// The bucket has lost commits: what they carried may be sent again.
     pub sends_again: bool,
@@ -58,10 +58,11 @@ pub struct Ledger {
     deleted: BTreeSet<String>,
     /// Versions that have ever stood here.
     held: BTreeSet<(String, Digest)>,
-    /// The user has decided something the other way, or this device has lost its record: what it sends may be old.
+    /// The user has decided something the other way, or this device has lost its record: what it
+    /// sends may be old.
     pub excused: bool,
-    /// A program has written some files of a group and not the others: the group as it was left; nothing of it where an apply was
-    /// under way, which may still put files back.
+    /// A program has written some files of a group and not the others: the group as it was left;
+    /// nothing of it where an apply was under way, which may still put files back.
     pub half_written: Option<BTreeMap<String, Digest>>,
 }
 
@@ -85,7 +86,8 @@ impl Ledger {
     }
 
     pub fn wrote(&mut self, path: &str, digest: Digest) {
-        // What the user has replaced at this very place, after it had made way for something else, may rest in the trash.
+        // What the user has replaced at this very place, after it had made way for something else,
+        // may rest in the trash.
         let replaced = self.owed.iter().filter(|owed| owed.0 == path && owed.1 != digest).cloned();
         self.in_trash.extend(replaced);
         self.in_trash.remove(&(path.to_owned(), digest));
@@ -99,12 +101,13 @@ impl Ledger {
         self.held.insert((path.into(), digest));
     }
 
-    /// Whether this device may replace a version: it must have known it.
+    /// True where this device may replace a version: it must have known it.
     pub fn may_replace(&self, path: &str, digest: Digest) -> bool {
         self.excused || self.held.contains(&(path.to_owned(), digest))
     }
 
-    /// What was sent from below `folder`, and not synced for a while, may be sent again: the others may have deleted it meanwhile.
+    /// Lets be sent again what was sent from below `folder` and not synced for a while: the others
+    /// may have deleted it meanwhile.
     pub fn synced_again(&mut self, folder: &str) {
         self.unsent.extend(self.sent.iter().filter(|(path, _)| path.starts_with(folder)).cloned());
     }
@@ -128,12 +131,12 @@ impl Ledger {
         self.in_trash.extend(self.owed.iter().cloned());
     }
 
-    /// What is owed, and whether the trash is enough.
+    /// Versions that are owed, and whether the trash is enough.
     pub fn owed(&self) -> impl Iterator<Item = (&str, Digest, bool)> {
         self.owed.iter().map(|owed| (owed.0.as_str(), owed.1, self.in_trash.contains(owed)))
     }
 
-    /// Whether the user has given cause for a commit with this change; a version is sent once.
+    /// True where the user has given cause for a commit with this change; a version is sent once.
     pub fn answers_for(&mut self, path: &str, digest: Option<Digest>) -> bool {
         match digest {
             Some(digest) => {

@@ -1,9 +1,13 @@
-//! A deterministic simulation of the real engine: devices with simulated disks, one simulated bucket, virtual time; docs/TESTING.md
-//! tells what is simulated, what is checked and how a failing seed is replayed.
+//! A deterministic simulation of the real engine: devices with simulated disks, one simulated
+//! bucket, virtual time; docs/TESTING.md tells what is simulated, what is checked and how a failing
+//! seed is replayed.
 //!
-//! `cargo test --test simulation` runs the default seeds and every crash, and wants everything to have been reached. After `--`:
-//! `--seeds N` and `--from N` run others; `--seed N`, with `--without A,B` for the steps to leave out, and `--cut …` replay one
-//! with its trace; `--prunes N` runs N worlds in which old data is pruned, `--prune N` replays one; `--crashes` runs only the crashes, `--deep N` so many one after the other; with `--features planted-bugs`, `--planted` looks whether mistakes are found.
+//! `cargo test --test simulation` runs the default seeds and every crash, and wants everything to
+//! have been reached. After `--`: `--seeds N` and `--from N` run others; `--seed N`, with
+//! `--without A,B` for the steps to leave out, and `--cut …` replay one with its trace; `--prunes
+//! N` runs N worlds in which old data is pruned, `--prune N` replays one; `--crashes` runs only the
+//! crashes, `--deep N` so many one after the other; with `--features planted-bugs`, `--planted`
+//! looks whether mistakes are found.
 
 #![cfg(test)]
 
@@ -16,12 +20,10 @@ mod crashes;
 mod device;
 mod disk;
 mod drift;
+mod entropy;
 mod fuse;
 mod key;
 mod ledger;
-#[path = "../support/memory.rs"]
-#[expect(dead_code, reason = "what is read back here is known by its digest")]
-mod memory;
 mod oracle;
 mod person;
 mod pipeline;
@@ -29,7 +31,6 @@ mod pipeline;
 mod planted;
 mod prune;
 mod prune_oracle;
-mod rng;
 mod run;
 mod scenarios;
 mod shrink;

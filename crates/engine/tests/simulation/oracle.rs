@@ -1,5 +1,5 @@
-//! What must hold, checked from outside: the oracle reads the bucket by docs/FORMAT.md and the disks by themselves, and asks no
-//! engine.
+//! Everything that must hold, checked from outside: the oracle reads the bucket by docs/FORMAT.md
+//! and the disks by themselves, and asks no engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -30,7 +30,7 @@ pub struct Replayed {
     recipes: BTreeMap<Digest, Recipe>,
 }
 
-/// What the oracle has seen of the bucket.
+/// The bucket as the oracle has seen it.
 #[derive(Debug, Clone)]
 pub struct Oracle {
     pub versions: Versions,
@@ -38,7 +38,8 @@ pub struct Oracle {
     parents: BTreeSet<CommitKey>,
     /// Contents that some commit names and that can be put together.
     pub history: BTreeSet<Digest>,
-    /// Somebody prunes: what is missing is looked for by [`crate::prune_oracle`], and versions may have expired.
+    /// Somebody prunes: what is missing is looked for by [`crate::prune_oracle`], and versions may
+    /// have expired.
     pub pruning: bool,
     pub expired: BTreeSet<Digest>,
 }
@@ -65,7 +66,7 @@ impl Oracle {
         &self.commits[&key]
     }
 
-    /// Whether a version is in the history, or was until its retention ended.
+    /// True where a version is in the history, or was until its retention ended.
     fn known(&self, digest: &Digest) -> bool {
         self.history.contains(digest) || self.expired.contains(digest)
     }
@@ -144,9 +145,11 @@ impl Oracle {
         let members = state.tree.iter().map(|(path, entry)| (path.as_str().to_owned(), entry.digest));
         let members = members.collect();
         self.check_groups(&members)?;
-        // What a reset displaces is kept as it was, also what was half written: so this is not asked of conflicts.
+        // What a reset displaces is kept as it was, also what was half written: so this is not
+        // asked of conflicts.
         pipeline::check(&members, &self.versions)?;
-        // What was written to after it had been displaced is kept as a single file, whatever group it is in.
+        // What was written to after it had been displaced is kept as a single file, whatever group
+        // it is in.
         for conflict in commit.kept.iter().filter(|conflict| matches!(conflict.item, Item::Group(_))) {
             let files = conflict
                 .files
@@ -175,7 +178,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// What must hold on a disk at any time.
+    /// Checks a disk for what must hold at any time.
     pub fn check_disk(&self, device: &Device) -> Check {
         let mut site = device.disk.site();
         let mut visible = visible(&site);
@@ -205,7 +208,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// What must hold on a disk once all has converged.
+    /// Checks a disk for what must hold once all has converged.
     pub fn check_converged(&self, device: &Device, filter: &dyn Fn(&str) -> bool) -> Check {
         self.check_disk(device)?;
         let heads = self.heads();
@@ -243,7 +246,7 @@ impl Oracle {
     }
 }
 
-/// Every change has somebody who made it.
+/// Checks that every change has somebody who made it.
 fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
     let Some(maker) = &commit.device else { return Ok(()) };
     let content = |entry: &Entry| (entry.digest, entry.size);
@@ -272,7 +275,8 @@ fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
         .collect();
     for change in &commit.changes {
         let digest = change.entry.map(|entry| entry.digest);
-        // With a new state of the primaries goes the index that stands beside them here, whoever made it, or none.
+        // With a new state of the primaries goes the index that stands beside them here, whoever
+        // made it, or none.
         if !primary(change) && replaced.contains(&definitions.item(&change.path)) {
             continue;
         }

@@ -1,11 +1,11 @@
-//! What a person asks a device for: to go back, to take back, to decide, to begin anew.
+//! Wishes of a person: to go back, to take back, to decide, to begin anew.
 
 use cogzy_engine::model::Keep;
 use cogzy_engine::sync::{Point, Report, SyncError};
+use cogzy_testkit::rng::Rng;
 
 use crate::device::{Device, Outcome};
 use crate::oracle::Check;
-use crate::rng::Rng;
 use crate::world::World;
 
 /// One of these.
@@ -21,7 +21,7 @@ pub enum Asked {
     Prune,
 }
 
-/// One of these, drawn by chance.
+/// A wish, drawn by chance.
 pub async fn asks(world: &mut World, rng: &mut Rng, at: usize) -> Check {
     if !world.devices[at].joined {
         return Ok(());
@@ -47,7 +47,7 @@ pub async fn asks(world: &mut World, rng: &mut Rng, at: usize) -> Check {
 }
 
 impl World {
-    /// Has a device do what a person asks for, then looks at everything.
+    /// Lets a device do what a person asks for, then checks everything.
     pub async fn ask(&mut self, at: usize, asked: Asked) -> Result<Outcome, String> {
         let device = &mut self.devices[at];
         self.trace.note(format_args!("{} is asked: {asked:?}", device.name));

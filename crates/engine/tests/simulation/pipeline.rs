@@ -1,5 +1,6 @@
-//! Pipelines: a program on each device that writes a corpus, and only some time later its vectors and its index; now and then it
-//! is killed in between. The groups of other actors are written at once; this one is what looking into groups is for.
+//! Pipelines: a program on each device that writes a corpus, and only some time later its vectors
+//! and its index; now and then it is killed in between. The groups of other actors are written at
+//! once; this one is what looking into groups is for.
 //!
 //! Each run has a count of its own, so files fit together exactly if they are of one run.
 
@@ -8,12 +9,12 @@ use std::time::Duration;
 
 use cogzy_engine::model::{Digest, Group, Validate};
 use cogzy_engine::sync::Request;
+use cogzy_testkit::memory;
+use cogzy_testkit::rng::Rng;
 
 use crate::disk::{Site, UserOp};
 use crate::ledger::Versions;
-use crate::memory;
 use crate::oracle::Check;
-use crate::rng::Rng;
 use crate::world::World;
 
 /// The files of the group, in the order in which they are written.
@@ -48,8 +49,8 @@ pub fn check(files: &BTreeMap<String, Digest>, versions: &Versions) -> Check {
     Err(format!("a memory does not fit together: {counts:?}"))
 }
 
-/// What a user's program has left on a disk: none where it fits together, else the files as they were left, or nothing of them
-/// where the engine was in the middle of an apply.
+/// The group as a user's program has left it on a disk: none where it fits together, else the files
+/// as they were left, or nothing of them where the engine was in the middle of an apply.
 pub fn left_half_written(site: &Site, versions: &Versions) -> Option<BTreeMap<String, Digest>> {
     let here: BTreeMap<String, Digest> =
         MEMBERS.iter().filter_map(|path| Some(((*path).to_owned(), site.digest(site.file(path)?)))).collect();
@@ -76,7 +77,7 @@ impl Pipelines {
         Self { seed, under_way: BTreeMap::new() }
     }
 
-    /// What a pipeline does before step `number`, if anything.
+    /// The act of a pipeline before step `number`, if there is one.
     pub async fn step(&mut self, world: &mut World, number: usize) -> Check {
         if self.seed % ONE_SEED_IN != ONE_SEED_IN - 1 {
             return Ok(());
@@ -105,7 +106,8 @@ impl Pipelines {
     async fn write_next(&mut self, world: &mut World, at: usize, rng: &mut Rng) -> Check {
         let Some(op) = self.next(world, at) else { return Ok(()) };
         let device = &mut world.devices[at];
-        // Without exchange there is no call that would notice a rename over a file at the very last moment.
+        // Without exchange there is no call that would notice a rename over a file at the very last
+        // moment.
         if !(rng.chance(25) && device.disk.site().state.kind.exchange) {
             world.user(at, &op);
             return Ok(());

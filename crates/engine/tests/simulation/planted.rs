@@ -1,14 +1,15 @@
-//! Whether the oracle would notice: each mistake of [`cogzy_engine::planted`] is put in, and seeds run until one fails.
+//! A test of the oracle: each mistake of [`cogzy_engine::planted`] is put in, and seeds run until
+//! one fails.
 
 use cogzy_engine::planted::{Bug, plant};
 
 use crate::chance::Without;
 use crate::run::{Ran, prune_world, seed};
 
-/// So many seeds must be enough.
+/// Seeds that must be enough.
 const SEEDS: u64 = 2_000;
 
-/// Prints the table of docs/TESTING.md, or one line of it. Whether all were found.
+/// Prints the table of docs/TESTING.md, or one line of it. True where all were found.
 pub fn all(only: Option<usize>) -> bool {
     let synced = Bug::SYNC.map(|bug| (bug, (|at| seed(at, &Without::new(), false)) as fn(u64) -> Ran));
     let pruned = Bug::PRUNE.map(|bug| (bug, (|at| prune_world(at, false)) as fn(u64) -> Ran));

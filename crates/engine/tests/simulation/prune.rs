@@ -1,9 +1,11 @@
-//! Worlds in which old data is pruned at every opportunity: one device races, one falls asleep for up to 60 days in the middle of
-//! whatever it does, and what happens in between is drawn from the seed.
+//! Worlds in which old data is pruned at every opportunity: one device races, one falls asleep for
+//! up to 60 days in the middle of whatever it does, and what happens in between is drawn from the
+//! seed.
 
 use std::time::Duration;
 
 use cogzy_engine::sync::{Request, Retention};
+use cogzy_testkit::rng::Rng;
 use futures_util::future::join_all;
 
 use crate::chance::user_op;
@@ -11,7 +13,6 @@ use crate::device::{DAY, Device};
 use crate::disk::Kind;
 use crate::oracle::Check;
 use crate::prune_oracle::OldData;
-use crate::rng::Rng;
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;
@@ -19,7 +20,7 @@ use crate::world::World;
 const DEVICES: usize = 3;
 const HOUR: Duration = Duration::from_secs(3600);
 const KEEP: Retention = Retention { generations: 3, age: DAY, grace: Duration::from_secs(7 * 24 * 3600) };
-/// Nothing but what stands.
+/// Retention that keeps nothing but the newest state.
 pub const LITTLE: Retention =
     Retention { generations: 1, age: Duration::ZERO, grace: Duration::from_secs(7 * 24 * 3600) };
 /// With so much more than what retention justifies the bucket is content, in percent.
@@ -27,7 +28,7 @@ const ROOM: u64 = 130;
 /// Contents of no use to the bound: a pack of one small file is mostly head and foot.
 const SLACK: u64 = 2_000;
 
-/// One seed's run, from the first step to the end.
+/// Runs a seed from the first step to the end.
 pub async fn run(seed: u64, trace: Trace) -> Check {
     let mut rng = Rng::stream(seed, "prunes");
     let kinds: Vec<Kind> = (0..DEVICES).map(|_| disk(&mut rng)).collect();
@@ -37,7 +38,8 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     let sound = rng.chance(50);
     for device in &mut world.devices {
         device.retention = KEEP;
-        // What retention forgets is looked for in the bucket, and not in a trash whose time is over.
+        // What retention forgets is looked for in the bucket, and not in a trash whose time is
+        // over.
         device.trash = 10_000 * DAY;
         // A version that is sent again is no news to its ledger.
         device.disk.site().ledger.excused = true;
@@ -82,7 +84,7 @@ fn disk(rng: &mut Rng) -> Kind {
     }
 }
 
-/// What goes wrong on the way to the bucket: above all, that nobody knows what has arrived there.
+/// Faults on the way to the bucket: above all, nobody knows what has arrived there.
 fn faults(rng: &mut Rng) -> RemoteFaults {
     let some = RemoteFaults {
         before: 5,
@@ -99,7 +101,7 @@ fn faults(rng: &mut Rng) -> RemoteFaults {
     }
 }
 
-/// What one device goes through in a round.
+/// The life of one device in a round.
 async fn live(device: &mut Device, mut rng: Rng, versions: crate::ledger::Versions, sleeps: bool) {
     if sleeps {
         let days = u32::try_from(1 + rng.below(60)).unwrap();
@@ -127,7 +129,7 @@ async fn live(device: &mut Device, mut rng: Rng, versions: crate::ledger::Versio
     }
 }
 
-/// What must hold of old data at any time.
+/// Checks what must hold of old data at any time.
 pub fn look(world: &mut World, old: &mut OldData, keep: Retention) -> Check {
     let fates = old.look(&world.store, keep)?;
     world.oracle.expired.extend(fates.expired);
@@ -138,7 +140,7 @@ pub fn look(world: &mut World, old: &mut OldData, keep: Retention) -> Check {
     Ok(())
 }
 
-/// Nothing goes wrong any more: what nobody needs is gone after a while, and then nothing moves.
+/// Checks that old data goes once all is well, and that then nothing moves.
 async fn settle(world: &mut World, old: &mut OldData) -> Check {
     look(world, old, KEEP)?;
     for round in 0..5 {

@@ -1,8 +1,9 @@
-//! What must hold of old data, read from the bucket by docs/FORMAT.md.
+//! An oracle of old data, which reads the bucket by docs/FORMAT.md.
 //!
-//! Whatever a head names can be put together, unless another head has swept a pack under it (then it is about to be void); so can all
-//! that retention keeps; the horizon never lies above what retention keeps; no pack is marked, swept or deleted before its time; and
-//! what only void commits carried counts as not carried at all.
+//! Whatever a head names can be put together, unless another head has swept a pack under it (then
+//! it is about to be void); so can all that retention keeps; the horizon never lies above what
+//! retention keeps; no pack is marked, swept or deleted before its time; and what only void commits
+//! carried counts as not carried at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,7 +78,7 @@ impl State {
     }
 }
 
-/// What has been read of the bucket.
+/// The bucket as it was read.
 #[derive(Debug, Clone, Default)]
 pub struct OldData {
     commits: BTreeMap<CommitKey, (Commit, State)>,
@@ -85,22 +86,23 @@ pub struct OldData {
     recipes: BTreeMap<Digest, Recipe>,
     /// Packs that have been there.
     packs: BTreeSet<PackId>,
-    /// What void commits carried and could be put together all the same.
+    /// Versions that void commits carried and that could be put together all the same.
     void_kept: BTreeSet<Digest>,
 }
 
-/// How it stands about versions.
+/// The fates of versions.
 #[derive(Debug, Default)]
 pub struct Fates {
     /// They are kept.
     pub kept: BTreeSet<Digest>,
     /// Their retention has ended.
     pub expired: BTreeSet<Digest>,
-    /// Only void commits carried them, and they cannot be put together any more: whoever has them owes them again.
+    /// Only void commits carried them, and they cannot be put together any more: whoever has them
+    /// owes them again.
     pub void: BTreeSet<Digest>,
 }
 
-/// How much room packs take, in bytes.
+/// Room that packs take, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     pub used: u64,
@@ -129,7 +131,8 @@ impl OldData {
         }
         match heads.as_slice() {
             [head] => self.check_kept(*head, &bucket, keep),
-            // Until they are merged nobody can say what belongs together; what one of them has let go may be gone.
+            // Until they are merged nobody can say what belongs together; what one of them has let
+            // go may be gone.
             many => {
                 let expired = many.iter().flat_map(|head| self.expired(*head)).collect();
                 Ok(Fates { expired, ..Fates::default() })
@@ -222,7 +225,7 @@ impl OldData {
         state.contents().filter(spared).try_for_each(|entry| self.restore(entry, state, objects))
     }
 
-    /// All that retention keeps can be put together from what the head names.
+    /// Checks that what retention keeps can be put together from what the head names.
     fn check_kept(&mut self, head: CommitKey, bucket: &Bucket, keep: Retention) -> Result<Fates, String> {
         let now = &self.commits[&head].1;
         let line: Vec<CommitKey> =
@@ -313,7 +316,7 @@ impl OldData {
         }
     }
 
-    /// Whether some commit was found void, and whether some pack was unmarked.
+    /// The rare events, and whether each of them came up.
     pub fn reached(&self) -> [(bool, &'static str); 2] {
         let any = |wanted: fn(&Commit) -> bool| self.commits.values().any(|(commit, _)| wanted(commit));
         [
@@ -322,8 +325,8 @@ impl OldData {
         ]
     }
 
-    /// The room that packs take, but for those of checkpoints, and how much of it retention justifies: a row of the table for each
-    /// chunk that is kept, and its bytes.
+    /// The room that packs take, but for those of checkpoints, and how much of it retention
+    /// justifies: a row of the table for each chunk that is kept, and its bytes.
     pub fn room(&self, store: &Store) -> Room {
         let bucket = store.lock();
         let [head] = self.heads()[..] else { return Room { used: u64::MAX, justified: 0 } };

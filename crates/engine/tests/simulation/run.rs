@@ -1,6 +1,5 @@
 //! Running what was asked for, each run with a runtime, a clock and a trace of its own.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -11,27 +10,44 @@ use crate::crashes::{self, Cut, Found};
 use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
-use crate::{coverage, drift, prune, shrink};
+use crate::{coverage, drift, prune, shrink, stories};
 
-/// What `cargo test` runs.
-const DEFAULT_SEEDS: u64 = 2_000;
+/// The amount that a complete run tries.
+struct Extent {
+    seeds: u64,
+    /// Worlds in which old data is pruned.
+    prunes: u64,
+    /// Stories whose crashes are followed.
+    stories: fn() -> Vec<usize>,
+    /// Names that must be reached.
+    reached: &'static [&'static [&'static str]],
+}
 
-/// Worlds in which old data is pruned that `cargo test` runs.
-const DEFAULT_PRUNES: u64 = 500;
+/// `cargo test`.
+const QUICK: Extent =
+    Extent { seeds: 300, prunes: 50, stories: stories::telling, reached: &[coverage::OFTEN] };
 
-/// So many crashes one after the other: that of a cycle, and that of the recovery from it.
+/// The same with `COGZY_TEST_WHOLE=1`, and `--whole`.
+const WHOLE: Extent = Extent {
+    seeds: 2_000,
+    prunes: 500,
+    stories: stories::every,
+    reached: &[coverage::OFTEN, coverage::SELDOM],
+};
+
+/// Crashes one after the other: that of a cycle, and that of the recovery from it.
 const DEEP: usize = 2;
 
-/// Seeds that failed once, by a mistake of the engine.
+/// Seeds that failed once, by a mistake of the engine. They are part of every run.
 const REGRESSIONS: &[u64] = &[
     900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867,
     4_005_585, 4_065_525, 4_071_093, 4_095_182,
 ];
 
-/// And such worlds in which old data is pruned.
+/// Worlds that failed once in which old data is pruned.
 const PRUNE_REGRESSIONS: &[u64] = &[307_025, 403_242];
 
-/// What came of one run.
+/// Result of one run.
 pub struct Ran {
     pub check: Check,
     pub trace: Trace,
@@ -55,22 +71,21 @@ pub fn seed(seed: u64, without: &Without, aloud: bool) -> Ran {
     in_virtual_time(aloud, |trace| async move { chance::run(seed, without, trace).await })
 }
 
-/// What the command line asks for.
+/// Runs what the command line asks for.
 pub fn main(args: &[String]) -> ExitCode {
     let value = |name: &str| args.get(args.iter().position(|arg| arg == name)? + 1);
     let number = |name: &str| value(name)?.parse::<u64>().ok();
     let asked = |name: &str| args.iter().any(|arg| arg == name);
-    if asked("--list") {
-        println!("simulation: test");
+    let code = |sound| if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if cogzy_testkit::is_left_out("simulation", args) {
         return ExitCode::SUCCESS;
     }
     #[cfg(feature = "planted-bugs")]
     if asked("--planted") {
-        let only = number("--planted").and_then(|only| usize::try_from(only).ok());
-        return if crate::planted::all(only) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return code(crate::planted::all(number("--planted").and_then(|only| usize::try_from(only).ok())));
     }
     if asked("--drift") {
-        return if alike() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return code(alike());
     }
     if let Some(one) = number("--seed") {
         let without =
@@ -80,29 +95,35 @@ pub fn main(args: &[String]) -> ExitCode {
     if let Some(one) = number("--prune") {
         return replay(|| prune_world(one, true));
     }
-    if let Some(count) = number("--prunes") {
-        let from = number("--from").unwrap_or(0);
-        let sound = work(&[prunes(from, count)]).iter().all(|came| tell_prunes(from, count, came));
-        return if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
         return replay(|| crashes::cut(&at, true));
     }
-    let seeds = number("--seeds").unwrap_or(if asked("--crashes") { 0 } else { DEFAULT_SEEDS });
-    let default = !asked("--seeds") && !asked("--crashes");
-    let only = number("--crashes").and_then(|only| usize::try_from(only).ok());
-    let sound = both(
-        number("--from").unwrap_or(0),
-        seeds,
-        default || asked("--crashes"),
-        number("--deep").and_then(|deep| usize::try_from(deep).ok()).unwrap_or(DEEP),
-        only,
-        default,
-    );
-    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let from = number("--from").unwrap_or(0);
+    if let Some(count) = number("--prunes") {
+        return code(work(&[prunes(from, count)]).iter().all(|came| tell_prunes(from, count, came)));
+    }
+    let deep = number("--deep").and_then(|deep| usize::try_from(deep).ok()).unwrap_or(DEEP);
+    if asked("--seeds") || asked("--crashes") {
+        let only = number("--crashes").and_then(|only| usize::try_from(only).ok());
+        let stories = match only {
+            Some(only) => vec![only],
+            None if asked("--crashes") => stories::every(),
+            None => Vec::new(),
+        };
+        return code(run(&Asked {
+            from,
+            seeds: number("--seeds").unwrap_or(0),
+            stories,
+            deep,
+            extent: None,
+        }));
+    }
+    let extent = if asked("--whole") || cogzy_testkit::whole() { &WHOLE } else { &QUICK };
+    let asked = Asked { from, seeds: extent.seeds, stories: (extent.stories)(), deep, extent: Some(extent) };
+    code(run(&asked))
 }
 
-/// One run, aloud, with what the engine logs.
+/// Runs something aloud, with what the engine logs.
 fn replay(run: impl FnOnce() -> Ran) -> ExitCode {
     tracing_subscriber::fmt().without_time().with_max_level(tracing::Level::DEBUG).init();
     let ran = run();
@@ -116,7 +137,7 @@ fn replay(run: impl FnOnce() -> Ran) -> ExitCode {
     }
 }
 
-/// Whether the fakes are like what they stand for.
+/// True where the fakes are like what they stand for.
 fn alike() -> bool {
     let looked = drift::look();
     match &looked {
@@ -128,21 +149,30 @@ fn alike() -> bool {
     looked.is_ok()
 }
 
-/// Crashes and seeds, and if all of it is asked for worlds that prune; then a look at what was reached. Whether all is well.
-fn both(from: u64, count: u64, crash: bool, deep: usize, only: Option<usize>, complete: bool) -> bool {
-    let mut sound = !complete || alike();
+/// Seeds and crashes to run, from seed `from` on.
+struct Asked {
+    from: u64,
+    seeds: u64,
+    stories: Vec<usize>,
+    deep: usize,
+    /// The amount of a complete run, which has worlds that prune, too, and checks what was reached.
+    extent: Option<&'static Extent>,
+}
+
+/// Runs crashes and seeds and, in a complete run, worlds that prune. True where all is well.
+fn run(asked: &Asked) -> bool {
+    let mut sound = asked.extent.is_none() || alike();
     let found = Found::default();
-    let mut batches = vec![crashes::batch(only, deep, &found, crash), seeds(from, count)];
-    if complete {
-        batches.push(prunes(0, DEFAULT_PRUNES));
-    }
+    let mut batches =
+        vec![crashes::batch(&asked.stories, asked.deep, &found), seeds(asked.from, asked.seeds)];
+    batches.extend(asked.extent.map(|extent| prunes(0, extent.prunes)));
     let clock = SystemClock::new();
     let mut came = work(&batches).into_iter();
     let (crashed, seeded) = (came.next().unwrap(), came.next().unwrap());
-    if count > 0 {
-        sound &= tell_seeds(from, count, &seeded);
+    if asked.seeds > 0 {
+        sound &= tell_seeds(asked.from, asked.seeds, &seeded);
     }
-    if crash {
+    if !asked.stories.is_empty() {
         sound &= found.tell(&crashed);
     }
     let mut marks = seeded.marks;
@@ -150,9 +180,9 @@ fn both(from: u64, count: u64, crash: bool, deep: usize, only: Option<usize>, co
     for (name, times) in &marks {
         println!("{times:9}  {name}");
     }
-    if complete {
-        sound &= tell_prunes(0, DEFAULT_PRUNES, &came.next().unwrap());
-        let missing: BTreeSet<String> = coverage::missing(&marks);
+    if let Some(extent) = asked.extent {
+        sound &= tell_prunes(0, extent.prunes, &came.next().unwrap());
+        let missing = coverage::missing(&marks, extent.reached);
         missing.iter().for_each(|name| println!("never reached: {name}"));
         sound &= missing.is_empty();
     }
@@ -166,7 +196,7 @@ fn seeds(from: u64, count: u64) -> Batch<'static> {
     numbered(first, from, count, |at| seed(at, &Without::new(), false))
 }
 
-/// Which seeds failed and why. Whether none did.
+/// Tells which seeds failed and why. True where none did.
 fn tell_seeds(from: u64, count: u64, came: &Came) -> bool {
     for (seed, why) in came.failed.iter().take(20) {
         println!("seed {seed}: {why}\n    cargo test --test simulation -- --seed {seed}");
@@ -199,7 +229,7 @@ fn prunes(from: u64, count: u64) -> Batch<'static> {
     numbered(PRUNE_REGRESSIONS, from, count, |at| prune_world(at, false))
 }
 
-/// Which of these worlds failed, and what they reached. Whether all is well.
+/// Tells which of these worlds failed, and what they reached. True where all is well.
 fn tell_prunes(from: u64, count: u64, came: &Came) -> bool {
     for (seed, why) in came.failed.iter().take(20) {
         println!("prune {seed}: {why}\n    cargo test --test simulation -- --prune {seed}");
@@ -212,10 +242,10 @@ fn tell_prunes(from: u64, count: u64, came: &Came) -> bool {
     let missing: Vec<&&str> =
         coverage::PRUNES.iter().filter(|name| !came.marks.contains_key(**name)).collect();
     missing.iter().for_each(|name| println!("never reached: {name}"));
-    came.failed.is_empty() && (count < DEFAULT_PRUNES || missing.is_empty())
+    came.failed.is_empty() && (count < QUICK.prunes || missing.is_empty())
 }
 
-/// One world in which old data is pruned.
+/// Runs a world in which old data is pruned.
 pub fn prune_world(seed: u64, aloud: bool) -> Ran {
     in_virtual_time(aloud, |trace| async move { prune::run(seed, trace).await })
 }

@@ -1,8 +1,10 @@
-//! Short stories, each ending where one device is about to run a cycle: [`crate::crashes`] cuts that cycle short everywhere.
+//! Short stories, each ending where one device is about to run a cycle: [`crate::crashes`] cuts
+//! that cycle short everywhere.
 
 use std::time::Duration;
 
 use cogzy_engine::sync::Request;
+use cogzy_testkit::rng::Rng;
 
 use crate::chance::{content, group_update};
 use crate::device::{DAY, Outcome, groups};
@@ -13,7 +15,7 @@ use crate::prune;
 use crate::store::RemoteFaults;
 use crate::world::World;
 
-/// One thing that happens. The number is the device's.
+/// An event. The number is the device's.
 #[derive(Debug, Clone, Copy)]
 pub enum Act {
     Write(usize, &'static str),
@@ -38,7 +40,8 @@ pub enum Act {
     Together(&'static [usize]),
     /// So many generations.
     Many(usize, usize),
-    /// From now on all PUTs of this device arrive, but no answer comes back; or arrive later; or all is well again.
+    /// From now on all PUTs of this device arrive, but no answer comes back; or arrive later; or
+    /// all is well again.
     LoseResponses(usize),
     DelayPuts(usize),
     Calm(usize),
@@ -60,12 +63,12 @@ pub struct Scenario {
     pub devices: usize,
     pub before: &'static [Act],
     pub actor: usize,
-    /// What a person asks the actor for; a cycle where it is nothing.
+    /// A wish that a person has of the actor; a cycle where there is none.
     pub asked: Option<Asked>,
 }
 
 impl Scenario {
-    /// Whether it is about old data.
+    /// True where it is about old data.
     pub fn prunes(&self) -> bool {
         matches!(self.asked, Some(Asked::Prune))
     }
@@ -107,7 +110,7 @@ async fn perform(world: &mut World, act: Act) -> Check {
         Write(at, path) => world.user(at, &UserOp::Replace(path.into(), fresh(path))),
         Large(at, path) => {
             let mut bytes = vec![0; 90_000];
-            let mut same = crate::rng::Rng::new(7);
+            let mut same = Rng::new(7);
             bytes.iter_mut().for_each(|byte| *byte = u8::try_from(same.below(256)).unwrap());
             bytes.extend(fresh(path));
             versions.add(&bytes, None);

@@ -1,7 +1,7 @@
 //! The bucket, and each process's way to it.
 //!
-//! The bucket keeps the contract of [`cogzy_engine::remote`] and nothing more: listings may be stale, a PUT may be applied long
-//! after it failed, bytes may be damaged on their way.
+//! The bucket keeps the contract of [`cogzy_engine::remote`] and nothing more: listings may be
+//! stale, a PUT may be applied long after it failed, bytes may be damaged on their way.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,16 +11,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cogzy_engine::clock::Clock;
 use cogzy_engine::model::CommitKey;
 use cogzy_engine::remote::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
-
-use cogzy_engine::clock::Clock;
+use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
 use crate::clock::SimClock;
 use crate::fuse::Fuse;
 use crate::key::Key;
-use crate::rng::Rng;
 use crate::trace::Trace;
 
 /// The bucket itself.
@@ -30,16 +29,17 @@ pub struct Store(Arc<Mutex<Bucket>>);
 #[derive(Debug, Clone, Default)]
 pub struct Bucket {
     pub objects: BTreeMap<String, (Bytes, u64)>,
-    /// When each object was taken last, in milliseconds by the bucket's clock: what a listing says.
+    /// Time at which each object was taken last, in milliseconds by the bucket's clock, as a
+    /// listing says.
     times: BTreeMap<String, i64>,
-    /// And when it was taken first: no PUT that comes late changes that.
+    /// Time at which it was taken first, which no PUT that comes late changes.
     first: BTreeMap<String, i64>,
     clock: Option<Arc<SimClock>>,
     /// PUTs that failed and are yet to be applied, and at which number of requests.
     late: Vec<(u64, String, Bytes)>,
     requests: u64,
     pub puts: u64,
-    /// What a rollback has taken away.
+    /// Objects that a rollback has taken away.
     lost: BTreeMap<String, (Bytes, u64)>,
     /// Keys that were put with other bytes than before.
     pub overwritten: Vec<String>,
@@ -82,7 +82,7 @@ impl Bucket {
         self.late.clear();
     }
 
-    /// What a rollback has taken away is there again.
+    /// Brings back what a rollback has taken away.
     pub fn roll_forward(&mut self) {
         for (key, (body, _)) in std::mem::take(&mut self.lost) {
             self.take(&key, body);
@@ -121,12 +121,12 @@ impl Bucket {
         key.plain(format_args!("{sizes:?} {late} {lost} {overwritten}"));
     }
 
-    /// When a commit was put first, by the bucket's clock.
+    /// Time at which a commit was put first, by the bucket's clock.
     pub fn put_at(&self, commit: CommitKey) -> Option<i64> {
         self.time_of(&format!("commits/{commit}"))
     }
 
-    /// When an object was put first, by the bucket's clock; also one that is gone.
+    /// Time at which an object was put first, by the bucket's clock; also of one that is gone.
     pub fn time_of(&self, key: &str) -> Option<i64> {
         self.first.get(key).copied()
     }
@@ -150,7 +150,7 @@ impl Bucket {
     }
 }
 
-/// How often what goes wrong, in percent of the requests.
+/// Faults on the way to the bucket, in percent of the requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RemoteFaults {
     pub before: usize,
@@ -161,9 +161,10 @@ pub struct RemoteFaults {
     pub refused: usize,
     /// Commits, and only they, are applied when the store settles, and not before.
     pub late_commits: bool,
-    /// After so many requests the device falls asleep for so long, and the request goes out when it wakes up.
+    /// After so many requests the device falls asleep for so long, and the request goes out when it
+    /// wakes up.
     pub nap: Option<(usize, Duration)>,
-    /// Nothing gets through at all.
+    /// True where nothing gets through at all.
     pub offline: bool,
     /// The longest delay in milliseconds.
     pub delay_ms: usize,
@@ -177,7 +178,7 @@ pub struct SimRemote {
     pub fuse: Fuse,
     pub trace: Trace,
     pub rng: Arc<Mutex<Rng>>,
-    /// How many objects a listing names at a time.
+    /// Objects that a listing names at a time.
     pub page: usize,
     pub faults: Arc<Mutex<RemoteFaults>>,
 }

@@ -22,6 +22,31 @@ const NODES: &str = "nodes";
 /// All stories; one is named by its place.
 pub static ALL: LazyLock<Vec<&Scenario>> = LazyLock::new(|| SYNCED.iter().chain(asked::ASKED).collect());
 
+/// Stories that a quick run follows: their crashes reach every kind of effect that others do.
+const TELLING: [&str; 10] = [
+    "the first device makes the vault",
+    "an empty device joins",
+    "pull of a file",
+    "pull of a file where a folder was",
+    "conflict over a file",
+    "a write to a file that was displaced",
+    "a trash whose time is over",
+    "a checkpoint",
+    "a conflict of which both are kept",
+    "a prune that sweeps and deletes",
+];
+
+/// The places of all stories.
+pub fn every() -> Vec<usize> {
+    (0..ALL.len()).collect()
+}
+
+/// The places of those stories that together cut short most kinds of effects.
+pub fn telling() -> Vec<usize> {
+    let place = |name: &&str| ALL.iter().position(|story| story.name == *name).unwrap();
+    TELLING.iter().map(place).collect()
+}
+
 const SYNCED: &[Scenario] = &[
     story("the first device makes the vault", 1, 0, &[Write(0, A), Group(0, NODES), Seconds(3)]),
     story("push of a file", 1, 0, &[Sync(0), Write(0, A), Seconds(3)]),

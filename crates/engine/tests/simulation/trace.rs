@@ -1,11 +1,12 @@
-//! What happened, in order: a line for each event, printed and hashed where somebody reads along. The same seed gives the same hash.
+//! The events in their order: a line for each, printed and hashed where somebody reads along. The
+//! same seed gives the same hash.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-/// How often something was reached, by its name.
+/// Names that were reached, and how often.
 pub type Marks = BTreeMap<Cow<'static, str>, u64>;
 
 /// Counts what was reached elsewhere, too.

@@ -1,4 +1,5 @@
-//! Work for all cores: batches of runs, those with long ones first, so that in the end no core waits for another.
+//! Work for all cores: batches of runs, those with long ones first, so that in the end no core
+//! waits for another.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -17,14 +18,14 @@ pub struct Batch<'a> {
     pub run: Box<dyn Fn(u64) -> (u64, Ran) + Sync + 'a>,
 }
 
-/// What came of a batch.
+/// Result of a batch.
 #[derive(Default)]
 pub struct Came {
-    /// Which runs failed, and why.
+    /// Runs that failed, and why.
     pub failed: BTreeMap<u64, String>,
-    /// What was reached.
+    /// Names that were reached.
     pub marks: Marks,
-    /// How long it took, shared among all cores.
+    /// Time that it took, shared among all cores.
     pub time: Duration,
 }
 
@@ -38,7 +39,7 @@ impl Came {
     }
 }
 
-/// Runs all of it, in this order; what came of each batch.
+/// Runs all of it, in this order, and gives the result of each batch.
 pub fn work(batches: &[Batch<'_>]) -> Vec<Came> {
     let next = AtomicU64::new(0);
     let came: Vec<Mutex<Came>> = batches.iter().map(|_| Mutex::default()).collect();

@@ -8,6 +8,7 @@ use cogzy_engine::log::LogError;
 use cogzy_engine::plan::Hold;
 use cogzy_engine::sync::{Request, SyncError, Trouble};
 use cogzy_engine::vault::Verdict;
+use cogzy_testkit::rng::Rng;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use unicode_normalization::UnicodeNormalization;
@@ -17,7 +18,6 @@ use crate::device::{Device, Outcome};
 use crate::disk::{Disk, Kind, UserOp};
 use crate::ledger::{Ledger, Versions};
 use crate::oracle::{Check, Oracle};
-use crate::rng::Rng;
 use crate::store::{RemoteFaults, Store};
 use crate::trace::Trace;
 
@@ -80,12 +80,12 @@ impl World {
         Ok(outcomes)
     }
 
-    /// What goes wrong between a device and the bucket from now on.
+    /// Sets what goes wrong between a device and the bucket from now on.
     pub fn fault(&self, device: usize, faults: RemoteFaults) {
         *self.devices[device].faults.lock().unwrap() = faults;
     }
 
-    /// What must hold at any time.
+    /// Checks what must hold at any time.
     pub fn check(&mut self) -> Check {
         self.oracle.read_bucket(&self.store, &self.devices)?;
         self.devices.iter().try_for_each(|device| self.oracle.check_disk(device))
@@ -107,7 +107,7 @@ impl World {
         self.check()
     }
 
-    /// All faults end.
+    /// Ends all faults.
     pub fn heal(&mut self) {
         self.trace.note("all heals");
         self.store.settle();
@@ -145,7 +145,8 @@ impl World {
         (0..self.devices.len()).filter(|at| !self.devices[*at].gone).collect()
     }
 
-    /// Once nothing goes wrong any more, all devices come to hold what the head says, and then nothing moves.
+    /// Once nothing goes wrong any more, all devices come to hold what the head says, and then
+    /// nothing moves.
     pub async fn converge(&mut self) -> Check {
         self.heal();
         // A clock that was set back makes what it has seen look too young to be touched.
@@ -182,8 +183,8 @@ impl World {
         Err(format!("not converged after {ROUNDS} rounds; {last}"))
     }
 
-    /// Where two names differ in letter case only, somebody has to choose: here another one for what is on this disk, whichever of the
-    /// two that is. Whether there was a choice.
+    /// Where two names differ in letter case only, somebody has to choose: here another one for
+    /// what is on this disk, whichever of the two that is. Whether there was a choice.
     fn choose_names(&self, at: usize, problems: &[Trouble]) -> bool {
         let clashing = problems.iter().filter(|trouble| trouble.message.contains("letter case"));
         let key = |path: &str| path.nfc().collect::<String>().to_lowercase();

@@ -1,4 +1,4 @@
-//! What every remote must do, whatever it is made of.
+//! The contract that every remote keeps, whatever it is made of.
 
 use bytes::Bytes;
 use cogzy_engine::remote::{Remote, RemoteErrorKind, list_all};
@@ -28,7 +28,8 @@ async fn an_empty_remote_lists_nothing(remote: &dyn Remote) {
 }
 
 async fn objects_come_back_whole_and_in_parts(remote: &dyn Remote) {
-    // Long enough for several frames of whatever carries it, and without a period that could hide a shift.
+    // Long enough for several frames of whatever carries it, and without a period that could hide a
+    // shift.
     let body: Bytes = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     remote.put("whole/object-1", body.clone()).await.unwrap();
     assert_eq!(remote.get("whole/object-1", None).await.unwrap(), body);
@@ -85,7 +86,8 @@ async fn a_repeated_put_changes_nothing(remote: &dyn Remote) {
 }
 
 async fn listings_are_in_byte_order_and_cut_where_asked(remote: &dyn Remote) {
-    // Below o/: in byte order `-` < `.` < `/` < digits < letters, over the whole key and not name by name.
+    // Below o/: in byte order `-` < `.` < `/` < digits < letters, over the whole key and not name
+    // by name.
     let sorted = ["o/a-b", "o/a.b", "o/a/0", "o/a/b/c", "o/a/b0", "o/a0", "o/aa/z", "o/b"];
     for key in sorted.iter().rev() {
         remote.put(key, Bytes::from_static(b"x")).await.unwrap();

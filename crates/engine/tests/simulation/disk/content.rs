@@ -1,4 +1,5 @@
-//! What a file holds, hashed once: nearly all of it is looked at again and again, and never changes.
+//! The content of a file, hashed once: nearly all of it is looked at again and again, and never
+//! changes.
 
 use std::ops::Deref;
 use std::sync::OnceLock;

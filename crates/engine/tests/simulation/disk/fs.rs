@@ -21,7 +21,7 @@ pub struct SimFs {
     pub fuse: Fuse,
 }
 
-/// What a call is about.
+/// The kind of a call.
 struct Names<'a>(&'a [&'a Path]);
 
 impl fmt::Display for Names<'_> {
@@ -284,7 +284,7 @@ impl Fs for SimFs {
     }
 }
 
-/// What kind of place a path is, for the marks.
+/// The kind of place that a path is, for the marks.
 fn place(path: &Path) -> &'static str {
     const OURS: [&str; 9] = [
         "sync/applying",

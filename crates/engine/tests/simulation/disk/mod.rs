@@ -1,5 +1,5 @@
-//! A disk in memory under the real engine: it crashes before any effect, forgets what was not synced, fails and fills up on
-//! demand, and lets the user in between any two calls.
+//! A disk in memory under the real engine: it crashes before any effect, forgets what was not
+//! synced, fails and fills up on demand, and lets the user in between any two calls.
 
 mod content;
 mod fs;
@@ -10,6 +10,7 @@ mod user;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
 pub use content::Content;
@@ -20,10 +21,9 @@ pub use user::ROOT;
 
 use crate::clock::SimClock;
 use crate::ledger::Ledger;
-use crate::rng::Rng;
 use crate::trace::Trace;
 
-/// What goes wrong on a disk while it is used.
+/// Faults of a disk while it is used.
 #[derive(Debug, Clone, Default)]
 pub struct DiskFaults {
     /// One call in so many fails; none of them where this is 0.
@@ -43,7 +43,8 @@ pub struct Site {
     pub ledger: Ledger,
     pub faults: DiskFaults,
     pub rng: Rng,
-    /// What the user does during a call of the engine, by the number of calls until then, the next one last.
+    /// Acts of the user during a call of the engine, by the number of calls until then, the next
+    /// one last.
     pub interruptions: Vec<(u64, UserOp)>,
     /// Files that a program holds open for writing.
     pub held_open: Vec<(String, u64)>,

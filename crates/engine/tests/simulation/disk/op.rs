@@ -1,10 +1,10 @@
-//! What a user can do to a vault.
+//! Acts of a user on a vault.
 
 use std::fmt;
 
 use cogzy_engine::model::Digest;
 
-/// One thing that a user does. Paths are relative to the vault.
+/// An act of a user. Paths are relative to the vault.
 #[derive(Debug, Clone)]
 pub enum UserOp {
     /// Writes a temporary file and renames it.

@@ -1,9 +1,10 @@
-//! What is on a disk: inodes, names, and which of both a power cut would leave.
+//! The state of a disk: inodes, names, and which of both a power cut would leave.
 //!
-//! Names change by *operations*, each a few slots (folder, name) that change together: a rename is one, and so is an exchange.
-//! An operation is volatile until a folder that it touches is synced. A power cut keeps some of those that are volatile, never
-//! one without an earlier one about the same slot. Bytes are volatile until their file is synced: a power cut leaves the last
-//! synced bytes, the newest ones, or a part of them.
+//! Names change by *operations*, each a few slots (folder, name) that change together: a rename is
+//! one, and so is an exchange. An operation is volatile until a folder that it touches is synced. A
+//! power cut keeps some of those that are volatile, never one without an earlier one about the same
+//! slot. Bytes are volatile until their file is synced: a power cut leaves the last synced bytes,
+//! the newest ones, or a part of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -12,11 +13,11 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use cogzy_engine::model::FileKind;
+use cogzy_testkit::rng::Rng;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Content;
 use crate::key::{Key, Order};
-use crate::rng::Rng;
 
 pub type Ino = u64;
 pub const ROOT: Ino = 1;
@@ -26,7 +27,7 @@ pub type Slot = (Ino, OsString);
 /// Slots that change together, and what they then lead to.
 type Operation = Vec<(Slot, Option<Ino>)>;
 
-/// What a name can stand for.
+/// Things that a name can stand for.
 #[derive(Debug, Clone)]
 pub struct Node {
     pub kind: FileKind,
@@ -39,7 +40,7 @@ pub struct Node {
     pub mode: u32,
 }
 
-/// What kind of disk this is.
+/// A kind of disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     /// Knows exchanging renames.
@@ -48,8 +49,8 @@ pub struct Kind {
     pub case: bool,
     /// Spells names in decomposed Unicode, whoever gives them.
     pub nfd: bool,
-    /// Syncing anything syncs all names, and a power cut forgets only the newest ones, as on ext4. Otherwise each folder is on
-    /// its own, which is all that POSIX promises.
+    /// Syncing anything syncs all names, and a power cut forgets only the newest ones, as on ext4.
+    /// Otherwise each folder is on its own, which is all that POSIX promises.
     pub ordered: bool,
     /// The resolution of its times.
     pub tick_ns: i64,
@@ -103,7 +104,8 @@ impl State {
         &mut self.nodes[place(ino)]
     }
 
-    /// The slot that `path` names, whether something is there or not; on a disk that ignores case, as it is spelled there.
+    /// The slot that `path` names, whether something is there or not; on a disk that ignores case,
+    /// as it is spelled there.
     pub fn slot(&self, path: &Path) -> io::Result<Slot> {
         self.slot_within(path, 0)
     }
@@ -150,7 +152,7 @@ impl State {
         same.next().map_or(exact.1, |(at, _)| at.clone())
     }
 
-    /// What stands at `path`.
+    /// The inode at `path`.
     pub fn find(&self, path: &Path) -> io::Result<Ino> {
         if path == Path::new("/") {
             return Ok(ROOT);
@@ -170,7 +172,8 @@ impl State {
         self.names.range(from..until).map(|((_, name), ino)| (name, *ino))
     }
 
-    /// Changes names. A user's own changes are durable at once, so that what a power cut takes is the engine's.
+    /// Changes names. A user's own changes are durable at once, so that what a power cut takes is
+    /// the engine's.
     pub fn change(&mut self, operation: Operation, durable: bool, now_ns: i64) {
         let now = self.stamp(now_ns);
         for (slot, to) in &operation {
@@ -221,7 +224,7 @@ impl State {
         self.settle(&(0..self.volatile.len()).collect());
     }
 
-    /// Whether any name leads to `ino`.
+    /// True where a name leads to `ino`.
     pub fn is_named(&self, ino: Ino) -> bool {
         self.names.values().any(|named| *named == ino)
     }
@@ -251,7 +254,8 @@ impl State {
         self.volatile = rest;
     }
 
-    /// Tells what is on the disk and what a power cut would leave, each inode by the order in which it is come upon.
+    /// Tells what is on the disk and what a power cut would leave, each inode by the order in which
+    /// it is come upon.
     pub fn describe(&self, key: &mut Key) {
         let mut order = Order::default();
         for names in [&self.names, &self.durable] {
@@ -322,7 +326,7 @@ impl State {
     }
 }
 
-/// Where an inode is among all of them.
+/// The place of an inode among all of them.
 fn place(ino: Ino) -> usize {
     usize::try_from(ino - ROOT).unwrap()
 }

@@ -1,5 +1,5 @@
-//! The user's side of a disk: what the app, an editor or a person does to the vault. What they do is durable at once; a power
-//! cut takes only what the engine has not synced.
+//! The user's side of a disk: what the app, an editor or a person does to the vault. What they do
+//! is durable at once; a power cut takes only what the engine has not synced.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::state::Ino;
 use super::{Disk, Site};
 use crate::pipeline;
 
-/// Where every device has its vault.
+/// The folder in which every device has its vault.
 pub const ROOT: &str = "/vault";
 
 pub fn absolute(path: &str) -> PathBuf {
@@ -69,7 +69,7 @@ impl Site {
         (self.state.node(ino).kind == FileKind::File && !linked).then_some(ino)
     }
 
-    /// What `lstat` says of a path of the vault.
+    /// The answer of `lstat` for a path of the vault.
     pub fn stat(&self, path: &str) -> Option<FileStat> {
         self.state.find(&absolute(path)).ok().map(|ino| stat(&self.state, ino))
     }
@@ -191,7 +191,8 @@ impl Site {
         }
     }
 
-    /// The same, for the file that is there under another letter case: nobody makes a second one beside it.
+    /// The same, for the file that is there under another letter case: nobody makes a second one
+    /// beside it.
     fn respelled(&self, mut op: UserOp) -> UserOp {
         if let UserOp::Replace(path, _)
         | UserOp::Rewrite(path, _)
@@ -333,7 +334,8 @@ impl Site {
     }
 }
 
-/// What every vault has before there is any syncer: a folder, and a configuration with a secret in it.
+/// Puts in place what a vault has before there is any syncer: a folder, and a configuration with a
+/// secret in it.
 impl Site {
     pub fn furnish(&mut self) {
         create_folders(&mut self.state, Path::new(ROOT), true, 0).unwrap();

@@ -1,14 +1,17 @@
-//! A disk that crashes, lacks calls, ignores letter case, or lets somebody else in between two calls.
+//! A disk that crashes, lacks calls, ignores letter case, or lets somebody else in between two
+//! calls.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use crate::fs::{Fs, ReadFile, RealFs, WriteFile};
 use crate::model::{FileKind, FileStat};
 
-/// What kind of disk.
+/// A kind of disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     pub exchange: bool,
@@ -24,12 +27,15 @@ pub const MAC: Kind = Kind { exchange: true, links: true, case: false };
 pub struct Disk<'a> {
     pub kind: Kind,
     root: PathBuf,
-    effects: AtomicUsize,
+    count: AtomicUsize,
+    /// Kinds of effects that there were, the one before which the disk crashed among them.
+    kinds: Mutex<BTreeSet<&'static str>>,
+    ended_before: OnceLock<&'static str>,
     /// The effect before which something happens.
     at: usize,
-    /// What happens there and before the effects after it, given how far it is.
+    /// Called there and before each later effect, with the number of effects since.
     event: Option<&'a (dyn Fn(usize) + Sync)>,
-    /// How many effects after the event the crash comes.
+    /// Effects between the event and the crash.
     dies_after: usize,
     dead: AtomicBool,
 }
@@ -64,11 +70,12 @@ impl<'a> Disk<'a> {
     }
 
     pub fn crashing(kind: Kind, root: &Path, at: usize) -> Self {
-        let effects = AtomicUsize::new(0);
         Self {
             kind,
             root: root.into(),
-            effects,
+            count: AtomicUsize::new(0),
+            kinds: Mutex::default(),
+            ended_before: OnceLock::new(),
             at,
             event: None,
             dies_after: 0,
@@ -85,22 +92,36 @@ impl<'a> Disk<'a> {
         Self { dies_after, ..self }
     }
 
-    /// Whether the effect at which something was to happen was reached.
+    /// True where the effect came at which something was to happen.
     pub fn reached(&self) -> bool {
-        self.effects.load(Ordering::Relaxed) > self.at
+        self.count.load(Ordering::Relaxed) > self.at
+    }
+
+    /// Kinds of effects that were asked for, the one before which it crashed among them.
+    pub fn effects(&self) -> BTreeSet<&'static str> {
+        self.kinds.lock().unwrap().clone()
+    }
+
+    /// The kind of effect before which it crashed.
+    pub fn ended_before(&self) -> Option<&'static str> {
+        self.ended_before.get().copied()
     }
 
     fn look(&self) -> io::Result<()> {
         if self.dead.load(Ordering::Relaxed) { Err(io::Error::other("crashed")) } else { Ok(()) }
     }
 
-    fn effect(&self) -> io::Result<()> {
+    fn effect(&self, kind: &'static str) -> io::Result<()> {
         self.look()?;
-        if let Some(after) = self.effects.fetch_add(1, Ordering::Relaxed).checked_sub(self.at) {
+        self.kinds.lock().unwrap().insert(kind);
+        if let Some(after) = self.count.fetch_add(1, Ordering::Relaxed).checked_sub(self.at) {
             if let Some(event) = self.event {
                 event(after);
             }
-            self.dead.fetch_or(after >= self.dies_after, Ordering::Relaxed);
+            if after >= self.dies_after {
+                self.dead.store(true, Ordering::Relaxed);
+                self.ended_before.get_or_init(|| kind);
+            }
         }
         self.look()
     }
@@ -143,30 +164,30 @@ impl Fs for Disk<'_> {
         RealFs.open(&self.real(path))
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
-        self.effect()?;
+        self.effect("create")?;
         Ok(Box::new(Unsynced(RealFs.create(&self.named(path))?)))
     }
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.effect()?;
+        self.effect("create dir all")?;
         RealFs.create_dir_all(&self.real(path))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // A file that somebody renames over the old one between the last look and this call is lost without an exchange: there
-        // is no call that would notice.
+        // A file that somebody renames over the old one between the last look and this call is lost
+        // without an exchange: there is no call that would notice.
         if self.event.is_none() || self.kind.exchange {
-            self.effect()?;
+            self.effect("rename")?;
         }
         RealFs.rename(&self.real(from), &self.named(to))
     }
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         if self.kind.exchange || !self.kind.links {
-            self.effect()?;
+            self.effect("rename new")?;
             return RealFs.rename_new(&self.real(from), &self.named(to));
         }
         // As on a network file system: in two steps.
-        self.effect()?;
+        self.effect("rename new")?;
         RealFs.hard_link(&self.real(from), &self.named(to))?;
-        self.effect()?;
+        self.effect("rename new")?;
         let ino = |path| RealFs.lstat(path).map(|stat| stat.ino);
         if ino(&self.real(from))? == ino(&self.real(to))? {
             RealFs.remove_file(&self.real(from))
@@ -178,26 +199,26 @@ impl Fs for Disk<'_> {
         if !self.kind.exchange {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        self.effect()?;
+        self.effect("exchange")?;
         RealFs.exchange(&self.real(one), &self.real(other))
     }
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         if !self.kind.links {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        self.effect()?;
+        self.effect("hard link")?;
         RealFs.hard_link(&self.real(from), &self.named(to))
     }
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.effect()?;
+        self.effect("remove file")?;
         RealFs.remove_file(&self.real(path))
     }
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.effect()?;
+        self.effect("remove dir")?;
         RealFs.remove_dir(&self.real(path))
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.effect()?;
+        self.effect("sync dir")?;
         // Only a folder can be synced as one.
         RealFs.read_dir(&self.real(path)).map(drop)
     }

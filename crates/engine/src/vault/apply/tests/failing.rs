@@ -1,4 +1,4 @@
-//! What is durable when, and that no error passes for another one.
+//! Which names are durable when; no error passes for another one.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -45,7 +45,8 @@ fn a_recovery_makes_durable_what_the_process_before_it_moved() {
     }
 }
 
-/// An apply that meets one failure: the reasons it gives for items that it left, or the error with which it stopped.
+/// An apply that meets one failure: the reasons it gives for items that it left, or the error with
+/// which it stopped.
 fn meet(kind: Kind, fault: Fault) -> (Vault, Result<Vec<String>, String>) {
     let vault = Vault::new(MIXED);
     let ended = run(&watched(kind, &vault, vec![fault]), &vault);
@@ -173,7 +174,8 @@ fn a_link_or_a_file_that_its_user_has_locked_is_something_else_and_a_failing_dis
     }
 }
 
-/// A touch between any two effects: the bytes are those that the plan saw, so nothing has to be planned again.
+/// A touch between any two effects: the bytes are those that the plan saw, so nothing has to be
+/// planned again.
 #[test]
 fn a_file_that_is_touched_meanwhile_is_replaced() {
     for kind in [LINUX, NETWORK, STICK] {

@@ -1,11 +1,39 @@
+/// A test of its own for each of three kinds of disk, so that they run side by side.
+macro_rules! on_each_disk {
+    ($test:ident) => {
+        mod $test {
+            use super::{LINUX, NETWORK, STICK};
+
+            #[test]
+            fn on_linux() {
+                super::$test(LINUX);
+            }
+
+            #[test]
+            fn on_a_network_disk() {
+                super::$test(NETWORK);
+            }
+
+            #[test]
+            fn on_a_stick() {
+                super::$test(STICK);
+            }
+        }
+    };
+}
+
 mod crash;
 pub(in crate::vault) mod disk;
+mod edits;
 mod failing;
 mod stands;
+mod twice;
 mod vault;
 mod watched;
 
 use std::fs as std_fs;
+
+use cogzy_testkit::amount;
 
 use super::*;
 use crate::fs::RealFs;
@@ -34,6 +62,14 @@ const SWAPS: &[Case] = &[
     Case { lost: false, moves: &[("x/Name", Some("by case"), None)] },
     Case { lost: false, moves: &[("x/name", None, Some("by case"))] },
 ];
+
+/// Moments at which something happens, in the order of effects: every one in a whole run. A quick
+/// run takes every seventh and begins at another one where `from` differs, so that many of them
+/// together reach all.
+fn moments(from: usize) -> impl Iterator<Item = usize> {
+    let stride = amount(7, 1);
+    (from % stride..).step_by(stride)
+}
 
 fn run(fs: &dyn Fs, vault: &Vault) -> Result<Applied, ApplyError> {
     apply(fs, &vault.layout(), vault.plan(), None, &mut |_| {})

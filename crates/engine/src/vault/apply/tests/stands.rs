@@ -1,4 +1,4 @@
-//! What a recovery makes of every state that a crash and its user can have left one file in.
+//! The outcome of a recovery for every state that a crash and a user can leave one file in.
 
 use super::*;
 
@@ -6,7 +6,7 @@ const REPLACE: &[Case] = &[Case { lost: false, moves: &[("t/a", Some("old"), Som
 const CREATE: &[Case] = &[Case { lost: false, moves: &[("t/a", None, Some("new"))] }];
 const DELETE: &[Case] = &[Case { lost: false, moves: &[("t/a", Some("old"), None)] }];
 
-/// What a place holds: the old file, the new one, somebody's edit, nothing.
+/// The contents of a place: the old file, the new one, somebody's edit, nothing.
 const PLACES: [char; 4] = ['o', 'n', 'e', '-'];
 
 fn text(place: char) -> Option<&'static str> {
@@ -26,8 +26,9 @@ fn set(path: &std::path::Path, place: char) {
     }
 }
 
-/// What is visible after the recovery, upper case where the item counts as in place. `state` is what is visible, staged, in the trash,
-/// and an `a` where the place was noted to be empty by our own hand.
+/// The visible file after the recovery, in upper case where the item counts as in place. `state` is
+/// what is visible, staged, in the trash, and an `a` where the place was noted to be empty by our
+/// own hand.
 fn recovered(cases: &'static [Case], state: [char; 4], finish: bool) -> char {
     let mut vault = Vault::new(cases);
     vault.finish = finish;
@@ -57,7 +58,8 @@ fn recovered(cases: &'static [Case], state: [char; 4], finish: bool) -> char {
     }
 }
 
-/// One row for each content of the trash, and with the note where `noted`: the outcomes for all that may be visible (outer) and staged.
+/// One row for each content of the trash, and with the note where `noted`: the outcomes for all
+/// that may be visible (outer) and staged.
 fn table(
     cases: &'static [Case],
     visible: &str,
@@ -78,14 +80,16 @@ fn table(
     rows
 }
 
-/// Read as: in the row of what the trash holds, the group of what is visible, the letter of what is staged, each in the order `one-`.
+/// Read as: in the row of what the trash holds, the group of what is visible, the letter of what is
+/// staged, each in the order `one-`.
 #[test]
 fn a_replaced_file_goes_forward_or_back_or_stays_by_what_lies_where() {
     let rest = [
         "-a oNoo NNeN Eeee _---",
         "o  oNoo NNeN EeEE _-__",
         "oa oNoo NNeN EeEE _N__",
-        // The trash has what somebody wrote before the file was displaced: the apply was about to go back.
+        // The trash has what somebody wrote before the file was displaced: the apply was about to
+        // go back.
         "e  oNoo onee Eeee _---",
         "ea oNoo onee Eeee _e--",
     ];

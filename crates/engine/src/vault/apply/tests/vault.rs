@@ -5,6 +5,8 @@ use std::fs as disk;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use cogzy_testkit::fresh_folder_in_memory;
+
 use crate::fs::{Fs, RealFs};
 use crate::model::{ConflictId, Content, Digest, Item, VaultPath};
 use crate::vault::{ApplyId, ApplyItem, ApplyPlan, ApplyStep, Keeping, Layout, Purpose, Seen, Staged};
@@ -22,7 +24,7 @@ pub struct Case {
 pub struct Vault {
     dir: tempfile::TempDir,
     pub cases: &'static [Case],
-    /// Whether a recovery puts in place what was not begun.
+    /// True where a recovery puts in place what was not begun.
     pub finish: bool,
 }
 
@@ -47,10 +49,8 @@ pub fn item(case: &Case) -> Item {
 impl Vault {
     /// Every old file in place, every new one staged.
     pub fn new(cases: &'static [Case]) -> Self {
-        // Thousands of vaults are made: in memory, where there is such a folder.
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let vault = Self { dir: tempfile::tempdir_in(parent).unwrap(), cases, finish: true };
+        // Thousands of vaults are made.
+        let vault = Self { dir: fresh_folder_in_memory(), cases, finish: true };
         let stage = vault.layout().staging_of(&Self::id());
         disk::create_dir_all(&stage).unwrap();
         for (slot, (name, old, new)) in vault.moves().enumerate() {
@@ -122,7 +122,7 @@ impl Vault {
         files
     }
 
-    /// What was displaced: the texts in the trash and in the conflict, sorted.
+    /// Displaced files: the texts in the trash and in the conflict, sorted.
     pub fn displaced(&self) -> Vec<String> {
         let mut texts = Vec::new();
         for folder in [self.layout().trash_files(&Self::id()), self.layout().conflicts()] {
@@ -135,13 +135,14 @@ impl Vault {
         texts
     }
 
-    /// Whether a visible file shares its bytes with a displaced one, so that a later write would change both.
+    /// True where a visible file shares its bytes with a displaced one, so that a later write would
+    /// change both.
     pub fn shares_files(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
         self.visible().keys().any(|name| self.root().join(name).metadata().unwrap().nlink() > 1)
     }
 
-    /// What every file in the vault holds, wherever it is.
+    /// The texts of all files in the vault, wherever they are.
     pub fn all_texts(&self) -> BTreeSet<String> {
         let mut texts = BTreeSet::new();
         collect(self.root(), self.root(), &mut |_, text| {
@@ -150,12 +151,12 @@ impl Vault {
         texts
     }
 
-    /// What is visible where every item is new.
+    /// The visible files where every item is new.
     pub fn all_new(&self) -> BTreeMap<String, String> {
         self.texts(|(.., new)| new)
     }
 
-    /// What is visible where every item is old.
+    /// The visible files where every item is old.
     pub fn all_old(&self) -> BTreeMap<String, String> {
         self.texts(|(_, old, _)| old)
     }
@@ -164,7 +165,7 @@ impl Vault {
         self.moves().filter_map(|each| Some((each.0.to_owned(), of(each)?.to_owned()))).collect()
     }
 
-    /// Every old text is somewhere: visible, in the trash or in the conflict.
+    /// Asserts that every old text is somewhere: visible, in the trash or in the conflict.
     pub fn assert_nothing_lost(&self, context: &str) {
         self.assert_nothing_lost_but("", context);
     }

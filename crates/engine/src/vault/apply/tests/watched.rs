@@ -10,7 +10,8 @@ use super::disk::Disk;
 use crate::fs::{Fs, ReadFile, WriteFile};
 use crate::model::{FileKind, FileStat};
 
-/// Which call fails: its name, how its path ends (of two the second), how many such calls pass before, and how.
+/// A call that fails: its name, how its path ends (of two the second), how many such calls pass
+/// before, and how.
 pub struct Fault(pub &'static str, pub &'static str, pub usize, pub io::ErrorKind);
 
 pub struct Watched<'a> {

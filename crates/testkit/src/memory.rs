@@ -1,6 +1,7 @@
 //! Corpora, matrices and indexes as an app writes them, and how many entries they have.
 
 /// A corpus of `count` nodes; `text` makes one version differ from another.
+#[must_use]
 pub fn corpus(count: usize, text: &str) -> String {
     let node =
         |n| format!("{{\"id\": \"n{n}\", \"content\": \"{text} {n}\", \"own\": {{\"of\": \"the app\"}}}}");
@@ -9,6 +10,7 @@ pub fn corpus(count: usize, text: &str) -> String {
 }
 
 /// A `.npy` of `rows` × `dim` 32-bit floats.
+#[must_use]
 pub fn matrix(rows: usize, dim: usize, seed: f32) -> Vec<u8> {
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}");
     let pad = 63 - (10 + header.len()) % 64;
@@ -21,6 +23,7 @@ pub fn matrix(rows: usize, dim: usize, seed: f32) -> Vec<u8> {
 }
 
 /// A flat FAISS index of `rows` vectors of `dim` dimensions.
+#[must_use]
 pub fn index(rows: usize, dim: usize, seed: f32) -> Vec<u8> {
     let mut bytes = b"IxFI".to_vec();
     bytes.extend(i32::try_from(dim).unwrap().to_le_bytes());
@@ -39,12 +42,14 @@ fn floats(count: usize, seed: f32) -> impl Iterator<Item = u8> {
 }
 
 /// Entries of a corpus.
+#[must_use]
 pub fn entries(json: &[u8]) -> usize {
     let document: serde_json::Value = serde_json::from_slice(json).unwrap();
     document["nodes"].as_array().unwrap().len()
 }
 
 /// Rows of a matrix that [`matrix`] made.
+#[must_use]
 pub fn rows(npy: &[u8]) -> usize {
     let header = String::from_utf8_lossy(&npy[10..74]).into_owned();
     let shape = header.split("'shape': (").nth(1).unwrap();
@@ -52,6 +57,7 @@ pub fn rows(npy: &[u8]) -> usize {
 }
 
 /// Vectors of an index that [`index`] made.
+#[must_use]
 pub fn vectors(index: &[u8]) -> usize {
     usize::try_from(u64::from_le_bytes(index[8..16].try_into().unwrap())).unwrap()
 }
