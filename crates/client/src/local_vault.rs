@@ -50,9 +50,9 @@ pub use transaction::LocalTransaction;
 use crate::documents::{ResetDocument, StatusDocument, SyncDocument, SyncRequest};
 use crate::paths::Paths;
 use crate::socket::{self, ClientError};
+use cogzy_engine::fs::IoAt;
 use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::model::{Digest, PathError, VaultPath};
-use cogzy_engine::fs::IoAt;
 use cogzy_engine::vault::{Layout, Marker, MarkerError, TransactError};
 
 /// What a program cannot do with a vault, and why.

@@ -15,8 +15,8 @@ use ndarray::ArrayView2;
 use ndarray_npy::ViewNpyExt;
 
 use super::LocalVaultError;
-use cogzy_engine::model::VaultPath;
 use cogzy_engine::fs::IoAt;
+use cogzy_engine::model::VaultPath;
 
 /// Vectors of one generation, mapped. They stay as they are when the file is replaced.
 #[derive(Debug)]

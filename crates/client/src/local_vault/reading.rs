@@ -7,9 +7,9 @@ use ndarray::Array2;
 
 use super::{Corpus, LocalVault, LocalVaultError, MappedEmbeddings, corpus_path, map, matrix, vectors_path};
 use cogzy_engine::fs;
+use cogzy_engine::fs::IoAt;
 use cogzy_engine::model::{Facts, Role, VaultPath};
 use cogzy_engine::vault::validate::{Kind, Search, examine};
-use cogzy_engine::fs::IoAt;
 use cogzy_engine::vault::{FileLock, wait_for};
 
 /// How long a generation may take to be put in place.

@@ -7,8 +7,8 @@ use ndarray::Array2;
 use super::{Corpus, LocalVault, LocalVaultError, corpus_path, matrix, vectors_path};
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy, random};
 use cogzy_engine::fs;
-use cogzy_engine::model::{Digest, VaultPath};
 use cogzy_engine::fs::IoAt;
+use cogzy_engine::model::{Digest, VaultPath};
 use cogzy_engine::vault::{ApplyId, Filter, TransactError, Transaction, transact};
 
 /// Changes that are written together or not at all. Nothing happens before [`LocalTransaction::commit`].

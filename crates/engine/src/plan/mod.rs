@@ -6,8 +6,10 @@
 //! trees of the same kind.
 //!
 //! Each stage has its own file: `diff` finds the items that changed, `reconcile` decides each by
-//! the table of the design, `names` settles paths that cannot exist side by side, `safety` turns
-//! apparent accidents into a [`Hold`], and `together` keeps back items that must not be sent alone.
+//! the table of the design, `moves` keeps deletions back until what moved has arrived, `names` settles
+//! paths that cannot exist side by side, `safety` turns apparent accidents into a [`Hold`] (by what `tally`
+//! counts and `mass` judges), and `together` keeps back items that must not be sent alone. `losses` says
+//! what a commit takes, for the plans after it.
 //!
 //! Invariants, held by property tests:
 //! - Every step names an item once.
@@ -16,14 +18,19 @@
 //!   members excepted).
 //! - A blocked item is neither pushed nor pulled over.
 //! - Items written in one transaction are pushed in one commit.
+//! - Content that moved is at its new name before it leaves the old one.
 
 mod diff;
 mod hold;
+mod losses;
+mod mass;
+mod moves;
 mod names;
 mod reconcile;
 mod reset;
 mod safety;
 mod step;
+mod tally;
 mod together;
 
 #[cfg(test)]
@@ -31,10 +38,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Groups, Item, Tree, VaultPath, set_entry};
+use crate::model::{Groups, Item, Losses, Tree, VaultPath, set_entry};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
-pub use hold::{Hold, filter_hold};
+pub use hold::{Hold, Share, filter_hold};
+pub use losses::losses;
 pub use names::in_the_way;
 pub use reset::reset;
 pub use safety::Brakes;
@@ -103,11 +111,15 @@ pub struct Input<'a> {
     pub decisions: &'a Decisions,
     /// Holds of the last plan.
     pub held: &'a [Held],
+    /// Files that commits of this device took within the last day. With them put back, the base is what
+    /// stood then: the reference of the brakes.
+    pub losses: &'a Losses,
 }
 
 static NOTHING_BLOCKED: Blocked = Blocked { paths: BTreeMap::new(), foreign: BTreeMap::new() };
 static NOTHING_UNFIT: Unfit = Unfit { here: BTreeMap::new(), there: BTreeMap::new() };
 static NOTHING_DECIDED: Decisions = Decisions::none();
+static NOTHING_LOST: Losses = Losses::new();
 
 impl<'a> Input<'a> {
     /// An ordinary plan over three trees, without brakes: nothing is blocked, unfit, bound or decided.
@@ -131,6 +143,7 @@ impl<'a> Input<'a> {
             brakes: None,
             decisions: &NOTHING_DECIDED,
             held: &[],
+            losses: &NOTHING_LOST,
         }
     }
 }
@@ -240,6 +253,7 @@ pub fn plan(input: &Input) -> Plan {
             }
         }
     }
+    moves::wait_for_names(input, &mut decided, &mut plan.waiting);
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);

@@ -7,10 +7,14 @@
 mod brakes;
 mod files;
 mod groups;
+mod mass;
 mod merge;
+mod moves;
 mod names;
 mod properties;
+mod renamed;
 mod reset;
+mod slow;
 mod together;
 mod unfit;
 mod waiting;
@@ -22,7 +26,7 @@ use super::{
     Action, Ages, Blocked, Brakes, Decisions, FileStep, Held, Hold, Input, Mode, Plan, Reason, Step, Unfit,
     plan,
 };
-use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Tree, Validate, VaultPath};
+use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Losses, Tree, Validate, VaultPath};
 
 /// Owned inputs of a plan.
 #[derive(Clone)]
@@ -40,6 +44,7 @@ struct Case {
     brakes: Option<Brakes>,
     decisions: Decisions,
     held: Vec<Held>,
+    losses: Losses,
 }
 
 impl Case {
@@ -59,6 +64,7 @@ impl Case {
             brakes: None,
             decisions: Decisions::default(),
             held: Vec::new(),
+            losses: Losses::new(),
         }
     }
 
@@ -77,6 +83,7 @@ impl Case {
             brakes: self.brakes,
             decisions: &self.decisions,
             held: &self.held,
+            losses: &self.losses,
         }
     }
 
