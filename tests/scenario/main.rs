@@ -8,6 +8,7 @@ mod support;
 mod clock;
 mod layering;
 mod local_reading;
+mod losses;
 mod main_path;
 mod process_commit;
 mod process_daemon;

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use super::moves::Moves;
 use super::{Brakes, Direction, Input, Step};
 use crate::model::{Groups, Losses, Tree, VaultPath};
+use crate::planted::{Bug, planted};
 
 static NO_LOSSES: Losses = Losses::new();
 
@@ -42,7 +43,7 @@ pub(super) struct Folder<'a> {
 impl<'a> Tally<'a> {
     pub(super) fn of(input: &Input<'a>, steps: &[&'a Step], direction: Direction) -> Self {
         let outgoing = direction == Direction::Outgoing;
-        let losses = if outgoing { input.losses } else { &NO_LOSSES };
+        let losses = if outgoing && !planted(Bug::OwnBatchAlone) { input.losses } else { &NO_LOSSES };
         let away = || losses.iter().filter(|(path, _)| !input.base.contains_key(*path));
         let moves = Moves::of(steps, away().map(|(path, loss)| (path, loss.entry)));
         let counts = |path: &VaultPath| !input.groups.is_derived(path);

@@ -72,9 +72,8 @@ impl Engine {
 
 impl Context {
     /// Clears away what transactions have left: answers that nobody asks for any more, copies of those
-    /// that a crash cut short.
-    pub(crate) fn tidy_transactions(&self) -> Result<(), SyncError> {
-        let now = self.ports.clock.now_ms();
+    /// that a crash cut short. `now` is the time by which ages are judged.
+    pub(crate) fn tidy_transactions(&self, now: u64) -> Result<(), SyncError> {
         let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
         let old = |path: &Path, age: u64| {
             let stat = self.fs().lstat(path).ok();

@@ -63,6 +63,12 @@ impl Layout {
         self.sync().join("last_sync.json")
     }
 
+    /// `sync/reference.json`: what the brakes compare with.
+    #[must_use]
+    pub fn reference(&self) -> PathBuf {
+        self.sync().join("reference.json")
+    }
+
     /// `sync/pending`: the bytes of a commit whose outcome is not known yet.
     #[must_use]
     pub fn pending(&self) -> PathBuf {

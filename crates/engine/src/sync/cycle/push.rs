@@ -86,6 +86,7 @@ impl Session<'_> {
         }
         let done: BTreeSet<Item> = pulled.union(&sent.items).cloned().collect();
         self.context.agree(&mut record, survey, &done, Some(prepared.key), &after)?;
+        self.note_losses(survey, &done)?;
         self.publish(&prepared, record).await?;
         self.context.forget_uploaded();
         self.report.sent(&commit);
