@@ -23,8 +23,9 @@ const GLANCES: usize = 3;
 const GLANCE: Duration = Duration::from_millis(3);
 /// Records of transactions that are kept at least; of more, those go that are older than the trash is kept.
 const RECORDS: usize = 1000;
-/// Age at which the copies of a transaction that a crash cut short are removed.
-const ABANDONED_MS: u64 = 24 * 3600 * 1000;
+/// Age at which the copies of a transaction that a crash cut short are removed: more than what a clock that
+/// jumps makes of a moment.
+const ABANDONED_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// The right to put groups in place.
 #[derive(Debug)]
