@@ -10,7 +10,10 @@
 //! |---|---|
 //! | deleted, of `min_files` or more | `max_delete_percent` |
 //! | deleted, of any number | nine tenths: all but the last few |
-//! | deleted or changed, of `min_files` or more | `max_delete_percent` |
+//! | deleted or changed, of `min_files` or more | two thirds, or `max_delete_percent` if that is more |
+//!
+//! Changes have a share of their own, since an app rewrites its files as a matter of course, and every
+//! version stays in the history.
 //!
 //! What does not count:
 //! - Derived members. They are computed again.
@@ -52,7 +55,8 @@ impl<'a> Tally<'a> {
         let deleted = |lost, of| most(lost, of) || all(lost, of);
         let deletes = gone > 0 && (deleted(gone, self.agreed) || deleted(run, stood));
         let touched = gone + self.changed.len();
-        let touches = most(touched, self.agreed) || most(run + self.changed_in_run(), stood);
+        let two_thirds = |lost: usize, of: usize| most(lost, of) && lost * 3 > of * 2;
+        let touches = two_thirds(touched, self.agreed) || two_thirds(run + self.changed_in_run(), stood);
         let reason = match () {
             () if deletes && !self.is_exchange() => Reason::MassDelete,
             () if deletes || (touched > 0 && touches) => Reason::MassChange,
@@ -60,12 +64,12 @@ impl<'a> Tally<'a> {
         };
         let held_before = |path: &VaultPath| {
             let item = input.groups.item(path);
-            input.held.iter().any(|held| held.reason == Reason::MassChange && held.items.contains(&item))
+            input.held.iter().any(|held| held.reason == reason && held.items.contains(&item))
         };
-        let replacing = self.replacing(&held_before);
+        let replacing = self.replacing(&held_before, brakes);
         let goes = |path: &VaultPath| self.folders.values().any(|folder| folder.gone.contains(path));
-        let changes = |path: &VaultPath| self.changed.contains(path) || replacing.contains(path);
-        let held = |path: &VaultPath| goes(path) || (reason == Reason::MassChange && changes(path));
+        let changes = |path: &VaultPath| reason == Reason::MassChange && self.changed.contains(path);
+        let held = |path: &VaultPath| goes(path) || replacing.contains(path) || changes(path);
         let steps = steps.iter().copied().filter(|step| step.files.iter().any(|file| held(&file.path)));
         Some(Mass { reason, steps: steps.collect() })
     }

@@ -147,9 +147,18 @@ impl<'a> Tally<'a> {
     }
 
     /// New names of the steps that come in the place of files that go; of several, first those for which
-    /// `held` holds.
-    pub(super) fn replacing(&self, held: &dyn Fn(&VaultPath) -> bool) -> BTreeSet<&'a VaultPath> {
-        self.folders.values().flat_map(|folder| folder.replacing(held)).collect()
+    /// `held` holds. Where the deletions are no exchange, a few new names beside them take nobody's place.
+    pub(super) fn replacing(
+        &self,
+        held: &dyn Fn(&VaultPath) -> bool,
+        brakes: Brakes,
+    ) -> BTreeSet<&'a VaultPath> {
+        let exchange = self.is_exchange();
+        let replacing = |folder: &Folder<'a>| {
+            let all = folder.is_exchanged() && exchange || folder.is_wave(brakes);
+            folder.replacing(held, all)
+        };
+        self.folders.values().flat_map(replacing).collect()
     }
 }
 
@@ -181,12 +190,13 @@ impl<'a> Folder<'a> {
         self.is_wave(brakes) || !carrying(path, &self.names()).is_empty()
     }
 
-    fn replacing(&self, held: &dyn Fn(&VaultPath) -> bool) -> Vec<&'a VaultPath> {
+    /// As many new names as files go, or those that carry an old name alone.
+    fn replacing(&self, held: &dyn Fn(&VaultPath) -> bool, all: bool) -> Vec<&'a VaultPath> {
         let carries = |path: &&VaultPath| self.carriers.contains(path.as_str());
         let mut new: Vec<&VaultPath> = self.new.iter().copied().collect();
         new.sort_by_key(|path| (!held(path), !carries(path), *path));
         let carried = new.iter().filter(|path| carries(path)).count();
-        new.truncate(if self.is_exchanged() { self.gone.len() } else { carried.min(self.gone.len()) });
+        new.truncate(if all { self.gone.len() } else { carried.min(self.gone.len()) });
         new
     }
 }

@@ -10,7 +10,12 @@ pub const PRUNES: &[&str] =
 
 /// Reached by any two thousand seeds together with all crashes.
 const REQUIRED: &[&str] = &[
+    "attic: Delete",
+    "attic: Encrypt",
+    "attic: Move",
+    "attic: Overwrite",
     "clock jump",
+    "clock jump of 60 days",
     "a group that does not fit together is held back",
     "cycle ends: again",
     "cycle ends: corrupt",
@@ -37,6 +42,7 @@ const REQUIRED: &[&str] = &[
     "pipeline: killed in between",
     "power cut",
     "record lost",
+    "reference lost",
     "remote: flipped bit",
     "remote: late PUT",
     "remote: lost response",

@@ -7,6 +7,7 @@
 
 #![cfg(test)]
 
+mod attic;
 mod chance;
 mod clock;
 #[path = "../support/contract.rs"]

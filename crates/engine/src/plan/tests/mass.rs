@@ -70,13 +70,13 @@ proptest! {
         }
     }
 
-    /// A change of most files is held; files that stay untouched do not defeat the brake.
+    /// A change of more than two thirds is held; files that stay untouched do not defeat the brake.
     #[test]
     fn a_change_is_held_exactly_above_its_share(files in 1..60_usize, changed in 0..60_usize) {
         let changed = changed.min(files);
         let base = distinct("t", files);
         for (direction, plan) in both_ways(&base, &rewriting(&base, changed)) {
-            let expected = (files >= 20 && changed * 2 > files).then_some((Reason::MassChange, direction));
+            let expected = (files >= 20 && changed * 3 > files * 2).then_some((Reason::MassChange, direction));
             prop_assert_eq!(reasons(&plan), Vec::from_iter(expected), "{} of {}", changed, files);
         }
     }
@@ -87,7 +87,7 @@ proptest! {
         let base = distinct("t", 40);
         let local = skipping(&rewriting(&base, deleted + changed), deleted);
         let plan = braked(&base, &local, &base).plan();
-        let held = deleted + changed > 20;
+        let held = (deleted + changed) * 3 > 40 * 2;
         prop_assert_eq!(reasons(&plan), Vec::from_iter(held.then_some((Reason::MassChange, Direction::Outgoing))));
         prop_assert_eq!(plan.steps.len(), if held { 0 } else { deleted + changed });
     }
