@@ -14,9 +14,22 @@ pub struct Loss {
     pub entry: Entry,
     /// Time of the last of these commits, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// True if a file of another name came in its place.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub replaced: bool,
+    /// Place that the file left, if it is gone.
+    #[serde(default)]
+    pub place: Place,
+}
+
+/// Place that a deleted file left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Nothing came in it. A new file may make up for the loss.
+    #[default]
+    Free,
+    /// A file of another name is about to come in it and has not settled yet.
+    Awaited,
+    /// A file of another name stands in it.
+    Taken,
 }
 
 /// Losses by path. Put back into the agreed files, they give what stood a day ago, but for what came since.

@@ -33,7 +33,7 @@ pub use group::{Group, GroupError, Groups, Item, Role, Validate};
 pub use header::{ChunkParams, VaultHeader};
 pub use hlc::{Hlc, MAX_AHEAD_MS};
 pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};
-pub use losses::{Loss, Losses};
+pub use losses::{Loss, Losses, Place};
 pub use pack::{ChunkSlot, Codec, PackInfo};
 pub use path::{PathError, VaultPath};
 pub use prune::Prune;

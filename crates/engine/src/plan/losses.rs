@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::tally::{Tally, top};
-use super::{Direction, Input, Plan, Reason, Step};
-use crate::model::{Item, Loss, Losses, VaultPath};
+use super::{Brakes, Direction, Input, Plan, Reason, Step};
+use crate::model::{Item, Loss, Losses, Place, VaultPath};
 
 /// Losses after the items in `done` are carried out: those of the input, with what the plan sends.
 ///
@@ -17,9 +17,11 @@ pub fn losses(input: &Input, plan: &Plan, done: &BTreeSet<Item>, at_ms: u64) -> 
     let steps: Vec<&Step> = plan.steps.iter().filter(|step| done.contains(&step.item)).collect();
     let sent: Vec<&Step> = steps.iter().copied().filter(|step| step.outgoing()).collect();
     let tally = Tally::of(input, &sent, Direction::Outgoing);
+    // Who lets a loss pass, or overrules one that comes in, means what is sent for it.
     let approved = |item: &Item| {
-        let mut holds = plan.approved.iter().filter(|hold| hold.direction == Direction::Outgoing);
-        holds.any(|hold| hold.items.contains(item))
+        let lets = plan.approved.iter().filter(|hold| hold.direction == Direction::Outgoing);
+        let overrules = plan.rejected.iter().filter(|hold| hold.direction == Direction::Incoming);
+        lets.chain(overrules).any(|hold| hold.items.contains(item))
     };
     let mut losses = if approves_run(plan, done) { Losses::new() } else { input.losses.clone() };
     // What moved away earlier and has arrived now is neither gone nor changed.
@@ -27,15 +29,12 @@ pub fn losses(input: &Input, plan: &Plan, done: &BTreeSet<Item>, at_ms: u64) -> 
     for step in sent.iter().filter(|step| !approved(&step.item)) {
         for file in &step.files {
             let (path, Some(agreed)) = (&file.path, input.base.get(&file.path)) else { continue };
-            let folder = tally.folders.get(top(path));
-            let gone = folder.filter(|folder| folder.gone.contains(path));
-            if gone.is_none() && !tally.changed.contains(path) {
+            let goes = tally.folders.get(top(path)).is_some_and(|folder| folder.gone.contains(path));
+            if !goes && !tally.changed.contains(path) {
                 continue;
             }
-            let replaced = gone
-                .is_some_and(|folder| input.brakes.is_some_and(|brakes| folder.is_replaced(path, brakes)));
             let entry = losses.get(path).map_or(*agreed, |loss| loss.entry);
-            losses.insert(path.clone(), Loss { entry, at_ms, replaced });
+            losses.insert(path.clone(), Loss { entry, at_ms, place: Place::Free });
         }
     }
     for path in steps
@@ -50,7 +49,9 @@ pub fn losses(input: &Input, plan: &Plan, done: &BTreeSet<Item>, at_ms: u64) -> 
             losses.remove(path);
         }
     }
-    make_up(input, &tally, &mut losses);
+    if let Some(brakes) = input.brakes {
+        settle(&tally, brakes, &mut losses);
+    }
     losses
 }
 
@@ -62,19 +63,25 @@ fn approves_run(plan: &Plan, done: &BTreeSet<Item>) -> bool {
     })
 }
 
-/// Removes losses that new files make up for.
-fn make_up(input: &Input, tally: &Tally, losses: &mut Losses) {
-    let Some(brakes) = input.brakes else { return };
+/// Removes losses that new files make up for, and notes which places they take.
+fn settle(tally: &Tally, brakes: Brakes, losses: &mut Losses) {
     for (name, folder) in &tally.folders {
-        let count = folder.making_up(brakes).count();
-        let is_loose = |(path, loss): &(&VaultPath, &Loss)| {
-            let goes = tally.gone_before.contains_key(path) || folder.gone.contains(path);
-            goes && top(path) == *name && !loss.replaced
+        let gone = |path: &VaultPath| {
+            top(path) == *name && (tally.gone_before.contains_key(path) || folder.gone.contains(path))
         };
-        let mut loose: Vec<_> =
-            losses.iter().filter(is_loose).map(|(path, loss)| (loss.at_ms, path.clone())).collect();
-        loose.sort();
-        for (_, path) in loose.into_iter().take(count) {
+        for (path, loss) in losses.iter_mut().filter(|(path, _)| gone(path)) {
+            loss.place = loss.place.max(folder.place(path, brakes));
+        }
+        let oldest = |losses: &Losses, place: Place, count: usize| {
+            let of = losses.iter().filter(|(path, loss)| loss.place == place && gone(path));
+            let mut paths: Vec<_> = of.map(|(path, loss)| (loss.at_ms, path.clone())).collect();
+            paths.sort();
+            paths.into_iter().take(count).map(|(_, path)| path).collect::<Vec<_>>()
+        };
+        for path in oldest(losses, Place::Awaited, folder.taking_a_place(brakes)) {
+            losses.entry(path).and_modify(|loss| loss.place = Place::Taken);
+        }
+        for path in oldest(losses, Place::Free, folder.making_up(brakes).count()) {
             losses.remove(&path);
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use super::moves::Moves;
 use super::{Brakes, Direction, Input, Step};
-use crate::model::{Groups, Losses, Tree, VaultPath};
+use crate::model::{Groups, Losses, Place, Tree, VaultPath};
 use crate::planted::{Bug, planted};
 
 static NO_LOSSES: Losses = Losses::new();
@@ -19,8 +19,8 @@ pub(super) struct Tally<'a> {
     pub(super) changed: BTreeSet<&'a VaultPath>,
     /// Files whose content earlier commits changed, or that come back with another one.
     pub(super) changed_before: BTreeSet<&'a VaultPath>,
-    /// Files that earlier commits deleted and that came back nowhere; true for those that were replaced.
-    pub(super) gone_before: BTreeMap<&'a VaultPath, bool>,
+    /// Files that earlier commits deleted and that came back nowhere, and the places that they left.
+    pub(super) gone_before: BTreeMap<&'a VaultPath, Place>,
     /// Names that come and go, by top-level folder. A file of the root has an empty one.
     pub(super) folders: BTreeMap<&'a str, Folder<'a>>,
 }
@@ -34,10 +34,15 @@ pub(super) struct Folder<'a> {
     pub(super) new: BTreeSet<&'a VaultPath>,
     /// New names that have not settled, so that they cannot be sent yet.
     coming: BTreeSet<&'a VaultPath>,
-    /// Number of files that earlier commits deleted and nothing replaced.
-    loose_before: usize,
-    /// New names, settled or not, that carry the name of a file that went.
+    /// Number of files that earlier commits deleted, by what became of their places.
+    free_before: usize,
+    awaited_before: usize,
+    /// New names, settled or not, that carry the name of a file that goes now.
     carriers: BTreeSet<&'a str>,
+    /// Those that carry the name of one that went before.
+    carriers_before: BTreeSet<&'a str>,
+    /// Files that went and whose names are carried; true for those of which a settled name does.
+    carried: BTreeMap<&'a VaultPath, bool>,
 }
 
 impl<'a> Tally<'a> {
@@ -65,8 +70,10 @@ impl<'a> Tally<'a> {
         }
         for (path, loss) in away().filter(|(path, _)| counts(path) && !moves.left.contains(path)) {
             if !tally.changed_before.contains(path) {
-                tally.gone_before.insert(path, loss.replaced);
-                tally.folder(path).loose_before += usize::from(!loss.replaced);
+                tally.gone_before.insert(path, loss.place);
+                let folder = tally.folder(path);
+                folder.free_before += usize::from(loss.place == Place::Free);
+                folder.awaited_before += usize::from(loss.place == Place::Awaited);
             }
         }
         let stand = losses.keys().filter(|path| counts(path) && input.base.contains_key(*path));
@@ -101,20 +108,27 @@ impl<'a> Tally<'a> {
 
     fn find_carriers(&mut self) {
         for (name, folder) in &mut self.folders {
-            let names = folder.names();
+            let settled: BTreeSet<&str> = folder.new.iter().map(|path| path.as_str()).collect();
+            let mut names = settled.clone();
+            names.extend(folder.coming.iter().map(|path| path.as_str()));
             if names.is_empty() {
                 continue;
             }
-            let before = self.gone_before.keys().filter(|path| top(path) == *name);
-            let went = folder.gone.iter().chain(before);
-            folder.carriers = went.flat_map(|path| carrying(path, &names)).collect();
+            let before = self.gone_before.keys().filter(|path| top(path) == *name).map(|path| (path, true));
+            for (path, before) in folder.gone.iter().map(|path| (path, false)).chain(before) {
+                let carriers = carrying(path, &names);
+                if !carriers.is_empty() {
+                    folder.carried.insert(path, carriers.iter().any(|name| settled.contains(name)));
+                    if before { &mut folder.carriers_before } else { &mut folder.carriers }.extend(carriers);
+                }
+            }
         }
     }
 
     /// Number of files that stood.
     pub(super) fn stood(&self) -> usize {
         // What was replaced stands under its new name.
-        self.agreed + self.folders.values().map(|folder| folder.loose_before).sum::<usize>()
+        self.agreed + self.gone_before.values().filter(|place| **place != Place::Taken).count()
     }
 
     /// Number of files that go now.
@@ -127,7 +141,7 @@ impl<'a> Tally<'a> {
         let made_up = self
             .folders
             .values()
-            .map(|folder| folder.making_up(brakes).count().min(folder.gone.len() + folder.loose_before));
+            .map(|folder| folder.making_up(brakes).count().min(folder.gone.len() + folder.free_before));
         self.gone() + self.gone_before.len() - made_up.sum::<usize>()
     }
 
@@ -146,8 +160,7 @@ impl<'a> Tally<'a> {
         gone > 0 && most_of(exchanged.sum(), gone)
     }
 
-    /// New names of the steps that come in the place of files that go; of several, first those for which
-    /// `held` holds. Where the deletions are no exchange, a few new names beside them take nobody's place.
+    /// New names of the steps that come in the place of files that go, and those for which `held` holds. Where the deletions are no exchange, a few new names beside them take nobody's place.
     pub(super) fn replacing(
         &self,
         held: &dyn Fn(&VaultPath) -> bool,
@@ -163,10 +176,6 @@ impl<'a> Tally<'a> {
 }
 
 impl<'a> Folder<'a> {
-    fn names(&self) -> BTreeSet<&'a str> {
-        self.new.iter().chain(&self.coming).map(|path| path.as_str()).collect()
-    }
-
     /// True if as many names come as go.
     fn is_exchanged(&self) -> bool {
         let carried = self.carriers.len().min(self.gone.len());
@@ -181,23 +190,47 @@ impl<'a> Folder<'a> {
 
     /// New names that make up for files that went: those that take nobody's place.
     pub(super) fn making_up(&self, brakes: Brakes) -> impl Iterator<Item = &'a VaultPath> {
-        let wave = self.is_wave(brakes);
-        self.new.iter().copied().filter(move |path| !wave && !self.carriers.contains(path.as_str()))
+        self.others().skip(self.places(brakes))
     }
 
-    /// True if another name came in the place of this file.
-    pub(super) fn is_replaced(&self, path: &VaultPath, brakes: Brakes) -> bool {
-        self.is_wave(brakes) || !carrying(path, &self.names()).is_empty()
+    /// Number of new names that take the place of a file without carrying its name.
+    pub(super) fn taking_a_place(&self, brakes: Brakes) -> usize {
+        self.others().take(self.places(brakes)).count()
     }
 
-    /// As many new names as files go, or those that carry an old name alone.
-    fn replacing(&self, held: &dyn Fn(&VaultPath) -> bool, all: bool) -> Vec<&'a VaultPath> {
-        let carries = |path: &&VaultPath| self.carriers.contains(path.as_str());
-        let mut new: Vec<&VaultPath> = self.new.iter().copied().collect();
-        new.sort_by_key(|path| (!held(path), !carries(path), *path));
-        let carried = new.iter().filter(|path| carries(path)).count();
-        new.truncate(if all { self.gone.len() } else { carried.min(self.gone.len()) });
-        new
+    /// Number of places that new names of any kind may take.
+    fn places(&self, brakes: Brakes) -> usize {
+        if self.is_wave(brakes) { usize::MAX } else { self.awaited_before }
+    }
+
+    /// New names that carry no name of a file that went.
+    fn others(&self) -> impl Iterator<Item = &'a VaultPath> {
+        let carries = |path: &VaultPath| {
+            [&self.carriers, &self.carriers_before].iter().any(|names| names.contains(path.as_str()))
+        };
+        self.new.iter().copied().filter(move |path| !carries(path))
+    }
+
+    /// What became of the place of a file that went.
+    pub(super) fn place(&self, path: &VaultPath, brakes: Brakes) -> Place {
+        match self.carried.get(path) {
+            Some(true) => Place::Taken,
+            Some(false) => Place::Awaited,
+            None if self.gone.contains(path) && self.is_wave(brakes) => Place::Awaited,
+            None => Place::Free,
+        }
+    }
+
+    /// New names that carry the name of a file that goes, and those that are held already; with `all`, as many
+    /// of the others as files go.
+    fn replacing(&self, held: &dyn Fn(&VaultPath) -> bool, all: bool) -> BTreeSet<&'a VaultPath> {
+        let carries = |path: &&VaultPath| self.carriers.contains(path.as_str()) || held(path);
+        let mut replacing: BTreeSet<&VaultPath> = self.new.iter().copied().filter(carries).collect();
+        let missing = if all { self.gone.len().saturating_sub(replacing.len()) } else { 0 };
+        let more: Vec<&VaultPath> =
+            self.others().filter(|path| !replacing.contains(path)).take(missing).collect();
+        replacing.extend(more);
+        replacing
     }
 }
 
@@ -211,8 +244,8 @@ const fn most_of(part: usize, whole: usize) -> bool {
     part * 2 > whole
 }
 
-/// Names in the folder of `path` that begin with its name, whatever the ending: `x.json.locked` and
-/// `x.locked` for `x.json`, and not `x1.json`.
+/// Names in the folder of `path` that are its name with another ending: `x.json.locked` and `x.locked` for
+/// `x.json`, and not `x1.json`.
 fn carrying<'a>(path: &VaultPath, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let (whole, name) = (path.as_str(), path.file_name());
     let ending = name.rfind('.').filter(|at| *at > 0).map_or(0, |at| name.len() - at);
@@ -220,7 +253,7 @@ fn carrying<'a>(path: &VaultPath, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let after = names.range::<str, _>((Bound::Included(stem), Bound::Unbounded)).copied();
     let carries = |name: &&str| {
         let rest = name.get(stem.len()..).unwrap_or_default();
-        rest.starts_with(|c: char| !c.is_alphanumeric() && c != '/') && !rest.contains('/')
+        rest.starts_with('.') && !rest.contains('/')
     };
     after.take_while(|name| name.starts_with(stem)).filter(carries).collect()
 }

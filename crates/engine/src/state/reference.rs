@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::fs::RealFs;
-    use crate::model::{Digest, Entry, Loss, VaultPath};
+    use crate::model::{Digest, Entry, Loss, Place, VaultPath};
 
     const NOW: u64 = 20_000 * DAY_MS;
 
@@ -150,7 +150,7 @@ mod tests {
 
     fn loss(at_ms: u64) -> Loss {
         let entry = Entry { digest: Digest::of(b"x"), size: 1, mtime_ms: 0, mode: 0o644, rows: None };
-        Loss { entry, at_ms, replaced: false }
+        Loss { entry, at_ms, place: Place::Free }
     }
 
     /// A clock that is off by some seconds at each look, and what really passes between two looks.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cogzy_engine::model::{Commit, CommitKind, Direction, Item, Reason, Tree};
+use cogzy_engine::model::{Commit, CommitKind, Direction, Item, Reason, Tree, VaultPath};
 use cogzy_engine::plan::Hold;
 use cogzy_engine::sync::Request;
 
@@ -150,7 +150,8 @@ pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], no
         let ledger = &mut site.ledger;
         ledger.taken.retain(|_, taken| now_ms - taken.at_ms < HOURS * HOUR_MS);
         let mut took = 0;
-        for change in commit.changes.iter().filter(|change| change.path.as_str().starts_with(FOLDER)) {
+        let in_attic = |path: &str| path.starts_with(FOLDER) && !path.ends_with(".locked");
+        for change in commit.changes.iter().filter(|change| in_attic(change.path.as_str())) {
             let name = change.path.as_str();
             let ours = Some(&device.name) == maker;
             if ours && change.entry.is_none() && ledger.moved.contains(name) && !has(tree, &moved(name)) {
@@ -161,18 +162,21 @@ pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], no
                 ledger.taken.remove(name);
             } else if let Some(entry) = parent.get(&change.path)
                 && !ledger.approved.contains(name)
+                && !tree.values().any(|there| there == entry)
             {
                 took += 1;
                 ledger.taken.entry(name.to_owned()).or_insert(Taken { entry: *entry, at_ms: 0 }).at_ms =
                     now_ms;
             }
         }
-        if Some(&device.name) != maker || ledger.approved_any {
+        if Some(&device.name) != maker || ledger.approved_any || ledger.excused {
             continue;
         }
-        let gone = ledger.taken.keys().filter(|name| !has(parent, name)).count();
-        let (taken, stood) = (ledger.taken.len(), primary(parent) + gone);
-        if took > 0 && taken * 2 > stood + SLACK {
+        let gone = ledger.taken.keys().filter(|name| !has(parent, name) || !has(tree, name)).count();
+        let before = ledger.taken.keys().filter(|name| !has(parent, name)).count();
+        let (taken, stood) = (ledger.taken.len(), primary(parent) + before);
+        let too_many = gone * 2 > stood + SLACK || taken * 3 > 2 * (stood + SLACK);
+        if took > 0 && too_many {
             return Err(format!(
                 "{} has taken {taken} of {stood} files within a day, and nobody was asked",
                 device.name
@@ -181,10 +185,13 @@ pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], no
         if primary(tree) == 0 && primary(parent) > 0 {
             return Err(format!("{} deletes all that there is, and nobody was asked", device.name));
         }
-        let locked = tree.keys().filter(|path| path.as_str().ends_with(".locked")).count();
-        let left = (0..FILES).filter(|number| !has(tree, &path(*number))).count();
-        if locked > left {
-            return Err(format!("{} sends {locked} encrypted files for {left} that are gone", device.name));
+        let stays = |path: &&VaultPath| {
+            let plain = path.as_str().strip_suffix(".locked");
+            plain.is_some_and(|plain| has(tree, plain)) && !parent.contains_key(*path)
+        };
+        let mut sent = commit.changes.iter().map(|change| &change.path);
+        if let Some(path) = sent.find(stays) {
+            return Err(format!("{} sends {path}, and what it replaces is held", device.name));
         }
     }
     Ok(())

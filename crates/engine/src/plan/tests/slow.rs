@@ -181,6 +181,42 @@ fn what_another_device_deleted_does_not_count() {
 }
 
 #[test]
+fn what_overrules_another_device_does_not_count() {
+    // Another device replaced all files by others, and a person here wants the old ones back.
+    let start = distinct("t", 40);
+    let mut slow = Slow::new(&start, 20);
+    slow.case.remote = distinct("t/u", 40);
+    let open = slow.cycle().holds;
+    slow.case.decisions.rejected.extend(open.iter().map(|hold| hold.id));
+    assert_eq!(slow.cycle().rejected.len(), 1);
+    assert_eq!((slow.case.remote == start, slow.losses.len()), (true, 0));
+}
+
+#[test]
+fn what_comes_in_the_place_of_held_files_is_held_and_what_came_before_is_not() {
+    let mut slow = Slow::new(&distinct("t", 30), 20);
+    let lock = |slow: &mut Slow, from: usize, to: usize| {
+        for n in from..to {
+            slow.case.local.remove(&path(&format!("t/{n:03}.json")));
+            slow.add(&format!("t/{n:03}.json.locked"));
+        }
+    };
+    // The first six are seen to go before the files in their place have settled.
+    lock(&mut slow, 0, 6);
+    for n in 0..6 {
+        slow.case.blocked.add(path(&format!("t/{n:03}.json.locked")), "it has not settled yet");
+    }
+    assert_eq!(slow.cycle().steps.len(), 6);
+    slow.case.blocked = Blocked::default();
+    lock(&mut slow, 6, 26);
+    let plan = slow.cycle();
+    let sent: Vec<String> = plan.steps.iter().map(|step| step.item.to_string()).collect();
+    assert_eq!(sent, (0..6).map(|n| format!("file:t/{n:03}.json.locked")).collect::<Vec<_>>());
+    assert_eq!(plan.holds[0].items.len(), 40);
+    assert!(plan.holds[0].to_string().starts_with("26 of 30 files were replaced"), "{}", plan.holds[0]);
+}
+
+#[test]
 fn a_file_that_is_put_back_is_not_lost() {
     let start = distinct("t", 40);
     let mut slow = Slow::new(&start, 20);
