@@ -73,6 +73,7 @@ impl fmt::Display for Hold {
                 };
                 let within = if slowly { " within a day" } else { "" };
                 match (files, of) {
+                    (0, _) => write!(f, "files came {side} in the place of others that stand again: {which}"),
                     (1, 1) => write!(f, "the only file was {verb} {side}{within}: {which}"),
                     _ => write!(f, "{files} of {of} files were {verb} {side}{within}: {which}"),
                 }

@@ -29,8 +29,7 @@ pub fn losses(input: &Input, plan: &Plan, done: &BTreeSet<Item>, at_ms: u64) -> 
     for step in sent.iter().filter(|step| !approved(&step.item)) {
         for file in &step.files {
             let (path, Some(agreed)) = (&file.path, input.base.get(&file.path)) else { continue };
-            let goes = tally.folders.get(top(path)).is_some_and(|folder| folder.gone.contains(path));
-            if !goes && !tally.changed.contains(path) {
+            if !tally.goes(path) && !tally.changed.contains(path) {
                 continue;
             }
             let entry = losses.get(path).map_or(*agreed, |loss| loss.entry);

@@ -67,9 +67,8 @@ impl<'a> Tally<'a> {
             input.held.iter().any(|held| held.reason == reason && held.items.contains(&item))
         };
         let replacing = self.replacing(&held_before, brakes);
-        let goes = |path: &VaultPath| self.folders.values().any(|folder| folder.gone.contains(path));
         let changes = |path: &VaultPath| reason == Reason::MassChange && self.changed.contains(path);
-        let held = |path: &VaultPath| goes(path) || replacing.contains(path) || changes(path);
+        let held = |path: &VaultPath| self.goes(path) || replacing.contains(path) || changes(path);
         let steps = steps.iter().copied().filter(|step| step.files.iter().any(|file| held(&file.path)));
         Some(Mass { reason, steps: steps.collect() })
     }

@@ -255,6 +255,10 @@ pub fn plan(input: &Input) -> Plan {
     }
     moves::wait_for_names(input, &mut decided, &mut plan.waiting);
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
+    while moves::wait_for_names(input, &mut decided, &mut plan.waiting) {
+        // An old name that stays frees no room.
+        names::settle(input, &mut decided, &mut plan.waiting, &[]);
+    }
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
     let kept = hold_back(input, &mut decided, &mut plan.waiting);

@@ -34,28 +34,51 @@ impl<'a> Moves<'a> {
     }
 }
 
-/// Removes deletions from the plan whose content stands under a name that has not settled yet. They wait.
-pub(super) fn wait_for_names(input: &Input, steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<Waiting>) {
+/// Removes deletions from the plan whose content stands under a name that has not settled yet, or that waits
+/// for something else. They wait, too. True if there were any.
+pub(super) fn wait_for_names(
+    input: &Input,
+    steps: &mut BTreeMap<Item, Step>,
+    waiting: &mut Vec<Waiting>,
+) -> bool {
     let outgoing: Vec<&Step> = steps.values().filter(|step| step.outgoing()).collect();
     let mut stock = stock(deletions(&outgoing));
     for (_, entry) in arrivals(&outgoing) {
         take(&mut stock, entry);
     }
     if stock.is_empty() {
-        return;
+        return false;
     }
-    let unsettled = input.blocked.paths.keys().filter_map(|path| Some((path, *input.local.get(path)?)));
     let mut stopped = Vec::new();
-    for (name, entry) in unsettled.filter(|(path, entry)| input.base.get(*path) != Some(entry)) {
-        if let Some(path) = take(&mut stock, entry) {
-            let why = format!("{path}: its content stands under {name}, which has not settled yet");
+    let mut claimed = claimed(input, waiting);
+    let names: BTreeSet<&VaultPath> =
+        input.blocked.paths.keys().chain(waiting.iter().filter_map(of_file)).collect();
+    for name in names {
+        let here = input.local.get(name).filter(|entry| input.base.get(name) != Some(*entry));
+        let Some(entry) = here.filter(|entry| take(&mut claimed, **entry).is_none()) else { continue };
+        if let Some(path) = take(&mut stock, *entry) {
+            let unsettled = input.blocked.find(name).is_some();
+            let why = if unsettled { "has not settled yet" } else { "waits itself" };
+            let why = format!("{path}: its content stands under {name}, which {why}");
             stopped.push(Waiting::of(input.groups.item(path), why));
         }
     }
-    for wait in stopped {
-        if steps.remove(&wait.item).is_some() {
-            waiting.push(wait);
-        }
+    stopped.retain(|wait| steps.remove(&wait.item).is_some());
+    let any = !stopped.is_empty();
+    waiting.extend(stopped);
+    any
+}
+
+/// Contents of deletions that wait already: each waits for one name.
+fn claimed<'a>(input: &Input, waiting: &'a [Waiting]) -> Stock<'a> {
+    let gone = waiting.iter().filter_map(of_file).filter(|path| !input.local.contains_key(*path));
+    stock(gone.filter_map(|path| Some((path, *input.base.get(path)?))))
+}
+
+fn of_file(waiting: &Waiting) -> Option<&VaultPath> {
+    match &waiting.item {
+        Item::File(path) => Some(path),
+        Item::Group(_) => None,
     }
 }
 

@@ -138,18 +138,21 @@ impl<'a> Tally<'a> {
 
     /// Number of files that went in this run or go now, but for those that others make up for.
     pub(super) fn gone_in_run(&self, brakes: Brakes) -> usize {
-        let made_up = self
-            .folders
-            .values()
-            .map(|folder| folder.making_up(brakes).count().min(folder.gone.len() + folder.free_before));
+        let made_up = self.folders.values().map(|folder| {
+            let replaced = folder.gone.iter().filter(|path| folder.carried.contains_key(*path)).count();
+            folder.making_up(brakes).count().min(folder.gone.len() - replaced + folder.free_before)
+        });
         self.gone() + self.gone_before.len() - made_up.sum::<usize>()
     }
 
     /// Number of files that were changed in this run or are changed now, and do not go.
     pub(super) fn changed_in_run(&self) -> usize {
-        let goes =
-            |path: &VaultPath| self.folders.get(top(path)).is_some_and(|folder| folder.gone.contains(path));
-        self.changed.union(&self.changed_before).filter(|path| !goes(path)).count()
+        self.changed.union(&self.changed_before).filter(|path| !self.goes(path)).count()
+    }
+
+    /// True if a file goes now.
+    pub(super) fn goes(&self, path: &VaultPath) -> bool {
+        self.folders.get(top(path)).is_some_and(|folder| folder.gone.contains(path))
     }
 
     /// True if most files that go now are replaced by files of other names.
@@ -160,7 +163,8 @@ impl<'a> Tally<'a> {
         gone > 0 && most_of(exchanged.sum(), gone)
     }
 
-    /// New names of the steps that come in the place of files that go, and those for which `held` holds. Where the deletions are no exchange, a few new names beside them take nobody's place.
+    /// New names of the steps that come in the place of files that go, and those for which `held` holds.
+    /// Where the deletions are no exchange, a few new names beside them take nobody's place.
     pub(super) fn replacing(
         &self,
         held: &dyn Fn(&VaultPath) -> bool,

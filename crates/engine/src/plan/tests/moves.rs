@@ -84,6 +84,17 @@ fn a_deletion_that_waits_says_what_for_and_no_more_wait_than_there_are_names() {
 }
 
 #[test]
+fn a_deletion_waits_for_a_name_that_cannot_be_sent_and_what_needs_its_name_waits_too() {
+    let base = tree(&[("a", "x"), ("n/b", "y")]);
+    // The content of `a` moved to a name that another device has in another letter case, and `a` is a folder now.
+    let local = tree(&[("n/B", "x"), ("a/c", "z"), ("n/b", "y")]);
+    let plan = Case::of(base.clone(), local, base).plan();
+    let waiting: Vec<&Item> = plan.waiting.iter().map(|wait| &wait.item).collect();
+    assert_eq!(waiting, [&file("a"), &file("a/c"), &file("n/B")], "{plan:#?}");
+    assert_eq!(plan.steps, []);
+}
+
+#[test]
 fn a_file_moved_over_another_one_is_not_lost_and_the_other_one_is_changed() {
     let base = distinct("t", 8);
     let mut local = base.clone();

@@ -135,6 +135,25 @@ fn files_renamed_and_encrypted_in_batches_are_held_as_one_run_with_the_new_names
 }
 
 #[test]
+fn other_new_files_do_not_make_up_for_files_that_are_replaced() {
+    let mut slow = Slow::new(&distinct("t", 60), 20);
+    let lock = |slow: &mut Slow, from: usize, to: usize| {
+        for n in from..to {
+            slow.case.local.remove(&path(&format!("t/{n:03}.json")));
+            slow.add(&format!("t/{n:03}.json.locked"));
+        }
+    };
+    for from in (0..30).step_by(5) {
+        lock(&mut slow, from, from + 5);
+        assert_eq!(slow.cycle().holds, []);
+    }
+    lock(&mut slow, 30, 35);
+    (0..5).for_each(|n| slow.add(&format!("t/saved-{n}.json")));
+    let plan = slow.cycle();
+    assert_eq!((plan.holds.len(), plan.steps.len()), (1, 5));
+}
+
+#[test]
 fn an_app_that_saves_the_same_few_files_all_day_is_not_held() {
     let mut start = distinct("t", 30);
     start.extend(tree(&[("nodes.json", "0"), ("nodes.npy", "0"), ("index/a", "0")]));
