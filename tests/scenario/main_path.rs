@@ -230,6 +230,7 @@ async fn a_file_waits_until_it_has_stood_still() {
 async fn a_folder_that_became_a_file_there_gives_way_here() {
     let World { mut one, mut two, .. } = world().await;
     one.write("swap/in", "in");
+    one.write("stays", "so that it is not all that is lost");
     one.sync().await;
     two.sync().await;
     std::fs::remove_dir_all(one.root.join("swap")).unwrap();

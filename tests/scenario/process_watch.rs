@@ -26,12 +26,15 @@ fn manifest(machine: &Machine) -> String {
 async fn of_a_burst_of_thousands_of_changes_every_one_arrives() {
     let files = amount(2000, 5000);
     let folder = fresh_folder();
-    let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name, "1h"));
+    let [one, two] = ["one", "two"].map(|name| {
+        let mut machine = hurried(folder.path(), name, "1h");
+        // A change of most files would wait for approval.
+        machine.set("COGZY_VAULT__SAFETY__MIN_FILES", "1000000");
+        machine
+    });
     one.good(&["init"]).await;
     two.good(&["init"]).await;
     let daemons = [Daemon::start(&one).await, Daemon::start(&two).await];
-    // A change of every single file would wait for approval.
-    one.write("traces/still.json", "this one stays as it is");
     socket::until_state(&one, "in-sync").await;
     for folder in 0..10 {
         std::fs::create_dir_all(one.root.join(format!("traces/{folder}"))).unwrap();
@@ -93,14 +96,15 @@ async fn changes_whose_events_were_lost_arrive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_in_folders_that_may_not_be_watched_arrive() {
     let folder = fresh_folder();
-    let one = hurried(folder.path(), "one", "1h");
+    let mut one = hurried(folder.path(), "one", "1h");
+    // A change of most files would wait for approval.
+    one.set("COGZY_VAULT__SAFETY__MIN_FILES", "1000000");
     one.good(&["init"]).await;
     let Some(one) = one.watching_at_most(8).await else {
         eprintln!("skipped: this system lets nobody limit the watches of one program");
         return;
     };
-    // A change of every single file would wait for approval.
-    one.write("traces/still.json", "this one stays as it is");
+    one.write("traces/first.json", "something to be in sync with");
     let mut daemon = Daemon::start(&one).await;
     socket::until_state(&one, "in-sync").await;
     let path = |number: usize| format!("traces/{number}/deep/a.json");

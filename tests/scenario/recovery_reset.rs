@@ -143,6 +143,8 @@ async fn an_empty_backup_and_one_without_files_are_refused() {
     assert!(matches!(refused, Err(SyncError::Refused(Refusal::Empty))), "{refused:?}");
     one.sync().await;
     one.delete("traces/a.json");
+    let held = one.sync().await.holds;
+    one.approve(held[0].id);
     one.sync().await;
     one.write("traces/b.json", "b");
     let refused = reset(&mut one).await;

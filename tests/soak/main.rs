@@ -69,6 +69,8 @@ async fn run(time: Duration, seed: u64) {
     let proxy = Proxy::start(upstream, Rng::stream(seed, "proxy")).await;
     let machines: Vec<Machine> =
         ["one", "two", "three"].map(|name| hurried(folder.path(), name, &server, &proxy)).into();
+    // Nobody deletes these, so that a trace that goes is never all that there is.
+    (0..3).for_each(|number| machines[0].write(&format!("notes/{number}.txt"), "stays"));
     for machine in &machines {
         machine.good(&["init"]).await;
     }

@@ -131,6 +131,16 @@ impl Device {
         self.clock.pass(time);
     }
 
+    /// The device's clock jumps so many days ahead, or back.
+    pub fn jump(&self, days: i64) {
+        self.clock.shift_ns.fetch_add(days * 24 * 3600 * 1_000_000_000, Ordering::Relaxed);
+    }
+
+    /// What the device's clock shows, in milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
     /// The process ends and is started again: only the disk remembers.
     pub fn restart(&mut self) {
         self.engine = None;

@@ -25,6 +25,10 @@ pub enum Bug {
     NewCommitOnRetry,
     /// Polls list only the commits above the head.
     OnlyAboveTheHead,
+    /// What is deleted for its age is as old as the machine's clock says.
+    LocalClock,
+    /// A loss is judged by its own commit alone.
+    OwnBatchAlone,
     /// A pack of any age is marked.
     MarkYoungPacks,
     /// Marked packs are swept by the next prune.
@@ -41,7 +45,7 @@ pub enum Bug {
 
 impl Bug {
     /// Mistakes that any run may find.
-    pub const SYNC: [Self; 10] = [
+    pub const SYNC: [Self; 12] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -52,6 +56,8 @@ impl Bug {
         Self::Echo,
         Self::NewCommitOnRetry,
         Self::OnlyAboveTheHead,
+        Self::LocalClock,
+        Self::OwnBatchAlone,
     ];
 
     /// Mistakes that only show with old data.

@@ -38,9 +38,9 @@ pub enum Reason {
     Differs,
     /// A group lost a primary member, or more than half of one.
     GroupLoss,
-    /// More than half of the files were deleted.
+    /// Most of the files were deleted, at once or within a day.
     MassDelete,
-    /// Every file changed at once.
+    /// Most of the files were changed, or replaced by files of other names.
     MassChange,
     /// The filters now exclude files that were synced.
     Filter,

@@ -1,5 +1,6 @@
 //! Paths inside the vault.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -140,6 +141,13 @@ fn foreign_reason(name: &str) -> Option<&'static str> {
         return Some("a name in it is reserved on Windows (CON, NUL, COM1 …)");
     }
     None
+}
+
+/// Paths are ordered as their texts are, so a tree can be searched by a text that is no path.
+impl Borrow<str> for VaultPath {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
 }
 
 impl fmt::Display for VaultPath {

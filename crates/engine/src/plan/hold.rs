@@ -10,7 +10,9 @@ use super::{Input, Step};
 use crate::model::{Direction, Entry, Held, HoldId, Item, Reason, Tree, VaultPath};
 
 /// Change that waits for `approve` or `approve --reject`. All other items go on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+///
+/// Two holds are equal if their ids are: the share of the vault moves with files that come and go beside it.
+#[derive(Debug, Clone, Eq, Serialize)]
 pub struct Hold {
     /// Id of the hold: the digest of its reason and of its items' base, local and remote contents.
     pub id: HoldId,
@@ -20,6 +22,28 @@ pub struct Hold {
     pub direction: Direction,
     /// Items on hold.
     pub items: BTreeSet<Item>,
+    /// Share of the vault, for a mass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+}
+
+/// How much of the vault a mass loss is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// Files that go or change, with those that did so earlier in the same run.
+    pub files: usize,
+    /// Files that stood.
+    pub of: usize,
+    /// True if earlier commits took some of them.
+    pub slowly: bool,
+    /// True if files of other names come in their place.
+    pub replaced: bool,
+}
+
+impl PartialEq for Hold {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
 }
 
 impl fmt::Display for Hold {
@@ -27,7 +51,7 @@ impl fmt::Display for Hold {
         let (count, side) = (
             self.items.len(),
             match self.direction {
-                Direction::Outgoing => "here",
+                Direction::Outgoing => "on this device",
                 Direction::Incoming => "by another device",
             },
         );
@@ -39,8 +63,21 @@ impl fmt::Display for Hold {
                 "both sides hold different versions and no common past is known: {which}; approved, the remote's version replaces the local one, which is kept as a conflict"
             ),
             Reason::GroupLoss => write!(f, "deleted or shrunk by more than half {side}: {which}"),
-            Reason::MassDelete => write!(f, "most files were deleted {side}: {which}"),
-            Reason::MassChange => write!(f, "every file was changed at once {side}: {which}"),
+            Reason::MassDelete | Reason::MassChange => {
+                let Share { files, of, slowly, replaced } =
+                    self.share.unwrap_or(Share { files: count, of: count, slowly: false, replaced: false });
+                let verb = match (self.reason, replaced) {
+                    (Reason::MassDelete, _) => "deleted",
+                    (_, true) => "replaced by files of other names",
+                    _ => "changed",
+                };
+                let within = if slowly { " within a day" } else { "" };
+                match (files, of) {
+                    (0, _) => write!(f, "files came {side} in the place of others that stand again: {which}"),
+                    (1, 1) => write!(f, "the only file was {verb} {side}{within}: {which}"),
+                    _ => write!(f, "{files} of {of} files were {verb} {side}{within}: {which}"),
+                }
+            }
             Reason::Filter => write!(
                 f,
                 "the filters now exclude files that were synced: {which}; approved, they stay as they are on both sides and are no longer synced from here"
@@ -64,7 +101,7 @@ impl Hold {
                 hasher.path(path, [member.base, member.local, member.remote]);
             }
         }
-        Self { id: hasher.finish(), reason, direction, items }
+        Self { id: hasher.finish(), reason, direction, items, share: None }
     }
 }
 
@@ -78,7 +115,7 @@ pub fn filter_hold(hidden: &Tree) -> Option<Hold> {
     }
     let items: BTreeSet<Item> = hidden.keys().cloned().map(Item::File).collect();
     let (id, direction) = (hasher.finish(), Direction::Outgoing);
-    (!items.is_empty()).then_some(Hold { id, reason: Reason::Filter, direction, items })
+    (!items.is_empty()).then_some(Hold { id, reason: Reason::Filter, direction, items, share: None })
 }
 
 struct IdHasher(blake3::Hasher);

@@ -6,9 +6,11 @@
 //! trees of the same kind.
 //!
 //! Each stage has its own file: `diff` finds the items that changed, `reconcile` decides each by
-//! the table of the design, `names` settles paths that cannot exist side by side, `safety` turns
-//! apparent accidents into a [`Hold`], and `together` keeps back items that must not be sent alone.
-//! `batches` then cuts what is to be sent into commits.
+//! the table of the design, `moves` keeps deletions back until what moved has arrived, `names` settles
+//! paths that cannot exist side by side, `safety` turns apparent accidents into a [`Hold`] (by what
+//! `tally` counts and `mass` judges), and `together` keeps back items that must not be sent alone.
+//! `batches` then cuts what is to be sent into commits, and `losses` says what a commit takes, for
+//! the plans after it.
 //!
 //! Invariants, held by property tests:
 //! - Every step names an item once.
@@ -17,15 +19,20 @@
 //!   members excepted).
 //! - A blocked item is neither pushed nor pulled over.
 //! - Items written in one transaction are pushed in one commit.
+//! - Content that moved is at its new name before it leaves the old one.
 
 mod batches;
 mod diff;
 mod hold;
+mod losses;
+mod mass;
+mod moves;
 mod names;
 mod reconcile;
 mod reset;
 mod safety;
 mod step;
+mod tally;
 mod together;
 
 #[cfg(test)]
@@ -33,11 +40,12 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Groups, Item, Tree, VaultPath, set_entry};
+use crate::model::{Groups, Item, Losses, Tree, VaultPath, set_entry};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
 pub use batches::{Limits, batches};
-pub use hold::{Hold, filter_hold};
+pub use hold::{Hold, Share, filter_hold};
+pub use losses::losses;
 pub use names::in_the_way;
 pub use reset::reset;
 pub use safety::Brakes;
@@ -106,11 +114,15 @@ pub struct Input<'a> {
     pub decisions: &'a Decisions,
     /// Holds of the last plan.
     pub held: &'a [Held],
+    /// Files that commits of this device took within the last day. With them put back, the base is what
+    /// stood then: the reference of the brakes.
+    pub losses: &'a Losses,
 }
 
 static NOTHING_BLOCKED: Blocked = Blocked { paths: BTreeMap::new(), foreign: BTreeMap::new() };
 static NOTHING_UNFIT: Unfit = Unfit { here: BTreeMap::new(), there: BTreeMap::new() };
 static NOTHING_DECIDED: Decisions = Decisions::none();
+static NOTHING_LOST: Losses = Losses::new();
 
 impl<'a> Input<'a> {
     /// An ordinary plan over three trees, without brakes: nothing is blocked, unfit, bound or decided.
@@ -134,6 +146,7 @@ impl<'a> Input<'a> {
             brakes: None,
             decisions: &NOTHING_DECIDED,
             held: &[],
+            losses: &NOTHING_LOST,
         }
     }
 }
@@ -243,7 +256,12 @@ pub fn plan(input: &Input) -> Plan {
             }
         }
     }
+    moves::wait_for_names(input, &mut decided, &mut plan.waiting);
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
+    while moves::wait_for_names(input, &mut decided, &mut plan.waiting) {
+        // An old name that stays frees no room.
+        names::settle(input, &mut decided, &mut plan.waiting, &[]);
+    }
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
     let kept = hold_back(input, &mut decided, &mut plan);

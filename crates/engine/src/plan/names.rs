@@ -109,7 +109,7 @@ fn standing<'a>(
 ) -> impl Iterator<Item = &'a VaultPath> {
     let above = path.folders().filter_map(|folder| VaultPath::new(folder).ok());
     let above = above.filter_map(|folder| side.get_key_value(&folder)).map(|(other, _)| other);
-    let below = side.range((Bound::Excluded(path), Bound::Unbounded)).map(|(other, _)| other);
+    let below = side.range::<VaultPath, _>((Bound::Excluded(path), Bound::Unbounded)).map(|(other, _)| other);
     let below = below
         .take_while(|other| other.as_str().starts_with(path.as_str()))
         .filter(|other| other.is_at_or_below(path));

@@ -1,11 +1,13 @@
 //! The brakes: apparent accidents wait for a person, whichever side they come from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::mass::Mass;
 use super::reconcile::{reverse, wants_a_person};
-use super::{Action, FileStep, Input, Step};
+use super::tally::Tally;
+use super::{Action, Input, Step};
 use super::{Direction, Hold, Reason};
-use crate::model::{Entry, Item, VaultPath};
+use crate::model::{Entry, Item};
 
 /// Number of entries or rows below which a member may lose any share of them.
 const SHRINK_FLOOR_ROWS: u64 = 10;
@@ -16,11 +18,12 @@ const SHRINK_FLOOR: u64 = 256;
 /// Limits above which a change waits for approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Brakes {
-    /// Percentage of the files that may be deleted at once.
+    /// Percentage of the files that may be deleted, or deleted and changed, within a day.
     pub max_delete_percent: u8,
     /// Percentage of its bytes, entries or rows that a primary member of a group may lose at once.
     pub max_shrink_percent: u8,
-    /// Number of files below which deleting or changing all of them is no accident.
+    /// Number of files below which deleting most of them, or changing them, is no accident. Deleting
+    /// nearly all of them always is.
     pub min_files: usize,
 }
 
@@ -67,60 +70,42 @@ fn find_holds(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {
     let Some(brakes) = input.brakes else { return holds };
     for direction in [Direction::Outgoing, Direction::Incoming] {
         let moving: Vec<&Step> = steps.values().filter(|step| goes(step, direction)).collect();
-        for &step in
-            moving.iter().filter(|step| matches!(step.item, Item::Group(_)) && loses(input, step, brakes))
-        {
-            holds.push(Hold::over(input, Reason::GroupLoss, direction, &[step]));
-        }
-        let (deleting, changing) = mass(input, &moving, direction, brakes);
-        for (reason, fresh) in [(Reason::MassDelete, deleting), (Reason::MassChange, changing)] {
-            let kept = moving.iter().copied().filter(|step| was_held(input, step, reason, direction));
-            let held: BTreeMap<&Item, &Step> =
-                fresh.into_iter().chain(kept).map(|step| (&step.item, step)).collect();
-            if !held.is_empty() {
-                let held: Vec<&Step> = held.into_values().collect();
-                holds.push(Hold::over(input, reason, direction, &held));
-            }
-        }
+        let is_loss = |step: &&&Step| matches!(step.item, Item::Group(_)) && loses(input, step, brakes);
+        let losing: Vec<&Step> = moving.iter().filter(is_loss).copied().collect();
+        holds.extend(losing.iter().map(|step| Hold::over(input, Reason::GroupLoss, direction, &[step])));
+        holds.extend(masses(input, &moving, &losing, direction, brakes));
     }
     holds
 }
 
-/// Steps that delete too many of the agreed files, and steps that change all of them.
-fn mass<'a>(
+/// Holds over masses: what is one now, and what the last plan held as part of one.
+fn masses(
     input: &Input,
-    moving: &[&'a Step],
+    moving: &[&Step],
+    losing: &[&Step],
     direction: Direction,
     brakes: Brakes,
-) -> (Vec<&'a Step>, Vec<&'a Step>) {
-    let of_base = |file: &&FileStep| input.base.contains_key(&file.path);
-    let count = |test: fn(&FileStep) -> bool| {
-        moving.iter().flat_map(|step| &step.files).filter(of_base).filter(|file| test(file)).count()
+) -> Vec<Hold> {
+    let tally = Tally::of(input, moving, direction);
+    let adds = |mass: &Mass| mass.steps.iter().any(|step| losing.iter().all(|loss| loss.item != step.item));
+    // Groups that wait by themselves need no second hold.
+    let mass = tally.judge(input, moving, brakes).filter(adds);
+    let in_mass = |step: &Step| {
+        let of = |mass: &Mass| mass.steps.iter().any(|held| held.item == step.item).then_some(mass.reason);
+        mass.as_ref().and_then(of)
     };
-    let (deleted, touched) = (count(|file| file.to.is_none()), count(|_| true));
-    let steps = |test: &dyn Fn(&Step) -> bool| moving.iter().copied().filter(|step| test(step)).collect();
-    if input.base.len() < brakes.min_files {
-        (Vec::new(), Vec::new())
-    } else if deleted * 100 > input.base.len() * usize::from(brakes.max_delete_percent) {
-        (steps(&deletes), Vec::new())
-    } else if touched > 0 && touched + changed_elsewhere(input, moving, direction) == input.base.len() {
-        (Vec::new(), steps(&|step| step.files.iter().any(|file| of_base(&file))))
-    } else {
-        (Vec::new(), Vec::new())
+    let mut holds = Vec::new();
+    for reason in [Reason::MassDelete, Reason::MassChange] {
+        let held = moving.iter().copied().filter(|step| {
+            in_mass(step).map_or_else(|| was_held(input, step, reason, direction), |fresh| fresh == reason)
+        });
+        let held: Vec<&Step> = held.collect();
+        if !held.is_empty() {
+            let share = Some(tally.share(reason));
+            holds.push(Hold { share, ..Hold::over(input, reason, direction, &held) });
+        }
     }
-}
-
-/// Number of files that also changed locally but are not part of these steps; most have not settled
-/// yet. A mass change that is still being written must not pass piece by piece.
-fn changed_elsewhere(input: &Input, moving: &[&Step], direction: Direction) -> usize {
-    if direction == Direction::Incoming {
-        return 0;
-    }
-    let going: BTreeSet<&VaultPath> =
-        moving.iter().flat_map(|step| &step.files).map(|file| &file.path).collect();
-    let changed =
-        |(path, entry): &(&VaultPath, &Entry)| input.local.get(*path).is_some_and(|here| here != *entry);
-    input.base.iter().filter(changed).filter(|(path, _)| !going.contains(path)).count()
+    holds
 }
 
 fn deletes(step: &Step) -> bool {

@@ -8,10 +8,14 @@ mod batches;
 mod brakes;
 mod files;
 mod groups;
+mod mass;
 mod merge;
+mod moves;
 mod names;
 mod properties;
+mod renamed;
 mod reset;
+mod slow;
 mod together;
 mod unfit;
 mod waiting;
@@ -23,7 +27,7 @@ use super::{
     Action, Ages, Blocked, Brakes, Decisions, FileStep, Held, Hold, Input, Mode, Plan, Reason, Step, Unfit,
     plan,
 };
-use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Tree, Validate, VaultPath};
+use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Losses, Tree, Validate, VaultPath};
 
 /// Owned inputs of a plan.
 #[derive(Clone)]
@@ -41,6 +45,7 @@ struct Case {
     brakes: Option<Brakes>,
     decisions: Decisions,
     held: Vec<Held>,
+    losses: Losses,
 }
 
 impl Case {
@@ -60,6 +65,7 @@ impl Case {
             brakes: None,
             decisions: Decisions::default(),
             held: Vec::new(),
+            losses: Losses::new(),
         }
     }
 
@@ -78,6 +84,7 @@ impl Case {
             brakes: self.brakes,
             decisions: &self.decisions,
             held: &self.held,
+            losses: &self.losses,
         }
     }
 

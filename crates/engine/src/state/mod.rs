@@ -17,6 +17,7 @@ mod objects;
 mod outbox;
 mod paused;
 mod pending;
+mod reference;
 mod stats;
 mod waiting;
 
@@ -25,4 +26,5 @@ pub use events::{EventLog, EventLogError, StoredEvent};
 pub use last_sync::{Exception, FilterRecord, LastSync, RecordError};
 pub use paused::Paused;
 pub use pending::Pending;
+pub use reference::Reference;
 pub use waiting::{Waiting, WaitingList};

@@ -23,6 +23,7 @@ mod interrupt;
 mod joining;
 mod progress;
 mod recovery;
+mod reference;
 mod refusal;
 mod report;
 mod session;

@@ -14,7 +14,7 @@ use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object
 use crate::fs::Fs;
 use crate::log::{Log, LogError};
 use crate::model::{CommitKey, Decisions, VaultId, VaultPath};
-use crate::state::LastSync;
+use crate::state::{LastSync, Reference};
 use crate::sync::cycle::FactsKnown;
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
@@ -50,6 +50,8 @@ pub(crate) struct Session<'e> {
     pub log: &'e mut Log,
     pub marker: Marker,
     pub report: Report,
+    /// What the brakes compare with, and the time that is believed.
+    pub reference: Reference,
     pub watcher: &'e dyn Watcher,
 }
 
@@ -66,7 +68,8 @@ impl Engine {
         if !log.look_for(expected).await? {
             return Err(LogError::Foreign { expected, found: log.vault() }.into());
         }
-        Ok(Session { context, memory, log, marker, report: Report::default(), watcher })
+        let reference = context.reference(expected, log)?;
+        Ok(Session { context, memory, log, marker, report: Report::default(), reference, watcher })
     }
 
     /// The log of the remote, whichever vault that is: there may be none on this machine.

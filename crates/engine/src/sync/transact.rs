@@ -23,8 +23,9 @@ const GLANCES: usize = 3;
 const GLANCE: Duration = Duration::from_millis(3);
 /// Records of transactions that are kept at least; of more, those go that are older than the trash is kept.
 const RECORDS: usize = 1000;
-/// Age at which the copies of a transaction that a crash cut short are removed.
-const ABANDONED_MS: u64 = 24 * 3600 * 1000;
+/// Age at which the copies of a transaction that a crash cut short are removed: more than what a clock that
+/// jumps makes of a moment.
+const ABANDONED_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// The right to put groups in place.
 #[derive(Debug)]
@@ -72,9 +73,8 @@ impl Engine {
 
 impl Context {
     /// Clears away what transactions have left: answers that nobody asks for any more, copies of those
-    /// that a crash cut short.
-    pub(crate) fn tidy_transactions(&self) -> Result<(), SyncError> {
-        let now = self.ports.clock.now_ms();
+    /// that a crash cut short. `now` is the time by which ages are judged.
+    pub(crate) fn tidy_transactions(&self, now: u64) -> Result<(), SyncError> {
         let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
         let old = |path: &Path, age: u64| {
             let stat = self.fs().lstat(path).ok();

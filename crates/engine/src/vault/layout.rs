@@ -65,6 +65,12 @@ impl Layout {
         self.sync().join("last_sync.json")
     }
 
+    /// `sync/reference.json`: the files that the brakes compare with.
+    #[must_use]
+    pub fn reference(&self) -> PathBuf {
+        self.sync().join("reference.json")
+    }
+
     /// `sync/pending`: the bytes of a commit of unknown outcome.
     #[must_use]
     pub fn pending(&self) -> PathBuf {

@@ -7,6 +7,7 @@ use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::Request;
 use cogzy_testkit::rng::Rng;
 
+use crate::attic::Attic;
 use crate::device::groups;
 use crate::disk::{Kind, UserOp};
 use crate::ledger::Versions;
@@ -29,6 +30,8 @@ const FILES: [&str; 9] = [
     "private/p.txt",
 ];
 const FOLDERS: [&str; 4] = ["traces/deep", "notes", "traces/moved", "private"];
+/// Seconds that a clock is ahead for one cycle.
+const JUMP: i64 = 60 * 24 * 3600;
 const INDEX: &str = "indexes/faiss.index";
 
 /// A version that nobody has written before, or now and then one that others may write, too.
@@ -157,15 +160,44 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
         device.mass = *rng.pick(&[3, 8]);
     }
     let mut pipelines = Pipelines::new(seed);
+    let mut attic = Attic::new(seed, world.devices.len(), sound);
     for number in (0..steps(seed)).filter(|number| !without.contains(number)) {
         world.trace.note(format_args!("step {number}"));
         pipelines.step(&mut world, number).await?;
+        if let Some(attic) = &mut attic {
+            attic.step(&mut world, number).await?;
+        }
+        jump(&mut world, seed, number, sound).await?;
         step(&mut world, &mut Rng::stream(seed, &format!("step {number}")), sound).await?;
     }
     world.heal();
     pipelines.finish(&world);
     farewell(&mut world, seed).await?;
     world.converge().await
+}
+
+/// In some seeds a device's clock is two months ahead for one cycle, and right again after it; and
+/// the record of what was lost lately gets lost.
+async fn jump(world: &mut World, seed: u64, number: usize, sound: bool) -> Check {
+    let mut rng = Rng::stream(seed, &format!("jump {number}"));
+    if !matches!(seed % 8, 1 | 4) || !rng.one_in(15) {
+        return Ok(());
+    }
+    let at = rng.below(world.devices.len());
+    if rng.one_in(10) {
+        world.devices[at].lose_reference();
+        return Ok(());
+    }
+    world.trace.mark("clock jump of 60 days");
+    if rng.chance(50) {
+        let op = user_op(&mut rng, &world.oracle.versions.clone());
+        world.user(at, &op);
+        world.pass(Duration::from_secs(3)).await;
+    }
+    world.devices[at].jump(JUMP);
+    let outcome = world.cycle(&[at], Request::FULL, true).await?.pop();
+    world.devices[at].jump(-JUMP);
+    outcome.map_or(Ok(()), |outcome| world.check_outcome(&outcome, sound))
 }
 
 /// Now and then a device is lost for good while its last commit is still on its way; the others go
@@ -216,9 +248,8 @@ async fn step(world: &mut World, rng: &mut Rng, sound: bool) -> Check {
         }
         94 => {
             let seconds = *rng.pick(&[-7200, -30, 30, 7200]);
-            world.trace.note(format_args!("d{at} has its clock moved by {seconds} s"));
             world.trace.mark("clock jump");
-            world.devices[at].disk.clock.jump(seconds);
+            world.devices[at].jump(seconds);
         }
         95..97 if !sound => {
             let mut faults = world.devices[at].faults.lock().unwrap();
@@ -306,7 +337,7 @@ async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Chec
             for hold in report.holds {
                 if rng.chance(30) {
                     // A disk that fails keeps nothing; the hold is asked about again.
-                    let _failed = world.devices[at].decide(hold.id, rng.chance(60));
+                    let _failed = world.devices[at].decide(&hold, rng.chance(60));
                 }
             }
         }

@@ -11,7 +11,12 @@ pub const PRUNES: &[&str] =
 
 /// Reached by three hundred seeds together with the crashes of a few stories.
 pub const OFTEN: &[&str] = &[
+    "attic: Delete",
+    "attic: Encrypt",
+    "attic: Move",
+    "attic: Overwrite",
     "clock jump",
+    "clock jump of 60 days",
     "a group that does not fit together is held back",
     "cycle ends: again",
     "cycle ends: corrupt",
@@ -37,6 +42,7 @@ pub const OFTEN: &[&str] = &[
     "pipeline: killed in between",
     "power cut",
     "record lost",
+    "reference lost",
     "remote: flipped bit",
     "remote: late PUT",
     "remote: lost response",

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::model::{Group, HoldId, Item, Validate};
-use cogzy_engine::plan::{Action, Brakes, Limits, Plan};
+use cogzy_engine::model::{Group, Item, Validate};
+use cogzy_engine::plan::{Action, Brakes, Hold, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
@@ -259,6 +259,12 @@ impl Device {
         self.engine = None;
     }
 
+    /// Changes how long what is displaced stays in the trash.
+    pub fn keep_trash(&mut self, time: Duration) {
+        self.trash = time;
+        self.engine = None;
+    }
+
     /// Joins, if it has not yet, and runs one cycle.
     pub async fn cycle(&mut self, request: Request, approved: bool) -> Outcome {
         self.live(async |device| device.run(request, approved).await).await
@@ -375,9 +381,13 @@ impl Device {
     }
 
     /// A person decides a hold.
-    pub fn decide(&mut self, hold: HoldId, approve: bool) -> Result<(), SyncError> {
-        let (yes, no) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
+    pub fn decide(&mut self, hold: &Hold, approve: bool) -> Result<(), SyncError> {
         let mut site = self.disk.site();
+        if approve {
+            site.ledger.approve(hold);
+        }
+        let hold = hold.id;
+        let (yes, no) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
         // Either way something that was agreed on, or a local version, makes way on purpose.
         site.ledger.trash_is_enough_for_all();
         site.ledger.excused |= !approve;
@@ -402,5 +412,29 @@ impl Device {
         }
         drop(site);
         self.engine = None;
+    }
+
+    /// The record of what was lost lately is gone.
+    pub fn lose_reference(&mut self) {
+        let mut site = self.disk.site();
+        let path = std::path::Path::new(crate::disk::ROOT).join("sync/reference.json");
+        if let Ok(slot) = site.state.slot(&path)
+            && site.state.at(&slot).is_some()
+        {
+            let now = self.disk.clock.now_ns();
+            site.state.change(vec![(slot, None)], true, now);
+            site.ledger.taken.clear();
+            self.trace.note(format_args!("{} the reference is lost", self.name));
+            self.trace.mark("reference lost");
+        }
+        drop(site);
+        self.engine = None;
+    }
+
+    /// The device's clock jumps.
+    pub fn jump(&self, seconds: i64) {
+        self.trace.note(format_args!("{} has its clock moved by {seconds} s", self.name));
+        self.disk.clock.jump(seconds);
+        self.disk.site().ledger.aged(seconds.max(0) * 1000);
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use cogzy_engine::model::Digest;
+use cogzy_engine::model::{Digest, Entry, Item};
+use cogzy_engine::plan::Hold;
 
 use crate::key::Key;
 
@@ -40,6 +41,15 @@ impl Versions {
     }
 }
 
+/// A file that a commit took.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// What it held before.
+    pub entry: Entry,
+    /// When it was taken last, by the bucket's clock.
+    pub at_ms: i64,
+}
+
 /// One device's user.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -61,6 +71,16 @@ pub struct Ledger {
     /// The user has decided something the other way, or this device has lost its record: what it
     /// sends may be old.
     pub excused: bool,
+    /// What commits of this device have taken from [`crate::attic`] and nobody approved, by path.
+    pub taken: BTreeMap<String, Taken>,
+    /// Paths whose loss a person approved.
+    pub approved: BTreeSet<String>,
+    /// A person has approved of something.
+    pub approved_any: bool,
+    /// Files of the attic that have another name now.
+    pub moved: BTreeSet<String>,
+    /// Trashes that were seen, and since when, by the bucket's clock.
+    pub trashes: BTreeMap<String, i64>,
     /// A program has written some files of a group and not the others: the group as it was left;
     /// nothing of it where an apply was under way, which may still put files back.
     pub half_written: Option<BTreeMap<String, Digest>>,
@@ -79,6 +99,10 @@ impl Ledger {
         }
         self.deleted.iter().for_each(|path| key.say(path));
         key.plain(format_args!("{} {}", self.sends_again, self.excused));
+        for path in self.taken.keys().chain(&self.approved).chain(&self.moved).chain(self.trashes.keys()) {
+            key.say(path);
+        }
+        key.plain(self.approved_any);
         for (path, digest) in self.half_written.iter().flatten() {
             key.version(path, *digest);
         }
@@ -129,6 +153,22 @@ impl Ledger {
     /// Whatever is owed now may end in the trash: the user has said so.
     pub fn trash_is_enough_for_all(&mut self) {
         self.in_trash.extend(self.owed.iter().cloned());
+    }
+
+    /// The user lets a held change pass: what is lost by it, and what was before, is lost on purpose.
+    pub fn approve(&mut self, hold: &Hold) {
+        let file = |item: &Item| match item {
+            Item::File(path) => Some(path.to_string()),
+            Item::Group(_) => None,
+        };
+        self.approved.extend(hold.items.iter().filter_map(file));
+        self.approved_any = true;
+        self.taken.clear();
+    }
+
+    /// The device's clock has jumped so many milliseconds ahead: half a day at most counts as passed.
+    pub fn aged(&mut self, ms: i64) {
+        self.taken.values_mut().for_each(|taken| taken.at_ms -= ms.min(13 * 3_600_000));
     }
 
     /// Versions that are owed, and whether the trash is enough.

@@ -11,6 +11,7 @@
 
 #![cfg(test)]
 
+mod attic;
 mod chance;
 mod clock;
 #[path = "../support/contract.rs"]

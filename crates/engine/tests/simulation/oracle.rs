@@ -10,6 +10,7 @@ use cogzy_engine::model::{
     Change, ChunkSlot, Commit, CommitKey, CommitKind, Digest, Entry, Groups, Item, PackId, Recipe, Role, Tree,
 };
 
+use crate::attic;
 use crate::device::{Device, groups};
 use crate::disk::Site;
 use crate::ledger::Versions;
@@ -17,6 +18,9 @@ use crate::pipeline;
 use crate::store::Store;
 
 static GROUPS: LazyLock<Groups> = LazyLock::new(|| Groups::new(groups()).unwrap());
+
+/// A clock is believed a day ahead of the server's, and another day for each time that it jumped lately.
+const TRASH_SLACK_MS: i64 = 5 * 24 * 3_600_000;
 
 /// A broken invariant.
 pub type Check = Result<(), String>;
@@ -71,10 +75,6 @@ impl Oracle {
         self.history.contains(digest) || self.expired.contains(digest)
     }
 
-    pub fn is_derived(&self, path: &str) -> bool {
-        path.starts_with("indexes/") || path.ends_with(".index")
-    }
-
     /// Reads the commits that are new.
     pub fn read_bucket(&mut self, store: &Store, devices: &[Device]) -> Check {
         let bucket = store.lock();
@@ -89,8 +89,10 @@ impl Oracle {
                 let replayed =
                     self.replay(&commit, &bucket.objects).map_err(|why| format!("commit {key}: {why}"))?;
                 let parent = commit.parents.first().map(|parent| self.commits[parent].tree.clone());
-                attribute(&commit, &parent.unwrap_or_default(), devices)
-                    .map_err(|why| format!("commit {key}: {why}"))?;
+                let parent = parent.unwrap_or_default();
+                let judged = attribute(&commit, &parent, devices)
+                    .and_then(|()| attic::judge(&commit, &parent, &replayed.tree, devices, bucket.now_ms()));
+                judged.map_err(|why| format!("commit {key}: {why}"))?;
                 self.parents.extend(&commit.parents);
                 self.commits.insert(key, replayed);
             }
@@ -199,11 +201,34 @@ impl Oracle {
             let fits = self.check_groups(&visible).and_then(|()| pipeline::check(&visible, &self.versions));
             fits.map_err(|why| format!("{}: {why}", device.name))?;
         }
+        self.check_trash(&mut site, device)?;
         let everywhere = everywhere(&site, false);
         for (path, digest, _) in site.ledger.owed() {
             if !everywhere.contains(&digest) && !self.known(&digest) {
                 return Err(format!("{}: version {digest} of {path} is lost", device.name));
             }
+        }
+        Ok(())
+    }
+
+    /// What was displaced stays for as long as it is to be kept, whatever the device's clock says.
+    fn check_trash(&self, site: &mut Site, device: &Device) -> Check {
+        let now = device.store.lock().now_ms();
+        let keep = i64::try_from(device.trash.as_millis()).unwrap();
+        let concluded = |(path, _): (String, _)| {
+            let (id, name) = path.strip_prefix("sync/trash/")?.split_once('/')?;
+            ["applying.json", "applied.json"].contains(&name).then(|| id.to_owned())
+        };
+        let there: BTreeSet<String> =
+            site.files_below("sync/trash").into_iter().filter_map(concluded).collect();
+        for (id, since) in site.ledger.trashes.extract_if(.., |id, _| !there.contains(id)) {
+            if now - since < keep - TRASH_SLACK_MS {
+                let hours = (now - since) / 3_600_000;
+                return Err(format!("{}: what was displaced is gone after {hours} hours: {id}", device.name));
+            }
+        }
+        for id in there {
+            site.ledger.trashes.entry(id).or_insert(now);
         }
         Ok(())
     }
@@ -222,7 +247,7 @@ impl Oracle {
         let here = visible(&site);
         let there: BTreeMap<String, Digest> =
             head.tree.iter().map(|(path, entry)| (path.as_str().to_owned(), entry.digest)).collect();
-        for path in here.keys().chain(there.keys()).filter(|path| filter(path) && !self.is_derived(path)) {
+        for path in here.keys().chain(there.keys()).filter(|path| filter(path) && !is_derived(path)) {
             if here.get(path) != there.get(path) {
                 let [here, there] = [here.get(path), there.get(path)];
                 return Err(format!("{}: {path} is {here:?} and not {there:?}", device.name));
@@ -230,7 +255,7 @@ impl Oracle {
         }
         let (kept, trash) = (everywhere(&site, true), in_trash(&site));
         for (path, digest, trash_is_enough) in site.ledger.owed() {
-            let derived = self.is_derived(path);
+            let derived = is_derived(path);
             let enough = self.known(&digest)
                 || kept.contains(&digest)
                 || (trash.contains(&digest) && (trash_is_enough || derived));
@@ -244,6 +269,11 @@ impl Oracle {
         }
         Ok(())
     }
+}
+
+/// True for files that are computed again from others.
+pub fn is_derived(path: &str) -> bool {
+    path.starts_with("indexes/") || path.ends_with(".index")
 }
 
 /// Checks that every change has somebody who made it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cogzy_engine::sync::Request;
 use cogzy_testkit::rng::Rng;
 
+use crate::attic;
 use crate::chance::{content, group_update};
 use crate::device::{DAY, Outcome, groups};
 use crate::disk::{Kind, UserOp};
@@ -47,6 +48,11 @@ pub enum Act {
     Calm(usize),
     /// PUTs that are on their way arrive.
     Arrive,
+    /// So many files of the attic are written; so many of those that are there are deleted.
+    Fill(usize, usize),
+    Thin(usize, usize),
+    /// What is displaced stays in the trash for so many days.
+    KeepTrash(usize, u32),
     /// The user puts a link there.
     Link(usize, &'static str),
     Exclude(usize),
@@ -102,9 +108,9 @@ async fn perform(world: &mut World, act: Act) -> Check {
         bytes
     };
     use Act::{
-        Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Group, Index, Large, Link,
-        LoseDatabase, LoseRecord, LoseResponses, Many, Open, Prune, Rename, Same, Seconds, Sync, Together,
-        Weeks, Write, WriteOpen,
+        Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Fill, Group, Index, KeepTrash, Large,
+        Link, LoseDatabase, LoseRecord, LoseResponses, Many, Open, Prune, Rename, Same, Seconds, Sync, Thin,
+        Together, Weeks, Write, WriteOpen,
     };
     match act {
         Write(at, path) => world.user(at, &UserOp::Replace(path.into(), fresh(path))),
@@ -154,6 +160,23 @@ async fn perform(world: &mut World, act: Act) -> Check {
         DelayPuts(at) => world.fault(at, RemoteFaults { late_commits: true, ..RemoteFaults::default() }),
         Calm(at) => world.fault(at, RemoteFaults::default()),
         Link(at, path) => world.user(at, &UserOp::Link(path.into())),
+        Fill(at, count) => {
+            for path in attic::paths().take(count) {
+                let bytes = fresh(&path);
+                world.user(at, &UserOp::Replace(path, bytes));
+            }
+        }
+        Thin(at, count) => {
+            let there: Vec<String> = world.devices[at]
+                .disk
+                .site()
+                .files_below("attic")
+                .into_iter()
+                .map(|(path, _)| path)
+                .collect();
+            there.into_iter().take(count).for_each(|path| world.user(at, &UserOp::Delete(path)));
+        }
+        KeepTrash(at, days) => world.devices[at].keep_trash(days * DAY),
         Arrive => world.store.settle(),
         Exclude(at) => world.devices[at].set_exclude(vec!["cache/**".into(), "private/**".into()]),
         LoseDatabase(at) => world.devices[at].lose_database(),
@@ -166,7 +189,7 @@ async fn perform(world: &mut World, act: Act) -> Check {
                 return Err("nothing is held".into());
             }
             for hold in report.holds {
-                world.devices[at].decide(hold.id, approve).map_err(|error| error.to_string())?;
+                world.devices[at].decide(&hold, approve).map_err(|error| error.to_string())?;
             }
         }
     }

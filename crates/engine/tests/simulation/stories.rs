@@ -5,8 +5,9 @@ mod asked;
 use std::sync::LazyLock;
 
 use crate::scenarios::Act::{
-    Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Group, Index, Large, Link, LoseDatabase,
-    LoseRecord, LoseResponses, Many, Open, Rename, Same, Seconds, Sync, Together, Write, WriteOpen,
+    Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Fill, Group, Index, KeepTrash, Large,
+    Link, LoseDatabase, LoseRecord, LoseResponses, Many, Open, Rename, Same, Seconds, Sync, Thin, Together,
+    Write, WriteOpen,
 };
 use crate::scenarios::{Act, Scenario};
 
@@ -115,13 +116,31 @@ const SYNCED: &[Scenario] = &[
         "pull of a file where a folder was",
         2,
         1,
-        &[Write(0, C), Seconds(3), Sync(0), Sync(1), Write(0, "traces/deep"), Seconds(3), Sync(0)],
+        &[
+            Write(0, B),
+            Write(0, C),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Write(0, "traces/deep"),
+            Seconds(3),
+            Sync(0),
+        ],
     ),
     story(
         "pull of a folder where a file was",
         2,
         1,
-        &[Write(0, "traces/deep"), Seconds(3), Sync(0), Sync(1), Write(0, C), Seconds(3), Sync(0)],
+        &[
+            Write(0, B),
+            Write(0, "traces/deep"),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Write(0, C),
+            Seconds(3),
+            Sync(0),
+        ],
     ),
     story(
         "conflict over a file",
@@ -398,7 +417,37 @@ const SYNCED: &[Scenario] = &[
             Sync(1),
             Seconds(3),
             Sync(1),
+            // A device that was off believes the time only little by little, and the server's.
+            KeepTrash(1, 1),
             Seconds(40 * 24 * 3600),
+            Write(0, B),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+        ],
+    ),
+    story(
+        "the last deletion before a run is held",
+        2,
+        0,
+        &[Fill(0, 10), Seconds(3), Sync(0), Sync(1), Thin(0, 4), Seconds(3), Sync(0), Thin(0, 1), Seconds(3)],
+    ),
+    story(
+        "a run of deletions that is held",
+        2,
+        0,
+        &[
+            Fill(0, 10),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Thin(0, 4),
+            Seconds(3),
+            Sync(0),
+            Thin(0, 4),
+            Seconds(3),
+            Sync(0),
+            Decide(0, false),
         ],
     ),
     story(

@@ -103,6 +103,8 @@ impl World {
         self.trace.mark(if power { "power cut" } else { "kill -9" });
         if power {
             device.disk.cut_power();
+            // What an apply that had not come to its end had displaced may be where it was.
+            device.disk.site().ledger.trashes.clear();
         }
         self.check()
     }
@@ -199,7 +201,7 @@ impl World {
     fn decide(&mut self, at: usize, holds: &[Hold]) -> Check {
         for hold in holds {
             let approve = self.rng.chance(70);
-            let decided = self.devices[at].decide(hold.id, approve);
+            let decided = self.devices[at].decide(hold, approve);
             decided.map_err(|error| format!("a hold cannot be decided: {error}"))?;
         }
         Ok(())

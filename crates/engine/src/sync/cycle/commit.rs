@@ -10,6 +10,7 @@ use crate::model::{
     Reads,
 };
 use crate::planted::{Bug, planted};
+use crate::remote::RemoteErrorKind;
 use crate::state::{LastSync, Pending};
 use crate::sync::SyncError;
 use crate::sync::session::{Context, Session};
@@ -123,17 +124,17 @@ impl Session<'_> {
 
     /// The transaction id after `last`. A clock that is more than a day ahead of the server's is not believed: one bad day
     /// would mark all later generations with its date, for the id never runs backwards. `pack` is one that was put a moment
-    /// ago, if any was: its time is the server's, and asked for only where the newest commit does not settle the matter.
+    /// ago, if any was: its time is the server's. It is asked for only where the newest commit does not settle the matter.
     pub(crate) async fn next_txn(&self, last: Option<Hlc>, pack: Option<PackId>) -> Result<Hlc, SyncError> {
         let device = self.marker.device;
         let now = self.context.ports.clock.now_ms();
         let ahead =
             |server: i64| u64::try_from(server).is_ok_and(|server| now > server.saturating_add(MAX_AHEAD_MS));
-        if let Some(pack) = pack.filter(|_| self.log.newest_ms().is_none_or(ahead))
-            && let Some(object) = self.context.ports.remote.head(&pack_key(pack)).await?
-            && ahead(object.modified_ms)
+        if self.log.newest_ms().is_none_or(ahead)
+            && let Some(server) = self.server_now(pack).await?
+            && ahead(server)
         {
-            let server = u64::try_from(object.modified_ms).unwrap_or_default();
+            let server = u64::try_from(server).unwrap_or_default();
             tracing::warn!(
                 ahead_s = now.saturating_sub(server) / 1000,
                 "this device's clock is more than a day ahead of the server's: the server's time is noted instead; set the clock"
@@ -141,6 +142,18 @@ impl Session<'_> {
             return Ok(Hlc::next(last, server, device));
         }
         Ok(Hlc::next(last, now, device))
+    }
+
+    /// The server's time, in milliseconds since the Unix epoch; none where the store does not tell it.
+    async fn server_now(&self, pack: Option<PackId>) -> Result<Option<i64>, SyncError> {
+        let remote = &self.context.ports.remote;
+        if let Some(pack) = pack {
+            return Ok(remote.head(&pack_key(pack)).await?.map(|object| object.modified_ms));
+        }
+        match remote.server_ms().await {
+            Err(error) if error.kind == RemoteErrorKind::Malformed => Ok(None),
+            told => Ok(Some(told?)),
+        }
     }
 }
 

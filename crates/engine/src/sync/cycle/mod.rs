@@ -204,6 +204,7 @@ impl Session<'_> {
         if stored.as_ref() != Some(&record) {
             self.context.save_record(&record)?;
         }
+        self.note_losses(&survey, &done)?;
         self.conclude().await?;
         let pushed = self.push(&record, &survey, &done).await?;
         if let Some(pushed) = pushed {

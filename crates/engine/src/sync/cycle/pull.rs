@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
-use crate::clock::random;
 use crate::fs::{At, IoAt, found};
 use crate::log::{Depth, Snapshot};
 use crate::model::{Conflict, Digest, Item, Kept, PackId, VaultPath};
@@ -22,8 +21,8 @@ use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};
 use crate::vault::{
-    ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Purpose, Seen, Stage, Staged, apply_unless,
-    conclude, members, recover, settle_transaction,
+    ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Purpose, Seen, Stage, Staged, apply_unless, conclude,
+    members, recover, settle_transaction,
 };
 
 /// How long other programs may hold the apply lock before this one goes on with something else.
@@ -63,7 +62,7 @@ impl Session<'_> {
             return Ok(BTreeSet::new());
         }
         let Context { layout, ports, .. } = self.context;
-        let id = ApplyId::new(ports.clock.now_ms(), random(ports.entropy.as_ref()));
+        let id = self.apply_id();
         let stage = Stage::create(ports.fs.clone(), layout, &id)?;
         let (mut items, wanted) = incoming.staging_plan()?;
         self.make_room(&wanted)?;
@@ -102,7 +101,8 @@ impl Session<'_> {
         let root = self.context.layout.root();
         if self.context.check_room(wanted, root).is_err() {
             // A cycle that stops here never comes to tidy up.
-            blocking(|| self.context.clear_trash())?;
+            let age_ms = self.age_ms();
+            blocking(|| self.context.clear_trash(age_ms))?;
             self.context.check_room(wanted, root)?;
         }
         Ok(())
@@ -220,6 +220,7 @@ impl Session<'_> {
             };
             context.agree_applied(&mut record, &agreed, &there, &done)?;
             context.save_record(&record)?;
+            self.forget_brought(&there, &done)?;
         }
         blocking(|| settle_transaction(context.fs(), &context.layout, &recovered))?;
         Ok(blocking(|| conclude(context.fs(), &context.layout))?)

@@ -146,6 +146,7 @@ impl Session<'_> {
         pushing.done.extend(sent.items.iter().cloned());
         let Pushing { survey, record, done, .. } = pushing;
         self.context.agree(record, survey, done, Some(prepared.key), &after)?;
+        self.note_losses(survey, done)?;
         self.publish(&prepared, record.clone()).await?;
         for pack in &commit.packs {
             pushing.index.insert(pack);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Local;
 use super::groups::Judged;
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Decisions, Holdings, Item, Tree, VaultPath};
+use crate::model::{CommitKey, Decisions, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step};
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
@@ -29,6 +29,8 @@ pub struct Survey {
     pub(crate) local: Local,
     /// What must be sent together.
     pub(crate) bound: Bound,
+    /// Files that commits of this device took within the last day.
+    pub(crate) losses: Losses,
     /// What is to be done.
     pub plan: Plan,
     /// Files here, and their bytes.
@@ -134,6 +136,7 @@ impl Session<'_> {
         }
         let bound = Bound::of(noted, groups, &local.tree, &base);
         let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
+        let losses = self.losses();
         let plan = plan::plan(&Input {
             blocked: &local.blocked,
             unfit: &unfit,
@@ -143,13 +146,14 @@ impl Session<'_> {
             brakes: Some(self.context.settings.brakes),
             decisions: &decisions,
             held: record.map(|record| record.held.as_slice()).unwrap_or_default(),
+            losses: &losses,
             ..Input::of([&base, &local.tree, &remote], groups, &there.ages)
         });
         let here = local.tree.values().fold(Amount::default(), |sum, entry| Amount {
             files: sum.files + 1,
             bytes: sum.bytes + entry.size,
         });
-        let mut survey = Survey { remote: there, base, hidden, local, bound, plan, here, holdings };
+        let mut survey = Survey { remote: there, base, hidden, local, bound, losses, plan, here, holdings };
         survey.hold_hidden(&decisions);
         Ok(survey)
     }

@@ -49,12 +49,12 @@ impl Session<'_> {
     /// Tidies up after a cycle that has come to its end.
     pub(crate) async fn tidy(&mut self, record: &LastSync) -> Result<(), SyncError> {
         let snapshot = self.log.snapshot(record.commit).await?;
-        let context = self.context;
+        let (context, age_ms, discarded) = (self.context, self.age_ms(), || self.apply_id());
         let cleared = blocking(|| {
             // First: what is moved away by the next call would not be looked at again.
-            let cleared = context.clear_trash()?;
-            context.tidy_transactions()?;
-            context.clear_resolved(&snapshot)?;
+            let cleared = context.clear_trash(age_ms)?;
+            context.tidy_transactions(age_ms)?;
+            context.clear_resolved(&snapshot, &discarded)?;
             if self.memory.manifest_of != Some(record.commit) {
                 context.write_manifest(record.vault, &snapshot)?;
             }
@@ -67,6 +67,7 @@ impl Session<'_> {
             self.report.trash_waits();
         }
         self.memory.manifest_of = Some(record.commit);
+        self.note_time();
         if let Some(head) = record.commit.filter(|_| self.report.pushed + self.report.deleted_remote > 0) {
             self.checkpoint(head).await;
         }
@@ -86,11 +87,11 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// Looks at the trash again, and removes what has been in it for long enough.
-    pub(crate) fn clear_trash(&self) -> Result<Cleared, SyncError> {
+    /// Looks at the trash again, and removes what has been in it for long enough at `age_ms`.
+    pub(crate) fn clear_trash(&self, age_ms: u64) -> Result<Cleared, SyncError> {
         let kept = self.recheck_trash()?;
         let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
-        let expired = trash::expire(self.fs(), &self.layout, self.ports.clock.now_ms().saturating_sub(keep))?;
+        let expired = trash::expire(self.fs(), &self.layout, age_ms.saturating_sub(keep))?;
         Ok(Cleared { kept, waiting: expired.waiting.len() })
     }
 

@@ -102,6 +102,7 @@ impl Session<'_> {
                 survey.plan.steps.iter().map(|step| &step.item).filter(|item| !done.contains(item));
             let left: BTreeSet<Item> = waiting.chain(not_done).cloned().collect();
             self.agree_to_reset(record, &survey, &remote, &left)?;
+            self.forget_losses()?;
             self.conclude().await?;
             whole.add(Reset::of(&survey, &left));
             if left.is_empty() {

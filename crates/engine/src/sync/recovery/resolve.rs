@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::{Rewrite, Rewritten};
-use crate::clock::random;
 use crate::log::{Log, Snapshot};
 use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Keep, Resolution, Role, VaultPath};
 use crate::sync::session::Context;
@@ -54,11 +53,14 @@ impl Engine {
 }
 
 impl Context {
-    /// Moves to the trash what this disk holds of conflicts that are decided.
-    pub(crate) fn clear_resolved(&self, agreed: &Snapshot) -> Result<(), SyncError> {
+    /// Moves what this disk holds of conflicts that are decided to trashes with names from `trash`.
+    pub(crate) fn clear_resolved(
+        &self,
+        agreed: &Snapshot,
+        trash: &dyn Fn() -> ApplyId,
+    ) -> Result<(), SyncError> {
         for id in self.local_conflicts()?.into_keys().filter(|id| agreed.resolved.contains_key(id)) {
-            let trashed = ApplyId::new(self.ports.clock.now_ms(), random(self.ports.entropy.as_ref()));
-            trash::discard_conflict(self.fs(), &self.layout, &trashed, id)?;
+            trash::discard_conflict(self.fs(), &self.layout, &trash(), id)?;
         }
         Ok(())
     }

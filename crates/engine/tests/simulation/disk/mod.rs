@@ -36,6 +36,13 @@ pub struct DiskFaults {
     pub unmounted: bool,
 }
 
+impl DiskFaults {
+    /// Whether nobody can change anything.
+    pub const fn hinders_users(&self) -> bool {
+        self.unmounted || self.read_only
+    }
+}
+
 /// A device's disk, and what its user has on it. It outlives the processes that use it.
 #[derive(Debug, Clone)]
 pub struct Site {

@@ -23,7 +23,7 @@ pub fn absolute(path: &str) -> PathBuf {
 
 impl Site {
     pub fn perform(&mut self, op: &UserOp, disk: &Disk) {
-        if self.faults.unmounted || self.faults.read_only {
+        if self.faults.hinders_users() {
             return;
         }
         let now = disk.clock.now_ns();

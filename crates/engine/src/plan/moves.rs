@@ -1,0 +1,111 @@
+//! Content that leaves one name and arrives under another: it moves and is not lost.
+//!
+//! A new name takes one content that left, so that one copy does not excuse many deletions. A name that
+//! has not settled cannot be sent yet; the deletion of its old name waits for it, or a renamed folder
+//! would first pass for a deleted one.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Input, Step, Waiting};
+use crate::model::{Content, Entry, Item, VaultPath};
+
+/// Names that content left, and names that it arrived under.
+#[derive(Debug, Default)]
+pub(super) struct Moves<'a> {
+    pub(super) left: BTreeSet<&'a VaultPath>,
+    pub(super) arrived: BTreeSet<&'a VaultPath>,
+}
+
+/// Names by the content that left them, each list in the order of the plan.
+type Stock<'a> = BTreeMap<Content, VecDeque<&'a VaultPath>>;
+
+impl<'a> Moves<'a> {
+    /// Matches what the steps delete, and what went `before`, with what arrives.
+    pub(super) fn of(steps: &[&'a Step], before: impl Iterator<Item = (&'a VaultPath, Entry)>) -> Self {
+        let mut stock = stock(deletions(steps).chain(before));
+        let mut moves = Self::default();
+        for (path, entry) in arrivals(steps) {
+            if let Some(left) = take(&mut stock, entry) {
+                moves.left.insert(left);
+                moves.arrived.insert(path);
+            }
+        }
+        moves
+    }
+}
+
+/// Removes deletions from the plan whose content stands under a name that has not settled yet, or that waits
+/// for something else. They wait, too. True if there were any.
+pub(super) fn wait_for_names(
+    input: &Input,
+    steps: &mut BTreeMap<Item, Step>,
+    waiting: &mut Vec<Waiting>,
+) -> bool {
+    let outgoing: Vec<&Step> = steps.values().filter(|step| step.outgoing()).collect();
+    let mut stock = stock(deletions(&outgoing));
+    for (_, entry) in arrivals(&outgoing) {
+        take(&mut stock, entry);
+    }
+    if stock.is_empty() {
+        return false;
+    }
+    let mut stopped = Vec::new();
+    let mut claimed = claimed(input, waiting);
+    let names: BTreeSet<&VaultPath> =
+        input.blocked.paths.keys().chain(waiting.iter().filter_map(of_file)).collect();
+    for name in names {
+        let here = input.local.get(name).filter(|entry| input.base.get(name) != Some(*entry));
+        let Some(entry) = here.filter(|entry| take(&mut claimed, **entry).is_none()) else { continue };
+        if let Some(path) = take(&mut stock, *entry) {
+            let unsettled = input.blocked.find(name).is_some();
+            let why = if unsettled { "has not settled yet" } else { "waits itself" };
+            let why = format!("{path}: its content stands under {name}, which {why}");
+            stopped.push(Waiting::of(input.groups.item(path), why));
+        }
+    }
+    stopped.retain(|wait| steps.remove(&wait.item).is_some());
+    let any = !stopped.is_empty();
+    waiting.extend(stopped);
+    any
+}
+
+/// Contents of deletions that wait already: each waits for one name.
+fn claimed<'a>(input: &Input, waiting: &'a [Waiting]) -> Stock<'a> {
+    let gone = waiting.iter().filter_map(of_file).filter(|path| !input.local.contains_key(*path));
+    stock(gone.filter_map(|path| Some((path, *input.base.get(path)?))))
+}
+
+fn of_file(waiting: &Waiting) -> Option<&VaultPath> {
+    match &waiting.item {
+        Item::File(path) => Some(path),
+        Item::Group(_) => None,
+    }
+}
+
+fn stock<'a>(leaving: impl Iterator<Item = (&'a VaultPath, Entry)>) -> Stock<'a> {
+    let mut stock = Stock::new();
+    for (path, entry) in leaving {
+        stock.entry(entry.content()).or_default().push_back(path);
+    }
+    stock
+}
+
+/// Takes a name that this content left.
+fn take<'a>(stock: &mut Stock<'a>, entry: Entry) -> Option<&'a VaultPath> {
+    let names = stock.get_mut(&entry.content())?;
+    let first = names.pop_front();
+    if names.is_empty() {
+        stock.remove(&entry.content());
+    }
+    first
+}
+
+fn deletions<'a>(steps: &[&'a Step]) -> impl Iterator<Item = (&'a VaultPath, Entry)> {
+    let gone = steps.iter().flat_map(|step| &step.files).filter(|file| file.to.is_none());
+    gone.filter_map(|file| Some((&file.path, file.from?)))
+}
+
+fn arrivals<'a>(steps: &[&'a Step]) -> impl Iterator<Item = (&'a VaultPath, Entry)> {
+    let all = steps.iter().flat_map(|step| &step.files);
+    all.filter(|file| file.from != file.to).filter_map(|file| Some((&file.path, file.to?)))
+}
