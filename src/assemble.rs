@@ -19,6 +19,7 @@ use cogzy_client::documents::{
     DaemonDocument, DeviceDocument, PendingDocument, SCHEMA, State, StatusDocument,
 };
 use cogzy_engine::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use cogzy_engine::fs::RootedFs;
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::{RemoteUrl, Transfer};
 use cogzy_engine::vault::Layout;
@@ -34,6 +35,8 @@ pub struct Assembly<'a> {
     pub remote: &'a RemoteUrl,
     /// The vault's folder.
     pub layout: Layout,
+    /// The disk, with that folder held open.
+    pub disk: Arc<RootedFs>,
 }
 
 impl Assembly<'_> {

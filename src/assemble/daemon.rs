@@ -17,7 +17,7 @@ use crate::daemon::{Daemon, Heart, Hooks};
 use crate::service::notify::Notifier;
 use cogzy_client::documents::{DaemonDocument, State, StatusDocument, moment};
 use cogzy_client::paths::machine_id;
-use cogzy_engine::fs::RealFs;
+use cogzy_engine::fs::RootedFs;
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::Engine;
@@ -73,7 +73,7 @@ impl Assembly<'_> {
             engine,
             filter: self.filter()?,
             timing: self.timing(),
-            fs: Arc::new(RealFs),
+            fs: Arc::<RootedFs>::clone(&self.disk),
             clock,
             entropy: entropy(),
             board,

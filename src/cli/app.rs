@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -9,6 +10,8 @@ use super::global::Global;
 use crate::assemble::Assembly;
 use crate::config::{Config, Environment, Flag, LoadOptions, Loaded};
 use cogzy_client::paths::{self, Paths};
+use cogzy_engine::fs::{Fs, RootedFs};
+use cogzy_engine::model::FileKind;
 use cogzy_engine::remote::{Meter, RemoteUrl};
 use cogzy_engine::sync::Engine;
 use cogzy_engine::vault::{FileLock, Layout};
@@ -29,6 +32,8 @@ pub struct App {
     pub socket: PathBuf,
     credentials: PathBuf,
     environment: Environment,
+    /// Opened where it is first used: `init` makes the folder.
+    disk: OnceLock<Arc<RootedFs>>,
 }
 
 impl App {
@@ -54,7 +59,7 @@ impl App {
             || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control/daemon.sock"));
         let socket = global.socket.clone().unwrap_or_else(own);
         let credentials = paths.credentials_file();
-        Ok(Self { loaded, remote, embedded, socket, credentials, environment })
+        Ok(Self { loaded, remote, embedded, socket, credentials, environment, disk: OnceLock::new() })
     }
 
     /// Whether somebody holds the vault's lock: a daemon, or a verb that is at work.
@@ -90,7 +95,18 @@ impl App {
     /// Where the vault is, with every link in its path resolved where it exists.
     #[must_use]
     pub fn layout(&self) -> Layout {
-        Layout::new(resolved(&self.config().vault))
+        // Once it is open it stays that folder, wherever a link in its path is set to lead.
+        let opened = self.disk.get().map(|disk| disk.root().to_owned());
+        Layout::new(opened.unwrap_or_else(|| resolved(&self.config().vault)))
+    }
+
+    /// The disk, with the vault's folder held open from the first call on.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<RootedFs> {
+        self.disk.get_or_init(|| {
+            let layout = Layout::new(resolved(&self.config().vault));
+            Arc::new(RootedFs::open(layout.root(), layout.sync()))
+        })
     }
 
     /// Where the vault is, once it is clear that there is one: before anything is opened in it, or asked of its remote.
@@ -98,8 +114,8 @@ impl App {
     /// # Errors
     /// Where there is none.
     pub fn vault(&self) -> Result<Layout, Failure> {
-        let layout = self.layout();
-        if layout.sync().is_dir() {
+        let (disk, layout) = (self.disk(), self.layout());
+        if disk.lstat(&layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder) {
             return Ok(layout);
         }
         let missing = format!("{} is no vault yet, or its disk is not mounted", layout.root().display());
@@ -118,7 +134,7 @@ impl App {
             Failure::new(Exit::Locked, text)
                 .next("wait until it is done; `cogzy-vault status` tells what is there")
         };
-        FileLock::try_take(&layout.lock())?.ok_or_else(held)
+        FileLock::try_take(self.disk().as_ref(), &layout.lock())?.ok_or_else(held)
     }
 
     /// Has a cycle, or something that needs as much, run: by `alone` under the vault's lock, or by `through` the daemon where one holds it.
@@ -145,7 +161,8 @@ impl App {
     #[must_use]
     pub fn assembly(&self) -> Assembly<'_> {
         let Self { loaded, remote, environment, .. } = self;
-        Assembly { config: &loaded.config, environment, remote, layout: self.layout() }
+        let disk = Arc::clone(self.disk());
+        Assembly { config: &loaded.config, environment, remote, layout: self.layout(), disk }
     }
 
     /// The engine over the configured vault and remote. The remote is not asked anything yet.

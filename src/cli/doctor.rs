@@ -18,7 +18,6 @@ use super::output::{Output, count, size, thousands};
 use cogzy_client::documents::{State, StatusDocument};
 use cogzy_client::paths::Paths;
 use cogzy_client::socket::{self, ClientError};
-use cogzy_engine::fs::RealFs;
 use cogzy_engine::remote::RemoteUrl;
 use cogzy_engine::sync::SyncError;
 use cogzy_engine::vault::{Filter, FilterError, Marker};
@@ -93,7 +92,7 @@ fn configuration(app: &App, error: Option<&FilterError>) -> Finding {
 fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     const CHECK: &str = "vault";
     let layout = app.layout();
-    match Marker::read(&RealFs, &layout) {
+    match Marker::read(app.disk().as_ref(), &layout) {
         Err(error) => return vec![Finding::failure(CHECK, SyncError::Marker(error))],
         Ok(_) if extent.unreadable > 0 => {
             let text = format!(

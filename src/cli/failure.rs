@@ -8,10 +8,10 @@ use crate::config::ConfigError;
 use crate::service::ServiceError;
 use cogzy_client::paths::NoHome;
 use cogzy_client::socket::ClientError;
+use cogzy_engine::fs::IoAt;
 use cogzy_engine::remote::{RemoteError, UrlError};
 use cogzy_engine::state::DatabaseError;
 use cogzy_engine::sync::SyncError;
-use cogzy_engine::fs::IoAt;
 use cogzy_engine::vault::FilterError;
 
 /// Why a verb ends early.

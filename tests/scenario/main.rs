@@ -7,6 +7,7 @@ mod support;
 
 mod clock;
 mod layering;
+mod links;
 mod local_reading;
 mod main_path;
 mod process_commit;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
-use cogzy_engine::fs::{Fs, RealFs};
+use cogzy_engine::fs::{Fs, RealFs, RootedFs};
 use cogzy_engine::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
 use cogzy_engine::plan::{Brakes, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote};
@@ -134,8 +134,9 @@ impl Device {
             let database = Arc::new(Database::open(&layout.cache_db()).unwrap());
             let remote: Arc<dyn Remote> =
                 Arc::new(Metered::new(Arc::clone(&self.remote), self.meter.clone()));
+            let disk = RootedFs::open(layout.root(), layout.sync());
             let ports = Ports {
-                fs: Arc::new(Counted(self.opened.clone())),
+                fs: Arc::new(Counted { opened: self.opened.clone(), disk }),
                 remote,
                 meter: self.meter.clone(),
                 database,

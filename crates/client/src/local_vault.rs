@@ -38,7 +38,6 @@ mod transaction;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use ndarray::Array2;
 
@@ -50,9 +49,9 @@ pub use transaction::LocalTransaction;
 use crate::documents::{ResetDocument, StatusDocument, SyncDocument, SyncRequest};
 use crate::paths::Paths;
 use crate::socket::{self, ClientError};
-use cogzy_engine::fs::{Fs, RealFs};
-use cogzy_engine::model::{Digest, PathError, VaultPath};
 use cogzy_engine::fs::IoAt;
+use cogzy_engine::fs::RootedFs;
+use cogzy_engine::model::{Digest, PathError, VaultId, VaultPath};
 use cogzy_engine::vault::{Layout, Marker, MarkerError, TransactError};
 
 /// What a program cannot do with a vault, and why.
@@ -123,7 +122,7 @@ impl From<TransactError> for LocalVaultError {
 #[derive(Debug, Clone)]
 pub struct LocalVault {
     layout: Layout,
-    fs: Arc<dyn Fs>,
+    vault: VaultId,
     socket: PathBuf,
 }
 
@@ -136,10 +135,10 @@ impl LocalVault {
         let root = root.as_ref();
         let real = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let layout = Layout::new(real);
-        Marker::read(&RealFs, &layout)?;
+        let marker = Marker::read(&RootedFs::open(layout.root(), layout.sync()), &layout)?;
         let usual = Paths::of_this_user().ok().and_then(|paths| paths.socket(layout.root()));
         let socket = usual.unwrap_or_else(|| layout.sync().join("control/daemon.sock"));
-        Ok(Self { layout, fs: Arc::new(RealFs), socket })
+        Ok(Self { layout, vault: marker.vault, socket })
     }
 
     /// The same vault, whose daemon listens at another socket.
@@ -153,6 +152,14 @@ impl LocalVault {
     #[must_use]
     pub fn root(&self) -> &Path {
         self.layout.root()
+    }
+
+    /// The disk, with the vault's folder held open for one reading or one writing: no longer, for a disk that is in use
+    /// cannot be unmounted.
+    fn disk(&self) -> Result<RootedFs, LocalVaultError> {
+        let disk = RootedFs::open(self.layout.root(), self.layout.sync());
+        Marker::read_of(&disk, &self.layout, self.vault)?;
+        Ok(disk)
     }
 
     /// Takes the shared lock, so that what is read through it is of one generation. Waits while one is being put in place.

@@ -15,8 +15,8 @@ use ndarray::ArrayView2;
 use ndarray_npy::ViewNpyExt;
 
 use super::LocalVaultError;
-use cogzy_engine::model::VaultPath;
 use cogzy_engine::fs::IoAt;
+use cogzy_engine::model::VaultPath;
 
 /// Vectors of one generation, mapped. They stay as they are when the file is replaced.
 #[derive(Debug)]
@@ -36,12 +36,11 @@ impl MappedEmbeddings {
     }
 }
 
-pub(super) fn open(path: &VaultPath, place: &Path) -> Result<MappedEmbeddings, LocalVaultError> {
-    let at = |operation| move |source| IoAt { operation, path: place.to_owned(), source };
-    let file = File::open(place).map_err(at("open"))?;
+pub(super) fn open(path: &VaultPath, place: &Path, file: &File) -> Result<MappedEmbeddings, LocalVaultError> {
+    let at = |source| IoAt { operation: "map", path: place.to_owned(), source };
     #[expect(unsafe_code, reason = "see the head of this file")]
     // SAFETY: files of the vault are replaced and never changed in place; what a program that breaks this must expect is said above.
-    let map = unsafe { Mmap::map(&file) }.map_err(at("map"))?;
+    let map = unsafe { Mmap::map(file) }.map_err(at)?;
     let mapped = MappedEmbeddings { path: path.clone(), map };
     mapped.view()?;
     Ok(mapped)

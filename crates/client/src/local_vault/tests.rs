@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::*;
+use cogzy_engine::fs::RealFs;
 use cogzy_engine::model::{DeviceId, VaultId};
 
 fn vault() -> (tempfile::TempDir, LocalVault) {

@@ -2,24 +2,58 @@
 //!
 //! It exists so that a simulation can put a disk under the real engine that loses what was not fsynced, runs full and
 //! crashes between any two calls. It is as small as that allows: names and bytes, no policy. Paths are absolute; what may
-//! be written where is decided by the callers. No call follows a symbolic link in the last name of its path.
+//! be written where is decided by the callers. No call follows a symbolic link in the last name of its path; a disk
+//! that holds a vault's root open ([`RootedFs`], a simulated one) follows none below that root ([`Linked`]), and finds
+//! below it what is in that very folder, wherever its path leads by now ([`Replaced`]).
 //!
 //! SQLite has its own file access and does not come through here; its database is a cache that may be lost at any time.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::model::{FileKind, FileStat};
 
+mod at;
 mod io_at;
 mod real;
+mod resolve;
+mod rooted;
 mod tree;
 
 pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
+pub use rooted::RootedFs;
 pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
+
+/// A folder above a path that is a symbolic link: what it leads to is neither absent nor ours. As the inner error of
+/// an [`io::Error`] of the kind `NotADirectory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a symbolic link stands where a folder was: nothing is read or written through it")]
+pub struct Linked;
+
+impl Linked {
+    /// True if an error says so.
+    #[must_use]
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
+
+/// A root whose path leads to another folder than the one that was opened. As the inner error of an [`io::Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("another folder stands there than the one that was opened")]
+pub struct Replaced;
+
+impl Replaced {
+    /// True if an error says so.
+    #[must_use]
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
 
 /// A file open for reading.
 pub trait ReadFile: Read + Send {
@@ -50,8 +84,17 @@ pub trait Fs: Send + Sync + Debug {
     /// `lstat`.
     ///
     /// # Errors
-    /// As the system reports them; `NotFound` also where a folder above is missing or is a file.
+    /// As the system reports them; `NotFound` also where a folder above is missing or is a file; [`Linked`] where one
+    /// is a link; [`Replaced`] for a root that is not the one that was opened.
     fn lstat(&self, path: &Path) -> io::Result<FileStat>;
+
+    /// `lstat` of several names in one folder, which may be opened once for all of them.
+    ///
+    /// # Errors
+    /// As for [`Fs::lstat`], for the folder; within, for each name.
+    fn lstat_each(&self, folder: &Path, names: &[&OsStr]) -> io::Result<Vec<io::Result<FileStat>>> {
+        Ok(names.iter().map(|name| self.lstat(&folder.join(name))).collect())
+    }
 
     /// The names in a folder, in any order, each with its kind.
     ///
@@ -64,6 +107,15 @@ pub trait Fs: Send + Sync + Debug {
     /// # Errors
     /// As the system reports them.
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
+
+    /// Opens a file to be locked, making it, for its owner only, where it is missing.
+    ///
+    /// # Errors
+    /// As the system reports them; `Unsupported` on a disk that is not shared ([`Fs::is_shared`]).
+    fn open_lock(&self, path: &Path) -> io::Result<File> {
+        let _nobody_to_lock_out = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Creates a file that does not exist yet, readable by its owner only, for writing.
     ///

@@ -2,16 +2,15 @@
 //!
 //! `sync/lock` says that somebody syncs this vault; `sync/apply.lock` is held while visible files are renamed, and other
 //! programs take it shared while they open their files; `sync/hold.lock` is taken shared by `hold` while its command runs. All are
-//! `flock`s: the system drops them when the holder dies, so a crash leaves only a file behind. They do not go through
-//! [`crate::fs::Fs`]: a simulated disk has nobody to lock out.
+//! `flock`s: the system drops them when the holder dies, so a crash leaves only a file behind. A simulated disk has nobody to
+//! lock out ([`Fs::is_shared`]).
 
-use crate::fs::{At, IoAt};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use crate::fs::{At, Fs, IoAt};
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -24,16 +23,16 @@ impl FileLock {
     ///
     /// # Errors
     /// Where the file cannot be opened or the file system has no locks.
-    pub fn try_take(path: &Path) -> Result<Option<Self>, IoAt> {
-        Self::take_with(path, File::try_lock)
+    pub fn try_take(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, IoAt> {
+        Self::take_with(fs, path, File::try_lock)
     }
 
     /// Takes the lock beside others who do so too; `None` while somebody has it alone.
     ///
     /// # Errors
     /// As for [`FileLock::try_take`].
-    pub fn try_take_shared(path: &Path) -> Result<Option<Self>, IoAt> {
-        Self::take_with(path, File::try_lock_shared)
+    pub fn try_take_shared(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, IoAt> {
+        Self::take_with(fs, path, File::try_lock_shared)
     }
 
     /// Notes in the file that the work under this lock ends now: by the file's time, and by its not being empty any more.
@@ -45,10 +44,12 @@ impl FileLock {
         Ok(())
     }
 
-    fn take_with(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>, IoAt> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
-        let file = File::from(fd.at("open", path)?);
+    fn take_with(
+        fs: &dyn Fs,
+        path: &Path,
+        lock: fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<Option<Self>, IoAt> {
+        let file = fs.open_lock(path).at("open", path)?;
         match lock(&file) {
             Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -92,24 +93,28 @@ pub fn wait_for<T, E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::RealFs;
 
     #[test]
     fn only_one_holds_it_and_only_while_it_lives() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let held = FileLock::try_take(&path).unwrap();
+        let held = FileLock::try_take(&RealFs, &path).unwrap();
         assert!(held.is_some());
-        assert!(FileLock::try_take(&path).unwrap().is_none());
-        assert!(FileLock::try_take_shared(&path).unwrap().is_none());
+        assert!(FileLock::try_take(&RealFs, &path).unwrap().is_none());
+        assert!(FileLock::try_take_shared(&RealFs, &path).unwrap().is_none());
         drop(held);
-        let shared = [FileLock::try_take_shared(&path).unwrap(), FileLock::try_take_shared(&path).unwrap()];
-        assert!(shared.iter().all(Option::is_some) && FileLock::try_take(&path).unwrap().is_none());
+        let shared = [
+            FileLock::try_take_shared(&RealFs, &path).unwrap(),
+            FileLock::try_take_shared(&RealFs, &path).unwrap(),
+        ];
+        assert!(shared.iter().all(Option::is_some) && FileLock::try_take(&RealFs, &path).unwrap().is_none());
         // As a program has it that is being started.
         let copy = shared[0].as_ref().unwrap().file.try_clone().unwrap();
         drop(shared);
-        assert!(FileLock::try_take(&path).unwrap().is_some(), "a copy of the file keeps the lock");
+        assert!(FileLock::try_take(&RealFs, &path).unwrap().is_some(), "a copy of the file keeps the lock");
         drop(copy);
         std::os::unix::fs::symlink("lock", dir.path().join("link")).unwrap();
-        assert!(FileLock::try_take(&dir.path().join("link")).is_err(), "a link was followed");
+        assert!(FileLock::try_take(&RealFs, &dir.path().join("link")).is_err(), "a link was followed");
     }
 }

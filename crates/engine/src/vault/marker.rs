@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Layout;
-use crate::fs::{self, Fs, IoAt, found};
+use crate::fs::{self, Fs, IoAt, Replaced, found};
 use crate::model::{DeviceId, FileKind, VaultId};
 
 /// The format this program writes, and the newest it reads.
@@ -40,6 +40,9 @@ pub enum MarkerError {
     /// The root does not exist.
     #[error("the vault folder {} does not exist: is its disk mounted?", .0.display())]
     NoRoot(PathBuf),
+    /// The root is another folder than the one that was opened.
+    #[error("{} is another folder than the one that was opened: the vault was moved away, or its disk was mounted anew", .0.display())]
+    Replaced(PathBuf),
     /// The root is something else.
     #[error("{} is not a folder, so it cannot be a vault", .0.display())]
     NotAFolder(PathBuf),
@@ -85,10 +88,12 @@ impl Marker {
     pub fn read(fs: &dyn Fs, layout: &Layout) -> Result<Self, MarkerError> {
         let failed = |operation, path: PathBuf, source| MarkerError::Io(IoAt { operation, path, source });
         let root = layout.root().to_owned();
-        match found(fs.lstat(&root)).map_err(|error| failed("look at", root.clone(), error))? {
-            None => return Err(MarkerError::NoRoot(root)),
-            Some(stat) if stat.kind != FileKind::Folder => return Err(MarkerError::NotAFolder(root)),
-            Some(_) => {}
+        match found(fs.lstat(&root)) {
+            Ok(None) => return Err(MarkerError::NoRoot(root)),
+            Ok(Some(stat)) if stat.kind != FileKind::Folder => return Err(MarkerError::NotAFolder(root)),
+            Ok(Some(_)) => {}
+            Err(error) if Replaced::is(&error) => return Err(MarkerError::Replaced(root)),
+            Err(error) => return Err(failed("look at", root, error)),
         }
         let path = layout.marker();
         match found(fs::read(fs, &path, MAX_BYTES)) {

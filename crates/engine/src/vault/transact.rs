@@ -292,7 +292,7 @@ fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactE
         return Ok(None);
     }
     let take = || -> Result<Option<FileLock>, TransactError> {
-        let Some(lock) = FileLock::try_take(&layout.apply_lock())? else { return Ok(None) };
+        let Some(lock) = FileLock::try_take(fs, &layout.apply_lock())? else { return Ok(None) };
         let applying = layout.applying();
         let free = found(fs.lstat(&applying)).at("look at", &applying)?.is_none()
             || finish_other(fs, layout, &lock)?;

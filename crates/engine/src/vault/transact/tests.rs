@@ -256,13 +256,16 @@ fn files_are_put_in_place_under_the_lock_that_others_wait_for() {
     let looked = std::sync::atomic::AtomicUsize::new(0);
     let event = |_| {
         if layout.applying().exists() {
-            assert!(FileLock::try_take(&layout.apply_lock()).unwrap().is_none(), "nobody is locked out");
+            assert!(
+                FileLock::try_take(&RealFs, &layout.apply_lock()).unwrap().is_none(),
+                "nobody is locked out"
+            );
             looked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
     };
     world.run(&Disk::disturbed(LINUX, world.folder.path(), 0, &event), &world.request(), 1).unwrap();
     assert!(looked.into_inner() > 4, "files were put in place");
-    assert!(FileLock::try_take(&layout.apply_lock()).unwrap().is_some(), "the lock is given back");
+    assert!(FileLock::try_take(&RealFs, &layout.apply_lock()).unwrap().is_some(), "the lock is given back");
 }
 
 /// A vault in which a crash came while files were being put in place.
@@ -306,7 +309,7 @@ fn a_generation_that_a_crash_cut_short_is_left_to_whoever_syncs() {
     let generation = Journal::new(journal.id, commit, false, journal.items);
     disk::remove_file(layout.applying()).unwrap();
     generation.write(&RealFs, &layout).unwrap();
-    let lock = FileLock::try_take(&layout.apply_lock()).unwrap().unwrap();
+    let lock = FileLock::try_take(&RealFs, &layout.apply_lock()).unwrap().unwrap();
     assert!(!finish_other(&RealFs, &layout, &lock).unwrap());
     assert!(layout.applying().exists(), "its journal is still there");
 }

@@ -27,7 +27,6 @@ use std::path::Path;
 pub use group::{Fault, check};
 
 use super::Moved;
-use super::read::{Folders, check_folders};
 use crate::fs::Fs;
 use crate::model::{Facts, FileStat, Role, VaultPath, stem};
 use block::Block;
@@ -98,9 +97,6 @@ pub fn examine(
     search: Search,
 ) -> io::Result<Option<Facts>> {
     let found = || {
-        if check_folders(fs, root, relative)? != Folders::Real {
-            return Ok(None);
-        }
         let path = root.join(relative);
         let file = fs.open(&path)?;
         if file.stat()? != *seen {

@@ -1,6 +1,7 @@
 //! A disk that crashes, lacks calls, ignores letter case, or lets somebody else in between two calls.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -141,6 +142,9 @@ impl Fs for Disk<'_> {
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
         self.look()?;
         RealFs.open(&self.real(path))
+    }
+    fn open_lock(&self, path: &Path) -> io::Result<File> {
+        RealFs.open_lock(path)
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         self.effect()?;
