@@ -15,7 +15,8 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
-use cogzy_client::documents::{State, StatusDocument};
+use super::status;
+use cogzy_client::documents::{ErrorDocument, State, StatusDocument};
 use cogzy_client::paths::Paths;
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::remote::RemoteUrl;
@@ -120,7 +121,12 @@ async fn daemon(app: &App) -> Vec<Finding> {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => {
             let next = "cogzy-vault service install, or cogzy-vault run";
-            return vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
+            let mut findings = vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
+            // What keeps anybody from looking at the vault is told above.
+            if let Ok(status) = status::look(app).await {
+                findings.extend(wrong(&status));
+            }
+            return findings;
         }
         Err(error) => {
             return vec![Finding::warning(CHECK, format!("{socket}: {error}"), "cogzy-vault service start")];
@@ -129,7 +135,7 @@ async fn daemon(app: &App) -> Vec<Finding> {
     let pid = status.daemon.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
     let mut findings = vec![Finding::ok(CHECK, format!("{}{pid}, listens at {socket}", status.state))];
     let version = env!("CARGO_PKG_VERSION");
-    if let Some(other) = status.daemon.version.filter(|other| other != version) {
+    if let Some(other) = status.daemon.version.as_deref().filter(|other| *other != version) {
         let text = format!("it is version {other}, this program {version}");
         findings.push(Finding::warning(CHECK, text, "cogzy-vault service install"));
     }
@@ -137,12 +143,17 @@ async fn daemon(app: &App) -> Vec<Finding> {
         let waits = Finding::warning("held", hold.reason.clone(), hold.next.clone());
         findings.push(Finding { exit: Exit::Held, ..waits });
     }
-    // What it says of the remote stands above already, as of now.
-    for error in status.errors.iter().filter(|error| error.path.is_some() || status.state == State::Error) {
-        let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
-        findings.push(Finding::warning("sync", format!("{about}{}", error.message), error.next.clone()));
-    }
+    findings.extend(wrong(&status));
     findings
+}
+
+/// What a status says is wrong here; what it says of the remote stands above already, as of now.
+fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
+    let here = |error: &&ErrorDocument| error.path.is_some() || status.state == State::Error;
+    status.errors.iter().filter(here).map(|error| {
+        let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        Finding::warning("sync", format!("{about}{}", error.message), error.next.clone())
+    })
 }
 
 fn tell_costs(costs: &Estimate, app: &App, output: &mut Output) {

@@ -13,7 +13,9 @@ use cogzy_engine::sync::Transaction;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::main_path::{World, world};
+use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::device::Device;
+use crate::support::process::{Machine, PATIENCE};
 
 /// Rounds of the race in `cargo test`; `COGZY_TEST_WHOLE=1` goes on for a minute.
 const ROUNDS: u64 = 40;
@@ -182,4 +184,73 @@ fn nothing_is_read_or_written_through_a_folder_that_becomes_a_link() {
     assert_eq!(one.files(), two.files());
     outside.is_untouched();
     outside.is_unread_by(&mut two);
+}
+
+/// Puts a link to a folder outside of the vault in the place of `traces`.
+fn link_traces(machine: &Machine, outside: &Path) {
+    std::fs::rename(machine.root.join("traces"), outside).unwrap();
+    std::os::unix::fs::symlink(outside, machine.root.join("traces")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_synced_folder_that_becomes_a_link_is_named_and_its_files_are_neither_gone_nor_sent() {
+    const SAYS: &str = "traces: it is now a symbolic link";
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = Machine::with_folder(folder.path(), "one");
+    let other = Machine::with_folder(folder.path(), "two");
+    machine.good(&["init"]).await;
+    for number in 0..25 {
+        machine.write(&format!("traces/{number}.json"), "one of many");
+    }
+    machine.write("notes.md", "stays");
+    machine.sync().await;
+    let outside = folder.path().join("outside");
+    link_traces(&machine, &outside);
+    std::fs::write(outside.join("0.json"), "changed behind the link").unwrap();
+
+    // Without a daemon.
+    let status = machine.good(&["status"]).await.stdout;
+    assert!(status.contains(SAYS) && status.contains("25 files"), "{status}");
+    assert!(!status.contains("to send"), "what is behind a link is not to be sent: {status}");
+    machine.write("more.md", "goes on");
+    let report = machine.run(&["sync", "--json"]).await;
+    report.expect(9, &[]);
+    let report = report.json();
+    assert_eq!(
+        (report["pushed"].as_u64(), report["deleted_remote"].as_u64()),
+        (Some(1), Some(0)),
+        "{report}"
+    );
+    assert_eq!(report["holds"], serde_json::json!([]), "{report}");
+    let problems = report["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "one name is told for all that it hides: {report}");
+    let doctor = machine.run(&["doctor"]).await.stdout;
+    assert!(doctor.contains(SAYS), "{doctor}");
+    other.good(&["init"]).await;
+    other.sync().await;
+    assert_eq!(other.files().len(), 27, "they are still in the bucket");
+    other.write("traces/0.json", "by another device");
+    other.sync().await;
+
+    // With one.
+    machine.set("COGZY_VAULT__SYNC__POLL_INTERVAL", "200ms");
+    let daemon = Daemon::start(&machine).await;
+    machine.write("later.md", "goes on");
+    let onlooker = Onlooker::of(&machine.root.join("sync"));
+    let manifest = || String::from_utf8(machine.read("sync/manifest.json").unwrap()).unwrap();
+    assert!(onlooker.until(PATIENCE, || manifest().contains("later.md")), "it does not go on");
+    let status = machine.run(&["status"]).await.stdout;
+    assert!(status.contains(SAYS) && !status.contains("to send"), "{status}");
+    assert!(!status.starts_with("✓ in sync"), "{status}");
+    let doctor = machine.run(&["doctor"]).await.stdout;
+    assert_eq!(doctor.matches(SAYS).count(), 1, "{doctor}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    assert_eq!(std::fs::read_to_string(outside.join("0.json")).unwrap(), "changed behind the link");
+
+    // The folder comes back: an edit behind the link is one like any other.
+    std::fs::remove_file(machine.root.join("traces")).unwrap();
+    std::fs::rename(&outside, machine.root.join("traces")).unwrap();
+    assert_eq!(machine.sync().await["problems"], serde_json::json!([]));
+    other.sync().await;
+    assert_eq!(machine.files(), other.files());
 }

@@ -120,6 +120,10 @@ impl From<&Trouble> for ErrorDocument {
                     "let the program that writes these files finish, or put a version back that fits"
                         .to_owned()
                 }
+                Weight::Blocked => {
+                    "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then cogzy-vault sync"
+                        .to_owned()
+                }
                 _ => "cogzy-vault sync".to_owned(),
             },
             alarm: false,
