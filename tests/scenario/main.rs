@@ -38,5 +38,6 @@ mod recovery_random;
 mod recovery_repair;
 mod recovery_reset;
 mod remote;
+mod roots;
 mod transactions;
 mod validation;

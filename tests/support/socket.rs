@@ -25,9 +25,14 @@ impl Answer {
     }
 }
 
-/// Where the daemon of `machine` listens.
+/// Where the daemon of `machine` listens: in the vault, or where the machine has a folder for sockets.
 pub fn path_of(machine: &Machine) -> PathBuf {
-    machine.root.join("sync/control/daemon.sock")
+    let Some(runtime) = machine.variables.get("XDG_RUNTIME_DIR") else {
+        return machine.root.join("sync/control/daemon.sock");
+    };
+    let sockets = std::fs::read_dir(Path::new(runtime).join("cogzy-vault")).unwrap();
+    let mut sockets = sockets.map(|entry| entry.unwrap().path());
+    sockets.find(|path| path.extension().is_some_and(|end| end == "sock")).unwrap()
 }
 
 pub async fn connect(path: &Path) -> UnixStream {

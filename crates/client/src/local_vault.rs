@@ -111,6 +111,7 @@ impl From<TransactError> for LocalVaultError {
     fn from(error: TransactError) -> Self {
         match error {
             TransactError::Conflict { path, current } => Self::Conflict { path, current },
+            TransactError::NoVault(error) => Self::NoVault(error),
             TransactError::Io(error) => Self::Io(error),
             error @ TransactError::Busy(_) => Self::Busy(error.to_string()),
             error => Self::Write(error),
@@ -158,7 +159,11 @@ impl LocalVault {
     /// cannot be unmounted.
     fn disk(&self) -> Result<RootedFs, LocalVaultError> {
         let disk = RootedFs::open(self.layout.root(), self.layout.sync());
-        Marker::read_of(&disk, &self.layout, self.vault)?;
+        let marker = Marker::read_joined(&disk, &self.layout)?;
+        if marker.vault != self.vault {
+            let path = self.layout.marker();
+            return Err(MarkerError::OtherVault { path, found: marker.vault, expected: self.vault }.into());
+        }
         Ok(disk)
     }
 

@@ -122,6 +122,21 @@ impl Marker {
         }
     }
 
+    /// The same, for a folder that other programs may write to: it has our own folder, too, which they never make.
+    ///
+    /// # Errors
+    /// Those of [`Marker::read`], and where our folder is missing.
+    pub fn read_joined(fs: &dyn Fs, layout: &Layout) -> Result<Self, MarkerError> {
+        let marker = Self::read(fs, layout)?;
+        let path = layout.sync();
+        match found(fs.lstat(&path)) {
+            Ok(Some(stat)) if stat.kind == FileKind::Folder => Ok(marker),
+            Ok(Some(_)) => Err(MarkerError::NotAFolder(path)),
+            Ok(None) => Err(MarkerError::Missing(path)),
+            Err(source) => Err(MarkerError::Io(IoAt { operation: "look at", path, source })),
+        }
+    }
+
     /// Writes the marker, replacing any other. Durable when it returns.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::fs::{Fs, ReadFile, RealFs, WriteFile};
+use crate::fs::{Fs, ReadFile, RootedFs, WriteFile};
 use crate::model::{FileKind, FileStat};
 
 /// What kind of disk.
@@ -25,6 +25,7 @@ pub const MAC: Kind = Kind { exchange: true, links: true, case: false };
 pub struct Disk<'a> {
     pub kind: Kind,
     root: PathBuf,
+    disk: RootedFs,
     effects: AtomicUsize,
     /// The effect before which something happens.
     at: usize,
@@ -69,6 +70,7 @@ impl<'a> Disk<'a> {
         Self {
             kind,
             root: root.into(),
+            disk: RootedFs::open(root, root.join("sync")),
             effects,
             at,
             event: None,
@@ -133,26 +135,26 @@ impl<'a> Disk<'a> {
 impl Fs for Disk<'_> {
     fn lstat(&self, path: &Path) -> io::Result<FileStat> {
         self.look()?;
-        RealFs.lstat(&self.real(path))
+        self.disk.lstat(&self.real(path))
     }
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
         self.look()?;
-        RealFs.read_dir(&self.real(path))
+        self.disk.read_dir(&self.real(path))
     }
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
         self.look()?;
-        RealFs.open(&self.real(path))
+        self.disk.open(&self.real(path))
     }
     fn open_lock(&self, path: &Path) -> io::Result<File> {
-        RealFs.open_lock(path)
+        self.disk.open_lock(path)
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         self.effect()?;
-        Ok(Box::new(Unsynced(RealFs.create(&self.named(path))?)))
+        Ok(Box::new(Unsynced(self.disk.create(&self.named(path))?)))
     }
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.effect()?;
-        RealFs.create_dir_all(&self.real(path))
+        self.disk.create_dir_all(&self.real(path))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         // A file that somebody renames over the old one between the last look and this call is lost without an exchange: there
@@ -160,20 +162,20 @@ impl Fs for Disk<'_> {
         if self.event.is_none() || self.kind.exchange {
             self.effect()?;
         }
-        RealFs.rename(&self.real(from), &self.named(to))
+        self.disk.rename(&self.real(from), &self.named(to))
     }
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         if self.kind.exchange || !self.kind.links {
             self.effect()?;
-            return RealFs.rename_new(&self.real(from), &self.named(to));
+            return self.disk.rename_new(&self.real(from), &self.named(to));
         }
         // As on a network file system: in two steps.
         self.effect()?;
-        RealFs.hard_link(&self.real(from), &self.named(to))?;
+        self.disk.hard_link(&self.real(from), &self.named(to))?;
         self.effect()?;
-        let ino = |path| RealFs.lstat(path).map(|stat| stat.ino);
+        let ino = |path: &Path| self.disk.lstat(path).map(|stat| stat.ino);
         if ino(&self.real(from))? == ino(&self.real(to))? {
-            RealFs.remove_file(&self.real(from))
+            self.disk.remove_file(&self.real(from))
         } else {
             Ok(())
         }
@@ -183,29 +185,29 @@ impl Fs for Disk<'_> {
             return Err(io::ErrorKind::Unsupported.into());
         }
         self.effect()?;
-        RealFs.exchange(&self.real(one), &self.real(other))
+        self.disk.exchange(&self.real(one), &self.real(other))
     }
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         if !self.kind.links {
             return Err(io::ErrorKind::Unsupported.into());
         }
         self.effect()?;
-        RealFs.hard_link(&self.real(from), &self.named(to))
+        self.disk.hard_link(&self.real(from), &self.named(to))
     }
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.effect()?;
-        RealFs.remove_file(&self.real(path))
+        self.disk.remove_file(&self.real(path))
     }
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         self.effect()?;
-        RealFs.remove_dir(&self.real(path))
+        self.disk.remove_dir(&self.real(path))
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.effect()?;
         // Only a folder can be synced as one.
-        RealFs.read_dir(&self.real(path)).map(drop)
+        self.disk.read_dir(&self.real(path)).map(drop)
     }
     fn free_space(&self, path: &Path) -> io::Result<u64> {
-        RealFs.free_space(path)
+        self.disk.free_space(path)
     }
 }
