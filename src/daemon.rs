@@ -3,11 +3,16 @@
 //! One thread does everything that matters; the watcher's only leaves hints, and the control socket's tasks only leave commands
 //! and read the board. A stop signal in the middle of a cycle ends the process where it stands: nothing in a cycle needs to be
 //! finished, for whatever a crash leaves behind the next start picks up, and a stop that waits for a slow upload is one that
-//! gets killed. A pause breaks a cycle off in the same way. The lock on the vault is held by the caller.
+//! gets killed. A pause breaks a cycle off in the same way, and lets go of the vault.
+//!
+//! Each turn compares what stands at the vault's path with what is held open. A vault that is missing is waited for. One that
+//! was replaced, or whose lock was, is said and ends the daemon, for all that it knows is of the other one: the service starts
+//! it anew.
 
 mod alarm;
 mod announce;
 mod daily;
+mod grip;
 mod heart;
 mod hooks;
 mod look;
@@ -16,6 +21,7 @@ pub mod scheduler;
 mod show;
 mod signals;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,12 +33,13 @@ use crate::daemon::scheduler::{Next, Outcome, Scheduler, Timing};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
-use cogzy_client::documents::{Problem, State, SyncDocument};
+use cogzy_client::documents::{ErrorDocument, Problem, State, SyncDocument};
 use cogzy_engine::clock::{Clock, Entropy};
-use cogzy_engine::fs::Fs;
 use cogzy_engine::state::{Paused, WaitingList};
 use cogzy_engine::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
 use cogzy_engine::vault::{Filter, Watch, WatchEvent};
+pub use grip::Grip;
+use grip::Ground;
 pub use heart::Heart;
 pub use hooks::Hooks;
 pub use signals::StopSignals;
@@ -41,6 +48,8 @@ pub use signals::StopSignals;
 const HINTS: usize = 4096;
 /// The loop comes round at least this often, to see whether the machine was asleep.
 const TICK: Duration = Duration::from_secs(5);
+/// Time for the last word to arrive.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// The wall clock was put forward by more than this against the other: the machine was asleep.
 const ASLEEP: Duration = Duration::from_secs(10);
 
@@ -53,8 +62,10 @@ pub struct Daemon {
     pub filter: Filter,
     /// How the time is divided.
     pub timing: Timing,
-    /// The disk.
-    pub fs: Arc<dyn Fs>,
+    /// What it has open in the vault.
+    pub grip: Grip,
+    /// Where it listens.
+    pub socket: PathBuf,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for jitter.
@@ -90,20 +101,46 @@ struct Course {
     overdue: bool,
     /// Both clocks, when the loop came round last.
     came_round: (u64, Duration),
+    /// The vault was not at its path when the loop came round last.
+    away: bool,
+    /// What keeps a pause from ending, if it was said.
+    stuck: Option<String>,
+    /// The watcher is to begin anew.
+    rewatch: bool,
+    /// Why the daemon ends.
+    ended: Option<Ended>,
+}
+
+/// Why a daemon ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub next: String,
 }
 
 impl Daemon {
-    /// Runs until the process ends. Blocks its thread now and then: it wants one of its own.
-    pub async fn run(mut self) {
+    /// Runs until the process ends, or until the vault is another one. Blocks its thread now and then: it wants one of its own.
+    pub async fn run(mut self) -> Ended {
         let (hints, mut hinted) = mpsc::channel(HINTS);
-        let mut watch = self.watch(hints);
+        let mut watch = None;
         let mut course = self.course();
-        course.scheduler.watching(watch.is_some());
         loop {
             self.heart.waits();
             self.come_round(&mut course).await;
             while let Ok(command) = self.commands.try_recv() {
                 self.obey(command, &mut course).await;
+            }
+            if let Some(ended) = course.ended.take() {
+                self.say_farewell(&ended, &mut course).await;
+                return ended;
+            }
+            if std::mem::take(&mut course.rewatch) {
+                // The old one first: two would count against the system's limit.
+                drop(watch.take());
+                watch = self.watch(hints.clone());
+                course.scheduler.watching(watch.is_some());
             }
             let now = self.clock.monotonic();
             let next = if course.paused.is_some() {
@@ -151,7 +188,7 @@ impl Daemon {
         }
     }
 
-    fn course(&self) -> Course {
+    fn course(&mut self) -> Course {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
         let paused = self.engine.paused();
         // A wish that cannot be read is none to act on: whoever made it sees that the daemon syncs.
@@ -167,6 +204,10 @@ impl Daemon {
             unsettled: false,
             overdue: false,
             came_round: (now_ms, now),
+            away: false,
+            stuck: None,
+            rewatch: true,
+            ended: None,
         };
         if let Some(paused) = paused {
             tracing::info!("paused, as it was before");
@@ -185,10 +226,9 @@ impl Daemon {
             course.scheduler.wake(now);
         }
         if course.paused.is_some_and(|paused| paused.is_over(now_ms)) {
-            tracing::info!("the pause is over");
-            // It is over all the same; the next start finds that out again.
-            let _still_noted = self.go_on(course);
+            self.end_pause(course);
         }
+        self.look_at_ground(course);
         if course.paused.is_some() {
             course.alarm.excuse(now_ms);
         } else if let Some((document, true)) = course.alarm.check(now_ms) {
@@ -198,20 +238,53 @@ impl Daemon {
         }
     }
 
+    /// Sees whether the vault at its path still is the one that is held.
+    fn look_at_ground(&self, course: &mut Course) {
+        if !self.grip.is_held() {
+            return;
+        }
+        match self.grip.ground() {
+            Ground::Away => course.away = true,
+            Ground::Replaced(message) => course.ended = Some(Ended::of(message)),
+            Ground::Ours if std::mem::take(&mut course.away) => {
+                tracing::info!("the vault is back");
+                // Watches do not outlive a disk that was unmounted.
+                course.rewatch = true;
+                course.scheduler.retry(self.clock.monotonic());
+            }
+            Ground::Ours => {}
+        }
+    }
+
+    /// The last word, to all who look or listen.
+    async fn say_farewell(&mut self, ended: &Ended, course: &mut Course) {
+        let Ended { message, next } = ended;
+        tracing::error!(next, "{message}");
+        let document = ErrorDocument::of(message, next);
+        self.board.update(|status| {
+            status.progress = None;
+            status.state = State::Error;
+            status.errors.insert(0, document);
+        });
+        self.announce(course, &std::collections::BTreeSet::new()).await;
+        // Who listens is told by other tasks, and hears nothing more once the process ends.
+        tokio::time::sleep(FAREWELL).await;
+    }
+
     /// Starts the watcher. Without it the scan finds everything, only later.
     fn watch(&self, hints: mpsc::Sender<WatchEvent>) -> Option<Watch> {
         let on_event = move |event| {
             // A queue that is full says the same as one more hint would: there is something to look at.
             let _full_or_stopping = hints.try_send(event);
         };
-        let watch = Watch::start(self.fs.as_ref(), self.engine.layout(), &self.filter, on_event);
+        let watch = Watch::start(self.grip.disk.as_ref(), self.engine.layout(), &self.filter, on_event);
         let without = |error: &_| tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll");
         watch.inspect_err(without).ok()
     }
 
     /// Watches folders that are new since the last scan.
     fn watch_more(&self, watch: Option<&mut Watch>, scheduler: &mut Scheduler) {
-        match watch.map(|watch| watch.refresh(self.fs.as_ref())) {
+        match watch.map(|watch| watch.refresh(self.grip.disk.as_ref())) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => scheduler.touch(self.clock.monotonic()),
             Some(Err(error)) => {
@@ -293,6 +366,13 @@ impl Daemon {
     /// Whoever is told how far a cycle is.
     fn watcher(&self) -> impl Watcher + use<> {
         Watched { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
+    }
+}
+
+impl Ended {
+    fn of(message: String) -> Self {
+        let next = "start it again (a service does so by itself): it then keeps what stands there now";
+        Self { message, next: next.to_owned() }
     }
 }
 

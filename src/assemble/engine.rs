@@ -80,7 +80,11 @@ impl Assembly<'_> {
     /// The cache database: in memory where there is no vault on this machine, for then there is nothing to
     /// remember.
     fn database(&self) -> Result<Database, AssembleError> {
-        Ok(if self.has_vault() { Database::open(&self.layout.cache_db())? } else { Database::in_memory()? })
+        Ok(if self.has_vault() {
+            Database::open(Arc::<RootedFs>::clone(&self.disk), &self.layout.cache_db())?
+        } else {
+            Database::in_memory()?
+        })
     }
 
     fn has_vault(&self) -> bool {

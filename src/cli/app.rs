@@ -1,6 +1,7 @@
 //! The beginning of most verbs: the configuration, the vault's lock, the way to the daemon.
 
 use std::num::NonZeroUsize;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -123,18 +124,28 @@ impl App {
             .next("mount the disk, or run `cogzy-vault init` to make or join a vault there"))
     }
 
-    /// Takes the vault's lock: one program at a time syncs it.
+    /// Takes the vault's lock: one program at a time syncs it. A daemon that is paused has let go of the lock, and still is that
+    /// one.
     ///
     /// # Errors
     /// Where another one holds it, or the vault is not there.
     pub fn lock(&self) -> Result<FileLock, Failure> {
-        let layout = self.vault()?;
-        let held = || {
-            let text = format!("another process holds the vault {}", layout.root().display());
+        let (disk, layout) = (self.disk(), self.vault()?);
+        let held = |who: &str| {
+            let text = format!("{who} the vault {}", layout.root().display());
             Failure::new(Exit::Locked, text)
                 .next("wait until it is done; `cogzy-vault status` tells what is there")
         };
-        FileLock::try_take(self.disk().as_ref(), &layout.lock())?.ok_or_else(held)
+        let lock = FileLock::try_take(disk.as_ref(), &layout.lock())?;
+        let lock = lock.ok_or_else(|| held("another process holds"))?;
+        if UnixStream::connect(&self.socket).is_ok() {
+            return Err(held("a daemon keeps"));
+        }
+        for ours in [layout.sync(), layout.cache_db()] {
+            // Whoever owns it has decided otherwise.
+            let _not_ours = disk.close_to_others(&ours);
+        }
+        Ok(lock)
     }
 
     /// Has a cycle, or something that needs as much, run: by `alone` under the vault's lock, or by `through` the daemon where one holds it.

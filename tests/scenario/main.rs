@@ -10,6 +10,7 @@ mod layering;
 mod links;
 mod local_reading;
 mod main_path;
+mod private;
 mod process_commit;
 mod process_daemon;
 mod process_damage;

@@ -131,7 +131,7 @@ impl Device {
         if self.engine.is_none() {
             let layout = Layout::new(self.root.canonicalize().unwrap());
             std::fs::create_dir_all(layout.sync()).unwrap();
-            let database = Arc::new(Database::open(&layout.cache_db()).unwrap());
+            let database = Arc::new(Database::open(Arc::new(RealFs), &layout.cache_db()).unwrap());
             let remote: Arc<dyn Remote> =
                 Arc::new(Metered::new(Arc::clone(&self.remote), self.meter.clone()));
             let disk = RootedFs::open(layout.root(), layout.sync());
@@ -218,7 +218,7 @@ impl Device {
     pub fn damage_unnoticed(&self, path: &str, bytes: &[u8]) {
         std::fs::write(self.root.join(path), bytes).unwrap();
         let layout = Layout::new(self.root.canonicalize().unwrap());
-        let database = Database::open(&layout.cache_db()).unwrap();
+        let database = Database::open(Arc::new(RealFs), &layout.cache_db()).unwrap();
         let known = database.stats().unwrap();
         let mut fresh = known.clone();
         let cached = fresh.get_mut(&VaultPath::new(path).unwrap()).unwrap();

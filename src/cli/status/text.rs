@@ -19,7 +19,15 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<Line> {
         State::Stopped => {
             plain("  next: cogzy-vault service install, or cogzy-vault sync for one cycle now".to_owned());
         }
-        State::Paused => plain("  next: cogzy-vault resume".to_owned()),
+        State::Paused => {
+            plain("  next: cogzy-vault resume".to_owned());
+            for path in &status.open {
+                plain(format!(
+                    "  the vault's disk stays in use, for {} is open: to unmount it, stop the daemon (cogzy-vault service stop, or Ctrl-C where it runs)",
+                    path.display()
+                ));
+            }
+        }
         _ => {}
     }
     if attention(status) {

@@ -108,6 +108,15 @@ pub struct ErrorDocument {
     pub alarm: bool,
 }
 
+impl ErrorDocument {
+    /// What is wrong with no path in particular, and is not tried again by itself.
+    #[must_use]
+    pub fn of(message: &str, next: &str) -> Self {
+        let (message, next) = (message.to_owned(), next.to_owned());
+        Self { path: None, message, attempts: 1, next_retry: None, next, alarm: false }
+    }
+}
+
 impl From<&Trouble> for ErrorDocument {
     fn from(trouble: &Trouble) -> Self {
         Self {
@@ -158,6 +167,10 @@ pub struct StatusDocument {
     /// When a pause ends, RFC 3339, where somebody paused it for a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<String>,
+    /// What the daemon keeps open in the vault although it is paused: the vault's disk cannot be unmounted before it is stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub open: Vec<PathBuf>,
     /// Files here.
     pub files: usize,
     /// Their bytes.

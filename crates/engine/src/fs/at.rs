@@ -58,6 +58,23 @@ impl At<'_> {
         Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
+    /// Opens a file to write at its end, making it where it is missing.
+    pub fn open_append(self) -> io::Result<File> {
+        let flags = OFlags::WRONLY
+            | OFlags::APPEND
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
+    }
+
+    /// Sets the permission bits of what is no link.
+    pub fn set_mode(self, mode: u32) -> io::Result<()> {
+        let mode = Mode::from_bits_truncate(mode.try_into().unwrap_or_default());
+        Ok(rustix::fs::chmodat(self.folder, self.name, mode, AtFlags::empty())?)
+    }
+
     pub fn create(self) -> io::Result<Box<dyn WriteFile>> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?;

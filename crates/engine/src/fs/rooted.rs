@@ -10,6 +10,9 @@
 //! is [`Fs::lstat_each`], which opens a folder once to look at many names in it: a look that is a moment old is what
 //! every look is.
 //!
+//! A disk cannot be unmounted while its root is held open, so the root can be let go for a while. Each call then opens
+//! it for itself, and works only if it still is the same folder.
+//!
 //! Paths outside of the root are the system's to resolve, as by [`RealFs`].
 
 use std::ffi::{OsStr, OsString};
@@ -17,14 +20,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
 use super::at::{self, At, FOLDER, READ};
 use super::resolve::{STEP, check, open_below};
-use super::{Fs, Linked, ReadFile, RealFs, Replaced, WriteFile};
+use super::{Fs, Linked, ReadFile, RealFs, Replaced, WriteFile, found};
 use crate::model::{FileKind, FileStat};
 
 /// The machine's file systems, with the vault at one root.
@@ -33,16 +36,10 @@ pub struct RootedFs {
     root: PathBuf,
     /// Below it, folders are for their owner only.
     private: PathBuf,
-    /// Or why it could not be opened.
-    held: Result<Held, Errno>,
-}
-
-/// The root as it was opened.
-#[derive(Debug, Clone)]
-struct Held {
-    folder: Arc<OwnedFd>,
-    /// Its device and inode.
-    id: (u64, u64),
+    /// Device and inode of the root, or why it could not be opened.
+    id: Result<(u64, u64), Errno>,
+    /// The root; none while it is let go.
+    held: Mutex<Option<Arc<OwnedFd>>>,
 }
 
 /// Where a path leads.
@@ -90,11 +87,26 @@ impl RootedFs {
     #[must_use]
     pub fn open(root: impl Into<PathBuf>, private: impl Into<PathBuf>) -> Self {
         let (root, private) = (root.into(), private.into());
-        let held = rustix::fs::openat(CWD, &root, STEP, Mode::empty()).and_then(|folder| {
-            let stat = at::stat_of(&rustix::fs::fstat(&folder)?);
-            Ok(Held { folder: Arc::new(folder), id: (stat.dev, stat.ino) })
-        });
-        Self { root, private, held }
+        let (id, held) = match opened(&root) {
+            Ok((folder, id)) => (Ok(id), Some(Arc::new(folder))),
+            Err(error) => (Err(error), None),
+        };
+        Self { root, private, id, held: Mutex::new(held) }
+    }
+
+    /// Lets go of the root: from now on it is open only during a call.
+    pub fn let_go(&self) {
+        *self.lock() = None;
+    }
+
+    /// Holds the root open again.
+    ///
+    /// # Errors
+    /// Where it cannot be opened; [`Replaced`] where it is another folder by now.
+    pub fn hold(&self) -> io::Result<()> {
+        let folder = self.held()?;
+        *self.lock() = Some(folder);
+        Ok(())
     }
 
     /// The vault's root.
@@ -115,6 +127,29 @@ impl RootedFs {
         Ok(File::from(file))
     }
 
+    /// Opens a file to write at its end, making it, for its owner only, where it is missing.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn open_append(&self, path: &Path) -> io::Result<File> {
+        self.place(path)?.at().open_append()
+    }
+
+    /// Takes from others whatever they may do with a file or folder of ours; fine where there is none.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn close_to_others(&self, path: &Path) -> io::Result<()> {
+        let place = self.place(path)?;
+        let Some(stat) = found(place.at().lstat())? else { return Ok(()) };
+        let ours = matches!(stat.kind, FileKind::File | FileKind::Folder);
+        if ours && stat.mode & 0o077 != 0 { place.at().set_mode(stat.mode & 0o700) } else { Ok(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<OwnedFd>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn way<'a>(&self, path: &'a Path) -> io::Result<Way<'a>> {
         match path.strip_prefix(&self.root) {
             Err(_) => Ok(Way::Outside),
@@ -124,11 +159,18 @@ impl RootedFs {
     }
 
     fn held(&self) -> io::Result<Arc<OwnedFd>> {
-        match &self.held {
-            Ok(held) => Ok(Arc::clone(&held.folder)),
+        let known = match self.id {
+            Ok(known) => known,
             // What is no folder has nothing in it; [`Fs::lstat`] says what it is.
-            Err(Errno::NOTDIR | Errno::LOOP) => Err(io::ErrorKind::NotFound.into()),
-            Err(error) => Err((*error).into()),
+            Err(Errno::NOTDIR | Errno::LOOP) => return Err(io::ErrorKind::NotFound.into()),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(folder) = self.lock().as_ref() {
+            return Ok(Arc::clone(folder));
+        }
+        match opened(&self.root)? {
+            (folder, id) if id == known => Ok(Arc::new(folder)),
+            _ => Err(io::Error::other(Replaced)),
         }
     }
 
@@ -170,8 +212,8 @@ impl RootedFs {
     /// The root as its path shows it now, if that is the one that was opened.
     fn root_stat(&self) -> io::Result<FileStat> {
         let stat = At { folder: CWD, name: &self.root }.lstat()?;
-        match &self.held {
-            Ok(held) if held.id == (stat.dev, stat.ino) => Ok(stat),
+        match self.id {
+            Ok(known) if known == (stat.dev, stat.ino) => Ok(stat),
             Err(_) if stat.kind != FileKind::Folder => Ok(stat),
             _ => Err(io::Error::other(Replaced)),
         }
@@ -280,6 +322,13 @@ impl Fs for RootedFs {
         let stat = rustix::fs::fstatvfs(self.step(path)?)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+}
+
+/// Opens a root, and tells its device and inode.
+fn opened(root: &Path) -> Result<(OwnedFd, (u64, u64)), Errno> {
+    let folder = rustix::fs::openat(CWD, root, STEP, Mode::empty())?;
+    let stat = at::stat_of(&rustix::fs::fstat(&folder)?);
+    Ok((folder, (stat.dev, stat.ino)))
 }
 
 /// What stands below a file is absent; what stands below a link is not ours to tell.

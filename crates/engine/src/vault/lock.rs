@@ -7,10 +7,11 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::fs::{At, Fs, IoAt};
+use crate::fs::{At, Fs, IoAt, found};
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -42,6 +43,16 @@ impl FileLock {
     pub fn note_end(&self) -> io::Result<()> {
         rustix::io::pwrite(&self.file, b"held", 0)?;
         Ok(())
+    }
+
+    /// True while the file at `path` is the one that is locked: whoever locks another one there is not locked out.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn is_at(&self, fs: &dyn Fs, path: &Path) -> Result<bool, IoAt> {
+        let ours = self.file.metadata().at("look at", path)?;
+        let there = found(fs.lstat(path)).at("look at", path)?;
+        Ok(there.is_some_and(|there| (there.dev, there.ino) == (ours.dev(), ours.ino())))
     }
 
     fn take_with(
@@ -114,6 +125,12 @@ mod tests {
         drop(shared);
         assert!(FileLock::try_take(&RealFs, &path).unwrap().is_some(), "a copy of the file keeps the lock");
         drop(copy);
+        let held = FileLock::try_take(&RealFs, &path).unwrap().unwrap();
+        assert!(held.is_at(&RealFs, &path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!held.is_at(&RealFs, &path).unwrap());
+        let _other = FileLock::try_take(&RealFs, &path).unwrap().expect("the file is another one");
+        assert!(!held.is_at(&RealFs, &path).unwrap());
         std::os::unix::fs::symlink("lock", dir.path().join("link")).unwrap();
         assert!(FileLock::try_take(&RealFs, &dir.path().join("link")).is_err(), "a link was followed");
     }

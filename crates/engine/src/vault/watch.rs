@@ -50,6 +50,8 @@ pub struct Watch {
     watcher: RecommendedWatcher,
     layout: Layout,
     filter: Filter,
+    /// The root's device and inode numbers, once it is watched.
+    root: Option<(u64, u64)>,
     /// What is watched, with the device and inode numbers it had: a folder that is made anew under its old name needs a new watch.
     watched: BTreeMap<PathBuf, (u64, u64)>,
 }
@@ -74,20 +76,25 @@ impl Watch {
         let config = Config::default().with_follow_symlinks(false);
         let watcher =
             RecommendedWatcher::new(handler, config).map_err(|error| fault(layout.root(), error))?;
-        let mut watch =
-            Self { watcher, layout: layout.clone(), filter: filter.clone(), watched: BTreeMap::new() };
-        watch.add(layout.root(), RecursiveMode::NonRecursive)?;
+        let mut watch = Self {
+            watcher,
+            layout: layout.clone(),
+            filter: filter.clone(),
+            root: None,
+            watched: BTreeMap::new(),
+        };
         watch.refresh(fs)?;
         Ok(watch)
     }
 
-    /// Watches folders of the root that are new. To be called after each scan. Whether there were any: what was written there
+    /// Watches the root and folders of it, where they are new. To be called after each scan. Whether there were any: what was written there
     /// since the scan has left no event, so it is time for another.
     ///
     /// # Errors
     /// Where the root cannot be listed or a folder cannot be watched; the others are watched.
     pub fn refresh(&mut self, fs: &dyn Fs) -> Result<bool, WatchError> {
         let root = self.layout.root().to_owned();
+        let mut any = self.watch_root(fs, &root)?;
         let names = fs.read_dir(&root).at("list", &root)?;
         let mut folders = BTreeMap::new();
         for (name, kind) in names {
@@ -100,7 +107,7 @@ impl Watch {
             }
         }
         self.watched.retain(|path, id| folders.get(path) == Some(id));
-        let (mut first, mut any): (Result<(), WatchError>, bool) = (Ok(()), false);
+        let mut first: Result<(), WatchError> = Ok(());
         for (folder, id) in folders {
             if !self.watched.contains_key(&folder) {
                 match self.add(&folder, RecursiveMode::Recursive) {
@@ -113,6 +120,19 @@ impl Watch {
             }
         }
         first.map(|()| any)
+    }
+
+    /// Watches the root, where it is another folder than before: then nothing in it is watched yet either.
+    fn watch_root(&mut self, fs: &dyn Fs, root: &Path) -> Result<bool, WatchError> {
+        let stat = fs.lstat(root).at("look at", root)?;
+        let id = Some((stat.dev, stat.ino));
+        if self.root == id {
+            return Ok(false);
+        }
+        self.watched.clear();
+        self.add(root, RecursiveMode::NonRecursive)?;
+        self.root = id;
+        Ok(true)
     }
 
     fn add(&mut self, path: &Path, mode: RecursiveMode) -> Result<(), WatchError> {
@@ -196,7 +216,7 @@ mod tests {
     #[test]
     fn writes_are_noticed_in_old_and_new_folders() {
         let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
+        let root = dir.path().canonicalize().unwrap().join("vault");
         std::fs::create_dir_all(root.join("traces/deep")).unwrap();
         std::fs::create_dir(root.join("sync")).unwrap();
         let (tell, told) = mpsc::channel();
@@ -215,6 +235,14 @@ mod tests {
         assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(WatchEvent::Touched));
         watch.refresh(&RealFs).unwrap();
         touched("corpus/c");
+        // Another folder in the root's place, as a disk that is mounted anew.
+        std::fs::rename(&root, dir.path().join("moved")).unwrap();
+        std::fs::create_dir_all(root.join("corpus")).unwrap();
+        std::fs::create_dir(root.join("sync")).unwrap();
+        assert!(watch.refresh(&RealFs).unwrap(), "it was not seen");
+        while told.recv_timeout(Duration::from_millis(50)).is_ok() {}
+        touched("corpus/d");
+        touched("b");
         // What is still told of the writes above, and of the last one, is less than one for each of ours.
         (0..500).for_each(|n| std::fs::write(root.join(format!("sync/{n}")), "x").unwrap());
         std::fs::write(root.join("b"), "y").unwrap();

@@ -168,3 +168,40 @@ fn a_root_that_is_missing_is_not_made_and_has_nothing_in_it() {
     let fs = RootedFs::open(&root, root.join("sync"));
     assert_eq!(fs.lstat(&root).unwrap().kind, FileKind::File);
 }
+
+#[test]
+fn a_root_that_was_let_go_is_opened_for_each_call_and_only_if_it_is_the_same() {
+    let world = World::new();
+    let (fs, root) = (&world.fs, world.at("vault"));
+    fs.let_go();
+    assert!(fs.lstat(&root.join("real/x")).is_ok() && fs.lstat(&root).is_ok());
+    disk::rename(&root, world.at("moved")).unwrap();
+    let missing = |result: io::Result<()>| result.map_err(|error| error.kind()) == Err(ErrorKind::NotFound);
+    assert!(missing(fs.lstat(&root.join("real/x")).map(drop)) && missing(fs.hold()));
+    disk::create_dir_all(root.join("real")).unwrap();
+    disk::write(root.join("real/x"), "of another").unwrap();
+    assert!(Replaced::is(&fs.lstat(&root.join("real/x")).unwrap_err()));
+    assert!(Replaced::is(&fs.create(&root.join("real/new")).map(drop).unwrap_err()));
+    assert!(Replaced::is(&fs.hold().unwrap_err()));
+    disk::remove_dir_all(&root).unwrap();
+    disk::rename(world.at("moved"), &root).unwrap();
+    fs.hold().unwrap();
+    disk::rename(&root, world.at("moved")).unwrap();
+    assert!(fs.lstat(&root.join("real/x")).is_ok(), "it is held again");
+}
+
+#[test]
+fn what_was_open_to_others_is_closed_to_them() {
+    let world = World::new();
+    let at = |name: &str| world.at(&format!("vault/{name}"));
+    let mode = |name: &str| disk::metadata(at(name)).unwrap().permissions().mode() & 0o777;
+    for (name, before, after) in [("sync", 0o755, 0o700), ("real/x", 0o664, 0o600), ("y", 0o400, 0o400)] {
+        disk::set_permissions(at(name), disk::Permissions::from_mode(before)).unwrap();
+        world.fs.close_to_others(&at(name)).unwrap();
+        assert_eq!(mode(name), after, "{name}");
+    }
+    world.fs.close_to_others(&at("none")).unwrap();
+    disk::set_permissions(world.at("outside"), disk::Permissions::from_mode(0o755)).unwrap();
+    world.fs.close_to_others(&at("link")).unwrap();
+    assert_eq!(disk::metadata(world.at("outside")).unwrap().permissions().mode() & 0o777, 0o755);
+}
