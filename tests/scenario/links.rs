@@ -67,7 +67,7 @@ fn state(folder: &Path) -> BTreeMap<String, (Digest, u64, i64)> {
 }
 
 fn name(number: u64) -> String {
-    if number % 3 == 0 { format!("deep/{number}.json") } else { format!("{number}.json") }
+    if number.is_multiple_of(3) { format!("deep/{number}.json") } else { format!("{number}.json") }
 }
 
 /// Swaps a folder with a link to `outside`, over and over, until it is dropped; then the folder is in its place.
@@ -166,6 +166,7 @@ fn nothing_is_read_or_written_through_a_folder_that_becomes_a_link() {
     let (place, aside) = (two.root.join("traces"), two.root.join("cache/aside"));
     std::fs::create_dir_all(two.root.join("cache")).unwrap();
     std::os::unix::fs::symlink(&outside.folder, &aside).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "whoever runs the tests says how long")]
     let whole = std::env::var_os("COGZY_TEST_WHOLE").is_some();
     let clock = SystemClock::new();
     let (stop, rounds) = (AtomicBool::new(false), AtomicU64::new(0));

@@ -69,10 +69,11 @@ impl At<'_> {
         Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
-    /// Sets the permission bits of what is no link.
-    pub fn set_mode(self, mode: u32) -> io::Result<()> {
-        let mode = Mode::from_bits_truncate(mode.try_into().unwrap_or_default());
-        Ok(rustix::fs::chmodat(self.folder, self.name, mode, AtFlags::empty())?)
+    /// Leaves only its owner's rights to what is no link and has `mode`.
+    pub fn close_to_others(self, mode: u32) -> io::Result<()> {
+        let rights = [(0o400, Mode::RUSR), (0o200, Mode::WUSR), (0o100, Mode::XUSR)];
+        let kept = rights.into_iter().filter(|(bit, _)| mode & bit != 0).map(|(_, right)| right).collect();
+        Ok(rustix::fs::chmodat(self.folder, self.name, kept, AtFlags::empty())?)
     }
 
     pub fn create(self) -> io::Result<Box<dyn WriteFile>> {
@@ -191,7 +192,7 @@ pub(super) fn stat_of(stat: &Stat) -> FileStat {
         size: unsigned(stat.st_size),
         mtime_ns: nanos(stat.st_mtime, stat.st_mtime_nsec),
         ctime_ns: nanos(stat.st_ctime, stat.st_ctime_nsec),
-        mode: u32::from(Mode::from_raw_mode(stat.st_mode).bits() & 0o777),
+        mode: u32::try_from(unsigned(stat.st_mode) & 0o777).unwrap_or_default(),
     }
 }
 

@@ -143,7 +143,7 @@ impl RootedFs {
         let place = self.place(path)?;
         let Some(stat) = found(place.at().lstat())? else { return Ok(()) };
         let ours = matches!(stat.kind, FileKind::File | FileKind::Folder);
-        if ours && stat.mode & 0o077 != 0 { place.at().set_mode(stat.mode & 0o700) } else { Ok(()) }
+        if ours && stat.mode & 0o077 != 0 { place.at().close_to_others(stat.mode) } else { Ok(()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<OwnedFd>>> {
