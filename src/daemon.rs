@@ -13,6 +13,7 @@ mod alarm;
 mod announce;
 mod daily;
 mod grip;
+mod ground;
 mod heart;
 mod hooks;
 mod look;
@@ -33,13 +34,13 @@ use crate::daemon::scheduler::{Next, Outcome, Scheduler, Timing};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
-use cogzy_client::documents::{ErrorDocument, Problem, State, SyncDocument};
+use cogzy_client::documents::{Problem, State, SyncDocument};
 use cogzy_engine::clock::{Clock, Entropy};
 use cogzy_engine::state::{Paused, WaitingList};
 use cogzy_engine::sync::{Advice, Engine, Interrupt, Progress, Report, Request, SyncError, Watcher};
 use cogzy_engine::vault::{Filter, Watch, WatchEvent};
 pub use grip::Grip;
-use grip::Ground;
+pub use ground::Ended;
 pub use heart::Heart;
 pub use hooks::Hooks;
 pub use signals::StopSignals;
@@ -48,8 +49,6 @@ pub use signals::StopSignals;
 const HINTS: usize = 4096;
 /// The loop comes round at least this often, to see whether the machine was asleep.
 const TICK: Duration = Duration::from_secs(5);
-/// Time for the last word to arrive.
-const FAREWELL: Duration = Duration::from_millis(500);
 /// The wall clock was put forward by more than this against the other: the machine was asleep.
 const ASLEEP: Duration = Duration::from_secs(10);
 
@@ -109,15 +108,6 @@ struct Course {
     rewatch: bool,
     /// Why the daemon ends.
     ended: Option<Ended>,
-}
-
-/// Why a daemon ends by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// What happened.
-    pub message: String,
-    /// What to do.
-    pub next: String,
 }
 
 impl Daemon {
@@ -238,39 +228,6 @@ impl Daemon {
         }
     }
 
-    /// Sees whether the vault at its path still is the one that is held.
-    fn look_at_ground(&self, course: &mut Course) {
-        if !self.grip.is_held() {
-            return;
-        }
-        match self.grip.ground() {
-            Ground::Away => course.away = true,
-            Ground::Replaced(message) => course.ended = Some(Ended::of(message)),
-            Ground::Ours if std::mem::take(&mut course.away) => {
-                tracing::info!("the vault is back");
-                // Watches do not outlive a disk that was unmounted.
-                course.rewatch = true;
-                course.scheduler.retry(self.clock.monotonic());
-            }
-            Ground::Ours => {}
-        }
-    }
-
-    /// The last word, to all who look or listen.
-    async fn say_farewell(&mut self, ended: &Ended, course: &mut Course) {
-        let Ended { message, next } = ended;
-        tracing::error!(next, "{message}");
-        let document = ErrorDocument::of(message, next);
-        self.board.update(|status| {
-            status.progress = None;
-            status.state = State::Error;
-            status.errors.insert(0, document);
-        });
-        self.announce(course, &std::collections::BTreeSet::new()).await;
-        // Who listens is told by other tasks, and hears nothing more once the process ends.
-        tokio::time::sleep(FAREWELL).await;
-    }
-
     /// Starts the watcher. Without it the scan finds everything, only later.
     fn watch(&self, hints: mpsc::Sender<WatchEvent>) -> Option<Watch> {
         let on_event = move |event| {
@@ -366,13 +323,6 @@ impl Daemon {
     /// Whoever is told how far a cycle is.
     fn watcher(&self) -> impl Watcher + use<> {
         Watched { board: self.board.clone(), events: self.events.clone(), heart: self.heart.clone() }
-    }
-}
-
-impl Ended {
-    fn of(message: String) -> Self {
-        let next = "start it again (a service does so by itself): it then keeps what stands there now";
-        Self { message, next: next.to_owned() }
     }
 }
 

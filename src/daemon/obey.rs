@@ -1,7 +1,8 @@
 //! What others want done: commands from the socket.
 
 use super::grip::Ground;
-use super::{Course, Daemon, Ended};
+use super::ground::Ended;
+use super::{Course, Daemon};
 use crate::control::board::Command;
 use crate::control::jobs;
 use cogzy_client::documents::{ErrorDocument, Problem, State, moment};
