@@ -25,6 +25,10 @@ pub enum Bug {
     NewCommitOnRetry,
     /// Polls look only above the head.
     OnlyAboveTheHead,
+    /// A link in a parent is followed: neither does the engine look, nor does the disk refuse.
+    FollowLinks,
+    /// Whatever folder the root's path leads to is taken for the one that was opened.
+    TrustTheRoot,
     /// A pack is marked however young it is.
     MarkYoungPacks,
     /// What is marked is swept by the next prune.
@@ -41,7 +45,7 @@ pub enum Bug {
 
 impl Bug {
     /// Those that any run may find.
-    pub const SYNC: [Self; 10] = [
+    pub const SYNC: [Self; 12] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -52,6 +56,8 @@ impl Bug {
         Self::Echo,
         Self::NewCommitOnRetry,
         Self::OnlyAboveTheHead,
+        Self::FollowLinks,
+        Self::TrustTheRoot,
     ];
 
     /// Those that need old data.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Layout;
 use crate::fs::{self, Fs, IoAt, Replaced, found};
 use crate::model::{DeviceId, FileKind, VaultId};
+use crate::planted::{Bug, planted};
 
 /// The format this program writes, and the newest it reads.
 pub const MARKER_FORMAT: u32 = 1;
@@ -92,6 +93,7 @@ impl Marker {
             Ok(None) => return Err(MarkerError::NoRoot(root)),
             Ok(Some(stat)) if stat.kind != FileKind::Folder => return Err(MarkerError::NotAFolder(root)),
             Ok(Some(_)) => {}
+            Err(error) if Replaced::is(&error) && planted(Bug::TrustTheRoot) => {}
             Err(error) if Replaced::is(&error) => return Err(MarkerError::Replaced(root)),
             Err(error) => return Err(failed("look at", root, error)),
         }

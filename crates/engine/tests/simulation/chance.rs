@@ -14,6 +14,7 @@ use crate::person;
 use crate::pipeline::Pipelines;
 use crate::rng::Rng;
 use crate::store::RemoteFaults;
+use crate::swaps;
 use crate::trace::Trace;
 use crate::world::World;
 
@@ -160,6 +161,7 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
     for number in (0..steps(seed)).filter(|number| !without.contains(number)) {
         world.trace.note(format_args!("step {number}"));
         pipelines.step(&mut world, number).await?;
+        swaps::step(&world, seed, number, sound);
         step(&mut world, &mut Rng::stream(seed, &format!("step {number}")), sound).await?;
     }
     world.heal();

@@ -35,6 +35,7 @@ mod scenarios;
 mod shrink;
 mod store;
 mod stories;
+mod swaps;
 mod trace;
 mod work;
 mod world;

@@ -15,6 +15,7 @@ use cogzy_engine::model::FileKind;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Content;
+use super::places::Places;
 use crate::key::{Key, Order};
 use crate::rng::Rng;
 
@@ -58,6 +59,7 @@ pub struct Kind {
 #[derive(Debug, Clone)]
 pub struct State {
     pub kind: Kind,
+    pub places: Places,
     nodes: Vec<Node>,
     names: BTreeMap<Slot, Ino>,
     durable: BTreeMap<Slot, Ino>,
@@ -72,6 +74,7 @@ impl State {
     pub fn new(kind: Kind) -> Self {
         let mut state = Self {
             kind,
+            places: Places::default(),
             nodes: Vec::new(),
             names: BTreeMap::new(),
             durable: BTreeMap::new(),
@@ -138,7 +141,7 @@ impl State {
         }
     }
 
-    fn spelled(&self, folder: Ino, name: &OsStr) -> OsString {
+    pub fn spelled(&self, folder: Ino, name: &OsStr) -> OsString {
         let name = self.kept(name);
         let exact = (folder, name);
         if self.kind.case || self.names.contains_key(&exact) {
@@ -254,6 +257,7 @@ impl State {
     /// Tells what is on the disk and what a power cut would leave, each inode by the order in which it is come upon.
     pub fn describe(&self, key: &mut Key) {
         let mut order = Order::default();
+        key.plain(format_args!("{:?}", self.places.stands));
         for names in [&self.names, &self.durable] {
             self.describe_below(names, ROOT, &mut order, key);
             key.plain("|");
