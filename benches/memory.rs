@@ -72,7 +72,7 @@ fn lock(root: &Path) -> (f64, f64) {
     let mut times: Vec<Duration> = (0..LOCKS)
         .map(|_| {
             let began = clock.monotonic();
-            let taken = FileLock::try_take_shared(&layout.apply_lock()).unwrap().unwrap();
+            let taken = FileLock::try_take_shared(&RealFs, &layout.apply_lock()).unwrap().unwrap();
             assert!(RealFs.lstat(&layout.applying()).is_err(), "nothing is being put in place here");
             drop(taken);
             clock.monotonic() - began

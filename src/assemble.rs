@@ -20,6 +20,7 @@ use cogzy_client::documents::{
     DaemonDocument, DeviceDocument, PendingDocument, SchemaVersion, State, StatusDocument,
 };
 use cogzy_engine::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use cogzy_engine::fs::RootedFs;
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::{RemoteUrl, Transfer};
 use cogzy_engine::vault::Layout;
@@ -35,6 +36,8 @@ pub struct Assembly<'a> {
     pub remote: &'a RemoteUrl,
     /// The vault's folder.
     pub layout: Layout,
+    /// The disk, with that folder held open.
+    pub disk: Arc<RootedFs>,
 }
 
 impl Assembly<'_> {
@@ -54,6 +57,7 @@ impl Assembly<'_> {
             remote_generation: 0,
             last_sync: None,
             paused_until: None,
+            open: Vec::new(),
             files: 0,
             bytes: 0,
             pending: PendingDocument::default(),

@@ -5,12 +5,18 @@
 //!
 //! A stop signal in the middle of a cycle ends the process where it stands. Nothing in a cycle has
 //! to be finished, for the next start picks up whatever a crash leaves behind; a stop that waited
-//! for a slow upload would get killed. A pause breaks a cycle off in the same way. The caller holds
-//! the vault's lock.
+//! for a slow upload would get killed. A pause breaks a cycle off in the same way, and lets go of the
+//! vault.
+//!
+//! Each turn compares the folder at the vault's path with the one that is held open. A vault that is
+//! missing is waited for. One that was replaced, or whose lock was, ends the daemon, for everything
+//! it knows is of the other one; the service manager starts it anew.
 
 mod alarm;
 mod announce;
 mod daily;
+mod grip;
+mod ground;
 mod heart;
 mod hooks;
 mod look;
@@ -20,7 +26,7 @@ mod show;
 mod signals;
 mod turn;
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,10 +40,11 @@ pub use alarm::overdue;
 use announce::Announcer;
 use cogzy_client::documents::State;
 use cogzy_engine::clock::{Clock, Entropy};
-use cogzy_engine::fs::Fs;
 use cogzy_engine::state::{Paused, WaitingList};
 use cogzy_engine::sync::{Engine, Request};
 use cogzy_engine::vault::{Filter, Watch, WatchEvent};
+pub use grip::Grip;
+pub use ground::Ended;
 pub use heart::Heart;
 pub use hooks::Hooks;
 pub use signals::StopSignals;
@@ -58,8 +65,10 @@ pub struct Daemon {
     pub filter: Filter,
     /// The timing of cycles.
     pub timing: Timing,
-    /// The disk.
-    pub fs: Arc<dyn Fs>,
+    /// Files that it has open in the vault.
+    pub grip: Grip,
+    /// The path where it listens.
+    pub socket: PathBuf,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for jitter.
@@ -96,20 +105,38 @@ struct Course {
     /// Both clocks at the last round of the loop: the wall clock in milliseconds, and the monotonic
     /// one.
     came_round: (u64, Duration),
+    /// The vault was not at its path when the loop came round last.
+    away: bool,
+    /// What keeps a pause from ending, if it was said.
+    stuck: Option<String>,
+    /// The watcher is to begin anew.
+    rewatch: bool,
+    /// Why the daemon ends.
+    ended: Option<Ended>,
 }
 
 impl Daemon {
-    /// Runs until the process ends. Blocks its thread now and then, so it needs one of its own.
-    pub async fn run(mut self) {
+    /// Runs until the process ends, or until the vault is another one. Blocks its thread now and
+    /// then, so it needs one of its own.
+    pub async fn run(mut self) -> Ended {
         let (hints, mut hinted) = mpsc::channel(HINTS);
-        let mut watch = self.watch(hints);
+        let mut watch = None;
         let mut course = self.course();
-        course.scheduler.watching(watch.is_some());
         loop {
             self.heart.waits();
             self.come_round(&mut course).await;
             while let Ok(command) = self.commands.try_recv() {
                 self.obey(command, &mut course).await;
+            }
+            if let Some(ended) = course.ended.take() {
+                self.say_farewell(&ended, &mut course).await;
+                return ended;
+            }
+            if std::mem::take(&mut course.rewatch) {
+                // The old one first: two would count against the system's limit.
+                drop(watch.take());
+                watch = self.watch(hints.clone());
+                course.scheduler.watching(watch.is_some());
             }
             let now = self.clock.monotonic();
             let next = if course.paused.is_some() {
@@ -158,7 +185,7 @@ impl Daemon {
         }
     }
 
-    fn course(&self) -> Course {
+    fn course(&mut self) -> Course {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
         let paused = self.engine.paused();
         // A pause that cannot be read is not kept: whoever made it sees that the daemon syncs.
@@ -174,6 +201,10 @@ impl Daemon {
             unsettled: false,
             overdue: false,
             came_round: (now_ms, now),
+            away: false,
+            stuck: None,
+            rewatch: true,
+            ended: None,
         };
         if let Some(paused) = paused {
             tracing::info!("paused, as it was before");
@@ -192,10 +223,9 @@ impl Daemon {
             course.scheduler.wake(now);
         }
         if course.paused.is_some_and(|paused| paused.is_over(now_ms)) {
-            tracing::info!("the pause is over");
-            // The pause is over in any case; the next start notices it again.
-            let _still_noted = self.go_on(course);
+            self.end_pause(course);
         }
+        self.look_at_ground(course);
         if course.paused.is_some() {
             course.alarm.excuse(now_ms);
         } else if let Some((document, true)) = course.alarm.check(now_ms) {
@@ -211,14 +241,14 @@ impl Daemon {
             // A full queue says the same as one more hint: there is something to look at.
             let _full_or_stopping = hints.try_send(event);
         };
-        let watch = Watch::start(self.fs.as_ref(), self.engine.layout(), &self.filter, on_event);
+        let watch = Watch::start(self.grip.disk.as_ref(), self.engine.layout(), &self.filter, on_event);
         let without = |error: &_| tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll");
         watch.inspect_err(without).ok()
     }
 
     /// Watches folders that are new since the last scan.
     fn watch_more(&self, watch: Option<&mut Watch>, scheduler: &mut Scheduler) {
-        match watch.map(|watch| watch.refresh(self.fs.as_ref())) {
+        match watch.map(|watch| watch.refresh(self.grip.disk.as_ref())) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => scheduler.touch(self.clock.monotonic()),
             Some(Err(error)) => {

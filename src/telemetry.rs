@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tracing::Level;
 use tracing_subscriber::Layer;
@@ -21,8 +22,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use cogzy_engine::fs::RootedFs;
 use journal::JournalLayer;
-use rotated::Rotated;
+pub use rotated::Rotated;
 
 /// A reason why the log is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +48,8 @@ pub struct Sinks {
     /// The device and inode of the stream that systemd has connected to its journal, from
     /// JOURNAL_STREAM.
     pub journal: Option<(u64, u64)>,
-    /// The file, for a log without a journal.
-    pub file: Option<PathBuf>,
+    /// The file, for a log without a journal, and the vault that it lies in.
+    pub file: Option<(Arc<RootedFs>, PathBuf)>,
 }
 
 /// The level of the log: the configured `level`, more with each `-v`, only errors with `-q`.
@@ -62,15 +64,16 @@ pub fn level(level: Level, verbose: u8, quiet: bool) -> Level {
     if quiet { Level::ERROR } else { asked.max(level) }
 }
 
-/// Starts the log. It has our own events up to `level`. Libraries have their own idea of what is
-/// worth knowing, so theirs are only there from warnings on, unless everything is asked for.
+/// Starts the log, and gives the file if it goes to one. It has our own events up to `level`.
+/// Libraries have their own idea of what is worth knowing, so theirs are only there from warnings on,
+/// unless everything is asked for.
 ///
 /// # Errors
 /// If it was called before, or the file cannot be written; then the log works without the file.
-pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryError> {
+pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<Option<Rotated>, TelemetryError> {
     let mut layers: Vec<Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>> = Vec::new();
     let journal = sinks.journal.filter(is_standard_error).and_then(|_| JournalLayer::connect().ok());
-    let mut without = None;
+    let mut file = Ok(None);
     match journal {
         Some(journal) => layers.push(journal.boxed()),
         None => {
@@ -80,20 +83,20 @@ pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<(), TelemetryEr
                 // With standard error closed there is nobody to tell.
                 .log_internal_errors(false);
             layers.push(to_terminal.boxed());
-            match sinks.file.as_deref().map(|path| (path, Rotated::open(path))) {
-                None => {}
-                Some((_, Ok(file))) => {
-                    let to_file = tracing_subscriber::fmt::layer().with_writer(file).with_ansi(false);
-                    layers.push(to_file.log_internal_errors(false).boxed());
-                }
-                Some((path, Err(source))) => {
-                    without = Some(TelemetryError::File { path: path.to_owned(), source });
-                }
+            file = sinks.file.as_ref().map(opened).transpose();
+            if let Ok(Some(file)) = &file {
+                let to_file = tracing_subscriber::fmt::layer().with_writer(file.clone()).with_ansi(false);
+                layers.push(to_file.log_internal_errors(false).boxed());
             }
         }
     }
     tracing_subscriber::registry().with(layers).with(filter(level)).try_init()?;
-    without.map_or(Ok(()), Err)
+    file
+}
+
+fn opened((disk, path): &(Arc<RootedFs>, PathBuf)) -> Result<Rotated, TelemetryError> {
+    let opened = Rotated::open(Arc::clone(disk), path);
+    opened.map_err(|source| TelemetryError::File { path: path.clone(), source })
 }
 
 /// True while standard error still is the stream that systemd connected: a program in between may

@@ -13,14 +13,15 @@ use crate::control::events::Events;
 use crate::control::routes::Handles;
 use crate::control::server;
 use crate::daemon::scheduler::Timing;
-use crate::daemon::{Daemon, Heart, Hooks};
+use crate::daemon::{Daemon, Grip, Heart, Hooks};
 use crate::service::notify::Notifier;
+use crate::telemetry::Rotated;
 use cogzy_client::documents::{DaemonDocument, State, StatusDocument, moment};
 use cogzy_client::paths::machine_id;
-use cogzy_engine::fs::RealFs;
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::Engine;
+use cogzy_engine::vault::FileLock;
 
 /// The longest time that changes may be put off by further changes.
 const MAX_DELAY: Duration = Duration::from_secs(300);
@@ -40,8 +41,8 @@ pub struct AssembledDaemon {
 }
 
 impl Assembly<'_> {
-    /// The daemon around `engine`, whose remote counts on `meter`. Binds the control socket; the
-    /// caller holds the vault's lock.
+    /// The daemon around `engine`, whose remote counts on `meter`, with the vault's lock and the
+    /// log's file. Binds the control socket.
     ///
     /// # Errors
     /// If another device owns the vault, the socket cannot be bound, or the events cannot be read.
@@ -50,6 +51,7 @@ impl Assembly<'_> {
         engine: Engine,
         meter: Meter,
         socket: &Path,
+        (lock, log): (FileLock, Option<Rotated>),
     ) -> Result<AssembledDaemon, AssembleError> {
         let device = engine.claim_device(&machine_id())?;
         let listener = server::bind(socket)
@@ -69,11 +71,19 @@ impl Assembly<'_> {
             heart.pulse().clone(),
             engine.reader(),
         );
+        let grip = Grip {
+            disk: Arc::clone(&self.disk),
+            layout: self.layout.clone(),
+            database: engine.database(),
+            log,
+            lock: Some(lock),
+        };
         let daemon = Daemon {
             engine,
             filter: self.filter()?,
             timing: self.timing(),
-            fs: Arc::new(RealFs),
+            grip,
+            socket: socket.to_owned(),
             clock,
             entropy: entropy(),
             board,

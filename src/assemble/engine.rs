@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::{AssembleError, Assembly, clock, entropy};
 use crate::config::Finite;
-use cogzy_engine::fs::RealFs;
+use cogzy_engine::fs::{Fs, RootedFs};
+use cogzy_engine::model::FileKind;
 use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::Meter;
 use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
@@ -35,7 +36,7 @@ impl Assembly<'_> {
     pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
         let settings = self.settings()?;
         let ports = Ports {
-            fs: Arc::new(RealFs),
+            fs: Arc::<RootedFs>::clone(&self.disk),
             remote: self.decorated_remote(meter.clone()).await?,
             meter,
             database: Arc::new(self.database()?),
@@ -62,7 +63,7 @@ impl Assembly<'_> {
 
     /// Makes sure that the vault is synced with the remote that is configured.
     fn check_remote(&self) -> Result<(), AssembleError> {
-        let record = match LastSync::load(&RealFs, &self.layout.last_sync()) {
+        let record = match LastSync::load(self.disk.as_ref(), &self.layout.last_sync()) {
             // Whoever needs the record will report it; a reset does not need it.
             Err(RecordError::Damaged { .. }) => None,
             loaded => loaded.map_err(SyncError::from)?,
@@ -79,11 +80,15 @@ impl Assembly<'_> {
     /// The cache database: in memory where there is no vault on this machine, for then there is
     /// nothing to remember.
     fn database(&self) -> Result<Database, AssembleError> {
-        Ok(if self.has_vault() { Database::open(&self.layout.cache_db())? } else { Database::in_memory()? })
+        Ok(if self.has_vault() {
+            Database::open(Arc::<RootedFs>::clone(&self.disk), &self.layout.cache_db())?
+        } else {
+            Database::in_memory()?
+        })
     }
 
     fn has_vault(&self) -> bool {
-        self.layout.sync().is_dir()
+        self.disk.lstat(&self.layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder)
     }
 
     fn settings(&self) -> Result<Settings, AssembleError> {

@@ -1,7 +1,9 @@
 //! The beginning of most verbs: the configuration, the vault's lock, the way to the daemon.
 
 use std::num::NonZeroUsize;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -9,6 +11,8 @@ use super::global::Global;
 use crate::assemble::Assembly;
 use crate::config::{Config, Environment, Flag, LoadOptions, LoadedConfig};
 use cogzy_client::paths::{self, Paths};
+use cogzy_engine::fs::{Fs, RootedFs};
+use cogzy_engine::model::FileKind;
 use cogzy_engine::remote::{Meter, RemoteUrl};
 use cogzy_engine::sync::Engine;
 use cogzy_engine::vault::{FileLock, Layout};
@@ -29,6 +33,8 @@ pub struct App {
     pub socket: PathBuf,
     credentials: PathBuf,
     environment: Environment,
+    /// Opened where it is first used: `init` makes the folder.
+    disk: OnceLock<Arc<RootedFs>>,
 }
 
 impl App {
@@ -54,7 +60,7 @@ impl App {
             || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control/daemon.sock"));
         let socket = global.socket.clone().unwrap_or_else(own);
         let credentials = paths.credentials_file();
-        Ok(Self { loaded, remote, embedded, socket, credentials, environment })
+        Ok(Self { loaded, remote, embedded, socket, credentials, environment, disk: OnceLock::new() })
     }
 
     /// True while somebody holds the vault's lock: a daemon, or a verb at work.
@@ -90,7 +96,18 @@ impl App {
     /// The vault's folder, with every link in its path resolved where it exists.
     #[must_use]
     pub fn layout(&self) -> Layout {
-        Layout::new(resolved(&self.config().vault))
+        // Once it is open it stays that folder, wherever a link in its path is set to lead.
+        let opened = self.disk.get().map(|disk| disk.root().to_owned());
+        Layout::new(opened.unwrap_or_else(|| resolved(&self.config().vault)))
+    }
+
+    /// The disk, with the vault's folder held open from the first call on.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<RootedFs> {
+        self.disk.get_or_init(|| {
+            let layout = Layout::new(resolved(&self.config().vault));
+            Arc::new(RootedFs::open(layout.root(), layout.sync()))
+        })
     }
 
     /// The vault's folder, once it is certain that there is a vault. Call this before anything in
@@ -99,8 +116,8 @@ impl App {
     /// # Errors
     /// If there is no vault.
     pub fn vault(&self) -> Result<Layout, Failure> {
-        let layout = self.layout();
-        if layout.sync().is_dir() {
+        let (disk, layout) = (self.disk(), self.layout());
+        if disk.lstat(&layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder) {
             return Ok(layout);
         }
         let missing = format!("{} is no vault yet, or its disk is not mounted", layout.root().display());
@@ -108,18 +125,28 @@ impl App {
             .next("mount the disk, or run `cogzy-vault init` to make or join a vault there"))
     }
 
-    /// Takes the vault's lock: one program at a time syncs it.
+    /// Takes the vault's lock: one program at a time syncs it. A daemon that is paused has let go of the lock, and still is that
+    /// one.
     ///
     /// # Errors
     /// If another program holds it, or there is no vault.
     pub fn lock(&self) -> Result<FileLock, Failure> {
-        let layout = self.vault()?;
-        let held = || {
-            let text = format!("another process holds the vault {}", layout.root().display());
+        let (disk, layout) = (self.disk(), self.vault()?);
+        let held = |who: &str| {
+            let text = format!("{who} the vault {}", layout.root().display());
             Failure::new(Exit::Locked, text)
                 .next("wait until it is done; `cogzy-vault status` tells what is there")
         };
-        FileLock::try_take(&layout.lock())?.ok_or_else(held)
+        let lock = FileLock::try_take(disk.as_ref(), &layout.lock())?;
+        let lock = lock.ok_or_else(|| held("another process holds"))?;
+        if UnixStream::connect(&self.socket).is_ok() {
+            return Err(held("a daemon keeps"));
+        }
+        for ours in [layout.sync(), layout.cache_db()] {
+            // Whoever owns it has decided otherwise.
+            let _not_ours = disk.close_to_others(&ours);
+        }
+        Ok(lock)
     }
 
     /// Runs a cycle, or work that needs the same care: by `alone` under the vault's lock, or by
@@ -147,7 +174,8 @@ impl App {
     #[must_use]
     pub fn assembly(&self) -> Assembly<'_> {
         let Self { loaded, remote, environment, .. } = self;
-        Assembly { config: &loaded.config, environment, remote, layout: self.layout() }
+        let disk = Arc::clone(self.disk());
+        Assembly { config: &loaded.config, environment, remote, layout: self.layout(), disk }
     }
 
     /// The engine over the configured vault and remote. The remote is not asked anything yet.

@@ -15,10 +15,10 @@ use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
-use cogzy_client::documents::{SchemaVersion, State, StatusDocument};
+use super::status;
+use cogzy_client::documents::{ErrorDocument, SchemaVersion, State, StatusDocument};
 use cogzy_client::paths::Paths;
 use cogzy_client::socket::{self, ClientError};
-use cogzy_engine::fs::RealFs;
 use cogzy_engine::remote::RemoteUrl;
 use cogzy_engine::sync::SyncError;
 use cogzy_engine::vault::{Filter, FilterError, Marker};
@@ -106,7 +106,7 @@ fn configuration(app: &App, error: Option<&FilterError>) -> Finding {
 fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     const CHECK: &str = "vault";
     let layout = app.layout();
-    match Marker::read(&RealFs, &layout) {
+    match Marker::read(app.disk().as_ref(), &layout) {
         Err(error) => return vec![Finding::failure(CHECK, SyncError::Marker(error))],
         Ok(_) if extent.unreadable > 0 => {
             let text = format!(
@@ -134,7 +134,12 @@ async fn daemon(app: &App) -> Vec<Finding> {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => {
             let next = "cogzy-vault service install, or cogzy-vault run";
-            return vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
+            let mut findings = vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
+            // What keeps anybody from looking at the vault is told above.
+            if let Ok(status) = status::look(app).await {
+                findings.extend(wrong(&status));
+            }
+            return findings;
         }
         Err(error) => {
             return vec![Finding::warning(CHECK, format!("{socket}: {error}"), "cogzy-vault service start")];
@@ -143,7 +148,7 @@ async fn daemon(app: &App) -> Vec<Finding> {
     let pid = status.daemon.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
     let mut findings = vec![Finding::ok(CHECK, format!("{}{pid}, listens at {socket}", status.state))];
     let version = env!("CARGO_PKG_VERSION");
-    if let Some(other) = status.daemon.version.filter(|other| other != version) {
+    if let Some(other) = status.daemon.version.as_deref().filter(|other| *other != version) {
         let text = format!("it is version {other}, this program {version}");
         findings.push(Finding::warning(CHECK, text, "cogzy-vault service install"));
     }
@@ -151,12 +156,17 @@ async fn daemon(app: &App) -> Vec<Finding> {
         let waits = Finding::warning("held", hold.reason.clone(), hold.next.clone());
         findings.push(Finding { exit: Exit::Held, ..waits });
     }
-    // Findings about the remote, as of now, are listed above already.
-    for error in status.errors.iter().filter(|error| error.path.is_some() || status.state == State::Error) {
-        let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
-        findings.push(Finding::warning("sync", format!("{about}{}", error.message), error.next.clone()));
-    }
+    findings.extend(wrong(&status));
     findings
+}
+
+/// What a status says is wrong here; what it says of the remote stands above already, as of now.
+fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
+    let here = |error: &&ErrorDocument| error.path.is_some() || status.state == State::Error;
+    status.errors.iter().filter(here).map(|error| {
+        let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        Finding::warning("sync", format!("{about}{}", error.message), error.next.clone())
+    })
 }
 
 fn tell_costs(costs: &Estimate, app: &App, output: &mut Output) {

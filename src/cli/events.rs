@@ -10,6 +10,7 @@ use crate::control::events::documents;
 use cogzy_client::documents::{EventBody, EventDocument, EventsDocument, SchemaVersion};
 use cogzy_client::follow::follow;
 use cogzy_client::socket::ClientError;
+use cogzy_engine::fs::RootedFs;
 use cogzy_engine::state::Database;
 
 /// The number of events that are listed where no number is given to go on from.
@@ -37,7 +38,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     if args.follow {
         return runtime()?.block_on(go_on(app, args.since, output));
     }
-    let database = Arc::new(Database::open(&layout.cache_db())?);
+    let database = Arc::new(Database::open(Arc::<RootedFs>::clone(app.disk()), &layout.cache_db())?);
     let newest = database.newest_event()?;
     let since = args.since.unwrap_or_else(|| newest.saturating_sub(NEWEST));
     let events = documents(database.events_after(since, usize::MAX)?);

@@ -37,7 +37,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Failure::new(Exit::Usage, "there is no command to run"));
     };
-    let lock = take(&layout.hold_lock())?;
+    let lock = take(app, &layout.hold_lock())?;
     let mut command = Command::new(program);
     command.args(rest);
     if output.is_json() {
@@ -65,8 +65,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     Err(Failure::new(Exit::Partial, text).next("cogzy-vault status"))
 }
 
-fn take(path: &std::path::Path) -> Result<FileLock, Failure> {
-    let lock = wait_for(PATIENCE, PAUSE, || FileLock::try_take_shared(path))?;
+fn take(app: &App, path: &std::path::Path) -> Result<FileLock, Failure> {
+    let lock = wait_for(PATIENCE, PAUSE, || FileLock::try_take_shared(app.disk().as_ref(), path))?;
     lock.ok_or_else(|| {
         let text = "a generation has been being put in place for a minute";
         Failure::new(Exit::Locked, text).next("cogzy-vault status")

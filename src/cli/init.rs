@@ -167,7 +167,7 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
             .next("stop it (cogzy-vault service stop, or Ctrl-C where it runs), then the same init again"));
     }
     let StatusDocument { device, generation, remote, .. } = status;
-    let marker = Marker::read(&RealFs, &app.layout()).map_err(SyncError::from)?;
+    let marker = Marker::read(app.disk().as_ref(), &app.layout()).map_err(SyncError::from)?;
     output.json(&InitDocument {
         schema: SchemaVersion,
         joined: true,

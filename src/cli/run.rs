@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Runtime;
@@ -15,11 +16,12 @@ use super::output::Output;
 use super::progress::ProgressWatcher;
 use crate::assemble::AssembledDaemon;
 use crate::control::server;
-use crate::daemon::{Daemon, StopSignals};
-use crate::telemetry::{self, Sinks};
+use crate::daemon::{Daemon, Ended, StopSignals};
+use crate::telemetry::{self, Rotated, Sinks};
 use cogzy_client::paths::machine_id;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Engine, Joining, join};
+use cogzy_engine::vault::FileLock;
 
 /// Run the daemon in the foreground
 ///
@@ -35,12 +37,12 @@ pub struct Args {}
 pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     make_embedded_vault(app)?;
     let lock = app.lock()?;
-    start_log(app, global, output);
+    let log = start_log(app, global, output);
     let runtime = runtime()?;
     let signals = runtime.block_on(async { StopSignals::catch() });
     let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
 
-    let starting = start(app, output);
+    let starting = start(app, (lock, log), output);
     let Some(daemon) = runtime.block_on(unless_stopped(&mut signals, starting)).transpose()? else {
         // The stop came while the vault was still being made or joined: the next start goes on with
         // that.
@@ -48,21 +50,25 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     };
     let (hooks, heart) = (daemon.hooks.clone(), daemon.heart.clone());
     let (engine, ended) = spawn(daemon, &runtime)?;
-    if runtime.block_on(unless_stopped(&mut signals, ended)).is_some() {
-        // A daemon that answers and syncs nothing would be the worst of all.
-        return Err(Failure::new(
-            Exit::Internal,
-            "the daemon's loop has ended: a fault in the program, told above",
-        )
-        .next("start it again, and report what it said"));
-    }
-
+    let ended = runtime.block_on(unless_stopped(&mut signals, ended));
     hooks.end();
     heart.stopping();
-    tracing::info!("stopped by a signal");
     // The engine's thread ends with the process, wherever it stands; taking its runtime away would
     // only make it complain. The lock ends with the process, too.
-    std::mem::forget((runtime, engine, lock));
+    std::mem::forget((runtime, engine));
+    match ended {
+        None => tracing::info!("stopped by a signal"),
+        // The socket's path may be another vault's by now.
+        Some(Ok(Ended { message, next })) => return Err(Failure::new(Exit::Internal, message).next(next)),
+        // A daemon that answers and syncs nothing would be worse.
+        Some(Err(_)) => {
+            return Err(Failure::new(
+                Exit::Internal,
+                "the daemon's loop has ended: a fault in the program, told above",
+            )
+            .next("start it again, and report what it said"));
+        }
+    }
     // The next daemon would remove it as well; without it, clients learn sooner that nobody
     // listens.
     let _gone_already = std::fs::remove_file(&app.socket);
@@ -80,27 +86,28 @@ fn make_embedded_vault(app: &App) -> Result<(), Failure> {
     })
 }
 
-/// Starts the log. If it cannot be written, the daemon says so and goes on without: the memories
-/// are worth more than their log.
-fn start_log(app: &App, global: &Global, output: &mut Output) {
+/// Starts the log and gives the file that it goes to. If it cannot be written, the daemon says so and
+/// goes on without: the memories are worth more than their log.
+fn start_log(app: &App, global: &Global, output: &mut Output) -> Option<Rotated> {
     let log = &app.config().log;
-    let file = log.file.then(|| app.layout().log());
+    let file = log.file.then(|| (Arc::clone(app.disk()), app.layout().log()));
     let sinks = Sinks { journal: app.environment().journal_stream(), file };
     let level = telemetry::level(log.level, global.verbose, global.quiet);
-    if let Err(error) = telemetry::start(level, output.colors_errors(), &sinks) {
+    telemetry::start(level, output.colors_errors(), &sinks).unwrap_or_else(|error| {
         output.error(error, Some("cogzy-vault doctor"));
-    }
+        None
+    })
 }
 
 /// Puts the daemon together, and begins to answer on its socket.
-async fn start(app: &App, output: &mut Output) -> Result<Daemon, Failure> {
+async fn start(app: &App, held: (FileLock, Option<Rotated>), output: &mut Output) -> Result<Daemon, Failure> {
     let (assembly, meter) = (app.assembly(), Meter::default());
     let engine = if app.embedded {
         embedded_engine(app, meter.clone(), output).await?
     } else {
         assembly.engine(meter.clone()).await?
     };
-    let AssembledDaemon { daemon, listener, handles } = assembly.daemon(engine, meter, &app.socket)?;
+    let AssembledDaemon { daemon, listener, handles } = assembly.daemon(engine, meter, &app.socket, held)?;
     let root = &app.config().vault;
     output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
     tokio::spawn(server::serve(listener, handles));
@@ -133,14 +140,14 @@ async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result
     Ok(engine)
 }
 
-/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver is told of
-/// its end.
-fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::Receiver<()>), Failure> {
+/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver hears why it
+/// ends.
+fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::Receiver<Ended>), Failure> {
     let handle = runtime.handle().clone();
-    let (alive, ended) = oneshot::channel::<()>();
+    let (tell, ended) = oneshot::channel();
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
-        handle.block_on(daemon.run());
-        drop(alive);
+        // Nobody hears of it who has been told to stop meanwhile.
+        let _stopping = tell.send(handle.block_on(daemon.run()));
     });
     let engine = engine.map_err(|error| failed("no thread could be started", error))?;
     Ok((engine, ended))

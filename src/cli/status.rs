@@ -4,7 +4,7 @@ mod look;
 mod text;
 mod watch;
 
-use look::look;
+pub use look::look;
 
 use super::app::{App, runtime};
 use super::exit::Exit;

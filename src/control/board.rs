@@ -127,6 +127,7 @@ pub(super) mod tests {
             remote_generation: 0,
             last_sync: None,
             paused_until: None,
+            open: Vec::new(),
             files: 0,
             bytes: 0,
             pending: PendingDocument::default(),

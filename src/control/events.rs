@@ -188,7 +188,7 @@ pub(super) mod tests {
 
     /// Events in a folder.
     pub(in crate::control) fn events(folder: &std::path::Path) -> Events {
-        let database = Arc::new(Database::open(&folder.join("cache.db")).unwrap());
+        let database = Arc::new(Database::open(Arc::new(RealFs), &folder.join("cache.db")).unwrap());
         let log = EventLog::open(Arc::new(RealFs), folder.join("event_ids"), database).unwrap();
         Events::new(log, Arc::new(SystemClock::new()))
     }

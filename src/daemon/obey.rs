@@ -1,14 +1,22 @@
 //! Commands from the socket.
 
+use super::grip::Ground;
+use super::ground::Ended;
 use super::{Course, Daemon};
 use crate::control::board::Command;
 use crate::control::jobs;
-use cogzy_client::documents::{Problem, State, moment};
+use cogzy_client::documents::{ErrorDocument, Problem, State, moment};
 use cogzy_engine::state::Paused;
 use cogzy_engine::sync::{Request, SyncError};
+use cogzy_engine::vault::MarkerError;
 
 impl Daemon {
     pub(super) async fn obey(&mut self, command: Command, course: &mut Course) {
+        let works =
+            matches!(command, Command::Recover { .. } | Command::Sync { .. } | Command::Decide { .. });
+        if works && !self.grip.is_held() {
+            return self.obey_in_pause(command, course).await;
+        }
         let (reply, answer) = match command {
             Command::Retry => return course.scheduler.retry(self.clock.monotonic()),
             Command::Pause { seconds, reply } => {
@@ -51,28 +59,99 @@ impl Daemon {
         let _gone = reply.send(answer);
     }
 
-    /// Begins a pause: no cycle runs by itself from now on.
-    pub(super) fn pause(&self, paused: Paused, course: &mut Course) {
+    /// Runs a command that came by hand during a pause. The vault is held while it lasts.
+    async fn obey_in_pause(&mut self, command: Command, course: &mut Course) {
+        match self.take_hold(course) {
+            Ok(()) => {
+                // Boxed, because it leads back here; by then the vault is held.
+                Box::pin(self.obey(command, course)).await;
+                if course.paused.is_some() {
+                    self.grip.let_go();
+                }
+            }
+            Err(error) => refuse(command, &Problem::from(&error)),
+        }
+    }
+
+    /// Takes hold of the vault again. Where another one stands there, the daemon ends.
+    fn take_hold(&mut self, course: &mut Course) -> Result<(), SyncError> {
+        let taken = self.grip.take();
+        if let (Err(SyncError::Marker(MarkerError::Replaced(_))), Ground::Replaced(message)) =
+            (&taken, self.grip.ground())
+        {
+            course.ended = Some(Ended::of(message));
+        }
+        taken
+    }
+
+    /// Begins a pause: no cycle runs by itself, and nothing in the vault is open.
+    pub(super) fn pause(&mut self, paused: Paused, course: &mut Course) {
         course.paused = Some(paused);
+        let kept = self.socket.starts_with(self.grip.layout.root()).then(|| self.socket.clone());
         self.board.update(|status| {
             status.state = State::Paused;
             status.paused_until = paused.until_ms.map(moment);
+            status.open = kept.into_iter().collect();
         });
         course.announcer.state(State::Paused);
+        self.grip.let_go();
     }
 
-    /// Ends a pause.
-    pub(super) fn go_on(&self, course: &mut Course) -> Result<(), SyncError> {
-        if course.paused.take().is_some() {
+    /// Ends a pause whose time is over. While the vault is missing the pause goes on, and that is
+    /// said once.
+    pub(super) fn end_pause(&mut self, course: &mut Course) {
+        match self.go_on(course) {
+            Ok(()) => tracing::info!("the pause is over"),
+            Err(error) => {
+                let message = format!("the pause is over, but the vault cannot be kept: {error}");
+                if course.stuck.as_ref() != Some(&message) {
+                    tracing::error!(next = error.next(), "{message}");
+                    self.board.update(|status| {
+                        status.errors.retain(|error| error.path.is_some());
+                        status.errors.insert(0, ErrorDocument::of(&message, error.next()));
+                    });
+                    course.stuck = Some(message);
+                }
+            }
+        }
+    }
+
+    /// Ends a pause: takes hold of the vault and goes on.
+    pub(super) fn go_on(&mut self, course: &mut Course) -> Result<(), SyncError> {
+        if course.paused.is_some() {
+            if let Err(error) = self.take_hold(course) {
+                if course.ended.is_some() {
+                    self.grip.end_pause_of_successor()?;
+                }
+                return Err(error);
+            }
+            course.paused = None;
+            course.stuck = None;
+            course.rewatch = true;
             course.scheduler.wake(self.clock.monotonic());
             self.board.update(|status| {
                 status.state = State::Pending;
                 status.paused_until = None;
+                status.open.clear();
+                status.errors.retain(|error| error.path.is_some());
             });
             course.announcer.state(State::Pending);
         }
         self.engine.set_paused(None)
     }
+}
+
+/// Answers a client whose request cannot be carried out.
+fn refuse(command: Command, problem: &Problem) {
+    // Whoever asked may have gone.
+    let _gone = match command {
+        Command::Sync { reply, .. } | Command::Decide { reply, .. } => {
+            reply.send(Err(problem.clone())).is_err()
+        }
+        Command::Recover { reply, .. } => reply.send(Err(problem.clone())).is_err(),
+        Command::Pause { reply, .. } | Command::Resume { reply } => reply.send(Err(problem.clone())).is_err(),
+        Command::Retry => false,
+    };
 }
 
 /// The answer to a client whose cycle was broken off for a pause.

@@ -1,16 +1,18 @@
 //! A log file of limited size: a full one gets a number, and the oldest is removed.
 //!
 //! A log must never stand in the way of the work. If the file cannot be written, lines are lost and
-//! nothing else. A crash leaves at worst half a line, or a gap in the numbers.
+//! nothing else. A crash leaves at worst half a line, or a gap in the numbers. Nor does the log keep a
+//! disk from being unmounted: it can be let go, and is then open only while a line is written.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::OFlags;
 use tracing_subscriber::fmt::MakeWriter;
+
+use cogzy_engine::fs::{Fs, RootedFs};
 
 /// The longest file, in bytes.
 const FULL: u64 = 5_000_000;
@@ -23,8 +25,10 @@ pub struct Rotated(Arc<Mutex<OpenLog>>);
 
 #[derive(Debug)]
 struct OpenLog {
+    disk: Arc<RootedFs>,
     path: PathBuf,
-    file: File,
+    /// None while it is let go.
+    file: Option<File>,
     length: u64,
     full: u64,
 }
@@ -34,24 +38,39 @@ impl Rotated {
     ///
     /// # Errors
     /// If it cannot be opened; a link in its place is not followed.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Self::with_length(path, FULL)
+    pub fn open(disk: Arc<RootedFs>, path: &Path) -> io::Result<Self> {
+        Self::with_length(disk, path, FULL)
     }
 
-    fn with_length(path: &Path, full: u64) -> io::Result<Self> {
+    fn with_length(disk: Arc<RootedFs>, path: &Path, full: u64) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
+            disk.create_dir_all(folder)?;
         }
-        let file = append(path)?;
+        // What is inside may name files: it is made for the owner only.
+        let file = disk.open_append(path)?;
         let length = file.metadata()?.size();
-        Ok(Self(Arc::new(Mutex::new(OpenLog { path: path.to_owned(), file, length, full }))))
+        let state = OpenLog { disk, path: path.to_owned(), file: Some(file), length, full };
+        Ok(Self(Arc::new(Mutex::new(state))))
     }
-}
 
-/// Opens the file for its owner only: its lines may name files.
-fn append(path: &Path) -> io::Result<File> {
-    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(no_link).open(path)
+    /// Closes the file: from now on it is open only while a line is written.
+    pub fn let_go(&self) {
+        self.state().file = None;
+    }
+
+    /// Keeps the file open again.
+    ///
+    /// # Errors
+    /// If it cannot be opened; it is tried again with each line.
+    pub fn hold(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.file = Some(state.disk.open_append(&state.path)?);
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, OpenLog> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl OpenLog {
@@ -63,15 +82,22 @@ impl OpenLog {
 
     fn rotate(&mut self) -> io::Result<()> {
         for number in (1..KEPT).rev() {
-            match std::fs::rename(self.numbered(number), self.numbered(number + 1)) {
+            match self.disk.rename(&self.numbered(number), &self.numbered(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        std::fs::rename(&self.path, self.numbered(1))?;
-        self.file = append(&self.path)?;
+        self.disk.rename(&self.path, &self.numbered(1))?;
+        self.file = self.file.is_some().then(|| self.disk.open_append(&self.path)).transpose()?;
         self.length = 0;
         Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.file {
+            Some(file) => file.write_all(bytes),
+            None => self.disk.open_append(&self.path)?.write_all(bytes),
+        }
     }
 }
 
@@ -86,12 +112,12 @@ impl<'a> MakeWriter<'a> for Rotated {
 impl Write for Rotated {
     /// Takes one whole event: no line is torn between two files.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if state.length > 0 && state.length + bytes.len() as u64 > state.full {
             // A file that is too long is better than one that is lost.
             let _goes_on_in_the_full_one = state.rotate();
         }
-        state.file.write_all(bytes)?;
+        state.append(bytes)?;
         state.length += bytes.len() as u64;
         Ok(bytes.len())
     }
@@ -117,13 +143,41 @@ mod tests {
         texts
     }
 
+    fn disk(folder: &tempfile::TempDir) -> Arc<RootedFs> {
+        Arc::new(RootedFs::open(folder.path(), folder.path().join("sync")))
+    }
+
+    #[test]
+    fn one_that_was_let_go_still_takes_lines_where_its_vault_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, away) = (folder.path().join("vault"), folder.path().join("away"));
+        std::fs::create_dir(&root).unwrap();
+        let disk = Arc::new(RootedFs::open(&root, root.join("sync")));
+        let mut log = Rotated::with_length(Arc::clone(&disk), &root.join("logs/x.log"), 12).unwrap();
+        log.write_all(b"one\n").unwrap();
+        log.let_go();
+        disk.let_go();
+        log.write_all(b"two\n").unwrap();
+        log.write_all(b"three, and full\n").unwrap();
+        std::fs::rename(&root, &away).unwrap();
+        std::fs::create_dir_all(root.join("logs")).unwrap();
+        assert!(log.write_all(b"lost\n").is_err() && log.hold().is_err());
+        assert_eq!(texts(&root.join("logs")), [], "a line went to another folder");
+        std::fs::remove_dir_all(&root).unwrap();
+        std::fs::rename(&away, &root).unwrap();
+        disk.hold().unwrap();
+        log.hold().unwrap();
+        let written = [("x.log", "three, and full\n"), ("x.log.1", "one\ntwo\n")];
+        assert_eq!(texts(&root.join("logs")), written.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    }
+
     #[test]
     fn the_newest_lines_are_kept_whole_and_the_oldest_go() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/x.log");
         for number in 0..20 {
             // Each round is like a restart.
-            let mut log = Rotated::with_length(&path, 30).unwrap();
+            let mut log = Rotated::with_length(disk(&folder), &path, 30).unwrap();
             log.write_all(format!("line {number:02}, eleven\n").as_bytes()).unwrap();
         }
         let line = |number: u32| format!("line {number:02}, eleven\n");
@@ -138,9 +192,9 @@ mod tests {
         let (path, target) = (folder.path().join("x.log"), folder.path().join("target"));
         std::fs::write(&target, "mine").unwrap();
         std::os::unix::fs::symlink(&target, &path).unwrap();
-        assert!(Rotated::open(&path).is_err());
+        assert!(Rotated::open(disk(&folder), &path).is_err());
         std::fs::remove_file(&path).unwrap();
-        Rotated::open(&path).unwrap().write_all(b"x\n").unwrap();
+        Rotated::open(disk(&folder), &path).unwrap().write_all(b"x\n").unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "mine");
     }

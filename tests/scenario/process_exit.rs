@@ -4,6 +4,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use cogzy_engine::fs::RealFs;
 use cogzy_engine::vault::FileLock;
 use cogzy_testkit::fresh_folder;
 use futures_util::future::join_all;
@@ -261,7 +262,7 @@ async fn a_configuration_that_cannot_be_used_is_named_with_file_line_and_key() {
 async fn a_vault_that_is_held_by_another_process_is_left_to_it() {
     let folder = fresh_folder();
     let machine = synced(folder.path(), "one").await;
-    let lock = FileLock::try_take(&machine.root.join("sync/lock")).unwrap();
+    let lock = FileLock::try_take(&RealFs, &machine.root.join("sync/lock")).unwrap();
     assert!(lock.is_some());
     let verbs = [&ASKING[..], &[&["run"]]].concat();
     all(&machine, &verbs, 7, &["another process holds the vault", "next: "]).await;

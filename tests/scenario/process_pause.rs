@@ -1,8 +1,10 @@
 //! Pausing, hooks, and the alarm: the daemon as its user meets it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cogzy_engine::clock::{Clock, SystemClock};
+use cogzy_engine::fs::RealFs;
 use cogzy_engine::state::Database;
 use cogzy_testkit::fresh_folder;
 
@@ -188,7 +190,10 @@ async fn a_day_without_a_sync_is_said_first_logged_and_told_to_the_hook() {
     machine.good(&["init"]).await;
     machine.sync().await;
     server.go_away().await;
-    Database::open(&machine.root.join("sync/cache.db")).unwrap().note("success", 1_000_000).unwrap();
+    Database::open(Arc::new(RealFs), &machine.root.join("sync/cache.db"))
+        .unwrap()
+        .note("success", 1_000_000)
+        .unwrap();
     let onlooker = Onlooker::of(folder.path());
     let mut daemon = Daemon::start(&machine).await;
     daemon.says("nothing has been synced for more than a day").await;

@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use cogzy_engine::fs::RealFs;
 use cogzy_engine::state::Database;
 use cogzy_engine::sync::PRUNED;
 use cogzy_testkit::{amount, fresh_folder};
@@ -132,7 +134,7 @@ async fn a_daemon_that_may_prunes_by_itself_and_one_that_may_not_does_not() {
         daemon.terminate().await;
     };
     quiet(&machine, "on its first day nothing is old").await;
-    Database::open(&machine.root.join("sync/cache.db")).unwrap().note(PRUNED, 0).unwrap();
+    Database::open(Arc::new(RealFs), &machine.root.join("sync/cache.db")).unwrap().note(PRUNED, 0).unwrap();
     machine.set("COGZY_VAULT__RETENTION__PRUNE", "false");
     quiet(&machine, "somebody has said no").await;
     assert_eq!(kinds(&machine).await, 0);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cogzy_engine::fs::RealFs;
 use cogzy_engine::model::{Digest, Item, Keep, Validate};
 use cogzy_engine::plan::{Direction, Reason};
 use cogzy_engine::remote::{MemoryRemote, Remote};
@@ -132,7 +133,7 @@ async fn a_group_that_stays_invalid_becomes_an_error_and_is_still_not_overwritte
 /// version of this one.
 fn deceive(device: &Device, count: usize) {
     let digest = Digest::of(&device.read("corpus/nodes.json").unwrap());
-    let database = Database::open(&Layout::new(&device.root).cache_db()).unwrap();
+    let database = Database::open(Arc::new(RealFs), &Layout::new(&device.root).cache_db()).unwrap();
     database.put_fact(&digest, "corpus:nodes", &format!("{{\"is\":\"corpus\",\"count\":{count}}}")).unwrap();
 }
 

@@ -1,11 +1,12 @@
-//! The real file system, which notes what is opened to be read.
+//! The real disk of a vault, which notes what is opened to be read.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cogzy_engine::fs::{Fs, ReadFile, RealFs, WriteFile};
+use cogzy_engine::fs::{Fs, ReadFile, RootedFs, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 
 /// The paths that were opened, in order. Clones are the same list.
@@ -20,47 +21,56 @@ impl Opened {
 }
 
 #[derive(Debug)]
-pub struct Counted(pub Opened);
+pub struct Counted {
+    pub opened: Opened,
+    pub disk: RootedFs,
+}
 
 impl Fs for Counted {
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
-        self.0.0.lock().unwrap().push(path.to_owned());
-        RealFs.open(path)
+        self.opened.0.lock().unwrap().push(path.to_owned());
+        self.disk.open(path)
+    }
+    fn lstat_each(&self, folder: &Path, names: &[&OsStr]) -> io::Result<Vec<io::Result<FileStat>>> {
+        self.disk.lstat_each(folder, names)
+    }
+    fn open_lock(&self, path: &Path) -> io::Result<File> {
+        self.disk.open_lock(path)
     }
     fn lstat(&self, path: &Path) -> io::Result<FileStat> {
-        RealFs.lstat(path)
+        self.disk.lstat(path)
     }
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
-        RealFs.read_dir(path)
+        self.disk.read_dir(path)
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
-        RealFs.create(path)
+        self.disk.create(path)
     }
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        RealFs.create_dir_all(path)
+        self.disk.create_dir_all(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.rename(from, to)
+        self.disk.rename(from, to)
     }
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.rename_new(from, to)
+        self.disk.rename_new(from, to)
     }
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
-        RealFs.exchange(one, other)
+        self.disk.exchange(one, other)
     }
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealFs.hard_link(from, to)
+        self.disk.hard_link(from, to)
     }
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        RealFs.remove_file(path)
+        self.disk.remove_file(path)
     }
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        RealFs.remove_dir(path)
+        self.disk.remove_dir(path)
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        RealFs.sync_dir(path)
+        self.disk.sync_dir(path)
     }
     fn free_space(&self, path: &Path) -> io::Result<u64> {
-        RealFs.free_space(path)
+        self.disk.free_space(path)
     }
 }

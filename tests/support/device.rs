@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
-use cogzy_engine::fs::{Fs, RealFs};
+use cogzy_engine::fs::{Fs, RealFs, RootedFs};
 use cogzy_engine::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
 use cogzy_engine::plan::{Brakes, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote};
@@ -155,11 +155,12 @@ impl Device {
         if self.engine.is_none() {
             let layout = Layout::new(self.root.canonicalize().unwrap());
             std::fs::create_dir_all(layout.sync()).unwrap();
-            let database = Arc::new(Database::open(&layout.cache_db()).unwrap());
+            let database = Arc::new(Database::open(Arc::new(RealFs), &layout.cache_db()).unwrap());
             let remote: Arc<dyn Remote> =
                 Arc::new(Metered::new(Arc::clone(&self.remote), self.meter.clone()));
+            let disk = RootedFs::open(layout.root(), layout.sync());
             let ports = Ports {
-                fs: Arc::new(Counted(self.opened.clone())),
+                fs: Arc::new(Counted { opened: self.opened.clone(), disk }),
                 remote,
                 meter: self.meter.clone(),
                 database,
@@ -242,7 +243,7 @@ impl Device {
     pub fn damage_unnoticed(&self, path: &str, bytes: &[u8]) {
         std::fs::write(self.root.join(path), bytes).unwrap();
         let layout = Layout::new(self.root.canonicalize().unwrap());
-        let database = Database::open(&layout.cache_db()).unwrap();
+        let database = Database::open(Arc::new(RealFs), &layout.cache_db()).unwrap();
         let known = database.stats().unwrap();
         let mut fresh = known.clone();
         let cached = fresh.get_mut(&VaultPath::new(path).unwrap()).unwrap();

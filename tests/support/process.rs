@@ -145,6 +145,12 @@ impl Machine {
         tried.is_ok_and(|output| output.status.success()).then_some(machine)
     }
 
+    /// The same machine whose programs leave these rights to new files.
+    pub fn with_umask(&self, mask: &str) -> Self {
+        let script = format!("umask {mask} && exec \"$@\"");
+        Self { starter: ["sh", "-c", &script, "sh"].map(String::from).to_vec(), ..self.clone() }
+    }
+
     /// The program with these arguments; it dies with the test.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = match self.starter.split_first() {

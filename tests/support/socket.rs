@@ -25,9 +25,15 @@ impl Answer {
     }
 }
 
-/// The socket on which the daemon of `machine` listens.
+/// The socket on which the daemon of `machine` listens: in the vault, or in the machine's folder for
+/// sockets if it has one.
 pub fn path_of(machine: &Machine) -> PathBuf {
-    machine.root.join("sync/control/daemon.sock")
+    let Some(runtime) = machine.variables.get("XDG_RUNTIME_DIR") else {
+        return machine.root.join("sync/control/daemon.sock");
+    };
+    let sockets = std::fs::read_dir(Path::new(runtime).join("cogzy-vault")).unwrap();
+    let mut sockets = sockets.map(|entry| entry.unwrap().path());
+    sockets.find(|path| path.extension().is_some_and(|end| end == "sock")).unwrap()
 }
 
 pub async fn connect(path: &Path) -> UnixStream {

@@ -42,7 +42,6 @@ mod transaction;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use ndarray::Array2;
 
@@ -55,8 +54,8 @@ use crate::documents::{DryRunRequest, ResetDocument, StatusDocument, SyncDocumen
 use crate::paths::Paths;
 use crate::socket::{self, ClientError};
 use cogzy_engine::fs::IoAt;
-use cogzy_engine::fs::{Fs, RealFs};
-use cogzy_engine::model::{Digest, PathError, VaultPath};
+use cogzy_engine::fs::RootedFs;
+use cogzy_engine::model::{Digest, PathError, VaultId, VaultPath};
 use cogzy_engine::vault::{Layout, Marker, MarkerError, TransactError};
 
 /// An error of a [`LocalVault`].
@@ -116,6 +115,7 @@ impl From<TransactError> for LocalVaultError {
     fn from(error: TransactError) -> Self {
         match error {
             TransactError::Conflict { path, current } => Self::Conflict { path, current },
+            TransactError::NoVault(error) => Self::NoVault(error),
             TransactError::Io(error) => Self::Io(error),
             error @ TransactError::Busy(_) => Self::Busy(error.to_string()),
             error => Self::Write(error),
@@ -127,7 +127,7 @@ impl From<TransactError> for LocalVaultError {
 #[derive(Debug, Clone)]
 pub struct LocalVault {
     layout: Layout,
-    fs: Arc<dyn Fs>,
+    vault: VaultId,
     socket: PathBuf,
 }
 
@@ -140,10 +140,10 @@ impl LocalVault {
         let root = root.as_ref();
         let real = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let layout = Layout::new(real);
-        Marker::read(&RealFs, &layout)?;
+        let marker = Marker::read(&RootedFs::open(layout.root(), layout.sync()), &layout)?;
         let usual = Paths::of_this_user().ok().and_then(|paths| paths.socket(layout.root()));
         let socket = usual.unwrap_or_else(|| layout.sync().join("control/daemon.sock"));
-        Ok(Self { layout, fs: Arc::new(RealFs), socket })
+        Ok(Self { layout, vault: marker.vault, socket })
     }
 
     /// The same vault, with a daemon that listens at another socket.
@@ -157,6 +157,18 @@ impl LocalVault {
     #[must_use]
     pub fn root(&self) -> &Path {
         self.layout.root()
+    }
+
+    /// The disk, with the vault's folder held open for one reading or one writing and no longer: a
+    /// disk that is in use cannot be unmounted.
+    fn disk(&self) -> Result<RootedFs, LocalVaultError> {
+        let disk = RootedFs::open(self.layout.root(), self.layout.sync());
+        let marker = Marker::read_joined(&disk, &self.layout)?;
+        if marker.vault != self.vault {
+            let path = self.layout.marker();
+            return Err(MarkerError::OtherVault { path, found: marker.vault, expected: self.vault }.into());
+        }
+        Ok(disk)
     }
 
     /// Takes the shared lock, under which all files are those of one generation. Waits while a

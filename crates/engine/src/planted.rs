@@ -29,6 +29,10 @@ pub enum Bug {
     LocalClock,
     /// A loss is judged by its own commit alone.
     OwnBatchAlone,
+    /// A link in a parent is followed: neither does the engine look, nor does the disk refuse.
+    FollowLinks,
+    /// Whatever folder the root's path leads to is taken for the one that was opened.
+    TrustTheRoot,
     /// A pack of any age is marked.
     MarkYoungPacks,
     /// Marked packs are swept by the next prune.
@@ -58,6 +62,8 @@ impl Bug {
         Self::OnlyAboveTheHead,
         Self::LocalClock,
         Self::OwnBatchAlone,
+        Self::FollowLinks,
+        Self::TrustTheRoot,
     ];
 
     /// Mistakes that only show with old data.

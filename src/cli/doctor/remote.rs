@@ -7,7 +7,7 @@ use super::finding::Finding;
 use crate::cli::app::App;
 use crate::cli::output::duration;
 use cogzy_engine::clock::{Clock, SystemClock};
-use cogzy_engine::fs::RealFs;
+use cogzy_engine::fs::Fs;
 use cogzy_engine::remote::{Probe, RemoteUrl, Store};
 use cogzy_engine::state::LastSync;
 use cogzy_engine::sync::SyncError;
@@ -109,10 +109,9 @@ fn clock(server_ms: i64) -> Finding {
 /// The generation that the vault and this remote agreed on last.
 fn agreed(app: &App) -> Option<Finding> {
     const CHECK: &str = "last sync";
-    if !app.layout().sync().is_dir() {
-        return None;
-    }
-    Some(match LastSync::load(&RealFs, &app.layout().last_sync()).map_err(SyncError::from) {
+    let (disk, layout) = (app.disk().as_ref(), app.layout());
+    disk.lstat(&layout.sync()).ok()?;
+    Some(match LastSync::load(disk, &layout.last_sync()).map_err(SyncError::from) {
         Err(error) => Finding::failure(CHECK, error),
         Ok(Some(record)) if record.remote != app.remote.to_string() => {
             let configured = app.remote.to_string();

@@ -10,7 +10,7 @@ use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::sync::{Glance, Unwatched, Weight};
 
 /// Looks at the vault.
-pub(super) async fn look(app: &App) -> Result<StatusDocument, Failure> {
+pub async fn look(app: &App) -> Result<StatusDocument, Failure> {
     let mut engine = app.engine().await?;
     let glance = engine.glance(&Unwatched).await?;
     let mut status = app.assembly().status(State::Stopped, glance.device);

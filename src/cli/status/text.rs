@@ -20,13 +20,21 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
         State::Stopped => {
             plain("  next: cogzy-vault service install, or cogzy-vault sync for one cycle now".to_owned());
         }
-        State::Paused => plain("  next: cogzy-vault resume".to_owned()),
+        State::Paused => {
+            plain("  next: cogzy-vault resume".to_owned());
+            for path in &status.open {
+                plain(format!(
+                    "  the vault's disk stays in use, for {} is open: to unmount it, stop the daemon (cogzy-vault service stop, or Ctrl-C where it runs)",
+                    path.display()
+                ));
+            }
+        }
         _ => {}
     }
     if attention(status) {
         plain(format!("  otherwise in sync · {}", standing(status, now_ms)));
     }
-    let conflicts_told = attention(status);
+    let conflicts_told = status.state == State::InSync;
     for (what, amount) in [("to send", status.pending.up), ("to fetch", status.pending.down)] {
         if amount.files > 0 {
             plain(format!("  {what}: {}", files(amount)));
@@ -61,7 +69,8 @@ fn told(error: &ErrorDocument, now_ms: u64) -> [StyledLine; 2] {
 fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     let standing = standing(status, now_ms);
     let (tone, text) = match status.state {
-        State::InSync if attention(status) => return conflicts(status),
+        State::InSync if status.conflicts > 0 => return conflicts(status),
+        State::InSync if attention(status) => (Tone::Warning, format!("! {}, told below", left_out(status))),
         State::InSync => (Tone::Good, format!("✓ in sync · {standing}")),
         State::Pending if status.pending.up.files + status.pending.down.files > 0 => {
             (Tone::Warning, format!("⟳ changes wait · {standing}"))
@@ -86,9 +95,14 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     StyledLine::toned(tone, text)
 }
 
-/// True where all is in sync, and yet something needs attention.
-const fn attention(status: &StatusDocument) -> bool {
-    matches!(status.state, State::InSync) && status.conflicts > 0
+/// True where all else is in sync, and yet something needs attention.
+fn attention(status: &StatusDocument) -> bool {
+    let wrong = status.errors.iter().any(|error| error.path.is_some());
+    status.state == State::InSync && (status.conflicts > 0 || wrong)
+}
+
+fn left_out(status: &StatusDocument) -> String {
+    count(status.errors.iter().filter(|error| error.path.is_some()).count(), "problem")
 }
 
 fn conflicts(status: &StatusDocument) -> StyledLine {

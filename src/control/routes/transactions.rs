@@ -139,6 +139,11 @@ fn refusal(error: &TransactError) -> Response {
         TransactError::Refused { .. } => {
             problem(StatusCode::UNPROCESSABLE_ENTITY, "refused", &detail).into_response()
         }
+        TransactError::NoVault(_) => {
+            let mut refusal = problem(StatusCode::SERVICE_UNAVAILABLE, "no-vault", &detail);
+            refusal.0.next = "mount the disk or put the folder back, then ask again".to_owned();
+            refusal.into_response()
+        }
         TransactError::Busy(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "busy", &detail).into_response(),
         TransactError::Io(_) | TransactError::Stage(_) | TransactError::Apply(_) => {
             internal(&detail).into_response()

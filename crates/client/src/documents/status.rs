@@ -137,6 +137,15 @@ pub struct ErrorDocument {
     pub alarm: bool,
 }
 
+impl ErrorDocument {
+    /// What is wrong with no path in particular, and is not tried again by itself.
+    #[must_use]
+    pub fn of(message: &str, next: &str) -> Self {
+        let (message, next) = (message.to_owned(), next.to_owned());
+        Self { path: None, message, attempts: 1, next_retry: None, next, alarm: false }
+    }
+}
+
 impl From<&Trouble> for ErrorDocument {
     fn from(trouble: &Trouble) -> Self {
         Self {
@@ -147,6 +156,10 @@ impl From<&Trouble> for ErrorDocument {
             next: match trouble.weight {
                 Weight::Invalid | Weight::Overdue => {
                     "let the program that writes these files finish, or put a version back that fits"
+                        .to_owned()
+                }
+                Weight::Blocked => {
+                    "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then cogzy-vault sync"
                         .to_owned()
                 }
                 _ => "cogzy-vault sync".to_owned(),
@@ -183,6 +196,11 @@ pub struct StatusDocument {
     /// The time when a pause ends, RFC 3339, where it was set for a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<String>,
+    /// Files of the vault that the daemon keeps open although it is paused: the vault's disk cannot
+    /// be unmounted before it is stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub open: Vec<PathBuf>,
     /// The number of files here.
     pub files: usize,
     /// Their bytes.

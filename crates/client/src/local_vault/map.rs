@@ -39,13 +39,12 @@ impl MappedEmbeddings {
     }
 }
 
-pub(super) fn open(path: &VaultPath, place: &Path) -> Result<MappedEmbeddings, LocalVaultError> {
-    let at = |operation| move |source| IoAt { operation, path: place.to_owned(), source };
-    let file = File::open(place).map_err(at("open"))?;
+pub(super) fn open(path: &VaultPath, place: &Path, file: &File) -> Result<MappedEmbeddings, LocalVaultError> {
+    let at = |source| IoAt { operation: "map", path: place.to_owned(), source };
     #[expect(unsafe_code, reason = "see the head of this file")]
     // SAFETY: files of the vault are replaced and never changed in place; the head of this file
     // says what happens to a program that breaks this rule.
-    let map = unsafe { Mmap::map(&file) }.map_err(at("map"))?;
+    let map = unsafe { Mmap::map(file) }.map_err(at)?;
     let mapped = MappedEmbeddings { path: path.clone(), map };
     mapped.view()?;
     Ok(mapped)

@@ -1,13 +1,13 @@
 //! Reading under the shared lock.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use ndarray::Array2;
 
 use super::{Corpus, LocalVault, LocalVaultError, MappedEmbeddings, corpus_path, map, matrix, vectors_path};
-use cogzy_engine::fs;
-use cogzy_engine::fs::IoAt;
+use cogzy_engine::fs::{self, Fs, IoAt, RootedFs};
 use cogzy_engine::model::{Facts, Role, VaultPath};
 use cogzy_engine::vault::validate::{Kind, Search, examine};
 use cogzy_engine::vault::{FileLock, wait_for};
@@ -22,24 +22,26 @@ const MAX_CORPUS: u64 = 16 << 30;
 #[derive(Debug)]
 pub struct Reading<'a> {
     vault: &'a LocalVault,
+    disk: RootedFs,
     _lock: FileLock,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn start(vault: &'a LocalVault) -> Result<Self, LocalVaultError> {
+        let disk = vault.disk()?;
         let take = || -> Result<Option<FileLock>, LocalVaultError> {
-            let lock = FileLock::try_take_shared(&vault.layout.apply_lock())?;
+            let lock = FileLock::try_take_shared(&disk, &vault.layout.apply_lock())?;
             let applying = vault.layout.applying();
             // A journal without a lock is about to be dropped, or was left by a crash.
             let whole =
-                matches!(vault.fs.lstat(&applying), Err(error) if error.kind() == io::ErrorKind::NotFound);
+                matches!(disk.lstat(&applying), Err(error) if error.kind() == io::ErrorKind::NotFound);
             Ok(lock.filter(|_| whole))
         };
         let lock = wait_for(PATIENCE, PAUSE, take)?.ok_or_else(|| {
             let text = "files are being put in place, or that was cut short: `cogzy-vault sync` finishes it";
             LocalVaultError::Busy(text.to_owned())
         })?;
-        Ok(Self { vault, _lock: lock })
+        Ok(Self { vault, disk, _lock: lock })
     }
 
     /// The corpus of nodes.
@@ -94,7 +96,9 @@ impl<'a> Reading<'a> {
     pub fn mapped(&self, name: &str) -> Result<MappedEmbeddings, LocalVaultError> {
         let path = vectors_path(name)?;
         self.dtype(&path)?;
-        map::open(&path, &path.below(self.vault.layout.root()))
+        let place = path.below(self.vault.layout.root());
+        let file = self.disk.open_file(&place).map_err(at("open", &place))?;
+        map::open(&path, &place, &file)
     }
 
     /// The array's type of element. Checks that the array is whole and two-dimensional, before
@@ -114,29 +118,35 @@ impl<'a> Reading<'a> {
 
     fn facts(&self, path: &VaultPath) -> Result<Facts, LocalVaultError> {
         let root = self.vault.layout.root();
-        let at = |source| IoAt { operation: "read", path: path.below(root), source };
-        let stat = match self.vault.fs.lstat(&path.below(root)) {
+        let place = path.below(root);
+        let stat = match self.disk.lstat(&place) {
             Ok(stat) => stat,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(LocalVaultError::Missing(path.clone()));
             }
-            Err(error) => return Err(at(error).into()),
+            Err(error) => return Err(at("look at", &place)(error).into()),
         };
         let kind = Kind::of(path, Role::Primary).unwrap_or(Kind::Matrix);
-        let fs = self.vault.fs.as_ref();
         // This only asks for a whole file; finding what is no number is the caller's task.
-        let facts = examine(fs, root, path.as_str(), &stat, &kind, Search::None).map_err(at)?;
+        let facts = examine(&self.disk, root, path.as_str(), &stat, &kind, Search::None);
+        let facts = facts.map_err(at("read", &place))?;
         facts.ok_or_else(|| LocalVaultError::Busy(format!("{path} is being written: try again")))
     }
 
     fn bytes(&self, path: &VaultPath) -> Result<Vec<u8>, LocalVaultError> {
         let place = path.below(self.vault.layout.root());
-        match fs::read(self.vault.fs.as_ref(), &place, MAX_CORPUS) {
+        match fs::read(&self.disk, &place, MAX_CORPUS) {
             Ok(bytes) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(LocalVaultError::Missing(path.clone()))
             }
-            Err(source) => Err(IoAt { operation: "read", path: place, source }.into()),
+            Err(error) => Err(at("read", &place)(error).into()),
         }
     }
+}
+
+/// Adds call and path to an error of the disk.
+fn at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IoAt {
+    let path = path.to_owned();
+    move |source| IoAt { operation, path, source }
 }

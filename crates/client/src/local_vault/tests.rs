@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::*;
+use cogzy_engine::fs::RealFs;
 use cogzy_engine::model::{DeviceId, VaultId};
 
 fn vault() -> (tempfile::TempDir, LocalVault) {
@@ -33,6 +34,37 @@ fn data(name: &str) -> PathBuf {
 fn a_folder_that_is_no_vault_is_not_opened() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(LocalVault::open(folder.path()), Err(LocalVaultError::NoVault(_))));
+}
+
+#[test]
+fn a_vault_whose_disk_is_away_is_an_error_and_nothing_is_written() {
+    let (folder, vault) = vault();
+    std::fs::write(vault.root().join("corpus/nodes.json"), "[]").unwrap();
+    let nodes = vault.read_nodes().unwrap();
+    let disk = tempfile::tempdir().unwrap();
+    let aside = disk.path().join("away");
+    std::fs::rename(vault.root(), &aside).unwrap();
+    for mounted_on in [false, true] {
+        if mounted_on {
+            std::fs::create_dir(vault.root()).unwrap();
+        }
+        assert!(matches!(vault.write_nodes(&nodes), Err(LocalVaultError::NoVault(_))));
+        assert!(matches!(vault.read_nodes(), Err(LocalVaultError::NoVault(_))));
+    }
+    assert_eq!(std::fs::read_dir(vault.root()).unwrap().count(), 0);
+    // Another vault's disk is not ours either.
+    std::fs::create_dir(vault.root().join("sync")).unwrap();
+    let other = Marker { vault: VaultId::from_bytes([9; 16]), ..marker() };
+    other.write(&RealFs, &vault.layout).unwrap();
+    assert!(matches!(
+        vault.write_nodes(&nodes),
+        Err(LocalVaultError::NoVault(MarkerError::OtherVault { .. }))
+    ));
+    assert!(!vault.root().join("corpus").exists());
+    // Mounted again, in another place of the disk: nothing is held open meanwhile.
+    std::fs::remove_dir_all(vault.root()).unwrap();
+    std::fs::rename(&aside, folder.path()).unwrap();
+    vault.write_nodes(&nodes).unwrap();
 }
 
 #[test]

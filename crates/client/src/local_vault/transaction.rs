@@ -6,8 +6,7 @@ use ndarray::Array2;
 
 use super::{Corpus, LocalVault, LocalVaultError, corpus_path, matrix, vectors_path};
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy, random};
-use cogzy_engine::fs;
-use cogzy_engine::fs::IoAt;
+use cogzy_engine::fs::{self, Fs, IoAt};
 use cogzy_engine::model::{Digest, VaultPath};
 use cogzy_engine::vault::{ApplyId, Filter, TransactError, Transaction, transact};
 
@@ -86,7 +85,7 @@ impl<'a> LocalTransaction<'a> {
     /// If another program has written one of the files since it was read, or the disk fails: then
     /// nothing is changed.
     pub fn commit(self) -> Result<(), LocalVaultError> {
-        let (fs, layout) = (&self.vault.fs, &self.vault.layout);
+        let (disk, layout) = (self.vault.disk()?, &self.vault.layout);
         let (clock, entropy) = (SystemClock::new(), SystemEntropy);
         let id = ApplyId::new(clock.now_ms(), random(&entropy));
         let unique: [u8; 16] = random(&entropy);
@@ -96,12 +95,12 @@ impl<'a> LocalTransaction<'a> {
             let path = path.to_owned();
             move |source| IoAt { operation, path, source }
         };
-        fs.create_dir_all(&incoming).map_err(at("create", &incoming))?;
+        disk.create_dir_all(&incoming).map_err(at("create", &incoming))?;
         let mut staged = BTreeMap::new();
         for (number, (path, bytes)) in self.writes.iter().enumerate() {
             let own = VaultPath::new(&format!("{name}-{number}"))?;
             let place = own.below(&incoming);
-            fs::replace(fs.as_ref(), &place, bytes, 0o600).map_err(at("write", &place))?;
+            fs::replace(&disk, &place, bytes, 0o600).map_err(at("write", &place))?;
             staged.insert(path.clone(), own);
         }
         let request = Transaction {
@@ -113,12 +112,12 @@ impl<'a> LocalTransaction<'a> {
         };
         let all = Filter::new(&[], &[]).map_err(|error| TransactError::Busy(error.to_string()))?;
         let now_ms = i64::try_from(clock.now_ms()).unwrap_or(i64::MAX);
-        let result = transact(fs.as_ref(), layout, &all, &request, &id, now_ms);
+        let result = transact(&disk, layout, &all, &request, &id, now_ms);
         if result.is_err() {
             for own in request.writes.values() {
                 // A file that cannot be removed now is in nobody's way: its name is never used
                 // again.
-                let _already_failed = fs.remove_file(&own.below(&incoming));
+                let _already_failed = disk.remove_file(&own.below(&incoming));
             }
         }
         Ok(result.map(drop)?)

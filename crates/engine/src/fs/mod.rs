@@ -3,25 +3,60 @@
 //! With it, a simulation can run the real engine on a disk that loses data without fsync, runs full
 //! and crashes between any two calls. The trait is as small as that allows: names and bytes, no
 //! policy. Paths are absolute, and the callers decide where to write. No call follows a symbolic
-//! link in the last name of its path.
+//! link in the last name of its path. A disk that holds a vault's root open ([`RootedFs`], a
+//! simulated one) follows none below that root ([`Linked`]), and finds below it what is in that very
+//! folder, wherever its path leads by now ([`Replaced`]).
 //!
 //! SQLite has its own file access and does not use this port. Its database is a cache that may be
 //! lost at any time.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::model::{FileKind, FileStat};
 
+mod at;
 mod io_at;
 mod real;
+mod resolve;
+mod rooted;
 mod tree;
 
 pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
+pub use rooted::RootedFs;
 pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
+
+/// A folder above a path that is a symbolic link: what it leads to is neither absent nor ours. Stands
+/// as the inner error of an [`io::Error`] of the kind `NotADirectory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a symbolic link stands where a folder was: nothing is read or written through it")]
+pub struct Linked;
+
+impl Linked {
+    /// True if an error says so.
+    #[must_use]
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
+
+/// A root whose path leads to another folder than the one that was opened. Stands as the inner error
+/// of an [`io::Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("another folder stands there than the one that was opened")]
+pub struct Replaced;
+
+impl Replaced {
+    /// True if an error says so.
+    #[must_use]
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
 
 /// File open for reading.
 pub trait ReadFile: Read + Send {
@@ -53,8 +88,17 @@ pub trait Fs: Send + Sync + Debug {
     /// Metadata of a name, without following a link (`lstat`).
     ///
     /// # Errors
-    /// Errors of the system; `NotFound` also if a folder above is missing or is a file.
+    /// Errors of the system; `NotFound` also if a folder above is missing or is a file; [`Linked`] if
+    /// one is a link; [`Replaced`] for a root that is not the one that was opened.
     fn lstat(&self, path: &Path) -> io::Result<FileStat>;
+
+    /// `lstat` of several names in one folder, which may be opened once for all of them.
+    ///
+    /// # Errors
+    /// As for [`Fs::lstat`], for the folder; within, for each name.
+    fn lstat_each(&self, folder: &Path, names: &[&OsStr]) -> io::Result<Vec<io::Result<FileStat>>> {
+        Ok(names.iter().map(|name| self.lstat(&folder.join(name))).collect())
+    }
 
     /// Lists the names in a folder, in any order, each with its type.
     ///
@@ -68,6 +112,15 @@ pub trait Fs: Send + Sync + Debug {
     /// # Errors
     /// Errors of the system.
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
+
+    /// Opens a file to be locked; creates it for its owner only if it is missing.
+    ///
+    /// # Errors
+    /// Errors of the system; `Unsupported` on a disk that is not shared ([`Fs::is_shared`]).
+    fn open_lock(&self, path: &Path) -> io::Result<File> {
+        let _nobody_to_lock_out = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Creates a new file for writing, readable by its owner only.
     ///

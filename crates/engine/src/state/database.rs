@@ -1,11 +1,19 @@
-//! Cache database: opens, migrates and recreates it.
+//! Cache database: opens, migrates and recreates it, and lets go of it for a while.
+//!
+//! SQLite opens files by their paths. So that it neither creates a file nor follows a link, the file
+//! is created before, through [`Fs`], for its owner only; SQLite is told to create and to follow
+//! nothing.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::backup::Backup;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::fs::{Fs, found};
+use crate::model::FileKind;
 
 /// Migrations of the schema, one version each. `PRAGMA user_version` counts them.
 const MIGRATIONS: &[&str] = &["
@@ -34,18 +42,45 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Failure of the cache database.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", .path.display())]
+#[error("{}: {cause}", .path.display())]
 pub struct DatabaseError {
     path: PathBuf,
     #[source]
-    source: rusqlite::Error,
+    cause: Cause,
+}
+
+/// Who reports a failure.
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Disk(#[from] io::Error),
 }
 
 /// Cache database of one vault.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    /// The file, as it was opened; none in memory.
+    file: Option<Opened>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    fs: Arc<dyn Fs>,
+    /// Its device and inode.
+    id: (u64, u64),
+    patience: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None while it is let go.
+    connection: Option<Connection>,
+    /// True from [`Database::let_go`] to [`Database::hold`].
+    let_go: bool,
 }
 
 impl Database {
@@ -54,20 +89,22 @@ impl Database {
     ///
     /// # Errors
     /// If a new database cannot be created either.
-    pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        Self::open_within(path, PATIENCE)
+    pub fn open(fs: Arc<dyn Fs>, path: &Path) -> Result<Self, DatabaseError> {
+        Self::open_within(fs, path, PATIENCE)
     }
 
-    fn open_within(path: &Path, patience: Duration) -> Result<Self, DatabaseError> {
-        let attempt = || {
-            let connection = Connection::open(path)?;
-            connection.busy_timeout(patience)?;
-            Self::migrated(path, connection)
+    fn open_within(fs: Arc<dyn Fs>, path: &Path, patience: Duration) -> Result<Self, DatabaseError> {
+        let attempt = || -> Result<Self, Cause> {
+            let id = made(fs.as_ref(), path)?;
+            let connection = connected(path, patience)?;
+            let file = Some(Opened { fs: Arc::clone(&fs), id, patience });
+            Ok(Self { file, ..Self::migrated(path, connection)? })
         };
+        let failed = |cause| DatabaseError { path: path.to_owned(), cause };
         match attempt() {
             Ok(database) => Ok(database),
             // Another process uses the database, so it is not damaged.
-            Err(error) if is_busy(&error) => Err(DatabaseError { path: path.to_owned(), source: error }),
+            Err(error) if is_busy(&error) => Err(failed(error)),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the cache database is unusable and is made anew");
                 for suffix in ["", "-wal", "-shm"] {
@@ -75,9 +112,9 @@ impl Database {
                     name.push(suffix);
                     // A file that cannot be removed causes an error when the database is opened
                     // again.
-                    let _absent_or_in_the_way = std::fs::remove_file(name);
+                    let _absent_or_in_the_way = fs.remove_file(Path::new(&name));
                 }
-                attempt().map_err(|source| DatabaseError { path: path.to_owned(), source })
+                attempt().map_err(failed)
             }
         }
     }
@@ -89,7 +126,24 @@ impl Database {
     pub fn in_memory() -> Result<Self, DatabaseError> {
         let path = Path::new(":memory:");
         let database = Connection::open_in_memory().and_then(|connection| Self::migrated(path, connection));
-        database.map_err(|source| DatabaseError { path: path.to_owned(), source })
+        database.map_err(|error| DatabaseError { path: path.to_owned(), cause: error.into() })
+    }
+
+    /// Closes the file: from now on it is open only while it is used. Nothing for one in memory.
+    pub fn let_go(&self) {
+        if self.file.is_some() {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            *state = State { connection: None, let_go: true };
+        }
+    }
+
+    /// Keeps the file open again.
+    ///
+    /// # Errors
+    /// Where it cannot be opened, or is another one by now.
+    pub fn hold(&self) -> Result<(), DatabaseError> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).let_go = false;
+        self.with(|_| Ok(())).inspect_err(|_| self.let_go())
     }
 
     fn migrated(path: &Path, mut connection: Connection) -> Result<Self, rusqlite::Error> {
@@ -110,7 +164,12 @@ impl Database {
             transaction.pragma_update(None, "user_version", version)?;
             transaction.commit()?;
         }
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+        Ok(Self::of(path, connection))
+    }
+
+    fn of(path: &Path, connection: Connection) -> Self {
+        let state = State { connection: Some(connection), let_go: false };
+        Self { path: path.to_owned(), file: None, state: Mutex::new(state) }
     }
 
     /// Copies the database into memory. For simulations, which continue from one state in several
@@ -124,7 +183,7 @@ impl Database {
             Backup::new(connection, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
             Ok(copy)
         })?;
-        Ok(Self { path: self.path.clone(), connection: Mutex::new(copied) })
+        Ok(Self::of(&self.path, copied))
     }
 
     /// Calls `allow` before each transaction commits, and rolls it back on false. For simulations,
@@ -141,33 +200,83 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, DatabaseError> {
-        // A panic under the lock leaves no half-done transaction: SQLite rolls it back.
-        let mut connection: MutexGuard<'_, Connection> =
-            self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut connection).map_err(|source| DatabaseError { path: self.path.clone(), source })
+        // A panic while the lock was held cannot leave a half-done transaction: SQLite rolls it back.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |cause| DatabaseError { path: self.path.clone(), cause };
+        let done = match state.connection.as_mut() {
+            Some(connection) => work(connection),
+            None => {
+                let mut connection = self.connected_again().map_err(failed)?;
+                let done = work(&mut connection);
+                state.connection = Some(connection).filter(|_| !state.let_go);
+                done
+            }
+        };
+        done.map_err(|error| failed(error.into()))
+    }
+
+    /// Opens the file that was let go, if it still is the same: on another disk there may be another.
+    fn connected_again(&self) -> Result<Connection, Cause> {
+        let Some(Opened { fs, id, patience }) = &self.file else {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        };
+        let stat = fs.lstat(&self.path)?;
+        if (stat.dev, stat.ino) != *id {
+            return Err(io::Error::other("it is another file than the one that was opened").into());
+        }
+        Ok(connected(&self.path, *patience)?)
     }
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
+/// Makes the file where it is missing, for its owner only; its device and inode.
+fn made(fs: &dyn Fs, path: &Path) -> io::Result<(u64, u64)> {
+    if found(fs.lstat(path))?.is_none() {
+        drop(fs.create(path)?);
+    }
+    let stat = fs.lstat(path)?;
+    match stat.kind {
+        FileKind::File => Ok((stat.dev, stat.ino)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "something else than a file stands there")),
+    }
+}
+
+/// Opens a database whose file is there.
+fn connected(path: &Path, patience: Duration) -> Result<Connection, rusqlite::Error> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(patience)?;
+    Ok(connection)
+}
+
+fn is_busy(error: &Cause) -> bool {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    let Cause::Sqlite(error) = error else { return false };
     matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    use crate::fs::RealFs;
+
+    fn open(path: &Path) -> Result<Database, DatabaseError> {
+        Database::open(Arc::new(RealFs), path)
+    }
 
     #[test]
     fn a_database_in_use_is_not_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache.db");
-        Database::open(&path).unwrap().put_object("commits/x", b"bytes").unwrap();
+        open(&path).unwrap().put_object("commits/x", b"bytes").unwrap();
         let holder = Connection::open(&path).unwrap();
         holder.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
         holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        assert!(Database::open_within(&path, Duration::ZERO).is_err());
+        assert!(Database::open_within(Arc::new(RealFs), &path, Duration::ZERO).is_err());
         drop(holder);
-        assert!(Database::open(&path).unwrap().object("commits/x").unwrap().is_some());
+        assert!(open(&path).unwrap().object("commits/x").unwrap().is_some());
     }
 
     #[test]
@@ -180,17 +289,51 @@ mod tests {
             b"SQLite format 3\0",
         ] {
             std::fs::write(&path, damage).unwrap();
-            let database = Database::open(&path).unwrap();
+            let database = open(&path).unwrap();
             database.put_object("commits/x", b"bytes").unwrap();
             drop(database);
             assert_eq!(
-                Database::open(&path).unwrap().object("commits/x").unwrap().as_deref(),
+                open(&path).unwrap().object("commits/x").unwrap().as_deref(),
                 Some(b"bytes".as_slice())
             );
         }
         let newer = Connection::open(&path).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
         drop(newer);
-        assert_eq!(Database::open(&path).unwrap().object("commits/x").unwrap(), None);
+        assert_eq!(open(&path).unwrap().object("commits/x").unwrap(), None);
+    }
+
+    #[test]
+    fn it_is_its_owners_alone_and_made_through_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, target) = (folder.path().join("cache.db"), folder.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        let database = open(&path).unwrap();
+        database.put_object("commits/x", b"bytes").unwrap();
+        assert!(!target.exists(), "SQLite went through a dangling link");
+        for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
+            let meta = std::fs::symlink_metadata(folder.path().join(name)).unwrap();
+            assert_eq!((meta.is_file(), meta.permissions().mode() & 0o777), (true, 0o600), "{name}");
+        }
+    }
+
+    #[test]
+    fn one_that_was_let_go_is_open_only_while_it_is_used_and_only_if_it_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, aside) = (folder.path().join("cache.db"), folder.path().join("aside.db"));
+        let database = open(&path).unwrap();
+        database.put_object("commits/x", b"bytes").unwrap();
+        database.let_go();
+        // The last one that closes it takes its companions away.
+        let alone = || !folder.path().join("cache.db-wal").exists();
+        assert!(alone());
+        assert!(database.object("commits/x").unwrap().is_some() && alone());
+        std::fs::rename(&path, &aside).unwrap();
+        assert!(database.object("commits/x").is_err() && !path.exists(), "it was made anew");
+        drop(open(&path).unwrap());
+        assert!(database.object("commits/x").is_err() && database.hold().is_err(), "that is another one");
+        std::fs::rename(&aside, &path).unwrap();
+        database.hold().unwrap();
+        assert!(database.object("commits/x").unwrap().is_some() && !alone());
     }
 }

@@ -201,7 +201,7 @@ mod tests {
     use crate::fs::RealFs;
 
     fn open(folder: &Path) -> EventLog {
-        let database = Arc::new(Database::open(&folder.join("cache.db")).unwrap());
+        let database = Arc::new(Database::open(Arc::new(RealFs), &folder.join("cache.db")).unwrap());
         EventLog::open(Arc::new(RealFs), folder.join("event_ids"), database).unwrap()
     }
 

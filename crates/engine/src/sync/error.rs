@@ -94,6 +94,9 @@ pub enum SyncError {
     /// What was asked for cannot be done.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Another process has taken the vault's lock.
+    #[error("another process holds the vault {}", .0.display())]
+    Locked(PathBuf),
     /// Somebody wants it to stop.
     #[error("the cycle was broken off")]
     Interrupted,
@@ -156,6 +159,7 @@ impl SyncError {
             Self::Marker(MarkerError::Damaged { .. } | MarkerError::Newer { .. }) => Advice::Corrupt,
             Self::Log(LogError::RolledBack { .. } | LogError::Foreign { .. })
             | Self::Marker(_)
+            | Self::Locked(_)
             | Self::OtherRemote { .. } => Advice::Stopped,
             Self::Apply(ApplyError::Journal(_)) | Self::Trash(TrashError::Journal(_)) => Advice::Corrupt,
             Self::Log(_)
@@ -197,6 +201,7 @@ impl SyncError {
             }
             Self::Marker(MarkerError::Newer { .. }) => "install the newest cogzy-vault",
             Self::Marker(_) => "mount the disk or put the folder back, then run `cogzy-vault status`",
+            Self::Locked(_) => "wait until it is done, or stop it; then run `cogzy-vault status`",
             Self::NoRoom { .. } => "free some room, then run `cogzy-vault sync`",
             _ => "run `cogzy-vault sync` again",
         }

@@ -141,6 +141,12 @@ impl Engine {
         &self.context.layout
     }
 
+    /// The cache database.
+    #[must_use]
+    pub fn database(&self) -> Arc<Database> {
+        Arc::clone(&self.context.ports.database)
+    }
+
     /// Lets the cycles to come be broken off.
     pub fn heed(&mut self, interrupt: Interrupt) {
         self.context.interrupt = interrupt;

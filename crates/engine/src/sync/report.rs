@@ -90,6 +90,8 @@ pub enum Weight {
     Lasting,
     /// It is none of our business: a link, a pipe.
     Skipped,
+    /// Somebody has to put it back: a link or a pipe stands where synced files were.
+    Blocked,
     /// The files of a group do not fit together. It is held back until they do: whoever writes them may not be done.
     Invalid,
     /// The same, for longer than it may take: an error.

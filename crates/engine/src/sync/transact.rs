@@ -109,7 +109,7 @@ impl Context {
             return Ok(GroupsRight::Free(None));
         }
         for _ in 0..GLANCES {
-            if let Some(lock) = FileLock::try_take(&self.layout.hold_lock())? {
+            if let Some(lock) = FileLock::try_take(self.fs(), &self.layout.hold_lock())? {
                 let held = self.held_lately()?;
                 return Ok(if held { GroupsRight::Held } else { GroupsRight::Free(Some(lock)) });
             }

@@ -5,15 +5,15 @@
 //! `sync/hold.lock` shared while its command runs.
 //!
 //! All are `flock`s. The system releases them when the holder dies, so a crash leaves only a file
-//! behind. They do not use [`crate::fs::Fs`], because a simulated disk has no other programs.
+//! behind. A simulated disk has no other programs ([`Fs::is_shared`]).
 
-use crate::fs::{At, IoAt};
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use crate::fs::{At, Fs, IoAt, found};
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -27,16 +27,16 @@ impl FileLock {
     ///
     /// # Errors
     /// If the file cannot be opened or the file system has no locks.
-    pub fn try_take(path: &Path) -> Result<Option<Self>, IoAt> {
-        Self::take_with(path, File::try_lock)
+    pub fn try_take(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, IoAt> {
+        Self::take_with(fs, path, File::try_lock)
     }
 
     /// Takes the lock shared with others. Returns `None` while another program holds it alone.
     ///
     /// # Errors
     /// As for [`FileLock::try_take`].
-    pub fn try_take_shared(path: &Path) -> Result<Option<Self>, IoAt> {
-        Self::take_with(path, File::try_lock_shared)
+    pub fn try_take_shared(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, IoAt> {
+        Self::take_with(fs, path, File::try_lock_shared)
     }
 
     /// Records in the file that work under this lock ends now: it updates the file's time and makes
@@ -49,10 +49,22 @@ impl FileLock {
         Ok(())
     }
 
-    fn take_with(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>, IoAt> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
-        let file = File::from(fd.at("open", path)?);
+    /// True while the file at `path` is the one that is locked: whoever locks another one there is not locked out.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn is_at(&self, fs: &dyn Fs, path: &Path) -> Result<bool, IoAt> {
+        let ours = self.file.metadata().at("look at", path)?;
+        let there = found(fs.lstat(path)).at("look at", path)?;
+        Ok(there.is_some_and(|there| (there.dev, there.ino) == (ours.dev(), ours.ino())))
+    }
+
+    fn take_with(
+        fs: &dyn Fs,
+        path: &Path,
+        lock: fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<Option<Self>, IoAt> {
+        let file = fs.open_lock(path).at("open", path)?;
         match lock(&file) {
             Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -97,24 +109,34 @@ pub fn wait_for<T, E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::RealFs;
 
     #[test]
     fn a_lock_has_one_holder_and_ends_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let held = FileLock::try_take(&path).unwrap();
+        let held = FileLock::try_take(&RealFs, &path).unwrap();
         assert!(held.is_some());
-        assert!(FileLock::try_take(&path).unwrap().is_none());
-        assert!(FileLock::try_take_shared(&path).unwrap().is_none());
+        assert!(FileLock::try_take(&RealFs, &path).unwrap().is_none());
+        assert!(FileLock::try_take_shared(&RealFs, &path).unwrap().is_none());
         drop(held);
-        let shared = [FileLock::try_take_shared(&path).unwrap(), FileLock::try_take_shared(&path).unwrap()];
-        assert!(shared.iter().all(Option::is_some) && FileLock::try_take(&path).unwrap().is_none());
+        let shared = [
+            FileLock::try_take_shared(&RealFs, &path).unwrap(),
+            FileLock::try_take_shared(&RealFs, &path).unwrap(),
+        ];
+        assert!(shared.iter().all(Option::is_some) && FileLock::try_take(&RealFs, &path).unwrap().is_none());
         // A copy like that of a program that is being started.
         let copy = shared[0].as_ref().unwrap().file.try_clone().unwrap();
         drop(shared);
-        assert!(FileLock::try_take(&path).unwrap().is_some(), "a copy of the file keeps the lock");
+        assert!(FileLock::try_take(&RealFs, &path).unwrap().is_some(), "a copy of the file keeps the lock");
         drop(copy);
+        let held = FileLock::try_take(&RealFs, &path).unwrap().unwrap();
+        assert!(held.is_at(&RealFs, &path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!held.is_at(&RealFs, &path).unwrap());
+        let _other = FileLock::try_take(&RealFs, &path).unwrap().expect("the file is another one");
+        assert!(!held.is_at(&RealFs, &path).unwrap());
         std::os::unix::fs::symlink("lock", dir.path().join("link")).unwrap();
-        assert!(FileLock::try_take(&dir.path().join("link")).is_err(), "a link was followed");
+        assert!(FileLock::try_take(&RealFs, &dir.path().join("link")).is_err(), "a link was followed");
     }
 }

@@ -3,7 +3,8 @@
 //! The caller has put the new bytes below `sync/incoming/` ([`Layout::incoming`]) and names, for each path it has read, the digest
 //! that must still stand there. All of it is put in place by the journalled apply as one unit, or none of it.
 //!
-//! Invariants: what is not synced cannot be written (config.json, `sync/**`, excluded paths); a transaction id is answered once, and
+//! Invariants: nothing is written where no vault is, or another than the one that was opened, as under the mount point of a disk
+//! that is away: that is looked at before, under the lock, and after; what is not synced cannot be written (config.json, `sync/**`, excluded paths); a transaction id is answered once, and
 //! every further time as the first time; other programs are locked out while files are renamed, as in every apply. Whether the
 //! files fit together is not decided here: a group that does not is held back before it is committed.
 //!
@@ -22,10 +23,10 @@ use super::read::hash_stable;
 use super::record::{Answer, Record, name_of};
 use super::together::{forget_together, note_together};
 use super::{
-    Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Filter, Layout, Recovered, Seen,
-    StageError, StageWriter, Staged, Verdict, apply, conclude, recover,
+    Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Filter, Layout, Marker,
+    MarkerError, Recovered, Seen, StageError, StageWriter, Staged, Verdict, apply, conclude, recover,
 };
-use crate::fs::{At, Fs, IoAt, found, remove_tree};
+use crate::fs::{At, Fs, IoAt, Linked, found, remove_tree};
 use crate::model::{Content, Digest, FileKind, Item, VaultPath};
 
 /// No transaction names more paths.
@@ -70,6 +71,9 @@ pub enum TransactError {
         /// Why.
         why: String,
     },
+    /// The place is no vault, or not the one that was opened: its disk may be away.
+    #[error(transparent)]
+    NoVault(#[from] MarkerError),
     /// Something else is at these files.
     #[error("{0}; try again")]
     Busy(String),
@@ -104,6 +108,7 @@ pub fn transact(
     now_ms: i64,
 ) -> Result<Answer, TransactError> {
     check(request, filter)?;
+    Marker::read_joined(fs, layout)?;
     if let Some(Record { done: true, answer }) = Record::read(fs, layout, &name_of(&request.id))? {
         return Ok(answer);
     }
@@ -111,7 +116,11 @@ pub fn transact(
     let prepared = copy_all(fs, layout, request, &aside, now_ms);
     let result = prepared.and_then(|prepared| {
         let lock = take_lock(fs, layout)?;
-        commit(fs, layout, request, id, &aside, &prepared, lock.as_ref())
+        Marker::read_joined(fs, layout)?;
+        let answer = commit(fs, layout, request, id, &aside, &prepared, lock.as_ref())?;
+        // All of it stands in the folder that was opened; whoever asked must hear if the path leads elsewhere by now.
+        Marker::read_joined(fs, layout)?;
+        Ok(answer)
     });
     // What is left of the copies after an error; after success they stand in their places.
     let tidied = remove_tree(fs, &aside);
@@ -137,8 +146,9 @@ pub fn settle_transaction(fs: &dyn Fs, layout: &Layout, recovered: &Recovered) -
 /// The content of the file at `path` now; none where there is none.
 ///
 /// # Errors
-/// Where it is no file, cannot be read, or moves.
+/// Where it is no file, cannot be read, or moves; where there is no vault.
 pub fn current(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Digest>, TransactError> {
+    Marker::read_joined(fs, layout)?;
     Ok(look(fs, layout, path)?.map(|seen| seen.content.digest))
 }
 
@@ -275,10 +285,14 @@ fn close(fs: &dyn Fs, layout: &Layout, mut record: Record, applied: &Applied) ->
 /// What stands at a path, in a state that stood still while it was read.
 fn look(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Seen>, TransactError> {
     let place = path.below(layout.root());
-    let Some(stat) = found(fs.lstat(&place)).at("look at", &place)? else { return Ok(None) };
+    let refused = |why: String| Err(TransactError::Refused { what: path.to_string(), why });
+    let stat = match fs.lstat(&place) {
+        Err(error) if Linked::is(&error) => return refused(error.to_string()),
+        looked => found(looked).at("look at", &place)?,
+    };
+    let Some(stat) = stat else { return Ok(None) };
     if stat.kind != FileKind::File {
-        let why = "something else than a file stands there".to_owned();
-        return Err(TransactError::Refused { what: path.to_string(), why });
+        return refused("something else than a file stands there".to_owned());
     }
     let content: Option<Content> = hash_stable(fs, layout.root(), path.as_str(), &stat).at("read", &place)?;
     let busy = || TransactError::Busy(format!("{path} is being written"));
@@ -292,7 +306,7 @@ fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactE
         return Ok(None);
     }
     let take = || -> Result<Option<FileLock>, TransactError> {
-        let Some(lock) = FileLock::try_take(&layout.apply_lock())? else { return Ok(None) };
+        let Some(lock) = FileLock::try_take(fs, &layout.apply_lock())? else { return Ok(None) };
         let applying = layout.applying();
         let free = found(fs.lstat(&applying)).at("look at", &applying)?.is_none()
             || finish_other(fs, layout, &lock)?;

@@ -51,6 +51,8 @@ pub struct Watch {
     watcher: RecommendedWatcher,
     layout: Layout,
     filter: Filter,
+    /// The root's device and inode numbers, once it is watched.
+    root: Option<(u64, u64)>,
     /// Watched folders with their device and inode numbers. A folder that is created anew under the
     /// same name needs a new watch.
     watched: BTreeMap<PathBuf, (u64, u64)>,
@@ -76,21 +78,26 @@ impl Watch {
         let config = Config::default().with_follow_symlinks(false);
         let watcher =
             RecommendedWatcher::new(handler, config).map_err(|error| fault(layout.root(), error))?;
-        let mut watch =
-            Self { watcher, layout: layout.clone(), filter: filter.clone(), watched: BTreeMap::new() };
-        watch.add(layout.root(), RecursiveMode::NonRecursive)?;
+        let mut watch = Self {
+            watcher,
+            layout: layout.clone(),
+            filter: filter.clone(),
+            root: None,
+            watched: BTreeMap::new(),
+        };
         watch.refresh(fs)?;
         Ok(watch)
     }
 
-    /// Watches new folders of the root. Call this after each scan. True if there were any: files
-    /// written there since the scan caused no event, so another scan is due.
+    /// Watches the root and its folders where they are new. Call this after each scan. True if there
+    /// were any: files written there since the scan caused no event, so another scan is due.
     ///
     /// # Errors
     /// If the root cannot be listed or a folder cannot be watched. The others are watched all the
     /// same.
     pub fn refresh(&mut self, fs: &dyn Fs) -> Result<bool, WatchError> {
         let root = self.layout.root().to_owned();
+        let mut any = self.watch_root(fs, &root)?;
         let names = fs.read_dir(&root).at("list", &root)?;
         let mut folders = BTreeMap::new();
         for (name, kind) in names {
@@ -103,7 +110,7 @@ impl Watch {
             }
         }
         self.watched.retain(|path, id| folders.get(path) == Some(id));
-        let (mut first, mut any): (Result<(), WatchError>, bool) = (Ok(()), false);
+        let mut first: Result<(), WatchError> = Ok(());
         for (folder, id) in folders {
             if !self.watched.contains_key(&folder) {
                 match self.add(&folder, RecursiveMode::Recursive) {
@@ -116,6 +123,19 @@ impl Watch {
             }
         }
         first.map(|()| any)
+    }
+
+    /// Watches the root, where it is another folder than before: then nothing in it is watched yet either.
+    fn watch_root(&mut self, fs: &dyn Fs, root: &Path) -> Result<bool, WatchError> {
+        let stat = fs.lstat(root).at("look at", root)?;
+        let id = Some((stat.dev, stat.ino));
+        if self.root == id {
+            return Ok(false);
+        }
+        self.watched.clear();
+        self.add(root, RecursiveMode::NonRecursive)?;
+        self.root = id;
+        Ok(true)
     }
 
     fn add(&mut self, path: &Path, mode: RecursiveMode) -> Result<(), WatchError> {
@@ -199,7 +219,7 @@ mod tests {
     #[test]
     fn writes_are_noticed_in_old_and_new_folders() {
         let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
+        let root = dir.path().canonicalize().unwrap().join("vault");
         std::fs::create_dir_all(root.join("traces/deep")).unwrap();
         std::fs::create_dir(root.join("sync")).unwrap();
         let (tell, told) = mpsc::channel();
@@ -218,6 +238,14 @@ mod tests {
         assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(WatchEvent::Touched));
         watch.refresh(&RealFs).unwrap();
         touched("corpus/c");
+        // Another folder in the root's place, as a disk that is mounted anew.
+        std::fs::rename(&root, dir.path().join("moved")).unwrap();
+        std::fs::create_dir_all(root.join("corpus")).unwrap();
+        std::fs::create_dir(root.join("sync")).unwrap();
+        assert!(watch.refresh(&RealFs).unwrap(), "it was not seen");
+        while told.recv_timeout(Duration::from_millis(50)).is_ok() {}
+        touched("corpus/d");
+        touched("b");
         // Late events of the writes above, and of the last one, are fewer than one per write of
         // ours.
         (0..500).for_each(|n| std::fs::write(root.join(format!("sync/{n}")), "x").unwrap());

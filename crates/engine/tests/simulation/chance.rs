@@ -15,6 +15,7 @@ use crate::oracle::Check;
 use crate::person;
 use crate::pipeline::Pipelines;
 use crate::store::RemoteFaults;
+use crate::swaps;
 use crate::trace::Trace;
 use crate::world::World;
 
@@ -168,6 +169,7 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
             attic.step(&mut world, number).await?;
         }
         jump(&mut world, seed, number, sound).await?;
+        swaps::step(&world, seed, number, sound);
         step(&mut world, &mut Rng::stream(seed, &format!("step {number}")), sound).await?;
     }
     world.heal();

@@ -17,7 +17,7 @@ use cogzy_engine::vault::{Filter, Layout};
 use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
-use crate::disk::{Disk, SimFs};
+use crate::disk::{Disk, SimFs, Stands};
 use crate::entropy::SimEntropy;
 use crate::fuse::Fuse;
 use crate::store::{RemoteFaults, SimRemote, Store};
@@ -193,6 +193,8 @@ impl Device {
     }
 
     fn start(&self) -> Engine {
+        // Nobody starts a syncer on a disk that is not the vault's.
+        self.disk.site().state.places.stands = Stands::Vault;
         let remote = SimRemote {
             name: self.name.clone(),
             store: self.store.clone(),

@@ -1,22 +1,23 @@
 //! Against drift of the fakes: the simulated disk beside the real one, and the simulated bucket
 //! under the contract of all remotes.
 //!
-//! Both disks are given the same calls, drawn by chance; they must answer alike, down to the kind
-//! of error, and be left alike.
+//! Both disks, each with a vault whose root is held open and in which a link leads out of it, are
+//! given the same calls, drawn by chance; they must answer alike, down to the kind of error, and be
+//! left alike.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cogzy_engine::fs::{Fs, RealFs};
+use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::FileKind;
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::rng::Rng;
 
 use crate::clock::SimClock;
 use crate::contract::contract;
-use crate::disk::{Disk, Kind, ROOT, SimFs};
+use crate::disk::{Disk, Kind, ROOT, SimFs, UserOp};
 use crate::fuse::Fuse;
 use crate::ledger::Ledger;
 use crate::oracle::Check;
@@ -25,7 +26,10 @@ use crate::store::{SimRemote, Store};
 
 const RUNS: u64 = 150;
 const CALLS: usize = 80;
-const NAMES: [&str; 10] = ["a", "b", "d", "d/a", "d/b", "d/e", "d/e/f", "a/x", "g/h/i", "g"];
+const NAMES: [&str; 15] = [
+    "a", "b", "d", "d/a", "d/b", "d/e", "d/e/f", "a/x", "g/h/i", "g", "l", "l/a.json", "l/none", "l/deep",
+    "d/l",
+];
 
 /// A disk as Linux has it, like the real one of a test machine.
 const KIND: Kind = Kind { exchange: true, case: true, nfd: false, ordered: true, tick_ns: 1 };
@@ -56,11 +60,17 @@ fn bucket() -> Check {
 
 fn disks(seed: u64) -> Check {
     in_virtual_time(false, |trace| async move {
-        let folder = fresh_folder();
+        let (folder, outside) = (fresh_folder(), fresh_folder());
+        std::fs::create_dir(outside.path().join("deep")).unwrap();
+        std::fs::write(outside.path().join("a.json"), "nobody's business").unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("l")).unwrap();
+        let real = RootedFs::open(folder.path(), folder.path().join("sync"));
         let disk = Disk::new("drift", KIND, Rng::new(1), Arc::new(SimClock::new()), trace, Ledger::default());
-        let simulated = SimFs::new(disk, Fuse::new());
-        simulated.create_dir_all(Path::new(ROOT)).unwrap();
-        let sides: [(&dyn Fs, &Path); 2] = [(&RealFs, folder.path()), (&simulated, Path::new(ROOT))];
+        disk.site().furnish();
+        disk.site().perform(&UserOp::Link("l".into()), &disk);
+        let simulated = SimFs::new(disk.clone(), Fuse::new());
+        simulated.remove_file(&Path::new(ROOT).join("config.json")).unwrap();
+        let sides: [(&dyn Fs, &Path); 2] = [(&real, folder.path()), (&simulated, Path::new(ROOT))];
         let mut rng = Rng::stream(seed, "drift");
         for number in 0..CALLS {
             let drawn = Call::draw(&mut rng);
@@ -76,6 +86,10 @@ fn disks(seed: u64) -> Check {
                     "after call {number} of {seed}: {real:?} on the real disk, {fake:?} on the simulated one"
                 ));
             }
+            if std::fs::read_dir(outside.path()).unwrap().count() != 2 {
+                return Err(format!("after call {number} of {seed}: the real disk went through a link"));
+            }
+            disk.site().check_outside()?;
         }
         Ok(())
     })
@@ -134,6 +148,7 @@ fn tree(fs: &dyn Fs, root: &Path) -> BTreeMap<PathBuf, String> {
                     open.push(path.clone());
                     "a folder".into()
                 }
+                FileKind::Symlink => "a link".into(),
                 _ => file(fs, &path).unwrap(),
             };
             found.insert(path.strip_prefix(root).unwrap().to_owned(), told);

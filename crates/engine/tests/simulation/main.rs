@@ -37,6 +37,7 @@ mod scenarios;
 mod shrink;
 mod store;
 mod stories;
+mod swaps;
 mod trace;
 mod work;
 mod world;

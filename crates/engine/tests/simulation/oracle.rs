@@ -183,6 +183,7 @@ impl Oracle {
     /// Checks a disk for what must hold at any time.
     pub fn check_disk(&self, device: &Device) -> Check {
         let mut site = device.disk.site();
+        site.check_outside().map_err(|why| format!("{}: {why}", device.name))?;
         let mut visible = visible(&site);
         for (path, digest) in &visible {
             site.ledger.held(path, *digest);
@@ -366,7 +367,7 @@ pub fn visible(site: &Site) -> BTreeMap<String, Digest> {
         ["sync/", ".cogzy", "config.json"].iter().any(|never| path.starts_with(never))
             || path.ends_with(".tmp")
     };
-    let files = site.files_below("").into_iter().filter(|(path, _)| !never(path));
+    let files = site.files_of_user().into_iter().filter(|(path, _)| !never(path));
     files.map(|(path, ino)| (path, site.digest(ino))).collect()
 }
 
@@ -374,7 +375,7 @@ pub fn visible(site: &Site) -> BTreeMap<String, Digest> {
 fn everywhere(site: &Site, lasting: bool) -> BTreeSet<Digest> {
     let passing =
         |path: &str| lasting && (path.starts_with("sync/staging/") || path.starts_with("sync/trash/"));
-    let files = site.files_below("").into_iter().filter(|(path, _)| !passing(path));
+    let files = site.files_of_user().into_iter().filter(|(path, _)| !passing(path));
     files.map(|(_, ino)| site.digest(ino)).collect()
 }
 

@@ -74,9 +74,15 @@ impl World {
         request: Request,
         approved: bool,
     ) -> Result<Vec<Outcome>, String> {
+        let away: Vec<bool> = (0..self.devices.len()).map(|at| self.is_away(at)).collect();
         let chosen = self.devices.iter_mut().enumerate().filter(|(at, _)| which.contains(at));
         let outcomes = join_all(chosen.map(|(_, device)| device.cycle(request, approved))).await;
         self.check()?;
+        for (&at, outcome) in which.iter().zip(&outcomes) {
+            if away[at] && self.is_away(at) && matches!(outcome, Outcome::Done(_)) {
+                return Err(format!("d{at}: a cycle went through although its vault is not at its path"));
+            }
+        }
         Ok(outcomes)
     }
 
@@ -114,14 +120,14 @@ impl World {
         self.trace.note("all heals");
         self.store.settle();
         self.store.lock().roll_forward();
-        for device in &mut self.devices {
+        for (at, device) in self.devices.iter().enumerate() {
             *device.faults.lock().unwrap() = RemoteFaults { delay_ms: 20, ..RemoteFaults::default() };
             let mut site = device.disk.site();
             site.faults = Default::default();
             site.interruptions.clear();
-            for link in site.links() {
-                site.perform(&UserOp::Unlink(link), &device.disk);
-            }
+            drop(site);
+            self.put_right(at);
+            let mut site = device.disk.site();
             let locked: Vec<String> = site.files_below("").into_iter().map(|(path, _)| path).collect();
             for path in locked {
                 let readable = site.file(&path).is_none_or(|ino| site.state.node(ino).mode != 0);

@@ -16,7 +16,14 @@ fn links_and_special_files_are_not_opened() {
     disk::create_dir(at("folder")).unwrap();
     symlink("file", at("link")).unwrap();
     symlink("folder", at("folder-link")).unwrap();
-    rustix::fs::mknodat(CWD, at("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    rustix::fs::mknodat(
+        CWD,
+        at("pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
     assert!(RealFs.open(&at("file")).is_ok());
     for name in ["link", "folder", "pipe", "none"] {
         assert!(RealFs.open(&at(name)).is_err(), "{name} was opened");

@@ -20,6 +20,8 @@ pub(crate) struct Local {
     pub(crate) blocked: Blocked,
     /// What cannot be synced as it is, for people.
     pub(crate) troubles: Vec<Trouble>,
+    /// Links and special files, each with the words for it.
+    foreign: BTreeMap<VaultPath, &'static str>,
 }
 
 impl Local {
@@ -53,9 +55,47 @@ impl Local {
         if self.tree.contains_key(&path) {
             return; // The other spelling of a clash: what the path stands for was read.
         }
-        match weight {
-            Weight::Skipped => self.blocked.add_foreign(path, message),
-            _ => self.blocked.add(path, message),
+        let what = match problem.kind {
+            ProblemKind::Symlink => "a symbolic link",
+            ProblemKind::Special => "neither a file nor a folder",
+            _ => return self.blocked.add(path, message),
+        };
+        self.foreign.insert(path.clone(), what);
+        self.blocked.add_foreign(path, message);
+    }
+
+    /// True for the name of a link or a special file.
+    pub(crate) fn is_foreign(&self, path: &VaultPath) -> bool {
+        self.foreign.contains_key(path)
+    }
+
+    /// Tells which of the links and special files stand where `base` or `remote` have files: those are neither gone
+    /// nor to be sent or fetched, and somebody has to hear of it.
+    pub(crate) fn name_what_blocks(&mut self, base: &Tree, remote: &Tree) {
+        for trouble in &mut self.troubles {
+            let About::Path(place) = &trouble.about else { continue };
+            let Some(what) = self.foreign.get(place) else { continue };
+            let known =
+                below(base, place).chain(below(remote, place).filter(|path| !base.contains_key(*path)));
+            let files = known.count();
+            if files > 0 {
+                let files = if files == 1 { "a synced file".to_owned() } else { format!("{files} files") };
+                trouble.message = format!(
+                    "it is now {what}, where {files} stood: nothing is read or written through it, and nothing is deleted for it"
+                );
+                trouble.weight = Weight::Blocked;
+            }
         }
     }
+}
+
+/// The paths of a tree that are `place` or lie below it.
+fn below<'a>(tree: &'a Tree, place: &'a VaultPath) -> impl Iterator<Item = &'a VaultPath> {
+    let from_there = tree.range(place.clone()..).map(|(path, _)| path);
+    let near = from_there.take_while(move |path| path.as_str().starts_with(place.as_str()));
+    // Between a folder and what is in it stand names that only begin like it.
+    near.filter(move |path| {
+        let rest = path.as_str().strip_prefix(place.as_str()).unwrap_or_default();
+        rest.is_empty() || rest.starts_with('/')
+    })
 }

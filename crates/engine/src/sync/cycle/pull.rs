@@ -288,7 +288,7 @@ impl Context {
         let path = self.layout.apply_lock();
         let until = self.ports.clock.monotonic() + LOCK_WAIT;
         loop {
-            if let Some(lock) = FileLock::try_take(&path)? {
+            if let Some(lock) = FileLock::try_take(self.fs(), &path)? {
                 return Ok(Some(lock));
             }
             if self.ports.clock.monotonic() > until {

@@ -8,7 +8,7 @@ use super::Local;
 use super::groups::Judged;
 use crate::log::Snapshot;
 use crate::model::{CommitKey, Decisions, Holdings, Item, Losses, Tree, VaultPath};
-use crate::plan::{self, Input, Mode, Plan, Reason, Step};
+use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
 use crate::sync::together::Bound;
@@ -51,12 +51,14 @@ impl Survey {
         self.local.troubles.iter()
     }
 
-    /// Files of items that wait: held, or not settled.
+    /// Files of items that wait: held, or not settled. What stood where a link is now waits for nothing that could be sent.
     #[must_use]
     pub fn waiting(&self) -> Amount {
         let held = self.plan.holds.iter().flat_map(|hold| &hold.items);
-        let items: BTreeSet<&Item> =
-            self.plan.waiting.iter().map(|waiting| &waiting.item).chain(held).collect();
+        let is_here =
+            |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.is_foreign(name));
+        let waiting = self.plan.waiting.iter().filter(is_here).map(|waiting| &waiting.item);
+        let items: BTreeSet<&Item> = waiting.chain(held).collect();
         Amount { files: items.len(), bytes: 0 }
     }
 
@@ -120,6 +122,7 @@ impl Session<'_> {
             }
         }
         base.retain(|path, _| self.context.visible(path));
+        local.name_what_blocks(&base, &remote);
         let groups = &there.groups;
         // Before the scan and after it: what was written by a command that ended in between may be half of what it wrote.
         let held = held || self.context.groups_right()?.is_held();

@@ -101,7 +101,11 @@ impl Hand<'_> {
 
     fn give_back(&self, from: &Path, visible: &Path) -> Result<(), IoAt> {
         match self.fs.rename_new(from, visible) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) =>
+            {
+                Ok(())
+            }
             done => done.at("put back", visible),
         }
     }

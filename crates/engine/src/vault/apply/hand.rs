@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{ApplyId, Entry, Layout, Step, Unit};
-use crate::fs::{self, At, Fs, IoAt, found};
+use crate::fs::{self, At, Fs, IoAt, Linked, found};
 use crate::model::{FileKind, FileStat, VaultPath};
 use crate::vault::layout::APP_FOLDERS;
 
@@ -79,8 +79,13 @@ impl<'a> Hand<'a> {
         self.staged(step).map(|staged| staged.with_extension("away"))
     }
 
+    /// What stands at a path. Behind a link nothing of the unit's can stand; what is seen of a visible file is told by a look
+    /// at the folders above it.
     pub fn lstat(&self, path: &Path) -> Result<Option<FileStat>, IoAt> {
-        found(self.fs.lstat(path)).at("look at", path)
+        match self.fs.lstat(path) {
+            Err(error) if Linked::is(&error) => Ok(None),
+            looked => found(looked).at("look at", path),
+        }
     }
 
     /// Notes that a visible name changes.
@@ -179,7 +184,11 @@ impl<'a> Hand<'a> {
             let path = self.layout.root().join(folder);
             // A disk must not remember that the folder went and forget where its files did.
             if self.shown.remove(&path) {
-                found(self.fs.sync_dir(&path)).at("sync", &path)?;
+                match found(self.fs.sync_dir(&path)) {
+                    // It is no folder any more, and so not ours to remove.
+                    Err(error) if error.kind() == io::ErrorKind::NotADirectory => break,
+                    synced => synced.map(drop).at("sync", &path)?,
+                }
             }
             match self.fs.remove_dir(&path) {
                 Ok(()) => self.show(&path),

@@ -1,5 +1,7 @@
 //! Hashes the files that the cache does not know, on several threads.
 
+use std::ffi::OsStr;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
@@ -7,7 +9,7 @@ use super::walk::Claim;
 use super::{Cached, Found, Layout, Problem, ProblemKind, Scan, ScanOptions, ScanProgress, settled};
 use crate::fs::Fs;
 use crate::model::{Digest, Entry, FileKind, FileStat, VaultPath};
-use crate::vault::read::{hash_stable, quiet};
+use crate::vault::read::{Moved, hash_stable, quiet};
 
 struct Job {
     claim: Claim,
@@ -24,8 +26,9 @@ pub(super) fn take_in(
 ) {
     let mut jobs = Vec::new();
     let mut progress = ScanProgress { files: claims.len() as u64, ..ScanProgress::default() };
-    for claim in claims {
-        match fs.lstat(&layout.root().join(&claim.on_disk)) {
+    let stats = stats(fs, layout, &claims);
+    for (claim, stat) in claims.into_iter().zip(stats) {
+        match stat {
             Ok(stat) if stat.kind != FileKind::File => scan.problem(claim, ProblemKind::Busy),
             Ok(stat) => match options.cache.get(&claim.path) {
                 Some(cached) if cached.stat == stat && cached.hashed_ns >= options.rehash_before => {
@@ -37,9 +40,7 @@ pub(super) fn take_in(
                     jobs.push(Job { claim, stat });
                 }
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                scan.problem(claim, ProblemKind::Busy);
-            }
+            Err(error) if Moved::is(&error) => scan.problem(claim, ProblemKind::Busy),
             Err(error) => scan.problem(claim, ProblemKind::Unreadable(error.to_string())),
         }
     }
@@ -63,6 +64,22 @@ pub(super) fn take_in(
             Err(kind) => scan.problem(claim, kind),
         }
     }
+}
+
+/// `lstat` of each claim. Neighbours lie in one folder: it is opened once for all of them.
+fn stats(fs: &dyn Fs, layout: &Layout, claims: &[Claim]) -> Vec<io::Result<FileStat>> {
+    let mut stats = Vec::with_capacity(claims.len());
+    for run in claims.chunk_by(|one, other| one.folder() == other.folder()) {
+        let folder = layout.root().join(run.first().map(Claim::folder).unwrap_or_default());
+        let names: Vec<&OsStr> = run.iter().map(|claim| OsStr::new(claim.name())).collect();
+        match fs.lstat_each(&folder, &names) {
+            Ok(each) => stats.extend(each),
+            Err(error) => {
+                stats.extend(names.iter().map(|_| Err(io::Error::new(error.kind(), error.to_string()))));
+            }
+        }
+    }
+    stats
 }
 
 impl Scan {

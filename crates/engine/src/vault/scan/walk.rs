@@ -6,7 +6,7 @@ use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
 use crate::fs::{At, Fs};
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
-use crate::vault::{Layout, Verdict};
+use crate::vault::{Layout, Moved, Verdict};
 
 /// File that claims a path.
 #[derive(Debug)]
@@ -14,6 +14,18 @@ pub(super) struct Claim {
     pub path: VaultPath,
     /// Path relative to the root, as spelled on disk.
     pub on_disk: String,
+}
+
+impl Claim {
+    /// The folder that it stands in, as the disk spells it; empty for the root.
+    pub fn folder(&self) -> &str {
+        self.on_disk.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// Its name in that folder.
+    pub fn name(&self) -> &str {
+        self.on_disk.rsplit_once('/').map_or(&self.on_disk, |(_, name)| name)
+    }
 }
 
 /// Result of listing all folders.
@@ -34,9 +46,7 @@ pub(super) fn walk(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Resul
         match list(fs, &layout.root().join(&on_disk), &on_disk, options, &mut walked) {
             Ok(deeper) => open.extend(deeper),
             // It was there just now, so it is being moved and is not absent.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                walked.problem(on_disk.clone(), ProblemKind::Busy);
-            }
+            Err(error) if Moved::is(&error) => walked.problem(on_disk.clone(), ProblemKind::Busy),
             Err(_) if planted(Bug::EmptyListing) => {}
             Err(error) => walked.problem(on_disk.clone(), ProblemKind::Unreadable(error.to_string())),
         }

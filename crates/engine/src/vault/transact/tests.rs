@@ -1,10 +1,11 @@
 use std::fs as disk;
+use std::path::PathBuf;
 
 use super::*;
-use crate::fs::RealFs;
-use crate::model::{CommitId, CommitKey};
+use crate::fs::{RealFs, RootedFs};
+use crate::model::{CommitId, CommitKey, DeviceId, VaultId};
 use crate::vault::apply::tests::disk::{Disk, LINUX};
-use crate::vault::{Together, together};
+use crate::vault::{MARKER_FORMAT, Marker, MarkerError, Together, together};
 
 struct World {
     folder: tempfile::TempDir,
@@ -30,11 +31,19 @@ impl World {
         {
             world.write(name, text);
         }
+        let (vault, device) = (VaultId::from_bytes([1; 16]), DeviceId::from_bytes([2; 8]));
+        let marker = Marker { format: MARKER_FORMAT, vault, device, machine: String::new() };
+        marker.write(&RealFs, &world.layout()).unwrap();
         world
     }
 
     fn layout(&self) -> Layout {
         Layout::new(self.folder.path())
+    }
+
+    /// An empty folder that the vault can be moved to.
+    fn aside(&self) -> tempfile::TempDir {
+        tempfile::tempdir_in(self.folder.path().parent().unwrap()).unwrap()
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -256,13 +265,16 @@ fn files_are_put_in_place_under_the_lock_that_others_wait_for() {
     let looked = std::sync::atomic::AtomicUsize::new(0);
     let event = |_| {
         if layout.applying().exists() {
-            assert!(FileLock::try_take(&layout.apply_lock()).unwrap().is_none(), "nobody is locked out");
+            assert!(
+                FileLock::try_take(&RealFs, &layout.apply_lock()).unwrap().is_none(),
+                "nobody is locked out"
+            );
             looked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
     };
     world.run(&Disk::disturbed(LINUX, world.folder.path(), 0, &event), &world.request(), 1).unwrap();
     assert!(looked.into_inner() > 4, "files were put in place");
-    assert!(FileLock::try_take(&layout.apply_lock()).unwrap().is_some(), "the lock is given back");
+    assert!(FileLock::try_take(&RealFs, &layout.apply_lock()).unwrap().is_some(), "the lock is given back");
 }
 
 /// A vault in which a crash came while files were being put in place.
@@ -306,7 +318,71 @@ fn a_generation_that_a_crash_cut_short_is_left_to_whoever_syncs() {
     let generation = Journal::new(journal.id, commit, false, journal.items);
     disk::remove_file(layout.applying()).unwrap();
     generation.write(&RealFs, &layout).unwrap();
-    let lock = FileLock::try_take(&layout.apply_lock()).unwrap().unwrap();
+    let lock = FileLock::try_take(&RealFs, &layout.apply_lock()).unwrap().unwrap();
     assert!(!finish_other(&RealFs, &layout, &lock).unwrap());
     assert!(layout.applying().exists(), "its journal is still there");
+}
+
+/// All names below a folder.
+fn names(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in disk::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        all.extend(names(&path));
+        all.push(path);
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn a_place_that_is_no_vault_stays_as_it_is() {
+    type Away = fn(&Path, &Path);
+    let away: [(&str, Away); 5] = [
+        ("nothing is there", |root, aside| disk::rename(root, aside).unwrap()),
+        ("an empty folder is there, as where a disk was mounted", |root, aside| {
+            disk::rename(root, aside).unwrap();
+            disk::create_dir(root).unwrap();
+        }),
+        ("a copy of the vault is there", |root, aside| {
+            disk::rename(root, aside).unwrap();
+            disk::create_dir_all(root.join("sync/incoming")).unwrap();
+            disk::copy(aside.join(".cogzy-vault"), root.join(".cogzy-vault")).unwrap();
+        }),
+        ("the marker is gone", |root, _| disk::remove_file(root.join(".cogzy-vault")).unwrap()),
+        ("our folder is gone", |root, _| disk::remove_dir_all(root.join("sync")).unwrap()),
+    ];
+    for (what, away) in away {
+        let world = World::new();
+        let (root, aside) = (world.folder.path(), world.aside());
+        let request = world.request();
+        let fs = RootedFs::open(root, root.join("sync"));
+        away(root, aside.path());
+        let before = [names(root), names(aside.path())];
+        let error = world.run(&fs, &request, 1).unwrap_err();
+        assert!(matches!(error, TransactError::NoVault(_)), "{what}: {error}");
+        assert_eq!([names(root), names(aside.path())], before, "{what}");
+    }
+}
+
+#[test]
+fn a_root_that_is_replaced_meanwhile_is_said_and_the_new_one_is_left_alone() {
+    let world = World::new();
+    let request = world.request();
+    let (root, away) = (world.folder.path(), world.aside());
+    let aside = away.path();
+    // Once the journal is there, all of it is done, in the folder that was opened.
+    let replace = |_| {
+        if root.join("sync/applying").exists() && names(aside).is_empty() {
+            disk::rename(root, aside).unwrap();
+            disk::create_dir_all(root.join("sync")).unwrap();
+        }
+    };
+    let error = world.run(&Disk::disturbed(LINUX, root, 0, &replace), &request, 1).unwrap_err();
+    assert!(matches!(error, TransactError::NoVault(MarkerError::Replaced(_))), "{error}");
+    assert_eq!(names(root), [root.join("sync")], "something was written to another folder");
+    assert_eq!(disk::read_to_string(aside.join("corpus/nodes.json")).unwrap(), "new");
+    disk::remove_dir_all(root).unwrap();
+    disk::rename(aside, root).unwrap();
+    assert_eq!(world.run(&RealFs, &request, 2).unwrap().files.len(), 4, "the same request ends it");
 }

@@ -32,8 +32,7 @@ use std::path::Path;
 
 pub use group::{Fault, check};
 
-use super::FileChanged;
-use super::read::{Folders, check_folders};
+use super::Moved;
 use crate::fs::Fs;
 use crate::model::{Facts, FileStat, Role, VaultPath, stem};
 use block::Block;
@@ -106,9 +105,6 @@ pub fn examine(
     search: Search,
 ) -> io::Result<Option<Facts>> {
     let found = || {
-        if check_folders(fs, root, relative)? != Folders::Real {
-            return Ok(None);
-        }
         let path = root.join(relative);
         let file = fs.open(&path)?;
         if file.stat()? != *seen {

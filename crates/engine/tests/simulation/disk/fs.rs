@@ -6,12 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::fs::{Fs, ReadFile, WriteFile};
+use cogzy_engine::fs::{Fs, Linked, ReadFile, Replaced, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
+use cogzy_engine::planted::{Bug, planted};
 
 use super::handles::{Reading, Writing};
-use super::state::{Ino, State};
-use super::{Disk, Site};
+use super::places::{Stands, linked};
+use super::state::{Ino, Slot, State};
+use super::{Disk, ROOT, Site};
 use crate::fuse::Fuse;
 
 /// A disk as one process sees it.
@@ -19,6 +21,8 @@ use crate::fuse::Fuse;
 pub struct SimFs {
     pub disk: Disk,
     pub fuse: Fuse,
+    /// The root as this process has opened it; none where it was missing.
+    root: Option<Ino>,
 }
 
 /// The kind of a call.
@@ -51,8 +55,60 @@ pub(super) fn stat(state: &State, ino: Ino) -> FileStat {
 }
 
 impl SimFs {
-    pub const fn new(disk: Disk, fuse: Fuse) -> Self {
-        Self { disk, fuse }
+    pub fn new(disk: Disk, fuse: Fuse) -> Self {
+        let root = disk.site().state.find(Path::new(ROOT)).ok();
+        Self { disk, fuse, root }
+    }
+
+    /// The folder that all paths below the root are meant in.
+    fn root(&self, state: &State) -> io::Result<Ino> {
+        let other = state.places.stands == Stands::Other && planted(Bug::TrustTheRoot);
+        let opened = if other { state.find(Path::new("/other")).ok() } else { self.root };
+        opened.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The slot that a path names. Below the root no link is followed; outside of it the system does as it always does.
+    fn slot(&self, state: &State, path: &Path) -> io::Result<Slot> {
+        let slot = match path.strip_prefix(ROOT) {
+            Ok(relative) if !planted(Bug::FollowLinks) || state.places.stands != Stands::Vault => {
+                let name = relative.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+                let above = relative.parent().unwrap_or(Path::new(""));
+                let folder = state.folder_below(self.root(state)?, above)?;
+                (folder, state.spelled(folder, name))
+            }
+            _ => state.slot(path)?,
+        };
+        state.places.came_to(slot.0, path);
+        Ok(slot)
+    }
+
+    /// What stands at a path.
+    fn find(&self, state: &State, path: &Path) -> io::Result<Ino> {
+        if path == Path::new(ROOT) {
+            return self.root_at_its_path(state);
+        }
+        let slot = self.slot(state, path)?;
+        state.at(&slot).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn root_at_its_path(&self, state: &State) -> io::Result<Ino> {
+        match state.places.stands {
+            Stands::Vault => self.root(state),
+            Stands::Nothing => Err(io::ErrorKind::NotFound.into()),
+            Stands::Other if planted(Bug::TrustTheRoot) => self.root(state),
+            Stands::Other => Err(io::Error::other(Replaced)),
+        }
+    }
+
+    /// The folder at a path.
+    fn folder(&self, state: &State, path: &Path) -> io::Result<Ino> {
+        let ino = if path == Path::new(ROOT) { self.root(state)? } else { self.find(state, path)? };
+        state.places.came_to(ino, path);
+        match state.node(ino).kind {
+            FileKind::Folder => Ok(ino),
+            FileKind::Symlink => Err(linked()),
+            _ => Err(io::ErrorKind::NotADirectory.into()),
+        }
     }
 
     /// Takes part in a call that only looks.
@@ -120,6 +176,13 @@ impl SimFs {
                 self.disk.clock.tick();
             }
         }
+        if let Some((left, _)) = site.swaps.last_mut() {
+            if *left > 0 {
+                *left -= 1;
+            } else if let Some((_, op)) = site.swaps.pop() {
+                site.perform(&op, &self.disk);
+            }
+        }
         site
     }
 
@@ -142,12 +205,12 @@ impl SimFs {
 
 impl Fs for SimFs {
     fn lstat(&self, path: &Path) -> io::Result<FileStat> {
-        self.look(|site| Ok(stat(&site.state, absent_below_files(site.state.find(path))?)))
+        self.look(|site| Ok(stat(&site.state, absent_below_files(self.find(&site.state, path))?)))
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
         self.look(|site| {
-            let folder = folder(&site.state, path)?;
+            let folder = self.folder(&site.state, path)?;
             let kind = |ino| site.state.node(ino).kind;
             Ok(site.state.list(folder).map(|(name, ino)| (name.clone(), kind(ino))).collect())
         })
@@ -155,9 +218,10 @@ impl Fs for SimFs {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
         let ino = self.look(|site| {
-            let ino = absent_below_files(site.state.find(path))?;
+            let ino = absent_below_files(self.find(&site.state, path))?;
             let node = site.state.node(ino);
             match node.kind {
+                FileKind::Symlink => Err(linked()),
                 FileKind::File if node.mode & 0o400 == 0 => Err(io::ErrorKind::PermissionDenied.into()),
                 FileKind::File => Ok(ino),
                 _ => Err(io::ErrorKind::InvalidInput.into()),
@@ -168,7 +232,7 @@ impl Fs for SimFs {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         let ino = self.effect("create", &[path], true, |state, now| {
-            let slot = state.slot(path)?;
+            let slot = self.slot(state, path)?;
             if state.at(&slot).is_some() {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
@@ -180,19 +244,36 @@ impl Fs for SimFs {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        if self.look(|site| folder(&site.state, path)).is_ok() {
+        if self.look(|site| self.folder(&site.state, path)).is_ok() {
             return Ok(());
         }
-        self.effect("make folder", &[path], true, |state, now| create_folders(state, path, false, now))
+        self.effect("make folder", &[path], true, |state, now| {
+            let mut above: Vec<&Path> = path.ancestors().take_while(|at| *at != Path::new(ROOT)).collect();
+            above.pop_if(|at| *at == Path::new("/"));
+            for path in above.into_iter().rev() {
+                match self.folder(state, path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        let slot = self.slot(state, path)?;
+                        let ino = state.add(FileKind::Folder, now);
+                        state.change(vec![(slot, Some(ino))], false, now);
+                    }
+                    found => drop(found?),
+                }
+            }
+            Ok(())
+        })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.effect("rename", &[from, to], false, |state, now| rename(state, from, to, false, now))
+        self.effect("rename", &[from, to], false, |state, now| {
+            let slots = (self.slot(state, from)?, self.slot(state, to)?);
+            rename_slots(state, (from, to), slots, false, now)
+        })
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.effect("rename (new)", &[from, to], false, |state, now| {
-            let (slot, target) = (state.slot(from)?, state.slot(to)?);
+            let (slot, target) = (self.slot(state, from)?, self.slot(state, to)?);
             let moved = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
             // On a disk that ignores case, a file's own other spelling is not in its way.
             if state.at(&target).is_some_and(|there| state.kind.case || there != moved || slot != target) {
@@ -201,7 +282,7 @@ impl Fs for SimFs {
             if from != to && to.starts_with(from) {
                 return Err(io::ErrorKind::Unsupported.into());
             }
-            rename(state, from, to, false, now)
+            rename_slots(state, (from, to), (slot, target), false, now)
         })
     }
 
@@ -210,7 +291,7 @@ impl Fs for SimFs {
             return Err(io::ErrorKind::Unsupported.into());
         }
         self.effect("exchange", &[one, other], false, |state, now| {
-            let slots = (state.slot(one)?, state.slot(other)?);
+            let slots = (self.slot(state, one)?, self.slot(state, other)?);
             match (state.at(&slots.0), state.at(&slots.1)) {
                 (Some(_), Some(_)) if one != other && (one.starts_with(other) || other.starts_with(one)) => {
                     // The same answer as that of a file system that knows no exchange.
@@ -227,8 +308,9 @@ impl Fs for SimFs {
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.effect("link", &[from, to], false, |state, now| {
-            let linked = state.find(from)?;
-            let target = state.slot(to)?;
+            let from = self.slot(state, from)?;
+            let target = self.slot(state, to)?;
+            let linked = state.at(&from).ok_or(io::ErrorKind::NotFound)?;
             if state.at(&target).is_some() {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
@@ -242,7 +324,7 @@ impl Fs for SimFs {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.effect("remove", &[path], false, |state, now| {
-            let slot = state.slot(path)?;
+            let slot = self.slot(state, path)?;
             let ino = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
             if state.node(ino).kind == FileKind::Folder {
                 return Err(io::ErrorKind::IsADirectory.into());
@@ -254,7 +336,7 @@ impl Fs for SimFs {
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         self.effect("remove folder", &[path], false, |state, now| {
-            let slot = state.slot(path)?;
+            let slot = self.slot(state, path)?;
             let ino = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
             if state.node(ino).kind != FileKind::Folder {
                 return Err(io::ErrorKind::NotADirectory.into());
@@ -269,7 +351,7 @@ impl Fs for SimFs {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.effect("sync folder", &[path], false, |state, _| {
-            let folder = folder(state, path)?;
+            let folder = self.folder(state, path)?;
             state.sync_folder(folder);
             Ok(())
         })
@@ -301,18 +383,12 @@ fn place(path: &Path) -> &'static str {
     OURS.iter().find(|ours| relative.starts_with(**ours)).copied().unwrap_or("visible")
 }
 
-fn folder(state: &State, path: &Path) -> io::Result<Ino> {
-    let ino = state.find(path)?;
-    if state.node(ino).kind == FileKind::Folder { Ok(ino) } else { Err(io::ErrorKind::NotADirectory.into()) }
-}
-
 pub(super) fn create_folders(state: &mut State, whole: &Path, durable: bool, now: i64) -> io::Result<()> {
     let mut above: Vec<PathBuf> = whole.ancestors().map(Path::to_owned).collect();
     above.pop();
     for path in above.into_iter().rev() {
         match state.find(&path) {
             Ok(ino) if state.node(ino).kind == FileKind::Folder => {}
-            Ok(_) if path == whole => return Err(io::ErrorKind::AlreadyExists.into()),
             Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
             Err(_) => {
                 let slot = state.slot(&path)?;
@@ -325,7 +401,17 @@ pub(super) fn create_folders(state: &mut State, whole: &Path, durable: bool, now
 }
 
 pub(super) fn rename(state: &mut State, from: &Path, to: &Path, durable: bool, now: i64) -> io::Result<()> {
-    let (slot, target) = (state.slot(from)?, state.slot(to)?);
+    let slots = (state.slot(from)?, state.slot(to)?);
+    rename_slots(state, (from, to), slots, durable, now)
+}
+
+fn rename_slots(
+    state: &mut State,
+    (from, to): (&Path, &Path),
+    (slot, target): (Slot, Slot),
+    durable: bool,
+    now: i64,
+) -> io::Result<()> {
     let moved = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
     let replaced = state.at(&target);
     if from != to && to.starts_with(from) && state.node(moved).kind == FileKind::Folder {
@@ -361,7 +447,7 @@ pub(super) fn rename(state: &mut State, from: &Path, to: &Path, durable: bool, n
 
 fn absent_below_files<T>(found: io::Result<T>) -> io::Result<T> {
     found.map_err(|error| match error.kind() {
-        io::ErrorKind::NotADirectory => io::ErrorKind::NotFound.into(),
+        io::ErrorKind::NotADirectory if !Linked::is(&error) => io::ErrorKind::NotFound.into(),
         _ => error,
     })
 }

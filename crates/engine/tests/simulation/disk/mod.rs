@@ -5,6 +5,7 @@ mod content;
 mod fs;
 mod handles;
 mod op;
+mod places;
 mod state;
 mod user;
 
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 pub use content::Content;
 pub use fs::SimFs;
 pub use op::UserOp;
+pub use places::Stands;
 pub use state::{Kind, State};
 pub use user::ROOT;
 
@@ -53,6 +55,8 @@ pub struct Site {
     /// Acts of the user during a call of the engine, by the number of calls until then, the next
     /// one last.
     pub interruptions: Vec<(u64, UserOp)>,
+    /// The same for what happens to the places that the vault's names lead to.
+    pub swaps: Vec<(u64, UserOp)>,
     /// Files that a program holds open for writing.
     pub held_open: Vec<(String, u64)>,
 }
@@ -74,6 +78,7 @@ impl Disk {
             faults: DiskFaults::default(),
             rng,
             interruptions: Vec::new(),
+            swaps: Vec::new(),
             held_open: Vec::new(),
         };
         Self { name: name.into(), site: Arc::new(Mutex::new(site)), clock, trace }

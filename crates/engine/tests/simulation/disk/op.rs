@@ -4,6 +4,8 @@ use std::fmt;
 
 use cogzy_engine::model::Digest;
 
+use super::Stands;
+
 /// An act of a user. Paths are relative to the vault.
 #[derive(Debug, Clone)]
 pub enum UserOp {
@@ -29,6 +31,10 @@ pub enum UserOp {
     /// Takes a link away.
     Unlink(String),
     DeleteFolder(String),
+    /// Moves a folder out of the vault and puts a link in its place.
+    LinkFolder(String),
+    /// The root's path leads elsewhere from now on.
+    Root(Stands),
     /// A program opens the file and will write to it later.
     Hold(String),
     WriteHeld(Vec<u8>),
@@ -56,6 +62,8 @@ impl fmt::Display for UserOp {
             Self::Link(path) => write!(f, "puts a link at {path}"),
             Self::Unlink(path) => write!(f, "takes the link at {path} away"),
             Self::DeleteFolder(path) => write!(f, "deletes all in {path}"),
+            Self::LinkFolder(path) => write!(f, "moves {path} away and puts a link there"),
+            Self::Root(stands) => write!(f, "has the root's path lead to: {stands:?}"),
             Self::Hold(path) => write!(f, "opens {path}"),
             Self::WriteHeld(bytes) => write!(f, "writes {} bytes to an open file", bytes.len()),
         }
@@ -78,6 +86,8 @@ impl UserOp {
             Self::Recase(..) => "user: rename of case alone",
             Self::Link(..) | Self::Unlink(..) => "user: symbolic link",
             Self::DeleteFolder(..) => "user: folder delete",
+            Self::LinkFolder(..) => "user: a folder becomes a link",
+            Self::Root(..) => "user: another folder at the root's path",
             Self::Hold(..) => "user: open",
             Self::WriteHeld(..) => "user: write to an open file",
         }

@@ -17,6 +17,7 @@ use cogzy_testkit::rng::Rng;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Content;
+use super::places::Places;
 use crate::key::{Key, Order};
 
 pub type Ino = u64;
@@ -59,6 +60,7 @@ pub struct Kind {
 #[derive(Debug, Clone)]
 pub struct State {
     pub kind: Kind,
+    pub places: Places,
     nodes: Vec<Node>,
     names: BTreeMap<Slot, Ino>,
     durable: BTreeMap<Slot, Ino>,
@@ -73,6 +75,7 @@ impl State {
     pub fn new(kind: Kind) -> Self {
         let mut state = Self {
             kind,
+            places: Places::default(),
             nodes: Vec::new(),
             names: BTreeMap::new(),
             durable: BTreeMap::new(),
@@ -140,7 +143,7 @@ impl State {
         }
     }
 
-    fn spelled(&self, folder: Ino, name: &OsStr) -> OsString {
+    pub fn spelled(&self, folder: Ino, name: &OsStr) -> OsString {
         let name = self.kept(name);
         let exact = (folder, name);
         if self.kind.case || self.names.contains_key(&exact) {
@@ -258,6 +261,7 @@ impl State {
     /// it is come upon.
     pub fn describe(&self, key: &mut Key) {
         let mut order = Order::default();
+        key.plain(format_args!("{:?}", self.places.stands));
         for names in [&self.names, &self.durable] {
             self.describe_below(names, ROOT, &mut order, key);
             key.plain("|");

@@ -37,6 +37,8 @@ impl Site {
             UserOp::Delete(path) => self.delete(path, now),
             UserOp::Together(files) => files.iter().for_each(|(path, bytes)| self.replace(path, bytes, now)),
             UserOp::DeleteTogether(paths) => {
+                // Whoever deletes a group deletes all of it: a folder that was moved away comes back for that.
+                paths.iter().for_each(|path| self.unlink_above(path, now));
                 // While it arrives, nobody has all of it to delete.
                 let whole = paths.iter().all(|path| self.file(path).is_some());
                 if whole || self.file("sync/applying").is_none() {
@@ -53,6 +55,8 @@ impl Site {
             UserOp::DeleteFolder(folder) => {
                 self.files_below(folder).iter().for_each(|(path, _)| self.delete(path, now));
             }
+            UserOp::LinkFolder(path) => self.link_folder(path, now),
+            UserOp::Root(stands) => self.stand(*stands, disk),
             UserOp::Hold(path) => {
                 if let Some(ino) = self.file(path) {
                     self.held_open.push((path.clone(), ino));
@@ -92,7 +96,7 @@ impl Site {
         files
     }
 
-    fn collect(&self, folder: Ino, name: String, files: &mut Vec<(String, Ino)>) {
+    pub(super) fn collect(&self, folder: Ino, name: String, files: &mut Vec<(String, Ino)>) {
         for (child, ino) in self.state.list(folder) {
             let mut child = child.to_string_lossy().into_owned();
             if !child.is_ascii() {
@@ -140,7 +144,7 @@ impl Site {
         self.write(ino, bytes, now);
     }
 
-    fn write(&mut self, ino: Ino, bytes: Vec<u8>, now: i64) {
+    pub(super) fn write(&mut self, ino: Ino, bytes: Vec<u8>, now: i64) {
         let now = self.state.stamp(now);
         let node = self.state.node_mut(ino);
         node.bytes = Arc::new(bytes.into());
@@ -232,7 +236,7 @@ impl Site {
         self.delete(path, now);
         self.make_way(path, now);
         let (slot, ino) = (self.state.slot(&absolute(path)).unwrap(), self.state.add(FileKind::Symlink, now));
-        self.state.node_mut(ino).target = absolute("notes");
+        self.state.node_mut(ino).target = "/outside".into();
         self.state.change(vec![(slot, Some(ino))], true, now);
     }
 
@@ -240,7 +244,13 @@ impl Site {
         if self.is_link(path) {
             let slot = self.state.slot(&absolute(path)).unwrap();
             self.state.change(vec![(slot, None)], true, now);
+            self.put_folder_back(path, now);
         }
+    }
+
+    /// Takes links away that stand in the place of folders above `path`.
+    fn unlink_above(&mut self, path: &str, now: i64) {
+        path.match_indices('/').for_each(|(at, _)| self.unlink(&path[..at], now));
     }
 
     /// All links in the vault.
@@ -265,8 +275,8 @@ impl Site {
     fn make_way(&mut self, path: &str, now: i64) {
         for (at, _) in path.match_indices('/') {
             self.delete(&path[..at], now);
-            self.unlink(&path[..at], now);
         }
+        self.unlink_above(path, now);
         self.unlink(path, now);
         let below = self.files_below(path);
         if !below.is_empty() {
@@ -343,5 +353,6 @@ impl Site {
         let ino = self.state.add(FileKind::File, 0);
         self.state.change(vec![(slot, Some(ino))], true, 0);
         self.write(ino, b"{\"api_key\":\"SECRET-KEY\"}".to_vec(), 0);
+        self.furnish_outside();
     }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use crate::fs::{Fs, ReadFile, RealFs, WriteFile};
+use crate::fs::{Fs, ReadFile, RootedFs, WriteFile};
 use crate::model::{FileKind, FileStat};
 
 /// A kind of disk.
@@ -27,6 +28,7 @@ pub const MAC: Kind = Kind { exchange: true, links: true, case: false };
 pub struct Disk<'a> {
     pub kind: Kind,
     root: PathBuf,
+    disk: RootedFs,
     count: AtomicUsize,
     /// Kinds of effects that there were, the one before which the disk crashed among them.
     kinds: Mutex<BTreeSet<&'static str>>,
@@ -73,6 +75,7 @@ impl<'a> Disk<'a> {
         Self {
             kind,
             root: root.into(),
+            disk: RootedFs::open(root, root.join("sync")),
             count: AtomicUsize::new(0),
             kinds: Mutex::default(),
             ended_before: OnceLock::new(),
@@ -153,23 +156,26 @@ impl<'a> Disk<'a> {
 impl Fs for Disk<'_> {
     fn lstat(&self, path: &Path) -> io::Result<FileStat> {
         self.look()?;
-        RealFs.lstat(&self.real(path))
+        self.disk.lstat(&self.real(path))
     }
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
         self.look()?;
-        RealFs.read_dir(&self.real(path))
+        self.disk.read_dir(&self.real(path))
     }
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
         self.look()?;
-        RealFs.open(&self.real(path))
+        self.disk.open(&self.real(path))
+    }
+    fn open_lock(&self, path: &Path) -> io::Result<File> {
+        self.disk.open_lock(path)
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         self.effect("create")?;
-        Ok(Box::new(Unsynced(RealFs.create(&self.named(path))?)))
+        Ok(Box::new(Unsynced(self.disk.create(&self.named(path))?)))
     }
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.effect("create dir all")?;
-        RealFs.create_dir_all(&self.real(path))
+        self.disk.create_dir_all(&self.real(path))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         // A file that somebody renames over the old one between the last look and this call is lost
@@ -177,20 +183,20 @@ impl Fs for Disk<'_> {
         if self.event.is_none() || self.kind.exchange {
             self.effect("rename")?;
         }
-        RealFs.rename(&self.real(from), &self.named(to))
+        self.disk.rename(&self.real(from), &self.named(to))
     }
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         if self.kind.exchange || !self.kind.links {
             self.effect("rename new")?;
-            return RealFs.rename_new(&self.real(from), &self.named(to));
+            return self.disk.rename_new(&self.real(from), &self.named(to));
         }
         // As on a network file system: in two steps.
         self.effect("rename new")?;
-        RealFs.hard_link(&self.real(from), &self.named(to))?;
+        self.disk.hard_link(&self.real(from), &self.named(to))?;
         self.effect("rename new")?;
-        let ino = |path| RealFs.lstat(path).map(|stat| stat.ino);
+        let ino = |path: &Path| self.disk.lstat(path).map(|stat| stat.ino);
         if ino(&self.real(from))? == ino(&self.real(to))? {
-            RealFs.remove_file(&self.real(from))
+            self.disk.remove_file(&self.real(from))
         } else {
             Ok(())
         }
@@ -200,29 +206,29 @@ impl Fs for Disk<'_> {
             return Err(io::ErrorKind::Unsupported.into());
         }
         self.effect("exchange")?;
-        RealFs.exchange(&self.real(one), &self.real(other))
+        self.disk.exchange(&self.real(one), &self.real(other))
     }
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         if !self.kind.links {
             return Err(io::ErrorKind::Unsupported.into());
         }
         self.effect("hard link")?;
-        RealFs.hard_link(&self.real(from), &self.named(to))
+        self.disk.hard_link(&self.real(from), &self.named(to))
     }
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.effect("remove file")?;
-        RealFs.remove_file(&self.real(path))
+        self.disk.remove_file(&self.real(path))
     }
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         self.effect("remove dir")?;
-        RealFs.remove_dir(&self.real(path))
+        self.disk.remove_dir(&self.real(path))
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.effect("sync dir")?;
         // Only a folder can be synced as one.
-        RealFs.read_dir(&self.real(path)).map(drop)
+        self.disk.read_dir(&self.real(path)).map(drop)
     }
     fn free_space(&self, path: &Path) -> io::Result<u64> {
-        RealFs.free_space(path)
+        self.disk.free_space(path)
     }
 }

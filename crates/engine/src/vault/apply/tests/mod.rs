@@ -123,7 +123,7 @@ fn names_that_are_in_each_others_way_are_swapped() {
 #[test]
 fn the_real_disk_does_the_same() {
     let vault = Vault::new(MIXED);
-    let lock = FileLock::try_take(&vault.layout().apply_lock()).unwrap();
+    let lock = FileLock::try_take(&RealFs, &vault.layout().apply_lock()).unwrap();
     let applied = apply(&RealFs, &vault.layout(), vault.plan(), lock.as_ref(), &mut |_| {}).unwrap();
     assert_eq!(applied.retry, []);
     assert!(vault.all_new().iter().all(|(name, text)| vault.visible().get(name) == Some(text)));

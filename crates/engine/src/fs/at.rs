@@ -1,0 +1,247 @@
+//! The calls on one name in one open folder, on Unix.
+//!
+//! No call here follows a symbolic link that the name stands for; names with folders in them are resolved by the
+//! system, so whoever must not leave a folder gives a single name and a folder that was opened with care.
+//! No policy lives here.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
+
+use super::{ReadFile, WriteFile};
+use crate::model::{FileKind, FileStat};
+
+/// A name, and the folder that it stands in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    pub folder: BorrowedFd<'a>,
+    pub name: &'a Path,
+}
+
+/// Flags that open a folder to list it or make its names durable.
+pub(super) const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// Flags that open a file for reading; a pipe or a device is not waited for.
+pub(super) const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+#[derive(Debug)]
+struct RealRead(File);
+
+#[derive(Debug)]
+struct RealWrite(File);
+
+impl At<'_> {
+    pub fn lstat(self) -> io::Result<FileStat> {
+        let stat = rustix::fs::statat(self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW);
+        Ok(stat_of(&absent_if_no_folder(stat)?))
+    }
+
+    pub fn open(self) -> io::Result<Box<dyn ReadFile>> {
+        reading(absent_if_no_folder(rustix::fs::openat(self.folder, self.name, READ, Mode::empty()))?)
+    }
+
+    pub fn open_folder(self) -> io::Result<OwnedFd> {
+        Ok(rustix::fs::openat(self.folder, self.name, FOLDER, Mode::empty())?)
+    }
+
+    /// Opens a file to be locked, making it where it is missing.
+    pub fn open_lock(self) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
+    }
+
+    /// Opens a file to write at its end, making it where it is missing.
+    pub fn open_append(self) -> io::Result<File> {
+        let flags = OFlags::WRONLY
+            | OFlags::APPEND
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
+    }
+
+    /// Leaves only its owner's rights to what is no link and has `mode`.
+    pub fn close_to_others(self, mode: u32) -> io::Result<()> {
+        let rights = [(0o400, Mode::RUSR), (0o200, Mode::WUSR), (0o100, Mode::XUSR)];
+        let kept = rights.into_iter().filter(|(bit, _)| mode & bit != 0).map(|(_, right)| right).collect();
+        Ok(rustix::fs::chmodat(self.folder, self.name, kept, AtFlags::empty())?)
+    }
+
+    pub fn create(self) -> io::Result<Box<dyn WriteFile>> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(Box::new(RealWrite(File::from(file))))
+    }
+
+    pub fn rename(self, to: At) -> io::Result<()> {
+        Ok(rustix::fs::renameat(self.folder, self.name, to.folder, to.name)?)
+    }
+
+    pub fn rename_new(self, to: At) -> io::Result<()> {
+        match rustix::fs::renameat_with(self.folder, self.name, to.folder, to.name, RenameFlags::NOREPLACE) {
+            // File systems without the flag (NFS) still refuse to link over a name. A crash in between leaves the file
+            // under both names, which every caller must be able to tell from two files.
+            Err(error) if lacks(error) => {
+                self.hard_link(to)?;
+                let (left, linked) = (self.lstat()?, to.lstat()?);
+                // Somebody may have put another file under the old name by now; that one stays.
+                if (left.dev, left.ino) == (linked.dev, linked.ino) { self.remove_file() } else { Ok(()) }
+            }
+            done => Ok(done?),
+        }
+    }
+
+    pub fn exchange(self, other: At) -> io::Result<()> {
+        let flags = RenameFlags::EXCHANGE;
+        match rustix::fs::renameat_with(self.folder, self.name, other.folder, other.name, flags) {
+            Err(error) if lacks(error) => Err(io::ErrorKind::Unsupported.into()),
+            done => Ok(done?),
+        }
+    }
+
+    pub fn hard_link(self, to: At) -> io::Result<()> {
+        match rustix::fs::linkat(self.folder, self.name, to.folder, to.name, AtFlags::empty()) {
+            // What Linux answers for file systems that have no links.
+            Err(error) if lacks(error) || error == Errno::PERM => Err(io::ErrorKind::Unsupported.into()),
+            done => Ok(done?),
+        }
+    }
+
+    pub fn remove_file(self) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(self.folder, self.name, AtFlags::empty())?)
+    }
+
+    pub fn remove_dir(self) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(self.folder, self.name, AtFlags::REMOVEDIR)?)
+    }
+}
+
+/// Names in an open folder, each with its kind.
+pub(super) fn names(folder: OwnedFd) -> io::Result<Vec<(OsString, FileKind)>> {
+    let mut names = Vec::new();
+    let mut listing = Dir::read_from(&folder)?;
+    while let Some(entry) = listing.read() {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            // Some file systems do not tell the kind in a listing.
+            FileType::Unknown => match (At { folder: folder.as_fd(), name: Path::new(name) }).lstat() {
+                Ok(stat) => stat.kind,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            },
+            FileType::RegularFile => FileKind::File,
+            FileType::Directory => FileKind::Folder,
+            FileType::Symlink => FileKind::Symlink,
+            _ => FileKind::Special,
+        };
+        names.push((name.to_owned(), kind));
+    }
+    Ok(names)
+}
+
+/// Makes the names in an open folder durable.
+pub(super) fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
+    match rustix::fs::fsync(folder) {
+        // Some network and FUSE file systems have no fsync for folders; there is nothing more to ask of them.
+        Err(Errno::INVAL) => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+/// A file that was opened for reading, if it is a regular one.
+pub(super) fn reading(file: OwnedFd) -> io::Result<Box<dyn ReadFile>> {
+    let file = File::from(file);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok(Box::new(RealRead(file)))
+}
+
+pub(super) fn absent_if_no_folder<T>(result: Result<T, Errno>) -> io::Result<T> {
+    result.map_err(|error| if error == Errno::NOTDIR { io::ErrorKind::NotFound.into() } else { error.into() })
+}
+
+/// The answers of kernels and file systems that do not know a call or a flag.
+fn lacks(error: Errno) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&error)
+}
+
+pub(super) fn stat_of(stat: &Stat) -> FileStat {
+    FileStat {
+        kind: match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => FileKind::File,
+            FileType::Directory => FileKind::Folder,
+            FileType::Symlink => FileKind::Symlink,
+            _ => FileKind::Special,
+        },
+        dev: unsigned(stat.st_dev),
+        ino: unsigned(stat.st_ino),
+        size: unsigned(stat.st_size),
+        mtime_ns: nanos(stat.st_mtime, stat.st_mtime_nsec),
+        ctime_ns: nanos(stat.st_ctime, stat.st_ctime_nsec),
+        mode: u32::try_from(unsigned(stat.st_mode) & 0o777).unwrap_or_default(),
+    }
+}
+
+/// A number of the system's, whose type differs from platform to platform.
+fn unsigned(number: impl TryInto<u64>) -> u64 {
+    number.try_into().unwrap_or(u64::MAX)
+}
+
+fn nanos(seconds: impl TryInto<i64>, nanos: impl TryInto<i64>) -> i64 {
+    let [seconds, nanos] = [seconds.try_into().ok(), nanos.try_into().ok()].map(Option::unwrap_or_default);
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+impl Read for RealRead {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl ReadFile for RealRead {
+    fn stat(&self) -> io::Result<FileStat> {
+        Ok(stat_of(&rustix::fs::fstat(&self.0)?))
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(&self.0, buffer, offset)
+    }
+}
+
+impl Write for RealWrite {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl WriteFile for RealWrite {
+    fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()> {
+        self.0.flush()?;
+        self.0.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
+        if let Some(ms) = mtime_ms {
+            let mtime = Timespec { tv_sec: ms.div_euclid(1000), tv_nsec: ms.rem_euclid(1000) * 1_000_000 };
+            let as_it_is = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+            let times = Timestamps { last_access: as_it_is, last_modification: mtime };
+            rustix::fs::futimens(&self.0, &times)?;
+        }
+        self.0.sync_all()
+    }
+}

@@ -1,0 +1,52 @@
+//! What happens to the places that a vault's names lead to: a folder becomes a link and a folder again, the root's path leads to
+//! nothing or to another folder. By a stream of its own, so that it changes no other step.
+
+use crate::disk::{Stands, UserOp};
+use crate::rng::Rng;
+use crate::world::World;
+
+const FOLDERS: [&str; 5] = ["traces", "traces/deep", "notes", "private", "vectors"];
+
+/// What happens before step `number`, if anything; a `sound` world has no disk that goes away.
+pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
+    let rng = &mut Rng::stream(seed, &format!("swaps {number}"));
+    let at = rng.below(world.devices.len());
+    let disk = &world.devices[at].disk;
+    let folder = (*rng.pick(&FOLDERS)).to_owned();
+    let stands = *rng.pick(&[Stands::Nothing, Stands::Other, Stands::Other]);
+    let calls = if rng.chance(50) { 60 } else { 400 };
+    let soon = u64::try_from(rng.below(calls)).unwrap();
+    match rng.below(100) {
+        0..5 => world.user(at, &UserOp::LinkFolder(folder)),
+        5..12 => world.put_right(at),
+        12..20 => {
+            let mut site = disk.site();
+            site.swaps = vec![(soon, UserOp::LinkFolder(folder.clone()))];
+            if rng.chance(50) {
+                site.swaps.insert(0, (u64::try_from(rng.below(6)).unwrap(), UserOp::Unlink(folder)));
+            }
+        }
+        20..23 if !sound => world.user(at, &UserOp::Root(stands)),
+        23..28 if !sound => disk.site().swaps = vec![(soon, UserOp::Root(stands))],
+        28..40 => world.user(at, &UserOp::Root(Stands::Vault)),
+        _ => {}
+    }
+}
+
+impl World {
+    /// Links go, the folders whose places they had taken come back, and the root's path leads to the vault.
+    pub fn put_right(&self, at: usize) {
+        let disk = &self.devices[at].disk;
+        let mut site = disk.site();
+        site.swaps.clear();
+        site.state.places.stands = Stands::Vault;
+        for link in site.links() {
+            site.perform(&UserOp::Unlink(link), disk);
+        }
+    }
+
+    /// True while the root's path leads elsewhere.
+    pub fn is_away(&self, at: usize) -> bool {
+        self.devices[at].disk.site().state.places.stands != Stands::Vault
+    }
+}

@@ -1,0 +1,88 @@
+//! What is the vault's own is its owner's alone, whatever the umask, and nothing of it is made through a link.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cogzy_client::local_vault::LocalVault;
+
+use crate::support::daemon::Daemon;
+use crate::support::process::Machine;
+
+/// All that stands at or below a path and others may look at, with its mode.
+fn open_to_others(path: &Path) -> Vec<(PathBuf, String)> {
+    let meta = path.symlink_metadata().unwrap();
+    let mode = meta.permissions().mode() & 0o777;
+    let mut open = Vec::new();
+    if mode & 0o077 != 0 {
+        open.push((path.to_owned(), format!("{mode:o}")));
+    }
+    if meta.is_dir() {
+        let below = std::fs::read_dir(path).unwrap();
+        below.for_each(|entry| open.extend(open_to_others(&entry.unwrap().path())));
+    }
+    open
+}
+
+fn save(machine: &Machine, text: &str) {
+    let vault = LocalVault::open(&machine.root).unwrap();
+    let mut transaction = vault.transaction();
+    for name in ["traces/a.json", "traces/b.json"] {
+        transaction.file(name, text.as_bytes().to_vec()).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_folders_and_files_are_their_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name).with_umask("000"));
+    for machine in [&one, &two] {
+        machine.good(&["init"]).await;
+    }
+    let daemon = Daemon::start(&one).await;
+    save(&one, "first");
+    one.sync().await;
+    two.sync().await;
+    two.write("traces/a.json", "by two");
+    two.sync().await;
+    one.write("traces/a.json", "by one");
+    one.sync().await;
+    one.good(&["pause"]).await;
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    for machine in [&one, &two] {
+        let open: Vec<_> = ["sync", ".cogzy-vault"]
+            .iter()
+            .flat_map(|name| open_to_others(&machine.root.join(name)))
+            // Files that were displaced keep the rights that their user gave them, behind our folders.
+            .filter(|(path, _)| path.is_dir() || !path.components().any(|part| part.as_os_str() == "files"))
+            .collect();
+        assert_eq!(open, []);
+    }
+    assert_eq!(open_to_others(&one.root.join("logs/cogzy-vault.log")), []);
+
+    // What an earlier version has left open.
+    for (name, mode) in [("sync", 0o755), ("sync/cache.db", 0o644)] {
+        std::fs::set_permissions(two.root.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    two.sync().await;
+    let mode = |name: &str| two.root.join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("sync"), mode("sync/cache.db")), (0o700, 0o600));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cache_is_made_through_no_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
+        let (place, target) = (machine.root.join("sync").join(name), folder.path().join(name));
+        let _none_yet = std::fs::remove_file(&place);
+        std::os::unix::fs::symlink(&target, &place).unwrap();
+    }
+    machine.write("traces/a.json", "a");
+    machine.sync().await;
+    for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
+        assert!(!folder.path().join(name).exists(), "{name} was made through a link");
+    }
+    assert!(machine.root.join("sync/cache.db").symlink_metadata().unwrap().is_file());
+}
