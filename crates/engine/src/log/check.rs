@@ -10,8 +10,8 @@ use super::format::{
     CHECKPOINTS, COMMITS, VAULT, commit_key, decode_commit, decode_header, parse_commit_key, parse_header_key,
 };
 use super::{Log, LogError};
-use crate::model::CommitKey;
-use crate::remote::{RemoteErrorKind, list_all};
+use crate::model::{CommitKey, limits};
+use crate::remote::{RemoteErrorKind, Span, list_all};
 
 /// Number of concurrent reads.
 const PARALLEL_READS: usize = 8;
@@ -101,7 +101,8 @@ impl Log {
         if key.starts_with(CHECKPOINTS) {
             return self.checkpoint_state(key).await.map(drop);
         }
-        let bytes = self.remote.get(key, None).await?;
+        let limit = if key.starts_with(COMMITS) { limits::COMMIT_STORED } else { limits::HEADER_STORED };
+        let bytes = self.remote.get(key, Span::UpTo(limit)).await?;
         if !key.starts_with(COMMITS) {
             return decode_header(key, &bytes).map(drop);
         }

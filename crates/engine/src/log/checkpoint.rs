@@ -12,17 +12,20 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::pack_key;
-use super::format::{CHECKPOINTS, Decoded, ObjectKind, decode, encode};
+use super::format::CHECKPOINTS;
+use super::frame::{Decoded, ObjectKind, decode, encode};
 use super::{ChunkReader, Depth, Log, LogError, Node, Snapshot};
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest};
 use crate::model::{
     ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, Ext, FIRST_FORMAT, FORMAT, Group,
-    Keep, Need, PackId, PackInfo, Recipe, VaultId, VaultPath,
+    Keep, Need, PackId, PackInfo, Recipe, VaultId, VaultPath, limits,
 };
 use crate::plan::Ages;
-use crate::remote::{Object, RemoteErrorKind, list_all};
+use crate::remote::{Object, RemoteErrorKind, Span, list_all};
 
+/// All of a checkpoint.
+const WHOLE: Span = Span::UpTo(limits::CHECKPOINT_STORED);
 /// Number of generations between checkpoints.
 const EVERY: u64 = 32;
 /// Number of newest checkpoints that stay at any age.
@@ -118,7 +121,7 @@ impl Log {
 
     /// Reads a checkpoint and its state from the remote.
     pub(super) async fn checkpoint_state(&self, key: &str) -> Result<(Checkpoint, Vec<u8>), LogError> {
-        let bytes = self.remote.get(key, None).await?;
+        let bytes = self.remote.get(key, WHOLE).await?;
         let Decoded { value: checkpoint, digest, .. } =
             decode::<Checkpoint>(ObjectKind::Checkpoint, key, &bytes)?;
         if key != format!("{CHECKPOINTS}{}", name(checkpoint.commit.seq, digest)) {
@@ -327,7 +330,7 @@ impl Log {
     async fn checkpoints(&self) -> Result<Vec<(Object, Option<BTreeSet<PackId>>)>, LogError> {
         let mut checkpoints = Vec::new();
         for object in list_all(self.remote.as_ref(), CHECKPOINTS, None).await? {
-            let bytes = match self.remote.get(&object.key, None).await {
+            let bytes = match self.remote.get(&object.key, WHOLE).await {
                 Ok(bytes) => bytes,
                 // Another prune has already deleted it.
                 Err(error) if error.kind == RemoteErrorKind::NotFound => continue,
@@ -349,7 +352,7 @@ impl Log {
         let read = async {
             let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
             let Some(newest) = listed.last() else { return Ok(Vec::new()) };
-            let bytes = self.remote.get(&newest.key, None).await?;
+            let bytes = self.remote.get(&newest.key, WHOLE).await?;
             let read: Decoded<Checkpoint> = decode(ObjectKind::Checkpoint, &newest.key, &bytes)?;
             Ok::<_, LogError>(read.value.pieces)
         };

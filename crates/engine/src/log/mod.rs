@@ -20,6 +20,7 @@ mod chunks;
 mod devices;
 mod error;
 mod format;
+mod frame;
 mod graph;
 mod header;
 mod history;
@@ -30,8 +31,10 @@ mod open;
 mod read;
 mod replay;
 mod retain;
+mod rules;
 mod snapshot;
 mod survey;
+mod walk;
 mod write;
 
 #[cfg(test)]
@@ -55,6 +58,7 @@ pub use replay::PathVersions;
 pub use retain::{Bucket, Fate, InBucket, Window, fate, horizon};
 pub use snapshot::Snapshot;
 pub use survey::Retained;
+pub use walk::Walk;
 pub use write::Prepared;
 
 use crate::model::{CommitKey, PackId, VaultHeader, VaultId};

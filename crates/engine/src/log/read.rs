@@ -8,9 +8,9 @@ use futures_util::{StreamExt, stream};
 
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
 use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
-use crate::model::{Commit, CommitKey, PackId};
+use crate::model::{Commit, CommitKey, PackId, limits};
 use crate::planted::{Bug, planted};
-use crate::remote::{RemoteErrorKind, list_all};
+use crate::remote::{RemoteErrorKind, Span, list_all};
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
@@ -77,7 +77,7 @@ impl Log {
                 _ => self.cache.remove(&name),
             }
         }
-        let bytes: Bytes = self.remote.get(&name, None).await?;
+        let bytes: Bytes = self.remote.get(&name, Span::UpTo(limits::COMMIT_STORED)).await?;
         let (found, commit) = decode_commit(&name, &bytes)?;
         if found != key {
             return Err(LogError::corrupt(name, format!("its content belongs under {found}")));

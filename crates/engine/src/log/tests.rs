@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FIRST_FORMAT, Group, Hlc,
-    PackInfo, Prune, Tree, Validate, VaultHeader, VaultPath,
+    Change, ChunkParams, ChunkSlot, Codec, Commit, CommitKind, Device, DeviceId, Digest, Entry, FIRST_FORMAT,
+    Group, Hlc, PackInfo, Part, Prune, Recipe, Tree, Validate, VaultHeader, VaultPath,
 };
 use crate::remote::MemoryRemote;
 
@@ -132,9 +132,15 @@ fn pack(id: u8) -> PackId {
     PackId::from_bytes([id; PackId::LEN])
 }
 
-/// Description of a pack. Its bytes do not matter.
+/// Description of a pack with one chunk of one byte. Its bytes do not matter.
 fn info(id: u8) -> PackInfo {
-    PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 1, chunks: vec![] }
+    let chunk = ChunkSlot { id: Digest::of(&[id]), offset: 8, stored: 1, len: 1, codec: Codec::Raw };
+    PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 8 + 1 + 41 + 44, chunks: vec![chunk] }
+}
+
+/// Recipe of a content of two bytes.
+fn recipe() -> Recipe {
+    Recipe { depth: 0, parts: vec![Part { id: Digest::of(b"chunk"), len: 1 }; 2] }
 }
 
 /// Key of a commit that does not exist.

@@ -29,13 +29,18 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Fixes a commit's format and bytes.
+    /// Fixes a commit's format and bytes. A commit that no reader takes must not become the pending
+    /// one: it would be sent again for ever.
     ///
     /// # Errors
-    /// Where it cannot be written as JSON.
+    /// [`LogError::TooMuch`] if a reader would refuse it.
     pub fn new(commit: &mut Commit) -> Result<Self, LogError> {
         commit.settle_format();
         let (key, bytes) = encode_commit(commit)?;
+        match decode_commit("a new commit", &bytes) {
+            Err(LogError::Corrupt { why, .. }) => return Err(LogError::TooMuch { why }),
+            read => drop(read?),
+        }
         Ok(Self { key, bytes: Bytes::from(bytes) })
     }
 

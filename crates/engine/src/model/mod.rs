@@ -6,6 +6,7 @@
 //! This module has no I/O, no clock, no randomness and no tokio. Every module may import it, and it
 //! imports none. docs/FORMAT.md describes byte for byte what is written to the bucket.
 
+mod bounded;
 mod commit;
 mod conflict;
 mod decisions;
@@ -17,6 +18,7 @@ mod group;
 mod header;
 mod hlc;
 mod id;
+pub mod limits;
 mod pack;
 mod path;
 mod prune;

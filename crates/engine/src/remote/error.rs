@@ -61,6 +61,12 @@ pub enum RemoteErrorKind {
     /// The answer does not match the request: shorter, longer, or of unknown form.
     #[error("the answer is malformed")]
     Malformed,
+    /// The object has more bytes than one of its kind may have.
+    #[error("the object has more than the {limit} bytes that are allowed for it")]
+    TooLarge {
+        /// Number of bytes allowed.
+        limit: u64,
+    },
     /// Any other failure that will not pass by itself.
     #[error("the remote refused")]
     Other,

@@ -4,7 +4,7 @@ use super::faulty::Faulty;
 use super::stored::checkpointed;
 use super::*;
 use crate::clock::SystemEntropy;
-use crate::model::{Conflict, Groups, Item, Keep, Kept, Recipe, RecipeOf, Resolution};
+use crate::model::{Conflict, Groups, Item, Keep, Kept, RecipeOf, Resolution};
 use crate::remote::RemoteErrorKind;
 
 fn under(remote: &MemoryRemote, prefix: &str) -> Vec<String> {
@@ -63,8 +63,9 @@ async fn no_checkpoint_is_written_while_there_is_another_head() {
 /// Creates a commit on `head` with every kind of data that a state holds.
 fn rich(head: CommitKey) -> Prepared {
     let mut full = plain(Some(head), 1, &[("long", Some("long")), ("b", None)]);
-    full.recipes =
-        vec![RecipeOf { digest: entry("long").digest, recipe: Recipe { depth: 0, parts: vec![] } }];
+    full.recipes = vec![RecipeOf { digest: entry("long").digest, recipe: recipe() }];
+    let long = full.changes.iter_mut().find_map(|change| change.entry.as_mut());
+    long.unwrap().size = 2;
     full.packs = [1, 2, 3].map(info).into();
     let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
     full.kept = vec![Conflict::new(Item::File(path("x")), kept, None)];

@@ -1,12 +1,10 @@
 //! A store that records requests and fails on demand.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::*;
-use crate::remote::{Capabilities, Object, Page, RemoteError, RemoteErrorKind};
+use crate::remote::{Capabilities, Object, Page, RemoteError, RemoteErrorKind, Span};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Faulty {
@@ -80,9 +78,9 @@ impl Remote for Faulty {
         self.ask("put", key)?;
         self.store.put(key, body).await
     }
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         self.ask("get", key)?;
-        self.store.get(key, range).await
+        self.store.get(key, span).await
     }
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
         self.ask("head", key)?;

@@ -15,7 +15,7 @@ use crate::content::{
     ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, RecipeBuilder, RecipeError, join_ranges,
 };
 use crate::fs::{At, Fs, ReadFile};
-use crate::log::{ChunkReader, LogError, Snapshot};
+use crate::log::{ChunkReader, Listed, LogError, Snapshot, Walk};
 use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Part, Recipe};
 use crate::sync::session::Context;
 use crate::sync::{Progress, SyncError, Watcher, blocking};
@@ -23,6 +23,8 @@ use crate::vault::Stage;
 
 /// Reads of packs that run ahead of the writing.
 const READS_AHEAD: usize = 3;
+/// Chunks whose reads are planned together.
+const CHUNKS_AT_ONCE: usize = 16 << 10;
 
 /// A file to be put together.
 #[derive(Debug, Clone)]
@@ -149,51 +151,137 @@ impl Context {
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let mut on_disk = OnDisk::default();
         blocking(|| old.into_iter().for_each(|path| on_disk.add_file(self.fs(), path, params)));
-        let mut files = Vec::with_capacity(wanted.len());
-        for file in wanted {
-            let content = file.entry.content();
-            let recipe = remote.recipes.get(&content.digest);
-            files.push((file, flatten(&reader, &index, &on_disk.leaves, &file.name, content, recipe).await?));
+        let leaves = std::mem::take(&mut on_disk.leaves);
+        let mut source = Source { reader: &reader, index: &index, on_disk };
+        let mut pieces = Pieces { remote, leaves: &leaves, ahead: wanted.iter(), open: None };
+        let mut writer = None;
+        loop {
+            let batch = pieces.next(&reader, &index).await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let mut arriving = source.begin(&batch)?;
+            let mut ready = HashMap::new();
+            for Piece { file, chunks, is_last } in batch {
+                let target = Arc::new(stage.path(file.slot));
+                let mut open = match writer.take() {
+                    Some(open) => open,
+                    None => blocking(|| stage.writer(file.slot))?,
+                };
+                for placed in chunks {
+                    let bytes = source
+                        .chunk(self.fs(), &mut arriving, &mut ready, &file.name, placed.part.id)
+                        .await?;
+                    blocking(|| open.write_all(&bytes)).at("write", &target)?;
+                    source.on_disk.note(placed.part.id, &target, placed.offset, placed.part.len);
+                    progress.bytes_done += bytes.len() as u64;
+                    watcher.progress(progress);
+                }
+                if !is_last {
+                    writer = Some(open);
+                    continue;
+                }
+                let Entry { mode, mtime_ms, .. } = file.entry;
+                blocking(|| open.finish(file.entry.content(), mode, mtime_ms))?;
+                progress.files_done += 1;
+                watcher.progress(progress);
+            }
         }
-        let needed = needed(&index, &on_disk, &files)?;
+    }
+}
+
+/// Chunks of a file that are written together.
+struct Piece<'a> {
+    file: &'a Wanted,
+    chunks: Vec<Placed>,
+    is_last: bool,
+}
+
+/// What is still to be written of the files, a bounded number of chunks at a time.
+struct Pieces<'a> {
+    remote: &'a Snapshot,
+    leaves: &'a Leaves,
+    ahead: std::slice::Iter<'a, Wanted>,
+    open: Option<(&'a Wanted, Walk<'a>)>,
+}
+
+impl<'a> Pieces<'a> {
+    /// The next pieces; none at the end.
+    async fn next(
+        &mut self,
+        reader: &'a ChunkReader,
+        index: &'a ChunkIndex,
+    ) -> Result<Vec<Piece<'a>>, SyncError> {
+        let mut batch = Vec::new();
+        let mut room = CHUNKS_AT_ONCE;
+        while room > 0 {
+            let (file, mut walk) = match (self.open.take(), self.ahead.as_slice().first()) {
+                (Some(open), _) => open,
+                (None, None) => break,
+                (None, Some(file)) => {
+                    self.ahead.next();
+                    let recipe = self.remote.recipes.get(&file.entry.digest);
+                    (file, reader.walk(index, self.leaves, file.entry.content(), recipe)?)
+                }
+            };
+            let missing = |chunk| SyncError::NoChunk { chunk, path: file.name.clone() };
+            let chunks = walk.next(room).await?.map_err(missing)?;
+            let is_last = chunks.len() < room;
+            room = room.saturating_sub(chunks.len() + 1);
+            if !is_last {
+                self.open = Some((file, walk));
+            }
+            batch.push(Piece { file, chunks, is_last });
+        }
+        Ok(batch)
+    }
+}
+
+/// Where chunks come from: this disk, or the packs of the remote.
+struct Source<'a> {
+    reader: &'a ChunkReader,
+    index: &'a ChunkIndex,
+    on_disk: OnDisk,
+}
+
+impl<'a> Source<'a> {
+    /// Begins the reads of packs that a batch needs. Each is a task of its own, so that it goes on while
+    /// another one is written.
+    fn begin(
+        &self,
+        batch: &[Piece<'_>],
+    ) -> Result<impl futures_util::Stream<Item = Arrived> + Unpin + use<>, SyncError> {
+        let needed = needed(self.index, &self.on_disk, batch)?;
         let reads = join_ranges(&needed, READ_GAP, READ_MAX);
-        // Each read is a task of its own, so that it goes on while this one writes.
-        let spawned = stream::iter(reads).map(|read| {
+        let reader = self.reader.clone();
+        let spawned = stream::iter(reads).map(move |read| {
             let reader = reader.clone();
             tokio::spawn(async move { reader.read(read).await })
         });
-        let mut arriving = spawned.buffered(READS_AHEAD);
-        let mut ready: HashMap<Digest, Vec<u8>> = HashMap::new();
-        for (file, parts) in files {
-            let target = Arc::new(stage.path(file.slot));
-            let mut writer = blocking(|| stage.writer(file.slot))?;
-            for placed in parts {
-                let id = placed.part.id;
-                let bytes = match ready.remove(&id) {
-                    Some(bytes) => bytes,
-                    None => match blocking(|| on_disk.read(self.fs(), &id)) {
-                        Some(bytes) => bytes,
-                        None => {
-                            next_until(&mut arriving, &mut ready, &id).await?;
-                            match ready.remove(&id) {
-                                Some(bytes) => bytes,
-                                // A local file that held it has changed meanwhile.
-                                None => single(&reader, &index, &file.name, id).await?,
-                            }
-                        }
-                    },
-                };
-                blocking(|| writer.write_all(&bytes)).at("write", &target)?;
-                on_disk.note(id, &target, placed.offset, placed.part.len);
-                progress.bytes_done += bytes.len() as u64;
-                watcher.progress(progress);
-            }
-            let Entry { mode, mtime_ms, .. } = file.entry;
-            blocking(|| writer.finish(file.entry.content(), mode, mtime_ms))?;
-            progress.files_done += 1;
-            watcher.progress(progress);
+        Ok(spawned.buffered(READS_AHEAD))
+    }
+
+    /// A chunk's bytes, from where they are at hand.
+    async fn chunk(
+        &mut self,
+        fs: &dyn Fs,
+        arriving: &mut (impl futures_util::Stream<Item = Arrived> + Unpin),
+        ready: &mut HashMap<Digest, Vec<u8>>,
+        name: &str,
+        id: Digest,
+    ) -> Result<Vec<u8>, SyncError> {
+        if let Some(bytes) = ready.remove(&id) {
+            return Ok(bytes);
         }
-        Ok(())
+        if let Some(bytes) = blocking(|| self.on_disk.read(fs, &id)) {
+            return Ok(bytes);
+        }
+        next_until(arriving, ready, &id).await?;
+        match ready.remove(&id) {
+            Some(bytes) => Ok(bytes),
+            // A local file that held it has changed meanwhile.
+            None => single(self.reader, self.index, name, id).await,
+        }
     }
 }
 
@@ -223,29 +311,28 @@ async fn single(
     reader.collect(&[place]).await?.remove(&id).ok_or_else(missing)
 }
 
-/// A file's chunks. Lists of lists are read level by level.
-pub(crate) async fn flatten(
+/// Chunks of a file, each once. A chunk that no pack has is an error.
+pub(crate) async fn list_chunks(
     reader: &ChunkReader,
     index: &ChunkIndex,
-    known: &Leaves,
     name: &str,
     content: Content,
     recipe: Option<&Recipe>,
-) -> Result<Vec<Placed>, SyncError> {
-    let listed = reader.list_chunks(index, known, content, recipe).await?;
-    listed.map(|listed| listed.parts).map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
+) -> Result<Listed, SyncError> {
+    let listed = reader.list_chunks(index, &Leaves::new(), content, recipe).await?;
+    listed.map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
 }
 
 /// The chunks that must come from the remote, in the order in which they are needed first.
 fn needed(
     index: &ChunkIndex,
     on_disk: &OnDisk,
-    files: &[(&Wanted, Vec<Placed>)],
+    batch: &[Piece<'_>],
 ) -> Result<Vec<(PackId, ChunkSlot)>, SyncError> {
     let mut seen = HashSet::new();
     let mut slots = Vec::new();
-    for (file, parts) in files {
-        for id in parts.iter().map(|placed| placed.part.id) {
+    for Piece { file, chunks, .. } in batch {
+        for id in chunks.iter().map(|placed| placed.part.id) {
             if seen.insert(id) && !on_disk.places.contains_key(&id) {
                 let place = index.get(&id);
                 slots.push(place.ok_or_else(|| SyncError::NoChunk { chunk: id, path: file.name.clone() })?);

@@ -22,7 +22,7 @@ mod upload;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-pub(crate) use fetch::{Leaves, OnDisk, Order, Wanted, flatten};
+pub(crate) use fetch::{OnDisk, Order, Wanted, list_chunks};
 pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into, members};
 pub(crate) use local::Local;
 pub(crate) use pull::Incoming;

@@ -209,7 +209,7 @@ async fn fetch_whole(
     let mut at = 0;
     while at < object.size {
         let end = object.size.min(at + READ);
-        let part = source.get(&object.key, Some(at..end)).await?;
+        let part = source.get(&object.key, (at..end).into()).await?;
         hasher.update(&part);
         blocking(|| writer.write_all(&part)).at("write", &stage.path(slot))?;
         at = end;
