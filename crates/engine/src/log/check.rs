@@ -50,9 +50,7 @@ impl Log {
         while let Some((read, key)) = reads.next().await {
             match read {
                 Ok(()) => {}
-                Err(LogError::Remote(error)) if error.kind != RemoteErrorKind::NotFound => {
-                    return Err(error.into());
-                }
+                Err(LogError::Remote(error)) if !error.kind.of_the_object() => return Err(error.into()),
                 Err(error) => faults.push(ObjectFault { key, error: Some(error) }),
             }
         }
@@ -86,11 +84,10 @@ impl Log {
         if !key.starts_with(CHECKPOINTS) {
             return Ok(false);
         }
-        match self.checkpoint_state(key).await {
-            Err(LogError::Remote(error)) if error.kind != RemoteErrorKind::NotFound => {
-                return Err(error.into());
-            }
-            Err(error) if error.is_damage() || matches!(error, LogError::Remote(_)) => {}
+        match self.check_checkpoint(key).await {
+            Err(error) if error.is_damage() => {}
+            Err(LogError::Remote(error)) if error.kind == RemoteErrorKind::NotFound => {}
+            Err(LogError::Remote(error)) => return Err(error.into()),
             _ => return Ok(false),
         }
         self.remote.delete(key).await?;
@@ -99,7 +96,7 @@ impl Log {
 
     async fn check_object(&self, key: &str) -> Result<(), LogError> {
         if key.starts_with(CHECKPOINTS) {
-            return self.checkpoint_state(key).await.map(drop);
+            return self.check_checkpoint(key).await;
         }
         let limit = if key.starts_with(COMMITS) { limits::COMMIT_STORED } else { limits::HEADER_STORED };
         let bytes = self.remote.get(key, Span::UpTo(limit)).await?;

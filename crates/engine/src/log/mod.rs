@@ -24,6 +24,7 @@ mod frame;
 mod graph;
 mod header;
 mod history;
+mod line;
 mod merge;
 mod needs;
 mod old;
@@ -33,6 +34,8 @@ mod replay;
 mod retain;
 mod rules;
 mod snapshot;
+mod start;
+mod sum;
 mod survey;
 mod walk;
 mod write;
@@ -57,6 +60,7 @@ pub use old::OldData;
 pub use replay::PathVersions;
 pub use retain::{Bucket, Fate, InBucket, Window, fate, horizon};
 pub use snapshot::Snapshot;
+use start::Start;
 pub use survey::Retained;
 pub use walk::Walk;
 pub use write::Prepared;
@@ -105,8 +109,8 @@ pub struct Log {
     recent: Vec<Arc<Snapshot>>,
     /// Packs known to exist.
     seen_packs: BTreeSet<PackId>,
-    /// Commit whose snapshot came from a checkpoint: a replay can start there.
-    checkpoint: Option<CommitKey>,
+    /// State that replays can start from.
+    start: Option<Start>,
 }
 
 impl Log {

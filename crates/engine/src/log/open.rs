@@ -35,10 +35,10 @@ impl Log {
             if log.headers.is_empty() {
                 return Ok(None);
             }
-            log.load_checkpoint().await?;
+            log.start_from_checkpoint().await?;
         } else {
             // The refresh finds newer commits, with or without checkpoints.
-            log.load_cached_state();
+            log.start_from_cache();
         }
         Ok(Some(log))
     }
@@ -53,7 +53,7 @@ impl Log {
             newest_ms: None,
             recent: Vec::new(),
             seen_packs: BTreeSet::new(),
-            checkpoint: None,
+            start: None,
         }
     }
 

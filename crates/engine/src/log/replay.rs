@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::line::Line;
 use super::{Log, LogError, Snapshot};
 use crate::model::{Commit, CommitKey, Digest, VaultPath};
 
@@ -28,8 +29,10 @@ impl Log {
         for step in path {
             let (step, commit) = self.read_commit(step).await?;
             snapshot.apply(step, &commit)?;
+            for (key, node) in self.graph.part(&self.graph.brought(step)) {
+                snapshot.sum.add(&Line::Commit(key, node).bytes()?);
+            }
         }
-        snapshot.drop_unused_recipes();
         let snapshot = Arc::new(snapshot);
         self.remember(Arc::clone(&snapshot));
         Ok(snapshot)
@@ -83,7 +86,7 @@ impl Log {
     }
 
     pub(super) fn remember(&mut self, snapshot: Arc<Snapshot>) {
-        let pinned = self.checkpoint;
+        let pinned = self.start.as_ref().map(|start| start.commit);
         if self.recent.len() >= RECENT {
             // Keep the checkpoint's: without it a replay would start at the first commit.
             if let Some(oldest) = self.recent.iter().position(|known| known.key != pinned) {

@@ -8,6 +8,7 @@ mod faulty;
 mod format_rules;
 mod old;
 mod past;
+mod proofs;
 mod random;
 mod reads;
 mod states;
@@ -113,6 +114,7 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
         kind: CommitKind::Sync,
         prune: Prune::default(),
         needs: Vec::new(),
+        base: None,
         ext: None,
     }
 }
@@ -120,6 +122,12 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
 /// The same commit with its bytes.
 fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
     Prepared::new(&mut plain(parent, device, changes)).unwrap()
+}
+
+/// The same commit as [`plain`], which names the state that it is a difference to.
+async fn naming(log: &mut Log, parent: CommitKey, device: u8, changes: &[(&str, Option<&str>)]) -> Commit {
+    let base = log.snapshot(Some(parent)).await.unwrap().base();
+    Commit { base: Some(base), ..plain(Some(parent), device, changes) }
 }
 
 async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {

@@ -15,7 +15,7 @@ use super::limits;
 const AT_FIRST: usize = 1024;
 
 /// Reads a list of at most `MOST` elements.
-pub(super) fn at_most<'de, D, T, const MOST: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(crate) fn at_most<'de, D, T, const MOST: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

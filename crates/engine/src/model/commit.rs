@@ -144,6 +144,10 @@ pub struct Commit {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::NEEDS }>")]
     pub needs: Vec<Need>,
+    /// Digest of the sum of the first parent's state, which proves that a checkpoint is that state.
+    /// Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Digest>,
     /// Members that a reader may ignore. Absent in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::ext")]
     pub ext: Option<Ext>,
@@ -153,7 +157,8 @@ impl Commit {
     /// Fixes the format: the lowest that can hold the commit, with the features that it uses.
     pub fn settle_format(&mut self) {
         self.needs = Feature::of(self).into_iter().map(Feature::need).collect();
-        if let Some(device) = self.device.as_mut().filter(|_| !self.needs.is_empty()) {
+        let more = !self.needs.is_empty() || self.base.is_some();
+        if let Some(device) = self.device.as_mut().filter(|_| more) {
             device.reads = Some(Reads::ours());
         }
         self.format = if self.uses_format_2() { FORMAT } else { FIRST_FORMAT };
@@ -163,7 +168,7 @@ impl Commit {
     #[must_use]
     pub fn uses_format_2(&self) -> bool {
         let reads = self.device.as_ref().is_some_and(|device| device.reads.is_some());
-        reads || !self.needs.is_empty() || self.ext.is_some()
+        reads || !self.needs.is_empty() || self.base.is_some() || self.ext.is_some()
     }
 }
 

@@ -25,6 +25,7 @@ mod prune;
 mod recipe;
 mod stat;
 
+pub(crate) use bounded::at_most;
 pub use commit::{Change, Commit, CommitKey, CommitKind, Device, Ext, RecipeOf};
 pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
 pub use decisions::{Decisions, Direction, Held, Reason};

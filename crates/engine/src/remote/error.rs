@@ -83,6 +83,12 @@ impl RemoteErrorKind {
         )
     }
 
+    /// True if the object itself is at fault, and no other object of the remote need be.
+    #[must_use]
+    pub const fn of_the_object(self) -> bool {
+        matches!(self, Self::NotFound | Self::TooLarge { .. })
+    }
+
     /// True if the remote is out of reach for now: a state to wait out, not a failure.
     #[must_use]
     pub const fn offline(self) -> bool {

@@ -78,7 +78,8 @@ impl Session<'_> {
         }
         let mut record = record.clone();
         record.txn = Some(txn);
-        let mut commit = fill(self.draft(&survey.remote, txn, CommitKind::Sync), survey, &sent);
+        let draft = self.draft(&survey.remote, txn, CommitKind::Sync).await?;
+        let mut commit = fill(draft, survey, &sent);
         let prepared = Prepared::new(&mut commit)?;
         let mut after = survey.remote.tree.clone();
         for change in &commit.changes {

@@ -96,7 +96,7 @@ impl Session<'_> {
             changes: entries.into_iter().map(|(path, entry)| Change { path, entry: Some(entry) }).collect(),
             recipes: recipes.into_values().collect(),
             packs: packs.into_values().collect(),
-            ..self.draft(&state, txn, CommitKind::Import)
+            ..self.draft(&state, txn, CommitKind::Import).await?
         };
         self.publish(&Prepared::new(&mut commit)?, record).await?;
         self.context.forget_uploaded();

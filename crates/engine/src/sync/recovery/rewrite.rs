@@ -171,7 +171,7 @@ impl Session<'_> {
             kept,
             resolved,
             prune,
-            ..self.draft(head, txn, kind)
+            ..self.draft(head, txn, kind).await?
         };
         // The record goes on naming what stands here: the commit is pulled like anybody's. Packs that wait for a commit of their
         // own go on waiting.
