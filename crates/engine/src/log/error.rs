@@ -91,6 +91,15 @@ impl LogError {
         }
     }
 
+    /// The error's words without the object's key, for damage.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Corrupt { why, .. } => why.clone(),
+            Self::Newer { format, needs, .. } => format!("it needs {}", newer(*format, needs)),
+            other => other.to_string(),
+        }
+    }
+
     pub(super) fn corrupt(key: impl ToString, why: impl ToString) -> Self {
         Self::Corrupt { key: key.to_string(), why: why.to_string() }
     }

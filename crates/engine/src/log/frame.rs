@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::LogError;
 use crate::model::limits::{FREELY_UNPACKED, TEXT, UNPACKED_PER_BYTE, WINDOW_LOG};
-use crate::model::{Digest, FIRST_FORMAT, FORMAT, Need, limits};
+use crate::model::{CommitId, CommitKey, Digest, FIRST_FORMAT, FORMAT, Need, at_most, limits};
 
 const ZSTD_LEVEL: i32 = 3;
 /// Plaintext that is held whole, in bytes. Parsing it is faster then.
@@ -142,6 +142,30 @@ pub(super) fn check_known(
 pub(super) struct Says {
     #[serde(default)]
     needs: Vec<Need>,
+}
+
+/// Part of a commit that this program reads although another format wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outline {
+    /// Key of the commit.
+    pub key: CommitKey,
+    /// Commits that it builds on.
+    pub parents: Vec<CommitKey>,
+}
+
+/// Reads the outline of a commit, if there is one to be read.
+pub(super) fn outline(bytes: &[u8]) -> Option<Outline> {
+    #[derive(serde::Deserialize)]
+    struct Said {
+        seq: u64,
+        #[serde(deserialize_with = "at_most::<_, _, 16>")]
+        parents: Vec<CommitKey>,
+    }
+    let framed = Framed::of(ObjectKind::Commit, bytes).ok()?;
+    let (Said { seq, parents }, digest) = framed.parse::<Said>().ok()?;
+    let key = CommitKey { seq, id: CommitId::from_bytes(*digest.as_bytes()) };
+    let follows = parents.iter().map(|parent| parent.seq + 1).max() == Some(seq);
+    follows.then_some(Outline { key, parents })
 }
 
 /// An object without its head.

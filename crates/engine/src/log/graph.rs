@@ -28,6 +28,11 @@ impl Graph {
         self.nodes.insert(key, node);
     }
 
+    /// Removes a commit.
+    pub(super) fn remove(&mut self, key: CommitKey) {
+        self.nodes.remove(&key);
+    }
+
     /// True if the commit is known.
     #[must_use]
     pub fn contains(&self, key: CommitKey) -> bool {

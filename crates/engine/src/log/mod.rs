@@ -10,10 +10,12 @@
 //! - Packs exist before the commit that names them.
 //! - The rank of a commit is its `(generation, id)`; clocks play no part.
 //! - An outranked commit is merged, never dropped.
+//! - What is not a whole commit of the history stops nobody: it is set aside (`aside`).
 //!
 //! This module never touches the vault's files: its callers apply what the log says. A crash leaves
 //! only whole objects. [`Log::publish`] may be repeated with the same bytes any number of times.
 
+mod aside;
 mod check;
 mod checkpoint;
 mod chunks;
@@ -33,10 +35,12 @@ mod read;
 mod replay;
 mod retain;
 mod rules;
+mod sift;
 mod snapshot;
 mod start;
 mod sum;
 mod survey;
+mod take_in;
 mod walk;
 mod write;
 
@@ -46,6 +50,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use aside::Aside;
+use aside::Notes;
 pub use check::ObjectFault;
 pub use chunks::{ChunkReader, pack_key, parse_pack_key};
 pub use devices::DeviceSeen;
@@ -55,8 +61,9 @@ pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use history::Past;
 pub use merge::{Side, merge, virtual_base};
-pub use needs::{Contents, Leaves, Listed, Places};
+pub use needs::{Contents, Leaves, Listing, Places};
 pub use old::OldData;
+use read::Listed;
 pub use replay::PathVersions;
 pub use retain::{Bucket, Fate, InBucket, Window, fate, horizon};
 pub use snapshot::Snapshot;
@@ -83,6 +90,8 @@ pub trait ObjectCache: Send + Sync + std::fmt::Debug {
     fn keys(&self, prefix: &str) -> Vec<String>;
     /// Removes `key`.
     fn remove(&self, key: &str);
+    /// This device's time, to date what is noted, in milliseconds since the Unix epoch.
+    fn now_ms(&self) -> u64;
 }
 
 /// Scope of a refresh.
@@ -102,7 +111,7 @@ pub struct Log {
     headers: BTreeMap<VaultId, VaultHeader>,
     graph: Graph,
     /// Commits in the newest listing.
-    visible: BTreeSet<CommitKey>,
+    visible: Listed,
     /// Server time of the newest commit in any listing, in milliseconds since the Unix epoch.
     newest_ms: Option<i64>,
     /// Most recently used snapshots, the newest last.
@@ -111,6 +120,12 @@ pub struct Log {
     seen_packs: BTreeSet<PackId>,
     /// State that replays can start from.
     start: Option<Start>,
+    /// Commit that this device has agreed on: what it builds on belongs to the history.
+    agreed: Option<CommitKey>,
+    /// Objects below `commits/` that the log does without.
+    asides: Notes,
+    /// Next of the missing packs to look for.
+    turn: usize,
 }
 
 impl Log {

@@ -13,7 +13,7 @@ pub type Leaves = HashMap<Digest, Vec<u8>>;
 
 /// Chunks of a content, each once.
 #[derive(Debug, Clone, Default)]
-pub struct Listed {
+pub struct Listing {
     /// Chunks of the file itself.
     pub chunks: BTreeSet<Digest>,
     /// Chunks that hold lists of these, if the content is that long.
@@ -43,8 +43,8 @@ impl ChunkReader {
         known: &Leaves,
         content: Content,
         recipe: Option<&Recipe>,
-    ) -> Result<Result<Listed, Digest>, LogError> {
-        let mut listed = Listed::default();
+    ) -> Result<Result<Listing, Digest>, LogError> {
+        let mut listed = Listing::default();
         let (mut depth, mut level) = first_level(content, recipe)?;
         while depth > 0 {
             let lists: Vec<(Part, u64)> = level.into_iter().collect();

@@ -89,7 +89,7 @@ impl Log {
         if listed.is_empty() {
             return Ok(());
         }
-        let commits = self.list_commits(0).await?;
+        let commits: Vec<CommitKey> = self.list_commits(0).await?.into_keys().collect();
         let seqs: BTreeSet<u64> = commits.iter().map(|key| key.seq).collect();
         // A checkpoint that nothing builds on yet proves nothing.
         let built_on = |key: &str| seq_of(key).is_some_and(|seq| seqs.contains(&(seq + 1)));
@@ -178,7 +178,7 @@ impl Log {
     pub(super) async fn check_checkpoint(&self, key: &str) -> Result<(), LogError> {
         let checkpoint = self.read_checkpoint(key).await?;
         let sum = self.add_up(key, &checkpoint, false).await?.sum;
-        let commits: Vec<CommitKey> = self.visible.iter().copied().collect();
+        let commits: Vec<CommitKey> = self.visible.keys().copied().collect();
         match self.named_base(checkpoint.commit(), &commits).await? {
             Some(named) if named != sum.digest() => Err(not_named(key, checkpoint.commit())),
             _ => Ok(()),

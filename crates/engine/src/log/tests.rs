@@ -6,6 +6,7 @@ mod checkpoints;
 mod chunks;
 mod faulty;
 mod format_rules;
+mod junk;
 mod old;
 mod past;
 mod proofs;
@@ -21,12 +22,12 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::model::{
     Change, ChunkParams, ChunkSlot, Codec, Commit, CommitKind, Device, DeviceId, Digest, Entry, FIRST_FORMAT,
-    Group, Hlc, PackInfo, Part, Prune, Recipe, Tree, Validate, VaultHeader, VaultPath,
+    Group, Hlc, PackInfo, Part, Prune, Recipe, Tree, Validate, VaultHeader, VaultPath, limits,
 };
 use crate::remote::MemoryRemote;
 
 #[derive(Debug, Default)]
-struct MapCache(Mutex<BTreeMap<String, Vec<u8>>>);
+struct MapCache(Mutex<BTreeMap<String, Vec<u8>>>, std::sync::atomic::AtomicU64);
 
 impl ObjectCache for MapCache {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -40,6 +41,9 @@ impl ObjectCache for MapCache {
     }
     fn remove(&self, key: &str) {
         self.0.lock().unwrap().remove(key);
+    }
+    fn now_ms(&self) -> u64 {
+        self.1.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
 

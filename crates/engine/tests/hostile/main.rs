@@ -30,6 +30,9 @@ impl ObjectCache for NoCache {
         Vec::new()
     }
     fn remove(&self, _: &str) {}
+    fn now_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// Peak memory of the process since [`forget_peak`], in bytes.

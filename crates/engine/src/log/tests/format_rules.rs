@@ -1,7 +1,7 @@
 //! The rules for commits and headers, each broken alone.
 
 use super::*;
-use crate::model::{Conflict, ConflictId, Ext, Item, Keep, Kept, Need, RecipeOf, Resolution, limits};
+use crate::model::{Conflict, ConflictId, Ext, Item, Keep, Kept, Need, RecipeOf, Resolution};
 
 fn ordinary() -> Commit {
     plain(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)])

@@ -15,7 +15,7 @@ use crate::content::{
     ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, RecipeBuilder, RecipeError, join_ranges,
 };
 use crate::fs::{At, Fs, ReadFile};
-use crate::log::{ChunkReader, Listed, LogError, Snapshot, Walk};
+use crate::log::{ChunkReader, Listing, LogError, Snapshot, Walk};
 use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Part, Recipe};
 use crate::sync::session::Context;
 use crate::sync::{Progress, SyncError, Watcher, blocking};
@@ -318,7 +318,7 @@ pub(crate) async fn list_chunks(
     name: &str,
     content: Content,
     recipe: Option<&Recipe>,
-) -> Result<Listed, SyncError> {
+) -> Result<Listing, SyncError> {
     let listed = reader.list_chunks(index, &Leaves::new(), content, recipe).await?;
     listed.map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
 }
