@@ -2,7 +2,6 @@
 //! slept through it.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::model::Keep;
-use cogzy_engine::remote::{Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind};
+use cogzy_engine::remote::{
+    Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind, Span,
+};
 use cogzy_engine::sync::{Point, Pruned, Refusal, Retention, SyncError, Unwatched};
 use cogzy_testkit::fresh_folder;
 
@@ -291,8 +292,8 @@ impl Remote for Sleeper {
         self.inner.put(key, body).await
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
-        self.inner.get(key, range).await
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
+        self.inner.get(key, span).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {

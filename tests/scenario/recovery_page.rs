@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cogzy_engine::clock::{Clock, SystemClock};
-use cogzy_engine::remote::{Remote, list_all};
+use cogzy_engine::remote::{Remote, Span, list_all};
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
@@ -322,7 +322,7 @@ async fn lost_bits(place: &Place) {
     let before = packs().await;
     machine.sync().await;
     let newest = packs().await.difference(&before).next().unwrap().clone();
-    let mut bytes = remote.get(&newest, None).await.unwrap().to_vec();
+    let mut bytes = remote.get(&newest, Span::UpTo(1 << 20)).await.unwrap().to_vec();
     bytes[1000] ^= 1;
     remote.put(&newest, bytes.into()).await.unwrap();
     for line in section("A disk loses bits") {

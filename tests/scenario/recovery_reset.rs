@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cogzy_engine::model::Keep;
-use cogzy_engine::remote::{MemoryRemote, Remote, RemoteErrorKind};
+use cogzy_engine::remote::{MemoryRemote, Remote, RemoteErrorKind, Span};
 use cogzy_engine::sync::{Phase, Progress, Refusal, Reset, SyncError, Unwatched, Watcher};
 use cogzy_testkit::fresh_folder;
 
@@ -106,7 +106,7 @@ async fn a_backup_that_cannot_be_used_leaves_the_vault_as_it_was() {
     // Every pack is damaged in turn, then missing.
     let packs: Vec<String> = keys(&store, "packs/").await;
     for key in &packs {
-        let bytes = store.get(key, None).await.unwrap();
+        let bytes = store.get(key, Span::UpTo(1 << 20)).await.unwrap();
         let mut bad = bytes.to_vec();
         let middle = bad.len() / 3;
         bad[middle] ^= 1;

@@ -1,13 +1,14 @@
 //! The contract of remotes over each of them, and their failures told apart.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
 use cogzy_engine::remote::{
     FolderRemote, Limited, MemoryRemote, Meter, Metered, Remote, RemoteErrorKind, RemoteUrl, Retry,
-    RetryPolicy, list_all,
+    RetryPolicy, Span, list_all,
 };
 use cogzy_s3::{S3Options, S3Remote};
 use cogzy_testkit::fresh_folder;
@@ -17,6 +18,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::contract::contract;
 use crate::support::foreign::ForeignBucket;
 use crate::support::s3_server::{BUCKET, KEY_ID, Loss, S3Server, SECRET, bucket_url, options};
+
+/// All of any object of these tests.
+const ALL: Span = Span::UpTo(1 << 20);
 
 async fn s3(server: &S3Server) -> S3Remote {
     S3Remote::open(&server.url("users/me"), &server.options()).await.unwrap()
@@ -104,7 +108,7 @@ async fn a_wrong_key_is_told_from_a_key_that_may_not() {
     }
     for (error, capability) in [
         (remote.put("k", Bytes::new()).await.unwrap_err(), "writeFiles"),
-        (remote.get("k", None).await.unwrap_err(), "readFiles"),
+        (remote.get("k", ALL).await.unwrap_err(), "readFiles"),
         (remote.head("k").await.unwrap_err(), "readFiles"),
         (remote.list("", None).await.unwrap_err(), "listFiles"),
     ] {
@@ -119,7 +123,7 @@ async fn a_missing_bucket_is_told_from_a_missing_object() {
     let remote = S3Remote::open(&bucket_url("another-bucket", ""), &server.options()).await.unwrap();
     for error in [
         remote.list("", None).await.unwrap_err(),
-        remote.get("k", None).await.unwrap_err(),
+        remote.get("k", ALL).await.unwrap_err(),
         remote.put("k", Bytes::new()).await.unwrap_err(),
     ] {
         assert_eq!(error.kind, RemoteErrorKind::NoSuchBucket, "{error}");
@@ -168,7 +172,7 @@ async fn silence_leaves_the_outcome_open() {
     let promise = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345".to_owned();
     let options = S3Options { endpoint: Some(parrot(promise).await), ..options };
     let remote = S3Remote::open(&bucket_url(BUCKET, ""), &options).await.unwrap();
-    let error = remote.get("k", None).await.unwrap_err();
+    let error = remote.get("k", ALL).await.unwrap_err();
     assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome, "{error}");
 }
 
@@ -198,7 +202,7 @@ async fn a_lost_answer_leaves_the_outcome_open_and_a_second_put_settles_it() {
         let error = remote.put(key, Bytes::from_static(b"v")).await.unwrap_err();
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.kind.retryable());
-        assert_eq!(remote.get(key, None).await.unwrap(), "v", "it had been applied");
+        assert_eq!(remote.get(key, ALL).await.unwrap(), "v", "it had been applied");
         remote.put(key, Bytes::from_static(b"v")).await.unwrap();
     }
     assert_eq!(list_all(&remote, "", None).await.unwrap().len(), 2);
@@ -212,7 +216,7 @@ async fn a_put_may_come_late_and_a_listing_be_stale() {
     remote.put("late", Bytes::from_static(b"v")).await.unwrap_err();
     assert_eq!(remote.head("late").await.unwrap(), None);
     server.release_late_puts();
-    assert_eq!(remote.get("late", None).await.unwrap(), "v");
+    assert_eq!(remote.get("late", ALL).await.unwrap(), "v");
 
     remote.put("new", Bytes::new()).await.unwrap();
     server.hide_newest(1);
@@ -251,7 +255,7 @@ async fn the_test_bucket_keeps_versions_and_refuses_conditional_puts() {
     assert_eq!((all.versions().len(), all.delete_markers().len()), (1, 1), "the bytes are still there");
     let marker = all.delete_markers()[0].version_id().unwrap();
     client.delete_object().bucket(BUCKET).key("k").version_id(marker).send().await.unwrap();
-    assert_eq!(remote.get("k", None).await.unwrap(), "v");
+    assert_eq!(remote.get("k", ALL).await.unwrap(), "v");
     let version = all.versions()[0].version_id().unwrap();
     client.delete_object().bucket(BUCKET).key("k").version_id(version).send().await.unwrap();
     let all = client.list_object_versions().bucket(BUCKET).send().await.unwrap();
@@ -308,7 +312,7 @@ async fn whatever_answers_without_being_s3_is_no_empty_bucket() {
     }
     for page in ["", "<html>nginx</html>"] {
         let remote = s3_at(&parrot(answer("404 Not Found", "", page)).await).await;
-        let error = remote.get("k", None).await.unwrap_err();
+        let error = remote.get("k", ALL).await.unwrap_err();
         assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint, "{page:?}: {error}");
     }
     let moved = answer("301 Moved Permanently", "x-amz-bucket-region: eu-west-1\r\n", "");
@@ -356,24 +360,78 @@ async fn a_listing_that_cannot_be_right_is_refused() {
 #[tokio::test]
 async fn an_answer_of_the_wrong_length_is_refused() {
     for (headers, body, range) in [
-        ("", "0123456789", Some(5..8)),
-        ("content-range: bytes 4-6/10\r\n", "456", Some(5..8)),
-        ("content-range: bytes 5-7/10\r\n", "56", Some(5..8)),
+        ("", "0123456789", 5..8),
+        ("content-range: bytes 4-6/10\r\n", "456", 5..8),
+        ("content-range: bytes 5-7/10\r\n", "56", 5..8),
     ] {
         let remote = s3_at(&parrot(answer("206 Partial Content", headers, body)).await).await;
-        let error = remote.get("k", range).await.unwrap_err();
+        let error = remote.get("k", Span::Part(range)).await.unwrap_err();
         assert_eq!(error.kind, RemoteErrorKind::Malformed, "{headers:?}: {error}");
     }
     let cut = answer("200 OK", "", "0123456789").replace("6789", "");
-    let error = s3_at(&parrot(cut).await).await.get("k", None).await.unwrap_err();
+    let error = s3_at(&parrot(cut).await).await.get("k", ALL).await.unwrap_err();
     assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome, "{error}");
     let skewed = "<?xml version=\"1.0\"?><Error><Code>RequestTimeTooSkewed</Code><Message>Too far.</Message>\
                   <RequestTime>20200101T000000Z</RequestTime><ServerTime>2026-01-01T00:00:00Z</ServerTime></Error>";
     let error =
-        s3_at(&parrot(answer("403 Forbidden", "", skewed)).await).await.get("k", None).await.unwrap_err();
+        s3_at(&parrot(answer("403 Forbidden", "", skewed)).await).await.get("k", ALL).await.unwrap_err();
     assert_eq!(error.kind, RemoteErrorKind::ClockSkew, "{error}");
     assert!(
         error.to_string().contains("20200101T000000Z") && error.to_string().contains("2026-01-01"),
         "{error}"
     );
+}
+
+/// A server that answers and then sends the same piece for ever. It counts what it could send.
+async fn endless(head: &'static str, piece: &'static str) -> (String, Arc<AtomicU64>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let sent = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&sent);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let count = Arc::clone(&count);
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                drop(stream.read(&mut request).await);
+                let mut wrote = stream.write_all(head.as_bytes()).await;
+                let piece = piece.repeat(1 << 10);
+                let framed = format!("{:x}\r\n{piece}\r\n", piece.len());
+                while wrote.is_ok() {
+                    wrote = stream.write_all(framed.as_bytes()).await;
+                    count.fetch_add(framed.len() as u64, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    (endpoint, sent)
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_cut_off() {
+    const MOST: u64 = 64 << 20;
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let promised = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n";
+    let huge = "HTTP/1.1 200 OK\r\ncontent-length: 2199023255552\r\n\r\n";
+    let refusal = "HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (head, kind) in [
+        (chunked, None),
+        (promised, None),
+        (huge, Some(RemoteErrorKind::TooLarge { limit: 1 << 20 })),
+        (refusal, None),
+    ] {
+        let (endpoint, sent) = endless(head, "<Contents>").await;
+        let error = s3_at(&endpoint).await.get("k", Span::UpTo(1 << 20)).await.unwrap_err();
+        assert!(kind.is_none_or(|kind| error.kind == kind), "{head:?}: {error}");
+        assert!(sent.load(Ordering::Relaxed) < MOST, "{head:?}");
+    }
+    for head in [chunked, refusal] {
+        let (endpoint, sent) = endless(head, "<Contents>").await;
+        let remote = s3_at(&endpoint).await;
+        remote.list("", None).await.unwrap_err();
+        remote.put("k", Bytes::new()).await.unwrap_err();
+        remote.delete("k").await.unwrap_err();
+        remote.server_ms().await.unwrap_err();
+        assert!(sent.load(Ordering::Relaxed) < 4 * MOST, "{head:?}");
+    }
 }

@@ -26,6 +26,9 @@ impl ObjectCache for NoCache {
         Vec::new()
     }
     fn remove(&self, _: &str) {}
+    fn now_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// The bucket of some machines.

@@ -49,7 +49,7 @@ pub enum Bug {
 
 impl Bug {
     /// Mistakes that any run may find.
-    pub const SYNC: [Self; 12] = [
+    pub const SYNC: [Self; 14] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,

@@ -4,6 +4,7 @@
 //! listed, and each is deleted by its id. A store that does not know versions gets the plain
 //! DELETE; a key that may not list them deletes nothing.
 
+use super::cap::Cap;
 use super::{S3Remote, errors};
 use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
 
@@ -26,7 +27,8 @@ impl S3Remote {
         loop {
             let request = self.client.list_object_versions().bucket(self.url.bucket()).prefix(full);
             let (marker, version) = after.map_or((None, None), |(marker, version)| (Some(marker), version));
-            let answer = request.set_key_marker(marker).set_version_id_marker(version).send().await;
+            let request = request.set_key_marker(marker).set_version_id_marker(version);
+            let answer = request.customize().interceptor(Cap::PARSED).send().await;
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -55,7 +57,7 @@ impl S3Remote {
 
     async fn delete_one(&self, key: &str, full: &str, version: Option<String>) -> Result<(), RemoteError> {
         let request = self.client.delete_object().bucket(self.url.bucket()).key(full);
-        match request.set_version_id(version).send().await {
+        match request.set_version_id(version).customize().interceptor(Cap::PARSED).send().await {
             Ok(_) => Ok(()),
             Err(error) => {
                 let error = errors::explain("delete", key, &self.endpoint, error);

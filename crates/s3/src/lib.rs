@@ -9,7 +9,6 @@
 //! An answer to a HEAD has no body, so a missing bucket looks like a missing object.
 
 use std::fmt;
-use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,17 +16,20 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use cogzy_engine::remote::{
-    BucketUrl, Capabilities, Object, PAGE, Page, Remote, RemoteError, RemoteErrorKind, no_such_range, percent,
+    BucketUrl, Capabilities, Object, PAGE, Page, Remote, RemoteError, RemoteErrorKind, Span, no_such_range,
+    percent, too_large,
 };
 
+mod cap;
 mod client;
 mod delete;
 mod errors;
 mod probe;
 
+use cap::Cap;
 pub use client::{KeyPair, S3Options, Secret};
 
 /// A bucket, below a prefix.
@@ -65,14 +67,29 @@ impl S3Remote {
             .because(format!("{} does not answer like an S3 store: {missing}", self.endpoint))
     }
 
-    async fn body(&self, key: &str, body: ByteStream) -> Result<Bytes, RemoteError> {
-        match tokio::time::timeout(self.timeout, body.collect()).await {
-            Ok(Ok(bytes)) => Ok(bytes.into_bytes()),
-            Ok(Err(error)) => Err(errors::transport("get", key, &self.endpoint, &error)),
-            Err(late) => {
-                Err(RemoteError::new(RemoteErrorKind::UnknownOutcome, "get", key).because(late.to_string()))
+    /// Reads the body of a GET that promised `length` bytes. A store may send more, or without an end.
+    async fn body(&self, key: &str, length: u64, mut body: ByteStream) -> Result<Bytes, RemoteError> {
+        let read = async {
+            let mut bytes = BytesMut::new();
+            while let Some(piece) = body.next().await {
+                let piece = piece.map_err(|error| errors::transport("get", key, &self.endpoint, &error))?;
+                bytes.extend_from_slice(&piece);
+                if bytes.len() as u64 > length {
+                    break;
+                }
             }
+            Ok(bytes.freeze())
+        };
+        let late = |late: tokio::time::error::Elapsed| {
+            RemoteError::new(RemoteErrorKind::UnknownOutcome, "get", key).because(late.to_string())
+        };
+        let bytes: Bytes = tokio::time::timeout(self.timeout, read).await.map_err(late)??;
+        let got = bytes.len() as u64;
+        if got == length {
+            return Ok(bytes);
         }
+        let came = if got > length { "more".to_owned() } else { got.to_string() };
+        Err(malformed("get", key, format!("{length} bytes were promised, {came} came")))
     }
 }
 
@@ -90,6 +107,8 @@ impl Remote for S3Remote {
         let request = self.client.put_object().bucket(self.url.bucket()).key(self.full(key));
         let answer = request
             .body(ByteStream::from(body))
+            .customize()
+            .interceptor(Cap::PARSED)
             .send()
             .await
             .map_err(|error| errors::explain("put", key, &self.endpoint, error))?;
@@ -99,28 +118,27 @@ impl Remote for S3Remote {
         }
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         let mut request = self.client.get_object().bucket(self.url.bucket()).key(self.full(key));
-        if let Some(range) = &range {
+        if let Span::Part(range) = &span {
             if range.is_empty() {
                 return Err(no_such_range(key, range, None));
             }
             request = request.range(format!("bytes={}-{}", range.start, range.end - 1));
         }
-        let answer =
-            request.send().await.map_err(|error| errors::explain("get", key, &self.endpoint, error))?;
-        let length = promised(key, range.as_ref(), &answer)?;
-        let bytes = self.body(key, answer.body).await?;
-        if bytes.len() as u64 == length {
-            Ok(bytes)
-        } else {
-            Err(malformed("get", key, format!("{length} bytes were promised, {} came", bytes.len())))
-        }
+        let answer = request
+            .customize()
+            .interceptor(Cap::STREAMED)
+            .send()
+            .await
+            .map_err(|error| errors::explain("get", key, &self.endpoint, error))?;
+        let length = promised(key, &span, &answer)?;
+        self.body(key, length, answer.body).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
         let request = self.client.head_object().bucket(self.url.bucket()).key(self.full(key));
-        let answer = match request.send().await {
+        let answer = match request.customize().interceptor(Cap::PARSED).send().await {
             Ok(answer) => answer,
             Err(error) => {
                 let error = errors::explain("head", key, &self.endpoint, error);
@@ -140,6 +158,8 @@ impl Remote for S3Remote {
         let answer = request
             .prefix(self.full(prefix))
             .set_start_after(after.map(|after| self.full(after)))
+            .customize()
+            .interceptor(Cap::PARSED)
             .send()
             .await
             .map_err(|error| errors::explain("list", prefix, &self.endpoint, error))?;
@@ -201,12 +221,16 @@ impl S3Remote {
 }
 
 /// The length of the body of a GET, once it is certain that it holds the bytes asked for.
-fn promised(key: &str, range: Option<&Range<u64>>, answer: &GetObjectOutput) -> Result<u64, RemoteError> {
+fn promised(key: &str, span: &Span, answer: &GetObjectOutput) -> Result<u64, RemoteError> {
     let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
     let Some(length) = length else {
         return Err(malformed("get", key, "the answer does not say how long it is".to_owned()));
     };
-    let Some(range) = range else { return Ok(length) };
+    let range = match span {
+        Span::Part(range) => range,
+        Span::UpTo(limit) if length > *limit => return Err(too_large(key, *limit, Some(length))),
+        Span::UpTo(_) => return Ok(length),
+    };
     let wanted = format!("bytes {}-{}/", range.start, range.end - 1);
     let given = match answer.content_range() {
         Some(given) => given.starts_with(&wanted),

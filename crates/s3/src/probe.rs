@@ -8,6 +8,7 @@ use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_s3::types::BucketVersioningStatus;
 
+use super::cap::Cap;
 use super::{S3Remote, errors, milliseconds};
 use cogzy_engine::remote::{Probe, RemoteError};
 
@@ -15,7 +16,8 @@ impl S3Remote {
     /// Asks the store with two requests that change nothing.
     pub async fn probe(&self) -> Probe {
         let (listed, server_ms) = self.dated_listing().await;
-        let versioning = self.client.get_bucket_versioning().bucket(self.url.bucket()).send().await;
+        let versioning = self.client.get_bucket_versioning().bucket(self.url.bucket());
+        let versioning = versioning.customize().interceptor(Cap::PARSED).send().await;
         let versioned =
             versioning.ok().map(|answer| answer.status() == Some(&BucketVersioningStatus::Enabled));
         Probe { endpoint: self.endpoint.clone(), listed, server_ms, versioned }
@@ -34,7 +36,7 @@ impl S3Remote {
         let date = Date::default();
         let listing =
             self.client.list_objects_v2().bucket(self.url.bucket()).prefix(self.full("commits/")).max_keys(1);
-        let listed = listing.customize().interceptor(date.clone()).send().await;
+        let listed = listing.customize().interceptor(date.clone()).interceptor(Cap::PARSED).send().await;
         let listed = listed.map(drop);
         (listed.map_err(|error| errors::explain("list", "commits/", &self.endpoint, error)), date.read())
     }

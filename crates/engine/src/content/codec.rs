@@ -23,10 +23,10 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{compress_bound, find_frame_compressed_size, get_frame_content_size};
 
 use super::choose::choose;
-use crate::model::Codec;
+use crate::model::{Codec, limits};
 
 /// Maximum length of a chunk in bytes, in any vault.
-pub const MAX_CHUNK: u32 = 4 << 20;
+pub const MAX_CHUNK: u32 = limits::CHUNK;
 
 /// Compression level of whole chunks. Measured on a JSON corpus: level 1 stores 3 % more at nearly
 /// the same speed, and level 5 takes three times as long for no gain.

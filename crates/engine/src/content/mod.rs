@@ -2,9 +2,9 @@
 //!
 //! On the way in, [`Cutter`] cuts a file at places that its content determines. Each chunk is named
 //! by its BLAKE3 and skipped if the vault has it; otherwise [`Encoder`] encodes it and
-//! [`PackBuilder`] puts it into a pack. [`Ingest`] does all of this. On the way back, [`parts_of`]
-//! lists the chunks of a file, [`ChunkIndex`] finds them, [`join_ranges`] plans the reads, and
-//! [`PackRead::open`] decodes the chunks. docs/FORMAT.md describes the bytes.
+//! [`PackBuilder`] puts it into a pack. [`Ingest`] does all of this. On the way back,
+//! [`Expansion`] lists the chunks of a file, [`ChunkIndex`] finds them, [`join_ranges`] plans the
+//! reads, and [`PackRead::open`] decodes the chunks. docs/FORMAT.md describes the bytes.
 //!
 //! Invariants:
 //! - Bytes that do not match their digest are never given out.
@@ -32,6 +32,9 @@ pub use codec::{CodecError, Encoder, MAX_CHUNK, decode};
 pub use error::ContentError;
 pub use index::ChunkIndex;
 pub use ingest::{BeginError, Ingest, IngestError, Ingested};
-pub use pack::{FinishedPack, PACK_TARGET, PackBuilder, PackError, open_chunk, read_table, stored_in};
-pub use recipe::{Placed, RecipeBuilder, RecipeError, expand, read_leaf};
-pub use restore::{PackRead, READ_GAP, READ_MAX, join_ranges, parts_of};
+pub use pack::{
+    FinishedPack, PACK_TARGET, PackBuilder, PackError, check_slot, check_table, open_chunk, read_table,
+    stored_in,
+};
+pub use recipe::{Expansion, Next, Placed, RecipeBuilder, RecipeError, check_recipe, read_leaf};
+pub use restore::{PackRead, READ_GAP, READ_MAX, join_ranges};

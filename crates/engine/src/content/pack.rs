@@ -16,8 +16,8 @@
 
 use bytes::Bytes;
 
-use super::codec::{CodecError, MAX_CHUNK, decode};
-use crate::model::{ChunkSlot, Codec, Digest, PackId, PackInfo};
+use super::codec::{CodecError, decode};
+use crate::model::{ChunkSlot, Codec, Digest, PackId, PackInfo, limits};
 
 /// The format of packs.
 const FORMAT: u32 = 1;
@@ -181,6 +181,43 @@ impl PackBuilder {
     }
 }
 
+/// Checks that a slot lies in a pack, as far as one can tell without its table.
+///
+/// # Errors
+/// If it has lengths that no chunk has, or reaches beyond the longest pack.
+pub fn check_slot(pack: PackId, slot: &ChunkSlot) -> Result<(), PackError> {
+    let at = usize::try_from(slot.offset).unwrap_or(usize::MAX);
+    let end = u64::from(slot.offset) + u64::from(slot.stored);
+    let within = (HEAD as u64..=limits::PACK_STORED).contains(&end);
+    let checked = check_lengths(slot).and_then(|()| {
+        within.then_some(()).ok_or_else(|| format!("a chunk ends at byte {end}, and no pack is so long"))
+    });
+    checked.map_err(|why| PackError::Damaged { pack, at, why })
+}
+
+/// Checks a table that a commit names: that it accounts for every byte of a pack of that size.
+///
+/// # Errors
+/// If no pack has such a table.
+pub fn check_table(info: &PackInfo) -> Result<(), PackError> {
+    let mut end = HEAD as u64;
+    for slot in &info.chunks {
+        check_slot(info.id, slot)?;
+        if u64::from(slot.offset) != end {
+            let why = format!("a chunk begins at byte {}: expected {end}", slot.offset);
+            return Err(PackError::Damaged { pack: info.id, at: 0, why });
+        }
+        end += u64::from(slot.stored);
+    }
+    let whole = end + (info.chunks.len() * ROW + FOOT) as u64;
+    if info.chunks.is_empty() || info.size != whole || whole > limits::PACK_STORED {
+        let (size, most) = (info.size, limits::PACK_STORED);
+        let why = format!("its table accounts for {whole} of {size} bytes: expected all, and at most {most}");
+        return Err(PackError::Damaged { pack: info.id, at: 0, why });
+    }
+    Ok(())
+}
+
 /// Reads the table of a whole pack, and checks that it accounts for every byte.
 ///
 /// # Errors
@@ -258,11 +295,16 @@ fn read_row(row: &[u8; ROW], offset: u64) -> Result<ChunkSlot, String> {
         len: u32::from_le_bytes(*len),
         codec: codec_of(codec).ok_or_else(|| format!("a chunk has codec {codec}: expected 0 to 4"))?,
     };
-    if slot.stored == 0 || slot.stored > slot.len || slot.len > MAX_CHUNK {
-        let (stored, len) = (slot.stored, slot.len);
-        return Err(format!("a chunk of {len} bytes takes {stored}: expected 1 to {MAX_CHUNK}, in no more"));
-    }
+    check_lengths(&slot)?;
     Ok(slot)
+}
+
+fn check_lengths(slot: &ChunkSlot) -> Result<(), String> {
+    let (stored, len, most) = (slot.stored, slot.len, limits::CHUNK);
+    if stored == 0 || stored > len || len > most {
+        return Err(format!("a chunk of {len} bytes takes {stored}: expected 1 to {most}, in no more"));
+    }
+    Ok(())
 }
 
 fn head() -> [u8; HEAD] {

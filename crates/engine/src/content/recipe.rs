@@ -12,16 +12,16 @@
 
 use super::ContentError;
 use super::codec::MAX_CHUNK;
-use crate::model::{Content, Digest, Part, Recipe};
+use crate::model::{Content, Digest, Part, Recipe, limits};
 
 /// Longest list that is not cut, in parts.
-const INLINE: usize = 128;
+const INLINE: usize = limits::RECIPE_PARTS;
 const LEAF_MIN: usize = 32;
 const LEAF_MAX: usize = 512;
 /// Bits that must be clear in the last byte of the id that ends a leaf: one id in 128 on average.
 const LEAF_MASK: u8 = 0x7f;
 /// Maximum number of leaf levels. Four suffice for petabytes.
-const MAX_DEPTH: u8 = 4;
+const MAX_DEPTH: u8 = limits::RECIPE_DEPTH;
 /// Maximum number of list levels.
 const LEVELS: usize = MAX_DEPTH as usize + 1;
 /// Length of one part in a leaf, in bytes.
@@ -40,6 +40,14 @@ pub enum RecipeError {
         content: Digest,
         /// Chunk of the leaf.
         leaf: Digest,
+        /// Cause.
+        why: String,
+    },
+    /// A recipe has a form that no writer gives it.
+    #[error("the recipe of {} is damaged: {why}", .content.short())]
+    Form {
+        /// Digest of the content.
+        content: Digest,
         /// Cause.
         why: String,
     },
@@ -167,7 +175,7 @@ fn store_leaf<E>(parts: &[Part], store: &mut impl FnMut(&[u8]) -> Result<Digest,
     Ok(Part { id: store(&bytes)?, len })
 }
 
-/// Reads the parts of a leaf, for callers that cannot read lists from within [`expand`].
+/// Reads the parts of a leaf.
 ///
 /// # Errors
 /// If `bytes` are not a leaf.
@@ -190,50 +198,146 @@ fn leaf_parts(bytes: &[u8]) -> Option<Vec<Part>> {
     ((1..=LEAF_MAX).contains(&rows.len()) && rest.is_empty()).then(|| rows.iter().map(part).collect())?
 }
 
-/// Follows a recipe and gives the chunks of the file in order. `fetch` returns a chunk's bytes,
-/// already checked against its id.
+/// Checks a recipe as far as one can without its lists; `size` is the content's length, if known.
 ///
 /// # Errors
-/// Errors of `fetch` and `each`, and a recipe that does not belong to `content`. Parts given before
-/// an error are useless.
-pub fn expand<E: From<ContentError>>(
+/// If no writer gives a content such a recipe.
+pub fn check_recipe(content: Digest, recipe: &Recipe, size: Option<u64>) -> Result<(), RecipeError> {
+    let Recipe { depth, parts } = recipe;
+    let form = |why: String| Err(RecipeError::Form { content, why });
+    let above = u32::from(match depth {
+        0..=MAX_DEPTH => *depth,
+        _ => return Err(RecipeError::TooDeep),
+    });
+    if parts.is_empty() || parts.len() > INLINE {
+        return form(format!("it has {} parts: expected 1 to {INLINE}", parts.len()));
+    }
+    let bytes: u64 = parts.iter().map(|part| u64::from(part.len)).sum();
+    let (unit, longest) = if above == 0 { (1, MAX_CHUNK as usize) } else { (ROW, LEAF_MAX * ROW) };
+    for &Part { id, len } in parts {
+        let length = len as usize;
+        if length == 0 || length > longest || !length.is_multiple_of(unit) {
+            return Err(RecipeError::Part { content, part: id, len: len.into() });
+        }
+    }
+    let Some(size) = size else { return Ok(()) };
+    let (least, most) = match above {
+        0 => (bytes, bytes),
+        // Each row stands for a chunk at least, and only the last chunk of a file may be short.
+        _ => {
+            let rows = bytes / ROW as u64;
+            let leaves = (LEAF_MAX as u64).pow(above - 1);
+            let least = (rows - 1).saturating_mul(limits::SHORTEST_CHUNK.into()) + 1;
+            (least, rows.saturating_mul(leaves).saturating_mul(MAX_CHUNK.into()))
+        }
+    };
+    if (least..=most).contains(&size) {
+        return Ok(());
+    }
+    let found = if size < least { least } else { most };
+    Err(RecipeError::Size { content, expected: size, found })
+}
+
+/// What comes next in a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A chunk of the file.
+    Chunk(Placed),
+    /// A list of chunks or of lists: [`Expansion::open`] takes its bytes.
+    List(Part),
+    /// Nothing: this was all of it.
+    End,
+}
+
+/// Follows a recipe, one chunk after the other. It holds no more than one list for each level,
+/// however many chunks the content has.
+#[derive(Debug)]
+pub struct Expansion {
     content: Content,
-    recipe: &Recipe,
-    mut fetch: impl FnMut(&Digest) -> Result<Vec<u8>, E>,
-    mut each: impl FnMut(Placed) -> Result<(), E>,
-) -> Result<(), E> {
-    let refuse = |error: RecipeError| E::from(error.into());
-    if recipe.depth > MAX_DEPTH {
-        return Err(refuse(RecipeError::TooDeep));
-    }
-    let size = |found| RecipeError::Size { content: content.digest, expected: content.size, found };
-    let mut offset = 0_u64;
-    // One list per level, from the recipe's own down to the current one.
-    let mut lists = vec![(recipe.depth, recipe.parts.clone().into_iter())];
-    while let Some((depth, list)) = lists.last_mut() {
-        let depth = *depth;
-        let Some(part) = list.next() else {
-            lists.pop();
-            continue;
-        };
-        if part.len == 0 || part.len > MAX_CHUNK {
-            let error = RecipeError::Part { content: content.digest, part: part.id, len: part.len.into() };
-            return Err(refuse(error));
-        }
-        if let Some(below) = depth.checked_sub(1) {
-            let bytes = fetch(&part.id)?;
-            let leaf = read_leaf(content, &part, &bytes)?;
-            lists.push((below, leaf.into_iter()));
-        } else {
-            let end = offset.saturating_add(part.len.into());
-            if end > content.size {
-                return Err(refuse(size(end)));
+    /// Position of the next chunk in the file.
+    offset: u64,
+    /// One list per level, from the recipe's own down to the current one.
+    lists: Vec<(u8, std::vec::IntoIter<Part>)>,
+}
+
+impl Expansion {
+    /// Begins at a content's first chunk. A content of one chunk, or an empty one, has no recipe.
+    ///
+    /// # Errors
+    /// If the content cannot have this recipe.
+    pub fn new(content: Content, recipe: Option<&Recipe>) -> Result<Self, RecipeError> {
+        let (depth, parts) = match recipe {
+            Some(recipe) if recipe.depth > MAX_DEPTH => return Err(RecipeError::TooDeep),
+            Some(recipe) => (recipe.depth, recipe.parts.clone()),
+            None if content.size == 0 => (0, Vec::new()),
+            None => {
+                let error =
+                    RecipeError::Part { content: content.digest, part: content.digest, len: content.size };
+                let len = u32::try_from(content.size).map_err(|_| error)?;
+                (0, vec![Part { id: content.digest, len }])
             }
-            each(Placed { part, offset })?;
-            offset = end;
+        };
+        Ok(Self { content, offset: 0, lists: vec![(depth, parts.into_iter())] })
+    }
+
+    /// Goes one step on.
+    ///
+    /// # Errors
+    /// If the recipe does not belong to the content. Chunks given before an error are useless.
+    pub fn step(&mut self) -> Result<Next, RecipeError> {
+        let Content { digest, size } = self.content;
+        while let Some((depth, list)) = self.lists.last_mut() {
+            let depth = *depth;
+            let Some(part) = list.next() else {
+                self.lists.pop();
+                continue;
+            };
+            if part.len == 0 || part.len > MAX_CHUNK {
+                return Err(RecipeError::Part { content: digest, part: part.id, len: part.len.into() });
+            }
+            if depth > 0 {
+                return Ok(Next::List(part));
+            }
+            let end = self.offset.saturating_add(part.len.into());
+            if end > size {
+                return Err(RecipeError::Size { content: digest, expected: size, found: end });
+            }
+            let placed = Placed { part, offset: self.offset };
+            self.offset = end;
+            return Ok(Next::Chunk(placed));
+        }
+        if self.offset == size {
+            Ok(Next::End)
+        } else {
+            Err(RecipeError::Size { content: digest, expected: size, found: self.offset })
         }
     }
-    if offset == content.size { Ok(()) } else { Err(refuse(size(offset))) }
+
+    /// Number of lists that are open, one in the other.
+    #[must_use]
+    pub fn level(&self) -> usize {
+        self.lists.len()
+    }
+
+    /// Lists beside the one that [`Expansion::step`] gave last, which will be asked for after it.
+    #[must_use]
+    pub fn lists_ahead(&self) -> &[Part] {
+        match self.lists.last() {
+            Some((depth, list)) if *depth > 0 => list.as_slice(),
+            _ => &[],
+        }
+    }
+
+    /// Goes down into a list that [`Expansion::step`] gave. `bytes` are its chunk.
+    ///
+    /// # Errors
+    /// If they are no list.
+    pub fn open(&mut self, list: &Part, bytes: &[u8]) -> Result<(), ContentError> {
+        let parts = read_leaf(self.content, list, bytes)?;
+        let below = self.lists.last().map_or(0, |(depth, _)| depth.saturating_sub(1));
+        self.lists.push((below, parts.into_iter()));
+        Ok(())
+    }
 }
 
 #[cfg(test)]

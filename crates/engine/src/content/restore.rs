@@ -1,44 +1,14 @@
-//! Restoring contents: the chunks of a file, and the pack reads that fetch them.
+//! Reads of packs that fetch the chunks of contents.
 
 use std::ops::Range;
 
-use super::ContentError;
-use super::codec::MAX_CHUNK;
 use super::pack::{PackError, open_chunk};
-use super::recipe::{Placed, RecipeError, expand};
-use crate::model::{ChunkSlot, Content, Digest, PackId, Part, Recipe};
+use crate::model::{ChunkSlot, PackId, limits};
 
 /// Largest gap in bytes that a joined read may include: reading it costs less than another request.
 pub const READ_GAP: u64 = 64 << 10;
 /// Largest joined read in bytes, which the caller holds in memory.
 pub const READ_MAX: u64 = 8 << 20;
-
-/// Lists the chunks of a content, in order. A content of one chunk, or an empty one, has no recipe.
-///
-/// # Errors
-/// Errors of `fetch`, and a recipe that does not belong to `content`.
-pub fn parts_of<E: From<ContentError>>(
-    content: Content,
-    recipe: Option<&Recipe>,
-    fetch: impl FnMut(&Digest) -> Result<Vec<u8>, E>,
-) -> Result<Vec<Placed>, E> {
-    if let Some(recipe) = recipe {
-        let mut parts = Vec::new();
-        expand(content, recipe, fetch, |placed| {
-            parts.push(placed);
-            Ok(())
-        })?;
-        return Ok(parts);
-    }
-    if content.size == 0 {
-        return Ok(Vec::new());
-    }
-    let len = u32::try_from(content.size).ok().filter(|len| *len <= MAX_CHUNK).ok_or_else(|| {
-        let error = RecipeError::Part { content: content.digest, part: content.digest, len: content.size };
-        ContentError::from(error)
-    })?;
-    Ok(vec![Placed { part: Part { id: content.digest, len }, offset: 0 }])
-}
 
 /// One read of a pack, and the chunks it fetches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,24 +42,31 @@ impl PackRead {
 
 /// Plans reads that fetch chunks in the given order: the chunks of all reads, one read after the
 /// other, are `slots`. A chunk joins the previous read if it lies in the same pack, at most `gap`
-/// bytes away, and the read stays within `max` bytes.
+/// bytes away, and the read stays within `max` bytes and within [`limits::READ_UNPACKED`] of what its
+/// chunks unpack to.
 #[must_use]
 pub fn join_ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<PackRead> {
     let mut reads: Vec<PackRead> = Vec::new();
+    let mut unpacked = 0;
     for &(pack, slot) in slots {
         let start = u64::from(slot.offset);
         let end = start + u64::from(slot.stored);
         let last = reads.last_mut().filter(|read| {
             let away = start.saturating_sub(read.range.end).max(read.range.start.saturating_sub(end));
             let joined = end.max(read.range.end) - start.min(read.range.start);
-            read.pack == pack && away <= gap && joined <= max
+            let fits = unpacked + u64::from(slot.len) <= limits::READ_UNPACKED;
+            read.pack == pack && away <= gap && joined <= max && fits
         });
         match last {
             Some(read) => {
+                unpacked += u64::from(slot.len);
                 read.range = start.min(read.range.start)..end.max(read.range.end);
                 read.chunks.push(slot);
             }
-            None => reads.push(PackRead { pack, range: start..end, chunks: vec![slot] }),
+            None => {
+                unpacked = slot.len.into();
+                reads.push(PackRead { pack, range: start..end, chunks: vec![slot] });
+            }
         }
     }
     reads

@@ -10,8 +10,8 @@ use super::format::{
     CHECKPOINTS, COMMITS, VAULT, commit_key, decode_commit, decode_header, parse_commit_key, parse_header_key,
 };
 use super::{Log, LogError};
-use crate::model::CommitKey;
-use crate::remote::{RemoteErrorKind, list_all};
+use crate::model::{CommitKey, limits};
+use crate::remote::{RemoteErrorKind, Span, list_all};
 
 /// Number of concurrent reads.
 const PARALLEL_READS: usize = 8;
@@ -36,7 +36,7 @@ impl Log {
         let listed = list_all(self.remote.as_ref(), VAULT, None).await?;
         let mut keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
         keys.retain(|key| parse_header_key(key).is_some());
-        let commits: BTreeSet<CommitKey> = self.list_commits(0).await?.into_iter().collect();
+        let commits: BTreeSet<CommitKey> = self.list_commits(0).await?.into_keys().collect();
         let missing = self.graph.iter().map(|(key, _)| key).filter(|key| !commits.contains(key));
         faults.extend(missing.map(|key| ObjectFault { key: commit_key(key), error: None }));
         keys.extend(commits.into_iter().map(commit_key));
@@ -50,9 +50,7 @@ impl Log {
         while let Some((read, key)) = reads.next().await {
             match read {
                 Ok(()) => {}
-                Err(LogError::Remote(error)) if error.kind != RemoteErrorKind::NotFound => {
-                    return Err(error.into());
-                }
+                Err(LogError::Remote(error)) if !error.kind.of_the_object() => return Err(error.into()),
                 Err(error) => faults.push(ObjectFault { key, error: Some(error) }),
             }
         }
@@ -86,11 +84,10 @@ impl Log {
         if !key.starts_with(CHECKPOINTS) {
             return Ok(false);
         }
-        match self.checkpoint_state(key).await {
-            Err(LogError::Remote(error)) if error.kind != RemoteErrorKind::NotFound => {
-                return Err(error.into());
-            }
-            Err(error) if error.is_damage() || matches!(error, LogError::Remote(_)) => {}
+        match self.check_checkpoint(key).await {
+            Err(error) if error.is_damage() => {}
+            Err(LogError::Remote(error)) if error.kind == RemoteErrorKind::NotFound => {}
+            Err(LogError::Remote(error)) => return Err(error.into()),
             _ => return Ok(false),
         }
         self.remote.delete(key).await?;
@@ -99,9 +96,10 @@ impl Log {
 
     async fn check_object(&self, key: &str) -> Result<(), LogError> {
         if key.starts_with(CHECKPOINTS) {
-            return self.checkpoint_state(key).await.map(drop);
+            return self.check_checkpoint(key).await;
         }
-        let bytes = self.remote.get(key, None).await?;
+        let limit = if key.starts_with(COMMITS) { limits::COMMIT_STORED } else { limits::HEADER_STORED };
+        let bytes = self.remote.get(key, Span::UpTo(limit)).await?;
         if !key.starts_with(COMMITS) {
             return decode_header(key, &bytes).map(drop);
         }

@@ -6,29 +6,29 @@
 //! the commits hold the same state.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::pack_key;
-use super::format::{CHECKPOINTS, Decoded, ObjectKind, decode, encode};
-use super::{ChunkReader, Depth, Log, LogError, Node, Snapshot};
+use super::format::CHECKPOINTS;
+use super::frame::{Decoded, ObjectKind, decode, encode};
+use super::start::Start;
+use super::{Depth, Log, LogError, Snapshot};
 use crate::clock::Entropy;
-use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest};
+use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest, check_slot};
 use crate::model::{
-    ChunkSlot, CommitKey, Conflict, ConflictId, Content, Digest, Entry, Ext, FIRST_FORMAT, FORMAT, Group,
-    Keep, Need, PackId, PackInfo, Recipe, VaultId, VaultPath,
+    ChunkSlot, CommitKey, Content, Digest, Ext, FIRST_FORMAT, FORMAT, Need, PackId, PackInfo, VaultId,
+    at_most, limits,
 };
-use crate::plan::Ages;
-use crate::remote::{Object, RemoteErrorKind, list_all};
+use crate::remote::{Object, RemoteErrorKind, Span, list_all};
 
+/// All of a checkpoint.
+const WHOLE: Span = Span::UpTo(limits::CHECKPOINT_STORED);
 /// Number of generations between checkpoints.
-const EVERY: u64 = 32;
+pub(super) const EVERY: u64 = 32;
 /// Number of newest checkpoints that stay at any age.
 const KEPT: usize = 2;
-/// Cache prefix of the state of a checkpoint, followed by the commit's name.
-const CACHED: &str = "state/";
 
 /// Checkpoint object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,7 @@ pub(super) struct Checkpoint {
     /// The state as content.
     state: Content,
     /// Chunks of the state in order, each with its pack.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::PIECES }>")]
     pieces: Vec<Piece>,
     /// Features that the state needs, sorted. Absent in format 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,132 +57,44 @@ struct Piece {
     slot: ChunkSlot,
 }
 
-/// One line of the state. Lines are sorted by kind in this order.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Line {
-    Needs(BTreeSet<Need>),
-    Groups(Vec<Group>),
-    Ages(String, Ages),
-    Commit(CommitKey, Node),
-    Conflict(Box<Conflict>),
-    Resolved(ConflictId, Keep),
-    Horizon(u64),
-    Marked(PackId, CommitKey),
-    Swept(PackId),
-    Void(CommitKey),
-    Pack(Box<PackInfo>),
-    Recipe(Digest, Recipe),
-    File(VaultPath, Entry),
+impl Checkpoint {
+    /// Commit whose state it is.
+    pub(super) const fn commit(&self) -> CommitKey {
+        self.commit
+    }
+
+    /// Vault that it belongs to.
+    pub(super) const fn vault(&self) -> VaultId {
+        self.vault
+    }
+
+    /// Digest of the state.
+    pub(super) const fn state(&self) -> Digest {
+        self.state.digest
+    }
+
+    /// Places of the state's chunks, in order.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (PackId, ChunkSlot)> + '_ {
+        self.pieces.iter().map(|piece| (piece.pack, piece.slot))
+    }
+
+    fn check(&self, format: u64) -> Result<(), String> {
+        if u64::from(self.format) != format {
+            return Err(format!("its head says format {format}, and it {}", self.format));
+        }
+        for Piece { pack, slot } in &self.pieces {
+            check_slot(*pack, slot).map_err(|error| error.to_string())?;
+        }
+        let bytes: u64 = self.pieces.iter().map(|piece| u64::from(piece.slot.len)).sum();
+        if bytes != self.state.size || bytes > limits::STATE {
+            let (size, most) = (self.state.size, limits::STATE);
+            return Err(format!("its chunks have {bytes} of {size} bytes: expected all, and at most {most}"));
+        }
+        Ok(())
+    }
 }
 
 impl Log {
-    /// Loads the cached state, if there is one.
-    pub(super) fn load_cached_state(&mut self) {
-        for key in self.cache.keys(CACHED).iter().rev() {
-            let taken = self.cache.get(key).is_some_and(|bytes| {
-                let whole = bytes
-                    .split_first_chunk::<32>()
-                    .filter(|(sum, state)| Digest::of(state).as_bytes() == *sum);
-                whole.is_some_and(|(_, state)| self.take_state(key, parse_name(key, CACHED), state).is_ok())
-            });
-            if taken {
-                return;
-            }
-            self.cache.remove(key);
-        }
-    }
-
-    /// Loads the newest usable checkpoint of the remote.
-    pub(super) async fn load_checkpoint(&mut self) -> Result<(), LogError> {
-        let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
-        for object in listed.iter().rev() {
-            match self.read_checkpoint(&object.key).await {
-                Ok(()) => return Ok(()),
-                Err(LogError::Remote(error)) if error.kind.offline() => return Err(error.into()),
-                Err(error @ LogError::Newer { .. }) => return Err(error),
-                Err(error) => {
-                    tracing::warn!(key = object.key, %error, "a checkpoint is unusable; an older one is tried");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_checkpoint(&mut self, key: &str) -> Result<(), LogError> {
-        let (checkpoint, state) = self.checkpoint_state(key).await?;
-        self.header_of(checkpoint.vault).await?;
-        self.take_state(key, Some(checkpoint.commit), &state)?;
-        self.cache_state(checkpoint.commit, &state);
-        Ok(())
-    }
-
-    /// Reads a checkpoint and its state from the remote.
-    pub(super) async fn checkpoint_state(&self, key: &str) -> Result<(Checkpoint, Vec<u8>), LogError> {
-        let bytes = self.remote.get(key, None).await?;
-        let Decoded { value: checkpoint, digest, .. } =
-            decode::<Checkpoint>(ObjectKind::Checkpoint, key, &bytes)?;
-        if key != format!("{CHECKPOINTS}{}", name(checkpoint.commit.seq, digest)) {
-            return Err(LogError::corrupt(key, "its content belongs under another key"));
-        }
-        let slots: Vec<(PackId, ChunkSlot)> =
-            checkpoint.pieces.iter().map(|piece| (piece.pack, piece.slot)).collect();
-        let chunks = ChunkReader::new(Arc::clone(&self.remote)).collect(&slots).await?;
-        let mut state = Vec::new();
-        for piece in &checkpoint.pieces {
-            let chunk = chunks
-                .get(&piece.slot.id)
-                .ok_or_else(|| LogError::corrupt(key, "a chunk of it is missing"))?;
-            state.extend_from_slice(chunk);
-        }
-        if Digest::of(&state) != checkpoint.state.digest {
-            return Err(LogError::corrupt(key, "its chunks are not the state it names"));
-        }
-        Ok((checkpoint, state))
-    }
-
-    /// Loads the state at `commit` as a start for replays.
-    fn take_state(&mut self, key: &str, commit: Option<CommitKey>, state: &[u8]) -> Result<(), LogError> {
-        let commit = commit.ok_or_else(|| LogError::corrupt(key, "it is named otherwise than a state is"))?;
-        let mut snapshot = Snapshot { key: Some(commit), ..Snapshot::default() };
-        let mut nodes = BTreeMap::new();
-        for line in serde_json::Deserializer::from_slice(state).into_iter::<Line>() {
-            match line.map_err(|error| LogError::corrupt(key, error))? {
-                Line::Needs(needs) => snapshot.needs = needs,
-                Line::Groups(groups) => {
-                    let groups = crate::model::Groups::new(groups);
-                    snapshot.groups = groups.map_err(|error| LogError::groups(key, &error))?;
-                }
-                Line::Ages(group, ages) => drop(snapshot.ages.insert(group, ages)),
-                Line::Commit(commit, node) => drop(nodes.insert(commit, node)),
-                Line::Conflict(conflict) => drop(snapshot.conflicts.insert(conflict.id, *conflict)),
-                Line::Resolved(id, keep) => drop(snapshot.resolved.insert(id, keep)),
-                Line::Horizon(horizon) => snapshot.horizon = horizon,
-                Line::Marked(pack, by) => drop(snapshot.marked.insert(pack, by)),
-                Line::Swept(pack) => drop(snapshot.swept.insert(pack)),
-                Line::Void(commit) => drop(snapshot.void.insert(commit)),
-                Line::Pack(pack) => drop(snapshot.packs.insert(pack.id, Arc::new(*pack))),
-                Line::Recipe(digest, recipe) => drop(snapshot.recipes.insert(digest, recipe)),
-                Line::File(path, entry) => drop(snapshot.tree.insert(path, entry)),
-            }
-        }
-        if !nodes.contains_key(&commit) {
-            return Err(LogError::corrupt(key, "it does not know its own commit"));
-        }
-        nodes.into_iter().for_each(|(commit, node)| self.graph.insert(commit, node));
-        self.checkpoint = Some(commit);
-        self.remember(Arc::new(snapshot));
-        Ok(())
-    }
-
-    fn cache_state(&self, commit: CommitKey, state: &[u8]) {
-        for old in self.cache.keys(CACHED) {
-            self.cache.remove(&old);
-        }
-        let sum = Digest::of(state);
-        self.cache.put(&format!("{CACHED}{commit}"), &[sum.as_bytes().as_slice(), state].concat());
-    }
-
     /// Writes a checkpoint of `head` if one is due. Best effort: the next commit tries again. True
     /// if it wrote one.
     ///
@@ -192,7 +105,7 @@ impl Log {
         head: CommitKey,
         entropy: &dyn Entropy,
     ) -> Result<bool, LogError> {
-        let last = self.checkpoint.map_or(0, |key| key.seq);
+        let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
         if head.seq < last + EVERY {
             return Ok(false);
         }
@@ -203,8 +116,23 @@ impl Log {
             return Ok(false);
         }
         let snapshot = self.snapshot(Some(head)).await?;
-        let state = self.state_of(head, &snapshot)?;
-        let pieces = self.store(&state, &snapshot, entropy).await?;
+        self.write_checkpoint(head, &snapshot, entropy).await?;
+        Ok(true)
+    }
+
+    pub(super) async fn write_checkpoint(
+        &mut self,
+        head: CommitKey,
+        snapshot: &Snapshot,
+        entropy: &dyn Entropy,
+    ) -> Result<(), LogError> {
+        let state = self.state_of(head, snapshot)?;
+        if state.len() as u64 > limits::STATE {
+            let why =
+                format!("its state would have {} bytes, and {} is the most", state.len(), limits::STATE);
+            return Err(LogError::TooMuch { why });
+        }
+        let pieces = self.store(&state, snapshot, entropy).await?;
         let vault = self.graph.get(head).map_or_else(|| self.vault(), |node| Some(node.vault));
         let vault = vault.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))?;
         let content = Content { digest: Digest::of(&state), size: state.len() as u64 };
@@ -212,44 +140,21 @@ impl Log {
         let format = if needs.is_empty() { FIRST_FORMAT } else { FORMAT };
         let checkpoint = Checkpoint { format, vault, commit: head, state: content, pieces, needs, ext: None };
         let (digest, bytes) = encode(ObjectKind::Checkpoint, format, &checkpoint, true)?;
-        self.remote.put(&format!("{CHECKPOINTS}{}", name(head.seq, digest)), Bytes::from(bytes)).await?;
-        self.cache_state(head, &state);
-        self.checkpoint = Some(head);
-        Ok(true)
+        let key = checkpoint_key(head.seq, digest);
+        self.remote.put(&key, Bytes::from(bytes)).await?;
+        self.cache_state(head, &key, snapshot, &state);
+        self.start = Some(Start { commit: head, checkpoint: key });
+        Ok(())
     }
 
     /// The state as sorted lines.
     fn state_of(&self, head: CommitKey, snapshot: &Snapshot) -> Result<Vec<u8>, LogError> {
+        let past = self.graph.part(&self.graph.ancestry(head));
         let mut state = Vec::new();
-        let mut line = |line: Line| {
-            serde_json::to_writer(&mut state, &line)
-                .map_err(|error| LogError::corrupt("a new checkpoint", error))?;
+        for line in snapshot.lines(&past) {
+            state.extend(line.bytes()?);
             state.push(b'\n');
-            Ok::<_, LogError>(())
-        };
-        if !snapshot.needs.is_empty() {
-            line(Line::Needs(snapshot.needs.clone()))?;
         }
-        line(Line::Groups(snapshot.groups.definitions().to_vec()))?;
-        snapshot.ages.iter().try_for_each(|(group, ages)| line(Line::Ages(group.clone(), *ages)))?;
-        let ancestry = self.graph.ancestry(head);
-        let known = ancestry.iter().filter_map(|key| self.graph.get(*key).map(|node| (*key, node.clone())));
-        known.into_iter().try_for_each(|(key, node)| line(Line::Commit(key, node)))?;
-        let conflicts = snapshot.conflicts.values();
-        conflicts.into_iter().try_for_each(|conflict| line(Line::Conflict(Box::new(conflict.clone()))))?;
-        snapshot.resolved.iter().try_for_each(|(id, keep)| line(Line::Resolved(*id, *keep)))?;
-        if snapshot.horizon > 0 {
-            line(Line::Horizon(snapshot.horizon))?;
-        }
-        snapshot.marked.iter().try_for_each(|(pack, by)| line(Line::Marked(*pack, *by)))?;
-        snapshot.swept.iter().try_for_each(|pack| line(Line::Swept(*pack)))?;
-        snapshot.void.iter().try_for_each(|commit| line(Line::Void(*commit)))?;
-        snapshot.packs.values().try_for_each(|pack| line(Line::Pack(Box::new(pack.as_ref().clone()))))?;
-        snapshot
-            .recipes
-            .iter()
-            .try_for_each(|(digest, recipe)| line(Line::Recipe(*digest, recipe.clone())))?;
-        snapshot.tree.iter().try_for_each(|(path, entry)| line(Line::File(path.clone(), *entry)))?;
         Ok(state)
     }
 
@@ -327,34 +232,40 @@ impl Log {
     async fn checkpoints(&self) -> Result<Vec<(Object, Option<BTreeSet<PackId>>)>, LogError> {
         let mut checkpoints = Vec::new();
         for object in list_all(self.remote.as_ref(), CHECKPOINTS, None).await? {
-            let bytes = match self.remote.get(&object.key, None).await {
-                Ok(bytes) => bytes,
+            let packs = match self.read_checkpoint(&object.key).await {
+                Ok(read) => Some(read.pieces.iter().map(|piece| piece.pack).collect()),
                 // Another prune has already deleted it.
-                Err(error) if error.kind == RemoteErrorKind::NotFound => continue,
-                Err(error) => return Err(error.into()),
+                Err(LogError::Remote(error)) if error.kind == RemoteErrorKind::NotFound => continue,
+                Err(LogError::Remote(error)) if !matches!(error.kind, RemoteErrorKind::TooLarge { .. }) => {
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    tracing::warn!(key = object.key, %error, "a checkpoint cannot be read: what it needs is not known");
+                    None
+                }
             };
-            let read: Result<Decoded<Checkpoint>, LogError> =
-                decode(ObjectKind::Checkpoint, &object.key, &bytes);
-            let read = read.inspect_err(|error| {
-                tracing::warn!(key = object.key, %error, "a checkpoint cannot be read: what it needs is not known");
-            });
-            let packs = read.map(|read| read.value.pieces.iter().map(|piece| piece.pack).collect());
-            checkpoints.push((object, packs.ok()));
+            checkpoints.push((object, packs));
         }
         Ok(checkpoints)
     }
 
-    /// Chunks of the newest checkpoint in the bucket. Empty if there is none or it cannot be read.
+    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks that
+    /// do not exist. Empty if there is none or it cannot be read: then the new one is stored whole.
     async fn last_pieces(&self) -> Vec<Piece> {
-        let read = async {
-            let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
-            let Some(newest) = listed.last() else { return Ok(Vec::new()) };
-            let bytes = self.remote.get(&newest.key, None).await?;
-            let read: Decoded<Checkpoint> = decode(ObjectKind::Checkpoint, &newest.key, &bytes)?;
-            Ok::<_, LogError>(read.value.pieces)
-        };
-        // Without them the new checkpoint is stored whole.
-        read.await.unwrap_or_default()
+        let Some(start) = &self.start else { return Vec::new() };
+        let read = self.read_checkpoint(&start.checkpoint).await;
+        read.map(|checkpoint| checkpoint.pieces).unwrap_or_default()
+    }
+
+    /// Reads a checkpoint object.
+    pub(super) async fn read_checkpoint(&self, key: &str) -> Result<Checkpoint, LogError> {
+        let bytes = self.remote.get(key, WHOLE).await?;
+        let read: Decoded<Checkpoint> = decode(ObjectKind::Checkpoint, key, &bytes)?;
+        if key != checkpoint_key(read.value.commit.seq, read.digest) {
+            return Err(LogError::corrupt(key, "its content belongs under another key"));
+        }
+        read.value.check(u64::from(read.format)).map_err(|why| LogError::corrupt(key, why))?;
+        Ok(read.value)
     }
 }
 
@@ -368,10 +279,6 @@ fn pieces_index(pieces: &[Piece]) -> ChunkIndex {
 }
 
 /// Name of a checkpoint: the generation in 16 digits, and the digest of its plaintext.
-fn name(seq: u64, digest: Digest) -> String {
-    format!("{seq:016}-{digest}")
-}
-
-fn parse_name(key: &str, prefix: &str) -> Option<CommitKey> {
-    CommitKey::parse(key.strip_prefix(prefix)?)
+pub(super) fn checkpoint_key(seq: u64, digest: Digest) -> String {
+    format!("{CHECKPOINTS}{seq:016}-{digest}")
 }

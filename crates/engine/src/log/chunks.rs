@@ -8,8 +8,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::LogError;
 use crate::content::{ContentError, PackRead, READ_GAP, READ_MAX, join_ranges};
-use crate::model::{ChunkSlot, Digest, PackId};
-use crate::remote::{Remote, RemoteError, RemoteErrorKind};
+use crate::model::{ChunkSlot, Digest, PackId, limits};
+use crate::remote::{Remote, RemoteError, RemoteErrorKind, Span};
 
 /// Prefix of packs, followed by the first two digits of the id, a slash and the id.
 pub(super) const PACKS: &str = "packs/";
@@ -50,7 +50,7 @@ impl ChunkReader {
     /// Errors of the remote; damaged chunks. A missing pack is `NotFound`.
     pub async fn read(&self, read: PackRead) -> Result<Vec<(Digest, Vec<u8>)>, LogError> {
         let key = pack_key(read.pack);
-        let body: Bytes = match self.remote.get(&key, Some(read.range.clone())).await {
+        let body: Bytes = match self.remote.get(&key, Span::Part(read.range.clone())).await {
             Ok(body) => body,
             Err(error) if error.kind == RemoteErrorKind::Malformed => {
                 return Err(self.too_short(&key, read.range.end).await?.unwrap_or(LogError::Remote(error)));
@@ -71,9 +71,21 @@ impl ChunkReader {
     /// Reads the chunks at `slots` into memory, for lists and other small data.
     ///
     /// # Errors
-    /// Errors of [`ChunkReader::read`].
+    /// Errors of [`ChunkReader::read`]; chunks of more than [`limits::GATHERED`] bytes.
     pub async fn collect(&self, slots: &[(PackId, ChunkSlot)]) -> Result<HashMap<Digest, Vec<u8>>, LogError> {
-        let reads = join_ranges(slots, READ_GAP, READ_MAX);
+        let mut slots = slots.to_vec();
+        slots.sort_unstable_by_key(|(pack, slot)| (*pack, slot.offset, slot.id));
+        slots.dedup();
+        let bytes: u64 = slots.iter().map(|(_, slot)| u64::from(slot.len)).sum();
+        if bytes > limits::GATHERED {
+            let why =
+                format!("{bytes} bytes of chunks are wanted at once: expected at most {}", limits::GATHERED);
+            return Err(LogError::corrupt(
+                slots.first().map_or_else(String::new, |(pack, _)| pack_key(*pack)),
+                why,
+            ));
+        }
+        let reads = join_ranges(&slots, READ_GAP, READ_MAX);
         let read = stream::iter(reads).map(|read| self.read(read)).buffered(PARALLEL_READS);
         read.try_fold(HashMap::new(), |mut all, chunks| async move {
             all.extend(chunks);
@@ -87,7 +99,7 @@ impl ChunkReader {
     /// # Errors
     /// Errors of the remote.
     pub async fn whole(&self, pack: PackId) -> Result<Option<Bytes>, RemoteError> {
-        match self.remote.get(&pack_key(pack), None).await {
+        match self.remote.get(&pack_key(pack), Span::UpTo(limits::PACK_STORED)).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind == RemoteErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

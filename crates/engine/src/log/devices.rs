@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Log, LogError};
-use crate::model::{Announcement, CommitKey, DeviceId, Feature, Reads};
+use super::checkpoint::EVERY;
+use super::{Log, LogError, Snapshot};
+use crate::model::{Announcement, CommitKey, DeviceId, Digest, FORMAT, Feature, Reads};
 use crate::remote::list_all;
 
 /// Where devices say what they read.
@@ -51,7 +52,7 @@ impl Log {
             let (_, commit) = self.read_commit(key).await?;
             let (Some(device), Some(txn)) = (commit.device, commit.txn) else { continue };
             newest = newest.max(txn.wall_ms);
-            if txn.wall_ms + LATELY_MS < newest {
+            if txn.wall_ms.saturating_add(LATELY_MS) < newest {
                 break;
             }
             let reads = device.reads.unwrap_or_else(Reads::first);
@@ -69,6 +70,25 @@ impl Log {
             }
         }
         Ok(seen)
+    }
+
+    /// Digest of the sum of `head`'s state for its next commit, if that may name it: once commits do, all
+    /// do. They begin with a generation before which a checkpoint is due, when every device that
+    /// committed lately reads them.
+    ///
+    /// # Errors
+    /// As for [`Log::devices_lately`].
+    pub async fn base_for(&self, head: &Snapshot) -> Result<Option<Digest>, LogError> {
+        let begins = head.key.filter(|key| (key.seq + 1).is_multiple_of(EVERY));
+        let named = match begins {
+            _ if head.names_base => true,
+            None => false,
+            Some(key) => {
+                let devices = self.devices_lately(key).await?;
+                devices.values().all(|device| device.reads.format >= FORMAT)
+            }
+        };
+        Ok(named.then(|| head.base()))
     }
 
     /// Names of the devices that committed lately and do not read `feature`, but for `own`.

@@ -2,7 +2,7 @@
 
 use crate::content::ContentError;
 use crate::model::{CommitKey, FORMAT, GroupError, Need, PackId, VaultId};
-use crate::remote::RemoteError;
+use crate::remote::{RemoteError, RemoteErrorKind};
 
 /// Failure to read or extend the log.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,12 @@ pub enum LogError {
         /// The commit.
         agreed: CommitKey,
     },
+    /// What would be written is more than any reader takes.
+    #[error("this is too much for one generation: {why}")]
+    TooMuch {
+        /// What there is too much of.
+        why: String,
+    },
     /// A written commit does not show up in listings.
     #[error("commit {0} was written but does not show up in listings yet")]
     NotVisible(CommitKey),
@@ -78,7 +84,20 @@ impl LogError {
     /// True if an object in the bucket was read but is damaged.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Content(_) | Self::Corrupt { .. })
+        match self {
+            Self::Content(_) | Self::Corrupt { .. } => true,
+            Self::Remote(error) => matches!(error.kind, RemoteErrorKind::TooLarge { .. }),
+            _ => false,
+        }
+    }
+
+    /// The error's words without the object's key, for damage.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Corrupt { why, .. } => why.clone(),
+            Self::Newer { format, needs, .. } => format!("it needs {}", newer(*format, needs)),
+            other => other.to_string(),
+        }
     }
 
     pub(super) fn corrupt(key: impl ToString, why: impl ToString) -> Self {

@@ -28,6 +28,11 @@ impl Graph {
         self.nodes.insert(key, node);
     }
 
+    /// Removes a commit.
+    pub(super) fn remove(&mut self, key: CommitKey) {
+        self.nodes.remove(&key);
+    }
+
     /// True if the commit is known.
     #[must_use]
     pub fn contains(&self, key: CommitKey) -> bool {
@@ -73,6 +78,32 @@ impl Graph {
             }
         }
         seen
+    }
+
+    /// Commits that `key` adds to the past of its first parent: itself, and in a merge what only the
+    /// second parent had. This looks no further back than the two branches reach.
+    #[must_use]
+    pub fn brought(&self, key: CommitKey) -> BTreeSet<CommitKey> {
+        let mut found = BTreeSet::from([key]);
+        let [first, second] = self.parents(key) else { return found };
+        // Branches to walk down: true if the first parent has the commit, too.
+        let mut open = BTreeMap::from([(*first, true)]);
+        open.entry(*second).or_insert(false);
+        while open.values().any(|known| !known) {
+            let Some((key, known)) = open.pop_last() else { break };
+            if !known {
+                found.insert(key);
+            }
+            for parent in self.parents(key) {
+                *open.entry(*parent).or_insert(known) |= known;
+            }
+        }
+        found
+    }
+
+    /// Parents of a commit; none of one that is not known.
+    fn parents(&self, key: CommitKey) -> &[CommitKey] {
+        self.nodes.get(&key).map_or(&[], |node| node.parents.as_slice())
     }
 
     /// Commits in the past of `head` that may be new to a device that knows it up to generation
@@ -125,6 +156,12 @@ impl Graph {
             nearest.push(key);
         }
         nearest
+    }
+
+    /// These commits with their nodes, as far as they are known.
+    #[must_use]
+    pub fn part(&self, keys: &BTreeSet<CommitKey>) -> BTreeMap<CommitKey, Node> {
+        keys.iter().filter_map(|key| Some((*key, self.nodes.get(key)?.clone()))).collect()
     }
 
     /// All commits in order of rank, lowest first.
@@ -189,6 +226,28 @@ mod tests {
         let (left, right) = (key(3, 1), key(3, 2));
         let graph = graph(&[(root, &[]), (a, &[root]), (b, &[root]), (left, &[b, a]), (right, &[b, a])]);
         assert_eq!(graph.nearest_common(left, right), [b, a]);
+    }
+
+    #[test]
+    fn a_merge_brings_what_only_its_second_parent_had() {
+        let (root, a1, a2) = (key(1, 1), key(2, 1), key(3, 1));
+        let (b1, b2, inner, merge) = (key(2, 2), key(3, 2), key(4, 2), key(5, 1));
+        let graph = graph(&[
+            (root, &[]),
+            (a1, &[root]),
+            (a2, &[a1]),
+            (b1, &[root]),
+            (b2, &[b1]),
+            (inner, &[b2, a1]),
+            (merge, &[inner, a2]),
+        ]);
+        let brought = |key| graph.brought(key).into_iter().collect::<Vec<_>>();
+        assert_eq!(brought(root), [root]);
+        assert_eq!(brought(a2), [a2]);
+        assert_eq!(brought(inner), [a1, inner]);
+        assert_eq!(brought(merge), [a2, merge]);
+        let all: BTreeSet<CommitKey> = [root, b1, b2, inner, merge].into_iter().flat_map(brought).collect();
+        assert_eq!(all, graph.ancestry(merge), "a line and what it brought is the whole past");
     }
 
     #[test]

@@ -11,8 +11,11 @@ use bytes::Bytes;
 
 use super::format::{VAULT, decode_header, encode_header, header_key, parse_header_key};
 use super::{Log, LogError};
-use crate::model::{VaultHeader, VaultId};
-use crate::remote::{Remote, RemoteErrorKind, list_all};
+use crate::model::{VaultHeader, VaultId, limits};
+use crate::remote::{Remote, RemoteErrorKind, Span, list_all};
+
+/// All of a header.
+const WHOLE: Span = Span::UpTo(limits::HEADER_STORED);
 
 /// Puts a header into a prefix that has none. Another device may do the same at this moment, so
 /// list the headers again before using one.
@@ -29,7 +32,7 @@ pub(super) async fn list_headers(remote: &dyn Remote) -> Result<BTreeMap<VaultId
     let mut headers = BTreeMap::new();
     for object in list_all(remote, VAULT, None).await? {
         if let Some(vault) = parse_header_key(&object.key) {
-            headers.insert(vault, decode_header(&object.key, &remote.get(&object.key, None).await?)?);
+            headers.insert(vault, decode_header(&object.key, &remote.get(&object.key, WHOLE).await?)?);
         }
     }
     Ok(headers)
@@ -81,7 +84,7 @@ impl Log {
             let key = header_key(vault);
             let bytes = match self.cache.get(&key) {
                 Some(bytes) => Bytes::from(bytes),
-                None => self.remote.get(&key, None).await?,
+                None => self.remote.get(&key, WHOLE).await?,
             };
             let header = decode_header(&key, &bytes)?;
             self.cache.put(&key, &bytes);

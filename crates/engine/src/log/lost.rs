@@ -18,53 +18,69 @@ const HEADS_BEFORE_LIST: usize = 16;
 const SHOWS_UP_MS: i64 = 3600 * 1000;
 
 impl Log {
-    /// Checks that all packs of `snapshot` exist, except those that another head has `swept`. No
-    /// merge and no commit may build on it before. Packs that were named long ago are noted as lost.
-    ///
-    /// # Errors
-    /// [`LogError::MissingPack`] if one that was named lately does not exist.
-    pub(super) async fn ensure_packs(
+    /// Packs of `snapshot` that do not exist, except those that another head has `swept` and those
+    /// that are known to be lost.
+    pub(super) async fn missing_packs(
         &mut self,
         snapshot: &Snapshot,
         swept: &BTreeSet<PackId>,
-    ) -> Result<(), LogError> {
+    ) -> Result<BTreeSet<PackId>, LogError> {
         let unseen = snapshot.packs.keys().filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
-        let unseen: Vec<_> = unseen.copied().collect();
-        let Some(commit) = snapshot.key else { return Ok(()) };
+        let unseen: Vec<PackId> = unseen.copied().collect();
         if unseen.len() > HEADS_BEFORE_LIST {
             let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
             self.seen_packs.extend(listed.iter().filter_map(|object| parse_pack_key(&object.key)));
         }
         let mut missing = BTreeSet::new();
         for pack in unseen {
-            if self.seen_packs.contains(&pack) || self.has_pack(pack).await? {
-                self.seen_packs.insert(pack);
+            if self.seen_packs.contains(&pack) || self.look_for_pack(pack).await? {
                 self.lost_packs.remove(&pack);
             } else if !self.lost_packs.contains(&pack) {
                 missing.insert(pack);
             }
         }
+        Ok(missing)
+    }
+
+    /// Notes those of the missing packs of `head` as lost that were named long ago. Returns one that
+    /// was named lately.
+    pub(super) async fn note_missing(
+        &mut self,
+        head: CommitKey,
+        mut missing: BTreeSet<PackId>,
+    ) -> Result<Option<PackId>, LogError> {
         if missing.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let old = self.named_long_ago(commit).await?;
+        let old = self.named_long_ago(head).await?;
         if let Some(pack) = missing.iter().find(|pack| !old.contains(pack)) {
-            return Err(LogError::MissingPack { commit, pack: *pack });
+            return Ok(Some(*pack));
         }
         tracing::warn!(
             packs = missing.len(),
             "packs are missing from the bucket: run `cogzy-vault verify --deep` to see what is lost"
         );
-        self.lost_packs.extend(missing);
-        Ok(())
+        self.lost_packs.append(&mut missing);
+        Ok(None)
     }
 
-    async fn has_pack(&self, pack: PackId) -> Result<bool, LogError> {
-        match self.remote.head(&pack_key(pack)).await {
-            Ok(found) => Ok(found.is_some()),
-            Err(error) if error.kind == RemoteErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error.into()),
+    /// Asks for a pack, and records it if it exists.
+    pub(super) async fn look_for_pack(&mut self, pack: PackId) -> Result<bool, LogError> {
+        let found = match self.remote.head(&pack_key(pack)).await {
+            Ok(found) => found.is_some(),
+            Err(error) if error.kind == RemoteErrorKind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        };
+        if found {
+            self.seen_packs.insert(pack);
         }
+        Ok(found)
+    }
+
+    /// True if a commit was put so long ago that its packs would have shown up.
+    pub(super) async fn is_long_ago(&mut self, key: CommitKey) -> Result<bool, LogError> {
+        let Some(seen) = self.visible.get(&key).copied() else { return Ok(false) };
+        Ok(seen.modified_ms <= self.remote.server_ms().await?.saturating_sub(SHOWS_UP_MS))
     }
 
     /// Packs of the newest state before `head` that is old enough for its packs to have shown up.

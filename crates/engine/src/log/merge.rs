@@ -88,6 +88,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
         kind: CommitKind::Sync,
         prune: old.prune(base, loser.snapshot, winner.snapshot),
         needs: Vec::new(),
+        base: winner.snapshot.names_base.then(|| winner.snapshot.base()),
         ext: None,
     }
 }

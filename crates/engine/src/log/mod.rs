@@ -10,19 +10,23 @@
 //! - Packs exist before the commit that names them.
 //! - The rank of a commit is its `(generation, id)`; clocks play no part.
 //! - An outranked commit is merged, never dropped.
+//! - What is not a whole commit of the history stops nobody: it is set aside (`aside`).
 //!
 //! This module never touches the vault's files: its callers apply what the log says. A crash leaves
 //! only whole objects. [`Log::publish`] may be repeated with the same bytes any number of times.
 
+mod aside;
 mod check;
 mod checkpoint;
 mod chunks;
 mod devices;
 mod error;
 mod format;
+mod frame;
 mod graph;
 mod header;
 mod history;
+mod line;
 mod lost;
 mod merge;
 mod needs;
@@ -31,8 +35,14 @@ mod open;
 mod read;
 mod replay;
 mod retain;
+mod rules;
+mod sift;
 mod snapshot;
+mod start;
+mod sum;
 mod survey;
+mod take_in;
+mod walk;
 mod write;
 
 #[cfg(test)]
@@ -41,6 +51,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use aside::Aside;
+use aside::Notes;
 pub use check::ObjectFault;
 pub use chunks::{ChunkReader, pack_key, parse_pack_key};
 pub use devices::DeviceSeen;
@@ -50,12 +62,15 @@ pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use history::Past;
 pub use merge::{Side, merge, virtual_base};
-pub use needs::{Contents, Leaves, Listed, Places};
+pub use needs::{Contents, Leaves, Listing, Places};
 pub use old::OldData;
+use read::Listed;
 pub use replay::PathVersions;
 pub use retain::{Bucket, Fate, InBucket, Window, fate, horizon};
 pub use snapshot::Snapshot;
+use start::Start;
 pub use survey::Retained;
+pub use walk::Walk;
 pub use write::Prepared;
 
 use crate::model::{CommitKey, PackId, VaultHeader, VaultId};
@@ -76,6 +91,8 @@ pub trait ObjectCache: Send + Sync + std::fmt::Debug {
     fn keys(&self, prefix: &str) -> Vec<String>;
     /// Removes `key`.
     fn remove(&self, key: &str);
+    /// This device's time, to date what is noted, in milliseconds since the Unix epoch.
+    fn now_ms(&self) -> u64;
 }
 
 /// Scope of a refresh.
@@ -95,7 +112,7 @@ pub struct Log {
     headers: BTreeMap<VaultId, VaultHeader>,
     graph: Graph,
     /// Commits in the newest listing.
-    visible: BTreeSet<CommitKey>,
+    visible: Listed,
     /// Server time of the newest commit in any listing, in milliseconds since the Unix epoch.
     newest_ms: Option<i64>,
     /// Most recently used snapshots, the newest last.
@@ -104,8 +121,14 @@ pub struct Log {
     seen_packs: BTreeSet<PackId>,
     /// Packs that were named long ago and are not in the bucket.
     lost_packs: BTreeSet<PackId>,
-    /// Commit whose snapshot came from a checkpoint: a replay can start there.
-    checkpoint: Option<CommitKey>,
+    /// State that replays can start from.
+    start: Option<Start>,
+    /// Commit that this device has agreed on: what it builds on belongs to the history.
+    agreed: Option<CommitKey>,
+    /// Objects below `commits/` that the log does without.
+    asides: Notes,
+    /// Next of the missing packs to look for.
+    turn: usize,
 }
 
 impl Log {

@@ -3,62 +3,112 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::walk::check_length;
 use super::{ChunkReader, LogError, Snapshot};
-use crate::content::{ChunkIndex, Placed, parts_of, read_leaf};
-use crate::model::{ChunkSlot, Content, Digest, Entry, PackId, PackInfo, Recipe};
+use crate::content::{ChunkIndex, ContentError, Expansion, Next, RecipeError, check_recipe, read_leaf};
+use crate::model::{ChunkSlot, Content, Digest, Entry, PackId, PackInfo, Part, Recipe, limits};
 
 /// Lists of chunks of long files, by chunk id.
 pub type Leaves = HashMap<Digest, Vec<u8>>;
 
-/// Chunks of a content.
+/// Chunks of a content, each once.
 #[derive(Debug, Clone, Default)]
-pub struct Listed {
-    /// Chunks of the content, in order.
-    pub parts: Vec<Placed>,
+pub struct Listing {
+    /// Chunks of the file itself.
+    pub chunks: BTreeSet<Digest>,
     /// Chunks that hold lists of these, if the content is that long.
-    pub lists: Vec<Digest>,
+    pub lists: BTreeSet<Digest>,
     /// Lists that were read, without the known ones.
     pub read: Leaves,
 }
 
+/// Lists that are read and held at once.
+const LISTS_AT_ONCE: usize = 512;
+/// Lists that are kept for other contents, at most: versions of a long file share most of them.
+const LISTS_KEPT: usize = 2048;
+
+/// Parts of one level of a recipe, each with the number of times that it occurs there.
+type Level = BTreeMap<Part, u64>;
+
 impl ChunkReader {
-    /// Lists the chunks of a content. It reads lists of lists level by level, except those that are
-    /// `known`. The inner error is a list that no pack of `index` has.
+    /// Lists the chunks of a content, level by level; `known` lists are not read. Each list is read
+    /// once, however often a recipe names it, so a few of them cannot stand for billions of chunks.
+    /// The inner error is a list or a chunk that no pack of `index` has.
     ///
     /// # Errors
-    /// Errors of [`ChunkReader::read`]; a damaged list.
+    /// Errors of [`ChunkReader::read`]; a recipe that does not belong to the content.
     pub async fn list_chunks(
         &self,
         index: &ChunkIndex,
         known: &Leaves,
         content: Content,
         recipe: Option<&Recipe>,
-    ) -> Result<Result<Listed, Digest>, LogError> {
-        let mut recipe = recipe.cloned();
-        let mut listed = Listed::default();
-        while let Some(list) = recipe.as_ref().filter(|recipe| recipe.depth > 0) {
-            let unknown = list.parts.iter().filter(|part| !known.contains_key(&part.id));
-            let places: Result<Vec<(PackId, ChunkSlot)>, Digest> =
-                unknown.map(|part| index.get(&part.id).ok_or(part.id)).collect();
-            let leaves = match places {
-                Ok(places) => self.collect(&places).await?,
-                Err(missing) => return Ok(Err(missing)),
-            };
-            let mut parts = Vec::new();
-            for part in &list.parts {
-                let leaf = known.get(&part.id).or_else(|| leaves.get(&part.id));
-                parts.extend(read_leaf(content, part, leaf.map(Vec::as_slice).unwrap_or_default())?);
+    ) -> Result<Result<Listing, Digest>, LogError> {
+        let mut listed = Listing::default();
+        let (mut depth, mut level) = first_level(content, recipe)?;
+        while depth > 0 {
+            let lists: Vec<(Part, u64)> = level.into_iter().collect();
+            level = Level::new();
+            for lists in lists.chunks(LISTS_AT_ONCE) {
+                let unknown = lists.iter().map(|(list, _)| list.id).filter(|id| !known.contains_key(id));
+                let places: Result<Vec<(PackId, ChunkSlot)>, Digest> =
+                    unknown.map(|id| index.get(&id).ok_or(id)).collect();
+                let read = match places {
+                    Ok(places) => self.collect(&places).await?,
+                    Err(missing) => return Ok(Err(missing)),
+                };
+                for (list, times) in lists {
+                    let bytes = known.get(&list.id).or_else(|| read.get(&list.id));
+                    for part in read_leaf(content, list, bytes.map(Vec::as_slice).unwrap_or_default())? {
+                        if !index.contains(&part.id) && !known.contains_key(&part.id) {
+                            return Ok(Err(part.id));
+                        }
+                        let count = level.entry(part).or_default();
+                        *count = count.saturating_add(*times);
+                    }
+                }
+                listed.lists.extend(lists.iter().map(|(list, _)| list.id));
+                let room = LISTS_KEPT.saturating_sub(listed.read.len());
+                listed.read.extend(read.into_iter().take(room));
             }
-            listed.lists.extend(list.parts.iter().map(|part| part.id));
-            listed.read.extend(leaves);
-            recipe = Some(Recipe { depth: list.depth - 1, parts });
+            depth -= 1;
         }
-        // All lists are in memory by now, so none is fetched.
-        let none_left =
-            |id: &Digest| Err(LogError::corrupt(content.digest, format!("list {id} is asked for twice")));
-        listed.parts = parts_of(content, recipe.as_ref(), none_left)?;
-        Ok(Ok(listed))
+        check_sum(content, &level)?;
+        level.keys().try_for_each(|part| check_length(index, content.digest, part))?;
+        listed.chunks = level.into_keys().map(|part| part.id).collect();
+        let missing = listed.chunks.iter().find(|id| !index.contains(id)).copied();
+        Ok(missing.map_or(Ok(listed), Err))
     }
+}
+
+/// The level that a recipe begins with, and its depth. A content without one is a chunk, or empty.
+fn first_level(content: Content, recipe: Option<&Recipe>) -> Result<(u8, Level), ContentError> {
+    let Some(recipe) = recipe else {
+        let mut whole = Expansion::new(content, None)?;
+        let mut level = Level::new();
+        while let Next::Chunk(placed) = whole.step()? {
+            level.insert(placed.part, 1);
+        }
+        return Ok((0, level));
+    };
+    check_recipe(content.digest, recipe, None)?;
+    let mut level = Level::new();
+    recipe.parts.iter().for_each(|part| *level.entry(*part).or_default() += 1);
+    Ok((recipe.depth, level))
+}
+
+/// Checks that the chunks of a content add up to its length.
+fn check_sum(content: Content, chunks: &Level) -> Result<(), ContentError> {
+    if let Some(part) = chunks.keys().find(|part| part.len == 0 || part.len > limits::CHUNK) {
+        let (content, len) = (content.digest, part.len.into());
+        return Err(RecipeError::Part { content, part: part.id, len }.into());
+    }
+    let bytes = |(part, times): (&Part, &u64)| times.saturating_mul(part.len.into());
+    let found = chunks.iter().map(bytes).fold(0_u64, u64::saturating_add);
+    if found == content.size {
+        return Ok(());
+    }
+    Err(RecipeError::Size { content: content.digest, expected: content.size, found }.into())
 }
 
 /// Contents and their recipes.
@@ -128,8 +178,9 @@ impl ChunkReader {
                 places.lost.insert(*digest);
                 continue;
             };
-            known.extend(listed.read);
-            let ids = listed.lists.into_iter().chain(listed.parts.iter().map(|placed| placed.part.id));
+            let room = LISTS_KEPT.saturating_sub(known.len());
+            known.extend(listed.read.into_iter().take(room));
+            let ids = listed.lists.into_iter().chain(listed.chunks);
             let place = |id: &Digest| lasting.get(id).or_else(|| on_leave.get(id)).or_else(|| all.get(id));
             for id in ids {
                 match place(&id) {

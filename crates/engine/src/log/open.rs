@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::aside::Notes;
 use super::format::{VAULT, encode_header, header_key, parse_header_key};
 use super::header::list_headers;
+use super::read::Listed;
 use super::{Graph, Log, LogError, ObjectCache};
 use crate::model::VaultId;
 use crate::remote::Remote;
@@ -21,6 +23,7 @@ impl Log {
         cache: Arc<dyn ObjectCache>,
     ) -> Result<Option<Self>, LogError> {
         let mut log = Self::blank(remote, cache);
+        log.asides = Notes::load(log.cache.as_ref());
         for vault in log.cached_vaults() {
             // A damaged copy is worthless.
             if log.header_of(vault).await.is_err() {
@@ -35,10 +38,10 @@ impl Log {
             if log.headers.is_empty() {
                 return Ok(None);
             }
-            log.load_checkpoint().await?;
+            log.start_from_checkpoint().await?;
         } else {
             // The refresh finds newer commits, with or without checkpoints.
-            log.load_cached_state();
+            log.start_from_cache();
         }
         Ok(Some(log))
     }
@@ -49,12 +52,15 @@ impl Log {
             cache,
             headers: BTreeMap::new(),
             graph: Graph::default(),
-            visible: BTreeSet::new(),
+            visible: Listed::new(),
             newest_ms: None,
             recent: Vec::new(),
             seen_packs: BTreeSet::new(),
             lost_packs: BTreeSet::new(),
-            checkpoint: None,
+            start: None,
+            agreed: None,
+            asides: Notes::default(),
+            turn: 0,
         }
     }
 

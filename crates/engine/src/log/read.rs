@@ -5,21 +5,34 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
 
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
 use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
-use crate::model::{Commit, CommitKey};
+use crate::model::{Commit, CommitKey, limits};
 use crate::planted::{Bug, planted};
-use crate::remote::list_all;
+use crate::remote::{Object, RemoteError, Span, list_all};
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
 
+/// A commit object as a listing shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    /// Length in bytes.
+    pub size: u64,
+    /// Time of the PUT, in milliseconds since the Unix epoch.
+    pub modified_ms: i64,
+}
+
+/// Commits of a listing.
+pub(super) type Listed = BTreeMap<CommitKey, Seen>;
+
 impl Log {
-    /// Lists commits and reads the unknown ones.
+    /// Lists commits and reads the unknown ones. What is no commit of the history is set aside.
     ///
     /// # Errors
-    /// Errors of the remote; damaged or newer commits.
+    /// Errors of the remote; commits of a newer format; a history that this device cannot begin with.
     pub async fn refresh(&mut self, depth: Depth) -> Result<(), LogError> {
         let newest = self.graph.heads().first().map_or(0, |key| key.seq);
         let from = match depth {
@@ -29,27 +42,42 @@ impl Log {
         };
         let listed = self.list_commits(from).await?;
         self.set_visible(&listed);
-        self.learn(listed).await
+        self.take_in(&listed).await?;
+        if depth == Depth::Whole {
+            self.asides.retain_listed(&self.visible);
+        }
+        self.look_for_packs().await?;
+        self.asides.keep(self.cache.as_ref());
+        self.check_first()
+    }
+
+    /// Says which commit this device has agreed on. What it builds on is the history.
+    pub fn build_on(&mut self, agreed: Option<CommitKey>) {
+        self.agreed = agreed;
     }
 
     /// Records a listing as the current state of the remote.
-    pub(super) fn set_visible(&mut self, listed: &[CommitKey]) {
-        self.visible = listed.iter().copied().collect();
+    pub(super) fn set_visible(&mut self, listed: &Listed) {
+        self.visible.clone_from(listed);
     }
 
-    pub(super) async fn list_commits(&mut self, from_seq: u64) -> Result<Vec<CommitKey>, LogError> {
+    pub(super) async fn list_commits(&mut self, from_seq: u64) -> Result<Listed, LogError> {
         let objects = list_all(self.remote.as_ref(), COMMITS, Some(&before_seq(from_seq))).await?;
         let newest = objects.iter().map(|object| object.modified_ms).max();
         self.newest_ms = self.newest_ms.max(newest);
-        Ok(objects.iter().filter_map(|object| parse_commit_key(&object.key)).collect())
+        let seen = |object: &Object| {
+            let seen = Seen { size: object.size, modified_ms: object.modified_ms };
+            Some((parse_commit_key(&object.key)?, seen))
+        };
+        Ok(objects.iter().filter_map(seen).collect())
     }
 
-    /// Reads the commits among `keys` that are not known, and what they build on: all, or, where that
-    /// fails or nobody waits for it any more, none. A commit without its past would hide that past.
-    pub(super) async fn learn(&mut self, keys: Vec<CommitKey>) -> Result<(), LogError> {
+    /// Reads a commit and all that it builds on: all, or, where that fails or nobody waits for it any
+    /// more, none. A commit without its past would hide that past.
+    pub(super) async fn learn(&mut self, key: CommitKey) -> Result<(), LogError> {
         let mut learnt: BTreeMap<CommitKey, Node> = BTreeMap::new();
-        let mut open: BTreeSet<CommitKey> =
-            keys.into_iter().filter(|key| !self.graph.contains(*key)).collect();
+        let mut open = BTreeSet::from([key]);
+        open.retain(|key| !self.graph.contains(*key));
         while !open.is_empty() {
             let read = stream::iter(&open).map(|key| self.read_commit(*key)).buffered(PARALLEL_READS);
             let commits: Vec<Result<(CommitKey, Commit), LogError>> = read.collect().await;
@@ -62,26 +90,46 @@ impl Log {
             }
             open.retain(|key| !self.graph.contains(*key) && !learnt.contains_key(key));
         }
+        self.asides.take_back(learnt.keys());
         learnt.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
         Ok(())
     }
 
     /// Reads a commit from the cache or the remote.
     pub(super) async fn read_commit(&self, key: CommitKey) -> Result<(CommitKey, Commit), LogError> {
+        if let Some(commit) = self.cached_commit(key) {
+            return Ok((key, commit));
+        }
+        let bytes = self.get_commit(key).await?;
+        Ok((key, self.opened_commit(key, &bytes)?))
+    }
+
+    /// Verified copy of a commit in the cache.
+    pub(super) fn cached_commit(&self, key: CommitKey) -> Option<Commit> {
         let name = commit_key(key);
-        if let Some(bytes) = self.cache.get(&name) {
-            match decode_commit(&name, &bytes) {
-                Ok((found, commit)) if found == key => return Ok((key, commit)),
-                _ => self.cache.remove(&name),
+        let bytes = self.cache.get(&name)?;
+        match decode_commit(&name, &bytes) {
+            Ok((found, commit)) if found == key => Some(commit),
+            _ => {
+                self.cache.remove(&name);
+                None
             }
         }
-        let bytes: Bytes = self.remote.get(&name, None).await?;
-        let (found, commit) = decode_commit(&name, &bytes)?;
+    }
+
+    pub(super) async fn get_commit(&self, key: CommitKey) -> Result<Bytes, RemoteError> {
+        self.remote.get(&commit_key(key), Span::UpTo(limits::COMMIT_STORED)).await
+    }
+
+    /// Decodes a commit that was read, and keeps it.
+    pub(super) fn opened_commit(&self, key: CommitKey, bytes: &[u8]) -> Result<Commit, LogError> {
+        let name = commit_key(key);
+        let (found, commit) = decode_commit(&name, bytes)?;
         if found != key {
             return Err(LogError::corrupt(name, format!("its content belongs under {found}")));
         }
-        self.cache.put(&name, &bytes);
-        Ok((key, commit))
+        self.cache.put(&name, bytes);
+        Ok(commit)
     }
 
     /// State of the vault at `key`, from the cache as far as possible. This does not check that the
@@ -90,7 +138,7 @@ impl Log {
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
     pub async fn recall(&mut self, key: CommitKey) -> Result<Arc<Snapshot>, LogError> {
-        self.learn(vec![key]).await?;
+        self.learn(key).await?;
         self.snapshot(Some(key)).await
     }
 
@@ -101,18 +149,24 @@ impl Log {
     /// # Errors
     /// [`LogError::RolledBack`] if it is not.
     pub async fn check_agreed(&mut self, agreed: CommitKey) -> Result<(), LogError> {
+        self.agreed = Some(agreed);
+        self.check_there(agreed).await
+    }
+
+    async fn check_there(&mut self, agreed: CommitKey) -> Result<(), LogError> {
         if self.is_visible(agreed) {
-            return Ok(());
+            return self.learn(agreed).await;
         }
         self.refresh(Depth::Whole).await?;
         if self.is_visible(agreed) {
-            return Ok(());
+            return self.learn(agreed).await;
         }
         // Do not use read_commit: a copy in the cache says nothing about the bucket.
         match self.remote.head(&commit_key(agreed)).await? {
-            Some(_) => {
-                self.visible.insert(agreed);
-                self.learn(vec![agreed]).await
+            Some(object) => {
+                let seen = Seen { size: object.size, modified_ms: object.modified_ms };
+                self.visible.insert(agreed, seen);
+                self.learn(agreed).await
             }
             None => Err(LogError::RolledBack { agreed }),
         }
@@ -125,7 +179,7 @@ impl Log {
     /// [`LogError::RolledBack`] if one is missing.
     pub async fn check_heads(&mut self) -> Result<(), LogError> {
         for head in self.graph.heads() {
-            self.check_agreed(head).await?;
+            self.check_there(head).await?;
         }
         Ok(())
     }
@@ -133,6 +187,6 @@ impl Log {
     /// True if the newest listing shows `agreed` or a descendant. Commits known only to this
     /// process do not count.
     fn is_visible(&self, agreed: CommitKey) -> bool {
-        self.visible.iter().rev().any(|listed| self.graph.descends(*listed, agreed))
+        self.visible.keys().rev().any(|listed| self.graph.descends(*listed, agreed))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::line::Line;
 use super::{Log, LogError, Snapshot};
 use crate::model::{Commit, CommitKey, Digest, VaultPath};
 
@@ -21,18 +22,30 @@ impl Log {
                 Snapshot::empty(groups).map_err(|error| LogError::groups("the vault header", &error))?;
             return Ok(Arc::new(empty));
         };
+        self.replayed(key).await?.map_err(|(_, error)| error)
+    }
+
+    /// State of the vault at `key`. The inner error is a commit that does not follow its parent.
+    pub(super) async fn replayed(
+        &mut self,
+        key: CommitKey,
+    ) -> Result<Result<Arc<Snapshot>, (CommitKey, LogError)>, LogError> {
         if let Some(found) = self.remembered(key) {
-            return Ok(found);
+            return Ok(Ok(found));
         }
         let (mut snapshot, path) = self.nearest_start(key).await?;
         for step in path {
             let (step, commit) = self.read_commit(step).await?;
-            snapshot.apply(step, &commit)?;
+            if let Err(error) = snapshot.apply(step, &commit) {
+                return Ok(Err((step, error)));
+            }
+            for (key, node) in self.graph.part(&self.graph.brought(step)) {
+                snapshot.sum.add(&Line::Commit(key, node).bytes()?);
+            }
         }
-        snapshot.drop_unused_recipes();
         let snapshot = Arc::new(snapshot);
         self.remember(Arc::clone(&snapshot));
-        Ok(snapshot)
+        Ok(Ok(snapshot))
     }
 
     /// State of the vault at `key`, with the packs that hold its chunks now. Some chunks may have
@@ -83,7 +96,7 @@ impl Log {
     }
 
     pub(super) fn remember(&mut self, snapshot: Arc<Snapshot>) {
-        let pinned = self.checkpoint;
+        let pinned = self.start.as_ref().map(|start| start.commit);
         if self.recent.len() >= RECENT {
             // Keep the checkpoint's: without it a replay would start at the first commit.
             if let Some(oldest) = self.recent.iter().position(|known| known.key != pinned) {
@@ -130,7 +143,7 @@ impl Log {
         head: CommitKey,
         known: Option<CommitKey>,
     ) -> Result<Vec<(CommitKey, Commit)>, LogError> {
-        self.learn(vec![head]).await?;
+        self.learn(head).await?;
         let mut keys = BTreeSet::from([head]);
         if let Some(known) = known {
             let past = self.graph.ancestry(known);
@@ -145,7 +158,7 @@ impl Log {
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
     pub async fn since(&mut self, head: CommitKey, seq: u64) -> Result<Vec<(CommitKey, Commit)>, LogError> {
-        self.learn(vec![head]).await?;
+        self.learn(head).await?;
         self.commits(self.graph.since(head, seq)).await
     }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::LogError;
+use super::line::{Line, Touched};
+use super::sum::StateSum;
 use crate::model::{
     Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, Need, PackId, PackInfo,
     Recipe, Role, Tree, set_entry,
@@ -47,6 +49,12 @@ pub struct Snapshot {
     /// Packs of the state that the bucket does not have, removed from `packs`. Empty in states that
     /// commits say; see [`super::Log::at_hand`].
     pub lost: BTreeSet<PackId>,
+    /// Sum of the state's lines. Copies that were changed by hand keep the old one.
+    pub(crate) sum: StateSum,
+    /// True if the state's commit names the sum of its first parent's state, as its children will.
+    pub(crate) names_base: bool,
+    /// Number of files and open conflicts that use each recipe.
+    pub(crate) uses: BTreeMap<Digest, usize>,
 }
 
 impl Snapshot {
@@ -55,7 +63,11 @@ impl Snapshot {
     /// # Errors
     /// If a group definition is not valid.
     pub fn empty(groups: Vec<Group>) -> Result<Self, crate::model::GroupError> {
-        Ok(Self { groups: Groups::new(groups)?, ..Self::default() })
+        let mut sum = StateSum::default();
+        if let Ok(line) = Line::Groups(groups.clone()).bytes() {
+            sum.add(&line);
+        }
+        Ok(Self { groups: Groups::new(groups)?, sum, ..Self::default() })
     }
 
     /// Generation of the state; 0 before the first commit.
@@ -64,7 +76,14 @@ impl Snapshot {
         self.key.map_or(0, |key| key.seq)
     }
 
-    /// Advances to `commit`, a child of this snapshot's commit.
+    /// Digest of the state's sum, for the commits that are differences to it.
+    #[must_use]
+    pub fn base(&self) -> Digest {
+        self.sum.digest()
+    }
+
+    /// Advances to `commit`, a child of this snapshot's commit. The line of the commit itself, and
+    /// those of a second parent's past, are the caller's to add.
     ///
     /// # Errors
     /// If the commit cannot follow this one.
@@ -72,9 +91,34 @@ impl Snapshot {
         if commit.parents.first().copied() != self.key {
             return Err(LogError::corrupt(key, "it is applied to another commit than its parent"));
         }
+        if commit.base.is_some_and(|base| base != self.base()) {
+            return Err(LogError::corrupt(key, "it names another state than its first parent has"));
+        }
+        let touched = Touched::by(commit, self);
+        let mut sum = std::mem::take(&mut self.sum);
+        for line in touched.lines(self) {
+            sum.take(&line.bytes()?);
+        }
+        self.change(key, commit)?;
+        for digest in touched.contents().iter().filter(|digest| !self.uses.contains_key(digest)) {
+            self.recipes.remove(digest);
+        }
+        for line in touched.lines(self) {
+            sum.add(&line.bytes()?);
+        }
+        self.sum = sum;
+        self.names_base = commit.base.is_some();
+        self.key = Some(key);
+        Ok(())
+    }
+
+    fn change(&mut self, key: CommitKey, commit: &Commit) -> Result<(), LogError> {
         // The first commit of a vault repeats the header's groups. Do not compile them again.
         if let Some(groups) = commit.groups.as_ref().filter(|groups| *groups != self.groups.definitions()) {
             self.groups = Groups::new(groups.clone()).map_err(|error| LogError::groups(key, &error))?;
+        }
+        for of in &commit.recipes {
+            self.recipes.entry(of.digest).or_insert_with(|| of.recipe.clone());
         }
         for change in &commit.changes {
             if let Some((group, role)) = self.groups.find(&change.path) {
@@ -86,11 +130,31 @@ impl Snapshot {
                     Role::Derived => {}
                 }
             }
+            self.begin_use(change.entry);
+            let before = self.tree.get(&change.path).copied();
+            self.end_use(before);
             set_entry(&mut self.tree, change.path.clone(), change.entry);
         }
-        for of in &commit.recipes {
-            self.recipes.insert(of.digest, of.recipe.clone());
+        self.change_packs(key, commit);
+        self.void.extend(&commit.prune.void);
+        self.needs.extend(commit.needs.iter().cloned());
+        for conflict in &commit.prune.unkept {
+            self.close(conflict);
         }
+        for resolution in &commit.resolved {
+            self.close(&resolution.id);
+            self.resolved.insert(resolution.id, resolution.keep);
+        }
+        for conflict in &commit.kept {
+            if !self.resolved.contains_key(&conflict.id) && !self.conflicts.contains_key(&conflict.id) {
+                conflict.files.iter().for_each(|file| self.begin_use(file.entry));
+                self.conflicts.insert(conflict.id, conflict.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn change_packs(&mut self, key: CommitKey, commit: &Commit) {
         for pack in &commit.prune.swept {
             self.packs.remove(pack);
             self.marked.remove(pack);
@@ -100,35 +164,40 @@ impl Snapshot {
             self.packs.insert(pack.id, Arc::new(pack.clone()));
         }
         self.marked.extend(commit.prune.marked.iter().map(|pack| (*pack, key)));
-        self.marked.retain(|pack, _| !commit.prune.unmarked.contains(pack));
+        for pack in &commit.prune.unmarked {
+            self.marked.remove(pack);
+        }
         self.horizon = self.horizon.max(commit.prune.horizon.unwrap_or(0));
-        self.void.extend(&commit.prune.void);
-        self.needs.extend(commit.needs.iter().cloned());
-        for conflict in &commit.prune.unkept {
-            self.conflicts.remove(conflict);
-        }
-        for resolution in &commit.resolved {
-            self.conflicts.remove(&resolution.id);
-            self.resolved.insert(resolution.id, resolution.keep);
-        }
-        for conflict in &commit.kept {
-            if !self.resolved.contains_key(&conflict.id) {
-                self.conflicts.entry(conflict.id).or_insert_with(|| conflict.clone());
-            }
-        }
-        self.key = Some(key);
-        Ok(())
     }
 
-    /// Removes recipes that neither the manifest nor an open conflict names.
-    pub(super) fn drop_unused_recipes(&mut self) {
-        let kept = self
-            .conflicts
-            .values()
-            .flat_map(|conflict| &conflict.files)
-            .filter_map(|file| file.entry.as_ref());
-        let used: BTreeSet<Digest> = self.tree.values().chain(kept).map(|entry| entry.digest).collect();
-        self.recipes.retain(|digest, _| used.contains(digest));
+    /// Removes a conflict.
+    fn close(&mut self, id: &ConflictId) {
+        for file in self.conflicts.remove(id).into_iter().flat_map(|conflict| conflict.files) {
+            self.end_use(file.entry);
+        }
+    }
+
+    fn begin_use(&mut self, entry: Option<Entry>) {
+        if let Some(entry) = entry.filter(|entry| self.recipes.contains_key(&entry.digest)) {
+            *self.uses.entry(entry.digest).or_default() += 1;
+        }
+    }
+
+    fn end_use(&mut self, entry: Option<Entry>) {
+        let Some(entry) = entry else { return };
+        if let Some(uses) = self.uses.get_mut(&entry.digest) {
+            *uses -= 1;
+            if *uses == 0 {
+                self.uses.remove(&entry.digest);
+            }
+        }
+    }
+
+    /// Counts the uses of recipes, for a state that was not made by commits.
+    pub(super) fn count_uses(&mut self) {
+        let entries: Vec<Entry> = self.contents().copied().collect();
+        self.uses.clear();
+        entries.into_iter().for_each(|entry| self.begin_use(Some(entry)));
     }
 
     /// Packs that are not marked for deletion.

@@ -6,8 +6,10 @@ mod checkpoints;
 mod chunks;
 mod faulty;
 mod format_rules;
+mod junk;
 mod old;
 mod past;
+mod proofs;
 mod random;
 mod reads;
 mod states;
@@ -19,13 +21,13 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::model::{
-    Change, ChunkParams, Commit, CommitKind, Device, DeviceId, Digest, Entry, FIRST_FORMAT, Group, Hlc,
-    PackInfo, Prune, Tree, Validate, VaultHeader, VaultPath,
+    Change, ChunkParams, ChunkSlot, Codec, Commit, CommitKind, Device, DeviceId, Digest, Entry, FIRST_FORMAT,
+    Group, Hlc, PackInfo, Part, Prune, Recipe, Tree, Validate, VaultHeader, VaultPath, limits,
 };
 use crate::remote::MemoryRemote;
 
 #[derive(Debug, Default)]
-struct MapCache(Mutex<BTreeMap<String, Vec<u8>>>);
+struct MapCache(Mutex<BTreeMap<String, Vec<u8>>>, std::sync::atomic::AtomicU64);
 
 impl ObjectCache for MapCache {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -39,6 +41,9 @@ impl ObjectCache for MapCache {
     }
     fn remove(&self, key: &str) {
         self.0.lock().unwrap().remove(key);
+    }
+    fn now_ms(&self) -> u64 {
+        self.1.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
 
@@ -113,6 +118,7 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
         kind: CommitKind::Sync,
         prune: Prune::default(),
         needs: Vec::new(),
+        base: None,
         ext: None,
     }
 }
@@ -120,6 +126,12 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
 /// The same commit with its bytes.
 fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
     Prepared::new(&mut plain(parent, device, changes)).unwrap()
+}
+
+/// The same commit as [`plain`], which names the state that it is a difference to.
+async fn naming(log: &mut Log, parent: CommitKey, device: u8, changes: &[(&str, Option<&str>)]) -> Commit {
+    let base = log.snapshot(Some(parent)).await.unwrap().base();
+    Commit { base: Some(base), ..plain(Some(parent), device, changes) }
 }
 
 async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
@@ -132,9 +144,15 @@ fn pack(id: u8) -> PackId {
     PackId::from_bytes([id; PackId::LEN])
 }
 
-/// Description of a pack. Its bytes do not matter.
+/// Description of a pack with one chunk of one byte. Its bytes do not matter.
 fn info(id: u8) -> PackInfo {
-    PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 1, chunks: vec![] }
+    let chunk = ChunkSlot { id: Digest::of(&[id]), offset: 8, stored: 1, len: 1, codec: Codec::Raw };
+    PackInfo { id: pack(id), digest: Digest::of(&[id]), size: 8 + 1 + 41 + 44, chunks: vec![chunk] }
+}
+
+/// Recipe of a content of two bytes.
+fn recipe() -> Recipe {
+    Recipe { depth: 0, parts: vec![Part { id: Digest::of(b"chunk"), len: 1 }; 2] }
 }
 
 /// Key of a commit that does not exist.

@@ -6,18 +6,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::aside::Lack;
 use super::format::{commit_key, decode_commit, encode_commit};
 use super::merge::{Side, merge, virtual_base};
 use super::old::OldData;
+use super::read::Seen;
 use super::{ChunkReader, Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
-use crate::model::{Commit, CommitKey, Origin, VaultId};
+use crate::model::{Commit, CommitKey, Origin, PackId, VaultId};
 use crate::planted::{Bug, planted};
 
 /// Number of listings to wait for a new commit, and the first wait between them, which doubles.
 const VISIBLE_TRIES: u32 = 6;
 const VISIBLE_WAIT: Duration = Duration::from_millis(250);
-/// Maximum number of merges in one call. More heads are no race; something keeps writing.
-const MAX_MERGES: usize = 64;
+/// Maximum number of merges in one call. More heads are no race; something keeps writing. They are
+/// merged by the next calls.
+pub(super) const MAX_MERGES: usize = 16;
+/// Maximum number of commits among which the one is looked for that brought a missing pack.
+const MAX_BRINGERS: usize = 256;
 
 /// Commit with fixed bytes. It can be put repeatedly and takes effect once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +34,18 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Fixes a commit's format and bytes.
+    /// Fixes a commit's format and bytes. A commit that no reader takes must not become the pending
+    /// one: it would be sent again for ever.
     ///
     /// # Errors
-    /// Where it cannot be written as JSON.
+    /// [`LogError::TooMuch`] if a reader would refuse it.
     pub fn new(commit: &mut Commit) -> Result<Self, LogError> {
         commit.settle_format();
         let (key, bytes) = encode_commit(commit)?;
+        match decode_commit("a new commit", &bytes) {
+            Err(LogError::Corrupt { why, .. }) => return Err(LogError::TooMuch { why }),
+            read => drop(read?),
+        }
         Ok(Self { key, bytes: Bytes::from(bytes) })
     }
 
@@ -63,10 +73,12 @@ impl Log {
         let from = prepared.key.seq.min(newest.saturating_sub(back));
         for attempt in 0..VISIBLE_TRIES {
             let listed = self.list_commits(from).await?;
-            if listed.contains(&prepared.key) {
+            if listed.contains_key(&prepared.key) {
                 self.cache.put(&name, &prepared.bytes);
                 self.set_visible(&listed);
-                return self.learn(listed).await;
+                self.take_in(&listed).await?;
+                self.asides.keep(self.cache.as_ref());
+                return self.learn(prepared.key).await;
             }
             if attempt + 1 < VISIBLE_TRIES {
                 // A store does not announce when its listings have caught up.
@@ -76,33 +88,70 @@ impl Log {
         Err(LogError::NotVisible(prepared.key))
     }
 
-    /// Merges all heads into one and returns it. `None` before the first commit.
+    /// Merges all heads into one and returns it. `None` before the first commit. A head that cannot be
+    /// used is set aside. If there are more heads than [`MAX_MERGES`], some are left for the next call.
     ///
     /// # Errors
-    /// Errors of the remote; a head with missing packs; [`LogError::RolledBack`] if the remote has
-    /// lost a head.
+    /// Errors of the remote; a head that this device must not go on without; [`LogError::RolledBack`] if
+    /// the remote has lost a head.
     pub async fn settle(&mut self) -> Result<Option<CommitKey>, LogError> {
         self.check_heads().await?;
-        for _ in 0..MAX_MERGES {
+        let mut merges = 0;
+        loop {
             let heads = self.graph.heads();
             let (Some(&winner), loser) = (heads.first(), heads.get(1)) else { return Ok(None) };
-            let mut swept = BTreeSet::new();
-            for head in &heads {
-                swept.extend(self.snapshot(Some(*head)).await?.swept.iter().copied());
-            }
-            let theirs = self.snapshot(Some(winner)).await?;
-            self.ensure_packs(&theirs, &swept).await?;
-            let Some(&loser) = loser else { return Ok(Some(winner)) };
-            let ours = self.snapshot(Some(loser)).await?;
-            self.ensure_packs(&ours, &swept).await?;
+            let Some(theirs) = self.usable(winner).await? else { continue };
+            let Some(&loser) = loser.filter(|_| merges < MAX_MERGES) else { return Ok(Some(winner)) };
+            let Some(ours) = self.usable(loser).await? else { continue };
             let mut commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
             let prepared = Prepared::new(&mut commit)?;
             self.remote.put(&commit_key(prepared.key), prepared.bytes.clone()).await?;
             self.cache.put(&commit_key(prepared.key), &prepared.bytes);
-            self.visible.insert(prepared.key);
+            let seen = Seen { size: prepared.bytes.len() as u64, modified_ms: 0 };
+            self.visible.insert(prepared.key, seen);
             self.graph.insert(prepared.key, Node { parents: commit.parents, vault: commit.vault });
+            merges += 1;
         }
-        Err(LogError::corrupt("commits/", format!("more than {MAX_MERGES} heads")))
+    }
+
+    /// State of a head, if it can be built on: its past can be replayed, and its packs exist, but for
+    /// those that another head has swept and those that were lost long ago. `None` if it was set aside.
+    async fn usable(&mut self, head: CommitKey) -> Result<Option<Arc<Snapshot>>, LogError> {
+        let state = match self.replayed(head).await? {
+            Ok(state) => state,
+            Err((culprit, error)) => {
+                self.set_aside(culprit, Lack::State(error.cause()), error)?;
+                return Ok(None);
+            }
+        };
+        if self.missing_packs(&state, &BTreeSet::new()).await?.is_empty() {
+            return Ok(Some(state));
+        }
+        let mut swept = BTreeSet::new();
+        for other in self.graph.heads().into_iter().take(MAX_MERGES) {
+            if let Ok(other) = self.replayed(other).await? {
+                swept.extend(other.swept.iter().copied());
+            }
+        }
+        let missing = self.missing_packs(&state, &swept).await?;
+        let Some(pack) = self.note_missing(head, missing).await? else { return Ok(Some(state)) };
+        let missing = LogError::MissingPack { commit: head, pack };
+        match self.bringer(head, pack).await? {
+            Some(culprit) => self.set_aside(culprit, Lack::Pack(pack), missing).map(|()| None),
+            None => Err(missing),
+        }
+    }
+
+    /// Newest commit before `head` that brought a pack, of those that this device has not agreed on.
+    async fn bringer(&self, head: CommitKey, pack: PackId) -> Result<Option<CommitKey>, LogError> {
+        let known = self.agreed.map(|agreed| self.graph.ancestry(agreed)).unwrap_or_default();
+        let fresh = self.graph.ancestry(head).into_iter().rev().filter(|key| !known.contains(key));
+        for key in fresh.take(MAX_BRINGERS) {
+            if self.read_commit(key).await?.1.packs.iter().any(|named| named.id == pack) {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
     }
 
     async fn merge_of(

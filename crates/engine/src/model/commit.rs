@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommitId, Conflict, DeviceId, Digest, Entry, FIRST_FORMAT, FORMAT, Feature, Group, Hlc, Need, PackInfo,
-    Prune, Reads, Recipe, Resolution, VaultId, VaultPath,
+    Prune, Reads, Recipe, Resolution, VaultId, VaultPath, bounded, limits,
 };
 
 /// Members that a later version may add and that every reader ignores.
@@ -111,22 +111,28 @@ pub struct Commit {
     /// Generation: one more than the highest parent's, 1 without parents.
     pub seq: u64,
     /// Commits that this one builds on.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, 2>")]
     pub parents: Vec<CommitKey>,
     /// Transaction id of an ordinary commit.
     pub txn: Option<Hlc>,
     /// Author of an ordinary commit.
     pub device: Option<Device>,
     /// Paths whose content changed.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::CHANGES }>")]
     pub changes: Vec<Change>,
     /// Recipes of contents that the first parent lacks.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::RECIPES }>")]
     pub recipes: Vec<RecipeOf>,
     /// Packs that the first parent lacks. They are uploaded before this commit is written.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::PACKS }>")]
     pub packs: Vec<PackInfo>,
     /// New group definitions, if they changed.
     pub groups: Option<Vec<Group>>,
     /// Conflicts whose losing versions are kept from this commit on.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub kept: Vec<Conflict>,
     /// Conflicts that this commit decides.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub resolved: Vec<Resolution>,
     /// Kind of the commit. Absent for a sync, in merges, and in all commits older than this field.
     #[serde(default, skip_serializing_if = "CommitKind::is_sync")]
@@ -136,9 +142,14 @@ pub struct Commit {
     pub prune: Prune,
     /// Features that a reader must know, sorted. Absent in format 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::NEEDS }>")]
     pub needs: Vec<Need>,
-    /// Members that a reader may ignore. Absent in format 1.
+    /// Digest of the sum of the first parent's state, which proves that a checkpoint is that state.
+    /// Absent in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Digest>,
+    /// Members that a reader may ignore. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::ext")]
     pub ext: Option<Ext>,
 }
 
@@ -146,7 +157,8 @@ impl Commit {
     /// Fixes the format: the lowest that can hold the commit, with the features that it uses.
     pub fn settle_format(&mut self) {
         self.needs = Feature::of(self).into_iter().map(Feature::need).collect();
-        if let Some(device) = self.device.as_mut().filter(|_| !self.needs.is_empty()) {
+        let more = !self.needs.is_empty() || self.base.is_some();
+        if let Some(device) = self.device.as_mut().filter(|_| more) {
             device.reads = Some(Reads::ours());
         }
         self.format = if self.uses_format_2() { FORMAT } else { FIRST_FORMAT };
@@ -156,7 +168,7 @@ impl Commit {
     #[must_use]
     pub fn uses_format_2(&self) -> bool {
         let reads = self.device.as_ref().is_some_and(|device| device.reads.is_some());
-        reads || !self.needs.is_empty() || self.ext.is_some()
+        reads || !self.needs.is_empty() || self.base.is_some() || self.ext.is_some()
     }
 }
 
@@ -165,7 +177,8 @@ impl Commit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommitKey {
-    /// Generation.
+    /// Generation: at most [`limits::GENERATION`].
+    #[serde(deserialize_with = "bounded::no_more_than::<_, { limits::GENERATION }>")]
     pub seq: u64,
     /// Digest of the commit's plaintext.
     pub id: CommitId,
@@ -184,7 +197,8 @@ impl CommitKey {
     pub fn parse(text: &str) -> Option<Self> {
         let (seq, id) = text.split_once('-')?;
         let plain = seq.len() == 16 && seq.bytes().all(|digit| digit.is_ascii_digit());
-        Some(Self { seq: plain.then(|| seq.parse().ok())??, id: id.parse().ok()? })
+        let seq: u64 = plain.then(|| seq.parse().ok())??;
+        Some(Self { seq: (seq <= limits::GENERATION).then_some(seq)?, id: id.parse().ok()? })
     }
 }
 

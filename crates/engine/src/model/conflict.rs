@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConflictId, Content, Digest, Entry, Hlc, Item, VaultPath};
+use super::{ConflictId, Content, Digest, Entry, Hlc, Item, VaultPath, bounded, limits};
 
 /// One file of the losing side. `entry` is empty if the losing side had deleted the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,7 @@ pub struct Conflict {
     /// Item in conflict.
     pub item: Item,
     /// Losing version, sorted by path: all members of a group, or the one file.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::CHANGES }>")]
     pub files: Vec<Kept>,
     /// Origin of the losing version, if known.
     pub origin: Option<Origin>,

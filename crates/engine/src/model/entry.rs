@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, VaultPath};
+use super::{Digest, VaultPath, bounded, limits};
 
 /// Content of a file. Only a different content counts as a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,7 +24,8 @@ pub struct Content {
 pub struct Entry {
     /// BLAKE3 of the whole file.
     pub digest: Digest,
-    /// Length in bytes.
+    /// Length in bytes: at most [`limits::FILE`].
+    #[serde(deserialize_with = "bounded::no_more_than::<_, { limits::FILE }>")]
     pub size: u64,
     /// Modification time in milliseconds since the Unix epoch, as the writer's file system gave it.
     pub mtime_ms: i64,
@@ -33,6 +34,7 @@ pub struct Entry {
     /// Number of entries or rows, if the file is a corpus or an array that was read. It reveals
     /// that a group lost most of its entries before any byte is fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "bounded::none_or_no_more_than::<_, { limits::ROWS }>")]
     pub rows: Option<u64>,
 }
 

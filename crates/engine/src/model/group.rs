@@ -6,7 +6,7 @@ use std::fmt;
 use globset::{Glob, GlobBuilder, GlobSet};
 use serde::{Deserialize, Serialize};
 
-use super::VaultPath;
+use super::{VaultPath, bounded, limits};
 
 /// Treatment of a group that fails validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,9 +28,10 @@ pub struct Group {
     /// Name of the group: letters, digits, `-` and `_`.
     pub name: String,
     /// Globs of the primary members: a change of one can conflict (corpus, vectors).
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::PATTERNS }>")]
     pub primary: Vec<String>,
     /// Globs of the derived members, which are computed from the primary ones (indexes).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::at_most::<_, _, { limits::PATTERNS }>")]
     pub derived: Vec<String>,
     /// Treatment of the group if its members do not fit together.
     #[serde(default)]
@@ -49,6 +50,14 @@ pub enum GroupError {
     /// A group has no primary member.
     #[error("group {0:?} has no primary member")]
     Empty(String),
+    /// There are too many groups or patterns, or a pattern is too long.
+    #[error("the groups have {what}: expected at most {most}")]
+    TooMuch {
+        /// Number and name of what there is too much of.
+        what: String,
+        /// The limit.
+        most: usize,
+    },
     /// A pattern does not parse.
     #[error("group {group:?}: pattern {pattern:?}: {why}")]
     Pattern {
@@ -106,6 +115,7 @@ impl Groups {
     /// # Errors
     /// If a name or a pattern is not allowed.
     pub fn new(groups: Vec<Group>) -> Result<Self, GroupError> {
+        check_amounts(&groups)?;
         let mut names = BTreeSet::new();
         let (mut set, mut rules) = (GlobSet::builder(), Vec::new());
         for group in &groups {
@@ -178,6 +188,24 @@ impl Groups {
     }
 }
 
+/// Refuses definitions that would take much memory to compile.
+fn check_amounts(groups: &[Group]) -> Result<(), GroupError> {
+    let patterns = || groups.iter().flat_map(|group| group.primary.iter().chain(&group.derived));
+    let longest = patterns().map(String::len).max().unwrap_or_default();
+    let bytes = patterns().map(String::len).sum();
+    for (found, what, most) in [
+        (groups.len(), "groups", limits::GROUPS),
+        (patterns().count(), "patterns", limits::PATTERNS),
+        (longest, "bytes in one pattern", limits::PATTERN),
+        (bytes, "bytes of patterns", limits::PATTERN_BYTES),
+    ] {
+        if found > most {
+            return Err(GroupError::TooMuch { what: format!("{found} {what}"), most });
+        }
+    }
+    Ok(())
+}
+
 fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     // `*` stops at a slash, as in .gitignore; `**` does not.
     GlobBuilder::new(pattern).literal_separator(true).build()
@@ -211,6 +239,21 @@ mod tests {
         assert_eq!(item("corpus/episodes.json"), "group:episodes");
         assert_eq!(item("vectors/x.npy"), "file:vectors/x.npy", "* must stop at a slash");
         assert!(groups.is_derived(&VaultPath::new("indexes/x").unwrap()));
+    }
+
+    #[test]
+    fn more_than_can_be_compiled_cheaply_is_refused() {
+        let refused = |groups: Vec<Group>| Groups::new(groups).unwrap_err().to_string();
+        let named = |name: usize, pattern: &str| group(&format!("g{name}"), &[pattern], &[]);
+        assert!(
+            refused((0..65).map(|name| named(name, "a")).collect())
+                .contains("65 groups: expected at most 64")
+        );
+        assert!(Groups::new((0..64).map(|name| named(name, "a")).collect()).is_ok());
+        assert!(refused(vec![named(0, &"a".repeat(513))]).contains("513 bytes in one pattern"));
+        let long = "a".repeat(512);
+        assert!(refused(vec![group("a", &[long.as_str(); 33], &[])]).contains("16896 bytes of patterns"));
+        assert!(refused(vec![group("a", &["a"; 300], &["b"; 213])]).contains("513 patterns"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ext, Group, Need, VaultId};
+use super::{Ext, Group, Need, VaultId, bounded, limits};
 
 /// Parameters of content-defined chunking, in bytes. Each is a power of two.
 ///
@@ -33,10 +33,10 @@ impl ChunkParams {
         self.min.is_power_of_two()
             && self.avg.is_power_of_two()
             && self.max.is_power_of_two()
-            && self.min >= 1 << 8
+            && self.min >= limits::SHORTEST_CHUNK
             && self.min < self.avg
             && self.avg < self.max
-            && self.max <= 4 << 20
+            && self.max <= limits::CHUNK
     }
 }
 
@@ -51,11 +51,13 @@ pub struct VaultHeader {
     /// Parameters of chunking.
     pub chunking: ChunkParams,
     /// First groups. Commits change them later.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::GROUPS }>")]
     pub groups: Vec<Group>,
     /// Features that a reader must know, sorted. Absent in format 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::NEEDS }>")]
     pub needs: Vec<Need>,
     /// Members that a reader may ignore. Absent in format 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::ext")]
     pub ext: Option<Ext>,
 }

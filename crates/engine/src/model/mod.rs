@@ -6,6 +6,7 @@
 //! This module has no I/O, no clock, no randomness and no tokio. Every module may import it, and it
 //! imports none. docs/FORMAT.md describes byte for byte what is written to the bucket.
 
+mod bounded;
 mod commit;
 mod conflict;
 mod decisions;
@@ -17,6 +18,7 @@ mod group;
 mod header;
 mod hlc;
 mod id;
+pub mod limits;
 mod losses;
 mod pack;
 mod path;
@@ -24,6 +26,7 @@ mod prune;
 mod recipe;
 mod stat;
 
+pub(crate) use bounded::at_most;
 pub use commit::{Change, Commit, CommitKey, CommitKind, Device, Ext, RecipeOf};
 pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
 pub use decisions::{Decisions, Direction, Held, Reason};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, PackId};
+use super::{Digest, PackId, bounded, limits};
 
 /// Encoding of a chunk's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,5 +47,6 @@ pub struct PackInfo {
     /// Length of the whole object in bytes.
     pub size: u64,
     /// Chunks of the pack, by offset.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::PACK_CHUNKS }>")]
     pub chunks: Vec<ChunkSlot>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommitKey, ConflictId, PackId};
+use super::{CommitKey, ConflictId, PackId, bounded, limits};
 
 /// Old data in the bucket: packs to delete, and commits and conflicts that lose their bytes.
 ///
@@ -17,18 +17,23 @@ pub struct Prune {
     pub horizon: Option<u64>,
     /// Packs that are no longer needed, including packs that no commit names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub marked: Vec<PackId>,
     /// Marked packs that are needed after all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub unmarked: Vec<PackId>,
     /// Packs that no longer belong to the state, and never will again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub swept: Vec<PackId>,
     /// In a merge: commits that relied on swept packs. Their devices send the lost contents again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub void: Vec<CommitKey>,
     /// In a merge: conflicts of the first parent whose bytes are gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub unkept: Vec<ConflictId>,
 }
 

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Digest;
+use super::{Digest, bounded, limits};
 
 /// One chunk of a recipe: its digest and its length before compression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// BLAKE3 of the chunk.
@@ -27,5 +27,6 @@ pub struct Recipe {
     /// Number of list levels between `parts` and the file's chunks.
     pub depth: u8,
     /// Parts, in order.
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::RECIPE_PARTS }>")]
     pub parts: Vec<Part>,
 }

@@ -61,6 +61,12 @@ pub enum RemoteErrorKind {
     /// The answer does not match the request: shorter, longer, or of unknown form.
     #[error("the answer is malformed")]
     Malformed,
+    /// The object has more bytes than one of its kind may have.
+    #[error("the object has more than the {limit} bytes that are allowed for it")]
+    TooLarge {
+        /// Number of bytes allowed.
+        limit: u64,
+    },
     /// Any other failure that will not pass by itself.
     #[error("the remote refused")]
     Other,
@@ -75,6 +81,12 @@ impl RemoteErrorKind {
             self,
             Self::Offline | Self::UnknownOutcome | Self::Throttled { .. } | Self::Server | Self::Malformed
         )
+    }
+
+    /// True if the object itself is at fault, and no other object of the remote need be.
+    #[must_use]
+    pub const fn of_the_object(self) -> bool {
+        matches!(self, Self::NotFound | Self::TooLarge { .. })
     }
 
     /// True if the remote is out of reach for now: a state to wait out, not a failure.

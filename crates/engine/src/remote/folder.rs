@@ -11,7 +11,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::url::folder_url;
-use super::{Capabilities, Object, Page, Probe, Remote, RemoteError, RemoteErrorKind};
+use super::{Capabilities, Object, Page, Probe, Remote, RemoteError, RemoteErrorKind, Span};
 use crate::clock::{Entropy, random};
 
 mod list;
@@ -178,10 +177,15 @@ impl FolderRemote {
         told?.map(|(_, time)| time).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn read(&self, key: &str, range: Option<Range<u64>>) -> io::Result<Bytes> {
+    /// Reads an object. The inner error is the length of one that is too large.
+    fn read(&self, key: &str, span: Span) -> io::Result<Result<Bytes, u64>> {
         let path = self.path(key)?;
         let size = object_at(&path)?.ok_or(io::ErrorKind::NotFound)?.0;
-        let range = range.unwrap_or(0..size);
+        let range = match span {
+            Span::UpTo(limit) if size > limit => return Ok(Err(size)),
+            Span::UpTo(_) => 0..size,
+            Span::Part(range) => range,
+        };
         if range.end > size || range.start > range.end {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the object has {size} bytes")));
         }
@@ -191,7 +195,7 @@ impl FolderRemote {
         let mut bytes = Vec::new();
         file.take(wanted).read_to_end(&mut bytes)?;
         if bytes.len() as u64 == wanted {
-            Ok(bytes.into())
+            Ok(Ok(bytes.into()))
         } else {
             Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it was"))
         }
@@ -213,12 +217,15 @@ impl Remote for FolderRemote {
         self.blocking("put", key, move |remote| remote.write(&own, &body)).await
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
-        if let Some(empty) = range.as_ref().filter(|range| range.is_empty()) {
-            return Err(super::no_such_range(key, empty, None));
-        }
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
+        let limit = match &span {
+            Span::Part(range) if range.is_empty() => return Err(super::no_such_range(key, range, None)),
+            Span::Part(range) => range.end - range.start,
+            Span::UpTo(limit) => *limit,
+        };
         let own = key.to_owned();
-        self.blocking("get", key, move |remote| remote.read(&own, range)).await
+        let read = self.blocking("get", key, move |remote| remote.read(&own, span)).await?;
+        read.map_err(|size| super::too_large(key, limit, Some(size)))
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {

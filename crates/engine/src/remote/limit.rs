@@ -1,12 +1,10 @@
 //! Limit on concurrent requests.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
+use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span};
 
 /// Remote with a limit on concurrent calls. Further calls wait, first come first served.
 ///
@@ -48,9 +46,9 @@ impl<R: Remote> Remote for Limited<R> {
         self.inner.put(key, body).await
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         let _place = self.place("get", key).await?;
-        self.inner.get(key, range).await
+        self.inner.get(key, span).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
@@ -106,7 +104,7 @@ mod tests {
             Ok(())
         }
 
-        async fn get(&self, key: &str, _: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+        async fn get(&self, key: &str, _: Span) -> Result<Bytes, RemoteError> {
             Err(RemoteError::new(RemoteErrorKind::NotFound, "get", key))
         }
 

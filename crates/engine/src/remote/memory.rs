@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Bound, Range};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Capabilities, Object, PAGE, Page, Remote, RemoteError, RemoteErrorKind};
+use super::{Capabilities, Object, PAGE, Page, Remote, RemoteError, RemoteErrorKind, Span};
 use crate::clock::Clock;
 
 /// Bucket in memory. Clones share it, and it lives as long as the last of them.
@@ -98,12 +98,16 @@ impl Remote for MemoryRemote {
         Ok(())
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         let objects = self.lock();
         let Some((bytes, _)) = objects.by_key.get(key) else {
             return Err(RemoteError::new(RemoteErrorKind::NotFound, "get", key));
         };
-        let Some(range) = range else { return Ok(bytes.clone()) };
+        let range = match span {
+            Span::UpTo(limit) if bytes.len() as u64 <= limit => return Ok(bytes.clone()),
+            Span::UpTo(limit) => return Err(super::too_large(key, limit, Some(bytes.len() as u64))),
+            Span::Part(range) => range,
+        };
         let end = usize::try_from(range.end).ok().filter(|end| *end <= bytes.len());
         match (usize::try_from(range.start), end) {
             (Ok(start), Some(end)) if start < end => Ok(bytes.slice(start..end)),

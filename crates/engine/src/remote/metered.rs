@@ -1,6 +1,6 @@
 //! Counters of requests and transferred bytes.
 
-use std::ops::{Add, Range, Sub};
+use std::ops::{Add, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Capabilities, Object, Page, Remote, RemoteError};
+use super::{Capabilities, Object, Page, Remote, RemoteError, Span};
 
 /// Amount of data transferred. Only the bytes of objects count, not headers or listings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -109,9 +109,9 @@ impl<R: Remote> Remote for Metered<R> {
         self.inner.put(key, body).await
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         self.meter.request();
-        let bytes = self.inner.get(key, range).await?;
+        let bytes = self.inner.get(key, span).await?;
         self.meter.counters.bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
     }
@@ -150,8 +150,8 @@ mod tests {
         let before = meter.read();
         assert_eq!(before, Transfer { requests: 1, bytes_up: 5, bytes_down: 0 });
 
-        remote.get("k", Some(1..3)).await.unwrap();
-        remote.get("missing", None).await.unwrap_err();
+        remote.get("k", Span::Part(1..3)).await.unwrap();
+        remote.get("missing", Span::UpTo(9)).await.unwrap_err();
         remote.head("k").await.unwrap();
         remote.list("", None).await.unwrap();
         assert_eq!(meter.read() - before, Transfer { requests: 4, bytes_up: 0, bytes_down: 2 });

@@ -6,8 +6,10 @@
 //!   [`RemoteErrorKind::retryable`].
 //! - A PUT is atomic: a reader sees the whole object or none. It may be applied *after* its error
 //!   was returned ([`RemoteErrorKind::UnknownOutcome`]), at any later time.
-//! - A successful GET returns exactly the bytes of the range. They may still be damaged: a caller
-//!   that knows the digest checks it.
+//! - A successful GET returns exactly the bytes asked for. They may still be damaged: a caller that
+//!   knows the digest checks it.
+//! - A GET never holds more bytes than were asked for, whatever the store sends: a [`Span`] always has
+//!   an end.
 //! - LIST returns keys in byte order, strictly after `after`. A listing may be stale (an object may
 //!   be missing for a while after its PUT) but is never torn: a failure in the middle is an error,
 //!   never a shorter page.
@@ -49,6 +51,9 @@ pub use url::{BucketUrl, RemoteUrl, Store, UrlError};
 /// Maximum number of objects in one page of a listing, as in S3.
 pub const PAGE: usize = 1000;
 
+/// Maximum number of objects in a whole listing: enough for 30 TB of packs.
+pub const MAX_LISTED: usize = 1 << 21;
+
 /// Object as described by a listing or a HEAD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
@@ -67,6 +72,21 @@ pub struct Page {
     pub objects: Vec<Object>,
     /// True if more objects follow the last one.
     pub more: bool,
+}
+
+/// Bytes that a GET asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Span {
+    /// All of the object, if it has no more bytes than this.
+    UpTo(u64),
+    /// These bytes: not empty, and within the object.
+    Part(Range<u64>),
+}
+
+impl From<Range<u64>> for Span {
+    fn from(range: Range<u64>) -> Self {
+        Self::Part(range)
+    }
 }
 
 /// Properties of a store that matter to its callers.
@@ -104,11 +124,12 @@ pub trait Remote: Send + Sync + Debug {
     /// See [`RemoteErrorKind`].
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError>;
 
-    /// Reads an object, or the given range of it (not empty, within the object).
+    /// Reads an object, or a part of it.
     ///
     /// # Errors
-    /// See [`RemoteErrorKind`]. A range outside the object is `Malformed`.
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError>;
+    /// See [`RemoteErrorKind`]. A part outside the object is `Malformed`, an object of more bytes than
+    /// the span allows `TooLarge`.
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError>;
 
     /// Looks up an object without reading it. Returns `None` if it does not exist.
     ///
@@ -152,8 +173,8 @@ impl<R: Remote + ?Sized> Remote for Arc<R> {
         (**self).put(key, body).await
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
-        (**self).get(key, range).await
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
+        (**self).get(key, span).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
@@ -181,10 +202,21 @@ pub fn no_such_range(key: &str, range: &Range<u64>, size: Option<u64>) -> Remote
         .because(format!("the object{size} does not have the bytes {}..{}", range.start, range.end))
 }
 
+/// Creates the error of a GET for an object of more than `limit` bytes.
+#[must_use]
+pub fn too_large(key: &str, limit: u64, size: Option<u64>) -> RemoteError {
+    let error = RemoteError::new(RemoteErrorKind::TooLarge { limit }, "get", key);
+    match size {
+        Some(size) => error.because(format!("it has {size}")),
+        None => error,
+    }
+}
+
 /// Lists all objects whose key starts with `prefix`, after the key `after`, page by page.
 ///
 /// # Errors
-/// Errors of [`Remote::list`]. A store that announces more objects but returns none is `Malformed`.
+/// Errors of [`Remote::list`]. A store that announces more objects but returns none is `Malformed`; one
+/// that lists more than [`MAX_LISTED`] is not believed.
 pub async fn list_all(
     remote: &dyn Remote,
     prefix: &str,
@@ -196,6 +228,10 @@ pub async fn list_all(
         let page = remote.list(prefix, last.as_deref().or(after)).await?;
         let (grew, more) = (!page.objects.is_empty(), page.more);
         objects.extend(page.objects);
+        if objects.len() > MAX_LISTED {
+            return Err(RemoteError::new(RemoteErrorKind::Other, "list", prefix)
+                .because(format!("there are more than {MAX_LISTED} objects: something else writes there")));
+        }
         match (more, grew) {
             (false, _) => return Ok(objects),
             (true, true) => {}

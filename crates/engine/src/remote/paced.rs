@@ -5,14 +5,13 @@
 //! have about 16 MiB), not from packet to packet. Calls without a body, such as listings, never
 //! wait.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Capabilities, Object, Page, Remote, RemoteError};
+use super::{Capabilities, Object, Page, Remote, RemoteError, Span};
 use crate::clock::Clock;
 
 /// Token bucket for one direction.
@@ -82,14 +81,14 @@ impl<R: Remote> Remote for Paced<R> {
         self.inner.put(key, body).await
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
-        if let Some(range) = &range {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
+        if let Span::Part(range) = &span {
             self.wait(&self.down, range.end.saturating_sub(range.start)).await;
-            return self.inner.get(key, Some(range.clone())).await;
+            return self.inner.get(key, span).await;
         }
         // The length is known only afterwards, so the next call pays for it.
         self.wait(&self.down, 0).await;
-        let bytes = self.inner.get(key, None).await?;
+        let bytes = self.inner.get(key, span).await?;
         let _for_the_next = self.down.take(bytes.len() as u64, self.clock.monotonic());
         Ok(bytes)
     }
@@ -146,7 +145,7 @@ mod tests {
         // The first goes at once; the ten before the last take half a second each.
         assert_eq!(began.elapsed().as_secs_f64().round(), 5.0);
         remote.list("", None).await.unwrap();
-        remote.get("k0", None).await.unwrap();
+        remote.get("k0", Span::UpTo(1000)).await.unwrap();
         assert_eq!(began.elapsed().as_secs_f64().round(), 5.0, "an unlimited call waited");
         tokio::time::sleep(Duration::from_secs(3600)).await;
         let idle = Instant::now();
@@ -160,10 +159,10 @@ mod tests {
         let remote = paced(None, Some(100));
         remote.put("k", Bytes::from(vec![7; 1000])).await.unwrap();
         let began = Instant::now();
-        remote.get("k", Some(0..300)).await.unwrap();
-        remote.get("k", None).await.unwrap();
+        remote.get("k", Span::Part(0..300)).await.unwrap();
+        remote.get("k", Span::UpTo(1000)).await.unwrap();
         assert_eq!(began.elapsed().as_secs_f64().round(), 3.0);
-        remote.get("k", Some(0..1)).await.unwrap();
+        remote.get("k", Span::Part(0..1)).await.unwrap();
         assert_eq!(began.elapsed().as_secs_f64().round(), 13.0);
     }
 }

@@ -9,14 +9,13 @@
 //! scheduler, which gets the error at once.
 
 use std::future::Future;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
+use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span};
 use crate::clock::Entropy;
 
 /// Number of attempts, and the waits between them.
@@ -103,8 +102,8 @@ impl<R: Remote> Remote for Retry<R> {
         self.run(|| self.inner.put(key, body.clone())).await
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
-        self.run(|| self.inner.get(key, range.clone())).await
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
+        self.run(|| self.inner.get(key, span.clone())).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {

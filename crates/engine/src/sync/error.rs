@@ -155,6 +155,7 @@ impl SyncError {
         match self {
             Self::Log(LogError::Remote(error)) => remote_advice(error.kind),
             Self::Log(LogError::NotVisible(_)) => Advice::Offline,
+            Self::Log(LogError::TooMuch { .. }) => Advice::Usage,
             Self::Refused(refusal) => refusal.advice(),
             Self::Marker(MarkerError::Damaged { .. } | MarkerError::Newer { .. }) => Advice::Corrupt,
             Self::Log(LogError::RolledBack { .. } | LogError::Foreign { .. })
@@ -187,6 +188,9 @@ impl SyncError {
                 "install the newest cogzy-vault"
             }
             Self::Log(LogError::NotVisible(_)) => "wait, then run `cogzy-vault sync` again",
+            Self::Log(LogError::TooMuch { .. }) => {
+                "move some of the new files out of the vault, run `cogzy-vault sync`, then move them back"
+            }
             Self::Log(_) | Self::Content(_) | Self::NoChunk { .. } => {
                 "run `cogzy-vault verify --deep` to see what is damaged; the vault was left as it is"
             }
@@ -218,7 +222,7 @@ const fn remote_advice(kind: RemoteErrorKind) -> Advice {
         | RemoteErrorKind::WrongEndpoint
         | RemoteErrorKind::ClockSkew
         | RemoteErrorKind::Other => Advice::Refused,
-        RemoteErrorKind::NotFound => Advice::Corrupt,
+        RemoteErrorKind::NotFound | RemoteErrorKind::TooLarge { .. } => Advice::Corrupt,
         _ => Advice::Again,
     }
 }
@@ -240,6 +244,7 @@ const fn remote_next(kind: RemoteErrorKind) -> &'static str {
         RemoteErrorKind::QuotaExceeded => "raise the cap of the account, or free some room there",
         RemoteErrorKind::ClockSkew => "set this machine's clock",
         RemoteErrorKind::NotFound => "run `cogzy-vault verify --deep` to see what is missing",
+        RemoteErrorKind::TooLarge { .. } => "run `cogzy-vault verify --deep` to see what is damaged",
         _ => "wait for the network, then run `cogzy-vault sync` again",
     }
 }

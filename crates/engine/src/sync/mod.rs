@@ -155,10 +155,10 @@ impl Engine {
 
 /// The cache database as the log sees it: what it cannot read or keep, the log asks the remote for.
 #[derive(Debug)]
-struct DatabaseCache(Arc<Database>);
+struct DatabaseCache(Arc<Database>, Arc<dyn Clock>);
 
-fn object_cache(database: &Arc<Database>) -> Arc<dyn ObjectCache> {
-    Arc::new(DatabaseCache(Arc::clone(database)))
+fn object_cache(ports: &Ports) -> Arc<dyn ObjectCache> {
+    Arc::new(DatabaseCache(Arc::clone(&ports.database), Arc::clone(&ports.clock)))
 }
 
 impl ObjectCache for DatabaseCache {
@@ -176,6 +176,10 @@ impl ObjectCache for DatabaseCache {
 
     fn remove(&self, key: &str) {
         served(self.0.remove_object(key));
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.1.now_ms()
     }
 }
 

@@ -65,6 +65,7 @@ impl Engine {
         let expected = marker.vault;
         let Self { context, memory, log } = self;
         let log = opened(context, log).await?.ok_or(LogError::Foreign { expected, found: None })?;
+        log.build_on(context.agreed().ok().flatten());
         if !log.look_for(expected).await? {
             return Err(LogError::Foreign { expected, found: log.vault() }.into());
         }
@@ -75,7 +76,9 @@ impl Engine {
     /// The log of the remote, whichever vault that is: there may be none on this machine.
     pub(crate) async fn any_log(&mut self) -> Result<(&Context, &mut Log), SyncError> {
         let Self { context, log, .. } = self;
-        Ok((context, opened(context, log).await?.ok_or(Refusal::Empty)?))
+        let log = opened(context, log).await?.ok_or(Refusal::Empty)?;
+        log.build_on(context.agreed().ok().flatten());
+        Ok((context, log))
     }
 }
 
@@ -94,7 +97,7 @@ impl Context {
 
     /// Opens the log of the remote; none where it holds no vault.
     pub(crate) async fn open_log(&self) -> Result<Option<Log>, LogError> {
-        Log::open(Arc::clone(&self.ports.remote), object_cache(&self.ports.database)).await
+        Log::open(Arc::clone(&self.ports.remote), object_cache(&self.ports)).await
     }
 
     /// True where the filters let a path be synced.

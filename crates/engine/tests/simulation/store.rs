@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,7 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::CommitKey;
-use cogzy_engine::remote::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind};
+use cogzy_engine::remote::{
+    Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span, too_large,
+};
 use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
@@ -283,13 +284,16 @@ impl Remote for SimRemote {
         Ok(())
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         let faults = self.arrive("get", key).await?;
         let found = self.store.lock().objects.get(key).map(|(body, _)| body.clone());
         let Some(body) = found else { return Err(self.error(RemoteErrorKind::NotFound, "get", key)) };
-        let whole = 0..u64::try_from(body.len()).unwrap();
-        let empty = range.as_ref().is_some_and(Range::is_empty);
-        let range = range.unwrap_or(whole);
+        let size = u64::try_from(body.len()).unwrap();
+        let (range, empty) = match span {
+            Span::UpTo(limit) if size > limit => return Err(too_large(key, limit, Some(size))),
+            Span::UpTo(_) => (0..size, false),
+            Span::Part(range) => (range.clone(), range.is_empty()),
+        };
         let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
         if end > body.len() || empty {
             return Err(self.error(RemoteErrorKind::Malformed, "get", key));

@@ -1,13 +1,17 @@
 //! The contract that every remote keeps, whatever it is made of.
 
 use bytes::Bytes;
-use cogzy_engine::remote::{Remote, RemoteErrorKind, list_all};
+use cogzy_engine::remote::{Remote, RemoteErrorKind, Span, list_all};
 use futures_util::future::try_join_all;
+
+/// All of any object of this test.
+const ALL: Span = Span::UpTo(2_000_000);
 
 /// Holds `remote`, which must be empty, to the contract of `cogzy_engine::remote`.
 pub async fn contract(remote: &dyn Remote) {
     an_empty_remote_lists_nothing(remote).await;
     objects_come_back_whole_and_in_parts(remote).await;
+    more_than_is_asked_for_is_refused(remote).await;
     an_empty_object_is_an_object(remote).await;
     what_is_not_there_is_not_found(remote).await;
     a_repeated_put_changes_nothing(remote).await;
@@ -32,20 +36,20 @@ async fn objects_come_back_whole_and_in_parts(remote: &dyn Remote) {
     // shift.
     let body: Bytes = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     remote.put("whole/object-1", body.clone()).await.unwrap();
-    assert_eq!(remote.get("whole/object-1", None).await.unwrap(), body);
+    assert_eq!(remote.get("whole/object-1", ALL).await.unwrap(), body);
 
     let size = body.len();
     for range in [0..1, 0..size, 1..size, size - 1..size, 1000..200_000] {
         let asked = range.start as u64..range.end as u64;
         assert_eq!(
-            remote.get("whole/object-1", Some(asked)).await.unwrap(),
+            remote.get("whole/object-1", Span::Part(asked)).await.unwrap(),
             body.slice(range.clone()),
             "{range:?}"
         );
     }
     let size = size as u64;
     for beyond in [size - 1..size + 1, size..size + 1, size + 5..size + 9, 7..7] {
-        let error = remote.get("whole/object-1", Some(beyond.clone())).await.unwrap_err();
+        let error = remote.get("whole/object-1", Span::Part(beyond.clone())).await.unwrap_err();
         assert_eq!(error.kind, RemoteErrorKind::Malformed, "{beyond:?}: {error}");
     }
 
@@ -57,22 +61,38 @@ async fn objects_come_back_whole_and_in_parts(remote: &dyn Remote) {
     assert!((listed.modified_ms - head.modified_ms).abs() <= 1000, "{listed:?} {head:?}");
 }
 
+async fn more_than_is_asked_for_is_refused(remote: &dyn Remote) {
+    let size = remote.head("whole/object-1").await.unwrap().unwrap().size;
+    assert_eq!(remote.get("whole/object-1", Span::UpTo(size)).await.unwrap().len() as u64, size);
+    for limit in [size - 1, 1, 0] {
+        let error = remote.get("whole/object-1", Span::UpTo(limit)).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::TooLarge { limit }, "{error}");
+        let said = error.to_string();
+        assert!(said.contains("whole/object-1") && said.contains(&limit.to_string()), "{said}");
+        assert!(!error.kind.retryable() && !error.kind.offline(), "it does not get smaller");
+    }
+}
+
 async fn an_empty_object_is_an_object(remote: &dyn Remote) {
     remote.put("empty", Bytes::new()).await.unwrap();
-    assert_eq!(remote.get("empty", None).await.unwrap(), Bytes::new());
+    assert_eq!(remote.get("empty", ALL).await.unwrap(), Bytes::new());
     assert_eq!(remote.head("empty").await.unwrap().unwrap().size, 0);
     assert_eq!(keys(remote, "empty", None).await, ["empty"]);
-    assert_eq!(remote.get("empty", Some(0..1)).await.unwrap_err().kind, RemoteErrorKind::Malformed);
+    assert_eq!(remote.get("empty", Span::Part(0..1)).await.unwrap_err().kind, RemoteErrorKind::Malformed);
 }
 
 async fn what_is_not_there_is_not_found(remote: &dyn Remote) {
     for key in ["missing", "whole", "whole/object", "whole/object-1/below"] {
-        let error = remote.get(key, None).await.unwrap_err();
+        let error = remote.get(key, ALL).await.unwrap_err();
         assert_eq!(
             (error.kind, error.operation, error.key.as_str()),
             (RemoteErrorKind::NotFound, "get", key)
         );
-        assert_eq!(remote.get(key, Some(0..1)).await.unwrap_err().kind, RemoteErrorKind::NotFound, "{key}");
+        assert_eq!(
+            remote.get(key, Span::Part(0..1)).await.unwrap_err().kind,
+            RemoteErrorKind::NotFound,
+            "{key}"
+        );
         assert_eq!(remote.head(key).await.unwrap(), None, "{key}");
     }
 }
@@ -81,7 +101,7 @@ async fn a_repeated_put_changes_nothing(remote: &dyn Remote) {
     for _ in 0..2 {
         remote.put("twice", Bytes::from_static(b"same")).await.unwrap();
     }
-    assert_eq!(remote.get("twice", None).await.unwrap(), "same");
+    assert_eq!(remote.get("twice", ALL).await.unwrap(), "same");
     assert_eq!(keys(remote, "twice", None).await, ["twice"]);
 }
 
@@ -144,6 +164,6 @@ async fn concurrent_puts_all_arrive_and_are_listed_over_several_pages(remote: &d
     let rest = remote.list("many/", Some(&wanted[4])).await.unwrap();
     assert_eq!((rest.objects.len(), rest.more), (1000, false));
     for key in wanted.iter().step_by(200) {
-        assert_eq!(remote.get(key, None).await.unwrap(), body(key));
+        assert_eq!(remote.get(key, ALL).await.unwrap(), body(key));
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::content::test_data::{Dribble, json_nodes, noise, unit_rows};
-use crate::content::{ChunkIndex, ContentError, join_ranges, parts_of, read_table};
+use crate::content::{ChunkIndex, ContentError, Expansion, Next, join_ranges, read_table};
 
 const PARAMS: ChunkParams = ChunkParams { min: 256, avg: 1024, max: 4096 };
 
@@ -62,8 +62,15 @@ impl Vault {
     }
 
     fn restore(&self, added: &Ingested) -> Vec<u8> {
-        let parts = parts_of(added.content, added.recipe.as_ref(), |id| self.chunk(id)).unwrap();
-        let ids: Vec<Digest> = parts.iter().map(|placed| placed.part.id).collect();
+        let mut expansion = Expansion::new(added.content, added.recipe.as_ref()).unwrap();
+        let mut ids = Vec::new();
+        loop {
+            match expansion.step().unwrap() {
+                Next::Chunk(placed) => ids.push(placed.part.id),
+                Next::List(list) => expansion.open(&list, &self.chunk(&list.id).unwrap()).unwrap(),
+                Next::End => break,
+            }
+        }
         self.read(&ids).unwrap().concat()
     }
 }

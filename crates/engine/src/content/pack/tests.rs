@@ -125,7 +125,7 @@ fn impossible_tables_are_refused() {
         (&[(8, 8, 5)], 8, "an unknown codec"),
         (&[(8, 7, 1)], 8, "a chunk that takes more than it is long"),
         (&[(8, 8, 0), (0, 1, 1)], 8, "a chunk that takes nothing"),
-        (&[(8, MAX_CHUNK + 1, 1)], 8, "a chunk that is too long"),
+        (&[(8, limits::CHUNK + 1, 1)], 8, "a chunk that is too long"),
         (&[(u32::MAX, u32::MAX, 0), (9, 9, 0)], 8, "lengths that overflow"),
     ] {
         let error = read_table(ID, &with_rows(rows, stored));

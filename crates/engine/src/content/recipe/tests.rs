@@ -23,13 +23,15 @@ fn build(parts: &[Part]) -> (Recipe, Store) {
 
 fn follow(size: u64, recipe: &Recipe, store: &Store) -> Result<Vec<Placed>, ContentError> {
     let content = Content { digest: Digest::of(b"file"), size };
+    let mut expansion = Expansion::new(content, Some(recipe))?;
     let mut parts = Vec::new();
-    let fetch = |id: &Digest| Ok::<_, ContentError>(store[id].clone());
-    let each = |placed| {
-        parts.push(placed);
-        Ok(())
-    };
-    expand(content, recipe, fetch, each).map(|()| parts)
+    loop {
+        match expansion.step()? {
+            Next::Chunk(placed) => parts.push(placed),
+            Next::List(list) => expansion.open(&list, &store[&list.id])?,
+            Next::End => return Ok(parts),
+        }
+    }
 }
 
 /// Parts with ids like those of real chunks, each a few bytes long.
@@ -109,6 +111,49 @@ fn lists_that_are_too_deep_are_refused() {
     }
     let result = (0..LEAF_MAX).try_for_each(|_| add(&mut levels, part, &mut store));
     assert_eq!(result, Err(RecipeError::TooDeep));
+}
+
+#[test]
+fn contents_without_recipe_are_empty_or_one_chunk() {
+    let content = |size| Content { digest: Digest::of(b"content"), size };
+    let first = |size| Expansion::new(content(size), None).and_then(|mut expansion| expansion.step());
+    assert_eq!(first(0), Ok(Next::End));
+    let part = Part { id: Digest::of(b"content"), len: MAX_CHUNK };
+    assert_eq!(first(MAX_CHUNK.into()), Ok(Next::Chunk(Placed { part, offset: 0 })));
+    for size in [u64::from(MAX_CHUNK) + 1, u64::MAX] {
+        assert!(matches!(first(size), Err(RecipeError::Part { .. })), "{size}");
+    }
+}
+
+#[test]
+fn a_recipe_that_no_writer_makes_is_refused_without_its_lists() {
+    let check = |depth, parts: Vec<Part>, size| {
+        check_recipe(Digest::of(b"file"), &Recipe { depth, parts }, size).map_err(|error| error.to_string())
+    };
+    let of = |count: usize, len: usize| {
+        vec![Part { id: Digest::of(b"x"), len: u32::try_from(len).unwrap() }; count]
+    };
+    let refused = |depth, parts, size, why: &str| {
+        let said = check(depth, parts, size).expect_err(why);
+        assert!(said.contains(why), "{said}, expected: {why}");
+    };
+    assert_eq!(check(0, of(128, 7), Some(128 * 7)), Ok(()));
+    refused(0, of(129, 7), None, "it has 129 parts");
+    refused(0, of(0, 7), None, "it has 0 parts");
+    refused(0, of(2, 7), Some(15), "add up to 14 bytes");
+    refused(0, of(2, 0), None, "has 0 bytes");
+    refused(0, of(2, (4 << 20) + 1), None, "has 4194305 bytes");
+    refused(5, of(2, 36), None, "more than 4 levels");
+    for (rows, fits) in [(1, true), (512, true), (513, false)] {
+        assert_eq!(check(1, of(2, rows * ROW), None).is_ok(), fits, "{rows} rows");
+    }
+    refused(1, of(2, ROW + 1), None, "has 37 bytes");
+    // Two lists of 512 chunks: all but the last chunk have 256 bytes, and none more than 4 MiB.
+    assert_eq!(check(1, of(2, 512 * ROW), Some(1023 * 256 + 1)), Ok(()));
+    refused(1, of(2, 512 * ROW), Some(1023 * 256), "add up to 261889 bytes");
+    assert_eq!(check(1, of(2, 512 * ROW), Some(1024 * (4 << 20))), Ok(()));
+    refused(1, of(2, 512 * ROW), Some(1024 * (4 << 20) + 1), "add up to 4294967296 bytes");
+    assert_eq!(check(4, of(128, 512 * ROW), Some(1 << 40)), Ok(()));
 }
 
 #[test]

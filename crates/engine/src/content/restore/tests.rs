@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::content::test_data::noise;
 use crate::content::{Encoder, PackBuilder};
-use crate::model::Codec;
+use crate::model::{Codec, Digest};
 
 fn slot(offset: u32, stored: u32) -> ChunkSlot {
     ChunkSlot { id: Digest::of(&offset.to_le_bytes()), offset, stored, len: stored, codec: Codec::Raw }
@@ -32,22 +32,21 @@ fn neighbouring_chunks_share_a_read() {
 
 #[test]
 fn the_largest_offsets_do_not_overflow() {
-    let slots = [(pack(1), slot(u32::MAX, u32::MAX)), (pack(1), slot(0, u32::MAX))];
+    let far = |offset| ChunkSlot { len: 1, ..slot(offset, u32::MAX) };
+    let slots = [(pack(1), far(u32::MAX)), (pack(1), far(0))];
     assert_eq!(ranges(&slots, 0, u64::MAX), [(1, 0..2 * u64::from(u32::MAX))]);
     assert_eq!(ranges(&slots, u64::MAX, u64::MAX).len(), 1);
 }
 
+/// 1,500 chunks of 4 MiB each, which zstd stores in 190 bytes, must not be unpacked at once.
 #[test]
-fn contents_without_recipe_are_empty_or_one_chunk() {
-    let fetch = |_: &Digest| -> Result<Vec<u8>, ContentError> { panic!("fetched a chunk") };
-    let content = |size| Content { digest: Digest::of(b"content"), size };
-    assert_eq!(parts_of(content(0), None, fetch), Ok(Vec::new()));
-    let part = Part { id: Digest::of(b"content"), len: MAX_CHUNK };
-    assert_eq!(parts_of(content(MAX_CHUNK.into()), None, fetch), Ok(vec![Placed { part, offset: 0 }]));
-    for size in [u64::from(MAX_CHUNK) + 1, u64::MAX] {
-        let error = parts_of(content(size), None, fetch);
-        assert!(matches!(error, Err(ContentError::Recipe(RecipeError::Part { .. }))), "{error:?}");
-    }
+fn a_read_ends_where_its_chunks_would_unpack_to_too_much() {
+    let bomb = |n: u32| ChunkSlot { len: limits::CHUNK, codec: Codec::Zstd, ..slot(8 + n * 190, 190) };
+    let slots: Vec<_> = (0..1500).map(|n| (pack(1), bomb(n))).collect();
+    let reads = join_ranges(&slots, READ_GAP, READ_MAX);
+    let unpacked = |read: &PackRead| read.chunks.iter().map(|slot| u64::from(slot.len)).sum::<u64>();
+    assert_eq!(reads.iter().map(unpacked).max(), Some(limits::READ_UNPACKED));
+    assert_eq!(reads.len(), 375);
 }
 
 #[test]

@@ -102,7 +102,7 @@ async fn only_whole_cached_objects_are_put_again() {
         remote.put(&key, whole).await.unwrap();
     }
     // The cached state of a checkpoint has a key of another kind and is not read under this one.
-    let state = cache.keys("state/").pop().unwrap();
+    let state = cache.keys("proved").pop().unwrap();
     assert!(!log.put_again(&state).await.unwrap());
     // A header's copy is not put under another kind of key either.
     cache.put("vault-notes.txt", &format::encode_header(&header(VAULT)).unwrap());

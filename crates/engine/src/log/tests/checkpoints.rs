@@ -4,7 +4,7 @@ use super::faulty::Faulty;
 use super::stored::checkpointed;
 use super::*;
 use crate::clock::SystemEntropy;
-use crate::model::{Conflict, Groups, Item, Keep, Kept, Recipe, RecipeOf, Resolution};
+use crate::model::{Conflict, Groups, Item, Keep, Kept, RecipeOf, Resolution};
 use crate::remote::RemoteErrorKind;
 
 fn under(remote: &MemoryRemote, prefix: &str) -> Vec<String> {
@@ -15,10 +15,12 @@ fn under(remote: &MemoryRemote, prefix: &str) -> Vec<String> {
 async fn go_on(log: &mut Log, mut head: Option<CommitKey>, generations: u64) -> CommitKey {
     for _ in 0..generations {
         let seq = head.map_or(0, |key| key.seq).to_string();
-        let next =
-            commit(head, 1, &[(&format!("f{}", seq.len()), Some(&seq)), ("corpus/nodes.json", Some(&seq))]);
-        log.publish(&next).await.unwrap();
-        head = Some(next.key);
+        let changes = [(&*format!("f{}", seq.len()), Some(&*seq)), ("corpus/nodes.json", Some(&*seq))];
+        let next = match head {
+            Some(head) => naming(log, head, 1, &changes).await,
+            None => plain(None, 1, &changes),
+        };
+        head = Some(publish(log, &next).await);
     }
     head.unwrap()
 }
@@ -63,8 +65,9 @@ async fn no_checkpoint_is_written_while_there_is_another_head() {
 /// Creates a commit on `head` with every kind of data that a state holds.
 fn rich(head: CommitKey) -> Prepared {
     let mut full = plain(Some(head), 1, &[("long", Some("long")), ("b", None)]);
-    full.recipes =
-        vec![RecipeOf { digest: entry("long").digest, recipe: Recipe { depth: 0, parts: vec![] } }];
+    full.recipes = vec![RecipeOf { digest: entry("long").digest, recipe: recipe() }];
+    let long = full.changes.iter_mut().find_map(|change| change.entry.as_mut());
+    long.unwrap().size = 2;
     full.packs = [1, 2, 3].map(info).into();
     let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
     full.kept = vec![Conflict::new(Item::File(path("x")), kept, None)];
@@ -102,6 +105,8 @@ async fn a_state_read_from_a_checkpoint_equals_the_state_of_its_commits() {
     assert!(!replayed.void.is_empty() && !replayed.conflicts.is_empty() && !replayed.resolved.is_empty());
     assert!(!replayed.recipes.is_empty() && !replayed.ages.is_empty() && replayed.packs.len() > 2);
     assert!(write(&mut log, last.key).await);
+    let proof = naming(&mut log, last.key, 1, &[]).await;
+    publish(&mut log, &proof).await;
     let mut fresh = opened(&remote).await;
     for key in under(&remote, "commits/") {
         remote.damage(&key, "no commit can be read".into());
@@ -117,8 +122,8 @@ async fn a_state_read_from_a_checkpoint_equals_the_state_of_its_commits() {
 async fn a_state_without_old_data_has_no_lines_for_it() {
     let (remote, _) = checkpointed().await;
     let log = opened(&remote).await;
-    let (_, state) = log.checkpoint_state(&under(&remote, "checkpoints/")[0]).await.unwrap();
-    let state = String::from_utf8(state).unwrap();
+    let parts = log.cache.keys("proved-part/").into_iter().filter_map(|key| log.cache.get(&key));
+    let state = String::from_utf8(parts.flatten().collect()).unwrap();
     assert!(state.lines().count() > 40 && !state.contains("horizon"), "{state}");
 }
 
@@ -233,7 +238,7 @@ async fn a_checkpoint_under_another_name_is_refused() {
     let other = key.replacen("checkpoints/0000000000000040", "checkpoints/0000000000000039", 1);
     remote.put(&other, bytes).await.unwrap();
     let log = opened(&remote).await;
-    log.checkpoint_state(&key).await.unwrap();
-    let refused = log.checkpoint_state(&other).await.map(|(_, state)| state.len()).unwrap_err();
+    log.check_checkpoint(&key).await.unwrap();
+    let refused = log.check_checkpoint(&other).await.unwrap_err();
     assert!(refused.to_string().contains("belongs under another key"), "{refused}");
 }

@@ -132,14 +132,14 @@ async fn lists_of_lists_are_read_level_by_level_except_known_ones() {
     let index: ChunkIndex = [&of_chunks, &of_lists].into_iter().collect();
     let listed =
         reader(&remote).list_chunks(&index, &Leaves::new(), content, Some(&recipe)).await.unwrap().unwrap();
-    assert_eq!(listed.parts.iter().map(|placed| placed.part).collect::<Vec<_>>(), CHUNKS.map(part));
-    let ids = |lists: &[&Vec<u8>]| lists.iter().map(|list| Digest::of(list)).collect::<Vec<_>>();
+    assert_eq!(listed.chunks, CHUNKS.map(Digest::of).into());
+    let ids = |lists: &[&Vec<u8>]| lists.iter().map(|list| Digest::of(list)).collect::<BTreeSet<_>>();
     assert_eq!(listed.lists, ids(&[&top, &left, &right]));
     assert_eq!(listed.read.len(), 3);
     assert_eq!(remote.asked().len(), 2, "one read per level");
     let mut known = listed.read;
     let again = reader(&remote).list_chunks(&index, &known, content, Some(&recipe)).await.unwrap().unwrap();
-    assert_eq!((again.parts, again.lists, again.read.len()), (listed.parts, listed.lists, 0));
+    assert_eq!((again.chunks, again.lists, again.read.len()), (listed.chunks, listed.lists, 0));
     assert_eq!(remote.asked().len(), 0);
     // One list is not known, and no pack has it.
     known.remove(&Digest::of(&right));
@@ -154,7 +154,7 @@ async fn lists_of_lists_are_read_level_by_level_except_known_ones() {
     let flat = Recipe { depth: 0, parts: CHUNKS.map(part).into() };
     let listed =
         reader(&remote).list_chunks(&index, &Leaves::new(), content, Some(&flat)).await.unwrap().unwrap();
-    assert_eq!((listed.parts.len(), listed.lists.len()), (4, 0));
+    assert_eq!((listed.chunks.len(), listed.lists.len()), (4, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,12 +1,10 @@
 //! A store that records requests and fails on demand.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::*;
-use crate::remote::{Capabilities, Object, Page, RemoteError, RemoteErrorKind};
+use crate::remote::{Capabilities, Object, Page, RemoteError, RemoteErrorKind, Span};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Faulty {
@@ -18,6 +16,8 @@ pub(super) struct Faulty {
 struct Script {
     asked: Vec<String>,
     faults: Vec<(String, RemoteErrorKind)>,
+    /// A key, and the number of reads that still give it with another bit flipped.
+    flipped: Option<(String, usize)>,
     /// A key, and the number of listings that still omit it.
     hidden: Option<(String, usize)>,
 }
@@ -35,6 +35,11 @@ impl Faulty {
     /// Hides `key` from the next `listings` listings.
     pub(super) fn hide(&self, key: &str, listings: usize) {
         self.seen.lock().unwrap().hidden = Some((key.to_owned(), listings));
+    }
+
+    /// Flips a bit in the next `reads` of `key`, each time another one.
+    pub(super) fn flip(&self, key: &str, reads: usize) {
+        self.seen.lock().unwrap().flipped = Some((key.to_owned(), reads));
     }
 
     pub(super) fn heal(&self) {
@@ -80,9 +85,19 @@ impl Remote for Faulty {
         self.ask("put", key)?;
         self.store.put(key, body).await
     }
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         self.ask("get", key)?;
-        self.store.get(key, range).await
+        let bytes = self.store.get(key, span).await?;
+        match &mut self.seen.lock().unwrap().flipped {
+            Some((flipped, reads)) if flipped == key && *reads > 0 => {
+                *reads -= 1;
+                let mut bytes = bytes.to_vec();
+                let at = bytes.len() - 1 - *reads;
+                bytes[at] ^= 1;
+                Ok(bytes.into())
+            }
+            _ => Ok(bytes),
+        }
     }
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
         self.ask("head", key)?;

@@ -1,7 +1,7 @@
 //! The rules for commits and headers, each broken alone.
 
 use super::*;
-use crate::model::{Conflict, ConflictId, Ext, Item, Keep, Kept, Need, Recipe, RecipeOf, Resolution};
+use crate::model::{Conflict, ConflictId, Ext, Item, Keep, Kept, Need, RecipeOf, Resolution};
 
 fn ordinary() -> Commit {
     plain(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)])
@@ -31,10 +31,8 @@ fn read(commit: &Commit) -> Result<(), String> {
 #[test]
 fn a_valid_commit_of_either_kind_is_read() {
     let mut full = ordinary();
-    full.recipes = Vec::from([1, 2].map(|n| RecipeOf {
-        digest: Digest::from_bytes([n; 32]),
-        recipe: Recipe { depth: 0, parts: vec![] },
-    }));
+    full.recipes =
+        Vec::from([1, 2].map(|n| RecipeOf { digest: Digest::from_bytes([n; 32]), recipe: recipe() }));
     full.packs = Vec::from([1, 2].map(info));
     full.kept = by_id(["x", "y"].map(conflict));
     full.resolved = Vec::from([1, 2].map(resolution));
@@ -74,12 +72,12 @@ fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
         let said = read(&commit).expect_err(why);
         assert!(said.contains(why), "{said}, expected: {why}");
     };
-    broken(&|c| c.parents.push(key(4, 1)), merge(), "more than two parents");
+    broken(&|c| c.parents.push(key(4, 1)), merge(), "more than 2 elements");
     for seq in [6, 8] {
         broken(&|c| c.seq = seq, ordinary(), "does not follow");
         broken(&|c| c.seq = seq, merge(), "does not follow");
     }
-    broken(&|c| c.parents[0].seq = u64::MAX, ordinary(), "does not follow");
+    broken(&|c| c.parents[0].seq = u64::MAX, ordinary(), "is too high");
     broken(&|c| c.parents.reverse(), merge(), "parents are out of order");
     broken(&|c| c.parents[1] = c.parents[0], merge(), "parents are out of order");
     broken(&|c| c.txn = None, ordinary(), "a transaction and a device");
@@ -89,9 +87,8 @@ fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
     broken(&|c| c.kind = CommitKind::Prune, merge(), "a merge has no kind");
     broken(&|c| c.changes.reverse(), ordinary(), "its changes are not sorted");
     broken(&|c| c.changes[1] = c.changes[0].clone(), ordinary(), "its changes are not sorted");
-    let recipe =
-        |n| RecipeOf { digest: Digest::from_bytes([n; 32]), recipe: Recipe { depth: 0, parts: vec![] } };
-    broken(&|c| c.recipes = vec![recipe(2), recipe(1)], ordinary(), "its recipes are not sorted");
+    let of = |n| RecipeOf { digest: Digest::from_bytes([n; 32]), recipe: recipe() };
+    broken(&|c| c.recipes = vec![of(2), of(1)], ordinary(), "its recipes are not sorted");
     broken(&|c| c.packs = vec![info(2), info(1)], ordinary(), "its packs are not sorted");
     let kept = by_id(["x", "y"].map(conflict));
     broken(&|c| c.kept = kept.iter().rev().cloned().collect(), ordinary(), "its conflicts are not sorted");
@@ -165,18 +162,141 @@ fn the_head_of_an_object_is_checked() {
     }
 }
 
+/// The object's bytes, with a plaintext of this program's kind but not of its making.
+fn framed(codec: u8, payload: &[u8]) -> Vec<u8> {
+    [b"CGZcmt\x01\0".as_slice(), &[codec], payload].concat()
+}
+
+fn refused(bytes: &[u8]) -> String {
+    format::decode_commit("commits/x", bytes).unwrap_err().to_string()
+}
+
+/// 32 kB that unpack to a gigabyte.
 #[test]
-fn a_frame_larger_than_the_limit_is_refused() {
-    let packed = zstd::encode_all([7; 1000].as_slice(), 3).unwrap();
-    assert_eq!(format::unpack("x", &packed, 1000).unwrap(), [7; 1000]);
-    let error = format::unpack("x", &packed, 999).unwrap_err();
-    assert!(error.to_string().contains("more than 999 bytes"), "{error}");
-    // Decompression stops at the limit.
-    let endless = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 26), 3).unwrap();
+fn a_frame_that_is_packed_too_well_is_unpacked_no_further() {
+    let spaces = std::io::Read::take(std::io::repeat(b' '), 1 << 30);
+    let packed = zstd::encode_all(std::io::BufReader::new(spaces), 3).unwrap();
+    assert!(packed.len() < 200 << 10, "{}", packed.len());
+    let said = refused(&framed(1, &packed));
+    let limit = (1 << 20) + 256 * packed.len();
+    assert!(said.contains(&format!("more than {limit} bytes")), "{said}");
+    // What is packed within reason is read, whatever is wrong with it then.
+    let few = zstd::encode_all(vec![b' '; 1 << 20].as_slice(), 3).unwrap();
+    assert!(refused(&framed(1, &few)).contains("EOF"), "{}", refused(&framed(1, &few)));
+}
+
+#[test]
+fn a_writer_does_not_pack_what_no_reader_would_unpack() {
+    let names: Vec<String> = (0..100_000).map(|n| format!("traces/{n:06}.json")).collect();
+    let gone: Vec<(&str, Option<&str>)> = names.iter().map(|name| (name.as_str(), None)).collect();
+    let commit = plain(Some(key(6, 1)), 1, &gone);
+    assert_eq!(read(&commit), Ok(()), "deletions are much alike");
+}
+
+#[test]
+fn what_is_no_single_whole_frame_is_refused() {
+    let (_, whole) = format::encode_commit(&ordinary()).unwrap();
+    let mut more = whole.clone();
+    more.extend_from_slice(&zstd::encode_all(b"{}".as_slice(), 3).unwrap());
+    assert!(refused(&more).contains("more follows its end"), "{}", refused(&more));
     assert!(
-        format::unpack("x", &endless[..endless.len() - 1], 10)
-            .is_err_and(|error| error.to_string().contains("10 bytes"))
+        refused(&whole[..whole.len() - 1]).contains("its plaintext"),
+        "{}",
+        refused(&whole[..whole.len() - 1])
     );
+    // A window of 128 MiB, for a frame of a few bytes.
+    let mut wide = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    wide.window_log(27).unwrap();
+    std::io::Write::write_all(&mut wide, b"{}").unwrap();
+    let wide = framed(1, &wide.finish().unwrap());
+    assert!(refused(&wide).contains("too much memory"), "{}", refused(&wide));
+}
+
+#[test]
+fn texts_lists_and_what_may_be_ignored_have_an_end() {
+    let json = |members: &str| {
+        let rest =
+            r#""txn":null,"device":null,"recipes":[],"packs":[],"groups":null,"kept":[],"resolved":[]"#;
+        let vault = VAULT;
+        framed(
+            0,
+            format!(r#"{{"format":1,"vault":"{vault}","seq":1,"parents":[],{members},{rest}}}"#).as_bytes(),
+        )
+    };
+    let long = format!(r#""changes":[{{"path":"{}","entry":null}}]"#, "a".repeat(16 << 10));
+    assert!(refused(&json(&long)).contains("it is longer than 1024 bytes"), "{}", refused(&json(&long)));
+    let longer = format!(r#""changes":[{{"path":"{}","entry":null}}]"#, "a".repeat((16 << 10) + 1));
+    assert!(refused(&json(&longer)).contains("a text has more than 16384 bytes"));
+    let quoted = format!(r#""changes":[{{"path":"{}","entry":null}}]"#, r#"\""#.repeat(9 << 10));
+    assert!(refused(&json(&quoted)).contains("a text has more than 16384 bytes"));
+    let needs = r#"{"feature":"a","since":"0.1"},"#.repeat(65);
+    let needs = format!(r#""changes":[],"needs":[{}]"#, needs.trim_end_matches(','));
+    assert!(refused(&json(&needs)).contains("more than 64 elements"));
+    let size = format!(
+        r#""changes":[{{"path":"a","entry":{{"digest":"{}","size":SIZE,"mtime_ms":0,"mode":420}}}}]"#,
+        Digest::of(b"")
+    );
+    let with = |bytes: &str| refused(&json(&size.replace("SIZE", bytes)));
+    assert!(with("18446744073709551615").contains("is too high"), "a file that claims 2^64 - 1 bytes");
+    assert!(with("1099511627777").contains("is too high") && with("1099511627776").contains("a transaction"));
+    let ext = format!(r#""changes":[],"ext":{{"a":[{}0]}}"#, "0,".repeat(5000));
+    assert!(refused(&json(&ext)).contains("more than 4096 values"));
+}
+
+#[test]
+fn a_generation_keeps_its_sixteen_digits() {
+    let last = plain(Some(key(limits::GENERATION - 1, 1)), 1, &[]);
+    assert_eq!(read(&last), Ok(()));
+    let over = plain(Some(key(limits::GENERATION, 1)), 1, &[]);
+    assert!(read(&over).unwrap_err().contains("higher than any may be"));
+    let huge = plain(Some(key(9_999_999_999_999_998, 1)), 1, &[]);
+    assert!(read(&huge).unwrap_err().contains("is too high"));
+    assert_eq!(CommitKey::parse(&key(limits::GENERATION, 1).to_string()), Some(key(limits::GENERATION, 1)));
+    assert_eq!(CommitKey::parse(&key(limits::GENERATION + 1, 1).to_string()), None);
+}
+
+#[test]
+fn a_table_must_account_for_every_byte_of_its_pack() {
+    let with = |change: &dyn Fn(&mut PackInfo)| {
+        let mut found = ordinary();
+        found.packs = vec![info(1)];
+        change(&mut found.packs[0]);
+        read(&found)
+    };
+    assert_eq!(with(&|_| {}), Ok(()));
+    let refused = |change: &dyn Fn(&mut PackInfo), why: &str| {
+        let said = with(change).expect_err(why);
+        assert!(said.contains(why), "{said}, expected: {why}");
+    };
+    refused(&|pack| pack.size += 1, "accounts for 94 of 95 bytes");
+    refused(&|pack| pack.chunks.clear(), "accounts for 52 of 94 bytes");
+    refused(&|pack| pack.chunks[0].offset = 9, "begins at byte 9");
+    refused(&|pack| pack.chunks[0].stored = 2, "a chunk of 1 bytes takes 2");
+    refused(&|pack| pack.chunks[0].stored = 0, "a chunk of 1 bytes takes 0");
+    refused(&|pack| pack.chunks[0].len = (4 << 20) + 1, "a chunk of 4194305 bytes");
+    refused(
+        &|pack| (pack.chunks[0].stored, pack.chunks[0].len) = (u32::MAX, u32::MAX),
+        "a chunk of 4294967295",
+    );
+    let again = |pack: &mut PackInfo| {
+        let slot = ChunkSlot { offset: 8, ..pack.chunks[0] };
+        pack.chunks.push(slot);
+        pack.size += 42;
+    };
+    refused(&again, "begins at byte 8: expected 9");
+}
+
+#[test]
+fn recipes_are_held_against_the_contents_that_they_stand_for() {
+    let with = |size: u64| {
+        let mut found = ordinary();
+        let long = Entry { size, ..entry("long") };
+        found.changes = vec![Change { path: path("long"), entry: Some(long) }];
+        found.recipes = vec![RecipeOf { digest: long.digest, recipe: recipe() }];
+        read(&found)
+    };
+    assert_eq!(with(2), Ok(()));
+    assert!(with(3).unwrap_err().contains("add up to 2 bytes: expected 3"));
 }
 
 #[test]

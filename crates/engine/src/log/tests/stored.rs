@@ -32,27 +32,23 @@ fn a_header_with_a_flipped_bit_is_refused_or_decodes_to_the_same() {
     assert_eq!(format::decode_header(&key, &first).unwrap(), header(VAULT), "a header without a check");
 }
 
-/// A bucket with a chain of commits and a checkpoint of its head.
+/// A bucket with a chain of commits and a checkpoint of the last but one, which the last one proves.
 pub(super) async fn checkpointed() -> (MemoryRemote, CommitKey) {
     let remote = made().await;
     let mut log = opened(&remote).await;
-    let mut head = None;
+    let mut head = publish(&mut log, &plain(None, 1, &[])).await;
     for generation in 0..40 {
+        let content = generation.to_string();
         let name = format!("f{}", generation % 7);
-        let next = commit(
-            head,
-            1,
-            &[(&name, Some(&format!("{generation}"))), ("corpus/nodes.json", Some(&format!("{generation}")))],
-        );
-        log.publish(&next).await.unwrap();
-        head = Some(next.key);
+        let changes = [(&*name, Some(&*content)), ("corpus/nodes.json", Some(&*content))];
+        if generation == 39 {
+            assert!(log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap());
+            let again = log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap();
+            assert!(!again, "a second one is not due");
+        }
+        let next = naming(&mut log, head, 1, &changes).await;
+        head = publish(&mut log, &next).await;
     }
-    let head = head.unwrap();
-    assert!(log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap());
-    assert!(
-        !log.checkpoint_if_due(head, &crate::clock::SystemEntropy).await.unwrap(),
-        "a second one is not due"
-    );
     (remote, head)
 }
 

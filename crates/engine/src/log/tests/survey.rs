@@ -2,7 +2,7 @@
 
 use super::chunks::stored;
 use super::*;
-use crate::model::{Conflict, Item, Kept, Recipe, RecipeOf};
+use crate::model::{Conflict, Item, Kept, RecipeOf};
 
 fn digests(contents: &Contents) -> BTreeSet<Digest> {
     contents.all.keys().copied().collect()
@@ -41,7 +41,8 @@ async fn contents_of_kept_generations_are_retained_and_older_ones_are_not() {
     let mut third = plain(Some(second), 1, &[("a", Some("a3"))]);
     let kept = vec![Kept { path: path("x"), entry: Some(entry("lost")) }];
     third.kept = vec![Conflict::new(Item::File(path("x")), kept, None)];
-    third.recipes = vec![RecipeOf { digest: entry("a3").digest, recipe: Recipe { depth: 0, parts: vec![] } }];
+    third.recipes = vec![RecipeOf { digest: entry("a3").digest, recipe: recipe() }];
+    third.changes[0].entry.as_mut().unwrap().size = 2;
     let third = publish(&mut log, &third).await;
     let fourth = publish(&mut log, &plain(Some(third), 1, &[("a", None)])).await;
     let head = log.snapshot(Some(fourth)).await.unwrap();

@@ -43,9 +43,9 @@ impl Remote for Flaky {
         self.inner.put(key, body).await
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, RemoteError> {
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         self.fail("get", key)?;
-        self.inner.get(key, range).await
+        self.inner.get(key, span).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
@@ -93,7 +93,7 @@ async fn each_kind_of_call_is_repeated() {
     remote.put("k", Bytes::from_static(b"v")).await.unwrap();
     assert_eq!(remote.inner.left(), 0);
     *remote.inner.failures.lock().unwrap() = kinds.to_vec();
-    assert_eq!(remote.get("k", None).await.unwrap(), "v");
+    assert_eq!(remote.get("k", Span::UpTo(9)).await.unwrap(), "v");
     *remote.inner.failures.lock().unwrap() = kinds.to_vec();
     assert!(remote.head("k").await.unwrap().is_some());
     *remote.inner.failures.lock().unwrap() = kinds.to_vec();
@@ -111,7 +111,7 @@ async fn the_last_attempt_returns_its_error() {
 async fn permanent_errors_are_returned_at_once() {
     for kind in [RemoteErrorKind::NotFound, RemoteErrorKind::Forbidden, RemoteErrorKind::BadCredentials] {
         let remote = retry(&[kind, RemoteErrorKind::Server], 255);
-        assert_eq!(remote.get("k", None).await.unwrap_err().kind, kind);
+        assert_eq!(remote.get("k", Span::UpTo(9)).await.unwrap_err().kind, kind);
         assert_eq!(remote.inner.left(), 1);
     }
 }

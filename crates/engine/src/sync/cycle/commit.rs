@@ -17,12 +17,18 @@ use crate::sync::session::{Context, Session};
 
 impl Session<'_> {
     /// A commit that follows `head` and changes nothing yet.
-    pub(crate) fn draft(&self, head: &Snapshot, txn: Hlc, kind: CommitKind) -> Commit {
+    pub(crate) async fn draft(
+        &self,
+        head: &Snapshot,
+        txn: Hlc,
+        kind: CommitKind,
+    ) -> Result<Commit, SyncError> {
         // Who reads a vault that uses features already reads what a commit of format 2 says.
         let reads = (!head.needs.is_empty()).then(Reads::ours);
+        let base = self.log.base_for(head).await?;
         let name = self.context.settings.device_name.clone();
         let device = Device { id: self.marker.device, name, reads };
-        Commit {
+        Ok(Commit {
             format: FIRST_FORMAT,
             vault: self.log.vault().unwrap_or(self.marker.vault),
             seq: head.seq() + 1,
@@ -38,8 +44,9 @@ impl Session<'_> {
             kind,
             prune: Prune::default(),
             needs: Vec::new(),
+            base,
             ext: None,
-        }
+        })
     }
 
     /// Sends a commit; `record` holds once it is there.

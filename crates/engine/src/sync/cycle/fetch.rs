@@ -1,42 +1,45 @@
-//! Putting files together from chunks: those of the old local files from disk, the others from the remote's packs.
+//! Puts files together from chunks: from old local files where they hold them, else from packs.
 //!
-//! Files are written one after the other, chunk by chunk; reads of packs run ahead by a few, neighbouring ranges joined. Every
-//! chunk is held against its name, wherever it comes from, and every file against its digest. What memory holds is bounded by
-//! the reads under way, whatever the length of a file.
+//! Files are written one after the other, chunk by chunk, a bounded number of chunks at a time. Reads
+//! of packs run ahead by a few, with neighbouring ranges joined. Every chunk is compared with its
+//! name, wherever it comes from, and every file with its digest. A pack that is damaged or lost in
+//! the bucket costs only the files that need it. The memory for this is bounded by the reads under
+//! way, whatever the length of a file.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 
-use crate::content::{
-    ChunkIndex, Cutter, Placed, READ_GAP, READ_MAX, RecipeBuilder, RecipeError, join_ranges,
-};
-use crate::fs::{At, Fs, ReadFile};
-use crate::log::{ChunkReader, LogError, Snapshot, parse_pack_key};
-use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Part, Recipe};
+use super::on_disk::OnDisk;
+use crate::content::{ChunkIndex, Placed, READ_GAP, READ_MAX, join_ranges};
+use crate::fs::{At, Fs};
+use crate::log::{ChunkReader, Leaves, Listing, LogError, Snapshot, Walk, parse_pack_key};
+use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Recipe};
 use crate::remote::RemoteErrorKind;
 use crate::sync::session::Context;
 use crate::sync::{Progress, SyncError, Watcher, blocking};
-use crate::vault::Stage;
+use crate::vault::{Stage, StageWriter};
 
 /// Reads of packs that run ahead of the writing.
 const READS_AHEAD: usize = 3;
+/// Chunks whose reads are planned together.
+const CHUNKS_AT_ONCE: usize = 16 << 10;
 
 /// A file to be put together.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub(crate) name: String,
     /// The slot of the stage that it is written to.
     pub(crate) slot: u32,
-    /// What it must hold.
+    /// Its content and attributes.
     pub(crate) entry: Entry,
 }
 
-/// What is to be put together, and from what.
+/// Files to be put together, and their sources.
 #[derive(Debug)]
 pub(crate) struct Order<'a> {
     /// How the vault cuts files.
@@ -49,102 +52,14 @@ pub(crate) struct Order<'a> {
     pub(crate) old: Vec<PathBuf>,
 }
 
-/// A chunk's place in a file on this disk.
-#[derive(Debug, Clone)]
-struct Place {
-    file: Arc<PathBuf>,
-    offset: u64,
-    len: u32,
-}
-
-pub(crate) use crate::log::Leaves;
-
-/// Chunks that this disk holds already.
-#[derive(Debug, Default)]
-pub(crate) struct OnDisk {
-    places: HashMap<Digest, Place>,
-    /// The lists that the recipes of these files would have: those of a new version are mostly the same.
-    leaves: Leaves,
-    /// The file that was read last stays open: chunks that follow each other mostly lie in one file.
-    open: Option<(Arc<PathBuf>, OpenFile)>,
-}
-
-struct OpenFile(Box<dyn ReadFile>);
-
-impl std::fmt::Debug for OpenFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OpenFile")
-    }
-}
-
-impl OnDisk {
-    /// Notes all chunks of a local file. What cannot be read helps nobody and is left out.
-    pub(crate) fn add_file(&mut self, fs: &dyn Fs, path: PathBuf, params: ChunkParams) {
-        let (Ok(mut cutter), Ok(file)) = (Cutter::new(params), fs.open(&path)) else { return };
-        let (mut chunks, mut offset, path) = (cutter.cut(file), 0, Arc::new(path));
-        let mut recipe = RecipeBuilder::default();
-        let mut leaves = Leaves::new();
-        let mut keep = |leaf: &[u8]| {
-            let id = Digest::of(leaf);
-            leaves.insert(id, leaf.to_vec());
-            Ok::<_, RecipeError>(id)
-        };
-        while let Ok(Some(chunk)) = chunks.next_chunk() {
-            let len = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            let id = Digest::of(chunk);
-            self.note(id, &path, offset, len);
-            offset += u64::from(len);
-            if recipe.push(Part { id, len }, &mut keep).is_err() {
-                return;
-            }
-        }
-        // Whether the list could be ended or not, the leaves that were cut until then are good.
-        let _recipe = recipe.finish(&mut keep);
-        self.leaves.extend(leaves);
-    }
-
-    fn note(&mut self, chunk: Digest, file: &Arc<PathBuf>, offset: u64, len: u32) {
-        self.places.entry(chunk).or_insert_with(|| Place { file: Arc::clone(file), offset, len });
-    }
-
-    /// A chunk's bytes; none where the disk does not hold it, or not any more.
-    fn read(&mut self, fs: &dyn Fs, chunk: &Digest) -> Option<Vec<u8>> {
-        let place = self.places.get(chunk)?.clone();
-        let bytes = self.read_place(fs, &place).ok().filter(|bytes| Digest::of(bytes) == *chunk);
-        if bytes.is_none() {
-            self.places.remove(chunk);
-        }
-        bytes
-    }
-
-    /// A chunk's bytes, or a list's; none where the disk does not hold it.
-    pub(crate) fn chunk(&mut self, fs: &dyn Fs, id: &Digest) -> Option<Vec<u8>> {
-        self.read(fs, id).or_else(|| self.leaves.get(id).cloned())
-    }
-
-    fn read_place(&mut self, fs: &dyn Fs, place: &Place) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(place.len).unwrap_or(usize::MAX)];
-        match &self.open {
-            Some((path, file)) if *path == place.file => file.0.read_exact_at(&mut bytes, place.offset)?,
-            _ => {
-                let file = fs.open(&place.file)?;
-                file.read_exact_at(&mut bytes, place.offset)?;
-                self.open = Some((Arc::clone(&place.file), OpenFile(file)));
-            }
-        }
-        Ok(bytes)
-    }
-}
-
 impl Context {
-    /// Writes the files of `order` to `stage`. Gives those that cannot be put together, by slot, each
-    /// with the reason: what is missing from the bucket or damaged there costs only the files that
-    /// need it.
+    /// Writes the files of `order` to `stage`. Returns those that cannot be put together, by slot, each
+    /// with the reason.
     pub(crate) async fn fetch(
         &self,
         order: Order<'_>,
         stage: &Stage,
-        mut progress: Progress,
+        progress: Progress,
         watcher: &dyn Watcher,
     ) -> Result<BTreeMap<u32, SyncError>, SyncError> {
         let Order { params, remote, wanted, old } = order;
@@ -152,75 +67,173 @@ impl Context {
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let mut on_disk = OnDisk::default();
         blocking(|| old.into_iter().for_each(|path| on_disk.add_file(self.fs(), path, params)));
-        let mut lost = BTreeMap::new();
-        let mut files = Vec::with_capacity(wanted.len());
-        for file in wanted {
-            let content = file.entry.content();
-            let recipe = remote.recipes.get(&content.digest);
-            match flatten(&reader, &index, &on_disk.leaves, &file.name, content, recipe).await {
-                Ok(parts) => files.push((file, parts)),
-                Err(error) => note_lost(&mut lost, file, error)?,
+        let leaves = std::mem::take(&mut on_disk.leaves);
+        let mut pieces = Pieces { remote, leaves: &leaves, ahead: wanted.iter(), open: None };
+        let source = Source { fs: self.fs(), reader: &reader, index: &index, on_disk };
+        let mut output =
+            Output { source, stage, writer: None, bytes_before: progress.bytes_done, progress, watcher, lost: BTreeMap::new() };
+        loop {
+            let batch = pieces.next(&reader, &index).await?;
+            if batch.is_empty() {
+                return Ok(output.lost);
+            }
+            let mut arriving = Arriving { reads: output.source.begin(&batch), ready: HashMap::new() };
+            for piece in batch {
+                output.take_in(piece, &mut arriving).await?;
             }
         }
-        let needed = needed(&index, &on_disk, &files);
-        let reads = join_ranges(&needed, READ_GAP, READ_MAX);
-        // Each read is a task of its own, so that it goes on while this one writes.
-        let spawned = stream::iter(reads).map(|read| {
-            let reader = reader.clone();
-            tokio::spawn(async move { reader.read(read).await })
-        });
-        let mut incoming = Arriving { reads: spawned.buffered(READS_AHEAD), ready: HashMap::new() };
-        for (file, parts) in files {
-            let target = Arc::new(stage.path(file.slot));
-            let mut writer = blocking(|| stage.writer(file.slot))?;
-            let before = progress;
-            let mut whole = true;
-            for placed in parts {
-                let id = placed.part.id;
-                let bytes = match incoming.take(&id) {
-                    Some(bytes) => Ok(bytes),
-                    None => match blocking(|| on_disk.read(self.fs(), &id)) {
-                        Some(bytes) => Ok(bytes),
-                        None => match incoming.until(&id).await? {
-                            Some(bytes) => Ok(bytes),
-                            // A local file that held it has changed, or a read failed because of another chunk.
-                            None => single(&reader, &index, &file.name, id).await,
-                        },
-                    },
-                };
-                let bytes = match bytes {
-                    Ok(bytes) => bytes,
-                    Err(error) => {
-                        note_lost(&mut lost, file, error)?;
-                        whole = false;
-                        break;
-                    }
-                };
-                blocking(|| writer.write_all(&bytes)).at("write", &target)?;
-                on_disk.note(id, &target, placed.offset, placed.part.len);
-                progress.bytes_done += bytes.len() as u64;
-                watcher.progress(progress);
-            }
-            if whole {
-                let Entry { mode, mtime_ms, .. } = file.entry;
-                blocking(|| writer.finish(file.entry.content(), mode, mtime_ms))?;
-            } else {
-                progress.bytes_done = before.bytes_done + file.entry.size;
-            }
-            progress.files_done += 1;
-            watcher.progress(progress);
-        }
-        Ok(lost)
     }
 }
 
-/// Notes that a file cannot be put together because of what the bucket has. Gives any other error back.
-fn note_lost(lost: &mut BTreeMap<u32, SyncError>, file: &Wanted, error: SyncError) -> Result<(), SyncError> {
-    if !error.is_damage() && lost_pack(&error).is_none() {
-        return Err(error);
+/// Chunks of a file that are written together.
+struct Piece<'a> {
+    file: &'a Wanted,
+    chunks: Vec<Placed>,
+    is_last: bool,
+    /// Reason why the rest of the file cannot be read.
+    fault: Option<SyncError>,
+}
+
+/// The rest of the files, a bounded number of chunks at a time.
+struct Pieces<'a> {
+    remote: &'a Snapshot,
+    leaves: &'a Leaves,
+    ahead: std::slice::Iter<'a, Wanted>,
+    open: Option<(&'a Wanted, Walk<'a>)>,
+}
+
+impl<'a> Pieces<'a> {
+    /// The next pieces; none at the end.
+    async fn next(
+        &mut self,
+        reader: &'a ChunkReader,
+        index: &'a ChunkIndex,
+    ) -> Result<Vec<Piece<'a>>, SyncError> {
+        let mut batch = Vec::new();
+        let mut room = CHUNKS_AT_ONCE;
+        while room > 0 {
+            let (file, walk) = match self.open.take() {
+                Some((file, walk)) => (file, Ok(walk)),
+                None => match self.ahead.next() {
+                    None => break,
+                    Some(file) => (file, self.walk(file, reader, index)),
+                },
+            };
+            let piece = match advance(file, walk, room).await {
+                Ok((chunks, walk)) => {
+                    let is_last = walk.is_none();
+                    self.open = walk.map(|walk| (file, walk));
+                    Piece { file, chunks, is_last, fault: None }
+                }
+                Err(error) if is_lost(&error) => {
+                    Piece { file, chunks: Vec::new(), is_last: true, fault: Some(error) }
+                }
+                Err(error) => return Err(error),
+            };
+            room = room.saturating_sub(piece.chunks.len() + 1);
+            batch.push(piece);
+        }
+        Ok(batch)
     }
-    lost.insert(file.slot, error);
-    Ok(())
+
+    fn walk(
+        &self,
+        file: &Wanted,
+        reader: &'a ChunkReader,
+        index: &'a ChunkIndex,
+    ) -> Result<Walk<'a>, SyncError> {
+        let recipe = self.remote.recipes.get(&file.entry.digest);
+        Ok(reader.walk(index, self.leaves, file.entry.content(), recipe)?)
+    }
+}
+
+/// The next chunks of a file, with the way on; without one at the end of the file.
+async fn advance<'a>(
+    file: &Wanted,
+    walk: Result<Walk<'a>, SyncError>,
+    most: usize,
+) -> Result<(Vec<Placed>, Option<Walk<'a>>), SyncError> {
+    let mut walk = walk?;
+    let missing = |chunk| SyncError::NoChunk { chunk, path: file.name.clone() };
+    let chunks = walk.next(most).await?.map_err(missing)?;
+    let is_last = chunks.len() < most;
+    Ok((chunks, Some(walk).filter(|_| !is_last)))
+}
+
+/// The files as they are written.
+struct Output<'a> {
+    source: Source<'a>,
+    stage: &'a Stage,
+    /// The file that is open. A file that is lost is not.
+    writer: Option<StageWriter>,
+    /// Progress at the beginning of this file.
+    bytes_before: u64,
+    progress: Progress,
+    watcher: &'a dyn Watcher,
+    lost: BTreeMap<u32, SyncError>,
+}
+
+impl Output<'_> {
+    async fn take_in(
+        &mut self,
+        piece: Piece<'_>,
+        arriving: &mut Arriving<impl Stream<Item = Arrived> + Unpin>,
+    ) -> Result<(), SyncError> {
+        let Piece { file, chunks, is_last, fault } = piece;
+        if !self.lost.contains_key(&file.slot) {
+            let written = match fault {
+                Some(fault) => Err(fault),
+                None => self.write(file, chunks, arriving).await,
+            };
+            match written {
+                Ok(()) => {}
+                Err(error) if is_lost(&error) => {
+                    self.writer = None;
+                    self.lost.insert(file.slot, error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if !is_last {
+            return Ok(());
+        }
+        let Entry { size, mode, mtime_ms, .. } = file.entry;
+        if let Some(writer) = self.writer.take() {
+            blocking(|| writer.finish(file.entry.content(), mode, mtime_ms))?;
+        }
+        self.bytes_before += size;
+        self.progress.bytes_done = self.bytes_before;
+        self.progress.files_done += 1;
+        self.watcher.progress(self.progress);
+        Ok(())
+    }
+
+    async fn write(
+        &mut self,
+        file: &Wanted,
+        chunks: Vec<Placed>,
+        arriving: &mut Arriving<impl Stream<Item = Arrived> + Unpin>,
+    ) -> Result<(), SyncError> {
+        let target = Arc::new(self.stage.path(file.slot));
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => blocking(|| self.stage.writer(file.slot))?,
+        };
+        for placed in chunks {
+            let bytes = self.source.chunk(arriving, &file.name, placed.part.id).await?;
+            blocking(|| writer.write_all(&bytes)).at("write", &target)?;
+            self.source.on_disk.note(placed.part.id, &target, placed.offset, placed.part.len);
+            self.progress.bytes_done += bytes.len() as u64;
+            self.watcher.progress(self.progress);
+        }
+        self.writer = Some(writer);
+        Ok(())
+    }
+}
+
+/// True for an error that costs only the file at hand: the bucket has lost or damaged a part of it.
+fn is_lost(error: &SyncError) -> bool {
+    error.is_damage() || lost_pack(error).is_some()
 }
 
 /// The pack that an error says is not in the bucket.
@@ -233,6 +246,63 @@ pub(crate) fn lost_pack(error: &SyncError) -> Option<PackId> {
     }
 }
 
+/// Sources of chunks: this disk, and the packs of the remote.
+struct Source<'a> {
+    fs: &'a dyn Fs,
+    reader: &'a ChunkReader,
+    index: &'a ChunkIndex,
+    on_disk: OnDisk,
+}
+
+impl Source<'_> {
+    /// Begins the reads of packs that a batch needs. Each is a task of its own, so that it goes on
+    /// while another one is written.
+    fn begin(&self, batch: &[Piece<'_>]) -> impl Stream<Item = Arrived> + Unpin + use<> {
+        let reads = join_ranges(&self.needed(batch), READ_GAP, READ_MAX);
+        let reader = self.reader.clone();
+        let spawned = stream::iter(reads).map(move |read| {
+            let reader = reader.clone();
+            tokio::spawn(async move { reader.read(read).await })
+        });
+        spawned.buffered(READS_AHEAD)
+    }
+
+    /// Chunks that must come from the remote, in the order of their first use. A chunk that is in no
+    /// pack is left out: [`Self::chunk`] reports it.
+    fn needed(&self, batch: &[Piece<'_>]) -> Vec<(PackId, ChunkSlot)> {
+        let mut seen = HashSet::new();
+        let ids = batch.iter().flat_map(|piece| &piece.chunks).map(|placed| placed.part.id);
+        let wanted = ids.filter(|id| seen.insert(*id) && !self.on_disk.has(id));
+        wanted.filter_map(|id| self.index.get(&id)).collect()
+    }
+
+    /// The bytes of a chunk, from the nearest source.
+    async fn chunk(
+        &mut self,
+        arriving: &mut Arriving<impl Stream<Item = Arrived> + Unpin>,
+        name: &str,
+        id: Digest,
+    ) -> Result<Vec<u8>, SyncError> {
+        if let Some(bytes) = arriving.ready.remove(&id) {
+            return Ok(bytes);
+        }
+        if let Some(bytes) = blocking(|| self.on_disk.read(self.fs, &id)) {
+            return Ok(bytes);
+        }
+        match arriving.until(&id).await? {
+            Some(bytes) => Ok(bytes),
+            // A local file that held it has changed, or a read failed because of another chunk.
+            None => self.single(name, id).await,
+        }
+    }
+
+    async fn single(&self, name: &str, id: Digest) -> Result<Vec<u8>, SyncError> {
+        let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
+        let place = self.index.get(&id).ok_or_else(missing)?;
+        self.reader.collect(&[place]).await?.remove(&id).ok_or_else(missing)
+    }
+}
+
 type Arrived = Result<Result<Vec<(Digest, Vec<u8>)>, LogError>, tokio::task::JoinError>;
 
 /// Reads of packs that are under way, and the chunks of those that have come.
@@ -241,59 +311,30 @@ struct Arriving<S> {
     ready: HashMap<Digest, Vec<u8>>,
 }
 
-impl<S: futures_util::Stream<Item = Arrived> + Unpin> Arriving<S> {
-    fn take(&mut self, id: &Digest) -> Option<Vec<u8>> {
-        self.ready.remove(id)
-    }
-
-    /// Takes in reads until the chunk `id` is there or none is left. A read of what is damaged or lost
-    /// brings nothing: what else it was for is asked for alone.
+impl<S: Stream<Item = Arrived> + Unpin> Arriving<S> {
+    /// Takes in reads until the chunk `id` is there or none is left. A read of a damaged or lost pack
+    /// brings nothing: its other chunks are asked for one by one.
     async fn until(&mut self, id: &Digest) -> Result<Option<Vec<u8>>, SyncError> {
         while !self.ready.contains_key(id) {
             let Some(arrived) = self.reads.next().await else { return Ok(None) };
             match arrived.map_err(|error| SyncError::Upload(error.to_string()))?.map_err(SyncError::from) {
                 Ok(chunks) => self.ready.extend(chunks),
-                Err(error) if error.is_damage() || lost_pack(&error).is_some() => {}
+                Err(error) if is_lost(&error) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(self.take(id))
+        Ok(self.ready.remove(id))
     }
 }
 
-async fn single(
+/// Chunks of a file, each once. A chunk that no pack has is an error.
+pub(crate) async fn list_chunks(
     reader: &ChunkReader,
     index: &ChunkIndex,
-    name: &str,
-    id: Digest,
-) -> Result<Vec<u8>, SyncError> {
-    let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
-    let place = index.get(&id).ok_or_else(missing)?;
-    reader.collect(&[place]).await?.remove(&id).ok_or_else(missing)
-}
-
-/// A file's chunks. Lists of lists are read level by level.
-pub(crate) async fn flatten(
-    reader: &ChunkReader,
-    index: &ChunkIndex,
-    known: &Leaves,
     name: &str,
     content: Content,
     recipe: Option<&Recipe>,
-) -> Result<Vec<Placed>, SyncError> {
-    let listed = reader.list_chunks(index, known, content, recipe).await?;
-    listed.map(|listed| listed.parts).map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
-}
-
-/// The chunks that must come from the remote, in the order in which they are needed first. One that is in no pack is left
-/// out: whoever needs it finds out.
-fn needed(
-    index: &ChunkIndex,
-    on_disk: &OnDisk,
-    files: &[(&Wanted, Vec<Placed>)],
-) -> Vec<(PackId, ChunkSlot)> {
-    let mut seen = HashSet::new();
-    let ids = files.iter().flat_map(|(_, parts)| parts).map(|placed| placed.part.id);
-    let wanted = ids.filter(|id| seen.insert(*id) && !on_disk.places.contains_key(id));
-    wanted.filter_map(|id| index.get(&id)).collect()
+) -> Result<Listing, SyncError> {
+    let listed = reader.list_chunks(index, &Leaves::new(), content, recipe).await?;
+    listed.map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
 }

@@ -12,6 +12,7 @@ mod commit;
 mod fetch;
 mod groups;
 mod intake;
+mod on_disk;
 mod local;
 mod names;
 mod pull;
@@ -23,7 +24,8 @@ mod upload;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-pub(crate) use fetch::{Leaves, OnDisk, Order, Wanted, flatten};
+pub(crate) use fetch::{Order, Wanted, list_chunks};
+pub(crate) use on_disk::OnDisk;
 pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into, members};
 pub(crate) use local::Local;
 pub(crate) use pull::Incoming;

@@ -136,7 +136,7 @@ impl Session<'_> {
         for conflict in &mut sent.kept {
             conflict.origin.get_or_insert_with(|| origin.clone());
         }
-        let draft = self.draft(&pushing.head, txn, CommitKind::Sync);
+        let draft = self.draft(&pushing.head, txn, CommitKind::Sync).await?;
         let mut commit = fill(draft, &pushing.head, batch, &sent);
         let prepared = Prepared::new(&mut commit)?;
         let mut after = pushing.head.tree.clone();

@@ -96,7 +96,7 @@ impl Session<'_> {
             changes: entries.into_iter().map(|(path, entry)| Change { path, entry: Some(entry) }).collect(),
             recipes: recipes.into_values().collect(),
             packs: packs.into_values().collect(),
-            ..self.draft(&state, txn, CommitKind::Import)
+            ..self.draft(&state, txn, CommitKind::Import).await?
         };
         self.publish(&Prepared::new(&mut commit)?, record).await?;
         self.context.clear_uploaded();
@@ -209,7 +209,7 @@ async fn fetch_whole(
     let mut at = 0;
     while at < object.size {
         let end = object.size.min(at + READ);
-        let part = source.get(&object.key, Some(at..end)).await?;
+        let part = source.get(&object.key, (at..end).into()).await?;
         hasher.update(&part);
         blocking(|| writer.write_all(&part)).at("write", &stage.path(slot))?;
         at = end;

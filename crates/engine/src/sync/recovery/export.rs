@@ -14,15 +14,15 @@ use super::restore::chosen;
 use crate::clock::random;
 use crate::content::ChunkIndex;
 use crate::fs::{self, At, found};
-use crate::log::{ChunkReader, Depth, Log, LogError, Past, Snapshot};
+use crate::log::{ChunkReader, Depth, Leaves, Log, LogError, Past, Snapshot};
 use crate::model::{ChunkSlot, CommitKey, ConflictId, Digest, Entry, FileKind, PackId, VaultPath};
-use crate::sync::cycle::{Leaves, Order, Wanted, flatten};
+use crate::sync::cycle::{Order, Wanted};
 use crate::sync::session::Context;
 use crate::sync::{Engine, Phase, Progress, Refusal, SyncError, Watcher, blocking};
 use crate::vault::Stage;
 
 /// Chunks of a content that is looked at are read so many at a time.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
@@ -141,16 +141,20 @@ impl Context {
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let name = here.display().to_string();
         let recipe = state.recipes.get(&entry.digest);
-        let parts = flatten(&reader, &index, &Leaves::new(), &name, entry.content(), recipe).await?;
+        let missing = |chunk| SyncError::NoChunk { chunk, path: name.clone() };
+        let leaves = Leaves::new();
+        let mut walk = reader.walk(&index, &leaves, entry.content(), recipe)?;
         let mut bytes = Vec::new();
-        for batch in parts.chunks(BATCH) {
-            let place = |id: Digest| {
-                index.get(&id).ok_or_else(|| SyncError::NoChunk { chunk: id, path: name.clone() })
-            };
+        loop {
+            let batch = walk.next(BATCH).await?.map_err(missing)?;
+            if batch.is_empty() {
+                break;
+            }
+            let place = |id: Digest| index.get(&id).ok_or_else(|| missing(id));
             let slots: Vec<(PackId, ChunkSlot)> =
                 batch.iter().map(|placed| place(placed.part.id)).collect::<Result<_, _>>()?;
             let chunks = reader.collect(&slots).await?;
-            for placed in batch {
+            for placed in &batch {
                 bytes.extend_from_slice(chunks.get(&placed.part.id).map_or(&[], Vec::as_slice));
             }
         }

@@ -16,7 +16,7 @@ use crate::model::{
     Resolution, Tree, VaultPath, set_entry,
 };
 use crate::plan::{self, Input};
-use crate::sync::cycle::{Leaves, flatten};
+use crate::sync::cycle::list_chunks;
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Refusal, Report, Request, SyncError, Watcher};
 
@@ -172,7 +172,7 @@ impl Session<'_> {
             kept,
             resolved,
             prune,
-            ..self.draft(head, txn, kind)
+            ..self.draft(head, txn, kind).await?
         };
         // The record goes on naming what stands here: the commit is pulled like anybody's. Packs that wait for a commit of their
         // own go on waiting.
@@ -228,12 +228,10 @@ impl Context {
             let known = head.recipes.get(&entry.digest);
             let recipe = known.or_else(|| from.and_then(|from| from.recipes.get(&entry.digest)));
             let gone = || SyncError::from(Refusal::Gone { path: path.clone() });
-            let parts =
-                flatten(&reader, &index, &Leaves::new(), path.as_str(), entry.content(), recipe).await;
-            let parts = parts.map_err(|error| if error.is_damage() { gone() } else { error })?;
-            let lists = recipe.filter(|recipe| recipe.depth > 0).into_iter().flat_map(|list| &list.parts);
-            for id in parts.iter().map(|placed| placed.part.id).chain(lists.map(|part| part.id)) {
-                let (pack, _) = index.get(&id).ok_or_else(gone)?;
+            let listed = list_chunks(&reader, &index, path.as_str(), entry.content(), recipe).await;
+            let listed = listed.map_err(|error| if error.is_damage() { gone() } else { error })?;
+            for id in listed.chunks.iter().chain(&listed.lists) {
+                let (pack, _) = index.get(id).ok_or_else(gone)?;
                 packs.extend(more.get(&pack).map(|info| (pack, Arc::clone(info))));
             }
             if let (None, Some(recipe)) = (known, recipe) {

@@ -21,7 +21,7 @@ use crate::fs::readable_files_below;
 use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_commit_key};
 use crate::model::{ChunkSlot, CommitKey, Digest, Entry, PackId, PackInfo, VaultPath};
 use crate::plan::{Action, FileStep, Step};
-use crate::sync::cycle::{Incoming, Leaves, Local, OnDisk, flatten};
+use crate::sync::cycle::{Incoming, Local, OnDisk, list_chunks};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, SyncError, Watcher, blocking};
 use crate::vault::{Purpose, Scan};
@@ -299,8 +299,8 @@ async fn can_be_read(
     entry: Entry,
 ) -> Result<bool, SyncError> {
     let recipe = state.recipes.get(&entry.digest);
-    match flatten(reader, index, &Leaves::new(), name, entry.content(), recipe).await {
-        Ok(parts) => Ok(parts.iter().all(|placed| index.contains(&placed.part.id))),
+    match list_chunks(reader, index, name, entry.content(), recipe).await {
+        Ok(_) => Ok(true),
         Err(error) if error.is_damage() => Ok(false),
         Err(error) => Err(error),
     }

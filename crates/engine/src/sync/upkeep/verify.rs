@@ -13,7 +13,7 @@ use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
 use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
 use crate::remote::list_all;
-use crate::sync::cycle::{Leaves, Local, flatten};
+use crate::sync::cycle::{Local, list_chunks};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher, blocking};
 use crate::vault::{Found, Scan, ScanOptions, scan};
@@ -212,12 +212,8 @@ impl Context {
             all.map(|(path, entry)| (entry.digest, (path, entry.content()))).collect();
         for (digest, (path, content)) in contents {
             let recipe = snapshot.recipes.get(&digest);
-            match flatten(&reader, &index, &Leaves::new(), path.as_str(), content, recipe).await {
-                Ok(parts) => {
-                    if let Some(lost) = parts.iter().find(|placed| !index.contains(&placed.part.id)) {
-                        verified.fault(path, format!("its chunk {} is in no pack", lost.part.id));
-                    }
-                }
+            match list_chunks(&reader, &index, path.as_str(), content, recipe).await {
+                Ok(_) => {}
                 Err(error) if error.is_damage() => verified.fault(path, error),
                 Err(other) => return Err(other),
             }

@@ -9,7 +9,7 @@ use super::walk::Claim;
 use super::{Cached, Found, Layout, Problem, ProblemKind, Scan, ScanOptions, ScanProgress, settled};
 use crate::fs::Fs;
 use crate::model::{Digest, Entry, FileKind, FileStat, VaultPath};
-use crate::vault::read::{Moved, hash_stable, quiet};
+use crate::vault::read::{FileChanged, hash_stable, quiet};
 
 struct Job {
     claim: Claim,
@@ -40,7 +40,7 @@ pub(super) fn take_in(
                     jobs.push(Job { claim, stat });
                 }
             },
-            Err(error) if Moved::is(&error) => scan.problem(claim, ProblemKind::Busy),
+            Err(error) if FileChanged::is(&error) => scan.problem(claim, ProblemKind::Busy),
             Err(error) => scan.problem(claim, ProblemKind::Unreadable(error.to_string())),
         }
     }

@@ -6,7 +6,7 @@ use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
 use crate::fs::{At, Fs};
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
-use crate::vault::{Layout, Moved, Verdict};
+use crate::vault::{FileChanged, Layout, Verdict};
 
 /// File that claims a path.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) fn walk(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Resul
         match list(fs, &layout.root().join(&on_disk), &on_disk, options, &mut walked) {
             Ok(deeper) => open.extend(deeper),
             // It was there just now, so it is being moved and is not absent.
-            Err(error) if Moved::is(&error) => walked.problem(on_disk.clone(), ProblemKind::Busy),
+            Err(error) if FileChanged::is(&error) => walked.problem(on_disk.clone(), ProblemKind::Busy),
             Err(_) if planted(Bug::EmptyListing) => {}
             Err(error) => walked.problem(on_disk.clone(), ProblemKind::Unreadable(error.to_string())),
         }

@@ -32,7 +32,7 @@ use std::path::Path;
 
 pub use group::{Fault, check};
 
-use super::Moved;
+use super::FileChanged;
 use crate::fs::Fs;
 use crate::model::{Facts, FileStat, Role, VaultPath, stem};
 use block::Block;

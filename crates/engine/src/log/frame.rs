@@ -1,0 +1,300 @@
+//! The frame of commits and checkpoints: `magic (6) · format (2) · codec (1) · payload`.
+//!
+//! The magic names the kind. The codec is 0 for plain JSON and 1 for one zstd frame of JSON. An object
+//! is named by the digest of its *plaintext*, so a reader always knows if it has the right bytes,
+//! whatever compressed them.
+//!
+//! Whoever can write to the bucket may have made the object, so a reader holds the plaintext of a
+//! large one never whole: it is unpacked, hashed and parsed as it comes, and what is too long, too
+//! much or too well packed ends that at once. What is parsed has limits of its own
+//! ([`crate::model::limits`]).
+
+use std::io::{self, BufReader, Read};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::LogError;
+use crate::model::limits::{FREELY_UNPACKED, TEXT, UNPACKED_PER_BYTE, WINDOW_LOG};
+use crate::model::{CommitId, CommitKey, Digest, FIRST_FORMAT, FORMAT, Need, at_most, limits};
+
+const ZSTD_LEVEL: i32 = 3;
+/// Plaintext that is held whole, in bytes. Parsing it is faster then.
+const AT_ONCE: u64 = 4 << 20;
+
+/// Kind of a framed object.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ObjectKind {
+    Commit,
+    Checkpoint,
+}
+
+impl ObjectKind {
+    const fn magic(self) -> &'static [u8; 6] {
+        match self {
+            Self::Commit => b"CGZcmt",
+            Self::Checkpoint => b"CGZchk",
+        }
+    }
+
+    /// Bytes that an object of this kind may have.
+    pub(super) const fn stored(self) -> u64 {
+        match self {
+            Self::Commit => limits::COMMIT_STORED,
+            Self::Checkpoint => limits::CHECKPOINT_STORED,
+        }
+    }
+
+    const fn unpacked(self) -> u64 {
+        match self {
+            Self::Commit => limits::COMMIT_UNPACKED,
+            Self::Checkpoint => limits::CHECKPOINT_STORED,
+        }
+    }
+}
+
+/// Encodes a value, and returns its plaintext's digest and the object's bytes. The digest depends
+/// only on the value. The bytes do so only without `compress`, because another version of zstd may
+/// compress differently. Refuses what is longer than any reader takes.
+pub(super) fn encode(
+    kind: ObjectKind,
+    format: u32,
+    value: &impl Serialize,
+    compress: bool,
+) -> Result<(Digest, Vec<u8>), LogError> {
+    let unwritable = |error: &dyn std::fmt::Display| LogError::corrupt("a new object", error);
+    let plain = serde_json::to_vec(value).map_err(|error| unwritable(&error))?;
+    check_length("its plaintext", plain.len(), kind.unpacked())?;
+    let mut packed = Vec::new();
+    if compress {
+        zstd::stream::copy_encode(plain.as_slice(), &mut packed, ZSTD_LEVEL)
+            .map_err(|error| unwritable(&error))?;
+    }
+    // A reader takes nothing that is packed too well.
+    let compress = compress && plain.len() as u64 <= may_unpack_to(packed.len());
+    let payload = if compress { &packed } else { &plain };
+    let mut bytes = Vec::with_capacity(9 + payload.len());
+    bytes.extend_from_slice(kind.magic());
+    bytes.extend_from_slice(&u16::try_from(format).unwrap_or(u16::MAX).to_le_bytes());
+    bytes.push(u8::from(compress));
+    bytes.extend_from_slice(payload);
+    check_length("it", bytes.len(), kind.stored())?;
+    Ok((Digest::of(&plain), bytes))
+}
+
+fn check_length(what: &str, bytes: usize, most: u64) -> Result<(), LogError> {
+    if bytes as u64 <= most {
+        return Ok(());
+    }
+    Err(LogError::TooMuch { why: format!("{what} would have {bytes} bytes, and {most} is the most") })
+}
+
+/// Bytes that a zstd frame of `stored` bytes may unpack to.
+const fn may_unpack_to(stored: usize) -> u64 {
+    FREELY_UNPACKED.saturating_add((stored as u64).saturating_mul(UNPACKED_PER_BYTE))
+}
+
+/// A framed object that was read.
+#[derive(Debug)]
+pub(super) struct Decoded<T> {
+    pub value: T,
+    /// Digest of its plaintext.
+    pub digest: Digest,
+    /// Format that its head says.
+    pub format: u32,
+}
+
+/// Decodes an object that [`encode`] made.
+pub(super) fn decode<T: DeserializeOwned>(
+    kind: ObjectKind,
+    key: &str,
+    bytes: &[u8],
+) -> Result<Decoded<T>, LogError> {
+    let framed = Framed::of(kind, bytes).map_err(|why| LogError::corrupt(key, why))?;
+    check_known(key, u64::from(framed.format), || framed.parse::<Says>().ok().map(|(says, _)| says))?;
+    let (value, digest) = framed.parse().map_err(|why| LogError::corrupt(key, why))?;
+    Ok(Decoded { value, digest, format: u32::from(framed.format) })
+}
+
+/// Refuses an object that this program does not read, and names the version that does: of a newer
+/// format, or with a feature that is not known here. `says` reads what the object needs.
+pub(super) fn check_known(
+    key: &str,
+    format: u64,
+    says: impl FnOnce() -> Option<Says>,
+) -> Result<(), LogError> {
+    if format == 0 {
+        return Err(LogError::corrupt(key, "its format is 0"));
+    }
+    if format == u64::from(FIRST_FORMAT) {
+        return Ok(());
+    }
+    let mut needs = says().unwrap_or_default().needs;
+    needs.retain(|need| !need.is_known());
+    if needs.is_empty() && format <= u64::from(FORMAT) {
+        return Ok(());
+    }
+    Err(LogError::Newer { key: key.to_owned(), format, needs })
+}
+
+/// Part of an object that readers of every format read.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Says {
+    #[serde(default)]
+    needs: Vec<Need>,
+}
+
+/// Part of a commit that this program reads although another format wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outline {
+    /// Key of the commit.
+    pub key: CommitKey,
+    /// Commits that it builds on.
+    pub parents: Vec<CommitKey>,
+}
+
+/// Reads the outline of a commit, if there is one to be read.
+pub(super) fn outline(bytes: &[u8]) -> Option<Outline> {
+    #[derive(serde::Deserialize)]
+    struct Said {
+        seq: u64,
+        #[serde(deserialize_with = "at_most::<_, _, 16>")]
+        parents: Vec<CommitKey>,
+    }
+    let framed = Framed::of(ObjectKind::Commit, bytes).ok()?;
+    let (Said { seq, parents }, digest) = framed.parse::<Said>().ok()?;
+    let key = CommitKey { seq, id: CommitId::from_bytes(*digest.as_bytes()) };
+    let follows = parents.iter().map(|parent| parent.seq + 1).max() == Some(seq);
+    follows.then_some(Outline { key, parents })
+}
+
+/// An object without its head.
+#[derive(Debug, Clone, Copy)]
+struct Framed<'a> {
+    kind: ObjectKind,
+    format: u16,
+    codec: u8,
+    payload: &'a [u8],
+}
+
+impl<'a> Framed<'a> {
+    fn of(kind: ObjectKind, bytes: &'a [u8]) -> Result<Self, String> {
+        let short = || "it is shorter than its head".to_owned();
+        if bytes.len() as u64 > kind.stored() {
+            return Err(format!("it has {} bytes: expected at most {}", bytes.len(), kind.stored()));
+        }
+        let (magic, rest) = bytes.split_first_chunk::<6>().ok_or_else(short)?;
+        let (format, rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+        let (codec, payload) = rest.split_first().ok_or_else(short)?;
+        if magic != kind.magic() {
+            return Err("it does not begin as such an object does".to_owned());
+        }
+        Ok(Self { kind, format: u16::from_le_bytes(*format), codec: *codec, payload })
+    }
+
+    /// Parses the plaintext while it is unpacked.
+    fn parse<T: DeserializeOwned>(&self) -> Result<(T, Digest), String> {
+        let told = |error: io::Error| format!("its plaintext: {error}");
+        let (source, limit) = match self.codec {
+            0 => (Source::Raw(self.payload), self.kind.unpacked()),
+            1 => {
+                let mut decoder = zstd::Decoder::with_buffer(self.payload).map_err(told)?.single_frame();
+                decoder.window_log_max(WINDOW_LOG).map_err(told)?;
+                let limit = self.kind.unpacked().min(may_unpack_to(self.payload.len()));
+                (Source::Packed(Box::new(decoder)), limit)
+            }
+            other => return Err(format!("its codec is {other}, expected 0 or 1")),
+        };
+        let mut plain = Plain::new(source, limit);
+        let mut start = Vec::new();
+        plain.by_ref().take(AT_ONCE).read_to_end(&mut start).map_err(told)?;
+        let parsed = if (start.len() as u64) < AT_ONCE {
+            serde_json::from_slice(&start)
+        } else {
+            serde_json::from_reader(BufReader::new(start.chain(&mut plain)))
+        };
+        let value = parsed.map_err(|error| error.to_string())?;
+        plain.end().map(|digest| (value, digest)).map_err(told)
+    }
+}
+
+/// Where the plaintext comes from.
+enum Source<'a> {
+    Raw(&'a [u8]),
+    Packed(Box<zstd::Decoder<'static, &'a [u8]>>),
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Raw(bytes) => bytes.read(buffer),
+            Self::Packed(decoder) => decoder.read(buffer),
+        }
+    }
+}
+
+/// A plaintext that is hashed as it is read, and that ends in an error where it goes too far.
+struct Plain<'a> {
+    source: Source<'a>,
+    hasher: blake3::Hasher,
+    limit: u64,
+    left: u64,
+    texts: Texts,
+}
+
+impl<'a> Plain<'a> {
+    fn new(source: Source<'a>, limit: u64) -> Self {
+        Self { source, hasher: blake3::Hasher::new(), limit, left: limit, texts: Texts::default() }
+    }
+
+    /// Digest of the plaintext, once it was read to its end.
+    fn end(mut self) -> io::Result<Digest> {
+        // What follows the end of a frame belongs to nothing.
+        let whole = self.read(&mut [0])? == 0
+            && match self.source {
+                Source::Raw(_) => true,
+                Source::Packed(decoder) => decoder.finish().is_empty(),
+            };
+        if whole { Ok(self.hasher.finalize().into()) } else { Err(io::Error::other("more follows its end")) }
+    }
+}
+
+impl Read for Plain<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        let bytes = &buffer[..read];
+        let left = self.left.checked_sub(read as u64);
+        self.left = left.ok_or_else(|| io::Error::other(format!("it has more than {} bytes", self.limit)))?;
+        self.texts.check(bytes)?;
+        self.hasher.update(bytes);
+        Ok(read)
+    }
+}
+
+/// Finds texts that are too long before a parser gathers them.
+#[derive(Debug, Default)]
+struct Texts {
+    /// Bytes of the text that is being read.
+    inside: Option<usize>,
+    escaped: bool,
+}
+
+impl Texts {
+    fn check(&mut self, json: &[u8]) -> io::Result<()> {
+        for byte in json {
+            match (self.inside, byte) {
+                (None, b'"') => self.inside = Some(0),
+                (None, _) => {}
+                (Some(_), b'"') if !self.escaped => self.inside = None,
+                (Some(TEXT), _) => {
+                    return Err(io::Error::other(format!("a text has more than {TEXT} bytes")));
+                }
+                (Some(length), byte) => {
+                    self.escaped = !self.escaped && *byte == b'\\';
+                    self.inside = Some(length + 1);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! Lines of a state, as a checkpoint holds them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LogError, Node, Snapshot};
+use crate::model::{
+    Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, Need, PackId, PackInfo,
+    Recipe, VaultPath, limits,
+};
+use crate::plan::Ages;
+
+/// One line of the state. Lines are sorted by kind in this order.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Line {
+    Needs(BTreeSet<Need>),
+    Groups(Vec<Group>),
+    Ages(String, Ages),
+    Commit(CommitKey, Node),
+    Conflict(Box<Conflict>),
+    Resolved(ConflictId, Keep),
+    Horizon(u64),
+    Marked(PackId, CommitKey),
+    Swept(PackId),
+    Void(CommitKey),
+    Pack(Box<PackInfo>),
+    Recipe(Digest, Recipe),
+    File(VaultPath, Entry),
+}
+
+impl Line {
+    /// Bytes of the line, without its end.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, LogError> {
+        serde_json::to_vec(self).map_err(|error| LogError::corrupt("a new checkpoint", error))
+    }
+}
+
+/// Commits of a state's past, by key.
+pub(super) type Past = BTreeMap<CommitKey, Node>;
+
+impl Snapshot {
+    /// All lines of the state, with those of its past, in order.
+    pub(super) fn lines<'a>(&'a self, past: &'a Past) -> impl Iterator<Item = Line> + 'a {
+        let needs = (!self.needs.is_empty()).then(|| Line::Needs(self.needs.clone()));
+        let horizon = (self.horizon > 0).then_some(Line::Horizon(self.horizon));
+        needs
+            .into_iter()
+            .chain([Line::Groups(self.groups.definitions().to_vec())])
+            .chain(self.ages.iter().map(|(group, ages)| Line::Ages(group.clone(), *ages)))
+            .chain(past.iter().map(|(key, node)| Line::Commit(*key, node.clone())))
+            .chain(self.conflicts.values().map(|conflict| Line::Conflict(Box::new(conflict.clone()))))
+            .chain(self.resolved.iter().map(|(id, keep)| Line::Resolved(*id, *keep)))
+            .chain(horizon)
+            .chain(self.marked.iter().map(|(pack, by)| Line::Marked(*pack, *by)))
+            .chain(self.swept.iter().map(|pack| Line::Swept(*pack)))
+            .chain(self.void.iter().map(|commit| Line::Void(*commit)))
+            .chain(self.packs.values().map(|pack| Line::Pack(Box::new(pack.as_ref().clone()))))
+            .chain(self.recipes.iter().map(|(digest, recipe)| Line::Recipe(*digest, recipe.clone())))
+            .chain(self.tree.iter().map(|(path, entry)| Line::File(path.clone(), *entry)))
+    }
+
+    /// Takes in a line, or gives it back if it is one of the past.
+    pub(super) fn take_in(&mut self, line: Line) -> Result<Option<(CommitKey, Node)>, String> {
+        match line {
+            Line::Needs(needs) => self.needs = needs,
+            Line::Groups(groups) => self.groups = Groups::new(groups).map_err(|error| error.to_string())?,
+            Line::Ages(group, ages) => drop(self.ages.insert(group, ages)),
+            Line::Commit(commit, node) => return Ok(Some((commit, node))),
+            Line::Conflict(conflict) => drop(self.conflicts.insert(conflict.id, *conflict)),
+            Line::Resolved(id, keep) => drop(self.resolved.insert(id, keep)),
+            Line::Horizon(horizon) => self.horizon = horizon,
+            Line::Marked(pack, by) => drop(self.marked.insert(pack, by)),
+            Line::Swept(pack) => drop(self.swept.insert(pack)),
+            Line::Void(commit) => drop(self.void.insert(commit)),
+            Line::Pack(pack) => drop(self.packs.insert(pack.id, Arc::new(*pack))),
+            Line::Recipe(digest, recipe) => drop(self.recipes.insert(digest, recipe)),
+            Line::File(path, entry) => drop(self.tree.insert(path, entry)),
+        }
+        Ok(None)
+    }
+}
+
+/// Lines of a state that a commit may change, by their keys.
+#[derive(Debug)]
+pub(super) struct Touched<'a> {
+    commit: &'a Commit,
+    conflicts: BTreeSet<ConflictId>,
+    packs: BTreeSet<PackId>,
+    contents: BTreeSet<Digest>,
+}
+
+impl<'a> Touched<'a> {
+    pub(super) fn by(commit: &'a Commit, state: &Snapshot) -> Self {
+        let prune = &commit.prune;
+        let kept = commit.kept.iter().map(|conflict| conflict.id);
+        let resolved = commit.resolved.iter().map(|resolution| resolution.id);
+        let conflicts: BTreeSet<ConflictId> =
+            kept.chain(resolved).chain(prune.unkept.iter().copied()).collect();
+        let packs = commit.packs.iter().map(|pack| pack.id);
+        let packs =
+            packs.chain([&prune.marked, &prune.unmarked, &prune.swept].into_iter().flatten().copied());
+        let leaving = conflicts.iter().filter_map(|id| state.conflicts.get(id));
+        let files = commit.kept.iter().chain(leaving).flat_map(|conflict| &conflict.files);
+        let before = commit.changes.iter().filter_map(|change| state.tree.get(&change.path).copied());
+        let after = commit.changes.iter().filter_map(|change| change.entry);
+        let entries = files.filter_map(|file| file.entry).chain(before).chain(after);
+        let recipes = commit.recipes.iter().map(|of| of.digest);
+        let contents = entries.map(|entry| entry.digest).chain(recipes).collect();
+        Self { commit, packs: packs.collect(), contents, conflicts }
+    }
+
+    /// Contents whose recipes may come or go.
+    pub(super) const fn contents(&self) -> &BTreeSet<Digest> {
+        &self.contents
+    }
+
+    /// Those of the lines that a state has.
+    pub(super) fn lines<'s>(&'s self, state: &'s Snapshot) -> impl Iterator<Item = Line> + 's {
+        let needs = (!state.needs.is_empty()).then(|| Line::Needs(state.needs.clone()));
+        let horizon = (state.horizon > 0).then_some(Line::Horizon(state.horizon));
+        let Self { commit, conflicts, packs, contents } = self;
+        let found = conflicts.iter().filter_map(|id| state.conflicts.get(id));
+        needs
+            .into_iter()
+            .chain([Line::Groups(state.groups.definitions().to_vec())])
+            .chain(state.ages.iter().map(|(group, ages)| Line::Ages(group.clone(), *ages)))
+            .chain(found.map(|conflict| Line::Conflict(Box::new(conflict.clone()))))
+            .chain(conflicts.iter().filter_map(|id| Some(Line::Resolved(*id, *state.resolved.get(id)?))))
+            .chain(horizon)
+            .chain(packs.iter().filter_map(|pack| Some(Line::Marked(*pack, *state.marked.get(pack)?))))
+            .chain(packs.iter().filter(|pack| state.swept.contains(pack)).map(|pack| Line::Swept(*pack)))
+            .chain(
+                commit.prune.void.iter().filter(|key| state.void.contains(key)).map(|key| Line::Void(*key)),
+            )
+            .chain(
+                packs
+                    .iter()
+                    .filter_map(|id| Some(Line::Pack(Box::new(state.packs.get(id)?.as_ref().clone())))),
+            )
+            .chain(contents.iter().filter_map(|id| Some(Line::Recipe(*id, state.recipes.get(id)?.clone()))))
+            .chain(
+                commit.changes.iter().filter_map(|change| {
+                    Some(Line::File(change.path.clone(), *state.tree.get(&change.path)?))
+                }),
+            )
+    }
+}
+
+/// Checks that a past is one: without gaps, without circles, and with generations that follow each
+/// other, up to `head`.
+pub(super) fn check_past(past: &Past, head: CommitKey) -> Result<(), String> {
+    let highest = past.last_key_value().map(|(key, _)| *key);
+    if highest != Some(head) {
+        return Err("it does not end with its own commit".into());
+    }
+    for (key, Node { parents, .. }) in past {
+        let above = parents.iter().map(|parent| parent.seq).max().unwrap_or(0);
+        if above + 1 != key.seq || key.seq > limits::GENERATION || parents.len() > 2 {
+            return Err(format!("the generation of {key} does not follow its parents'"));
+        }
+        if let Some(missing) = parents.iter().find(|parent| !past.contains_key(parent)) {
+            return Err(format!("it does not know {missing}, a parent of {key}"));
+        }
+    }
+    Ok(())
+}

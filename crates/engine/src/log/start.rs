@@ -1,0 +1,362 @@
+//! Start of replays: a state that this device has proved before, or a checkpoint that commits prove.
+//!
+//! # Why a checkpoint is not simply believed
+//! Whoever can write to the bucket can write a checkpoint with any files in it, and a new device would
+//! take them for the vault's although no commit says so. Reading every commit instead would be sure,
+//! but the cost of joining would grow with the age of the vault.
+//!
+//! So each commit of format 2 names the sum of its first parent's state ([`super::sum`]), and every
+//! device that replays the commit holds the sum against the state that it has: a commit that lies is
+//! damaged for all of them. A checkpoint of commit K is taken if commits that build on K name one and
+//! the same sum for it, and the checkpoint's lines have that sum. Then it is exactly the state that the
+//! commits up to K make, or somebody has forged a commit that every older device refuses: a checkpoint
+//! deserves no less trust than the commits, and no more. Its lines cover the past, too, so no parent
+//! can be made up.
+//!
+//! That costs a new device one listing, the commits of one generation, and what the checkpoint has
+//! changed by since: with a checkpoint every 32 generations, at most as many commits. Where commits
+//! name no sum (a vault that older versions write to), or disagree, or the checkpoint does not add up,
+//! the next older checkpoint is tried, and after [`TRIES`] the commits are read.
+//!
+//! # Memory
+//! A state is never held whole. It is read piece by piece, hashed line by line and put into the cache
+//! as it comes; only a state that is proved is then parsed.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+
+use super::checkpoint::Checkpoint;
+use super::format::CHECKPOINTS;
+use super::line::{Line, Past, check_past};
+use super::sum::{BYTES, HashedLine, StateSum};
+use super::{ChunkReader, Log, LogError, ObjectCache, Snapshot};
+use crate::model::{ChunkSlot, CommitKey, Digest, PackId};
+use crate::remote::list_all;
+
+/// Checkpoints that are tried before the commits are read.
+const TRIES: usize = 4;
+/// Commits of one generation that are asked what they say of a checkpoint. More are no race.
+const WITNESSES: usize = 16;
+/// Bytes of a state that are read at once.
+const WINDOW: u64 = 16 << 20;
+/// Bytes of a state in one object of the cache.
+const PART: usize = 4 << 20;
+/// Prefix in the cache of a state's proof, followed by the commit.
+const PROVED: &str = "proved/";
+/// Prefix in the cache of a state's parts, followed by the commit and the number of the part.
+const PARTS: &str = "proved-part/";
+/// Prefix that earlier versions used. They proved nothing.
+const BELIEVED: &str = "state/";
+
+/// State that replays start from.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    /// Commit of the state.
+    pub commit: CommitKey,
+    /// Key of its checkpoint.
+    pub checkpoint: String,
+}
+
+/// Proof of a state that is in the cache.
+#[derive(Debug, Clone)]
+struct Proof {
+    sum: StateSum,
+    parts: u32,
+    digest: Digest,
+    names_base: bool,
+    checkpoint: String,
+}
+
+impl Log {
+    /// Loads the state that this device proved last, if the cache has it whole.
+    pub(super) fn start_from_cache(&mut self) {
+        for key in self.cache.keys(BELIEVED) {
+            self.cache.remove(&key);
+        }
+        let key = self.cache.keys(PROVED).pop().unwrap_or_default();
+        let commit = key.strip_prefix(PROVED).and_then(CommitKey::parse);
+        let proof = self.cache.get(&key).and_then(|bytes| Proof::from_bytes(&bytes));
+        let taken = commit.zip(proof).map(|(commit, proof)| self.take_proved(commit, &proof));
+        if !matches!(taken, Some(Ok(()))) {
+            self.forget_proved();
+        }
+    }
+
+    /// Loads the newest checkpoint of the remote that commits prove.
+    pub(super) async fn start_from_checkpoint(&mut self) -> Result<(), LogError> {
+        let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
+        if listed.is_empty() {
+            return Ok(());
+        }
+        let commits: Vec<CommitKey> = self.list_commits(0).await?.into_keys().collect();
+        let seqs: BTreeSet<u64> = commits.iter().map(|key| key.seq).collect();
+        // A checkpoint that nothing builds on yet proves nothing.
+        let built_on = |key: &str| seq_of(key).is_some_and(|seq| seqs.contains(&(seq + 1)));
+        for object in listed.iter().rev().filter(|object| built_on(&object.key)).take(TRIES) {
+            let proved = self.prove(&object.key, &commits).await;
+            if proved.is_err() {
+                self.forget_proved();
+            }
+            match proved {
+                Ok(()) => return Ok(()),
+                Err(LogError::Remote(error)) if error.kind.offline() => return Err(error.into()),
+                Err(error @ LogError::Newer { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(key = object.key, %error, "a checkpoint is not used; an older one is tried");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn prove(&mut self, key: &str, commits: &[CommitKey]) -> Result<(), LogError> {
+        let checkpoint = self.read_checkpoint(key).await?;
+        let commit = checkpoint.commit();
+        let expected = self.named_base(commit, commits).await?;
+        let expected =
+            expected.ok_or_else(|| LogError::corrupt(key, "no commit says that this is its state"))?;
+        self.header_of(checkpoint.vault()).await?;
+        let (_, own) = self.read_commit(commit).await?;
+        let mut proof = self.add_up(key, &checkpoint, true).await?;
+        proof.names_base = own.base.is_some();
+        if proof.sum.digest() != expected {
+            return Err(not_named(key, commit));
+        }
+        self.take_proved(commit, &proof)?;
+        self.cache.put(&format!("{PROVED}{commit}"), &proof.to_bytes());
+        Ok(())
+    }
+
+    /// The sum that commits which build on `commit` name for its state. `None` if they name none, or
+    /// different ones.
+    async fn named_base(&self, commit: CommitKey, commits: &[CommitKey]) -> Result<Option<Digest>, LogError> {
+        let witnesses: Vec<CommitKey> =
+            commits.iter().filter(|key| key.seq == commit.seq + 1).copied().collect();
+        let mut named = BTreeSet::new();
+        for key in witnesses.iter().take(WITNESSES) {
+            match self.read_commit(*key).await {
+                Ok((_, child)) if child.parents.first() == Some(&commit) => named.extend(child.base),
+                Ok(_) => {}
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let doubt = named.len() > 1 || witnesses.len() > WITNESSES;
+        Ok(named.pop_first().filter(|_| !doubt))
+    }
+
+    /// Reads a checkpoint's state and adds up its lines; `keep` puts it into the cache.
+    async fn add_up(&self, key: &str, checkpoint: &Checkpoint, keep: bool) -> Result<Proof, LogError> {
+        let mut parts = Parts::new(keep.then(|| (self.cache.as_ref(), checkpoint.commit())));
+        let slots: Vec<(PackId, ChunkSlot)> = checkpoint.slots().collect();
+        let reader = ChunkReader::new(Arc::clone(&self.remote));
+        let mut rest = slots.as_slice();
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|(_, slot)| {
+                bytes += u64::from(slot.len);
+                bytes <= WINDOW
+            });
+            let (window, after) = rest.split_at(fits.count().max(1));
+            let chunks = reader.collect(window).await?;
+            for (_, slot) in window {
+                let missing = || LogError::corrupt(key, "a chunk of it is missing");
+                parts.take(chunks.get(&slot.id).ok_or_else(missing)?);
+            }
+            rest = after;
+        }
+        let (sum, parts, digest) = parts.end();
+        if digest != checkpoint.state() {
+            return Err(LogError::corrupt(key, "its chunks are not the state it names"));
+        }
+        Ok(Proof { sum, parts, digest, names_base: false, checkpoint: key.to_owned() })
+    }
+
+    /// Reads a checkpoint and its state, and checks that they belong together, and that commits name
+    /// no other state.
+    pub(super) async fn check_checkpoint(&self, key: &str) -> Result<(), LogError> {
+        let checkpoint = self.read_checkpoint(key).await?;
+        let sum = self.add_up(key, &checkpoint, false).await?.sum;
+        let commits: Vec<CommitKey> = self.visible.keys().copied().collect();
+        match self.named_base(checkpoint.commit(), &commits).await? {
+            Some(named) if named != sum.digest() => Err(not_named(key, checkpoint.commit())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps a state that this device has made itself.
+    pub(super) fn cache_state(&self, commit: CommitKey, checkpoint: &str, snapshot: &Snapshot, state: &[u8]) {
+        self.forget_proved();
+        for (number, part) in (0_u32..).zip(state.chunks(PART)) {
+            self.cache.put(&part_key(commit, number), part);
+        }
+        let parts = u32::try_from(state.len().div_ceil(PART)).unwrap_or(u32::MAX);
+        let Snapshot { sum, names_base, .. } = snapshot;
+        let proof = Proof {
+            sum: sum.clone(),
+            parts,
+            digest: Digest::of(state),
+            names_base: *names_base,
+            checkpoint: checkpoint.to_owned(),
+        };
+        self.cache.put(&format!("{PROVED}{commit}"), &proof.to_bytes());
+    }
+
+    fn forget_proved(&self) {
+        for key in self.cache.keys(PROVED).into_iter().chain(self.cache.keys(PARTS)) {
+            self.cache.remove(&key);
+        }
+    }
+
+    /// Parses a proved state from the cache, as a start for replays.
+    fn take_proved(&mut self, commit: CommitKey, proof: &Proof) -> Result<(), LogError> {
+        let damaged = |why: String| LogError::corrupt(format!("{PROVED}{commit}"), why);
+        let mut cached = Cached::new(self.cache.as_ref(), commit, proof.parts);
+        let mut snapshot = Snapshot { key: Some(commit), sum: proof.sum.clone(), ..Snapshot::default() };
+        let mut past = Past::new();
+        let lines = serde_json::Deserializer::from_reader(BufReader::new(&mut cached)).into_iter::<Line>();
+        for line in lines {
+            let line = line.map_err(|error| damaged(error.to_string()))?;
+            past.extend(snapshot.take_in(line).map_err(damaged)?);
+        }
+        if Digest::from(cached.hasher.finalize()) != proof.digest {
+            return Err(damaged("it is not what was put there".into()));
+        }
+        check_past(&past, commit).map_err(damaged)?;
+        snapshot.count_uses();
+        snapshot.names_base = proof.names_base;
+        past.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
+        self.start = Some(Start { commit, checkpoint: proof.checkpoint.clone() });
+        self.remember(Arc::new(snapshot));
+        Ok(())
+    }
+}
+
+impl Proof {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.sum.to_bytes();
+        bytes.extend_from_slice(&self.parts.to_le_bytes());
+        bytes.extend_from_slice(self.digest.as_bytes());
+        bytes.push(u8::from(self.names_base));
+        bytes.extend_from_slice(self.checkpoint.as_bytes());
+        let check = Digest::of(&bytes);
+        [check.as_bytes().as_slice(), &bytes].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (check, rest) = bytes.split_first_chunk::<32>()?;
+        if Digest::of(rest).as_bytes() != check {
+            return None;
+        }
+        let (sum, rest) = rest.split_first_chunk::<BYTES>()?;
+        let (parts, rest) = rest.split_first_chunk::<4>()?;
+        let (digest, rest) = rest.split_first_chunk::<32>()?;
+        let (names_base, checkpoint) = rest.split_first()?;
+        Some(Self {
+            sum: StateSum::from_bytes(sum),
+            parts: u32::from_le_bytes(*parts),
+            digest: Digest::from_bytes(*digest),
+            names_base: *names_base == 1,
+            checkpoint: String::from_utf8(checkpoint.to_vec()).ok()?,
+        })
+    }
+}
+
+fn not_named(key: &str, commit: CommitKey) -> LogError {
+    LogError::corrupt(key, format!("it is not the state of {commit} that later commits name"))
+}
+
+/// Generation in the key of a checkpoint.
+fn seq_of(key: &str) -> Option<u64> {
+    CommitKey::parse(key.strip_prefix(CHECKPOINTS)?).map(|name| name.seq)
+}
+
+fn part_key(commit: CommitKey, number: u32) -> String {
+    format!("{PARTS}{commit}/{number:06}")
+}
+
+/// A state that arrives: its lines are added up, and its bytes go to the cache in parts.
+struct Parts<'a> {
+    target: Option<(&'a dyn ObjectCache, CommitKey)>,
+    sum: StateSum,
+    line: Option<HashedLine>,
+    hasher: blake3::Hasher,
+    part: Vec<u8>,
+    count: u32,
+}
+
+impl<'a> Parts<'a> {
+    fn new(target: Option<(&'a dyn ObjectCache, CommitKey)>) -> Self {
+        let (sum, hasher) = (StateSum::default(), blake3::Hasher::new());
+        Self { target, sum, line: None, hasher, part: Vec::new(), count: 0 }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let line = self.line.get_or_insert_default();
+            line.update(piece.strip_suffix(b"\n").unwrap_or(piece));
+            if piece.ends_with(b"\n") {
+                self.sum.add_hashed(line);
+                self.line = None;
+            }
+        }
+        if self.target.is_some() {
+            self.part.extend_from_slice(bytes);
+            while self.part.len() >= PART {
+                let rest = self.part.split_off(PART);
+                self.put();
+                self.part = rest;
+            }
+        }
+    }
+
+    fn put(&mut self) {
+        if let Some((cache, commit)) = self.target {
+            cache.put(&part_key(commit, self.count), &self.part);
+            self.count += 1;
+        }
+    }
+
+    fn end(mut self) -> (StateSum, u32, Digest) {
+        if !self.part.is_empty() {
+            self.put();
+        }
+        if let Some(unfinished) = &self.line {
+            self.sum.add_hashed(unfinished);
+        }
+        (self.sum, self.count, self.hasher.finalize().into())
+    }
+}
+
+/// A state in the cache, as a stream of bytes.
+struct Cached<'a> {
+    cache: &'a dyn ObjectCache,
+    commit: CommitKey,
+    next: u32,
+    parts: u32,
+    part: io::Cursor<Vec<u8>>,
+    hasher: blake3::Hasher,
+}
+
+impl<'a> Cached<'a> {
+    fn new(cache: &'a dyn ObjectCache, commit: CommitKey, parts: u32) -> Self {
+        Self { cache, commit, next: 0, parts, part: io::Cursor::default(), hasher: blake3::Hasher::new() }
+    }
+}
+
+impl Read for Cached<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.part.read(buffer)?;
+            if read > 0 || self.next == self.parts {
+                self.hasher.update(&buffer[..read]);
+                return Ok(read);
+            }
+            let part = self.cache.get(&part_key(self.commit, self.next));
+            self.part = io::Cursor::new(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+            self.next += 1;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Chunks of a content in their order, a bounded number at a time.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{ChunkReader, Leaves, LogError};
+use crate::content::{ChunkIndex, ContentError, Expansion, Next, Placed, RecipeError};
+use crate::model::{Content, Digest, Part, Recipe};
+
+/// A way through a content. Lists are read where it comes to them, the ones beside each other
+/// together; it holds as many as one list names, for each level.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    reader: &'a ChunkReader,
+    index: &'a ChunkIndex,
+    known: &'a Leaves,
+    content: Digest,
+    expansion: Expansion,
+    /// Lists that come next, by level.
+    ahead: BTreeMap<usize, HashMap<Digest, Vec<u8>>>,
+}
+
+impl ChunkReader {
+    /// Begins at a content's first chunk. Lists come from `known` or from the packs of `index`.
+    ///
+    /// # Errors
+    /// If the content cannot have this recipe.
+    pub fn walk<'a>(
+        &'a self,
+        index: &'a ChunkIndex,
+        known: &'a Leaves,
+        content: Content,
+        recipe: Option<&Recipe>,
+    ) -> Result<Walk<'a>, LogError> {
+        let expansion = Expansion::new(content, recipe).map_err(ContentError::from)?;
+        Ok(Walk { reader: self, index, known, content: content.digest, expansion, ahead: BTreeMap::new() })
+    }
+}
+
+/// Checks that a recipe gives a chunk the length that its pack gives it: what is read has that one.
+pub(super) fn check_length(index: &ChunkIndex, content: Digest, part: &Part) -> Result<(), ContentError> {
+    match index.get(&part.id) {
+        Some((_, slot)) if slot.len != part.len => {
+            let why = format!("its chunk {} has {} bytes: expected {}", part.id.short(), slot.len, part.len);
+            Err(RecipeError::Form { content, why }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Walk<'_> {
+    /// The next chunks, at most `most`; none at the end. The inner error is a list that no pack has.
+    ///
+    /// # Errors
+    /// Errors of [`ChunkReader::read`]; a recipe that does not belong to the content.
+    pub async fn next(&mut self, most: usize) -> Result<Result<Vec<Placed>, Digest>, LogError> {
+        let mut chunks = Vec::new();
+        while chunks.len() < most {
+            match self.expansion.step().map_err(ContentError::from)? {
+                Next::Chunk(placed) => {
+                    check_length(self.index, self.content, &placed.part)?;
+                    chunks.push(placed);
+                }
+                Next::List(list) => {
+                    if let Err(missing) = self.open(list).await? {
+                        return Ok(Err(missing));
+                    }
+                }
+                Next::End => break,
+            }
+        }
+        Ok(Ok(chunks))
+    }
+
+    async fn open(&mut self, list: Part) -> Result<Result<(), Digest>, LogError> {
+        if let Some(bytes) = self.known.get(&list.id) {
+            self.expansion.open(&list, bytes)?;
+            return Ok(Ok(()));
+        }
+        let level = self.expansion.level();
+        if !self.ahead.get(&level).is_some_and(|lists| lists.contains_key(&list.id)) {
+            let beside = self.expansion.lists_ahead().iter().map(|part| part.id);
+            let mut places = Vec::new();
+            for id in beside.chain([list.id]).filter(|id| !self.known.contains_key(id)) {
+                match self.index.get(&id) {
+                    Some(place) => places.push(place),
+                    None => return Ok(Err(id)),
+                }
+            }
+            self.ahead.insert(level, self.reader.collect(&places).await?);
+        }
+        let lists = self.ahead.get(&level);
+        let bytes = lists.and_then(|lists| lists.get(&list.id)).map(Vec::as_slice).unwrap_or_default();
+        self.expansion.open(&list, bytes)?;
+        Ok(Ok(()))
+    }
+}
