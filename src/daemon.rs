@@ -26,6 +26,7 @@ mod show;
 mod signals;
 mod turn;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

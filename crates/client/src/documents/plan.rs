@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use cogzy_engine::model::{Conflict, Direction, Entry, HoldId, Item, Reason, VaultPath};
-use cogzy_engine::plan::{Action, FileStep, Hold, Plan, Step, Waiting};
+use cogzy_engine::plan::{Action, FileStep, Hold, Plan, Share, Step, Waiting};
 
 /// A plan, sorted by item: `sync --dry-run --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -93,6 +93,11 @@ pub struct PlannedHoldDocument {
     /// The held items.
     #[schema(value_type = Vec<Object>)]
     pub items: BTreeSet<Item>,
+    /// The share of the vault, for a mass: its `files`, `of` how many, whether earlier commits took
+    /// some of them (`slowly`), and whether others come in their place (`replaced`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub share: Option<Share>,
 }
 
 impl From<&Plan> for PlanDocument {
@@ -138,8 +143,8 @@ impl From<&Waiting> for WaitingItemDocument {
 
 impl From<&Hold> for PlannedHoldDocument {
     fn from(hold: &Hold) -> Self {
-        let Hold { id, reason, direction, items } = hold;
-        Self { id: *id, reason: *reason, direction: *direction, items: items.clone() }
+        let Hold { id, reason, direction, items, share } = hold;
+        Self { id: *id, reason: *reason, direction: *direction, items: items.clone(), share: *share }
     }
 }
 
@@ -182,6 +187,7 @@ mod tests {
                 reason: Reason::MassDelete,
                 direction: Direction::Incoming,
                 items: BTreeSet::from([file("f"), file("g")]),
+                share: Some(Share { files: 2, of: 3, slowly: false, replaced: true }),
             }],
             ..Plan::default()
         }

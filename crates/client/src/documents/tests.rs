@@ -194,7 +194,7 @@ fn a_history_document_keeps_its_form() {
 #[test]
 fn a_rewrite_document_keeps_its_form() {
     pin::<RewriteDocument>(&format!(
-        r#"{{"schema":1,"generation":8,"of":7,"changed":1,"deleted":2,"beside":["a"],"sync":{SYNC}}}"#
+        r#"{{"schema":1,"generation":8,"of":7,"changed":1,"deleted":2,"put_back":3,"beside":["a"],"sync":{SYNC}}}"#
     ));
 }
 

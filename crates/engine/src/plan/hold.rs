@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::diff::View;
 use super::{Input, Step};
@@ -28,7 +28,7 @@ pub struct Hold {
 }
 
 /// How much of the vault a mass loss is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Files that go or change, with those that did so earlier in the same run.
     pub files: usize,

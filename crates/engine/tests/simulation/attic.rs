@@ -13,8 +13,8 @@ use crate::device::{Device, Outcome};
 use crate::disk::UserOp;
 use crate::ledger::Taken;
 use crate::oracle::{Check, is_derived};
-use crate::rng::Rng;
 use crate::world::World;
+use cogzy_testkit::rng::Rng;
 
 /// In so many seeds somebody does this.
 const ONE_SEED_IN: u64 = 8;

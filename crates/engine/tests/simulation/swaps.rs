@@ -2,8 +2,8 @@
 //! nothing or to another folder. By a stream of its own, so that it changes no other step.
 
 use crate::disk::{Stands, UserOp};
-use crate::rng::Rng;
 use crate::world::World;
+use cogzy_testkit::rng::Rng;
 
 const FOLDERS: [&str; 5] = ["traces", "traces/deep", "notes", "private", "vectors"];
 

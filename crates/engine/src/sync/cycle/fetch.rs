@@ -70,8 +70,15 @@ impl Context {
         let leaves = std::mem::take(&mut on_disk.leaves);
         let mut pieces = Pieces { remote, leaves: &leaves, ahead: wanted.iter(), open: None };
         let source = Source { fs: self.fs(), reader: &reader, index: &index, on_disk };
-        let mut output =
-            Output { source, stage, writer: None, bytes_before: progress.bytes_done, progress, watcher, lost: BTreeMap::new() };
+        let mut output = Output {
+            source,
+            stage,
+            writer: None,
+            bytes_before: progress.bytes_done,
+            progress,
+            watcher,
+            lost: BTreeMap::new(),
+        };
         loop {
             let batch = pieces.next(&reader, &index).await?;
             if batch.is_empty() {
