@@ -15,7 +15,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
-use super::{ReadFile, WriteFile};
+use super::{MountId, ReadFile, WriteFile};
 use crate::model::{FileKind, FileStat};
 
 /// A name, and the folder that it stands in.
@@ -150,6 +150,29 @@ pub(super) fn names(folder: OwnedFd) -> io::Result<Vec<(OsString, FileKind)>> {
         names.push((name.to_owned(), kind));
     }
     Ok(names)
+}
+
+/// The mount of an open folder.
+pub(super) fn mount_of(folder: BorrowedFd) -> io::Result<MountId> {
+    let dev = stat_of(&rustix::fs::fstat(folder)?).dev;
+    Ok(MountId { dev, id: mount_number(folder) })
+}
+
+/// The number that the kernel gave a mount; 0 where it tells none, as before Linux 5.8.
+#[cfg(target_os = "linux")]
+fn mount_number(folder: BorrowedFd) -> u64 {
+    use rustix::fs::StatxFlags;
+
+    match rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(stat) if stat.stx_mask & StatxFlags::MNT_ID.bits() != 0 => stat.stx_mnt_id,
+        _ => 0,
+    }
+}
+
+/// Elsewhere the device alone tells mounts apart.
+#[cfg(not(target_os = "linux"))]
+const fn mount_number(_: BorrowedFd) -> u64 {
+    0
 }
 
 /// Makes the names in an open folder durable.

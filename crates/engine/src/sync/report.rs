@@ -92,6 +92,8 @@ pub enum Weight {
     Skipped,
     /// Somebody has to put it back: a link or a pipe stands where synced files were.
     Blocked,
+    /// Somebody has to mount a disk, or to say what becomes of what it has.
+    Unmounted,
     /// The files of a group do not fit together. It is held back until they do: whoever writes them may not be done.
     Invalid,
     /// The same, for longer than it may take: an error.

@@ -5,9 +5,9 @@ mod asked;
 use std::sync::LazyLock;
 
 use crate::scenarios::Act::{
-    Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Fill, Group, Index, KeepTrash, Large,
-    Link, LoseDatabase, LoseRecord, LoseResponses, Many, Open, Rename, Same, Seconds, Sync, Thin, Together,
-    Write, WriteOpen,
+    Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Disk, Exclude, Fill, Group, Index, KeepTrash,
+    Large, Link, LoseDatabase, LoseRecord, LoseResponses, Many, Open, Rename, Same, Seconds, Sync, Thin,
+    Together, Write, WriteOpen,
 };
 use crate::scenarios::{Act, Scenario};
 
@@ -24,12 +24,13 @@ const NODES: &str = "nodes";
 pub static ALL: LazyLock<Vec<&Scenario>> = LazyLock::new(|| SYNCED.iter().chain(asked::ASKED).collect());
 
 /// Stories that a quick run follows: their crashes reach every kind of effect that others do.
-const TELLING: [&str; 10] = [
+const TELLING: [&str; 11] = [
     "the first device makes the vault",
     "an empty device joins",
     "pull of a file",
     "pull of a file where a folder was",
     "conflict over a file",
+    "conflict over a file on a disk inside the vault",
     "a write to a file that was displaced",
     "a trash whose time is over",
     "a checkpoint",
@@ -87,6 +88,18 @@ const SYNCED: &[Scenario] = &[
         2,
         1,
         &[Write(0, A), Seconds(3), Sync(0), Sync(1), Write(0, A), Write(0, B), Seconds(3), Sync(0)],
+    ),
+    story(
+        "pull of a file to a disk inside the vault",
+        2,
+        1,
+        &[Disk(1), Write(0, A), Seconds(3), Sync(0), Sync(1), Write(0, A), Write(0, B), Seconds(3), Sync(0)],
+    ),
+    story(
+        "conflict over a file on a disk inside the vault",
+        2,
+        1,
+        &[Disk(1), Write(0, A), Seconds(3), Sync(0), Sync(1), Write(0, A), Write(1, A), Seconds(3), Sync(0)],
     ),
     story(
         "pull of a large file",

@@ -1,6 +1,6 @@
 //! What is here: a scan, turned into what the planner takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FileStat, Tree, VaultPath};
 use crate::plan::Blocked;
@@ -22,11 +22,15 @@ pub(crate) struct Local {
     pub(crate) troubles: Vec<Trouble>,
     /// Links and special files, each with the words for it.
     foreign: BTreeMap<VaultPath, &'static str>,
+    /// Folders whose disk is not there, or on which one stands that cannot be taken in.
+    pub(super) away: BTreeSet<VaultPath>,
+    /// Folders on which a disk is mounted that the vault does not know yet.
+    pub(super) new_mounts: Vec<VaultPath>,
 }
 
 impl Local {
     pub(crate) fn of(scan: Scan) -> Self {
-        let mut local = Self { names: scan.names, ..Self::default() };
+        let mut local = Self { names: scan.names, new_mounts: scan.new_mounts, ..Self::default() };
         for (path, found) in scan.files {
             if !found.settled {
                 local.blocked.add(path.clone(), "it was written a moment ago and has not settled yet");
@@ -44,6 +48,7 @@ impl Local {
         let weight = match problem.kind {
             ProblemKind::Busy => Weight::Passing,
             ProblemKind::Symlink | ProblemKind::Special => Weight::Skipped,
+            ProblemKind::DiskAway | ProblemKind::OtherDisk => Weight::Unmounted,
             _ => Weight::Lasting,
         };
         let message = problem.kind.to_string();
@@ -58,15 +63,20 @@ impl Local {
         let what = match problem.kind {
             ProblemKind::Symlink => "a symbolic link",
             ProblemKind::Special => "neither a file nor a folder",
+            ProblemKind::DiskAway | ProblemKind::OtherDisk => {
+                self.away.insert(path.clone());
+                return self.blocked.add(path, message);
+            }
             _ => return self.blocked.add(path, message),
         };
         self.foreign.insert(path.clone(), what);
         self.blocked.add_foreign(path, message);
     }
 
-    /// True for the name of a link or a special file.
-    pub(crate) fn is_foreign(&self, path: &VaultPath) -> bool {
-        self.foreign.contains_key(path)
+    /// True for a name behind which nothing can be seen that is to be sent: that of a link, of a special
+    /// file, or of a folder whose disk is away.
+    pub(crate) fn hides(&self, path: &VaultPath) -> bool {
+        self.foreign.contains_key(path) || self.away.contains(path)
     }
 
     /// Tells which of the links and special files stand where `base` or `remote` have files: those are neither gone
@@ -90,7 +100,7 @@ impl Local {
 }
 
 /// The paths of a tree that are `place` or lie below it.
-fn below<'a>(tree: &'a Tree, place: &'a VaultPath) -> impl Iterator<Item = &'a VaultPath> {
+pub(super) fn below<'a>(tree: &'a Tree, place: &'a VaultPath) -> impl Iterator<Item = &'a VaultPath> {
     let from_there = tree.range(place.clone()..).map(|(path, _)| path);
     let near = from_there.take_while(move |path| path.as_str().starts_with(place.as_str()));
     // Between a folder and what is in it stand names that only begin like it.

@@ -9,6 +9,7 @@
 //! A crash leaves what each room says at its head; the next cycle finishes it first.
 
 mod commit;
+mod disks;
 mod fetch;
 mod groups;
 mod intake;
@@ -137,7 +138,11 @@ impl Engine {
         let remote = session.log.snapshot(head).await?;
         let agreed = session.log.snapshot(before_void(session.log, agreed_key, &remote)).await?;
         session
-            .survey(record.as_ref(), Sides { head, remote, agreed }, Scope { derived, rehash: false })
+            .survey(
+                record.as_ref(),
+                Sides { head, remote, agreed },
+                Scope { derived, rehash: false, dry: true },
+            )
             .await
     }
 
@@ -190,7 +195,7 @@ impl Session<'_> {
             return Ok(Round::Done);
         }
         let head = sides.head;
-        let scope = Scope { derived: request.derived, rehash: false };
+        let scope = Scope { derived: request.derived, ..Scope::default() };
         let survey = self.survey(stored.as_ref(), sides, scope).await?;
         self.take_note(&survey)?;
         let mut record = stored.clone().unwrap_or_else(|| self.context.first_record(self.marker.vault));

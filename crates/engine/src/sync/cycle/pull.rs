@@ -21,8 +21,8 @@ use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};
 use crate::vault::{
-    ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Purpose, Seen, Stage, Staged, apply_unless, conclude,
-    members, recover, settle_transaction,
+    ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Mounts, Purpose, Seen, Stage, Staged, apply_unless,
+    conclude, members, recover, settle_transaction,
 };
 
 /// How long other programs may hold the apply lock before this one goes on with something else.
@@ -63,8 +63,9 @@ impl Session<'_> {
         }
         let Context { layout, ports, .. } = self.context;
         let id = self.apply_id();
-        let stage = Stage::create(ports.fs.clone(), layout, &id)?;
+        let mut stage = Stage::create(ports.fs.clone(), layout, &id)?;
         let (mut items, wanted) = incoming.staging_plan()?;
+        stage.spread(layout, &id, self.context.homes(&items)?);
         self.make_room(&wanted)?;
         let lost = match self.stage_all(incoming, &wanted, &stage).await {
             Ok(lost) => self.leave_out_lost(incoming, &wanted, lost, &mut items).await,
@@ -280,6 +281,16 @@ impl Incoming<'_> {
 }
 
 impl Context {
+    /// For each slot whose file will stand on another disk than the vault's: our folder there.
+    fn homes(&self, items: &[ApplyItem]) -> Result<BTreeMap<u32, String>, SyncError> {
+        let mounts = Mounts::load(self.fs(), &self.layout)?;
+        let steps = items.iter().flat_map(|item| &item.steps);
+        let home = |step: &ApplyStep| {
+            mounts.home(step.on_disk.as_deref().unwrap_or(step.path.as_str())).zip(step.new)
+        };
+        Ok(steps.filter_map(home).map(|(home, new)| (new.slot, home)).collect())
+    }
+
     /// The lock that other programs take shared while they open their files; none where there are no others.
     pub(crate) async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {
         if !self.fs().is_shared() {

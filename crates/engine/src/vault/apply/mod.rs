@@ -25,7 +25,7 @@ pub(super) mod tests;
 use std::path::PathBuf;
 
 use super::journal::{Entry, Journal, Keeping, Purpose, Staged, Step};
-use super::{ApplyId, FileLock, JournalError, Layout, trash};
+use super::{ApplyId, FileLock, JournalError, Layout, Mounts, trash};
 use crate::fs::{At, Fs, IoAt, found, remove_below, remove_tree};
 use crate::model::{Content, FileKind, FileStat, Item, VaultPath};
 use hand::Hand;
@@ -122,6 +122,9 @@ pub enum ApplyError {
     /// Our own folder is a link or a file.
     #[error("{} is no real folder: move it away, nothing is written through it", .0.display())]
     NotAFolder(PathBuf),
+    /// The disk of files that were being put in place is away.
+    #[error("files on the disk at {} were being put in place when it went away: mount it again", .0.display())]
+    DiskAway(PathBuf),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -162,13 +165,15 @@ pub fn apply_unless(
         return Err(ApplyError::Unfinished(path));
     }
     check_ours(fs, layout)?;
-    let (journal, seen) = split(plan);
+    let (journal, seen) = split(plan, &Mounts::load(fs, layout)?);
     // The stage is durable before the journal speaks of it, the journal before the first rename. The folder of stages may be as new.
-    for folder in [layout.staging_of(&journal.id), layout.staging(), layout.sync()] {
-        found(fs.sync_dir(&folder)).at("sync", &folder)?;
+    let stages = journal.stages(layout);
+    let above = stages.iter().filter_map(|stage| stage.parent());
+    for folder in stages.iter().map(PathBuf::as_path).chain(above).chain([layout.sync().as_path()]) {
+        found(fs.sync_dir(folder)).at("sync", folder)?;
     }
     journal.write(fs, layout)?;
-    let mut hand = Hand::new(fs, layout, &journal.id);
+    let mut hand = Hand::new(fs, layout, &journal.id).with_stages(stages);
     let mut applied = Outcome::new(&journal);
     for mut unit in unit::units(&journal.items) {
         for task in &mut unit.tasks {
@@ -195,11 +200,17 @@ pub fn recover(
     _lock: Option<&FileLock>,
 ) -> Result<Option<Recovered>, ApplyError> {
     check_ours(fs, layout)?;
+    let mounts = Mounts::load(fs, layout)?;
     let Some(journal) = Journal::read(fs, &layout.applying())? else {
         remove_below(fs, &layout.staging())?;
+        mounts.clear_stages(fs, layout)?;
         return Ok(None);
     };
-    let mut hand = Hand::new(fs, layout, &journal.id);
+    // Without its disk nobody can tell how far a unit has come.
+    if let Some(folder) = mounts.missing(fs, layout, journal.homes().into_iter())? {
+        return Err(ApplyError::DiskAway(folder));
+    }
+    let mut hand = Hand::new(fs, layout, &journal.id).with_stages(journal.stages(layout));
     let mut applied = Outcome::new(&journal);
     let units = unit::units(&journal.items);
     // What the disk shows now it must still show after the next power cut: the moves below build on it.
@@ -234,7 +245,7 @@ pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     }
     let sync = layout.sync();
     fs.sync_dir(&sync).at("sync", &sync)?;
-    Ok(remove_tree(fs, &layout.staging_of(&journal.id))?)
+    Ok(journal.stages(layout).iter().try_for_each(|stage| remove_tree(fs, stage))?)
 }
 
 fn first_moved(
@@ -251,13 +262,14 @@ fn first_moved(
 }
 
 /// The journal names contents, the states that the plan saw stay in memory: for each item, for each step.
-fn split(plan: ApplyPlan) -> (Journal, Vec<Vec<Option<FileStat>>>) {
+fn split(plan: ApplyPlan, mounts: &Mounts) -> (Journal, Vec<Vec<Option<FileStat>>>) {
     let mut seen = Vec::with_capacity(plan.items.len());
     let entries = plan.items.into_iter().map(|ApplyItem { item, keep, mut steps }| {
         // Such a step would look both undone and done after a crash; there is nothing to do.
         steps.retain(|step| step.old.map(|old| old.content) != step.new.map(|new| new.content));
         seen.push(steps.iter().map(|step| step.old.map(|old| old.stat)).collect());
         let steps = steps.into_iter().map(|ApplyStep { path, on_disk, old, new }| Step {
+            home: mounts.home(on_disk.as_deref().unwrap_or(path.as_str())),
             path,
             on_disk,
             old: old.map(|old| old.content),

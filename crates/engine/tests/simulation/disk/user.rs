@@ -9,6 +9,7 @@ use cogzy_engine::model::{Digest, FileKind, FileStat};
 use unicode_normalization::UnicodeNormalization;
 
 use super::fs::{create_folders, rename, stat};
+use super::mounts::is_ours;
 use super::op::UserOp;
 use super::state::Ino;
 use super::{Disk, Site};
@@ -28,6 +29,10 @@ impl Site {
         }
         let now = disk.clock.now_ns();
         let op = &self.respelled(op.clone());
+        let held = self.held_open.last().map(|(path, _)| path.as_str());
+        if self.state.places.hinders(op, held) {
+            return;
+        }
         disk.trace.note(format_args!("{} user {op}", disk.name));
         disk.trace.mark(op.mark());
         match op {
@@ -57,6 +62,7 @@ impl Site {
             }
             UserOp::LinkFolder(path) => self.link_folder(path, now),
             UserOp::Root(stands) => self.stand(*stands, disk),
+            UserOp::Mount(there) => self.mount(*there, disk, now),
             UserOp::Hold(path) => {
                 if let Some(ino) = self.file(path) {
                     self.held_open.push((path.clone(), ino));
@@ -159,7 +165,7 @@ impl Site {
             return;
         }
         // Its folder may have been renamed meanwhile.
-        let named = |(at, there): (String, Ino)| (there == ino && !at.starts_with("sync/")).then_some(at);
+        let named = |(at, there): (String, Ino)| (there == ino && !is_ours(&at)).then_some(at);
         let now_at = self.files_below("").into_iter().find_map(named);
         let visible = now_at.is_some();
         let path = now_at.unwrap_or(path);
@@ -209,7 +215,7 @@ impl Site {
             && let Some((there, _)) = self
                 .files_below("")
                 .into_iter()
-                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !there.starts_with("sync/"))
+                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !is_ours(there))
         {
             *path = there;
         }
@@ -273,10 +279,10 @@ impl Site {
 
     /// Whatever stands where a file or a folder is to be goes.
     fn make_way(&mut self, path: &str, now: i64) {
+        self.unlink_above(path, now);
         for (at, _) in path.match_indices('/') {
             self.delete(&path[..at], now);
         }
-        self.unlink_above(path, now);
         self.unlink(path, now);
         let below = self.files_below(path);
         if !below.is_empty() {
