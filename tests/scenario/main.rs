@@ -47,4 +47,5 @@ mod recovery_reset;
 mod remote;
 mod roots;
 mod transactions;
+mod unwritable;
 mod validation;

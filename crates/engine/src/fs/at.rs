@@ -12,7 +12,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{
+    Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT,
+};
 use rustix::io::Errno;
 
 use super::{MountId, ReadFile, WriteFile};
@@ -80,6 +82,19 @@ impl At<'_> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?;
         Ok(Box::new(RealWrite(File::from(file))))
+    }
+
+    /// Fails where the folder does not let its names be changed, or the file does not let itself be replaced.
+    pub fn may_place(self) -> io::Result<()> {
+        let rights = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(self.folder, ".", rights, AtFlags::EACCESS)?;
+        let is_protected = protected(self.folder, Path::new(""), AtFlags::EMPTY_PATH)
+            || protected(self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW);
+        if is_protected {
+            let why = "it is protected: `chattr -i -a` takes that away";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        Ok(())
     }
 
     pub fn rename(self, to: At) -> io::Result<()> {
@@ -150,6 +165,22 @@ pub(super) fn names(folder: OwnedFd) -> io::Result<Vec<(OsString, FileKind)>> {
         names.push((name.to_owned(), kind));
     }
     Ok(names)
+}
+
+/// True for what nobody may rename or remove, not even root, as far as the file system tells.
+#[cfg(target_os = "linux")]
+fn protected(folder: BorrowedFd, name: &Path, flags: AtFlags) -> bool {
+    use rustix::fs::{StatxAttributes, StatxFlags};
+
+    let kinds = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+    rustix::fs::statx(folder, name, flags, StatxFlags::TYPE)
+        .is_ok_and(|stat| stat.stx_attributes.intersects(kinds))
+}
+
+/// Elsewhere only an attempt tells.
+#[cfg(not(target_os = "linux"))]
+const fn protected(_: BorrowedFd, _: &Path, _: AtFlags) -> bool {
+    false
 }
 
 /// The mount of an open folder.

@@ -210,6 +210,16 @@ pub trait Fs: Send + Sync + Debug {
     /// Errors of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// Looks, without changing anything, whether a file could be put at `path`, or taken from there: the folder
+    /// may be read-only, the file protected. What it does not find an attempt still may.
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn may_place(&self, path: &Path) -> io::Result<()> {
+        let _nobody_knows_before = path;
+        Ok(())
+    }
+
     /// Free bytes for this user on the file system of `path`.
     ///
     /// # Errors

@@ -328,6 +328,27 @@ impl Fs for RootedFs {
         at::sync_folder(&self.open_folder(path)?)
     }
 
+    fn may_place(&self, path: &Path) -> io::Result<()> {
+        let Way::Below(relative) = self.way(path)? else { return Ok(()) };
+        let root = self.held()?;
+        let mut name = relative;
+        loop {
+            let above = name.parent().filter(|above| !above.as_os_str().is_empty());
+            let folder = match above.map(|above| open_below(root.as_fd(), above, STEP)) {
+                None => Folder::Root(Arc::clone(&root)),
+                Some(Ok(folder)) => Folder::Open(folder),
+                // It would be made first.
+                Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    name = above.unwrap_or(name);
+                    continue;
+                }
+                Some(Err(error)) => return Err(error),
+            };
+            let name = name.file_name().map_or(name, Path::new);
+            return At { folder: folder.as_fd(), name }.may_place();
+        }
+    }
+
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(self.step(path)?)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

@@ -6,6 +6,7 @@
 //!
 //! Nothing is decided here, and a crash leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
 use crate::log::{Log, LogError};
-use crate::model::{CommitKey, Decisions, VaultId, VaultPath};
+use crate::model::{CommitKey, Decisions, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::FactsKnown;
+use crate::sync::cycle::{FactsKnown, PutOff};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -41,6 +42,8 @@ pub(crate) struct Memory {
     pub behind: Option<(Duration, Vec<String>)>,
     /// What the last cycle was to send and did not.
     pub unsent: Unsent,
+    /// Items that the disk did not let be put in place.
+    pub put_off: BTreeMap<Item, PutOff>,
 }
 
 /// One run over one vault.

@@ -20,6 +20,7 @@ mod pull;
 mod push;
 mod survey;
 mod tidy;
+mod unwritable;
 mod upload;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ pub(crate) use on_disk::OnDisk;
 pub(crate) use pull::Incoming;
 pub use survey::Survey;
 pub(crate) use survey::{Scope, Sides};
+pub(crate) use unwritable::PutOff;
 pub(crate) use upload::{Known, Run, Uploads};
 
 use super::report::{About, Standing, Trouble, Weight};
@@ -199,7 +201,9 @@ impl Session<'_> {
         let survey = self.survey(stored.as_ref(), sides, scope).await?;
         self.take_note(&survey)?;
         let mut record = stored.clone().unwrap_or_else(|| self.context.first_record(self.marker.vault));
-        let mut done = match self.pull(&Incoming::of(&survey)).await {
+        let mut incoming = Incoming::of(&survey);
+        self.leave_put_off(&mut incoming);
+        let mut done = match self.pull(&incoming).await {
             Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(&error, head).await? => {
                 return Ok(Round::Again);
             }

@@ -178,8 +178,13 @@ impl Session<'_> {
             })
         })?;
         for (item, why) in &applied.retry {
-            self.report.wait(item, why.clone());
+            if applied.failed.contains(item) {
+                self.put_off(incoming, item, why);
+            } else {
+                self.report.wait(item, why.clone());
+            }
         }
+        self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
         Ok(applied.done.into_iter().collect())
     }

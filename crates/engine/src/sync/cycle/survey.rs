@@ -126,6 +126,7 @@ impl Session<'_> {
         base.retain(|path, _| self.context.visible(path));
         local.name_what_blocks(&base, &remote);
         self.context.meet_disks(&mut local, &base, scope)?;
+        blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
         let groups = &there.groups;
         // Before the scan and after it: what was written by a command that ended in between may be half of what it wrote.
         let held = held || self.context.groups_right()?.is_held();

@@ -22,6 +22,7 @@ mod unit;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::journal::{Entry, Journal, Keeping, Purpose, Staged, Step};
@@ -85,6 +86,8 @@ pub struct Applied {
     pub done: Vec<Item>,
     /// Items that were left, or put back, as they were, and why: they are to be planned again.
     pub retry: Vec<(Item, String)>,
+    /// Those among them that the disk did not let be put in place.
+    pub failed: BTreeSet<Item>,
     /// What the items in place displaced.
     pub displaced: Vec<Displaced>,
     /// Files of these items that now stand in place.
@@ -296,15 +299,17 @@ struct Outcome<'a> {
     journal: &'a Journal,
     /// For each item: none while it is not decided, then whether it is in place, or why not.
     fates: Vec<Option<Result<(), String>>>,
+    failed: BTreeSet<Item>,
 }
 
 impl<'a> Outcome<'a> {
     fn new(journal: &'a Journal) -> Self {
-        Self { journal, fates: vec![None; journal.items.len()] }
+        Self { journal, fates: vec![None; journal.items.len()], failed: BTreeSet::new() }
     }
 
     /// Brings a unit to rest.
     fn close(&mut self, hand: &mut Hand, unit: &Unit, outcome: Result<(), hand::Halt>) -> Result<(), IoAt> {
+        let failed = matches!(outcome, Err(hand::Halt::Io(_)));
         let fate = match outcome {
             Err(halt) if halt.undo() => {
                 hand.back(unit)?;
@@ -321,6 +326,9 @@ impl<'a> Outcome<'a> {
             if let Some(slot) = self.fates.get_mut(item) {
                 *slot = Some(fate.clone());
             }
+            if let Some(entry) = self.journal.items.get(item).filter(|_| failed) {
+                self.failed.insert(entry.item.clone());
+            }
         }
         Ok(())
     }
@@ -328,7 +336,7 @@ impl<'a> Outcome<'a> {
     /// Removes folders that deletes have left empty, makes everything durable, and tells what became of the items.
     fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
         hand.sync()?;
-        let mut applied = Applied::default();
+        let mut applied = Applied { failed: self.failed, ..Applied::default() };
         for (entry, fate) in self.journal.items.iter().zip(self.fates) {
             match fate {
                 Some(Ok(())) => {
