@@ -52,6 +52,12 @@ pub enum Presence {
 }
 
 impl Mounts {
+    /// A vault on one disk.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { format: FORMAT, own: String::new(), marks: BTreeMap::new() }
+    }
+
     /// Reads the record; an empty one where none was ever made.
     ///
     /// # Errors
@@ -59,7 +65,7 @@ impl Mounts {
     pub fn load(fs: &dyn Fs, layout: &Layout) -> Result<Self, IoAt> {
         let path = layout.mounts();
         let Some(bytes) = found(fs::read(fs, &path, MAX_BYTES)).at("read", &path)? else {
-            return Ok(Self { format: FORMAT, own: String::new(), marks: BTreeMap::new() });
+            return Ok(Self::none());
         };
         let parsed: Self = serde_json::from_slice(&bytes).map_err(io::Error::from).at("read", &path)?;
         if parsed.format == FORMAT {
