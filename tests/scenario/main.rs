@@ -16,6 +16,7 @@ mod losses;
 mod lost_packs;
 mod main_path;
 mod mounts;
+mod owners;
 mod private;
 mod process_commit;
 mod process_daemon;

@@ -98,7 +98,8 @@ pub enum Weight {
     Invalid,
     /// The same, for longer than it may take: an error.
     Overdue,
-    /// The files of a group do not fit together, and it is synced all the same, as its definition wants it.
+    /// It is synced all the same: a group whose definition wants it although its files do not fit together, a
+    /// file that could not be given all that the one before it had.
     Warned,
 }
 

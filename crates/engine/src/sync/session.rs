@@ -6,7 +6,7 @@
 //!
 //! Nothing is decided here, and a crash leaves nothing behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub(crate) struct Memory {
     pub behind: Option<(Duration, Vec<String>)>,
     /// What the last cycle was to send and did not.
     pub unsent: Unsent,
+    /// What could not be passed on to files that were replaced, as far as it was told.
+    pub told_left: BTreeSet<&'static str>,
     /// Items that the disk did not let be put in place.
     pub put_off: BTreeMap<Item, PutOff>,
 }

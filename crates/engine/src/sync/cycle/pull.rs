@@ -184,6 +184,7 @@ impl Session<'_> {
                 self.report.wait(item, why.clone());
             }
         }
+        self.tell_left(&applied.left);
         self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
         Ok(applied.done.into_iter().collect())

@@ -88,6 +88,8 @@ pub struct Applied {
     pub retry: Vec<(Item, String)>,
     /// Those among them that the disk did not let be put in place.
     pub failed: BTreeSet<Item>,
+    /// What of the files that were replaced could not be passed on, each with one of them.
+    pub left: Vec<(&'static str, VaultPath)>,
     /// What the items in place displaced.
     pub displaced: Vec<Displaced>,
     /// Files of these items that now stand in place.
@@ -336,7 +338,9 @@ impl<'a> Outcome<'a> {
     /// Removes folders that deletes have left empty, makes everything durable, and tells what became of the items.
     fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
         hand.sync()?;
-        let mut applied = Applied { failed: self.failed, ..Applied::default() };
+        let mut left: Vec<_> = std::mem::take(&mut hand.left).into_iter().collect();
+        left.dedup_by_key(|(what, _)| *what);
+        let mut applied = Applied { failed: self.failed, left, ..Applied::default() };
         for (entry, fate) in self.journal.items.iter().zip(self.fates) {
             match fate {
                 Some(Ok(())) => {
