@@ -38,6 +38,8 @@ pub struct Assembly<'a> {
     pub layout: Layout,
     /// The disk, with that folder held open.
     pub disk: Arc<RootedFs>,
+    /// True where this process holds the vault's lock.
+    pub owner: bool,
 }
 
 impl Assembly<'_> {

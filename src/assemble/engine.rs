@@ -81,7 +81,8 @@ impl Assembly<'_> {
     /// nothing to remember.
     fn database(&self) -> Result<Database, AssembleError> {
         Ok(if self.has_vault() {
-            Database::open(Arc::<RootedFs>::clone(&self.disk), &self.layout.cache_db())?
+            let open = if self.owner { Database::open } else { Database::open_beside };
+            open(Arc::<RootedFs>::clone(&self.disk), &self.layout.cache_db())?
         } else {
             Database::in_memory()?
         })

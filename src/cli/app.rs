@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::exit::Exit;
@@ -35,6 +36,8 @@ pub struct App {
     environment: Environment,
     /// Opened where it is first used: `init` makes the folder.
     disk: OnceLock<Arc<RootedFs>>,
+    /// True once this process holds the vault's lock.
+    owner: AtomicBool,
 }
 
 impl App {
@@ -60,7 +63,16 @@ impl App {
             || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control/daemon.sock"));
         let socket = global.socket.clone().unwrap_or_else(own);
         let credentials = paths.credentials_file();
-        Ok(Self { loaded, remote, embedded, socket, credentials, environment, disk: OnceLock::new() })
+        Ok(Self {
+            loaded,
+            remote,
+            embedded,
+            socket,
+            credentials,
+            environment,
+            disk: OnceLock::new(),
+            owner: AtomicBool::new(false),
+        })
     }
 
     /// True while somebody holds the vault's lock: a daemon, or a verb at work.
@@ -69,7 +81,11 @@ impl App {
     /// Those of [`App::lock`], except for a lock that is held.
     pub fn is_held(&self) -> Result<bool, Failure> {
         match self.lock() {
-            Ok(_) => Ok(false),
+            Ok(lock) => {
+                drop(lock);
+                self.owner.store(false, Ordering::Relaxed);
+                Ok(false)
+            }
             Err(failure) if failure.exit == Exit::Locked => Ok(true),
             Err(failure) => Err(failure),
         }
@@ -146,6 +162,7 @@ impl App {
             // Whoever owns it has decided otherwise.
             let _not_ours = disk.close_to_others(&ours);
         }
+        self.owner.store(true, Ordering::Relaxed);
         Ok(lock)
     }
 
@@ -175,7 +192,8 @@ impl App {
     pub fn assembly(&self) -> Assembly<'_> {
         let Self { loaded, remote, environment, .. } = self;
         let disk = Arc::clone(self.disk());
-        Assembly { config: &loaded.config, environment, remote, layout: self.layout(), disk }
+        let owner = self.owner.load(Ordering::Relaxed);
+        Assembly { config: &loaded.config, environment, remote, layout: self.layout(), disk, owner }
     }
 
     /// The engine over the configured vault and remote. The remote is not asked anything yet.

@@ -11,6 +11,7 @@ mod formats;
 mod large;
 mod layering;
 mod links;
+mod little_room;
 mod local_reading;
 mod losses;
 mod lost_packs;
