@@ -125,6 +125,7 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
         format!("{} files, {} at {}", thousands(extent.files), size(extent.bytes), layout.root().display());
     let mut findings = vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)];
     findings.extend(machine::unwritable("writing", app.disk(), &layout));
+    findings.extend(machine::disks("disk", app.disk(), &layout));
     findings
 }
 

@@ -11,7 +11,7 @@ use crate::service::ServiceError;
 use cogzy_client::paths::Paths;
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::vault::{Filter, Layout, Verdict};
+use cogzy_engine::vault::{Filter, Layout, Verdict, abilities};
 
 /// The free space below which nothing is fetched any more, in bytes.
 const NO_ROOM: u64 = 8 << 20;
@@ -93,6 +93,21 @@ pub(super) fn unwritable(check: &'static str, disk: &RootedFs, layout: &Layout) 
     let next = "mount the disk for writing, or give yourself the right to write there";
     let finding = Finding::warning(check, text, next);
     Some(Finding { level: Severity::Error, exit: Exit::Partial, ..finding })
+}
+
+/// What the disks of the vault can do, tried with two small files of ours that are removed again.
+pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Vec<Finding> {
+    // What keeps anybody from trying is told by another check.
+    let Ok(all) = abilities(disk, layout) else { return Vec::new() };
+    let place = |folder: &str| layout.root().join(folder).display().to_string();
+    let weaker =
+        all.iter().flat_map(|(folder, can)| can.weaker().into_iter().map(move |text| (folder, text)));
+    let findings: Vec<Finding> =
+        weaker.map(|(folder, text)| Finding::note(check, format!("{}: {text}", place(folder)))).collect();
+    if findings.is_empty() {
+        return vec![Finding::ok(check, "names are swapped at once, modes and times are kept")];
+    }
+    findings
 }
 
 /// The number of folders to watch, against the system's limit.
