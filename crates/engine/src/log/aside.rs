@@ -22,6 +22,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::format::commit_key;
 use super::read::{Listed, Seen};
@@ -63,7 +64,7 @@ pub(super) struct Note {
 }
 
 /// An object below `commits/` that is set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Aside {
     /// Its key in the bucket.
     pub key: String,

@@ -39,6 +39,9 @@ pub struct Repaired {
     /// Damaged checkpoints that were deleted: the commits say the same.
     #[serde(default)]
     pub dropped: Vec<String>,
+    /// Objects that no device of this vault made, and that are told of no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dismissed: Vec<String>,
     /// Versions whose bytes nobody here has.
     pub lost: Vec<Lost>,
 }
@@ -61,9 +64,10 @@ impl Engine {
     /// What keeps it from looking or writing; what it finds is no error.
     pub async fn repair(&mut self, watcher: &dyn Watcher) -> Result<(Verified, Repaired), SyncError> {
         let mut session = self.session(watcher).await?;
-        let first = session.verify(true).await?;
-        let mut repaired = Repaired::default();
+        let mut first = session.verify(true).await?;
+        let mut repaired = Repaired { dismissed: session.log.dismiss(), ..Repaired::default() };
         if first.faults.is_empty() {
+            first.aside = session.log.aside();
             return Ok((first, repaired));
         }
         session.put_right(&first.faults, &mut repaired).await?;
