@@ -81,6 +81,9 @@ pub struct InitDocument<'a> {
     pub remote: &'a str,
     /// The configuration file.
     pub config: &'a Path,
+    /// True where this machine has seen a newer state of the remote, or another vault there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
 }
 
 /// `init`, where both sides hold files and nobody has agreed to join them yet.

@@ -6,7 +6,7 @@ use super::app::{App, runtime};
 use super::documents::{InitDocument, MeetingDocument, MeetsDocument};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{Output, thousands};
+use super::output::{Output, Tone, thousands};
 use super::progress::ProgressWatcher;
 use crate::config::{Flag, SettingSource, update};
 use cogzy_client::documents::{SchemaVersion, StatusDocument};
@@ -102,7 +102,14 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         generation: joined.generation,
         remote: &remote,
         config: &app.loaded.file,
+        rolled_back: joined.rolled_back,
     });
+    if joined.rolled_back {
+        output.toned(
+            Tone::Warning,
+            "this machine has seen a newer state of that backup, or another one there: it was rolled back, replaced or emptied",
+        );
+    }
     let what = if joined.created { "a new vault" } else { "the vault" };
     output.line(format!(
         "{} is joined to {what} at {remote}, generation {}",
@@ -177,6 +184,7 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         generation,
         remote: &remote,
         config: &app.loaded.file,
+        rolled_back: false,
     });
     output.line(format!(
         "{} is joined to {remote} already, generation {generation}, and a daemon keeps it in sync; nothing was changed",

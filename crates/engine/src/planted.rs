@@ -45,6 +45,10 @@ pub enum Bug {
     ReuseMarked,
     /// A device whose commit is void continues from there.
     KeepVoid,
+    /// A prune keeps no generation before the one that the newest commit names.
+    TakeForeignHorizon,
+    /// A chunk is read from the first of its places, and from no other.
+    FirstPlaceOnly,
 }
 
 impl Bug {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::walk::check_length;
 use super::{ChunkReader, LogError, Snapshot};
 use crate::content::{ChunkIndex, ContentError, Expansion, Next, RecipeError, check_recipe, read_leaf};
-use crate::model::{ChunkSlot, Content, Digest, Entry, PackId, PackInfo, Part, Recipe, limits};
+use crate::model::{Content, Digest, Entry, PackId, PackInfo, Part, Recipe, limits};
 
 /// Lists of chunks of long files, by chunk id.
 pub type Leaves = HashMap<Digest, Vec<u8>>;
@@ -51,10 +51,8 @@ impl ChunkReader {
             level = Level::new();
             for lists in lists.chunks(LISTS_AT_ONCE) {
                 let unknown = lists.iter().map(|(list, _)| list.id).filter(|id| !known.contains_key(id));
-                let places: Result<Vec<(PackId, ChunkSlot)>, Digest> =
-                    unknown.map(|id| index.get(&id).ok_or(id)).collect();
-                let read = match places {
-                    Ok(places) => self.collect(&places).await?,
+                let read = match self.gather(index, unknown).await? {
+                    Ok(read) => read,
                     Err(missing) => return Ok(Err(missing)),
                 };
                 for (list, times) in lists {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diff::View;
 use super::{Input, Step};
-use crate::model::{Direction, Entry, Held, HoldId, Item, Reason, Tree, VaultPath};
+use crate::model::{Direction, Entry, Group, Groups, Held, HoldId, Item, Reason, Tree, VaultPath};
 
 /// Change that waits for `approve` or `approve --reject`. All other items go on.
 ///
@@ -82,6 +82,10 @@ impl fmt::Display for Hold {
                 f,
                 "the filters now exclude files that were synced: {which}; approved, they stay as they are on both sides and are no longer synced from here"
             ),
+            Reason::Groups => write!(
+                f,
+                "another device changed which files belong together, or how they are checked: {which}; approved, they are synced by the new rules; rejected, the rules of this device are put back for all"
+            ),
         }
     }
 }
@@ -118,6 +122,38 @@ pub fn filter_hold(hidden: &Tree) -> Option<Hold> {
     (!items.is_empty()).then_some(Hold { id, reason: Reason::Filter, direction, items, share: None })
 }
 
+/// Hold over a change of the groups that this device did not make: over the items of `paths` that are grouped
+/// or checked otherwise, and the groups that changed. `None` if the definitions are the same.
+#[must_use]
+pub fn groups_hold<'a>(
+    accepted: &Groups,
+    changed: &Groups,
+    paths: impl IntoIterator<Item = &'a VaultPath>,
+) -> Option<Hold> {
+    let (before, after) = (accepted.definitions(), changed.definitions());
+    if before == after {
+        return None;
+    }
+    let rule = |groups: &Groups, path: &VaultPath| {
+        groups.find(path).map(|(group, role)| (group.name.clone(), role, group.validate))
+    };
+    let differs = |path: &&VaultPath| rule(accepted, path) != rule(changed, path);
+    let mut items: BTreeSet<Item> =
+        paths.into_iter().filter(differs).map(|path| accepted.item(path)).collect();
+    let mut named = |some: &[Group], others: &[Group]| {
+        let new = some.iter().filter(|group| !others.contains(group));
+        items.extend(new.map(|group| Item::Group(group.name.clone())));
+    };
+    named(before, after);
+    named(after, before);
+    let mut hasher = IdHasher::new(Reason::Groups, Direction::Incoming);
+    for definitions in [before, after] {
+        hasher.text(&format!("{definitions:?}"));
+    }
+    let (id, direction) = (hasher.finish(), Direction::Incoming);
+    Some(Hold { id, reason: Reason::Groups, direction, items, share: None })
+}
+
 struct IdHasher(blake3::Hasher);
 
 impl IdHasher {
@@ -127,9 +163,13 @@ impl IdHasher {
         Self(hasher)
     }
 
+    fn text(&mut self, text: &str) {
+        self.0.update(&(text.len() as u64).to_le_bytes());
+        self.0.update(text.as_bytes());
+    }
+
     fn path(&mut self, path: &VaultPath, sides: [Option<Entry>; 3]) {
-        self.0.update(&(path.as_str().len() as u64).to_le_bytes());
-        self.0.update(path.as_str().as_bytes());
+        self.text(path.as_str());
         for entry in sides {
             match entry {
                 Some(entry) => self.0.update(&[1]).update(entry.digest.as_bytes()),

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecordError;
 use crate::fs::{self, Fs};
-use crate::model::{Losses, MAX_AHEAD_MS, VaultId};
+use crate::model::{Group, Losses, MAX_AHEAD_MS, VaultId};
 
 const FORMAT: u32 = 1;
 /// No record is longer; a million losses fit.
@@ -44,6 +44,9 @@ pub struct Reference {
     local_ms: u64,
     /// Files that commits of this device took within the last day; times are of [`Reference::passed_ms`].
     pub losses: Losses,
+    /// The groups that this device goes by. Without them it goes by those of the commit that it agreed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<Group>>,
 }
 
 impl Reference {
@@ -51,7 +54,15 @@ impl Reference {
     #[must_use]
     pub fn new(vault: VaultId, local_ms: u64, server_ms: Option<u64>) -> Self {
         let believed_ms = bounded(local_ms, server_ms);
-        Self { format: FORMAT, vault, believed_ms, passed_ms: local_ms, local_ms, losses: Losses::new() }
+        Self {
+            format: FORMAT,
+            vault,
+            believed_ms,
+            passed_ms: local_ms,
+            local_ms,
+            losses: Losses::new(),
+            groups: None,
+        }
     }
 
     /// Reads the record of this vault. `None` if there is none that can be used.

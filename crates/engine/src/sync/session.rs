@@ -35,6 +35,8 @@ pub(crate) struct Context {
 pub(crate) struct Memory {
     /// The commit whose manifest this process has seen on disk.
     pub manifest_of: Option<Option<CommitKey>>,
+    /// The commit that this process has noted outside the vault.
+    pub seen: Option<Option<CommitKey>>,
     /// True while the last survey left something undone that a poll of the remote alone would not see.
     pub unfinished: bool,
     /// Devices that cannot read every name that stands here, and until when that answer counts.
