@@ -343,5 +343,8 @@ pub(crate) async fn list_chunks(
     recipe: Option<&Recipe>,
 ) -> Result<Listing, SyncError> {
     let listed = reader.list_chunks(index, &Leaves::new(), content, recipe).await?;
-    listed.map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
+    match listed.missing {
+        Some(chunk) => Err(SyncError::NoChunk { chunk, path: name.to_owned() }),
+        None => Ok(listed),
+    }
 }

@@ -77,7 +77,8 @@ pub struct Pruned {
     /// Versions that are to be kept and cannot be put together. What is left of them is kept; while one of the newest
     /// generation or of an open conflict is among them, nothing is marked or deleted.
     pub damaged: usize,
-    /// Whether nothing is marked or deleted because of that.
+    /// True if nothing is marked or deleted because of that.
+    #[serde(default)]
     pub stopped: bool,
 }
 
