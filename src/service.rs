@@ -88,7 +88,7 @@ pub enum ServiceError {
     /// There is no such service.
     #[error("the service is not installed")]
     NotInstalled,
-    /// The file is somebody else's.
+    /// The file was written by the user or another program.
     #[error("{} was not written by `cogzy-vault service install`, and is left as it is", .0.display())]
     Foreign(PathBuf),
     /// A file could not be read, written or removed.

@@ -36,7 +36,7 @@ struct DoctorDocument<'a> {
     schema: SchemaVersion,
     worst: Severity,
     findings: &'a [Finding],
-    /// The cost of a month, where the remote is a bucket.
+    /// The cost of a month, if the remote is a bucket.
     month: Option<&'a Estimate>,
 }
 
@@ -126,7 +126,7 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
 }
 
-/// The daemon's own account, or the reason why none answers.
+/// The daemon's own account, or the cause why none answers.
 async fn daemon(app: &App) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
@@ -135,7 +135,7 @@ async fn daemon(app: &App) -> Vec<Finding> {
         Err(ClientError::NoDaemon) => {
             let next = "cogzy-vault service install, or cogzy-vault run";
             let mut findings = vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
-            // What keeps anybody from looking at the vault is told above.
+            // If the vault cannot be looked at, a finding above tells the cause.
             if let Ok(status) = status::look(app).await {
                 findings.extend(wrong(&status));
             }
@@ -160,7 +160,7 @@ async fn daemon(app: &App) -> Vec<Finding> {
     findings
 }
 
-/// What a status says is wrong here; what it says of the remote stands above already, as of now.
+/// Errors that a status reports here. Those of the remote stand above already, newly checked.
 fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
     let here = |error: &&ErrorDocument| error.path.is_some() || status.state == State::Error;
     status.errors.iter().filter(here).map(|error| {

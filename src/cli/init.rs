@@ -113,7 +113,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// Prints the files that would meet, where nothing was joined yet.
+/// Prints the files that would meet, if nothing was joined yet.
 fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &mut Output) {
     output.json(document);
     let MeetsDocument { same, differing, local_only, remote_only } = document.meets;
@@ -128,8 +128,8 @@ fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &
     );
 }
 
-/// Writes to the configuration whatever led to this vault, so that the next command finds it
-/// without the flags and the environment of this one.
+/// Writes the settings that led to this vault to the configuration, so that the next command finds
+/// it without the flags and the environment of this one.
 fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     let flags = args.flags();
     let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
@@ -146,8 +146,8 @@ fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Handles an `init` beside a daemon. Nothing is set up, for the daemon keeps to the settings it
-/// was started with; where these are the wanted ones, there is nothing to do.
+/// Handles an `init` beside a daemon. Nothing is set up, since the daemon keeps the settings it was
+/// started with; if these are the wanted ones, there is nothing to do.
 fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
     let status: StatusDocument = match runtime()?.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,

@@ -116,8 +116,8 @@ impl Output {
         !self.closed && self.failed.is_none()
     }
 
-    /// Lines that change in place where standard output is a terminal, and follow each other
-    /// elsewhere.
+    /// Lines that change in place if standard output is a terminal, and follow each other
+    /// otherwise.
     #[must_use]
     pub fn live(&self) -> Live {
         if self.json || !io::stdout().is_terminal() { Live::plain() } else { Live::drawn() }
@@ -162,7 +162,7 @@ impl Output {
         self.is_read()
     }
 
-    /// True with `--json`: then nobody is there to answer questions.
+    /// True with `--json`: then no user is there to answer questions.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.json
@@ -209,7 +209,7 @@ impl Output {
         }
     }
 
-    /// Writes what is left.
+    /// Writes the rest.
     ///
     /// # Errors
     /// The first error of any write, except for a reader that has gone.

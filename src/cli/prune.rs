@@ -21,10 +21,10 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// Prunes, or says what a prune would do.
+/// Prunes, or tells what a prune would do.
 ///
 /// # Errors
-/// Those of the job.
+/// Errors of the job.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let dry_run = args.dry_run;

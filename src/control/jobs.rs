@@ -1,7 +1,7 @@
 //! Jobs: looks at the past, ways back to it, and searches for damage.
 //!
-//! The verbs and the socket share them: a job is run by whoever holds the vault, the daemon or a
-//! verb by itself, and has one document for an answer.
+//! The verbs and the socket share them. The process that holds the vault runs a job, the daemon or
+//! a verb by itself, and the answer is one document.
 
 use serde::Serialize;
 

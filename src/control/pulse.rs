@@ -1,7 +1,7 @@
 //! Signs of life of the daemon's loop, for clients that ask whether it hangs.
 //!
 //! The loop gives them, and says how long it may be silent after each; no timer gives any in its
-//! place. Reading them waits for nobody.
+//! place. Readers wait for no other thread.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

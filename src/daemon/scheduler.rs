@@ -187,7 +187,7 @@ impl Scheduler {
         self.watching = works;
     }
 
-    /// Notes that somebody wants a cycle, or another try, now.
+    /// Notes that the user wants a cycle, or another try, now.
     pub const fn retry(&mut self, now: Duration) {
         self.stopped = false;
         self.failures = 0;

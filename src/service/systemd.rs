@@ -195,7 +195,7 @@ fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Writes a file of ours, but never over somebody else's.
+/// Writes a file of ours, but never over one that is not ours.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), ServiceError> {
     let fault = |what, source| ServiceError::Io { what, path: path.to_owned(), source };
     match std::fs::read_to_string(path) {

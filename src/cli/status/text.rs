@@ -95,7 +95,7 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     StyledLine::toned(tone, text)
 }
 
-/// True where all else is in sync, and yet something needs attention.
+/// True if all else is in sync, and yet something needs attention.
 fn attention(status: &StatusDocument) -> bool {
     let wrong = status.errors.iter().any(|error| error.path.is_some());
     status.state == State::InSync && (status.conflicts > 0 || wrong)
