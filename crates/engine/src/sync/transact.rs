@@ -16,7 +16,7 @@ use crate::vault::{Answer, ApplyId, FileLock, TransactError, Transaction, curren
 
 /// Why groups wait while a command runs.
 pub(crate) const HELD: &str =
-    "`cogzy-vault hold` runs a command that may write it, or has until a moment ago";
+    "`cogzy-vault hold -- COMMAND` runs a command that may write it, or has until a moment ago";
 
 /// Another look at the vault holds the lock for a moment; a command holds it for longer than this.
 const GLANCES: usize = 3;
