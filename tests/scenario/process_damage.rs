@@ -122,7 +122,7 @@ async fn damaged_objects_are_named_and_nothing_is_changed_because_of_them() {
                 assert!(ran.stderr.contains("next: "), "{case}: {ran:#?}");
                 assert_eq!(machine.files().keys().collect::<Vec<_>>(), ["traces/mine.json"], "{case}");
             } else {
-                // Whoever can do without it may: then everything is right.
+                // A verb that can do without it may: then everything is right.
                 assert_eq!(ran.code, Some(0), "{case}: {ran:#?}");
                 let mut right = files.clone();
                 right.insert("traces/mine.json".to_owned(), Digest::of(b"mine"));
