@@ -120,10 +120,12 @@ impl ServiceError {
                     .to_owned()
             }
             Self::Failed { .. } => {
-                "journalctl --user -u cogzy-vault -n 20 tells more; then cogzy-vault doctor".to_owned()
+                "journalctl --user -u cogzy-vault -n 20 tells more; then `cogzy-vault doctor`".to_owned()
             }
             Self::NotInstalled => "cogzy-vault service install".to_owned(),
-            Self::Foreign(path) => format!("move {} away, then cogzy-vault service install", path.display()),
+            Self::Foreign(path) => {
+                format!("move {} away, then run `cogzy-vault service install`", path.display())
+            }
             Self::Io { .. } => "cogzy-vault doctor".to_owned(),
             Self::Unspeakable(_) => "install the program and the vault in places with plain names".to_owned(),
         }

@@ -50,7 +50,10 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
     let mut costs = None;
     match &app {
         Err(failure) => findings.push(Finding {
-            next: failure.next.clone().or(Some("mend that, then cogzy-vault config check".to_owned())),
+            next: failure
+                .next
+                .clone()
+                .or(Some("correct the file, then run `cogzy-vault config check`".to_owned())),
             ..Finding::failure("config", Failure::new(failure.exit, &failure.message))
         }),
         Ok(app) => {
@@ -133,7 +136,7 @@ async fn daemon(app: &App) -> Vec<Finding> {
     let status: StatusDocument = match socket::get(&app.socket, "/v1/status").await {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => {
-            let next = "cogzy-vault service install, or cogzy-vault run";
+            let next = "`cogzy-vault service install`, or `cogzy-vault run`";
             let mut findings = vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
             // If the vault cannot be looked at, a finding above tells the cause.
             if let Ok(status) = status::look(app).await {

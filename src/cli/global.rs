@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, ValueEnum};
 
+use super::again::Again;
 use super::paths::absolute;
 
 /// Options that every verb takes.
@@ -31,6 +32,9 @@ pub struct Global {
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
+    /// The flags among these that a proposed command has to repeat
+    #[arg(skip)]
+    pub again: Again,
 }
 
 /// A choice of when to colour.

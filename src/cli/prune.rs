@@ -52,7 +52,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         let so = if stopped { ", so nothing is marked or deleted" } else { "; what is left of them is kept" };
         let text = format!("{} that are kept cannot be read{so}", count(damaged, "version"));
         output.toned(Tone::Bad, text);
-        output.note("cogzy-vault verify --repair    puts right what can be");
+        output.note("`cogzy-vault verify --repair` puts right what can be");
         return Ok(Exit::Corrupt);
     }
     Ok(Exit::Done)

@@ -136,7 +136,7 @@ async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result
         app.config().vault.display(),
         app.remote
     ));
-    output.line("a bucket outlives this disk: cogzy-vault init --remote b2://BUCKET/PREFIX");
+    output.line("a bucket outlives this disk: `cogzy-vault init --remote b2://BUCKET/PREFIX`");
     Ok(engine)
 }
 

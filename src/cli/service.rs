@@ -109,7 +109,7 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
             format!("! set in this shell only, where the service does not see it: {}", settings.join(", "));
         output.toned(Tone::Warning, what);
         output.line(format!(
-            "  next: set it in {}, then cogzy-vault service install",
+            "  next: set it in {}, then run `cogzy-vault service install`",
             app.loaded.file.display()
         ));
     }
@@ -120,7 +120,7 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
         );
         output.toned(Tone::Warning, what);
         output.line(format!(
-            "  next: (umask 077; env | grep -E '^(B2_APPLICATION_|AWS_)' > {}) && cogzy-vault service install",
+            "  next: (umask 077; env | grep -E '^(B2_APPLICATION_|AWS_)' > {}), then `cogzy-vault service install`",
             app.credentials_file().display()
         ));
     }

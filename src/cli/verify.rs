@@ -70,7 +70,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         return Ok(Exit::Done);
     }
     if repaired.is_none() {
-        output.note("cogzy-vault verify --repair    puts right what can be");
+        output.note("`cogzy-vault verify --repair` puts right what can be");
     }
     Ok(Exit::Corrupt)
 }

@@ -46,8 +46,8 @@ impl Daemon {
             Command::Sync { derived, reply } => {
                 (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)
             }
-            Command::Decide { hold, approve, reply } => {
-                let (approved, rejected) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
+            Command::Decide { holds, approve, reply } => {
+                let (approved, rejected) = if approve { (holds, vec![]) } else { (vec![], holds) };
                 let answer = match self.engine.decide(&approved, &rejected) {
                     Ok(()) => self.turn(course, Request::FULL, true).await,
                     Err(error) => Err(Problem::from(&error)),

@@ -47,3 +47,4 @@ mod remote;
 mod roots;
 mod transactions;
 mod validation;
+mod words;

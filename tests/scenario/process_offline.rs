@@ -86,7 +86,7 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
     machine.write("traces/secret.json", "nobody reads this");
     let secret = machine.root.join("traces/secret.json");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
-    machine.write("traces/what?.json", "no name for every system");
+    machine.write("traces/what\n.json", "no name for a vault");
     let machine = machine.as_nobody();
     let daemon = Daemon::start(&machine).await;
     let onlooker = Onlooker::of(&machine.root);
@@ -108,7 +108,7 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
         status = machine.run(&["status", "--json"]).await.json();
     }
     let errors = status["errors"].as_array().unwrap();
-    for path in ["traces/secret.json", "traces/what?.json"] {
+    for path in ["traces/secret.json", "traces/what\n.json"] {
         let error =
             errors.iter().find(|error| error["path"] == path).unwrap_or_else(|| panic!("{path}: {status}"));
         assert!(error["attempts"].as_u64().unwrap() >= 3, "{status}");
@@ -116,7 +116,7 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
     }
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(onlooker.until(PATIENCE, || committed(&machine, "traces/secret.json")), "it was given up");
-    std::fs::remove_file(machine.root.join("traces/what?.json")).unwrap();
+    std::fs::remove_file(machine.root.join("traces/what\n.json")).unwrap();
     let clock = SystemClock::new();
     loop {
         let status = machine.good(&["status", "--json"]).await.json();

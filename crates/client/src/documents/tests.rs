@@ -137,6 +137,11 @@ fn a_list_of_conflicts_keeps_its_form() {
 #[test]
 fn a_hold_list_keeps_its_form() {
     pin::<HoldsDocument>(&format!(r#"{{"schema":1,"holds":[{HOLD}]}}"#));
+    let ways = concat!(
+        r#""approving":"the change goes to the backup and to your other devices","#,
+        r#""reject":"cogzy-vault approve --reject 0123456789abcdef","rejecting":"they come back here"}"#
+    );
+    pin::<HoldDocument>(&HOLD.replace('}', &format!(",{ways}")));
 }
 
 #[test]

@@ -252,7 +252,7 @@ const fn most_of(part: usize, whole: usize) -> bool {
 
 /// Names in the folder of `path` that are its name with another ending: `x.json.locked` and
 /// `x.locked` for `x.json`, and not `x1.json`.
-fn carrying<'a>(path: &VaultPath, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
+pub(super) fn carrying<'a>(path: &VaultPath, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let (whole, name) = (path.as_str(), path.file_name());
     let ending = name.rfind('.').filter(|at| *at > 0).map_or(0, |at| name.len() - at);
     let stem = whole.get(..whole.len() - ending).unwrap_or(whole);

@@ -138,7 +138,7 @@ impl Refusal {
                 "check `remote` with `cogzy-vault config show`; `cogzy-vault sync` fills a new backup"
             }
             Self::BuiltUpon { .. } => {
-                "say `--force` to take it back all the same: what stands now is then kept as a conflict; or `cogzy-vault restore` single files"
+                "say `--force` to take it back all the same: what stands now is then kept as a conflict; or put single files back with `cogzy-vault restore --generation N PATH`"
             }
             Self::InTheWay { .. } => {
                 "move what stands there away and sync, or restore the folder that both are in"

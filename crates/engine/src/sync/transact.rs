@@ -17,7 +17,7 @@ use crate::vault::{Answer, ApplyId, FileLock, TransactError, Transaction, curren
 
 /// Cause why groups wait while a command runs.
 pub(crate) const HELD: &str =
-    "`cogzy-vault hold` runs a command that may write it, or has until a moment ago";
+    "`cogzy-vault hold -- COMMAND` runs a command that may write it, or has until a moment ago";
 
 /// Tries of taking the lock. Another look at the vault holds it for a moment; a command holds it
 /// longer than these.

@@ -51,8 +51,10 @@ impl World {
     pub async fn ask(&mut self, at: usize, asked: Asked) -> Result<Outcome, String> {
         let device = &mut self.devices[at];
         self.trace.note(format_args!("{} is asked: {asked:?}", device.name));
-        if let (Asked::Reset, Some(left)) = (asked, &mut device.disk.site().ledger.half_written) {
-            // A reset takes half written files too: that is its purpose.
+        if let Asked::Reset | Asked::Restore(_) | Asked::Undo(..) = asked
+            && let Some(left) = &mut device.disk.site().ledger.half_written
+        {
+            // A person who names a version lets half written files go; they are in the trash.
             left.clear();
         }
         let outcome = device

@@ -274,10 +274,11 @@ impl Site {
 
     /// Removes anything that stands where a file or a folder is to be.
     fn make_way(&mut self, path: &str, now: i64) {
+        // From above: behind a link that goes, a file may stand where a folder is to be.
         for (at, _) in path.match_indices('/') {
+            self.unlink(&path[..at], now);
             self.delete(&path[..at], now);
         }
-        self.unlink_above(path, now);
         self.unlink(path, now);
         let below = self.files_below(path);
         if !below.is_empty() {
