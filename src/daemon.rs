@@ -84,7 +84,7 @@ pub struct Daemon {
     pub heart: Heart,
     /// The queue of commands.
     pub commands: mpsc::Receiver<Command>,
-    /// True where old data is removed once a day.
+    /// True if old data is removed once a day.
     pub prune: bool,
     /// Set to break off the running cycle.
     pub interrupt: watch::Sender<bool>,
@@ -99,9 +99,9 @@ struct Course {
     alarm: Alarm,
     waiting: WaitingList,
     paused: Option<Paused>,
-    /// True where something had not settled at the last scan.
+    /// True if something had not settled at the last scan.
     unsettled: bool,
-    /// True where something has been wrong for too long.
+    /// True if something has been wrong for too long.
     overdue: bool,
     /// Both clocks at the last round of the loop: the wall clock in milliseconds, and the monotonic
     /// one.

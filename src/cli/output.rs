@@ -107,7 +107,7 @@ impl Output {
         self.print(line.tone, &line.text);
     }
 
-    /// True where standard error is to be coloured.
+    /// True if standard error is to be coloured.
     #[must_use]
     pub const fn colors_errors(&self) -> bool {
         self.colors_errors

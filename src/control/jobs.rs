@@ -91,7 +91,7 @@ pub enum JobDocument {
 }
 
 impl Job {
-    /// True where the job may change something. Such a job waits for the running cycle.
+    /// True if the job may change something. Such a job waits for the running cycle.
     #[must_use]
     pub const fn changes(&self) -> bool {
         match self {

@@ -29,7 +29,7 @@ struct Beat {
 pub struct Silence {
     /// The length until now.
     pub length: Duration,
-    /// True where it is longer than the loop announced: the loop hangs.
+    /// True if it is longer than the loop announced: the loop hangs.
     pub is_too_long: bool,
 }
 

@@ -139,7 +139,7 @@ async fn damaged_objects_are_named_and_nothing_is_changed_because_of_them() {
                 }
                 assert!(there.iter().all(|(path, digest)| files.get(path).is_none_or(|file| file == digest)));
             } else {
-                // Whoever can do without it may: then everything is right.
+                // A verb that can do without it may: then everything is right.
                 assert_eq!(ran.code, Some(0), "{case}: {ran:#?}");
                 let mut right = files.clone();
                 if what == "last commit" {

@@ -1,7 +1,7 @@
 //! The power goes in the middle of a sync, again and again.
 //!
-//! The moments are drawn from a seed over the time that an undisturbed run takes; whatever a killed
-//! run left behind, the next one goes on from there.
+//! The moments are drawn from a seed over the time of an undisturbed run. The next run goes on from
+//! the state that a killed one has left.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -142,8 +142,8 @@ async fn a_pull_that_is_killed_at_any_moment_leaves_only_whole_files() {
         if twice {
             moments.kill(&two, &format!("again {round}"), &["sync"]).await;
         }
-        // Where the remote moves on before the next start, what was applied must not pass for a
-        // local edit.
+        // If the remote moves on before the next start, applied files must not pass for local
+        // edits.
         if round % 2 == 0 {
             one.write("corpus/nodes.json", format!("[\"{round}, again\",\"{}\"]", "memory ".repeat(20_000)));
             (0..10).for_each(|number| one.write(&format!("traces/{number}.json"), format!("{round}, again")));

@@ -11,8 +11,8 @@ use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 use crate::support::socket;
 
-/// The longest time until sync goes on when the server is back: 5 s where nobody else is at work
-/// (benches/outage.py), and this where a machine runs many tests at once.
+/// The longest time until sync goes on when the server is back: 5 s on an idle machine
+/// (benches/outage.py), and this on a machine that runs many tests at once.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn committed(machine: &Machine, path: &str) -> bool {
@@ -42,7 +42,7 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
     let status = socket::until_state(&one, "offline").await;
     assert!(status["errors"][0]["next_retry"].is_string(), "{status}");
     assert!(status["pending"]["up"]["files"] == 1, "{status}");
-    // What is saved now is shown at once, although nobody can send it.
+    // A file saved now is shown at once, although it cannot be sent.
     one.write("traces/offline.json", "saved offline");
     one.write("traces/known.json", "changed offline");
     let three = |status: &serde_json::Value| status["pending"]["up"]["files"] == 3;

@@ -1,4 +1,5 @@
-//! The control socket from the outside: who gets in, and what somebody who misbehaves there can do.
+//! The control socket from the outside: the programs that get in, and the limits of a misbehaving
+//! one.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket;
 
-/// The longest stop, whoever is connected.
+/// The longest stop, whichever client is connected.
 const PROMPT: Duration = Duration::from_secs(5);
 
 async fn kept(folder: &Path) -> (Machine, Daemon) {
