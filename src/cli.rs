@@ -3,6 +3,7 @@
 //! A verb reads its arguments, calls the library and hands the result to [`output`], the only place
 //! that prints. It ends with one of the codes in [`exit`].
 
+mod again;
 pub mod app;
 pub mod approve;
 pub mod args;

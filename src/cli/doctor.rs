@@ -39,7 +39,7 @@ struct DoctorDocument<'a> {
     schema: SchemaVersion,
     worst: Severity,
     findings: &'a [Finding],
-    /// The cost of a month, where the remote is a bucket.
+    /// The cost of a month, if the remote is a bucket.
     month: Option<&'a Estimate>,
 }
 
@@ -53,7 +53,10 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
     let mut costs = None;
     match &app {
         Err(failure) => findings.push(Finding {
-            next: failure.next.clone().or(Some("mend that, then cogzy-vault config check".to_owned())),
+            next: failure
+                .next
+                .clone()
+                .or(Some("correct the file, then run `cogzy-vault config check`".to_owned())),
             ..Finding::failure("config", Failure::new(failure.exit, &failure.message))
         }),
         Ok(app) => {
@@ -133,16 +136,16 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
 }
 
-/// The daemon's own account, or the reason why none answers.
+/// The daemon's own account, or the cause why none answers.
 async fn daemon(app: &App) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
     let status: StatusDocument = match socket::get(&app.socket, "/v1/status").await {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => {
-            let next = "cogzy-vault service install, or cogzy-vault run";
+            let next = "`cogzy-vault service install`, or `cogzy-vault run`";
             let mut findings = vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
-            // What keeps anybody from looking at the vault is told above.
+            // If the vault cannot be looked at, a finding above tells the cause.
             if let Ok(status) = status::look(app).await {
                 findings.extend(wrong(&status));
             }
@@ -167,8 +170,8 @@ async fn daemon(app: &App) -> Vec<Finding> {
     findings
 }
 
-/// What a status says is wrong here; what it says of the remote stands above already, as of now. And
-/// what was set aside of the remote.
+/// Errors that a status reports here, and objects of the remote that were set aside. Errors of the
+/// remote stand above already, newly checked.
 fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
     let here = |error: &&ErrorDocument| error.path.is_some() || status.state == State::Error;
     let errors = status.errors.iter().filter(here).map(|error| {

@@ -56,9 +56,8 @@ impl From<AssembleError> for Failure {
             AssembleError::Database(error) => error.into(),
             AssembleError::Vault(error) => error.into(),
             AssembleError::Events(error) => Self::new(Exit::Internal, error),
-            error @ AssembleError::FolderSource(_) => {
-                Self::new(Exit::Usage, error).next("copy its files into the vault, then cogzy-vault sync")
-            }
+            error @ AssembleError::FolderSource(_) => Self::new(Exit::Usage, error)
+                .next("copy its files into the vault, then run `cogzy-vault sync`"),
             error @ AssembleError::Socket { .. } => {
                 Self::new(Exit::Usage, error).next("use another place: cogzy-vault --socket PATH run")
             }

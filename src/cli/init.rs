@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::again::quoted;
 use super::app::{App, runtime};
 use super::documents::{InitDocument, MeetingDocument, MeetsDocument};
 use super::exit::Exit;
@@ -54,6 +55,33 @@ impl Args {
         };
         given.into_iter().filter_map(flag).collect()
     }
+
+    /// The same command again; with `join`, as the approval of joining. One without the remote would
+    /// set up another vault, and report success.
+    #[must_use]
+    pub fn again(&self, join: bool) -> String {
+        let mut command = "cogzy-vault init".to_owned();
+        for Flag { value, source, .. } in self.flags() {
+            if let SettingSource::Flag(name) = source {
+                command.push_str(&format!(" {name} {}", quoted(&value)));
+            }
+        }
+        if join || self.join {
+            command.push_str(" --join");
+        }
+        command
+    }
+
+    /// A failure of this `init`, whose next step is this `init` again and no other command.
+    fn proposing_itself(&self, mut failure: Failure) -> Failure {
+        failure.next = failure.next.map(|next| {
+            let again = |join| format!("`{}`", self.again(join));
+            next.replace("`cogzy-vault init --join`", &again(true))
+                .replace("`cogzy-vault init`", &again(false))
+                .replace("`cogzy-vault sync`", &again(false))
+        });
+        failure
+    }
 }
 
 /// Sets up the device.
@@ -61,6 +89,10 @@ impl Args {
 /// # Errors
 /// If the configuration, the vault's folder or the remote cannot be used.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    set_up(app, args, output).map_err(|failure| args.proposing_itself(failure))
+}
+
+fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let root = &app.config().vault;
     std::fs::create_dir_all(root.join("sync")).map_err(|error| {
         Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
@@ -90,7 +122,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         };
         let document = MeetingDocument { schema: SchemaVersion, joined: false, vault: joined.vault, meets };
         tell_meeting(&document, root, &remote, output);
-        return Err(Failure::new(Exit::Held, "joining needs your word").next("cogzy-vault init --join"));
+        return Err(Failure::new(Exit::Held, "joining needs your word").next(args.again(true)));
     }
     remember(app, args)?;
     output.json(&InitDocument {
@@ -116,11 +148,11 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         root.display(),
         joined.generation
     ));
-    output.note("next: cogzy-vault sync, or cogzy-vault service install to keep it in sync");
+    output.note("next: `cogzy-vault sync`, or `cogzy-vault service install` to keep it in sync");
     Ok(Exit::Done)
 }
 
-/// Prints the files that would meet, where nothing was joined yet.
+/// Prints the files that would meet, if nothing was joined yet.
 fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &mut Output) {
     output.json(document);
     let MeetsDocument { same, differing, local_only, remote_only } = document.meets;
@@ -135,8 +167,8 @@ fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &
     );
 }
 
-/// Writes to the configuration whatever led to this vault, so that the next command finds it
-/// without the flags and the environment of this one.
+/// Writes the settings that led to this vault to the configuration, so that the next command finds
+/// it without the flags and the environment of this one.
 fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     let flags = args.flags();
     let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
@@ -153,8 +185,8 @@ fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Handles an `init` beside a daemon. Nothing is set up, for the daemon keeps to the settings it
-/// was started with; where these are the wanted ones, there is nothing to do.
+/// Handles an `init` beside a daemon. Nothing is set up, since the daemon keeps the settings it was
+/// started with; if these are the wanted ones, there is nothing to do.
 fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
     let status: StatusDocument = match runtime()?.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,
@@ -170,8 +202,9 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
     if let Some((key, runs, asked)) = differs.into_iter().find(|(_, runs, asked)| runs != asked) {
         let text =
             format!("a daemon keeps this vault, with {key} = {runs} and not {asked}; nothing was changed");
-        return Err(Failure::new(Exit::Locked, text)
-            .next("stop it (cogzy-vault service stop, or Ctrl-C where it runs), then the same init again"));
+        return Err(Failure::new(Exit::Locked, text).next(
+            "stop it (`cogzy-vault service stop`, or Ctrl-C where it runs), then run `cogzy-vault init`",
+        ));
     }
     let StatusDocument { device, generation, remote, .. } = status;
     let marker = Marker::read(app.disk().as_ref(), &app.layout()).map_err(SyncError::from)?;
@@ -208,4 +241,25 @@ fn how_reached(app: &App) -> Vec<(&'static str, String)> {
         app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, SettingSource::Environment(_)))
     };
     told.into_iter().filter(|(key, _)| here(key)).filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_joins_names_the_same_remote() {
+        let args = Args {
+            remote: Some("s3://bucket/mem".to_owned()),
+            user_id: None,
+            device_name: Some("my laptop".to_owned()),
+            join: false,
+        };
+        let again = "cogzy-vault init --remote s3://bucket/mem --device-name 'my laptop'";
+        assert_eq!(args.again(false), again);
+        assert_eq!(args.again(true), format!("{again} --join"));
+        let failure = Failure::new(Exit::Offline, "").next("wait, then run `cogzy-vault sync` again");
+        let next = args.proposing_itself(failure).next.unwrap();
+        assert_eq!(next, format!("wait, then run `{again}` again"));
+    }
 }

@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
+use super::again::Again;
 use super::global::Global;
 
 mod live;
@@ -68,6 +69,7 @@ pub struct Output {
     color: bool,
     terminal: bool,
     colors_errors: bool,
+    again: Again,
     failed: Option<io::Error>,
     closed: bool,
 }
@@ -84,6 +86,7 @@ impl Output {
             color: global.color.on(io::stdout().is_terminal(), no_color),
             terminal: io::stderr().is_terminal(),
             colors_errors: global.color.on(io::stderr().is_terminal(), no_color),
+            again: global.again.clone(),
             failed: None,
             closed: false,
         }
@@ -104,7 +107,7 @@ impl Output {
         self.print(line.tone, &line.text);
     }
 
-    /// True where standard error is to be coloured.
+    /// True if standard error is to be coloured.
     #[must_use]
     pub const fn colors_errors(&self) -> bool {
         self.colors_errors
@@ -116,8 +119,8 @@ impl Output {
         !self.closed && self.failed.is_none()
     }
 
-    /// Lines that change in place where standard output is a terminal, and follow each other
-    /// elsewhere.
+    /// Lines that change in place if standard output is a terminal, and follow each other
+    /// otherwise.
     #[must_use]
     pub fn live(&self) -> Live {
         if self.json || !io::stdout().is_terminal() { Live::plain() } else { Live::drawn() }
@@ -162,7 +165,7 @@ impl Output {
         self.is_read()
     }
 
-    /// True with `--json`: then nobody is there to answer questions.
+    /// True with `--json`: then no user is there to answer questions.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.json
@@ -179,9 +182,10 @@ impl Output {
 
     /// Prints an error and the next command, if there is one.
     pub fn error(&mut self, message: impl fmt::Display, next: Option<&str>) {
-        let mut text = format!("error: {}\n", plain(&message.to_string(), true));
+        let clean = |text: &str, lines| plain(&self.again.addressed(text), lines);
+        let mut text = format!("error: {}\n", clean(&message.to_string(), true));
         if let Some(next) = next {
-            text.push_str(&format!("next:  {}\n", plain(next, false)));
+            text.push_str(&format!("next:  {}\n", clean(next, false)));
         }
         let written = self.err.write_all(text.as_bytes());
         self.keep(written);
@@ -209,7 +213,7 @@ impl Output {
         }
     }
 
-    /// Writes what is left.
+    /// Writes the rest.
     ///
     /// # Errors
     /// The first error of any write, except for a reader that has gone.
@@ -231,7 +235,7 @@ impl Output {
     /// One clean line, in its colour where there is colour.
     fn painted(&self, tone: Option<Tone>, text: &str) -> String {
         // A line is a line: a name must not make two of it.
-        let text = plain(text, false);
+        let text = plain(&self.again.addressed(text), false);
         match tone.filter(|_| self.color) {
             Some(tone) => format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code()),
             None => text,

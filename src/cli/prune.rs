@@ -21,10 +21,10 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// Prunes, or says what a prune would do.
+/// Prunes, or tells what a prune would do.
 ///
 /// # Errors
-/// Those of the job.
+/// Errors of the job.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let dry_run = args.dry_run;
@@ -71,7 +71,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         let so = if stopped { ", so nothing is marked or deleted" } else { "; what is left of them is kept" };
         let text = format!("{} that are kept cannot be read{so}", count(damaged, "version"));
         output.toned(Tone::Bad, text);
-        output.note("cogzy-vault verify --repair    puts right what can be");
+        output.note("`cogzy-vault verify --repair` puts right what can be");
         return Ok(Exit::Corrupt);
     }
     Ok(Exit::Done)

@@ -80,7 +80,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         return Ok(Exit::Done);
     }
     if repaired.is_none() {
-        output.note("cogzy-vault verify --repair    puts right what can be");
+        output.note("`cogzy-vault verify --repair` puts right what can be");
     }
     Ok(Exit::Corrupt)
 }
@@ -100,7 +100,8 @@ fn tell(repaired: &Repaired, output: &mut Output) {
     }
 }
 
-/// Prints the versions that the bucket cannot give any more. Before a repair, this device may have them.
+/// Prints the versions that the bucket cannot give any more. Before a repair, this device may still
+/// have them.
 fn tell_lost(lost: &[Lost], is_repaired: bool, output: &mut Output) {
     let what = if is_repaired { "lost" } else { "not to be had from the bucket" };
     for Lost { path, from, to } in lost {

@@ -52,7 +52,7 @@ pub struct S3Settings {
     pub region: Option<String>,
     /// The profile of the AWS configuration files.
     pub profile: Option<String>,
-    /// True where the bucket stands in the path; without it, true as soon as there is an endpoint.
+    /// True if the bucket stands in the path; without it, true as soon as there is an endpoint.
     pub path_style: Option<bool>,
     /// True where the store may be reached without encryption over a network that is not private.
     pub insecure: bool,
@@ -147,7 +147,7 @@ pub struct SafetySettings {
 /// Settings for keeping old data.
 #[derive(Debug, Clone)]
 pub struct RetentionSettings {
-    /// True where old data is removed from the bucket at all.
+    /// True if old data is removed from the bucket at all.
     pub prune: bool,
     /// The number of generations that are kept.
     pub keep_generations: u64,
@@ -194,6 +194,6 @@ impl HookSettings {
 pub struct LogSettings {
     /// The level.
     pub level: tracing::Level,
-    /// True where the daemon also writes a file.
+    /// True if the daemon also writes a file.
     pub file: bool,
 }

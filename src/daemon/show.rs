@@ -36,7 +36,7 @@ impl Daemon {
             waiting.insert(trouble.path.clone(), Some(trouble.message.clone()));
         }
         if result.is_err() {
-            // Nobody has looked whether these errors still stand.
+            // No scan has shown whether these errors still stand.
             let known = self.board.read().errors.into_iter().filter_map(|error| error.path);
             waiting.extend(known.map(|path| (path, None)));
         }
@@ -116,7 +116,7 @@ impl Daemon {
                     status.pending.up = standing.waiting;
                     status.conflicts = standing.conflicts;
                 }
-                // Nobody has looked at the vault: its errors still stand.
+                // The vault was not scanned: its errors still stand.
                 None => status.errors.retain(|error| error.path.is_some()),
             }
             if let Some(holdings) = &report.holdings {

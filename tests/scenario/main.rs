@@ -8,6 +8,7 @@ mod support;
 
 mod clock;
 mod formats;
+mod groups_changed;
 mod large;
 mod layering;
 mod links;
@@ -52,3 +53,4 @@ mod rollback;
 mod roots;
 mod transactions;
 mod validation;
+mod words;

@@ -22,7 +22,7 @@ pub use content::{ContentDocument, EmbeddingsDocument, IndexDocument};
 pub use event::{
     ChangeEvent, ChangesDocument, ConflictEvent, EventBody, EventDocument, EventsDocument, MovedDocument,
 };
-pub use holds::{HoldDocument, HoldsDocument, holds};
+pub use holds::{DecideRequest, HoldDocument, HoldsDocument, holds};
 pub use outbox::{OutboxDocument, WaitingDocument};
 pub use plan::{
     ActionDocument, ConflictRecord, FileStepDocument, PlanDocument, PlannedHoldDocument, StepDocument,

@@ -70,6 +70,9 @@ impl Bug {
         Self::TrustTheRoot,
     ];
 
+    /// Mistakes that only show where somebody writes to the bucket who is no device.
+    pub const BUCKET: [Self; 2] = [Self::TakeForeignHorizon, Self::FirstPlaceOnly];
+
     /// Mistakes that only show with old data.
     pub const PRUNE: [Self; 6] = [
         Self::MarkYoungPacks,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cli::output::{ProgressStep, StyledLine, Tone, count, duration, size};
+use crate::cli::report::ways;
 use cogzy_client::documents::{AsideDocument, ErrorDocument, State, StatusDocument};
 use cogzy_engine::sync::Amount;
 
@@ -18,13 +19,15 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
     let mut plain = |text: String| lines.push(StyledLine::plain(text));
     match status.state {
         State::Stopped => {
-            plain("  next: cogzy-vault service install, or cogzy-vault sync for one cycle now".to_owned());
+            plain(
+                "  next: `cogzy-vault service install`, or `cogzy-vault sync` for one cycle now".to_owned(),
+            );
         }
         State::Paused => {
             plain("  next: cogzy-vault resume".to_owned());
             for path in &status.open {
                 plain(format!(
-                    "  the vault's disk stays in use, for {} is open: to unmount it, stop the daemon (cogzy-vault service stop, or Ctrl-C where it runs)",
+                    "  the vault's disk stays in use, for {} is open: to unmount it, stop the daemon (`cogzy-vault service stop`, or Ctrl-C where it runs)",
                     path.display()
                 ));
             }
@@ -45,7 +48,7 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
     }
     for hold in &status.holds {
         lines.push(StyledLine::toned(Tone::Warning, format!("! held: {}", hold.reason)));
-        lines.push(StyledLine::plain(format!("  next: {} (or: {})", hold.next, rejection(&hold.next))));
+        lines.extend(ways(hold).map(StyledLine::plain));
     }
     lines.extend(errors.into_iter().flat_map(|error| told(error, now_ms)));
     lines.extend(status.aside.iter().flat_map(|aside| set_aside(aside, now_ms)));
@@ -115,7 +118,7 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     StyledLine::toned(tone, text)
 }
 
-/// True where all else is in sync, and yet something needs attention.
+/// True if all else is in sync, and yet something needs attention.
 fn attention(status: &StatusDocument) -> bool {
     let wrong = status.errors.iter().any(|error| error.path.is_some());
     status.state == State::InSync && (status.conflicts > 0 || wrong)
@@ -126,7 +129,7 @@ fn left_out(status: &StatusDocument) -> String {
 }
 
 fn conflicts(status: &StatusDocument) -> StyledLine {
-    let text = format!("! {} kept: cogzy-vault conflicts", count(status.conflicts, "conflict"));
+    let text = format!("! {} kept: `cogzy-vault conflicts`", count(status.conflicts, "conflict"));
     StyledLine::toned(Tone::Warning, text)
 }
 
@@ -141,11 +144,6 @@ fn standing(status: &StatusDocument, now_ms: u64) -> String {
 
 fn files(amount: Amount) -> String {
     format!("{}, {}", count(amount.files, "file"), size(amount.bytes))
-}
-
-/// The command that decides the other way.
-fn rejection(approval: &str) -> String {
-    approval.replacen(" approve ", " approve --reject ", 1)
 }
 
 /// The number of attempts, and the time of the next one.

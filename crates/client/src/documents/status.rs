@@ -159,7 +159,7 @@ impl From<&Trouble> for ErrorDocument {
                         .to_owned()
                 }
                 Weight::Blocked => {
-                    "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then cogzy-vault sync"
+                    "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then run `cogzy-vault sync`"
                         .to_owned()
                 }
                 _ => "cogzy-vault sync".to_owned(),

@@ -58,10 +58,9 @@ impl fmt::Display for Hold {
         let first = self.items.first().map(ToString::to_string).unwrap_or_default();
         let which = if count == 1 { first } else { format!("{count} items, first {first}") };
         match self.reason {
-            Reason::Differs => write!(
-                f,
-                "both sides hold different versions and no common past is known: {which}; approved, the remote's version replaces the local one, which is kept as a conflict"
-            ),
+            Reason::Differs => {
+                write!(f, "both sides hold different versions and no common past is known: {which}")
+            }
             Reason::GroupLoss => write!(f, "deleted or shrunk by more than half {side}: {which}"),
             Reason::MassDelete | Reason::MassChange => {
                 let Share { files, of, slowly, replaced } =
@@ -78,19 +77,49 @@ impl fmt::Display for Hold {
                     _ => write!(f, "{files} of {of} files were {verb} {side}{within}: {which}"),
                 }
             }
-            Reason::Filter => write!(
-                f,
-                "the filters now exclude files that were synced: {which}; approved, they stay as they are on both sides and are no longer synced from here"
-            ),
+            Reason::Filter => write!(f, "the filters now exclude files that were synced: {which}"),
             Reason::Groups => write!(
                 f,
-                "another device changed which files belong together, or how they are checked: {which}; approved, they are synced by the new rules; rejected, the rules of this device are put back for all"
+                "another device changed which files belong together, or how they are checked: {which}"
             ),
         }
     }
 }
 
 impl Hold {
+    /// Result of letting the change pass, in words.
+    #[must_use]
+    pub const fn if_approved(&self) -> &'static str {
+        match (self.reason, self.direction) {
+            (Reason::Differs, _) => "the backup's version replaces the one here, which is kept as a conflict",
+            (Reason::Filter, _) => "the files stay on both sides, and are no longer synced from here",
+            (Reason::Groups, _) => "the files are synced by the new rules",
+            (_, Direction::Outgoing) => "the change goes to the backup and to your other devices",
+            (_, Direction::Incoming) => "the change comes to this device; what stood here goes to the trash",
+        }
+    }
+
+    /// Result of deciding the other way, in words.
+    #[must_use]
+    pub const fn if_rejected(&self) -> &'static str {
+        match (self.reason, self.direction) {
+            (Reason::Filter, _) => "to go on syncing them, take the new pattern out of `filter` again",
+            (Reason::Groups, _) => "the rules of this device are put back, for all your devices",
+            (Reason::Differs, _) | (_, Direction::Incoming) => {
+                "the version here stays, and goes to the backup and to your other devices"
+            }
+            (_, Direction::Outgoing) => {
+                "the backup's version comes back here; what stands here now goes to the trash"
+            }
+        }
+    }
+
+    /// True if `approve --reject` decides it: filters are changed back where they are written.
+    #[must_use]
+    pub const fn can_be_rejected(&self) -> bool {
+        !matches!(self.reason, Reason::Filter)
+    }
+
     /// Record of the hold, kept while it is open.
     #[must_use]
     pub fn held(&self) -> Held {

@@ -1,5 +1,5 @@
-//! Contents of the past, outside the vault: written to a folder, or read to be looked at. Nothing in the vault or the bucket is
-//! changed, and the vault's lock is not needed.
+//! Contents of the past, outside the vault: written to a folder, or read to be shown. Nothing in
+//! the vault or the bucket is changed, and the vault's lock is not needed.
 //!
 //! Files are staged in a hidden folder of the target, checked against their digests and then renamed; what exists is never
 //! overwritten. The target is empty, unless somebody insists, for it may be the folder of another program, and what is written
@@ -23,19 +23,19 @@ use crate::sync::session::Context;
 use crate::sync::{Engine, Phase, Progress, Refusal, SyncError, Watcher, blocking};
 use crate::vault::{Stage, Verdict};
 
-/// Chunks of a content that is looked at are read so many at a time.
+/// Number of chunks read at once for a content that is shown.
 const BATCH: usize = 16;
 
-/// What was written.
+/// Result of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Exported {
-    /// Of which generation.
+    /// Generation of the files.
     pub generation: u64,
-    /// Files.
+    /// Files written.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Files that could not be written, because the bucket has lost what they consist of.
+    /// Files that could not be written, because the bucket has lost parts of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<VaultPath>,
     /// Files that are not written because nothing of their name is ever synced.
@@ -60,11 +60,12 @@ impl Target {
     }
 }
 
-/// The two versions of one file of a conflict: what lost, and what stands.
+/// The two versions of one file of a conflict: the one that lost, and the one that stands.
 pub type Versions = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Engine {
-    /// The history up to the newest generation that is known; where the remote is out of reach, up to the one that was agreed last.
+    /// The history up to the newest known generation. If the remote is out of reach, up to the one
+    /// that was agreed last.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -99,10 +100,10 @@ impl Engine {
         context.write_out(log, &old, files, target, watcher).await
     }
 
-    /// Writes the version of an open conflict that lost to a folder outside the vault.
+    /// Writes the losing version of an open conflict to a folder outside the vault.
     ///
     /// # Errors
-    /// As for [`Engine::export`].
+    /// See [`Engine::export`].
     pub async fn export_conflict(
         &mut self,
         id: ConflictId,
@@ -117,8 +118,8 @@ impl Engine {
         context.write_out(log, &state, files.collect(), target, watcher).await
     }
 
-    /// Both versions of a conflict's file, from this disk where it has them, else from the bucket. Contents longer than `limit`
-    /// count as not there.
+    /// Both versions of a conflict's file, from this disk if it has them, else from the bucket.
+    /// Contents longer than `limit` count as absent.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -137,7 +138,7 @@ impl Engine {
         Ok((mine, remote))
     }
 
-    /// What the state that was agreed last has at `path`.
+    /// Entry of `path` in the state that was agreed last.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -181,7 +182,7 @@ impl Context {
         Ok((Digest::of(&bytes) == entry.digest).then_some(bytes))
     }
 
-    /// The newest generation that is known; where the remote is out of reach, the one that was agreed last.
+    /// The newest known generation. If the remote is out of reach, the one that was agreed last.
     async fn newest_known(&self, log: &mut Log) -> Result<Option<CommitKey>, SyncError> {
         match log.refresh(Depth::Near).await {
             Ok(()) => Ok(log.graph().heads().first().copied()),

@@ -1,4 +1,5 @@
-//! A look at where things stand, without the network: for the status when no daemon runs, or when it can send nothing.
+//! The state of things, without the network: for the status when no daemon runs, or when it can
+//! send nothing. A crash leaves nothing.
 
 use std::sync::Arc;
 
@@ -9,19 +10,19 @@ use crate::sync::session::Session;
 use crate::sync::standing::Unsent;
 use crate::sync::{Amount, Engine, ListedConflict, Report, Standing, Survey, SyncError, Unwatched, Watcher};
 
-/// Key of the time at which a cycle went through last.
+/// Key of the time of the last successful cycle.
 pub(super) const SUCCESS: &str = "success";
 
-/// Where things stand, as far as this device knows.
+/// State of things, as far as this device knows.
 #[derive(Debug)]
 pub struct Glance {
-    /// This device.
+    /// Id of this device.
     pub device: DeviceId,
-    /// The generation that was agreed last.
+    /// Generation that was agreed last.
     pub generation: u64,
-    /// When a cycle went through last, in milliseconds since the Unix epoch.
+    /// Time of the last successful cycle, in milliseconds since the Unix epoch.
     pub last_sync_ms: Option<u64>,
-    /// What is here, and what would be sent.
+    /// Local state, and the plan for it.
     pub survey: Survey,
     /// Open conflicts.
     pub conflicts: Vec<ListedConflict>,
@@ -30,7 +31,7 @@ pub struct Glance {
 }
 
 impl Glance {
-    /// What would be sent.
+    /// Changes that would be sent.
     #[must_use]
     pub fn up(&self) -> Amount {
         self.survey.pending().0
@@ -38,7 +39,7 @@ impl Glance {
 }
 
 impl Engine {
-    /// Compares the vault with what was agreed last.
+    /// Compares the vault with the state that was agreed last.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -55,7 +56,8 @@ impl Engine {
         Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts, aside })
     }
 
-    /// Looks at what is here and would be sent, and remembers it as what waits. A report of a cycle that moves nothing.
+    /// Looks at the local changes that would be sent, and remembers them as waiting. Returns the
+    /// report of a cycle that moves nothing.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -68,12 +70,12 @@ impl Engine {
         Ok(report)
     }
 
-    /// The vault as it was agreed last, from the cache where it has it.
+    /// The vault as it was agreed last, from the cache if it has it.
     pub(crate) async fn agreed_snapshot(&mut self) -> Result<Arc<Snapshot>, SyncError> {
         self.session(&Unwatched).await?.agreed_snapshot().await
     }
 
-    /// Notes that a whole cycle went through.
+    /// Notes that a whole cycle succeeded.
     pub fn note_success(&self) {
         let ports = &self.context.ports;
         if let Err(error) = ports.database.note(SUCCESS, ports.clock.now_ms()) {
@@ -83,7 +85,7 @@ impl Engine {
 }
 
 impl Session<'_> {
-    /// The vault as it was agreed last, from the cache where it has it.
+    /// The vault as it was agreed last, from the cache if it has it.
     pub(crate) async fn agreed_snapshot(&mut self) -> Result<Arc<Snapshot>, SyncError> {
         Ok(match self.context.agreed()? {
             Some(agreed) => self.log.recall(agreed).await?,

@@ -1,9 +1,11 @@
-//! Freeing what retention no longer needs.
+//! Frees data that retention no longer needs.
 //!
-//! In two commits. The first *marks* packs that no kept generation, open conflict or checkpoint needs and that are older than the grace
-//! period, by the server's clock: from then on nothing new relies on them. A grace period later a second commit *sweeps* those that
-//! still nothing needs; only when it is seen, and every other commit that is there by then has been merged, their objects are deleted.
-//! A device that slept through all that finds its commit merged, but for what it had built on swept packs: that it sends again.
+//! In two commits. The first *marks* packs that no kept generation, open conflict or checkpoint
+//! needs and that are older than the grace period, by the server's clock: from then on nothing new
+//! relies on them. A grace period later a second commit *sweeps* those that still nothing needs.
+//! Their objects are deleted only when that commit is seen and every other commit that is there by
+//! then has been merged. A device that slept through all that finds its commit merged, except for
+//! files that it had built on swept packs: those it sends again.
 //!
 //! A crash before a commit leaves everything as it was; between a sweep and the deletion it leaves objects that belong to nothing, and
 //! the next prune deletes them. A device deletes only what it has known to go for a grace period ([`Marked`]). Every doubt (a listing without a time, a checkpoint that cannot be read, a fork that does not settle)
@@ -27,21 +29,22 @@ use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher};
 
-/// Others may commit while old data is swept: after so many new heads the deletion is left to the next prune.
+/// Rounds of waiting for other heads. Others may commit during a sweep: after so many new heads,
+/// the deletion is left to the next prune.
 const ROUNDS: usize = 4;
-/// What the database calls the end of a prune.
+/// Key of the time at which the last prune ended.
 pub const PRUNED: &str = "pruned";
 const HOUR_MS: u64 = 3600 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// What is kept in the bucket, and for how long.
+/// History that is kept in the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// So many of the newest generations.
+    /// Number of the newest generations.
     pub generations: u64,
-    /// And all that stood within this time.
+    /// Age up to which states are kept as well.
     pub age: Duration,
-    /// How long data stays after nothing needs it any more.
+    /// Time for which data stays after nothing needs it any more.
     pub grace: Duration,
 }
 
@@ -57,37 +60,38 @@ impl Retention {
 /// Some packs or other objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Objects {
-    /// How many.
+    /// Their number.
     pub objects: usize,
     /// Their bytes.
     pub bytes: u64,
 }
 
-/// What a prune did, or would do.
+/// Result of a prune, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Pruned {
-    /// Whether it was only asked what would be done.
+    /// True if nothing was to be changed.
     pub dry_run: bool,
-    /// The newest generation.
+    /// Newest generation.
     pub generation: u64,
-    /// The oldest generation that is kept.
+    /// Oldest generation that is kept.
     pub kept_from: u64,
-    /// All packs that are there.
+    /// All packs in the bucket.
     pub all: Objects,
-    /// Those of them that something needs.
+    /// Packs that something needs.
     pub needed: Objects,
-    /// Newly marked: they go after the grace period, unless something needs them by then.
+    /// Newly marked packs: they go after the grace period, unless something needs them by then.
     pub marked: Objects,
-    /// Those of the newly marked of which something is still needed: that moves to new packs first.
+    /// Newly marked packs of which a part is still needed: that part moves to new packs first.
     pub repacked: Objects,
-    /// Marked before; their time has not come.
+    /// Packs marked earlier whose grace period has not passed.
     pub waiting: Objects,
-    /// Deleted.
+    /// Packs deleted.
     pub freed: Objects,
-    /// Versions that are to be kept and cannot be put together. What is left of them is kept; while one of the newest
-    /// generation or of an open conflict is among them, nothing is marked or deleted.
+    /// Versions that are to be kept and cannot be put together. The rest of them is kept. While one
+    /// of the newest generation or of an open conflict is among them, nothing is marked or deleted.
     pub damaged: usize,
-    /// Whether nothing is marked or deleted because of that.
+    /// True if nothing is marked or deleted because of that.
+    #[serde(default)]
     pub stopped: bool,
     /// Objects that were set aside less than a day ago: while there are any, nothing is marked or deleted.
     #[serde(default)]
@@ -95,20 +99,21 @@ pub struct Pruned {
 }
 
 impl Engine {
-    /// Marks, sweeps and deletes what retention no longer needs.
+    /// Marks, sweeps and deletes data that retention no longer needs.
     ///
     /// # Errors
-    /// See [`SyncError`]; what was deleted until then was not needed.
+    /// See [`SyncError`]; data deleted until then was not needed.
     pub async fn prune(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Pruned, SyncError> {
         let mut session = self.session(watcher).await?;
         if dry_run { session.would_prune().await } else { session.prune_now().await }
     }
 
-    /// Whether the last prune by this device is a day ago; or the first time that it was asked this, for nothing is old on the first day.
+    /// True if this device's last prune is a day ago. The first question counts as a prune: on the
+    /// first day nothing is old.
     #[must_use]
     pub fn prune_is_due(&self) -> bool {
         match self.context.ports.database.noted(PRUNED) {
-            // One that was noted by a clock that was ahead says nothing.
+            // A time noted by a clock that was ahead tells nothing.
             Ok(Some(last)) => !(last.saturating_sub(DAY_MS)..last.saturating_add(DAY_MS))
                 .contains(&self.context.ports.clock.now_ms()),
             Ok(None) => {
@@ -122,7 +127,7 @@ impl Engine {
         }
     }
 
-    /// Notes that a prune has ended; one that failed is due again after an hour.
+    /// Notes that a prune has ended. A failed one is due again after an hour.
     pub fn note_prune(&self, done: bool) {
         let ago = if done { 0 } else { DAY_MS - HOUR_MS };
         let now = self.context.ports.clock.now_ms().saturating_sub(ago);
@@ -254,9 +259,10 @@ impl Session<'_> {
         Ok(self.commit_prune(&head, Prune::default(), moved.packs).await?.is_some())
     }
 
-    /// Deletes swept packs, once no commit is left that has not been merged with the sweep. What retention keeps is weighed once more
-    /// then: a sweep may have been decided on a view that was old by the time it was made, and a merge looks only at what stands.
-    /// What is needed of a swept pack after all moves to a new one first.
+    /// Deletes swept packs, once every commit has been merged with the sweep. The kept history is
+    /// weighed once more then: a sweep may have been decided on a view that was old by the time it
+    /// was made, and a merge looks only at the newest state. A part of a swept pack that is needed
+    /// after all moves to a new pack first.
     async fn delete_swept(&mut self, looked: &Looked) -> Result<Objects, SyncError> {
         for _ in 0..ROUNDS {
             self.log.refresh(Depth::Whole).await?;
