@@ -106,13 +106,14 @@ impl Log {
         entropy: &dyn Entropy,
     ) -> Result<bool, LogError> {
         let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
-        if head.seq < last + EVERY {
+        if head.seq < last.max(self.checkpointed) + EVERY {
             return Ok(false);
         }
+        // Another device may have written one.
         let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
-        let recent = |seq: u64| seq <= head.seq && head.seq < seq + EVERY;
-        if listed.iter().filter_map(|object| seq_of(&object.key)).any(recent) {
-            // Another device has written one.
+        let seqs = listed.iter().filter_map(|object| seq_of(&object.key));
+        self.checkpointed = seqs.filter(|seq| *seq <= head.seq).max().unwrap_or(0);
+        if head.seq < self.checkpointed + EVERY {
             return Ok(false);
         }
         // Readers of the checkpoint would never see a commit that it leaves out, so list all

@@ -12,7 +12,7 @@ use crate::model::{ChunkSlot, Digest, PackId, limits};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, Span};
 
 /// Prefix of packs, followed by the first two digits of the id, a slash and the id.
-pub(super) const PACKS: &str = "packs/";
+pub const PACKS: &str = "packs/";
 /// Number of concurrent reads.
 const PARALLEL_READS: usize = 4;
 

@@ -13,7 +13,7 @@ use crate::model::{CommitKey, PackId};
 use crate::remote::{RemoteErrorKind, list_all};
 
 /// Maximum number of packs to check one by one. For more, a listing is cheaper.
-const HEADS_BEFORE_LIST: usize = 16;
+pub const HEADS_BEFORE_LIST: usize = 16;
 /// Time after which a pack that was named counts as lost if it is not there, by the server's clock.
 const SHOWS_UP_MS: i64 = 3600 * 1000;
 

@@ -54,13 +54,14 @@ use std::sync::Arc;
 pub use aside::Aside;
 use aside::Notes;
 pub use check::ObjectFault;
-pub use chunks::{ChunkReader, pack_key, parse_pack_key};
+pub use chunks::{ChunkReader, PACKS, pack_key, parse_pack_key};
 pub use devices::DeviceSeen;
 pub use error::LogError;
 pub use format::parse_commit_key;
 pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use history::Past;
+pub use lost::HEADS_BEFORE_LIST;
 pub use merge::{Side, merge, virtual_base};
 pub use needs::{Contents, Leaves, Listing, Places};
 pub use old::OldData;
@@ -123,6 +124,8 @@ pub struct Log {
     lost_packs: BTreeSet<PackId>,
     /// State that replays can start from.
     start: Option<Start>,
+    /// Generation of the newest checkpoint that was listed.
+    checkpointed: u64,
     /// Commit that this device has agreed on: what it builds on belongs to the history.
     agreed: Option<CommitKey>,
     /// Objects below `commits/` that the log does without.

@@ -20,7 +20,7 @@ use crate::plan::{Step, batches};
 use crate::state::LastSync;
 use crate::sync::conflicts::LocalConflict;
 use crate::sync::report::{Report, Trouble, Weight};
-use crate::sync::session::{Context, Session};
+use crate::sync::session::Session;
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
 
 /// Uploaded items that can be committed.
@@ -248,21 +248,6 @@ impl Session<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl Context {
-    /// Packs that an earlier run uploaded and did not commit. A pack that is gone from the remote
-    /// is forgotten.
-    pub(crate) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
-        let packs = self.ports.database.uploaded().unwrap_or_default();
-        let mut there = Vec::new();
-        for pack in packs {
-            if self.has_pack(&pack).await? {
-                there.push(pack);
-            }
-        }
-        Ok(there)
     }
 }
 
