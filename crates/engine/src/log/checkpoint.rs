@@ -249,8 +249,9 @@ impl Log {
         Ok(checkpoints)
     }
 
-    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks that
-    /// do not exist. Empty if there is none or it cannot be read: then the new one is stored whole.
+    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks
+    /// that do not exist. Empty if there is none or it cannot be read: then the new one is stored
+    /// whole.
     async fn last_pieces(&self) -> Vec<Piece> {
         let Some(start) = &self.start else { return Vec::new() };
         let read = self.read_checkpoint(&start.checkpoint).await;

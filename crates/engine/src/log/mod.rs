@@ -10,7 +10,7 @@
 //! - Packs exist before the commit that names them.
 //! - The rank of a commit is its `(generation, id)`; clocks play no part.
 //! - An outranked commit is merged, never dropped.
-//! - What is not a whole commit of the history stops nobody: it is set aside (`aside`).
+//! - An object that is no whole commit of the history stops no device: it is set aside (`aside`).
 //!
 //! This module never touches the vault's files: its callers apply what the log says. A crash leaves
 //! only whole objects. [`Log::publish`] may be repeated with the same bytes any number of times.

@@ -1,7 +1,8 @@
 //! Rules that a commit must satisfy on its own, whatever its parents are.
 //!
-//! A commit that breaks one is damaged, for its writer would not have written it. Nothing that follows
-//! from a commit (reads, sums of sizes, the order of a replay) needs to doubt what is checked here.
+//! A commit that breaks one is damaged, for its writer would not have written it. Nothing that
+//! follows from a commit (reads, sums of sizes, the order of a replay) needs to doubt what is
+//! checked here.
 
 use std::collections::BTreeMap;
 

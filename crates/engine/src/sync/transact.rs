@@ -26,8 +26,8 @@ const GLANCE: Duration = Duration::from_millis(3);
 /// Number of transaction records that are always kept. Others go when they are older than the trash
 /// is kept.
 const RECORDS: usize = 1000;
-/// Age at which the copies of a transaction that a crash cut short are removed. No jump of the clock
-/// makes a fresh copy look that old.
+/// Age at which the copies of a transaction that a crash cut short are removed. No jump of the
+/// clock makes a fresh copy look that old.
 const ABANDONED_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// The right to put groups in place.

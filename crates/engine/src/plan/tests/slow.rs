@@ -286,7 +286,8 @@ fn a_daily_rotation_is_not_held() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// An app that keeps the last so many files and deletes the oldest with each new one, however fast it goes round.
+    /// An app that keeps the last so many files and deletes the oldest with each new one, however
+    /// fast it goes round.
     #[test]
     fn a_ring_of_files_is_not_held(
         ring in 3..60_usize, at_once in 1..6_usize, minutes in 1..200_u64, folders in any::<bool>()
@@ -306,8 +307,8 @@ proptest! {
         }
     }
 
-    /// However the deletions are spread over a day's commits, no more than the share goes unasked; and files that come
-    /// in another folder excuse none of them.
+    /// However the deletions are spread over a day's commits, no more than the share goes unasked;
+    /// and files that come in another folder excuse none of them.
     #[test]
     fn no_more_than_the_share_goes_in_a_day(
         files in 20..120_usize, batches in prop::collection::vec((1..20_usize, 0..4_usize), 1..60)
