@@ -16,7 +16,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
 use super::status;
-use cogzy_client::documents::{ErrorDocument, SchemaVersion, State, StatusDocument};
+use cogzy_client::documents::{
+    AsideDocument, AsideObject, ErrorDocument, SchemaVersion, State, StatusDocument,
+};
 use cogzy_client::paths::Paths;
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::remote::RemoteUrl;
@@ -163,12 +165,22 @@ async fn daemon(app: &App) -> Vec<Finding> {
     findings
 }
 
-/// Errors that a status reports here. Those of the remote stand above already, newly checked.
+/// Errors that a status reports here, and objects of the remote that were set aside. Errors of the
+/// remote stand above already, newly checked.
 fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
     let here = |error: &&ErrorDocument| error.path.is_some() || status.state == State::Error;
-    status.errors.iter().filter(here).map(|error| {
+    let errors = status.errors.iter().filter(here).map(|error| {
         let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
         Finding::warning("sync", format!("{about}{}", error.message), error.next.clone())
+    });
+    errors.chain(status.aside.iter().flat_map(set_aside))
+}
+
+/// Objects in the bucket that no device of this vault made.
+fn set_aside(aside: &AsideDocument) -> impl Iterator<Item = Finding> {
+    aside.objects.iter().map(|AsideObject { key, why, since }| {
+        let what = format!("{key}, seen since {since}: no device of this vault made it: {why}");
+        Finding::warning("bucket", what, aside.next.clone())
     })
 }
 

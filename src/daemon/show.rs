@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Course, Daemon};
 use crate::daemon::scheduler::{CycleOutcome, Next};
 use cogzy_client::documents::{
-    ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
+    AsideDocument, ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
 };
 use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::{Report, SyncError, Trouble, Weight};
@@ -105,6 +105,7 @@ impl Daemon {
             status.generation = report.generation;
             status.remote_generation = report.generation;
             status.last_sync = Some(moment(now_ms));
+            status.aside = AsideDocument::of(&report.aside);
             match report.standing {
                 Some(standing) => {
                     course.unsettled = report.again() || any(Weight::Invalid);

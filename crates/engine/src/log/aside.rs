@@ -23,6 +23,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::format::commit_key;
 use super::read::{Listed, Seen};
@@ -64,7 +65,7 @@ pub(super) struct Note {
 }
 
 /// An object below `commits/` that is set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Aside {
     /// Its key in the bucket.
     pub key: String,

@@ -52,7 +52,7 @@ pub use report::{About, Amount, Report, Standing, Trouble, Weight};
 pub use standing::{Changes, Glance, Moved, News};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
 
-pub use crate::log::Past;
+pub use crate::log::{Aside, Past};
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::log::Aside;
 use crate::model::{Commit, ConflictId, Holdings, Item, VaultPath};
 use crate::plan::Hold;
 use crate::remote::Transfer;
@@ -29,6 +30,8 @@ pub struct Report {
     pub holds: Vec<Hold>,
     /// Paths and items that could not be dealt with, each with its cause.
     pub problems: Vec<Trouble>,
+    /// Objects in the bucket that no device of this vault made. The cycle went on without them.
+    pub aside: Vec<Aside>,
     /// Traffic with the remote.
     pub transfer: Transfer,
     /// State of the vault at the end, if it was scanned.

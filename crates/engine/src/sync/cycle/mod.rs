@@ -185,6 +185,7 @@ impl Session<'_> {
     async fn round(&mut self, request: Request, round: usize) -> Result<Round, SyncError> {
         let stored = self.context.record()?;
         let sides = self.look_at_remote(stored.as_ref(), request.ask.whole && round == 0).await?;
+        self.report.aside = self.log.aside();
         self.adopt_name()?;
         self.report.generation = sides.remote.seq();
         let scan = request.ask.scan && !planted(Bug::TrustTheWatcher);

@@ -70,8 +70,14 @@ impl Session<'_> {
         }
         self.memory.manifest_of = Some(record.commit);
         self.note_time();
-        if let Some(head) = record.commit.filter(|_| self.report.pushed + self.report.deleted_remote > 0) {
+        let sent = self.report.pushed + self.report.deleted_remote > 0;
+        if let Some(head) = record.commit.filter(|_| sent && !self.log.is_doubtful()) {
             self.checkpoint(head).await;
+        }
+        if let Some(head) = record.commit
+            && let Err(error) = self.log.keep_state_if_due(head).await
+        {
+            tracing::warn!(%error, "no state could be kept; the next start replays more");
         }
         Ok(())
     }

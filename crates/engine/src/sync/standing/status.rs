@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::log::Snapshot;
+use crate::log::{Aside, Snapshot};
 use crate::model::DeviceId;
 use crate::sync::cycle::{Scope, Sides, note};
 use crate::sync::session::Session;
@@ -26,6 +26,8 @@ pub struct Glance {
     pub survey: Survey,
     /// Open conflicts.
     pub conflicts: Vec<ListedConflict>,
+    /// Objects in the bucket that were set aside.
+    pub aside: Vec<Aside>,
 }
 
 impl Glance {
@@ -50,8 +52,8 @@ impl Engine {
         let sides = Sides { head: agreed.key, remote: Arc::clone(&agreed), agreed: Arc::clone(&agreed) };
         let survey = session.survey(record.as_ref(), sides, Scope::default()).await?;
         let last_sync_ms = context.ports.database.noted(SUCCESS).unwrap_or_default();
-        let device = session.marker.device;
-        Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts })
+        let (device, aside) = (session.marker.device, session.log.aside());
+        Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts, aside })
     }
 
     /// Looks at the local changes that would be sent, and remembers them as waiting. Returns the
@@ -60,9 +62,9 @@ impl Engine {
     /// # Errors
     /// See [`SyncError`].
     pub async fn look_around(&mut self, watcher: &dyn Watcher) -> Result<Report, SyncError> {
-        let Glance { generation, survey, conflicts, .. } = self.glance(watcher).await?;
+        let Glance { generation, survey, conflicts, aside, .. } = self.glance(watcher).await?;
         let standing = Standing { here: survey.here, waiting: survey.waiting(), conflicts: conflicts.len() };
-        let mut report = Report { generation, standing: Some(standing), ..Report::default() };
+        let mut report = Report { generation, aside, standing: Some(standing), ..Report::default() };
         note(&survey, &mut report);
         self.memory.unsent = Unsent::of(&survey);
         Ok(report)

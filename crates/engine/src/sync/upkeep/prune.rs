@@ -84,6 +84,9 @@ pub struct Pruned {
     /// True if nothing is marked or deleted because of that.
     #[serde(default)]
     pub stopped: bool,
+    /// Objects that were set aside less than a day ago: while there are any, nothing is marked or deleted.
+    #[serde(default)]
+    pub doubtful: usize,
 }
 
 /// Findings before anything is decided.
@@ -164,6 +167,9 @@ impl Session<'_> {
         let looked = self.look_for_old(&head, false).await?;
         let mut pruned = told(&looked, &head);
         pruned.dry_run = true;
+        if self.log.is_doubtful() {
+            return Ok(self.nothing(pruned));
+        }
         pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep));
         Ok(pruned)
     }
@@ -174,6 +180,9 @@ impl Session<'_> {
         let head = self.stand().await?;
         let looked = self.look_for_old(&head, false).await?;
         let mut pruned = told(&looked, &head);
+        if self.log.is_doubtful() {
+            return Ok(self.nothing(pruned));
+        }
         let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
         let moved = self.context.repack(looked.worn.clone()).await?;
         mark.extend(&moved.left);
@@ -190,6 +199,17 @@ impl Session<'_> {
             pruned.freed = self.delete_swept(&looked).await?;
         }
         Ok(pruned)
+    }
+
+    /// The result where something was set aside that may yet turn out to be a commit that needs old data.
+    fn nothing(&self, pruned: Pruned) -> Pruned {
+        let doubtful = self.log.aside().len();
+        tracing::warn!(
+            doubtful,
+            "objects below commits/ were set aside within the last day: nothing is pruned"
+        );
+        let none = Objects::default();
+        Pruned { marked: none, repacked: none, freed: none, doubtful, ..pruned }
     }
 
     async fn commit_prune(
@@ -268,6 +288,9 @@ impl Session<'_> {
             self.log.refresh(Depth::Whole).await?;
             let settled = self.log.graph().heads();
             let head = self.stand().await?;
+            if self.log.is_doubtful() {
+                return Ok(Objects::default());
+            }
             if settled != head.key.into_iter().collect::<Vec<_>>() {
                 continue;
             }
@@ -320,5 +343,6 @@ fn told(looked: &Looked, head: &Snapshot) -> Pruned {
         freed: Objects::default(),
         damaged: looked.damaged,
         stopped: looked.stopped,
+        doubtful: 0,
     }
 }

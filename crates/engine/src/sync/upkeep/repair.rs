@@ -41,6 +41,9 @@ pub struct Repaired {
     /// Damaged checkpoints that were deleted: the commits hold the same.
     #[serde(default)]
     pub dropped: Vec<String>,
+    /// Objects that no device of this vault made, and that are told of no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dismissed: Vec<String>,
     /// Versions whose bytes are neither here nor in the bucket.
     pub lost: Vec<Lost>,
 }
@@ -64,9 +67,10 @@ impl Engine {
     /// Errors that keep it from looking or writing; its findings are no errors.
     pub async fn repair(&mut self, watcher: &dyn Watcher) -> Result<(Verified, Repaired), SyncError> {
         let mut session = self.session(watcher).await?;
-        let first = session.verify(true).await?;
-        let mut repaired = Repaired::default();
+        let mut first = session.verify(true).await?;
+        let mut repaired = Repaired { dismissed: session.log.dismiss(), ..Repaired::default() };
         if first.faults.is_empty() {
+            first.aside = session.log.aside();
             return Ok((first, repaired));
         }
         session.put_right(&first.faults, &mut repaired).await?;

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::Lost;
 use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
-use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
+use crate::log::{Aside, ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
 use crate::remote::list_all;
 use crate::sync::cycle::{Local, list_chunks};
@@ -51,6 +51,9 @@ pub struct Verified {
     /// Versions that the bucket cannot put together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
+    /// Objects in the bucket that no device of this vault made. Nothing depends on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<Aside>,
 }
 
 impl Verified {
@@ -97,6 +100,7 @@ impl Session<'_> {
         let base = self.log.snapshot(agreed).await?;
         blocking(|| self.check_local(&base, &mut verified))?;
         self.check_packs(packs, &mut verified).await?;
+        verified.aside = self.log.aside();
         verified.faults.sort();
         verified.faults.dedup();
         if verified.faults.iter().any(|fault| parse_pack_key(&fault.path).is_some()) {
