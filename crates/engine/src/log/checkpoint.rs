@@ -126,9 +126,10 @@ impl Log {
         Ok(true)
     }
 
-    /// Keeps a state of the line to `head` in the cache if the last one lies far back, so that a device
-    /// that writes no checkpoints need not replay at each start what came since it joined. The state
-    /// is one of some generations ago, so that a fork from not long before is replayed from it, too.
+    /// Keeps a state of the line to `head` in the cache if the last one lies far back. So a device
+    /// that writes no checkpoints need not replay at each start all commits since it joined. The
+    /// state is one of some generations ago, so that a fork from not long before is replayed from
+    /// it too.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.

@@ -91,7 +91,7 @@ pub trait ObjectCache: Send + Sync + std::fmt::Debug {
     fn keys(&self, prefix: &str) -> Vec<String>;
     /// Removes `key`.
     fn remove(&self, key: &str);
-    /// This device's time, to date what is noted, in milliseconds since the Unix epoch.
+    /// This device's time, to date notes, in milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
 }
 
@@ -123,7 +123,7 @@ pub struct Log {
     lost_packs: BTreeSet<PackId>,
     /// State that replays can start from.
     start: Option<Start>,
-    /// Commit that this device has agreed on: what it builds on belongs to the history.
+    /// Commit that this device has agreed on: everything it builds on belongs to the history.
     agreed: Option<CommitKey>,
     /// Objects below `commits/` that the log does without.
     asides: Notes,

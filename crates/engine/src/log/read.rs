@@ -29,7 +29,8 @@ pub(super) struct Seen {
 pub(super) type Listed = BTreeMap<CommitKey, Seen>;
 
 impl Log {
-    /// Lists commits and reads the unknown ones. What is no commit of the history is set aside.
+    /// Lists commits and reads the unknown ones. An object that is no commit of the history is set
+    /// aside.
     ///
     /// # Errors
     /// Errors of the remote; commits of a newer format; a history that this device cannot begin
@@ -52,7 +53,8 @@ impl Log {
         self.check_first()
     }
 
-    /// Says which commit this device has agreed on. What it builds on is the history.
+    /// Tells the log which commit this device has agreed on. Everything that it builds on is the
+    /// history.
     pub fn build_on(&mut self, agreed: Option<CommitKey>) {
         self.agreed = agreed;
     }

@@ -93,7 +93,7 @@ fn check_conflicts(commit: &Commit) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks tables and recipes against what the format says of them, and against each other.
+/// Checks tables and recipes against the format, and against each other.
 fn check_contents(commit: &Commit) -> Result<(), String> {
     for pack in &commit.packs {
         check_table(pack).map_err(|error| error.to_string())?;

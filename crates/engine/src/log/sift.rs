@@ -68,7 +68,7 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    /// Takes every commit that builds on the history, and what else those build on.
+    /// Takes every commit that builds on the history, with everything it builds on.
     fn spread(&mut self) {
         loop {
             let known = self.good.len();

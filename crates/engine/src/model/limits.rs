@@ -50,7 +50,7 @@ pub const GROUPS: usize = 64;
 pub const PATTERNS: usize = 512;
 /// Bytes of one pattern.
 pub const PATTERN: usize = 512;
-/// Bytes of all patterns together: they bound what compiling them takes.
+/// Bytes of all patterns together: they bound the cost of compiling them.
 pub const PATTERN_BYTES: usize = 16 << 10;
 
 /// Bytes of a pack: the size at which one is handed over, its last chunk, and its table.

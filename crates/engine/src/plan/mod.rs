@@ -115,7 +115,7 @@ pub struct Input<'a> {
     /// Holds of the last plan.
     pub held: &'a [Held],
     /// Files that commits of this device took within the last day. With them put back, the base is
-    /// what stood then: the reference of the brakes.
+    /// the state of a day ago: the reference of the brakes.
     pub losses: &'a Losses,
 }
 

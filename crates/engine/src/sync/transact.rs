@@ -1,8 +1,8 @@
 //! Transactions of other programs, and commands during which no group is sent or replaced.
 //!
 //! A transaction needs no remote and no cycle: it is written at once, beside a cycle that may be
-//! sending for minutes. The apply lock keeps the two apart while they put files in place. A crash
-//! leaves what [`crate::vault::transact`] says.
+//! sending for minutes. The apply lock keeps the two apart while they put files in place.
+//! [`crate::vault::transact()`] tells what a crash leaves.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,7 +65,7 @@ impl Engine {
         Ok(answer)
     }
 
-    /// Digest of what stands at a path now. Blocks.
+    /// Digest of the file at a path now. Blocks.
     ///
     /// # Errors
     /// See [`TransactError`].

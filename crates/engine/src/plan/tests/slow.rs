@@ -1,4 +1,4 @@
-//! Slow losses: what commits of a day take counts together, and files that come and go do not.
+//! Slow losses: the losses of a day's commits count together, and files that come and go do not.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::model::Losses;
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
-/// A device that commits what it plans.
+/// A device that commits its plans.
 struct Slow {
     case: Case,
     losses: Losses,
@@ -23,7 +23,7 @@ impl Slow {
         Self { case, losses: Losses::new(), now: 1000 * DAY }
     }
 
-    /// Plans and commits; what pulls brought is agreed, too.
+    /// Plans and commits; the changes of pulls are agreed, too.
     fn cycle(&mut self) -> Plan {
         self.losses.retain(|_, loss| loss.at_ms + DAY > self.now);
         self.case.losses = self.losses.clone();

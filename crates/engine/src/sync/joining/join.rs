@@ -123,7 +123,7 @@ impl Meeting {
 }
 
 impl Engine {
-    /// Forgets what was agreed with another remote, or with a bucket that is no longer the same, if
+    /// Forgets the agreement with another remote, or with a bucket that is no longer the same, if
     /// the user approves. An error otherwise.
     async fn leave_other_remote(&mut self, approved: bool) -> Result<(), SyncError> {
         let context = &self.context;
@@ -155,7 +155,7 @@ impl Engine {
         Ok(Some(meeting).filter(|meeting| meeting.wants_a_word()))
     }
 
-    /// Forgets what was agreed with another remote. No file of the user's is touched.
+    /// Forgets the agreement with another remote. No file of the user's is touched.
     fn forget(&mut self) -> Result<(), SyncError> {
         self.log = None;
         self.memory.manifest_of = None;
