@@ -1,8 +1,9 @@
 //! Transactions of other programs, and commands during which no group is sent or replaced.
 //!
-//! A transaction needs no remote and no cycle: it is written at once, beside a cycle that may be
-//! sending for minutes. The apply lock keeps the two apart while they put files in place.
-//! [`crate::vault::transact()`] tells what a crash leaves.
+//! Decided here: when groups may be put in place, and how long records stay. A transaction needs no
+//! remote and no cycle: it is written at once, beside a cycle that may be sending for minutes. The
+//! apply lock keeps the two apart while they put files in place. [`crate::vault::transact()`] tells
+//! what a crash leaves.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

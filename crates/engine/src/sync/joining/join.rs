@@ -1,5 +1,6 @@
 //! Makes a vault or joins one: the work of `init`, and of `run` with the embedded default.
 //!
+//! Decided here: whether this folder may become a device of that vault, and under which device id.
 //! Safe to repeat: a folder that is already this remote's vault stays as it is. A crash in between
 //! leaves a header without commits, or a marker without a record: the next `init` goes on from
 //! there.
