@@ -101,7 +101,7 @@ struct Course {
     paused: Option<Paused>,
     /// True if something had not settled at the last scan.
     unsettled: bool,
-    /// True if something has been wrong for too long.
+    /// True where something has been wrong for too long.
     overdue: bool,
     /// Both clocks at the last round of the loop: the wall clock in milliseconds, and the monotonic
     /// one.

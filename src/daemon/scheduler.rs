@@ -56,7 +56,7 @@ pub enum CycleOutcome {
     Done {
         /// True if something was sent or fetched.
         moved: bool,
-        /// True if some items were busy or not settled, and need another look after the settle
+        /// True where some items were busy or not settled, and need another look after the settle
         /// window.
         again: bool,
     },

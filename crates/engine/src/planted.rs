@@ -25,7 +25,7 @@ pub enum Bug {
     NewCommitOnRetry,
     /// Polls list only the commits above the head.
     OnlyAboveTheHead,
-    /// What is deleted for its age is as old as the machine's clock says.
+    /// Ages of things to delete follow the machine's clock.
     LocalClock,
     /// A loss is judged by its own commit alone.
     OwnBatchAlone,

@@ -127,9 +127,10 @@ impl Log {
         Ok(true)
     }
 
-    /// Keeps a state of the line to `head` in the cache if the last one lies far back, so that a device
-    /// that writes no checkpoints need not replay at each start what came since it joined. The state
-    /// is one of some generations ago, so that a fork from not long before is replayed from it, too.
+    /// Keeps a state of the line to `head` in the cache if the last one lies far back. So a device
+    /// that writes no checkpoints need not replay at each start all commits since it joined. The
+    /// state is one of some generations ago, so that a fork from not long before is replayed from
+    /// it too.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
@@ -278,8 +279,9 @@ impl Log {
         Ok(checkpoints)
     }
 
-    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks that
-    /// do not exist. Empty if there is none or it cannot be read: then the new one is stored whole.
+    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks
+    /// that do not exist. Empty if there is none or it cannot be read: then the new one is stored
+    /// whole.
     async fn last_pieces(&self) -> Vec<Piece> {
         let Some(start) = &self.start else { return Vec::new() };
         let read = self.read_checkpoint(&start.checkpoint).await;

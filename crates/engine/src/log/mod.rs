@@ -10,7 +10,7 @@
 //! - Packs exist before the commit that names them.
 //! - The rank of a commit is its `(generation, id)`; clocks play no part.
 //! - An outranked commit is merged, never dropped.
-//! - What is not a whole commit of the history stops nobody: it is set aside (`aside`).
+//! - An object that is no whole commit of the history stops no device: it is set aside (`aside`).
 //!
 //! This module never touches the vault's files: its callers apply what the log says. A crash leaves
 //! only whole objects. [`Log::publish`] may be repeated with the same bytes any number of times.
@@ -92,7 +92,7 @@ pub trait ObjectCache: Send + Sync + std::fmt::Debug {
     fn keys(&self, prefix: &str) -> Vec<String>;
     /// Removes `key`.
     fn remove(&self, key: &str);
-    /// This device's time, to date what is noted, in milliseconds since the Unix epoch.
+    /// This device's time, to date notes, in milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
 }
 
@@ -126,7 +126,7 @@ pub struct Log {
     start: Option<Start>,
     /// Generation of the newest checkpoint that was listed.
     checkpointed: u64,
-    /// Commit that this device has agreed on: what it builds on belongs to the history.
+    /// Commit that this device has agreed on: everything it builds on belongs to the history.
     agreed: Option<CommitKey>,
     /// Objects below `commits/` that the log does without.
     asides: Notes,

@@ -31,7 +31,7 @@ pub(super) struct Journal {
     /// Purpose of the apply.
     #[serde(rename = "commit")]
     pub purpose: Purpose,
-    /// True to put in place even what was not begun when a crash came.
+    /// True to finish even units that were not begun when a crash came.
     #[serde(default)]
     pub finish: bool,
     pub items: Vec<Entry>,

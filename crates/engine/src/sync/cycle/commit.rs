@@ -25,7 +25,7 @@ impl Session<'_> {
         txn: Hlc,
         kind: CommitKind,
     ) -> Result<Commit, SyncError> {
-        // A device that uses the vault's features already reads a commit of format 2.
+        // Every reader of a vault that uses features also reads a commit of format 2.
         let reads = (!head.needs.is_empty()).then(Reads::ours);
         let base = self.log.base_for(head).await?;
         let name = self.context.settings.device_name.clone();

@@ -193,8 +193,8 @@ impl Session<'_> {
         if found(self.context.fs().lstat(&path)).at("look at", &path)?.is_none() {
             return Ok(());
         }
-        // The journal may be that of a transaction being written now; in that case it goes before
-        // the lock does.
+        // The journal may be that of a transaction being written now. That one is gone once this
+        // has the lock.
         let _lock = self.context.apply_lock().await?;
         Ok(blocking(|| conclude(self.context.fs(), &self.context.layout))?)
     }

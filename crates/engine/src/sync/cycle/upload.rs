@@ -1,7 +1,8 @@
 //! Packs on their way to the remote, and the contents that need not be sent.
 //!
-//! Memory is bounded by the packs under way. A pack that has arrived is noted in the cache
-//! database, so that a crash before the commit does not send it again.
+//! Decided here: which contents the vault has already, and how many packs are under way, which
+//! bounds the memory. A pack that has arrived is noted in the cache database, so that a crash
+//! before the commit does not send it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};

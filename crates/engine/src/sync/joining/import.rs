@@ -1,10 +1,10 @@
 //! Takes over plain objects, as older versions of the app uploaded them: they become the first
 //! generation of the vault.
 //!
-//! Each object is read once to a staging file, then cut and packed from there, and one commit names
-//! them all. The protocol of every commit makes it, and it comes to this device by the ordinary
-//! pull. The plain objects stay where they are. A crash before the commit leaves staged files,
-//! which the next start removes, and packs that the next try uses.
+//! Decided here: which objects become files. Each is read once to a staging file, then cut and
+//! packed from there, and one commit names them all. The protocol of every commit makes it, and it
+//! comes to this device by the ordinary pull. The plain objects stay where they are. A crash before
+//! the commit leaves staged files, which the next start removes, and packs that the next try uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

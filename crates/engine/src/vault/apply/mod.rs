@@ -212,7 +212,7 @@ pub fn recover(
     let mut hand = Hand::new(fs, layout, &journal.id);
     let mut applied = Outcome::new(&journal);
     let units = unit::units(&journal.items);
-    // The disk must show after the next power cut what it shows now: the moves below build on it.
+    // The disk must show the same after the next power cut as now: the moves below build on it.
     let sync = layout.sync();
     fs.sync_dir(&sync).at("sync", &sync)?;
     units.iter().for_each(|unit| hand.touch_all(unit));
