@@ -65,6 +65,7 @@ impl Assembly<'_> {
             conflicts: 0,
             holds: Vec::new(),
             errors: Vec::new(),
+            aside: None,
             content: None,
             transfer: Transfer::default(),
         }

@@ -59,7 +59,7 @@ pub struct LoadOptions<'a> {
     pub paths: &'a Paths,
     /// The file that was asked for; without one, the platform's place for it.
     pub file: Option<PathBuf>,
-    /// True where a file that was asked for may be missing, because it is about to be written.
+    /// True if a file that was asked for may be missing, because it is about to be written.
     pub may_be_missing: bool,
     /// The environment.
     pub environment: &'a Environment,
@@ -76,7 +76,7 @@ pub struct LoadedConfig {
     pub keys: BTreeMap<&'static str, ShownKey>,
     /// The path of the file, which need not exist.
     pub file: PathBuf,
-    /// True where the file exists.
+    /// True if the file exists.
     pub file_exists: bool,
 }
 

@@ -29,7 +29,7 @@ const MAX_DELAY: Duration = Duration::from_secs(300);
 /// The number of commands that may wait while a cycle runs.
 const COMMANDS: usize = 16;
 
-/// A daemon that is ready to run, and its socket, where nobody is answered yet.
+/// A daemon that is ready to run, and its socket, which does not answer yet.
 #[derive(Debug)]
 pub struct AssembledDaemon {
     /// The loop.

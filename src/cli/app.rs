@@ -30,13 +30,13 @@ pub struct App {
     pub loaded: LoadedConfig,
     /// The place of this vault's objects: the remote's URL with the user's part.
     pub remote: RemoteUrl,
-    /// True where no remote is configured, so that the folder beside the vault stands in.
+    /// True if no remote is configured, so that the folder beside the vault stands in.
     pub embedded: bool,
     /// The daemon's socket, whether one listens or not.
     pub socket: PathBuf,
     credentials: PathBuf,
     environment: Environment,
-    /// Opened where it is first used: `init` makes the folder.
+    /// Opened at its first use: `init` makes the folder.
     disk: OnceLock<Arc<RootedFs>>,
 }
 
@@ -67,10 +67,10 @@ impl App {
         Ok(Self { loaded, remote, embedded, socket, credentials, environment, disk: OnceLock::new() })
     }
 
-    /// True while somebody holds the vault's lock: a daemon, or a verb at work.
+    /// True while another process holds the vault's lock: a daemon, or a verb at work.
     ///
     /// # Errors
-    /// Those of [`App::lock`], except for a lock that is held.
+    /// See [`App::lock`], except for a lock that is held.
     pub fn is_held(&self) -> Result<bool, Failure> {
         match self.lock() {
             Ok(_) => Ok(false),
@@ -155,8 +155,8 @@ impl App {
         }
     }
 
-    /// Takes the vault's lock: one program at a time syncs it. A daemon that is paused has let go of the lock, and still is that
-    /// one.
+    /// Takes the vault's lock: one program at a time syncs it. A paused daemon has let go of the
+    /// lock, and still is that program.
     ///
     /// # Errors
     /// If another program holds it, or there is no vault.
@@ -173,17 +173,17 @@ impl App {
             return Err(held("a daemon keeps"));
         }
         for ours in [layout.sync(), layout.cache_db()] {
-            // Whoever owns it has decided otherwise.
+            // The owner has decided otherwise.
             let _not_ours = disk.close_to_others(&ours);
         }
         Ok(lock)
     }
 
     /// Runs a cycle, or work that needs the same care: by `alone` under the vault's lock, or by
-    /// `through` the daemon where one holds it.
+    /// `through` the daemon if one holds it.
     ///
     /// # Errors
-    /// Those of the two, and those of [`App::lock`].
+    /// Errors of the two, and of [`App::lock`].
     pub fn cycle<T>(
         &self,
         alone: impl AsyncFnOnce() -> Result<T, Failure>,
@@ -211,7 +211,7 @@ impl App {
     /// The engine over the configured vault and remote. The remote is not asked anything yet.
     ///
     /// # Errors
-    /// As for [`Assembly::engine`].
+    /// See [`Assembly::engine`].
     pub async fn engine(&self) -> Result<Engine, Failure> {
         Ok(self.assembly().engine(Meter::default()).await?)
     }

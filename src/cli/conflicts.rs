@@ -170,9 +170,9 @@ struct ComparedDocument<'a> {
 #[derive(Debug, Serialize)]
 struct FileComparison {
     path: VaultPath,
-    /// The version that stands; none where the file is deleted.
+    /// The version that stands. None if the file is deleted.
     standing: Option<Entry>,
-    /// The number of places that differ; none where the two could not be compared.
+    /// The number of places that differ. None if the two could not be compared.
     differing: Option<usize>,
     /// The first of those places.
     differences: Vec<Difference>,

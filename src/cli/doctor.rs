@@ -16,7 +16,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
 use super::status;
-use cogzy_client::documents::{ErrorDocument, SchemaVersion, State, StatusDocument};
+use cogzy_client::documents::{
+    AsideDocument, AsideObject, ErrorDocument, SchemaVersion, State, StatusDocument,
+};
 use cogzy_client::paths::Paths;
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::remote::RemoteUrl;
@@ -36,7 +38,7 @@ struct DoctorDocument<'a> {
     schema: SchemaVersion,
     worst: Severity,
     findings: &'a [Finding],
-    /// The cost of a month, where the remote is a bucket.
+    /// The cost of a month, if the remote is a bucket.
     month: Option<&'a Estimate>,
 }
 
@@ -129,7 +131,7 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
 }
 
-/// The daemon's own account, or the reason why none answers.
+/// The daemon's own account, or the cause why none answers.
 async fn daemon(app: &App) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
@@ -138,7 +140,7 @@ async fn daemon(app: &App) -> Vec<Finding> {
         Err(ClientError::NoDaemon) => {
             let next = "`cogzy-vault service install`, or `cogzy-vault run`";
             let mut findings = vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
-            // What keeps anybody from looking at the vault is told above.
+            // If the vault cannot be looked at, a finding above tells the cause.
             if let Ok(status) = status::look(app).await {
                 findings.extend(wrong(&status));
             }
@@ -163,12 +165,22 @@ async fn daemon(app: &App) -> Vec<Finding> {
     findings
 }
 
-/// What a status says is wrong here; what it says of the remote stands above already, as of now.
+/// Errors that a status reports here, and objects of the remote that were set aside. Errors of the
+/// remote stand above already, newly checked.
 fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
     let here = |error: &&ErrorDocument| error.path.is_some() || status.state == State::Error;
-    status.errors.iter().filter(here).map(|error| {
+    let errors = status.errors.iter().filter(here).map(|error| {
         let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
         Finding::warning("sync", format!("{about}{}", error.message), error.next.clone())
+    });
+    errors.chain(status.aside.iter().flat_map(set_aside))
+}
+
+/// Objects in the bucket that no device of this vault made.
+fn set_aside(aside: &AsideDocument) -> impl Iterator<Item = Finding> {
+    aside.objects.iter().map(|AsideObject { key, why, since }| {
+        let what = format!("{key}, seen since {since}: no device of this vault made it: {why}");
+        Finding::warning("bucket", what, aside.next.clone())
     })
 }
 

@@ -67,7 +67,7 @@ pub struct ConfigPathDocument<'a> {
     pub schema: SchemaVersion,
     /// The configuration file.
     pub file: &'a Path,
-    /// True where it exists.
+    /// True if it exists.
     pub file_exists: bool,
 }
 
@@ -80,7 +80,7 @@ pub struct ConfigCheckDocument<'a> {
     pub ok: bool,
     /// The configuration file.
     pub file: &'a Path,
-    /// True where it exists.
+    /// True if it exists.
     pub file_exists: bool,
 }
 
@@ -91,7 +91,7 @@ pub struct InitDocument<'a> {
     pub schema: SchemaVersion,
     /// Always true; see [`MeetingDocument`].
     pub joined: bool,
-    /// True where the vault was made now.
+    /// True if the vault was made now.
     pub created: bool,
     /// The vault's id.
     pub vault: VaultId,
@@ -105,7 +105,7 @@ pub struct InitDocument<'a> {
     pub config: &'a Path,
 }
 
-/// `init`, where both sides hold files and nobody has agreed to join them yet.
+/// `init`, if both sides hold files and the user has not agreed to join them yet.
 #[derive(Debug, Serialize)]
 pub struct MeetingDocument {
     /// The schema's number.
@@ -162,7 +162,7 @@ pub struct ImportDocument<'a> {
 pub struct RetryDocument {
     /// The schema's number.
     pub schema: SchemaVersion,
-    /// Always true: where no daemon runs it ends in an error.
+    /// Always true: if no daemon runs, it ends in an error.
     pub retrying: bool,
 }
 
@@ -184,7 +184,7 @@ pub struct InstallDocument<'a> {
     pub installed: bool,
     /// The file that describes the service.
     pub file: &'a Path,
-    /// True where the file was written; else it is a package's.
+    /// True if the file was written; else it is a package's.
     pub written: bool,
     /// The state of the service.
     pub service: &'a ServiceStatus,
@@ -208,7 +208,7 @@ pub struct UninstallDocument {
     pub schema: SchemaVersion,
     /// Always false.
     pub installed: bool,
-    /// The file that was removed; none where it is a package's.
+    /// The file that was removed. None if it is a package's.
     pub removed: Option<PathBuf>,
 }
 

@@ -50,7 +50,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// True where a stream is to be coloured.
+    /// True if a stream is to be coloured.
     #[must_use]
     pub const fn on(self, is_terminal: bool, no_color: bool) -> bool {
         match self {

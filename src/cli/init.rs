@@ -152,7 +152,7 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-/// Prints the files that would meet, where nothing was joined yet.
+/// Prints the files that would meet, if nothing was joined yet.
 fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &mut Output) {
     output.json(document);
     let MeetsDocument { same, differing, local_only, remote_only } = document.meets;
@@ -167,9 +167,9 @@ fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &
     );
 }
 
-/// Writes to the configuration whatever led to this vault, so that the next command finds it
-/// without the flags and the environment of this one. Returns the vault that the file goes on naming
-/// in the place of this one.
+/// Writes the settings that led to this vault to the configuration, so that the next command finds
+/// it without the flags and the environment of this one. Returns the vault that the file goes on
+/// naming in the place of this one.
 fn remember(app: &App, args: &Args) -> Result<Option<String>, Failure> {
     let flags = args.flags();
     let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
@@ -188,8 +188,8 @@ fn remember(app: &App, args: &Args) -> Result<Option<String>, Failure> {
     Ok(named.filter(|named| *named != vault))
 }
 
-/// Handles an `init` beside a daemon. Nothing is set up, for the daemon keeps to the settings it
-/// was started with; where these are the wanted ones, there is nothing to do.
+/// Handles an `init` beside a daemon. Nothing is set up, since the daemon keeps the settings it was
+/// started with; if these are the wanted ones, there is nothing to do.
 fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
     let status: StatusDocument = match runtime()?.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,

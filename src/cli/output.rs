@@ -115,7 +115,7 @@ impl Output {
         self.print(line.tone, &line.text);
     }
 
-    /// True where standard error is to be coloured.
+    /// True if standard error is to be coloured.
     #[must_use]
     pub const fn colors_errors(&self) -> bool {
         self.colors_errors
@@ -127,8 +127,8 @@ impl Output {
         !self.closed && self.failed.is_none()
     }
 
-    /// Lines that change in place where standard output is a terminal, and follow each other
-    /// elsewhere.
+    /// Lines that change in place if standard output is a terminal, and follow each other
+    /// otherwise.
     #[must_use]
     pub fn live(&self) -> Live {
         if self.json || !io::stdout().is_terminal() { Live::plain() } else { Live::drawn() }
@@ -174,7 +174,7 @@ impl Output {
         self.is_read()
     }
 
-    /// True with `--json`: then nobody is there to answer questions.
+    /// True with `--json`: then no user is there to answer questions.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.json
@@ -243,7 +243,7 @@ impl Output {
         }
     }
 
-    /// Writes what is left.
+    /// Writes the rest.
     ///
     /// # Errors
     /// The first error of any write, except for a reader that has gone.

@@ -1,7 +1,7 @@
 //! A cycle in words: its result, or its plan.
 
 use super::exit::Exit;
-use super::output::{Output, Tone, size, thousands};
+use super::output::{Output, Tone, count, size, thousands};
 use cogzy_client::documents::{ActionDocument, FileStepDocument, HoldDocument, PlanDocument, SyncDocument};
 use cogzy_engine::sync::Weight;
 
@@ -86,6 +86,13 @@ pub fn tell(report: &SyncDocument, output: &mut Output) {
     }
     for problem in report.problems.iter().filter(|problem| problem.weight == Weight::Skipped) {
         output.note(format!("skipped: {}: {}", problem.path, problem.message));
+    }
+    if let Some(aside) = &report.aside {
+        let text = format!(
+            "set aside: {} in the bucket that no device of this vault made: cogzy-vault status",
+            count(aside.count, "object")
+        );
+        output.toned(Tone::Warning, text);
     }
     tell_holds(&report.holds, output);
 }

@@ -43,7 +43,7 @@ pub struct Args {
 /// Restores in the vault or to a folder.
 ///
 /// # Errors
-/// Those of the job or the export.
+/// Errors of the job or the export.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let paths = vault_paths(app.layout().root(), &args.paths)?;

@@ -129,7 +129,7 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
     Ok(Exit::Done)
 }
 
-/// The keys that the service would read differently: this shell or command line sets them to
+/// The keys that the service would read differently, since this shell or command line sets them to
 /// something else.
 fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
     let Ok(alone) = App::load(global, Vec::new(), Environment::default(), true) else { return Vec::new() };

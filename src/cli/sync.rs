@@ -27,7 +27,7 @@ pub struct Args {
 /// Runs or forecasts one cycle: through the daemon if one runs, else by itself.
 ///
 /// # Errors
-/// Those of the cycle.
+/// Errors of the cycle.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
     let document = app.cycle(

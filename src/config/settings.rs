@@ -52,7 +52,7 @@ pub struct S3Settings {
     pub region: Option<String>,
     /// The profile of the AWS configuration files.
     pub profile: Option<String>,
-    /// True where the bucket stands in the path; without it, true as soon as there is an endpoint.
+    /// True if the bucket stands in the path; without it, true as soon as there is an endpoint.
     pub path_style: Option<bool>,
     /// The number of requests that run at once.
     pub concurrency: usize,
@@ -145,7 +145,7 @@ pub struct SafetySettings {
 /// Settings for keeping old data.
 #[derive(Debug, Clone)]
 pub struct RetentionSettings {
-    /// True where old data is removed from the bucket at all.
+    /// True if old data is removed from the bucket at all.
     pub prune: bool,
     /// The number of generations that are kept.
     pub keep_generations: u64,
@@ -184,6 +184,6 @@ pub struct HookSettings {
 pub struct LogSettings {
     /// The level.
     pub level: tracing::Level,
-    /// True where the daemon also writes a file.
+    /// True if the daemon also writes a file.
     pub file: bool,
 }

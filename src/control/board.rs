@@ -135,6 +135,7 @@ pub(super) mod tests {
             conflicts: 0,
             holds: Vec::new(),
             errors: Vec::new(),
+            aside: None,
             content: None,
             transfer: cogzy_engine::remote::Transfer::default(),
         }

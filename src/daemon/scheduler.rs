@@ -58,11 +58,11 @@ const JITTER: f64 = 0.2;
 pub enum CycleOutcome {
     /// It succeeded.
     Done {
-        /// True where something was sent or fetched.
+        /// True if something was sent or fetched.
         moved: bool,
-        /// True where something was sent.
+        /// True if something was sent.
         sent: bool,
-        /// True where some items were busy or not settled, and need another look after the settle
+        /// True if some items were busy or not settled, and need another look after the settle
         /// window.
         again: bool,
     },
@@ -103,7 +103,7 @@ pub struct Scheduler {
     /// The next look at items that had not settled, and the number of such looks in a row.
     again: Option<(Duration, u32)>,
     offline: bool,
-    /// True where a probe was answered since.
+    /// True if a probe was answered since.
     reached: bool,
     /// The number of cycles in a row that found the remote out of reach although a probe had been
     /// answered.
@@ -143,7 +143,7 @@ impl Scheduler {
         }
     }
 
-    /// True where something was touched that no scan has seen yet.
+    /// True if something was touched that no scan has seen yet.
     #[must_use]
     pub const fn is_touched(&self) -> bool {
         self.touched.is_some()
@@ -182,7 +182,7 @@ impl Scheduler {
         self.watching = works;
     }
 
-    /// Notes that somebody wants a cycle, or another try, now.
+    /// Notes that the user wants a cycle, or another try, now.
     pub const fn retry(&mut self, now: Duration) {
         self.stopped = false;
         self.failures = 0;
@@ -217,7 +217,7 @@ impl Scheduler {
             .max(self.not_before)
     }
 
-    /// True where the remote was out of reach at the last try.
+    /// True if the remote was out of reach at the last try.
     #[must_use]
     pub const fn offline(&self) -> bool {
         self.offline

@@ -23,6 +23,7 @@ mod process_doctor;
 mod process_events;
 mod process_exit;
 mod process_honest;
+mod process_junk;
 mod process_kill;
 mod process_log;
 mod process_memory;

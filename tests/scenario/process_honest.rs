@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
 use crate::support::daemon::Daemon;
-use crate::support::process::Machine;
+use crate::support::process::{Machine, PATIENCE};
 use crate::support::s3_server::S3Server;
 use crate::support::socket;
 
@@ -52,15 +53,27 @@ async fn a_vault_with_an_unreadable_file_is_not_in_sync() {
     std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
     let machine = machine.as_nobody();
     let daemon = Daemon::start(&machine).await;
-    let status = socket::until_state(&machine, "error").await;
+    let status = until_state(&machine, "error").await;
     assert_eq!(status["errors"][0]["path"], "traces/secret.json", "{status}");
     let ran = machine.run(&["status"]).await;
     assert_eq!(ran.code, Some(9), "{ran:#?}");
     assert!(ran.stdout.contains("1 problem, told below"), "{ran:#?}");
     std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
     machine.good(&["sync"]).await;
-    socket::until_state(&machine, "in-sync").await;
+    until_state(&machine, "in-sync").await;
     assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+/// Asks as the user whose daemon it is.
+async fn until_state(machine: &Machine, wanted: &str) -> Value {
+    let clock = SystemClock::new();
+    loop {
+        let status = machine.run(&["status", "--json"]).await.json();
+        if status["state"] == wanted {
+            return status;
+        }
+        assert!(clock.monotonic() < PATIENCE, "it was never {wanted}: {status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

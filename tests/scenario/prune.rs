@@ -1,5 +1,5 @@
-//! Freeing what retention no longer needs: what goes, what stays, and what becomes of a device that
-//! slept through it.
+//! Frees data that retention no longer needs: the data that goes, the data that stays, and the fate
+//! of a device that slept through it.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -58,8 +58,8 @@ async fn conflict(one: &mut Device, two: &mut Device) -> Conflict {
     listed[0].conflict.clone()
 }
 
-/// A generation in which a file stands where another one needs a folder could be put in place
-/// nowhere.
+/// A generation in which a file stands where another one needs a folder could not be put in place
+/// anywhere.
 #[tokio::test]
 async fn what_has_no_place_any_more_is_not_put_back() {
     let folder = fresh_folder();
@@ -89,7 +89,7 @@ async fn keeping_mine_puts_the_whole_group_back_on_every_device() {
     let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     let conflict = conflict(&mut one, &mut two).await;
-    // Decided where it did not happen.
+    // Decided on the device where it did not happen.
     one.sync().await;
     let done = resolve(&mut one, &conflict, Keep::Mine).await.unwrap();
     assert!(done.generation.is_some());
@@ -231,7 +231,7 @@ async fn what_looks_like_an_accident_wants_a_yes_and_then_comes_at_once() {
     assert_eq!(one.files().len(), 41);
     let done = restore(&mut one, "1", &[], true).await.unwrap();
     assert_eq!((done.deleted, done.report.holds.len(), one.files().len()), (40, 0, 1));
-    // On another device nobody has said yes.
+    // On another device the user has not approved.
     let report = two.sync().await;
     assert!(two.files().len() <= 1 || !report.holds.is_empty(), "{report:?}");
 }

@@ -423,7 +423,7 @@ async fn a_rejected_loss_is_taken_back_although_what_is_left_does_not_fit_togeth
     assert_eq!(one.files(), good);
 }
 
-/// True where the trash of a device holds these bytes.
+/// True if the trash of a device holds these bytes.
 fn lies_in_trash(device: &Device, bytes: &[u8]) -> bool {
     let mut files = std::collections::BTreeMap::new();
     let trash = device.root.join("sync/trash");

@@ -4,7 +4,7 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::daemon::overdue;
 use cogzy_client::documents::{
-    ContentDocument, ErrorDocument, PendingDocument, State, StatusDocument, holds, moment,
+    AsideDocument, ContentDocument, ErrorDocument, PendingDocument, State, StatusDocument, holds, moment,
 };
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::sync::{Glance, Unwatched, Weight};
@@ -33,6 +33,7 @@ fn fill(status: &mut StatusDocument, glance: &Glance) {
     status.last_sync = glance.last_sync_ms.map(moment);
     (status.files, status.bytes) = (glance.survey.here.files, glance.survey.here.bytes);
     status.pending = PendingDocument { up, down };
+    status.aside = AsideDocument::of(&glance.aside);
     status.conflicts = glance.conflicts.len();
     status.content = Some(ContentDocument::from(&glance.survey.holdings));
     status.holds = holds(&glance.survey.plan.holds);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::cli::output::{ProgressStep, StyledLine, Tone, count, duration, size};
 use crate::cli::report::ways;
-use cogzy_client::documents::{ErrorDocument, State, StatusDocument};
+use cogzy_client::documents::{AsideDocument, ErrorDocument, State, StatusDocument};
 use cogzy_engine::sync::Amount;
 
 /// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
@@ -51,6 +51,7 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
         lines.extend(ways(hold).map(StyledLine::plain));
     }
     lines.extend(errors.into_iter().flat_map(|error| told(error, now_ms)));
+    lines.extend(status.aside.iter().flat_map(|aside| set_aside(aside, now_ms)));
     lines.push(StyledLine::plain(format!(
         "  generation {} · {} · {}",
         status.generation,
@@ -67,6 +68,25 @@ fn told(error: &ErrorDocument, now_ms: u64) -> [StyledLine; 2] {
         StyledLine::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
         StyledLine::plain(format!("  next: {}{tries}", error.next)),
     ]
+}
+
+/// Objects that no device of this vault made, each with the reason.
+fn set_aside(aside: &AsideDocument, now_ms: u64) -> Vec<StyledLine> {
+    let what = count(aside.count, "object");
+    let text =
+        format!("! set aside: {what} in the bucket that no device of this vault made; syncing goes on");
+    let mut lines = vec![StyledLine::toned(Tone::Warning, text)];
+    lines.extend(aside.objects.iter().map(|object| {
+        let since = millis(&object.since)
+            .map_or_else(String::new, |then| format!(", seen {} ago", since(then, now_ms)));
+        StyledLine::plain(format!("    {}: {}{since}", object.key, object.why))
+    }));
+    let more = aside.count - aside.objects.len().min(aside.count);
+    if more > 0 {
+        lines.push(StyledLine::plain(format!("    and {} more", count(more, "object"))));
+    }
+    lines.push(StyledLine::plain(format!("  next: {}", aside.next)));
+    lines
 }
 
 fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
@@ -98,7 +118,7 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     StyledLine::toned(tone, text)
 }
 
-/// True where all else is in sync, and yet something needs attention.
+/// True if all else is in sync, and yet something needs attention.
 fn attention(status: &StatusDocument) -> bool {
     let wrong = status.errors.iter().any(|error| error.path.is_some());
     let only_paths = status.errors.iter().all(|error| error.path.is_some());

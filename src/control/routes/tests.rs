@@ -25,7 +25,7 @@ use cogzy_engine::sync::{Engine, Ports, Settings};
 use cogzy_engine::vault::{Filter, Layout};
 
 fn handles() -> Handles {
-    // Nobody takes commands: a request that needs one is refused at once.
+    // No daemon takes commands: a request that needs one is refused at once.
     let (commands, _) = mpsc::channel(1);
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(SystemClock::new());

@@ -34,7 +34,7 @@ pub struct Contents {
     pub delayed: usize,
     /// Newest PUTs that listings leave out.
     pub stale: usize,
-    /// True where a PUT replaces what was there, and a DELETE frees it.
+    /// True if a PUT replaces the object, and a DELETE frees it.
     pub unversioned: bool,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ContentDocument, HoldDocument, SchemaVersion};
+use super::{AsideDocument, ContentDocument, HoldDocument, SchemaVersion};
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::Transfer;
 use cogzy_engine::sync::{Amount, Progress, Trouble, Weight};
@@ -215,6 +215,9 @@ pub struct StatusDocument {
     pub holds: Vec<HoldDocument>,
     /// Errors that stand now.
     pub errors: Vec<ErrorDocument>,
+    /// Objects in the bucket that no device of this vault made, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<AsideDocument>,
     /// The content of the vault, once its files were looked into.
     pub content: Option<ContentDocument>,
     /// The traffic with the remote since the daemon started.

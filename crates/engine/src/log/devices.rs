@@ -1,9 +1,10 @@
-//! Devices that commit to this vault, and what they can read.
+//! Devices that commit to this vault, and the features that each can read.
 //!
-//! A writer uses a feature only once every device that committed lately reads it. What a device reads
-//! stands in its commits of format 2, and before there are any in the name of an empty object below
-//! `devices/`, which older programs do not look at. An object that is missing makes a writer wait; one
-//! that is forged makes it go on, and the device that cannot follow says which version it needs.
+//! A writer uses a feature only once every device that committed lately reads it. A device tells
+//! its features in its commits of format 2. Before there are any, it tells them in the name of an
+//! empty object below `devices/`, which older programs do not look at. A missing object makes a
+//! writer wait. A forged one makes it go on, and the device that cannot follow says which version
+//! it needs.
 
 use std::collections::BTreeMap;
 
@@ -14,40 +15,40 @@ use super::{Log, LogError, Snapshot};
 use crate::model::{Announcement, CommitKey, DeviceId, Digest, FORMAT, Feature, Reads};
 use crate::remote::list_all;
 
-/// Where devices say what they read.
+/// Prefix of the objects in which devices tell what they read.
 pub(super) const DEVICES: &str = "devices/";
-/// A device that has not committed for this long is not waited for.
+/// Time after its last commit from which a device is no longer waited for.
 const LATELY_MS: u64 = 30 * 24 * 3600 * 1000;
 
 /// A device that committed to this vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSeen {
-    /// Its name in its last commit.
+    /// Name of the device in its last commit.
     pub name: String,
     /// Time of its last commit, by its own clock, in milliseconds since the Unix epoch.
     pub last_ms: u64,
-    /// What it reads.
+    /// Formats and features that it reads.
     pub reads: Reads,
 }
 
 impl Log {
-    /// Says what this program reads, for a device that is about to commit.
+    /// Announces the features that this program reads, for a device that is about to commit.
     ///
     /// # Errors
-    /// Those of the remote.
+    /// Errors of the remote.
     pub async fn announce(&self, device: DeviceId) -> Result<(), LogError> {
         let announcement = Announcement { device, reads: Reads::ours() };
         Ok(self.remote.put(&format!("{DEVICES}{}", announcement.name()), Bytes::new()).await?)
     }
 
-    /// The devices that committed to `head` within the last 30 days before its newest commit, by id.
+    /// Devices that committed to `head` within the last 30 days before its newest commit, by id.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for objects that the cache does not have.
     pub async fn devices_lately(&self, head: CommitKey) -> Result<BTreeMap<DeviceId, DeviceSeen>, LogError> {
         let mut seen: BTreeMap<DeviceId, DeviceSeen> = BTreeMap::new();
         let mut newest = 0;
-        // By rank from the newest down: what a device said last counts.
+        // By rank from the newest down: the last word of a device counts.
         for key in self.graph.ancestry(head).into_iter().rev() {
             let (_, commit) = self.read_commit(key).await?;
             let (Some(device), Some(txn)) = (commit.device, commit.txn) else { continue };
@@ -72,12 +73,12 @@ impl Log {
         Ok(seen)
     }
 
-    /// Digest of the sum of `head`'s state for its next commit, if that may name it: once commits do, all
-    /// do. They begin with a generation before which a checkpoint is due, when every device that
-    /// committed lately reads them.
+    /// Digest of the sum of `head`'s state for its next commit, if that may name it: once commits
+    /// do, all do. They begin with a generation before which a checkpoint is due, when every device
+    /// that committed lately reads them.
     ///
     /// # Errors
-    /// As for [`Log::devices_lately`].
+    /// See [`Log::devices_lately`].
     pub async fn base_for(&self, head: &Snapshot) -> Result<Option<Digest>, LogError> {
         let begins = head.key.filter(|key| (key.seq + 1).is_multiple_of(EVERY));
         let named = match begins {
@@ -91,10 +92,10 @@ impl Log {
         Ok(named.then(|| head.base()))
     }
 
-    /// Names of the devices that committed lately and do not read `feature`, but for `own`.
+    /// Names of the devices that committed lately and do not read `feature`, without `own`.
     ///
     /// # Errors
-    /// As for [`Log::devices_lately`].
+    /// See [`Log::devices_lately`].
     pub async fn cannot_read(
         &self,
         feature: Feature,

@@ -25,7 +25,7 @@ pub enum LogError {
         key: String,
         /// Its format.
         format: u64,
-        /// The features of it that are not known here.
+        /// Features of it that are unknown here.
         needs: Vec<Need>,
     },
     /// A chunk could not be read.
@@ -55,10 +55,10 @@ pub enum LogError {
         /// The commit.
         agreed: CommitKey,
     },
-    /// What would be written is more than any reader takes.
+    /// The object to be written is larger than any reader takes.
     #[error("this is too much for one generation: {why}")]
     TooMuch {
-        /// What there is too much of.
+        /// Part that is too large.
         why: String,
     },
     /// A written commit does not show up in listings.
@@ -66,9 +66,9 @@ pub enum LogError {
     NotVisible(CommitKey),
 }
 
-/// What reads an object: a version, and the features that ask for it.
+/// Version that reads an object, and the features that ask for it.
 fn newer(format: u64, needs: &[Need]) -> String {
-    // Versions are numbers joined by dots: the longest sort behind.
+    // Versions are numbers joined by dots: the longest sorts last.
     let rank =
         |version: &&Need| version.since.split('.').map(|n| n.parse().unwrap_or(0)).collect::<Vec<u64>>();
     match needs.iter().max_by_key(rank) {
@@ -91,7 +91,7 @@ impl LogError {
         }
     }
 
-    /// The error's words without the object's key, for damage.
+    /// Text of the error without the object's key, for damage.
     pub(super) fn cause(&self) -> String {
         match self {
             Self::Corrupt { why, .. } => why.clone(),

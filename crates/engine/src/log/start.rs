@@ -268,7 +268,7 @@ fn not_named(key: &str, commit: CommitKey) -> LogError {
 }
 
 /// Generation in the key of a checkpoint.
-fn seq_of(key: &str) -> Option<u64> {
+pub(super) fn seq_of(key: &str) -> Option<u64> {
     CommitKey::parse(key.strip_prefix(CHECKPOINTS)?).map(|name| name.seq)
 }
 

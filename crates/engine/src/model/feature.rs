@@ -1,10 +1,10 @@
-//! Features: what a commit may hold that readers of the first format do not know.
+//! Features: parts of a commit that readers of the first format do not know.
 //!
 //! Formats rise by need. A commit without features is written in format 1, byte for byte as every
-//! version wrote it. A commit with features is of format 2 and names each, with the version that can
-//! read it, so that an older reader can say what it lacks. A device says which features it reads in a
-//! name below `devices/`, and in each commit of format 2; a writer uses a feature once every device
-//! that committed lately reads it.
+//! version wrote it. A commit with features is of format 2 and names each, with the version that
+//! can read it, so that an older reader can say what it lacks. A device tells the features that it
+//! reads in a name below `devices/`, and in each commit of format 2. A writer uses a feature once
+//! every device that committed lately reads it.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ use super::{Commit, DeviceId};
 
 /// The newest format of commits, checkpoints and headers that this program reads.
 pub const FORMAT: u32 = 2;
-/// The format of what uses no feature.
+/// Format of objects that use no feature.
 pub const FIRST_FORMAT: u32 = 1;
 
-/// Something that a commit may hold and that not every reader knows.
+/// A part of a commit that not every reader knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
     /// Paths that Unix can store and Windows cannot, such as `16:51.json`.
@@ -70,7 +70,7 @@ pub struct Need {
 }
 
 impl Need {
-    /// True where this program reads the feature.
+    /// True if this program reads the feature.
     #[must_use]
     pub fn is_known(&self) -> bool {
         Feature::ALL.iter().any(|feature| feature.name() == self.feature)
@@ -88,32 +88,32 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// What this program reads.
+    /// Formats and features that this program reads.
     #[must_use]
     pub fn ours() -> Self {
         let features = Feature::ALL.iter().map(|feature| feature.name().to_owned()).collect();
         Self { format: FORMAT, features }
     }
 
-    /// What every version reads.
+    /// Formats and features that every version reads.
     #[must_use]
     pub const fn first() -> Self {
         Self { format: FIRST_FORMAT, features: BTreeSet::new() }
     }
 
-    /// True where the device reads a feature.
+    /// True if the device reads a feature.
     #[must_use]
     pub fn knows(&self, feature: Feature) -> bool {
         self.features.contains(feature.name())
     }
 }
 
-/// What a device says of itself below `devices/`: all of it stands in the name of an empty object.
+/// Announcement of a device below `devices/`: all of it is in the name of an empty object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// The device.
     pub device: DeviceId,
-    /// What it reads.
+    /// Formats and features that it reads.
     pub reads: Reads,
 }
 
@@ -125,7 +125,7 @@ impl Announcement {
         format!("{}-{}-{}", self.device, self.reads.format, features.join("+"))
     }
 
-    /// Reads what [`Announcement::name`] wrote; none for any other text.
+    /// Parses the name that [`Announcement::name`] makes. None for any other text.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let (device, rest) = name.split_once('-')?;

@@ -3,10 +3,12 @@
 //! Every reader holds a commit in memory, and everybody waits for what stands in the same commit: so
 //! a push of many files is many commits, the small files first. A group is one item and is never
 //! cut; neither is what a transaction wrote, what one hold let through, or a file and the place that
-//! its content or its name moves from. So no commit takes away a content that a later one brings.
+//! its content or its name moves from, nor one and the file whose name it carries on. So no commit
+//! takes away a content that a later one brings, and the brakes see a replacement whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::tally::carrying;
 use super::{Hold, Step};
 use crate::model::{Digest, Item, VaultPath};
 
@@ -59,6 +61,7 @@ pub fn batches<'a>(
     tie_items(&mut ties, steps, together.iter().chain(approved.iter().map(|hold| &hold.items)));
     tie_moves(&mut ties, steps);
     tie_places(&mut ties, steps);
+    tie_names(&mut ties, steps);
     let mut units: BTreeMap<usize, Unit<'a>> = BTreeMap::new();
     for (number, step) in steps.iter().enumerate() {
         let unit =
@@ -164,6 +167,20 @@ fn tie_places(ties: &mut Ties, steps: &[&Step]) {
         for folder in folders_of(name) {
             if let Some(other) = taken.get(folder) {
                 ties.tie(*number, *other);
+            }
+        }
+    }
+}
+
+/// Ties a step that deletes a file to those that bring its name with another ending.
+fn tie_names(ties: &mut Ties, steps: &[&Step]) {
+    let taken: BTreeMap<&str, usize> =
+        paths(steps, false).map(|(number, path)| (path.as_str(), number)).collect();
+    let names: BTreeSet<&str> = taken.keys().copied().collect();
+    for (number, path) in paths(steps, true) {
+        for name in carrying(path, &names) {
+            if let Some(other) = taken.get(name) {
+                ties.tie(number, *other);
             }
         }
     }

@@ -89,7 +89,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches the root and its folders where they are new. Call this after each scan. True if there
+    /// Watches new folders, and the root if it is new. To be called after each scan. True if there
     /// were any: files written there since the scan caused no event, so another scan is due.
     ///
     /// # Errors
@@ -125,7 +125,8 @@ impl Watch {
         first.map(|()| any)
     }
 
-    /// Watches the root, where it is another folder than before: then nothing in it is watched yet either.
+    /// Watches the root if it is another folder than before: then nothing in it is watched yet
+    /// either.
     fn watch_root(&mut self, fs: &dyn Fs, root: &Path) -> Result<bool, WatchError> {
         let stat = fs.lstat(root).at("look at", root)?;
         let id = Some((stat.dev, stat.ino));

@@ -1,4 +1,4 @@
-//! Names that a run must have reached: a fault or an arm of the plan that never came up has not
+//! Names that a run must have reached: a fault, or an arm of the plan, that never came up has not
 //! been tested.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Running what was asked for, each run with a runtime, a clock and a trace of its own.
+//! Runs of the simulation, each with a runtime, a clock and a trace of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -137,7 +137,7 @@ fn replay(run: impl FnOnce() -> Ran) -> ExitCode {
     }
 }
 
-/// True where the fakes are like what they stand for.
+/// True if the fakes behave like the originals.
 fn alike() -> bool {
     let looked = drift::look();
     match &looked {

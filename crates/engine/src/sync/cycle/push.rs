@@ -1,8 +1,8 @@
 //! Sending: packs first, then the commit that names them.
 //!
-//! Decided here: which items of the plan make it into the commit. A file that is no longer as it was
-//! scanned leaves its item out, and what is bound to that item too. A crash before the commit leaves
-//! packs that no commit names; the next push uses them.
+//! Decided here: which items of the plan make it into the commit. A file that is no longer as it
+//! was scanned leaves its item out, and with it every item bound to it. A crash before the commit
+//! leaves packs that no commit names; the next push uses them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::{Context, Session};
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
 
-/// What was uploaded and can be committed.
+/// Uploaded items that can be committed.
 #[derive(Debug, Default)]
 struct Sent {
     items: BTreeSet<Item>,
@@ -32,27 +32,28 @@ struct Sent {
     kept: Vec<Conflict>,
 }
 
-/// A push under way: what its next commit builds on.
+/// State of a push under way, for its next commit.
 struct Pushing<'s> {
     survey: &'s Survey,
-    /// The state that the next commit follows.
+    /// State that the next commit follows.
     head: Arc<Snapshot>,
     /// Chunks that need not be uploaded.
     index: ChunkIndex,
-    /// Packs that were uploaded and that no commit names.
+    /// Uploaded packs that no commit names.
     left_over: Vec<PackInfo>,
     record: LastSync,
-    /// One transaction for all commits of a push: they are one change for people.
+    /// One transaction for all commits of a push: people see them as one change.
     txn: Option<Hlc>,
-    /// Items on which both sides agree by now.
+    /// Items on which both sides now agree.
     done: BTreeSet<Item>,
     progress: Progress,
 }
 
 impl Session<'_> {
-    /// Uploads what the plan pushes, and losing versions that no commit names yet; commits both, in
-    /// as many commits as their size asks for. Gives the key of the last commit, none where there was
-    /// nothing to commit. Where another device commits meanwhile, the rest is left to the next round.
+    /// Uploads the files that the plan pushes, and losing versions that no commit names yet.
+    /// Commits both, in as many commits as their size asks for. Returns the key of the last commit,
+    /// or none if there was nothing to commit. If another device commits meanwhile, the rest is
+    /// left to the next round.
     pub(crate) async fn push(
         &mut self,
         record: &LastSync,
@@ -98,7 +99,7 @@ impl Session<'_> {
     ) -> Result<Pushing<'s>, SyncError> {
         let head = Arc::clone(&survey.remote);
         let mut left_over = self.context.left_over().await?;
-        // What was uploaded long ago may have been marked as nobody's meanwhile, or committed.
+        // Meanwhile an old upload may have been marked as unneeded, or committed.
         left_over.retain(|pack| {
             let is_known = head.packs.contains_key(&pack.id) || head.marked.contains_key(&pack.id);
             !is_known && !head.swept.contains(&pack.id)
@@ -115,7 +116,7 @@ impl Session<'_> {
         })
     }
 
-    /// Commits what was sent of a batch; gives no key where that was nothing.
+    /// Commits the uploaded part of a batch. Returns no key if there is none.
     async fn commit_sent(
         &mut self,
         pushing: &mut Pushing<'_>,
@@ -153,7 +154,7 @@ impl Session<'_> {
             pushing.left_over.retain(|left| left.id != pack.id);
         }
         self.report.sent(&commit);
-        // What did not fit together there has been committed over.
+        // The commit replaces a remote version that did not fit together.
         let sent_over = |about: &About| matches!(about, About::Item(item) if sent.items.contains(item));
         let fits = |trouble: &Trouble| trouble.weight != Weight::Invalid || !sent_over(&trouble.about);
         self.report.problems.retain(fits);
@@ -191,7 +192,7 @@ impl Session<'_> {
         Ok(sent)
     }
 
-    /// Reads the files of one item into the run, all of them or the item is left out.
+    /// Reads the files of one item into the run. If one is missing, the item is left out.
     async fn take_in_step(
         &mut self,
         run: &mut Run<'_>,
@@ -206,7 +207,7 @@ impl Session<'_> {
                 self.report.wait(&step.item, format!("{path}: it is no longer as it was scanned"));
                 return Ok(());
             };
-            // A large file is more than one step.
+            // A large file reports more than one step.
             let (uploads, watcher, before) = (run.uploads().clone(), self.watcher, *progress);
             let read = |bytes| {
                 let bytes_done = before.bytes_done + bytes;
@@ -229,7 +230,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Reads a losing version into the run: all of it, or it is reported. A version that is missing in part is none.
+    /// Reads a losing version into the run: all of it, or it is reported. A version that is missing
+    /// in part is not kept.
     async fn take_in_loser(
         &mut self,
         run: &mut Run<'_>,
@@ -250,7 +252,8 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// Packs that an earlier run uploaded without coming to the commit. One that is gone from the remote is forgotten.
+    /// Packs that an earlier run uploaded and did not commit. A pack that is gone from the remote
+    /// is forgotten.
     pub(crate) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
         let packs = self.ports.database.uploaded().unwrap_or_default();
         let mut there = Vec::new();
@@ -263,7 +266,7 @@ impl Context {
     }
 }
 
-/// Takes items out of what is about to be committed that belong with one that did not get this far.
+/// Leaves out items that are bound to one that did not get this far.
 fn leave_out_halves(pushing: &Pushing<'_>, sent: &mut Sent, report: &mut Report) {
     let Pushing { survey, done, .. } = pushing;
     loop {
@@ -286,7 +289,7 @@ fn leave_out_halves(pushing: &Pushing<'_>, sent: &mut Sent, report: &mut Report)
     }
 }
 
-/// The commit of what was sent of a batch.
+/// Fills a commit with the uploaded part of a batch.
 fn fill(mut commit: Commit, head: &Snapshot, batch: &[&Step], sent: &Sent) -> Commit {
     let pushed = batch.iter().filter(|step| sent.items.contains(&step.item));
     commit.changes = pushed

@@ -1,4 +1,7 @@
-//! Looking at both sides and planning: the part of a cycle that changes nothing.
+//! Looks at both sides and plans: the part of a cycle that changes nothing.
+//!
+//! Decided here: which base a device without a record has, and how filters limit what it agrees on.
+//! A crash leaves nothing.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,42 +19,44 @@ use crate::sync::transact::held_by_command;
 use crate::sync::{Amount, Phase, Progress, SyncError, Trouble, blocking};
 use crate::vault::{Filter, ScanOptions, Verdict, scan};
 
-/// Both sides, and what is to be done.
+/// Both sides, and the plan for them.
 #[derive(Debug)]
 pub struct Survey {
-    /// The newest commit's state.
+    /// State of the newest commit.
     pub(crate) remote: Arc<Snapshot>,
-    /// What was agreed, as far as the filters let it be seen.
+    /// Agreed state, as far as the filters show it.
     pub(crate) base: Tree,
-    /// Agreed paths that the filters now exclude and nobody has approved of: they keep their place in the base.
+    /// Agreed paths that the filters now exclude without approval: they keep their place in the
+    /// base.
     pub(crate) hidden: Tree,
-    /// What is here.
+    /// Local state.
     pub(crate) local: Local,
-    /// What must be sent together.
+    /// Items that must be sent together.
     pub(crate) bound: Bound,
     /// Files that commits of this device took within the last day.
     pub(crate) losses: Losses,
-    /// What is to be done.
+    /// Steps to take.
     pub plan: Plan,
-    /// Files here, and their bytes.
+    /// Local files, and their bytes.
     pub here: Amount,
-    /// What the groups hold, as far as they were looked into.
+    /// Facts of the groups, as far as they were looked into.
     pub holdings: Holdings,
 }
 
 impl Survey {
-    /// The generation that was looked at.
+    /// Generation of the remote state.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.remote.seq()
     }
 
-    /// What cannot be synced as it is.
+    /// Names and items that cannot be synced as they are.
     pub fn troubles(&self) -> impl Iterator<Item = &Trouble> {
         self.local.troubles.iter()
     }
 
-    /// Files of items that wait: held, or not settled. What stood where a link is now waits for nothing that could be sent.
+    /// Files of items that wait: held, or not settled. A file that a link has replaced does not
+    /// count: it has nothing that could be sent.
     #[must_use]
     pub fn waiting(&self) -> Amount {
         let held = self.plan.holds.iter().flat_map(|hold| &hold.items);
@@ -89,28 +94,29 @@ impl Survey {
     }
 }
 
-/// The two commits that a survey stands between.
+/// The two commits that a survey compares.
 #[derive(Debug, Clone)]
 pub(crate) struct Sides {
-    /// The remote's head; none while nothing was committed.
+    /// Head of the remote. None while nothing was committed.
     pub head: Option<CommitKey>,
-    /// The vault as the head left it.
+    /// State of the vault at the head.
     pub remote: Arc<Snapshot>,
-    /// The vault as this device agreed to it last.
+    /// State of the vault that this device agreed on last.
     pub agreed: Arc<Snapshot>,
 }
 
-/// How a survey looks.
+/// Scope of a survey.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Scope {
-    /// Also send derived members that would stay here.
+    /// True to send also derived members that would stay here.
     pub derived: bool,
-    /// Hash every file again, whatever the cache says of it.
+    /// True to hash every file again, whatever the cache says of it.
     pub rehash: bool,
 }
 
 impl Session<'_> {
-    /// Compares what is here with `sides` and plans. `record` is what this device has agreed on; none before it has.
+    /// Compares the local files with `sides` and plans. `record` is this device's record of what
+    /// was agreed; none before the first.
     pub(crate) async fn survey(
         &mut self,
         record: Option<&LastSync>,
@@ -137,7 +143,8 @@ impl Session<'_> {
         base.retain(|path, _| self.context.visible(path));
         local.name_what_blocks(&base, &remote);
         let groups = &there.groups;
-        // Before the scan and after it: what was written by a command that ended in between may be half of what it wrote.
+        // One look before the scan and one after it: a command that ended in between may have left
+        // half of its files in the scan.
         let held = held || self.context.groups_right()?.is_held();
         let Judged { mut unfit, holdings } =
             blocking(|| self.context.judge(groups, &mut local, &mut base, &mut remote, held))?;
@@ -145,7 +152,8 @@ impl Session<'_> {
             held_by_command(groups, &mut unfit);
         }
         if joining {
-            // Without a common past nobody can say that what is here is newer than what is wrong there.
+            // Without a common past, nothing shows that the local version is newer than the wrong
+            // one there.
             for (item, why) in &unfit.there {
                 unfit.here.entry(item.clone()).or_insert_with(|| why.clone());
             }
@@ -206,8 +214,9 @@ impl Session<'_> {
         Ok(Local::of(scan))
     }
 
-    /// The base of a device whose record is lost, or that joins with files of its own: a local file that the path's history
-    /// knows is unchanged since then. A path that the remote no longer has is none of these: joining deletes nothing.
+    /// The base of a device whose record is lost, or that joins with files of its own: each local
+    /// file that the path's history knows is unchanged since then. A path that the remote no longer
+    /// has is not in this base: joining deletes nothing.
     async fn base_from_history(
         &self,
         local: &Tree,
@@ -229,7 +238,7 @@ impl Session<'_> {
 }
 
 impl Survey {
-    /// Holds what the filters now exclude, until a person approves of it.
+    /// Holds the paths that the filters now exclude, until a person approves.
     fn hold_hidden(&mut self, decisions: &Decisions) {
         let Some(hold) = plan::filter_hold(&self.hidden) else { return };
         if decisions.approved.contains(&hold.id) {
@@ -242,7 +251,7 @@ impl Survey {
 }
 
 impl Context {
-    /// The filters under which a device has agreed: mostly those it has now.
+    /// The filters under which a device has agreed: mostly the present ones.
     fn filter_of(&self, record: &LastSync) -> Result<Cow<'_, Filter>, SyncError> {
         if record.filter == self.settings.filter_record {
             return Ok(Cow::Borrowed(&self.settings.filter));
@@ -250,7 +259,7 @@ impl Context {
         Ok(Cow::Owned(Filter::new(&record.filter.include, &record.filter.exclude)?))
     }
 
-    /// The base of a device that has agreed on something, and what of it the filters now exclude.
+    /// The base of a device with a record, and the part of it that the filters now exclude.
     fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
         let base = record.base(&seen_through(self.filter_of(record)?.as_ref(), manifest));
         let hidden = base.iter().filter(|(path, _)| !self.visible(path));
@@ -258,7 +267,8 @@ impl Context {
         Ok((base, hidden))
     }
 
-    /// Notes in `record`, whose commit is `agreed`, that `items` stand here as the commit `applied` has them.
+    /// Notes in `record`, whose commit is `agreed`, that `items` stand here as in the commit
+    /// `applied`.
     pub(crate) fn agree_applied(
         &self,
         record: &mut LastSync,
@@ -276,7 +286,8 @@ impl Context {
         Ok(())
     }
 
-    /// Brings `record` to what is agreed once `done` of the survey's items are: the manifest of `commit` is `manifest`.
+    /// Updates `record` once the survey's items in `done` are agreed: `manifest` is that of
+    /// `commit`.
     pub(crate) fn agree(
         &self,
         record: &mut LastSync,
@@ -300,7 +311,7 @@ impl Context {
     }
 }
 
-/// Forgets decisions that are carried out: the same state, should it come again, is asked about again.
+/// Forgets decisions that are carried out: if the same state comes again, it is asked about again.
 fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>) {
     for hold in survey.plan.approved.iter().chain(&survey.plan.rejected) {
         if hold.reason == Reason::Filter || hold.items.is_subset(done) {

@@ -1,7 +1,7 @@
-//! Packs on their way to the remote, and what need not go there.
+//! Packs on their way to the remote, and the contents that need not be sent.
 //!
-//! Memory is bounded by the packs under way. A pack that has arrived is noted in the cache database, so
-//! that a crash before the commit does not send it again.
+//! Memory is bounded by the packs under way. A pack that has arrived is noted in the cache
+//! database, so that a crash before the commit does not send it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -21,10 +21,10 @@ use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
 use crate::sync::{Interrupt, Ports, Progress, SyncError};
 
-/// Packs under way at once: what bounds the memory of a large push.
+/// Packs under way at once: this bounds the memory of a large push.
 pub(crate) const PACKS_IN_FLIGHT: usize = 3;
 
-/// What need not be uploaded.
+/// Contents and chunks that need not be uploaded.
 pub(crate) struct Known<'a> {
     remote: &'a Snapshot,
     index: &'a ChunkIndex,
@@ -79,14 +79,15 @@ impl Uploads {
         Self { remote, database, state: Arc::default(), in_flight: Arc::default(), interrupt }
     }
 
-    /// Takes a full pack from a thread that blocks. With other threads to send it, this waits while enough are under way, so
-    /// that memory stays bounded; without, the pack only queues until [`Uploads::wait_for`].
+    /// Takes a full pack from a thread that blocks. If other threads can send it, this waits while
+    /// enough packs are under way, so that memory stays bounded. Otherwise the pack only queues
+    /// until [`Uploads::wait_for`].
     fn take(&self, pack: FinishedPack) -> Result<(), SyncError> {
         self.in_flight.fetch_add(pack.info.size, Ordering::Relaxed);
         match Handle::try_current() {
             Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => handle.block_on(async {
                 self.state.lock().await.waiting.push(pack);
-                // A thread that blocks is not ended by dropping its task: it has to be told.
+                // Dropping its task does not end a thread that blocks: it has to be told.
                 tokio::select! {
                     sent = self.wait_for(PACKS_IN_FLIGHT - 1) => sent,
                     () = self.interrupt.wanted() => Err(SyncError::Interrupted),
@@ -101,7 +102,7 @@ impl Uploads {
         }
     }
 
-    /// Starts what waits, and waits until no more than `left` are under way.
+    /// Starts the queued packs, and waits until at most `left` are under way.
     pub(crate) async fn wait_for(&self, left: usize) -> Result<(), SyncError> {
         let mut state = self.state.lock().await;
         loop {
@@ -129,7 +130,7 @@ impl Uploads {
         }
     }
 
-    /// How much of what is `read` has arrived: what is on its way is not there yet.
+    /// Share of the bytes in `read` that has arrived: packs under way do not count.
     pub(crate) fn sent_of(&self, read: Progress) -> Progress {
         let in_flight = self.in_flight.load(Ordering::Relaxed);
         let unsure = usize::from(in_flight > 0);
@@ -140,7 +141,7 @@ impl Uploads {
         }
     }
 
-    /// The packs that the remote has taken.
+    /// Packs that the remote has taken.
     pub(crate) async fn done(self) -> Vec<PackInfo> {
         std::mem::take(&mut self.state.lock().await.done)
     }
@@ -178,7 +179,7 @@ impl<'a> Run<'a> {
         &self.uploads
     }
 
-    /// True where the vault holds a whole content already.
+    /// True if the vault already holds a whole content.
     pub(crate) fn has(&self, digest: Digest) -> bool {
         // A recipe stands for its chunks, unless some of them may be lost.
         let has_all = |recipe: &Recipe| {
@@ -190,7 +191,8 @@ impl<'a> Run<'a> {
             || self.index.contains(&digest)
     }
 
-    /// Takes in a file. The inner error is that of the file, and the run goes on; the outer one ends it.
+    /// Takes in a file. The inner error is that of the file, and the run goes on; the outer one
+    /// ends the run.
     pub(crate) fn add(&mut self, reader: &mut dyn Read) -> Result<io::Result<Ingested>, SyncError> {
         match self.ingest.add(reader) {
             Ok(ingested) => Ok(Ok(ingested)),
@@ -199,7 +201,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sends packs that filled while there was no other thread to send them.
+    /// Sends packs that filled while no other thread could send them.
     pub(crate) async fn send(&self) -> Result<(), SyncError> {
         self.uploads.wait_for(PACKS_IN_FLIGHT - 1).await
     }
@@ -217,10 +219,10 @@ fn fatal(error: IngestError<SyncError>) -> SyncError {
     }
 }
 
-/// How many bytes are read between two words about it.
+/// Bytes read between two reports.
 const TELL_AFTER: u64 = 1 << 20;
 
-/// A reader that tells how much was read.
+/// A reader that reports how much it has read.
 pub(crate) struct Counted<'a, R> {
     from: R,
     read: u64,

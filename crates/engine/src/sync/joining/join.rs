@@ -1,7 +1,8 @@
-//! Making a vault, or joining one: what `init` does, and `run` on the embedded default.
+//! Makes a vault or joins one: the work of `init`, and of `run` with the embedded default.
 //!
-//! Safe to repeat: a folder that is this remote's vault already stays what it is. A crash in between leaves a header without
-//! commits, or a marker without a record: the next `init` goes on from there.
+//! Safe to repeat: a folder that is already this remote's vault stays as it is. A crash in between
+//! leaves a header without commits, or a marker without a record: the next `init` goes on from
+//! there.
 
 use serde::Serialize;
 
@@ -15,42 +16,44 @@ use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, SyncError, Watcher};
 use crate::vault::{APP_FOLDERS, MARKER_FORMAT, Marker, MarkerError};
 
-/// What joining is told.
+/// Inputs of joining.
 #[derive(Debug, Clone)]
 pub struct Joining {
     /// Groups of a vault that is made now.
     pub groups: Vec<Group>,
     /// Digest of this machine's id.
     pub machine: String,
-    /// Whether the user has agreed that the remote's versions win where both sides hold files, and to another remote.
+    /// True if the user agrees that the remote's versions win where both sides hold files, and
+    /// agrees to another remote.
     pub approved: bool,
 }
 
-/// What came of it.
+/// Result of joining.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Joined {
-    /// The vault's name.
+    /// Id of the vault.
     pub vault: VaultId,
-    /// This device's.
+    /// Id of this device.
     pub device: DeviceId,
-    /// Whether the vault was made now.
+    /// True if the vault was made now.
     pub created: bool,
-    /// The remote's generation.
+    /// Generation of the remote.
     pub generation: u64,
-    /// Where both sides hold files and nobody has agreed to it yet: what would meet what. Then nothing was joined.
+    /// Files of both sides that would meet, if the user has not agreed to that yet. Nothing was
+    /// joined then.
     pub meets: Option<Meeting>,
 }
 
 /// Files of two sides that would meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Meeting {
-    /// On both sides, with the same bytes.
+    /// Files on both sides, with the same bytes.
     pub same: usize,
-    /// On both sides, with different bytes.
+    /// Files on both sides, with different bytes.
     pub differing: usize,
-    /// Here only.
+    /// Files here only.
     pub local_only: usize,
-    /// There only.
+    /// Files there only.
     pub remote_only: usize,
 }
 
@@ -67,7 +70,7 @@ pub async fn join(
     let marker = match Marker::read(engine.context.fs(), &engine.context.layout) {
         Ok(marker) => Some(marker),
         Err(MarkerError::Missing(_)) => None,
-        // A damaged marker is replaced only by somebody who says so.
+        // A damaged marker is replaced only with the user's approval.
         Err(MarkerError::Damaged { .. }) if joining.approved => None,
         Err(error) => return Err(error.into()),
     };
@@ -83,7 +86,7 @@ pub async fn join(
     let mut joined = Joined { vault, device: DeviceId::from_bytes([0; 8]), created, generation, meets: None };
     match marker {
         Some(marker) if named => {
-            // Whoever wrote it may have been cut short before its name lasted.
+            // The program that wrote it may have been cut short before the name was durable.
             let root = context.layout.root();
             context.fs().sync_dir(root).at("sync", root)?;
             joined.device = context.own_device(&marker, &joining.machine)?;
@@ -112,7 +115,7 @@ pub async fn join(
 }
 
 impl Meeting {
-    /// True where both sides hold files.
+    /// True if both sides hold files.
     const fn wants_a_word(self) -> bool {
         let common = self.same + self.differing;
         self.local_only + common > 0 && self.remote_only + common > 0
@@ -120,8 +123,8 @@ impl Meeting {
 }
 
 impl Engine {
-    /// Forgets what was agreed with another remote, or with a bucket that is no longer what it was, where
-    /// the user has approved of it; an error where not.
+    /// Forgets what was agreed with another remote, or with a bucket that is no longer the same, if
+    /// the user approves. An error otherwise.
     async fn leave_other_remote(&mut self, approved: bool) -> Result<(), SyncError> {
         let context = &self.context;
         let record = LastSync::load(context.fs(), &context.layout.last_sync()).ok().flatten();
@@ -140,13 +143,13 @@ impl Engine {
     /// Gives a copied vault a device id of its own, if this is one.
     ///
     /// # Errors
-    /// Those of the marker.
+    /// Errors of the marker.
     pub fn claim_device(&self, machine: &str) -> Result<DeviceId, SyncError> {
         let marker = Marker::read(self.context.fs(), &self.context.layout)?;
         self.context.own_device(&marker, machine)
     }
 
-    /// Counts what would meet what; none where one side holds nothing.
+    /// Counts the files of both sides that would meet. None if one side holds nothing.
     async fn meeting(&mut self, watcher: &dyn Watcher) -> Result<Option<Meeting>, SyncError> {
         let meeting = self.session(watcher).await?.meeting().await?;
         Ok(Some(meeting).filter(|meeting| meeting.wants_a_word()))
@@ -186,7 +189,7 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// True where the remote has lost what this device agreed on.
+    /// True if the remote has lost the commit that this device agreed on.
     async fn is_lost(&self) -> Result<bool, SyncError> {
         let Some(agreed) = self.agreed()? else { return Ok(false) };
         let Some(mut log) = self.open_log().await? else { return Ok(true) };
@@ -209,9 +212,9 @@ impl Context {
         Ok(())
     }
 
-    /// Opens the remote's log, after putting a header there if it has none. Another device may do the same at this moment:
-    /// both then look again, and the smaller id wins. A remote that should hold the vault `known` and holds none was emptied:
-    /// nothing is put there unasked.
+    /// Opens the remote's log, after putting a header there if it has none. Another device may do
+    /// the same at this moment: both then look again, and the smaller id wins. A remote that should
+    /// hold the vault `known` and holds none was emptied: without approval nothing is put there.
     async fn open_or_create(
         &self,
         groups: &[Group],
@@ -250,8 +253,8 @@ impl Context {
         Ok(device)
     }
 
-    /// The device id of a marker that is already here; a new one where the folder was copied from another machine, for two
-    /// devices of one name would be one writer to the log.
+    /// Device id of a marker that is already here. A new one if the folder was copied from another
+    /// machine: two devices with one id would be one writer to the log.
     fn own_device(&self, marker: &Marker, machine: &str) -> Result<DeviceId, SyncError> {
         if marker.machine == machine {
             return Ok(marker.device);

@@ -1,8 +1,9 @@
-//! Contents of the past, outside the vault: written to a folder, or read to be looked at. Nothing in the vault or the bucket is
-//! changed, and the vault's lock is not needed.
+//! Contents of the past, outside the vault: written to a folder, or read to be shown. Nothing in
+//! the vault or the bucket is changed, and the vault's lock is not needed.
 //!
-//! Files are staged in a hidden folder of the target, checked against their digests and then renamed; what exists is never
-//! overwritten. A crash leaves that hidden folder, and files that are whole.
+//! Files are staged in a hidden folder of the target, checked against their digests and then
+//! renamed. Existing files are never overwritten. A crash leaves that hidden folder, and files that
+//! are whole.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,28 +22,29 @@ use crate::sync::session::Context;
 use crate::sync::{Engine, Phase, Progress, Refusal, SyncError, Watcher, blocking};
 use crate::vault::Stage;
 
-/// Chunks of a content that is looked at are read so many at a time.
+/// Number of chunks read at once for a content that is shown.
 const BATCH: usize = 16;
 
-/// What was written.
+/// Result of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Exported {
-    /// Of which generation.
+    /// Generation of the files.
     pub generation: u64,
-    /// Files.
+    /// Files written.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Files that could not be written, because the bucket has lost what they consist of.
+    /// Files that could not be written, because the bucket has lost parts of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<VaultPath>,
 }
 
-/// The two versions of one file of a conflict: what lost, and what stands.
+/// The two versions of one file of a conflict: the one that lost, and the one that stands.
 pub type Versions = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Engine {
-    /// The history up to the newest generation that is known; where the remote is out of reach, up to the one that was agreed last.
+    /// The history up to the newest known generation. If the remote is out of reach, up to the one
+    /// that was agreed last.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -57,7 +59,7 @@ impl Engine {
     /// Writes files of the state at `point` to a folder outside the vault: `paths`, or all.
     ///
     /// # Errors
-    /// See [`SyncError`]; a [`Refusal`] where a file would be overwritten.
+    /// See [`SyncError`]; a [`Refusal`] if a file would be overwritten.
     pub async fn export(
         &mut self,
         point: &Point,
@@ -77,10 +79,10 @@ impl Engine {
         context.write_out(log, &old, files, target, watcher).await
     }
 
-    /// Writes the version of an open conflict that lost to a folder outside the vault.
+    /// Writes the losing version of an open conflict to a folder outside the vault.
     ///
     /// # Errors
-    /// As for [`Engine::export`].
+    /// See [`Engine::export`].
     pub async fn export_conflict(
         &mut self,
         id: ConflictId,
@@ -95,8 +97,8 @@ impl Engine {
         context.write_out(log, &state, files.collect(), target, watcher).await
     }
 
-    /// Both versions of a conflict's file, from this disk where it has them, else from the bucket. Contents longer than `limit`
-    /// count as not there.
+    /// Both versions of a conflict's file, from this disk if it has them, else from the bucket.
+    /// Contents longer than `limit` count as absent.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -115,7 +117,7 @@ impl Engine {
         Ok((mine, remote))
     }
 
-    /// What the state that was agreed last has at `path`.
+    /// Entry of `path` in the state that was agreed last.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -161,7 +163,7 @@ impl Context {
         Ok((Digest::of(&bytes) == entry.digest).then_some(bytes))
     }
 
-    /// The newest generation that is known; where the remote is out of reach, the one that was agreed last.
+    /// The newest known generation. If the remote is out of reach, the one that was agreed last.
     async fn newest_known(&self, log: &mut Log) -> Result<Option<CommitKey>, SyncError> {
         match log.refresh(Depth::Near).await {
             Ok(()) => Ok(log.graph().heads().first().copied()),
@@ -225,7 +227,7 @@ impl Context {
         Ok(exported)
     }
 
-    /// Nothing stands where `path` is to be, and no link leads elsewhere.
+    /// Checks that nothing stands at the place of `path`, and that no link leads elsewhere.
     fn check_unused(&self, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
         let place = path.below(target);
         let mut folders = place.ancestors().skip(1).take_while(|folder| *folder != target);

@@ -1,13 +1,16 @@
-//! Freeing what retention no longer needs.
+//! Frees data that retention no longer needs.
 //!
-//! In two commits. The first *marks* packs that no kept generation, open conflict or checkpoint needs and that are older than the grace
-//! period, by the server's clock: from then on nothing new relies on them. A grace period later a second commit *sweeps* those that
-//! still nothing needs; only when it is seen, and every other commit that is there by then has been merged, their objects are deleted.
-//! A device that slept through all that finds its commit merged, but for what it had built on swept packs: that it sends again.
+//! In two commits. The first *marks* packs that no kept generation, open conflict or checkpoint
+//! needs and that are older than the grace period, by the server's clock: from then on nothing new
+//! relies on them. A grace period later a second commit *sweeps* those that still nothing needs.
+//! Their objects are deleted only when that commit is seen and every other commit that is there by
+//! then has been merged. A device that slept through all that finds its commit merged, except for
+//! files that it had built on swept packs: those it sends again.
 //!
-//! A crash before a commit leaves everything as it was; between a sweep and the deletion it leaves objects that belong to nothing, and
-//! the next prune deletes them. Every doubt (a listing without a time, a checkpoint that cannot be read, a fork that does not settle)
-//! ends in not deleting.
+//! A crash before a commit leaves everything as it was. Between a sweep and the deletion it leaves
+//! objects that belong to nothing, and the next prune deletes them. In every doubt (a listing
+//! without a time, a checkpoint that cannot be read, a fork that does not settle) nothing is
+//! deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,62 +29,67 @@ use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher};
 
-/// Others may commit while old data is swept: after so many new heads the deletion is left to the next prune.
+/// Rounds of waiting for other heads. Others may commit during a sweep: after so many new heads,
+/// the deletion is left to the next prune.
 const ROUNDS: usize = 4;
-/// What the database calls the end of a prune.
+/// Key of the time at which the last prune ended.
 pub const PRUNED: &str = "pruned";
 const HOUR_MS: u64 = 3600 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// What is kept in the bucket, and for how long.
+/// History that is kept in the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// So many of the newest generations.
+    /// Number of the newest generations.
     pub generations: u64,
-    /// And all that stood within this time.
+    /// Age up to which states are kept as well.
     pub age: Duration,
-    /// How long data stays after nothing needs it any more.
+    /// Time for which data stays after nothing needs it any more.
     pub grace: Duration,
 }
 
-/// Some packs or other objects.
+/// Count of packs or other objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Objects {
-    /// How many.
+    /// Their number.
     pub objects: usize,
     /// Their bytes.
     pub bytes: u64,
 }
 
-/// What a prune did, or would do.
+/// Result of a prune, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Pruned {
-    /// Whether it was only asked what would be done.
+    /// True if nothing was to be changed.
     pub dry_run: bool,
-    /// The newest generation.
+    /// Newest generation.
     pub generation: u64,
-    /// The oldest generation that is kept.
+    /// Oldest generation that is kept.
     pub kept_from: u64,
-    /// All packs that are there.
+    /// All packs in the bucket.
     pub all: Objects,
-    /// Those of them that something needs.
+    /// Packs that something needs.
     pub needed: Objects,
-    /// Newly marked: they go after the grace period, unless something needs them by then.
+    /// Newly marked packs: they go after the grace period, unless something needs them by then.
     pub marked: Objects,
-    /// Those of the newly marked of which something is still needed: that moves to new packs first.
+    /// Newly marked packs of which a part is still needed: that part moves to new packs first.
     pub repacked: Objects,
-    /// Marked before; their time has not come.
+    /// Packs marked earlier whose grace period has not passed.
     pub waiting: Objects,
-    /// Deleted.
+    /// Packs deleted.
     pub freed: Objects,
-    /// Versions that are to be kept and cannot be put together. What is left of them is kept; while one of the newest
-    /// generation or of an open conflict is among them, nothing is marked or deleted.
+    /// Versions that are to be kept and cannot be put together. The rest of them is kept. While one
+    /// of the newest generation or of an open conflict is among them, nothing is marked or deleted.
     pub damaged: usize,
-    /// Whether nothing is marked or deleted because of that.
+    /// True if nothing is marked or deleted because of that.
+    #[serde(default)]
     pub stopped: bool,
+    /// Objects that were set aside less than a day ago: while there are any, nothing is marked or deleted.
+    #[serde(default)]
+    pub doubtful: usize,
 }
 
-/// What was looked at before anything is decided.
+/// Findings before anything is decided.
 struct Looked {
     bucket: BTreeMap<PackId, InBucket>,
     horizon: u64,
@@ -89,11 +97,11 @@ struct Looked {
     fate: Fate,
     /// Packs of which little is needed.
     worn: Vec<Worn>,
-    /// Swept packs that are still there, and of which something is needed after all.
+    /// Swept packs that are still there, and of which a part is needed after all.
     rescue: Vec<Worn>,
     damaged: usize,
-    /// True where a version of the newest state or of an open conflict is among the damaged ones: what seems to be
-    /// needed by nothing may be what puts it right.
+    /// True if a version of the newest state or of an open conflict is among the damaged ones: a
+    /// pack that nothing seems to need may be the one that repairs it.
     stopped: bool,
     now_ms: i64,
     grace_ms: i64,
@@ -110,20 +118,21 @@ impl Looked {
 }
 
 impl Engine {
-    /// Marks, sweeps and deletes what retention no longer needs.
+    /// Marks, sweeps and deletes data that retention no longer needs.
     ///
     /// # Errors
-    /// See [`SyncError`]; what was deleted until then was not needed.
+    /// See [`SyncError`]; data deleted until then was not needed.
     pub async fn prune(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Pruned, SyncError> {
         let mut session = self.session(watcher).await?;
         if dry_run { session.would_prune().await } else { session.prune_now().await }
     }
 
-    /// Whether the last prune by this device is a day ago; or the first time that it was asked this, for nothing is old on the first day.
+    /// True if this device's last prune is a day ago. The first question counts as a prune: on the
+    /// first day nothing is old.
     #[must_use]
     pub fn prune_is_due(&self) -> bool {
         match self.context.ports.database.noted(PRUNED) {
-            // One that was noted by a clock that was ahead says nothing.
+            // A time noted by a clock that was ahead tells nothing.
             Ok(Some(last)) => !(last.saturating_sub(DAY_MS)..last.saturating_add(DAY_MS))
                 .contains(&self.context.ports.clock.now_ms()),
             Ok(None) => {
@@ -137,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// Notes that a prune has ended; one that failed is due again after an hour.
+    /// Notes that a prune has ended. A failed one is due again after an hour.
     pub fn note_prune(&self, done: bool) {
         let ago = if done { 0 } else { DAY_MS - HOUR_MS };
         let now = self.context.ports.clock.now_ms().saturating_sub(ago);
@@ -158,6 +167,9 @@ impl Session<'_> {
         let looked = self.look_for_old(&head, false).await?;
         let mut pruned = told(&looked, &head);
         pruned.dry_run = true;
+        if self.log.is_doubtful() {
+            return Ok(self.nothing(pruned));
+        }
         pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep));
         Ok(pruned)
     }
@@ -168,6 +180,9 @@ impl Session<'_> {
         let head = self.stand().await?;
         let looked = self.look_for_old(&head, false).await?;
         let mut pruned = told(&looked, &head);
+        if self.log.is_doubtful() {
+            return Ok(self.nothing(pruned));
+        }
         let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
         let moved = self.context.repack(looked.worn.clone()).await?;
         mark.extend(&moved.left);
@@ -186,6 +201,17 @@ impl Session<'_> {
         Ok(pruned)
     }
 
+    /// The result where something was set aside that may yet turn out to be a commit that needs old data.
+    fn nothing(&self, pruned: Pruned) -> Pruned {
+        let doubtful = self.log.aside().len();
+        tracing::warn!(
+            doubtful,
+            "objects below commits/ were set aside within the last day: nothing is pruned"
+        );
+        let none = Objects::default();
+        Pruned { marked: none, repacked: none, freed: none, doubtful, ..pruned }
+    }
+
     async fn commit_prune(
         &mut self,
         head: &Stand,
@@ -196,7 +222,8 @@ impl Session<'_> {
         self.rewrite(head, rewrite, true).await
     }
 
-    /// Weighs the whole bucket against what retention justifies; against what it has justified, where only what is `recorded` counts.
+    /// Weighs the whole bucket against the history that retention keeps now; with `recorded`, only
+    /// against the horizon that a commit records.
     async fn look_for_old(&mut self, head: &Stand, recorded: bool) -> Result<Looked, SyncError> {
         let log = &mut *self.log;
         let Retention { generations, age, grace } = self.context.settings.retention;
@@ -218,7 +245,7 @@ impl Session<'_> {
         let must: BTreeSet<Digest> = sure.all.keys().copied().collect();
         sure.extend(void);
         let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
-        // What commits name and nobody finds is damage, not what is needed.
+        // A pack that commits name and the listing lacks is damage, and not a needed pack.
         let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
         let leaving =
             head.packs.values().filter(|pack| head.marked.contains_key(&pack.id)).filter(there_still);
@@ -252,18 +279,22 @@ impl Session<'_> {
         Ok(Looked { bucket, horizon, live, fate, damaged, stopped, now_ms, grace_ms, worn, rescue })
     }
 
-    /// Deletes swept packs, once no commit is left that has not been merged with the sweep. What retention keeps is weighed once more
-    /// then: a sweep may have been decided on a view that was old by the time it was made, and a merge looks only at what stands.
-    /// What is needed of a swept pack after all moves to a new one first.
+    /// Deletes swept packs, once every commit has been merged with the sweep. The kept history is
+    /// weighed once more then: a sweep may have been decided on a view that was old by the time it
+    /// was made, and a merge looks only at the newest state. A part of a swept pack that is needed
+    /// after all moves to a new pack first.
     async fn delete_swept(&mut self, looked: &Looked) -> Result<Objects, SyncError> {
         for _ in 0..ROUNDS {
             self.log.refresh(Depth::Whole).await?;
             let settled = self.log.graph().heads();
             let head = self.stand().await?;
+            if self.log.is_doubtful() {
+                return Ok(Objects::default());
+            }
             if settled != head.key.into_iter().collect::<Vec<_>>() {
                 continue;
             }
-            // As a rule there is nothing to delete, and so nothing to weigh.
+            // Mostly there is nothing to delete, and so nothing to weigh.
             if !looked.bucket.keys().any(|pack| head.has_swept(pack)) {
                 return Ok(Objects::default());
             }
@@ -312,5 +343,6 @@ fn told(looked: &Looked, head: &Snapshot) -> Pruned {
         freed: Objects::default(),
         damaged: looked.damaged,
         stopped: looked.stopped,
+        doubtful: 0,
     }
 }

@@ -1,4 +1,4 @@
-//! Somebody else's edit before every single effect, and before and after a crash.
+//! An edit by another program before every single effect, and before and after a crash.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use super::*;
 const EDITED: &[&str] = &["corpus/nodes.json", "vectors/nodes.npy", "indexes/flat", "indexes/deep/er/faiss"];
 const EDIT: &str = "an edit!!";
 
-/// How programs edit.
+/// Ways in which programs edit.
 #[derive(Debug, Clone, Copy)]
 enum How {
     InPlace,
