@@ -22,6 +22,7 @@ mod process_damage;
 mod process_doctor;
 mod process_events;
 mod process_exit;
+mod process_honest;
 mod process_junk;
 mod process_kill;
 mod process_log;

@@ -142,6 +142,7 @@ impl LocalVault {
         let layout = Layout::new(real);
         let marker = Marker::read(&RootedFs::open(layout.root(), layout.sync()), &layout)?;
         let usual = Paths::of_this_user().ok().and_then(|paths| paths.socket(layout.root()));
+        let usual = socket::recorded(&layout.lock()).or(usual);
         let socket = usual.unwrap_or_else(|| layout.sync().join("control/daemon.sock"));
         Ok(Self { layout, vault: marker.vault, socket })
     }

@@ -145,7 +145,7 @@ const AWS_REGION: &str =
     "s3:// needs to know the bucket's region: set s3.region, AWS_REGION, or a profile that has one";
 
 fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
-    RemoteError::new(RemoteErrorKind::WrongEndpoint, "open", &url.to_string()).because(what)
+    RemoteError::new(RemoteErrorKind::Unconfigured, "open", &url.to_string()).because(what)
 }
 
 fn plausible(endpoint: &str) -> bool {
@@ -193,7 +193,7 @@ mod tests {
     async fn the_endpoint_of_b2_follows_from_its_region_and_the_other_way_round() {
         let url = bucket("b2://bucket");
         let error = build(&url, &options()).await.unwrap_err();
-        assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint);
+        assert_eq!(error.kind, RemoteErrorKind::Unconfigured);
         assert!(error.to_string().contains("s3.region"), "{error}");
 
         let region = S3Options { region: Some("us-west-004".to_owned()), ..options() };
@@ -211,7 +211,7 @@ mod tests {
         for bad in ["host", "ftp://host", "https://", "https://me:secret@host", "https://host/path"] {
             let options = S3Options { endpoint: Some(bad.to_owned()), ..options() };
             let error = build(&bucket("s3://bucket"), &options).await.unwrap_err();
-            assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint, "{bad}");
+            assert_eq!(error.kind, RemoteErrorKind::Unconfigured, "{bad}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

@@ -11,6 +11,7 @@
 mod database;
 mod events;
 mod facts;
+mod failed;
 mod last_sync;
 mod noted;
 mod objects;
@@ -23,6 +24,7 @@ mod waiting;
 
 pub use database::{Database, DatabaseError};
 pub use events::{EventLog, EventLogError, StoredEvent};
+pub use failed::Failed;
 pub use last_sync::{Exception, FilterRecord, LastSync, RecordError};
 pub use paused::Paused;
 pub use pending::Pending;

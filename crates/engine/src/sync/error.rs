@@ -2,7 +2,7 @@
 //!
 //! Nothing is decided here but the advice: the class of an error, and the next command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -152,6 +152,32 @@ impl SyncError {
         }
     }
 
+    /// The file or folder that the error is about, if it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Damaged { path, .. } | Self::Locked(path) => Some(path),
+            Self::NoRoom { folder, .. } => Some(folder),
+            Self::Io(error) | Self::Scan(ScanError::Io(error)) => Some(&error.path),
+            Self::Refused(Refusal::Exists(path) | Refusal::InsideVault(path)) => Some(path),
+            Self::Record(
+                RecordError::Io { path, .. }
+                | RecordError::Damaged { path, .. }
+                | RecordError::Newer { path, .. },
+            ) => Some(path),
+            Self::Marker(
+                MarkerError::NoRoot(path)
+                | MarkerError::Replaced(path)
+                | MarkerError::NotAFolder(path)
+                | MarkerError::Missing(path)
+                | MarkerError::Damaged { path, .. }
+                | MarkerError::Newer { path, .. }
+                | MarkerError::OtherVault { path, .. },
+            ) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Advice to the caller.
     #[must_use]
     pub fn advice(&self) -> Advice {
@@ -226,6 +252,7 @@ const fn remote_advice(kind: RemoteErrorKind) -> Advice {
         | RemoteErrorKind::ClockSkew
         | RemoteErrorKind::Other => Advice::Refused,
         RemoteErrorKind::NotFound | RemoteErrorKind::TooLarge { .. } => Advice::Corrupt,
+        RemoteErrorKind::Unconfigured => Advice::Usage,
         _ => Advice::Again,
     }
 }
@@ -238,8 +265,12 @@ const fn remote_next(kind: RemoteErrorKind) -> &'static str {
         RemoteErrorKind::Forbidden => {
             "give the key the capabilities listFiles, readFiles and writeFiles for this bucket; for a folder, make it writable"
         }
-        RemoteErrorKind::NoSuchBucket => {
-            "check the name in `remote`, or make the bucket; for a folder, mount its disk, or run `cogzy-vault init` to make it"
+        RemoteErrorKind::NoSuchBucket => "check the name in `remote`, or make the bucket",
+        RemoteErrorKind::Unplugged => {
+            "plug in or mount its disk; for a new folder, run `cogzy-vault init` to make it"
+        }
+        RemoteErrorKind::Unconfigured => {
+            "set it there: `cogzy-vault config path` names the file, and `cogzy-vault config show` what holds now"
         }
         RemoteErrorKind::WrongEndpoint => {
             "check `s3.endpoint` and `s3.region` with `cogzy-vault config show`"

@@ -48,7 +48,7 @@ pub use recovery::{
 };
 pub use refusal::Refusal;
 pub use report::{About, Amount, Report, Standing, Trouble, Weight};
-pub use standing::{Changes, Glance, Moved, News};
+pub use standing::{Changes, Glance, LastKnown, Moved, News};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
 
 pub use crate::log::{Aside, Past};

@@ -7,6 +7,7 @@
 //!
 //! Nothing is decided here, and a crash leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
 use crate::log::{Log, LogError};
-use crate::model::{CommitKey, Decisions, VaultId, VaultPath};
+use crate::model::{CommitKey, Decisions, FileStat, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
 use crate::sync::cycle::FactsKnown;
 use crate::sync::standing::Unsent;
@@ -43,6 +44,8 @@ pub(crate) struct Memory {
     pub behind: Option<(Duration, Vec<String>)>,
     /// Changes that the last cycle should have sent and did not.
     pub unsent: Unsent,
+    /// The paths that the last pull wrote here, each as it left it; none where it removed the file.
+    pub brought: BTreeMap<VaultPath, Option<FileStat>>,
 }
 
 /// One run over one vault.

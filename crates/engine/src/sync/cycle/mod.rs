@@ -222,6 +222,7 @@ impl Session<'_> {
             self.report.generation = pushed.seq;
         }
         self.tidy(&record).await?;
+        self.note_standing(&survey, &done)?;
         Ok(Round::Done)
     }
 
@@ -238,9 +239,14 @@ impl Session<'_> {
         self.memory.unfinished = self.report.problems.iter().any(|trouble| trouble.weight.left_out());
         self.memory.unsent = Unsent::of(survey);
         self.context.forget_sent(&survey.bound)?;
-        let open = survey.remote.conflicts.len() + self.context.unkept(&survey.remote)?.len();
-        self.report.standing =
-            Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
+        self.note_standing(survey, &BTreeSet::new())
+    }
+
+    /// Notes how things stand once `done` of the survey's items were brought in.
+    fn note_standing(&mut self, survey: &Survey, done: &BTreeSet<Item>) -> Result<(), SyncError> {
+        let conflicts = survey.remote.conflicts.len() + self.context.unkept(&survey.remote)?.len();
+        let (here, waiting) = (survey.here_after(done), survey.waiting());
+        self.report.standing = Some(Standing { here, waiting, conflicts });
         Ok(())
     }
 

@@ -170,6 +170,11 @@ impl Session<'_> {
         plan: ApplyPlan,
         files: usize,
     ) -> Result<BTreeSet<Item>, SyncError> {
+        let written: Vec<(Item, VaultPath)> = plan
+            .items
+            .iter()
+            .flat_map(|item| item.steps.iter().map(|step| (item.item.clone(), step.path.clone())))
+            .collect();
         let lock = self.context.apply_lock().await?;
         let mut applying = Progress { phase: Phase::Apply, files_total: files, ..Progress::default() };
         let applied = blocking(|| {
@@ -183,7 +188,14 @@ impl Session<'_> {
             self.report.wait(item, why.clone());
         }
         self.report.brought(&applied);
-        Ok(applied.done.into_iter().collect())
+        let done: BTreeSet<Item> = applied.done.into_iter().collect();
+        let root = self.context.layout.root();
+        let stand = written.into_iter().filter(|(item, _)| done.contains(item)).filter_map(|(_, path)| {
+            let stands = found(self.context.fs().lstat(&incoming.local.names.locate(root, &path)));
+            Some((path, stands.ok()?))
+        });
+        self.memory.brought = stand.collect();
+        Ok(done)
     }
 
     /// Drops the journal of the last apply, if there is one. The base is saved, so the journal is

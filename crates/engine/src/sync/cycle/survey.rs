@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Local;
 use super::groups::Judged;
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Decisions, Holdings, Item, Losses, Tree, VaultPath};
+use crate::model::{CommitKey, Decisions, Entry, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
@@ -65,6 +65,19 @@ impl Survey {
         let waiting = self.plan.waiting.iter().filter(is_here).map(|waiting| &waiting.item);
         let items: BTreeSet<&Item> = waiting.chain(held).collect();
         Amount { files: items.len(), bytes: 0 }
+    }
+
+    /// Files here and their bytes, once `done` of the items were brought in.
+    pub(crate) fn here_after(&self, done: &BTreeSet<Item>) -> Amount {
+        let brought = self.plan.steps.iter().filter(|step| step.incoming() && done.contains(&step.item));
+        brought.flat_map(|step| &step.files).fold(self.here, |here, file| {
+            let (left, came) = (file.from.is_some(), file.to.is_some());
+            let size = |entry: Option<Entry>| entry.map_or(0, |entry| entry.size);
+            Amount {
+                files: (here.files + usize::from(came)).saturating_sub(usize::from(left)),
+                bytes: (here.bytes + size(file.to)).saturating_sub(size(file.from)),
+            }
+        })
     }
 
     /// Files and bytes that the plan would send and fetch.

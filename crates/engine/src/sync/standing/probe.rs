@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::fs::found;
+use crate::model::VaultPath;
 use crate::state::Paused;
 use crate::sync::{Engine, SyncError};
 
@@ -20,6 +22,13 @@ impl Engine {
             Ok(Err(error)) => !error.kind.offline(),
             Err(_) => false,
         }
+    }
+
+    /// True where `path` stands as the last pull of this engine left it: whoever touched it, it was us.
+    #[must_use]
+    pub fn has_brought(&self, path: &VaultPath) -> bool {
+        let stands = || found(self.context.fs().lstat(&path.below(self.context.layout.root()))).ok();
+        self.memory.brought.get(path).is_some_and(|left| stands().as_ref() == Some(left))
     }
 
     /// The requested pause, if there is one.
