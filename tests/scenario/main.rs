@@ -15,6 +15,7 @@ mod local_reading;
 mod losses;
 mod lost_packs;
 mod main_path;
+mod mended;
 mod private;
 mod process_commit;
 mod process_daemon;
