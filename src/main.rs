@@ -13,6 +13,10 @@ use cogzy_vault::telemetry::{self, Sinks};
 
 fn main() -> ExitCode {
     memory::keep_little();
+    // A debugger may look at a debug build.
+    if !cfg!(debug_assertions) {
+        memory::keep_to_itself();
+    }
     let environment = Environment::of_this_process();
     let json = std::env::args_os().any(|argument| argument == "--json");
     let (cli, flags) = match Cli::read(std::env::args_os()) {

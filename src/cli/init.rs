@@ -134,7 +134,14 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         generation: joined.generation,
         remote: &remote,
         config: &app.loaded.file,
+        rolled_back: joined.rolled_back,
     });
+    if joined.rolled_back {
+        output.toned(
+            Tone::Warning,
+            "this machine has seen a newer state of that backup, or another one there: it was rolled back, replaced or emptied",
+        );
+    }
     let what = if joined.created { "a new vault" } else { "the vault" };
     output.line(format!(
         "{} is joined to {what} at {remote}, generation {}",
@@ -220,6 +227,7 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         generation,
         remote: &remote,
         config: &app.loaded.file,
+        rolled_back: false,
     });
     output.line(format!(
         "{} is joined to {remote} already, generation {generation}, and a daemon keeps it in sync; nothing was changed",

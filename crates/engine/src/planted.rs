@@ -45,6 +45,10 @@ pub enum Bug {
     ReuseMarked,
     /// A device whose commit is void continues from there.
     KeepVoid,
+    /// A prune keeps no generation before the one that the newest commit names.
+    TakeForeignHorizon,
+    /// A chunk is read from the first of its places, and from no other.
+    FirstPlaceOnly,
 }
 
 impl Bug {
@@ -65,6 +69,9 @@ impl Bug {
         Self::FollowLinks,
         Self::TrustTheRoot,
     ];
+
+    /// Mistakes that only show where somebody writes to the bucket who is no device.
+    pub const BUCKET: [Self; 2] = [Self::TakeForeignHorizon, Self::FirstPlaceOnly];
 
     /// Mistakes that only show with old data.
     pub const PRUNE: [Self; 6] = [

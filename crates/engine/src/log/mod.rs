@@ -54,7 +54,7 @@ use std::sync::Arc;
 pub use aside::Aside;
 use aside::Notes;
 pub use check::ObjectFault;
-pub use chunks::{ChunkReader, PACKS, pack_key, parse_pack_key};
+pub use chunks::{ChunkReader, Offsets, PACKS, pack_key, parse_pack_key};
 pub use devices::DeviceSeen;
 pub use error::LogError;
 pub use format::parse_commit_key;

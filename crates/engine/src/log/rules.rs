@@ -76,6 +76,9 @@ fn check_old_data(commit: &Commit) -> Result<(), String> {
     if !sorted {
         return Err("what it says of old data is not sorted".into());
     }
+    if prune.horizon.is_some_and(|horizon| horizon >= commit.seq) {
+        return Err("it keeps no generation before its own".into());
+    }
     if commit.parents.len() < 2 && !(prune.void.is_empty() && prune.unkept.is_empty()) {
         return Err("only a merge finds that a commit is void".into());
     }

@@ -44,7 +44,7 @@ use crate::model::{Groups, Item, Losses, Tree, VaultPath, set_entry};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
 pub use batches::{Limits, batches};
-pub use hold::{Hold, Share, filter_hold};
+pub use hold::{Hold, Share, filter_hold, groups_hold};
 pub use losses::losses;
 pub use names::in_the_way;
 pub use reset::reset;

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecordError;
 use crate::fs::{self, Fs};
-use crate::model::{Losses, MAX_AHEAD_MS, VaultId};
+use crate::model::{Group, Losses, MAX_AHEAD_MS, VaultId};
 
 const FORMAT: u32 = 1;
 /// Longest record, in bytes; a million losses fit.
@@ -49,6 +49,9 @@ pub struct Reference {
     /// Files that commits of this device took within the last day; times are of
     /// [`Reference::passed_ms`].
     pub losses: Losses,
+    /// The groups that this device goes by. Without them it goes by those of the commit that it agreed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<Group>>,
 }
 
 impl Reference {
@@ -57,7 +60,15 @@ impl Reference {
     #[must_use]
     pub fn new(vault: VaultId, local_ms: u64, server_ms: Option<u64>) -> Self {
         let believed_ms = bounded(local_ms, server_ms);
-        Self { format: FORMAT, vault, believed_ms, passed_ms: local_ms, local_ms, losses: Losses::new() }
+        Self {
+            format: FORMAT,
+            vault,
+            believed_ms,
+            passed_ms: local_ms,
+            local_ms,
+            losses: Losses::new(),
+            groups: None,
+        }
     }
 
     /// Reads the record of this vault. `None` if there is none that can be used.

@@ -26,13 +26,16 @@ mod recovery;
 mod reference;
 mod refusal;
 mod report;
+mod seen;
 mod session;
+mod sound;
 mod standing;
 mod together;
 mod transact;
 mod upkeep;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +47,7 @@ pub use interrupt::Interrupt;
 pub use joining::{Imported, Joined, Joining, join};
 pub use progress::{Pace, Phase, Progress, Unwatched, Watcher};
 pub use recovery::{
-    Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Versions, differences,
+    Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Target, Versions, differences,
 };
 pub use refusal::Refusal;
 pub use report::{About, Amount, Report, Standing, Trouble, Weight};
@@ -92,6 +95,8 @@ pub struct Settings {
     pub max_invalid: Duration,
     /// Extent of the search for values in a matrix that are no numbers.
     pub search: Search,
+    /// Where the newest commit that this machine has seen is noted, outside the vault's folder.
+    pub seen: Option<PathBuf>,
 }
 
 /// Effects that the engine is given.

@@ -105,7 +105,7 @@ impl Session<'_> {
         self.context.fs().lstat(&self.context.layout.reference()).is_err()
     }
 
-    fn save_reference(&self) -> Result<(), SyncError> {
+    pub(crate) fn save_reference(&self) -> Result<(), SyncError> {
         let context = self.context;
         Ok(blocking(|| self.reference.save(context.fs(), &context.layout.reference()))?)
     }

@@ -37,7 +37,9 @@ pub(crate) struct Context {
 pub(crate) struct Memory {
     /// Commit whose manifest this process has seen on disk.
     pub manifest_of: Option<Option<CommitKey>>,
-    /// True while the last survey left something undone that a poll of the remote alone would miss.
+    /// The commit that this process has noted outside the vault.
+    pub seen: Option<Option<CommitKey>>,
+    /// True while the last survey left something undone that a poll of the remote alone would not see.
     pub unfinished: bool,
     /// Devices that cannot read every name that stands here, and the time until which that answer
     /// counts.

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use crate::log::{Depth, HEADS_BEFORE_LIST, LogError, PACKS, Prepared, Snapshot, pack_key};
 use crate::model::{
-    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, MAX_AHEAD_MS, PackId, PackInfo, Prune,
-    Reads,
+    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, Keeps, MAX_AHEAD_MS, PackId, PackInfo,
+    Prune, Reads,
 };
 use crate::planted::{Bug, planted};
 use crate::remote::{RemoteErrorKind, list_all};
@@ -62,15 +62,18 @@ impl Session<'_> {
         context.committed(&pending.record)
     }
 
-    /// Announces the features that this program reads, once before this device's first commit to a
-    /// vault.
+    /// Says what this program reads and this device wants to be kept, once before its first commit to a
+    /// vault, and whenever that changes.
     async fn announce(&self) -> Result<(), SyncError> {
         let database = &self.context.ports.database;
-        let noted = format!("announced:{}:{FORMAT}:{}", self.marker.vault, Feature::ALL.len());
+        let keeps = self.context.settings.retention.keeps();
+        let Keeps { generations, seconds } = keeps;
+        let (vault, features) = (self.marker.vault, Feature::ALL.len());
+        let noted = format!("announced:{vault}:{FORMAT}:{features}:{generations}:{seconds}");
         if database.noted(&noted).unwrap_or_default().is_some() {
             return Ok(());
         }
-        self.log.announce(self.marker.device).await?;
+        self.log.announce(self.marker.device, keeps).await?;
         if let Err(error) = database.note(&noted, self.context.ports.clock.now_ms()) {
             tracing::warn!(%error, "what this device reads is said again with its next commit");
         }

@@ -83,7 +83,9 @@ impl Context {
         loop {
             let batch = pieces.next(&reader, &index).await?;
             if batch.is_empty() {
-                return Ok(output.lost);
+                let Output { lost, .. } = output;
+                self.note_sound(&reader.take_sound());
+                return Ok(lost);
             }
             let mut arriving = Arriving { reads: output.source.begin(&batch), ready: HashMap::new() };
             for piece in batch {
@@ -306,8 +308,7 @@ impl Source<'_> {
 
     async fn single(&self, name: &str, id: Digest) -> Result<Vec<u8>, SyncError> {
         let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
-        let place = self.index.get(&id).ok_or_else(missing)?;
-        self.reader.collect(&[place]).await?.remove(&id).ok_or_else(missing)
+        self.reader.from_any(self.index, id).await?.ok_or_else(missing)
     }
 }
 

@@ -17,6 +17,7 @@ mod names;
 mod on_disk;
 mod pull;
 mod push;
+mod regroup;
 mod survey;
 mod tidy;
 mod upload;
@@ -32,6 +33,8 @@ pub(crate) use pull::Incoming;
 pub use survey::Survey;
 pub(crate) use survey::{Scope, Sides};
 pub(crate) use upload::{Known, Run, Uploads};
+
+use regroup::Regrouped;
 
 use super::report::{About, Standing, Trouble, Weight};
 use super::session::{Context, Session};
@@ -196,6 +199,11 @@ impl Session<'_> {
         let scope = Scope { derived: request.derived, rehash: false };
         let survey = self.survey(stored.as_ref(), sides, scope).await?;
         self.take_note(&survey)?;
+        if let (Regrouped::Overruled(groups), Some(hold)) = &survey.regrouped {
+            self.overrule(groups.clone(), *hold).await?;
+            return Ok(Round::Again);
+        }
+        self.go_by(&survey.regrouped.0, &survey.remote.groups)?;
         let mut record = stored.clone().unwrap_or_else(|| self.context.first_record(self.marker.vault));
         let mut done = match self.pull(&Incoming::of(&survey)).await {
             Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(&error, head).await? => {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::Local;
 use super::groups::Judged;
+use super::regroup::{self, Regrouped};
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Decisions, Entry, Holdings, Item, Losses, Tree, VaultPath};
+use crate::model::{CommitKey, Decisions, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
@@ -37,7 +38,9 @@ pub struct Survey {
     pub(crate) losses: Losses,
     /// Steps to take.
     pub plan: Plan,
-    /// Local files, and their bytes.
+    /// What became of the groups of the newest commit, and the hold over them that a person has rejected.
+    pub(crate) regrouped: (Regrouped, Option<HoldId>),
+    /// Files here, and their bytes.
     pub here: Amount,
     /// Facts of the groups, as far as they were looked into.
     pub holdings: Holdings,
@@ -127,6 +130,10 @@ impl Session<'_> {
         let noted = self.context.noted_together()?;
         let mut local = blocking(|| self.look(&sides.remote.tree, scope))?;
         self.hold_unread_names(&mut local, &sides).await?;
+        let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
+        let mut sides = sides;
+        let here: BTreeSet<VaultPath> = local.tree.keys().cloned().collect();
+        let regrouped = self.regroup(&mut sides, &here, &decisions)?;
         let Sides { head, remote: there, agreed } = sides;
         let mut remote = there.tree.clone();
         remote.retain(|path, _| self.context.visible(path));
@@ -159,9 +166,8 @@ impl Session<'_> {
             }
         }
         let bound = Bound::of(noted, groups, &local.tree, &base);
-        let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         let losses = self.losses();
-        let plan = plan::plan(&Input {
+        let mut plan = plan::plan(&Input {
             blocked: &local.blocked,
             unfit: &unfit,
             together: &bound.items,
@@ -177,7 +183,9 @@ impl Session<'_> {
             files: sum.files + 1,
             bytes: sum.bytes + entry.size,
         });
-        let mut survey = Survey { remote: there, base, hidden, local, bound, losses, plan, here, holdings };
+        let regrouped = regroup::enter(&mut plan, regrouped);
+        let mut survey =
+            Survey { remote: there, base, hidden, local, bound, losses, plan, regrouped, here, holdings };
         survey.hold_hidden(&decisions);
         Ok(survey)
     }
@@ -304,6 +312,8 @@ impl Context {
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
         record.held = survey.plan.to_remember(done);
+        // Older programs do not know this reason, and nothing depends on it.
+        record.held.retain(|held| held.reason != Reason::Groups);
         forget_decided(record, survey, done);
         base.retain(|path, _| filter.verdict(path) == Verdict::Synced);
         record.set_base(commit, &seen_through(&filter, manifest), &base);
@@ -314,7 +324,7 @@ impl Context {
 /// Forgets decisions that are carried out: if the same state comes again, it is asked about again.
 fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>) {
     for hold in survey.plan.approved.iter().chain(&survey.plan.rejected) {
-        if hold.reason == Reason::Filter || hold.items.is_subset(done) {
+        if matches!(hold.reason, Reason::Filter | Reason::Groups) || hold.items.is_subset(done) {
             record.decisions.approved.remove(&hold.id);
             record.decisions.rejected.remove(&hold.id);
         }

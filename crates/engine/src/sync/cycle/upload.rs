@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
 use crate::log::{Snapshot, pack_key};
-use crate::model::{ChunkParams, Digest, PackId, PackInfo, Recipe};
+use crate::model::{ChunkParams, Content, Digest, PackId, PackInfo, Recipe};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
@@ -32,22 +32,40 @@ pub(crate) struct Known<'a> {
     left_over: BTreeMap<PackId, PackInfo>,
     left_over_index: ChunkIndex,
     used: BTreeSet<PackId>,
+    /// Chunks that were not sent because the index has them.
+    relied: BTreeSet<Digest>,
+    /// True where some of the index was found to be missing.
+    pub(crate) doubtful: bool,
 }
 
 impl<'a> Known<'a> {
     pub(crate) fn new(remote: &'a Snapshot, index: &'a ChunkIndex, left_over: Vec<PackInfo>) -> Self {
         let left_over_index = left_over.iter().collect();
         let left_over = left_over.into_iter().map(|pack| (pack.id, pack)).collect();
-        Self { remote, index, left_over, left_over_index, used: BTreeSet::new() }
+        Self {
+            remote,
+            index,
+            left_over,
+            left_over_index,
+            used: BTreeSet::new(),
+            relied: BTreeSet::new(),
+            doubtful: false,
+        }
     }
 
     fn has_chunk(&mut self, id: &Digest) -> bool {
         if self.index.contains(id) {
+            self.relied.insert(*id);
             return true;
         }
         let found = self.left_over_index.get(id);
         self.used.extend(found.map(|(pack, _)| pack));
         found.is_some()
+    }
+
+    /// Chunks that were not sent because the index has them.
+    pub(crate) const fn relied(&self) -> &BTreeSet<Digest> {
+        &self.relied
     }
 
     /// Packs of an earlier run that hold a chunk of this one.
@@ -157,6 +175,10 @@ pub(crate) struct Run<'a> {
     remote: &'a Snapshot,
     index: &'a ChunkIndex,
     uploads: Uploads,
+    /// Contents that were not read because the vault holds them.
+    relied: Vec<Content>,
+    /// True where some of the index was found to be missing.
+    doubtful: bool,
 }
 
 impl<'a> Run<'a> {
@@ -166,13 +188,13 @@ impl<'a> Run<'a> {
         known: &'a mut Known<'_>,
         uploads: Uploads,
     ) -> Result<Self, SyncError> {
-        let (remote, index) = (known.remote, known.index);
+        let (remote, index, doubtful) = (known.remote, known.index, known.doubtful);
         let known: KnownFn<'a> = Box::new(|id| known.has_chunk(id));
         let to = uploads.clone();
         let sink: SinkFn<'a> = Box::new(move |pack| to.take(pack));
         let ingest = Ingest::new(params, entropy, known, sink)
             .map_err(|error| SyncError::Upload(error.to_string()))?;
-        Ok(Self { ingest, remote, index, uploads })
+        Ok(Self { ingest, remote, index, uploads, relied: Vec::new(), doubtful })
     }
 
     /// The packs on their way.
@@ -180,16 +202,25 @@ impl<'a> Run<'a> {
         &self.uploads
     }
 
-    /// True if the vault already holds a whole content.
-    pub(crate) fn has(&self, digest: Digest) -> bool {
+    /// True where the vault holds a whole content already, so that it need not be read.
+    pub(crate) fn relies_on(&mut self, content: Content) -> bool {
+        let known = self.has(content.digest);
+        if known {
+            self.relied.push(content);
+        }
+        known
+    }
+
+    /// True where the vault holds a whole content already.
+    fn has(&self, digest: Digest) -> bool {
         // A recipe stands for its chunks, unless some of them may be lost.
         let has_all = |recipe: &Recipe| {
             let is_flat = recipe.depth == 0;
             is_flat && recipe.parts.iter().all(|part| self.index.contains(&part.id))
         };
         let known = self.remote.recipes.get(&digest);
-        known.is_some_and(|recipe| self.remote.lost.is_empty() || has_all(recipe))
-            || self.index.contains(&digest)
+        let all_there = self.remote.lost.is_empty() && !self.doubtful;
+        known.is_some_and(|recipe| all_there || has_all(recipe)) || self.index.contains(&digest)
     }
 
     /// Takes in a file. The inner error is that of the file, and the run goes on; the outer one
@@ -207,9 +238,10 @@ impl<'a> Run<'a> {
         self.uploads.wait_for(PACKS_IN_FLIGHT - 1).await
     }
 
-    /// Hands over the last pack.
-    pub(crate) fn finish(self) -> Result<(), SyncError> {
-        self.ingest.finish().map_err(fatal)
+    /// Hands over the last pack. Returns contents that were not read because the vault holds them.
+    pub(crate) fn finish(self) -> Result<Vec<Content>, SyncError> {
+        self.ingest.finish().map_err(fatal)?;
+        Ok(self.relied)
     }
 }
 

@@ -20,7 +20,7 @@ mod rewrite;
 mod validate;
 
 pub use compare::{Difference, differences};
-pub use export::{Exported, Versions};
+pub use export::{Exported, Target, Versions};
 pub use point::{Generation, GenerationError, Point};
 pub use reset::Reset;
 pub use rewrite::Rewritten;

@@ -99,6 +99,7 @@ impl Session<'_> {
                 }
             }
         }
+        self.rescue().await?;
         let head = self.log.graph().heads().first().copied();
         let state = self.log.snapshot(head).await?;
         let packs: Vec<Arc<PackInfo>> =
@@ -293,9 +294,8 @@ async fn elsewhere(
     good: &ChunkIndex,
     id: Digest,
 ) -> Result<Option<Vec<u8>>, SyncError> {
-    let Some(place) = good.get(&id) else { return Ok(None) };
-    match reader.collect(&[place]).await {
-        Ok(mut chunks) => Ok(chunks.remove(&id)),
+    match reader.from_any(good, id).await {
+        Ok(chunk) => Ok(chunk),
         Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error.into()),
     }
