@@ -223,6 +223,9 @@ impl SyncError {
             Self::Log(_) | Self::Content(_) | Self::NoChunk { .. } => {
                 "run `cogzy-vault verify --deep` to see what is damaged; the vault was left as it is"
             }
+            Self::Apply(ApplyError::DiskAway(_)) => {
+                "mount the disk, then run `cogzy-vault sync`; if it is lost for good, remove `sync/mounts.json` first"
+            }
             Self::Apply(ApplyError::Journal(_)) => {
                 "move the file away and run `cogzy-vault sync`: nothing is overwritten that is not what was last agreed"
             }

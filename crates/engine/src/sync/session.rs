@@ -15,9 +15,9 @@ use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
 use crate::log::{Log, LogError};
-use crate::model::{CommitKey, Decisions, FileStat, VaultId, VaultPath};
+use crate::model::{CommitKey, Decisions, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::FactsKnown;
+use crate::sync::cycle::{FactsKnown, PutOff};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -48,6 +48,8 @@ pub(crate) struct Memory {
     pub unsent: Unsent,
     /// The paths that the last pull wrote here, each as it left it; none where it removed the file.
     pub brought: BTreeMap<VaultPath, Option<FileStat>>,
+    /// Items that the disk did not let be put in place.
+    pub put_off: BTreeMap<Item, PutOff>,
 }
 
 /// One run over one vault.

@@ -64,7 +64,7 @@ impl Survey {
     pub fn waiting(&self) -> Amount {
         let held = self.plan.holds.iter().flat_map(|hold| &hold.items);
         let is_here =
-            |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.is_foreign(name));
+            |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.hides(name));
         let waiting = self.plan.waiting.iter().filter(is_here).map(|waiting| &waiting.item);
         let items: BTreeSet<&Item> = waiting.chain(held).collect();
         Amount { files: items.len(), bytes: 0 }
@@ -115,6 +115,8 @@ pub(crate) struct Scope {
     pub derived: bool,
     /// True to hash every file again, whatever the cache says of it.
     pub rehash: bool,
+    /// Change nothing: not even a disk that is new here is marked.
+    pub dry: bool,
 }
 
 impl Session<'_> {
@@ -149,6 +151,8 @@ impl Session<'_> {
         }
         base.retain(|path, _| self.context.visible(path));
         local.name_what_blocks(&base, &remote);
+        self.context.meet_disks(&mut local, &base, scope)?;
+        blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
         let groups = &there.groups;
         // One look before the scan and one after it: a command that ended in between may have left
         // half of its files in the scan.

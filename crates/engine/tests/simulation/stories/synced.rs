@@ -2,7 +2,7 @@
 
 use super::{A, B, C, NODES, story};
 use crate::scenarios::Act::{
-    Arrive, Calm, DelayPuts, Delete, Group, Index, Large, Many, Rename, Same, Seconds, Sync, Together, Write,
+    Arrive, Calm, DelayPuts, Delete, Disk, Group, Index, Large, Many, Rename, Same, Seconds, Sync, Together, Write,
 };
 use crate::scenarios::Scenario;
 
@@ -45,6 +45,18 @@ pub const SYNCED: &[Scenario] = &[
         2,
         1,
         &[Write(0, A), Seconds(3), Sync(0), Sync(1), Write(0, A), Write(0, B), Seconds(3), Sync(0)],
+    ),
+    story(
+        "pull of a file to a disk inside the vault",
+        2,
+        1,
+        &[Disk(1), Write(0, A), Seconds(3), Sync(0), Sync(1), Write(0, A), Write(0, B), Seconds(3), Sync(0)],
+    ),
+    story(
+        "conflict over a file on a disk inside the vault",
+        2,
+        1,
+        &[Disk(1), Write(0, A), Seconds(3), Sync(0), Sync(1), Write(0, A), Write(1, A), Seconds(3), Sync(0)],
     ),
     story(
         "pull of a large file",
