@@ -51,7 +51,7 @@ pub use report::{About, Amount, Report, Standing, Trouble, Weight};
 pub use standing::{Changes, Glance, Moved, News};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
 
-pub use crate::log::Past;
+pub use crate::log::{Past, devices};
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
@@ -124,7 +124,8 @@ impl Engine {
     #[must_use]
     pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
-        let context = Context { layout, ports, settings, facts, interrupt };
+        let uplink = cycle::Uplink::default();
+        let context = Context { layout, ports, settings, facts, interrupt, uplink };
         Self { context, memory: Memory::default(), log: None }
     }
 

@@ -15,7 +15,7 @@ use crate::fs::Fs;
 use crate::log::{Log, LogError};
 use crate::model::{CommitKey, Decisions, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::FactsKnown;
+use crate::sync::cycle::{FactsKnown, Uplink};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -28,6 +28,8 @@ pub(crate) struct Context {
     /// What is known of the files of groups.
     pub facts: FactsKnown,
     pub interrupt: Interrupt,
+    /// What is known of the line's speed.
+    pub uplink: Uplink,
 }
 
 /// What one run leaves for the next.

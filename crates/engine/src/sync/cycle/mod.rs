@@ -19,6 +19,7 @@ mod pull;
 mod push;
 mod survey;
 mod tidy;
+mod uplink;
 mod upload;
 
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ pub(crate) use on_disk::OnDisk;
 pub(crate) use pull::Incoming;
 pub use survey::Survey;
 pub(crate) use survey::{Scope, Sides};
+pub(crate) use uplink::Uplink;
 pub(crate) use upload::{Known, Run, Uploads};
 
 use super::report::{About, Standing, Trouble, Weight};

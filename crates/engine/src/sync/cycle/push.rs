@@ -169,7 +169,7 @@ impl Session<'_> {
         let context = self.context;
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
-        let uploads = Uploads::new(&context.ports, context.interrupt.clone());
+        let uploads = Uploads::new(context);
         let mut sent = Sent::default();
         {
             let params = self.log.header()?.chunking;

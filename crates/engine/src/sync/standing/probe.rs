@@ -1,5 +1,6 @@
 //! Reaching the remote at all, and the pause that a person wants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::state::Paused;
@@ -17,8 +18,23 @@ impl Engine {
         match tokio::time::timeout(PROBE_PATIENCE, asked).await {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => !error.kind.offline(),
-            Err(_) => false,
+            Err(_) => {
+                // The connection may have died without a word.
+                self.renew_remote();
+                false
+            }
         }
+    }
+
+    /// Has connections made anew and credentials read anew: the network or a key has changed.
+    pub fn renew_remote(&self) {
+        self.renewal()();
+    }
+
+    /// [`Engine::renew_remote`] for somebody who waits while the engine works.
+    pub fn renewal(&self) -> impl Fn() + Send + use<> {
+        let remote = Arc::clone(&self.context.ports.remote);
+        move || remote.renew()
     }
 
     /// The pause that is wanted, if any.
