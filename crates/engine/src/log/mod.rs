@@ -55,7 +55,7 @@ pub use aside::Aside;
 use aside::Notes;
 pub use check::ObjectFault;
 pub use chunks::{ChunkReader, Offsets, PACKS, pack_key, parse_pack_key};
-pub use devices::DeviceSeen;
+pub use devices::{DeviceSeen, devices};
 pub use error::LogError;
 pub use format::parse_commit_key;
 pub use graph::{Graph, Node};

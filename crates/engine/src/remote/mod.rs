@@ -157,6 +157,10 @@ pub trait Remote: Send + Sync + Debug {
     /// # Errors
     /// See [`RemoteErrorKind`]. A store that does not tell the time is `Malformed`.
     async fn server_ms(&self) -> Result<i64, RemoteError>;
+
+    /// Lets go of connections and of what was read of credentials: the next call makes and reads them
+    /// anew. A call under way ends with `UnknownOutcome`.
+    fn renew(&self) {}
 }
 
 #[async_trait]
@@ -191,6 +195,10 @@ impl<R: Remote + ?Sized> Remote for Arc<R> {
 
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         (**self).server_ms().await
+    }
+
+    fn renew(&self) {
+        (**self).renew();
     }
 }
 

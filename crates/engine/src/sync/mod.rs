@@ -54,7 +54,7 @@ pub use report::{About, Amount, Report, Standing, Trouble, Weight};
 pub use standing::{Changes, Glance, LastKnown, Moved, News};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
 
-pub use crate::log::{Aside, Past};
+pub use crate::log::{Aside, Past, devices};
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
@@ -129,7 +129,8 @@ impl Engine {
     #[must_use]
     pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
-        let context = Context { layout, ports, settings, facts, interrupt };
+        let uplink = cycle::Uplink::default();
+        let context = Context { layout, ports, settings, facts, interrupt, uplink };
         Self { context, memory: Memory::default(), log: None }
     }
 

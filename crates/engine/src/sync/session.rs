@@ -17,7 +17,7 @@ use crate::fs::Fs;
 use crate::log::{Log, LogError};
 use crate::model::{CommitKey, Decisions, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::{FactsKnown, PutOff};
+use crate::sync::cycle::{FactsKnown, PutOff, Uplink};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -30,6 +30,8 @@ pub(crate) struct Context {
     /// Known facts of the files of groups.
     pub facts: FactsKnown,
     pub interrupt: Interrupt,
+    /// What is known of the line's speed.
+    pub uplink: Uplink,
 }
 
 /// State that one run leaves for the next.

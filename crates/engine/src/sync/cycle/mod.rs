@@ -22,6 +22,7 @@ mod regroup;
 mod survey;
 mod tidy;
 mod unwritable;
+mod uplink;
 mod upload;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ pub(crate) use pull::Incoming;
 pub use survey::Survey;
 pub(crate) use survey::{Scope, Sides};
 pub(crate) use unwritable::PutOff;
+pub(crate) use uplink::Uplink;
 pub(crate) use upload::{Known, Run, Uploads};
 
 use regroup::Regrouped;

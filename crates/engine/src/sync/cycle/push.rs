@@ -204,7 +204,7 @@ impl Session<'_> {
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
         known.doubtful = doubtful;
-        let uploads = Uploads::new(&context.ports, context.interrupt.clone());
+        let uploads = Uploads::new(context);
         let mut sent = Sent::default();
         let contents = {
             let params = self.log.header()?.chunking;

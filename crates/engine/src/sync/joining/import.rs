@@ -114,12 +114,12 @@ impl Session<'_> {
         objects: &BTreeMap<VaultPath, Object>,
         stage: &Stage,
     ) -> Result<Sent, SyncError> {
-        let Context { ports, layout, interrupt, .. } = self.context;
+        let Context { ports, layout, .. } = self.context;
         let largest = objects.values().map(|object| object.size).max().unwrap_or_default();
         self.context.check_free(largest, layout.root())?;
         let index = ChunkIndex::default();
         let mut known = Known::new(state, &index, self.context.left_over().await?);
-        let uploads = Uploads::new(ports, interrupt.clone());
+        let uploads = Uploads::new(self.context);
         let mut sent = Sent::default();
         let mut progress = Progress {
             phase: Phase::Upload,
