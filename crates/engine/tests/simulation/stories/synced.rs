@@ -2,7 +2,8 @@
 
 use super::{A, B, C, NODES, story};
 use crate::scenarios::Act::{
-    Arrive, Calm, DelayPuts, Delete, Disk, Group, Index, Large, Many, Rename, Same, Seconds, Sync, Together, Write,
+    Arrive, Calm, DelayPuts, Delete, Disk, Group, Index, Large, Many, Rename, Same, Seconds, Sync, Together,
+    Write,
 };
 use crate::scenarios::Scenario;
 
