@@ -56,9 +56,9 @@ use crate::config::{Environment, Flag};
 pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
     match dispatch(cli, flags, environment, output) {
         Ok(exit) => exit,
-        Err(Failure { exit, message, next }) => {
-            output.error(message, next.as_deref());
-            exit
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit
         }
     }
 }

@@ -101,8 +101,8 @@ struct Course {
     paused: Option<Paused>,
     /// True if something had not settled at the last scan.
     unsettled: bool,
-    /// True if something has been wrong for too long.
-    overdue: bool,
+    /// True if something is not synced, and that does not pass by itself.
+    wrong: bool,
     /// Both clocks at the last round of the loop: the wall clock in milliseconds, and the monotonic
     /// one.
     came_round: (u64, Duration),
@@ -200,7 +200,7 @@ impl Daemon {
             waiting: self.engine.waiting_list(),
             paused: None,
             unsettled: false,
-            overdue: false,
+            wrong: false,
             came_round: (now_ms, now),
             away: false,
             stuck: None,
@@ -251,7 +251,7 @@ impl Daemon {
     fn watch_more(&self, watch: Option<&mut Watch>, scheduler: &mut Scheduler) {
         match watch.map(|watch| watch.refresh(self.grip.disk.as_ref())) {
             None | Some(Ok(false)) => {}
-            Some(Ok(true)) => scheduler.touch(self.clock.monotonic()),
+            Some(Ok(true)) => scheduler.touch(self.clock.monotonic(), None),
             Some(Err(error)) => {
                 tracing::warn!(%error, "not everything is watched; the scan finds the rest");
                 scheduler.watching(false);
@@ -262,7 +262,9 @@ impl Daemon {
     fn take(&self, hint: WatchEvent, course: &mut Course) {
         let (now, scheduler) = (self.clock.monotonic(), &mut course.scheduler);
         match hint {
-            WatchEvent::Touched => scheduler.touch(now),
+            // The echo of our own pull: nothing waits.
+            WatchEvent::Touched(Some(path)) if self.engine.has_brought(&path) => return,
+            WatchEvent::Touched(path) => scheduler.touch(now, path),
             WatchEvent::Overflow => {
                 tracing::warn!("events of the watcher were lost: the whole vault is scanned");
                 scheduler.overflow(now);

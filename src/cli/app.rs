@@ -9,11 +9,14 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::global::Global;
 use crate::assemble::Assembly;
-use crate::config::{Config, Environment, Flag, LoadOptions, LoadedConfig};
+use crate::config::{Config, Environment, Flag, LoadOptions, LoadedConfig, SettingSource};
 use cogzy_client::paths::{self, Paths};
+use cogzy_client::socket;
+use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::FileKind;
 use cogzy_engine::remote::{Meter, RemoteUrl};
+use cogzy_engine::state::{Database, Failed};
 use cogzy_engine::sync::Engine;
 use cogzy_engine::vault::{FileLock, Layout};
 
@@ -59,7 +62,8 @@ impl App {
         apart(&vault, &remote)?;
         let own =
             || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control/daemon.sock"));
-        let socket = global.socket.clone().unwrap_or_else(own);
+        let named = || socket::recorded(&Layout::new(&vault).lock());
+        let socket = global.socket.clone().or_else(named).unwrap_or_else(own);
         let (credentials, seen) = (paths.credentials_file(), paths.seen(&remote.to_string()));
         Ok(Self { loaded, remote, embedded, socket, credentials, seen, environment, disk: OnceLock::new() })
     }
@@ -121,9 +125,35 @@ impl App {
         if disk.lstat(&layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder) {
             return Ok(layout);
         }
-        let missing = format!("{} is no vault yet, or its disk is not mounted", layout.root().display());
-        Err(Failure::new(Exit::Held, missing)
+        let root = layout.root().display();
+        if !self.is_set_up() {
+            return Err(Failure::new(Exit::Usage, format!("nothing is set up yet: {root} is no vault"))
+                .next("cogzy-vault init"));
+        }
+        Err(Failure::new(Exit::Held, format!("{root} is no vault yet, or its disk is not mounted"))
             .next("mount the disk, or run `cogzy-vault init` to make or join a vault there"))
+    }
+
+    /// True where somebody has said which vault or which remote is to be kept.
+    fn is_set_up(&self) -> bool {
+        let said = |key: &&str| {
+            let source = self.loaded.keys.get(key).map(|shown| &shown.source);
+            matches!(source, Some(SettingSource::File { .. } | SettingSource::Environment(_)))
+        };
+        self.loaded.file_exists || ["vault", "remote"].iter().any(said)
+    }
+
+    /// Notes for `status` how a run by hand has ended badly; a good one is noted by the engine.
+    pub fn note_failed(&self, failure: &Failure) {
+        let failed = Failed {
+            at_ms: SystemClock::new().now_ms(),
+            message: failure.message.clone(),
+            next: failure.next.clone().unwrap_or_else(|| "cogzy-vault sync".to_owned()),
+        };
+        let database = Database::open(Arc::<RootedFs>::clone(self.disk()), &self.layout().cache_db());
+        if let Err(error) = database.and_then(|database| database.note_failed(Some(&failed))) {
+            tracing::warn!(%error, "the failure could not be noted for the status");
+        }
     }
 
     /// Takes the vault's lock: one program at a time syncs it. A paused daemon has let go of the

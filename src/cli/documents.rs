@@ -12,6 +12,28 @@ use cogzy_client::documents::{SchemaVersion, SyncDocument};
 use cogzy_engine::model::{DeviceId, VaultId};
 use cogzy_engine::sync::Exported;
 
+/// The error that a verb ended with.
+#[derive(Debug, Serialize)]
+pub struct FailureDocument<'a> {
+    /// The schema's number.
+    pub schema: SchemaVersion,
+    /// The error.
+    pub error: ErrorDetails<'a>,
+}
+
+/// What happened, and what to do.
+#[derive(Debug, Serialize)]
+pub struct ErrorDetails<'a> {
+    /// The kind: that of the exit code.
+    pub kind: &'a str,
+    /// The description.
+    pub message: &'a str,
+    /// The file that it is about, if it is about one.
+    pub path: Option<&'a Path>,
+    /// The command to run, or the thing to do, next.
+    pub next: Option<&'a str>,
+}
+
 /// `config show`.
 #[derive(Debug, Serialize)]
 pub struct ConfigDocument<'a> {

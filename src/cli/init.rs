@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, thousands};
 use super::progress::ProgressWatcher;
-use crate::config::{Flag, SettingSource, update};
+use crate::config::{Flag, SettingSource, names, update};
 use cogzy_client::documents::{SchemaVersion, StatusDocument};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket::{self, ClientError};
@@ -124,7 +124,7 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         tell_meeting(&document, root, &remote, output);
         return Err(Failure::new(Exit::Held, "joining needs your word").next(args.again(true)));
     }
-    remember(app, args)?;
+    let other = remember(app, args)?;
     output.json(&InitDocument {
         schema: SchemaVersion,
         joined: true,
@@ -148,6 +148,13 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         root.display(),
         joined.generation
     ));
+    if let Some(other) = other {
+        let file = app.loaded.file.display();
+        output.toned(
+            Tone::Warning,
+            format!("{file} goes on naming the vault {other}: say --vault in the next commands, too"),
+        );
+    }
     output.note("next: `cogzy-vault sync`, or `cogzy-vault service install` to keep it in sync");
     Ok(Exit::Done)
 }
@@ -168,13 +175,16 @@ fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &
 }
 
 /// Writes the settings that led to this vault to the configuration, so that the next command finds
-/// it without the flags and the environment of this one.
-fn remember(app: &App, args: &Args) -> Result<(), Failure> {
+/// it without the flags and the environment of this one. Returns the vault that the file goes on
+/// naming in the place of this one.
+fn remember(app: &App, args: &Args) -> Result<Option<String>, Failure> {
     let flags = args.flags();
     let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
     let vault = app.config().vault.to_string_lossy().into_owned();
+    // A file that names a vault goes on naming it: services and other shells rely on that.
+    let named = names(&app.loaded.file, "vault")?;
     let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != SettingSource::Default);
-    if elsewhere || !app.loaded.file_exists {
+    if named.is_none() && (elsewhere || !app.loaded.file_exists) {
         written.push(("vault", &vault));
     }
     let reached = how_reached(app);
@@ -182,7 +192,7 @@ fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     if !written.is_empty() {
         update(&RealFs, &app.loaded.file, &written)?;
     }
-    Ok(())
+    Ok(named.filter(|named| *named != vault))
 }
 
 /// Handles an `init` beside a daemon. Nothing is set up, since the daemon keeps the settings it was

@@ -13,7 +13,12 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use serde::Serialize;
 
 use super::again::Again;
+use super::documents::{ErrorDetails, FailureDocument};
+use super::exit::Exit;
+use super::failure::Failure;
 use super::global::Global;
+
+use cogzy_client::documents::SchemaVersion;
 
 mod live;
 mod progress;
@@ -72,6 +77,8 @@ pub struct Output {
     again: Again,
     failed: Option<io::Error>,
     closed: bool,
+    /// True once a document was printed.
+    answered: bool,
 }
 
 impl Output {
@@ -89,6 +96,7 @@ impl Output {
             again: global.again.clone(),
             failed: None,
             closed: false,
+            answered: false,
         }
     }
 
@@ -152,6 +160,7 @@ impl Output {
     /// Prints the answer as a JSON document: nothing without `--json`.
     pub fn json(&mut self, document: &impl Serialize) {
         if self.json {
+            self.answered = true;
             let text = serde_json::to_string(document).map_err(io::Error::other);
             let written = text.and_then(|text| writeln!(self.out, "{text}"));
             self.keep(written);
@@ -191,12 +200,33 @@ impl Output {
         self.keep(written);
     }
 
-    /// Prints the parser's message on a command line that cannot be used, or that asks for help.
+    /// Prints the error that a verb ends with; with `--json` also as a document, where the verb has
+    /// not printed one.
+    pub fn failure(&mut self, failure: &Failure) {
+        let Failure { exit, message, next, path } = failure;
+        if !self.answered {
+            let next = next.as_deref().map(|next| self.again.addressed(next).into_owned());
+            self.json(&FailureDocument {
+                schema: SchemaVersion,
+                error: ErrorDetails {
+                    kind: exit.name(),
+                    message,
+                    path: path.as_deref(),
+                    next: next.as_deref(),
+                },
+            });
+        }
+        self.error(message, next.as_deref());
+    }
+
+    /// Prints the parser's message on a command line that cannot be used, or that asks for help. With
+    /// `json` what cannot be used is a document, too.
     ///
     /// # Errors
     /// If it could not be written, unless the reader has gone.
-    pub fn usage(error: &clap::Error) -> io::Result<()> {
-        match error.print() {
+    pub fn usage(error: &clap::Error, json: bool) -> io::Result<()> {
+        let document = if json && error.use_stderr() { usage_document(error) } else { Ok(()) };
+        match document.and_then(|()| error.print()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }
@@ -251,6 +281,15 @@ impl Output {
             }
         }
     }
+}
+
+fn usage_document(error: &clap::Error) -> io::Result<()> {
+    let text = error.to_string();
+    let message = text.trim_start_matches("error: ").trim_end();
+    let next = Some("cogzy-vault --help");
+    let error = ErrorDetails { kind: Exit::Usage.name(), message, path: None, next };
+    let document = serde_json::to_string(&FailureDocument { schema: SchemaVersion, error });
+    writeln!(io::stdout(), "{}", document.map_err(io::Error::other)?)
 }
 
 impl fmt::Debug for Output {

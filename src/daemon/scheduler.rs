@@ -4,9 +4,13 @@
 //! clock, so tests run it through years in a moment. The watcher is a hint that makes a cycle come
 //! sooner: without any hint the rescan finds everything.
 
+mod touched;
+
 use std::time::Duration;
 
+use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::Ask;
+use touched::Touched;
 
 /// The timing of cycles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub enum CycleOutcome {
     Done {
         /// True if something was sent or fetched.
         moved: bool,
+        /// True if something was sent.
+        sent: bool,
         /// True if some items were busy or not settled, and need another look after the settle
         /// window.
         again: bool,
@@ -111,13 +117,6 @@ pub struct Scheduler {
     looked: Option<Duration>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Touched {
-    first: Duration,
-    last: Duration,
-    count: usize,
-}
-
 impl Scheduler {
     /// A scheduler that runs a whole cycle at `now`.
     #[must_use]
@@ -150,13 +149,9 @@ impl Scheduler {
         self.touched.is_some()
     }
 
-    /// Notes that a file was touched.
-    pub fn touch(&mut self, now: Duration) {
-        let (first, count) = match self.touched {
-            Some(touched) => (touched.first, touched.count + 1),
-            None => (now, 1),
-        };
-        self.touched = Some(Touched { first, last: now, count });
+    /// Notes that something was touched: `path`, where it is known.
+    pub fn touch(&mut self, now: Duration, path: Option<VaultPath>) {
+        self.touched.get_or_insert_with(|| Touched::from(now)).note(now, path);
         self.want_look(now + self.timing.settle);
     }
 
@@ -241,12 +236,14 @@ impl Scheduler {
             self.want_look(now);
         }
         match outcome {
-            CycleOutcome::Done { moved, again } => {
+            CycleOutcome::Done { moved, sent, again } => {
                 self.failures = 0;
                 self.online();
                 self.not_before = now;
                 if moved {
                     self.active_until = now + ACTIVE;
+                }
+                if sent {
                     self.last_push = Some(now);
                 }
                 if ask.scan {
@@ -254,7 +251,7 @@ impl Scheduler {
                     self.rescan_at = now + self.timing.rescan;
                     // Files that were touched while the cycle ran may have been scanned before:
                     // they count for the next one.
-                    self.touched = self.touched.filter(|touched| touched.last >= started);
+                    self.touched = self.touched.take().and_then(|touched| touched.since(started));
                     let times = self.again.map_or(0, |(_, times)| times);
                     self.again = again.then(|| (self.again_at(now, times), times + 1));
                 }
@@ -341,12 +338,12 @@ impl Scheduler {
         self.last_push.map_or(at, |last| at.max(last + self.timing.batch_interval))
     }
 
-    /// The time to push the touched files: when they have stood still, not too soon after the last
+    /// The time to push the touched files: when one has stood still, not too soon after the last
     /// push, and not put off for ever by further changes.
     fn push_at(&self) -> Option<Duration> {
-        let touched = self.touched?;
-        let settled = touched.last + self.timing.settle;
-        if touched.count >= self.timing.batch_files {
+        let touched = self.touched.as_ref()?;
+        let settled = touched.stillest() + self.timing.settle;
+        if touched.count() >= self.timing.batch_files {
             return Some(settled.min(touched.first + self.timing.batch_interval.max(self.timing.settle)));
         }
         let batched = self.last_push.map_or(settled, |last| settled.max(last + self.timing.batch_interval));

@@ -109,7 +109,7 @@ impl Daemon {
             match report.standing {
                 Some(standing) => {
                     course.unsettled = report.again() || any(Weight::Invalid);
-                    course.overdue = any(Weight::Overdue);
+                    course.wrong = any(Weight::Overdue) || any(Weight::Lasting) || any(Weight::Blocked);
                     status.errors = errors;
                     status.holds = holds(&report.holds);
                     (status.files, status.bytes) = (standing.here.files, standing.here.bytes);
@@ -125,7 +125,7 @@ impl Daemon {
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,
                 () if !status.holds.is_empty() => State::Held,
-                () if course.overdue => State::Error,
+                () if course.wrong => State::Error,
                 // A poll between a save and the end of its settle window knows nothing of the save.
                 () if course.unsettled || course.scheduler.is_touched() => State::Pending,
                 () => State::InSync,

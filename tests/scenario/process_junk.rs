@@ -1,4 +1,4 @@
-//! Objects below `commits/` that no device made: they stop nobody, and are told of.
+//! Objects below `commits/` that no device made: they stop no device, and are reported.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ async fn a_folder_keeps_the_contract() {
     let url = RemoteUrl::Folder(root.clone());
     let entropy = Arc::new(SystemEntropy);
     let missing = open(&url, &S3Options::default(), entropy.clone()).await.unwrap_err();
-    assert_eq!(missing.kind, RemoteErrorKind::NoSuchBucket);
+    assert_eq!(missing.kind, RemoteErrorKind::Unplugged);
     FolderRemote::create(&root, entropy.clone()).await.unwrap();
     contract(&open(&url, &S3Options::default(), entropy).await.unwrap()).await;
 }

@@ -165,7 +165,7 @@ const EXPOSED: &str = "the endpoint is http://, and its host is neither this mac
      way could read the backup and change it. Use https://, or set s3.insecure = true";
 
 fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
-    RemoteError::new(RemoteErrorKind::WrongEndpoint, "open", &url.to_string()).because(what)
+    RemoteError::new(RemoteErrorKind::Unconfigured, "open", &url.to_string()).because(what)
 }
 
 fn plausible(endpoint: &str) -> bool {
@@ -213,7 +213,7 @@ mod tests {
     async fn the_endpoint_of_b2_follows_from_its_region_and_the_other_way_round() {
         let url = bucket("b2://bucket");
         let error = build(&url, &options()).await.unwrap_err();
-        assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint);
+        assert_eq!(error.kind, RemoteErrorKind::Unconfigured);
         assert!(error.to_string().contains("s3.region"), "{error}");
 
         let region = S3Options { region: Some("us-west-004".to_owned()), ..options() };
@@ -242,7 +242,7 @@ mod tests {
         for bad in ["host", "ftp://host", "https://", "https://me:secret@host", "https://host/path"] {
             let options = S3Options { endpoint: Some(bad.to_owned()), ..options() };
             let error = build(&bucket("s3://bucket"), &options).await.unwrap_err();
-            assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint, "{bad}");
+            assert_eq!(error.kind, RemoteErrorKind::Unconfigured, "{bad}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

@@ -53,7 +53,7 @@ impl S3Remote {
     /// it.
     ///
     /// # Errors
-    /// `WrongEndpoint` if the options do not tell which endpoint to use.
+    /// `Unconfigured` if the options do not tell which endpoint to use.
     pub async fn open(url: &BucketUrl, options: &S3Options) -> Result<Self, RemoteError> {
         let (client, endpoint) = client::build(url, options).await?;
         Ok(Self { client, url: url.clone(), endpoint, timeout: options.operation_timeout })

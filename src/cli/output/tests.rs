@@ -39,6 +39,7 @@ fn output(out: &Stream, err: &Stream) -> Output {
         err: Box::new(err.clone()),
         json: false,
         again: Again::default(),
+        answered: false,
         quiet: false,
         color: false,
         terminal: false,

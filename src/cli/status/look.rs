@@ -19,6 +19,10 @@ pub async fn look(app: &App) -> Result<StatusDocument, Failure> {
     if let (Some(then), None) = (glance.last_sync_ms, engine.paused()?) {
         status.errors.splice(0..0, overdue(then, SystemClock::new().now_ms()));
     }
+    if let Some(failed) = engine.failed_run() {
+        let message = format!("the last sync failed, at {}: {}", moment(failed.at_ms), failed.message);
+        status.errors.insert(0, ErrorDocument::of(&message, &failed.next));
+    }
     Ok(status)
 }
 

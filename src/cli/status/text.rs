@@ -93,7 +93,7 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     let standing = standing(status, now_ms);
     let (tone, text) = match status.state {
         State::InSync if status.conflicts > 0 => return conflicts(status),
-        State::InSync if attention(status) => (Tone::Warning, format!("! {}, told below", left_out(status))),
+        _ if attention(status) => (Tone::Warning, format!("! {}, told below", left_out(status))),
         State::InSync => (Tone::Good, format!("✓ in sync · {standing}")),
         State::Pending if status.pending.up.files + status.pending.down.files > 0 => {
             (Tone::Warning, format!("⟳ changes wait · {standing}"))
@@ -121,7 +121,12 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
 /// True if all else is in sync, and yet something needs attention.
 fn attention(status: &StatusDocument) -> bool {
     let wrong = status.errors.iter().any(|error| error.path.is_some());
-    status.state == State::InSync && (status.conflicts > 0 || wrong)
+    let only_paths = status.errors.iter().all(|error| error.path.is_some());
+    match status.state {
+        State::InSync => status.conflicts > 0 || wrong,
+        State::Error => wrong && only_paths,
+        _ => false,
+    }
 }
 
 fn left_out(status: &StatusDocument) -> String {

@@ -13,7 +13,7 @@ use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, Span};
 
 /// Prefix of packs, followed by the first two digits of the id, a slash and the id.
-pub(super) const PACKS: &str = "packs/";
+pub const PACKS: &str = "packs/";
 /// Number of concurrent reads.
 const PARALLEL_READS: usize = 4;
 

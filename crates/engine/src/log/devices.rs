@@ -6,14 +6,14 @@
 //! writer wait. A forged one makes it go on, and the device that cannot follow says which version
 //! it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::checkpoint::EVERY;
 use super::{Log, LogError, Snapshot};
 use crate::model::{Announcement, CommitKey, DeviceId, Digest, FORMAT, Feature, Keeps, Reads};
-use crate::remote::{Object, list_all};
+use crate::remote::{Object, Remote, RemoteError, list_all};
 
 /// Prefix of the objects in which devices tell what they read.
 pub(super) const DEVICES: &str = "devices/";
@@ -29,6 +29,16 @@ pub struct DeviceSeen {
     pub last_ms: u64,
     /// Formats and features that it reads.
     pub reads: Reads,
+}
+
+/// The number of devices that have said what they read.
+///
+/// # Errors
+/// Those of the remote.
+pub async fn devices(remote: &dyn Remote) -> Result<usize, RemoteError> {
+    let said = list_all(remote, DEVICES, None).await?;
+    let ids = said.iter().filter_map(|object| Announcement::parse(object.key.strip_prefix(DEVICES)?));
+    Ok(ids.map(|said| said.device).collect::<BTreeSet<_>>().len())
 }
 
 impl Log {

@@ -78,7 +78,7 @@ impl Log {
     /// moved since, and their old packs may be gone.
     ///
     /// # Errors
-    /// As for [`Log::snapshot`].
+    /// See [`Log::snapshot`].
     pub async fn readable(
         &mut self,
         key: CommitKey,

@@ -1,7 +1,8 @@
 //! Rules that a commit must satisfy on its own, whatever its parents are.
 //!
-//! A commit that breaks one is damaged, for its writer would not have written it. Nothing that follows
-//! from a commit (reads, sums of sizes, the order of a replay) needs to doubt what is checked here.
+//! A commit that breaks one is damaged, for its writer would not have written it. Nothing that
+//! follows from a commit (reads, sums of sizes, the order of a replay) needs to doubt what is
+//! checked here.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +96,7 @@ fn check_conflicts(commit: &Commit) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks tables and recipes against what the format says of them, and against each other.
+/// Checks tables and recipes against the format, and against each other.
 fn check_contents(commit: &Commit) -> Result<(), String> {
     for pack in &commit.packs {
         check_table(pack).map_err(|error| error.to_string())?;

@@ -51,7 +51,8 @@ pub(super) fn check_length(index: &ChunkIndex, content: Digest, part: &Part) -> 
 }
 
 impl Walk<'_> {
-    /// The next chunks, at most `most`; none at the end. The inner error is a list that no pack has.
+    /// The next chunks, at most `most`; none at the end. The inner error is a list that no pack
+    /// has.
     ///
     /// # Errors
     /// Errors of [`ChunkReader::read`]; a recipe that does not belong to the content.

@@ -11,7 +11,8 @@ use crate::model::{Direction, Entry, Group, Groups, Held, HoldId, Item, Reason, 
 
 /// Change that waits for `approve` or `approve --reject`. All other items go on.
 ///
-/// Two holds are equal if their ids are: the share of the vault moves with files that come and go beside it.
+/// Two holds are equal if their ids are. Their shares of the vault change with files that come and
+/// go beside them.
 #[derive(Debug, Clone, Eq, Serialize)]
 pub struct Hold {
     /// Id of the hold: the digest of its reason and of its items' base, local and remote contents.
@@ -27,7 +28,7 @@ pub struct Hold {
     pub share: Option<Share>,
 }
 
-/// How much of the vault a mass loss is about.
+/// Share of the vault that a mass loss covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Files that go or change, with those that did so earlier in the same run.

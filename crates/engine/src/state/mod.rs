@@ -11,6 +11,7 @@
 mod database;
 mod events;
 mod facts;
+mod failed;
 mod last_sync;
 mod marked;
 mod noted;
@@ -26,6 +27,7 @@ mod waiting;
 
 pub use database::{Database, DatabaseError};
 pub use events::{EventLog, EventLogError, StoredEvent};
+pub use failed::Failed;
 pub use last_sync::{Exception, FilterRecord, LastSync, RecordError};
 pub use marked::Marked;
 pub use paused::Paused;

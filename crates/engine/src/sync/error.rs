@@ -2,7 +2,7 @@
 //!
 //! Nothing is decided here but the advice: the class of an error, and the next command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -152,6 +152,32 @@ impl SyncError {
         }
     }
 
+    /// The file or folder that the error is about, if it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Damaged { path, .. } | Self::Locked(path) => Some(path),
+            Self::NoRoom { folder, .. } => Some(folder),
+            Self::Io(error) | Self::Scan(ScanError::Io(error)) => Some(&error.path),
+            Self::Refused(Refusal::Exists(path) | Refusal::InsideVault(path)) => Some(path),
+            Self::Record(
+                RecordError::Io { path, .. }
+                | RecordError::Damaged { path, .. }
+                | RecordError::Newer { path, .. },
+            ) => Some(path),
+            Self::Marker(
+                MarkerError::NoRoot(path)
+                | MarkerError::Replaced(path)
+                | MarkerError::NotAFolder(path)
+                | MarkerError::Missing(path)
+                | MarkerError::Damaged { path, .. }
+                | MarkerError::Newer { path, .. }
+                | MarkerError::OtherVault { path, .. },
+            ) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Advice to the caller.
     #[must_use]
     pub fn advice(&self) -> Advice {
@@ -197,6 +223,9 @@ impl SyncError {
             Self::Log(_) | Self::Content(_) | Self::NoChunk { .. } => {
                 "run `cogzy-vault verify --deep` to see what is damaged; the vault was left as it is"
             }
+            Self::Apply(ApplyError::DiskAway(_)) => {
+                "mount the disk, then run `cogzy-vault sync`; if it is lost for good, remove `sync/mounts.json` first"
+            }
             Self::Apply(ApplyError::Journal(_)) => {
                 "move the file away and run `cogzy-vault sync`: nothing is overwritten that is not what was last agreed"
             }
@@ -223,9 +252,11 @@ const fn remote_advice(kind: RemoteErrorKind) -> Advice {
         | RemoteErrorKind::QuotaExceeded
         | RemoteErrorKind::NoSuchBucket
         | RemoteErrorKind::WrongEndpoint
+        | RemoteErrorKind::Untrusted
         | RemoteErrorKind::ClockSkew
         | RemoteErrorKind::Other => Advice::Refused,
         RemoteErrorKind::NotFound | RemoteErrorKind::TooLarge { .. } => Advice::Corrupt,
+        RemoteErrorKind::Unconfigured => Advice::Usage,
         _ => Advice::Again,
     }
 }
@@ -238,16 +269,33 @@ const fn remote_next(kind: RemoteErrorKind) -> &'static str {
         RemoteErrorKind::Forbidden => {
             "give the key the capabilities listFiles, readFiles and writeFiles for this bucket; for a folder, make it writable"
         }
-        RemoteErrorKind::NoSuchBucket => {
-            "check the name in `remote`, or make the bucket; for a folder, mount its disk, or run `cogzy-vault init` to make it"
+        RemoteErrorKind::NoSuchBucket => "check the name in `remote`, or make the bucket",
+        RemoteErrorKind::Unplugged => {
+            "plug in or mount its disk; for a new folder, run `cogzy-vault init` to make it"
+        }
+        RemoteErrorKind::Unconfigured => {
+            "set it there: `cogzy-vault config path` names the file, and `cogzy-vault config show` what holds now"
         }
         RemoteErrorKind::WrongEndpoint => {
             "check `s3.endpoint` and `s3.region` with `cogzy-vault config show`"
+        }
+        RemoteErrorKind::Untrusted => {
+            "if you trust this store, name its authority's certificate: AWS_CA_BUNDLE=FILE, in the service's environment too; else check `s3.endpoint`"
         }
         RemoteErrorKind::QuotaExceeded => "raise the cap of the account, or free some room there",
         RemoteErrorKind::ClockSkew => "set this machine's clock",
         RemoteErrorKind::NotFound => "run `cogzy-vault verify --deep` to see what is missing",
         RemoteErrorKind::TooLarge { .. } => "run `cogzy-vault verify --deep` to see what is damaged",
-        _ => "wait for the network, then run `cogzy-vault sync` again",
+        RemoteErrorKind::Malformed => {
+            "run `cogzy-vault doctor`: something between here and the store changes its answers, or the store is at fault"
+        }
+        RemoteErrorKind::Other => "do what the store's words above ask for; `cogzy-vault doctor` tells more",
+        RemoteErrorKind::Throttled { .. } => {
+            "wait until the store takes requests again, then run `cogzy-vault sync`"
+        }
+        RemoteErrorKind::Server => "wait until the store is well again, then run `cogzy-vault sync`",
+        RemoteErrorKind::Offline | RemoteErrorKind::UnknownOutcome => {
+            "wait for the network, then run `cogzy-vault sync` again"
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! The engine: one cycle after another brings a vault and its remote together.
 //!
 //! A cycle reads like its own summary ([`Engine::cycle`]): finish what was left half-way → look at
-//! the remote → look at the vault → plan → pull → push → tidy. All decisions are made in
-//! [`crate::plan`]; this module fetches its inputs and carries out its steps. `--dry-run` stops
-//! after the plan.
+//! the remote → look at the vault → plan → pull → push → tidy. [`crate::plan`] decides about each
+//! item; this module fetches its inputs and carries out its steps. `--dry-run` stops after the plan.
 //!
 //! The rooms, each over the [`session::Session`] of one run: `cycle` is that path, `recovery` goes
 //! back to earlier states, `upkeep` looks after the bucket, `joining` makes and joins vaults,
@@ -52,10 +51,10 @@ pub use recovery::{
 };
 pub use refusal::Refusal;
 pub use report::{About, Amount, Report, Standing, Trouble, Weight};
-pub use standing::{Changes, Glance, Moved, News};
+pub use standing::{Changes, Glance, LastKnown, Moved, News};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
 
-pub use crate::log::{Aside, Past};
+pub use crate::log::{Aside, Past, devices};
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
@@ -130,7 +129,8 @@ impl Engine {
     #[must_use]
     pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
-        let context = Context { layout, ports, settings, facts, interrupt };
+        let uplink = cycle::Uplink::default();
+        let context = Context { layout, ports, settings, facts, interrupt, uplink };
         Self { context, memory: Memory::default(), log: None }
     }
 

@@ -4,8 +4,8 @@
 //! its age asks only [`Session::age_ms`]: the trash, the records and copies of transactions. The
 //! bucket's retention goes by the server's time, and the settle window by the disk's.
 //!
-//! The losses of a commit are durable before the commit is sent. If that commit comes to nothing,
-//! the record names files that stand as they were, and these are no losses.
+//! The losses of a commit are durable before the commit is sent. If a crash or an error brings that
+//! commit to nothing, the record names files that stand as they were, and these are no losses.
 
 use std::collections::BTreeSet;
 

@@ -7,6 +7,7 @@
 //!
 //! Nothing is decided here, and a crash leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
 use crate::log::{Log, LogError};
-use crate::model::{CommitKey, Decisions, VaultId, VaultPath};
+use crate::model::{CommitKey, Decisions, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::FactsKnown;
+use crate::sync::cycle::{FactsKnown, PutOff, Uplink};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     /// Known facts of the files of groups.
     pub facts: FactsKnown,
     pub interrupt: Interrupt,
+    /// What is known of the line's speed.
+    pub uplink: Uplink,
 }
 
 /// State that one run leaves for the next.
@@ -45,6 +48,10 @@ pub(crate) struct Memory {
     pub behind: Option<(Duration, Vec<String>)>,
     /// Changes that the last cycle should have sent and did not.
     pub unsent: Unsent,
+    /// The paths that the last pull wrote here, each as it left it; none where it removed the file.
+    pub brought: BTreeMap<VaultPath, Option<FileStat>>,
+    /// Items that the disk did not let be put in place.
+    pub put_off: BTreeMap<Item, PutOff>,
 }
 
 /// One run over one vault.

@@ -49,6 +49,21 @@ impl FileLock {
         Ok(())
     }
 
+    /// Writes `text` into the file in the place of what it held: how to reach the holder.
+    ///
+    /// # Errors
+    /// Errors of the system.
+    pub fn tell(&self, text: &str) -> io::Result<()> {
+        self.file.set_len(0)?;
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let at = (text.len() - rest.len()) as u64;
+            let written = rustix::io::pwrite(&self.file, rest, at)?;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
     /// True while the locked file is the one at `path`: a program that locks another file there is
     /// not locked out.
     ///

@@ -181,7 +181,7 @@ fn a_frame_that_is_packed_too_well_is_unpacked_no_further() {
     let said = refused(&framed(1, &packed));
     let limit = (1 << 20) + 256 * packed.len();
     assert!(said.contains(&format!("more than {limit} bytes")), "{said}");
-    // What is packed within reason is read, whatever is wrong with it then.
+    // An object packed within reason is read, whatever fault it has then.
     let few = zstd::encode_all(vec![b' '; 1 << 20].as_slice(), 3).unwrap();
     assert!(refused(&framed(1, &few)).contains("EOF"), "{}", refused(&framed(1, &few)));
 }

@@ -1,4 +1,4 @@
-//! What makes a checkpoint believed, and that nothing else does.
+//! The proofs of a checkpoint, and that it is not believed without them.
 
 use super::faulty::Faulty;
 use super::stored::checkpointed;

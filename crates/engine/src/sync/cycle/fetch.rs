@@ -1,10 +1,11 @@
 //! Puts files together from chunks: from old local files if they hold them, else from packs.
 //!
-//! Files are written one after the other, chunk by chunk, a bounded number of chunks at a time.
-//! Reads of packs run ahead by a few, with neighbouring ranges joined. Every chunk is compared with
-//! its name, wherever it comes from, and every file with its digest. A pack that is damaged or lost
-//! in the bucket costs only the files that need it. The reads under way bound the memory for this,
-//! whatever the length of a file. A crash leaves a stage, which the next start removes.
+//! Decided here: the source of each chunk, and the order of the reads. Files are written one after
+//! the other, chunk by chunk, a bounded number of chunks at a time. Reads of packs run ahead by a
+//! few, with neighbouring ranges joined. Every chunk is compared with its name, wherever it comes
+//! from, and every file with its digest. A pack that is damaged or lost in the bucket costs only
+//! the files that need it. The reads under way bound the memory for this, whatever the length of a
+//! file. A crash leaves a stage, which the next start removes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;

@@ -9,6 +9,7 @@
 //! what each room says at its head; the next cycle finishes that first.
 
 mod commit;
+mod disks;
 mod fetch;
 mod groups;
 mod intake;
@@ -20,6 +21,8 @@ mod push;
 mod regroup;
 mod survey;
 mod tidy;
+mod unwritable;
+mod uplink;
 mod upload;
 
 use std::collections::BTreeSet;
@@ -32,6 +35,8 @@ pub(crate) use on_disk::OnDisk;
 pub(crate) use pull::Incoming;
 pub use survey::Survey;
 pub(crate) use survey::{Scope, Sides};
+pub(crate) use unwritable::PutOff;
+pub(crate) use uplink::Uplink;
 pub(crate) use upload::{Known, Run, Uploads};
 
 use regroup::Regrouped;
@@ -141,7 +146,11 @@ impl Engine {
         let remote = session.log.snapshot(head).await?;
         let agreed = session.log.snapshot(before_void(session.log, agreed_key, &remote)).await?;
         session
-            .survey(record.as_ref(), Sides { head, remote, agreed }, Scope { derived, rehash: false })
+            .survey(
+                record.as_ref(),
+                Sides { head, remote, agreed },
+                Scope { derived, rehash: false, dry: true },
+            )
             .await
     }
 
@@ -196,7 +205,7 @@ impl Session<'_> {
             return Ok(Round::Done);
         }
         let head = sides.head;
-        let scope = Scope { derived: request.derived, rehash: false };
+        let scope = Scope { derived: request.derived, ..Scope::default() };
         let survey = self.survey(stored.as_ref(), sides, scope).await?;
         self.take_note(&survey)?;
         if let (Regrouped::Overruled(groups), Some(hold)) = &survey.regrouped {
@@ -205,7 +214,9 @@ impl Session<'_> {
         }
         self.go_by(&survey.regrouped.0, &survey.remote.groups)?;
         let mut record = stored.clone().unwrap_or_else(|| self.context.first_record(self.marker.vault));
-        let mut done = match self.pull(&Incoming::of(&survey)).await {
+        let mut incoming = Incoming::of(&survey);
+        self.leave_put_off(&mut incoming);
+        let mut done = match self.pull(&incoming).await {
             Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(&error, head).await? => {
                 return Ok(Round::Again);
             }
@@ -230,6 +241,7 @@ impl Session<'_> {
             self.report.generation = pushed.seq;
         }
         self.tidy(&record).await?;
+        self.note_standing(&survey, &done)?;
         Ok(Round::Done)
     }
 
@@ -246,9 +258,14 @@ impl Session<'_> {
         self.memory.unfinished = self.report.problems.iter().any(|trouble| trouble.weight.left_out());
         self.memory.unsent = Unsent::of(survey);
         self.context.forget_sent(&survey.bound)?;
-        let open = survey.remote.conflicts.len() + self.context.unkept(&survey.remote)?.len();
-        self.report.standing =
-            Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
+        self.note_standing(survey, &BTreeSet::new())
+    }
+
+    /// Notes how things stand once `done` of the survey's items were brought in.
+    fn note_standing(&mut self, survey: &Survey, done: &BTreeSet<Item>) -> Result<(), SyncError> {
+        let conflicts = survey.remote.conflicts.len() + self.context.unkept(&survey.remote)?.len();
+        let (here, waiting) = (survey.here_after(done), survey.waiting());
+        self.report.standing = Some(Standing { here, waiting, conflicts });
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use crate::plan::{Step, batches};
 use crate::state::LastSync;
 use crate::sync::conflicts::LocalConflict;
 use crate::sync::report::{Report, Trouble, Weight};
-use crate::sync::session::{Context, Session};
+use crate::sync::session::Session;
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
 
 /// Uploaded items that can be committed.
@@ -204,7 +204,7 @@ impl Session<'_> {
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
         known.doubtful = doubtful;
-        let uploads = Uploads::new(&context.ports, context.interrupt.clone());
+        let uploads = Uploads::new(context);
         let mut sent = Sent::default();
         let contents = {
             let params = self.log.header()?.chunking;
@@ -296,21 +296,6 @@ impl Session<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl Context {
-    /// Packs that an earlier run uploaded and did not commit. A pack that is gone from the remote
-    /// is forgotten.
-    pub(crate) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
-        let packs = self.ports.database.uploaded().unwrap_or_default();
-        let mut there = Vec::new();
-        for pack in packs {
-            if self.has_pack(&pack).await? {
-                there.push(pack);
-            }
-        }
-        Ok(there)
     }
 }
 

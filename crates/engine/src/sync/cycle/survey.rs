@@ -11,7 +11,7 @@ use super::Local;
 use super::groups::Judged;
 use super::regroup::{self, Regrouped};
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Decisions, HoldId, Holdings, Item, Losses, Tree, VaultPath};
+use crate::model::{CommitKey, Decisions, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
@@ -64,10 +64,23 @@ impl Survey {
     pub fn waiting(&self) -> Amount {
         let held = self.plan.holds.iter().flat_map(|hold| &hold.items);
         let is_here =
-            |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.is_foreign(name));
+            |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.hides(name));
         let waiting = self.plan.waiting.iter().filter(is_here).map(|waiting| &waiting.item);
         let items: BTreeSet<&Item> = waiting.chain(held).collect();
         Amount { files: items.len(), bytes: 0 }
+    }
+
+    /// Files here and their bytes, once `done` of the items were brought in.
+    pub(crate) fn here_after(&self, done: &BTreeSet<Item>) -> Amount {
+        let brought = self.plan.steps.iter().filter(|step| step.incoming() && done.contains(&step.item));
+        brought.flat_map(|step| &step.files).fold(self.here, |here, file| {
+            let (left, came) = (file.from.is_some(), file.to.is_some());
+            let size = |entry: Option<Entry>| entry.map_or(0, |entry| entry.size);
+            Amount {
+                files: (here.files + usize::from(came)).saturating_sub(usize::from(left)),
+                bytes: (here.bytes + size(file.to)).saturating_sub(size(file.from)),
+            }
+        })
     }
 
     /// Files and bytes that the plan would send and fetch.
@@ -102,6 +115,8 @@ pub(crate) struct Scope {
     pub derived: bool,
     /// True to hash every file again, whatever the cache says of it.
     pub rehash: bool,
+    /// Change nothing: not even a disk that is new here is marked.
+    pub dry: bool,
 }
 
 impl Session<'_> {
@@ -136,6 +151,8 @@ impl Session<'_> {
         }
         base.retain(|path, _| self.context.visible(path));
         local.name_what_blocks(&base, &remote);
+        self.context.meet_disks(&mut local, &base, scope)?;
+        blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
         let groups = &there.groups;
         // One look before the scan and one after it: a command that ended in between may have left
         // half of its files in the scan.

@@ -1,7 +1,8 @@
 //! Packs on their way to the remote, and the contents that need not be sent.
 //!
-//! Memory is bounded by the packs under way. A pack that has arrived is noted in the cache
-//! database, so that a crash before the commit does not send it again.
+//! Decided here: which contents the vault has already, and how many packs are under way, which
+//! bounds the memory. A pack that has arrived is noted in the cache database, so that a crash
+//! before the commit does not send it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -12,14 +13,16 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::clock::Entropy;
+use super::Uplink;
+use crate::clock::{Clock, Entropy};
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
 use crate::log::{Snapshot, pack_key};
 use crate::model::{ChunkParams, Content, Digest, PackId, PackInfo, Recipe};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
-use crate::sync::{Interrupt, Ports, Progress, SyncError};
+use crate::sync::session::Context;
+use crate::sync::{Interrupt, Progress, SyncError};
 
 /// Packs under way at once: this bounds the memory of a large push.
 pub(crate) const PACKS_IN_FLIGHT: usize = 3;
@@ -82,19 +85,34 @@ pub(crate) struct Uploads {
     state: Arc<Mutex<State>>,
     in_flight: Arc<AtomicU64>,
     interrupt: Interrupt,
+    uplink: Uplink,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Vec<FinishedPack>,
-    under_way: JoinSet<Result<PackInfo, RemoteError>>,
+    under_way: JoinSet<(PackInfo, Result<(), RemoteError>)>,
     done: Vec<PackInfo>,
 }
 
 impl Uploads {
-    pub(crate) fn new(ports: &Ports, interrupt: Interrupt) -> Self {
+    pub(crate) fn new(context: &Context) -> Self {
+        let Context { ports, interrupt, uplink, .. } = context;
         let (remote, database) = (Arc::clone(&ports.remote), Arc::clone(&ports.database));
-        Self { remote, database, state: Arc::default(), in_flight: Arc::default(), interrupt }
+        Self::over(remote, database, uplink, Arc::clone(&ports.clock), interrupt.clone())
+    }
+
+    fn over(
+        remote: Arc<dyn Remote>,
+        database: Arc<Database>,
+        uplink: &Uplink,
+        clock: Arc<dyn Clock>,
+        interrupt: Interrupt,
+    ) -> Self {
+        uplink.run_begins();
+        let (state, in_flight, uplink) = (Arc::default(), Arc::default(), uplink.clone());
+        Self { remote, database, state, in_flight, interrupt, uplink, clock }
     }
 
     /// Takes a full pack from a thread that blocks. If other threads can send it, this waits while
@@ -128,23 +146,43 @@ impl Uploads {
                 && let Some(FinishedPack { info, bytes }) = state.waiting.pop()
             {
                 let remote = Arc::clone(&self.remote);
-                state
-                    .under_way
-                    .spawn(async move { remote.put(&pack_key(info.id), bytes).await.map(|()| info) });
+                self.uplink.begins(self.clock.monotonic());
+                state.under_way.spawn(async move {
+                    let put = remote.put(&pack_key(info.id), bytes).await;
+                    (info, put)
+                });
             }
             if state.waiting.is_empty() && state.under_way.len() <= left {
                 return Ok(());
             }
             let Some(joined) = state.under_way.join_next().await else { return Ok(()) };
-            let info = match joined.map_err(|error| SyncError::Upload(error.to_string()))? {
-                Err(_) if planted(Bug::CommitBeforePacks) => continue,
-                done => done?,
-            };
-            if let Err(error) = self.database.put_uploaded(&info) {
-                tracing::warn!(%error, "an uploaded pack could not be noted; a crash now would upload it again");
+            let (info, put) = joined.map_err(|error| SyncError::Upload(error.to_string()))?;
+            self.uplink.ended(self.clock.monotonic(), info.size, put.is_ok());
+            match put {
+                Err(_) if planted(Bug::CommitBeforePacks) => {}
+                Err(error) => {
+                    self.note_others(&mut state);
+                    return Err(error.into());
+                }
+                Ok(()) => self.note(&mut state, info),
             }
-            self.in_flight.fetch_sub(info.size, Ordering::Relaxed);
-            state.done.push(info);
+        }
+    }
+
+    fn note(&self, state: &mut State, info: PackInfo) {
+        if let Err(error) = self.database.put_uploaded(&info) {
+            tracing::warn!(%error, "an uploaded pack could not be noted; a crash now would upload it again");
+        }
+        self.in_flight.fetch_sub(info.size, Ordering::Relaxed);
+        state.done.push(info);
+    }
+
+    /// Notes what has arrived beside a pack that did not: the next attempt uses it.
+    fn note_others(&self, state: &mut State) {
+        while let Some(joined) = state.under_way.try_join_next() {
+            if let Ok((info, Ok(()))) = joined {
+                self.note(state, info);
+            }
         }
     }
 
@@ -193,6 +231,8 @@ impl<'a> Run<'a> {
         let sink: SinkFn<'a> = Box::new(move |pack| to.take(pack));
         let ingest = Ingest::new(params, entropy, known, sink)
             .map_err(|error| SyncError::Upload(error.to_string()))?;
+        let uplink = uploads.uplink.clone();
+        let ingest = ingest.with_pack_target(move || uplink.pack_target());
         Ok(Self { ingest, remote, index, uploads, relied: Vec::new(), doubtful })
     }
 
@@ -279,3 +319,6 @@ impl<R: Read> Read for Counted<'_, R> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

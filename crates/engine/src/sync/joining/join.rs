@@ -1,5 +1,6 @@
 //! Makes a vault or joins one: the work of `init`, and of `run` with the embedded default.
 //!
+//! Decided here: whether this folder may become a device of that vault, and under which device id.
 //! Safe to repeat: a folder that is already this remote's vault stays as it is. A crash in between
 //! leaves a header without commits, or a marker without a record: the next `init` goes on from
 //! there.
@@ -130,7 +131,7 @@ impl Meeting {
 }
 
 impl Engine {
-    /// Forgets what was agreed with another remote, or with a bucket that is no longer the same, if
+    /// Forgets the agreement with another remote, or with a bucket that is no longer the same, if
     /// the user approves. An error otherwise.
     async fn leave_other_remote(&mut self, approved: bool) -> Result<(), SyncError> {
         let context = &self.context;
@@ -162,7 +163,7 @@ impl Engine {
         Ok(Some(meeting).filter(|meeting| meeting.wants_a_word()))
     }
 
-    /// Forgets what was agreed with another remote. No file of the user's is touched.
+    /// Forgets the agreement with another remote. No file of the user's is touched.
     fn forget(&mut self) -> Result<(), SyncError> {
         self.log = None;
         self.memory.manifest_of = None;

@@ -10,4 +10,4 @@ mod status;
 
 pub use changes::{Changes, Moved, News};
 pub(crate) use outbox::Unsent;
-pub use status::Glance;
+pub use status::{Glance, LastKnown};

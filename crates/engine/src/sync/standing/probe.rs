@@ -1,8 +1,11 @@
 //! A probe of the remote, and the pause that a person asked for. A crash leaves the pause as it was
 //! recorded last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fs::found;
+use crate::model::VaultPath;
 use crate::state::Paused;
 use crate::sync::{Engine, SyncError};
 
@@ -18,8 +21,30 @@ impl Engine {
         match tokio::time::timeout(PROBE_PATIENCE, asked).await {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => !error.kind.offline(),
-            Err(_) => false,
+            Err(_) => {
+                // The connection may have died without a word.
+                self.renew_remote();
+                false
+            }
         }
+    }
+
+    /// True where `path` stands as the last pull of this engine left it: whoever touched it, it was us.
+    #[must_use]
+    pub fn has_brought(&self, path: &VaultPath) -> bool {
+        let stands = || found(self.context.fs().lstat(&path.below(self.context.layout.root()))).ok();
+        self.memory.brought.get(path).is_some_and(|left| stands().as_ref() == Some(left))
+    }
+
+    /// Has connections made anew and credentials read anew: the network or a key has changed.
+    pub fn renew_remote(&self) {
+        self.renewal()();
+    }
+
+    /// [`Engine::renew_remote`] for a caller that waits while the engine works.
+    pub fn renewal(&self) -> impl Fn() + Send + use<> {
+        let remote = Arc::clone(&self.context.ports.remote);
+        move || remote.renew()
     }
 
     /// The requested pause, if there is one.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::log::{Aside, Snapshot};
 use crate::model::DeviceId;
+use crate::state::Failed;
 use crate::sync::cycle::{Scope, Sides, note};
 use crate::sync::session::Session;
 use crate::sync::standing::Unsent;
@@ -12,6 +13,17 @@ use crate::sync::{Amount, Engine, ListedConflict, Report, Standing, Survey, Sync
 
 /// Key of the time of the last successful cycle.
 pub(super) const SUCCESS: &str = "success";
+
+/// The end of the last successful run, as it was noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LastKnown {
+    /// The generation that was agreed.
+    pub generation: u64,
+    /// Its time, in milliseconds since the Unix epoch.
+    pub last_sync_ms: Option<u64>,
+    /// Files here, and their bytes, at the last scan.
+    pub here: Amount,
+}
 
 /// State of things, as far as this device knows.
 #[derive(Debug)]
@@ -50,10 +62,24 @@ impl Engine {
         let record = context.record()?;
         let conflicts = context.list_conflicts(&agreed)?;
         let sides = Sides { head: agreed.key, remote: Arc::clone(&agreed), agreed: Arc::clone(&agreed) };
-        let survey = session.survey(record.as_ref(), sides, Scope::default()).await?;
+        let survey = session.survey(record.as_ref(), sides, Scope { dry: true, ..Scope::default() }).await?;
         let last_sync_ms = context.ports.database.noted(SUCCESS).unwrap_or_default();
         let (device, aside) = (session.marker.device, session.log.aside());
         Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts, aside })
+    }
+
+    /// The end of the last successful run: what a daemon can say before its first cycle. Reads neither
+    /// the vault's files nor the remote.
+    #[must_use]
+    pub fn last_known(&self) -> LastKnown {
+        let database = &self.context.ports.database;
+        let here = database.stats().unwrap_or_default();
+        LastKnown {
+            // Whatever is wrong with the record, the first cycle says so.
+            generation: self.context.agreed().ok().flatten().map_or(0, |commit| commit.seq),
+            last_sync_ms: database.noted(SUCCESS).unwrap_or_default(),
+            here: Amount { files: here.len(), bytes: here.values().map(|cached| cached.stat.size).sum() },
+        }
     }
 
     /// Looks at the local changes that would be sent, and remembers them as waiting. Returns the
@@ -78,9 +104,16 @@ impl Engine {
     /// Notes that a whole cycle succeeded.
     pub fn note_success(&self) {
         let ports = &self.context.ports;
-        if let Err(error) = ports.database.note(SUCCESS, ports.clock.now_ms()) {
+        let noted = ports.database.note(SUCCESS, ports.clock.now_ms());
+        if let Err(error) = noted.and_then(|()| ports.database.note_failed(None)) {
             tracing::warn!(%error, "the time of this sync could not be noted");
         }
+    }
+
+    /// The last run by hand that failed, if none succeeded since.
+    #[must_use]
+    pub fn failed_run(&self) -> Option<Failed> {
+        self.context.ports.database.failed().unwrap_or_default()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Repairs damaged data: local files from the bucket, objects of the bucket from this device.
 //!
-//! An object that is written again has the very bytes that were committed. Commits and headers come
-//! from the cache's verified copies; a pack is put together from the chunks that can still be read,
-//! here or there. If some of its chunks are nowhere, zeros stand for them, which no reader takes
-//! for a chunk; the others are at their places again. So the only bytes ever overwritten are wrong
-//! ones. A damaged local file is replaced as in any apply, and lies in the trash afterwards. A
-//! version that cannot be repaired is named by file and generation.
+//! Decided here: the source of each repair. An object that is written again has the very bytes that
+//! were committed. Commits and headers come from the cache's verified copies; a pack is put
+//! together from the chunks that can still be read, here or there. If some of its chunks are
+//! nowhere, zeros stand for them, which no reader takes for a chunk; the others are at their places
+//! again. So the only bytes ever overwritten are wrong ones. A damaged local file is replaced as in
+//! any apply, and lies in the trash afterwards. A version that cannot be repaired is named by file
+//! and generation.
 //!
 //! A crash leaves what was repaired until then; running it again goes on.
 
