@@ -94,8 +94,12 @@ async fn sync(world: &mut World, at: usize, end: bool) -> Check {
 
 async fn prune(world: &mut World, at: usize) -> Check {
     let device = &mut world.devices[at];
-    let pruned = device.prune().await.ok_or(format!("{} cannot prune", device.name))?;
-    if pruned.damaged > 0 { Err(format!("{}: {pruned:?}", device.name)) } else { Ok(()) }
+    let withheld = device.faults.lock().unwrap().stale > 0;
+    match device.prune().await {
+        Some(pruned) if pruned.damaged > 0 => Err(format!("{}: {pruned:?}", device.name)),
+        None if !withheld => Err(format!("{} cannot prune", device.name)),
+        _ => Ok(()),
+    }
 }
 
 /// Nothing is done any more: all devices come to hold the same, old data goes as far as it may, and then
