@@ -41,6 +41,8 @@ pub mod sync;
 pub mod undo;
 pub mod verify;
 
+use std::process::ExitCode;
+
 use clap::CommandFactory;
 
 use app::App;
@@ -53,12 +55,12 @@ use crate::config::{Environment, Flag};
 
 /// Runs the verb of a command line and returns the code to end with.
 #[must_use]
-pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
+pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> ExitCode {
     match dispatch(cli, flags, environment, output) {
-        Ok(exit) => exit,
+        Ok(exit) => exit.into(),
         Err(failure) => {
             output.failure(&failure);
-            failure.exit
+            ExitCode::from(&failure)
         }
     }
 }

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     }
     let exit = cli::main(&cli, flags, environment, &mut output);
     match output.finish() {
-        Ok(()) => exit.into(),
+        Ok(()) => exit,
         // The answer did not arrive because of a full disk or the like, not because the reader
         // left.
         Err(_) => Exit::Internal.into(),

@@ -203,7 +203,7 @@ impl Output {
     /// Prints the error that a verb ends with; with `--json` also as a document, where the verb has
     /// not printed one.
     pub fn failure(&mut self, failure: &Failure) {
-        let Failure { exit, message, next, path } = failure;
+        let Failure { exit, message, next, path, .. } = failure;
         if !self.answered {
             let next = next.as_deref().map(|next| self.again.addressed(next).into_owned());
             self.json(&FailureDocument {

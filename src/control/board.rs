@@ -131,6 +131,7 @@ pub(super) mod tests {
             files: 0,
             bytes: 0,
             pending: PendingDocument::default(),
+            unwatched: Vec::new(),
             progress: None,
             conflicts: 0,
             holds: Vec::new(),
