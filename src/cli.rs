@@ -8,6 +8,7 @@ pub mod app;
 pub mod approve;
 pub mod args;
 pub mod changes;
+mod complete;
 pub mod config;
 pub mod conflicts;
 pub mod doctor;
@@ -98,7 +99,7 @@ fn dispatch(
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),
         Verb::Config(args) => config::run(&app()?, args, output),
         // These two need no configuration: packages are built on machines that have none.
-        Verb::Completions(args) => Ok(reference::completions(Cli::command(), args, output)),
+        Verb::Completions(args) => reference::completions(args, output),
         Verb::Man(args) => reference::man(Cli::command(), args, output),
     }
 }

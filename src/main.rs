@@ -4,15 +4,24 @@ mod memory;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+
 use cogzy_vault::cli;
 use cogzy_vault::cli::args::{Cli, Verb};
 use cogzy_vault::cli::exit::Exit;
 use cogzy_vault::cli::output::Output;
+use cogzy_vault::cli::reference;
 use cogzy_vault::config::Environment;
 use cogzy_vault::telemetry::{self, Sinks};
 
 fn main() -> ExitCode {
     memory::keep_little();
+    match reference::complete(Cli::command, std::env::args_os()) {
+        Ok(false) => {}
+        // A script that asks takes what it gets.
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(_) => return Exit::Internal.into(),
+    }
     let environment = Environment::of_this_process();
     let json = std::env::args_os().any(|argument| argument == "--json");
     let (cli, flags) = match Cli::read(std::env::args_os()) {

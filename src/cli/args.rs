@@ -132,7 +132,7 @@ mod tests {
             "pause",
             "pause --for 1h",
             "resume",
-            "sync --dry-run --derived",
+            "sync --dry-run --derived --all",
             "--json status",
             "status --json -q",
             "status --watch",

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap_complete::ArgValueCandidates;
 use serde::Serialize;
 
 mod keep;
 
 use super::app::{App, runtime};
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
@@ -44,6 +46,7 @@ pub enum ConflictsAction {
     /// Show one: whose versions met, when, how they differ, and where the losing one is kept
     Show {
         /// The conflict's id, or how it begins
+        #[arg(add = ArgValueCandidates::new(complete::conflicts))]
         id: String,
         /// Also write the version that lost to this folder
         #[arg(long, value_name = "DIR", value_parser = absolute)]
@@ -52,7 +55,7 @@ pub enum ConflictsAction {
     /// Decide one or all, for all devices: a new generation
     Resolve {
         /// The conflict's id, or how it begins
-        #[arg(required_unless_present = "all")]
+        #[arg(required_unless_present = "all", add = ArgValueCandidates::new(complete::conflicts))]
         id: Option<String>,
         /// Decide all that are open in the same way, in one generation
         #[arg(long, conflicts_with = "id")]

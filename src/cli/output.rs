@@ -253,6 +253,14 @@ impl Output {
         self.failed.map_or(Ok(()), Err)
     }
 
+    /// Writes `lines` in the place of the last `drawn` lines on the terminal.
+    fn redraw(&mut self, drawn: usize, lines: &[String]) {
+        let back = if drawn > 0 { format!("\u{1b}[{drawn}A\r\u{1b}[J") } else { String::new() };
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let written = self.out.write_all((back + &text).as_bytes()).and_then(|()| self.out.flush());
+        self.keep(written);
+    }
+
     fn print(&mut self, tone: Option<Tone>, text: &dyn fmt::Display) {
         if self.json {
             return;

@@ -17,6 +17,7 @@ mod lost_packs;
 mod main_path;
 mod private;
 mod process_commit;
+mod process_completion;
 mod process_daemon;
 mod process_damage;
 mod process_doctor;

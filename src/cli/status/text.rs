@@ -160,7 +160,9 @@ fn standing(status: &StatusDocument, now_ms: u64) -> String {
 }
 
 fn files(amount: Amount) -> String {
-    format!("{}, {}", count(amount.files, "file"), size(amount.bytes))
+    let files = count(amount.files, "file");
+    // Of what waits only the number is known.
+    if amount.bytes == 0 { files } else { format!("{files}, {}", size(amount.bytes)) }
 }
 
 /// The number of attempts, and the time of the next one.

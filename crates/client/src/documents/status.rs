@@ -108,6 +108,9 @@ pub struct ProgressDocument {
     pub progress: Progress,
     /// Seconds that the rest of this phase takes at the pace until now, where that can be told.
     pub seconds_left: Option<u64>,
+    /// Bytes a second in this phase, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
 }
 
 /// Amounts still to send and to fetch.
