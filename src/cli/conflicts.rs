@@ -60,8 +60,8 @@ pub enum ConflictsAction {
         /// Decide all that are open in the same way, in one generation
         #[arg(long, conflicts_with = "id")]
         all: bool,
-        /// this: this device's version; other: that of the other device; both: the one that lost is
-        /// put beside the one that stands; or a version as `show` names it: lost, stands, or the
+        /// this: this device's version; other: that of the other device; both: the one set aside is
+        /// put beside the one that stands; or a version as `show` names it: aside, stands, or the
         /// device that made it
         #[arg(long, value_name = "VERSION")]
         keep: KeptVersion,
@@ -94,7 +94,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             })?;
             show(app, listed, (&seen, &sides), output);
             if let Some(target) = to {
-                output.note(format!("the version that lost is in {}", target.display()));
+                output.note(format!("the version that was set aside is in {}", target.display()));
             }
         }
         ConflictsAction::Resolve { id, keep, yes, .. } => {
@@ -162,7 +162,7 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
     let rows: Vec<[String; 5]> = conflicts.iter().map(row).collect();
     output.table(&rows);
     if !conflicts.is_empty() {
-        output.note("in each case one version stands and the one that lost is kept:");
+        output.note("in each case one version stands and the other one is set aside, and kept:");
         output.note("    `cogzy-vault conflicts show ID`                       how they differ");
         output.note("    `cogzy-vault conflicts resolve ID --keep this`        this device's version (or other, both)");
         output
@@ -236,10 +236,10 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     let conflict = &listed.conflict;
     output.line(format!("conflict {}", conflict.id));
     output.line(format!("    over {}", conflict.item));
-    output.line(format!("    lost:   the version of {}", sides.lost));
+    output.line(format!("    set aside: the version of {}", sides.lost));
     match &sides.stands {
-        Some(made) => output.line(format!("    stands: the version of {made}")),
-        None => output.line("    stands: a version whose device the history does not name"),
+        Some(made) => output.line(format!("    stands:    the version of {made}")),
+        None => output.line("    stands:    a version whose device the history does not name"),
     }
     let layout = app.layout();
     let version = |entry: Option<Entry>| match entry {
@@ -248,17 +248,17 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     };
     for (file, seen) in conflict.files.iter().zip(seen) {
         output.line(format!("    {}", file.path));
-        output.line(format!("        lost     {}", version(file.entry)));
+        output.line(format!("        set aside  {}", version(file.entry)));
         let same = if file.entry == seen.standing { " (the same)" } else { "" };
-        output.line(format!("        stands   {}{same}", version(seen.standing)));
+        output.line(format!("        stands     {}{same}", version(seen.standing)));
         let kept = layout.conflict_file(conflict.id, &file.path);
         if listed.here && kept.exists() {
-            output.line(format!("        kept at  {}", kept.display()));
+            output.line(format!("        kept at    {}", kept.display()));
         }
         tell_differences(seen, output);
     }
     if !listed.here {
-        output.line("    the bytes of the version that lost are in the bucket: --to DIR writes them out");
+        output.line("    the version that was set aside is in the bucket: --to DIR writes it out");
     }
     let id = conflict.id.short();
     for (version, what) in sides.choices() {
@@ -274,7 +274,7 @@ fn tell_differences(seen: &FileComparison, output: &mut Output) {
     };
     for one in seen.differences.iter().take(SHOWN) {
         let at = if one.at.is_empty() { "the whole file" } else { &one.at };
-        output.line(format!("            {at}: lost {}, stands {}", text(&one.mine), text(&one.remote)));
+        output.line(format!("            {at}: set aside {}, stands {}", text(&one.mine), text(&one.remote)));
     }
     if count > SHOWN {
         output.line(format!("            and {} more: --json has them", count - SHOWN));

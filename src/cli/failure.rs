@@ -88,7 +88,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NoDaemon => {
-                Self::new(Exit::Locked, "another process holds the vault, and it is no daemon that answers")
+                Self::new(Exit::Locked, "another process holds the vault, and no daemon answers")
                     .next("wait until it is done, then try again")
             }
             ClientError::Refused(problem) => {

@@ -121,6 +121,12 @@ impl Output {
         self.colors_errors
     }
 
+    /// True if a person reads standard error.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        self.terminal && !self.json && !self.quiet
+    }
+
     /// True while the output still has a reader, as far as is known.
     #[must_use]
     pub const fn is_read(&self) -> bool {

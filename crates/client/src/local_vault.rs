@@ -90,7 +90,7 @@ pub enum LocalVaultError {
         why: String,
     },
     /// Somebody else has written since this program read.
-    #[error("{path} was changed by somebody else since it was read: read it again")]
+    #[error("another program changed {path} after it was read: read it again")]
     Conflict {
         /// The file.
         path: VaultPath,

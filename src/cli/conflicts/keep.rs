@@ -41,9 +41,9 @@ impl FromStr for KeptVersion {
             "this" | "mine" => Self::This,
             "other" | "remote" => Self::Other,
             "both" => Self::Both,
-            "lost" => Self::Lost,
+            "aside" => Self::Lost,
             "stands" => Self::Stands,
-            "" => return Err("expected this, other, both, lost, stands or the name of a device".to_owned()),
+            "" => return Err("expected this, other, both, aside, stands or the name of a device".to_owned()),
             device => Self::Of(device.to_owned()),
         })
     }
@@ -80,14 +80,14 @@ pub(super) struct Sides {
 impl Sides {
     /// The versions that can be named, each with what it is.
     pub(super) fn choices(&self) -> Vec<(&'static str, String)> {
-        let lost = format!("the version that lost, of {}", self.lost.device);
+        let lost = format!("the version that was set aside, of {}", self.lost.device);
         let of = self.stands.as_ref().map(|made| format!(", of {}", made.device)).unwrap_or_default();
         let stands = format!("the version that stands{of}");
-        let both = ("both", "the one that lost is put beside the one that stands".to_owned());
+        let both = ("both", "the one set aside is put beside the one that stands".to_owned());
         match self.keep_this() {
             Some(Keep::Mine) => vec![("this", lost), ("other", stands), both],
             Some(_) => vec![("this", stands), ("other", lost), both],
-            None => vec![("lost", lost), ("stands", stands), both],
+            None => vec![("aside", lost), ("stands", stands), both],
         }
     }
 
@@ -109,7 +109,7 @@ impl KeptVersion {
     pub(super) fn of(&self, sides: &Sides, conflict: &Conflict) -> Result<Keep, Failure> {
         let id = conflict.id.short();
         let unclear = |why: String| {
-            let ways = "`--keep lost` and `--keep stands` name them";
+            let ways = "`--keep aside` and `--keep stands` name them";
             Err(Failure::new(Exit::Usage, format!("conflict {id}: {why}"))
                 .next(format!("`cogzy-vault conflicts show {id}` tells whose they are; {ways}")))
         };
@@ -143,9 +143,9 @@ impl KeptVersion {
 /// The result of a decision, in words.
 pub(super) const fn told(keep: Keep) -> &'static str {
     match keep {
-        Keep::Mine => "the version that lost is put back",
+        Keep::Mine => "the version that was set aside is put back",
         Keep::Remote => "the version that stands stays",
-        Keep::Both => "the version that lost stands beside the other",
+        Keep::Both => "the version that was set aside stands beside the other",
     }
 }
 
@@ -225,7 +225,7 @@ mod tests {
             ("remote", Keep::Remote, Keep::Mine),
             ("laptop", Keep::Mine, Keep::Mine),
             ("desk", Keep::Remote, Keep::Remote),
-            ("lost", Keep::Mine, Keep::Mine),
+            ("aside", Keep::Mine, Keep::Mine),
             ("stands", Keep::Remote, Keep::Remote),
             ("both", Keep::Both, Keep::Both),
         ] {
@@ -236,7 +236,7 @@ mod tests {
         for unclear in ["this", "mine", "other", "remote", "phone"] {
             assert!(keep(unclear, &third).is_err(), "{unclear}");
         }
-        assert_eq!(third.choices()[0].0, "lost");
+        assert_eq!(third.choices()[0].0, "aside");
         assert!("".parse::<KeptVersion>().is_err());
     }
 }

@@ -169,8 +169,8 @@ fn files(amount: Amount) -> String {
 fn tries(attempts: u32, next_retry: Option<&str>, now_ms: u64) -> String {
     let tried = if attempts > 1 { format!("tried {attempts} times") } else { String::new() };
     let again = next_retry.and_then(millis).map(|at| match at.saturating_sub(now_ms) {
-        0 => "tried again now".to_owned(),
-        wait => format!("tried again in {}", duration(Duration::from_millis(wait))),
+        0 => "next try now".to_owned(),
+        wait => format!("next try in {}", duration(Duration::from_millis(wait))),
     });
     let parts: Vec<String> =
         [Some(tried), again].into_iter().flatten().filter(|part| !part.is_empty()).collect();
