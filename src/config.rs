@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod keys;
 mod layer;
+mod others;
 mod reader;
 mod settings;
 mod source;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::{names, update};
+pub use others::open_to_others;
 pub use settings::{
     Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Policy,
     RetentionSettings, RetrySettings, S3Settings, SafetySettings, SyncSettings,
@@ -110,6 +112,10 @@ impl Config {
             reader.add_text(flag.key, &flag.value, flag.source);
         }
         let config = Self::read(&mut reader)?;
+        let runs_programs = !config.hooks.is_empty();
+        if let Some(path) = open_to_others(&file).filter(|_| text.is_some() && runs_programs) {
+            return Err(ConfigError::OpenToOthers { path });
+        }
         Ok(LoadedConfig { config, keys: reader.finish()?, file, file_exists: text.is_some() })
     }
 }

@@ -16,6 +16,10 @@ use cogzy_vault::telemetry::{self, Sinks};
 
 fn main() -> ExitCode {
     memory::keep_little();
+    // A debugger may look at a debug build.
+    if !cfg!(debug_assertions) {
+        memory::keep_to_itself();
+    }
     match reference::complete(Cli::command, std::env::args_os()) {
         Ok(false) => {}
         // A script that asks takes what it gets.

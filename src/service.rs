@@ -1,9 +1,9 @@
 //! The background service, which starts the daemon at login and starts it again when it fails.
 //!
 //! A [`Manager`] is systemd's user manager or launchd. Its description of the service is a file of
-//! the user, written from a template that is part of the program; somebody else's file is left
-//! alone. Nothing is kept in memory: the manager is asked for the state each time. A crash in the
-//! middle of an install leaves a file that the next install writes again.
+//! the user, written from a template that is part of the program; a file from another source is
+//! left alone. Nothing is kept in memory: the manager is asked for the state each time. A crash in
+//! the middle of an install leaves a file that the next install writes again.
 //!
 //! [`notify`] is the other direction: the daemon's messages to the manager that started it.
 //!

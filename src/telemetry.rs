@@ -68,7 +68,7 @@ pub fn level(level: Level, verbose: u8, quiet: bool) -> Level {
 }
 
 /// Starts the log, and returns the file if it goes to one. It has our own events up to `level`.
-/// Those of libraries are only there from warnings on, unless everything is asked for.
+/// From libraries it has only warnings and errors, unless everything is asked for.
 ///
 /// # Errors
 /// If it was called before, or the file cannot be written; then the log works without the file.

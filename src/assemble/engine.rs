@@ -117,6 +117,7 @@ impl Assembly<'_> {
                 age: DAY * retention.keep_days,
                 grace: retention.grace,
             },
+            seen: Some(self.seen.clone()),
             max_invalid: config.sync.max_invalid,
             search: match config.validation.finite {
                 Finite::Full => Search::Full,

@@ -1,7 +1,7 @@
-//! Commands that the program proposes, so that they lead to the same vault as the one that ran.
+//! Commands that the program proposes, made to lead to the same vault as the one that ran.
 //!
-//! Whoever named a vault, a configuration or a socket with a flag would else be sent to another one
-//! by a command without it. What the environment names is left out: the next command has it, too.
+//! If the user named a vault, a configuration or a socket with a flag, a command without it would
+//! lead to another one. Settings from the environment are left out: the next command has them too.
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -35,6 +35,7 @@ pub struct App {
     /// The daemon's socket, whether one listens or not.
     pub socket: PathBuf,
     credentials: PathBuf,
+    seen: PathBuf,
     environment: Environment,
     /// Opened at its first use: `init` makes the folder.
     disk: OnceLock<Arc<RootedFs>>,
@@ -63,8 +64,8 @@ impl App {
             || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control/daemon.sock"));
         let named = || socket::recorded(&Layout::new(&vault).lock());
         let socket = global.socket.clone().or_else(named).unwrap_or_else(own);
-        let credentials = paths.credentials_file();
-        Ok(Self { loaded, remote, embedded, socket, credentials, environment, disk: OnceLock::new() })
+        let (credentials, seen) = (paths.credentials_file(), paths.seen(&remote.to_string()));
+        Ok(Self { loaded, remote, embedded, socket, credentials, seen, environment, disk: OnceLock::new() })
     }
 
     /// True while another process holds the vault's lock: a daemon, or a verb at work.
@@ -205,7 +206,8 @@ impl App {
     pub fn assembly(&self) -> Assembly<'_> {
         let Self { loaded, remote, environment, .. } = self;
         let disk = Arc::clone(self.disk());
-        Assembly { config: &loaded.config, environment, remote, layout: self.layout(), disk }
+        let (layout, seen) = (self.layout(), self.seen.clone());
+        Assembly { config: &loaded.config, environment, remote, layout, disk, seen }
     }
 
     /// The engine over the configured vault and remote. The remote is not asked anything yet.

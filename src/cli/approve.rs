@@ -56,8 +56,8 @@ async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, 
     Ok(SyncDocument::from(&engine.settled_cycle(Request::FULL, &watcher).await?))
 }
 
-/// The holds that are meant. Which way they are to be decided is never turned round: whoever said
-/// `--reject` is not told how to let it pass alone.
+/// The holds to decide. The direction of the decision is never reversed: after `--reject`, no
+/// message proposes only the command that lets the hold pass.
 fn pick(holds: &[HoldDocument], args: &Args) -> Result<Vec<HoldId>, Failure> {
     let fits = |hold: &&HoldDocument| args.hold.as_ref().is_none_or(|id| hold.id.to_string().starts_with(id));
     let fitting: Vec<&HoldDocument> = holds.iter().filter(fits).collect();

@@ -74,7 +74,7 @@ impl Cli {
         Ok((cli, flags))
     }
 
-    /// What a proposed command repeats: the flags that this command line names itself.
+    /// The flags that this command line names itself: a proposed command repeats them.
     fn again(&self, matches: &ArgMatches) -> Again {
         let Global { config, vault, socket, .. } = &self.global;
         let named = [("config", config), ("vault", vault), ("socket", socket)]

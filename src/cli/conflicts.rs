@@ -19,7 +19,7 @@ use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
 use cogzy_client::documents::{ConflictsDocument, ResolveSeveralRequest, SchemaVersion, moment};
 use cogzy_engine::model::{Conflict, Entry, Resolution, VaultPath};
-use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, differences};
+use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, Target, differences};
 pub use keep::KeptVersion;
 use keep::{Makers, Sides};
 
@@ -51,6 +51,9 @@ pub enum ConflictsAction {
         /// Also write the version that lost to this folder
         #[arg(long, value_name = "DIR", value_parser = absolute)]
         to: Option<PathBuf>,
+        /// Also into a folder that is not empty
+        #[arg(long, requires = "to")]
+        force: bool,
     },
     /// Decide one or all, for all devices: a new generation
     Resolve {
@@ -81,13 +84,15 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         || runtime()?.block_on(async { Ok::<_, Failure>(app.engine().await?.conflicts().await?) });
     match args.action.as_ref().unwrap_or(&ConflictsAction::List) {
         ConflictsAction::List => list(&conflicts()?, output),
-        ConflictsAction::Show { id, to } => {
+        ConflictsAction::Show { id, to, force } => {
             let conflicts = conflicts()?;
             let listed = pick(&conflicts, id)?;
             let (seen, sides) = runtime()?.block_on(async {
                 let mut engine = app.engine().await?;
                 if let Some(target) = to {
-                    engine.export_conflict(listed.conflict.id, target, &ProgressWatcher::on(output)).await?;
+                    let target = Target { folder: target.clone(), force: *force };
+                    let watcher = ProgressWatcher::on(output);
+                    engine.export_conflict(listed.conflict.id, &target, &watcher).await?;
                 }
                 let sides = Makers::of(app, &mut engine).await?.sides(&mut engine, &listed.conflict).await;
                 Ok::<_, Failure>((look(&mut engine, &listed.conflict).await, sides))

@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
 use super::status;
+use crate::config::open_to_others;
 use cogzy_client::documents::{
     AsideDocument, AsideObject, ErrorDocument, SchemaVersion, State, StatusDocument,
 };
@@ -101,6 +102,10 @@ fn configuration(app: &App, error: Option<&FilterError>) -> Finding {
         return Finding::failure("config", failure.next("see `filter` in `cogzy-vault config show`"));
     }
     let file = app.loaded.file.display();
+    if let Some(open) = open_to_others(&app.loaded.file).filter(|_| app.loaded.file_exists) {
+        let text = format!("{}: other users can change it", open.display());
+        return Finding::warning("config", text, format!("chmod o-w {0}, or make it yours", open.display()));
+    }
     if app.loaded.file_exists {
         Finding::ok("config", file.to_string())
     } else {

@@ -103,6 +103,9 @@ pub struct InitDocument<'a> {
     pub remote: &'a str,
     /// The configuration file.
     pub config: &'a Path,
+    /// True where this machine has seen a newer state of the remote, or another vault there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
 }
 
 /// `init`, if both sides hold files and the user has not agreed to join them yet.

@@ -122,7 +122,8 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         };
         let document = MeetingDocument { schema: SchemaVersion, joined: false, vault: joined.vault, meets };
         tell_meeting(&document, root, &remote, output);
-        return Err(Failure::new(Exit::Held, "joining needs your consent: nothing was changed").next(args.again(true)));
+        return Err(Failure::new(Exit::Held, "joining needs your consent: nothing was changed")
+            .next(args.again(true)));
     }
     let other = remember(app, args)?;
     output.json(&InitDocument {
@@ -134,13 +135,24 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         generation: joined.generation,
         remote: &remote,
         config: &app.loaded.file,
+        rolled_back: joined.rolled_back,
     });
+    if joined.rolled_back {
+        output.toned(
+            Tone::Warning,
+            "this machine has seen a newer state of that backup, or another one there: it was rolled back, replaced or emptied",
+        );
+    }
     output.toned(
         Tone::Good,
         match joined.created {
             true => format!("created a new vault at {remote}; its folder here is {}", root.display()),
             false => {
-                format!("joined the vault at {remote}, generation {}, with {}", joined.generation, root.display())
+                format!(
+                    "joined the vault at {remote}, generation {}, with {}",
+                    joined.generation,
+                    root.display()
+                )
             }
         },
     );
@@ -223,6 +235,7 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         generation,
         remote: &remote,
         config: &app.loaded.file,
+        rolled_back: false,
     });
     output.line(format!(
         "{} is set up already with {remote}, generation {generation}, and a daemon keeps it in sync; nothing was changed",

@@ -16,7 +16,7 @@ use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
 use cogzy_client::documents::{self, NamedGeneration, RestoreRequest};
-use cogzy_engine::sync::{Generation, Point};
+use cogzy_engine::sync::{Generation, Point, Target};
 
 /// Put files, or everything, back to what they were
 ///
@@ -38,6 +38,9 @@ pub struct Args {
     /// Write them to this folder, and leave the vault alone
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub to: Option<PathBuf>,
+    /// With `--to`, also into a folder that is not empty
+    #[arg(long, requires = "to")]
+    pub force: bool,
     /// Also where it looks like an accident: most files gone, a group much smaller
     #[arg(long)]
     pub yes: bool,
@@ -68,7 +71,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     };
     let exported = runtime()?.block_on(async {
         let watcher = ProgressWatcher::on(output);
-        Ok::<_, Failure>(app.engine().await?.export(&point, &paths, target, &watcher).await?)
+        let target = Target { folder: target.clone(), force: args.force };
+        Ok::<_, Failure>(app.engine().await?.export(&point, &paths, &target, &watcher).await?)
     })?;
     Ok(super::export::tell(&exported, target, output))
 }

@@ -54,6 +54,8 @@ pub struct S3Settings {
     pub profile: Option<String>,
     /// True if the bucket stands in the path; without it, true as soon as there is an endpoint.
     pub path_style: Option<bool>,
+    /// True where the store may be reached without encryption over a network that is not private.
+    pub insecure: bool,
     /// The number of requests that run at once.
     pub concurrency: usize,
     /// The longest time to make a connection.
@@ -177,6 +179,14 @@ pub struct HookSettings {
     pub on_error: Vec<String>,
     /// The longest time that one of them may take.
     pub timeout: Duration,
+}
+
+impl HookSettings {
+    /// True if there is nothing to run.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.on_conflict.is_empty() && self.on_hold.is_empty() && self.on_error.is_empty()
+    }
 }
 
 /// Settings of the log.

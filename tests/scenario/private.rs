@@ -87,3 +87,24 @@ async fn the_cache_is_made_through_no_link() {
     }
     assert!(machine.root.join("sync/cache.db").symlink_metadata().unwrap().is_file());
 }
+
+#[tokio::test]
+async fn a_configuration_that_others_can_write_runs_no_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    let file = machine.home.join(".config/cogzy-vault/config.toml");
+    let open = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    open(0o666);
+    let doctor = machine.run(&["doctor"]).await;
+    assert!(doctor.stdout.contains("other users can change it"), "{doctor:?}");
+    machine.good(&["sync"]).await;
+    machine.configure("[hooks]\non_error = [\"true\"]\n");
+    for verb in ["sync", "run", "doctor"] {
+        let ran = machine.run(&[verb]).await;
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(format!("{ran:?}").contains("chmod o-w"), "{ran:?}");
+    }
+    open(0o600);
+    machine.good(&["sync"]).await;
+}

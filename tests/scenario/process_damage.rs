@@ -143,7 +143,8 @@ async fn damaged_objects_are_named_and_nothing_is_changed_because_of_them() {
                 assert_eq!(ran.code, Some(0), "{case}: {ran:#?}");
                 let mut right = files.clone();
                 if what == "last commit" {
-                    // It is set aside, for nobody can tell it from junk; what was before it stands.
+                    // It is set aside, since no device can tell it from junk; the history before it
+                    // stands.
                     right.remove(LAST).unwrap();
                 }
                 right.insert("traces/mine.json".to_owned(), Digest::of(b"mine"));

@@ -1,19 +1,17 @@
-//! Objects below `commits/` that no device made: they stop nobody, and are told of.
+//! Objects below `commits/` that no device made: they stop no device, and are reported.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cogzy_engine::log::Prepared;
-use cogzy_engine::model::{
-    Commit, CommitId, CommitKey, CommitKind, Device, DeviceId, Digest, FIRST_FORMAT, Hlc, Prune, VaultId,
-};
+use cogzy_engine::model::{CommitId, CommitKey, Digest};
 use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::sync::{Retention, Unwatched};
 use cogzy_testkit::fresh_folder;
 
 use crate::support::daemon::Daemon;
 use crate::support::device::Device as InProcess;
+use crate::support::forged;
 use crate::support::history::Bucket;
 use crate::support::process::Machine;
 
@@ -21,35 +19,11 @@ fn key(seq: u64, name: &str) -> CommitKey {
     CommitKey { seq, id: CommitId::from_bytes(*Digest::of(name.as_bytes()).as_bytes()) }
 }
 
-/// A well-made commit that builds on one that is not there.
-fn orphan(vault: VaultId) -> Prepared {
-    let (parent, id) = (key(2, "nobody knows it"), DeviceId::from_bytes([7; 8]));
-    let mut commit = Commit {
-        format: FIRST_FORMAT,
-        vault,
-        seq: 3,
-        parents: vec![parent],
-        txn: Some(Hlc { wall_ms: 1, logical: 0, device: id }),
-        device: Some(Device { id, name: "stranger".into(), reads: None }),
-        changes: vec![],
-        recipes: vec![],
-        packs: vec![],
-        groups: None,
-        kept: vec![],
-        resolved: vec![],
-        kind: CommitKind::Sync,
-        prune: Prune::default(),
-        needs: vec![],
-        base: None,
-        ext: None,
-    };
-    Prepared::new(&mut commit).unwrap()
-}
-
 /// Puts garbage, a newer format and an orphan into the bucket. Their names.
 async fn put_junk(folder: &Path) -> Vec<String> {
     let vault = Bucket::in_folder(folder).await.log().await.vault().unwrap();
-    let orphan = orphan(vault);
+    // Well made, but for its parent, which is not there.
+    let orphan = forged::commit(vault, &[key(2, "nobody knows it")], |_| ());
     let junk = [
         (key(2, "garbage"), b"this is no commit".to_vec()),
         (key(9, "newer"), b"CGZcmt\x63\x00\x00{\"zither\": true}".to_vec()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cogzy_engine::model::{Conflict, Keep};
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::{Point, Refusal, Rewritten, SyncError, Unwatched};
+use cogzy_engine::sync::{Point, Refusal, Rewritten, SyncError, Target, Unwatched};
 use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
@@ -285,14 +285,17 @@ async fn a_generation_is_written_out_without_touching_the_vault() {
     let first = one.files();
     write_group(&one, "second");
     one.sync().await;
-    let (second, target) = (one.files(), folder.path().join("out"));
+    let (second, target) = (one.files(), Target::empty(folder.path().join("out")));
     let exported = one.engine().export(&point("1"), &[], &target, &Unwatched).await.unwrap();
     assert_eq!((exported.files, exported.generation), (3, 1));
-    assert_eq!(crate::support::device::synced_files(&target), first);
+    assert_eq!(crate::support::device::synced_files(&target.folder), first);
     assert_eq!(one.files(), second);
     let again = one.engine().export(&point("1"), &[], &target, &Unwatched).await;
+    assert!(matches!(again, Err(SyncError::Refused(Refusal::NotEmpty(_)))), "{again:?}");
+    let forced = Target { force: true, ..target };
+    let again = one.engine().export(&point("1"), &[], &forced, &Unwatched).await;
     assert!(matches!(again, Err(SyncError::Refused(Refusal::Exists(_)))), "{again:?}");
-    let inside = one.root.join("copy");
+    let inside = Target::empty(one.root.join("copy"));
     let inside = one.engine().export(&point("1"), &[], &inside, &Unwatched).await;
     assert!(matches!(inside, Err(SyncError::Refused(Refusal::InsideVault(_)))), "{inside:?}");
 }

@@ -181,6 +181,7 @@ impl Device {
                 retention: self.retention,
                 max_invalid: Duration::from_secs(300),
                 search: Search::Full,
+                seen: None,
             };
             self.engine = Some(Engine::new(layout, ports, settings));
         }

@@ -22,7 +22,7 @@ const MAX_ANSWER: usize = 256 << 20;
 /// An error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
+    /// No daemon listens.
     #[error("no daemon answers")]
     NoDaemon,
     /// The daemon refused.

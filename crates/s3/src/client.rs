@@ -10,7 +10,9 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
+use zeroize::Zeroizing;
 
+use crate::near::is_exposed;
 use cogzy_engine::remote::{BucketUrl, RemoteError, RemoteErrorKind, Store};
 
 /// The longest time a stream may stand still before it counts as broken. A slow uplink stalls for a
@@ -29,6 +31,8 @@ pub struct S3Options {
     /// True where the bucket's name stands in the path (`host/bucket/key`) and not in the host's
     /// name. Without it: true as soon as there is an endpoint.
     pub path_style: Option<bool>,
+    /// True where the bucket may be reached without encryption over a network that is not private.
+    pub insecure: bool,
     /// Credentials. Without them: those of the AWS credential chain.
     pub key: Option<KeyPair>,
     /// The longest time to make a connection.
@@ -44,6 +48,7 @@ impl Default for S3Options {
             region: None,
             profile: None,
             path_style: None,
+            insecure: false,
             key: None,
             connect_timeout: Duration::from_secs(10),
             // A pack of 16 MiB over an uplink of 30 kB/s.
@@ -61,15 +66,15 @@ pub struct KeyPair {
     pub secret: Secret,
 }
 
-/// A text that must not get into logs or messages.
+/// A text that must not get into logs or messages. Its memory is wiped when it goes.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Hides `text`.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 }
 
@@ -121,9 +126,21 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         loader = loader.endpoint_url(endpoint);
     }
     if let Some(KeyPair { id, secret }) = &options.key {
-        loader = loader.credentials_provider(Credentials::new(&id.0, &secret.0, None, None, "cogzy-vault"));
+        loader = loader.credentials_provider(Credentials::new(
+            id.0.as_str(),
+            secret.0.as_str(),
+            None,
+            None,
+            "cogzy-vault",
+        ));
     }
     let shared = loader.load().await;
+
+    // The AWS tools may know another endpoint.
+    let used = endpoint.as_deref().or_else(|| shared.endpoint_url());
+    if used.is_some_and(|endpoint| is_exposed(endpoint) && !options.insecure) {
+        return Err(misconfigured(url, EXPOSED));
+    }
 
     let mut config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(options.path_style.unwrap_or(endpoint.is_some()));
@@ -143,6 +160,9 @@ const B2_REGION: &str = "b2:// needs to know the region: set s3.region to the pa
      and `.backblazeb2.com`, such as us-west-004";
 const AWS_REGION: &str =
     "s3:// needs to know the bucket's region: set s3.region, AWS_REGION, or a profile that has one";
+
+const EXPOSED: &str = "the endpoint is http://, and its host is neither this machine nor in a private network: anybody on the \
+     way could read the backup and change it. Use https://, or set s3.insecure = true";
 
 fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
     RemoteError::new(RemoteErrorKind::Unconfigured, "open", &url.to_string()).because(what)
@@ -204,6 +224,17 @@ mod tests {
         let endpoint = S3Options { endpoint: Some(endpoint), ..options() };
         let (client, _) = build(&url, &endpoint).await.unwrap();
         assert_eq!(client.config().region().unwrap().as_ref(), "us-west-004");
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_anybody_could_listen_to_is_refused_unless_somebody_wants_it() {
+        let far = S3Options { endpoint: Some("http://s3.example.com".to_owned()), ..options() };
+        let error = build(&bucket("s3://bucket"), &far).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint);
+        assert!(error.to_string().contains("s3.insecure = true"), "{error}");
+        build(&bucket("s3://bucket"), &S3Options { insecure: true, ..far }).await.unwrap();
+        let near = S3Options { endpoint: Some("http://127.0.0.1:9000".to_owned()), ..options() };
+        build(&bucket("s3://bucket"), &near).await.unwrap();
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ mod cap;
 mod client;
 mod delete;
 mod errors;
+mod near;
 mod probe;
 
 use cap::Cap;

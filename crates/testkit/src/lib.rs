@@ -5,8 +5,8 @@
 //! - [`fresh_folder`]: where a test's files lie.
 //! - [`is_left_out`]: for test binaries with a `main` of their own.
 //! - [`rng`]: randomness that a seed decides. [`memory`]: the files of an app's memory.
-//! - [`source`], [`rules`]: the project's own sources, and how they may look. [`strings`]: what they
-//!   say.
+//! - [`source`], [`rules`]: the project's own sources, and the rules for them. [`strings`]: their
+//!   texts.
 //!
 //! It knows no other crate of the project, so all of them can use it, their unit tests too.
 

@@ -56,6 +56,7 @@ fn handles() -> Handles {
         },
         max_invalid: Duration::MAX,
         search: cogzy_engine::vault::validate::Search::Full,
+        seen: None,
     };
     let engine = Engine::new(Layout::new(folder.path()), ports, settings);
     let events = events::tests::events(folder.path());

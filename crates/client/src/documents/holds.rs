@@ -20,13 +20,13 @@ pub struct HoldDocument {
     pub items: Vec<String>,
     /// The command that lets it pass.
     pub next: String,
-    /// What that does, for people.
+    /// The effect of that command, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub approving: String,
-    /// The command that decides the other way; none where it is decided in the configuration.
+    /// The command that decides the other way. None if it is decided in the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reject: Option<String>,
-    /// What that does, or what to do instead, for people.
+    /// The effect of that command, or the way to do it instead, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rejecting: String,
 }

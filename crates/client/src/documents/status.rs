@@ -135,13 +135,13 @@ pub struct ErrorDocument {
     pub next_retry: Option<String>,
     /// The command to run, or the thing to do, next.
     pub next: String,
-    /// True where nothing has been synced for so long that this error comes before everything else.
+    /// True if nothing has been synced for so long that this error comes before everything else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
 }
 
 impl ErrorDocument {
-    /// What is wrong with no path in particular, and is not tried again by itself.
+    /// An error about no path in particular, which is not tried again by itself.
     #[must_use]
     pub fn of(message: &str, next: &str) -> Self {
         let (message, next) = (message.to_owned(), next.to_owned());
@@ -165,6 +165,7 @@ impl From<&Trouble> for ErrorDocument {
                     "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then run `cogzy-vault sync`"
                         .to_owned()
                 }
+                Weight::Unmounted => "mount the disk that belongs there, then cogzy-vault sync".to_owned(),
                 _ => "cogzy-vault sync".to_owned(),
             },
             alarm: false,

@@ -12,10 +12,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{
+    Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT,
+};
 use rustix::io::Errno;
 
-use super::{ReadFile, WriteFile};
+use super::{MountId, ReadFile, WriteFile};
 use crate::model::{FileKind, FileStat};
 
 /// A name, and the folder that it stands in.
@@ -80,6 +82,19 @@ impl At<'_> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?;
         Ok(Box::new(RealWrite(File::from(file))))
+    }
+
+    /// Fails where the folder does not let its names be changed, or the file does not let itself be replaced.
+    pub fn may_place(self) -> io::Result<()> {
+        let rights = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(self.folder, ".", rights, AtFlags::EACCESS)?;
+        let is_protected = protected(self.folder, Path::new(""), AtFlags::EMPTY_PATH)
+            || protected(self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW);
+        if is_protected {
+            let why = "it is protected: `chattr -i -a` takes that away";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        Ok(())
     }
 
     pub fn rename(self, to: At) -> io::Result<()> {
@@ -151,6 +166,45 @@ pub(super) fn names(folder: OwnedFd) -> io::Result<Vec<(OsString, FileKind)>> {
         names.push((name.to_owned(), kind));
     }
     Ok(names)
+}
+
+/// True for what nobody may rename or remove, not even root, as far as the file system tells.
+#[cfg(target_os = "linux")]
+fn protected(folder: BorrowedFd, name: &Path, flags: AtFlags) -> bool {
+    use rustix::fs::{StatxAttributes, StatxFlags};
+
+    let kinds = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+    rustix::fs::statx(folder, name, flags, StatxFlags::TYPE)
+        .is_ok_and(|stat| stat.stx_attributes.intersects(kinds))
+}
+
+/// Elsewhere only an attempt tells.
+#[cfg(not(target_os = "linux"))]
+const fn protected(_: BorrowedFd, _: &Path, _: AtFlags) -> bool {
+    false
+}
+
+/// The mount of an open folder.
+pub(super) fn mount_of(folder: BorrowedFd) -> io::Result<MountId> {
+    let dev = stat_of(&rustix::fs::fstat(folder)?).dev;
+    Ok(MountId { dev, id: mount_number(folder) })
+}
+
+/// The number that the kernel gave a mount; 0 where it tells none, as before Linux 5.8.
+#[cfg(target_os = "linux")]
+fn mount_number(folder: BorrowedFd) -> u64 {
+    use rustix::fs::StatxFlags;
+
+    match rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(stat) if stat.stx_mask & StatxFlags::MNT_ID.bits() != 0 => stat.stx_mnt_id,
+        _ => 0,
+    }
+}
+
+/// Elsewhere the device alone tells mounts apart.
+#[cfg(not(target_os = "linux"))]
+const fn mount_number(_: BorrowedFd) -> u64 {
+    0
 }
 
 /// Makes the names in an open folder durable.

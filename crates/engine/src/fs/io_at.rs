@@ -1,4 +1,4 @@
-//! Errors of the disk that say which call failed, and on what.
+//! Errors of the disk, with the failed call and its path.
 
 use std::io;
 use std::path::{Path, PathBuf};

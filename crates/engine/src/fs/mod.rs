@@ -19,12 +19,14 @@ use std::path::Path;
 use crate::model::{FileKind, FileStat};
 
 mod at;
+mod cross;
 mod io_at;
 mod real;
 mod resolve;
 mod rooted;
 mod tree;
 
+pub use cross::move_new;
 pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
 pub use rooted::RootedFs;
@@ -57,6 +59,22 @@ impl Replaced {
         error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }
+
+/// A mount, as a folder that stands on it tells. Nothing is renamed from one mount to another, even where
+/// both show the same file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MountId {
+    /// Number of the file system's device.
+    pub dev: u64,
+    /// Number of the mount; 0 where the system tells none.
+    pub id: u64,
+}
+
+/// Our folder on a mount inside a vault. It is for its owner only, as all that is ours.
+pub const MOUNT_FOLDER: &str = ".cogzy-vault";
+
+/// Names in a folder, each with its kind.
+pub type Names = Vec<(OsString, FileKind)>;
 
 /// File open for reading.
 pub trait ReadFile: Read + Send {
@@ -104,7 +122,23 @@ pub trait Fs: Send + Sync + Debug {
     ///
     /// # Errors
     /// Errors of the system. An interrupted listing is an error, never a shorter list.
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>>;
+    fn read_dir(&self, path: &Path) -> io::Result<Names>;
+
+    /// The mount that a folder stands on.
+    ///
+    /// # Errors
+    /// As for [`Fs::read_dir`].
+    fn mount(&self, path: &Path) -> io::Result<MountId> {
+        Ok(MountId { dev: self.lstat(path)?.dev, id: 0 })
+    }
+
+    /// Lists the names in a folder, and tells the mount of the very folder that was listed.
+    ///
+    /// # Errors
+    /// As for [`Fs::read_dir`].
+    fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
+        Ok((self.mount(path)?, self.read_dir(path)?))
+    }
 
     /// Opens a regular file for reading. Fails on a symbolic link or a special file without waiting
     /// for it.
@@ -175,6 +209,16 @@ pub trait Fs: Send + Sync + Debug {
     /// # Errors
     /// Errors of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Looks, without changing anything, whether a file could be put at `path`, or taken from there: the folder
+    /// may be read-only, the file protected. What it does not find an attempt still may.
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn may_place(&self, path: &Path) -> io::Result<()> {
+        let _nobody_knows_before = path;
+        Ok(())
+    }
 
     /// Free bytes for this user on the file system of `path`.
     ///

@@ -16,7 +16,7 @@
 //!
 //! Paths outside the root are resolved by the system, as by [`RealFs`].
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,7 +28,7 @@ use rustix::io::Errno;
 
 use super::at::{self, At, FOLDER, READ};
 use super::resolve::{STEP, check, open_below};
-use super::{Fs, Linked, ReadFile, RealFs, Replaced, WriteFile, found};
+use super::{Fs, Linked, MOUNT_FOLDER, MountId, Names, ReadFile, RealFs, Replaced, WriteFile, found};
 use crate::model::{FileKind, FileStat};
 
 /// The machine's file systems, with the vault at one root.
@@ -222,7 +222,8 @@ impl RootedFs {
 
     fn make_folder(&self, path: &Path, above: BorrowedFd, name: &Path) -> io::Result<OwnedFd> {
         let anybody = Mode::RWXU | Mode::RWXG | Mode::RWXO;
-        let mode = if path.starts_with(&self.private) { Mode::RWXU } else { anybody };
+        let ours = path.starts_with(&self.private) || path.iter().any(|name| name == MOUNT_FOLDER);
+        let mode = if ours { Mode::RWXU } else { anybody };
         match rustix::fs::mkdirat(above, name, mode) {
             Err(error) if error != Errno::EXIST => Err(error.into()),
             _ => open_below(above, name, STEP),
@@ -244,8 +245,17 @@ impl Fs for RootedFs {
         Ok(names.iter().map(stat).collect())
     }
 
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+    fn read_dir(&self, path: &Path) -> io::Result<Names> {
         at::names(self.open_folder(path)?)
+    }
+
+    fn mount(&self, path: &Path) -> io::Result<MountId> {
+        at::mount_of(self.step(path)?.as_fd())
+    }
+
+    fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
+        let folder = self.open_folder(path)?;
+        Ok((at::mount_of(folder.as_fd())?, at::names(folder)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
@@ -317,6 +327,27 @@ impl Fs for RootedFs {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         at::sync_folder(&self.open_folder(path)?)
+    }
+
+    fn may_place(&self, path: &Path) -> io::Result<()> {
+        let Way::Below(relative) = self.way(path)? else { return Ok(()) };
+        let root = self.held()?;
+        let mut name = relative;
+        loop {
+            let above = name.parent().filter(|above| !above.as_os_str().is_empty());
+            let folder = match above.map(|above| open_below(root.as_fd(), above, STEP)) {
+                None => Folder::Root(Arc::clone(&root)),
+                Some(Ok(folder)) => Folder::Open(folder),
+                // It would be made first.
+                Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    name = above.unwrap_or(name);
+                    continue;
+                }
+                Some(Err(error)) => return Err(error),
+            };
+            let name = name.file_name().map_or(name, Path::new);
+            return At { folder: folder.as_fd(), name }.may_place();
+        }
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {

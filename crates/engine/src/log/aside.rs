@@ -15,7 +15,7 @@
 //! ([`Log::check_first`]). A well-made commit of a newer format that builds on the history is no
 //! junk: the log refuses to go on, and names the version that can.
 //!
-//! # What it costs
+//! # Cost
 //! Each object is read once. It is read again only when a listing shows that it was put anew, or
 //! when its missing object has come. The notes are in the cache: losing them costs one more
 //! reading.

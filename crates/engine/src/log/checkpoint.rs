@@ -106,13 +106,14 @@ impl Log {
         entropy: &dyn Entropy,
     ) -> Result<bool, LogError> {
         let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
-        if head.seq < last + EVERY {
+        if head.seq < last.max(self.checkpointed) + EVERY {
             return Ok(false);
         }
+        // Another device may have written one.
         let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
-        let recent = |seq: u64| seq <= head.seq && head.seq < seq + EVERY;
-        if listed.iter().filter_map(|object| seq_of(&object.key)).any(recent) {
-            // Another device has written one.
+        let seqs = listed.iter().filter_map(|object| seq_of(&object.key));
+        self.checkpointed = seqs.filter(|seq| *seq <= head.seq).max().unwrap_or(0);
+        if head.seq < self.checkpointed + EVERY {
             return Ok(false);
         }
         // Readers of the checkpoint would never see a commit that it leaves out, so list all
@@ -126,9 +127,10 @@ impl Log {
         Ok(true)
     }
 
-    /// Keeps a state of the line to `head` in the cache if the last one lies far back, so that a device
-    /// that writes no checkpoints need not replay at each start what came since it joined. The state
-    /// is one of some generations ago, so that a fork from not long before is replayed from it, too.
+    /// Keeps a state of the line to `head` in the cache if the last one lies far back. So a device
+    /// that writes no checkpoints need not replay at each start all commits since it joined. The
+    /// state is one of some generations ago, so that a fork from not long before is replayed from
+    /// it too.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
@@ -277,8 +279,9 @@ impl Log {
         Ok(checkpoints)
     }
 
-    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks that
-    /// do not exist. Empty if there is none or it cannot be read: then the new one is stored whole.
+    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks
+    /// that do not exist. Empty if there is none or it cannot be read: then the new one is stored
+    /// whole.
     async fn last_pieces(&self) -> Vec<Piece> {
         let Some(start) = &self.start else { return Vec::new() };
         let read = self.read_checkpoint(&start.checkpoint).await;

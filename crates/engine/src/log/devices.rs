@@ -6,14 +6,14 @@
 //! writer wait. A forged one makes it go on, and the device that cannot follow says which version
 //! it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::checkpoint::EVERY;
 use super::{Log, LogError, Snapshot};
-use crate::model::{Announcement, CommitKey, DeviceId, Digest, FORMAT, Feature, Reads};
-use crate::remote::list_all;
+use crate::model::{Announcement, CommitKey, DeviceId, Digest, FORMAT, Feature, Keeps, Reads};
+use crate::remote::{Object, Remote, RemoteError, list_all};
 
 /// Prefix of the objects in which devices tell what they read.
 pub(super) const DEVICES: &str = "devices/";
@@ -31,13 +31,23 @@ pub struct DeviceSeen {
     pub reads: Reads,
 }
 
+/// The number of devices that have said what they read.
+///
+/// # Errors
+/// Those of the remote.
+pub async fn devices(remote: &dyn Remote) -> Result<usize, RemoteError> {
+    let said = list_all(remote, DEVICES, None).await?;
+    let ids = said.iter().filter_map(|object| Announcement::parse(object.key.strip_prefix(DEVICES)?));
+    Ok(ids.map(|said| said.device).collect::<BTreeSet<_>>().len())
+}
+
 impl Log {
-    /// Announces the features that this program reads, for a device that is about to commit.
+    /// Says what this program reads, and what a device that is about to commit wants to be kept.
     ///
     /// # Errors
-    /// Errors of the remote.
-    pub async fn announce(&self, device: DeviceId) -> Result<(), LogError> {
-        let announcement = Announcement { device, reads: Reads::ours() };
+    /// Those of the remote.
+    pub async fn announce(&self, device: DeviceId, keeps: Keeps) -> Result<(), LogError> {
+        let announcement = Announcement { device, reads: Reads::ours(), keeps: Some(keeps) };
         Ok(self.remote.put(&format!("{DEVICES}{}", announcement.name()), Bytes::new()).await?)
     }
 
@@ -60,10 +70,8 @@ impl Log {
             let said = DeviceSeen { name: device.name, last_ms: txn.wall_ms, reads };
             seen.entry(device.id).or_insert(said);
         }
-        for object in list_all(self.remote.as_ref(), DEVICES, None).await? {
-            let said = object.key.strip_prefix(DEVICES).and_then(Announcement::parse);
-            let device = said.as_ref().and_then(|said| seen.get_mut(&said.device));
-            if let (Some(said), Some(device)) = (said, device)
+        for said in self.announcements().await? {
+            if let Some(device) = seen.get_mut(&said.device)
                 && said.reads.format >= device.reads.format
             {
                 device.reads.format = said.reads.format;
@@ -73,9 +81,61 @@ impl Log {
         Ok(seen)
     }
 
-    /// Digest of the sum of `head`'s state for its next commit, if that may name it: once commits
-    /// do, all do. They begin with a generation before which a checkpoint is due, when every device
-    /// that committed lately reads them.
+    /// All that devices say of themselves.
+    async fn announcements(&self) -> Result<Vec<Announcement>, LogError> {
+        let listed = list_all(self.remote.as_ref(), DEVICES, None).await?;
+        let said = |object: &Object| object.key.strip_prefix(DEVICES).and_then(Announcement::parse);
+        Ok(listed.iter().filter_map(said).collect())
+    }
+
+    /// What other devices want to be kept: all that each of them ever said and did not take back, so that
+    /// whoever speaks in its name can only add to it. A device counts as long as its last commit is
+    /// younger than 30 days, or than the time that it keeps, by the server's time.
+    ///
+    /// # Errors
+    /// Errors of the remote, for commits that are not in the cache too.
+    pub async fn others_keep(
+        &self,
+        head: CommitKey,
+        own: DeviceId,
+        times: &BTreeMap<CommitKey, i64>,
+        now_ms: i64,
+    ) -> Result<Keeps, LogError> {
+        let mut last: BTreeMap<DeviceId, i64> = BTreeMap::new();
+        for key in self.graph.ancestry(head) {
+            let (_, commit) = self.read_commit(key).await?;
+            let Some(device) = commit.device else { continue };
+            let time = times.get(&key).copied().unwrap_or(now_ms);
+            let last = last.entry(device.id).or_insert(time);
+            *last = time.max(*last);
+        }
+        let mut all = Keeps::default();
+        for said in self.announcements().await? {
+            let (Some(keeps), Some(last)) = (said.keeps, last.get(&said.device)) else { continue };
+            let counts_ms = LATELY_MS.max(keeps.seconds.saturating_mul(1000));
+            if said.device != own && now_ms.saturating_sub(*last).unsigned_abs() <= counts_ms {
+                all = all.and(keeps);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes back what a device once wanted to be kept and does not want any more.
+    ///
+    /// # Errors
+    /// Errors of the remote.
+    pub async fn take_back_keeps(&self, device: DeviceId, keeps: Keeps) -> Result<(), LogError> {
+        for said in self.announcements().await? {
+            if said.device == device && said.keeps.is_some_and(|said| said != keeps) {
+                self.remote.delete(&format!("{DEVICES}{}", said.name())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Digest of the sum of `head`'s state for its next commit, if that may name it: once commits do, all
+    /// do. They begin with a generation before which a checkpoint is due, when every device that
+    /// committed lately reads them.
     ///
     /// # Errors
     /// See [`Log::devices_lately`].

@@ -91,7 +91,13 @@ impl LogError {
         }
     }
 
-    /// Text of the error without the object's key, for damage.
+    /// True for an error that is about one place of a chunk: damage there, or a pack that is not there.
+    /// Another place may give the chunk.
+    pub(crate) fn is_of_a_place(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Remote(error) if error.kind == RemoteErrorKind::NotFound)
+    }
+
+    /// The error's words without the object's key, for damage.
     pub(super) fn cause(&self) -> String {
         match self {
             Self::Corrupt { why, .. } => why.clone(),
@@ -104,7 +110,7 @@ impl LogError {
         Self::Corrupt { key: key.to_string(), why: why.to_string() }
     }
 
-    pub(super) fn groups(key: impl ToString, error: &GroupError) -> Self {
+    pub(crate) fn groups(key: impl ToString, error: &GroupError) -> Self {
         Self::corrupt(key, error)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::walk::check_length;
 use super::{ChunkReader, LogError, Snapshot};
 use crate::content::{ChunkIndex, ContentError, Expansion, Next, RecipeError, check_recipe, read_leaf};
-use crate::model::{ChunkSlot, Content, Digest, Entry, PackId, PackInfo, Part, Recipe, limits};
+use crate::model::{Content, Digest, Entry, PackId, PackInfo, Part, Recipe, limits};
 
 /// Lists of chunks of long files, by chunk id.
 pub type Leaves = HashMap<Digest, Vec<u8>>;
@@ -56,8 +56,8 @@ impl ChunkReader {
             level = Level::new();
             for lists in lists.chunks(LISTS_AT_ONCE) {
                 let unknown = lists.iter().map(|(list, _)| list.id).filter(|id| !known.contains_key(id));
-                let places: Vec<(PackId, ChunkSlot)> = unknown.filter_map(|id| index.get(&id)).collect();
-                let read = self.collect(&places).await?;
+                // The index has all of them.
+                let read = self.gather(index, unknown).await?.unwrap_or_default();
                 for (list, times) in lists {
                     let bytes = known.get(&list.id).or_else(|| read.get(&list.id));
                     for part in read_leaf(content, list, bytes.map(Vec::as_slice).unwrap_or_default())? {

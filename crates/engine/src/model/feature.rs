@@ -108,20 +108,56 @@ impl Reads {
     }
 }
 
-/// Announcement of a device below `devices/`: all of it is in the name of an empty object.
+/// What a device wants to be kept in the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keeps {
+    /// Number of newest generations.
+    pub generations: u64,
+    /// Time within which all that stood is kept, in seconds.
+    pub seconds: u64,
+}
+
+impl Keeps {
+    /// What satisfies both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let Self { generations, seconds } = other;
+        Self { generations: self.generations.max(generations), seconds: self.seconds.max(seconds) }
+    }
+
+    /// The word for it, which older programs take for a feature that they do not know.
+    fn word(self) -> String {
+        format!("{KEEP}{}-{}", self.generations, self.seconds)
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        let (generations, seconds) = word.strip_prefix(KEEP)?.split_once('-')?;
+        Some(Self { generations: generations.parse().ok()?, seconds: seconds.parse().ok()? })
+    }
+}
+
+/// Start of the word that says what a device wants to be kept.
+const KEEP: &str = "keep-";
+
+/// What a device says of itself below `devices/`: all of it stands in the name of an empty object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// The device.
     pub device: DeviceId,
     /// Formats and features that it reads.
     pub reads: Reads,
+    /// What it wants to be kept. Absent if its program does not say so yet.
+    pub keeps: Option<Keeps>,
 }
 
 impl Announcement {
-    /// Name of the object: `<device>-<format>-<features, joined by +>`.
+    /// Name of the object: `<device>-<format>-<features, joined by +>`, among them
+    /// `keep-<generations>-<seconds>`.
     #[must_use]
     pub fn name(&self) -> String {
-        let features: Vec<&str> = self.reads.features.iter().map(String::as_str).collect();
+        let keeps = self.keeps.map(Keeps::word);
+        let features: BTreeSet<&str> = self.reads.features.iter().chain(&keeps).map(String::as_str).collect();
+        let features: Vec<&str> = features.into_iter().collect();
         format!("{}-{}-{}", self.device, self.reads.format, features.join("+"))
     }
 
@@ -130,9 +166,12 @@ impl Announcement {
     pub fn parse(name: &str) -> Option<Self> {
         let (device, rest) = name.split_once('-')?;
         let (format, features) = rest.split_once('-')?;
-        let features = features.split('+').filter(|feature| !feature.is_empty()).map(str::to_owned);
-        let reads = Reads { format: format.parse().ok()?, features: features.collect() };
-        Some(Self { device: device.parse().ok()?, reads })
+        let (keeps, features): (Vec<&str>, Vec<&str>) =
+            features.split('+').filter(|word| !word.is_empty()).partition(|word| word.starts_with(KEEP));
+        let keeps = keeps.into_iter().filter_map(Keeps::parse).reduce(Keeps::and);
+        let features = features.into_iter().map(str::to_owned).collect();
+        let reads = Reads { format: format.parse().ok()?, features };
+        Some(Self { device: device.parse().ok()?, reads, keeps })
     }
 }
 
@@ -143,9 +182,12 @@ mod tests {
     #[test]
     fn an_announcement_is_read_back_and_nothing_else_is_one() {
         let device = DeviceId::from_bytes([7; 8]);
+        let keeps = Keeps { generations: 100, seconds: 2_592_000 };
         for reads in [Reads::ours(), Reads::first()] {
-            let announcement = Announcement { device, reads };
-            assert_eq!(Announcement::parse(&announcement.name()), Some(announcement));
+            for keeps in [None, Some(keeps)] {
+                let announcement = Announcement { device, reads: reads.clone(), keeps };
+                assert_eq!(Announcement::parse(&announcement.name()), Some(announcement));
+            }
         }
         for other in ["", "x-2-", "0707070707070707-two-unix-names", "0707070707070707"] {
             assert_eq!(Announcement::parse(other), None, "{other:?} was taken");

@@ -1,9 +1,9 @@
-//! Cuts what is to be sent into commits of a bounded size. Pure.
+//! Cuts a push into commits of a bounded size. Pure.
 //!
-//! Every reader holds a commit in memory, and everybody waits for what stands in the same commit: so
-//! a push of many files is many commits, the small files first. A group is one item and is never
-//! cut; neither is what a transaction wrote, what one hold let through, or a file and the place that
-//! its content or its name moves from, nor one and the file whose name it carries on. So no commit
+//! Every reader holds a commit in memory, and every device waits for all contents of a commit. So a
+//! push of many files is many commits, the small files first. A group is one item and is never cut.
+//! Neither is a transaction, the set of one hold that was let through, a file and the place that
+//! its content or its name moves from, or a file and one that carries its name on. So no commit
 //! takes away a content that a later one brings, and the brakes see a replacement whole.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use super::tally::carrying;
 use super::{Hold, Step};
 use crate::model::{Digest, Item, VaultPath};
 
-/// Limits of one commit. What cannot be cut may exceed them.
+/// Limits of one commit. A set that cannot be cut may exceed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the commit's own description: paths, recipes and tables of packs.
@@ -22,8 +22,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// A commit of less than 8 MiB when it is compressed, and less than twenty minutes of upload at two
-    /// megabits per second.
+    /// A commit of less than 8 MiB when it is compressed, and less than twenty minutes of upload at
+    /// two megabits per second.
     fn default() -> Self {
         Self { described: 24 << 20, content: 256 << 20 }
     }
@@ -42,13 +42,13 @@ struct Unit<'a> {
     described: u64,
     content: u64,
     newest_ms: i64,
-    /// True where the unit only removes.
+    /// True if the unit only removes.
     removes: bool,
 }
 
 /// Cuts the outgoing `steps` of a plan into commits, in the order in which they are made. Items of
-/// one set of `together`, and of one hold of `approved`, stay in one commit. `chunk` is the expected
-/// length of a chunk, in bytes.
+/// one set of `together`, and of one hold of `approved`, stay in one commit. `chunk` is the
+/// expected length of a chunk, in bytes.
 #[must_use]
 pub fn batches<'a>(
     steps: &[&'a Step],
@@ -86,7 +86,7 @@ pub fn batches<'a>(
             }
         }
     }
-    // What lies together in the vault lies together in a pack, and is fetched in few requests.
+    // Files that lie together in the vault lie together in a pack, and are fetched in few requests.
     cut.iter_mut().for_each(|batch| batch.sort_by_key(|(number, _)| *number));
     cut.into_iter().map(|batch| batch.into_iter().map(|(_, step)| step).collect()).collect()
 }
@@ -143,8 +143,8 @@ fn tie_moves(ties: &mut Ties, steps: &[&Step]) {
     }
 }
 
-/// Ties a step that frees a name to one that needs it: the same name in other letters, a file's where
-/// a folder is to be, or a folder's where a file is to be.
+/// Ties a step that frees a name to one that needs it: the same name in other letters, a file's
+/// where a folder is to be, or a folder's where a file is to be.
 fn tie_places(ties: &mut Ties, steps: &[&Step]) {
     let mut freed: BTreeMap<String, usize> = BTreeMap::new();
     for (number, path) in paths(steps, true) {

@@ -43,6 +43,9 @@ pub enum RemoteErrorKind {
     /// The endpoint answers, but not like an S3 store, or names another region.
     #[error("the endpoint or region is wrong")]
     WrongEndpoint,
+    /// The store's certificate is not trusted, or the file with trusted ones cannot be used.
+    #[error("the store's certificate is not trusted")]
+    Untrusted,
     /// The key id or the secret is not accepted, or none is configured.
     #[error("the remote does not accept the credentials")]
     BadCredentials,
@@ -87,6 +90,12 @@ impl RemoteErrorKind {
             self,
             Self::Offline | Self::UnknownOutcome | Self::Throttled { .. } | Self::Server | Self::Malformed
         )
+    }
+
+    /// True if fewer calls at once may help: the line or the store could not keep up.
+    #[must_use]
+    pub const fn crowded(self) -> bool {
+        matches!(self, Self::UnknownOutcome | Self::Throttled { .. })
     }
 
     /// True if the object itself is at fault, and no other object of the remote need be.

@@ -46,6 +46,19 @@ impl FolderRemote {
         Ok(remote)
     }
 
+    /// Takes the remote in `root` as it is: as long as the folder or its marker is missing, each call
+    /// fails with `NoSuchBucket`.
+    #[must_use]
+    pub fn at(root: &Path, entropy: Arc<dyn Entropy>) -> Self {
+        Self { root: root.to_owned(), entropy }
+    }
+
+    /// Path of the file that is there while the remote in `root` is.
+    #[must_use]
+    pub fn marker(root: &Path) -> PathBuf {
+        root.join(MARKER)
+    }
+
     /// Creates `root`, the folders above it and its marker, as far as they are missing, and opens
     /// it.
     ///
@@ -66,7 +79,8 @@ impl FolderRemote {
     /// Diagnoses this folder.
     pub async fn probe(&self) -> Probe {
         let listed = self.list("commits/", None).await.map(drop);
-        Probe { endpoint: self.root.display().to_string(), listed, server_ms: None, versioned: Some(false) }
+        let endpoint = self.root.display().to_string();
+        Probe { endpoint, listed, server_ms: None, versioned: Some(false) }
     }
 
     /// Runs file operations on a thread that may block, after a check of the root.

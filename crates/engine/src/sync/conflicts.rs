@@ -153,7 +153,7 @@ impl Context {
             fs::create_dir_durable(self.fs(), folder, &self.layout.sync()).at("create", folder)?;
         }
         fs::replace(self.fs(), &record, to_record(&conflict)?.as_bytes(), 0o600).at("write", &record)?;
-        match self.fs().rename_new(&changed.place, &file) {
+        match fs::move_new(self.fs(), &changed.place, &file) {
             // An earlier run was cut short right here.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             done => done.at("move", &changed.place)?,

@@ -223,6 +223,9 @@ impl SyncError {
             Self::Log(_) | Self::Content(_) | Self::NoChunk { .. } => {
                 "run `cogzy-vault verify --deep` to see what is damaged; the vault was left as it is"
             }
+            Self::Apply(ApplyError::DiskAway(_)) => {
+                "mount the disk, then run `cogzy-vault sync`; if it is lost for good, remove `sync/mounts.json` first"
+            }
             Self::Apply(ApplyError::Journal(_)) => {
                 "move the file away and run `cogzy-vault sync`: nothing is overwritten that is not what was last agreed"
             }
@@ -249,6 +252,7 @@ const fn remote_advice(kind: RemoteErrorKind) -> Advice {
         | RemoteErrorKind::QuotaExceeded
         | RemoteErrorKind::NoSuchBucket
         | RemoteErrorKind::WrongEndpoint
+        | RemoteErrorKind::Untrusted
         | RemoteErrorKind::ClockSkew
         | RemoteErrorKind::Other => Advice::Refused,
         RemoteErrorKind::NotFound | RemoteErrorKind::TooLarge { .. } => Advice::Corrupt,
@@ -275,10 +279,23 @@ const fn remote_next(kind: RemoteErrorKind) -> &'static str {
         RemoteErrorKind::WrongEndpoint => {
             "check `s3.endpoint` and `s3.region` with `cogzy-vault config show`"
         }
+        RemoteErrorKind::Untrusted => {
+            "if you trust this store, name its authority's certificate: AWS_CA_BUNDLE=FILE, in the service's environment too; else check `s3.endpoint`"
+        }
         RemoteErrorKind::QuotaExceeded => "raise the cap of the account, or free some room there",
         RemoteErrorKind::ClockSkew => "set this machine's clock",
         RemoteErrorKind::NotFound => "run `cogzy-vault verify --deep` to see what is missing",
         RemoteErrorKind::TooLarge { .. } => "run `cogzy-vault verify --deep` to see what is damaged",
-        _ => "wait for the network, then run `cogzy-vault sync` again",
+        RemoteErrorKind::Malformed => {
+            "run `cogzy-vault doctor`: something between here and the store changes its answers, or the store is at fault"
+        }
+        RemoteErrorKind::Other => "do what the store's words above ask for; `cogzy-vault doctor` tells more",
+        RemoteErrorKind::Throttled { .. } => {
+            "wait until the store takes requests again, then run `cogzy-vault sync`"
+        }
+        RemoteErrorKind::Server => "wait until the store is well again, then run `cogzy-vault sync`",
+        RemoteErrorKind::Offline | RemoteErrorKind::UnknownOutcome => {
+            "wait for the network, then run `cogzy-vault sync` again"
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! The engine: one cycle after another brings a vault and its remote together.
 //!
 //! A cycle reads like its own summary ([`Engine::cycle`]): finish what was left half-way → look at
-//! the remote → look at the vault → plan → pull → push → tidy. All decisions are made in
-//! [`crate::plan`]; this module fetches its inputs and carries out its steps. `--dry-run` stops
-//! after the plan.
+//! the remote → look at the vault → plan → pull → push → tidy. [`crate::plan`] decides about each
+//! item; this module fetches its inputs and carries out its steps. `--dry-run` stops after the plan.
 //!
 //! The rooms, each over the [`session::Session`] of one run: `cycle` is that path, `recovery` goes
 //! back to earlier states, `upkeep` looks after the bucket, `joining` makes and joins vaults,
@@ -27,13 +26,16 @@ mod recovery;
 mod reference;
 mod refusal;
 mod report;
+mod seen;
 mod session;
+mod sound;
 mod standing;
 mod together;
 mod transact;
 mod upkeep;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,14 +47,14 @@ pub use interrupt::Interrupt;
 pub use joining::{Imported, Joined, Joining, join};
 pub use progress::{Pace, Phase, Progress, Unwatched, Watcher};
 pub use recovery::{
-    Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Versions, differences,
+    Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Target, Versions, differences,
 };
 pub use refusal::Refusal;
 pub use report::{About, Amount, Report, Standing, Trouble, Weight};
 pub use standing::{Changes, Glance, LastKnown, Moved, News};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
 
-pub use crate::log::{Aside, Past};
+pub use crate::log::{Aside, Past, devices};
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
@@ -93,6 +95,8 @@ pub struct Settings {
     pub max_invalid: Duration,
     /// Extent of the search for values in a matrix that are no numbers.
     pub search: Search,
+    /// Where the newest commit that this machine has seen is noted, outside the vault's folder.
+    pub seen: Option<PathBuf>,
 }
 
 /// Effects that the engine is given.
@@ -125,7 +129,8 @@ impl Engine {
     #[must_use]
     pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
-        let context = Context { layout, ports, settings, facts, interrupt };
+        let uplink = cycle::Uplink::default();
+        let context = Context { layout, ports, settings, facts, interrupt, uplink };
         Self { context, memory: Memory::default(), log: None }
     }
 

@@ -4,8 +4,8 @@
 //! its age asks only [`Session::age_ms`]: the trash, the records and copies of transactions. The
 //! bucket's retention goes by the server's time, and the settle window by the disk's.
 //!
-//! The losses of a commit are durable before the commit is sent. If that commit comes to nothing,
-//! the record names files that stand as they were, and these are no losses.
+//! The losses of a commit are durable before the commit is sent. If a crash or an error brings that
+//! commit to nothing, the record names files that stand as they were, and these are no losses.
 
 use std::collections::BTreeSet;
 
@@ -105,7 +105,7 @@ impl Session<'_> {
         self.context.fs().lstat(&self.context.layout.reference()).is_err()
     }
 
-    fn save_reference(&self) -> Result<(), SyncError> {
+    pub(crate) fn save_reference(&self) -> Result<(), SyncError> {
         let context = self.context;
         Ok(blocking(|| self.reference.save(context.fs(), &context.layout.reference()))?)
     }

@@ -82,6 +82,9 @@ pub enum Refusal {
     /// A file would be overwritten.
     #[error("{} exists already: nothing is overwritten", .0.display())]
     Exists(PathBuf),
+    /// A target holds something.
+    #[error("{} is not empty: what is written there could be taken for what its programs wrote", .0.display())]
+    NotEmpty(PathBuf),
     /// The target lies in the vault.
     #[error("{} lies inside the vault: what is written there would be synced", .0.display())]
     InsideVault(PathBuf),
@@ -149,8 +152,13 @@ impl Refusal {
             Self::Braked(_) => "if you mean it, run the same command with `--yes`",
             Self::Gone { .. } => "run `cogzy-vault verify --deep --repair`, or choose another generation",
             Self::Exists(_) => "choose an empty folder",
+            Self::NotEmpty(_) => {
+                "choose an empty folder, or a new one; `--force` writes beside what is there, and overwrites nothing"
+            }
             Self::InsideVault(_) => "choose a folder outside the vault",
-            Self::Busy(_) => "close the programs that write there, make unreadable files readable, then try again",
+            Self::Busy(_) => {
+                "close the programs that write there, make unreadable files readable, then try again"
+            }
             Self::NotNew(_) => "choose an unused prefix or user id for `remote`, then import into that",
             Self::NothingPlain(_) => {
                 "name the prefix that holds corpus/ and vectors/: `cogzy-vault import URL`"

@@ -97,6 +97,8 @@ pub enum Weight {
     Skipped,
     /// The user has to put the files back: a link or a pipe stands where synced files were.
     Blocked,
+    /// A disk has to be mounted, or a person has to say what becomes of the files on it.
+    Unmounted,
     /// The files of a group do not fit together. The group is held back until they do: the program
     /// that writes them may not be done.
     Invalid,

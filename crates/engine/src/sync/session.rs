@@ -15,9 +15,9 @@ use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
 use crate::log::{Log, LogError};
-use crate::model::{CommitKey, Decisions, FileStat, VaultId, VaultPath};
+use crate::model::{CommitKey, Decisions, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::FactsKnown;
+use crate::sync::cycle::{FactsKnown, PutOff, Uplink};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -30,6 +30,8 @@ pub(crate) struct Context {
     /// Known facts of the files of groups.
     pub facts: FactsKnown,
     pub interrupt: Interrupt,
+    /// What is known of the line's speed.
+    pub uplink: Uplink,
 }
 
 /// State that one run leaves for the next.
@@ -37,7 +39,9 @@ pub(crate) struct Context {
 pub(crate) struct Memory {
     /// Commit whose manifest this process has seen on disk.
     pub manifest_of: Option<Option<CommitKey>>,
-    /// True while the last survey left something undone that a poll of the remote alone would miss.
+    /// The commit that this process has noted outside the vault.
+    pub seen: Option<Option<CommitKey>>,
+    /// True while the last survey left something undone that a poll of the remote alone would not see.
     pub unfinished: bool,
     /// Devices that cannot read every name that stands here, and the time until which that answer
     /// counts.
@@ -46,6 +50,8 @@ pub(crate) struct Memory {
     pub unsent: Unsent,
     /// The paths that the last pull wrote here, each as it left it; none where it removed the file.
     pub brought: BTreeMap<VaultPath, Option<FileStat>>,
+    /// Items that the disk did not let be put in place.
+    pub put_off: BTreeMap<Item, PutOff>,
 }
 
 /// One run over one vault.

@@ -1,8 +1,9 @@
 //! Transactions of other programs, and commands during which no group is sent or replaced.
 //!
-//! A transaction needs no remote and no cycle: it is written at once, beside a cycle that may be
-//! sending for minutes. The apply lock keeps the two apart while they put files in place. A crash
-//! leaves what [`crate::vault::transact`] says.
+//! Decided here: when groups may be put in place, and how long records stay. A transaction needs no
+//! remote and no cycle: it is written at once, beside a cycle that may be sending for minutes. The
+//! apply lock keeps the two apart while they put files in place. [`crate::vault::transact()`] tells
+//! what a crash leaves.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,8 +27,8 @@ const GLANCE: Duration = Duration::from_millis(3);
 /// Number of transaction records that are always kept. Others go when they are older than the trash
 /// is kept.
 const RECORDS: usize = 1000;
-/// Age at which the copies of a transaction that a crash cut short are removed. No jump of the clock
-/// makes a fresh copy look that old.
+/// Age at which the copies of a transaction that a crash cut short are removed. No jump of the
+/// clock makes a fresh copy look that old.
 const ABANDONED_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// The right to put groups in place.
@@ -65,7 +66,7 @@ impl Engine {
         Ok(answer)
     }
 
-    /// Digest of what stands at a path now. Blocks.
+    /// Digest of the file at a path now. Blocks.
     ///
     /// # Errors
     /// See [`TransactError`].

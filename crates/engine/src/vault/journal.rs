@@ -5,13 +5,14 @@
 //! contents, not states: renames change the times of a file, so after a crash only digests tell old
 //! from new.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{ApplyId, Layout};
-use crate::fs::{self, At, Fs, IoAt, found};
+use crate::fs::{self, At, Fs, IoAt, MOUNT_FOLDER, found};
 use crate::model::{CommitKey, ConflictId, Content, Item, VaultPath};
 use crate::planted::{Bug, planted};
 
@@ -31,7 +32,7 @@ pub(super) struct Journal {
     /// Purpose of the apply.
     #[serde(rename = "commit")]
     pub purpose: Purpose,
-    /// True to put in place even what was not begun when a crash came.
+    /// True to finish even units that were not begun when a crash came.
     #[serde(default)]
     pub finish: bool,
     pub items: Vec<Entry>,
@@ -94,6 +95,9 @@ pub(super) struct Step {
     /// Spelling on disk, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_disk: Option<String>,
+    /// Our folder on the disk that the file stands on, where that is not the vault's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
     pub old: Option<Content>,
     pub new: Option<Staged>,
 }
@@ -154,6 +158,19 @@ impl Journal {
         Self { format: FORMAT, id, purpose, finish, items }
     }
 
+    /// Our folders on other disks that the apply has to do with.
+    pub fn homes(&self) -> BTreeSet<&str> {
+        let steps = self.items.iter().flat_map(|entry| &entry.steps);
+        steps.filter_map(|step| step.home.as_deref()).collect()
+    }
+
+    /// Stages of the apply: in `sync/`, and on other disks.
+    pub fn stages(&self, layout: &Layout) -> BTreeSet<PathBuf> {
+        let elsewhere = self.homes().into_iter().map(|home| layout.root().join(home));
+        let elsewhere = elsewhere.map(|home| layout.stage_on(&home, &self.id));
+        elsewhere.chain([layout.staging_of(&self.id)]).collect()
+    }
+
     /// Makes the journal durable.
     pub fn write(&self, fs: &dyn Fs, layout: &Layout) -> Result<(), JournalError> {
         if planted(Bug::NoJournal) {
@@ -182,16 +199,25 @@ impl Journal {
         let journal: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         let steps = journal.items.iter().flat_map(|entry| &entry.steps);
         match steps.into_iter().find(|step| !same_path(step)) {
-            Some(step) => Err(damaged(format!("{:?} is no spelling of {}", step.relative(), step.path))),
+            Some(step) => Err(damaged(format!("{:?} leads elsewhere than {}", step.relative(), step.path))),
             None => Ok(Some(journal)),
         }
     }
 }
 
 /// True if a spelling is the path itself except for its Unicode form. It is joined to the root, so
-/// nothing else may pass.
+/// nothing else may pass. Our folder on another disk is joined, too: it must be one that the path
+/// stands on.
 fn same_path(step: &Step) -> bool {
-    step.on_disk.as_deref().is_none_or(|text| VaultPath::new(text).is_ok_and(|path| path == step.path))
+    let spelled =
+        step.on_disk.as_deref().is_none_or(|text| VaultPath::new(text).is_ok_and(|path| path == step.path));
+    let above = |home: &str| {
+        let folder = home.split_once(&format!("/{MOUNT_FOLDER}/")).map(|(folder, _)| folder);
+        folder.is_some_and(|folder| {
+            step.relative().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        })
+    };
+    spelled && step.home.as_deref().is_none_or(|home| VaultPath::new(home).is_ok() && above(home))
 }
 
 #[cfg(test)]
@@ -207,6 +233,7 @@ mod tests {
         let step = Step {
             path: path.clone(),
             on_disk: on_disk.map(str::to_owned),
+            home: None,
             old: Some(content),
             new: Some(Staged { slot: 7, content }),
         };

@@ -5,6 +5,7 @@
 //! it durable. A crash leaves the folder behind; [`super::recover`] removes every stage that no
 //! journal names.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub enum StageError {
 pub struct Stage {
     fs: Arc<dyn Fs>,
     folder: PathBuf,
+    /// Folders on other disks, for the slots that are to stand there.
+    elsewhere: BTreeMap<u32, PathBuf>,
 }
 
 impl Stage {
@@ -46,7 +49,7 @@ impl Stage {
     pub fn create(fs: Arc<dyn Fs>, layout: &Layout, id: &ApplyId) -> Result<Self, StageError> {
         let folder = layout.staging_of(id);
         fs.create_dir_all(&folder).at("create", &folder)?;
-        Ok(Self { fs, folder })
+        Ok(Self { fs, folder, elsewhere: BTreeMap::new() })
     }
 
     /// Makes a stage in a folder outside the vault, for files that are to stand there.
@@ -55,7 +58,14 @@ impl Stage {
     /// Errors of the system.
     pub fn outside(fs: Arc<dyn Fs>, folder: PathBuf) -> Result<Self, StageError> {
         fs.create_dir_all(&folder).at("create", &folder)?;
-        Ok(Self { fs, folder })
+        Ok(Self { fs, folder, elsewhere: BTreeMap::new() })
+    }
+
+    /// Has the files of these slots staged on the disks that they will stand on: each with our own folder
+    /// there, relative to the root ([`Mounts::home`](super::Mounts::home)).
+    pub fn spread(&mut self, layout: &Layout, id: &ApplyId, homes: BTreeMap<u32, String>) {
+        let folder = |home: String| layout.stage_on(&layout.root().join(home), id);
+        self.elsewhere = homes.into_iter().map(|(slot, home)| (slot, folder(home))).collect();
     }
 
     /// Starts the file of a slot. Each slot is written once.
@@ -69,14 +79,17 @@ impl Stage {
     /// Place of a slot's file while it is staged.
     #[must_use]
     pub fn path(&self, slot: u32) -> PathBuf {
-        Layout::slot_in(&self.folder, slot)
+        Layout::slot_in(self.elsewhere.get(&slot).unwrap_or(&self.folder), slot)
     }
 
-    /// Removes the folder and everything in it.
+    /// Removes the folders and everything in them.
     ///
     /// # Errors
     /// Errors of the system.
     pub fn discard(self) -> Result<(), StageError> {
+        for folder in self.elsewhere.values().collect::<BTreeSet<_>>() {
+            remove_tree(&*self.fs, folder)?;
+        }
         Ok(remove_tree(&*self.fs, &self.folder)?)
     }
 }

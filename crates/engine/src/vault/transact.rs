@@ -20,9 +20,10 @@
 //! [`settle_transaction`], so the answer is the same as without the crash. A record without a
 //! journal belongs to a transaction that changed nothing, and is made anew.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::time::Duration;
 
 use super::journal::{Journal, Purpose};
@@ -36,6 +37,7 @@ use super::{
 };
 use crate::fs::{At, Fs, IoAt, Linked, found, remove_tree};
 use crate::model::{Content, Digest, FileKind, Item, VaultPath};
+use places::Places;
 
 /// Largest number of paths in a transaction.
 const MAX_PATHS: usize = 10_000;
@@ -122,19 +124,19 @@ pub fn transact(
     if let Some(Record { done: true, answer }) = Record::read(fs, layout, &name_of(&request.id))? {
         return Ok(answer);
     }
-    let aside = layout.incoming().join(format!(".{id}"));
-    let prepared = copy_all(fs, layout, request, &aside, now_ms);
+    let places = Places::new(fs, layout, id)?;
+    let prepared = copy_all(fs, layout, request, &places, now_ms);
     let result = prepared.and_then(|prepared| {
         let lock = take_lock(fs, layout)?;
         Marker::read_joined(fs, layout)?;
-        let answer = commit(fs, layout, request, id, &aside, &prepared, lock.as_ref())?;
+        let answer = commit(fs, layout, request, &places, &prepared, lock.as_ref())?;
         // All files are in the folder that was opened; the caller must know if the path leads
         // elsewhere by now.
         Marker::read_joined(fs, layout)?;
         Ok(answer)
     });
     // After an error some copies are left; after success they are in their places.
-    let tidied = remove_tree(fs, &aside);
+    let tidied = places.all.iter().try_for_each(|place| remove_tree(fs, &place.aside));
     let answer = result?;
     tidied?;
     for staged in request.writes.values() {
@@ -192,10 +194,13 @@ fn copy_all(
     fs: &dyn Fs,
     layout: &Layout,
     request: &Transaction,
-    aside: &Path,
+    places: &Places,
     now_ms: i64,
 ) -> Result<Vec<Prepared>, TransactError> {
-    fs.create_dir_all(aside).at("create", aside)?;
+    places.check(fs, layout, request)?;
+    for place in places.all.iter().take(1) {
+        fs.create_dir_all(&place.aside).at("create", &place.aside)?;
+    }
     let incoming = layout.incoming();
     let mut prepared = Vec::new();
     for (slot, (path, staged)) in (0_u32..).zip(&request.writes) {
@@ -208,10 +213,11 @@ fn copy_all(
         let moved = || refused("it changed while it was read: close it first".to_owned());
         let content =
             hash_stable(fs, &incoming, staged.as_str(), &stat).at("read", &source)?.ok_or_else(moved)?;
-        let mut writer = StageWriter::create(fs, &aside.join(slot.to_string()))?;
+        let aside = places.aside_of(layout, path);
+        let mut writer = StageWriter::create(fs, &Layout::slot_in(&aside, slot))?;
         io::copy(&mut fs.open(&source).at("open", &source)?.take(stat.size), &mut writer)
             .at("copy", &source)?;
-        writer.flush().at("write", aside)?;
+        writer.flush().at("write", &aside)?;
         let old = look(fs, layout, path)?;
         writer.finish(content, old.map_or(MODE, |seen| seen.stat.mode), now_ms)?;
         prepared.push(Prepared { path: path.clone(), staged: Staged { slot, content } });
@@ -224,14 +230,14 @@ fn commit(
     fs: &dyn Fs,
     layout: &Layout,
     request: &Transaction,
-    id: &ApplyId,
-    aside: &Path,
+    places: &Places,
     prepared: &[Prepared],
     lock: Option<&FileLock>,
 ) -> Result<Answer, TransactError> {
     if let Some(Record { done: true, answer }) = Record::read(fs, layout, &name_of(&request.id))? {
         return Ok(answer);
     }
+    places.check(fs, layout, request)?;
     let mut there: BTreeMap<VaultPath, Option<Seen>> = BTreeMap::new();
     for path in request.expected.keys().chain(request.writes.keys()).chain(&request.deletes) {
         if !there.contains_key(path) {
@@ -258,14 +264,11 @@ fn commit(
     let answer = Answer { transaction_id: request.id.clone(), files };
     let mut begun = Record { done: false, answer };
     begun.write(fs, layout)?;
-    let stage = layout.staging_of(id);
-    fs.create_dir_all(&layout.staging()).at("create", &layout.staging())?;
-    fs.rename(aside, &stage).at("move", aside)?;
-    fs.sync_dir(&layout.staging()).at("sync", &layout.staging())?;
+    places.stage(fs)?;
     let Some(first) = steps.first().map(|step| step.path.clone()) else {
         begun.done = true;
         begun.write(fs, layout)?;
-        remove_tree(fs, &stage)?;
+        places.all.iter().try_for_each(|place| remove_tree(fs, &place.stage))?;
         return Ok(begun.answer);
     };
     if steps.len() > 1 {
@@ -274,7 +277,7 @@ fn commit(
     // One item, so that it is put in place as a whole, whatever groups its files are in.
     let items = vec![ApplyItem { item: Item::File(first), keep: None, steps }];
     let purpose = Purpose::Transaction(begun.name());
-    let plan = ApplyPlan { id: id.clone(), purpose, finish: true, items };
+    let plan = ApplyPlan { id: places.id.clone(), purpose, finish: true, items };
     let applied = apply(fs, layout, plan, lock, &mut |_| {})?;
     let answer = begun.answer.clone();
     close(fs, layout, begun, &applied)?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::journal::{Journal, Purpose};
 use super::read::{hash_file, quiet};
-use super::{ApplyId, JournalError, Layout};
+use super::{ApplyId, JournalError, Layout, Mounts};
 use crate::fs::{self, At, Fs, IoAt, files_below, found, remove_tree};
 use crate::model::{ConflictId, Content, VaultPath};
 
@@ -119,7 +119,9 @@ pub struct Expired {
 /// Errors of the system.
 pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expired, TrashError> {
     let mut expired = Expired::default();
-    for id in list(fs, layout)?.into_iter().filter(|id| id.ms() < older_than_ms) {
+    let all = list(fs, layout)?;
+    Mounts::load(fs, layout)?.sweep(fs, layout, older_than_ms, &all)?;
+    for id in all.into_iter().filter(|id| id.ms() < older_than_ms) {
         let folder = layout.trash_of(&id);
         let checked = folder.join(CHECKED);
         if found(fs.lstat(&checked)).at("look at", &checked)?.is_some() {
@@ -140,6 +142,7 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expire
 /// Errors of the system.
 pub fn remove(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), TrashError> {
     // The journal goes last.
+    Mounts::load(fs, layout)?.remove_trash(fs, layout, id)?;
     remove_tree(fs, &layout.trash_files(id))?;
     Ok(remove_tree(fs, &layout.trash_of(id))?)
 }
@@ -203,17 +206,24 @@ fn changes(
     let steps = || journal.items.iter().flat_map(|entry| entry.steps.iter().map(move |step| (entry, step)));
     let known: BTreeSet<Content> =
         steps().flat_map(|(_, step)| [step.old, step.new.map(|new| new.content)]).flatten().collect();
-    let files = layout.trash_files(&journal.id);
-    // Names in the trash are those of vault paths.
-    let name = |place: &Path| Some(place.strip_prefix(&files).ok()?.to_str()?.to_owned());
-    let there = files_below(fs, &files)?.into_iter();
-    let mut places: Vec<(PathBuf, String)> =
-        there.filter_map(|place| name(&place).map(|name| (place, name))).collect();
+    let elsewhere = journal.homes().into_iter().map(|home| layout.root().join(home));
+    let elsewhere = elsewhere.map(|home| layout.trash_files_on(&home, &journal.id));
+    let mut places: Vec<(PathBuf, String)> = Vec::new();
+    for files in elsewhere.chain([layout.trash_files(&journal.id)]) {
+        // Names in the trash are those of vault paths.
+        let name = |place: &Path| Some(place.strip_prefix(&files).ok()?.to_str()?.to_owned());
+        let there = files_below(fs, &files)?.into_iter();
+        places.extend(there.filter_map(|place| name(&place).map(|name| (place, name))));
+    }
     let mut left = BTreeSet::new();
     for (entry, step) in steps().filter(|(_, step)| step.old.is_some()) {
         let Some(keeping) = &entry.keep else { continue };
         let kept = layout.conflict_file(keeping.id, &step.path);
         if found(fs.lstat(&kept)).at("look at", &kept)?.is_none() {
+            let files = match &step.home {
+                Some(home) => layout.trash_files_on(&layout.root().join(home), &journal.id),
+                None => layout.trash_files(&journal.id),
+            };
             left.insert(step.path.below(&files));
         }
         places.push((kept, step.path.as_str().to_owned()));

@@ -160,6 +160,11 @@ pub async fn run(seed: u64, without: &Without, trace: Trace) -> Check {
     for device in &mut world.devices {
         device.mass = *rng.pick(&[3, 8]);
     }
+    for (at, device) in world.devices.iter().enumerate() {
+        if Rng::stream(seed, &format!("disk inside d{at}")).one_in(3) {
+            device.disk.site().mount_a_disk();
+        }
+    }
     let mut pipelines = Pipelines::new(seed);
     let mut attic = Attic::new(seed, world.devices.len(), sound);
     for number in (0..steps(seed)).filter(|number| !without.contains(number)) {

@@ -231,6 +231,7 @@ impl Device {
             retention: self.retention,
             max_invalid: Duration::from_secs(300),
             search: cogzy_engine::vault::validate::Search::Full,
+            seen: None,
         };
         Engine::new(Layout::new(crate::disk::ROOT), ports, settings)
     }

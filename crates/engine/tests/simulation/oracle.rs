@@ -12,7 +12,7 @@ use cogzy_engine::model::{
 
 use crate::attic;
 use crate::device::{Device, groups};
-use crate::disk::Site;
+use crate::disk::{Site, is_in, is_ours};
 use crate::ledger::Versions;
 use crate::pipeline;
 use crate::store::Store;
@@ -123,7 +123,9 @@ impl Oracle {
         state.recipes.extend(commit.recipes.iter().map(|of| (of.digest, of.recipe.clone())));
         for change in &commit.changes {
             let path = change.path.as_str();
-            if ["config.json", "sync/", "cache/", ".cogzy"].iter().any(|never| path.starts_with(never)) {
+            if ["config.json", "sync/", "cache/", ".cogzy"].iter().any(|never| path.starts_with(never))
+                || is_ours(path)
+            {
                 return Err(format!("it carries {path}"));
             }
             match change.entry {
@@ -366,6 +368,7 @@ pub fn visible(site: &Site) -> BTreeMap<String, Digest> {
     let never = |path: &str| {
         ["sync/", ".cogzy", "config.json"].iter().any(|never| path.starts_with(never))
             || path.ends_with(".tmp")
+            || is_ours(path)
     };
     let files = site.files_of_user().into_iter().filter(|(path, _)| !never(path));
     files.map(|(path, ino)| (path, site.digest(ino))).collect()
@@ -373,12 +376,12 @@ pub fn visible(site: &Site) -> BTreeMap<String, Digest> {
 
 /// Every content on a disk; without the files that will be thrown away, if it is to last.
 fn everywhere(site: &Site, lasting: bool) -> BTreeSet<Digest> {
-    let passing =
-        |path: &str| lasting && (path.starts_with("sync/staging/") || path.starts_with("sync/trash/"));
+    let passing = |path: &str| lasting && (is_in(path, "staging") || is_in(path, "trash"));
     let files = site.files_of_user().into_iter().filter(|(path, _)| !passing(path));
     files.map(|(_, ino)| site.digest(ino)).collect()
 }
 
 fn in_trash(site: &Site) -> BTreeSet<Digest> {
-    site.files_below("sync/trash").into_iter().map(|(_, ino)| site.digest(ino)).collect()
+    let files = site.files_of_user().into_iter().filter(|(path, _)| is_in(path, "trash"));
+    files.map(|(_, ino)| site.digest(ino)).collect()
 }

@@ -53,6 +53,8 @@ pub enum Act {
     Thin(usize, usize),
     /// Displaced files stay in the trash for so many days.
     KeepTrash(usize, u32),
+    /// A disk of its own is mounted inside the device's vault.
+    Disk(usize),
     /// The user puts a link there.
     Link(usize, &'static str),
     Exclude(usize),
@@ -108,9 +110,9 @@ async fn perform(world: &mut World, act: Act) -> Check {
         bytes
     };
     use Act::{
-        Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Exclude, Fill, Group, Index, KeepTrash, Large,
-        Link, LoseDatabase, LoseRecord, LoseResponses, Many, Open, Prune, Rename, Same, Seconds, Sync, Thin,
-        Together, Weeks, Write, WriteOpen,
+        Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Disk, Exclude, Fill, Group, Index, KeepTrash,
+        Large, Link, LoseDatabase, LoseRecord, LoseResponses, Many, Open, Prune, Rename, Same, Seconds, Sync,
+        Thin, Together, Weeks, Write, WriteOpen,
     };
     match act {
         Write(at, path) => world.user(at, &UserOp::Replace(path.into(), fresh(path))),
@@ -159,6 +161,7 @@ async fn perform(world: &mut World, act: Act) -> Check {
         LoseResponses(at) => world.fault(at, RemoteFaults { lost_response: 100, ..RemoteFaults::default() }),
         DelayPuts(at) => world.fault(at, RemoteFaults { late_commits: true, ..RemoteFaults::default() }),
         Calm(at) => world.fault(at, RemoteFaults::default()),
+        Disk(at) => world.devices[at].disk.site().mount_a_disk(),
         Link(at, path) => world.user(at, &UserOp::Link(path.into())),
         Fill(at, count) => {
             for path in attic::paths().take(count) {

@@ -2,7 +2,7 @@
 //! the root's path leads to nothing or to another folder. They have a random stream of their own,
 //! so that they change no other step.
 
-use crate::disk::{Stands, UserOp};
+use crate::disk::{Mounted, Stands, UserOp};
 use crate::world::World;
 use cogzy_testkit::rng::Rng;
 
@@ -17,6 +17,7 @@ pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
     let stands = *rng.pick(&[Stands::Nothing, Stands::Other, Stands::Other]);
     let calls = if rng.chance(50) { 60 } else { 400 };
     let soon = u64::try_from(rng.below(calls)).unwrap();
+    let there = *rng.pick(&[Mounted::Nothing, Mounted::Other]);
     match rng.below(100) {
         0..5 => world.user(at, &UserOp::LinkFolder(folder)),
         5..12 => world.put_right(at),
@@ -29,6 +30,9 @@ pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
         }
         20..23 if !sound => world.user(at, &UserOp::Root(stands)),
         23..28 if !sound => disk.site().swaps = vec![(soon, UserOp::Root(stands))],
+        40..46 if !sound => world.user(at, &UserOp::Mount(there)),
+        46..52 if !sound => disk.site().swaps = vec![(soon, UserOp::Mount(there))],
+        52..64 => world.user(at, &UserOp::Mount(Mounted::Own)),
         28..40 => world.user(at, &UserOp::Root(Stands::Vault)),
         _ => {}
     }
@@ -42,6 +46,7 @@ impl World {
         let mut site = disk.site();
         site.swaps.clear();
         site.state.places.stands = Stands::Vault;
+        site.perform(&UserOp::Mount(Mounted::Own), disk);
         for link in site.links() {
             site.perform(&UserOp::Unlink(link), disk);
         }

@@ -4,13 +4,15 @@
 //! Decided here: when a commit may be sent, and which time it names. A crash before `sync/pending`
 //! is written leaves everything as it was. After it, the next cycle sends the same bytes once more.
 
-use crate::log::{Depth, LogError, Prepared, Snapshot, pack_key};
+use std::collections::HashMap;
+
+use crate::log::{Depth, HEADS_BEFORE_LIST, LogError, PACKS, Prepared, Snapshot, pack_key};
 use crate::model::{
-    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, MAX_AHEAD_MS, PackId, PackInfo, Prune,
-    Reads,
+    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, Keeps, MAX_AHEAD_MS, PackId, PackInfo,
+    Prune, Reads,
 };
 use crate::planted::{Bug, planted};
-use crate::remote::RemoteErrorKind;
+use crate::remote::{RemoteErrorKind, list_all};
 use crate::state::{LastSync, Pending};
 use crate::sync::SyncError;
 use crate::sync::session::{Context, Session};
@@ -23,7 +25,7 @@ impl Session<'_> {
         txn: Hlc,
         kind: CommitKind,
     ) -> Result<Commit, SyncError> {
-        // A device that uses the vault's features already reads a commit of format 2.
+        // Every reader of a vault that uses features also reads a commit of format 2.
         let reads = (!head.needs.is_empty()).then(Reads::ours);
         let base = self.log.base_for(head).await?;
         let name = self.context.settings.device_name.clone();
@@ -60,15 +62,18 @@ impl Session<'_> {
         context.committed(&pending.record)
     }
 
-    /// Announces the features that this program reads, once before this device's first commit to a
-    /// vault.
+    /// Says what this program reads and this device wants to be kept, once before its first commit to a
+    /// vault, and whenever that changes.
     async fn announce(&self) -> Result<(), SyncError> {
         let database = &self.context.ports.database;
-        let noted = format!("announced:{}:{FORMAT}:{}", self.marker.vault, Feature::ALL.len());
+        let keeps = self.context.settings.retention.keeps();
+        let Keeps { generations, seconds } = keeps;
+        let (vault, features) = (self.marker.vault, Feature::ALL.len());
+        let noted = format!("announced:{vault}:{FORMAT}:{features}:{generations}:{seconds}");
         if database.noted(&noted).unwrap_or_default().is_some() {
             return Ok(());
         }
-        self.log.announce(self.marker.device).await?;
+        self.log.announce(self.marker.device, keeps).await?;
         if let Err(error) = database.note(&noted, self.context.ports.clock.now_ms()) {
             tracing::warn!(%error, "what this device reads is said again with its next commit");
         }
@@ -168,6 +173,29 @@ impl Session<'_> {
 }
 
 impl Context {
+    /// Packs that an earlier run uploaded and did not commit. A pack that is gone from the remote
+    /// is forgotten.
+    pub(crate) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
+        let packs = self.ports.database.uploaded().unwrap_or_default();
+        let mut there = Vec::new();
+        if packs.len() > HEADS_BEFORE_LIST {
+            let listed = list_all(self.ports.remote.as_ref(), PACKS, None).await?;
+            let sizes: HashMap<&str, u64> =
+                listed.iter().map(|object| (object.key.as_str(), object.size)).collect();
+            there.extend(packs.into_iter().filter(|pack| {
+                let key = pack_key(pack.id);
+                sizes.get(key.as_str()) == Some(&pack.size)
+            }));
+            return Ok(there);
+        }
+        for pack in packs {
+            if self.has_pack(&pack).await? {
+                there.push(pack);
+            }
+        }
+        Ok(there)
+    }
+
     /// True if the remote holds this pack whole.
     pub(crate) async fn has_pack(&self, pack: &PackInfo) -> Result<bool, SyncError> {
         let object = self.ports.remote.head(&pack_key(pack.id)).await?;

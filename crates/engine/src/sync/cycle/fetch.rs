@@ -1,10 +1,11 @@
 //! Puts files together from chunks: from old local files if they hold them, else from packs.
 //!
-//! Files are written one after the other, chunk by chunk, a bounded number of chunks at a time.
-//! Reads of packs run ahead by a few, with neighbouring ranges joined. Every chunk is compared with
-//! its name, wherever it comes from, and every file with its digest. A pack that is damaged or lost
-//! in the bucket costs only the files that need it. The reads under way bound the memory for this,
-//! whatever the length of a file. A crash leaves a stage, which the next start removes.
+//! Decided here: the source of each chunk, and the order of the reads. Files are written one after
+//! the other, chunk by chunk, a bounded number of chunks at a time. Reads of packs run ahead by a
+//! few, with neighbouring ranges joined. Every chunk is compared with its name, wherever it comes
+//! from, and every file with its digest. A pack that is damaged or lost in the bucket costs only
+//! the files that need it. The reads under way bound the memory for this, whatever the length of a
+//! file. A crash leaves a stage, which the next start removes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
@@ -82,7 +83,9 @@ impl Context {
         loop {
             let batch = pieces.next(&reader, &index).await?;
             if batch.is_empty() {
-                return Ok(output.lost);
+                let Output { lost, .. } = output;
+                self.note_sound(&reader.take_sound());
+                return Ok(lost);
             }
             let mut arriving = Arriving { reads: output.source.begin(&batch), ready: HashMap::new() };
             for piece in batch {
@@ -305,8 +308,7 @@ impl Source<'_> {
 
     async fn single(&self, name: &str, id: Digest) -> Result<Vec<u8>, SyncError> {
         let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
-        let place = self.index.get(&id).ok_or_else(missing)?;
-        self.reader.collect(&[place]).await?.remove(&id).ok_or_else(missing)
+        self.reader.from_any(self.index, id).await?.ok_or_else(missing)
     }
 }
 

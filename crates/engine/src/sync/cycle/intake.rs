@@ -40,7 +40,7 @@ impl Context {
         source: &Source,
         read: &(dyn Fn(u64) + Sync),
     ) -> Result<Taken, SyncError> {
-        if source.content.size == 0 || run.has(source.content.digest) {
+        if source.content.size == 0 || run.relies_on(source.content) {
             return Ok(Taken::Known);
         }
         let taken = blocking(|| {
@@ -76,9 +76,8 @@ impl Context {
     ) -> Result<Result<BTreeMap<Digest, Recipe>, String>, SyncError> {
         let mut sources = Vec::new();
         for (path, entry) in loser.files.iter().filter_map(|file| Some((&file.path, file.entry?))) {
-            // A member that was the same on both sides was not displaced: the bucket has it, so
-            // this disk need not.
-            if run.has(entry.digest) {
+            // A member that was the same on both sides was not displaced: the bucket has it, so it need not be here.
+            if run.relies_on(entry.content()) {
                 continue;
             }
             let absolute = self.layout.conflict_file(loser.id, path);

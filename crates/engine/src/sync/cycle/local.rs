@@ -3,7 +3,7 @@
 //! Decided here: which names cannot be judged, and which are none of the vault's. Only reads; a
 //! crash leaves nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FileStat, Tree, VaultPath};
 use crate::plan::Blocked;
@@ -25,11 +25,15 @@ pub(crate) struct Local {
     pub(crate) troubles: Vec<Trouble>,
     /// Links and special files, each with the words for it.
     foreign: BTreeMap<VaultPath, &'static str>,
+    /// Folders whose disk is not there, or on which one stands that cannot be taken in.
+    pub(super) away: BTreeSet<VaultPath>,
+    /// Folders on which a disk is mounted that the vault does not know yet.
+    pub(super) new_mounts: Vec<VaultPath>,
 }
 
 impl Local {
     pub(crate) fn of(scan: Scan) -> Self {
-        let mut local = Self { names: scan.names, ..Self::default() };
+        let mut local = Self { names: scan.names, new_mounts: scan.new_mounts, ..Self::default() };
         for (path, found) in scan.files {
             if !found.settled {
                 local.blocked.add(path.clone(), "it was written a moment ago and has not settled yet");
@@ -47,6 +51,7 @@ impl Local {
         let weight = match problem.kind {
             ProblemKind::Busy => Weight::Passing,
             ProblemKind::Symlink | ProblemKind::Special => Weight::Skipped,
+            ProblemKind::DiskAway | ProblemKind::OtherDisk => Weight::Unmounted,
             _ => Weight::Lasting,
         };
         let message = problem.kind.to_string();
@@ -61,15 +66,20 @@ impl Local {
         let what = match problem.kind {
             ProblemKind::Symlink => "a symbolic link",
             ProblemKind::Special => "neither a file nor a folder",
+            ProblemKind::DiskAway | ProblemKind::OtherDisk => {
+                self.away.insert(path.clone());
+                return self.blocked.add(path, message);
+            }
             _ => return self.blocked.add(path, message),
         };
         self.foreign.insert(path.clone(), what);
         self.blocked.add_foreign(path, message);
     }
 
-    /// True for the name of a link or a special file.
-    pub(crate) fn is_foreign(&self, path: &VaultPath) -> bool {
-        self.foreign.contains_key(path)
+    /// True for a name behind which nothing can be seen that is to be sent: that of a link, of a special
+    /// file, or of a folder whose disk is away.
+    pub(crate) fn hides(&self, path: &VaultPath) -> bool {
+        self.foreign.contains_key(path) || self.away.contains(path)
     }
 
     /// Reports links and special files that stand where `base` or `remote` have files: such files
@@ -93,7 +103,7 @@ impl Local {
 }
 
 /// Paths of a tree that are `place` or lie below it.
-fn below<'a>(tree: &'a Tree, place: &'a VaultPath) -> impl Iterator<Item = &'a VaultPath> {
+pub(super) fn below<'a>(tree: &'a Tree, place: &'a VaultPath) -> impl Iterator<Item = &'a VaultPath> {
     let from_there = tree.range(place.clone()..).map(|(path, _)| path);
     let near = from_there.take_while(move |path| path.as_str().starts_with(place.as_str()));
     // Between a folder and its files stand names that only begin like it.

@@ -9,6 +9,7 @@
 //! what each room says at its head; the next cycle finishes that first.
 
 mod commit;
+mod disks;
 mod fetch;
 mod groups;
 mod intake;
@@ -17,8 +18,11 @@ mod names;
 mod on_disk;
 mod pull;
 mod push;
+mod regroup;
 mod survey;
 mod tidy;
+mod unwritable;
+mod uplink;
 mod upload;
 
 use std::collections::BTreeSet;
@@ -31,7 +35,11 @@ pub(crate) use on_disk::OnDisk;
 pub(crate) use pull::Incoming;
 pub use survey::Survey;
 pub(crate) use survey::{Scope, Sides};
+pub(crate) use unwritable::PutOff;
+pub(crate) use uplink::Uplink;
 pub(crate) use upload::{Known, Run, Uploads};
+
+use regroup::Regrouped;
 
 use super::report::{About, Standing, Trouble, Weight};
 use super::session::{Context, Session};
@@ -138,7 +146,11 @@ impl Engine {
         let remote = session.log.snapshot(head).await?;
         let agreed = session.log.snapshot(before_void(session.log, agreed_key, &remote)).await?;
         session
-            .survey(record.as_ref(), Sides { head, remote, agreed }, Scope { derived, rehash: false })
+            .survey(
+                record.as_ref(),
+                Sides { head, remote, agreed },
+                Scope { derived, rehash: false, dry: true },
+            )
             .await
     }
 
@@ -193,11 +205,18 @@ impl Session<'_> {
             return Ok(Round::Done);
         }
         let head = sides.head;
-        let scope = Scope { derived: request.derived, rehash: false };
+        let scope = Scope { derived: request.derived, ..Scope::default() };
         let survey = self.survey(stored.as_ref(), sides, scope).await?;
         self.take_note(&survey)?;
+        if let (Regrouped::Overruled(groups), Some(hold)) = &survey.regrouped {
+            self.overrule(groups.clone(), *hold).await?;
+            return Ok(Round::Again);
+        }
+        self.go_by(&survey.regrouped.0, &survey.remote.groups)?;
         let mut record = stored.clone().unwrap_or_else(|| self.context.first_record(self.marker.vault));
-        let mut done = match self.pull(&Incoming::of(&survey)).await {
+        let mut incoming = Incoming::of(&survey);
+        self.leave_put_off(&mut incoming);
+        let mut done = match self.pull(&incoming).await {
             Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(&error, head).await? => {
                 return Ok(Round::Again);
             }

@@ -22,8 +22,8 @@ use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};
 use crate::vault::{
-    ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Purpose, Seen, Stage, Staged, apply_unless, conclude,
-    members, recover, settle_transaction,
+    ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Mounts, Purpose, Seen, Stage, Staged, apply_unless,
+    conclude, members, recover, settle_transaction,
 };
 
 /// Time for which other programs may hold the apply lock. Then this one goes on with something
@@ -65,8 +65,9 @@ impl Session<'_> {
         }
         let Context { layout, ports, .. } = self.context;
         let id = self.apply_id();
-        let stage = Stage::create(ports.fs.clone(), layout, &id)?;
+        let mut stage = Stage::create(ports.fs.clone(), layout, &id)?;
         let (mut items, wanted) = incoming.staging_plan()?;
+        stage.spread(layout, &id, self.context.homes(&items)?);
         self.make_room(&wanted)?;
         let lost = match self.stage_all(incoming, &wanted, &stage).await {
             Ok(lost) => self.leave_out_lost(incoming, &wanted, lost, &mut items).await,
@@ -185,8 +186,13 @@ impl Session<'_> {
             })
         })?;
         for (item, why) in &applied.retry {
-            self.report.wait(item, why.clone());
+            if applied.failed.contains(item) {
+                self.put_off(incoming, item, why);
+            } else {
+                self.report.wait(item, why.clone());
+            }
         }
+        self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
         let done: BTreeSet<Item> = applied.done.into_iter().collect();
         let root = self.context.layout.root();
@@ -205,8 +211,8 @@ impl Session<'_> {
         if found(self.context.fs().lstat(&path)).at("look at", &path)?.is_none() {
             return Ok(());
         }
-        // The journal may be that of a transaction being written now; in that case it goes before
-        // the lock does.
+        // The journal may be that of a transaction being written now. That one is gone once this
+        // has the lock.
         let _lock = self.context.apply_lock().await?;
         Ok(blocking(|| conclude(self.context.fs(), &self.context.layout))?)
     }
@@ -299,6 +305,16 @@ impl Incoming<'_> {
 }
 
 impl Context {
+    /// Our folder on the disk of each slot whose file will stand on another disk than the vault's.
+    fn homes(&self, items: &[ApplyItem]) -> Result<BTreeMap<u32, String>, SyncError> {
+        let mounts = Mounts::load(self.fs(), &self.layout)?;
+        let steps = items.iter().flat_map(|item| &item.steps);
+        let home = |step: &ApplyStep| {
+            mounts.home(step.on_disk.as_deref().unwrap_or(step.path.as_str())).zip(step.new)
+        };
+        Ok(steps.filter_map(home).map(|(home, new)| (new.slot, home)).collect())
+    }
+
     /// The lock that other programs share while they open their files. None if there are no other
     /// programs.
     pub(crate) async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {

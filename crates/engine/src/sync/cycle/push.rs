@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::intake::{Taken, source};
 use super::upload::PACKS_IN_FLIGHT;
-use super::{Known, Run, Survey, Uploads};
+use super::{Known, Run, Survey, Uploads, list_chunks};
 use crate::content::ChunkIndex;
-use crate::log::{Prepared, Snapshot};
+use crate::log::{ChunkReader, Prepared, Snapshot};
 use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, Digest, Hlc, Item, Origin, PackId, PackInfo, Recipe,
     RecipeOf, set_entry,
@@ -20,7 +20,7 @@ use crate::plan::{Step, batches};
 use crate::state::LastSync;
 use crate::sync::conflicts::LocalConflict;
 use crate::sync::report::{Report, Trouble, Weight};
-use crate::sync::session::{Context, Session};
+use crate::sync::session::Session;
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
 
 /// Uploaded items that can be committed.
@@ -81,7 +81,7 @@ impl Session<'_> {
                 let head = self.log.snapshot(last).await?;
                 pushing.head = self.log.at_hand(head);
             }
-            let sent = self.upload(&mut pushing, &batch, losers.take().unwrap_or_default()).await?;
+            let sent = self.upload(&mut pushing, &batch, &losers.take().unwrap_or_default()).await?;
             last = self.commit_sent(&mut pushing, &batch, sent).await?.or(last);
         }
         if last.is_some() {
@@ -161,18 +161,52 @@ impl Session<'_> {
         Ok(Some(prepared.key))
     }
 
+    /// Uploads what a batch and losing versions need. What that leaves to packs of others is read before
+    /// anything relies on it; a chunk that is not there is taken out of the index, and sent after all.
     async fn upload(
         &mut self,
         pushing: &mut Pushing<'_>,
         batch: &[&Step],
-        losers: Vec<LocalConflict>,
+        losers: &[LocalConflict],
     ) -> Result<Sent, SyncError> {
+        let (before, mut doubtful) = (pushing.progress, false);
+        loop {
+            let (sent, relied) = self.upload_once(pushing, batch, losers, doubtful).await?;
+            let missing = self.context.not_there(&pushing.index, relied).await?;
+            if missing.is_empty() {
+                return Ok(sent);
+            }
+            tracing::warn!(
+                chunks = missing.len(),
+                "packs do not hold what their tables say: it is sent again"
+            );
+            for id in &missing {
+                let packs: Vec<PackId> = pushing.index.places(id).map(|(pack, _)| pack).collect();
+                packs.into_iter().for_each(|pack| pushing.index.forget(*id, pack));
+            }
+            // What was sent just now need not be sent again.
+            pushing.left_over.retain(|pack| !sent.packs.contains_key(&pack.id));
+            pushing.left_over.extend(sent.packs.into_values());
+            (pushing.progress, doubtful) = (before, true);
+        }
+    }
+
+    /// Uploads what a batch and losing versions need and nobody seems to have sent. Returns the chunks that
+    /// others seem to have sent, too.
+    async fn upload_once(
+        &mut self,
+        pushing: &mut Pushing<'_>,
+        batch: &[&Step],
+        losers: &[LocalConflict],
+        doubtful: bool,
+    ) -> Result<(Sent, BTreeSet<Digest>), SyncError> {
         let context = self.context;
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
-        let uploads = Uploads::new(&context.ports, context.interrupt.clone());
+        known.doubtful = doubtful;
+        let uploads = Uploads::new(context);
         let mut sent = Sent::default();
-        {
+        let contents = {
             let params = self.log.header()?.chunking;
             let mut run = Run::new(params, context.ports.entropy.as_ref(), &mut known, uploads.clone())?;
             for step in batch {
@@ -181,15 +215,26 @@ impl Session<'_> {
             for loser in losers {
                 self.take_in_loser(&mut run, loser, &mut sent).await?;
             }
-            blocking(|| run.finish())?;
-        }
+            blocking(|| run.finish())?
+        };
         for left in (0..PACKS_IN_FLIGHT).rev() {
             uploads.wait_for(left).await?;
             self.watcher.progress(uploads.sent_of(*progress));
         }
+        let mut relied = known.relied().clone();
+        let reader = ChunkReader::new(Arc::clone(&context.ports.remote));
+        for content in contents {
+            let name = content.digest.to_string();
+            let listed = list_chunks(&reader, index, &name, content, head.recipes.get(&content.digest)).await;
+            match listed {
+                Ok(listed) => relied.extend(listed.lists.into_iter().chain(listed.chunks)),
+                Err(SyncError::NoChunk { chunk, .. }) => drop(relied.insert(chunk)),
+                Err(error) => return Err(error),
+            }
+        }
         sent.packs.extend(known.used());
         sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
-        Ok(sent)
+        Ok((sent, relied))
     }
 
     /// Reads the files of one item into the run. If one is missing, the item is left out.
@@ -235,34 +280,22 @@ impl Session<'_> {
     async fn take_in_loser(
         &mut self,
         run: &mut Run<'_>,
-        loser: LocalConflict,
+        loser: &LocalConflict,
         sent: &mut Sent,
     ) -> Result<(), SyncError> {
         match self.context.read_loser(run, &loser.conflict).await? {
             Ok(recipes) => {
                 sent.recipes.extend(recipes);
-                sent.kept.push(loser.conflict);
+                sent.kept.push(loser.conflict.clone());
             }
             Err(why) => {
-                self.report.problems.push(Trouble::of(&loser.conflict.item, why, Weight::Lasting));
+                let trouble = Trouble::of(&loser.conflict.item, why, Weight::Lasting);
+                if !self.report.problems.contains(&trouble) {
+                    self.report.problems.push(trouble);
+                }
             }
         }
         Ok(())
-    }
-}
-
-impl Context {
-    /// Packs that an earlier run uploaded and did not commit. A pack that is gone from the remote
-    /// is forgotten.
-    pub(crate) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
-        let packs = self.ports.database.uploaded().unwrap_or_default();
-        let mut there = Vec::new();
-        for pack in packs {
-            if self.has_pack(&pack).await? {
-                there.push(pack);
-            }
-        }
-        Ok(there)
     }
 }
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::Local;
 use super::groups::Judged;
+use super::regroup::{self, Regrouped};
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Decisions, Direction, Entry, Holdings, Item, Losses, Tree, VaultPath};
+use crate::model::{CommitKey, Decisions, Direction, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
@@ -37,7 +38,9 @@ pub struct Survey {
     pub(crate) losses: Losses,
     /// Steps to take.
     pub plan: Plan,
-    /// Local files, and their bytes.
+    /// What became of the groups of the newest commit, and the hold over them that a person has rejected.
+    pub(crate) regrouped: (Regrouped, Option<HoldId>),
+    /// Files here, and their bytes.
     pub here: Amount,
     /// Facts of the groups, as far as they were looked into.
     pub holdings: Holdings,
@@ -62,7 +65,7 @@ impl Survey {
         let outgoing = self.plan.holds.iter().filter(|hold| hold.direction == Direction::Outgoing);
         let held = outgoing.flat_map(|hold| &hold.items);
         let is_here =
-            |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.is_foreign(name));
+            |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.hides(name));
         let waiting = self.plan.waiting.iter().filter(is_here).map(|waiting| &waiting.item);
         let items: BTreeSet<&Item> = waiting.chain(held).collect();
         Amount { files: items.len(), bytes: 0 }
@@ -113,6 +116,8 @@ pub(crate) struct Scope {
     pub derived: bool,
     /// True to hash every file again, whatever the cache says of it.
     pub rehash: bool,
+    /// Change nothing: not even a disk that is new here is marked.
+    pub dry: bool,
 }
 
 impl Session<'_> {
@@ -128,6 +133,10 @@ impl Session<'_> {
         let noted = self.context.noted_together()?;
         let mut local = blocking(|| self.look(&sides.remote.tree, scope))?;
         self.hold_unread_names(&mut local, &sides).await?;
+        let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
+        let mut sides = sides;
+        let here: BTreeSet<VaultPath> = local.tree.keys().cloned().collect();
+        let regrouped = self.regroup(&mut sides, &here, &decisions)?;
         let Sides { head, remote: there, agreed } = sides;
         let mut remote = there.tree.clone();
         remote.retain(|path, _| self.context.visible(path));
@@ -143,6 +152,8 @@ impl Session<'_> {
         }
         base.retain(|path, _| self.context.visible(path));
         local.name_what_blocks(&base, &remote);
+        self.context.meet_disks(&mut local, &base, scope)?;
+        blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
         let groups = &there.groups;
         // One look before the scan and one after it: a command that ended in between may have left
         // half of its files in the scan.
@@ -160,9 +171,8 @@ impl Session<'_> {
             }
         }
         let bound = Bound::of(noted, groups, &local.tree, &base);
-        let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         let losses = self.losses();
-        let plan = plan::plan(&Input {
+        let mut plan = plan::plan(&Input {
             blocked: &local.blocked,
             unfit: &unfit,
             together: &bound.items,
@@ -178,7 +188,9 @@ impl Session<'_> {
             files: sum.files + 1,
             bytes: sum.bytes + entry.size,
         });
-        let mut survey = Survey { remote: there, base, hidden, local, bound, losses, plan, here, holdings };
+        let regrouped = regroup::enter(&mut plan, regrouped);
+        let mut survey =
+            Survey { remote: there, base, hidden, local, bound, losses, plan, regrouped, here, holdings };
         survey.hold_hidden(&decisions);
         Ok(survey)
     }
@@ -305,6 +317,8 @@ impl Context {
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
         record.held = survey.plan.to_remember(done);
+        // Older programs do not know this reason, and nothing depends on it.
+        record.held.retain(|held| held.reason != Reason::Groups);
         forget_decided(record, survey, done);
         base.retain(|path, _| filter.verdict(path) == Verdict::Synced);
         record.set_base(commit, &seen_through(&filter, manifest), &base);
@@ -315,7 +329,7 @@ impl Context {
 /// Forgets decisions that are carried out: if the same state comes again, it is asked about again.
 fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>) {
     for hold in survey.plan.approved.iter().chain(&survey.plan.rejected) {
-        if hold.reason == Reason::Filter || hold.items.is_subset(done) {
+        if matches!(hold.reason, Reason::Filter | Reason::Groups) || hold.items.is_subset(done) {
             record.decisions.approved.remove(&hold.id);
             record.decisions.rejected.remove(&hold.id);
         }

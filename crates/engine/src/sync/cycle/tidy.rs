@@ -70,6 +70,7 @@ impl Session<'_> {
         }
         self.memory.manifest_of = Some(record.commit);
         self.note_time();
+        self.note_seen(record);
         let sent = self.report.pushed + self.report.deleted_remote > 0;
         if let Some(head) = record.commit.filter(|_| sent && !self.log.is_doubtful()) {
             self.checkpoint(head).await;

@@ -1,10 +1,10 @@
 //! Takes over plain objects, as older versions of the app uploaded them: they become the first
 //! generation of the vault.
 //!
-//! Each object is read once to a staging file, then cut and packed from there, and one commit names
-//! them all. The protocol of every commit makes it, and it comes to this device by the ordinary
-//! pull. The plain objects stay where they are. A crash before the commit leaves staged files,
-//! which the next start removes, and packs that the next try uses.
+//! Decided here: which objects become files. Each is read once to a staging file, then cut and
+//! packed from there, and one commit names them all. The protocol of every commit makes it, and it
+//! comes to this device by the ordinary pull. The plain objects stay where they are. A crash before
+//! the commit leaves staged files, which the next start removes, and packs that the next try uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -114,12 +114,12 @@ impl Session<'_> {
         objects: &BTreeMap<VaultPath, Object>,
         stage: &Stage,
     ) -> Result<Sent, SyncError> {
-        let Context { ports, layout, interrupt, .. } = self.context;
+        let Context { ports, layout, .. } = self.context;
         let largest = objects.values().map(|object| object.size).max().unwrap_or_default();
         self.context.check_free(largest, layout.root())?;
         let index = ChunkIndex::default();
         let mut known = Known::new(state, &index, self.context.left_over().await?);
-        let uploads = Uploads::new(ports, interrupt.clone());
+        let uploads = Uploads::new(self.context);
         let mut sent = Sent::default();
         let mut progress = Progress {
             phase: Phase::Upload,

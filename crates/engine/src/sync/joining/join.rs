@@ -1,5 +1,6 @@
 //! Makes a vault or joins one: the work of `init`, and of `run` with the embedded default.
 //!
+//! Decided here: whether this folder may become a device of that vault, and under which device id.
 //! Safe to repeat: a folder that is already this remote's vault stays as it is. A crash in between
 //! leaves a header without commits, or a marker without a record: the next `init` goes on from
 //! there.
@@ -10,7 +11,7 @@ use crate::clock::random;
 use crate::fs::{At, found};
 use crate::log::{Depth, Log, LogError, create_vault};
 use crate::model::{ChunkParams, DeviceId, FIRST_FORMAT, Group, VaultHeader, VaultId};
-use crate::state::LastSync;
+use crate::state::{LastSync, Seen};
 use crate::sync::cycle::{Scope, Sides};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, SyncError, Watcher};
@@ -39,8 +40,10 @@ pub struct Joined {
     pub created: bool,
     /// Generation of the remote.
     pub generation: u64,
-    /// Files of both sides that would meet, if the user has not agreed to that yet. Nothing was
-    /// joined then.
+    /// True where this machine has seen a newer state of the remote, or another vault there, and the user
+    /// has agreed to go on from what it holds now.
+    pub rolled_back: bool,
+    /// Where both sides hold files and nobody has agreed to it yet: what would meet what. Then nothing was joined.
     pub meets: Option<Meeting>,
 }
 
@@ -75,15 +78,20 @@ pub async fn join(
         Err(error) => return Err(error.into()),
     };
     engine.leave_other_remote(joining.approved).await?;
-    let known = marker.as_ref().filter(|_| !joining.approved).map(|marker| marker.vault);
-    let (log, created) = engine.context.open_or_create(&joining.groups, known).await?;
+    // With a marker, the vault's own records know better.
+    let seen = engine.context.seen()?.filter(|_| marker.is_none());
+    let known = marker.as_ref().map(|marker| marker.vault).or(seen.as_ref().map(|seen| seen.vault));
+    let known = known.filter(|_| !joining.approved);
+    let (mut log, created) = engine.context.open_or_create(&joining.groups, known).await?;
+    let rolled_back = engine.context.is_older_than_seen(&mut log, seen, joining.approved).await?;
     let vault =
         log.vault().ok_or(LogError::Foreign { expected: VaultId::from_bytes([0; 16]), found: None })?;
     let generation = log.graph().heads().first().map_or(0, |head| head.seq);
     let named = marker.as_ref().is_some_and(|marker| log.is_named(marker.vault));
     engine.log = Some(log);
     let context = &engine.context;
-    let mut joined = Joined { vault, device: DeviceId::from_bytes([0; 8]), created, generation, meets: None };
+    let mut joined =
+        Joined { vault, device: DeviceId::from_bytes([0; 8]), created, generation, rolled_back, meets: None };
     match marker {
         Some(marker) if named => {
             // The program that wrote it may have been cut short before the name was durable.
@@ -123,7 +131,7 @@ impl Meeting {
 }
 
 impl Engine {
-    /// Forgets what was agreed with another remote, or with a bucket that is no longer the same, if
+    /// Forgets the agreement with another remote, or with a bucket that is no longer the same, if
     /// the user approves. An error otherwise.
     async fn leave_other_remote(&mut self, approved: bool) -> Result<(), SyncError> {
         let context = &self.context;
@@ -155,7 +163,7 @@ impl Engine {
         Ok(Some(meeting).filter(|meeting| meeting.wants_a_word()))
     }
 
-    /// Forgets what was agreed with another remote. No file of the user's is touched.
+    /// Forgets the agreement with another remote. No file of the user's is touched.
     fn forget(&mut self) -> Result<(), SyncError> {
         self.log = None;
         self.memory.manifest_of = None;
@@ -164,7 +172,8 @@ impl Engine {
         for path in [layout.last_sync(), layout.pending()] {
             found(self.context.fs().remove_file(&path)).at("remove", &path)?;
         }
-        Ok(())
+        self.memory.seen = None;
+        self.context.forget_seen()
     }
 }
 
@@ -200,6 +209,22 @@ impl Context {
         match checked {
             Err(LogError::RolledBack { .. }) => Ok(true),
             checked => Ok(checked.map(|()| false)?),
+        }
+    }
+
+    /// True where the remote lacks what this machine has seen of it, and the user has agreed to that; an error
+    /// where not.
+    async fn is_older_than_seen(
+        &self,
+        log: &mut Log,
+        seen: Option<Seen>,
+        approved: bool,
+    ) -> Result<bool, SyncError> {
+        let Some(seen) = seen else { return Ok(false) };
+        match self.check_seen(log, &seen).await? {
+            Ok(()) => Ok(false),
+            Err(_) if approved => self.forget_seen().map(|()| true),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -135,7 +135,7 @@ fn name_of(value: &Value) -> Option<String> {
     }
 }
 
-/// A value, cut to what a person wants to read.
+/// A value, cut to a length that a person wants to read.
 fn cut(value: &Value) -> Value {
     match value {
         Value::String(text) if text.chars().count() > LONGEST => {

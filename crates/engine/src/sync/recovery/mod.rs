@@ -6,8 +6,8 @@
 //! reads; [`point`] finds the requested state, [`put_back`] mends files of this disk, and
 //! [`compare`] tells two versions of a JSON file apart.
 //!
-//! A crash leaves a commit that is not begun, or one that the next cycle finishes. A reset leaves
-//! the vault as it was, or a journal that the next start finishes.
+//! A crash leaves everything as it was, or a commit that the next cycle finishes. A reset leaves the
+//! vault as it was, or a journal that the next start finishes.
 
 mod compare;
 mod export;
@@ -20,7 +20,7 @@ mod rewrite;
 mod validate;
 
 pub use compare::{Difference, differences};
-pub use export::{Exported, Versions};
+pub use export::{Exported, Target, Versions};
 pub use point::{Generation, GenerationError, Point};
 pub use reset::Reset;
 pub use rewrite::Rewritten;

@@ -130,7 +130,7 @@ impl Session<'_> {
             return Err(Refusal::Empty.into());
         }
         // Every file is hashed again, whatever the cache says of it.
-        let mut survey = self.survey(record, sides, Scope { derived: false, rehash: true }).await?;
+        let mut survey = self.survey(record, sides, Scope { rehash: true, ..Scope::default() }).await?;
         survey.plan = plan::reset(&Input {
             blocked: &survey.local.blocked,
             ..Input::of(

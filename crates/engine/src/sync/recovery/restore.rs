@@ -1,6 +1,8 @@
-//! Brings all or part of the vault back to an earlier state, or takes one generation back. Each
-//! makes a new generation; none rewrites the past. A group goes back as a whole, indexes included,
-//! whichever of its files was named. A crash leaves what [`super::rewrite`] says.
+//! Brings all or part of the vault back to an earlier state, or takes one generation back.
+//!
+//! Decided here: the wanted entry of each path. Each makes a new generation; none rewrites the
+//! past. A group goes back as a whole, indexes included, whichever of its files was named. A crash
+//! leaves what [`super::rewrite`] says.
 
 use std::collections::{BTreeMap, BTreeSet};
 

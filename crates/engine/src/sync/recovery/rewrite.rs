@@ -13,8 +13,8 @@ use std::sync::Arc;
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Depth, Log, Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKind, Conflict, Digest, Entry, Item, PackId, PackInfo, Prune, Recipe, RecipeOf,
-    Resolution, Tree, VaultPath, set_entry,
+    Change, Commit, CommitKind, Conflict, Digest, Entry, Group, Item, PackId, PackInfo, Prune, Recipe,
+    RecipeOf, Resolution, Tree, VaultPath, set_entry,
 };
 use crate::plan::{self, Input};
 use crate::sync::cycle::list_chunks;
@@ -37,6 +37,8 @@ pub(crate) struct Rewrite {
     pub(crate) prune: Prune,
     /// Packs that were put for this commit.
     pub(crate) packs: Vec<PackInfo>,
+    /// The groups, where they change.
+    pub(crate) groups: Option<Vec<Group>>,
 }
 
 /// Result of a restore, an undo or a decision.
@@ -143,10 +145,25 @@ impl Session<'_> {
         rewrite: Rewrite,
         yes: bool,
     ) -> Result<Option<Commit>, SyncError> {
-        let Rewrite { kind, mut wanted, from, mut kept, mut resolved, put_back: _, prune, packs: put } =
-            rewrite;
+        let Rewrite {
+            kind,
+            mut wanted,
+            from,
+            mut kept,
+            mut resolved,
+            put_back: _,
+            prune,
+            packs: put,
+            groups,
+        } = rewrite;
         wanted.retain(|path, entry| head.tree.get(path) != entry.as_ref());
-        if wanted.is_empty() && kept.is_empty() && resolved.is_empty() && prune.is_empty() && put.is_empty() {
+        if wanted.is_empty()
+            && kept.is_empty()
+            && resolved.is_empty()
+            && prune.is_empty()
+            && put.is_empty()
+            && groups.is_none()
+        {
             return Ok(None);
         }
         let after = after(head, &wanted)?;
@@ -173,6 +190,7 @@ impl Session<'_> {
             kept,
             resolved,
             prune,
+            groups,
             ..self.draft(head, txn, kind).await?
         };
         // The record keeps naming the present local state: the commit is pulled like that of
@@ -232,8 +250,9 @@ impl Context {
             let listed = list_chunks(&reader, &index, path.as_str(), entry.content(), recipe).await;
             let listed = listed.map_err(|error| if error.is_damage() { gone() } else { error })?;
             for id in listed.chunks.iter().chain(&listed.lists) {
-                let (pack, _) = index.get(id).ok_or_else(gone)?;
-                packs.extend(more.get(&pack).map(|info| (pack, Arc::clone(info))));
+                // All of its places: one of them may say so and not have it.
+                let places = index.places(id).filter_map(|(pack, _)| more.get_key_value(&pack));
+                packs.extend(places.map(|(pack, info)| (*pack, Arc::clone(info))));
             }
             if let (None, Some(recipe)) = (known, recipe) {
                 recipes.insert(entry.digest, recipe.clone());

@@ -1,6 +1,7 @@
 //! A probe of the remote, and the pause that a person asked for. A crash leaves the pause as it was
 //! recorded last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fs::found;
@@ -20,7 +21,11 @@ impl Engine {
         match tokio::time::timeout(PROBE_PATIENCE, asked).await {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => !error.kind.offline(),
-            Err(_) => false,
+            Err(_) => {
+                // The connection may have died without a word.
+                self.renew_remote();
+                false
+            }
         }
     }
 
@@ -29,6 +34,17 @@ impl Engine {
     pub fn has_brought(&self, path: &VaultPath) -> bool {
         let stands = || found(self.context.fs().lstat(&path.below(self.context.layout.root()))).ok();
         self.memory.brought.get(path).is_some_and(|left| stands().as_ref() == Some(left))
+    }
+
+    /// Has connections made anew and credentials read anew: the network or a key has changed.
+    pub fn renew_remote(&self) {
+        self.renewal()();
+    }
+
+    /// [`Engine::renew_remote`] for a caller that waits while the engine works.
+    pub fn renewal(&self) -> impl Fn() + Send + use<> {
+        let remote = Arc::clone(&self.context.ports.remote);
+        move || remote.renew()
     }
 
     /// The requested pause, if there is one.

@@ -62,7 +62,7 @@ impl Engine {
         let record = context.record()?;
         let conflicts = context.list_conflicts(&agreed)?;
         let sides = Sides { head: agreed.key, remote: Arc::clone(&agreed), agreed: Arc::clone(&agreed) };
-        let survey = session.survey(record.as_ref(), sides, Scope::default()).await?;
+        let survey = session.survey(record.as_ref(), sides, Scope { dry: true, ..Scope::default() }).await?;
         let last_sync_ms = context.ports.database.noted(SUCCESS).unwrap_or_default();
         let (device, aside) = (session.marker.device, session.log.aside());
         Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts, aside })

@@ -9,6 +9,7 @@ mod prune;
 mod repack;
 mod repair;
 mod verify;
+mod weigh;
 
 pub use prune::{Objects, PRUNED, Pruned, Retention};
 pub use repair::{Lost, Repaired};

@@ -7,24 +7,24 @@
 //! then has been merged. A device that slept through all that finds its commit merged, except for
 //! files that it had built on swept packs: those it sends again.
 //!
-//! A crash before a commit leaves everything as it was. Between a sweep and the deletion it leaves
-//! objects that belong to nothing, and the next prune deletes them. In every doubt (a listing
-//! without a time, a checkpoint that cannot be read, a fork that does not settle) nothing is
-//! deleted.
+//! A crash before a commit leaves everything as it was; between a sweep and the deletion it leaves objects that belong to nothing, and
+//! the next prune deletes them. A device deletes only what it has known to go for a grace period ([`Marked`]). Every doubt (a listing without a time, a checkpoint that cannot be read, a fork that does not settle)
+//! ends in not deleting.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::repack::{Worn, needed, worn};
-use crate::log::{
-    Bucket, ChunkReader, Contents, Depth, Fate, InBucket, Retained, Snapshot, Window, fate, horizon, pack_key,
-};
-use crate::model::{Commit, CommitKind, Digest, PackId, PackInfo, Prune};
+use super::repack::Worn;
+use super::weigh::Looked;
+use crate::content::ChunkIndex;
+use crate::log::{Depth, Fate, Snapshot, pack_key};
+use crate::model::{Commit, CommitKind, Digest, Keeps, PackId, PackInfo, Prune};
 use crate::planted::{Bug, planted};
+use crate::state::Marked;
 use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher};
@@ -48,7 +48,16 @@ pub struct Retention {
     pub grace: Duration,
 }
 
-/// Count of packs or other objects.
+impl Retention {
+    /// What is told to other devices: they keep it, too.
+    #[must_use]
+    pub fn keeps(&self) -> Keeps {
+        let seconds = self.age.as_secs() + u64::from(self.age.subsec_nanos() > 0);
+        Keeps { generations: self.generations, seconds }
+    }
+}
+
+/// Some packs or other objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Objects {
     /// Their number.
@@ -87,34 +96,6 @@ pub struct Pruned {
     /// Objects that were set aside less than a day ago: while there are any, nothing is marked or deleted.
     #[serde(default)]
     pub doubtful: usize,
-}
-
-/// Findings before anything is decided.
-struct Looked {
-    bucket: BTreeMap<PackId, InBucket>,
-    horizon: u64,
-    live: BTreeSet<PackId>,
-    fate: Fate,
-    /// Packs of which little is needed.
-    worn: Vec<Worn>,
-    /// Swept packs that are still there, and of which a part is needed after all.
-    rescue: Vec<Worn>,
-    damaged: usize,
-    /// True if a version of the newest state or of an open conflict is among the damaged ones: a
-    /// pack that nothing seems to need may be the one that repairs it.
-    stopped: bool,
-    now_ms: i64,
-    grace_ms: i64,
-}
-
-impl Looked {
-    fn sum<'a>(&self, packs: impl IntoIterator<Item = &'a PackId>) -> Objects {
-        let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack));
-        there.fold(Objects::default(), |sum, pack| Objects {
-            objects: sum.objects + 1,
-            bytes: sum.bytes + pack.size,
-        })
-    }
 }
 
 impl Engine {
@@ -170,7 +151,9 @@ impl Session<'_> {
         if self.log.is_doubtful() {
             return Ok(self.nothing(pruned));
         }
-        pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep));
+        let marked = self.leaving(&head, &looked)?;
+        let due = |pack: &&PackId| marked.is_due(**pack, &looked.times, looked.now_ms, looked.grace_ms);
+        pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep).filter(due));
         Ok(pruned)
     }
 
@@ -178,6 +161,7 @@ impl Session<'_> {
         self.finish_unfinished().await?;
         self.log.refresh(Depth::Whole).await?;
         let head = self.stand().await?;
+        self.log.take_back_keeps(self.marker.device, self.context.settings.retention.keeps()).await?;
         let looked = self.look_for_old(&head, false).await?;
         let mut pruned = told(&looked, &head);
         if self.log.is_doubtful() {
@@ -188,6 +172,9 @@ impl Session<'_> {
         mark.extend(&moved.left);
         mark.sort();
         if !(mark.is_empty() && unmark.is_empty() && sweep.is_empty()) {
+            let mut marked = self.leaving(&head, &looked)?;
+            marked.will_mark(&mark, looked.now_ms);
+            marked.save(self.context.fs(), &self.context.layout.marked())?;
             let horizon = (looked.horizon > head.horizon).then_some(looked.horizon);
             let prune = Prune { horizon, marked: mark, unmarked: unmark, swept: sweep, ..Prune::default() };
             let commit = self.commit_prune(&head, prune, moved.packs).await?;
@@ -222,61 +209,54 @@ impl Session<'_> {
         self.rewrite(head, rewrite, true).await
     }
 
-    /// Weighs the whole bucket against the history that retention keeps now; with `recorded`, only
-    /// against the horizon that a commit records.
-    async fn look_for_old(&mut self, head: &Stand, recorded: bool) -> Result<Looked, SyncError> {
-        let log = &mut *self.log;
-        let Retention { generations, age, grace } = self.context.settings.retention;
-        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let (now_ms, grace_ms) = (log.remote().server_ms().await?, millis(grace));
-        let times = log.commit_times().await?;
-        let bucket = log.packs_there().await?;
-        let checkpoints = log.checkpoint_packs().await?;
-        let window = Window { generations, since_ms: now_ms.saturating_sub(millis(age)) };
-        let horizon = match head.key {
-            Some(_) if recorded => head.horizon,
-            Some(key) => {
-                let uncounted = log.uncounted(key).await?;
-                horizon(log.graph(), key, &times, &uncounted, window).max(head.horizon)
-            }
-            None => 0,
-        };
-        let Retained { mut sure, void } = log.retained(head, horizon).await?;
-        let must: BTreeSet<Digest> = sure.all.keys().copied().collect();
-        sure.extend(void);
-        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
-        // A pack that commits name and the listing lacks is damage, and not a needed pack.
-        let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
-        let leaving =
-            head.packs.values().filter(|pack| head.marked.contains_key(&pack.id)).filter(there_still);
-        let lasting = head.lasting_packs().filter(there_still);
-        let there = log.swept_and_there(head, &bucket).await?;
-        let places = reader.places(&sure, lasting, leaving, &there).await?;
-        let damaged = places.lost.intersection(&must).count();
-        let rescue = needed(&there, &places);
-        let live = places.chunks.values().copied().collect();
-        let mut fate = fate(&Bucket {
-            state: head,
-            listed: &bucket,
-            live: &live,
-            checkpoints: checkpoints.as_ref(),
-            times: &times,
-            now_ms,
-            grace_ms,
+    /// What of the `doomed` packs is needed, and is nowhere else, whatever the tables of other packs say.
+    async fn lone_copies(
+        &self,
+        head: &Snapshot,
+        looked: &Looked,
+        doomed: &BTreeSet<PackId>,
+    ) -> Result<Vec<Worn>, SyncError> {
+        let there = |pack: &&Arc<PackInfo>| looked.bucket.contains_key(&pack.id);
+        let others: ChunkIndex = head.packs.values().filter(there).map(AsRef::as_ref).collect();
+        let going: Vec<&Arc<PackInfo>> =
+            looked.swept.iter().filter(|pack| doomed.contains(&pack.id)).collect();
+        let copies = going.iter().flat_map(|pack| &pack.chunks).map(|slot| slot.id);
+        let needed: BTreeSet<Digest> = copies.filter(|id| looked.chunks.contains_key(id)).collect();
+        let missing = self.context.not_there(&others, needed).await?;
+        let lone = going.into_iter().map(|pack| {
+            let live = pack.chunks.iter().filter(|slot| missing.contains(&slot.id)).copied().collect();
+            Worn { pack: Arc::clone(pack), live }
         });
-        let due = |pack| bucket.get(&pack).is_some_and(|pack| pack.modified_ms + grace_ms <= now_ms);
-        let mut worn = worn(head, &places, due);
-        let newest = Contents::of(head);
-        let stopped = newest.all.keys().any(|digest| places.lost.contains(digest));
-        if stopped {
-            worn.clear();
-            tracing::warn!(
-                damaged,
-                "versions of the newest generation cannot be put together: nothing is pruned"
-            );
-            fate = Fate { waiting: fate.waiting, ..Fate::default() };
+        Ok(lone.filter(|worn| !worn.live.is_empty()).collect())
+    }
+
+    /// Packs on their way out, as this device knows them now.
+    fn leaving(&self, head: &Snapshot, looked: &Looked) -> Result<Marked, SyncError> {
+        let mut marked = Marked::load(self.context.fs(), &self.context.layout.marked(), self.marker.vault)?;
+        let swept = looked.bucket.keys().copied().filter(|pack| head.has_swept(pack)).collect();
+        marked.see(&head.marked, &swept, looked.now_ms);
+        Ok(marked)
+    }
+
+    /// Notes what is on its way out, durably: a grace period begins.
+    fn note_leaving(&self, head: &Snapshot, looked: &Looked) -> Result<Marked, SyncError> {
+        let marked = self.leaving(head, looked)?;
+        marked.save(self.context.fs(), &self.context.layout.marked())?;
+        Ok(marked)
+    }
+
+    /// Moves what is needed of packs that were swept all the same to new ones. True if there was any.
+    pub(super) async fn rescue(&mut self) -> Result<bool, SyncError> {
+        let head = self.stand().await?;
+        if head.swept.is_empty() {
+            return Ok(false);
         }
-        Ok(Looked { bucket, horizon, live, fate, damaged, stopped, now_ms, grace_ms, worn, rescue })
+        let looked = self.look_for_old(&head, true).await?;
+        if looked.rescue.is_empty() {
+            return Ok(false);
+        }
+        let moved = self.context.repack(looked.rescue).await?;
+        Ok(self.commit_prune(&head, Prune::default(), moved.packs).await?.is_some())
     }
 
     /// Deletes swept packs, once every commit has been merged with the sweep. The kept history is
@@ -294,7 +274,8 @@ impl Session<'_> {
             if settled != head.key.into_iter().collect::<Vec<_>>() {
                 continue;
             }
-            // Mostly there is nothing to delete, and so nothing to weigh.
+            let marked = self.note_leaving(&head, looked)?;
+            // As a rule there is nothing to delete, and so nothing to weigh.
             if !looked.bucket.keys().any(|pack| head.has_swept(pack)) {
                 return Ok(Objects::default());
             }
@@ -309,9 +290,19 @@ impl Session<'_> {
             }
             let is_doomed = |pack: &PackId| {
                 let early = planted(Bug::DeleteUnswept) && !looked.live.contains(pack);
-                early || head.has_swept(pack)
+                let due = marked.is_due(*pack, &looked.times, looked.now_ms, looked.grace_ms);
+                early || head.has_swept(pack) && (due || planted(Bug::SweepAtOnce))
             };
             let doomed: BTreeSet<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
+            let lone = self.lone_copies(&head, &looked, &doomed).await?;
+            if !lone.is_empty() {
+                let moved = self.context.repack(lone).await?;
+                if moved.packs.is_empty() {
+                    return Ok(Objects::default());
+                }
+                self.commit_prune(&head, Prune::default(), moved.packs).await?;
+                continue;
+            }
             let total = doomed.len();
             for (done, pack) in doomed.iter().enumerate() {
                 self.context.ports.remote.delete(&pack_key(*pack)).await?;
@@ -334,7 +325,7 @@ fn told(looked: &Looked, head: &Snapshot) -> Pruned {
     Pruned {
         dry_run: false,
         generation: head.seq(),
-        kept_from: looked.horizon,
+        kept_from: looked.horizon.max(head.horizon),
         all: looked.sum(looked.bucket.keys()),
         needed: looked.sum(&looked.live),
         marked: looked.sum(looked.fate.mark.iter().chain(looked.worn.iter().map(|worn| &worn.pack.id))),

@@ -101,6 +101,9 @@ impl Context {
     async fn put_pack(&self, pack: Option<FinishedPack>, moved: &mut Moved) -> Result<(), SyncError> {
         if let Some(FinishedPack { info, bytes }) = pack {
             self.ports.remote.put(&pack_key(info.id), bytes).await?;
+            if let Err(error) = self.ports.database.note_sound_pack(&info) {
+                tracing::debug!(%error, "what was put could not be noted; it is read again if need be");
+            }
             moved.packs.push(info);
         }
         Ok(())

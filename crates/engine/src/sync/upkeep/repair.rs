@@ -1,11 +1,12 @@
 //! Repairs damaged data: local files from the bucket, objects of the bucket from this device.
 //!
-//! An object that is written again has the very bytes that were committed. Commits and headers come
-//! from the cache's verified copies; a pack is put together from the chunks that can still be read,
-//! here or there. If some of its chunks are nowhere, zeros stand for them, which no reader takes
-//! for a chunk; the others are at their places again. So the only bytes ever overwritten are wrong
-//! ones. A damaged local file is replaced as in any apply, and lies in the trash afterwards. A
-//! version that cannot be repaired is named by file and generation.
+//! Decided here: the source of each repair. An object that is written again has the very bytes that
+//! were committed. Commits and headers come from the cache's verified copies; a pack is put
+//! together from the chunks that can still be read, here or there. If some of its chunks are
+//! nowhere, zeros stand for them, which no reader takes for a chunk; the others are at their places
+//! again. So the only bytes ever overwritten are wrong ones. A damaged local file is replaced as in
+//! any apply, and lies in the trash afterwards. A version that cannot be repaired is named by file
+//! and generation.
 //!
 //! A crash leaves what was repaired until then; running it again goes on.
 
@@ -98,6 +99,7 @@ impl Session<'_> {
                 }
             }
         }
+        self.rescue().await?;
         let head = self.log.graph().heads().first().copied();
         let state = self.log.snapshot(head).await?;
         let packs: Vec<Arc<PackInfo>> =
@@ -292,9 +294,8 @@ async fn elsewhere(
     good: &ChunkIndex,
     id: Digest,
 ) -> Result<Option<Vec<u8>>, SyncError> {
-    let Some(place) = good.get(&id) else { return Ok(None) };
-    match reader.collect(&[place]).await {
-        Ok(mut chunks) => Ok(chunks.remove(&id)),
+    match reader.from_any(good, id).await {
+        Ok(chunk) => Ok(chunk),
         Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::hand::{Halt, Hand};
 use super::look::What;
 use super::{Task, Unit};
-use crate::fs::{At, IoAt};
+use crate::fs::{At, IoAt, move_new};
 
 impl Hand<'_> {
     /// Puts the unit's old files back and its new ones into the stage, the last one placed first.
@@ -68,7 +68,7 @@ impl Hand<'_> {
             let Some(old) = self.place_of(task.entry, task.step)? else { return Ok(()) };
             // One place for the displaced file, so that the exchange below always ends with the new
             // file staged.
-            self.fs.rename_new(&old, &staged).at("take back", &old)?;
+            move_new(self.fs, &old, &staged).at("take back", &old)?;
         }
         match self.fs.exchange(&staged, &visible) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {

@@ -46,6 +46,9 @@ impl Hand<'_> {
         if never(&step.path) {
             return Err(Halt::Moved(format!("{} is never synced, so it is not written", step.path)));
         }
+        if self.lacks_disk(step)? {
+            return Err(Halt::Moved(format!("the disk that {} stands on was unmounted", step.path)));
+        }
         let root = self.layout.root();
         match check_folders(self.fs, root, step.relative())
             .at("look at the folders of", &self.visible(step))?

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{ApplyId, Entry, Layout, Step, Unit};
-use crate::fs::{self, At, Fs, IoAt, Linked, found};
+use crate::fs::{self, At, Fs, IoAt, Linked, MOUNT_FOLDER, found};
 use crate::model::{FileKind, FileStat, VaultPath};
 use crate::vault::layout::APP_FOLDERS;
 
@@ -40,11 +40,19 @@ pub(super) struct Hand<'a> {
     room: BTreeSet<PathBuf>,
     /// Folders of visible files.
     shown: BTreeSet<PathBuf>,
+    /// Folders of new files.
+    stages: BTreeSet<PathBuf>,
 }
 
 impl<'a> Hand<'a> {
     pub fn new(fs: &'a dyn Fs, layout: &'a Layout, id: &'a ApplyId) -> Self {
-        Self { fs, layout, id, kept: BTreeSet::new(), room: BTreeSet::new(), shown: BTreeSet::new() }
+        let [kept, room, shown] = [const { BTreeSet::new() }; 3];
+        Self { fs, layout, id, kept, room, shown, stages: BTreeSet::from([layout.staging_of(id)]) }
+    }
+
+    /// The same, with the stages of an apply that has to do with other disks, too.
+    pub fn with_stages(self, stages: BTreeSet<PathBuf>) -> Self {
+        Self { stages, ..self }
     }
 
     /// Place where the file is visible.
@@ -54,12 +62,31 @@ impl<'a> Hand<'a> {
 
     /// Place where the new file waits, and where an exchange puts the old one.
     pub fn staged(&self, step: &Step) -> Option<PathBuf> {
-        step.new.map(|new| Layout::slot_in(&self.layout.staging_of(self.id), new.slot))
+        step.new.map(|new| Layout::slot_in(&self.stage(step), new.slot))
+    }
+
+    /// The stage on the disk that a step's file stands on.
+    fn stage(&self, step: &Step) -> PathBuf {
+        self.home(step)
+            .map_or_else(|| self.layout.staging_of(self.id), |home| self.layout.stage_on(&home, self.id))
+    }
+
+    fn home(&self, step: &Step) -> Option<PathBuf> {
+        step.home.as_ref().map(|home| self.layout.root().join(home))
+    }
+
+    /// True where the disk that a step's file is to stand on went away after its file was staged.
+    pub fn lacks_disk(&self, step: &Step) -> Result<bool, IoAt> {
+        Ok(step.home.is_some() && step.new.is_some() && self.lstat(&self.stage(step))?.is_none())
     }
 
     /// Place where the old file is put.
     pub fn aside(&self, step: &Step) -> PathBuf {
-        step.path.below(&self.layout.trash_files(self.id))
+        let files = self.home(step).map_or_else(
+            || self.layout.trash_files(self.id),
+            |home| self.layout.trash_files_on(&home, self.id),
+        );
+        step.path.below(&files)
     }
 
     /// Notes, durably, that this program is about to empty a step's place. Any other missing file
@@ -67,7 +94,7 @@ impl<'a> Hand<'a> {
     pub fn note_away(&self, step: &Step) -> Result<(), IoAt> {
         let Some(note) = self.away(step) else { return Ok(()) };
         self.fs.create_dir_all(&note).at("create", &note)?;
-        let staging = self.layout.staging_of(self.id);
+        let staging = self.stage(step);
         self.fs.sync_dir(&staging).at("sync", &staging)
     }
 
@@ -101,17 +128,22 @@ impl<'a> Hand<'a> {
     pub fn make_room(&mut self, place: &Path) -> Result<(), IoAt> {
         let Some(folder) = place.parent() else { return Ok(()) };
         if !self.room.contains(folder) {
-            fs::create_dir_durable(self.fs, folder, &self.layout.sync()).at("create", folder)?;
+            let sync = self.layout.sync();
+            let base = self.ours(folder).last().unwrap_or(&sync);
+            fs::create_dir_durable(self.fs, folder, base).at("create", folder)?;
             self.room.extend(self.ours(folder).map(Path::to_owned));
         }
         self.kept.extend(self.ours(folder).map(Path::to_owned));
         Ok(())
     }
 
-    /// A folder of ours and those above it, up to `sync/`.
+    /// A folder of ours and those above it, up to `sync/` or to our folder on another disk.
     fn ours<'f>(&self, folder: &'f Path) -> impl Iterator<Item = &'f Path> + use<'f> {
-        let sync = self.layout.sync();
-        folder.ancestors().take_while(move |at| at.starts_with(&sync))
+        let (sync, root) = (self.layout.sync(), self.layout.root().to_owned());
+        let on_mount = move |at: &Path| {
+            at.strip_prefix(&root).is_ok_and(|below| below.iter().any(|name| name == MOUNT_FOLDER))
+        };
+        folder.ancestors().take_while(move |at| at.starts_with(&sync) || on_mount(at))
     }
 
     /// Marks every folder that a unit's files may be in as touched: a crashed process may have
@@ -245,7 +277,7 @@ impl<'a> Hand<'a> {
             let record = self.layout.conflict_record(keeping.id);
             let (from, to) = (self.aside(task.step), self.layout.conflict_file(keeping.id, &task.step.path));
             self.make_room(&to)?;
-            match self.fs.rename_new(&from, &to) {
+            match fs::move_new(self.fs, &from, &to) {
                 // Moved before a crash, wholly or so far that it has two names. Or the same version
                 // lost before and is kept already; then this one stays in the trash.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -282,12 +314,11 @@ impl<'a> Hand<'a> {
     /// Makes all names durable: displaced files first, so that a disk that forgets the rest still
     /// has them.
     pub fn sync(&mut self) -> Result<(), IoAt> {
-        let staging = self.layout.staging_of(self.id);
         let (kept, shown) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.shown));
         if kept.is_empty() && shown.is_empty() {
             return Ok(());
         }
-        for folder in kept.iter().chain(&shown).chain([&staging]) {
+        for folder in kept.iter().chain(&shown).chain(&self.stages) {
             match self.fs.sync_dir(folder) {
                 // It is removed: the folder above it, touched as well, tells the disk so.
                 Err(error)

@@ -25,10 +25,11 @@ mod unit;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::journal::{Entry, Journal, Keeping, Purpose, Staged, Step};
-use super::{ApplyId, FileLock, JournalError, Layout, trash};
+use super::{ApplyId, FileLock, JournalError, Layout, Mounts, trash};
 use crate::fs::{At, Fs, IoAt, found, remove_below, remove_tree};
 use crate::model::{Content, FileKind, FileStat, Item, VaultPath};
 use hand::Hand;
@@ -90,6 +91,8 @@ pub struct Applied {
     /// Items that were left, or put back, as they were, with the cause: they are to be planned
     /// again.
     pub retry: Vec<(Item, String)>,
+    /// Items among them that the disk did not let be put in place.
+    pub failed: BTreeSet<Item>,
     /// Files that the items in place displaced.
     pub displaced: Vec<Displaced>,
     /// Files of these items that now stand in place.
@@ -127,6 +130,9 @@ pub enum ApplyError {
     /// Our own folder is a link or a file.
     #[error("{} is no real folder: move it away, nothing is written through it", .0.display())]
     NotAFolder(PathBuf),
+    /// The disk of files that were being put in place is away.
+    #[error("files on the disk at {} were being put in place when it went away: mount it again", .0.display())]
+    DiskAway(PathBuf),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -170,14 +176,16 @@ pub fn apply_unless(
         return Err(ApplyError::Unfinished(path));
     }
     check_ours(fs, layout)?;
-    let (journal, seen) = split(plan);
-    // The stage is durable before the journal names it, the journal before the first rename. The
-    // folder of stages may be just as new.
-    for folder in [layout.staging_of(&journal.id), layout.staging(), layout.sync()] {
-        found(fs.sync_dir(&folder)).at("sync", &folder)?;
+    let (journal, seen) = split(plan, &Mounts::load(fs, layout)?);
+    // The stages are durable before the journal names them, the journal before the first rename.
+    // The folders of stages may be just as new.
+    let stages = journal.stages(layout);
+    let above = stages.iter().filter_map(|stage| stage.parent());
+    for folder in stages.iter().map(PathBuf::as_path).chain(above).chain([layout.sync().as_path()]) {
+        found(fs.sync_dir(folder)).at("sync", folder)?;
     }
     journal.write(fs, layout)?;
-    let mut hand = Hand::new(fs, layout, &journal.id);
+    let mut hand = Hand::new(fs, layout, &journal.id).with_stages(stages);
     let mut applied = Outcome::new(&journal);
     for mut unit in unit::units(&journal.items) {
         for task in &mut unit.tasks {
@@ -205,14 +213,20 @@ pub fn recover(
     _lock: Option<&FileLock>,
 ) -> Result<Option<Recovered>, ApplyError> {
     check_ours(fs, layout)?;
+    let mounts = Mounts::load(fs, layout)?;
     let Some(journal) = Journal::read(fs, &layout.applying())? else {
         remove_below(fs, &layout.staging())?;
+        mounts.clear_stages(fs, layout)?;
         return Ok(None);
     };
-    let mut hand = Hand::new(fs, layout, &journal.id);
+    // Without its disk nobody can tell how far a unit has come.
+    if let Some(folder) = mounts.missing(fs, layout, journal.homes().into_iter())? {
+        return Err(ApplyError::DiskAway(folder));
+    }
+    let mut hand = Hand::new(fs, layout, &journal.id).with_stages(journal.stages(layout));
     let mut applied = Outcome::new(&journal);
     let units = unit::units(&journal.items);
-    // The disk must show after the next power cut what it shows now: the moves below build on it.
+    // The disk must show the same after the next power cut as now: the moves below build on it.
     let sync = layout.sync();
     fs.sync_dir(&sync).at("sync", &sync)?;
     units.iter().for_each(|unit| hand.touch_all(unit));
@@ -244,7 +258,7 @@ pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     }
     let sync = layout.sync();
     fs.sync_dir(&sync).at("sync", &sync)?;
-    Ok(remove_tree(fs, &layout.staging_of(&journal.id))?)
+    Ok(journal.stages(layout).iter().try_for_each(|stage| remove_tree(fs, stage))?)
 }
 
 fn first_moved(
@@ -262,13 +276,14 @@ fn first_moved(
 
 /// Splits off the states that the plan saw, for each item and step: the journal names contents, the
 /// states stay in memory.
-fn split(plan: ApplyPlan) -> (Journal, Vec<Vec<Option<FileStat>>>) {
+fn split(plan: ApplyPlan, mounts: &Mounts) -> (Journal, Vec<Vec<Option<FileStat>>>) {
     let mut seen = Vec::with_capacity(plan.items.len());
     let entries = plan.items.into_iter().map(|ApplyItem { item, keep, mut steps }| {
         // After a crash such a step would look both undone and done; there is nothing to do.
         steps.retain(|step| step.old.map(|old| old.content) != step.new.map(|new| new.content));
         seen.push(steps.iter().map(|step| step.old.map(|old| old.stat)).collect());
         let steps = steps.into_iter().map(|ApplyStep { path, on_disk, old, new }| Step {
+            home: mounts.home(on_disk.as_deref().unwrap_or(path.as_str())),
             path,
             on_disk,
             old: old.map(|old| old.content),
@@ -295,15 +310,17 @@ struct Outcome<'a> {
     journal: &'a Journal,
     /// One for each item: none until it is decided, then whether it is in place, or the cause.
     fates: Vec<Option<Result<(), String>>>,
+    failed: BTreeSet<Item>,
 }
 
 impl<'a> Outcome<'a> {
     fn new(journal: &'a Journal) -> Self {
-        Self { journal, fates: vec![None; journal.items.len()] }
+        Self { journal, fates: vec![None; journal.items.len()], failed: BTreeSet::new() }
     }
 
     /// Brings a unit to rest.
     fn close(&mut self, hand: &mut Hand, unit: &Unit, outcome: Result<(), hand::Halt>) -> Result<(), IoAt> {
+        let failed = matches!(outcome, Err(hand::Halt::Io(_)));
         let fate = match outcome {
             Err(halt) if halt.undo() => {
                 hand.back(unit)?;
@@ -320,6 +337,9 @@ impl<'a> Outcome<'a> {
             if let Some(slot) = self.fates.get_mut(item) {
                 *slot = Some(fate.clone());
             }
+            if let Some(entry) = self.journal.items.get(item).filter(|_| failed) {
+                self.failed.insert(entry.item.clone());
+            }
         }
         Ok(())
     }
@@ -328,7 +348,7 @@ impl<'a> Outcome<'a> {
     /// result for the items.
     fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
         hand.sync()?;
-        let mut applied = Applied::default();
+        let mut applied = Applied { failed: self.failed, ..Applied::default() };
         for (entry, fate) in self.journal.items.iter().zip(self.fates) {
             match fate {
                 Some(Ok(())) => {

@@ -1,5 +1,5 @@
 use std::fs as disk;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::fs::{RealFs, RootedFs};

@@ -4,6 +4,7 @@
 mod content;
 mod fs;
 mod handles;
+mod mounts;
 mod op;
 mod places;
 mod state;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 pub use content::Content;
 pub use fs::SimFs;
+pub use mounts::{Mounted, is_in, is_ours};
 pub use op::UserOp;
 pub use places::Stands;
 pub use state::{Kind, State};

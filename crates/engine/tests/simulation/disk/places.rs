@@ -15,7 +15,7 @@ use cogzy_engine::model::{Digest, FileKind};
 use super::fs::{create_folders, rename};
 use super::state::{Ino, State};
 use super::user::absolute;
-use super::{Disk, Site};
+use super::{Disk, Mounted, Site};
 use crate::oracle::Check;
 
 /// The folder that links lead to.
@@ -41,6 +41,8 @@ pub enum Stands {
 #[derive(Debug, Clone)]
 pub struct Places {
     pub stands: Stands,
+    /// What is mounted inside the vault; none where the vault is one disk.
+    pub mounted: Option<Mounted>,
     /// Folders whose place a link has taken, and where they are.
     pub moved: Vec<(String, PathBuf)>,
     /// Inodes in the other folders, each with its digest and mode.
@@ -52,7 +54,7 @@ pub struct Places {
 impl Default for Places {
     fn default() -> Self {
         let (moved, others, trespass) = (Vec::new(), BTreeMap::new(), std::cell::RefCell::default());
-        Self { stands: Stands::Vault, moved, others, trespass }
+        Self { stands: Stands::Vault, mounted: None, moved, others, trespass }
     }
 }
 
@@ -133,6 +135,7 @@ impl Site {
 
     /// Checks that nothing beside the vault was looked at or changed.
     pub fn check_outside(&self) -> Check {
+        self.check_mount()?;
         if let Some(what) = self.state.places.trespass.borrow().as_ref() {
             return Err(what.clone());
         }

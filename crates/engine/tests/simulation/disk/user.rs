@@ -9,6 +9,7 @@ use cogzy_engine::model::{Digest, FileKind, FileStat};
 use unicode_normalization::UnicodeNormalization;
 
 use super::fs::{create_folders, rename, stat};
+use super::mounts::is_ours;
 use super::op::UserOp;
 use super::state::Ino;
 use super::{Disk, Site};
@@ -28,6 +29,10 @@ impl Site {
         }
         let now = disk.clock.now_ns();
         let op = &self.respelled(op.clone());
+        let held = self.held_open.last().map(|(path, _)| path.as_str());
+        if self.state.places.hinders(op, held) {
+            return;
+        }
         disk.trace.note(format_args!("{} user {op}", disk.name));
         disk.trace.mark(op.mark());
         match op {
@@ -58,6 +63,7 @@ impl Site {
             }
             UserOp::LinkFolder(path) => self.link_folder(path, now),
             UserOp::Root(stands) => self.stand(*stands, disk),
+            UserOp::Mount(there) => self.mount(*there, disk, now),
             UserOp::Hold(path) => {
                 if let Some(ino) = self.file(path) {
                     self.held_open.push((path.clone(), ino));
@@ -160,7 +166,7 @@ impl Site {
             return;
         }
         // Its folder may have been renamed meanwhile.
-        let named = |(at, there): (String, Ino)| (there == ino && !at.starts_with("sync/")).then_some(at);
+        let named = |(at, there): (String, Ino)| (there == ino && !is_ours(&at)).then_some(at);
         let now_at = self.files_below("").into_iter().find_map(named);
         let visible = now_at.is_some();
         let path = now_at.unwrap_or(path);
@@ -210,7 +216,7 @@ impl Site {
             && let Some((there, _)) = self
                 .files_below("")
                 .into_iter()
-                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !there.starts_with("sync/"))
+                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !is_ours(there))
         {
             *path = there;
         }

@@ -48,7 +48,7 @@ impl std::fmt::Debug for Disk<'_> {
     }
 }
 
-/// Durability is not what these tests look at, and syncing takes most of their time.
+/// These tests do not look at durability, and syncing takes most of their time.
 struct Unsynced(Box<dyn WriteFile>);
 
 impl Write for Unsynced {

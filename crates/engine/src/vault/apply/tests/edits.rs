@@ -17,7 +17,7 @@ enum How {
     ByARename,
 }
 
-/// Asserts that the edit is in the vault, and that what belongs together is of one side.
+/// Asserts that the edit is in the vault, and that files which belong together are of one side.
 fn assert_edit_survives(vault: &Vault, name: &str, edit: &str, context: &str) {
     let texts = vault.all_texts();
     assert!(texts.contains(edit), "{context}: the edit is lost; there are {texts:?}");

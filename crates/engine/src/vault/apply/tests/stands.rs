@@ -33,7 +33,7 @@ fn recovered(cases: &'static [Case], state: [char; 4], finish: bool) -> char {
     let mut vault = Vault::new(cases);
     vault.finish = finish;
     let (layout, root) = (vault.layout(), vault.root().to_owned());
-    split(vault.plan()).0.write(&RealFs, &layout).unwrap();
+    split(vault.plan(), &Mounts::none()).0.write(&RealFs, &layout).unwrap();
     let [visible, staged, aside, away] = state;
     set(&root.join("t/a"), visible);
     let stage = layout.staging_of(&Vault::id());
@@ -116,7 +116,7 @@ fn a_deleted_file_goes_unless_somebody_has_edited_it() {
 #[test]
 fn a_place_that_somebody_took_during_a_crash_is_not_taken_for_one_that_will_make_way() {
     let vault = Vault::new(CREATE);
-    split(vault.plan()).0.write(&RealFs, &vault.layout()).unwrap();
+    split(vault.plan(), &Mounts::none()).0.write(&RealFs, &vault.layout()).unwrap();
     set(&vault.root().join("t/a"), 'e');
     let applied = recover(&RealFs, &vault.layout(), None).unwrap().unwrap().applied;
     assert_eq!(applied.retry[0].1, "t/a changed before it could be replaced");
