@@ -167,6 +167,10 @@ async fn daemon(app: &App) -> Vec<Finding> {
         findings.push(Finding { exit: Exit::Held, ..waits });
     }
     findings.extend(wrong(&status));
+    findings.extend(status.unwatched.iter().map(|folder| {
+        let next = "make it readable, or raise the limit; until then it is scanned at every poll";
+        Finding::warning("watches", folder.why.clone(), next)
+    }));
     findings
 }
 

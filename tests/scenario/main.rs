@@ -21,6 +21,7 @@ mod mounts;
 mod poisoned;
 mod private;
 mod process_commit;
+mod process_completion;
 mod process_daemon;
 mod process_damage;
 mod process_doctor;

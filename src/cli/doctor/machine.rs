@@ -113,7 +113,7 @@ pub(super) fn background(paths: &Paths) -> Vec<Finding> {
     if standing.file.is_none() {
         return vec![Finding::warning(
             CHECK,
-            "not installed: nothing is synced unless you say so",
+            "not installed: nothing is synced by itself",
             "cogzy-vault service install",
         )];
     }

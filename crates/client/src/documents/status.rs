@@ -108,6 +108,9 @@ pub struct ProgressDocument {
     pub progress: Progress,
     /// Seconds that the rest of this phase takes at the pace until now, where that can be told.
     pub seconds_left: Option<u64>,
+    /// Bytes a second in this phase, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
 }
 
 /// Amounts still to send and to fetch.
@@ -170,6 +173,16 @@ impl From<&Trouble> for ErrorDocument {
     }
 }
 
+/// A folder that cannot be watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnwatchedDocument {
+    /// The folder.
+    #[schema(value_type = String)]
+    pub path: PathBuf,
+    /// The reason.
+    pub why: String,
+}
+
 /// The status of a vault: `status --json` and `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusDocument {
@@ -208,6 +221,9 @@ pub struct StatusDocument {
     pub bytes: u64,
     /// Amounts still to send and to fetch.
     pub pending: PendingDocument,
+    /// Folders that cannot be watched: they are scanned at every poll.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwatched: Vec<UnwatchedDocument>,
     /// The progress of the running cycle.
     pub progress: Option<ProgressDocument>,
     /// The number of open conflicts.
