@@ -31,6 +31,13 @@ impl Failure {
         Self { exit, message: message.to_string(), next: None }
     }
 
+    /// The same failure of a verb that is not `sync`: where it says to sync again, it means `command`.
+    #[must_use]
+    pub fn next_is_again(self, command: &str) -> Self {
+        let next = self.next.map(|next| next.replace("`cogzy-vault sync`", &format!("`{command}`")));
+        Self { next, ..self }
+    }
+
     /// The same failure, with a next step.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {

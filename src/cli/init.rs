@@ -78,7 +78,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         let joining = Joining { groups, machine: machine_id(), approved: args.join };
         let watcher = ProgressWatcher::on(output);
         Ok::<_, Failure>(join(&mut engine, &joining, &watcher).await?)
-    })?;
+    });
+    let joined = joined.map_err(|failure| failure.next_is_again(&again(args)))?;
     drop(lock);
     let remote = app.config().remote.clone().unwrap_or_else(|| app.remote.to_string());
     if let Some(meets) = joined.meets {
@@ -111,6 +112,26 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     ));
     output.note("next: cogzy-vault sync, or cogzy-vault service install to keep it in sync");
     Ok(Exit::Done)
+}
+
+/// The command line that sets up the same device.
+fn again(args: &Args) -> String {
+    let flags = args.flags();
+    let given = flags.iter().filter_map(|flag| match &flag.source {
+        SettingSource::Flag(name) => Some(format!(" {name} {}", quoted(&flag.value))),
+        _ => None,
+    });
+    let join = if args.join { " --join" } else { "" };
+    format!("cogzy-vault init{}{join}", given.collect::<String>())
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Prints the files that would meet, where nothing was joined yet.
