@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod remote;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use daemon::AssembledDaemon;
@@ -38,6 +39,8 @@ pub struct Assembly<'a> {
     pub layout: Layout,
     /// The disk, with that folder held open.
     pub disk: Arc<RootedFs>,
+    /// The file that notes what this machine has seen of the remote.
+    pub seen: PathBuf,
 }
 
 impl Assembly<'_> {
@@ -65,6 +68,7 @@ impl Assembly<'_> {
             conflicts: 0,
             holds: Vec::new(),
             errors: Vec::new(),
+            aside: None,
             content: None,
             transfer: Transfer::default(),
         }

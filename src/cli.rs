@@ -3,6 +3,7 @@
 //! A verb reads its arguments, calls the library and hands the result to [`output`], the only place
 //! that prints. It ends with one of the codes in [`exit`].
 
+mod again;
 pub mod app;
 pub mod approve;
 pub mod args;
@@ -55,9 +56,9 @@ use crate::config::{Environment, Flag};
 pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
     match dispatch(cli, flags, environment, output) {
         Ok(exit) => exit,
-        Err(Failure { exit, message, next }) => {
-            output.error(message, next.as_deref());
-            exit
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit
         }
     }
 }

@@ -5,12 +5,12 @@
 //!
 //! A stop signal in the middle of a cycle ends the process where it stands. Nothing in a cycle has
 //! to be finished, for the next start picks up whatever a crash leaves behind; a stop that waited
-//! for a slow upload would get killed. A pause breaks a cycle off in the same way, and lets go of the
-//! vault.
+//! for a slow upload would get killed. A pause breaks a cycle off in the same way, and lets go of
+//! the vault.
 //!
-//! Each turn compares the folder at the vault's path with the one that is held open. A vault that is
-//! missing is waited for. One that was replaced, or whose lock was, ends the daemon, for everything
-//! it knows is of the other one; the service manager starts it anew.
+//! Each turn compares the folder at the vault's path with the one that is held open. A vault that
+//! is missing is waited for. One that was replaced, or whose lock was, ends the daemon, for
+//! everything it knows is of the other one; the service manager starts it anew.
 
 mod alarm;
 mod announce;
@@ -89,7 +89,7 @@ pub struct Daemon {
     pub signs: Signs,
     /// The queue of commands.
     pub commands: mpsc::Receiver<Command>,
-    /// True where old data is removed once a day.
+    /// True if old data is removed once a day.
     pub prune: bool,
     /// Set to break off the running cycle.
     pub interrupt: watch::Sender<bool>,
@@ -104,15 +104,15 @@ struct Course {
     alarm: Alarm,
     waiting: WaitingList,
     paused: Option<Paused>,
-    /// True where something had not settled at the last scan.
+    /// True if something had not settled at the last scan.
     unsettled: bool,
-    /// True where something has been wrong for too long.
-    overdue: bool,
+    /// True if something is not synced, and that does not pass by itself.
+    wrong: bool,
     sleep: Sleep,
     hints: mpsc::Receiver<WatchEvent>,
     /// The vault was not at its path when the loop came round last.
     away: bool,
-    /// What keeps a pause from ending, if it was said.
+    /// Cause that keeps a pause from ending, once it was logged.
     stuck: Option<String>,
     /// The watcher is to begin anew.
     rewatch: bool,
@@ -193,7 +193,7 @@ impl Daemon {
     fn course(&mut self, hints: mpsc::Receiver<WatchEvent>) -> Course {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
         let paused = self.engine.paused();
-        // A pause that cannot be read is not kept: whoever made it sees that the daemon syncs.
+        // A pause that cannot be read is not kept: its user sees that the daemon syncs.
         let paused =
             paused.inspect_err(|error| tracing::error!(%error, "the pause cannot be read")).ok().flatten();
         let mut course = Course {
@@ -204,7 +204,7 @@ impl Daemon {
             waiting: self.engine.waiting_list(),
             paused: None,
             unsettled: false,
-            overdue: false,
+            wrong: false,
             sleep: Sleep::new(now_ms, now),
             hints,
             away: false,
@@ -260,7 +260,7 @@ impl Daemon {
     fn watch_more(&self, watch: Option<&mut Watch>, scheduler: &mut Scheduler) {
         match watch.map(|watch| watch.refresh(self.grip.disk.as_ref())) {
             None | Some(Ok(false)) => {}
-            Some(Ok(true)) => scheduler.touch(self.clock.monotonic()),
+            Some(Ok(true)) => scheduler.touch(self.clock.monotonic(), None),
             Some(Err(error)) => {
                 tracing::warn!(%error, "not everything is watched; the scan finds the rest");
                 scheduler.watching(false);
@@ -271,7 +271,9 @@ impl Daemon {
     fn take(&self, now: Duration, hint: WatchEvent, course: &mut Course) {
         let scheduler = &mut course.scheduler;
         match hint {
-            WatchEvent::Touched => scheduler.touch(now),
+            // The echo of our own pull: nothing waits.
+            WatchEvent::Touched(Some(path)) if self.engine.has_brought(&path) => return,
+            WatchEvent::Touched(path) => scheduler.touch(now, path),
             WatchEvent::Overflow => {
                 tracing::warn!("events of the watcher were lost: the whole vault is scanned");
                 scheduler.overflow(now);

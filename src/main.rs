@@ -13,12 +13,17 @@ use cogzy_vault::telemetry::{self, Sinks};
 
 fn main() -> ExitCode {
     memory::keep_little();
+    // A debugger may look at a debug build.
+    if !cfg!(debug_assertions) {
+        memory::keep_to_itself();
+    }
     let environment = Environment::of_this_process();
+    let json = std::env::args_os().any(|argument| argument == "--json");
     let (cli, flags) = match Cli::read(std::env::args_os()) {
         Ok(read) => read,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8);
-            return if Output::usage(&error).is_ok() { code.into() } else { Exit::Internal.into() };
+            return if Output::usage(&error, json).is_ok() { code.into() } else { Exit::Internal.into() };
         }
     };
     let mut output = Output::of_this_process(&cli.global, environment.no_color());

@@ -120,6 +120,7 @@ impl Assembly<'_> {
             region: s3.region.clone(),
             profile: s3.profile.clone(),
             path_style: s3.path_style,
+            insecure: s3.insecure,
             // A B2 key is meant for B2, or for whatever endpoint is given; AWS does not know it.
             key: if is_b2 || s3.endpoint.is_some() { self.environment.b2_key()? } else { None },
             ca_files: self.environment.ca_files(),

@@ -15,7 +15,7 @@ use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
 use cogzy_client::documents::{ConflictsDocument, ResolveRequest, SchemaVersion, moment};
 use cogzy_engine::model::{Conflict, Entry, Keep, VaultPath};
-use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, differences};
+use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, Target, differences};
 
 /// The longest file that is compared, in bytes.
 const MAX_COMPARED: u64 = 64 << 20;
@@ -44,6 +44,9 @@ pub enum ConflictsAction {
         /// Also write the version that lost to this folder
         #[arg(long, value_name = "DIR", value_parser = absolute)]
         to: Option<PathBuf>,
+        /// Also into a folder that is not empty
+        #[arg(long, requires = "to")]
+        force: bool,
     },
     /// Decide one, for all devices: a new generation
     Resolve {
@@ -90,13 +93,15 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         || runtime()?.block_on(async { Ok::<_, Failure>(app.engine().await?.conflicts().await?) });
     match args.action.as_ref().unwrap_or(&ConflictsAction::List) {
         ConflictsAction::List => list(&conflicts()?, output),
-        ConflictsAction::Show { id, to } => {
+        ConflictsAction::Show { id, to, force } => {
             let conflicts = conflicts()?;
             let listed = pick(&conflicts, id)?;
             let seen = runtime()?.block_on(async {
                 let mut engine = app.engine().await?;
                 if let Some(target) = to {
-                    engine.export_conflict(listed.conflict.id, target, &ProgressWatcher::on(output)).await?;
+                    let target = Target { folder: target.clone(), force: *force };
+                    let watcher = ProgressWatcher::on(output);
+                    engine.export_conflict(listed.conflict.id, &target, &watcher).await?;
                 }
                 Ok::<_, Failure>(look(&mut engine, &listed.conflict).await)
             })?;
@@ -170,9 +175,9 @@ struct ComparedDocument<'a> {
 #[derive(Debug, Serialize)]
 struct FileComparison {
     path: VaultPath,
-    /// The version that stands; none where the file is deleted.
+    /// The version that stands. None if the file is deleted.
     standing: Option<Entry>,
-    /// The number of places that differ; none where the two could not be compared.
+    /// The number of places that differ. None if the two could not be compared.
     differing: Option<usize>,
     /// The first of those places.
     differences: Vec<Difference>,

@@ -16,7 +16,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
 use super::status;
-use cogzy_client::documents::{ErrorDocument, SchemaVersion, State, StatusDocument};
+use crate::config::open_to_others;
+use cogzy_client::documents::{
+    AsideDocument, AsideObject, ErrorDocument, SchemaVersion, State, StatusDocument,
+};
 use cogzy_client::paths::Paths;
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::remote::RemoteUrl;
@@ -36,7 +39,7 @@ struct DoctorDocument<'a> {
     schema: SchemaVersion,
     worst: Severity,
     findings: &'a [Finding],
-    /// The cost of a month, where the remote is a bucket.
+    /// The cost of a month, if the remote is a bucket.
     month: Option<&'a Estimate>,
 }
 
@@ -50,7 +53,10 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
     let mut costs = None;
     match &app {
         Err(failure) => findings.push(Finding {
-            next: failure.next.clone().or(Some("mend that, then cogzy-vault config check".to_owned())),
+            next: failure
+                .next
+                .clone()
+                .or(Some("correct the file, then run `cogzy-vault config check`".to_owned())),
             ..Finding::failure("config", Failure::new(failure.exit, &failure.message))
         }),
         Ok(app) => {
@@ -100,6 +106,10 @@ fn configuration(app: &App, error: Option<&FilterError>) -> Finding {
         return Finding::failure("config", failure.next("see `filter` in `cogzy-vault config show`"));
     }
     let file = app.loaded.file.display();
+    if let Some(open) = open_to_others(&app.loaded.file).filter(|_| app.loaded.file_exists) {
+        let text = format!("{}: other users can change it", open.display());
+        return Finding::warning("config", text, format!("chmod o-w {0}, or make it yours", open.display()));
+    }
     if app.loaded.file_exists {
         Finding::ok("config", file.to_string())
     } else {
@@ -143,9 +153,9 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
     let status: StatusDocument = match socket::get(&app.socket, "/v1/status").await {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => {
-            let next = "cogzy-vault service install, or cogzy-vault run";
+            let next = "`cogzy-vault service install`, or `cogzy-vault run`";
             let mut findings = vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
-            // What keeps anybody from looking at the vault is told above.
+            // If the vault cannot be looked at, a finding above tells the cause.
             if let Ok(status) = status::look(app).await {
                 findings.extend(wrong(&status));
             }
@@ -182,12 +192,22 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
     findings
 }
 
-/// What a status says is wrong here; what it says of the remote stands above already, as of now.
+/// Errors that a status reports here, and objects of the remote that were set aside. Errors of the
+/// remote stand above already, newly checked.
 fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
     let here = |error: &&ErrorDocument| error.path.is_some() || status.state == State::Error;
-    status.errors.iter().filter(here).map(|error| {
+    let errors = status.errors.iter().filter(here).map(|error| {
         let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
         Finding::warning("sync", format!("{about}{}", error.message), error.next.clone())
+    });
+    errors.chain(status.aside.iter().flat_map(set_aside))
+}
+
+/// Objects in the bucket that no device of this vault made.
+fn set_aside(aside: &AsideDocument) -> impl Iterator<Item = Finding> {
+    aside.objects.iter().map(|AsideObject { key, why, since }| {
+        let what = format!("{key}, seen since {since}: no device of this vault made it: {why}");
+        Finding::warning("bucket", what, aside.next.clone())
     })
 }
 

@@ -13,7 +13,7 @@ use cogzy_client::socket::ClientError;
 use cogzy_engine::fs::RootedFs;
 use cogzy_engine::state::Database;
 
-/// The number of events that are listed where no number is given to go on from.
+/// The number of events listed if no number is given to go on from.
 const NEWEST: u64 = 20;
 
 /// List what has happened, or follow what happens
@@ -60,8 +60,7 @@ async fn go_on(app: &App, mut since: Option<u64>, output: &mut Output) -> Result
             output.flush()
         });
         match followed.await {
-            // After a restart of the daemon, or a stream that was cut off, it goes on where it
-            // stopped.
+            // After a restart of the daemon, or an interrupted stream, it goes on where it stopped.
             Ok(last) if output.is_read() => since = last,
             Ok(_) => return Ok(Exit::Done),
             Err(ClientError::NoDaemon) => {

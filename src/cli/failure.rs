@@ -1,6 +1,7 @@
 //! The error of a verb: its message, the next step, and the exit code.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use crate::assemble::AssembleError;
@@ -23,19 +24,14 @@ pub struct Failure {
     pub message: String,
     /// The next step.
     pub next: Option<String>,
+    /// The file that it is about, if it is about one.
+    pub path: Option<PathBuf>,
 }
 
 impl Failure {
     /// A failure with this code.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
-        Self { exit, message: message.to_string(), next: None }
-    }
-
-    /// The same failure of a verb that is not `sync`: where it says to sync again, it means `command`.
-    #[must_use]
-    pub fn next_is_again(self, command: &str) -> Self {
-        let next = self.next.map(|next| next.replace("`cogzy-vault sync`", &format!("`{command}`")));
-        Self { next, ..self }
+        Self { exit, message: message.to_string(), next: None, path: None }
     }
 
     /// The same failure, with a next step.
@@ -44,12 +40,19 @@ impl Failure {
         self.next = Some(next.into());
         self
     }
+
+    /// The same failure, about this file.
+    #[must_use]
+    pub fn about(mut self, path: Option<PathBuf>) -> Self {
+        self.path = path;
+        self
+    }
 }
 
 impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
-        let next = error.next();
-        Self::new(error.advice().into(), error).next(next)
+        let (next, path) = (error.next(), error.path().map(Path::to_owned));
+        Self::new(error.advice().into(), error).next(next).about(path)
     }
 }
 
@@ -63,9 +66,8 @@ impl From<AssembleError> for Failure {
             AssembleError::Database(error) => error.into(),
             AssembleError::Vault(error) => error.into(),
             AssembleError::Events(error) => Self::new(Exit::Internal, error),
-            error @ AssembleError::FolderSource(_) => {
-                Self::new(Exit::Usage, error).next("copy its files into the vault, then cogzy-vault sync")
-            }
+            error @ AssembleError::FolderSource(_) => Self::new(Exit::Usage, error)
+                .next("copy its files into the vault, then run `cogzy-vault sync`"),
             error @ AssembleError::Socket { .. } => {
                 Self::new(Exit::Usage, error).next("use another place: cogzy-vault --socket PATH run")
             }
@@ -97,7 +99,11 @@ impl From<RemoteError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Exit::Usage, error)
+        let path = match &error {
+            ConfigError::Read { path, .. } | ConfigError::Write { path, .. } => Some(path.clone()),
+            _ => None,
+        };
+        Self::new(Exit::Usage, error).about(path)
     }
 }
 
@@ -132,7 +138,8 @@ impl From<FilterError> for Failure {
 
 impl From<IoAt> for Failure {
     fn from(error: IoAt) -> Self {
-        Self::new(Exit::Internal, error)
+        let path = error.path.clone();
+        Self::new(Exit::Internal, error).about(Some(path))
     }
 }
 

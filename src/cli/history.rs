@@ -37,8 +37,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     match &document.path {
         Some(path) if all == 0 => output.line(format!("no generation has {path}")),
         None if all == 0 => output.line("nothing has been committed yet"),
-        Some(path) => output.note(format!("cogzy-vault restore --generation N {path}    puts it back; with --to DIR it goes elsewhere")),
-        None => output.note("cogzy-vault restore --generation N    puts everything back; cogzy-vault undo N takes one generation back"),
+        Some(path) => output.note(format!("`cogzy-vault restore --generation N {path}` puts it back; with `--to DIR` it goes elsewhere")),
+        None => output.note("`cogzy-vault restore --generation N` puts everything back; `cogzy-vault undo N` takes one generation back"),
     }
     if all > limit {
         output.note(format!("{} more: --limit 0 shows all", all - limit));

@@ -45,7 +45,7 @@ impl Watcher for ProgressWatcher {
 /// Shows the daemon's progress until the answer to `asked` is there.
 ///
 /// # Errors
-/// Those of the answer.
+/// Errors of the answer.
 pub async fn through_daemon<T>(
     socket: &Path,
     output: &Output,
@@ -57,7 +57,7 @@ pub async fn through_daemon<T>(
         tokio::select! {
             answer = &mut asked => return Ok(answer?),
             () = tokio::time::sleep(LOOK) => {
-                // Progress is only for the eye: the answer itself says what is wrong.
+                // Progress is only for the eye: the answer itself tells its errors.
                 let status: Result<StatusDocument, _> = socket::get(socket, "/v1/status").await;
                 if let Some(progress) = status.ok().and_then(|status| status.progress) {
                     shown.document(&progress);

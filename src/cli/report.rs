@@ -1,7 +1,7 @@
 //! A cycle in words: its result, or its plan.
 
 use super::exit::Exit;
-use super::output::{Output, Tone, size, thousands};
+use super::output::{Output, Tone, count, size, thousands};
 use cogzy_client::documents::{ActionDocument, FileStepDocument, HoldDocument, PlanDocument, SyncDocument};
 use cogzy_engine::sync::Weight;
 
@@ -73,7 +73,7 @@ pub fn tell(report: &SyncDocument, output: &mut Output) {
     ));
     for conflict in &report.conflicts {
         let text = format!(
-            "conflict: the remote's version stands, the local one is kept: cogzy-vault conflicts show {}",
+            "conflict: the remote's version stands, the local one is kept: `cogzy-vault conflicts show {}`",
             conflict.short()
         );
         output.toned(Tone::Warning, text);
@@ -87,18 +87,31 @@ pub fn tell(report: &SyncDocument, output: &mut Output) {
     for problem in report.problems.iter().filter(|problem| problem.weight == Weight::Skipped) {
         output.note(format!("skipped: {}: {}", problem.path, problem.message));
     }
+    if let Some(aside) = &report.aside {
+        let text = format!(
+            "set aside: {} in the bucket that no device of this vault made: cogzy-vault status",
+            count(aside.count, "object")
+        );
+        output.toned(Tone::Warning, text);
+    }
     tell_holds(&report.holds, output);
 }
 
-/// Prints the holds, each with the command that decides it.
+/// Prints the holds, each with both ways to decide it.
 pub fn tell_holds(holds: &[HoldDocument], output: &mut Output) {
     for hold in holds {
         output.toned(Tone::Warning, format!("held: {}", hold.reason));
-        output.line(format!(
-            "      cogzy-vault approve {0}    (or: cogzy-vault approve --reject {0})",
-            hold.id
-        ));
+        ways(hold).iter().for_each(|way| output.line(way));
     }
+}
+
+/// Both ways to decide a hold, each with what it does.
+pub fn ways(hold: &HoldDocument) -> [String; 2] {
+    let HoldDocument { next, approving, reject, rejecting, .. } = hold;
+    let other =
+        reject.as_ref().map_or_else(|| rejecting.clone(), |reject| format!("{reject}    {rejecting}"));
+    [format!("  next: {next}    {approving}"), format!("    or: {other}")]
+        .map(|way| way.trim_end().to_owned())
 }
 
 /// The code to end with after a cycle.

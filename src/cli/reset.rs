@@ -27,7 +27,7 @@ pub struct Args {
 /// Resets, once the user has agreed.
 ///
 /// # Errors
-/// Those of the job; the vault is then as it was.
+/// Errors of the job; the vault is then as it was.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     if !args.yes {

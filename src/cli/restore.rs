@@ -13,7 +13,7 @@ use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
 use cogzy_client::documents::{self, NamedGeneration, RestoreRequest};
-use cogzy_engine::sync::{Generation, Point};
+use cogzy_engine::sync::{Generation, Point, Target};
 
 /// Put files, or everything, back to what they were
 ///
@@ -35,6 +35,9 @@ pub struct Args {
     /// Write them to this folder, and leave the vault alone
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub to: Option<PathBuf>,
+    /// With `--to`, also into a folder that is not empty
+    #[arg(long, requires = "to")]
+    pub force: bool,
     /// Also where it looks like an accident: most files gone, a group much smaller
     #[arg(long)]
     pub yes: bool,
@@ -43,7 +46,7 @@ pub struct Args {
 /// Restores in the vault or to a folder.
 ///
 /// # Errors
-/// Those of the job or the export.
+/// Errors of the job or the export.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let paths = vault_paths(app.layout().root(), &args.paths)?;
@@ -65,7 +68,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     };
     let exported = runtime()?.block_on(async {
         let watcher = ProgressWatcher::on(output);
-        Ok::<_, Failure>(app.engine().await?.export(&point, &paths, target, &watcher).await?)
+        let target = Target { folder: target.clone(), force: args.force };
+        Ok::<_, Failure>(app.engine().await?.export(&point, &paths, &target, &watcher).await?)
     })?;
     Ok(super::export::tell(&exported, target, output))
 }

@@ -58,7 +58,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     std::mem::forget((runtime, engine));
     match ended {
         None => tracing::info!("stopped by a signal"),
-        // The socket's path may be another vault's by now.
+        // The socket's path may be that of another vault by now.
         Some(Ok(Ended { message, next })) => return Err(Failure::new(Exit::Internal, message).next(next)),
         // A daemon that answers and syncs nothing would be worse.
         Some(Err(_)) => {
@@ -69,13 +69,13 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
             .next("start it again, and report what it said"));
         }
     }
-    // The next daemon would remove it as well; without it, clients learn sooner that nobody
+    // The next daemon would remove it as well; without it, clients learn sooner that no daemon
     // listens.
     let _gone_already = std::fs::remove_file(&app.socket);
     Ok(Exit::Done)
 }
 
-/// Makes the vault's folder at the first start, where nothing is configured.
+/// Makes the vault's folder at the first start, if nothing is configured.
 fn make_embedded_vault(app: &App) -> Result<(), Failure> {
     let root = &app.config().vault;
     if !app.embedded {
@@ -86,8 +86,8 @@ fn make_embedded_vault(app: &App) -> Result<(), Failure> {
     })
 }
 
-/// Starts the log and gives the file that it goes to. If it cannot be written, the daemon says so and
-/// goes on without: the memories are worth more than their log.
+/// Starts the log, and returns the file that it goes to. If it cannot be written, the daemon
+/// reports that and goes on without it: the memories are worth more than their log.
 fn start_log(app: &App, global: &Global, output: &mut Output) -> Option<Rotated> {
     let log = &app.config().log;
     let file = log.file.then(|| (Arc::clone(app.disk()), app.layout().log()));
@@ -116,8 +116,8 @@ async fn start(app: &App, held: (FileLock, Option<Rotated>), output: &mut Output
     Ok(daemon)
 }
 
-/// The engine of a machine where nothing is configured: the vault in the platform's data folder,
-/// kept in a folder beside it.
+/// The engine of a machine with no configuration: the vault in the platform's data folder, kept in
+/// a folder beside it.
 async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result<Engine, Failure> {
     let assembly = app.assembly();
     assembly.make_remote_folder().await?;
@@ -136,24 +136,24 @@ async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result
         app.config().vault.display(),
         app.remote
     ));
-    output.line("a bucket outlives this disk: cogzy-vault init --remote b2://BUCKET/PREFIX");
+    output.line("a bucket outlives this disk: `cogzy-vault init --remote b2://BUCKET/PREFIX`");
     Ok(engine)
 }
 
-/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver hears why it
-/// ends.
+/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver gets the
+/// cause of its end.
 fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::Receiver<Ended>), Failure> {
     let handle = runtime.handle().clone();
     let (tell, ended) = oneshot::channel();
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
-        // Nobody hears of it who has been told to stop meanwhile.
+        // After a stop signal there is no receiver left.
         let _stopping = tell.send(handle.block_on(daemon.run()));
     });
     let engine = engine.map_err(|error| failed("no thread could be started", error))?;
     Ok((engine, ended))
 }
 
-/// The outcome of `work`; none if a stop signal comes first.
+/// The outcome of `work`. None if a stop signal comes first.
 async fn unless_stopped<T>(signals: &mut StopSignals, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),

@@ -111,7 +111,7 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
             format!("! set in this shell only, where the service does not see it: {}", settings.join(", "));
         output.toned(Tone::Warning, what);
         output.line(format!(
-            "  next: set it in {}, then cogzy-vault service install",
+            "  next: set it in {}, then run `cogzy-vault service install`",
             app.loaded.file.display()
         ));
     }
@@ -131,8 +131,8 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
     }
     if !(credentials.is_empty() && network.is_empty()) {
         output.line(format!(
-            "  next: (umask 077; env | grep -iE '^(B2_APPLICATION_|AWS_|SSL_CERT_|[A-Z]+_PROXY=)' > {}) && cogzy-vault \
-             service install",
+            "  next: (umask 077; env | grep -iE '^(B2_APPLICATION_|AWS_|SSL_CERT_|[A-Z]+_PROXY=)' > {}), then \
+             `cogzy-vault service install`",
             app.credentials_file().display()
         ));
     }
@@ -141,7 +141,7 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
     Ok(Exit::Done)
 }
 
-/// The keys that the service would read differently: this shell or command line sets them to
+/// The keys that the service would read differently, since this shell or command line sets them to
 /// something else.
 fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
     let Ok(alone) = App::load(global, Vec::new(), Environment::default(), true) else { return Vec::new() };

@@ -27,11 +27,18 @@ pub struct Args {
 /// Runs or forecasts one cycle: through the daemon if one runs, else by itself.
 ///
 /// # Errors
-/// Those of the cycle.
+/// Errors of the cycle.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let request = SyncRequest { wait: true, dry_run: args.dry_run, derived: args.derived };
     let document = app.cycle(
-        async || alone(app, args, output).await,
+        async || {
+            let done = alone(app, args, output).await;
+            done.inspect_err(|failure| {
+                if !args.dry_run {
+                    app.note_failed(failure)
+                }
+            })
+        },
         async || through_daemon(&app.socket, output, socket::post(&app.socket, "/v1/sync", &request)).await,
     )?;
     Ok(show(&document, output))

@@ -28,7 +28,7 @@ pub struct Args {
 /// Takes a generation back.
 ///
 /// # Errors
-/// Those of the job.
+/// Errors of the job.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let Args { generation, force, yes } = args.clone();

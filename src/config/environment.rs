@@ -31,13 +31,13 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
-    /// True where the user asks every program not to colour its output (<https://no-color.org>).
+    /// True if the user asks every program not to colour its output (<https://no-color.org>).
     #[must_use]
     pub fn no_color(&self) -> bool {
         self.0.get(&OsString::from("NO_COLOR")).is_some_and(|value| !value.is_empty())
     }
 
-    /// True where a variable is set and not empty.
+    /// True if a variable is set and not empty.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
         self.0.get(&OsString::from(name)).is_some_and(|value| !value.is_empty())

@@ -26,6 +26,16 @@ pub enum ConfigError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Others can write the file, and it names programs to run.
+    #[error(
+        "{}: other users can change it, and the configuration has hooks, which they could change, too: \
+         chmod o-w it, or make it yours",
+        .path.display()
+    )]
+    OpenToOthers {
+        /// The file, or the folder that it is in.
+        path: PathBuf,
+    },
     /// The file is no TOML.
     #[error("{place}: this is no TOML: {why}")]
     Syntax {

@@ -89,6 +89,7 @@ impl S3Settings {
             )?,
             profile: from.optional_text("s3.profile", "the name of an AWS profile", name)?,
             path_style: from.optional("s3.path_style", "true or false", Value::as_bool)?,
+            insecure: from.boolean("s3.insecure")?,
             concurrency: from.number("s3.concurrency", 1..=64)?,
             connect_timeout: from.span("s3.connect_timeout", spans(SECOND, HOUR))?,
             operation_timeout: from.span("s3.operation_timeout", spans(SECOND, DAY))?,

@@ -52,8 +52,10 @@ pub struct S3Settings {
     pub region: Option<String>,
     /// The profile of the AWS configuration files.
     pub profile: Option<String>,
-    /// True where the bucket stands in the path; without it, true as soon as there is an endpoint.
+    /// True if the bucket stands in the path; without it, true as soon as there is an endpoint.
     pub path_style: Option<bool>,
+    /// True where the store may be reached without encryption over a network that is not private.
+    pub insecure: bool,
     /// The number of requests that run at once.
     pub concurrency: usize,
     /// The longest time to make a connection.
@@ -147,7 +149,7 @@ pub struct SafetySettings {
 /// Settings for keeping old data.
 #[derive(Debug, Clone)]
 pub struct RetentionSettings {
-    /// True where old data is removed from the bucket at all.
+    /// True if old data is removed from the bucket at all.
     pub prune: bool,
     /// The number of generations that are kept.
     pub keep_generations: u64,
@@ -181,11 +183,19 @@ pub struct HookSettings {
     pub timeout: Duration,
 }
 
+impl HookSettings {
+    /// True if there is nothing to run.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.on_conflict.is_empty() && self.on_hold.is_empty() && self.on_error.is_empty()
+    }
+}
+
 /// Settings of the log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
     /// The level.
     pub level: tracing::Level,
-    /// True where the daemon also writes a file.
+    /// True if the daemon also writes a file.
     pub file: bool,
 }

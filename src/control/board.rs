@@ -22,11 +22,11 @@ pub enum Command {
         /// The way back to the client that waits.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
     },
-    /// Decide a hold, and run the cycle that carries it out.
+    /// Decide holds, and run the cycle that carries it out.
     Decide {
-        /// The hold.
-        hold: HoldId,
-        /// True to let it pass, false to decide the other way.
+        /// The holds.
+        holds: Vec<HoldId>,
+        /// True to let them pass, false to decide the other way.
         approve: bool,
         /// The way back to the client that waits.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
@@ -147,6 +147,7 @@ pub(crate) mod tests {
             conflicts: 0,
             holds: Vec::new(),
             errors: Vec::new(),
+            aside: None,
             content: None,
             transfer: cogzy_engine::remote::Transfer::default(),
         }

@@ -1,7 +1,7 @@
 //! Jobs: looks at the past, ways back to it, and searches for damage.
 //!
-//! The verbs and the socket share them: a job is run by whoever holds the vault, the daemon or a
-//! verb by itself, and has one document for an answer.
+//! The verbs and the socket share them. The process that holds the vault runs a job, the daemon or
+//! a verb by itself, and the answer is one document.
 
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ pub enum JobDocument {
 }
 
 impl Job {
-    /// True where the job may change something. Such a job waits for the running cycle.
+    /// True if the job may change something. Such a job waits for the running cycle.
     #[must_use]
     pub const fn changes(&self) -> bool {
         match self {

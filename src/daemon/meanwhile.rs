@@ -58,7 +58,7 @@ impl<R: Fn()> Meanwhile<R> {
 
     fn hear(&mut self, hint: WatchEvent) {
         // Many say no more than some.
-        if self.heard.len() < HINTS || !matches!(hint, WatchEvent::Touched) {
+        if self.heard.len() < HINTS || !matches!(hint, WatchEvent::Touched(_)) {
             self.heard.push((self.clock.monotonic(), hint));
         }
         self.board.update(|status| {
@@ -113,7 +113,7 @@ mod tests {
         };
         pass(3).await;
         assert_eq!(board.read().state, State::InSync);
-        send.try_send(WatchEvent::Touched).unwrap();
+        send.try_send(WatchEvent::Touched(None)).unwrap();
         pass(3).await;
         assert_eq!(board.read().state, State::Syncing);
         meter.note_silence(true);

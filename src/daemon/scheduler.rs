@@ -7,9 +7,13 @@
 //! It never gives up. What only a person can cure is tried less and less often, and at once when
 //! something says that it may be cured.
 
+mod touched;
+
 use std::time::Duration;
 
+use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::Ask;
+use touched::Touched;
 
 /// The timing of cycles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +69,11 @@ const JITTER: f64 = 0.2;
 pub enum CycleOutcome {
     /// It succeeded.
     Done {
-        /// True where something was sent or fetched.
+        /// True if something was sent or fetched.
         moved: bool,
-        /// True where some items were busy or not settled, and need another look after the settle
+        /// True if something was sent.
+        sent: bool,
+        /// True if some items were busy or not settled, and need another look after the settle
         /// window.
         again: bool,
     },
@@ -112,7 +118,7 @@ pub struct Scheduler {
     /// The next look at items that had not settled, and the number of such looks in a row.
     again: Option<(Duration, u32)>,
     offline: bool,
-    /// True where a probe was answered since.
+    /// True if a probe was answered since.
     reached: bool,
     /// The number of cycles in a row that found the remote out of reach although a probe had been
     /// answered.
@@ -123,13 +129,6 @@ pub struct Scheduler {
     /// The time of the next look at the vault, unless a cycle has looked before.
     look_at: Option<Duration>,
     looked: Option<Duration>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Touched {
-    first: Duration,
-    last: Duration,
-    count: usize,
 }
 
 impl Scheduler {
@@ -159,19 +158,15 @@ impl Scheduler {
         }
     }
 
-    /// True where something was touched that no scan has seen yet.
+    /// True if something was touched that no scan has seen yet.
     #[must_use]
     pub const fn is_touched(&self) -> bool {
         self.touched.is_some()
     }
 
-    /// Notes that a file was touched.
-    pub fn touch(&mut self, now: Duration) {
-        let (first, count) = match self.touched {
-            Some(touched) => (touched.first, touched.count + 1),
-            None => (now, 1),
-        };
-        self.touched = Some(Touched { first, last: now, count });
+    /// Notes that something was touched: `path`, where it is known.
+    pub fn touch(&mut self, now: Duration, path: Option<VaultPath>) {
+        self.touched.get_or_insert_with(|| Touched::from(now)).note(now, path);
         self.want_look(now + self.timing.settle);
     }
 
@@ -202,7 +197,7 @@ impl Scheduler {
         self.watching = works;
     }
 
-    /// Notes that somebody wants a cycle, or another try, now.
+    /// Notes that the user wants a cycle, or another try, now.
     pub const fn retry(&mut self, now: Duration) {
         self.failures = 0;
         self.reached = true;
@@ -236,7 +231,7 @@ impl Scheduler {
             .max(self.not_before)
     }
 
-    /// True where the remote was out of reach at the last try.
+    /// True if the remote was out of reach at the last try.
     #[must_use]
     pub const fn offline(&self) -> bool {
         self.offline
@@ -261,12 +256,14 @@ impl Scheduler {
             self.want_look(now);
         }
         match outcome {
-            CycleOutcome::Done { moved, again } => {
+            CycleOutcome::Done { moved, sent, again } => {
                 self.failures = 0;
                 self.online();
                 self.not_before = now;
                 if moved {
                     (self.active_until, self.moved_at) = (now + ACTIVE, now);
+                }
+                if sent {
                     self.last_push = Some(now);
                 }
                 if ask.scan {
@@ -274,7 +271,7 @@ impl Scheduler {
                     self.rescan_at = now + self.timing.rescan;
                     // Files that were touched while the cycle ran may have been scanned before:
                     // they count for the next one.
-                    self.touched = self.touched.filter(|touched| touched.last >= started);
+                    self.touched = self.touched.take().and_then(|touched| touched.since(started));
                     let times = self.again.map_or(0, |(_, times)| times);
                     self.again = again.then(|| (self.again_at(now, times), times + 1));
                 }
@@ -379,12 +376,12 @@ impl Scheduler {
         self.last_push.map_or(at, |last| at.max(last + self.timing.batch_interval))
     }
 
-    /// The time to push the touched files: when they have stood still, not too soon after the last
+    /// The time to push the touched files: when one has stood still, not too soon after the last
     /// push, and not put off for ever by further changes.
     fn push_at(&self) -> Option<Duration> {
-        let touched = self.touched?;
-        let settled = touched.last + self.timing.settle;
-        if touched.count >= self.timing.batch_files {
+        let touched = self.touched.as_ref()?;
+        let settled = touched.stillest() + self.timing.settle;
+        if touched.count() >= self.timing.batch_files {
             return Some(settled.min(touched.first + self.timing.batch_interval.max(self.timing.settle)));
         }
         let batched = self.last_push.map_or(settled, |last| settled.max(last + self.timing.batch_interval));

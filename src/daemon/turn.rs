@@ -100,7 +100,11 @@ impl Watcher for CycleWatcher {
 
 fn outcome(result: &Result<Report, SyncError>) -> CycleOutcome {
     match result {
-        Ok(report) => CycleOutcome::Done { moved: report.moved(), again: report.again() },
+        Ok(report) => CycleOutcome::Done {
+            moved: report.moved(),
+            sent: report.pushed + report.deleted_remote + report.conflicts.len() > 0,
+            again: report.again(),
+        },
         Err(error) => match error.advice() {
             Advice::Offline => CycleOutcome::Offline,
             // A disk may be mounted, a bucket may be put right: the daemon tries for ever, and

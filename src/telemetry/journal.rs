@@ -43,7 +43,7 @@ impl JournalLayer {
 
 impl<S: Subscriber> Layer<S> for JournalLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        // There is nobody to tell that it did not arrive.
+        // If it does not arrive, there is no place to report that.
         let _lost = self.0.send(&datagram(event));
     }
 }

@@ -111,7 +111,7 @@ async fn a_transaction_over_the_socket_is_one_generation_and_answered_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_command_runs_under_hold_nothing_is_sent_and_then_all_at_once() {
     let folder = fresh_folder();
-    // Nobody validates here: only the hold keeps the halves together.
+    // No device validates here: only the hold keeps the halves together.
     let [one, two] = ["one", "two"].map(|name| hurried(folder.path(), name, Validate::Off));
     for machine in [&one, &two] {
         machine.good(&["init"]).await;
@@ -197,7 +197,7 @@ async fn groups_that_a_command_writes_one_after_the_other_are_one_generation() {
     let mut running = one.command(&["hold", "--", "sh", "-c", &script]).spawn().unwrap();
     let onlooker = Onlooker::of(&fresh);
     assert!(onlooker.until(PATIENCE, || fresh.join("half").exists()), "the command did not run");
-    // What is written now is sent once it has settled, and so the first group has, too.
+    // A later file is sent once it has settled, and by then the first group has settled too.
     one.write("traces/later.json", "later");
     let commits = folder.path().join("bucket/users/default/commits");
     let sent = || std::fs::read_dir(&commits).unwrap().count() == 2;

@@ -1,4 +1,4 @@
-//! `service`, with a systemctl that only notes what it is told, and what the daemon tells the
+//! `service`, with a systemctl that only records its calls; and the daemon's messages to the
 //! manager that started it.
 
 use std::os::unix::fs::PermissionsExt;

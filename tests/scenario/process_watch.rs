@@ -1,4 +1,4 @@
-//! More changes at once than anybody can watch, and watchers that lose events or may not watch.
+//! More changes at once than a process can watch, and watchers that lose events or may not watch.
 
 use cogzy_testkit::{amount, fresh_folder};
 use rustix::process::Signal;
@@ -41,7 +41,7 @@ async fn of_a_burst_of_thousands_of_changes_every_one_arrives() {
     }
     for round in ["first", "second"] {
         for number in 0..files {
-            // As careless programs write: no rename, into folders that nobody watches yet.
+            // Like careless programs: no rename, into folders that no watch covers yet.
             let path = one.root.join(format!("traces/{}/{number}.json", number % 10));
             std::fs::write(path, format!("{number} {round}")).unwrap();
         }

@@ -201,7 +201,7 @@ impl S3Server {
         waited.expect("the server waits for what does not come");
     }
 
-    /// Counts the requests for an operation by somebody with the right key.
+    /// Counts the requests for an operation that were signed with the right key.
     pub fn requests(&self, operation: &str) -> u64 {
         self.switches().requests.get(operation).copied().unwrap_or(0)
     }
@@ -263,11 +263,11 @@ async fn serve(stream: TcpStream, service: S3Service, switches: Arc<Mutex<Switch
             }
         }
     });
-    // How a connection ends is the client's business: this is what the tests look at.
+    // The end of a connection does not matter here: the tests look at it from the client.
     drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await);
 }
 
-/// Waits until the switches stand so.
+/// Waits until `holds` is true of the switches.
 async fn until(switches: &Mutex<Switches>, holds: impl Fn(&Switches) -> bool) {
     let happened = Arc::clone(&switches.lock().unwrap().happened);
     loop {

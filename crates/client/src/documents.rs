@@ -1,6 +1,7 @@
 //! The documents of the socket and of `--json`. All follow the schema of [`SchemaVersion`]: fields
 //! may be added to it, and a change is a new schema.
 
+mod aside;
 mod content;
 mod event;
 mod holds;
@@ -16,11 +17,12 @@ mod transaction;
 
 use jiff::Timestamp;
 
+pub use aside::{AsideDocument, AsideObject};
 pub use content::{ContentDocument, EmbeddingsDocument, IndexDocument};
 pub use event::{
     ChangeEvent, ChangesDocument, ConflictEvent, EventBody, EventDocument, EventsDocument, MovedDocument,
 };
-pub use holds::{HoldDocument, HoldsDocument, holds};
+pub use holds::{DecideRequest, HoldDocument, HoldsDocument, holds};
 pub use outbox::{OutboxDocument, WaitingDocument};
 pub use plan::{
     ActionDocument, ConflictRecord, FileStepDocument, PlanDocument, PlannedHoldDocument, StepDocument,

@@ -16,6 +16,7 @@ pub struct Paths {
     data: PathBuf,
     config: PathBuf,
     runtime: Option<PathBuf>,
+    state: PathBuf,
     home: PathBuf,
     host_name: String,
 }
@@ -32,6 +33,7 @@ impl Paths {
             data: dirs.data_local_dir().to_owned(),
             config: dirs.config_dir().to_owned(),
             runtime: dirs.runtime_dir().map(Path::to_owned),
+            state: dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned(),
             home: dirs.home_dir().to_owned(),
             host_name: host_name(),
         })
@@ -44,6 +46,7 @@ impl Paths {
             data: home.join(".local/share"),
             config: home.join(".config"),
             runtime: runtime.map(Path::to_owned),
+            state: home.join(".local/state"),
             home: home.to_owned(),
             host_name: "laptop".to_owned(),
         }
@@ -74,6 +77,12 @@ impl Paths {
     pub fn socket(&self, vault: &Path) -> Option<PathBuf> {
         let folder = self.runtime.as_ref()?.join("cogzy-vault");
         Some(folder.join(format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()))))
+    }
+
+    /// The file that notes what this machine has seen of a remote, outside of every vault.
+    #[must_use]
+    pub fn seen(&self, remote: &str) -> PathBuf {
+        self.state.join(format!("cogzy-vault/seen/{}.json", short_hash("remote", remote.as_bytes())))
     }
 
     /// The folder of this user's configuration, for all programs.

@@ -25,7 +25,7 @@ pub enum Bug {
     NewCommitOnRetry,
     /// Polls list only the commits above the head.
     OnlyAboveTheHead,
-    /// What is deleted for its age is as old as the machine's clock says.
+    /// Ages of things to delete follow the machine's clock.
     LocalClock,
     /// A loss is judged by its own commit alone.
     OwnBatchAlone,
@@ -33,6 +33,8 @@ pub enum Bug {
     FollowLinks,
     /// Whatever folder the root's path leads to is taken for the one that was opened.
     TrustTheRoot,
+    /// A folder whose disk is not mounted is taken for an empty one.
+    ForgetMounts,
     /// A pack of any age is marked.
     MarkYoungPacks,
     /// Marked packs are swept by the next prune.
@@ -45,11 +47,15 @@ pub enum Bug {
     ReuseMarked,
     /// A device whose commit is void continues from there.
     KeepVoid,
+    /// A prune keeps no generation before the one that the newest commit names.
+    TakeForeignHorizon,
+    /// A chunk is read from the first of its places, and from no other.
+    FirstPlaceOnly,
 }
 
 impl Bug {
     /// Mistakes that any run may find.
-    pub const SYNC: [Self; 14] = [
+    pub const SYNC: [Self; 15] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -64,7 +70,11 @@ impl Bug {
         Self::OwnBatchAlone,
         Self::FollowLinks,
         Self::TrustTheRoot,
+        Self::ForgetMounts,
     ];
+
+    /// Mistakes that only show where somebody writes to the bucket who is no device.
+    pub const BUCKET: [Self; 2] = [Self::TakeForeignHorizon, Self::FirstPlaceOnly];
 
     /// Mistakes that only show with old data.
     pub const PRUNE: [Self; 6] = [

@@ -13,9 +13,11 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
+use zeroize::Zeroizing;
 
 use super::keys::Trimmed;
 use super::tls::{self, CaFile};
+use crate::near::is_exposed;
 use cogzy_engine::remote::{BucketUrl, RemoteError, RemoteErrorKind, Store};
 
 /// Options for a bucket. A missing one comes from where the AWS tools take it, or has a default.
@@ -30,6 +32,8 @@ pub struct S3Options {
     /// True where the bucket's name stands in the path (`host/bucket/key`) and not in the host's
     /// name. Without it: true as soon as there is an endpoint.
     pub path_style: Option<bool>,
+    /// True where the bucket may be reached without encryption over a network that is not private.
+    pub insecure: bool,
     /// Credentials. Without them: those of the AWS credential chain.
     pub key: Option<KeyPair>,
     /// Files of certificates to trust beside the system's.
@@ -47,6 +51,7 @@ impl Default for S3Options {
             region: None,
             profile: None,
             path_style: None,
+            insecure: false,
             key: None,
             ca_files: Vec::new(),
             connect_timeout: Duration::from_secs(10),
@@ -65,15 +70,15 @@ pub struct KeyPair {
     pub secret: Secret,
 }
 
-/// A text that must not get into logs or messages.
+/// A text that must not get into logs or messages. Its memory is wiped when it goes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Hides `text`.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 }
 
@@ -130,10 +135,21 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         loader = loader.endpoint_url(endpoint);
     }
     if let Some(KeyPair { id, secret }) = &options.key {
-        loader = loader.credentials_provider(Credentials::new(&id.0, &secret.0, None, None, "cogzy-vault"));
+        loader = loader.credentials_provider(Credentials::new(
+            id.0.as_str(),
+            secret.0.as_str(),
+            None,
+            None,
+            "cogzy-vault",
+        ));
     }
     let shared = loader.load().await;
 
+    // The AWS tools may know another endpoint.
+    let used = endpoint.as_deref().or_else(|| shared.endpoint_url());
+    if used.is_some_and(|endpoint| is_exposed(endpoint) && !options.insecure) {
+        return Err(misconfigured(url, EXPOSED));
+    }
     let Some(region) = shared.region().map(|region| region.as_ref().trim().to_owned()) else {
         return Err(misconfigured(url, AWS_REGION));
     };
@@ -155,6 +171,9 @@ const B2_REGION: &str = "b2:// needs to know the region: set s3.region to the pa
 const AWS_REGION: &str =
     "s3:// needs to know the bucket's region: set s3.region, AWS_REGION, or a profile that has one";
 
+const EXPOSED: &str = "the endpoint is http://, and its host is neither this machine nor in a private network: anybody on the \
+     way could read the backup and change it. Use https://, or set s3.insecure = true";
+
 /// The region that the environment or a profile names, or the one that every store knows: most stores
 /// other than AWS take any.
 fn told_region(options: &S3Options) -> RegionProviderChain {
@@ -168,7 +187,7 @@ fn told_region(options: &S3Options) -> RegionProviderChain {
 }
 
 fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
-    RemoteError::new(RemoteErrorKind::WrongEndpoint, "open", &url.to_string()).because(what)
+    RemoteError::new(RemoteErrorKind::Unconfigured, "open", &url.to_string()).because(what)
 }
 
 fn plausible(endpoint: &str) -> bool {
@@ -215,7 +234,7 @@ mod tests {
     async fn the_endpoint_of_b2_follows_from_its_region_and_the_other_way_round() {
         let url = bucket("b2://bucket");
         let error = build(&url, &options()).await.unwrap_err();
-        assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint);
+        assert_eq!(error.kind, RemoteErrorKind::Unconfigured);
         assert!(error.to_string().contains("s3.region"), "{error}");
 
         let region = S3Options { region: Some("us-west-004".to_owned()), ..options() };
@@ -229,11 +248,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_endpoint_that_anybody_could_listen_to_is_refused_unless_somebody_wants_it() {
+        let far = S3Options { endpoint: Some("http://s3.example.com".to_owned()), ..options() };
+        let error = build(&bucket("s3://bucket"), &far).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint);
+        assert!(error.to_string().contains("s3.insecure = true"), "{error}");
+        build(&bucket("s3://bucket"), &S3Options { insecure: true, ..far }).await.unwrap();
+        let near = S3Options { endpoint: Some("http://127.0.0.1:9000".to_owned()), ..options() };
+        build(&bucket("s3://bucket"), &near).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn an_invalid_endpoint_is_refused_and_not_repeated() {
         for bad in ["host", "ftp://host", "https://", "https://me:secret@host", "https://host/path?q"] {
             let options = S3Options { endpoint: Some(bad.to_owned()), ..options() };
             let error = build(&bucket("s3://bucket"), &options).await.unwrap_err();
-            assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint, "{bad}");
+            assert_eq!(error.kind, RemoteErrorKind::Unconfigured, "{bad}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

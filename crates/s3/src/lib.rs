@@ -30,6 +30,7 @@ mod errors;
 mod keys;
 mod line;
 mod moved;
+mod near;
 mod probe;
 mod tls;
 mod whole;
@@ -58,7 +59,7 @@ impl S3Remote {
     /// it.
     ///
     /// # Errors
-    /// `WrongEndpoint` if the options do not tell which endpoint to use.
+    /// `Unconfigured` if the options do not tell which endpoint to use.
     pub async fn open(url: &BucketUrl, options: &S3Options) -> Result<Self, RemoteError> {
         Ok(Self { url: url.clone(), line: Line::open(url, options).await? })
     }

@@ -100,7 +100,7 @@ pub(super) fn watches(extent: &Extent) -> Option<Finding> {
     ))
 }
 
-/// The service, where there is a manager to ask.
+/// The service, if there is a manager to ask.
 pub(super) fn background(paths: &Paths) -> Vec<Finding> {
     const CHECK: &str = "service";
     let standing = match service::standing(paths) {

@@ -21,7 +21,7 @@ pub(super) async fn look(app: &App) -> Vec<Finding> {
     let mut findings = Vec::new();
     if app.embedded {
         let text = format!("none is configured: the vault is kept in a folder beside it, {}", app.remote);
-        let next = "cogzy-vault init --remote b2://BUCKET/PREFIX: a folder on the same disk is no backup";
+        let next = "`cogzy-vault init --remote b2://BUCKET/PREFIX`: a folder on the same disk is no backup";
         findings.push(Finding::warning("remote", text, next));
     }
     findings.extend(credentials(app));
@@ -128,12 +128,12 @@ fn agreed(app: &App) -> Option<Finding> {
         }
         Ok(Some(record)) => match record.commit {
             Some(commit) => Finding::ok(CHECK, format!("generation {}", commit.seq)),
-            None => Finding::note(CHECK, "joined, and nothing agreed yet: cogzy-vault sync"),
+            None => Finding::note(CHECK, "joined, and nothing agreed yet: `cogzy-vault sync`"),
         },
         Ok(None) => Finding::warning(
             CHECK,
             "this vault has never been synced",
-            "cogzy-vault init, then cogzy-vault sync",
+            "`cogzy-vault init`, then `cogzy-vault sync`",
         ),
     })
 }

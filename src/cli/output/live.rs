@@ -1,4 +1,4 @@
-//! Lines that change in place, for somebody who watches. Without a terminal they follow each other.
+//! Lines that change in place for a user who watches. Without a terminal they follow each other.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -26,8 +26,8 @@ impl Live {
         Self(Some(Drawn { all, text, bar: None }))
     }
 
-    /// Shows `lines`, and a bar for `step`. Where they cannot be drawn in place, they are written
-    /// if they have `changed`.
+    /// Shows `lines`, and a bar for `step`. If they cannot be drawn in place, they are written if
+    /// they have `changed`.
     pub fn show(
         &mut self,
         output: &mut Output,

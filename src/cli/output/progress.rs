@@ -1,5 +1,5 @@
-//! Progress of a long action, on standard error. It is only for the eye: nothing depends on whether
-//! it could be written.
+//! Progress of a long action, on standard error. It is only for the eye: nothing depends on its
+//! being written.
 
 use std::fmt;
 use std::io::Write;
@@ -11,7 +11,7 @@ use super::units::{about, part, thousands};
 use cogzy_client::documents::ProgressDocument;
 use cogzy_engine::sync::{self, Phase};
 
-/// The number of files after which a line is written where there is no terminal.
+/// The number of files after which a line is written without a terminal.
 const FILES_PER_LINE: usize = 100;
 /// The template of the bar and its message.
 pub(super) const BAR: &str = "{bar:30} {msg}";
@@ -21,7 +21,7 @@ pub(super) const BAR: &str = "{bar:30} {msg}";
 pub struct ProgressStep {
     /// The progress.
     pub progress: sync::Progress,
-    /// The time that the rest takes, where that can be told.
+    /// The time that the rest takes, if that can be told.
     pub left: Option<Duration>,
 }
 
@@ -54,7 +54,7 @@ impl From<&ProgressDocument> for ProgressStep {
 }
 
 impl ProgressStep {
-    /// The done and the total amount of the bar: bytes where they are known, so that a large file
+    /// The done and the total amount of the bar: bytes if they are known, so that a large file
     /// moves it too.
     pub(super) const fn bar(&self) -> (u64, u64) {
         let progress = self.progress;

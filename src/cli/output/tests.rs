@@ -38,6 +38,8 @@ fn output(out: &Stream, err: &Stream) -> Output {
         out: Box::new(out.clone()),
         err: Box::new(err.clone()),
         json: false,
+        again: Again::default(),
+        answered: false,
         quiet: false,
         color: false,
         terminal: false,

@@ -38,9 +38,9 @@ pub struct Contents {
     pub stale: usize,
     /// Days for which the bucket's rule keeps objects.
     pub locked_days: Option<i32>,
-    /// True where a listing counts the keys of all pages.
+    /// True if a listing counts the keys of all pages.
     pub counts_all_keys: bool,
-    /// True where a PUT replaces what was there, and a DELETE frees it.
+    /// True if a PUT replaces the object, and a DELETE frees it.
     pub unversioned: bool,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ContentDocument, HoldDocument, SchemaVersion};
+use super::{AsideDocument, ContentDocument, HoldDocument, SchemaVersion};
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::Transfer;
 use cogzy_engine::sync::{Amount, Progress, Trouble, Weight};
@@ -132,13 +132,13 @@ pub struct ErrorDocument {
     pub next_retry: Option<String>,
     /// The command to run, or the thing to do, next.
     pub next: String,
-    /// True where nothing has been synced for so long that this error comes before everything else.
+    /// True if nothing has been synced for so long that this error comes before everything else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
 }
 
 impl ErrorDocument {
-    /// What is wrong with no path in particular, and is not tried again by itself.
+    /// An error about no path in particular, which is not tried again by itself.
     #[must_use]
     pub fn of(message: &str, next: &str) -> Self {
         let (message, next) = (message.to_owned(), next.to_owned());
@@ -159,9 +159,10 @@ impl From<&Trouble> for ErrorDocument {
                         .to_owned()
                 }
                 Weight::Blocked => {
-                    "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then cogzy-vault sync"
+                    "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then run `cogzy-vault sync`"
                         .to_owned()
                 }
+                Weight::Unmounted => "mount the disk that belongs there, then cogzy-vault sync".to_owned(),
                 _ => "cogzy-vault sync".to_owned(),
             },
             alarm: false,
@@ -215,6 +216,9 @@ pub struct StatusDocument {
     pub holds: Vec<HoldDocument>,
     /// Errors that stand now.
     pub errors: Vec<ErrorDocument>,
+    /// Objects in the bucket that no device of this vault made, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<AsideDocument>,
     /// The content of the vault, once its files were looked into.
     pub content: Option<ContentDocument>,
     /// The traffic with the remote since the daemon started.

@@ -4,8 +4,8 @@
 //! and crashes between any two calls. The trait is as small as that allows: names and bytes, no
 //! policy. Paths are absolute, and the callers decide where to write. No call follows a symbolic
 //! link in the last name of its path. A disk that holds a vault's root open ([`RootedFs`], a
-//! simulated one) follows none below that root ([`Linked`]), and finds below it what is in that very
-//! folder, wherever its path leads by now ([`Replaced`]).
+//! simulated one) follows none below that root ([`Linked`]), and finds below it what is in that
+//! very folder, wherever its path leads by now ([`Replaced`]).
 //!
 //! SQLite has its own file access and does not use this port. Its database is a cache that may be
 //! lost at any time.
@@ -19,19 +19,21 @@ use std::path::Path;
 use crate::model::{FileKind, FileStat};
 
 mod at;
+mod cross;
 mod io_at;
 mod real;
 mod resolve;
 mod rooted;
 mod tree;
 
+pub use cross::move_new;
 pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
 pub use rooted::RootedFs;
 pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
 
-/// A folder above a path that is a symbolic link: what it leads to is neither absent nor ours. Stands
-/// as the inner error of an [`io::Error`] of the kind `NotADirectory`.
+/// A folder above a path that is a symbolic link: its target is neither absent nor ours. It is the
+/// inner error of an [`io::Error`] of the kind `NotADirectory`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a symbolic link stands where a folder was: nothing is read or written through it")]
 pub struct Linked;
@@ -44,8 +46,8 @@ impl Linked {
     }
 }
 
-/// A root whose path leads to another folder than the one that was opened. Stands as the inner error
-/// of an [`io::Error`].
+/// A root whose path leads to another folder than the one that was opened. It is the inner error of
+/// an [`io::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("another folder stands there than the one that was opened")]
 pub struct Replaced;
@@ -57,6 +59,22 @@ impl Replaced {
         error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }
+
+/// A mount, as a folder that stands on it tells. Nothing is renamed from one mount to another, even where
+/// both show the same file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MountId {
+    /// Number of the file system's device.
+    pub dev: u64,
+    /// Number of the mount; 0 where the system tells none.
+    pub id: u64,
+}
+
+/// Our folder on a mount inside a vault. It is for its owner only, as all that is ours.
+pub const MOUNT_FOLDER: &str = ".cogzy-vault";
+
+/// Names in a folder, each with its kind.
+pub type Names = Vec<(OsString, FileKind)>;
 
 /// File open for reading.
 pub trait ReadFile: Read + Send {
@@ -88,14 +106,14 @@ pub trait Fs: Send + Sync + Debug {
     /// Metadata of a name, without following a link (`lstat`).
     ///
     /// # Errors
-    /// Errors of the system; `NotFound` also if a folder above is missing or is a file; [`Linked`] if
-    /// one is a link; [`Replaced`] for a root that is not the one that was opened.
+    /// Errors of the system; `NotFound` also if a folder above is missing or is a file; [`Linked`]
+    /// if one is a link; [`Replaced`] for a root that is not the one that was opened.
     fn lstat(&self, path: &Path) -> io::Result<FileStat>;
 
     /// `lstat` of several names in one folder, which may be opened once for all of them.
     ///
     /// # Errors
-    /// As for [`Fs::lstat`], for the folder; within, for each name.
+    /// See [`Fs::lstat`], for the folder; within, for each name.
     fn lstat_each(&self, folder: &Path, names: &[&OsStr]) -> io::Result<Vec<io::Result<FileStat>>> {
         Ok(names.iter().map(|name| self.lstat(&folder.join(name))).collect())
     }
@@ -104,7 +122,23 @@ pub trait Fs: Send + Sync + Debug {
     ///
     /// # Errors
     /// Errors of the system. An interrupted listing is an error, never a shorter list.
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>>;
+    fn read_dir(&self, path: &Path) -> io::Result<Names>;
+
+    /// The mount that a folder stands on.
+    ///
+    /// # Errors
+    /// As for [`Fs::read_dir`].
+    fn mount(&self, path: &Path) -> io::Result<MountId> {
+        Ok(MountId { dev: self.lstat(path)?.dev, id: 0 })
+    }
+
+    /// Lists the names in a folder, and tells the mount of the very folder that was listed.
+    ///
+    /// # Errors
+    /// As for [`Fs::read_dir`].
+    fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
+        Ok((self.mount(path)?, self.read_dir(path)?))
+    }
 
     /// Opens a regular file for reading. Fails on a symbolic link or a special file without waiting
     /// for it.
@@ -175,6 +209,16 @@ pub trait Fs: Send + Sync + Debug {
     /// # Errors
     /// Errors of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Looks, without changing anything, whether a file could be put at `path`, or taken from there: the folder
+    /// may be read-only, the file protected. What it does not find an attempt still may.
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn may_place(&self, path: &Path) -> io::Result<()> {
+        let _nobody_knows_before = path;
+        Ok(())
+    }
 
     /// Free bytes for this user on the file system of `path`.
     ///

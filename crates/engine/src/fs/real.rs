@@ -3,15 +3,15 @@
 //! For files outside of a vault, and for tests: a folder above a path may be a symbolic link. The
 //! files of a vault are reached through [`super::RootedFs`].
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::CWD;
 
-use super::at::{At, names, sync_folder};
-use super::{Fs, ReadFile, WriteFile};
+use super::at::{At, mount_of, names, sync_folder};
+use super::{Fs, MountId, Names, ReadFile, WriteFile};
 use crate::model::{FileKind, FileStat};
 
 /// File systems of this machine.
@@ -27,8 +27,17 @@ impl Fs for RealFs {
         at(path).lstat()
     }
 
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+    fn read_dir(&self, path: &Path) -> io::Result<Names> {
         names(at(path).open_folder()?)
+    }
+
+    fn mount(&self, path: &Path) -> io::Result<MountId> {
+        mount_of(at(path).open_folder()?.as_fd())
+    }
+
+    fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
+        let folder = at(path).open_folder()?;
+        Ok((mount_of(folder.as_fd())?, names(folder)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {

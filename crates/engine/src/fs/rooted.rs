@@ -1,21 +1,22 @@
 //! The disk with one vault on it, whose root is held open.
 //!
-//! Everything below the root is reached from that open folder. The folder of a path is opened without following a
-//! link ([`super::resolve`]), and the call that looks or changes something is made on a single name in it. So nobody
-//! who swaps a folder with a link, at whatever moment, leads a read or a write out of the vault; and a root that is
-//! moved away, with another folder in its place, is not confused with that one.
+//! Everything below the root is reached from that open folder. The folder of a path is opened
+//! without following a link ([`super::resolve`]), and each call is made on a single name in it. So
+//! no program that swaps a folder with a link, at whatever moment, leads a read or a write out of
+//! the vault; and a root that is moved away, with another folder in its place, is not confused with
+//! that one.
 //!
-//! No folder is kept open from one call to the next: one that was moved away since would still be written to. The
-//! window in which a folder can move is that of a single call, as it is for the system's own calls. The one exception
-//! is [`Fs::lstat_each`], which opens a folder once to look at many names in it: a look that is a moment old is what
-//! every look is.
+//! No folder is kept open from one call to the next: one that was moved away since would still be
+//! written to. The window in which a folder can move is that of a single call, as for the system's
+//! own calls. The one exception is [`Fs::lstat_each`], which opens a folder once to look at many
+//! names in it: every look is a moment old anyway.
 //!
-//! A disk cannot be unmounted while its root is held open, so the root can be let go for a while. Each call then opens
-//! it for itself, and works only if it still is the same folder.
+//! A disk cannot be unmounted while its root is held open, so the root can be let go for a while.
+//! Each call then opens it for itself, and works only if it still is the same folder.
 //!
-//! Paths outside of the root are the system's to resolve, as by [`RealFs`].
+//! Paths outside the root are resolved by the system, as by [`RealFs`].
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,22 +28,22 @@ use rustix::io::Errno;
 
 use super::at::{self, At, FOLDER, READ};
 use super::resolve::{STEP, check, open_below};
-use super::{Fs, Linked, ReadFile, RealFs, Replaced, WriteFile, found};
+use super::{Fs, Linked, MOUNT_FOLDER, MountId, Names, ReadFile, RealFs, Replaced, WriteFile, found};
 use crate::model::{FileKind, FileStat};
 
 /// The machine's file systems, with the vault at one root.
 #[derive(Debug)]
 pub struct RootedFs {
     root: PathBuf,
-    /// Below it, folders are for their owner only.
+    /// Folder below which folders are for their owner only.
     private: PathBuf,
-    /// Device and inode of the root, or why it could not be opened.
+    /// Device and inode of the root, or the error of opening it.
     id: Result<(u64, u64), Errno>,
-    /// The root; none while it is let go.
+    /// The root. None while it is let go.
     held: Mutex<Option<Arc<OwnedFd>>>,
 }
 
-/// Where a path leads.
+/// Target of a path.
 enum Way<'a> {
     Outside,
     Root,
@@ -81,9 +82,9 @@ impl AsFd for Folder {
 }
 
 impl RootedFs {
-    /// Opens the root, an absolute path whose last name is no link. Where no folder stands there, or none that may be
-    /// opened, nothing is found below it for as long as this value lives. Folders that are made at or below `private`
-    /// are for their owner only, whatever the umask.
+    /// Opens the root, an absolute path whose last name is no link. If there is no folder, or it
+    /// may not be opened, nothing is found below it for as long as this value lives. Folders made
+    /// at or below `private` are for their owner only, whatever the umask.
     #[must_use]
     pub fn open(root: impl Into<PathBuf>, private: impl Into<PathBuf>) -> Self {
         let (root, private) = (root.into(), private.into());
@@ -102,7 +103,7 @@ impl RootedFs {
     /// Holds the root open again.
     ///
     /// # Errors
-    /// Where it cannot be opened; [`Replaced`] where it is another folder by now.
+    /// An error if it cannot be opened; [`Replaced`] if it is another folder by now.
     pub fn hold(&self) -> io::Result<()> {
         let folder = self.held()?;
         *self.lock() = Some(folder);
@@ -118,7 +119,7 @@ impl RootedFs {
     /// Opens a regular file for reading, for a caller that needs more than [`Fs::open`] gives.
     ///
     /// # Errors
-    /// As for [`Fs::open`].
+    /// See [`Fs::open`].
     pub fn open_file(&self, path: &Path) -> io::Result<File> {
         let file = match self.way(path)? {
             Way::Below(relative) => open_below(self.held()?.as_fd(), relative, READ).map_err(absent)?,
@@ -127,18 +128,18 @@ impl RootedFs {
         Ok(File::from(file))
     }
 
-    /// Opens a file to write at its end, making it, for its owner only, where it is missing.
+    /// Opens a file to write at its end, and makes it, for its owner only, if it is missing.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     pub fn open_append(&self, path: &Path) -> io::Result<File> {
         self.place(path)?.at().open_append()
     }
 
-    /// Takes from others whatever they may do with a file or folder of ours; fine where there is none.
+    /// Takes all rights of others on a file or folder of ours; succeeds if there is none.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     pub fn close_to_others(&self, path: &Path) -> io::Result<()> {
         let place = self.place(path)?;
         let Some(stat) = found(place.at().lstat())? else { return Ok(()) };
@@ -161,7 +162,7 @@ impl RootedFs {
     fn held(&self) -> io::Result<Arc<OwnedFd>> {
         let known = match self.id {
             Ok(known) => known,
-            // What is no folder has nothing in it; [`Fs::lstat`] says what it is.
+            // Something that is no folder has nothing in it; [`Fs::lstat`] tells its kind.
             Err(Errno::NOTDIR | Errno::LOOP) => return Err(io::ErrorKind::NotFound.into()),
             Err(error) => return Err(error.into()),
         };
@@ -200,7 +201,7 @@ impl RootedFs {
         }
     }
 
-    /// Opens a folder only to name what is in it.
+    /// Opens a folder only to name a file in it.
     fn step(&self, path: &Path) -> io::Result<Folder> {
         match self.way(path)? {
             Way::Outside => Ok(Folder::Open(rustix::fs::openat(CWD, path, STEP, Mode::empty())?)),
@@ -221,7 +222,8 @@ impl RootedFs {
 
     fn make_folder(&self, path: &Path, above: BorrowedFd, name: &Path) -> io::Result<OwnedFd> {
         let anybody = Mode::RWXU | Mode::RWXG | Mode::RWXO;
-        let mode = if path.starts_with(&self.private) { Mode::RWXU } else { anybody };
+        let ours = path.starts_with(&self.private) || path.iter().any(|name| name == MOUNT_FOLDER);
+        let mode = if ours { Mode::RWXU } else { anybody };
         match rustix::fs::mkdirat(above, name, mode) {
             Err(error) if error != Errno::EXIST => Err(error.into()),
             _ => open_below(above, name, STEP),
@@ -243,8 +245,17 @@ impl Fs for RootedFs {
         Ok(names.iter().map(stat).collect())
     }
 
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+    fn read_dir(&self, path: &Path) -> io::Result<Names> {
         at::names(self.open_folder(path)?)
+    }
+
+    fn mount(&self, path: &Path) -> io::Result<MountId> {
+        at::mount_of(self.step(path)?.as_fd())
+    }
+
+    fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
+        let folder = self.open_folder(path)?;
+        Ok((at::mount_of(folder.as_fd())?, at::names(folder)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
@@ -267,7 +278,7 @@ impl Fs for RootedFs {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let relative = match self.way(path)? {
             Way::Outside => return RealFs.create_dir_all(path),
-            // The root itself is never made: where it is missing, a disk is to be mounted.
+            // The root itself is never made: if it is missing, a disk is to be mounted.
             Way::Root => return self.held().map(drop),
             Way::Below(relative) => relative,
         };
@@ -318,20 +329,41 @@ impl Fs for RootedFs {
         at::sync_folder(&self.open_folder(path)?)
     }
 
+    fn may_place(&self, path: &Path) -> io::Result<()> {
+        let Way::Below(relative) = self.way(path)? else { return Ok(()) };
+        let root = self.held()?;
+        let mut name = relative;
+        loop {
+            let above = name.parent().filter(|above| !above.as_os_str().is_empty());
+            let folder = match above.map(|above| open_below(root.as_fd(), above, STEP)) {
+                None => Folder::Root(Arc::clone(&root)),
+                Some(Ok(folder)) => Folder::Open(folder),
+                // It would be made first.
+                Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    name = above.unwrap_or(name);
+                    continue;
+                }
+                Some(Err(error)) => return Err(error),
+            };
+            let name = name.file_name().map_or(name, Path::new);
+            return At { folder: folder.as_fd(), name }.may_place();
+        }
+    }
+
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(self.step(path)?)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 
-/// Opens a root, and tells its device and inode.
+/// Opens a root, and returns its device and inode.
 fn opened(root: &Path) -> Result<(OwnedFd, (u64, u64)), Errno> {
     let folder = rustix::fs::openat(CWD, root, STEP, Mode::empty())?;
     let stat = at::stat_of(&rustix::fs::fstat(&folder)?);
     Ok((folder, (stat.dev, stat.ino)))
 }
 
-/// What stands below a file is absent; what stands below a link is not ours to tell.
+/// A path below a file is absent; a path below a link is not ours to judge.
 fn absent(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::NotADirectory && !Linked::is(&error) {
         return io::ErrorKind::NotFound.into();

@@ -52,9 +52,15 @@ pub enum RemoteErrorKind {
     /// The key is valid but lacks this permission.
     #[error("the key lacks the capability for this")]
     Forbidden,
-    /// The bucket, or the folder of a `file://` remote, does not exist.
+    /// The bucket does not exist.
     #[error("there is no such bucket")]
     NoSuchBucket,
+    /// The folder of a `file://` remote is missing: mostly its disk is not plugged in.
+    #[error("the backup folder is missing")]
+    Unplugged,
+    /// A setting that leads to the remote is missing or impossible.
+    #[error("the remote is not fully configured")]
+    Unconfigured,
     /// A cap, a quota or the disk is used up.
     #[error("a cap or quota of the remote is used up")]
     QuotaExceeded,
@@ -101,7 +107,10 @@ impl RemoteErrorKind {
     /// True if the remote is out of reach for now: a state to wait out, not a failure.
     #[must_use]
     pub const fn offline(self) -> bool {
-        matches!(self, Self::Offline | Self::UnknownOutcome | Self::Throttled { .. } | Self::Server)
+        matches!(
+            self,
+            Self::Offline | Self::UnknownOutcome | Self::Throttled { .. } | Self::Server | Self::Unplugged
+        )
     }
 }
 

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ApplyId;
+use super::mounts::{staging, trash};
 use crate::model::{ConflictId, VaultPath};
 
 /// Name of the marker in the root.
@@ -65,10 +66,22 @@ impl Layout {
         self.sync().join("last_sync.json")
     }
 
+    /// `sync/mounts.json`: the disks that are mounted inside the vault.
+    #[must_use]
+    pub fn mounts(&self) -> PathBuf {
+        self.sync().join("mounts.json")
+    }
+
     /// `sync/reference.json`: the files that the brakes compare with.
     #[must_use]
     pub fn reference(&self) -> PathBuf {
         self.sync().join("reference.json")
+    }
+
+    /// `sync/marked.json`: packs that this device has seen on their way out of the bucket.
+    #[must_use]
+    pub fn marked(&self) -> PathBuf {
+        self.sync().join("marked.json")
     }
 
     /// `sync/pending`: the bytes of a commit of unknown outcome.
@@ -155,6 +168,12 @@ impl Layout {
         self.staging().join(id.as_str())
     }
 
+    /// Staging folder of one apply on another disk, where `home` is ours.
+    #[must_use]
+    pub fn stage_on(&self, home: &Path, id: &ApplyId) -> PathBuf {
+        staging(home).join(id.as_str())
+    }
+
     /// The file of one slot of a staging folder.
     #[must_use]
     pub fn slot_in(stage: &Path, slot: u32) -> PathBuf {
@@ -177,6 +196,12 @@ impl Layout {
     #[must_use]
     pub fn trash_files(&self, id: &ApplyId) -> PathBuf {
         self.trash_of(id).join("files")
+    }
+
+    /// The same folder on another disk, where `home` is ours.
+    #[must_use]
+    pub fn trash_files_on(&self, home: &Path, id: &ApplyId) -> PathBuf {
+        trash(home).join(id.as_str()).join("files")
     }
 
     /// `sync/conflicts/`: losing versions, by conflict.

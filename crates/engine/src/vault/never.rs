@@ -7,6 +7,7 @@
 
 use std::sync::LazyLock;
 
+use crate::fs::MOUNT_FOLDER;
 use crate::model::VaultPath;
 
 /// First names of paths: the app's config with its keys, in every form of copy that editors and
@@ -53,8 +54,10 @@ pub(super) const SECRETS: &[&str] = &[
     "application_default_credentials.json",
 ];
 
-/// Half-written files, locks of editors, and metadata files of systems.
+/// Our folder on a mount inside the vault, half-written files, locks of editors, and metadata files of
+/// systems.
 pub(super) const TEMPORARY: &[&str] = &[
+    MOUNT_FOLDER,
     "*.tmp",
     "*~",
     "~$*",
@@ -166,6 +169,7 @@ mod tests {
             ".ssh/known_hosts",
             "x/.AWS/config",
             "x/credentials.json",
+            "traces/.cogzy-vault/mount.json",
             "corpus/nodes.json.tmp",
             "corpus/nodes.json.tmp~",
             "corpus/.#nodes.json",

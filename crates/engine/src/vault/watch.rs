@@ -19,8 +19,8 @@ use crate::model::{FileKind, VaultPath};
 /// Event of the watcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// A path that may be synced was touched.
-    Touched,
+    /// Something that may be synced was touched: this path, where it was one.
+    Touched(Option<VaultPath>),
     /// Events were lost. Any path may have been touched.
     Overflow,
     /// The watcher does not work, or misses some folders. The scan still finds everything.
@@ -89,7 +89,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches the root and its folders where they are new. Call this after each scan. True if there
+    /// Watches new folders, and the root if it is new. To be called after each scan. True if there
     /// were any: files written there since the scan caused no event, so another scan is due.
     ///
     /// # Errors
@@ -125,7 +125,8 @@ impl Watch {
         first.map(|()| any)
     }
 
-    /// Watches the root, where it is another folder than before: then nothing in it is watched yet either.
+    /// Watches the root if it is another folder than before: then nothing in it is watched yet
+    /// either.
     fn watch_root(&mut self, fs: &dyn Fs, root: &Path) -> Result<bool, WatchError> {
         let stat = fs.lstat(root).at("look at", root)?;
         let id = Some((stat.dev, stat.ino));
@@ -169,15 +170,18 @@ fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -
     if matches!(event.kind, EventKind::Access(_)) {
         return None;
     }
-    let matters = |path: &PathBuf| {
-        let relative = path.strip_prefix(root).ok().and_then(Path::to_str);
-        match relative.map(VaultPath::new) {
-            Some(Ok(path)) => filter.verdict(&path) == Verdict::Synced && !filter.prunes(&path),
-            // The scan reports such a name.
-            _ => true,
-        }
+    // The scan reports a name that makes no path.
+    let known = |path: &PathBuf| {
+        path.strip_prefix(root).ok().and_then(Path::to_str).and_then(|path| VaultPath::new(path).ok())
     };
-    event.paths.iter().any(matters).then_some(WatchEvent::Touched)
+    let matters = |path: &VaultPath| filter.verdict(path) == Verdict::Synced && !filter.prunes(path);
+    let touched: Vec<Option<VaultPath>> =
+        event.paths.iter().map(known).filter(|path| path.as_ref().is_none_or(matters)).collect();
+    match touched.as_slice() {
+        [] => None,
+        [one] => Some(WatchEvent::Touched(one.clone())),
+        _ => Some(WatchEvent::Touched(None)),
+    }
 }
 
 #[cfg(test)]
@@ -201,8 +205,10 @@ mod tests {
             meaning(Path::new("/v"), &filter(), Ok(event))
         };
         let create = EventKind::Create(CreateKind::File);
-        assert_eq!(told(create, "corpus/nodes.json"), Some(WatchEvent::Touched));
-        assert_eq!(told(create, "new"), Some(WatchEvent::Touched));
+        let touched = |path: &str| Some(WatchEvent::Touched(VaultPath::new(path).ok()));
+        assert_eq!(told(create, "corpus/nodes.json"), touched("corpus/nodes.json"));
+        assert_eq!(told(create, "new"), touched("new"));
+        assert_eq!(told(create, "odd\u{7}"), Some(WatchEvent::Touched(None)));
         assert_eq!(told(EventKind::Access(AccessKind::Read), "corpus/nodes.json"), None);
         for ignored in ["sync/x", "sync", "cache", "cache/x", "logs/x", "config.json", "corpus/x.tmp"] {
             assert_eq!(told(create, ignored), None, "{ignored}");
@@ -229,13 +235,14 @@ mod tests {
         let touched = |path: &str| {
             std::fs::write(root.join(path), "x").unwrap();
             let event = told.recv_timeout(Duration::from_secs(20)).unwrap();
-            assert_eq!(event, WatchEvent::Touched, "{path}");
+            assert!(matches!(event, WatchEvent::Touched(_)), "{path}: {event:?}");
             while told.recv_timeout(Duration::from_millis(50)).is_ok() {}
         };
         touched("traces/deep/a");
         touched("b");
         std::fs::create_dir(root.join("corpus")).unwrap();
-        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(WatchEvent::Touched));
+        let event = told.recv_timeout(Duration::from_secs(20));
+        assert_eq!(event, Ok(WatchEvent::Touched(VaultPath::new("corpus").ok())));
         watch.refresh(&RealFs).unwrap();
         touched("corpus/c");
         // Another folder in the root's place, as a disk that is mounted anew.

@@ -1,13 +1,14 @@
-//! What happens to the places that a vault's names lead to: a folder becomes a link and a folder again, the root's path leads to
-//! nothing or to another folder. By a stream of its own, so that it changes no other step.
+//! Swaps of the places that a vault's names lead to: a folder becomes a link and a folder again;
+//! the root's path leads to nothing or to another folder. They have a random stream of their own,
+//! so that they change no other step.
 
-use crate::disk::{Stands, UserOp};
+use crate::disk::{Mounted, Stands, UserOp};
 use crate::world::World;
 use cogzy_testkit::rng::Rng;
 
 const FOLDERS: [&str; 5] = ["traces", "traces/deep", "notes", "private", "vectors"];
 
-/// What happens before step `number`, if anything; a `sound` world has no disk that goes away.
+/// Makes the swaps before step `number`, if there are any; in a `sound` world no disk goes away.
 pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
     let rng = &mut Rng::stream(seed, &format!("swaps {number}"));
     let at = rng.below(world.devices.len());
@@ -16,6 +17,7 @@ pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
     let stands = *rng.pick(&[Stands::Nothing, Stands::Other, Stands::Other]);
     let calls = if rng.chance(50) { 60 } else { 400 };
     let soon = u64::try_from(rng.below(calls)).unwrap();
+    let there = *rng.pick(&[Mounted::Nothing, Mounted::Other]);
     match rng.below(100) {
         0..5 => world.user(at, &UserOp::LinkFolder(folder)),
         5..12 => world.put_right(at),
@@ -28,18 +30,23 @@ pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
         }
         20..23 if !sound => world.user(at, &UserOp::Root(stands)),
         23..28 if !sound => disk.site().swaps = vec![(soon, UserOp::Root(stands))],
+        40..46 if !sound => world.user(at, &UserOp::Mount(there)),
+        46..52 if !sound => disk.site().swaps = vec![(soon, UserOp::Mount(there))],
+        52..64 => world.user(at, &UserOp::Mount(Mounted::Own)),
         28..40 => world.user(at, &UserOp::Root(Stands::Vault)),
         _ => {}
     }
 }
 
 impl World {
-    /// Links go, the folders whose places they had taken come back, and the root's path leads to the vault.
+    /// Removes links, puts the folders back whose places they had taken, and lets the root's path
+    /// lead to the vault.
     pub fn put_right(&self, at: usize) {
         let disk = &self.devices[at].disk;
         let mut site = disk.site();
         site.swaps.clear();
         site.state.places.stands = Stands::Vault;
+        site.perform(&UserOp::Mount(Mounted::Own), disk);
         for link in site.links() {
             site.perform(&UserOp::Unlink(link), disk);
         }

@@ -1,6 +1,9 @@
-//! What is here: a scan, turned into what the planner takes.
+//! The local side: a scan, turned into the planner's input.
+//!
+//! Decided here: which names cannot be judged, and which are none of the vault's. Only reads; a
+//! crash leaves nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FileStat, Tree, VaultPath};
 use crate::plan::Blocked;
@@ -10,23 +13,27 @@ use crate::vault::{Names, Problem, ProblemKind, Scan};
 /// The vault's files as a scan found them.
 #[derive(Debug, Default)]
 pub(crate) struct Local {
-    /// What each file holds.
+    /// Files by path, with their contents.
     pub(crate) tree: Tree,
-    /// The state each file was read in.
+    /// State in which each file was read.
     pub(crate) stats: BTreeMap<VaultPath, FileStat>,
-    /// How names are spelled on disk.
+    /// Spelling of names on disk.
     pub(crate) names: Names,
-    /// What cannot be judged.
+    /// Paths that cannot be judged.
     pub(crate) blocked: Blocked,
-    /// What cannot be synced as it is, for people.
+    /// Names that cannot be synced as they are, for people.
     pub(crate) troubles: Vec<Trouble>,
     /// Links and special files, each with the words for it.
     foreign: BTreeMap<VaultPath, &'static str>,
+    /// Folders whose disk is not there, or on which one stands that cannot be taken in.
+    pub(super) away: BTreeSet<VaultPath>,
+    /// Folders on which a disk is mounted that the vault does not know yet.
+    pub(super) new_mounts: Vec<VaultPath>,
 }
 
 impl Local {
     pub(crate) fn of(scan: Scan) -> Self {
-        let mut local = Self { names: scan.names, ..Self::default() };
+        let mut local = Self { names: scan.names, new_mounts: scan.new_mounts, ..Self::default() };
         for (path, found) in scan.files {
             if !found.settled {
                 local.blocked.add(path.clone(), "it was written a moment ago and has not settled yet");
@@ -44,33 +51,39 @@ impl Local {
         let weight = match problem.kind {
             ProblemKind::Busy => Weight::Passing,
             ProblemKind::Symlink | ProblemKind::Special => Weight::Skipped,
+            ProblemKind::DiskAway | ProblemKind::OtherDisk => Weight::Unmounted,
             _ => Weight::Lasting,
         };
         let message = problem.kind.to_string();
         let path = VaultPath::new(&problem.path).ok();
         let about = path.clone().map_or(About::Other, About::Path);
         self.troubles.push(Trouble { path: problem.path.clone(), about, message: message.clone(), weight });
-        // A name that makes no path was never synced, so nothing in the base or the remote can be meant.
+        // A name that makes no path was never synced, so nothing in the base or the remote has it.
         let Some(path) = path else { return };
         if self.tree.contains_key(&path) {
-            return; // The other spelling of a clash: what the path stands for was read.
+            return; // The other spelling of a clash: the file that the path stands for was read.
         }
         let what = match problem.kind {
             ProblemKind::Symlink => "a symbolic link",
             ProblemKind::Special => "neither a file nor a folder",
+            ProblemKind::DiskAway | ProblemKind::OtherDisk => {
+                self.away.insert(path.clone());
+                return self.blocked.add(path, message);
+            }
             _ => return self.blocked.add(path, message),
         };
         self.foreign.insert(path.clone(), what);
         self.blocked.add_foreign(path, message);
     }
 
-    /// True for the name of a link or a special file.
-    pub(crate) fn is_foreign(&self, path: &VaultPath) -> bool {
-        self.foreign.contains_key(path)
+    /// True for a name behind which nothing can be seen that is to be sent: that of a link, of a special
+    /// file, or of a folder whose disk is away.
+    pub(crate) fn hides(&self, path: &VaultPath) -> bool {
+        self.foreign.contains_key(path) || self.away.contains(path)
     }
 
-    /// Tells which of the links and special files stand where `base` or `remote` have files: those are neither gone
-    /// nor to be sent or fetched, and somebody has to hear of it.
+    /// Reports links and special files that stand where `base` or `remote` have files: such files
+    /// are neither gone nor sent nor fetched, and the user has to know.
     pub(crate) fn name_what_blocks(&mut self, base: &Tree, remote: &Tree) {
         for trouble in &mut self.troubles {
             let About::Path(place) = &trouble.about else { continue };
@@ -89,11 +102,11 @@ impl Local {
     }
 }
 
-/// The paths of a tree that are `place` or lie below it.
-fn below<'a>(tree: &'a Tree, place: &'a VaultPath) -> impl Iterator<Item = &'a VaultPath> {
+/// Paths of a tree that are `place` or lie below it.
+pub(super) fn below<'a>(tree: &'a Tree, place: &'a VaultPath) -> impl Iterator<Item = &'a VaultPath> {
     let from_there = tree.range(place.clone()..).map(|(path, _)| path);
     let near = from_there.take_while(move |path| path.as_str().starts_with(place.as_str()));
-    // Between a folder and what is in it stand names that only begin like it.
+    // Between a folder and its files stand names that only begin like it.
     near.filter(move |path| {
         let rest = path.as_str().strip_prefix(place.as_str()).unwrap_or_default();
         rest.is_empty() || rest.starts_with('/')

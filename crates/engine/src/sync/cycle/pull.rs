@@ -1,8 +1,9 @@
 //! Fetching: everything of a generation is staged and checked, then put in its places.
 //!
-//! Decided here: which staged groups may be applied, and that nothing is put in place for an item that
-//! has moved since the scan. A crash before the journal leaves a stage, which the next start removes; a
-//! crash after it leaves the journal, which [`Session::recover`] finishes or gives back to the planner.
+//! Decided here: which staged groups may be applied, and that nothing is put in place for an item
+//! that has moved since the scan. A crash before the journal leaves a stage, which the next start
+//! removes; a crash after it leaves the journal, which [`Session::recover`] finishes or gives back
+//! to the planner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,32 +22,33 @@ use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};
 use crate::vault::{
-    ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Purpose, Seen, Stage, Staged, apply_unless, conclude,
-    members, recover, settle_transaction,
+    ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Mounts, Purpose, Seen, Stage, Staged, apply_unless,
+    conclude, members, recover, settle_transaction,
 };
 
-/// How long other programs may hold the apply lock before this one goes on with something else.
+/// Time for which other programs may hold the apply lock. Then this one goes on with something
+/// else.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// Room that staging leaves free on the disk.
+/// Bytes that staging leaves free on the disk.
 const RESERVE: u64 = 64 << 20;
 
-/// What is to be brought in.
+/// Changes to bring in.
 pub(crate) struct Incoming<'a> {
     pub steps: Vec<&'a Step>,
-    /// The state that has the contents.
+    /// State that names the contents.
     pub remote: &'a Snapshot,
-    /// What the scan found here.
+    /// Findings of the local scan.
     pub local: &'a Local,
     pub purpose: Purpose,
-    /// Put in place even if a crash comes first ([`ApplyPlan::finish`]).
+    /// True to put them in place even if a crash comes first ([`ApplyPlan::finish`]).
     pub finish: bool,
-    /// Nothing is put in place unless the bucket can give all of it.
+    /// True to put nothing in place unless the bucket can give all of it.
     pub whole: bool,
 }
 
 impl<'a> Incoming<'a> {
-    /// What a survey's plan pulls.
+    /// Changes that a survey's plan pulls.
     pub fn of(survey: &'a Survey) -> Self {
         let steps = survey.plan.steps.iter().filter(|step| step.incoming()).collect();
         let purpose = survey.remote.key.map_or(Purpose::Repair, Purpose::Generation);
@@ -55,23 +57,25 @@ impl<'a> Incoming<'a> {
 }
 
 impl Session<'_> {
-    /// Brings files in. Gives the items that are in place; all others are planned again. The journal
-    /// stays until [`Session::conclude`].
+    /// Brings files in. Returns the items that are in place; all others are planned again. The
+    /// journal stays until [`Session::conclude`].
     pub(crate) async fn pull(&mut self, incoming: &Incoming<'_>) -> Result<BTreeSet<Item>, SyncError> {
         if incoming.steps.is_empty() {
             return Ok(BTreeSet::new());
         }
         let Context { layout, ports, .. } = self.context;
         let id = self.apply_id();
-        let stage = Stage::create(ports.fs.clone(), layout, &id)?;
+        let mut stage = Stage::create(ports.fs.clone(), layout, &id)?;
         let (mut items, wanted) = incoming.staging_plan()?;
+        stage.spread(layout, &id, self.context.homes(&items)?);
         self.make_room(&wanted)?;
         let lost = match self.stage_all(incoming, &wanted, &stage).await {
             Ok(lost) => self.leave_out_lost(incoming, &wanted, lost, &mut items).await,
             Err(error) => Err(error),
         };
         if let Err(error) = lost {
-            // What cannot be removed now is removed at the next start; the fetch's own error says more.
+            // The next start removes a stage that cannot be removed now; the fetch's own error says
+            // more.
             let _also_failed = stage.discard();
             return Err(error);
         }
@@ -83,7 +87,7 @@ impl Session<'_> {
             stage.discard()?;
             return Ok(BTreeSet::new());
         }
-        // Looked at again: a command may have begun after the plan was made.
+        // A second look: a command may have begun after the plan was made.
         let right = self.context.groups_right()?;
         if right.is_held() {
             for item in items.iter().filter(|item| matches!(item.item, Item::Group(_))) {
@@ -100,7 +104,7 @@ impl Session<'_> {
     fn make_room(&self, wanted: &[Wanted]) -> Result<(), SyncError> {
         let root = self.context.layout.root();
         if self.context.check_room(wanted, root).is_err() {
-            // A cycle that stops here never comes to tidy up.
+            // A cycle that stops here never tidies up.
             let age_ms = self.age_ms();
             blocking(|| self.context.clear_trash(age_ms))?;
             self.context.check_room(wanted, root)?;
@@ -126,8 +130,8 @@ impl Session<'_> {
         self.context.fetch(order, stage, progress, self.watcher).await
     }
 
-    /// Takes items out of what is to be applied whose contents the bucket cannot give, and says so.
-    /// Fails with the cause where the remote has moved on meanwhile: then they are looked for in vain.
+    /// Leaves out items whose contents the bucket cannot give, and reports them. Fails with the
+    /// cause if the remote has moved on meanwhile: then looking for them is in vain.
     async fn leave_out_lost(
         &mut self,
         incoming: &Incoming<'_>,
@@ -167,6 +171,11 @@ impl Session<'_> {
         plan: ApplyPlan,
         files: usize,
     ) -> Result<BTreeSet<Item>, SyncError> {
+        let written: Vec<(Item, VaultPath)> = plan
+            .items
+            .iter()
+            .flat_map(|item| item.steps.iter().map(|step| (item.item.clone(), step.path.clone())))
+            .collect();
         let lock = self.context.apply_lock().await?;
         let mut applying = Progress { phase: Phase::Apply, files_total: files, ..Progress::default() };
         let applied = blocking(|| {
@@ -177,24 +186,38 @@ impl Session<'_> {
             })
         })?;
         for (item, why) in &applied.retry {
-            self.report.wait(item, why.clone());
+            if applied.failed.contains(item) {
+                self.put_off(incoming, item, why);
+            } else {
+                self.report.wait(item, why.clone());
+            }
         }
+        self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
-        Ok(applied.done.into_iter().collect())
+        let done: BTreeSet<Item> = applied.done.into_iter().collect();
+        let root = self.context.layout.root();
+        let stand = written.into_iter().filter(|(item, _)| done.contains(item)).filter_map(|(_, path)| {
+            let stands = found(self.context.fs().lstat(&incoming.local.names.locate(root, &path)));
+            Some((path, stands.ok()?))
+        });
+        self.memory.brought = stand.collect();
+        Ok(done)
     }
 
-    /// Drops the journal of the last apply, if there is one: the base is noted, and it has done its work.
+    /// Drops the journal of the last apply, if there is one. The base is saved, so the journal is
+    /// no longer needed.
     pub(crate) async fn conclude(&self) -> Result<(), SyncError> {
         if !self.context.has_journal()? {
             return Ok(());
         }
-        // A journal may also be that of a transaction that is being written at this moment: it is gone once the lock is.
+        // The journal may be that of a transaction being written now. That one is gone once this
+        // has the lock.
         let _lock = self.context.apply_lock().await?;
         Ok(blocking(|| conclude(self.context.fs(), &self.context.layout))?)
     }
 
-    /// Finishes an apply that a crash cut short, and notes what it has agreed on: the remote may have moved on since, and what
-    /// came from it must not pass for a local edit.
+    /// Finishes an apply that a crash cut short, and records its result as agreed. The remote may
+    /// have moved on since, and files that came from it must not pass for local edits.
     pub(crate) async fn recover(&mut self) -> Result<(), SyncError> {
         let context = self.context;
         // Who only reads may hold the lock for long. Without a journal there is nothing to wait for: stages
@@ -217,7 +240,7 @@ impl Session<'_> {
         if let Purpose::Generation(commit) = recovered.purpose {
             self.report.brought(applied);
             let done: BTreeSet<Item> = applied.done.iter().cloned().collect();
-            // A first join that was cut short has agreed on what it brought, too.
+            // A first join that was cut short has also agreed on the files that it brought.
             let mut record = context.record_or_first(self.marker.vault)?;
             let there = self.log.recall(commit).await?;
             let agreed = match record.commit {
@@ -255,7 +278,8 @@ impl Incoming<'_> {
         Ok((items, wanted))
     }
 
-    /// Where the displaced version goes, if it lost a conflict: the one of this plan, or one that a merge has already listed.
+    /// Place for the displaced version, if it lost a conflict: that of this plan, or that of a
+    /// conflict which a merge has already listed.
     fn keeping(&self, step: &Step) -> Result<Option<Keeping>, SyncError> {
         let lost = |conflict: &&Conflict| {
             let here = |file: &Kept| self.local.tree.get(&file.path).copied() == file.entry;
@@ -269,7 +293,8 @@ impl Incoming<'_> {
         Ok(Some(Keeping { id: conflict.id, record: to_record(conflict)? }))
     }
 
-    /// Local files that may hold chunks of what is wanted: the old versions, and files of the very content under other names.
+    /// Local files that may hold wanted chunks: the old versions, and files with the same content
+    /// under other names.
     fn old_files(&self, wanted: &[Wanted], root: &Path) -> Vec<PathBuf> {
         let locate = |path| self.local.names.locate(root, path);
         let long =
@@ -286,6 +311,16 @@ impl Incoming<'_> {
 }
 
 impl Context {
+    /// Our folder on the disk of each slot whose file will stand on another disk than the vault's.
+    fn homes(&self, items: &[ApplyItem]) -> Result<BTreeMap<u32, String>, SyncError> {
+        let mounts = Mounts::load(self.fs(), &self.layout)?;
+        let steps = items.iter().flat_map(|item| &item.steps);
+        let home = |step: &ApplyStep| {
+            mounts.home(step.on_disk.as_deref().unwrap_or(step.path.as_str())).zip(step.new)
+        };
+        Ok(steps.filter_map(home).map(|(home, new)| (new.slot, home)).collect())
+    }
+
     fn has_journal(&self) -> Result<bool, SyncError> {
         let path = self.layout.applying();
         Ok(found(self.fs().lstat(&path)).at("look at", &path)?.is_some())
@@ -312,14 +347,14 @@ impl Context {
                 let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
                 return Err(IoAt { operation: "lock", path, source }.into());
             }
-            // Nobody tells when a `flock` is given back.
+            // No event tells when a `flock` is released.
             tokio::time::sleep(LOCK_PAUSE).await;
         }
     }
 
-    /// Why a group may not be replaced now, if any of its members beside those that are replaced is not as
-    /// the scan found it. The apply looks at the files it replaces; but a group moves together, and a program
-    /// that writes another member, or a new one, has begun a new state of the whole group.
+    /// Cause for not replacing a group now: a member that stays in its place is not as the scan
+    /// found it. The apply looks at the files it replaces. But a group moves together, and a
+    /// program that writes another member, or a new one, has begun a new state of the whole group.
     fn moved_since(&self, incoming: &Incoming<'_>, item: &Item) -> Result<Option<String>, IoAt> {
         let Item::Group(name) = item else { return Ok(None) };
         let groups = &incoming.remote.groups;
@@ -345,12 +380,12 @@ impl Context {
         Ok(there.keys().find(|path| !known(path)).map(|path| format!("{path} appeared after the scan")))
     }
 
-    /// Makes sure that the disk of `folder` has room for what is to be staged there.
+    /// Checks that the disk of `folder` has room for the staged files.
     pub(crate) fn check_room(&self, wanted: &[Wanted], folder: &Path) -> Result<(), SyncError> {
         self.check_free(wanted.iter().map(|file| file.entry.size).sum(), folder)
     }
 
-    /// Makes sure that the disk of `folder` has room for so many bytes.
+    /// Checks that the disk of `folder` has `needed` bytes free.
     pub(crate) fn check_free(&self, needed: u64, folder: &Path) -> Result<(), SyncError> {
         let folder = folder.to_owned();
         match self.fs().free_space(&folder) {

@@ -29,7 +29,7 @@ use std::time::Duration;
 pub use members::members;
 
 use super::read::{FUTURE_NS, quiet};
-use super::{Filter, Layout, Marker, MarkerError, Names};
+use super::{Filter, Layout, Marker, MarkerError, Mounts, Names};
 use crate::fs::{Fs, IoAt};
 use crate::model::{Cached, Entry, FileStat, PathError, VaultId, VaultPath};
 
@@ -91,6 +91,8 @@ pub struct Scan {
     pub problems: Vec<Problem>,
     /// Spellings of names on disk.
     pub names: Names,
+    /// Folders on which a disk is mounted that the vault does not know yet.
+    pub new_mounts: Vec<VaultPath>,
     /// Cache for the next scan: files whose state no later write can repeat.
     pub cache: HashMap<VaultPath, Cached>,
 }
@@ -129,6 +131,16 @@ pub enum ProblemKind {
     /// A socket, pipe or device.
     #[error("it is neither a file nor a folder: it is not synced")]
     Special,
+    /// The disk that is mounted here is away.
+    #[error(
+        "the disk that is mounted here is away: nothing below is deleted or written; mount it again (for an ordinary folder from now on, put its files here, then remove sync/mounts.json)"
+    )]
+    DiskAway,
+    /// Another disk stands here than the one that was synced.
+    #[error(
+        "another disk is mounted here than the one that was synced: nothing below is deleted or written; mount that one (to take this disk for it, put its files here, then remove sync/mounts.json)"
+    )]
+    OtherDisk,
     /// It changed during the read.
     #[error("it is being written or moved: it is looked at again in the next scan")]
     Busy,
@@ -165,8 +177,8 @@ pub enum ScanError {
 /// If nothing is known about the vault. Anything less is a [`Problem`] in the result.
 pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan, ScanError> {
     Marker::read_of(fs, layout, options.vault)?;
-    let walked = walk::walk(fs, layout, options)?;
-    let mut scan = Scan { problems: walked.problems, ..Scan::default() };
+    let walked = walk::walk(fs, layout, &Mounts::load(fs, layout)?, options)?;
+    let mut scan = Scan { problems: walked.problems, new_mounts: walked.new_mounts, ..Scan::default() };
     let claims = clash::settle(walked.files, options.prefer, &mut scan.problems);
     for (path, on_disk) in &walked.folders {
         scan.names.note(path, on_disk);

@@ -1,12 +1,11 @@
 //! Lists the folders.
 
-use std::path::Path;
-
 use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
-use crate::fs::{At, Fs};
+use crate::fs::{At, Fs, MountId, Names};
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
-use crate::vault::{FileChanged, Layout, Verdict};
+use crate::vault::mounts::read_mark;
+use crate::vault::{FileChanged, Layout, Mounts, Verdict};
 
 /// File that claims a path.
 #[derive(Debug)]
@@ -34,43 +33,101 @@ pub(super) struct Walked {
     pub files: Vec<Claim>,
     /// Folders that were entered, each after its parent.
     pub folders: Vec<(VaultPath, String)>,
+    /// Folders on which a disk is mounted that the vault does not know yet.
+    pub new_mounts: Vec<VaultPath>,
     pub problems: Vec<Problem>,
 }
 
-pub(super) fn walk(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Walked, ScanError> {
+/// Folder that is still to be listed.
+struct Open {
+    path: VaultPath,
+    on_disk: String,
+    /// The mount that the folder above it stands on.
+    above: MountId,
+}
+
+pub(super) fn walk(
+    fs: &dyn Fs,
+    layout: &Layout,
+    mounts: &Mounts,
+    options: &ScanOptions,
+) -> Result<Walked, ScanError> {
     let mut walked = Walked::default();
     // An unreadable root is an error, not a problem in the result: nothing is known about the
     // vault.
-    let mut open = list(fs, layout.root(), "", options, &mut walked).at("list", layout.root())?;
-    while let Some((path, on_disk)) = open.pop() {
-        match list(fs, &layout.root().join(&on_disk), &on_disk, options, &mut walked) {
+    let (mount, names) = fs.read_dir_on(layout.root()).at("list", layout.root())?;
+    let mut open = sort(names, "", mount, options, &mut walked);
+    while let Some(folder) = open.pop() {
+        match enter(fs, layout, mounts, &folder, options, &mut walked) {
             Ok(deeper) => open.extend(deeper),
             // It was there just now, so it is being moved and is not absent.
-            Err(error) if FileChanged::is(&error) => walked.problem(on_disk.clone(), ProblemKind::Busy),
+            Err(error) if FileChanged::is(&error) => {
+                walked.problem(folder.on_disk.clone(), ProblemKind::Busy);
+            }
             Err(_) if planted(Bug::EmptyListing) => {}
-            Err(error) => walked.problem(on_disk.clone(), ProblemKind::Unreadable(error.to_string())),
+            Err(error) => {
+                walked.problem(folder.on_disk.clone(), ProblemKind::Unreadable(error.to_string()));
+            }
         }
-        walked.folders.push((path, on_disk));
+        walked.folders.push((folder.path, folder.on_disk));
         (options.progress)(ScanProgress { files: walked.files.len() as u64, ..ScanProgress::default() });
     }
+    walked.miss(mounts, options);
     Ok(walked)
 }
 
+/// Lists a folder, if the disk stands there that belongs there.
+fn enter(
+    fs: &dyn Fs,
+    layout: &Layout,
+    mounts: &Mounts,
+    folder: &Open,
+    options: &ScanOptions,
+    walked: &mut Walked,
+) -> std::io::Result<Vec<Open>> {
+    let place = layout.root().join(&folder.on_disk);
+    let (mount, names) = fs.read_dir_on(&place)?;
+    let is_mount = mount != folder.above;
+    match mounts.mark(&folder.on_disk) {
+        Some(_) if !is_mount => {
+            walked.problem(folder.on_disk.clone(), ProblemKind::DiskAway);
+            return Ok(Vec::new());
+        }
+        Some(mark) if read_mark(fs, &place)?.as_deref() != Some(mark) => {
+            walked.problem(folder.on_disk.clone(), ProblemKind::OtherDisk);
+            return Ok(Vec::new());
+        }
+        None if is_mount && !planted(Bug::ForgetMounts) => walked.new_mounts.push(folder.path.clone()),
+        _ => {}
+    }
+    Ok(sort(names, &folder.on_disk, mount, options, walked))
+}
+
 impl Walked {
+    /// Names the mounts whose very folder is gone.
+    fn miss(&mut self, mounts: &Mounts, options: &ScanOptions) {
+        for folder in mounts.folders().filter(|folder| mounts.mark(folder).is_some()) {
+            let met = self.folders.iter().any(|(_, on_disk)| on_disk == folder);
+            let wanted = VaultPath::new(folder).is_ok_and(|path| !options.filter.prunes(&path));
+            if !met && wanted {
+                self.problem(folder.to_owned(), ProblemKind::DiskAway);
+            }
+        }
+    }
+
     fn problem(&mut self, path: String, kind: ProblemKind) {
         self.problems.push(Problem { path, kind });
     }
 }
 
-/// Lists one folder into `walked`. Returns the folders to enter, the last first.
-fn list(
-    fs: &dyn Fs,
-    folder: &Path,
+/// Sorts the names in one folder into `walked`. Returns the folders to enter, the last first.
+fn sort(
+    mut names: Names,
     on_disk: &str,
+    above: MountId,
     options: &ScanOptions,
     walked: &mut Walked,
-) -> std::io::Result<Vec<(VaultPath, String)>> {
-    let mut names = fs.read_dir(folder)?;
+) -> Vec<Open> {
     names.sort_by(|(a, _), (b, _)| b.cmp(a));
     let mut deeper = Vec::new();
     for (name, kind) in names {
@@ -91,7 +148,7 @@ fn list(
         let wanted = || options.filter.verdict(&path) == Verdict::Synced;
         match kind {
             FileKind::Folder if options.filter.prunes(&path) => {}
-            FileKind::Folder => deeper.push((path, on_disk)),
+            FileKind::Folder => deeper.push(Open { path, on_disk, above }),
             FileKind::File if wanted() => walked.files.push(Claim { path, on_disk }),
             FileKind::File => {}
             // A link in the place of an excluded folder does not matter.
@@ -100,5 +157,5 @@ fn list(
             FileKind::Special => walked.problem(on_disk, ProblemKind::Special),
         }
     }
-    Ok(deeper)
+    deeper
 }

@@ -1,12 +1,11 @@
 //! The engine's side of a disk: the file-system port.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::fs::{Fs, Linked, ReadFile, Replaced, WriteFile};
+use cogzy_engine::fs::{Fs, Linked, MountId, Names, ReadFile, Replaced, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 use cogzy_engine::planted::{Bug, planted};
 
@@ -25,10 +24,10 @@ pub struct SimFs {
     root: Option<Ino>,
 }
 
-/// The kind of a call.
-struct Names<'a>(&'a [&'a Path]);
+/// The paths of a call.
+struct Paths<'a>(&'a [&'a Path]);
 
-impl fmt::Display for Names<'_> {
+impl fmt::Display for Paths<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut arrow = "";
         self.0
@@ -67,7 +66,8 @@ impl SimFs {
         opened.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// The slot that a path names. Below the root no link is followed; outside of it the system does as it always does.
+    /// The slot that a path names. Below the root no link is followed; outside of it links are
+    /// followed as by the system.
     fn slot(&self, state: &State, path: &Path) -> io::Result<Slot> {
         let slot = match path.strip_prefix(ROOT) {
             Ok(relative) if !planted(Bug::FollowLinks) || state.places.stands != Stands::Vault => {
@@ -82,7 +82,7 @@ impl SimFs {
         Ok(slot)
     }
 
-    /// What stands at a path.
+    /// The inode at a path.
     fn find(&self, state: &State, path: &Path) -> io::Result<Ino> {
         if path == Path::new(ROOT) {
             return self.root_at_its_path(state);
@@ -111,6 +111,11 @@ impl SimFs {
         }
     }
 
+    fn names(&self, state: &State, path: &Path) -> io::Result<Names> {
+        let folder = self.folder(state, path)?;
+        Ok(state.list(folder).map(|(name, ino)| (name.clone(), state.node(ino).kind)).collect())
+    }
+
     /// Takes part in a call that only looks.
     pub(super) fn look<T>(&self, work: impl FnOnce(&Site) -> io::Result<T>) -> io::Result<T> {
         if self.fuse.is_dead() {
@@ -132,10 +137,10 @@ impl SimFs {
         if self.fuse.is_dead() {
             return Err(crashed());
         }
-        // Before the disk is locked: whoever looks looks at it.
+        // Before the disk is locked, since the observer looks at it.
         self.fuse.look(false);
         let mut site = self.enter();
-        let names = Names(paths);
+        let names = Paths(paths);
         let place = paths.last().map_or("", |path| place(path));
         if !self.fuse.spend() {
             self.disk.trace.note(format_args!("{} ✝ before {what} {names}", self.disk.name));
@@ -163,7 +168,7 @@ impl SimFs {
         done
     }
 
-    /// The user comes first, where this is the moment.
+    /// Lets the user come first, if this is the moment.
     fn enter(&self) -> std::sync::MutexGuard<'_, Site> {
         let mut site = self.disk.site();
         if let Some((left, _)) = site.interruptions.last_mut() {
@@ -208,12 +213,19 @@ impl Fs for SimFs {
         self.look(|site| Ok(stat(&site.state, absent_below_files(self.find(&site.state, path))?)))
     }
 
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+    fn read_dir(&self, path: &Path) -> io::Result<Names> {
+        self.look(|site| self.names(&site.state, path))
+    }
+
+    fn mount(&self, path: &Path) -> io::Result<MountId> {
         self.look(|site| {
-            let folder = self.folder(&site.state, path)?;
-            let kind = |ino| site.state.node(ino).kind;
-            Ok(site.state.list(folder).map(|(name, ino)| (name.clone(), kind(ino))).collect())
+            self.folder(&site.state, path)?;
+            Ok(site.state.places.mount(path))
         })
+    }
+
+    fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
+        self.look(|site| Ok((site.state.places.mount(path), self.names(&site.state, path)?)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
@@ -267,6 +279,7 @@ impl Fs for SimFs {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.effect("rename", &[from, to], false, |state, now| {
             let slots = (self.slot(state, from)?, self.slot(state, to)?);
+            state.places.on_one_mount(from, to)?;
             rename_slots(state, (from, to), slots, false, now)
         })
     }
@@ -275,6 +288,7 @@ impl Fs for SimFs {
         self.effect("rename (new)", &[from, to], false, |state, now| {
             let (slot, target) = (self.slot(state, from)?, self.slot(state, to)?);
             let moved = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
+            state.places.on_one_mount(from, to)?;
             // On a disk that ignores case, a file's own other spelling is not in its way.
             if state.at(&target).is_some_and(|there| state.kind.case || there != moved || slot != target) {
                 return Err(io::ErrorKind::AlreadyExists.into());
@@ -292,6 +306,7 @@ impl Fs for SimFs {
         }
         self.effect("exchange", &[one, other], false, |state, now| {
             let slots = (self.slot(state, one)?, self.slot(state, other)?);
+            state.places.on_one_mount(one, other)?;
             match (state.at(&slots.0), state.at(&slots.1)) {
                 (Some(_), Some(_)) if one != other && (one.starts_with(other) || other.starts_with(one)) => {
                     // The same answer as that of a file system that knows no exchange.
@@ -308,6 +323,7 @@ impl Fs for SimFs {
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.effect("link", &[from, to], false, |state, now| {
+            state.places.on_one_mount(from, to)?;
             let from = self.slot(state, from)?;
             let target = self.slot(state, to)?;
             let linked = state.at(&from).ok_or(io::ErrorKind::NotFound)?;
@@ -340,6 +356,9 @@ impl Fs for SimFs {
             let ino = state.at(&slot).ok_or(io::ErrorKind::NotFound)?;
             if state.node(ino).kind != FileKind::Folder {
                 return Err(io::ErrorKind::NotADirectory.into());
+            }
+            if state.is_mount_point(path) {
+                return Err(io::ErrorKind::ResourceBusy.into());
             }
             if state.list(ino).next().is_some() {
                 return Err(io::ErrorKind::DirectoryNotEmpty.into());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cogzy_engine::model::Digest;
 
-use super::Stands;
+use super::{Mounted, Stands};
 
 /// An act of a user. Paths are relative to the vault.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub enum UserOp {
     LinkFolder(String),
     /// The root's path leads elsewhere from now on.
     Root(Stands),
+    /// The disk inside the vault goes away, or comes back, or another one is there.
+    Mount(Mounted),
     /// A program opens the file and will write to it later.
     Hold(String),
     WriteHeld(Vec<u8>),
@@ -64,6 +66,7 @@ impl fmt::Display for UserOp {
             Self::DeleteFolder(path) => write!(f, "deletes all in {path}"),
             Self::LinkFolder(path) => write!(f, "moves {path} away and puts a link there"),
             Self::Root(stands) => write!(f, "has the root's path lead to: {stands:?}"),
+            Self::Mount(there) => write!(f, "has mounted inside the vault: {there:?}"),
             Self::Hold(path) => write!(f, "opens {path}"),
             Self::WriteHeld(bytes) => write!(f, "writes {} bytes to an open file", bytes.len()),
         }
@@ -88,6 +91,7 @@ impl UserOp {
             Self::DeleteFolder(..) => "user: folder delete",
             Self::LinkFolder(..) => "user: a folder becomes a link",
             Self::Root(..) => "user: another folder at the root's path",
+            Self::Mount(..) => "user: mount",
             Self::Hold(..) => "user: open",
             Self::WriteHeld(..) => "user: write to an open file",
         }

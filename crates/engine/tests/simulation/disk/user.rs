@@ -1,5 +1,5 @@
-//! The user's side of a disk: what the app, an editor or a person does to the vault. What they do
-//! is durable at once; a power cut takes only what the engine has not synced.
+//! The user's side of a disk: acts of the app, an editor or a person on the vault. They are durable
+//! at once; a power cut takes only changes that the engine has not synced.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use cogzy_engine::model::{Digest, FileKind, FileStat};
 use unicode_normalization::UnicodeNormalization;
 
 use super::fs::{create_folders, rename, stat};
+use super::mounts::is_ours;
 use super::op::UserOp;
 use super::state::Ino;
 use super::{Disk, Site};
@@ -28,6 +29,10 @@ impl Site {
         }
         let now = disk.clock.now_ns();
         let op = &self.respelled(op.clone());
+        let held = self.held_open.last().map(|(path, _)| path.as_str());
+        if self.state.places.hinders(op, held) {
+            return;
+        }
         disk.trace.note(format_args!("{} user {op}", disk.name));
         disk.trace.mark(op.mark());
         match op {
@@ -37,9 +42,10 @@ impl Site {
             UserOp::Delete(path) => self.delete(path, now),
             UserOp::Together(files) => files.iter().for_each(|(path, bytes)| self.replace(path, bytes, now)),
             UserOp::DeleteTogether(paths) => {
-                // Whoever deletes a group deletes all of it: a folder that was moved away comes back for that.
+                // A user who deletes a group deletes all of it: a folder that was moved away comes
+                // back for that.
                 paths.iter().for_each(|path| self.unlink_above(path, now));
-                // While it arrives, nobody has all of it to delete.
+                // While it arrives, the disk does not have all of it to delete.
                 let whole = paths.iter().all(|path| self.file(path).is_some());
                 if whole || self.file("sync/applying").is_none() {
                     paths.iter().for_each(|path| self.delete(path, now));
@@ -57,6 +63,7 @@ impl Site {
             }
             UserOp::LinkFolder(path) => self.link_folder(path, now),
             UserOp::Root(stands) => self.stand(*stands, disk),
+            UserOp::Mount(there) => self.mount(*there, disk, now),
             UserOp::Hold(path) => {
                 if let Some(ino) = self.file(path) {
                     self.held_open.push((path.clone(), ino));
@@ -159,7 +166,7 @@ impl Site {
             return;
         }
         // Its folder may have been renamed meanwhile.
-        let named = |(at, there): (String, Ino)| (there == ino && !at.starts_with("sync/")).then_some(at);
+        let named = |(at, there): (String, Ino)| (there == ino && !is_ours(&at)).then_some(at);
         let now_at = self.files_below("").into_iter().find_map(named);
         let visible = now_at.is_some();
         let path = now_at.unwrap_or(path);
@@ -169,7 +176,7 @@ impl Site {
         self.ledger.versions.add(&new, None);
         self.ledger.wrote(&path, Digest::of(&new));
         if !visible {
-            // Once the trash has been looked at again, nobody looks a third time.
+            // Once the trash has been looked at again, no third look follows.
             self.ledger.trash_is_enough(&path, Digest::of(&new));
         }
         self.write(ino, new, now);
@@ -195,8 +202,8 @@ impl Site {
         }
     }
 
-    /// The same, for the file that is there under another letter case: nobody makes a second one
-    /// beside it.
+    /// The same act, for the file that is there under another letter case: a user makes no second
+    /// one beside it.
     fn respelled(&self, mut op: UserOp) -> UserOp {
         if let UserOp::Replace(path, _)
         | UserOp::Rewrite(path, _)
@@ -209,7 +216,7 @@ impl Site {
             && let Some((there, _)) = self
                 .files_below("")
                 .into_iter()
-                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !there.starts_with("sync/"))
+                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !is_ours(there))
         {
             *path = there;
         }
@@ -271,12 +278,13 @@ impl Site {
         links
     }
 
-    /// Whatever stands where a file or a folder is to be goes.
+    /// Removes anything that stands where a file or a folder is to be.
     fn make_way(&mut self, path: &str, now: i64) {
+        // From above: behind a link that goes, a file may stand where a folder is to be.
         for (at, _) in path.match_indices('/') {
+            self.unlink(&path[..at], now);
             self.delete(&path[..at], now);
         }
-        self.unlink_above(path, now);
         self.unlink(path, now);
         let below = self.files_below(path);
         if !below.is_empty() {
@@ -335,7 +343,7 @@ impl Site {
         }
     }
 
-    /// The user's own hand takes what stands at `path`.
+    /// Notes that the user takes the file at `path`.
     fn release(&mut self, path: &str) {
         if let Some(ino) = self.file(path) {
             let digest = self.digest(ino);
@@ -344,8 +352,8 @@ impl Site {
     }
 }
 
-/// Puts in place what a vault has before there is any syncer: a folder, and a configuration with a
-/// secret in it.
+/// Makes the initial files of a vault before there is any syncer: a folder, and a configuration
+/// with a secret in it.
 impl Site {
     pub fn furnish(&mut self) {
         create_folders(&mut self.state, Path::new(ROOT), true, 0).unwrap();

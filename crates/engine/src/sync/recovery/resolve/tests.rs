@@ -15,7 +15,7 @@ fn entry(text: &str) -> Entry {
     }
 }
 
-/// A vault with a group of two primary members and an index, as `files` say.
+/// A vault with a group of two primary members and an index, and with `files`.
 fn head(files: &[(&str, &str)]) -> Snapshot {
     let list = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let primary = list(&["corpus/nodes.json", "vectors/nodes.npy"]);
@@ -54,7 +54,7 @@ fn what_is_kept_beside_says_whence_and_takes_no_name() {
     let conflict = lost(Item::File(path("traces/a.json")), &[("traces/a.json", Some("old"))], "desk:1/..");
     let first = beside(&conflict, &vault).unwrap();
     assert_eq!(names(&first), [("traces/a (desk_1___ 2026-11-18 110640).json".to_owned(), true)]);
-    // The same name in other letters is taken too.
+    // The same name in other letter case is taken too.
     let taken = first.keys().next().unwrap().as_str().replace("desk", "DESK");
     vault.tree.insert(path(&taken), entry("x"));
     let second = beside(&conflict, &vault).unwrap();

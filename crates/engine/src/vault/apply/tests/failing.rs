@@ -1,4 +1,4 @@
-//! Which names are durable when; no error passes for another one.
+//! Durable names at each failure; no error passes for another one.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -108,7 +108,7 @@ fn the_apps_own_folders_stay_when_they_are_empty_and_so_do_those_that_nobody_wan
         Case { lost: false, moves: &[("notes/a/b", Some("note"), None)] },
     ];
     let vault = Vault::new(LAST);
-    let journal = split(vault.plan()).0;
+    let journal = split(vault.plan(), &Mounts::none()).0;
     let (layout, id) = (vault.layout(), Vault::id());
     let mut hand = Hand::new(&RealFs, &layout, &id);
     std_fs::remove_file(vault.root().join("notes/a/b")).unwrap();
@@ -129,7 +129,7 @@ fn a_file_or_a_hidden_file_in_the_way_is_named() {
     let applied = apply(&RealFs, &vault.layout(), plan, None, &mut |_| {}).unwrap();
     assert_eq!(applied.retry[0].1, "z is no folder: nothing is written through it");
     let (layout, id) = (vault.layout(), Vault::id());
-    let step = Step { path: path("z/x"), on_disk: None, old: None, new: None };
+    let step = Step { path: path("z/x"), on_disk: None, home: None, old: None, new: None };
     let blocked = Hand::new(&RealFs, &layout, &id).make_folders(&step);
     assert!(matches!(blocked, Err(Halt::Moved(why)) if why == "z is in the way of z/x"));
     // Somewhere below there is something after all.
@@ -155,7 +155,7 @@ fn the_record_of_a_conflict_that_was_there_before_stays() {
 #[test]
 fn a_link_or_a_file_that_its_user_has_locked_is_something_else_and_a_failing_disk_is_an_error() {
     let vault = Vault::new(&[SINGLE]);
-    let journal = split(vault.plan()).0;
+    let journal = split(vault.plan(), &Mounts::none()).0;
     let step = &journal.items[0].steps[0];
     let (layout, id) = (vault.layout(), Vault::id());
     let link = vault.root().join("link");
@@ -204,7 +204,7 @@ fn a_file_that_its_user_has_deleted_is_not_put_back_because_an_old_copy_lies_in_
     const DELETE: &[Case] = &[Case { lost: false, moves: &[("traces/a.json", Some("old trace"), None)] }];
     for cases in [&[SINGLE], DELETE] {
         let vault = Vault::new(cases);
-        let journal = split(vault.plan()).0;
+        let journal = split(vault.plan(), &Mounts::none()).0;
         let aside = vault.layout().trash_files(&Vault::id()).join("traces/a.json");
         std_fs::create_dir_all(aside.parent().unwrap()).unwrap();
         std_fs::rename(vault.root().join("traces/a.json"), aside).unwrap();

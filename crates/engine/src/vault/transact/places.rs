@@ -1,0 +1,67 @@
+//! Where a transaction's files wait, on each disk that the vault stands on.
+
+use std::path::PathBuf;
+
+use super::{TransactError, Transaction};
+use crate::fs::{At, Fs, IoAt, found};
+use crate::model::VaultPath;
+use crate::vault::mounts::incoming;
+use crate::vault::{ApplyId, Layout, Mounts};
+
+/// Where a transaction copies its files to, on the vault's own disk and on those mounted inside it.
+pub(super) struct Places<'a> {
+    pub id: &'a ApplyId,
+    mounts: Mounts,
+    /// That of the vault's own disk first.
+    pub all: Vec<Place>,
+}
+
+/// The places on one disk: until the lock is taken, and then.
+pub(super) struct Place {
+    pub aside: PathBuf,
+    pub stage: PathBuf,
+}
+
+impl<'a> Places<'a> {
+    pub fn new(fs: &dyn Fs, layout: &Layout, id: &'a ApplyId) -> Result<Self, IoAt> {
+        let mounts = Mounts::load(fs, layout)?;
+        let place = |incoming: PathBuf, stage| Place { aside: incoming.join(format!(".{id}")), stage };
+        let on_mount = |home: PathBuf| place(incoming(&home), layout.stage_on(&home, id));
+        let own = place(layout.incoming(), layout.staging_of(id));
+        let all = std::iter::once(own).chain(mounts.homes(layout).into_iter().map(on_mount)).collect();
+        Ok(Self { id, mounts, all })
+    }
+
+    /// The folder that a path's new content is copied to.
+    pub fn aside_of(&self, layout: &Layout, path: &VaultPath) -> PathBuf {
+        let home = self.mounts.home(path.as_str());
+        let elsewhere = home.map(|home| incoming(&layout.root().join(home)).join(format!(".{}", self.id)));
+        elsewhere.unwrap_or_else(|| layout.incoming().join(format!(".{}", self.id)))
+    }
+
+    /// Refuses what would be written where a disk is away.
+    pub fn check(&self, fs: &dyn Fs, layout: &Layout, request: &Transaction) -> Result<(), TransactError> {
+        for path in request.writes.keys().chain(&request.deletes) {
+            let home = self.mounts.home(path.as_str());
+            if self.mounts.missing(fs, layout, home.as_deref().into_iter())?.is_some() {
+                let why = "the disk that it stands on is not mounted".to_owned();
+                return Err(TransactError::Refused { what: path.to_string(), why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what was copied the stage of the apply.
+    pub fn stage(&self, fs: &dyn Fs) -> Result<(), IoAt> {
+        for Place { aside, stage } in &self.all {
+            if found(fs.lstat(aside)).at("look at", aside)?.is_none() {
+                continue;
+            }
+            let folder = stage.parent().unwrap_or(stage);
+            fs.create_dir_all(folder).at("create", folder)?;
+            fs.rename(aside, stage).at("move", aside)?;
+            fs.sync_dir(folder).at("sync", folder)?;
+        }
+        Ok(())
+    }
+}
