@@ -18,6 +18,7 @@ mod lost_packs;
 mod main_path;
 mod mended;
 mod mounts;
+mod owners;
 mod poisoned;
 mod private;
 mod process_commit;

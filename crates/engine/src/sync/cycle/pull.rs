@@ -192,6 +192,7 @@ impl Session<'_> {
                 self.report.wait(item, why.clone());
             }
         }
+        self.tell_left(&applied.left);
         self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
         let done: BTreeSet<Item> = applied.done.into_iter().collect();
