@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod remote;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use daemon::AssembledDaemon;
@@ -40,6 +41,8 @@ pub struct Assembly<'a> {
     pub disk: Arc<RootedFs>,
     /// True where this process holds the vault's lock.
     pub owner: bool,
+    /// The file that notes what this machine has seen of the remote.
+    pub seen: PathBuf,
 }
 
 impl Assembly<'_> {
@@ -63,10 +66,12 @@ impl Assembly<'_> {
             files: 0,
             bytes: 0,
             pending: PendingDocument::default(),
+            unwatched: Vec::new(),
             progress: None,
             conflicts: 0,
             holds: Vec::new(),
             errors: Vec::new(),
+            aside: None,
             content: None,
             transfer: Transfer::default(),
         }

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod keys;
 mod layer;
+mod others;
 mod reader;
 mod settings;
 mod source;
@@ -28,7 +29,8 @@ use std::path::{Path, PathBuf};
 
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use file::update;
+pub use file::{names, update};
+pub use others::open_to_others;
 pub use settings::{
     Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Policy,
     RetentionSettings, RetrySettings, S3Settings, SafetySettings, SyncSettings,
@@ -59,7 +61,7 @@ pub struct LoadOptions<'a> {
     pub paths: &'a Paths,
     /// The file that was asked for; without one, the platform's place for it.
     pub file: Option<PathBuf>,
-    /// True where a file that was asked for may be missing, because it is about to be written.
+    /// True if a file that was asked for may be missing, because it is about to be written.
     pub may_be_missing: bool,
     /// The environment.
     pub environment: &'a Environment,
@@ -76,7 +78,7 @@ pub struct LoadedConfig {
     pub keys: BTreeMap<&'static str, ShownKey>,
     /// The path of the file, which need not exist.
     pub file: PathBuf,
-    /// True where the file exists.
+    /// True if the file exists.
     pub file_exists: bool,
 }
 
@@ -110,6 +112,10 @@ impl Config {
             reader.add_text(flag.key, &flag.value, flag.source);
         }
         let config = Self::read(&mut reader)?;
+        let runs_programs = !config.hooks.is_empty();
+        if let Some(path) = open_to_others(&file).filter(|_| text.is_some() && runs_programs) {
+            return Err(ConfigError::OpenToOthers { path });
+        }
         Ok(LoadedConfig { config, keys: reader.finish()?, file, file_exists: text.is_some() })
     }
 }

@@ -5,12 +5,12 @@
 //!
 //! A stop signal in the middle of a cycle ends the process where it stands. Nothing in a cycle has
 //! to be finished, for the next start picks up whatever a crash leaves behind; a stop that waited
-//! for a slow upload would get killed. A pause breaks a cycle off in the same way, and lets go of the
-//! vault.
+//! for a slow upload would get killed. A pause breaks a cycle off in the same way, and lets go of
+//! the vault.
 //!
-//! Each turn compares the folder at the vault's path with the one that is held open. A vault that is
-//! missing is waited for. One that was replaced, or whose lock was, ends the daemon, for everything
-//! it knows is of the other one; the service manager starts it anew.
+//! Each turn compares the folder at the vault's path with the one that is held open. A vault that
+//! is missing is waited for. One that was replaced, or whose lock was, ends the daemon, for
+//! everything it knows is of the other one; the service manager starts it anew.
 
 mod alarm;
 mod announce;
@@ -20,13 +20,16 @@ mod ground;
 mod heart;
 mod hooks;
 mod look;
+mod meanwhile;
 mod obey;
 pub mod scheduler;
 mod show;
 mod signals;
+mod signs;
+mod sleep;
 mod turn;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,23 +42,23 @@ use crate::daemon::scheduler::{Next, Scheduler, Timing};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
-use cogzy_client::documents::State;
+use cogzy_client::documents::{State, UnwatchedDocument};
 use cogzy_engine::clock::{Clock, Entropy};
 use cogzy_engine::state::{Paused, WaitingList};
 use cogzy_engine::sync::{Engine, Request};
-use cogzy_engine::vault::{Filter, Watch, WatchEvent};
+use cogzy_engine::vault::{Filter, Watch, WatchError, WatchEvent};
 pub use grip::Grip;
 pub use ground::Ended;
 pub use heart::Heart;
 pub use hooks::Hooks;
 pub use signals::StopSignals;
+pub use signs::Signs;
+use sleep::Sleep;
 
 /// The number of hints that may pile up; more of them say nothing new.
 const HINTS: usize = 4096;
 /// The longest time between two rounds of the loop, which looks whether the machine was asleep.
 const TICK: Duration = Duration::from_secs(5);
-/// The advance of the wall clock over the monotonic one that means the machine was asleep.
-const ASLEEP: Duration = Duration::from_secs(10);
 
 /// The daemon and its parts.
 #[derive(Debug)]
@@ -82,9 +85,11 @@ pub struct Daemon {
     pub hooks: Hooks,
     /// The signs of life.
     pub heart: Heart,
+    /// Places whose change is a reason to try again at once.
+    pub signs: Signs,
     /// The queue of commands.
     pub commands: mpsc::Receiver<Command>,
-    /// True where old data is removed once a day.
+    /// True if old data is removed once a day.
     pub prune: bool,
     /// Set to break off the running cycle.
     pub interrupt: watch::Sender<bool>,
@@ -99,19 +104,20 @@ struct Course {
     alarm: Alarm,
     waiting: WaitingList,
     paused: Option<Paused>,
-    /// True where something had not settled at the last scan.
+    /// True if something had not settled at the last scan.
     unsettled: bool,
-    /// True where something has been wrong for too long.
-    overdue: bool,
-    /// Both clocks at the last round of the loop: the wall clock in milliseconds, and the monotonic
-    /// one.
-    came_round: (u64, Duration),
+    /// True if something is not synced, and that does not pass by itself.
+    wrong: bool,
+    sleep: Sleep,
+    hints: mpsc::Receiver<WatchEvent>,
     /// The vault was not at its path when the loop came round last.
     away: bool,
-    /// What keeps a pause from ending, if it was said.
+    /// Cause that keeps a pause from ending, once it was logged.
     stuck: Option<String>,
     /// The watcher is to begin anew.
     rewatch: bool,
+    /// True if no watcher could be started.
+    blind: bool,
     /// Why the daemon ends.
     ended: Option<Ended>,
 }
@@ -120,9 +126,9 @@ impl Daemon {
     /// Runs until the process ends, or until the vault is another one. Blocks its thread now and
     /// then, so it needs one of its own.
     pub async fn run(mut self) -> Ended {
-        let (hints, mut hinted) = mpsc::channel(HINTS);
+        let (hints, hinted) = mpsc::channel(HINTS);
         let mut watch = None;
-        let mut course = self.course();
+        let mut course = self.course(hinted);
         loop {
             self.heart.waits();
             self.come_round(&mut course).await;
@@ -136,8 +142,7 @@ impl Daemon {
             if std::mem::take(&mut course.rewatch) {
                 // The old one first: two would count against the system's limit.
                 drop(watch.take());
-                watch = self.watch(hints.clone());
-                course.scheduler.watching(watch.is_some());
+                watch = self.watch(hints.clone(), &mut course);
             }
             let now = self.clock.monotonic();
             let next = if course.paused.is_some() {
@@ -152,7 +157,7 @@ impl Daemon {
                     if told.is_ok() {
                         self.prune_daily().await;
                     }
-                    self.watch_more(watch.as_mut(), &mut course.scheduler);
+                    self.watch_more(watch.as_mut(), &mut course);
                     // Commands that have come meanwhile go first, also where one of them broke the
                     // cycle off.
                     tokio::task::yield_now().await;
@@ -177,19 +182,19 @@ impl Daemon {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause.min(self.heart.period()).min(TICK)) => {}
-                Some(hint) = hinted.recv() => self.take(hint, &mut course),
+                Some(hint) = course.hints.recv() => self.take(self.clock.monotonic(), hint, &mut course),
                 Some(command) = self.commands.recv() => self.obey(command, &mut course).await,
             }
-            while let Ok(hint) = hinted.try_recv() {
-                self.take(hint, &mut course);
+            while let Ok(hint) = course.hints.try_recv() {
+                self.take(self.clock.monotonic(), hint, &mut course);
             }
         }
     }
 
-    fn course(&mut self) -> Course {
+    fn course(&mut self, hints: mpsc::Receiver<WatchEvent>) -> Course {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
         let paused = self.engine.paused();
-        // A pause that cannot be read is not kept: whoever made it sees that the daemon syncs.
+        // A pause that cannot be read is not kept: its user sees that the daemon syncs.
         let paused =
             paused.inspect_err(|error| tracing::error!(%error, "the pause cannot be read")).ok().flatten();
         let mut course = Course {
@@ -200,11 +205,13 @@ impl Daemon {
             waiting: self.engine.waiting_list(),
             paused: None,
             unsettled: false,
-            overdue: false,
-            came_round: (now_ms, now),
+            wrong: false,
+            sleep: Sleep::new(now_ms, now),
+            hints,
             away: false,
             stuck: None,
             rewatch: true,
+            blind: false,
             ended: None,
         };
         if let Some(paused) = paused {
@@ -217,11 +224,15 @@ impl Daemon {
     /// Does whatever is due beside the schedule: waking up, the end of a pause, the alarm.
     async fn come_round(&mut self, course: &mut Course) {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
-        let (then_ms, then) = std::mem::replace(&mut course.came_round, (now_ms, now));
-        let wall = Duration::from_millis(now_ms.saturating_sub(then_ms));
-        if wall > now.saturating_sub(then) + ASLEEP {
-            tracing::info!(slept_s = wall.as_secs(), "the machine was asleep");
+        if course.sleep.slept(now_ms, now) {
+            // Connections do not outlive a sleep, and may not say so.
+            self.engine.renew_remote();
             course.scheduler.wake(now);
+        }
+        if self.signs.changed() && course.scheduler.failures() > 0 {
+            tracing::info!("a key file or the remote's folder is another now: trying again");
+            self.engine.renew_remote();
+            course.scheduler.retry(now);
         }
         if course.paused.is_some_and(|paused| paused.is_over(now_ms)) {
             self.end_pause(course);
@@ -237,32 +248,76 @@ impl Daemon {
     }
 
     /// Starts the watcher. Without it a scan finds everything, only later.
-    fn watch(&self, hints: mpsc::Sender<WatchEvent>) -> Option<Watch> {
+    fn watch(&self, hints: mpsc::Sender<WatchEvent>, course: &mut Course) -> Option<Watch> {
         let on_event = move |event| {
             // A full queue says the same as one more hint: there is something to look at.
             let _full_or_stopping = hints.try_send(event);
         };
-        let watch = Watch::start(self.grip.disk.as_ref(), self.engine.layout(), &self.filter, on_event);
-        let without = |error: &_| tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll");
-        watch.inspect_err(without).ok()
-    }
-
-    /// Watches folders that are new since the last scan.
-    fn watch_more(&self, watch: Option<&mut Watch>, scheduler: &mut Scheduler) {
-        match watch.map(|watch| watch.refresh(self.grip.disk.as_ref())) {
-            None | Some(Ok(false)) => {}
-            Some(Ok(true)) => scheduler.touch(self.clock.monotonic()),
-            Some(Err(error)) => {
-                tracing::warn!(%error, "not everything is watched; the scan finds the rest");
-                scheduler.watching(false);
+        let layout = self.engine.layout();
+        match Watch::start(self.grip.disk.as_ref(), layout, &self.filter, on_event) {
+            Ok(watch) => {
+                course.blind = false;
+                self.show_blind(watch.blind(), course);
+                Some(watch)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut course.blind, true) {
+                    tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll");
+                }
+                self.show_blind(&BTreeMap::from([(layout.root().to_owned(), error)]), course);
+                None
             }
         }
     }
 
-    fn take(&self, hint: WatchEvent, course: &mut Course) {
-        let (now, scheduler) = (self.clock.monotonic(), &mut course.scheduler);
+    /// Watches folders that are new since the last scan, and tries again the others.
+    fn watch_more(&self, watch: Option<&mut Watch>, course: &mut Course) {
+        // Without any watch a new one is tried after each scan.
+        let Some(watch) = watch else {
+            course.rewatch = true;
+            return;
+        };
+        match watch.refresh(self.grip.disk.as_ref()) {
+            Ok(any) => {
+                if any {
+                    course.scheduler.touch(self.clock.monotonic(), None);
+                }
+                self.show_blind(watch.blind(), course);
+            }
+            Err(error) => {
+                let root = self.grip.layout.root().to_owned();
+                self.show_blind(&BTreeMap::from([(root, error)]), course);
+            }
+        }
+    }
+
+    /// Shows the folders that cannot be watched; they are scanned at every poll.
+    fn show_blind(&self, blind: &BTreeMap<PathBuf, WatchError>, course: &mut Course) {
+        course.scheduler.watching(blind.is_empty());
+        let unwatched: Vec<UnwatchedDocument> = blind
+            .iter()
+            .map(|(path, why)| UnwatchedDocument { path: path.clone(), why: why.to_string() })
+            .collect();
+        if self.board.read().unwatched == unwatched {
+            return;
+        }
+        match blind.values().next() {
+            Some(error) => tracing::warn!(
+                folders = blind.len(),
+                %error,
+                "not everything is watched: these folders are scanned at every poll"
+            ),
+            None => tracing::info!("everything is watched again"),
+        }
+        self.board.update(|status| status.unwatched = unwatched);
+    }
+
+    fn take(&self, now: Duration, hint: WatchEvent, course: &mut Course) {
+        let scheduler = &mut course.scheduler;
         match hint {
-            WatchEvent::Touched => scheduler.touch(now),
+            // The echo of our own pull: nothing waits.
+            WatchEvent::Touched(Some(path)) if self.engine.has_brought(&path) => return,
+            WatchEvent::Touched(path) => scheduler.touch(now, path),
             WatchEvent::Overflow => {
                 tracing::warn!("events of the watcher were lost: the whole vault is scanned");
                 scheduler.overflow(now);

@@ -1,13 +1,16 @@
-//! A limit on the memory that the program keeps without needing it.
+//! The program's memory: a limit on what it keeps without needing it, and who may look at it.
 //!
 //! glibc gives each thread a heap of its own, and returns little of what was freed in one. A fetch
 //! whose buffers wandered between threads held 188 MB, of which 60 were in use; an idle daemon held
 //! all that its first look at the vault had needed. So there are two heaps, and free memory at
 //! their ends is returned at once.
 //!
-//! Beside `local_vault::map` the only place with `unsafe`. The call takes two numbers and touches
-//! no memory of ours; it is made before there is another thread. If it is refused, more memory is
-//! kept and nothing else is different.
+//! Keys of the bucket are in it, so nobody gets it in a core file, and no other process of the user may
+//! look into it.
+//!
+//! Beside `local_vault::map` the only place with `unsafe`. The calls take numbers and touch no memory
+//! of ours; they are made before there is another thread. If one is refused, more memory is kept, or
+//! could be looked at, and nothing else is different.
 
 /// Sets the limit; call it before anything else.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -26,3 +29,28 @@ pub fn keep_little() {
 /// Other systems return free memory by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub const fn keep_little() {}
+
+/// Keeps this process's memory to itself; call it before anything else.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "see the head of this file")]
+pub fn keep_to_itself() {
+    // SAFETY: prctl(2) is given a constant that it knows, and numbers for the rest.
+    let _taken = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+}
+
+/// On other systems, memory is in a core file only where the user asks for one.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub const fn keep_to_itself() {}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    #[test]
+    #[expect(unsafe_code, reason = "see the head of this file")]
+    fn the_memory_is_in_no_core_file() {
+        // SAFETY: prctl(2) is given a constant that it knows, and numbers for the rest.
+        let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
+        assert_eq!(dumpable(), 1);
+        super::keep_to_itself();
+        assert_eq!(dumpable(), 0);
+    }
+}

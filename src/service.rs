@@ -1,9 +1,9 @@
 //! The background service, which starts the daemon at login and starts it again when it fails.
 //!
 //! A [`Manager`] is systemd's user manager or launchd. Its description of the service is a file of
-//! the user, written from a template that is part of the program; somebody else's file is left
-//! alone. Nothing is kept in memory: the manager is asked for the state each time. A crash in the
-//! middle of an install leaves a file that the next install writes again.
+//! the user, written from a template that is part of the program; a file from another source is
+//! left alone. Nothing is kept in memory: the manager is asked for the state each time. A crash in
+//! the middle of an install leaves a file that the next install writes again.
 //!
 //! [`notify`] is the other direction: the daemon's messages to the manager that started it.
 //!
@@ -39,15 +39,15 @@ pub struct ServiceStatus {
     pub manager: &'static str,
     /// The file that describes the service, if there is one.
     pub file: Option<PathBuf>,
-    /// True where it starts when the user logs in.
+    /// True if it starts when the user logs in.
     pub enabled: bool,
-    /// True where it runs.
+    /// True if it runs.
     pub running: bool,
     /// The manager's word for the state: `active`, `inactive`, `failed` …
     pub state: String,
     /// The process id, while it runs.
     pub pid: Option<u32>,
-    /// True where it also runs while the user is not logged in; none where that is not known.
+    /// True if it also runs while the user is not logged in; none where that is not known.
     pub linger: Option<bool>,
 }
 
@@ -56,7 +56,7 @@ pub struct ServiceStatus {
 pub struct Installed {
     /// The file that describes the service.
     pub file: PathBuf,
-    /// True where the file was written; false where it is a package's.
+    /// True if the file was written; false where it is a package's.
     pub written: bool,
 }
 
@@ -88,7 +88,7 @@ pub enum ServiceError {
     /// There is no such service.
     #[error("the service is not installed")]
     NotInstalled,
-    /// The file is somebody else's.
+    /// The file was written by the user or another program.
     #[error("{} was not written by `cogzy-vault service install`, and is left as it is", .0.display())]
     Foreign(PathBuf),
     /// A file could not be read, written or removed.
@@ -120,10 +120,12 @@ impl ServiceError {
                     .to_owned()
             }
             Self::Failed { .. } => {
-                "journalctl --user -u cogzy-vault -n 20 tells more; then cogzy-vault doctor".to_owned()
+                "journalctl --user -u cogzy-vault -n 20 tells more; then `cogzy-vault doctor`".to_owned()
             }
             Self::NotInstalled => "cogzy-vault service install".to_owned(),
-            Self::Foreign(path) => format!("move {} away, then cogzy-vault service install", path.display()),
+            Self::Foreign(path) => {
+                format!("move {} away, then run `cogzy-vault service install`", path.display())
+            }
             Self::Io { .. } => "cogzy-vault doctor".to_owned(),
             Self::Unspeakable(_) => "install the program and the vault in places with plain names".to_owned(),
         }

@@ -1,8 +1,8 @@
 //! The log: on standard error, coloured only on a terminal. The daemon's goes to the journal where
 //! systemd has connected it to one, and otherwise to a file of the vault as well.
 //!
-//! The log is for whoever looks for a cause; answers for the user are printed by `cli::output`. The
-//! names of fields are stable: `generation`, `pushed`, `pulled`, `deleted_local`, `deleted_remote`,
+//! The log is for finding causes; `cli::output` prints the answers for the user. The names of
+//! fields are stable: `generation`, `pushed`, `pulled`, `deleted_local`, `deleted_remote`,
 //! `conflicts`, `held`, `left_out`, `requests`, `bytes_up`, `bytes_down`, `took_ms`, `attempts`,
 //! `error`, `next`, `path`. Neither credentials nor contents are ever among them.
 
@@ -50,6 +50,9 @@ pub struct Sinks {
     pub journal: Option<(u64, u64)>,
     /// The file, for a log without a journal, and the vault that it lies in.
     pub file: Option<(Arc<RootedFs>, PathBuf)>,
+    /// True if a person reads standard error: it gets warnings and errors only, if the rest goes to
+    /// the file.
+    pub for_people: bool,
 }
 
 /// The level of the log: the configured `level`, more with each `-v`, only errors with `-q`.
@@ -64,9 +67,8 @@ pub fn level(level: Level, verbose: u8, quiet: bool) -> Level {
     if quiet { Level::ERROR } else { asked.max(level) }
 }
 
-/// Starts the log, and gives the file if it goes to one. It has our own events up to `level`.
-/// Libraries have their own idea of what is worth knowing, so theirs are only there from warnings on,
-/// unless everything is asked for.
+/// Starts the log, and returns the file if it goes to one. It has our own events up to `level`.
+/// From libraries it has only warnings and errors, unless everything is asked for.
 ///
 /// # Errors
 /// If it was called before, or the file cannot be written; then the log works without the file.
@@ -77,11 +79,14 @@ pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<Option<Rotated>
     match journal {
         Some(journal) => layers.push(journal.boxed()),
         None => {
+            let few = sinks.for_people && sinks.file.is_some();
+            let shown = if few { LevelFilter::WARN } else { LevelFilter::TRACE };
             let to_terminal = tracing_subscriber::fmt::layer()
                 .with_writer(io::stderr)
                 .with_ansi(color)
-                // With standard error closed there is nobody to tell.
-                .log_internal_errors(false);
+                // With standard error closed there is no place for these.
+                .log_internal_errors(false)
+                .with_filter(shown);
             layers.push(to_terminal.boxed());
             file = sinks.file.as_ref().map(opened).transpose();
             if let Ok(Some(file)) = &file {

@@ -13,14 +13,14 @@ use crate::control::events::Events;
 use crate::control::routes::Handles;
 use crate::control::server;
 use crate::daemon::scheduler::Timing;
-use crate::daemon::{Daemon, Grip, Heart, Hooks};
+use crate::daemon::{Daemon, Grip, Heart, Hooks, Signs};
 use crate::service::notify::Notifier;
 use crate::telemetry::Rotated;
 use cogzy_client::documents::{DaemonDocument, State, StatusDocument, moment};
 use cogzy_client::paths::machine_id;
 use cogzy_engine::model::DeviceId;
-use cogzy_engine::remote::Meter;
-use cogzy_engine::sync::Engine;
+use cogzy_engine::remote::{FolderRemote, Meter, RemoteUrl};
+use cogzy_engine::sync::{Engine, LastKnown};
 use cogzy_engine::vault::FileLock;
 
 /// The longest time that changes may be put off by further changes.
@@ -29,7 +29,7 @@ const MAX_DELAY: Duration = Duration::from_secs(300);
 /// The number of commands that may wait while a cycle runs.
 const COMMANDS: usize = 16;
 
-/// A daemon that is ready to run, and its socket, where nobody is answered yet.
+/// A daemon that is ready to run, and its socket, which does not answer yet.
 #[derive(Debug)]
 pub struct AssembledDaemon {
     /// The loop.
@@ -56,9 +56,12 @@ impl Assembly<'_> {
         let device = engine.claim_device(&machine_id())?;
         let listener = server::bind(socket)
             .map_err(|source| AssembleError::Socket { path: socket.to_owned(), source })?;
+        if let Err(error) = lock.tell(&socket.to_string_lossy()) {
+            tracing::warn!(%error, "the lock does not name the socket: only processes of this session find it");
+        }
         let clock = clock();
         let heart = Heart::new(Notifier::of_this_process(), Arc::clone(&clock));
-        let status = self.running_status(device, clock.now_ms());
+        let status = self.running_status(device, engine.last_known(), clock.now_ms());
         let board = Board::new(status, meter, Arc::clone(&clock));
         let events = Events::new(engine.event_log()?, Arc::clone(&clock));
         let (send, commands) = mpsc::channel(COMMANDS);
@@ -90,6 +93,7 @@ impl Assembly<'_> {
             events,
             hooks: self.hooks(),
             heart,
+            signs: self.signs(),
             commands,
             prune: self.config.retention.prune,
             interrupt,
@@ -97,15 +101,24 @@ impl Assembly<'_> {
         Ok(AssembledDaemon { daemon, listener, handles })
     }
 
-    /// The status that the board begins with: this process, at work.
-    fn running_status(&self, device: DeviceId, now_ms: u64) -> StatusDocument {
+    /// The status that the board begins with: this process, at work, and how the last run ended.
+    fn running_status(&self, device: DeviceId, known: LastKnown, now_ms: u64) -> StatusDocument {
         let daemon = DaemonDocument {
             running: true,
             pid: Some(std::process::id()),
             since: Some(moment(now_ms)),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         };
-        StatusDocument { daemon, ..self.status(State::Syncing, device) }
+        let LastKnown { generation, last_sync_ms, here } = known;
+        StatusDocument {
+            daemon,
+            generation,
+            remote_generation: generation,
+            last_sync: last_sync_ms.map(moment),
+            files: here.files,
+            bytes: here.bytes,
+            ..self.status(State::Syncing, device)
+        }
     }
 
     fn timing(&self) -> Timing {
@@ -116,11 +129,20 @@ impl Assembly<'_> {
             batch_files: sync.batch_files,
             poll: sync.poll_interval,
             poll_active: sync.poll_interval_active,
+            poll_idle: sync.poll_interval_idle,
             rescan: sync.rescan_interval,
             max_delay: MAX_DELAY,
             retry: retry.schedule.clone(),
             max_attempts: retry.max_attempts,
         }
+    }
+
+    /// The folder of the remote, or the files that keys are read from.
+    fn signs(&self) -> Signs {
+        Signs::at(match self.remote {
+            RemoteUrl::Folder(root) => vec![FolderRemote::marker(root)],
+            RemoteUrl::Bucket(_) => self.environment.aws_files(),
+        })
     }
 
     fn hooks(&self) -> Hooks {
@@ -130,6 +152,7 @@ impl Assembly<'_> {
             on_hold: hooks.on_hold.clone(),
             on_error: hooks.on_error.clone(),
             timeout: hooks.timeout,
+            withheld: self.environment.credentials().into_iter().map(str::to_owned).collect(),
             ..Hooks::default()
         }
     }

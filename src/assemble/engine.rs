@@ -24,7 +24,7 @@ impl Assembly<'_> {
     /// If the vault is synced with another remote, the remote cannot be opened, the filters do not
     /// compile, or the database cannot be opened.
     pub async fn engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
-        // Before the remote is opened, for it may not be there.
+        // Before the remote is opened, which may be out of reach.
         self.check_remote()?;
         self.joining_engine(meter).await
     }
@@ -32,7 +32,7 @@ impl Assembly<'_> {
     /// The engine for joining: the vault may have been synced with another remote before.
     ///
     /// # Errors
-    /// As for [`Assembly::engine`], except for the other remote.
+    /// See [`Assembly::engine`], except for the other remote.
     pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
         let settings = self.settings()?;
         let ports = Ports {
@@ -49,7 +49,7 @@ impl Assembly<'_> {
     /// The engine for looking at the remote only: there may be no vault on this machine.
     ///
     /// # Errors
-    /// As for [`Assembly::engine`].
+    /// See [`Assembly::engine`].
     pub async fn reading_engine(&self) -> Result<Engine, AssembleError> {
         let meter = Meter::default();
         if self.has_vault() { self.engine(meter).await } else { self.joining_engine(meter).await }
@@ -64,7 +64,7 @@ impl Assembly<'_> {
     /// Makes sure that the vault is synced with the remote that is configured.
     fn check_remote(&self) -> Result<(), AssembleError> {
         let record = match LastSync::load(self.disk.as_ref(), &self.layout.last_sync()) {
-            // Whoever needs the record will report it; a reset does not need it.
+            // A caller that needs the record reports it; a reset does not need it.
             Err(RecordError::Damaged { .. }) => None,
             loaded => loaded.map_err(SyncError::from)?,
         };
@@ -77,8 +77,8 @@ impl Assembly<'_> {
         }
     }
 
-    /// The cache database: in memory where there is no vault on this machine, for then there is
-    /// nothing to remember.
+    /// The cache database. In memory if there is no vault on this machine: then there is nothing to
+    /// remember.
     fn database(&self) -> Result<Database, AssembleError> {
         Ok(if self.has_vault() {
             let open = if self.owner { Database::open } else { Database::open_beside };
@@ -142,6 +142,7 @@ impl Assembly<'_> {
                 age: DAY * retention.keep_days,
                 grace: retention.grace,
             },
+            seen: Some(self.seen.clone()),
             max_invalid: config.sync.max_invalid,
             search: match config.validation.finite {
                 Finite::Full => Search::Full,

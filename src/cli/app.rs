@@ -10,11 +10,14 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::global::Global;
 use crate::assemble::Assembly;
-use crate::config::{Config, Environment, Flag, LoadOptions, LoadedConfig};
+use crate::config::{Config, Environment, Flag, LoadOptions, LoadedConfig, SettingSource};
 use cogzy_client::paths::{self, Paths};
+use cogzy_client::socket;
+use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::FileKind;
 use cogzy_engine::remote::{Meter, RemoteUrl};
+use cogzy_engine::state::{Database, Failed};
 use cogzy_engine::sync::Engine;
 use cogzy_engine::vault::{FileLock, Layout};
 
@@ -28,13 +31,14 @@ pub struct App {
     pub loaded: LoadedConfig,
     /// The place of this vault's objects: the remote's URL with the user's part.
     pub remote: RemoteUrl,
-    /// True where no remote is configured, so that the folder beside the vault stands in.
+    /// True if no remote is configured, so that the folder beside the vault stands in.
     pub embedded: bool,
     /// The daemon's socket, whether one listens or not.
     pub socket: PathBuf,
     credentials: PathBuf,
+    seen: PathBuf,
     environment: Environment,
-    /// Opened where it is first used: `init` makes the folder.
+    /// Opened at its first use: `init` makes the folder.
     disk: OnceLock<Arc<RootedFs>>,
     /// True once this process holds the vault's lock.
     owner: AtomicBool,
@@ -61,24 +65,26 @@ impl App {
         apart(&vault, &remote)?;
         let own =
             || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control/daemon.sock"));
-        let socket = global.socket.clone().unwrap_or_else(own);
-        let credentials = paths.credentials_file();
+        let named = || socket::recorded(&Layout::new(&vault).lock());
+        let socket = global.socket.clone().or_else(named).unwrap_or_else(own);
+        let (credentials, seen) = (paths.credentials_file(), paths.seen(&remote.to_string()));
         Ok(Self {
             loaded,
             remote,
             embedded,
             socket,
             credentials,
+            seen,
             environment,
             disk: OnceLock::new(),
             owner: AtomicBool::new(false),
         })
     }
 
-    /// True while somebody holds the vault's lock: a daemon, or a verb at work.
+    /// True while another process holds the vault's lock: a daemon, or a verb at work.
     ///
     /// # Errors
-    /// Those of [`App::lock`], except for a lock that is held.
+    /// See [`App::lock`], except for a lock that is held.
     pub fn is_held(&self) -> Result<bool, Failure> {
         match self.lock() {
             Ok(lock) => {
@@ -136,13 +142,39 @@ impl App {
         if disk.lstat(&layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder) {
             return Ok(layout);
         }
-        let missing = format!("{} is no vault yet, or its disk is not mounted", layout.root().display());
-        Err(Failure::new(Exit::Held, missing)
+        let root = layout.root().display();
+        if !self.is_set_up() {
+            return Err(Failure::new(Exit::Usage, format!("nothing is set up yet: {root} is no vault"))
+                .next("cogzy-vault init"));
+        }
+        Err(Failure::new(Exit::Held, format!("{root} is no vault yet, or its disk is not mounted"))
             .next("mount the disk, or run `cogzy-vault init` to make or join a vault there"))
     }
 
-    /// Takes the vault's lock: one program at a time syncs it. A daemon that is paused has let go of the lock, and still is that
-    /// one.
+    /// True where somebody has said which vault or which remote is to be kept.
+    fn is_set_up(&self) -> bool {
+        let said = |key: &&str| {
+            let source = self.loaded.keys.get(key).map(|shown| &shown.source);
+            matches!(source, Some(SettingSource::File { .. } | SettingSource::Environment(_)))
+        };
+        self.loaded.file_exists || ["vault", "remote"].iter().any(said)
+    }
+
+    /// Notes for `status` how a run by hand has ended badly; a good one is noted by the engine.
+    pub fn note_failed(&self, failure: &Failure) {
+        let failed = Failed {
+            at_ms: SystemClock::new().now_ms(),
+            message: failure.message.clone(),
+            next: failure.next.clone().unwrap_or_else(|| "cogzy-vault sync".to_owned()),
+        };
+        let database = Database::open(Arc::<RootedFs>::clone(self.disk()), &self.layout().cache_db());
+        if let Err(error) = database.and_then(|database| database.note_failed(Some(&failed))) {
+            tracing::warn!(%error, "the failure could not be noted for the status");
+        }
+    }
+
+    /// Takes the vault's lock: one program at a time syncs it. A paused daemon has let go of the
+    /// lock, and still is that program.
     ///
     /// # Errors
     /// If another program holds it, or there is no vault.
@@ -159,7 +191,7 @@ impl App {
             return Err(held("a daemon keeps"));
         }
         for ours in [layout.sync(), layout.cache_db()] {
-            // Whoever owns it has decided otherwise.
+            // The owner has decided otherwise.
             let _not_ours = disk.close_to_others(&ours);
         }
         self.owner.store(true, Ordering::Relaxed);
@@ -167,10 +199,10 @@ impl App {
     }
 
     /// Runs a cycle, or work that needs the same care: by `alone` under the vault's lock, or by
-    /// `through` the daemon where one holds it.
+    /// `through` the daemon if one holds it.
     ///
     /// # Errors
-    /// Those of the two, and those of [`App::lock`].
+    /// Errors of the two, and of [`App::lock`].
     pub fn cycle<T>(
         &self,
         alone: impl AsyncFnOnce() -> Result<T, Failure>,
@@ -193,13 +225,14 @@ impl App {
         let Self { loaded, remote, environment, .. } = self;
         let disk = Arc::clone(self.disk());
         let owner = self.owner.load(Ordering::Relaxed);
-        Assembly { config: &loaded.config, environment, remote, layout: self.layout(), disk, owner }
+        let (layout, seen) = (self.layout(), self.seen.clone());
+        Assembly { config: &loaded.config, environment, remote, layout, disk, owner, seen }
     }
 
     /// The engine over the configured vault and remote. The remote is not asked anything yet.
     ///
     /// # Errors
-    /// As for [`Assembly::engine`].
+    /// See [`Assembly::engine`].
     pub async fn engine(&self) -> Result<Engine, Failure> {
         Ok(self.assembly().engine(Meter::default()).await?)
     }

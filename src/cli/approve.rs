@@ -1,23 +1,31 @@
 //! `cogzy-vault approve`
 
+use clap_complete::ArgValueCandidates;
+
 use super::app::App;
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::{ProgressWatcher, through_daemon};
-use super::report::show;
-use cogzy_client::documents::{HoldDocument, StatusDocument, SyncDocument, holds};
+use super::report::{Extent, show, ways};
+use cogzy_client::documents::{DecideRequest, HoldDocument, StatusDocument, SyncDocument, holds};
 use cogzy_client::socket;
+use cogzy_engine::model::HoldId;
 use cogzy_engine::sync::Request;
 
 /// Let a held change pass, or decide the other way
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// The hold's id, or how it begins; not needed where only one is open
+    #[arg(add = ArgValueCandidates::new(complete::holds))]
     pub hold: Option<String>,
     /// Decide the other way: an outgoing change is undone here, an incoming one is overruled
     #[arg(long)]
     pub reject: bool,
+    /// Decide all that are open in the same way
+    #[arg(long, conflicts_with = "hold")]
+    pub all: bool,
 }
 
 /// Records the decision and runs the cycle that carries it out: through the daemon if one runs,
@@ -30,40 +38,96 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         async || alone(app, args, output).await,
         async || {
             let status: StatusDocument = socket::get(&app.socket, "/v1/status").await?;
-            let hold = pick(&status.holds, args)?;
-            let verb = if args.reject { "reject" } else { "approve" };
-            let resource = format!("/v1/holds/{}/{verb}", hold.id);
-            through_daemon(&app.socket, output, socket::post(&app.socket, &resource, &())).await
+            let request = DecideRequest { holds: pick(&status.holds, args)? };
+            let resource = if args.reject { "/v1/holds/reject" } else { "/v1/holds/approve" };
+            through_daemon(&app.socket, output, socket::post(&app.socket, resource, &request)).await
         },
     )?;
-    Ok(show(&document, output))
+    Ok(show(&document, Extent::Head, output))
 }
 
 async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, Failure> {
     let mut engine = app.engine().await?;
     let watcher = ProgressWatcher::on(output);
     let open = holds(&engine.dry_run(false, &watcher).await?.plan.holds);
-    let hold = pick(&open, args)?;
-    let (approved, rejected) = if args.reject { (vec![], vec![hold.id]) } else { (vec![hold.id], vec![]) };
+    let decided = pick(&open, args)?;
+    let (approved, rejected) = if args.reject { (vec![], decided) } else { (decided, vec![]) };
     engine.decide(&approved, &rejected)?;
     Ok(SyncDocument::from(&engine.settled_cycle(Request::FULL, &watcher).await?))
 }
 
-fn pick<'a>(holds: &'a [HoldDocument], args: &Args) -> Result<&'a HoldDocument, Failure> {
+/// The holds to decide. The direction of the decision is never reversed: after `--reject`, no
+/// message proposes only the command that lets the hold pass.
+fn pick(holds: &[HoldDocument], args: &Args) -> Result<Vec<HoldId>, Failure> {
     let fits = |hold: &&HoldDocument| args.hold.as_ref().is_none_or(|id| hold.id.to_string().starts_with(id));
     let fitting: Vec<&HoldDocument> = holds.iter().filter(fits).collect();
     match (fitting.as_slice(), &args.hold) {
-        ([one], _) => Ok(one),
         ([], None) => Err(Failure::new(Exit::Usage, "nothing is held").next("cogzy-vault status")),
-        ([], Some(id)) => {
-            Err(Failure::new(Exit::Usage, format!("no hold is named {id}"))
-                .next("cogzy-vault status lists them"))
-        }
+        ([], Some(id)) => Err(Failure::new(Exit::Usage, format!("no hold is named {id}"))
+            .next("`cogzy-vault status` lists them")),
+        (chosen, _) if chosen.len() == 1 || args.all => decidable(chosen, args.reject),
         (many, _) => {
-            let list =
-                many.iter().map(|hold| format!("\n    {}  {}", hold.id, hold.reason)).collect::<String>();
-            Err(Failure::new(Exit::Usage, format!("more than one hold is open:{list}"))
-                .next("cogzy-vault approve ID"))
+            let told = |hold: &&HoldDocument| format!("\n  {}\n{}", hold.reason, ways(hold).join("\n"));
+            let list: String = many.iter().map(told).collect();
+            let next = if args.reject {
+                "`cogzy-vault approve --reject ID` for one, `cogzy-vault approve --reject --all` for all"
+            } else {
+                "`cogzy-vault approve ID` for one, `cogzy-vault approve --all` for all"
+            };
+            Err(Failure::new(Exit::Usage, format!("{} holds are open:{list}", many.len())).next(next))
         }
+    }
+}
+
+/// The ids of the chosen holds, without those that are decided in the configuration where they are
+/// to be rejected.
+fn decidable(chosen: &[&HoldDocument], reject: bool) -> Result<Vec<HoldId>, Failure> {
+    let elsewhere = |hold: &HoldDocument| reject && hold.reject.is_none() && !hold.rejecting.is_empty();
+    let ids: Vec<HoldId> = chosen.iter().filter(|hold| !elsewhere(hold)).map(|hold| hold.id).collect();
+    match chosen.first().filter(|_| ids.is_empty()) {
+        None => Ok(ids),
+        Some(hold) => {
+            Err(Failure::new(Exit::Usage, format!("this is decided in the configuration: {}", hold.reason))
+                .next(format!("{}: `cogzy-vault config path` names the file", hold.rejecting)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(id: &str, reject: bool) -> HoldDocument {
+        HoldDocument {
+            id: id.repeat(16).parse().unwrap(),
+            reason: format!("{id} files were deleted"),
+            items: vec![],
+            next: format!("cogzy-vault approve {id}"),
+            approving: "it goes".to_owned(),
+            reject: reject.then(|| format!("cogzy-vault approve --reject {id}")),
+            rejecting: "it comes back".to_owned(),
+        }
+    }
+
+    #[test]
+    fn several_holds_are_told_with_both_ways_and_the_one_that_was_asked_for_stays() {
+        let open = [hold("1", true), hold("2", true), hold("3", false)];
+        let failed = pick(&open, &Args { reject: true, ..Args::default() }).unwrap_err();
+        for told in ["approve 1    it goes", "approve --reject 2    it comes back", "3 holds are open"] {
+            assert!(failed.message.contains(told), "{told:?}: {}", failed.message);
+        }
+        let next = failed.next.unwrap();
+        assert!(next.contains("`cogzy-vault approve --reject --all`"), "{next}");
+        assert!(!next.contains("approve ID"), "what was to be rejected would pass: {next}");
+    }
+
+    #[test]
+    fn all_holds_are_decided_at_once_but_for_filters_that_are_changed_back() {
+        let open = [hold("1", true), hold("2", true), hold("3", false)];
+        let all = |reject| pick(&open, &Args { all: true, reject, ..Args::default() }).unwrap();
+        assert_eq!(all(false), [open[0].id, open[1].id, open[2].id]);
+        assert_eq!(all(true), [open[0].id, open[1].id]);
+        let filter = Args { hold: Some("3".to_owned()), reject: true, all: false };
+        assert!(pick(&open, &filter).unwrap_err().next.unwrap().contains("it comes back"));
     }
 }

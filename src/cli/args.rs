@@ -1,10 +1,12 @@
 //! The command line as a whole: the global options, and the verbs.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::again::Again;
 use super::global::Global;
 use super::{
     approve, changes, config, conflicts, doctor, events, export, history, hold, import, init, pause, prune,
@@ -66,9 +68,22 @@ impl Cli {
     /// If it cannot be understood, or asks for help: both know how to print themselves.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<(Self, Vec<Flag>), clap::Error> {
         let matches = Self::command().try_get_matches_from(args)?;
-        let cli = Self::from_arg_matches(&matches)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.global.again = cli.again(&matches);
         let flags = cli.flags(&matches);
         Ok((cli, flags))
+    }
+
+    /// The flags that this command line names itself: a proposed command repeats them.
+    fn again(&self, matches: &ArgMatches) -> Again {
+        let Global { config, vault, socket, .. } = &self.global;
+        let named = [("config", config), ("vault", vault), ("socket", socket)]
+            .into_iter()
+            .filter(|(name, _)| matches.value_source(name) == Some(ValueSource::CommandLine));
+        let flag = |(name, value): (&str, &Option<PathBuf>)| Some((format!("--{name}"), value.clone()?));
+        let flags: Vec<(String, PathBuf)> = named.filter_map(flag).collect();
+        let verbs = Self::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        Again::new(flags.iter().map(|(name, value)| (name.as_str(), value.as_path())), verbs)
     }
 
     fn flags(&self, matches: &ArgMatches) -> Vec<Flag> {
@@ -92,8 +107,6 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn read(line: &str) -> Result<(Cli, Vec<Flag>), clap::Error> {
@@ -119,7 +132,7 @@ mod tests {
             "pause",
             "pause --for 1h",
             "resume",
-            "sync --dry-run --derived",
+            "sync --dry-run --derived --all",
             "--json status",
             "status --json -q",
             "status --watch",
@@ -127,6 +140,8 @@ mod tests {
             "approve 0123456789abcdef",
             "approve --reject",
             "approve --reject 0123456789abcdef",
+            "approve --all",
+            "approve --reject --all",
             "conflicts",
             "events",
             "events --follow --since 7 --json",
@@ -135,6 +150,8 @@ mod tests {
             "conflicts show 0123",
             "conflicts show 0123 --to x",
             "conflicts resolve 0123 --keep mine",
+            "conflicts resolve 0123 --keep desk",
+            "conflicts resolve --all --keep other",
             "conflicts resolve 0123 --keep both --yes",
             "history",
             "history corpus/nodes.json --limit 3",
@@ -175,8 +192,11 @@ mod tests {
             "sink",
             "sync x",
             "config",
+            "approve 01 --all",
             "conflicts show",
             "conflicts resolve 01",
+            "conflicts resolve --keep this",
+            "conflicts resolve 01 --all --keep this",
             "restore",
             "restore --generation 7 --at 2d",
             "restore --at soon",

@@ -42,7 +42,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// Asks the daemon, and joins all pages to one document.
+/// Asks the daemon, and joins all pages into one document.
 async fn through(app: &App, since: u64) -> Result<ChangesDocument, ClientError> {
     let mut whole: ChangesDocument = socket::get(&app.socket, &format!("/v1/changes?since={since}")).await?;
     while let Some(next) = whole.next.take() {

@@ -7,7 +7,7 @@ mod remote;
 
 use serde::Serialize;
 
-use cost::{Estimate, estimate};
+use cost::{Estimate, Polls, estimate};
 use finding::{Finding, Severity, exit_of};
 use machine::Extent;
 
@@ -16,7 +16,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size, thousands};
 use super::status;
-use cogzy_client::documents::{ErrorDocument, SchemaVersion, State, StatusDocument};
+use crate::config::open_to_others;
+use cogzy_client::documents::{
+    AsideDocument, AsideObject, ErrorDocument, SchemaVersion, State, StatusDocument,
+};
 use cogzy_client::paths::Paths;
 use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::remote::RemoteUrl;
@@ -36,7 +39,7 @@ struct DoctorDocument<'a> {
     schema: SchemaVersion,
     worst: Severity,
     findings: &'a [Finding],
-    /// The cost of a month, where the remote is a bucket.
+    /// The cost of a month, if the remote is a bucket.
     month: Option<&'a Estimate>,
 }
 
@@ -50,7 +53,10 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
     let mut costs = None;
     match &app {
         Err(failure) => findings.push(Finding {
-            next: failure.next.clone().or(Some("mend that, then cogzy-vault config check".to_owned())),
+            next: failure
+                .next
+                .clone()
+                .or(Some("correct the file, then run `cogzy-vault config check`".to_owned())),
             ..Finding::failure("config", Failure::new(failure.exit, &failure.message))
         }),
         Ok(app) => {
@@ -60,13 +66,17 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
             findings.push(configuration(app, filter.as_ref().err()));
             let extent = filter.map(|filter| Extent::of(&app.layout(), &filter)).unwrap_or_default();
             findings.extend(vault(app, &extent));
-            findings.extend(runtime.block_on(remote::look(app)));
+            let told = runtime.block_on(remote::look(app));
+            let reached =
+                told.iter().any(|finding| finding.check == "remote" && finding.level == Severity::Ok);
+            findings.extend(told);
             findings.extend(machine::credentials_file(&app.credentials_file()));
             findings.extend(machine::watches(&extent));
-            findings.extend(runtime.block_on(daemon(app)));
-            let sync = &app.config().sync;
+            findings.extend(runtime.block_on(daemon(app, reached)));
             if matches!(app.remote, RemoteUrl::Bucket(_)) {
-                costs = Some(estimate(sync.poll_interval, sync.poll_interval_active, extent.bytes));
+                // Where the bucket cannot be asked, this device is known of.
+                let devices = if reached { runtime.block_on(app.assembly().devices()).ok() } else { None };
+                costs = Some(estimate(polls(app), devices.unwrap_or(1).max(1), extent.bytes));
             }
         }
     }
@@ -96,6 +106,10 @@ fn configuration(app: &App, error: Option<&FilterError>) -> Finding {
         return Finding::failure("config", failure.next("see `filter` in `cogzy-vault config show`"));
     }
     let file = app.loaded.file.display();
+    if let Some(open) = open_to_others(&app.loaded.file).filter(|_| app.loaded.file_exists) {
+        let text = format!("{}: other users can change it", open.display());
+        return Finding::warning("config", text, format!("chmod o-w {0}, or make it yours", open.display()));
+    }
     if app.loaded.file_exists {
         Finding::ok("config", file.to_string())
     } else {
@@ -129,16 +143,22 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     findings
 }
 
-/// The daemon's own account, or the reason why none answers.
-async fn daemon(app: &App) -> Vec<Finding> {
+fn polls(app: &App) -> Polls {
+    let sync = &app.config().sync;
+    Polls { usual: sync.poll_interval, active: sync.poll_interval_active, idle: sync.poll_interval_idle }
+}
+
+/// The daemon's own account, or the reason why none answers. `reached` is true where this process has
+/// reached the remote.
+async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
     let status: StatusDocument = match socket::get(&app.socket, "/v1/status").await {
         Ok(status) => status,
         Err(ClientError::NoDaemon) => {
-            let next = "cogzy-vault service install, or cogzy-vault run";
+            let next = "`cogzy-vault service install`, or `cogzy-vault run`";
             let mut findings = vec![Finding::warning(CHECK, format!("none listens at {socket}"), next)];
-            // What keeps anybody from looking at the vault is told above.
+            // If the vault cannot be looked at, a finding above tells the cause.
             if let Ok(status) = status::look(app).await {
                 findings.extend(wrong(&status));
             }
@@ -160,29 +180,57 @@ async fn daemon(app: &App) -> Vec<Finding> {
         findings.push(Finding { exit: Exit::Held, ..waits });
     }
     findings.extend(wrong(&status));
+    findings.extend(status.unwatched.iter().map(|folder| {
+        let next = "make it readable, or raise the limit; until then it is scanned at every poll";
+        Finding::warning("watches", folder.why.clone(), next)
+    }));
+    if reached && matches!(status.state, State::Offline | State::Error) {
+        let said = status.errors.iter().find(|error| error.path.is_none() && !error.alarm);
+        let said = said.map_or("it is out of reach", |error| error.message.as_str());
+        let text = format!("this program reaches the remote and the daemon does not: {said}");
+        let next =
+            "cogzy-vault retry; if that does not help, start it again: it may have another key or proxy";
+        findings.push(Finding {
+            level: Severity::Error,
+            exit: Exit::Refused,
+            ..Finding::warning("daemon", text, next)
+        });
+    }
     findings
 }
 
-/// What a status says is wrong here; what it says of the remote stands above already, as of now.
+/// Errors that a status reports here, and objects of the remote that were set aside. Errors of the
+/// remote stand above already, newly checked.
 fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
     let here = |error: &&ErrorDocument| error.path.is_some() || status.state == State::Error;
-    status.errors.iter().filter(here).map(|error| {
+    let errors = status.errors.iter().filter(here).map(|error| {
         let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
         Finding::warning("sync", format!("{about}{}", error.message), error.next.clone())
+    });
+    errors.chain(status.aside.iter().flat_map(set_aside))
+}
+
+/// Objects in the bucket that no device of this vault made.
+fn set_aside(aside: &AsideDocument) -> impl Iterator<Item = Finding> {
+    aside.objects.iter().map(|AsideObject { key, why, since }| {
+        let what = format!("{key}, seen since {since}: no device of this vault made it: {why}");
+        Finding::warning("bucket", what, aside.next.clone())
     })
 }
 
 fn tell_costs(costs: &Estimate, app: &App, output: &mut Output) {
     let sync = &app.config().sync;
+    let devices = count(costs.devices, "device");
     output.line(format!(
-        "a month on Backblaze B2, at its prices of {}: about ${:.2} for this device, always on",
+        "a month on Backblaze B2, at its prices of {}: about ${:.2} for {devices} of this vault, always on",
         costs.prices_of,
         costs.requests_usd + costs.storage_usd
     ));
     output.line(format!(
-        "    {} polls, one every {:?} (sync.poll_interval)",
+        "    {} polls, one every {:?} (sync.poll_interval) to {:?} (sync.poll_interval_idle)",
         thousands(costs.idle_polls),
-        sync.poll_interval
+        sync.poll_interval,
+        sync.poll_interval_idle
     ));
     output.line(format!(
         "  + {} listings around changes: 50 spells a day, two minutes each, one every {:?} (sync.poll_interval_active)",
@@ -221,13 +269,15 @@ mod tests {
             serde_json::to_string(&document).unwrap(),
             r#"{"schema":1,"worst":"warning","findings":[{"check":"room","level":"warning","message":"little","next":"free some"}],"month":null}"#
         );
-        let month =
-            serde_json::to_value(estimate(Duration::from_secs(60), Duration::from_secs(5), 0)).unwrap();
+        let second = Duration::from_secs(1);
+        let polls = Polls { usual: second, active: second, idle: second };
+        let month = serde_json::to_value(estimate(polls, 1, 0)).unwrap();
         let fields: Vec<_> = month.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(
             fields,
             [
                 "busy_listings",
+                "devices",
                 "idle_polls",
                 "paid_listings",
                 "prices_of",

@@ -12,6 +12,28 @@ use cogzy_client::documents::{SchemaVersion, SyncDocument};
 use cogzy_engine::model::{DeviceId, VaultId};
 use cogzy_engine::sync::Exported;
 
+/// The error that a verb ended with.
+#[derive(Debug, Serialize)]
+pub struct FailureDocument<'a> {
+    /// The schema's number.
+    pub schema: SchemaVersion,
+    /// The error.
+    pub error: ErrorDetails<'a>,
+}
+
+/// What happened, and what to do.
+#[derive(Debug, Serialize)]
+pub struct ErrorDetails<'a> {
+    /// The kind: that of the exit code.
+    pub kind: &'a str,
+    /// The description.
+    pub message: &'a str,
+    /// The file that it is about, if it is about one.
+    pub path: Option<&'a Path>,
+    /// The command to run, or the thing to do, next.
+    pub next: Option<&'a str>,
+}
+
 /// `config show`.
 #[derive(Debug, Serialize)]
 pub struct ConfigDocument<'a> {
@@ -45,7 +67,7 @@ pub struct ConfigPathDocument<'a> {
     pub schema: SchemaVersion,
     /// The configuration file.
     pub file: &'a Path,
-    /// True where it exists.
+    /// True if it exists.
     pub file_exists: bool,
 }
 
@@ -58,7 +80,7 @@ pub struct ConfigCheckDocument<'a> {
     pub ok: bool,
     /// The configuration file.
     pub file: &'a Path,
-    /// True where it exists.
+    /// True if it exists.
     pub file_exists: bool,
 }
 
@@ -69,7 +91,7 @@ pub struct InitDocument<'a> {
     pub schema: SchemaVersion,
     /// Always true; see [`MeetingDocument`].
     pub joined: bool,
-    /// True where the vault was made now.
+    /// True if the vault was made now.
     pub created: bool,
     /// The vault's id.
     pub vault: VaultId,
@@ -81,9 +103,12 @@ pub struct InitDocument<'a> {
     pub remote: &'a str,
     /// The configuration file.
     pub config: &'a Path,
+    /// True where this machine has seen a newer state of the remote, or another vault there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
 }
 
-/// `init`, where both sides hold files and nobody has agreed to join them yet.
+/// `init`, if both sides hold files and the user has not agreed to join them yet.
 #[derive(Debug, Serialize)]
 pub struct MeetingDocument {
     /// The schema's number.
@@ -140,7 +165,7 @@ pub struct ImportDocument<'a> {
 pub struct RetryDocument {
     /// The schema's number.
     pub schema: SchemaVersion,
-    /// Always true: where no daemon runs it ends in an error.
+    /// Always true: if no daemon runs, it ends in an error.
     pub retrying: bool,
 }
 
@@ -162,7 +187,7 @@ pub struct InstallDocument<'a> {
     pub installed: bool,
     /// The file that describes the service.
     pub file: &'a Path,
-    /// True where the file was written; else it is a package's.
+    /// True if the file was written; else it is a package's.
     pub written: bool,
     /// The state of the service.
     pub service: &'a ServiceStatus,
@@ -177,6 +202,8 @@ pub struct NotSeenDocument<'a> {
     pub settings: &'a [&'static str],
     /// Variables with credentials.
     pub credentials: &'a [String],
+    /// Variables of proxies and certificates.
+    pub network: &'a [String],
 }
 
 /// `service uninstall`.
@@ -186,7 +213,7 @@ pub struct UninstallDocument {
     pub schema: SchemaVersion,
     /// Always false.
     pub installed: bool,
-    /// The file that was removed; none where it is a package's.
+    /// The file that was removed. None if it is a package's.
     pub removed: Option<PathBuf>,
 }
 

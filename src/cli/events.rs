@@ -13,7 +13,7 @@ use cogzy_client::socket::ClientError;
 use cogzy_engine::fs::RootedFs;
 use cogzy_engine::state::Database;
 
-/// The number of events that are listed where no number is given to go on from.
+/// The number of events listed if no number is given to go on from.
 const NEWEST: u64 = 20;
 
 /// List what has happened, or follow what happens
@@ -60,8 +60,7 @@ async fn go_on(app: &App, mut since: Option<u64>, output: &mut Output) -> Result
             output.flush()
         });
         match followed.await {
-            // After a restart of the daemon, or a stream that was cut off, it goes on where it
-            // stopped.
+            // After a restart of the daemon, or an interrupted stream, it goes on where it stopped.
             Ok(last) if output.is_read() => since = last,
             Ok(_) => return Ok(Exit::Done),
             Err(ClientError::NoDaemon) => {
@@ -74,7 +73,12 @@ async fn go_on(app: &App, mut since: Option<u64>, output: &mut Output) -> Result
 
 fn text(event: &EventDocument) -> String {
     let number = event.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-    let what = match &event.body {
+    format!("{number:>6}  {}  {:<8}  {}", event.at, event.body.kind(), words(event))
+}
+
+/// What has happened, in words.
+pub fn words(event: &EventDocument) -> String {
+    match &event.body {
         EventBody::Change(change) => {
             let device = change.device.as_deref().map(|name| format!(" by {name}")).unwrap_or_default();
             let first = change.paths.first().map(|path| format!(": {path}")).unwrap_or_default();
@@ -93,6 +97,5 @@ fn text(event: &EventDocument) -> String {
             let progress = progress.progress;
             format!("{} {}/{}", progress.phase, progress.files_done, progress.files_total)
         }
-    };
-    format!("{number:>6}  {}  {:<8}  {what}", event.at, event.body.kind())
+    }
 }

@@ -31,6 +31,25 @@ pub enum Exit {
     Partial = 9,
 }
 
+impl Exit {
+    /// The name of the kind of failure, in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Offline => "offline",
+            Self::Held => "held",
+            Self::Corrupt => "corrupt",
+            Self::NoDaemon => "no-daemon",
+            Self::Locked => "locked",
+            Self::Refused => "refused",
+            Self::Partial => "partial",
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

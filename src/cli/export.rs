@@ -11,7 +11,7 @@ use super::output::{Output, Tone, size, thousands};
 use super::paths::{absolute, vault_paths};
 use super::progress::ProgressWatcher;
 use cogzy_client::documents::SchemaVersion;
-use cogzy_engine::sync::{Exported, Generation, Point};
+use cogzy_engine::sync::{Exported, Generation, Point, Target};
 
 /// Write a plain copy of the backup to a folder
 ///
@@ -31,6 +31,9 @@ pub struct Args {
     /// Files or folders, as they are named in the vault; everything where none is named
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
+    /// Also into a folder that is not empty
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Exports.
@@ -41,10 +44,11 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let paths = vault_paths(app.layout().root(), &args.paths)?;
     let time = args.at.map(|moment| Point::Time(moment.ms));
     let point = args.generation.clone().map(Point::Generation).or(time).unwrap_or(Point::Newest);
+    let target = Target { folder: args.target.clone(), force: args.force };
     let exported = runtime()?.block_on(async {
         let mut engine = app.assembly().reading_engine().await?;
         let watcher = ProgressWatcher::on(output);
-        Ok::<_, Failure>(engine.export(&point, &paths, &args.target, &watcher).await?)
+        Ok::<_, Failure>(engine.export(&point, &paths, &target, &watcher).await?)
     })?;
     Ok(tell(&exported, &args.target, output))
 }
@@ -56,6 +60,9 @@ pub fn tell(exported: &Exported, target: &Path, output: &mut Output) -> Exit {
     let text =
         format!("{files} files ({bytes}) of generation {} are in {}", exported.generation, target.display());
     output.toned(Tone::Good, text);
+    for path in &exported.never {
+        output.toned(Tone::Warning, format!("left out: {path}: files of such names are never synced"));
+    }
     if exported.lost.is_empty() {
         return Exit::Done;
     }

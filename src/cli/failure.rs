@@ -1,6 +1,8 @@
 //! The error of a verb: its message, the next step, and the exit code.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use super::exit::Exit;
 use crate::assemble::AssembleError;
@@ -23,12 +25,16 @@ pub struct Failure {
     pub message: String,
     /// The next step.
     pub next: Option<String>,
+    /// The file that it is about, if it is about one.
+    pub path: Option<PathBuf>,
+    /// The code of a program that was run, to end with in the place of `exit`.
+    pub code: Option<u8>,
 }
 
 impl Failure {
     /// A failure with this code.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
-        Self { exit, message: message.to_string(), next: None }
+        Self { exit, message: message.to_string(), next: None, path: None, code: None }
     }
 
     /// The same failure, with a next step.
@@ -37,12 +43,25 @@ impl Failure {
         self.next = Some(next.into());
         self
     }
+
+    /// The same failure, about this file.
+    #[must_use]
+    pub fn about(mut self, path: Option<PathBuf>) -> Self {
+        self.path = path;
+        self
+    }
+}
+
+impl From<&Failure> for ExitCode {
+    fn from(failure: &Failure) -> Self {
+        failure.code.map_or_else(|| failure.exit.into(), Self::from)
+    }
 }
 
 impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
-        let next = error.next();
-        Self::new(error.advice().into(), error).next(next)
+        let (next, path) = (error.next(), error.path().map(Path::to_owned));
+        Self::new(error.advice().into(), error).next(next).about(path)
     }
 }
 
@@ -56,9 +75,8 @@ impl From<AssembleError> for Failure {
             AssembleError::Database(error) => error.into(),
             AssembleError::Vault(error) => error.into(),
             AssembleError::Events(error) => Self::new(Exit::Internal, error),
-            error @ AssembleError::FolderSource(_) => {
-                Self::new(Exit::Usage, error).next("copy its files into the vault, then cogzy-vault sync")
-            }
+            error @ AssembleError::FolderSource(_) => Self::new(Exit::Usage, error)
+                .next("copy its files into the vault, then run `cogzy-vault sync`"),
             error @ AssembleError::Socket { .. } => {
                 Self::new(Exit::Usage, error).next("use another place: cogzy-vault --socket PATH run")
             }
@@ -70,7 +88,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NoDaemon => {
-                Self::new(Exit::Locked, "another process holds the vault, and it is no daemon that answers")
+                Self::new(Exit::Locked, "another process holds the vault, and no daemon answers")
                     .next("wait until it is done, then try again")
             }
             ClientError::Refused(problem) => {
@@ -90,7 +108,11 @@ impl From<RemoteError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Exit::Usage, error)
+        let path = match &error {
+            ConfigError::Read { path, .. } | ConfigError::Write { path, .. } => Some(path.clone()),
+            _ => None,
+        };
+        Self::new(Exit::Usage, error).about(path)
     }
 }
 
@@ -125,7 +147,8 @@ impl From<FilterError> for Failure {
 
 impl From<IoAt> for Failure {
     fn from(error: IoAt) -> Self {
-        Self::new(Exit::Internal, error)
+        let path = error.path.clone();
+        Self::new(Exit::Internal, error).about(Some(path))
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, ValueEnum};
 
+use super::again::Again;
 use super::paths::absolute;
 
 /// Options that every verb takes.
@@ -31,6 +32,9 @@ pub struct Global {
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
+    /// The flags among these that a proposed command has to repeat
+    #[arg(skip)]
+    pub again: Again,
 }
 
 /// A choice of when to colour.
@@ -46,7 +50,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// True where a stream is to be coloured.
+    /// True if a stream is to be coloured.
     #[must_use]
     pub const fn on(self, is_terminal: bool, no_color: bool) -> bool {
         match self {

@@ -1,6 +1,9 @@
 //! `cogzy-vault history`
 
+use clap_complete::ArgValueCompleter;
+
 use super::app::{App, runtime};
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size};
@@ -11,6 +14,7 @@ use cogzy_client::documents::{GenerationDocument, HistoryDocument, VersionDocume
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file, or a folder, as it is named in the vault
+    #[arg(add = ArgValueCompleter::new(complete::paths))]
     pub path: Option<String>,
     /// Show so many, newest first; 0 for all
     #[arg(short = 'n', long, default_value_t = 30, value_name = "N")]
@@ -37,8 +41,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     match &document.path {
         Some(path) if all == 0 => output.line(format!("no generation has {path}")),
         None if all == 0 => output.line("nothing has been committed yet"),
-        Some(path) => output.note(format!("cogzy-vault restore --generation N {path}    puts it back; with --to DIR it goes elsewhere")),
-        None => output.note("cogzy-vault restore --generation N    puts everything back; cogzy-vault undo N takes one generation back"),
+        Some(path) => output.note(format!("`cogzy-vault restore --generation N {path}` puts it back; with `--to DIR` it goes elsewhere")),
+        None => output.note("`cogzy-vault restore --generation N` puts everything back; `cogzy-vault undo N` takes one generation back"),
     }
     if all > limit {
         output.note(format!("{} more: --limit 0 shows all", all - limit));

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use super::again::quoted;
 use super::app::{App, runtime};
 use super::documents::{InitDocument, MeetingDocument, MeetsDocument};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::{Output, thousands};
+use super::output::{Output, Tone, thousands};
 use super::progress::ProgressWatcher;
-use crate::config::{Flag, SettingSource, update};
+use crate::config::{Flag, SettingSource, names, update};
 use cogzy_client::documents::{SchemaVersion, StatusDocument};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket::{self, ClientError};
@@ -54,6 +55,33 @@ impl Args {
         };
         given.into_iter().filter_map(flag).collect()
     }
+
+    /// The same command again; with `join`, as the approval of joining. One without the remote would
+    /// set up another vault, and report success.
+    #[must_use]
+    pub fn again(&self, join: bool) -> String {
+        let mut command = "cogzy-vault init".to_owned();
+        for Flag { value, source, .. } in self.flags() {
+            if let SettingSource::Flag(name) = source {
+                command.push_str(&format!(" {name} {}", quoted(&value)));
+            }
+        }
+        if join || self.join {
+            command.push_str(" --join");
+        }
+        command
+    }
+
+    /// A failure of this `init`, whose next step is this `init` again and no other command.
+    fn proposing_itself(&self, mut failure: Failure) -> Failure {
+        failure.next = failure.next.map(|next| {
+            let again = |join| format!("`{}`", self.again(join));
+            next.replace("`cogzy-vault init --join`", &again(true))
+                .replace("`cogzy-vault init`", &again(false))
+                .replace("`cogzy-vault sync`", &again(false))
+        });
+        failure
+    }
 }
 
 /// Sets up the device.
@@ -61,6 +89,10 @@ impl Args {
 /// # Errors
 /// If the configuration, the vault's folder or the remote cannot be used.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    set_up(app, args, output).map_err(|failure| args.proposing_itself(failure))
+}
+
+fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let root = &app.config().vault;
     std::fs::create_dir_all(root.join("sync")).map_err(|error| {
         Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
@@ -90,9 +122,10 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         };
         let document = MeetingDocument { schema: SchemaVersion, joined: false, vault: joined.vault, meets };
         tell_meeting(&document, root, &remote, output);
-        return Err(Failure::new(Exit::Held, "joining needs your word").next("cogzy-vault init --join"));
+        return Err(Failure::new(Exit::Held, "joining needs your consent: nothing was changed")
+            .next(args.again(true)));
     }
-    remember(app, args)?;
+    let other = remember(app, args)?;
     output.json(&InitDocument {
         schema: SchemaVersion,
         joined: true,
@@ -102,18 +135,39 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         generation: joined.generation,
         remote: &remote,
         config: &app.loaded.file,
+        rolled_back: joined.rolled_back,
     });
-    let what = if joined.created { "a new vault" } else { "the vault" };
-    output.line(format!(
-        "{} is joined to {what} at {remote}, generation {}",
-        root.display(),
-        joined.generation
-    ));
-    output.note("next: cogzy-vault sync, or cogzy-vault service install to keep it in sync");
+    if joined.rolled_back {
+        output.toned(
+            Tone::Warning,
+            "this machine has seen a newer state of that backup, or another one there: it was rolled back, replaced or emptied",
+        );
+    }
+    output.toned(
+        Tone::Good,
+        match joined.created {
+            true => format!("created a new vault at {remote}; its folder here is {}", root.display()),
+            false => {
+                format!(
+                    "joined the vault at {remote}, generation {}, with {}",
+                    joined.generation,
+                    root.display()
+                )
+            }
+        },
+    );
+    if let Some(other) = other {
+        let file = app.loaded.file.display();
+        output.toned(
+            Tone::Warning,
+            format!("{file} goes on naming the vault {other}: say --vault in the next commands, too"),
+        );
+    }
+    output.note("next: `cogzy-vault sync`, or `cogzy-vault service install` to keep it in sync");
     Ok(Exit::Done)
 }
 
-/// Prints the files that would meet, where nothing was joined yet.
+/// Prints the files that would meet, if nothing was joined yet.
 fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &mut Output) {
     output.json(document);
     let MeetsDocument { same, differing, local_only, remote_only } = document.meets;
@@ -128,14 +182,17 @@ fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &
     );
 }
 
-/// Writes to the configuration whatever led to this vault, so that the next command finds it
-/// without the flags and the environment of this one.
-fn remember(app: &App, args: &Args) -> Result<(), Failure> {
+/// Writes the settings that led to this vault to the configuration, so that the next command finds
+/// it without the flags and the environment of this one. Returns the vault that the file goes on
+/// naming in the place of this one.
+fn remember(app: &App, args: &Args) -> Result<Option<String>, Failure> {
     let flags = args.flags();
     let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
     let vault = app.config().vault.to_string_lossy().into_owned();
+    // A file that names a vault goes on naming it: services and other shells rely on that.
+    let named = names(&app.loaded.file, "vault")?;
     let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != SettingSource::Default);
-    if elsewhere || !app.loaded.file_exists {
+    if named.is_none() && (elsewhere || !app.loaded.file_exists) {
         written.push(("vault", &vault));
     }
     let reached = how_reached(app);
@@ -143,11 +200,11 @@ fn remember(app: &App, args: &Args) -> Result<(), Failure> {
     if !written.is_empty() {
         update(&RealFs, &app.loaded.file, &written)?;
     }
-    Ok(())
+    Ok(named.filter(|named| *named != vault))
 }
 
-/// Handles an `init` beside a daemon. Nothing is set up, for the daemon keeps to the settings it
-/// was started with; where these are the wanted ones, there is nothing to do.
+/// Handles an `init` beside a daemon. Nothing is set up, since the daemon keeps the settings it was
+/// started with; if these are the wanted ones, there is nothing to do.
 fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
     let status: StatusDocument = match runtime()?.block_on(socket::get(&app.socket, "/v1/status")) {
         Ok(status) => status,
@@ -163,8 +220,9 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
     if let Some((key, runs, asked)) = differs.into_iter().find(|(_, runs, asked)| runs != asked) {
         let text =
             format!("a daemon keeps this vault, with {key} = {runs} and not {asked}; nothing was changed");
-        return Err(Failure::new(Exit::Locked, text)
-            .next("stop it (cogzy-vault service stop, or Ctrl-C where it runs), then the same init again"));
+        return Err(Failure::new(Exit::Locked, text).next(
+            "stop it (`cogzy-vault service stop`, or Ctrl-C where it runs), then run `cogzy-vault init`",
+        ));
     }
     let StatusDocument { device, generation, remote, .. } = status;
     let marker = Marker::read(app.disk().as_ref(), &app.layout()).map_err(SyncError::from)?;
@@ -177,9 +235,10 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         generation,
         remote: &remote,
         config: &app.loaded.file,
+        rolled_back: false,
     });
     output.line(format!(
-        "{} is joined to {remote} already, generation {generation}, and a daemon keeps it in sync; nothing was changed",
+        "{} is set up already with {remote}, generation {generation}, and a daemon keeps it in sync; nothing was changed",
         app.config().vault.display()
     ));
     Ok(Exit::Done)
@@ -200,4 +259,25 @@ fn how_reached(app: &App) -> Vec<(&'static str, String)> {
         app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, SettingSource::Environment(_)))
     };
     told.into_iter().filter(|(key, _)| here(key)).filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_joins_names_the_same_remote() {
+        let args = Args {
+            remote: Some("s3://bucket/mem".to_owned()),
+            user_id: None,
+            device_name: Some("my laptop".to_owned()),
+            join: false,
+        };
+        let again = "cogzy-vault init --remote s3://bucket/mem --device-name 'my laptop'";
+        assert_eq!(args.again(false), again);
+        assert_eq!(args.again(true), format!("{again} --join"));
+        let failure = Failure::new(Exit::Offline, "").next("wait, then run `cogzy-vault sync` again");
+        let next = args.proposing_itself(failure).next.unwrap();
+        assert_eq!(next, format!("wait, then run `{again}` again"));
+    }
 }

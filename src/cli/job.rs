@@ -11,11 +11,11 @@ use cogzy_client::paths::machine_id;
 use cogzy_client::socket;
 use cogzy_engine::sync::{Engine, SyncError, Watcher};
 
-/// Has a job done: by the daemon, who is sent `request` at `resource`, or by this process, which
+/// Has a job done: by the daemon, which gets `request` at `resource`, or by this process, which
 /// runs `alone`.
 ///
 /// # Errors
-/// Those of the job, and those of [`App::cycle`].
+/// Errors of the job and of [`App::cycle`].
 pub fn perform<T: DeserializeOwned>(
     app: &App,
     resource: &str,

@@ -12,7 +12,13 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
+use super::again::Again;
+use super::documents::{ErrorDetails, FailureDocument};
+use super::exit::Exit;
+use super::failure::Failure;
 use super::global::Global;
+
+use cogzy_client::documents::SchemaVersion;
 
 mod live;
 mod progress;
@@ -68,8 +74,11 @@ pub struct Output {
     color: bool,
     terminal: bool,
     colors_errors: bool,
+    again: Again,
     failed: Option<io::Error>,
     closed: bool,
+    /// True once a document was printed.
+    answered: bool,
 }
 
 impl Output {
@@ -84,8 +93,10 @@ impl Output {
             color: global.color.on(io::stdout().is_terminal(), no_color),
             terminal: io::stderr().is_terminal(),
             colors_errors: global.color.on(io::stderr().is_terminal(), no_color),
+            again: global.again.clone(),
             failed: None,
             closed: false,
+            answered: false,
         }
     }
 
@@ -104,10 +115,16 @@ impl Output {
         self.print(line.tone, &line.text);
     }
 
-    /// True where standard error is to be coloured.
+    /// True if standard error is to be coloured.
     #[must_use]
     pub const fn colors_errors(&self) -> bool {
         self.colors_errors
+    }
+
+    /// True if a person reads standard error.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        self.terminal && !self.json && !self.quiet
     }
 
     /// True while the output still has a reader, as far as is known.
@@ -116,8 +133,8 @@ impl Output {
         !self.closed && self.failed.is_none()
     }
 
-    /// Lines that change in place where standard output is a terminal, and follow each other
-    /// elsewhere.
+    /// Lines that change in place if standard output is a terminal, and follow each other
+    /// otherwise.
     #[must_use]
     pub fn live(&self) -> Live {
         if self.json || !io::stdout().is_terminal() { Live::plain() } else { Live::drawn() }
@@ -149,6 +166,7 @@ impl Output {
     /// Prints the answer as a JSON document: nothing without `--json`.
     pub fn json(&mut self, document: &impl Serialize) {
         if self.json {
+            self.answered = true;
             let text = serde_json::to_string(document).map_err(io::Error::other);
             let written = text.and_then(|text| writeln!(self.out, "{text}"));
             self.keep(written);
@@ -162,7 +180,7 @@ impl Output {
         self.is_read()
     }
 
-    /// True with `--json`: then nobody is there to answer questions.
+    /// True with `--json`: then no user is there to answer questions.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.json
@@ -179,20 +197,42 @@ impl Output {
 
     /// Prints an error and the next command, if there is one.
     pub fn error(&mut self, message: impl fmt::Display, next: Option<&str>) {
-        let mut text = format!("error: {}\n", plain(&message.to_string(), true));
+        let clean = |text: &str, lines| plain(&self.again.addressed(text), lines);
+        let mut text = format!("error: {}\n", clean(&message.to_string(), true));
         if let Some(next) = next {
-            text.push_str(&format!("next:  {}\n", plain(next, false)));
+            text.push_str(&format!("next:  {}\n", clean(next, false)));
         }
         let written = self.err.write_all(text.as_bytes());
         self.keep(written);
     }
 
-    /// Prints the parser's message on a command line that cannot be used, or that asks for help.
+    /// Prints the error that a verb ends with; with `--json` also as a document, where the verb has
+    /// not printed one.
+    pub fn failure(&mut self, failure: &Failure) {
+        let Failure { exit, message, next, path, .. } = failure;
+        if !self.answered {
+            let next = next.as_deref().map(|next| self.again.addressed(next).into_owned());
+            self.json(&FailureDocument {
+                schema: SchemaVersion,
+                error: ErrorDetails {
+                    kind: exit.name(),
+                    message,
+                    path: path.as_deref(),
+                    next: next.as_deref(),
+                },
+            });
+        }
+        self.error(message, next.as_deref());
+    }
+
+    /// Prints the parser's message on a command line that cannot be used, or that asks for help. With
+    /// `json` what cannot be used is a document, too.
     ///
     /// # Errors
     /// If it could not be written, unless the reader has gone.
-    pub fn usage(error: &clap::Error) -> io::Result<()> {
-        match error.print() {
+    pub fn usage(error: &clap::Error, json: bool) -> io::Result<()> {
+        let document = if json && error.use_stderr() { usage_document(error) } else { Ok(()) };
+        match document.and_then(|()| error.print()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }
@@ -209,7 +249,7 @@ impl Output {
         }
     }
 
-    /// Writes what is left.
+    /// Writes the rest.
     ///
     /// # Errors
     /// The first error of any write, except for a reader that has gone.
@@ -217,6 +257,14 @@ impl Output {
         let flushed = self.out.flush();
         self.keep(flushed);
         self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Writes `lines` in the place of the last `drawn` lines on the terminal.
+    fn redraw(&mut self, drawn: usize, lines: &[String]) {
+        let back = if drawn > 0 { format!("\u{1b}[{drawn}A\r\u{1b}[J") } else { String::new() };
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let written = self.out.write_all((back + &text).as_bytes()).and_then(|()| self.out.flush());
+        self.keep(written);
     }
 
     fn print(&mut self, tone: Option<Tone>, text: &dyn fmt::Display) {
@@ -231,7 +279,7 @@ impl Output {
     /// One clean line, in its colour where there is colour.
     fn painted(&self, tone: Option<Tone>, text: &str) -> String {
         // A line is a line: a name must not make two of it.
-        let text = plain(text, false);
+        let text = plain(&self.again.addressed(text), false);
         match tone.filter(|_| self.color) {
             Some(tone) => format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code()),
             None => text,
@@ -247,6 +295,15 @@ impl Output {
             }
         }
     }
+}
+
+fn usage_document(error: &clap::Error) -> io::Result<()> {
+    let text = error.to_string();
+    let message = text.trim_start_matches("error: ").trim_end();
+    let next = Some("cogzy-vault --help");
+    let error = ErrorDetails { kind: Exit::Usage.name(), message, path: None, next };
+    let document = serde_json::to_string(&FailureDocument { schema: SchemaVersion, error });
+    writeln!(io::stdout(), "{}", document.map_err(io::Error::other)?)
 }
 
 impl fmt::Debug for Output {

@@ -37,15 +37,16 @@ impl ProgressWatcher {
 impl Watcher for ProgressWatcher {
     fn progress(&self, progress: Progress) {
         let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = on.1.left(&progress, self.clock.monotonic());
-        on.0.show(output::ProgressStep { progress, left });
+        let now = self.clock.monotonic();
+        let (left, rate) = (on.1.left(&progress, now), on.1.rate(&progress, now));
+        on.0.show(output::ProgressStep { progress, left, rate });
     }
 }
 
 /// Shows the daemon's progress until the answer to `asked` is there.
 ///
 /// # Errors
-/// Those of the answer.
+/// Errors of the answer.
 pub async fn through_daemon<T>(
     socket: &Path,
     output: &Output,
@@ -57,7 +58,7 @@ pub async fn through_daemon<T>(
         tokio::select! {
             answer = &mut asked => return Ok(answer?),
             () = tokio::time::sleep(LOOK) => {
-                // Progress is only for the eye: the answer itself says what is wrong.
+                // Progress is only for the eye: the answer itself tells its errors.
                 let status: Result<StatusDocument, _> = socket::get(socket, "/v1/status").await;
                 if let Some(progress) = status.ok().and_then(|status| status.progress) {
                     shown.document(&progress);

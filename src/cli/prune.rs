@@ -21,10 +21,10 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// Prunes, or says what a prune would do.
+/// Prunes, or tells what a prune would do.
 ///
 /// # Errors
-/// Those of the job.
+/// Errors of the job.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let dry_run = args.dry_run;
@@ -34,7 +34,18 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     })?;
     output.json(&document);
     let Pruned {
-        generation, kept_from, all, needed, marked, repacked, waiting, freed, damaged, stopped, ..
+        generation,
+        kept_from,
+        all,
+        needed,
+        marked,
+        repacked,
+        waiting,
+        freed,
+        damaged,
+        stopped,
+        doubtful,
+        ..
     } = document.pruned;
     let will = if dry_run { "would be" } else { "were" };
     output.line(match kept_from {
@@ -48,11 +59,19 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     }
     output.line(format!("    {} are marked already and wait", told(waiting)));
     output.toned(Tone::Good, format!("    {} {will} deleted", told(freed)));
+    if doubtful > 0 {
+        let what = count(doubtful, "object");
+        let text = format!(
+            "{what} came within a day that no device of this vault made: nothing is marked or deleted until it is clear what they are"
+        );
+        output.toned(Tone::Warning, text);
+        output.note("cogzy-vault status    names them");
+    }
     if damaged > 0 {
         let so = if stopped { ", so nothing is marked or deleted" } else { "; what is left of them is kept" };
         let text = format!("{} that are kept cannot be read{so}", count(damaged, "version"));
         output.toned(Tone::Bad, text);
-        output.note("cogzy-vault verify --repair    puts right what can be");
+        output.note("`cogzy-vault verify --repair` puts right what can be");
         return Ok(Exit::Corrupt);
     }
     Ok(Exit::Done)

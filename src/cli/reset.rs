@@ -27,7 +27,7 @@ pub struct Args {
 /// Resets, once the user has agreed.
 ///
 /// # Errors
-/// Those of the job; the vault is then as it was.
+/// Errors of the job; the vault is then as it was.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     if !args.yes {
@@ -41,7 +41,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         }
         let asked = "replace the vault by the backup?";
         if output.is_json() || !stdin().is_terminal() {
-            return Err(Failure::new(Exit::Usage, format!("{asked} Nothing was changed"))
+            return Err(Failure::new(Exit::Usage, "reset needs confirmation: nothing was changed")
                 .next("cogzy-vault reset --yes"));
         }
         output.line(format!("{asked} [y/N]"));

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap_complete::{ArgValueCandidates, ArgValueCompleter};
+
 use super::app::{App, runtime};
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
@@ -13,7 +16,7 @@ use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
 use cogzy_client::documents::{self, NamedGeneration, RestoreRequest};
-use cogzy_engine::sync::{Generation, Point};
+use cogzy_engine::sync::{Generation, Point, Target};
 
 /// Put files, or everything, back to what they were
 ///
@@ -23,18 +26,21 @@ use cogzy_engine::sync::{Generation, Point};
 #[command(group(clap::ArgGroup::new("when").required(true)))]
 pub struct Args {
     /// As this generation left it: its number, or number and commit as `history` shows them
-    #[arg(long, group = "when", value_name = "N")]
+    #[arg(long, group = "when", value_name = "N", add = ArgValueCandidates::new(complete::generations))]
     pub generation: Option<Generation>,
     /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
     /// 36h
     #[arg(long, group = "when", value_name = "TIME")]
     pub at: Option<Moment>,
     /// Files or folders, as they are named in the vault; everything where none is named
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::paths))]
     pub paths: Vec<String>,
     /// Write them to this folder, and leave the vault alone
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub to: Option<PathBuf>,
+    /// With `--to`, also into a folder that is not empty
+    #[arg(long, requires = "to")]
+    pub force: bool,
     /// Also where it looks like an accident: most files gone, a group much smaller
     #[arg(long)]
     pub yes: bool,
@@ -43,7 +49,7 @@ pub struct Args {
 /// Restores in the vault or to a folder.
 ///
 /// # Errors
-/// Those of the job or the export.
+/// Errors of the job or the export.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     app.vault()?;
     let paths = vault_paths(app.layout().root(), &args.paths)?;
@@ -65,7 +71,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     };
     let exported = runtime()?.block_on(async {
         let watcher = ProgressWatcher::on(output);
-        Ok::<_, Failure>(app.engine().await?.export(&point, &paths, target, &watcher).await?)
+        let target = Target { folder: target.clone(), force: args.force };
+        Ok::<_, Failure>(app.engine().await?.export(&point, &paths, &target, &watcher).await?)
     })?;
     Ok(super::export::tell(&exported, target, output))
 }

@@ -19,7 +19,7 @@ pub struct Args {}
 pub fn run(app: &App, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
     if !app.is_held()? {
         return Err(
-            Failure::new(Exit::NoDaemon, "no daemon runs").next("cogzy-vault sync, or cogzy-vault run")
+            Failure::new(Exit::NoDaemon, "no daemon runs").next("`cogzy-vault sync`, or `cogzy-vault run`")
         );
     }
     runtime()?.block_on(socket::post_only(&app.socket, "/v1/retry"))?;

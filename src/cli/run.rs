@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::app::{App, runtime};
+use super::events::words;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::global::Global;
 use super::output::Output;
 use super::progress::ProgressWatcher;
 use crate::assemble::AssembledDaemon;
+use crate::control::events::Subscription;
 use crate::control::server;
 use crate::daemon::{Daemon, Ended, StopSignals};
 use crate::telemetry::{self, Rotated, Sinks};
+use cogzy_client::documents::EventBody;
 use cogzy_client::paths::machine_id;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Engine, Joining, join};
@@ -43,14 +46,15 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
 
     let starting = start(app, (lock, log), output);
-    let Some(daemon) = runtime.block_on(unless_stopped(&mut signals, starting)).transpose()? else {
+    let Some((daemon, events)) = runtime.block_on(unless_stopped(&mut signals, starting)).transpose()? else {
         // The stop came while the vault was still being made or joined: the next start goes on with
         // that.
         return Ok(Exit::Done);
     };
     let (hooks, heart) = (daemon.hooks.clone(), daemon.heart.clone());
     let (engine, ended) = spawn(daemon, &runtime)?;
-    let ended = runtime.block_on(unless_stopped(&mut signals, ended));
+    let events = output.is_watched().then_some(events);
+    let ended = runtime.block_on(unless_stopped(&mut signals, telling(ended, events, output)));
     hooks.end();
     heart.stopping();
     // The engine's thread ends with the process, wherever it stands; taking its runtime away would
@@ -58,7 +62,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     std::mem::forget((runtime, engine));
     match ended {
         None => tracing::info!("stopped by a signal"),
-        // The socket's path may be another vault's by now.
+        // The socket's path may be that of another vault by now.
         Some(Ok(Ended { message, next })) => return Err(Failure::new(Exit::Internal, message).next(next)),
         // A daemon that answers and syncs nothing would be worse.
         Some(Err(_)) => {
@@ -69,13 +73,13 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
             .next("start it again, and report what it said"));
         }
     }
-    // The next daemon would remove it as well; without it, clients learn sooner that nobody
+    // The next daemon would remove it as well; without it, clients learn sooner that no daemon
     // listens.
     let _gone_already = std::fs::remove_file(&app.socket);
     Ok(Exit::Done)
 }
 
-/// Makes the vault's folder at the first start, where nothing is configured.
+/// Makes the vault's folder at the first start, if nothing is configured.
 fn make_embedded_vault(app: &App) -> Result<(), Failure> {
     let root = &app.config().vault;
     if !app.embedded {
@@ -86,12 +90,13 @@ fn make_embedded_vault(app: &App) -> Result<(), Failure> {
     })
 }
 
-/// Starts the log and gives the file that it goes to. If it cannot be written, the daemon says so and
-/// goes on without: the memories are worth more than their log.
+/// Starts the log, and returns the file that it goes to. If it cannot be written, the daemon
+/// reports that and goes on without it: the memories are worth more than their log.
 fn start_log(app: &App, global: &Global, output: &mut Output) -> Option<Rotated> {
     let log = &app.config().log;
     let file = log.file.then(|| (Arc::clone(app.disk()), app.layout().log()));
-    let sinks = Sinks { journal: app.environment().journal_stream(), file };
+    let for_people = output.is_watched() && global.verbose == 0;
+    let sinks = Sinks { journal: app.environment().journal_stream(), file, for_people };
     let level = telemetry::level(log.level, global.verbose, global.quiet);
     telemetry::start(level, output.colors_errors(), &sinks).unwrap_or_else(|error| {
         output.error(error, Some("cogzy-vault doctor"));
@@ -100,7 +105,11 @@ fn start_log(app: &App, global: &Global, output: &mut Output) -> Option<Rotated>
 }
 
 /// Puts the daemon together, and begins to answer on its socket.
-async fn start(app: &App, held: (FileLock, Option<Rotated>), output: &mut Output) -> Result<Daemon, Failure> {
+async fn start(
+    app: &App,
+    held: (FileLock, Option<Rotated>),
+    output: &mut Output,
+) -> Result<(Daemon, Subscription), Failure> {
     let (assembly, meter) = (app.assembly(), Meter::default());
     let engine = if app.embedded {
         embedded_engine(app, meter.clone(), output).await?
@@ -110,14 +119,40 @@ async fn start(app: &App, held: (FileLock, Option<Rotated>), output: &mut Output
     let AssembledDaemon { daemon, listener, handles } = assembly.daemon(engine, meter, &app.socket, held)?;
     let root = &app.config().vault;
     output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
+    let events = handles.events.subscribe(handles.events.newest());
     tokio::spawn(server::serve(listener, handles));
     daemon.heart.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
-    Ok(daemon)
+    Ok((daemon, events))
 }
 
-/// The engine of a machine where nothing is configured: the vault in the platform's data folder,
-/// kept in a folder beside it.
+/// Tells a person at the terminal what happens, until the daemon has `ended`.
+async fn telling(
+    mut ended: oneshot::Receiver<Ended>,
+    mut events: Option<Subscription>,
+    output: &mut Output,
+) -> Result<Ended, RecvError> {
+    loop {
+        let told = async {
+            match &mut events {
+                Some(events) => events.next().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            ended = &mut ended => return ended,
+            Some(event) = told => {
+                if !matches!(event.body, EventBody::Progress { .. }) {
+                    output.line(format!("{}  {}", event.at, words(&event)));
+                    output.flush();
+                }
+            }
+        }
+    }
+}
+
+/// The engine of a machine with no configuration: the vault in the platform's data folder, kept in
+/// a folder beside it.
 async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result<Engine, Failure> {
     let assembly = app.assembly();
     assembly.make_remote_folder().await?;
@@ -136,24 +171,24 @@ async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result
         app.config().vault.display(),
         app.remote
     ));
-    output.line("a bucket outlives this disk: cogzy-vault init --remote b2://BUCKET/PREFIX");
+    output.line("a bucket outlives this disk: `cogzy-vault init --remote b2://BUCKET/PREFIX`");
     Ok(engine)
 }
 
-/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver hears why it
-/// ends.
+/// Runs the daemon on a thread of its own, which it blocks now and then. The receiver gets the
+/// cause of its end.
 fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::Receiver<Ended>), Failure> {
     let handle = runtime.handle().clone();
     let (tell, ended) = oneshot::channel();
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
-        // Nobody hears of it who has been told to stop meanwhile.
+        // After a stop signal there is no receiver left.
         let _stopping = tell.send(handle.block_on(daemon.run()));
     });
     let engine = engine.map_err(|error| failed("no thread could be started", error))?;
     Ok((engine, ended))
 }
 
-/// The outcome of `work`; none if a stop signal comes first.
+/// The outcome of `work`. None if a stop signal comes first.
 async fn unless_stopped<T>(signals: &mut StopSignals, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),

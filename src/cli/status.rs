@@ -51,6 +51,8 @@ fn exit_of(status: &StatusDocument) -> Exit {
     match status.state {
         State::Held => Exit::Held,
         State::Offline => Exit::Offline,
+        // The rest is in sync; each path that is not is named.
+        State::Error if status.errors.iter().all(|error| error.path.is_some()) => Exit::Partial,
         State::Error => Exit::Internal,
         _ if !status.holds.is_empty() => Exit::Held,
         _ => Exit::Done,

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::output::{Output, Tone, count};
 use super::progress::{ProgressWatcher, through_daemon};
 use crate::control::jobs;
-use cogzy_client::documents::{VerifyDocument, VerifyRequest};
+use cogzy_client::documents::{AsideDocument, VerifyDocument, VerifyRequest};
 use cogzy_client::socket;
 use cogzy_engine::sync::{Lost, Repaired};
 
@@ -49,6 +49,16 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     for fault in &verified.faults {
         output.toned(Tone::Bad, format!("damaged: {}: {}", fault.path, fault.message));
     }
+    if let Some(aside) = AsideDocument::of(&verified.aside) {
+        for object in &aside.objects {
+            output.toned(Tone::Warning, format!("set aside: {}: {}", object.key, object.why));
+        }
+        output.note(format!(
+            "{} in the bucket that no device of this vault made",
+            count(aside.count, "object")
+        ));
+        output.note(aside.next);
+    }
     tell_lost(&verified.lost, repaired.is_some(), output);
     let packs = count(verified.packs, "pack");
     let packs = if verified.deep { format!("{packs} read") } else { format!("{packs} there") };
@@ -59,18 +69,17 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         count(verified.commits, "commit"),
         count(verified.faults.len(), "fault"),
     ));
-    if verified.differing > 0 {
-        output.note(format!(
-            "not as in that generation, and not synced yet: {}",
-            count(verified.differing, "file")
-        ));
-    }
+    let unsent = match verified.differing {
+        0 => String::new(),
+        edits => format!("; {} not sent yet", count(edits, "local edit")),
+    };
     if verified.faults.is_empty() {
-        output.toned(Tone::Good, "all is as it should be");
+        output.toned(Tone::Good, format!("the backup is sound{unsent}"));
         return Ok(Exit::Done);
     }
+    output.note(format!("the backup has faults{unsent}"));
     if repaired.is_none() {
-        output.note("cogzy-vault verify --repair    puts right what can be");
+        output.note("`cogzy-vault verify --repair` puts right what can be");
     }
     Ok(Exit::Corrupt)
 }
@@ -82,12 +91,16 @@ fn tell(repaired: &Repaired, output: &mut Output) {
     for name in &repaired.partly {
         output.line(format!("repaired as far as its bytes could be found: {name}"));
     }
+    for name in &repaired.dismissed {
+        output.line(format!("told of no more, for no device of this vault made it: {name}"));
+    }
     for name in &repaired.dropped {
         output.toned(Tone::Good, format!("deleted, for the commits say the same: {name}"));
     }
 }
 
-/// Prints the versions that the bucket cannot give any more. Before a repair, this device may have them.
+/// Prints the versions that the bucket cannot give any more. Before a repair, this device may still
+/// have them.
 fn tell_lost(lost: &[Lost], is_repaired: bool, output: &mut Output) {
     let what = if is_repaired { "lost" } else { "not to be had from the bucket" };
     for Lost { path, from, to } in lost {

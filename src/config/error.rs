@@ -26,6 +26,16 @@ pub enum ConfigError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Others can write the file, and it names programs to run.
+    #[error(
+        "{}: other users can change it, and the configuration has hooks, which they could change, too: \
+         chmod o-w it, or make it yours",
+        .path.display()
+    )]
+    OpenToOthers {
+        /// The file, or the folder that it is in.
+        path: PathBuf,
+    },
     /// The file is no TOML.
     #[error("{place}: this is no TOML: {why}")]
     Syntax {
@@ -85,6 +95,14 @@ pub enum ConfigError {
     #[error("{what} is not valid Unicode: expected UTF-8")]
     NotUnicode {
         /// The variable or the path.
+        what: String,
+    },
+    /// A text that goes into a request cannot stand there. It is not repeated: it may be a secret.
+    #[error(
+        "{what} holds a character that no key, token or region has: expected ASCII letters, digits and signs"
+    )]
+    NotInARequest {
+        /// The variable.
         what: String,
     },
     /// Half of a pair of variables is set.

@@ -48,6 +48,22 @@ pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(),
     fs::replace(disk, &path, format!("{header}{document}").as_bytes(), 0o600).map_err(unwritten)
 }
 
+/// The text that a file gives a key of its top, if it does.
+///
+/// # Errors
+/// If the file cannot be read, or is no TOML.
+pub fn names(path: &Path, key: &str) -> Result<Option<String>, ConfigError> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?,
+    };
+    let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| ConfigError::Syntax {
+        place: SettingSource::File { path: path.to_owned(), line: 1 },
+        why: error.to_string(),
+    })?;
+    Ok(document.get(key).and_then(Item::as_str).map(str::to_owned))
+}
+
 fn set(mut at: &mut Item, key: &str, text: &str) -> Option<()> {
     let (sections, name) = key.rsplit_once('.').map_or((None, key), |(above, name)| (Some(above), name));
     for section in sections.into_iter().flat_map(|above| above.split('.')) {

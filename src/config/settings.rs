@@ -52,13 +52,15 @@ pub struct S3Settings {
     pub region: Option<String>,
     /// The profile of the AWS configuration files.
     pub profile: Option<String>,
-    /// True where the bucket stands in the path; without it, true as soon as there is an endpoint.
+    /// True if the bucket stands in the path; without it, true as soon as there is an endpoint.
     pub path_style: Option<bool>,
+    /// True where the store may be reached without encryption over a network that is not private.
+    pub insecure: bool,
     /// The number of requests that run at once.
     pub concurrency: usize,
     /// The longest time to make a connection.
     pub connect_timeout: Duration,
-    /// The longest time of one whole request.
+    /// The longest time in which a request moves no byte.
     pub operation_timeout: Duration,
 }
 
@@ -75,6 +77,8 @@ pub struct SyncSettings {
     pub poll_interval: Duration,
     /// The same, for a while after a change.
     pub poll_interval_active: Duration,
+    /// The longest time between two polls where nothing has changed for hours.
+    pub poll_interval_idle: Duration,
     /// The time between two scans of the whole vault.
     pub rescan_interval: Duration,
     /// The time after which every file is hashed again.
@@ -104,7 +108,7 @@ pub enum Finite {
 pub struct RetrySettings {
     /// The waits after the first, second … failure; not empty, the last one repeats.
     pub schedule: Vec<Duration>,
-    /// The number of permanent failures after which it stops.
+    /// The number of failures that only a person can cure after which it is tried less often.
     pub max_attempts: u32,
 }
 
@@ -145,7 +149,7 @@ pub struct SafetySettings {
 /// Settings for keeping old data.
 #[derive(Debug, Clone)]
 pub struct RetentionSettings {
-    /// True where old data is removed from the bucket at all.
+    /// True if old data is removed from the bucket at all.
     pub prune: bool,
     /// The number of generations that are kept.
     pub keep_generations: u64,
@@ -179,11 +183,19 @@ pub struct HookSettings {
     pub timeout: Duration,
 }
 
+impl HookSettings {
+    /// True if there is nothing to run.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.on_conflict.is_empty() && self.on_hold.is_empty() && self.on_error.is_empty()
+    }
+}
+
 /// Settings of the log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
     /// The level.
     pub level: tracing::Level,
-    /// True where the daemon also writes a file.
+    /// True if the daemon also writes a file.
     pub file: bool,
 }

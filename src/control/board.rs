@@ -22,11 +22,11 @@ pub enum Command {
         /// The way back to the client that waits.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
     },
-    /// Decide a hold, and run the cycle that carries it out.
+    /// Decide holds, and run the cycle that carries it out.
     Decide {
-        /// The hold.
-        hold: HoldId,
-        /// True to let it pass, false to decide the other way.
+        /// The holds.
+        holds: Vec<HoldId>,
+        /// True to let them pass, false to decide the other way.
         approve: bool,
         /// The way back to the client that waits.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
@@ -81,6 +81,12 @@ impl Board {
         status
     }
 
+    /// True while the remote gives no answer.
+    #[must_use]
+    pub fn hears_nothing(&self) -> bool {
+        self.meter.is_silent()
+    }
+
     /// Changes the status.
     pub fn update(&self, change: impl FnOnce(&mut StatusDocument)) {
         change(&mut self.lock());
@@ -98,8 +104,11 @@ impl Board {
         // A scan that reads nothing is no news.
         if progress.files_total > 0 {
             let now = self.clock.monotonic();
-            let left = self.pace.lock().unwrap_or_else(PoisonError::into_inner).left(&progress, now);
-            let shown = ProgressDocument { progress, seconds_left: left.map(|left| left.as_secs()) };
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            let seconds_left = pace.left(&progress, now).map(|left| left.as_secs());
+            let shown =
+                ProgressDocument { progress, seconds_left, bytes_per_second: pace.rate(&progress, now) };
+            drop(pace);
             self.update(|status| status.progress = Some(shown));
             return Some(shown);
         }
@@ -108,10 +117,16 @@ impl Board {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use cogzy_client::documents::{DaemonDocument, DeviceDocument, PendingDocument, SchemaVersion};
     use cogzy_engine::model::DeviceId;
+
+    /// A board in this state, and the meter that it reads.
+    pub(crate) fn board(state: State, clock: Arc<dyn Clock>) -> (Board, Meter) {
+        let meter = Meter::default();
+        (Board::new(StatusDocument { state, ..status() }, meter.clone(), clock), meter)
+    }
 
     /// A status of a daemon that has done nothing yet.
     pub(in crate::control) fn status() -> StatusDocument {
@@ -131,10 +146,12 @@ pub(super) mod tests {
             files: 0,
             bytes: 0,
             pending: PendingDocument::default(),
+            unwatched: Vec::new(),
             progress: None,
             conflicts: 0,
             holds: Vec::new(),
             errors: Vec::new(),
+            aside: None,
             content: None,
             transfer: cogzy_engine::remote::Transfer::default(),
         }

@@ -1,4 +1,4 @@
-//! Events: they are kept first, then sent to whoever listens.
+//! Events: they are kept first, then sent to all subscribers.
 //!
 //! No subscriber is waited for. Each has a queue; if it runs over, its stream ends, and the client
 //! comes back with the number of the last event it has seen and reads the rest from the kept ones.
@@ -44,8 +44,8 @@ impl Events {
     }
 
     /// Keeps events together with the cursors of their maker, then sends them. Returns the events
-    /// with their numbers; none where they could not be kept. Those are sent to nobody, and their
-    /// maker makes them again.
+    /// with their numbers. None if they could not be kept: then they are not sent, and their maker
+    /// makes them again.
     pub fn publish(
         &self,
         bodies: Vec<EventBody>,

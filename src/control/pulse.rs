@@ -1,7 +1,7 @@
 //! Signs of life of the daemon's loop, for clients that ask whether it hangs.
 //!
 //! The loop gives them, and says how long it may be silent after each; no timer gives any in its
-//! place. Reading them waits for nobody.
+//! place. Readers wait for no other thread.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,7 +29,7 @@ struct Beat {
 pub struct Silence {
     /// The length until now.
     pub length: Duration,
-    /// True where it is longer than the loop announced: the loop hangs.
+    /// True if it is longer than the loop announced: the loop hangs.
     pub is_too_long: bool,
 }
 

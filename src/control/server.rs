@@ -29,8 +29,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The names of folders that are made for sockets, and may be closed to others.
 const OWN_FOLDERS: [&str; 2] = ["cogzy-vault", "control"];
 
-/// Binds the socket. A socket at `path` is removed first: the caller holds the vault's lock, so
-/// nobody listens on it any more.
+/// Binds the socket. A socket at `path` is removed first: the caller holds the vault's lock, so no
+/// daemon listens on it any more.
 ///
 /// # Errors
 /// The system's; also if something other than a socket stands there.
@@ -71,7 +71,7 @@ pub async fn serve(listener: UnixListener, handles: Handles) {
                     let mut http = http1::Builder::new();
                     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(false);
                     let stream = TokioIo::new(Patient::new(stream, WRITE_TIMEOUT));
-                    // A client that breaks off has nobody to tell but itself.
+                    // A client that breaks off needs no answer.
                     let _broken_off = http.serve_connection(stream, service).await;
                     drop(place);
                 });

@@ -57,7 +57,7 @@ pub fn overdue(since_ms: u64, now_ms: u64) -> Option<ErrorDocument> {
         message: "nothing has been synced for more than a day".to_owned(),
         attempts: 0,
         next_retry: None,
-        next: "cogzy-vault doctor finds most causes".to_owned(),
+        next: "`cogzy-vault doctor` finds most causes".to_owned(),
         alarm: true,
     })
 }

@@ -1,8 +1,8 @@
-//! News for those who listen: each thing once, not once per cycle.
+//! Events for listeners: each change once, not once per cycle.
 //!
-//! Commits are announced from the log, so that none is missed, whoever ran the cycle that brought
-//! it. The last announced state is kept with the events themselves: a restart neither repeats nor
-//! forgets.
+//! Commits are announced from the log, so that none is missed, whichever process ran the cycle that
+//! brought it. The last announced state is kept with the events themselves: a restart neither
+//! repeats nor forgets.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -20,7 +20,7 @@ impl Daemon {
             () = interrupt.wanted() => return,
         };
         self.board.update(|status| status.progress = None);
-        // Noted before it is logged: whoever reads the log may end this process.
+        // Noted before it is logged: a program that reads the log may end this process.
         self.engine.note_prune(pruned.is_ok());
         match &pruned {
             Ok(pruned) => tracing::info!(

@@ -1,11 +1,13 @@
-//! What the daemon has open in its vault, and whether that still is the vault at its path.
+//! The daemon's hold on its vault, and a check that the vault at its path still is that one.
 //!
-//! While it keeps the vault it holds the root, the lock, the cache database and the log open. In a pause it lets go of all
-//! of them, so that the disk can be unmounted. What is asked for meanwhile takes hold again for as long as it lasts; what
-//! only looks or writes a line opens what it needs by itself, and works only on the very folder that was opened first.
+//! While it keeps the vault it holds the root, the lock, the cache database and the log open. In a
+//! pause it lets go of all of them, so that the disk can be unmounted. A request that comes
+//! meanwhile takes hold again for as long as it lasts. One that only looks or writes a line opens
+//! what it needs by itself, and works only on the very folder that was opened first.
 //!
-//! Nobody else takes the lock in a pause unnoticed: whoever wants it asks at the daemon's socket first, and the end of the
-//! pause needs the lock again.
+//! No other process takes the lock unnoticed in a pause: each asks at the daemon's socket first,
+//! and the end of the pause needs the lock again. A crash releases everything; the next start takes
+//! it anew.
 
 use std::sync::Arc;
 
@@ -21,29 +23,29 @@ use cogzy_engine::vault::{FileLock, Layout, Marker, MarkerError};
 pub struct Grip {
     /// The disk, whose root is held.
     pub disk: Arc<RootedFs>,
-    /// Where the vault is.
+    /// Places of the vault's files.
     pub layout: Layout,
     /// The cache database.
     pub database: Arc<Database>,
-    /// The log, where it is a file.
+    /// The log, if it is a file.
     pub log: Option<Rotated>,
-    /// The lock; none while it is let go.
+    /// The lock. None while it is let go.
     pub lock: Option<FileLock>,
 }
 
-/// What stands at the vault's path.
+/// Folder that stands at the vault's path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ground {
     /// The vault that was opened, under the lock that was taken.
     Ours,
-    /// No vault: a disk is away, or an empty folder stands where it was mounted. It is waited for.
+    /// No vault: a disk is away, or an empty folder stands at its mount point. It is waited for.
     Away,
-    /// A vault, but not the one that was opened, or not under our lock.
+    /// Another vault than the one that was opened, or one that is not under our lock.
     Replaced(String),
 }
 
 impl Grip {
-    /// Compares what stands at the vault's path with what is held open.
+    /// Compares the folder at the vault's path with the one that is held open.
     pub(super) fn ground(&self) -> Ground {
         let root = self.layout.root();
         match self.disk.lstat(root) {
@@ -62,12 +64,12 @@ impl Grip {
                 "{} is no longer the file that this daemon has locked: another one could start beside it",
                 path.display()
             )),
-            // Where it cannot be looked at, the next cycle says why.
+            // If the folder cannot be looked at, the next cycle gives the cause.
             _ => Ground::Ours,
         }
     }
 
-    /// True where a marker stands at the path, whichever folder that leads to.
+    /// True if a marker stands at the path, whichever folder that leads to.
     fn is_vault(&self) -> bool {
         RealFs.lstat(&self.layout.marker()).is_ok_and(|stat| stat.kind == FileKind::File)
     }
@@ -80,7 +82,8 @@ impl Grip {
     /// Takes hold of the vault again.
     ///
     /// # Errors
-    /// A vault that is missing or another one, or that another process has locked; then nothing is held.
+    /// A vault that is missing or another one, or that another process has locked. Nothing is held
+    /// then.
     pub(super) fn take(&mut self) -> Result<(), SyncError> {
         self.try_take().inspect_err(|_| self.let_go())
     }
@@ -88,7 +91,7 @@ impl Grip {
     fn try_take(&mut self) -> Result<(), SyncError> {
         let root = self.layout.root();
         Marker::read_joined(self.disk.as_ref(), &self.layout)?;
-        // Between the two it may have gone again; then the lock cannot be opened.
+        // Between the two calls the vault may have gone again; then the lock cannot be opened.
         let _says_the_lock = self.disk.hold();
         let lock = FileLock::try_take(self.disk.as_ref(), &self.layout.lock())?;
         self.lock = Some(lock.ok_or_else(|| SyncError::Locked(root.to_owned()))?);
@@ -112,7 +115,7 @@ impl Grip {
     /// Ends the pause of the vault that stands at the path now, for the daemon that will keep it.
     ///
     /// # Errors
-    /// Where there is none.
+    /// An error if there is none.
     pub(super) fn end_pause_of_successor(&self) -> Result<(), SyncError> {
         let disk = RootedFs::open(self.layout.root(), self.layout.sync());
         Marker::read_joined(&disk, &self.layout)?;

@@ -1,5 +1,5 @@
-//! Each turn of the daemon: does its vault still stand at its path? One that is missing is waited for; one that is another by
-//! now ends the daemon, for all that it knows is of the first.
+//! The check at each turn of the daemon that its vault still stands at its path. A missing one is
+//! waited for. Another one ends the daemon, since everything it knows is of the first.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use super::grip::Ground;
 use super::{Course, Daemon};
 use cogzy_client::documents::{ErrorDocument, State};
 
-/// Time for the last word to arrive.
+/// Time for the last message to arrive.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Why a daemon ends by itself.
+/// Cause for which a daemon ends by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// What happened.
+    /// Cause, in words.
     pub message: String,
-    /// What to do.
+    /// Next step, in words.
     pub next: String,
 }
 
@@ -28,7 +28,7 @@ impl Ended {
 }
 
 impl Daemon {
-    /// Sees whether the vault at its path still is the one that is held.
+    /// Checks that the vault at its path still is the one that is held.
     pub(super) fn look_at_ground(&self, course: &mut Course) {
         if !self.grip.is_held() {
             return;
@@ -46,7 +46,7 @@ impl Daemon {
         }
     }
 
-    /// The last word, to all who look or listen.
+    /// Sends the last message to all clients and listeners.
     pub(super) async fn say_farewell(&mut self, ended: &Ended, course: &mut Course) {
         let Ended { message, next } = ended;
         tracing::error!(next, "{message}");
@@ -57,7 +57,7 @@ impl Daemon {
             status.errors.insert(0, document);
         });
         self.announce(course, &BTreeSet::new()).await;
-        // Who listens is told by other tasks, and hears nothing more once the process ends.
+        // Other tasks tell the listeners, and these hear nothing more once the process ends.
         tokio::time::sleep(FAREWELL).await;
     }
 }

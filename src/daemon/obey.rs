@@ -18,7 +18,10 @@ impl Daemon {
             return self.obey_in_pause(command, course).await;
         }
         let (reply, answer) = match command {
-            Command::Retry => return course.scheduler.retry(self.clock.monotonic()),
+            Command::Retry => {
+                self.engine.renew_remote();
+                return course.scheduler.retry(self.clock.monotonic());
+            }
             Command::Pause { seconds, reply } => {
                 let millis = |seconds: u64| seconds.saturating_mul(1000);
                 let until_ms = seconds.map(|seconds| self.clock.now_ms().saturating_add(millis(seconds)));
@@ -46,8 +49,8 @@ impl Daemon {
             Command::Sync { derived, reply } => {
                 (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)
             }
-            Command::Decide { hold, approve, reply } => {
-                let (approved, rejected) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
+            Command::Decide { holds, approve, reply } => {
+                let (approved, rejected) = if approve { (holds, vec![]) } else { (vec![], holds) };
                 let answer = match self.engine.decide(&approved, &rejected) {
                     Ok(()) => self.turn(course, Request::FULL, true).await,
                     Err(error) => Err(Problem::from(&error)),
@@ -55,15 +58,15 @@ impl Daemon {
                 (reply, answer)
             }
         };
-        // The client may have gone; the work is done all the same.
+        // The client may have gone; the work is done anyway.
         let _gone = reply.send(answer);
     }
 
-    /// Runs a command that came by hand during a pause. The vault is held while it lasts.
+    /// Runs a command that the user gave during a pause. The vault is held while it lasts.
     async fn obey_in_pause(&mut self, command: Command, course: &mut Course) {
         match self.take_hold(course) {
             Ok(()) => {
-                // Boxed, because it leads back here; by then the vault is held.
+                // Boxed, because it calls this function again; by then the vault is held.
                 Box::pin(self.obey(command, course)).await;
                 if course.paused.is_some() {
                     self.grip.let_go();
@@ -73,7 +76,7 @@ impl Daemon {
         }
     }
 
-    /// Takes hold of the vault again. Where another one stands there, the daemon ends.
+    /// Takes hold of the vault again. If another one stands there, the daemon ends.
     fn take_hold(&mut self, course: &mut Course) -> Result<(), SyncError> {
         let taken = self.grip.take();
         if let (Err(SyncError::Marker(MarkerError::Replaced(_))), Ground::Replaced(message)) =
@@ -98,7 +101,7 @@ impl Daemon {
     }
 
     /// Ends a pause whose time is over. While the vault is missing the pause goes on, and that is
-    /// said once.
+    /// logged once.
     pub(super) fn end_pause(&mut self, course: &mut Course) {
         match self.go_on(course) {
             Ok(()) => tracing::info!("the pause is over"),
@@ -143,7 +146,7 @@ impl Daemon {
 
 /// Answers a client whose request cannot be carried out.
 fn refuse(command: Command, problem: &Problem) {
-    // Whoever asked may have gone.
+    // The client may have gone.
     let _gone = match command {
         Command::Sync { reply, .. } | Command::Decide { reply, .. } => {
             reply.send(Err(problem.clone())).is_err()
@@ -154,13 +157,13 @@ fn refuse(command: Command, problem: &Problem) {
     };
 }
 
-/// The answer to a client whose cycle was broken off for a pause.
+/// Answer to a client whose cycle was broken off for a pause.
 pub(super) fn paused() -> Problem {
     Problem {
         kind: "about:cogzy-vault/paused".to_owned(),
-        title: "Somebody wants a pause".to_owned(),
+        title: "Syncing is paused".to_owned(),
         status: 409,
-        detail: "the cycle was broken off because somebody wants a pause".to_owned(),
+        detail: "the sync was stopped: a pause has begun".to_owned(),
         next: "cogzy-vault resume".to_owned(),
         advice: None,
     }

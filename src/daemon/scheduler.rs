@@ -3,10 +3,17 @@
 //! The daemon reports events to it and asks it for the next step. It holds no timer and reads no
 //! clock, so tests run it through years in a moment. The watcher is a hint that makes a cycle come
 //! sooner: without any hint the rescan finds everything.
+//!
+//! It never gives up. What only a person can cure is tried less and less often, and at once when
+//! something says that it may be cured.
+
+mod touched;
 
 use std::time::Duration;
 
+use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::Ask;
+use touched::Touched;
 
 /// The timing of cycles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,19 +28,27 @@ pub struct Timing {
     pub poll: Duration,
     /// The same, for a while after a change.
     pub poll_active: Duration,
+    /// The longest time between two polls where nothing has changed for hours.
+    pub poll_idle: Duration,
     /// The time between two scans of the whole vault.
     pub rescan: Duration,
     /// The longest that changes may be put off by further changes.
     pub max_delay: Duration,
     /// The waits after the first, second … failure; the last one repeats.
     pub retry: Vec<Duration>,
-    /// The number of failures in a row that only a person can cure, after which nothing is tried
-    /// until `retry`.
+    /// The number of failures in a row that only a person can cure, after which it is tried less
+    /// often.
     pub max_attempts: u32,
 }
 
 /// The time that the remote is polled faster after a change.
 const ACTIVE: Duration = Duration::from_secs(120);
+/// The time without a change after which the remote is polled less and less often.
+const QUIET_AFTER: Duration = Duration::from_secs(600);
+/// The share of the quiet time that a poll may come late: a tenth.
+const QUIET_SHARE: u32 = 10;
+/// The waits once `max_attempts` is reached: the first, which doubles, and the longest.
+const SLOW: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(60 * 60));
 /// The time between two listings of all of `commits/`.
 const WHOLE_LISTING: Duration = Duration::from_secs(24 * 3600);
 /// The time between two probes of a remote that is out of reach.
@@ -54,9 +69,11 @@ const JITTER: f64 = 0.2;
 pub enum CycleOutcome {
     /// It succeeded.
     Done {
-        /// True where something was sent or fetched.
+        /// True if something was sent or fetched.
         moved: bool,
-        /// True where some items were busy or not settled, and need another look after the settle
+        /// True if something was sent.
+        sent: bool,
+        /// True if some items were busy or not settled, and need another look after the settle
         /// window.
         again: bool,
     },
@@ -79,7 +96,7 @@ pub enum Next {
     Look,
     /// Do nothing before this moment.
     Wait(Duration),
-    /// Do nothing until `retry`.
+    /// Do nothing until the pause is over.
     Stopped,
 }
 
@@ -93,29 +110,25 @@ pub struct Scheduler {
     rescan_at: Duration,
     whole_at: Duration,
     active_until: Duration,
+    /// The last time that something was sent or fetched.
+    moved_at: Duration,
     failures: u32,
+    /// True where the last failure is one that only a person can cure.
+    permanent: bool,
     /// The next look at items that had not settled, and the number of such looks in a row.
     again: Option<(Duration, u32)>,
     offline: bool,
-    /// True where a probe was answered since.
+    /// True if a probe was answered since.
     reached: bool,
     /// The number of cycles in a row that found the remote out of reach although a probe had been
     /// answered.
     rebuffed: u32,
     unasked_at: Duration,
     not_before: Duration,
-    stopped: bool,
     watching: bool,
     /// The time of the next look at the vault, unless a cycle has looked before.
     look_at: Option<Duration>,
     looked: Option<Duration>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Touched {
-    first: Duration,
-    last: Duration,
-    count: usize,
 }
 
 impl Scheduler {
@@ -130,33 +143,30 @@ impl Scheduler {
             rescan_at: now,
             whole_at: now,
             active_until: now,
+            moved_at: now,
             failures: 0,
+            permanent: false,
             again: None,
             offline: false,
             reached: false,
             rebuffed: 0,
             unasked_at: now,
             not_before: now,
-            stopped: false,
             watching: true,
             look_at: None,
             looked: None,
         }
     }
 
-    /// True where something was touched that no scan has seen yet.
+    /// True if something was touched that no scan has seen yet.
     #[must_use]
     pub const fn is_touched(&self) -> bool {
         self.touched.is_some()
     }
 
-    /// Notes that a file was touched.
-    pub fn touch(&mut self, now: Duration) {
-        let (first, count) = match self.touched {
-            Some(touched) => (touched.first, touched.count + 1),
-            None => (now, 1),
-        };
-        self.touched = Some(Touched { first, last: now, count });
+    /// Notes that something was touched: `path`, where it is known.
+    pub fn touch(&mut self, now: Duration, path: Option<VaultPath>) {
+        self.touched.get_or_insert_with(|| Touched::from(now)).note(now, path);
         self.want_look(now + self.timing.settle);
     }
 
@@ -187,9 +197,8 @@ impl Scheduler {
         self.watching = works;
     }
 
-    /// Notes that somebody wants a cycle, or another try, now.
+    /// Notes that the user wants a cycle, or another try, now.
     pub const fn retry(&mut self, now: Duration) {
-        self.stopped = false;
         self.failures = 0;
         self.reached = true;
         self.not_before = now;
@@ -198,7 +207,7 @@ impl Scheduler {
     }
 
     /// Notes that the machine was asleep, or a pause is over: everything that was to happen
-    /// meanwhile is due.
+    /// meanwhile is due, another try of what failed too.
     pub const fn wake(&mut self, now: Duration) {
         self.not_before = now;
         self.poll_at = now;
@@ -222,10 +231,16 @@ impl Scheduler {
             .max(self.not_before)
     }
 
-    /// True where the remote was out of reach at the last try.
+    /// True if the remote was out of reach at the last try.
     #[must_use]
     pub const fn offline(&self) -> bool {
         self.offline
+    }
+
+    /// True where it is tried less often, since only a person can cure what is wrong.
+    #[must_use]
+    pub const fn slowed(&self) -> bool {
+        self.permanent && self.failures >= self.timing.max_attempts
     }
 
     /// The number of failed tries in a row.
@@ -241,12 +256,14 @@ impl Scheduler {
             self.want_look(now);
         }
         match outcome {
-            CycleOutcome::Done { moved, again } => {
+            CycleOutcome::Done { moved, sent, again } => {
                 self.failures = 0;
                 self.online();
                 self.not_before = now;
                 if moved {
-                    self.active_until = now + ACTIVE;
+                    (self.active_until, self.moved_at) = (now + ACTIVE, now);
+                }
+                if sent {
                     self.last_push = Some(now);
                 }
                 if ask.scan {
@@ -254,15 +271,14 @@ impl Scheduler {
                     self.rescan_at = now + self.timing.rescan;
                     // Files that were touched while the cycle ran may have been scanned before:
                     // they count for the next one.
-                    self.touched = self.touched.filter(|touched| touched.last >= started);
+                    self.touched = self.touched.take().and_then(|touched| touched.since(started));
                     let times = self.again.map_or(0, |(_, times)| times);
                     self.again = again.then(|| (self.again_at(now, times), times + 1));
                 }
                 if ask.whole {
                     self.whole_at = now + WHOLE_LISTING;
                 }
-                let active = now < self.active_until;
-                self.poll_at = now + if active { self.timing.poll_active } else { self.timing.poll };
+                self.poll_at = now + self.poll_interval(now);
             }
             CycleOutcome::Offline => {
                 self.rebuffed = if self.reached { self.rebuffed.saturating_add(1) } else { 0 };
@@ -274,12 +290,9 @@ impl Scheduler {
             }
             CycleOutcome::Failed | CycleOutcome::Permanent => {
                 self.online();
-                self.failures += 1;
-                let index = usize::try_from(self.failures - 1).unwrap_or(usize::MAX);
-                let wait = self.timing.retry.get(index).or(self.timing.retry.last());
-                self.not_before = now + jittered(wait.copied().unwrap_or(self.timing.poll), draw);
-                self.stopped =
-                    outcome == CycleOutcome::Permanent && self.failures >= self.timing.max_attempts;
+                self.failures = self.failures.saturating_add(1);
+                self.permanent = outcome == CycleOutcome::Permanent;
+                self.not_before = now + jittered(self.wait_after_failure(), draw);
             }
         }
     }
@@ -288,7 +301,7 @@ impl Scheduler {
     #[must_use]
     pub fn next(&self, now: Duration) -> Next {
         let next = self.next_try(now);
-        let hindered = self.stopped || self.offline || self.failures > 0;
+        let hindered = self.offline || self.failures > 0;
         if hindered && !matches!(next, Next::Run(_)) { self.or_look(next, now) } else { next }
     }
 
@@ -310,9 +323,6 @@ impl Scheduler {
     /// The next step at `now` towards a cycle: the cycle itself, or a probe for it.
     #[must_use]
     pub fn next_try(&self, now: Duration) -> Next {
-        if self.stopped {
-            return Next::Stopped;
-        }
         if self.offline && !self.reached && now < self.unasked_at {
             return if now < self.not_before { Next::Wait(self.not_before) } else { Next::Probe };
         }
@@ -329,6 +339,31 @@ impl Scheduler {
         Next::Run(Ask { scan: scan || self.offline, whole: self.whole_at <= now })
     }
 
+    /// The time until the next poll: short after a change, and growing with the time without one, so
+    /// that devices which only wait stay within what a store gives for free.
+    fn poll_interval(&self, now: Duration) -> Duration {
+        let quiet = now.saturating_sub(self.moved_at);
+        if now < self.active_until {
+            self.timing.poll_active
+        } else if quiet < QUIET_AFTER {
+            self.timing.poll
+        } else {
+            self.timing.poll.max((quiet / QUIET_SHARE).min(self.timing.poll_idle))
+        }
+    }
+
+    /// The wait after the failures so far.
+    fn wait_after_failure(&self) -> Duration {
+        if self.slowed() {
+            let (first, longest) = SLOW;
+            let doublings = self.failures - self.timing.max_attempts;
+            return first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
+        }
+        let index = usize::try_from(self.failures - 1).unwrap_or(usize::MAX);
+        let wait = self.timing.retry.get(index).or(self.timing.retry.last());
+        wait.copied().unwrap_or(self.timing.poll)
+    }
+
     const fn online(&mut self) {
         (self.offline, self.reached, self.rebuffed) = (false, false, 0);
     }
@@ -341,12 +376,12 @@ impl Scheduler {
         self.last_push.map_or(at, |last| at.max(last + self.timing.batch_interval))
     }
 
-    /// The time to push the touched files: when they have stood still, not too soon after the last
+    /// The time to push the touched files: when one has stood still, not too soon after the last
     /// push, and not put off for ever by further changes.
     fn push_at(&self) -> Option<Duration> {
-        let touched = self.touched?;
-        let settled = touched.last + self.timing.settle;
-        if touched.count >= self.timing.batch_files {
+        let touched = self.touched.as_ref()?;
+        let settled = touched.stillest() + self.timing.settle;
+        if touched.count() >= self.timing.batch_files {
             return Some(settled.min(touched.first + self.timing.batch_interval.max(self.timing.settle)));
         }
         let batched = self.last_push.map_or(settled, |last| settled.max(last + self.timing.batch_interval));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Course, Daemon};
 use crate::daemon::scheduler::{CycleOutcome, Next};
 use cogzy_client::documents::{
-    ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
+    AsideDocument, ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
 };
 use cogzy_engine::sync::Ask;
 use cogzy_engine::sync::{Report, SyncError, Trouble, Weight};
@@ -36,7 +36,7 @@ impl Daemon {
             waiting.insert(trouble.path.clone(), Some(trouble.message.clone()));
         }
         if result.is_err() {
-            // Nobody has looked whether these errors still stand.
+            // No scan has shown whether these errors still stand.
             let known = self.board.read().errors.into_iter().filter_map(|error| error.path);
             waiting.extend(known.map(|path| (path, None)));
         }
@@ -78,8 +78,7 @@ impl Daemon {
                 tracing::error!(%error, attempts, next = error.next(), "the cycle did not go through");
                 let retry = match course.scheduler.next_try(now) {
                     Next::Wait(until) => Some(until.saturating_sub(now)),
-                    Next::Run(_) | Next::Probe | Next::Look => Some(Duration::ZERO),
-                    Next::Stopped => None,
+                    _ => Some(Duration::ZERO),
                 };
                 self.show_error(course, &error, outcome, attempts, retry);
                 Err(Problem::from(&error))
@@ -105,17 +104,18 @@ impl Daemon {
             status.generation = report.generation;
             status.remote_generation = report.generation;
             status.last_sync = Some(moment(now_ms));
+            status.aside = AsideDocument::of(&report.aside);
             match report.standing {
                 Some(standing) => {
                     course.unsettled = report.again() || any(Weight::Invalid);
-                    course.overdue = any(Weight::Overdue);
+                    course.wrong = any(Weight::Overdue) || any(Weight::Lasting) || any(Weight::Blocked);
                     status.errors = errors;
                     status.holds = holds(&report.holds);
                     (status.files, status.bytes) = (standing.here.files, standing.here.bytes);
                     status.pending.up = standing.waiting;
                     status.conflicts = standing.conflicts;
                 }
-                // Nobody has looked at the vault: its errors still stand.
+                // The vault was not scanned: its errors still stand.
                 None => status.errors.retain(|error| error.path.is_some()),
             }
             if let Some(holdings) = &report.holdings {
@@ -124,7 +124,7 @@ impl Daemon {
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,
                 () if !status.holds.is_empty() => State::Held,
-                () if course.overdue => State::Error,
+                () if course.wrong => State::Error,
                 // A poll between a save and the end of its settle window knows nothing of the save.
                 () if course.unsettled || course.scheduler.is_touched() => State::Pending,
                 () => State::InSync,
@@ -142,10 +142,10 @@ impl Daemon {
         retry: Option<Duration>,
     ) {
         let now_ms = self.clock.now_ms();
-        let next = if retry.is_some() {
-            error.next().to_owned()
+        let next = if course.scheduler.slowed() {
+            format!("{}; then `cogzy-vault retry`: by itself it is tried only now and then", error.next())
         } else {
-            format!("{}, then `cogzy-vault retry`", error.next())
+            error.next().to_owned()
         };
         let document = ErrorDocument {
             path: None,

@@ -13,7 +13,7 @@ pub struct StopSignals {
 
 impl StopSignals {
     /// Catches the signals from now on. Call this before anything is announced as running, so that
-    /// whoever hears of it can stop it.
+    /// a program that sees the announcement can stop it.
     ///
     /// # Errors
     /// If signals cannot be caught.

@@ -8,7 +8,7 @@ use super::ServiceError;
 /// The output of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProgramOutput {
-    /// True where it ended with 0.
+    /// True if it ended with 0.
     pub good: bool,
     /// The standard output.
     pub out: String,

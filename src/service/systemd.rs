@@ -66,7 +66,7 @@ impl<'a> Systemd<'a> {
         Err(ServiceError::Failed { command: line("systemctl", &arguments), said })
     }
 
-    /// True where the user's services run without a login; none where loginctl does not know.
+    /// True if the user's services run without a login; none where loginctl does not know.
     fn linger(&self) -> Option<bool> {
         let uid = self.uid.to_string();
         let arguments = ["show-user", &uid, "--property=Linger", "--value"];
@@ -195,7 +195,7 @@ fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Writes a file of ours, but never over somebody else's.
+/// Writes a file of ours, but never over one that is not ours.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), ServiceError> {
     let fault = |what, source| ServiceError::Io { what, path: path.to_owned(), source };
     match std::fs::read_to_string(path) {
@@ -212,7 +212,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), ServiceError> {
     std::fs::rename(&fresh, path).map_err(|error| fault("replace", error))
 }
 
-/// True where an install has written the file.
+/// True if an install has written the file.
 pub(super) fn is_ours(text: &str) -> bool {
     text.contains("`cogzy-vault service install`")
 }

@@ -1,8 +1,9 @@
 //! A log file of limited size: a full one gets a number, and the oldest is removed.
 //!
 //! A log must never stand in the way of the work. If the file cannot be written, lines are lost and
-//! nothing else. A crash leaves at worst half a line, or a gap in the numbers. Nor does the log keep a
-//! disk from being unmounted: it can be let go, and is then open only while a line is written.
+//! nothing else. A crash leaves at worst half a line, or a gap in the numbers. Nor does the log
+//! keep a disk from being unmounted: it can be let go, and is then open only while a line is
+//! written.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -46,7 +47,7 @@ impl Rotated {
         if let Some(folder) = path.parent() {
             disk.create_dir_all(folder)?;
         }
-        // What is inside may name files: it is made for the owner only.
+        // Its lines may name files: it is made for the owner only.
         let file = disk.open_append(path)?;
         let length = file.metadata()?.size();
         let state = OpenLog { disk, path: path.to_owned(), file: Some(file), length, full };

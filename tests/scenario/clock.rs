@@ -42,7 +42,7 @@ async fn a_clock_far_ahead_of_the_servers_leaves_no_mark_in_the_history() {
     assert!(noted(&device) < now() + DAY, "the device's clock was believed for a deletion");
     let second = noted(&device);
 
-    // A day more or less is nobody's business.
+    // A day more or less does not matter.
     device.pass(12 * 3600 * Duration::from_secs(1));
     device.write("traces/a.json", "3");
     device.sync().await;

@@ -1,4 +1,4 @@
-//! Buckets that earlier versions wrote, and what old and new devices do beside each other.
+//! Buckets that earlier versions wrote, and the behaviour of old and new devices beside each other.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
     }
 }
 
-/// A device that never said what it reads is as one that runs an older version.
+/// Removes the announcements of devices: a device without one counts as one of an older version.
 fn forget_what_devices_read(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
     let devices = folder.join("bucket/users/default/devices");
     let aside = folder.join("aside");

@@ -43,7 +43,7 @@ async fn a_large_push_is_many_commits_and_one_change() {
     two.engine().undo(&middle, false, true, &Unwatched).await.unwrap();
     two.sync().await;
     assert_eq!(two.files().keys().collect::<Vec<_>>(), ["notes/old.txt"]);
-    // So much is not deleted on another device before somebody there says so.
+    // Another device does not delete so much before its user approves.
     let held = one.sync().await.holds;
     one.approve(held[0].id);
     one.sync().await;

@@ -11,7 +11,7 @@ use cogzy_testkit::source::{Source, sources};
 const PROGRAM: Table<'_> = &[
     ("", &["cli", "config", "memory", "telemetry"]),
     ("memory", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["cogzy_engine::fs"]),
     ("config", &["cogzy_client::paths", "cogzy_engine::fs", "cogzy_engine::model", "cogzy_s3"]),
     ("service", &["cogzy_engine::clock"]),
     (
@@ -37,6 +37,7 @@ const PROGRAM: Table<'_> = &[
             "cogzy_engine::vault",
             "control",
             "service",
+            "telemetry",
         ],
     ),
     (
@@ -57,6 +58,7 @@ const PROGRAM: Table<'_> = &[
             "control",
             "daemon",
             "service",
+            "telemetry",
         ],
     ),
     (

@@ -1,5 +1,5 @@
-//! Folders that become links while files are read and written through them: nothing outside the vault is created, changed or
-//! read into the bucket.
+//! Folders that become links while files are read and written through them: nothing outside the
+//! vault is created, changed or read into the bucket.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -70,7 +70,8 @@ fn name(number: u64) -> String {
     if number.is_multiple_of(3) { format!("deep/{number}.json") } else { format!("{number}.json") }
 }
 
-/// Swaps a folder with a link to `outside`, over and over, until it is dropped; then the folder is in its place.
+/// Swaps a folder with a link to `outside`, over and over, until it is dropped; then the folder is
+/// in its place.
 struct Swapping<'scope> {
     stop: &'scope AtomicBool,
     thread: Option<std::thread::ScopedJoinHandle<'scope, u64>>,
@@ -111,7 +112,8 @@ impl Drop for Swapping<'_> {
 
 /// One round for the device that is raced: a scan, a pull, a push, and a program that writes.
 async fn work(two: &mut Device, round: u64) {
-    // A folder that is a link at the wrong moment is no fault of the sync's: it says so and goes on in the next round.
+    // A folder that is a link at the wrong moment is no fault of the sync: it reports that and goes
+    // on in the next round.
     let _raced = two.try_sync().await;
     if two.read("sync/applying").is_some() {
         // Until the next sync has finished what the race cut short, a transaction only waits.

@@ -1,5 +1,5 @@
-//! Losses that no person means: everything at once, slowly, under other names, or by a clock that jumps. And what only
-//! looks like one.
+//! Losses that no person means: everything at once, slowly, under other names, or by a clock that
+//! jumps. And changes that only look like losses.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -60,7 +60,8 @@ async fn files_deleted_in_batches_are_one_run_also_across_a_restart() {
     assert_eq!(report.holds[0].items.len(), 30);
     two.sync().await;
     assert_eq!(two.files().len(), 30);
-    // Rejected, they come back; and the first half with an undo of each commit, which counts as nobody's loss.
+    // Rejected, they come back; the first half comes back with an undo of each commit, which counts
+    // as no loss.
     one.reject(report.holds[0].id);
     one.sync().await;
     assert_eq!(one.files(), two.files());
@@ -134,7 +135,7 @@ async fn ransomware_that_renames_is_held_before_any_of_its_files_is_sent() {
     assert_eq!((one.files().len(), one.text(&name(50)).unwrap().as_str()), (64, "trace 50"));
 }
 
-/// How many applies have left something in the trash.
+/// Number of applies that have left something in the trash.
 fn trashes(device: &Device) -> usize {
     std::fs::read_dir(device.root.join("sync/trash")).map_or(0, Iterator::count)
 }
@@ -159,7 +160,7 @@ impl Clock for ServerClock {
     }
 }
 
-/// Two devices, of which the second has something in its trash, and the clock of their server.
+/// Two devices, the second with files in its trash, and the clock of their server.
 async fn with_trash(folder: &Path) -> (Device, Device, Arc<ServerClock>) {
     let clock = Arc::new(ServerClock::default());
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));

@@ -1,4 +1,5 @@
-//! What is the vault's own is its owner's alone, whatever the umask, and nothing of it is made through a link.
+//! The vault's own files are their owner's alone, whatever the umask, and none is made through a
+//! link.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use cogzy_client::local_vault::LocalVault;
 use crate::support::daemon::Daemon;
 use crate::support::process::Machine;
 
-/// All that stands at or below a path and others may look at, with its mode.
+/// Names at or below a path that other users may look at, each with its mode.
 fn open_to_others(path: &Path) -> Vec<(PathBuf, String)> {
     let meta = path.symlink_metadata().unwrap();
     let mode = meta.permissions().mode() & 0o777;
@@ -53,14 +54,14 @@ async fn our_folders_and_files_are_their_owners_alone() {
         let open: Vec<_> = ["sync", ".cogzy-vault"]
             .iter()
             .flat_map(|name| open_to_others(&machine.root.join(name)))
-            // Files that were displaced keep the rights that their user gave them, behind our folders.
+            // Displaced files keep the rights that their user gave them, behind our own folders.
             .filter(|(path, _)| path.is_dir() || !path.components().any(|part| part.as_os_str() == "files"))
             .collect();
         assert_eq!(open, []);
     }
     assert_eq!(open_to_others(&one.root.join("logs/cogzy-vault.log")), []);
 
-    // What an earlier version has left open.
+    // Rights that an earlier version has left open.
     for (name, mode) in [("sync", 0o755), ("sync/cache.db", 0o644)] {
         std::fs::set_permissions(two.root.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -85,4 +86,25 @@ async fn the_cache_is_made_through_no_link() {
         assert!(!folder.path().join(name).exists(), "{name} was made through a link");
     }
     assert!(machine.root.join("sync/cache.db").symlink_metadata().unwrap().is_file());
+}
+
+#[tokio::test]
+async fn a_configuration_that_others_can_write_runs_no_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    let file = machine.home.join(".config/cogzy-vault/config.toml");
+    let open = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    open(0o666);
+    let doctor = machine.run(&["doctor"]).await;
+    assert!(doctor.stdout.contains("other users can change it"), "{doctor:?}");
+    machine.good(&["sync"]).await;
+    machine.configure("[hooks]\non_error = [\"true\"]\n");
+    for verb in ["sync", "run", "doctor"] {
+        let ran = machine.run(&[verb]).await;
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(format!("{ran:?}").contains("chmod o-w"), "{ran:?}");
+    }
+    open(0o600);
+    machine.good(&["sync"]).await;
 }

@@ -1,4 +1,4 @@
-//! A commit is made once, whatever becomes of the answer to its PUT and of the process that sent
+//! A commit is made once, whatever happens to the answer to its PUT and to the process that sent
 //! it.
 //!
 //! The changes here are copies of content that the bucket holds already, so that the commit's is
@@ -98,14 +98,15 @@ async fn a_commit_whose_process_died_before_the_answer_is_made_once() {
         let before = world.bucket.count("commits/").await;
         let mut child = world.one.command(&["sync"]).spawn().unwrap();
         world.server.lost().await;
-        // What it does next must not come through: the test is about the run after it.
+        // Its later requests must not come through: the test is about the run after it.
         world.server.stall();
         child.kill().await.unwrap();
         world.server.resume();
         assert_eq!(world.bucket.count("commits/").await, before + 1, "{loss:?}: the PUT was applied");
         assert!(world.one.root.join("sync/pending").exists(), "{loss:?}: and the device does not know");
 
-        // The file is edited, and somebody else builds on the commit, before the device comes back.
+        // The file is edited, and another device builds on the commit, before the first one comes
+        // back.
         world.one.write("traces/later.json", TEXT);
         world.two.write("traces/other.json", TEXT);
         world.two.sync().await;
@@ -117,7 +118,7 @@ async fn a_commit_whose_process_died_before_the_answer_is_made_once() {
 async fn a_commit_that_was_refused_is_sent_again_as_it_was() {
     let world = world().await;
     world.one.write("traces/new.json", TEXT);
-    // Every attempt of this run fails, and is applied when nobody expects it any more.
+    // Every attempt of this run fails, and is applied when no device expects it any more.
     world.server.delay_next_puts(100);
     let ran = world.one.run(&["sync", "--json"]).await;
     ran.expect(3, &["error: ", "next: "]);

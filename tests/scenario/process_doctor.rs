@@ -17,7 +17,7 @@ fn found<'a>(document: &'a Value, check: &str) -> &'a Value {
     one.unwrap_or_else(|| panic!("nothing about {check}: {document:#}"))
 }
 
-/// Runs it both ways: the code is the same, what is wrong has a cure, no secret is told, and the
+/// Runs it both ways: the code is the same, each fault has a cure, no secret is shown, and the
 /// vault stays as it is.
 async fn look_at(machine: &Machine, at_rest: bool) -> (Ran, Value) {
     let before = at_rest.then(|| machine.everything());
@@ -56,11 +56,12 @@ async fn a_machine_in_order_gets_a_clean_bill_and_an_estimate() {
     assert_eq!(server.requests("PutObject"), puts, "it wrote to the bucket");
     assert_eq!(found(&document, "credentials")["level"], "warning", "only this shell has them");
     assert_eq!(found(&document, "daemon")["level"], "warning");
-    assert_eq!(document["month"]["idle_polls"], 43_200, "{document:#}");
-    assert!(plain.stdout.contains("43,200 polls, one every 60s"), "{plain:#?}");
+    assert_eq!(document["month"]["idle_polls"], 23_760, "{document:#}");
+    assert!(plain.stdout.contains("for 1 device of this vault"), "{plain:#?}");
+    assert!(plain.stdout.contains("23,760 polls, one every 60s"), "{plain:#?}");
 
     let daemon = Daemon::start(&machine).await;
-    // What the daemon writes meanwhile is its own.
+    // The daemon may write its own files meanwhile.
     let (plain, document) = look_at(&machine, false).await;
     assert_eq!(plain.code, Some(0), "{plain:#?}");
     assert_eq!(found(&document, "daemon")["level"], "ok", "{document:#}");

@@ -35,7 +35,7 @@ impl Follower {
         Self { _child: child, lines, numbers: Vec::new() }
     }
 
-    /// The next event for which `wanted` holds.
+    /// The next event for which `wanted` is true.
     async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let found = tokio::time::timeout(PATIENCE, async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
@@ -83,7 +83,7 @@ async fn events_are_numbered_without_gaps_across_restarts_and_name_what_moved() 
     assert_eq!(theirs["generation"].as_u64().unwrap(), change["generation"].as_u64().unwrap() + 1);
     follower.until(|event| event["event"] == "state" && event["state"] == "in-sync").await;
 
-    // What was synced while no daemon ran is told by the next one, and the numbers go on.
+    // Commits made while no daemon ran are announced by the next one, and the numbers go on.
     assert_eq!(daemon.terminate().await.0, Some(0));
     one.write("traces/alone.json", "synced by hand");
     one.sync().await;
@@ -106,7 +106,7 @@ async fn events_are_numbered_without_gaps_across_restarts_and_name_what_moved() 
     let listed = one.good(&["events", "--since", &last.to_string(), "--json"]).await.json();
     assert_eq!(listed["events"][0]["id"], last + 1);
 
-    // Whoever follows does not hold up a stop, and is told that there is nobody any more.
+    // A follower does not hold up a stop, and learns that no daemon is left.
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
 

@@ -1,4 +1,4 @@
-//! The daemon's log, and what must not be in it.
+//! The daemon's log, and the secrets that must not be in it.
 
 use cogzy_testkit::fresh_folder;
 

@@ -11,8 +11,8 @@ use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
 use crate::support::socket;
 
-/// The longest time until sync goes on when the server is back: 5 s where nobody else is at work
-/// (benches/outage.py), and this where a machine runs many tests at once.
+/// The longest time until sync goes on when the server is back: 5 s on an idle machine
+/// (benches/outage.py), and this on a machine that runs many tests at once.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn committed(machine: &Machine, path: &str) -> bool {
@@ -42,7 +42,7 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
     let status = socket::until_state(&one, "offline").await;
     assert!(status["errors"][0]["next_retry"].is_string(), "{status}");
     assert!(status["pending"]["up"]["files"] == 1, "{status}");
-    // What is saved now is shown at once, although nobody can send it.
+    // A file saved now is shown at once, although it cannot be sent.
     one.write("traces/offline.json", "saved offline");
     one.write("traces/known.json", "changed offline");
     let three = |status: &serde_json::Value| status["pending"]["up"]["files"] == 3;
@@ -86,7 +86,7 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
     machine.write("traces/secret.json", "nobody reads this");
     let secret = machine.root.join("traces/secret.json");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
-    machine.write("traces/what?.json", "no name for every system");
+    machine.write("traces/what\n.json", "no name for a vault");
     let machine = machine.as_nobody();
     let daemon = Daemon::start(&machine).await;
     let onlooker = Onlooker::of(&machine.root);
@@ -108,7 +108,7 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
         status = machine.run(&["status", "--json"]).await.json();
     }
     let errors = status["errors"].as_array().unwrap();
-    for path in ["traces/secret.json", "traces/what?.json"] {
+    for path in ["traces/secret.json", "traces/what\n.json"] {
         let error =
             errors.iter().find(|error| error["path"] == path).unwrap_or_else(|| panic!("{path}: {status}"));
         assert!(error["attempts"].as_u64().unwrap() >= 3, "{status}");
@@ -116,10 +116,10 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
     }
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(onlooker.until(PATIENCE, || committed(&machine, "traces/secret.json")), "it was given up");
-    std::fs::remove_file(machine.root.join("traces/what?.json")).unwrap();
+    std::fs::remove_file(machine.root.join("traces/what\n.json")).unwrap();
     let clock = SystemClock::new();
     loop {
-        let status = machine.good(&["status", "--json"]).await.json();
+        let status = machine.run(&["status", "--json"]).await.json();
         if (&status["errors"], &status["state"]) == (&serde_json::json!([]), &"in-sync".into()) {
             break;
         }

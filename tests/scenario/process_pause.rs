@@ -48,7 +48,7 @@ async fn a_pause_outlives_a_restart_and_ends_by_itself_or_by_resume() {
         "it synced in a pause"
     );
     assert_eq!(state(&machine).await, "paused");
-    // What somebody asks for by hand runs all the same, and the pause goes on.
+    // A sync that the user asks for runs all the same, and the pause goes on.
     assert_eq!(machine.sync().await["pushed"], 1);
     assert_eq!(state(&machine).await, "paused");
     machine.write("traces/b.json", "saved in a pause");
@@ -114,7 +114,7 @@ async fn hooks_run_once_for_each_event_and_one_that_fails_or_hangs_disturbs_nobo
         "the hook for the conflict did not run"
     );
     assert_eq!(told(&told_conflicts)[0]["event"], "conflict");
-    // That hook hangs; the daemon does not.
+    // The hook hangs, but the daemon does not.
     one.write("traces/later.json", "saved meanwhile");
     assert!(onlooker.until(PATIENCE, || committed(&one, "traces/later.json")), "a hook held up the daemon");
     assert!(told(&told_errors).is_empty());

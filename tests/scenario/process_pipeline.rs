@@ -103,8 +103,8 @@ async fn a_pipeline_that_is_killed_in_between_yields_no_generation_of_halves() {
             daemon.kill().await;
             daemon = Daemon::start(&one).await;
         }
-        // What was written after it goes through, so the half has been looked at; and more, from
-        // both sides.
+        // Files written after it go through, so the half has been looked at; and more, from both
+        // sides.
         for (from, to) in [(&one, &two), (&two, &one)] {
             let path = format!("traces/{round}-{}.json", from.name);
             from.write(&path, "more");
@@ -180,7 +180,7 @@ async fn a_program_has_its_vault_synced_and_reset_by_the_daemon() {
     let daemon = Daemon::start(&one).await;
     assert_eq!(vault.sync().await.unwrap().generation, 1);
     assert_eq!(vault.sync_status().await.unwrap().generation, 1);
-    // Most of it is gone: that waits for somebody to approve of it, so it is not in the backup.
+    // Most of it is gone: that waits for the user's approval, so it is not in the backup.
     write(2);
     assert_eq!(vault.sync().await.unwrap().holds.len(), 1);
     assert_eq!(vault.node_count().unwrap(), 2);

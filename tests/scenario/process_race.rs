@@ -34,8 +34,8 @@ fn kept(machines: &[&Machine], listed: &serde_json::Value) -> BTreeSet<String> {
 async fn rounds(one: &Machine, two: &Machine, bucket: &Bucket, rounds: usize) {
     one.good(&["init"]).await;
     two.good(&["init"]).await;
-    // Both have joined before they race: whoever joins with a file of its own that differs from the
-    // bucket's is asked for a word.
+    // Both have joined before they race: a device that joins with a file that differs from the
+    // bucket's is asked first.
     one.write("traces/first.json", "first");
     one.sync().await;
     two.sync().await;
@@ -48,7 +48,7 @@ async fn rounds(one: &Machine, two: &Machine, bucket: &Bucket, rounds: usize) {
             written.insert(text);
         }
         tokio::join!(one.sync(), two.sync());
-        // Whoever was first has not seen the other yet, and whoever merged has not told.
+        // The first one has not seen the other yet, and the one that merged has not told.
         one.sync().await;
         two.sync().await;
         one.sync().await;

@@ -31,7 +31,8 @@ async fn machine(folder: &Path) -> Machine {
     machine
 }
 
-/// Each file is wholly as it is in one of the states; gone only where one of them has none.
+/// Asserts that each file is wholly as it is in one of the states; it is gone only if one of them
+/// lacks it.
 fn whole(found: &BTreeMap<String, Digest>, states: &[&BTreeMap<String, Digest>], round: &str) {
     for (path, digest) in found {
         assert!(states.iter().any(|state| state.get(path) == Some(digest)), "{round}: {path} is of no state");
@@ -90,7 +91,7 @@ async fn a_reset_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
 async fn a_restore_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
     let folder = fresh_folder();
     let machine = machine(folder.path()).await;
-    // What takes long to write may make more than one generation.
+    // Files that take long to write may make more than one generation.
     let (mut states, mut numbers) = (Vec::new(), Vec::new());
     for version in ["first", "second"] {
         generation(&machine, version);

@@ -1,4 +1,5 @@
-//! The control socket from the outside: who gets in, and what somebody who misbehaves there can do.
+//! The control socket from the outside: the programs that get in, and the limits of a misbehaving
+//! one.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::socket;
 
-/// The longest stop, whoever is connected.
+/// The longest stop, whichever client is connected.
 const PROMPT: Duration = Duration::from_secs(5);
 
 async fn kept(folder: &Path) -> (Machine, Daemon) {
@@ -52,7 +53,7 @@ async fn only_the_owner_gets_in() {
         return;
     }
     // Even where the modes have been opened, a program of another user gets no answer.
-    for path in [folder.path(), path.parent().unwrap(), &path] {
+    for path in path.ancestors().take_while(|path| path.starts_with(folder.path())) {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
     }
     let other = fresh_folder();

@@ -61,7 +61,7 @@ async fn a_watcher_sees_the_daemon_come_upload_and_be_done() {
     let mut people = Watching::start(&machine, &[]);
     let mut programs = Watching::start(&machine, &["--json"]);
     people.line("that no daemon runs", |line| line.starts_with("■ no daemon runs")).await;
-    people.line("what to do", |line| line.contains("next: cogzy-vault service install")).await;
+    people.line("what to do", |line| line.contains("next: `cogzy-vault service install`")).await;
     let state = |line: &str| serde_json::from_str::<Value>(line).unwrap()["state"].clone();
     programs.line("that no daemon runs", |line| state(line) == "stopped").await;
 

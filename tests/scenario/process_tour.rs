@@ -14,8 +14,9 @@ use crate::support::daemon::Onlooker;
 use crate::support::process::{Machine, PATIENCE};
 use crate::support::s3_server::{KEY_ID, S3Server, SECRET};
 
-/// A systemctl that starts what the unit names, with nothing but what a service has: its file of
-/// credentials and a home folder. As for `Type=notify` it returns when the daemon is ready.
+/// A systemctl that starts the unit's program, with nothing but the environment of a service: its
+/// file of credentials and a home folder. As for `Type=notify`, it returns when the daemon is
+/// ready.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 unit="$HOME/.config/systemd/user/cogzy-vault.service"
 case "$*" in
@@ -44,7 +45,8 @@ struct Tourist {
 impl Tourist {
     fn new(folder: &std::path::Path, name: &str, server: &S3Server) -> Self {
         let mut machine = Machine::bare(folder, name);
-        // What a user would have exported; nothing else is set, and all settings are the defaults.
+        // Only the variables that a user would have exported are set; all settings are the
+        // defaults.
         machine.variables.clear();
         machine.set("HOME", machine.home.clone());
         let bin = machine.home.join("bin");
@@ -61,7 +63,7 @@ impl Tourist {
         Self { machine }
     }
 
-    /// Types a line; what it says.
+    /// Types a line. Returns the output.
     async fn types(&self, line: &str) -> String {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", line]).env_clear().envs(&self.machine.variables).stdin(Stdio::null());

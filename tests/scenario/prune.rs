@@ -1,5 +1,5 @@
-//! Freeing what retention no longer needs: what goes, what stays, and what becomes of a device that
-//! slept through it.
+//! Frees data that retention no longer needs: the data that goes, the data that stays, and the fate
+//! of a device that slept through it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,7 +19,7 @@ use cogzy_testkit::fresh_folder;
 use crate::support::device::Device;
 use crate::support::process::noise;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The bucket's clock.
 #[derive(Debug, Default)]
@@ -35,55 +35,56 @@ impl Clock for Server {
     }
 }
 
-struct Bucket {
+/// A bucket whose clock the test moves.
+pub struct Bucket {
     clock: Arc<Server>,
-    remote: MemoryRemote,
+    pub remote: MemoryRemote,
 }
 
 impl Bucket {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let clock = Arc::new(Server::default());
         Self { remote: MemoryRemote::with_clock(Arc::clone(&clock) as Arc<dyn Clock>), clock }
     }
 
-    fn pass(&self, time: Duration) {
+    pub fn pass(&self, time: Duration) {
         self.clock.0.fetch_add(i64::try_from(time.as_nanos()).unwrap(), Ordering::Relaxed);
     }
 
-    async fn device(&self, folder: &Path, name: &str) -> Device {
+    pub async fn device(&self, folder: &Path, name: &str) -> Device {
         let mut device = Device::joined(folder, name, Arc::new(self.remote.clone()) as Arc<dyn Remote>).await;
         device.retention = Retention { generations: 2, age: DAY, grace: 7 * DAY };
         device.restart();
         device
     }
 
-    fn packs(&self) -> BTreeSet<String> {
+    pub fn packs(&self) -> BTreeSet<String> {
         self.remote.dump().into_keys().filter(|key| key.starts_with("packs/")).collect()
     }
 }
 
-async fn prune(device: &mut Device) -> Pruned {
+pub async fn prune(device: &mut Device) -> Pruned {
     device.pass(Duration::from_secs(10));
     device.engine().prune(false, &Unwatched).await.unwrap()
 }
 
-fn point(generation: u64) -> Point {
+pub fn point(generation: u64) -> Point {
     Point::Generation(generation.to_string().parse().unwrap())
 }
 
 /// Content of several chunks that shares none with another one's.
-fn version(name: &str) -> Vec<u8> {
+pub fn version(name: &str) -> Vec<u8> {
     noise(name, 300_000)
 }
 
-async fn edits(device: &mut Device, path: &str, names: &[&str]) {
+pub async fn edits(device: &mut Device, path: &str, names: &[&str]) {
     for name in names {
         device.write(path, version(name));
         device.sync().await;
     }
 }
 
-async fn assert_sound(device: &mut Device) {
+pub async fn assert_sound(device: &mut Device) {
     let verified = device.verify().await;
     assert!(verified.faults.is_empty(), "{:?}", verified.faults);
 }

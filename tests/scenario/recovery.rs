@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cogzy_engine::model::{Conflict, Keep};
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::{Point, Refusal, Rewritten, SyncError, Unwatched};
+use cogzy_engine::sync::{Point, Refusal, Rewritten, SyncError, Target, Unwatched};
 use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
@@ -58,8 +58,8 @@ async fn conflict(one: &mut Device, two: &mut Device) -> Conflict {
     listed[0].conflict.clone()
 }
 
-/// A generation in which a file stands where another one needs a folder could be put in place
-/// nowhere.
+/// A generation in which a file stands where another one needs a folder could not be put in place
+/// anywhere.
 #[tokio::test]
 async fn what_has_no_place_any_more_is_not_put_back() {
     let folder = fresh_folder();
@@ -89,7 +89,7 @@ async fn keeping_mine_puts_the_whole_group_back_on_every_device() {
     let folder = fresh_folder();
     let (mut one, mut two) = pair(folder.path()).await;
     let conflict = conflict(&mut one, &mut two).await;
-    // Decided where it did not happen.
+    // Decided on the device where it did not happen.
     one.sync().await;
     let done = resolve(&mut one, &conflict, Keep::Mine).await.unwrap();
     assert!(done.generation.is_some());
@@ -231,7 +231,7 @@ async fn what_looks_like_an_accident_wants_a_yes_and_then_comes_at_once() {
     assert_eq!(one.files().len(), 41);
     let done = restore(&mut one, "1", &[], true).await.unwrap();
     assert_eq!((done.deleted, done.report.holds.len(), one.files().len()), (40, 0, 1));
-    // On another device nobody has said yes.
+    // On another device the user has not approved.
     let report = two.sync().await;
     assert!(two.files().len() <= 1 || !report.holds.is_empty(), "{report:?}");
 }
@@ -285,14 +285,17 @@ async fn a_generation_is_written_out_without_touching_the_vault() {
     let first = one.files();
     write_group(&one, "second");
     one.sync().await;
-    let (second, target) = (one.files(), folder.path().join("out"));
+    let (second, target) = (one.files(), Target::empty(folder.path().join("out")));
     let exported = one.engine().export(&point("1"), &[], &target, &Unwatched).await.unwrap();
     assert_eq!((exported.files, exported.generation), (3, 1));
-    assert_eq!(crate::support::device::synced_files(&target), first);
+    assert_eq!(crate::support::device::synced_files(&target.folder), first);
     assert_eq!(one.files(), second);
     let again = one.engine().export(&point("1"), &[], &target, &Unwatched).await;
+    assert!(matches!(again, Err(SyncError::Refused(Refusal::NotEmpty(_)))), "{again:?}");
+    let forced = Target { force: true, ..target };
+    let again = one.engine().export(&point("1"), &[], &forced, &Unwatched).await;
     assert!(matches!(again, Err(SyncError::Refused(Refusal::Exists(_)))), "{again:?}");
-    let inside = one.root.join("copy");
+    let inside = Target::empty(one.root.join("copy"));
     let inside = one.engine().export(&point("1"), &[], &inside, &Unwatched).await;
     assert!(matches!(inside, Err(SyncError::Refused(Refusal::InsideVault(_)))), "{inside:?}");
 }

@@ -1,5 +1,5 @@
 //! docs/RECOVERY.md, tried: the commands of each section, in their order, in the situation that it
-//! is about.
+//! describes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ impl Place {
         }
     }
 
-    /// Deletes all that is below `prefix`, as somebody might.
+    /// Deletes everything below `prefix`, like a careless user.
     async fn empty(&self, prefix: &str) {
         let remote = self.remote().await;
         for object in list_all(remote.as_ref(), prefix, None).await.unwrap() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cogzy_engine::model::{Digest, Keep};
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::{Point, Refusal, SyncError, Unwatched};
+use cogzy_engine::sync::{Point, Refusal, SyncError, Target, Unwatched};
 use cogzy_testkit::rng::Rng;
 use cogzy_testkit::{amount, fresh_folder};
 
@@ -51,7 +51,7 @@ async fn state(device: &mut Device, point: &Point, folder: &Path) -> BTreeMap<St
     if folder.exists() {
         std::fs::remove_dir_all(folder).unwrap();
     }
-    device.engine().export(point, &[], folder, &Unwatched).await.unwrap();
+    device.engine().export(point, &[], &Target::empty(folder), &Unwatched).await.unwrap();
     synced_files(folder)
 }
 

@@ -59,7 +59,7 @@ async fn what_a_file_held_comes_back_from_the_bucket() {
     let folder = fresh_folder();
     let (mut one, _) = synced(folder.path()).await;
     let good = one.files();
-    // As a disk damages it: the times stay, ctime too. Only the cache can tell it from an edit.
+    // Like damage by a disk: the times stay, ctime too. Only the cache can tell it from an edit.
     let path = one.root.join("vectors/nodes.npy");
     one.damage_unnoticed("vectors/nodes.npy", &noise("damage", 1 << 20));
     assert_ne!(one.files(), good);
@@ -134,14 +134,14 @@ async fn what_nobody_has_is_named_by_file_and_generation() {
     assert_eq!(repaired.lost, [lost("corpus/nodes.json", 1), lost("vectors/nodes.npy", 1)]);
     assert_eq!((repaired.objects.len(), repaired.partly.len()), (0, 1), "{repaired:?}");
     assert!(one.sync().await.holds.is_empty(), "what is here is not touched");
-    // What stands now is all in the bucket again, and a second repair has nothing to add.
+    // Present versions are all in the bucket again, and a second repair has nothing to add.
     let remote = FolderRemote::create(&bucket, Arc::new(SystemEntropy)).await.unwrap();
     let mut two = Device::joined(folder.path(), "two", Arc::new(remote)).await;
     two.sync().await;
     assert_eq!(two.files(), one.files());
     let (_, again) = repair(&mut one).await;
     assert_eq!((again.objects.len(), again.partly.len()), (0, 0), "{again:?}");
-    // Whoever still has the bytes, under whatever name, puts it right.
+    // A device that still has the bytes, under any name, puts it right.
     one.write("kept/corpus", noise("corpus first", 400_000));
     one.write("kept/vectors", noise("first", 1 << 20));
     let (verified, repaired) = repair(&mut one).await;

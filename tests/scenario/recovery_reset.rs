@@ -46,7 +46,7 @@ async fn the_vault_becomes_what_the_backup_is_and_nothing_is_lost() {
         (one.text("config.json").unwrap(), one.text("cache/x").unwrap()),
         ("secret".into(), "cache".into())
     );
-    // What was never sent is named, and can be brought back, on another device too.
+    // Versions that were never sent are named, and can be brought back, on another device too.
     let items: Vec<String> = done.kept.iter().map(|conflict| conflict.item.to_string()).collect();
     assert_eq!(items, ["group:nodes", "file:traces/new.json"]);
     let mut two = Device::joined(folder.path(), "two", store).await;
@@ -57,7 +57,7 @@ async fn the_vault_becomes_what_the_backup_is_and_nothing_is_lost() {
     }
     assert_eq!(two.text("corpus/nodes.json").unwrap(), "an edit that was never sent");
     assert_eq!(two.text("traces/new.json").unwrap(), "never sent either");
-    // The corpus got much smaller by that, and here nobody has said yes to it.
+    // The corpus got much smaller by that, and here the user has not approved.
     let back = one.sync().await;
     assert_eq!((back.pushed, back.pulled, back.holds.len()), (0, 1, 1), "{back:?}");
     one.approve(back.holds[0].id);

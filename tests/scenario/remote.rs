@@ -43,7 +43,7 @@ async fn a_folder_keeps_the_contract() {
     let url = RemoteUrl::Folder(root.clone());
     let entropy = Arc::new(SystemEntropy);
     let missing = open(&url, &S3Options::default(), entropy.clone()).await.unwrap_err();
-    assert_eq!(missing.kind, RemoteErrorKind::NoSuchBucket);
+    assert_eq!(missing.kind, RemoteErrorKind::Unplugged);
     FolderRemote::create(&root, entropy.clone()).await.unwrap();
     contract(&open(&url, &S3Options::default(), entropy).await.unwrap()).await;
 }
@@ -176,7 +176,7 @@ async fn silence_leaves_the_outcome_open() {
     assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome, "{error}");
 }
 
-/// A message for somebody without any credentials, though the words are the SDK's.
+/// The message for a user without any credentials, though the words are the SDK's.
 #[tokio::test]
 async fn no_credentials_are_bad_credentials() {
     let server = S3Server::start().await;
@@ -261,7 +261,7 @@ async fn the_test_bucket_keeps_versions_and_refuses_conditional_puts() {
     let all = client.list_object_versions().bucket(BUCKET).send().await.unwrap();
     assert!(all.versions().is_empty() && all.delete_markers().is_empty());
 
-    // What prune does: every version of exactly this key, and its bytes are free.
+    // The same calls as prune: every version of exactly this key, and its bytes are free.
     for key in ["k", "k", "k2"] {
         remote.put(key, Bytes::from_static(b"v")).await.unwrap();
     }

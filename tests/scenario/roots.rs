@@ -1,4 +1,4 @@
-//! A vault whose disk goes away, or whose folder is another one by now, while programs are at it.
+//! A vault whose disk goes away, or whose folder is replaced, while programs use it.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ async fn machine(folder: &Path) -> Machine {
     machine
 }
 
-/// Moves the vault away, as the unmounting of its disk does; where to.
+/// Moves the vault away, like the unmounting of its disk. Returns its new place.
 fn away(machine: &Machine) -> PathBuf {
     let aside = machine.root.with_extension("away");
     std::fs::rename(&machine.root, &aside).unwrap();
@@ -73,7 +73,8 @@ async fn a_transaction_for_a_vault_that_is_away_is_refused_and_writes_nothing() 
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
 
-/// Puts a copy of the vault in its place, as a restored backup or a disk that is mounted anew; where the first one is.
+/// Puts a copy of the vault in its place, like a restored backup or a disk that is mounted anew.
+/// Returns the place of the first one.
 fn replaced_by_a_copy(machine: &Machine) -> PathBuf {
     let copy = machine.root.with_extension("copy");
     let copied = std::process::Command::new("cp").arg("-a").args([&machine.root, &copy]).status().unwrap();
@@ -140,7 +141,7 @@ async fn a_vault_that_is_away_is_waited_for_and_watched_again_when_it_is_back() 
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
 
-/// What a process has open, or mapped, in the vault.
+/// Files of the vault that a process has open or mapped.
 fn open_in(machine: &Machine, daemon: &Daemon) -> Vec<String> {
     let process = PathBuf::from(format!("/proc/{}", daemon.pid()));
     let descriptors = std::fs::read_dir(process.join("fd")).unwrap();
@@ -164,7 +165,7 @@ async fn in_a_pause_nothing_in_the_vault_is_open_so_that_its_disk_can_be_unmount
     }
     machine.good(&["pause"]).await;
     assert_eq!(open_in(&machine, &daemon), Vec::<String>::new());
-    // It is still the vault's only one, and does what is asked for by hand.
+    // It is still the vault's only daemon, and carries out the user's commands.
     machine.run(&["run"]).await.expect(7, &["daemon"]);
     machine.write("traces/c.json", "saved in the pause");
     assert_eq!(machine.sync().await["pushed"], 1);
@@ -172,7 +173,7 @@ async fn in_a_pause_nothing_in_the_vault_is_open_so_that_its_disk_can_be_unmount
     machine.good(&["retry"]).await;
     assert_eq!(machine.good(&["status", "--json"]).await.json()["state"], "paused");
     assert_eq!(open_in(&machine, &daemon), Vec::<String>::new());
-    // The disk is taken out, and is not there yet when somebody wants to go on.
+    // The disk is taken out, and is not there yet when the user ends the pause.
     let aside = away(&machine);
     machine.run(&["resume"]).await.expect(4, &["mount"]);
     assert_eq!(socket::ask(&machine, "GET", "/v1/status").await.json()["state"], "paused");

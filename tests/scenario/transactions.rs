@@ -72,8 +72,8 @@ async fn a_late_write_to_what_a_program_has_replaced_is_kept() {
     assert_eq!(trashes(&one), 0);
 }
 
-/// Two devices with a memory of 30 nodes, and what one of them then wrote as one: a corpus of 31,
-/// its vectors still of 30, a trace.
+/// Two devices with a memory of 30 nodes, and a transaction on one of them: a corpus of 31, its
+/// vectors still of 30, a trace.
 async fn half_of_a_memory_and_a_trace(folder: &std::path::Path) -> (Device, Device) {
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::new(folder, "one", Arc::clone(&remote));

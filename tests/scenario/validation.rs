@@ -9,22 +9,22 @@ use cogzy_engine::model::{Digest, Item, Keep, Validate};
 use cogzy_engine::plan::{Direction, Reason};
 use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::state::Database;
-use cogzy_engine::sync::{Point, Refusal, Report, Request, Rewritten, SyncError, Unwatched, Weight};
+use cogzy_engine::sync::{Refusal, Report, Request, SyncError, Unwatched, Weight};
 use cogzy_engine::vault::Layout;
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memory::{corpus, entries, index, matrix, rows, vectors};
 
 use crate::support::device::{Device, WritesThen};
 
-struct World {
+pub struct World {
     remote: Arc<dyn Remote>,
     folder: Arc<tempfile::TempDir>,
-    one: Device,
-    two: Device,
+    pub one: Device,
+    pub two: Device,
 }
 
 /// Two devices that have joined one vault whose groups want `validate`.
-async fn world(validate: Validate) -> World {
+pub async fn world(validate: Validate) -> World {
     let folder = Arc::new(fresh_folder());
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     let mut one = Device::new(folder.path(), "one", Arc::clone(&remote));
@@ -36,7 +36,7 @@ async fn world(validate: Validate) -> World {
     World { remote, folder, one, two }
 }
 
-fn write_group(device: &Device, count: usize, text: &str) {
+pub fn write_group(device: &Device, count: usize, text: &str) {
     device.write("corpus/nodes.json", corpus(count, text));
     device.write("vectors/nodes.npy", matrix(count, 8, 0.5));
     device.write("indexes/faiss.index", index(count, 8, 0.5));
@@ -51,7 +51,7 @@ fn counts(device: &Device) -> Option<usize> {
     Some(nodes)
 }
 
-fn invalid(report: &Report) -> Vec<(Weight, &str)> {
+pub fn invalid(report: &Report) -> Vec<(Weight, &str)> {
     let of_group = report.problems.iter().filter(|problem| problem.path == "group:nodes");
     of_group.map(|problem| (problem.weight, problem.message.as_str())).collect()
 }
@@ -349,84 +349,4 @@ async fn a_version_that_does_not_fit_together_is_not_put_back() {
     two.engine().resolve(kept.id, Keep::Both, true, &Unwatched).await.unwrap();
     one.sync().await;
     assert_eq!((counts(&one), one.files()), (Some(30), two.files()));
-}
-
-/// Cuts the end of a file off, as a disk or a program that dies does.
-fn cut_short(device: &Device, path: &str, by: usize) {
-    let bytes = device.read(path).unwrap();
-    device.write(path, &bytes[..bytes.len() - by]);
-}
-
-async fn restore(device: &mut Device, generation: &str, paths: &[&str]) -> Rewritten {
-    device.pass(Duration::from_secs(10));
-    let point = Point::Generation(generation.parse().unwrap());
-    let paths: Vec<_> = paths.iter().map(|path| path.parse().unwrap()).collect();
-    device.engine().restore(&point, &paths, false, &Unwatched).await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_broken_here_comes_back_by_a_restore_of_the_very_generation_that_stands() {
-    let World { mut one, mut two, .. } = world(Validate::Enforce).await;
-    write_group(&one, 30, "first");
-    one.sync().await;
-    two.sync().await;
-    let good = one.files();
-    cut_short(&one, "corpus/nodes.json", 200);
-    let broken = one.read("corpus/nodes.json").unwrap();
-    let report = one.sync().await;
-    assert_eq!(invalid(&report).len(), 1, "it is held back: {report:?}");
-    let verified = one.verify().await;
-    assert!(verified.faults.iter().any(|fault| fault.path == "group:nodes"), "{verified:?}");
-
-    let restored = restore(&mut one, "1", &["corpus/nodes.json"]).await;
-    assert_eq!((restored.generation, restored.put_back), (None, 1), "{restored:?}");
-    assert_eq!(one.files(), good);
-    assert!(lies_in_trash(&one, &broken), "what was broken is still there to be looked at");
-    let report = one.sync().await;
-    assert!(report.problems.is_empty() && !report.moved(), "{report:?}");
-    two.sync().await;
-    assert_eq!(two.files(), good);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_undo_and_a_restore_of_everything_mend_what_is_broken_too() {
-    let World { mut one, .. } = world(Validate::Enforce).await;
-    write_group(&one, 30, "first");
-    one.sync().await;
-    let first = one.files();
-    write_group(&one, 33, "second");
-    one.sync().await;
-    cut_short(&one, "vectors/nodes.npy", 8);
-    one.pass(Duration::from_secs(10));
-    let newest = Point::Generation("2".parse().unwrap());
-    let undone = one.engine().undo(&newest, false, false, &Unwatched).await.unwrap();
-    assert_eq!(undone.generation, Some(3));
-    assert_eq!(one.files(), first);
-    cut_short(&one, "indexes/faiss.index", 3);
-    assert_eq!(restore(&mut one, "3", &[]).await.put_back, 1);
-    assert_eq!(one.files(), first);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_loss_is_taken_back_although_what_is_left_does_not_fit_together() {
-    let World { mut one, .. } = world(Validate::Enforce).await;
-    write_group(&one, 300, "a memory of some length, so that the file is no short one");
-    one.sync().await;
-    let good = one.files();
-    let length = one.read("corpus/nodes.json").unwrap().len();
-    cut_short(&one, "corpus/nodes.json", length - 100);
-    let report = one.sync().await;
-    assert_eq!(report.holds.len(), 1, "{report:?}");
-    one.reject(report.holds[0].id);
-    let report = one.sync().await;
-    assert_eq!((report.holds.len(), report.pulled), (0, 1), "{report:?}");
-    assert_eq!(one.files(), good);
-}
-
-/// True where the trash of a device holds these bytes.
-fn lies_in_trash(device: &Device, bytes: &[u8]) -> bool {
-    let mut files = std::collections::BTreeMap::new();
-    let trash = device.root.join("sync/trash");
-    crate::support::device::collect(&trash, &trash, &mut files);
-    files.values().any(|digest| *digest == Digest::of(bytes))
 }

@@ -1,5 +1,5 @@
-//! Once all is calm: everybody comes to hold the same, nothing is lost, nothing is damaged, and no
-//! generation is half of two.
+//! The checks once all is calm: all machines come to hold the same, nothing is lost, nothing is
+//! damaged, and no generation is half of two.
 
 use std::collections::{BTreeMap, BTreeSet};
 

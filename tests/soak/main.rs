@@ -1,10 +1,9 @@
 //! A soak: three machines with the real program, whose daemons are killed, on a network that delays
-//! and cuts, for a chosen time. Then all is calm, and the test looks from outside at what must
-//! hold.
+//! and cuts, for a chosen time. Then all is calm, and the test checks the invariants from outside.
 //!
 //!     cargo test --test soak -- --seconds 600 --seed 7
 //!
-//! The seed decides what is done in which order; when it meets the daemons is up to the machine.
+//! The seed decides the acts and their order; the machine decides when they meet the daemons.
 
 #![cfg(test)]
 
@@ -69,7 +68,7 @@ async fn run(time: Duration, seed: u64) {
     let proxy = Proxy::start(upstream, Rng::stream(seed, "proxy")).await;
     let machines: Vec<Machine> =
         ["one", "two", "three"].map(|name| hurried(folder.path(), name, &server, &proxy)).into();
-    // Nobody deletes these, so that a trace that goes is never all that there is.
+    // No user deletes these, so that a trace that goes is never all that there is.
     (0..3).for_each(|number| machines[0].write(&format!("notes/{number}.txt"), "stays"));
     for machine in &machines {
         machine.good(&["init"]).await;

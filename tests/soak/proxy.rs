@@ -69,7 +69,7 @@ impl Drop for Proxy {
 async fn serve(client: TcpStream, server: String, state: Arc<Mutex<State>>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let ((client_in, client_out), (server_in, server_out)) = (client.into_split(), server.into_split());
-    // Where one direction ends, so does the connection.
+    // When one direction ends, so does the connection.
     tokio::select! {
         () = pump(client_in, server_out, &state) => {}
         () = pump(server_in, client_out, &state) => {}
@@ -87,7 +87,7 @@ async fn pump(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + 
     }
 }
 
-/// After what time a piece goes on; none where the connection breaks.
+/// Time after which a piece goes on. None if the connection breaks.
 fn passes(state: &Mutex<State>) -> Option<Duration> {
     let State { weather, rng, cut } = &mut *state.lock().unwrap();
     let (passes, millis) = match *weather {

@@ -1,4 +1,5 @@
-//! The users of the machines: what they write and delete, and what they are owed for it.
+//! The users of the machines: the files that they write and delete, and the versions that they are
+//! owed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
@@ -13,7 +14,7 @@ use crate::support::process::Machine;
 /// The files of the group, in the order in which a pipeline writes them.
 pub const MEMBERS: [&str; 3] = ["corpus/nodes.json", "vectors/nodes.npy", "indexes/faiss.index"];
 
-/// Fewer files than a mass has, so that nobody has to approve of anything.
+/// Fewer files than a mass has, so that no change needs approval.
 const TRACES: usize = 12;
 /// No run of a pipeline is half as large as another.
 const FIRST_COUNT: usize = 1000;
@@ -80,7 +81,7 @@ impl Users {
         self.under_way[at] = (written + 1 < MEMBERS.len()).then_some((run, written + 1));
     }
 
-    /// Writes whole what is half written.
+    /// Writes half-written groups whole.
     pub fn finish(&mut self, machines: &[Machine]) {
         for (at, machine) in machines.iter().enumerate() {
             while self.under_way[at].is_some() {
@@ -108,7 +109,7 @@ impl Users {
 
     fn delete(&mut self, machine: &Machine, at: usize, path: &str) {
         self.release(machine, at, path);
-        // Whoever was faster has deleted it.
+        // Another program was faster and has deleted it.
         let _gone = std::fs::remove_file(machine.root.join(path));
     }
 

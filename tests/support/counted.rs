@@ -1,4 +1,4 @@
-//! The real disk of a vault, which notes what is opened to be read.
+//! The real disk of a vault, which notes the files that are opened to be read.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! `run` as a process, and waiting for what it does.
+//! `run` as a process, and waits for its actions.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -121,8 +121,8 @@ impl Onlooker {
         Self { _watcher: watcher, moved }
     }
 
-    /// Waits until `holds`, looking again whenever something has moved. True where it came to that
-    /// within `patience`.
+    /// Waits until `holds` is true, looking again whenever something has moved. True if it came to
+    /// that within `patience`.
     pub fn until(&self, patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
         let clock = SystemClock::new();
         let end = clock.monotonic() + patience;

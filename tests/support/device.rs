@@ -30,7 +30,7 @@ const RETENTION: Retention = Retention {
     grace: Duration::from_secs(7 * 24 * 3600),
 };
 
-/// The system's clock and what the test adds to it.
+/// The system's clock, with the time that the test adds.
 #[derive(Debug)]
 pub struct ShiftedClock {
     system: SystemClock,
@@ -58,7 +58,7 @@ impl Clock for ShiftedClock {
     }
 }
 
-/// One device: a vault folder, and what runs on it.
+/// One device: a vault folder, and its process.
 pub struct Device {
     pub root: PathBuf,
     pub name: String,
@@ -70,7 +70,7 @@ pub struct Device {
     pub folder: Option<Arc<tempfile::TempDir>>,
     /// Retention of a prune by this device.
     pub retention: Retention,
-    /// How large its commits may be.
+    /// Size of its commits.
     pub limits: Limits,
     remote: Arc<dyn Remote>,
     clock: Arc<ShiftedClock>,
@@ -126,7 +126,7 @@ impl Device {
         device
     }
 
-    /// Lets time pass: what was written before has settled.
+    /// Lets time pass, so that earlier writes have settled.
     pub fn pass(&self, time: Duration) {
         self.clock.pass(time);
     }
@@ -136,7 +136,7 @@ impl Device {
         self.clock.shift_ns.fetch_add(days * 24 * 3600 * 1_000_000_000, Ordering::Relaxed);
     }
 
-    /// What the device's clock shows, in milliseconds since the Unix epoch.
+    /// Time that the device's clock shows, in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
@@ -181,6 +181,7 @@ impl Device {
                 retention: self.retention,
                 max_invalid: Duration::from_secs(300),
                 search: Search::Full,
+                seen: None,
             };
             self.engine = Some(Engine::new(layout, ports, settings));
         }
@@ -238,8 +239,8 @@ impl Device {
         std::fs::rename(fresh, path).unwrap();
     }
 
-    /// Other bytes in a file, and a cache that knows its state with the old ones: as where a disk
-    /// loses bits. A test cannot set a ctime, so the cache is told the new one.
+    /// Puts other bytes into a file, and its state with the old ones into the cache: like a disk
+    /// that loses bits. A test cannot set a ctime, so the cache is told the new one.
     pub fn damage_unnoticed(&self, path: &str, bytes: &[u8]) {
         std::fs::write(self.root.join(path), bytes).unwrap();
         let layout = Layout::new(self.root.canonicalize().unwrap());

@@ -48,6 +48,11 @@ impl Bucket {
         Self(open(&url, &server.options(), Arc::new(SystemEntropy)).await.unwrap())
     }
 
+    /// The one that `remote` reads.
+    pub fn of(remote: Arc<dyn Remote>) -> Self {
+        Self(remote)
+    }
+
     /// The remote that it lies on.
     pub fn remote(&self) -> Arc<dyn Remote> {
         Arc::clone(&self.0)

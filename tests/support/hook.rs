@@ -1,10 +1,10 @@
-//! Hooks: programs that the daemon starts, and what they are told.
+//! Hooks: programs that the daemon starts, and the events that they get.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A program that writes what it is told into a file beside it: how it stands in a configuration,
-/// and that file.
+/// A program that writes its input into a file beside it: its entry in a configuration, and that
+/// file.
 pub fn hook(folder: &Path, name: &str, then: &str) -> (String, PathBuf) {
     let (program, told) = (folder.join(name), folder.join(format!("{name}.told")));
     let script = format!("#!/bin/sh\ncat >> '{}'\n{then}\n", told.display());

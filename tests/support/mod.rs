@@ -6,6 +6,7 @@ pub mod counted;
 pub mod daemon;
 pub mod device;
 pub mod foreign;
+pub mod forged;
 pub mod history;
 pub mod hook;
 pub mod moments;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::process::{Machine, unit};
 
-/// Draws moments to kill at. How long a run takes depends on what else the machine does, so the
+/// Draws moments to kill at. The length of a run depends on the other load of the machine, so the
 /// span that they are drawn from follows the last run: one that ended first makes it shorter, one
 /// that was killed a little longer.
 pub struct Moments {
@@ -19,8 +19,8 @@ impl Moments {
         Self { span, killed: 0, missed: 0 }
     }
 
-    /// Runs the program and kills it at a moment that `seed` decides. True where it had not ended
-    /// by then.
+    /// Runs the program and kills it at a moment that `seed` decides. True if it had not ended by
+    /// then.
     pub async fn kill(&mut self, machine: &Machine, seed: &str, args: &[&str]) -> bool {
         let killed = machine.killed_at(self.span.mul_f64(unit(seed)), args).await;
         *(if killed { &mut self.killed } else { &mut self.missed }) += 1;

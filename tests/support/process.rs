@@ -14,7 +14,7 @@ use tokio::process::Command;
 use super::device;
 use super::s3_server::{KEY_ID, S3Server, SECRET};
 
-/// No call of these tests takes longer, on whatever machine: what does hangs.
+/// The longest call of these tests, on any machine. A longer one hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A user's account on a machine: a home folder, and the environment that its processes get.
@@ -22,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Machine {
     pub name: String,
     pub home: PathBuf,
-    /// The vault: where the platform has it.
+    /// The vault, at the platform's place.
     pub root: PathBuf,
     pub variables: BTreeMap<String, OsString>,
     program: PathBuf,
@@ -34,7 +34,7 @@ pub struct Machine {
 /// The end of a process, and its output.
 #[derive(Debug, Clone)]
 pub struct Ran {
-    /// None where a signal ended it.
+    /// The exit code. None if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -90,8 +90,8 @@ impl Machine {
         machine
     }
 
-    /// Configures the usual groups, and what happens where their files do not fit together. Most
-    /// tests write noise there, so by default nobody asks.
+    /// Configures the usual groups, and the reaction to files that do not fit together. Most tests
+    /// write noise there, so by default nothing is validated.
     pub fn groups(&self, validate: Validate) {
         let word = format!("{validate:?}").to_lowercase();
         let group = |Group { name, primary, derived, .. }: &Group| {
@@ -125,7 +125,7 @@ impl Machine {
         const NOBODY: u32 = 65534;
         let mut machine = self.clone();
         if rustix::process::geteuid().is_root() {
-            // Where the program was built, others may not go.
+            // Other users may not enter the folder where the program was built.
             let folder = self.home.parent().unwrap();
             machine.program = folder.join("cogzy-vault");
             std::fs::copy(&self.program, &machine.program).unwrap();
@@ -135,8 +135,8 @@ impl Machine {
         machine
     }
 
-    /// The same machine whose programs may watch only so many files and folders; none where the
-    /// system lets nobody say so.
+    /// The same machine whose programs may watch only so many files and folders. None if the system
+    /// has no way to limit that.
     pub async fn watching_at_most(&self, watches: u32) -> Option<Self> {
         let limit = format!("echo {watches} > /proc/sys/user/max_inotify_watches && exec \"$@\"");
         let starter = ["unshare", "--user", "--map-root-user", "sh", "-c", &limit, "sh"].map(String::from);
@@ -193,7 +193,7 @@ impl Machine {
         self.good(&["sync", "--json"]).await.json()
     }
 
-    /// Runs it and kills it (SIGKILL) at `moment`, unless it has ended by then. True where it was
+    /// Runs it and kills it (SIGKILL) at `moment`, unless it has ended by then. True if it was
     /// killed.
     pub async fn killed_at(&self, moment: Duration, args: &[&str]) -> bool {
         let mut command = self.command(args);
@@ -228,8 +228,8 @@ impl Machine {
         device::synced_files(&self.root)
     }
 
-    /// Everything in the vault's folder but the cache and the log, with the digests of the bytes:
-    /// what a failing verb must leave as it is.
+    /// Everything in the vault's folder except the cache and the log, with the digests of the
+    /// bytes: a failing verb must leave it as it is.
     pub fn everything(&self) -> BTreeMap<String, Digest> {
         let mut files = BTreeMap::new();
         if self.root.exists() {

@@ -12,7 +12,7 @@ use cogzy_engine::clock::{Clock, SystemClock};
 /// The answer that came before the connection was closed.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// None where nothing, or no HTTP, came back.
+    /// The status. None if nothing, or no HTTP, came back.
     pub status: Option<u16>,
     pub text: String,
 }
@@ -25,8 +25,8 @@ impl Answer {
     }
 }
 
-/// The socket on which the daemon of `machine` listens: in the vault, or in the machine's folder for
-/// sockets if it has one.
+/// The socket on which the daemon of `machine` listens: in the vault, or in the machine's folder
+/// for sockets if it has one.
 pub fn path_of(machine: &Machine) -> PathBuf {
     let Some(runtime) = machine.variables.get("XDG_RUNTIME_DIR") else {
         return machine.root.join("sync/control/daemon.sock");
@@ -43,7 +43,7 @@ pub async fn connect(path: &Path) -> UnixStream {
 /// Sends `bytes` and reads until the other side closes.
 pub async fn exchange(path: &Path, bytes: &[u8]) -> Answer {
     let mut stream = connect(path).await;
-    // Who refuses early may close before everything is sent.
+    // A server that refuses early may close before everything is sent.
     let _refused_early = timeout(PATIENCE, stream.write_all(bytes)).await.expect("sending hangs");
     rest(&mut stream).await
 }
@@ -56,7 +56,7 @@ pub async fn rest(stream: &mut UnixStream) -> Answer {
     Answer { status: text.split(' ').nth(1).and_then(|code| code.parse().ok()), text }
 }
 
-/// Asks for the status until `holds`; that status.
+/// Asks for the status until `holds` is true of it. Returns that status.
 pub async fn until(
     machine: &Machine,
     what: &str,
@@ -73,7 +73,7 @@ pub async fn until(
     }
 }
 
-/// Asks for the status until it is of this state; that status.
+/// Asks for the status until it is of this state. Returns it.
 pub async fn until_state(machine: &Machine, wanted: &str) -> serde_json::Value {
     until(machine, wanted, |status| status["state"] == wanted).await
 }

@@ -1,6 +1,7 @@
 //! The documents of the socket and of `--json`. All follow the schema of [`SchemaVersion`]: fields
 //! may be added to it, and a change is a new schema.
 
+mod aside;
 mod content;
 mod event;
 mod holds;
@@ -16,11 +17,12 @@ mod transaction;
 
 use jiff::Timestamp;
 
+pub use aside::{AsideDocument, AsideObject};
 pub use content::{ContentDocument, EmbeddingsDocument, IndexDocument};
 pub use event::{
     ChangeEvent, ChangesDocument, ConflictEvent, EventBody, EventDocument, EventsDocument, MovedDocument,
 };
-pub use holds::{HoldDocument, HoldsDocument, holds};
+pub use holds::{DecideRequest, HoldDocument, HoldsDocument, holds};
 pub use outbox::{OutboxDocument, WaitingDocument};
 pub use plan::{
     ActionDocument, ConflictRecord, FileStepDocument, PlanDocument, PlannedHoldDocument, StepDocument,
@@ -32,13 +34,13 @@ pub use recovery::{
     RewriteDocument, VerifyDocument, VersionDocument,
 };
 pub use requests::{
-    DryRunRequest, NamedGeneration, PauseRequest, ResolveRequest, RestoreRequest, SyncRequest, UndoRequest,
-    VerifyRequest,
+    DryRunRequest, NamedGeneration, PauseRequest, ResolveRequest, ResolveSeveralRequest, RestoreRequest,
+    SyncRequest, UndoRequest, VerifyRequest,
 };
 pub use schema::SchemaVersion;
 pub use status::{
     DaemonDocument, DeviceDocument, ErrorDocument, HealthDocument, PendingDocument, ProgressDocument, State,
-    StatusDocument,
+    StatusDocument, UnwatchedDocument,
 };
 pub use sync::SyncDocument;
 pub use transaction::{ConflictProblem, FileDocument, TransactionDocument, TransactionRequest, WriteRequest};

@@ -89,8 +89,8 @@ pub enum LocalVaultError {
         /// The kind it has, and the kind that is wanted.
         why: String,
     },
-    /// Somebody else has written since this program read.
-    #[error("{path} was changed by somebody else since it was read: read it again")]
+    /// Another program has written since this one read.
+    #[error("another program changed {path} after it was read: read it again")]
     Conflict {
         /// The file.
         path: VaultPath,
@@ -142,6 +142,7 @@ impl LocalVault {
         let layout = Layout::new(real);
         let marker = Marker::read(&RootedFs::open(layout.root(), layout.sync()), &layout)?;
         let usual = Paths::of_this_user().ok().and_then(|paths| paths.socket(layout.root()));
+        let usual = socket::recorded(&layout.lock()).or(usual);
         let socket = usual.unwrap_or_else(|| layout.sync().join("control/daemon.sock"));
         Ok(Self { layout, vault: marker.vault, socket })
     }
@@ -175,7 +176,8 @@ impl LocalVault {
     /// generation is being put in place.
     ///
     /// # Errors
-    /// If that takes longer than half a minute, or was cut short by a crash and nobody finishes it.
+    /// If that takes longer than half a minute, or if a crash cut it short and no program finishes
+    /// it.
     pub fn reading(&self) -> Result<Reading<'_>, LocalVaultError> {
         Reading::start(self)
     }
@@ -275,9 +277,9 @@ impl LocalVault {
         Ok(socket::post(&self.socket, "/v1/sync", &request).await?)
     }
 
-    /// Has the daemon replace the vault by the backup's newest generation, and waits for it. Local
-    /// files go to the trash, and versions that the backup never had become conflicts; nobody is
-    /// asked again.
+    /// Lets the daemon replace the vault by the backup's newest generation, and waits for it. Local
+    /// files go to the trash, and versions that the backup never had become conflicts. The user is
+    /// not asked again.
     ///
     /// # Errors
     /// If no daemon runs, or the backup cannot be read; then nothing is changed.

@@ -1,7 +1,9 @@
 //! A client of the daemon's socket.
 
-use std::io;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -20,7 +22,7 @@ const MAX_ANSWER: usize = 256 << 20;
 /// An error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
+    /// No daemon listens.
     #[error("no daemon answers")]
     NoDaemon,
     /// The daemon refused.
@@ -35,6 +37,22 @@ impl ClientError {
     pub(super) fn broken(error: impl ToString) -> Self {
         Self::Broken(error.to_string())
     }
+}
+
+/// The longest path of a socket that is read from a lock file, in bytes.
+const MAX_PATH: u64 = 4096;
+
+/// The socket that the daemon has written into the lock file of its vault, at `lock`. A process
+/// without the user's session, as cron starts it, does not know the usual place. None where no
+/// socket of this user stands there.
+#[must_use]
+pub fn recorded(lock: &Path) -> Option<PathBuf> {
+    let mut text = String::new();
+    File::open(lock).ok()?.take(MAX_PATH).read_to_string(&mut text).ok()?;
+    let path = PathBuf::from(text.trim_end());
+    let there = std::fs::symlink_metadata(&path).ok()?;
+    let ours = there.file_type().is_socket() && there.uid() == rustix::process::geteuid().as_raw();
+    (path.is_absolute() && ours).then_some(path)
 }
 
 /// Asks the daemon at `socket` to do something.

@@ -1,8 +1,8 @@
 //! The engine of `cogzy-vault`: it keeps a local vault folder and an object store the same.
 //!
 //! It knows no network library, no web server and no terminal: disk, store, time and randomness are
-//! ports ([`fs::Fs`], [`remote::Remote`], [`clock::Clock`], [`clock::Entropy`]) that its owner fills.
-//! Start at [`sync`]; docs/ARCHITECTURE.md follows a saved file through the modules.
+//! ports ([`fs::Fs`], [`remote::Remote`], [`clock::Clock`], [`clock::Entropy`]) that its owner
+//! fills. Start at [`sync`]; docs/ARCHITECTURE.md follows a saved file through the modules.
 //!
 //! The modules, from the ground up. Each imports only what stands above it here, and `vault` and
 //! `state` never each other; `tests/layering.rs` holds that.

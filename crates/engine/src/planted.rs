@@ -25,7 +25,7 @@ pub enum Bug {
     NewCommitOnRetry,
     /// Polls list only the commits above the head.
     OnlyAboveTheHead,
-    /// What is deleted for its age is as old as the machine's clock says.
+    /// Ages of things to delete follow the machine's clock.
     LocalClock,
     /// A loss is judged by its own commit alone.
     OwnBatchAlone,
@@ -49,6 +49,10 @@ pub enum Bug {
     ReuseMarked,
     /// A device whose commit is void continues from there.
     KeepVoid,
+    /// A prune keeps no generation before the one that the newest commit names.
+    TakeForeignHorizon,
+    /// A chunk is read from the first of its places, and from no other.
+    FirstPlaceOnly,
 }
 
 impl Bug {
@@ -71,6 +75,9 @@ impl Bug {
         Self::ForgetMounts,
         Self::ReplaceTheMode,
     ];
+
+    /// Mistakes that only show where somebody writes to the bucket who is no device.
+    pub const BUCKET: [Self; 2] = [Self::TakeForeignHorizon, Self::FirstPlaceOnly];
 
     /// Mistakes that only show with old data.
     pub const PRUNE: [Self; 6] = [

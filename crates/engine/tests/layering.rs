@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use cogzy_testkit::rules::{Table, assert_holds, effects, imports, sizes};
 use cogzy_testkit::source::{Source, sources};
 
-/// Modules, and the modules that each of them may name: only such that stand above it.
+/// Modules, and the modules that each of them may name: only those that stand above it.
 const MAY_NAME: Table<'_> = &[
     ("", &[]),
     ("clock", &[]),

@@ -31,7 +31,7 @@ pub fn fresh_folder_in_memory() -> TempDir {
     }
 }
 
-/// True where there is enough room, and programs may be started: tests put hooks there.
+/// True if there is enough room, and programs may be started: tests put hooks there.
 fn is_fit(folder: &Path) -> bool {
     statvfs(folder).is_ok_and(|disk| {
         disk.f_bavail * disk.f_frsize >= ROOM && !disk.f_flag.contains(StatVfsMountFlags::NOEXEC)

@@ -1,7 +1,7 @@
 //! Test binaries with a `main` of their own.
 
-/// True where such a binary has to run nothing: its name is only asked for, or `cargo test WORD`
-/// wants tests that are called otherwise.
+/// True if such a binary has to run nothing: its name is only asked for, or `cargo test WORD` asks
+/// for tests with other names.
 #[must_use]
 #[expect(clippy::print_stdout, reason = "this is how a test binary names its tests")]
 pub fn is_left_out(name: &str, args: &[String]) -> bool {

@@ -5,7 +5,8 @@
 //! - [`fresh_folder`]: where a test's files lie.
 //! - [`is_left_out`]: for test binaries with a `main` of their own.
 //! - [`rng`]: randomness that a seed decides. [`memory`]: the files of an app's memory.
-//! - [`source`], [`rules`]: the project's own sources, and how they may look.
+//! - [`source`], [`rules`]: the project's own sources, and the rules for them. [`strings`]: their
+//!   texts.
 //!
 //! It knows no other crate of the project, so all of them can use it, their unit tests too.
 
@@ -18,6 +19,7 @@ pub mod memory;
 pub mod rng;
 pub mod rules;
 pub mod source;
+pub mod strings;
 
 pub use amount::{amount, whole};
 pub use folder::{fresh_folder, fresh_folder_in_memory};

@@ -23,7 +23,7 @@ pub type Table<'a> = &'a [(&'a str, &'a [&'a str])];
 /// Modules that name what `table` does not let them name.
 ///
 /// # Panics
-/// Where a module is not in the table: whoever makes one decides who may use it.
+/// If a module is not in the table: its author decides who may use it.
 #[must_use]
 pub fn imports(sources: &[Source], table: Table<'_>) -> Found {
     let table: BTreeMap<&str, &[&str]> = table.iter().copied().collect();
@@ -112,7 +112,7 @@ fn at_percent(mut of: Vec<usize>, percent: usize) -> usize {
 /// needs it.
 ///
 /// # Panics
-/// Where it does not.
+/// If it does not.
 pub fn assert_holds(found: &Found, excused: &[&str]) {
     let excused: BTreeSet<&str> = excused.iter().copied().collect();
     let wrong: Vec<_> = found.iter().filter(|(place, _)| !excused.contains(place.as_str())).collect();

@@ -56,7 +56,7 @@ impl Finding {
 
     /// An error that would stop a verb, and so stops the daemon.
     pub(super) fn failure(check: &'static str, failure: impl Into<Failure>) -> Self {
-        let Failure { exit, message, next } = failure.into();
+        let Failure { exit, message, next, .. } = failure.into();
         Self { check, level: Severity::Error, message, next, exit }
     }
 

@@ -133,7 +133,7 @@ pub(super) fn watches(extent: &Extent) -> Option<Finding> {
     ))
 }
 
-/// The service, where there is a manager to ask.
+/// The service, if there is a manager to ask.
 pub(super) fn background(paths: &Paths) -> Vec<Finding> {
     const CHECK: &str = "service";
     let standing = match service::standing(paths) {
@@ -146,7 +146,7 @@ pub(super) fn background(paths: &Paths) -> Vec<Finding> {
     if standing.file.is_none() {
         return vec![Finding::warning(
             CHECK,
-            "not installed: nothing is synced unless you say so",
+            "not installed: nothing is synced by itself",
             "cogzy-vault service install",
         )];
     }

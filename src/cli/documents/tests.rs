@@ -49,6 +49,7 @@ fn documents_of_init_keep_their_form() {
         generation: 7,
         remote: "b2://bucket",
         config: Path::new(FILE),
+        rolled_back: false,
     };
     pin(
         &document,
@@ -64,7 +65,7 @@ fn documents_of_init_keep_their_form() {
 #[test]
 fn documents_of_export_and_import_keep_their_form() {
     let schema = SchemaVersion;
-    let exported = Exported { generation: 7, files: 1, bytes: 2, lost: vec![] };
+    let exported = Exported { generation: 7, files: 1, bytes: 2, lost: vec![], never: vec![] };
     pin(
         &ExportDocument { schema, exported: &exported, to: Path::new("/to") },
         r#"{"schema":1,"exported":{"generation":7,"files":1,"bytes":2},"to":"/to"}"#,
@@ -80,12 +81,16 @@ fn documents_of_export_and_import_keep_their_form() {
 fn documents_of_the_service_keep_their_form() {
     let (schema, standing) = (SchemaVersion, standing());
     pin(&ServiceDocument { schema, service: &standing }, &format!(r#"{{"schema":1,"service":{STANDING}}}"#));
-    let not_seen = NotSeenDocument { settings: &["user_id"], credentials: &["AWS_PROFILE".to_owned()] };
+    let not_seen = NotSeenDocument {
+        settings: &["user_id"],
+        credentials: &["AWS_PROFILE".to_owned()],
+        network: &["HTTPS_PROXY".to_owned()],
+    };
     let (file, service) = (Path::new(FILE), &standing);
     pin(
         &InstallDocument { schema, installed: true, file, written: true, service, not_seen },
         &format!(
-            r#"{{"schema":1,"installed":true,"file":"/c.toml","written":true,"service":{STANDING},"not_seen":{{"settings":["user_id"],"credentials":["AWS_PROFILE"]}}}}"#
+            r#"{{"schema":1,"installed":true,"file":"/c.toml","written":true,"service":{STANDING},"not_seen":{{"settings":["user_id"],"credentials":["AWS_PROFILE"],"network":["HTTPS_PROXY"]}}}}"#
         ),
     );
     let json = r#"{"schema":1,"installed":false,"removed":null}"#;

@@ -1,17 +1,24 @@
-//! Lines that change in place, for somebody who watches. Without a terminal they follow each other.
+//! Lines that change in place for a user who watches. Without a terminal they follow each other.
+//!
+//! Each drawing goes back to the first line of the one before, and clears what stood there. No line
+//! is longer than the terminal is wide: one that wraps would be two, and the first would stay.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use super::progress::{BAR, ProgressStep};
+use super::progress::ProgressStep;
 use super::{Output, StyledLine};
 
+/// The width of a terminal that does not tell it.
+const USUAL_WIDTH: usize = 80;
+/// The number of cells of a bar.
+const CELLS: u64 = 12;
+
 /// Lines that change. The last ones stay when this is dropped: they are the answer.
+#[derive(Debug)]
 pub struct Live(Option<Drawn>);
 
+#[derive(Debug, Default)]
 struct Drawn {
-    all: MultiProgress,
-    text: ProgressBar,
-    bar: Option<ProgressBar>,
+    /// The number of lines of the last drawing.
+    lines: usize,
 }
 
 impl Live {
@@ -20,14 +27,11 @@ impl Live {
     }
 
     pub(super) fn drawn() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-        let text = all.add(ProgressBar::new(0));
-        text.set_style(style("{msg}"));
-        Self(Some(Drawn { all, text, bar: None }))
+        Self(Some(Drawn::default()))
     }
 
-    /// Shows `lines`, and a bar for `step`. Where they cannot be drawn in place, they are written
-    /// if they have `changed`.
+    /// Shows `lines`, and a bar for `step`. If they cannot be drawn in place, they are written if
+    /// they have `changed`.
     pub fn show(
         &mut self,
         output: &mut Output,
@@ -41,45 +45,49 @@ impl Live {
             }
             return;
         };
-        let text: Vec<String> = lines.iter().map(|line| output.painted(line.tone, &line.text)).collect();
-        drawn.text.set_message(text.join("\n"));
-        match step {
-            Some(step) => {
-                let (done, total) = step.bar();
-                let all = &drawn.all;
-                let bar = drawn.bar.get_or_insert_with(|| {
-                    let bar = all.add(ProgressBar::new(0));
-                    bar.set_style(style(BAR));
-                    bar
-                });
-                bar.set_length(total);
-                bar.set_position(done);
-            }
-            None => {
-                if let Some(bar) = drawn.bar.take() {
-                    bar.finish_and_clear();
-                    drawn.all.remove(&bar);
-                }
-            }
-        }
-        drawn.text.tick();
+        let width = width();
+        let bar = step.map(|step| StyledLine::plain(bar(step)));
+        let lines: Vec<String> = lines
+            .iter()
+            .chain(&bar)
+            .map(|line| output.painted(line.tone, &clipped(&line.text, width)))
+            .collect();
+        output.redraw(drawn.lines, &lines);
+        drawn.lines = lines.len();
     }
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        if let Some(drawn) = &self.0 {
-            drawn.text.abandon();
-        }
-    }
+/// The width of the terminal that standard output is.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
 }
 
-impl std::fmt::Debug for Live {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Live")
+/// As much of a line as a terminal of `width` columns holds: one column is left for its cursor.
+fn clipped(text: &str, width: usize) -> String {
+    let most = width.saturating_sub(1).max(1);
+    if text.chars().count() <= most {
+        return text.to_owned();
     }
+    text.chars().take(most - 1).chain(['…']).collect()
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+fn bar(step: ProgressStep) -> String {
+    let (done, all) = step.bar();
+    let full = done.min(all).saturating_mul(CELLS).checked_div(all).unwrap_or_default();
+    (0..CELLS).map(|cell| if cell < full { '█' } else { '░' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        assert_eq!(clipped("in sync", 60), "in sync");
+        let long = "uploading 1,234/40,000 · 24.1/41.2 MB · 5.2 MB/s · 3 min left";
+        let short = clipped(long, 60);
+        assert!(short.chars().count() == 59 && short.ends_with('…'), "{short}");
+        assert_eq!(clipped("é".repeat(3).as_str(), 3), "é…");
+    }
 }

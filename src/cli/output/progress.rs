@@ -1,5 +1,5 @@
-//! Progress of a long action, on standard error. It is only for the eye: nothing depends on whether
-//! it could be written.
+//! Progress of a long action, on standard error. It is only for the eye: nothing depends on its
+//! being written.
 
 use std::fmt;
 use std::io::Write;
@@ -7,25 +7,27 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::units::{about, part, thousands};
+use super::units::{about, part, size, thousands};
 use cogzy_client::documents::ProgressDocument;
 use cogzy_engine::sync::{self, Phase};
 
-/// The number of files after which a line is written where there is no terminal.
+/// The number of files after which a line is written without a terminal.
 const FILES_PER_LINE: usize = 100;
 /// The template of the bar and its message.
-pub(super) const BAR: &str = "{bar:30} {msg}";
+const BAR: &str = "{bar:12} {wide_msg}";
 
 /// The progress of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressStep {
     /// The progress.
     pub progress: sync::Progress,
-    /// The time that the rest takes, where that can be told.
+    /// The time that the rest takes, if that can be told.
     pub left: Option<Duration>,
+    /// Bytes a second in this phase, if that can be told.
+    pub rate: Option<u64>,
 }
 
-/// `uploading 45/100 · 12.4/80 MB · 3 min left`
+/// `uploading 45/100 · 12.4/80 MB · 1.2 MB/s · 3 min left`
 impl fmt::Display for ProgressStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sync::Progress { phase, files_done, files_total, bytes_done, bytes_total } = self.progress;
@@ -40,6 +42,9 @@ impl fmt::Display for ProgressStep {
         if bytes_total > 0 {
             write!(f, " · {}", part(bytes_done, bytes_total))?;
         }
+        if let Some(rate) = self.rate {
+            write!(f, " · {}/s", size(rate))?;
+        }
         match self.left.filter(|left| !left.is_zero()) {
             Some(left) => write!(f, " · {} left", about(left)),
             None => Ok(()),
@@ -49,12 +54,16 @@ impl fmt::Display for ProgressStep {
 
 impl From<&ProgressDocument> for ProgressStep {
     fn from(document: &ProgressDocument) -> Self {
-        Self { progress: document.progress, left: document.seconds_left.map(Duration::from_secs) }
+        Self {
+            progress: document.progress,
+            left: document.seconds_left.map(Duration::from_secs),
+            rate: document.bytes_per_second,
+        }
     }
 }
 
 impl ProgressStep {
-    /// The done and the total amount of the bar: bytes where they are known, so that a large file
+    /// The done and the total amount of the bar: bytes if they are known, so that a large file
     /// moves it too.
     pub(super) const fn bar(&self) -> (u64, u64) {
         let progress = self.progress;
@@ -73,7 +82,7 @@ pub struct ProgressDisplay(DisplayKind);
 enum DisplayKind {
     None,
     Bar(ProgressBar),
-    Lines { to: Box<dyn Write + Send>, last: Option<(Phase, usize)> },
+    Lines { to: Box<dyn Write + Send>, last: Option<(Phase, usize, bool)> },
 }
 
 impl ProgressDisplay {
@@ -106,8 +115,9 @@ impl ProgressDisplay {
                 bar.set_message(step.to_string());
             }
             DisplayKind::Lines { to, last } => {
-                let now = (phase, files_done / FILES_PER_LINE);
-                if *last != Some(now) || files_done == files_total {
+                let (done, all) = step.bar();
+                let now = (phase, files_done / FILES_PER_LINE, done >= all);
+                if *last != Some(now) {
                     // The reader may have gone; the action itself reports its end.
                     let _ = writeln!(to, "{step}");
                     *last = Some(now);

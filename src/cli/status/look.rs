@@ -4,7 +4,7 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::daemon::overdue;
 use cogzy_client::documents::{
-    ContentDocument, ErrorDocument, PendingDocument, State, StatusDocument, holds, moment,
+    AsideDocument, ContentDocument, ErrorDocument, PendingDocument, State, StatusDocument, holds, moment,
 };
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::sync::{Glance, Unwatched, Weight};
@@ -19,6 +19,10 @@ pub async fn look(app: &App) -> Result<StatusDocument, Failure> {
     if let (Some(then), None) = (glance.last_sync_ms, engine.paused()?) {
         status.errors.splice(0..0, overdue(then, SystemClock::new().now_ms()));
     }
+    if let Some(failed) = engine.failed_run() {
+        let message = format!("the last sync failed, at {}: {}", moment(failed.at_ms), failed.message);
+        status.errors.insert(0, ErrorDocument::of(&message, &failed.next));
+    }
     Ok(status)
 }
 
@@ -29,6 +33,7 @@ fn fill(status: &mut StatusDocument, glance: &Glance) {
     status.last_sync = glance.last_sync_ms.map(moment);
     (status.files, status.bytes) = (glance.survey.here.files, glance.survey.here.bytes);
     status.pending = PendingDocument { up, down };
+    status.aside = AsideDocument::of(&glance.aside);
     status.conflicts = glance.conflicts.len();
     status.content = Some(ContentDocument::from(&glance.survey.holdings));
     status.holds = holds(&glance.survey.plan.holds);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cli::output::{ProgressStep, StyledLine, Tone, count, duration, size};
-use cogzy_client::documents::{ErrorDocument, State, StatusDocument};
+use crate::cli::report::ways;
+use cogzy_client::documents::{AsideDocument, ErrorDocument, State, StatusDocument, UnwatchedDocument};
 use cogzy_engine::sync::Amount;
 
 /// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
@@ -18,13 +19,15 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
     let mut plain = |text: String| lines.push(StyledLine::plain(text));
     match status.state {
         State::Stopped => {
-            plain("  next: cogzy-vault service install, or cogzy-vault sync for one cycle now".to_owned());
+            plain(
+                "  next: `cogzy-vault service install`, or `cogzy-vault sync` for one cycle now".to_owned(),
+            );
         }
         State::Paused => {
             plain("  next: cogzy-vault resume".to_owned());
             for path in &status.open {
                 plain(format!(
-                    "  the vault's disk stays in use, for {} is open: to unmount it, stop the daemon (cogzy-vault service stop, or Ctrl-C where it runs)",
+                    "  the vault's disk stays in use, for {} is open: to unmount it, stop the daemon (`cogzy-vault service stop`, or Ctrl-C where it runs)",
                     path.display()
                 ));
             }
@@ -45,9 +48,11 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
     }
     for hold in &status.holds {
         lines.push(StyledLine::toned(Tone::Warning, format!("! held: {}", hold.reason)));
-        lines.push(StyledLine::plain(format!("  next: {} (or: {})", hold.next, rejection(&hold.next))));
+        lines.extend(ways(hold).map(StyledLine::plain));
     }
     lines.extend(errors.into_iter().flat_map(|error| told(error, now_ms)));
+    lines.extend(unwatched(&status.unwatched));
+    lines.extend(status.aside.iter().flat_map(|aside| set_aside(aside, now_ms)));
     lines.push(StyledLine::plain(format!(
         "  generation {} · {} · {}",
         status.generation,
@@ -66,11 +71,41 @@ fn told(error: &ErrorDocument, now_ms: u64) -> [StyledLine; 2] {
     ]
 }
 
+/// The first folder that cannot be watched, and the number of the others.
+fn unwatched(folders: &[UnwatchedDocument]) -> Option<StyledLine> {
+    let first = folders.first()?;
+    let more = match folders.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {})", count(more, "folder")),
+    };
+    let text = format!("! changes are noticed only by a scan: {}{more}", first.why);
+    Some(StyledLine::toned(Tone::Warning, text))
+}
+
+/// Objects that no device of this vault made, each with the reason.
+fn set_aside(aside: &AsideDocument, now_ms: u64) -> Vec<StyledLine> {
+    let what = count(aside.count, "object");
+    let text =
+        format!("! set aside: {what} in the bucket that no device of this vault made; syncing goes on");
+    let mut lines = vec![StyledLine::toned(Tone::Warning, text)];
+    lines.extend(aside.objects.iter().map(|object| {
+        let since = millis(&object.since)
+            .map_or_else(String::new, |then| format!(", seen {} ago", since(then, now_ms)));
+        StyledLine::plain(format!("    {}: {}{since}", object.key, object.why))
+    }));
+    let more = aside.count - aside.objects.len().min(aside.count);
+    if more > 0 {
+        lines.push(StyledLine::plain(format!("    and {} more", count(more, "object"))));
+    }
+    lines.push(StyledLine::plain(format!("  next: {}", aside.next)));
+    lines
+}
+
 fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     let standing = standing(status, now_ms);
     let (tone, text) = match status.state {
         State::InSync if status.conflicts > 0 => return conflicts(status),
-        State::InSync if attention(status) => (Tone::Warning, format!("! {}, told below", left_out(status))),
+        _ if attention(status) => (Tone::Warning, format!("! {}, told below", left_out(status))),
         State::InSync => (Tone::Good, format!("✓ in sync · {standing}")),
         State::Pending if status.pending.up.files + status.pending.down.files > 0 => {
             (Tone::Warning, format!("⟳ changes wait · {standing}"))
@@ -95,10 +130,15 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
     StyledLine::toned(tone, text)
 }
 
-/// True where all else is in sync, and yet something needs attention.
+/// True if all else is in sync, and yet something needs attention.
 fn attention(status: &StatusDocument) -> bool {
     let wrong = status.errors.iter().any(|error| error.path.is_some());
-    status.state == State::InSync && (status.conflicts > 0 || wrong)
+    let only_paths = status.errors.iter().all(|error| error.path.is_some());
+    match status.state {
+        State::InSync => status.conflicts > 0 || wrong,
+        State::Error => wrong && only_paths,
+        _ => false,
+    }
 }
 
 fn left_out(status: &StatusDocument) -> String {
@@ -106,7 +146,7 @@ fn left_out(status: &StatusDocument) -> String {
 }
 
 fn conflicts(status: &StatusDocument) -> StyledLine {
-    let text = format!("! {} kept: cogzy-vault conflicts", count(status.conflicts, "conflict"));
+    let text = format!("! {} kept: `cogzy-vault conflicts`", count(status.conflicts, "conflict"));
     StyledLine::toned(Tone::Warning, text)
 }
 
@@ -120,20 +160,17 @@ fn standing(status: &StatusDocument, now_ms: u64) -> String {
 }
 
 fn files(amount: Amount) -> String {
-    format!("{}, {}", count(amount.files, "file"), size(amount.bytes))
-}
-
-/// The command that decides the other way.
-fn rejection(approval: &str) -> String {
-    approval.replacen(" approve ", " approve --reject ", 1)
+    let files = count(amount.files, "file");
+    // Of what waits only the number is known.
+    if amount.bytes == 0 { files } else { format!("{files}, {}", size(amount.bytes)) }
 }
 
 /// The number of attempts, and the time of the next one.
 fn tries(attempts: u32, next_retry: Option<&str>, now_ms: u64) -> String {
     let tried = if attempts > 1 { format!("tried {attempts} times") } else { String::new() };
     let again = next_retry.and_then(millis).map(|at| match at.saturating_sub(now_ms) {
-        0 => "tried again now".to_owned(),
-        wait => format!("tried again in {}", duration(Duration::from_millis(wait))),
+        0 => "next try now".to_owned(),
+        wait => format!("next try in {}", duration(Duration::from_millis(wait))),
     });
     let parts: Vec<String> =
         [Some(tried), again].into_iter().flatten().filter(|part| !part.is_empty()).collect();

@@ -55,7 +55,7 @@ impl Handles {
     }
 
     /// Answers a question without the daemon's thread, which may be busy for hours. The work ends
-    /// where nobody waits for the answer any more.
+    /// when the client no longer waits for the answer.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         question: impl AsyncFnOnce(&mut Engine) -> Result<T, SyncError> + Send + 'static,

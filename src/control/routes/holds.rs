@@ -1,5 +1,6 @@
 //! Changes that wait for a decision, and their decision.
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -9,11 +10,11 @@ use super::family::{Family, Route};
 use super::handles::Handles;
 use super::problem::{ProblemResponse, bad_request, problem};
 use crate::control::board::Command;
-use cogzy_client::documents::{HoldsDocument, Problem, SchemaVersion, SyncDocument};
+use cogzy_client::documents::{DecideRequest, HoldsDocument, Problem, SchemaVersion, SyncDocument};
 use cogzy_engine::model::HoldId;
 
 #[derive(OpenApi)]
-#[openapi(paths(holds, approve, reject))]
+#[openapi(paths(holds, approve, reject, approve_several, reject_several))]
 struct HoldsApi;
 
 pub(super) fn family() -> Family {
@@ -21,6 +22,8 @@ pub(super) fn family() -> Family {
         Route::new("/v1/holds", get(holds)),
         Route::new("/v1/holds/{id}/approve", post(approve)),
         Route::new("/v1/holds/{id}/reject", post(reject)),
+        Route::new("/v1/holds/approve", post(approve_several)),
+        Route::new("/v1/holds/reject", post(reject_several)),
     ];
     Family { routes, document: HoldsApi::openapi() }
 }
@@ -39,8 +42,11 @@ async fn holds(State(handles): State<Handles>) -> Json<HoldsDocument> {
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn approve(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncDocument>, ProblemResponse> {
-    decide(handles, id, true).await
+async fn approve(
+    handles: State<Handles>,
+    Path(id): Path<String>,
+) -> Result<Json<SyncDocument>, ProblemResponse> {
+    decide(handles, vec![id.parse().map_err(bad_request)?], true).await
 }
 
 /// Decides a held change the other way, and runs the cycle that carries it out.
@@ -51,18 +57,57 @@ async fn approve(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncD
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn reject(handles: State<Handles>, id: Path<String>) -> Result<Json<SyncDocument>, ProblemResponse> {
-    decide(handles, id, false).await
+async fn reject(
+    handles: State<Handles>,
+    Path(id): Path<String>,
+) -> Result<Json<SyncDocument>, ProblemResponse> {
+    decide(handles, vec![id.parse().map_err(bad_request)?], false).await
+}
+
+/// Lets several held changes pass, and runs the cycle that carries it out.
+#[utoipa::path(
+    post, path = "/v1/holds/approve", request_body = DecideRequest,
+    responses(
+        (status = 200, body = SyncDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn approve_several(
+    handles: State<Handles>,
+    request: Result<Json<DecideRequest>, JsonRejection>,
+) -> Result<Json<SyncDocument>, ProblemResponse> {
+    decide(handles, several(request)?, true).await
+}
+
+/// Decides several held changes the other way, and runs the cycle that carries it out.
+#[utoipa::path(
+    post, path = "/v1/holds/reject", request_body = DecideRequest,
+    responses(
+        (status = 200, body = SyncDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn reject_several(
+    handles: State<Handles>,
+    request: Result<Json<DecideRequest>, JsonRejection>,
+) -> Result<Json<SyncDocument>, ProblemResponse> {
+    decide(handles, several(request)?, false).await
+}
+
+fn several(request: Result<Json<DecideRequest>, JsonRejection>) -> Result<Vec<HoldId>, ProblemResponse> {
+    let Json(DecideRequest { holds }) =
+        request.map_err(|error| problem(error.status(), "bad-request", &error.body_text()))?;
+    Ok(holds)
 }
 
 async fn decide(
     State(handles): State<Handles>,
-    Path(id): Path<String>,
+    holds: Vec<HoldId>,
     approve: bool,
 ) -> Result<Json<SyncDocument>, ProblemResponse> {
-    let hold: HoldId = id.parse().map_err(bad_request)?;
-    if handles.board.read().holds.iter().all(|open| open.id != hold) {
-        return Err(problem(StatusCode::NOT_FOUND, "no-such-hold", &format!("no hold {hold} is open")));
+    let open = handles.board.read().holds;
+    if let Some(unknown) = holds.iter().find(|hold| open.iter().all(|open| open.id != **hold)) {
+        return Err(problem(StatusCode::NOT_FOUND, "no-such-hold", &format!("no hold {unknown} is open")));
     }
-    Ok(Json(handles.ask(|reply| Command::Decide { hold, approve, reply }).await?))
+    Ok(Json(handles.ask(|reply| Command::Decide { holds, approve, reply }).await?))
 }

@@ -25,7 +25,7 @@ use cogzy_engine::sync::{Engine, Ports, Settings};
 use cogzy_engine::vault::{Filter, Layout};
 
 fn handles() -> Handles {
-    // Nobody takes commands: a request that needs one is refused at once.
+    // No daemon takes commands: a request that needs one is refused at once.
     let (commands, _) = mpsc::channel(1);
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(SystemClock::new());
@@ -56,6 +56,7 @@ fn handles() -> Handles {
         },
         max_invalid: Duration::MAX,
         search: cogzy_engine::vault::validate::Search::Full,
+        seen: None,
     };
     let engine = Engine::new(Layout::new(folder.path()), ports, settings);
     let events = events::tests::events(folder.path());

@@ -13,6 +13,7 @@ fn timing() -> Timing {
         batch_files: 100,
         poll: secs(60),
         poll_active: secs(5),
+        poll_idle: secs(600),
         rescan: secs(3600),
         max_delay: secs(300),
         retry: vec![secs(30), secs(60), secs(120), secs(300)],
@@ -20,8 +21,8 @@ fn timing() -> Timing {
     }
 }
 
-const QUIET: CycleOutcome = CycleOutcome::Done { moved: false, again: false };
-const MOVED: CycleOutcome = CycleOutcome::Done { moved: true, again: false };
+const QUIET: CycleOutcome = CycleOutcome::Done { moved: false, sent: false, again: false };
+const MOVED: CycleOutcome = CycleOutcome::Done { moved: true, sent: true, again: false };
 const WHOLE: Ask = Ask { scan: true, whole: true };
 
 /// A scheduler whose first cycle ended quietly at second 0.
@@ -42,7 +43,7 @@ fn wait(scheduler: &Scheduler, now: Duration) -> Duration {
 #[test]
 fn a_save_after_a_quiet_spell_is_pushed_when_it_has_settled() {
     let mut scheduler = started();
-    scheduler.touch(secs(30));
+    scheduler.touch(secs(30), None);
     assert_eq!(wait(&scheduler, secs(30)), secs(32));
     assert_eq!(scheduler.next(secs(32)), Next::Run(Ask { scan: true, whole: false }));
 }
@@ -51,7 +52,7 @@ fn a_save_after_a_quiet_spell_is_pushed_when_it_has_settled() {
 fn later_saves_are_batched() {
     let mut scheduler = started();
     scheduler.ended(secs(9), secs(10), Ask { scan: true, whole: false }, MOVED, 0.5);
-    scheduler.touch(secs(11));
+    scheduler.touch(secs(11), None);
     scheduler.ended(secs(15), secs(15), Ask::default(), QUIET, 0.5);
     assert_eq!(wait(&scheduler, secs(15)), secs(20), "10 s after the last push, though it settled at 13");
 }
@@ -61,7 +62,7 @@ fn saving_all_the_time_does_not_put_off_the_push_for_ever() {
     let mut scheduler = started();
     let mut now = secs(1);
     loop {
-        scheduler.touch(now);
+        scheduler.touch(now, None);
         match scheduler.next(now) {
             Next::Run(Ask { scan: true, .. }) => break,
             Next::Run(ask) => scheduler.ended(now, now, ask, QUIET, 0.5),
@@ -76,7 +77,7 @@ fn saving_all_the_time_does_not_put_off_the_push_for_ever() {
 fn a_burst_of_many_files_starts_a_cycle_early() {
     let mut scheduler = started();
     scheduler.ended(secs(0), secs(1), Ask { scan: true, whole: false }, MOVED, 0.5);
-    (0..100).for_each(|_| scheduler.touch(secs(2)));
+    (0..100).for_each(|_| scheduler.touch(secs(2), None));
     assert_eq!(wait(&scheduler, secs(2)), secs(4), "not at second 11, when the batch interval ends");
 }
 
@@ -108,25 +109,85 @@ fn lost_events_bring_a_scan_at_once() {
 #[test]
 fn a_file_touched_during_a_cycle_is_not_forgotten() {
     let mut scheduler = started();
-    scheduler.touch(secs(10));
-    scheduler.touch(secs(13));
+    scheduler.touch(secs(10), None);
+    scheduler.touch(secs(13), None);
     scheduler.ended(secs(12), secs(14), Ask { scan: true, whole: false }, QUIET, 0.5);
     assert_eq!(wait(&scheduler, secs(14)), secs(15));
 }
 
 #[test]
-fn failures_wait_longer_each_time_and_permanent_ones_stop() {
+fn failures_wait_longer_each_time_and_what_only_a_person_cures_is_tried_less_often_for_ever() {
     let mut scheduler = started();
     let mut now = secs(100);
-    for expected in [30, 60, 120, 300, 300, 300, 300, 300, 300] {
+    let expected = [30, 60, 120, 300, 300, 300, 300, 300, 300].into_iter();
+    for (failure, minutes) in expected.chain([15, 30, 60, 60, 60].map(|minutes| minutes * 60)).enumerate() {
+        assert_eq!(scheduler.slowed(), failure >= 10);
         scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.5);
-        assert_eq!(wait(&scheduler, now), now + secs(expected));
-        now += secs(expected);
+        assert_eq!(wait(&scheduler, now), now + secs(minutes));
+        now += secs(minutes);
     }
-    scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.5);
-    assert_eq!(scheduler.next_try(now + secs(1_000_000)), Next::Stopped);
+    assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })), "it is never given up");
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.0);
+    assert_eq!(wait(&scheduler, now), now + secs(54 * 60), "devices do not come back in step");
     scheduler.retry(now);
     assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })));
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.5);
+    assert_eq!(wait(&scheduler, now), now + secs(30), "who asked for it may be about to cure it");
+}
+
+#[test]
+fn waking_up_tries_again_at_once_what_was_slowed_down() {
+    let mut scheduler = started();
+    (0..20).for_each(|_| scheduler.ended(secs(100), secs(100), WHOLE, CycleOutcome::Permanent, 0.5));
+    assert!(scheduler.slowed() && wait(&scheduler, secs(101)) > secs(3600));
+    scheduler.wake(secs(101));
+    assert!(matches!(scheduler.next(secs(101)), Next::Run(Ask { scan: true, .. })));
+    scheduler.ended(secs(101), secs(101), WHOLE, QUIET, 0.5);
+    assert!(!scheduler.slowed());
+}
+
+#[test]
+fn a_failure_that_passes_by_itself_is_not_slowed_down() {
+    let mut scheduler = started();
+    for _ in 0..100 {
+        scheduler.ended(secs(100), secs(100), WHOLE, CycleOutcome::Failed, 0.5);
+    }
+    assert!(!scheduler.slowed());
+    assert_eq!(wait(&scheduler, secs(100)), secs(400));
+}
+
+/// The cycles that a device runs in a day in which nothing happens; each asks for one listing at
+/// least.
+fn cycles_of_an_idle_day(scheduler: &mut Scheduler, mut now: Duration) -> u32 {
+    const DAY: Duration = secs(24 * 3600);
+    let (end, mut cycles) = (now + DAY, 0);
+    while now < end {
+        match scheduler.next(now) {
+            Next::Run(ask) => {
+                cycles += 1;
+                scheduler.ended(now, now, ask, QUIET, 0.5);
+            }
+            Next::Wait(until) => now = until,
+            Next::Look => scheduler.looked(now, false),
+            other => panic!("{other:?} in a day in which nothing happens"),
+        }
+    }
+    cycles
+}
+
+#[test]
+fn sixteen_devices_that_only_wait_stay_within_the_free_listings_of_a_day() {
+    let mut scheduler = started();
+    let first = cycles_of_an_idle_day(&mut scheduler, secs(0));
+    assert!(first < 250, "the first day is quiet only in its end: {first}");
+    let later = cycles_of_an_idle_day(&mut scheduler, secs(24 * 3600));
+    // A cycle that lists everything lists the newest commits as well.
+    assert!(16 * (later + 1) <= 2500, "{later} cycles a day");
+    let now = secs(48 * 3600);
+    scheduler.ended(now, now, WHOLE, MOVED, 0.5);
+    assert_eq!(wait(&scheduler, now), now + secs(5), "a change wakes it up");
+    scheduler.ended(now + secs(300), now + secs(300), WHOLE, QUIET, 0.5);
+    assert_eq!(wait(&scheduler, now + secs(300)), now + secs(360));
 }
 
 #[test]
@@ -167,7 +228,7 @@ fn a_remote_that_answers_probes_and_fails_cycles_is_asked_less_and_less() {
 
 #[test]
 fn items_that_do_not_settle_are_looked_at_less_and_less_and_a_hint_comes_sooner() {
-    const UNSETTLED: CycleOutcome = CycleOutcome::Done { moved: false, again: true };
+    const UNSETTLED: CycleOutcome = CycleOutcome::Done { moved: false, sent: false, again: true };
     const SCAN: Ask = Ask { scan: true, whole: false };
     let (mut scheduler, mut now, mut waits) = (started(), secs(61), Vec::new());
     for _ in 0..6 {
@@ -179,7 +240,7 @@ fn items_that_do_not_settle_are_looked_at_less_and_less_and_a_hint_comes_sooner(
     }
     assert_eq!(waits, [2, 4, 8, 16, 30, 30]);
     scheduler.ended(now, now, SCAN, UNSETTLED, 0.5);
-    scheduler.touch(now + secs(1));
+    scheduler.touch(now + secs(1), None);
     assert_eq!(scheduler.next_scan(), now + secs(3));
     scheduler.ended(now, now, SCAN, QUIET, 0.5);
     scheduler.ended(now, now, SCAN, UNSETTLED, 0.5);
@@ -202,13 +263,13 @@ fn a_save_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
     for hindered in [CycleOutcome::Offline, CycleOutcome::Failed] {
         let mut scheduler = started();
         scheduler.ended(secs(60), secs(60), Ask::default(), hindered, 0.5);
-        scheduler.touch(secs(61));
+        scheduler.touch(secs(61), None);
         scheduler.probed(secs(62), false, 0.5);
         assert_eq!(scheduler.next(secs(62)), Next::Wait(secs(63)));
         assert_eq!(scheduler.next(secs(63)), Next::Look);
         scheduler.looked(secs(63), false);
         assert_ne!(scheduler.next(secs(64)), Next::Look, "there is nothing new");
-        scheduler.touch(secs(64));
+        scheduler.touch(secs(64), None);
         assert_eq!(
             scheduler.next_look(secs(64)),
             Next::Wait(secs(73)),
@@ -227,35 +288,68 @@ fn a_cycle_that_never_reached_the_vault_leaves_it_to_a_look_and_a_pause_has_only
     assert_eq!(scheduler.next(secs(60)), Next::Look);
     let mut scheduler = started();
     assert_eq!(scheduler.next_look(secs(1000)), Next::Stopped);
-    scheduler.touch(secs(1000));
+    scheduler.touch(secs(1000), None);
     assert_eq!(scheduler.next_look(secs(1000)), Next::Wait(secs(1002)));
     scheduler.looked(secs(1002), true);
     assert_eq!(scheduler.next_look(secs(1003)), Next::Wait(secs(1012)), "something had not settled");
 }
 
 proptest! {
-    /// Whatever happens, the next look at the remote is no further away than a poll, unless it was
-    /// stopped.
+    /// Whatever happens, the next look at the remote is no further away than the longest poll, or an
+    /// hour where only a person can help.
     #[test]
-    fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..6, 1_u64..400), 0..60)) {
+    fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..7, 1_u64..400), 0..60)) {
         let mut scheduler = started();
         let mut now = secs(0);
         for (event, pause) in events {
             now += secs(pause);
             match event {
-                0 => scheduler.touch(now),
+                0 => scheduler.touch(now, None),
                 1 => scheduler.overflow(now),
                 2 => scheduler.ended(now, now, WHOLE, MOVED, 0.9),
                 3 => scheduler.ended(now, now, Ask::default(), QUIET, 0.1),
                 4 => scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.9),
+                5 => scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.9),
                 _ => scheduler.ended(now, now, WHOLE, CycleOutcome::Failed, 0.9),
             }
             match scheduler.next(now) {
-                Next::Wait(until) => prop_assert!(until > now && until <= now + secs(331)),
+                Next::Wait(until) => {
+                    let longest = if scheduler.slowed() { secs(3960) } else { secs(600) };
+                    prop_assert!(until > now && until <= now + longest);
+                }
                 Next::Look => scheduler.looked(now, false),
                 Next::Run(_) | Next::Probe => {}
-                Next::Stopped => prop_assert!(false, "only permanent failures stop"),
+                Next::Stopped => prop_assert!(false, "only a pause stops"),
             }
         }
     }
+}
+
+#[test]
+fn what_was_fetched_puts_off_no_push() {
+    let mut scheduler = started();
+    let fetched = CycleOutcome::Done { moved: true, sent: false, again: false };
+    scheduler.ended(secs(9), secs(10), WHOLE, fetched, 0.5);
+    scheduler.touch(secs(11), None);
+    assert_eq!(wait(&scheduler, secs(11)), secs(13));
+}
+
+#[test]
+fn a_file_that_never_stands_still_puts_off_no_other() {
+    let path = |text| VaultPath::new(text).ok();
+    let (mut scheduler, mut waits) = (started(), Vec::new());
+    for half in 0..240 {
+        let now = secs(100) + Duration::from_millis(500) * half;
+        scheduler.touch(now, path("traces/run.jsonl"));
+        if half == 20 {
+            scheduler.touch(now, path("traces/saved.json"));
+        }
+        if let Next::Run(Ask { scan: true, .. }) = scheduler.next(now) {
+            waits.push(now);
+            let unsettled = CycleOutcome::Done { moved: false, sent: false, again: true };
+            scheduler.ended(now, now, Ask { scan: true, whole: false }, unsettled, 0.5);
+        }
+    }
+    assert_eq!(waits[0], secs(112), "two seconds after it was saved");
+    assert!(waits.len() < 10, "the file that is busy is looked at all the time: {waits:?}");
 }

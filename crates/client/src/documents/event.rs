@@ -128,7 +128,7 @@ pub struct ChangesDocument {
 pub struct MovedDocument {
     /// The path.
     pub path: String,
-    /// True where the file is deleted.
+    /// True if the file is deleted.
     pub deleted: bool,
     /// The file's size in bytes.
     pub size: Option<u64>,
@@ -136,7 +136,7 @@ pub struct MovedDocument {
     pub digest: Option<String>,
     /// The generation that touched it last.
     pub generation: u64,
-    /// That generation's transaction; a merge has none.
+    /// The transaction of that generation; a merge has none.
     pub transaction: Option<String>,
     /// The name of the device that made it; a merge has none.
     pub device: Option<String>,

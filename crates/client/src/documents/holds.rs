@@ -20,6 +20,15 @@ pub struct HoldDocument {
     pub items: Vec<String>,
     /// The command that lets it pass.
     pub next: String,
+    /// The effect of that command, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub approving: String,
+    /// The command that decides the other way. None if it is decided in the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reject: Option<String>,
+    /// The effect of that command, or the way to do it instead, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rejecting: String,
 }
 
 impl From<&Hold> for HoldDocument {
@@ -29,8 +38,20 @@ impl From<&Hold> for HoldDocument {
             reason: hold.to_string(),
             items: hold.items.iter().map(ToString::to_string).collect(),
             next: format!("cogzy-vault approve {}", hold.id),
+            approving: hold.if_approved().to_owned(),
+            reject: hold.can_be_rejected().then(|| format!("cogzy-vault approve --reject {}", hold.id)),
+            rejecting: hold.if_rejected().to_owned(),
         }
     }
+}
+
+/// `POST /v1/holds/approve` and `POST /v1/holds/reject`: several at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecideRequest {
+    /// The holds' ids.
+    #[schema(value_type = Vec<String>)]
+    pub holds: Vec<HoldId>,
 }
 
 /// Holds as documents.

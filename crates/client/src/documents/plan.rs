@@ -78,7 +78,7 @@ pub struct WaitingItemDocument {
     pub why: String,
 }
 
-/// Items that a plan holds until somebody decides.
+/// Items that a plan holds until the user decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlannedHoldDocument {
     /// The hold's id.

@@ -14,8 +14,7 @@ pub struct GenerationDocument {
     pub generation: u64,
     /// The commit's id.
     pub commit: String,
-    /// True where this commit is the state that the number stands for; false where a merge brought
-    /// it in.
+    /// True if this commit is the state that the number stands for; false if a merge brought it in.
     pub on_line: bool,
     /// The time, RFC 3339.
     pub time: String,
@@ -46,10 +45,10 @@ pub struct VersionDocument {
     pub path: String,
     /// The generation that made it.
     pub generation: u64,
-    /// That generation's commit.
+    /// The commit of that generation.
     pub commit: String,
-    /// True where the version stood in the state that the generation's number stands for; false
-    /// where a merge brought it in.
+    /// True if the version stood in the state that the generation's number stands for; false if a
+    /// merge brought it in.
     pub on_line: bool,
     /// The time, RFC 3339.
     pub time: String,
@@ -186,7 +185,7 @@ pub struct ConflictDocument {
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub conflict: Conflict,
-    /// True where the losing version is on this disk.
+    /// True if the losing version is on this disk.
     pub here: bool,
 }
 

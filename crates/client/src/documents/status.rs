@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ContentDocument, HoldDocument, SchemaVersion};
+use super::{AsideDocument, ContentDocument, HoldDocument, SchemaVersion};
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::Transfer;
 use cogzy_engine::sync::{Amount, Progress, Trouble, Weight};
@@ -108,6 +108,9 @@ pub struct ProgressDocument {
     pub progress: Progress,
     /// Seconds that the rest of this phase takes at the pace until now, where that can be told.
     pub seconds_left: Option<u64>,
+    /// Bytes a second in this phase, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
 }
 
 /// Amounts still to send and to fetch.
@@ -132,13 +135,13 @@ pub struct ErrorDocument {
     pub next_retry: Option<String>,
     /// The command to run, or the thing to do, next.
     pub next: String,
-    /// True where nothing has been synced for so long that this error comes before everything else.
+    /// True if nothing has been synced for so long that this error comes before everything else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
 }
 
 impl ErrorDocument {
-    /// What is wrong with no path in particular, and is not tried again by itself.
+    /// An error about no path in particular, which is not tried again by itself.
     #[must_use]
     pub fn of(message: &str, next: &str) -> Self {
         let (message, next) = (message.to_owned(), next.to_owned());
@@ -159,7 +162,7 @@ impl From<&Trouble> for ErrorDocument {
                         .to_owned()
                 }
                 Weight::Blocked => {
-                    "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then cogzy-vault sync"
+                    "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then run `cogzy-vault sync`"
                         .to_owned()
                 }
                 Weight::Unmounted => "mount the disk that belongs there, then cogzy-vault sync".to_owned(),
@@ -168,6 +171,16 @@ impl From<&Trouble> for ErrorDocument {
             alarm: false,
         }
     }
+}
+
+/// A folder that cannot be watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnwatchedDocument {
+    /// The folder.
+    #[schema(value_type = String)]
+    pub path: PathBuf,
+    /// The reason.
+    pub why: String,
 }
 
 /// The status of a vault: `status --json` and `GET /v1/status`.
@@ -208,6 +221,9 @@ pub struct StatusDocument {
     pub bytes: u64,
     /// Amounts still to send and to fetch.
     pub pending: PendingDocument,
+    /// Folders that cannot be watched: they are scanned at every poll.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwatched: Vec<UnwatchedDocument>,
     /// The progress of the running cycle.
     pub progress: Option<ProgressDocument>,
     /// The number of open conflicts.
@@ -216,6 +232,9 @@ pub struct StatusDocument {
     pub holds: Vec<HoldDocument>,
     /// Errors that stand now.
     pub errors: Vec<ErrorDocument>,
+    /// Objects in the bucket that no device of this vault made, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<AsideDocument>,
     /// The content of the vault, once its files were looked into.
     pub content: Option<ContentDocument>,
     /// The traffic with the remote since the daemon started.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{HoldDocument, PlanDocument, SchemaVersion, holds};
+use super::{AsideDocument, HoldDocument, PlanDocument, SchemaVersion, holds};
 use cogzy_engine::model::ConflictId;
 use cogzy_engine::plan::Plan;
 use cogzy_engine::remote::Transfer;
@@ -31,6 +31,9 @@ pub struct SyncDocument {
     pub holds: Vec<HoldDocument>,
     /// Paths that were left out, each with the reason.
     pub problems: Vec<Trouble>,
+    /// Objects in the bucket that no device of this vault made, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<AsideDocument>,
     /// The traffic with the remote.
     pub transfer: Transfer,
     /// With `--dry-run`, the plan.
@@ -50,6 +53,7 @@ impl From<&Report> for SyncDocument {
             conflicts: report.conflicts.clone(),
             holds: holds(&report.holds),
             problems: report.problems.clone(),
+            aside: AsideDocument::of(&report.aside),
             transfer: report.transfer,
             plan: None,
         }

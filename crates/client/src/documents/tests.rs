@@ -137,6 +137,11 @@ fn a_list_of_conflicts_keeps_its_form() {
 #[test]
 fn a_hold_list_keeps_its_form() {
     pin::<HoldsDocument>(&format!(r#"{{"schema":1,"holds":[{HOLD}]}}"#));
+    let ways = concat!(
+        r#""approving":"the change goes to the backup and to your other devices","#,
+        r#""reject":"cogzy-vault approve --reject 0123456789abcdef","rejecting":"they come back here"}"#
+    );
+    pin::<HoldDocument>(&HOLD.replace('}', &format!(",{ways}")));
 }
 
 #[test]
@@ -202,7 +207,7 @@ fn a_rewrite_document_keeps_its_form() {
 fn a_prune_document_keeps_its_form() {
     let none = r#"{"objects":0,"bytes":0}"#;
     pin::<PruneDocument>(&format!(
-        r#"{{"schema":1,"dry_run":true,"generation":7,"kept_from":1,"all":{none},"needed":{none},"marked":{none},"repacked":{none},"waiting":{none},"freed":{none},"damaged":0}}"#
+        r#"{{"schema":1,"dry_run":true,"generation":7,"kept_from":1,"all":{none},"needed":{none},"marked":{none},"repacked":{none},"waiting":{none},"freed":{none},"damaged":0,"stopped":false}}"#
     ));
 }
 

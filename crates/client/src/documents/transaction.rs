@@ -69,7 +69,7 @@ pub struct FileDocument {
     pub digest: Option<Digest>,
 }
 
-/// A transaction that was refused because somebody else had written: a [`Problem`] with the path.
+/// A transaction that was refused because another program had written: a [`Problem`] with the path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictProblem {
     /// The error.

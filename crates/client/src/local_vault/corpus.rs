@@ -68,7 +68,7 @@ impl Corpus {
         self.entries.len()
     }
 
-    /// True where there are no entries.
+    /// True if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -115,8 +115,7 @@ impl<'a> LocalTransaction<'a> {
         let result = transact(&disk, layout, &all, &request, &id, now_ms);
         if result.is_err() {
             for own in request.writes.values() {
-                // A file that cannot be removed now is in nobody's way: its name is never used
-                // again.
+                // A file that cannot be removed now disturbs nothing: its name is never used again.
                 let _already_failed = disk.remove_file(&own.below(&incoming));
             }
         }

@@ -41,11 +41,23 @@ impl ChunkIndex {
     /// Location of a chunk.
     #[must_use]
     pub fn get(&self, id: &Digest) -> Option<(PackId, ChunkSlot)> {
+        self.places(id).next()
+    }
+
+    /// All locations of a chunk, by pack. What a table says may be wrong: whoever reads a chunk that is
+    /// not there tries the next one.
+    pub fn places(&self, id: &Digest) -> impl Iterator<Item = (PackId, ChunkSlot)> + '_ {
         let (first, last) =
             (PackId::from_bytes([0; PackId::LEN]), PackId::from_bytes([u8::MAX; PackId::LEN]));
-        let (&(id, pack), place) = self.places.range((*id, first)..=(*id, last)).next()?;
-        let &Location { offset, stored, len, codec } = place;
-        Some((pack, ChunkSlot { id, offset, stored, len, codec }))
+        self.places.range((*id, first)..=(*id, last)).map(|(&(id, pack), place)| {
+            let &Location { offset, stored, len, codec } = place;
+            (pack, ChunkSlot { id, offset, stored, len, codec })
+        })
+    }
+
+    /// Removes one location of a chunk.
+    pub fn forget(&mut self, id: Digest, pack: PackId) {
+        self.places.remove(&(id, pack));
     }
 
     /// True if one of the packs holds the chunk.

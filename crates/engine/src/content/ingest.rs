@@ -93,7 +93,7 @@ where
             entropy,
             known,
             sink,
-            target: PACK_TARGET,
+            target: Box::new(|| PACK_TARGET),
             open: None,
             packed: HashSet::new(),
             stored: 0,
@@ -102,10 +102,10 @@ where
         Ok(Self { cutter: Cutter::new(params)?, packer })
     }
 
-    /// Sets the size in bytes at which packs are handed over.
+    /// Sets the size in bytes at which packs are handed over; it is asked for again and again.
     #[must_use]
-    pub fn with_pack_target(mut self, bytes: usize) -> Self {
-        self.packer.target = bytes;
+    pub fn with_pack_target(mut self, bytes: impl Fn() -> usize + 'a) -> Self {
+        self.packer.target = Box::new(bytes);
         self
     }
 
@@ -148,7 +148,7 @@ struct Packer<'a, K, S> {
     entropy: &'a dyn Entropy,
     known: K,
     sink: S,
-    target: usize,
+    target: Box<dyn Fn() -> usize + 'a>,
     open: Option<PackBuilder>,
     /// Chunks in this run's packs.
     packed: HashSet<Digest>,
@@ -177,7 +177,7 @@ where
         pack.push(id, chunk.len(), codec, stored)?;
         self.stored += stored.len() as u64;
         self.packed.insert(id);
-        if pack.size() >= self.target {
+        if pack.size() >= (self.target)() {
             self.flush()?;
         }
         Ok(id)

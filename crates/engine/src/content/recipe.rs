@@ -238,7 +238,7 @@ pub fn check_recipe(content: Digest, recipe: &Recipe, size: Option<u64>) -> Resu
     Err(RecipeError::Size { content, expected: size, found })
 }
 
-/// What comes next in a content.
+/// Next part of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// A chunk of the file.

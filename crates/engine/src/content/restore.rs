@@ -42,8 +42,8 @@ impl PackRead {
 
 /// Plans reads that fetch chunks in the given order: the chunks of all reads, one read after the
 /// other, are `slots`. A chunk joins the previous read if it lies in the same pack, at most `gap`
-/// bytes away, and the read stays within `max` bytes and within [`limits::READ_UNPACKED`] of what its
-/// chunks unpack to.
+/// bytes away, and the read stays within `max` bytes and within [`limits::READ_UNPACKED`] of what
+/// its chunks unpack to.
 #[must_use]
 pub fn join_ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<PackRead> {
     let mut reads: Vec<PackRead> = Vec::new();

@@ -1,8 +1,8 @@
-//! The calls on one name in one open folder, on Unix.
+//! Calls on one name in one open folder, on Unix.
 //!
-//! No call here follows a symbolic link that the name stands for; names with folders in them are resolved by the
-//! system, so whoever must not leave a folder gives a single name and a folder that was opened with care.
-//! No policy lives here.
+//! No call here follows a symbolic link that the name stands for. The system resolves names with
+//! folders in them, so a caller who must not leave a folder gives a single name and a folder that
+//! was opened with care. No policy lives here.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -30,7 +30,7 @@ pub(super) struct At<'a> {
 /// Flags that open a folder to list it or make its names durable.
 pub(super) const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-/// Flags that open a file for reading; a pipe or a device is not waited for.
+/// Flags that open a file for reading, without waiting for a pipe or a device.
 pub(super) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
@@ -54,13 +54,13 @@ impl At<'_> {
         Ok(rustix::fs::openat(self.folder, self.name, FOLDER, Mode::empty())?)
     }
 
-    /// Opens a file to be locked, making it where it is missing.
+    /// Opens a file to be locked, and makes it if it is missing.
     pub fn open_lock(self) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
-    /// Opens a file to write at its end, making it where it is missing.
+    /// Opens a file to write at its end, and makes it if it is missing.
     pub fn open_append(self) -> io::Result<File> {
         let flags = OFlags::WRONLY
             | OFlags::APPEND
@@ -71,7 +71,7 @@ impl At<'_> {
         Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
-    /// Leaves only its owner's rights to what is no link and has `mode`.
+    /// Leaves only the owner's rights on a file or folder that is no link and has `mode`.
     pub fn close_to_others(self, mode: u32) -> io::Result<()> {
         let rights = [(0o400, Mode::RUSR), (0o200, Mode::WUSR), (0o100, Mode::XUSR)];
         let kept = rights.into_iter().filter(|(bit, _)| mode & bit != 0).map(|(_, right)| right).collect();
@@ -103,8 +103,9 @@ impl At<'_> {
 
     pub fn rename_new(self, to: At) -> io::Result<()> {
         match rustix::fs::renameat_with(self.folder, self.name, to.folder, to.name, RenameFlags::NOREPLACE) {
-            // File systems without the flag (NFS) still refuse to link over a name. A crash in between leaves the file
-            // under both names, which every caller must be able to tell from two files.
+            // File systems without the flag (NFS) still refuse to link over a name. A crash in
+            // between leaves the file under both names; every caller must be able to tell that from
+            // two files.
             Err(error) if lacks(error) => {
                 match self.hard_link(to) {
                     Err(error) if error.kind() == io::ErrorKind::Unsupported => {
@@ -113,7 +114,7 @@ impl At<'_> {
                     linked => linked?,
                 }
                 let (left, linked) = (self.lstat()?, to.lstat()?);
-                // Somebody may have put another file under the old name by now; that one stays.
+                // If another program has put a file under the old name by now, that file stays.
                 if (left.dev, left.ino) == (linked.dev, linked.ino) { self.remove_file() } else { Ok(()) }
             }
             done => Ok(done?),
@@ -139,7 +140,7 @@ impl At<'_> {
 
     pub fn hard_link(self, to: At) -> io::Result<()> {
         match rustix::fs::linkat(self.folder, self.name, to.folder, to.name, AtFlags::empty()) {
-            // What Linux answers for file systems that have no links.
+            // Answer of Linux for file systems that have no links.
             Err(error) if lacks(error) || error == Errno::PERM => Err(io::ErrorKind::Unsupported.into()),
             done => Ok(done?),
         }
@@ -223,13 +224,14 @@ const fn mount_number(_: BorrowedFd) -> u64 {
 /// Makes the names in an open folder durable.
 pub(super) fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
     match rustix::fs::fsync(folder) {
-        // Some network and FUSE file systems have no fsync for folders; there is nothing more to ask of them.
+        // Some network and FUSE file systems have no fsync for folders; nothing more can be done
+        // there.
         Err(Errno::INVAL) => Ok(()),
         done => Ok(done?),
     }
 }
 
-/// A file that was opened for reading, if it is a regular one.
+/// An opened file for reading, if it is a regular one.
 pub(super) fn reading(file: OwnedFd) -> io::Result<Box<dyn ReadFile>> {
     let file = File::from(file);
     if !file.metadata()?.is_file() {
@@ -251,7 +253,7 @@ fn unless_lacking(done: io::Result<()>) -> io::Result<()> {
     })
 }
 
-/// The answers of kernels and file systems that do not know a call or a flag.
+/// True for the errors of kernels and file systems that do not know a call or a flag.
 fn lacks(error: Errno) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&error)
 }
@@ -273,7 +275,7 @@ pub(super) fn stat_of(stat: &Stat) -> FileStat {
     }
 }
 
-/// A number of the system's, whose type differs from platform to platform.
+/// A number of the system, whose type differs from platform to platform.
 fn unsigned(number: impl TryInto<u64>) -> u64 {
     number.try_into().unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Errors of the disk that say which call failed, and on what.
+//! Errors of the disk, with the failed call and its path.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 pub struct IoAt {
     /// The call, as a verb: `read`, `rename`, `look at`.
     pub operation: &'static str,
-    /// The path it was made on.
+    /// Its path.
     pub path: PathBuf,
-    /// The system's answer.
+    /// Answer of the system.
     pub source: io::Error,
 }
 
 /// Adds call and path to an error of the disk.
 pub trait At<T> {
-    /// Names the call and its path, should it have failed.
+    /// Names the call and its path, if it failed.
     ///
     /// # Errors
     /// The error it is given.
@@ -30,7 +30,7 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
     }
 }
 
-/// `None` where nothing stands, in place of the error `NotFound`.
+/// None if nothing stands there, instead of the error `NotFound`.
 ///
 /// # Errors
 /// Every other error.

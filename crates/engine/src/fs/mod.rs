@@ -4,8 +4,8 @@
 //! and crashes between any two calls. The trait is as small as that allows: names and bytes, no
 //! policy. Paths are absolute, and the callers decide where to write. No call follows a symbolic
 //! link in the last name of its path. A disk that holds a vault's root open ([`RootedFs`], a
-//! simulated one) follows none below that root ([`Linked`]), and finds below it what is in that very
-//! folder, wherever its path leads by now ([`Replaced`]).
+//! simulated one) follows none below that root ([`Linked`]), and finds below it what is in that
+//! very folder, wherever its path leads by now ([`Replaced`]).
 //!
 //! SQLite has its own file access and does not use this port. Its database is a cache that may be
 //! lost at any time.
@@ -33,8 +33,8 @@ pub use real::RealFs;
 pub use rooted::RootedFs;
 pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
 
-/// A folder above a path that is a symbolic link: what it leads to is neither absent nor ours. Stands
-/// as the inner error of an [`io::Error`] of the kind `NotADirectory`.
+/// A folder above a path that is a symbolic link: its target is neither absent nor ours. It is the
+/// inner error of an [`io::Error`] of the kind `NotADirectory`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a symbolic link stands where a folder was: nothing is read or written through it")]
 pub struct Linked;
@@ -47,8 +47,8 @@ impl Linked {
     }
 }
 
-/// A root whose path leads to another folder than the one that was opened. Stands as the inner error
-/// of an [`io::Error`].
+/// A root whose path leads to another folder than the one that was opened. It is the inner error of
+/// an [`io::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("another folder stands there than the one that was opened")]
 pub struct Replaced;
@@ -116,14 +116,14 @@ pub trait Fs: Send + Sync + Debug {
     /// Metadata of a name, without following a link (`lstat`).
     ///
     /// # Errors
-    /// Errors of the system; `NotFound` also if a folder above is missing or is a file; [`Linked`] if
-    /// one is a link; [`Replaced`] for a root that is not the one that was opened.
+    /// Errors of the system; `NotFound` also if a folder above is missing or is a file; [`Linked`]
+    /// if one is a link; [`Replaced`] for a root that is not the one that was opened.
     fn lstat(&self, path: &Path) -> io::Result<FileStat>;
 
     /// `lstat` of several names in one folder, which may be opened once for all of them.
     ///
     /// # Errors
-    /// As for [`Fs::lstat`], for the folder; within, for each name.
+    /// See [`Fs::lstat`], for the folder; within, for each name.
     fn lstat_each(&self, folder: &Path, names: &[&OsStr]) -> io::Result<Vec<io::Result<FileStat>>> {
         Ok(names.iter().map(|name| self.lstat(&folder.join(name))).collect())
     }

@@ -1,8 +1,8 @@
-//! Opening what lies below an open folder, without following a symbolic link.
+//! Opens files below an open folder, without following a symbolic link.
 //!
-//! On Linux one call does it (`openat2`). Where the kernel does not have it, or a sandbox forbids it, and on other
-//! systems, one folder is opened after the other, each by a single name that must be no link; what was opened cannot be
-//! replaced any more.
+//! On Linux one call does it (`openat2`). If the kernel lacks it, or a sandbox forbids it, and on
+//! other systems, one folder is opened after the other, each by a single name that must be no link.
+//! An opened folder can no longer be replaced.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,16 +13,16 @@ use rustix::io::Errno;
 
 use super::Linked;
 
-/// Flags that open a folder to name what is in it, which needs no right to list it.
+/// Flags that open a folder to name a file in it, which needs no right to list it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) const STEP: OFlags =
     OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-/// Flags that open a folder to name what is in it.
+/// Flags that open a folder to name a file in it.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) const STEP: OFlags = super::at::FOLDER;
 
-/// Opens what stands at `relative` below `folder`. A link on the way is [`Linked`], a file in the place of a folder
-/// `NotADirectory`.
+/// Opens the file or folder at `relative` below `folder`. A link on the way is [`Linked`], a file
+/// in the place of a folder `NotADirectory`.
 pub(super) fn open_below(folder: BorrowedFd, relative: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     check(relative)?;
     let opened = match at_once(folder, relative, flags) {
@@ -35,7 +35,7 @@ pub(super) fn open_below(folder: BorrowedFd, relative: &Path, flags: OFlags) -> 
     })
 }
 
-/// Refuses what is no plain way down.
+/// Refuses a path that is no plain way down.
 pub(super) fn check(relative: &Path) -> io::Result<()> {
     let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
     if plain && relative.file_name().is_some() {
@@ -50,10 +50,10 @@ fn at_once(folder: BorrowedFd, relative: &Path, flags: OFlags) -> Option<Result<
 
     use rustix::fs::ResolveFlags;
 
-    /// The kernel has the call, for all that is known. Only ever goes from true to false.
+    /// True until the kernel turns out to lack the call. Only ever goes from true to false.
     static HAS_IT: AtomicBool = AtomicBool::new(true);
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    // With this flag the last name, if it is a link, would be refused as a file is.
+    // With this flag, a link as the last name would be refused like a file.
     let flags = flags - OFlags::NOFOLLOW;
     while HAS_IT.load(Ordering::Relaxed) {
         match rustix::fs::openat2(folder, relative, flags, Mode::empty(), resolve) {
@@ -70,7 +70,7 @@ fn at_once(_: BorrowedFd, _: &Path, _: OFlags) -> Option<Result<OwnedFd, Errno>>
     None
 }
 
-/// The same, one name after the other.
+/// Opens one name after the other.
 fn by_name(folder: BorrowedFd, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut names: Vec<&Path> = relative.iter().map(Path::new).collect();
     let last = names.pop().unwrap_or(relative);
@@ -85,7 +85,8 @@ fn step(folder: BorrowedFd, name: &Path, flags: OFlags) -> Result<OwnedFd, Errno
     rustix::fs::openat(folder, name, flags, Mode::empty()).map_err(|error| {
         let stat = || rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
         let is_link = || stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
-        // A link where a folder is wanted is no folder; systems differ in what they call a link elsewhere.
+        // A link in the place of a folder is no folder; systems differ in the error for a link
+        // elsewhere.
         if [Errno::NOTDIR, Errno::MLINK].contains(&error) && is_link() { Errno::LOOP } else { error }
     })
 }

@@ -1,19 +1,20 @@
 //! The disk with one vault on it, whose root is held open.
 //!
-//! Everything below the root is reached from that open folder. The folder of a path is opened without following a
-//! link ([`super::resolve`]), and the call that looks or changes something is made on a single name in it. So nobody
-//! who swaps a folder with a link, at whatever moment, leads a read or a write out of the vault; and a root that is
-//! moved away, with another folder in its place, is not confused with that one.
+//! Everything below the root is reached from that open folder. The folder of a path is opened
+//! without following a link ([`super::resolve`]), and each call is made on a single name in it. So
+//! no program that swaps a folder with a link, at whatever moment, leads a read or a write out of
+//! the vault; and a root that is moved away, with another folder in its place, is not confused with
+//! that one.
 //!
-//! No folder is kept open from one call to the next: one that was moved away since would still be written to. The
-//! window in which a folder can move is that of a single call, as it is for the system's own calls. The one exception
-//! is [`Fs::lstat_each`], which opens a folder once to look at many names in it: a look that is a moment old is what
-//! every look is.
+//! No folder is kept open from one call to the next: one that was moved away since would still be
+//! written to. The window in which a folder can move is that of a single call, as for the system's
+//! own calls. The one exception is [`Fs::lstat_each`], which opens a folder once to look at many
+//! names in it: every look is a moment old anyway.
 //!
-//! A disk cannot be unmounted while its root is held open, so the root can be let go for a while. Each call then opens
-//! it for itself, and works only if it still is the same folder.
+//! A disk cannot be unmounted while its root is held open, so the root can be let go for a while.
+//! Each call then opens it for itself, and works only if it still is the same folder.
 //!
-//! Paths outside of the root are the system's to resolve, as by [`RealFs`].
+//! Paths outside the root are resolved by the system, as by [`RealFs`].
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -35,15 +36,15 @@ use crate::model::{FileKind, FileStat};
 #[derive(Debug)]
 pub struct RootedFs {
     root: PathBuf,
-    /// Below it, folders are for their owner only.
+    /// Folder below which folders are for their owner only.
     private: PathBuf,
-    /// Device and inode of the root, or why it could not be opened.
+    /// Device and inode of the root, or the error of opening it.
     id: Result<(u64, u64), Errno>,
-    /// The root; none while it is let go.
+    /// The root. None while it is let go.
     held: Mutex<Option<Arc<OwnedFd>>>,
 }
 
-/// Where a path leads.
+/// Target of a path.
 enum Way<'a> {
     Outside,
     Root,
@@ -82,9 +83,9 @@ impl AsFd for Folder {
 }
 
 impl RootedFs {
-    /// Opens the root, an absolute path whose last name is no link. Where no folder stands there, or none that may be
-    /// opened, nothing is found below it for as long as this value lives. Folders that are made at or below `private`
-    /// are for their owner only, whatever the umask.
+    /// Opens the root, an absolute path whose last name is no link. If there is no folder, or it
+    /// may not be opened, nothing is found below it for as long as this value lives. Folders made
+    /// at or below `private` are for their owner only, whatever the umask.
     #[must_use]
     pub fn open(root: impl Into<PathBuf>, private: impl Into<PathBuf>) -> Self {
         let (root, private) = (root.into(), private.into());
@@ -103,7 +104,7 @@ impl RootedFs {
     /// Holds the root open again.
     ///
     /// # Errors
-    /// Where it cannot be opened; [`Replaced`] where it is another folder by now.
+    /// An error if it cannot be opened; [`Replaced`] if it is another folder by now.
     pub fn hold(&self) -> io::Result<()> {
         let folder = self.held()?;
         *self.lock() = Some(folder);
@@ -119,7 +120,7 @@ impl RootedFs {
     /// Opens a regular file for reading, for a caller that needs more than [`Fs::open`] gives.
     ///
     /// # Errors
-    /// As for [`Fs::open`].
+    /// See [`Fs::open`].
     pub fn open_file(&self, path: &Path) -> io::Result<File> {
         let file = match self.way(path)? {
             Way::Below(relative) => open_below(self.held()?.as_fd(), relative, READ).map_err(absent)?,
@@ -128,18 +129,18 @@ impl RootedFs {
         Ok(File::from(file))
     }
 
-    /// Opens a file to write at its end, making it, for its owner only, where it is missing.
+    /// Opens a file to write at its end, and makes it, for its owner only, if it is missing.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     pub fn open_append(&self, path: &Path) -> io::Result<File> {
         self.place(path)?.at().open_append()
     }
 
-    /// Takes from others whatever they may do with a file or folder of ours; fine where there is none.
+    /// Takes all rights of others on a file or folder of ours; succeeds if there is none.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     pub fn close_to_others(&self, path: &Path) -> io::Result<()> {
         let place = self.place(path)?;
         let Some(stat) = found(place.at().lstat())? else { return Ok(()) };
@@ -162,7 +163,7 @@ impl RootedFs {
     fn held(&self) -> io::Result<Arc<OwnedFd>> {
         let known = match self.id {
             Ok(known) => known,
-            // What is no folder has nothing in it; [`Fs::lstat`] says what it is.
+            // Something that is no folder has nothing in it; [`Fs::lstat`] tells its kind.
             Err(Errno::NOTDIR | Errno::LOOP) => return Err(io::ErrorKind::NotFound.into()),
             Err(error) => return Err(error.into()),
         };
@@ -201,7 +202,7 @@ impl RootedFs {
         }
     }
 
-    /// Opens a folder only to name what is in it.
+    /// Opens a folder only to name a file in it.
     fn step(&self, path: &Path) -> io::Result<Folder> {
         match self.way(path)? {
             Way::Outside => Ok(Folder::Open(rustix::fs::openat(CWD, path, STEP, Mode::empty())?)),
@@ -285,7 +286,7 @@ impl Fs for RootedFs {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let relative = match self.way(path)? {
             Way::Outside => return RealFs.create_dir_all(path),
-            // The root itself is never made: where it is missing, a disk is to be mounted.
+            // The root itself is never made: if it is missing, a disk is to be mounted.
             Way::Root => return self.held().map(drop),
             Way::Below(relative) => relative,
         };
@@ -378,14 +379,14 @@ impl Fs for RootedFs {
     }
 }
 
-/// Opens a root, and tells its device and inode.
+/// Opens a root, and returns its device and inode.
 fn opened(root: &Path) -> Result<(OwnedFd, (u64, u64)), Errno> {
     let folder = rustix::fs::openat(CWD, root, STEP, Mode::empty())?;
     let stat = at::stat_of(&rustix::fs::fstat(&folder)?);
     Ok((folder, (stat.dev, stat.ino)))
 }
 
-/// What stands below a file is absent; what stands below a link is not ours to tell.
+/// A path below a file is absent; a path below a link is not ours to judge.
 fn absent(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::NotADirectory && !Linked::is(&error) {
         return io::ErrorKind::NotFound.into();

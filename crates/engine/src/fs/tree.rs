@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use super::{At, Fs, IoAt, found};
 use crate::model::FileKind;
 
-/// Removes a folder with all that is in it; fine where it is gone.
+/// Removes a folder with everything in it; succeeds if it is gone.
 ///
 /// # Errors
-/// As the system reports them; what was removed until then stays removed.
+/// Errors of the system; names removed until then stay removed.
 pub fn remove_tree(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
     remove_below(fs, folder)?;
     found(fs.remove_dir(folder)).at("remove", folder).map(drop)
 }
 
-/// Removes all that is in a folder; fine where it is gone.
+/// Removes everything in a folder; succeeds if it is gone.
 ///
 /// # Errors
-/// As for [`remove_tree`].
+/// See [`remove_tree`].
 pub fn remove_below(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
     let names = found(fs.read_dir(folder)).at("list", folder)?.unwrap_or_default();
     for (name, kind) in names {
@@ -32,10 +32,10 @@ pub fn remove_below(fs: &dyn Fs, folder: &Path) -> Result<(), IoAt> {
     Ok(())
 }
 
-/// Regular files below a folder, in the order of their names; none where it is gone.
+/// Regular files below a folder, in the order of their names. Empty if the folder is gone.
 ///
 /// # Errors
-/// Where a folder cannot be listed.
+/// An error if a folder cannot be listed.
 pub fn files_below(fs: &dyn Fs, folder: &Path) -> Result<Vec<PathBuf>, IoAt> {
     let mut files = Vec::new();
     let names = found(fs.read_dir(folder)).at("list", folder)?.unwrap_or_default();
@@ -49,7 +49,7 @@ pub fn files_below(fs: &dyn Fs, folder: &Path) -> Result<Vec<PathBuf>, IoAt> {
     Ok(files)
 }
 
-/// The same, without what cannot be listed.
+/// Regular files below a folder, without those that cannot be listed.
 #[must_use]
 pub fn readable_files_below(fs: &dyn Fs, folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

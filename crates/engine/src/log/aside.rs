@@ -1,27 +1,29 @@
-//! Objects below `commits/` that the log does without.
+//! Objects below `commits/` that the log leaves out.
 //!
-//! Whoever can write to the bucket can put there what no device has made. Such an object must not stop
-//! the devices, so the log sets it aside, tells of it and goes on. What it does without is what does
-//! not belong to the history ([`super::sift`]): what cannot be read, what builds on such an object or
-//! on one that is not there, what names packs that are not there, and what says untrue things of its
-//! first parent's state.
+//! Anyone who can write to the bucket can put objects there that no device has made. Such an object
+//! must not stop the devices, so the log sets it aside, reports it and goes on. It leaves out every
+//! object that does not belong to the history ([`super::sift`]): one that cannot be read, one that
+//! builds on such an object or on a missing one, one that names missing packs, and one that says
+//! untrue things of its first parent's state.
 //!
 //! # Why going on is safe
-//! A commit that is set aside is as one that no listing has shown yet, and the protocol is made for
-//! those: it is merged whenever it is seen. So nothing is lost by setting a good commit aside, and it
-//! comes back by itself when what it lacks is there. What must not go on without it does not: this
-//! device's own past ([`Log::check_agreed`]), a checkpoint or a prune ([`Log::is_doubtful`]), and a new
-//! device most of whose history would be missing ([`Log::check_first`]). A well-made commit of a newer
-//! format that builds on the history is no junk: the log refuses to go on, and names the version that
-//! can.
+//! A commit that is set aside is like one that no listing has shown yet, and the protocol is made
+//! for those: it is merged whenever it is seen. So nothing is lost by setting a good commit aside,
+//! and it comes back by itself once its missing objects are there. Three things must not go on
+//! without it, and do not: this device's own past ([`Log::check_agreed`]), a checkpoint or a prune
+//! ([`Log::is_doubtful`]), and a new device most of whose history would be missing
+//! ([`Log::check_first`]). A well-made commit of a newer format that builds on the history is no
+//! junk: the log refuses to go on, and names the version that can.
 //!
-//! # What it costs
-//! Each object is read once, and then no more until a listing shows that it was put anew, or what it
-//! lacks has come. The notes are in the cache: losing them costs one more reading.
+//! # Cost
+//! Each object is read once. It is read again only when a listing shows that it was put anew, or
+//! when its missing object has come. The notes are in the cache: losing them costs one more
+//! reading.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::format::commit_key;
 use super::read::{Listed, Seen};
@@ -33,15 +35,15 @@ const NOTES: &str = "aside";
 /// Time after which an object that was set aside is taken for what it seems: one day.
 const SETTLED_MS: u64 = 24 * 3600 * 1000;
 
-/// What keeps a commit out of the history.
+/// Cause that keeps a commit out of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Lack {
     /// It cannot be read.
     Damaged(String),
-    /// It builds on a commit that is not there, or that is set aside, too.
+    /// It builds on a commit that is missing, or set aside too.
     Parent(CommitKey),
-    /// It needs a pack that is not there.
+    /// It needs a pack that is missing.
     Pack(PackId),
     /// It does not follow its first parent's state.
     State(String),
@@ -49,27 +51,27 @@ pub(super) enum Lack {
     Crowd,
 }
 
-/// What is known of an object that was set aside.
+/// Note of an object that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Note {
     pub lack: Lack,
-    /// When this device first saw it, in milliseconds since the Unix epoch.
+    /// Time when this device first saw it, in milliseconds since the Unix epoch.
     since_ms: u64,
     /// The object in the listing that was current then.
     seen: Option<Seen>,
-    /// True if nobody wants to hear of it any more.
+    /// True if the user has dismissed it.
     #[serde(default)]
     dismissed: bool,
 }
 
 /// An object below `commits/` that is set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Aside {
     /// Its key in the bucket.
     pub key: String,
     /// Reason, as half a sentence.
     pub why: String,
-    /// When this device first saw it, in milliseconds since the Unix epoch.
+    /// Time when this device first saw it, in milliseconds since the Unix epoch.
     pub since_ms: u64,
 }
 
@@ -87,7 +89,7 @@ impl Notes {
         Self { by_key: notes.unwrap_or_default().into_iter().collect(), changed: false }
     }
 
-    /// Keeps what has changed since the last time.
+    /// Saves the notes that have changed since the last time.
     pub(super) fn keep(&mut self, cache: &dyn ObjectCache) {
         if std::mem::take(&mut self.changed) {
             let notes: Vec<(&CommitKey, &Note)> = self.by_key.iter().collect();
@@ -106,8 +108,8 @@ impl Notes {
         self.by_key.iter().map(|(key, note)| (*key, note))
     }
 
-    /// True if the object is set aside and reading it would tell nothing new: only one that was damaged
-    /// may be another by now.
+    /// True if the object is set aside and reading it would tell nothing new: only a damaged one
+    /// may have other bytes by now.
     pub(super) fn stands(&self, key: CommitKey, seen: Seen) -> bool {
         self.by_key.get(&key).is_some_and(|note| match note.lack {
             Lack::Damaged(_) => note.seen == Some(seen),
@@ -140,7 +142,7 @@ impl Notes {
         }
     }
 
-    /// Forgets what is no longer listed.
+    /// Forgets objects that are no longer listed.
     pub(super) fn retain_listed(&mut self, listed: &Listed) {
         let before = self.by_key.len();
         self.by_key.retain(|key, _| listed.contains_key(key));
@@ -170,7 +172,7 @@ impl Note {
 }
 
 impl Log {
-    /// Objects below `commits/` that are set aside and that somebody may want to look at, by key.
+    /// Objects below `commits/` that are set aside and not dismissed, by key.
     #[must_use]
     pub fn aside(&self) -> Vec<Aside> {
         let told = self.asides.iter().filter(|(_, note)| !note.dismissed);
@@ -182,16 +184,17 @@ impl Log {
         told.map(aside).collect()
     }
 
-    /// True while something was set aside less than a day ago: it may yet turn out to be a commit that
-    /// somebody builds on, so nothing may be deleted because it is not needed.
+    /// True while something was set aside less than a day ago. It may yet turn out to be a commit
+    /// that another one builds on, so nothing may be deleted as unneeded.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
         let line = self.cache.now_ms().saturating_sub(SETTLED_MS);
         self.asides.iter().any(|(_, note)| !note.dismissed && note.since_ms > line)
     }
 
-    /// Tells of the objects no more that were set aside more than a day ago. They stay in the bucket,
-    /// and are taken back if what they lack comes. Returns their keys.
+    /// Dismisses the objects that were set aside more than a day ago: they are no longer reported.
+    /// They stay in the bucket, and are taken back if their missing objects come. Returns their
+    /// keys.
     pub fn dismiss(&mut self) -> Vec<String> {
         let line = self.cache.now_ms().saturating_sub(SETTLED_MS);
         let mut dismissed = Vec::new();
@@ -207,7 +210,8 @@ impl Log {
     }
 
     /// Refuses to begin with a history most of which cannot be used. A device that has agreed on
-    /// nothing yet cannot tell junk from its vault's past, and would take an old state for the newest.
+    /// nothing yet cannot tell junk from its vault's past, and would take an old state for the
+    /// newest.
     pub(super) fn check_first(&self) -> Result<(), LogError> {
         if self.agreed.is_some() {
             return Ok(());
@@ -232,7 +236,8 @@ impl Log {
     /// Sets a commit of the history aside, with all that builds on it, because of `error`.
     ///
     /// # Errors
-    /// `error`, if this device must not go on without it: its own past, or most of what is there.
+    /// `error`, if this device must not go on without it: its own past, or most of the listed
+    /// history.
     pub(super) fn set_aside(&mut self, key: CommitKey, lack: Lack, error: LogError) -> Result<(), LogError> {
         let gone: Vec<CommitKey> = self
             .graph

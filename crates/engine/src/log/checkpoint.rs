@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::chunks::pack_key;
 use super::format::CHECKPOINTS;
 use super::frame::{Decoded, ObjectKind, decode, encode};
-use super::start::Start;
+use super::start::{Start, seq_of};
 use super::{Depth, Log, LogError, Snapshot};
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest, check_slot};
@@ -106,7 +106,14 @@ impl Log {
         entropy: &dyn Entropy,
     ) -> Result<bool, LogError> {
         let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
-        if head.seq < last + EVERY {
+        if head.seq < last.max(self.checkpointed) + EVERY {
+            return Ok(false);
+        }
+        // Another device may have written one.
+        let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
+        let seqs = listed.iter().filter_map(|object| seq_of(&object.key));
+        self.checkpointed = seqs.filter(|seq| *seq <= head.seq).max().unwrap_or(0);
+        if head.seq < self.checkpointed + EVERY {
             return Ok(false);
         }
         // Readers of the checkpoint would never see a commit that it leaves out, so list all
@@ -118,6 +125,29 @@ impl Log {
         let snapshot = self.snapshot(Some(head)).await?;
         self.write_checkpoint(head, &snapshot, entropy).await?;
         Ok(true)
+    }
+
+    /// Keeps a state of the line to `head` in the cache if the last one lies far back. So a device
+    /// that writes no checkpoints need not replay at each start all commits since it joined. The
+    /// state is one of some generations ago, so that a fork from not long before is replayed from
+    /// it too.
+    ///
+    /// # Errors
+    /// Errors of the remote, for commits that are not in the cache.
+    pub async fn keep_state_if_due(&mut self, head: CommitKey) -> Result<(), LogError> {
+        let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
+        if head.seq < last + 2 * EVERY {
+            return Ok(());
+        }
+        let Some(at) = self.line(head).into_iter().find(|key| key.seq + EVERY <= head.seq) else {
+            return Ok(());
+        };
+        let snapshot = self.snapshot(Some(at)).await?;
+        let state = self.state_of(at, &snapshot)?;
+        let checkpoint = self.start.take().map_or_else(String::new, |start| start.checkpoint);
+        self.cache_state(at, &checkpoint, &snapshot, &state);
+        self.start = Some(Start { commit: at, checkpoint });
+        Ok(())
     }
 
     pub(super) async fn write_checkpoint(
@@ -249,8 +279,9 @@ impl Log {
         Ok(checkpoints)
     }
 
-    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks that
-    /// do not exist. Empty if there is none or it cannot be read: then the new one is stored whole.
+    /// Chunks of the checkpoint that this device wrote or proved last. Another one may name chunks
+    /// that do not exist. Empty if there is none or it cannot be read: then the new one is stored
+    /// whole.
     async fn last_pieces(&self) -> Vec<Piece> {
         let Some(start) = &self.start else { return Vec::new() };
         let read = self.read_checkpoint(&start.checkpoint).await;

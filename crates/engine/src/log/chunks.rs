@@ -1,18 +1,19 @@
 //! Reads chunks from packs.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::LogError;
-use crate::content::{ContentError, PackRead, READ_GAP, READ_MAX, join_ranges};
+use crate::content::{ChunkIndex, ContentError, PackRead, READ_GAP, READ_MAX, join_ranges};
 use crate::model::{ChunkSlot, Digest, PackId, limits};
+use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, Span};
 
 /// Prefix of packs, followed by the first two digits of the id, a slash and the id.
-pub(super) const PACKS: &str = "packs/";
+pub const PACKS: &str = "packs/";
 /// Number of concurrent reads.
 const PARALLEL_READS: usize = 4;
 
@@ -31,17 +32,27 @@ pub fn parse_pack_key(key: &str) -> Option<PackId> {
     (pack_key(pack) == key).then_some(pack)
 }
 
-/// Reads chunks from a remote's packs and checks each against its id.
+/// Places of chunks in packs, by the offset in the pack.
+pub type Offsets = BTreeMap<PackId, BTreeSet<u32>>;
+
+/// Reads chunks from a remote's packs and checks each against its id. Clones share what they have read.
 #[derive(Debug, Clone)]
 pub struct ChunkReader {
     remote: Arc<dyn Remote>,
+    /// Places that gave the chunk that they should.
+    sound: Arc<Mutex<Offsets>>,
 }
 
 impl ChunkReader {
     /// Creates a reader for the packs of `remote`.
     #[must_use]
-    pub const fn new(remote: Arc<dyn Remote>) -> Self {
-        Self { remote }
+    pub fn new(remote: Arc<dyn Remote>) -> Self {
+        Self { remote, sound: Arc::default() }
+    }
+
+    /// Places that gave the chunk that they should, since this was asked last.
+    pub fn take_sound(&self) -> Offsets {
+        std::mem::take(&mut self.sound.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Executes one read and decodes its chunks.
@@ -58,7 +69,95 @@ impl ChunkReader {
             Err(error) => return Err(error.into()),
         };
         let chunks = read.open(&body).zip(&read.chunks).map(|(chunk, slot)| Ok((slot.id, chunk?)));
-        chunks.collect::<Result<_, ContentError>>().map_err(LogError::Content)
+        let chunks = chunks.collect::<Result<_, ContentError>>().map_err(LogError::Content)?;
+        let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        sound.entry(read.pack).or_default().extend(read.chunks.iter().map(|slot| slot.offset));
+        Ok(chunks)
+    }
+
+    /// Reads chunks into memory as [`Self::collect`] does, each from whichever of its places gives it. The
+    /// inner error is a chunk that no pack of `index` has.
+    ///
+    /// # Errors
+    /// As for [`Self::collect`]; the error of its first place for a chunk that none of them gives.
+    pub async fn gather(
+        &self,
+        index: &ChunkIndex,
+        ids: impl IntoIterator<Item = Digest>,
+    ) -> Result<Result<HashMap<Digest, Vec<u8>>, Digest>, LogError> {
+        let places = ids.into_iter().map(|id| index.get(&id).ok_or(id)).collect::<Result<Vec<_>, _>>();
+        let places = match places {
+            Ok(places) => places,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        check_gathered(&places)?;
+        match self.collect(&places).await {
+            Err(error) if error.is_of_a_place() => {}
+            read => return read.map(Ok),
+        }
+        let mut all = HashMap::new();
+        for (_, slot) in places {
+            match self.from_any(index, slot.id).await? {
+                Some(bytes) => drop(all.insert(slot.id, bytes)),
+                None => return Ok(Err(slot.id)),
+            }
+        }
+        Ok(Ok(all))
+    }
+
+    /// Reads a chunk from whichever of its places gives it. Returns `None` if no pack of `index` has it.
+    ///
+    /// # Errors
+    /// As for [`Self::gather`].
+    pub async fn from_any(&self, index: &ChunkIndex, id: Digest) -> Result<Option<Vec<u8>>, LogError> {
+        let mut first = None;
+        for place in index.places(&id) {
+            match self.collect(&[place]).await {
+                Err(error) if error.is_of_a_place() => {
+                    tracing::warn!(pack = %place.0, chunk = %id.short(), %error, "a chunk is not where it should be");
+                    if planted(Bug::FirstPlaceOnly) {
+                        return Err(error);
+                    }
+                    first.get_or_insert(error);
+                }
+                read => return Ok(read?.remove(&id)),
+            }
+        }
+        first.map_or(Ok(None), Err)
+    }
+
+    /// Reads the chunks at `places`, and returns those that are not there.
+    ///
+    /// # Errors
+    /// Errors of the remote that say nothing of the places.
+    pub async fn missing(
+        &self,
+        places: &[(PackId, ChunkSlot)],
+    ) -> Result<Vec<(PackId, ChunkSlot)>, LogError> {
+        let mut places = places.to_vec();
+        places.sort_unstable_by_key(|(pack, slot)| (*pack, slot.offset));
+        let reads = join_ranges(&places, READ_GAP, READ_MAX);
+        let read = stream::iter(reads).map(|read| async move {
+            let of_it: Vec<(PackId, ChunkSlot)> = read.chunks.iter().map(|slot| (read.pack, *slot)).collect();
+            (self.read(read).await.map(drop), of_it)
+        });
+        let mut read = read.buffered(PARALLEL_READS);
+        let (mut doubtful, mut missing) = (Vec::new(), Vec::new());
+        while let Some((read, of_it)) = read.next().await {
+            match read {
+                Ok(()) => {}
+                Err(error) if error.is_of_a_place() => doubtful.extend(of_it),
+                Err(error) => return Err(error),
+            }
+        }
+        for place in doubtful {
+            match self.collect(&[place]).await {
+                Ok(_) => {}
+                Err(error) if error.is_of_a_place() => missing.push(place),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(missing)
     }
 
     /// Checks if the object is shorter than the range that the store cannot give. Then asking again
@@ -76,15 +175,7 @@ impl ChunkReader {
         let mut slots = slots.to_vec();
         slots.sort_unstable_by_key(|(pack, slot)| (*pack, slot.offset, slot.id));
         slots.dedup();
-        let bytes: u64 = slots.iter().map(|(_, slot)| u64::from(slot.len)).sum();
-        if bytes > limits::GATHERED {
-            let why =
-                format!("{bytes} bytes of chunks are wanted at once: expected at most {}", limits::GATHERED);
-            return Err(LogError::corrupt(
-                slots.first().map_or_else(String::new, |(pack, _)| pack_key(*pack)),
-                why,
-            ));
-        }
+        check_gathered(&slots)?;
         let reads = join_ranges(&slots, READ_GAP, READ_MAX);
         let read = stream::iter(reads).map(|read| self.read(read)).buffered(PARALLEL_READS);
         read.try_fold(HashMap::new(), |mut all, chunks| async move {
@@ -105,4 +196,14 @@ impl ChunkReader {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Refuses to hold more chunks at once than any list needs.
+fn check_gathered(slots: &[(PackId, ChunkSlot)]) -> Result<(), LogError> {
+    let bytes: u64 = slots.iter().map(|(_, slot)| u64::from(slot.len)).sum();
+    if bytes <= limits::GATHERED {
+        return Ok(());
+    }
+    let why = format!("{bytes} bytes of chunks are wanted at once: expected at most {}", limits::GATHERED);
+    Err(LogError::corrupt(slots.first().map_or_else(String::new, |(pack, _)| pack_key(*pack)), why))
 }

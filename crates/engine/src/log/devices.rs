@@ -1,53 +1,64 @@
-//! Devices that commit to this vault, and what they can read.
+//! Devices that commit to this vault, and the features that each can read.
 //!
-//! A writer uses a feature only once every device that committed lately reads it. What a device reads
-//! stands in its commits of format 2, and before there are any in the name of an empty object below
-//! `devices/`, which older programs do not look at. An object that is missing makes a writer wait; one
-//! that is forged makes it go on, and the device that cannot follow says which version it needs.
+//! A writer uses a feature only once every device that committed lately reads it. A device tells
+//! its features in its commits of format 2. Before there are any, it tells them in the name of an
+//! empty object below `devices/`, which older programs do not look at. A missing object makes a
+//! writer wait. A forged one makes it go on, and the device that cannot follow says which version
+//! it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::checkpoint::EVERY;
 use super::{Log, LogError, Snapshot};
-use crate::model::{Announcement, CommitKey, DeviceId, Digest, FORMAT, Feature, Reads};
-use crate::remote::list_all;
+use crate::model::{Announcement, CommitKey, DeviceId, Digest, FORMAT, Feature, Keeps, Reads};
+use crate::remote::{Object, Remote, RemoteError, list_all};
 
-/// Where devices say what they read.
+/// Prefix of the objects in which devices tell what they read.
 pub(super) const DEVICES: &str = "devices/";
-/// A device that has not committed for this long is not waited for.
+/// Time after its last commit from which a device is no longer waited for.
 const LATELY_MS: u64 = 30 * 24 * 3600 * 1000;
 
 /// A device that committed to this vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSeen {
-    /// Its name in its last commit.
+    /// Name of the device in its last commit.
     pub name: String,
     /// Time of its last commit, by its own clock, in milliseconds since the Unix epoch.
     pub last_ms: u64,
-    /// What it reads.
+    /// Formats and features that it reads.
     pub reads: Reads,
 }
 
+/// The number of devices that have said what they read.
+///
+/// # Errors
+/// Those of the remote.
+pub async fn devices(remote: &dyn Remote) -> Result<usize, RemoteError> {
+    let said = list_all(remote, DEVICES, None).await?;
+    let ids = said.iter().filter_map(|object| Announcement::parse(object.key.strip_prefix(DEVICES)?));
+    Ok(ids.map(|said| said.device).collect::<BTreeSet<_>>().len())
+}
+
 impl Log {
-    /// Says what this program reads, for a device that is about to commit.
+    /// Says what this program reads, and what a device that is about to commit wants to be kept.
     ///
     /// # Errors
     /// Those of the remote.
-    pub async fn announce(&self, device: DeviceId) -> Result<(), LogError> {
-        let announcement = Announcement { device, reads: Reads::ours() };
+    pub async fn announce(&self, device: DeviceId, keeps: Keeps) -> Result<(), LogError> {
+        let announcement = Announcement { device, reads: Reads::ours(), keeps: Some(keeps) };
         Ok(self.remote.put(&format!("{DEVICES}{}", announcement.name()), Bytes::new()).await?)
     }
 
-    /// The devices that committed to `head` within the last 30 days before its newest commit, by id.
+    /// Devices that committed to `head` within the last 30 days before its newest commit, by id.
     ///
     /// # Errors
-    /// Those of the remote, for what the cache does not have.
+    /// Errors of the remote, for objects that the cache does not have.
     pub async fn devices_lately(&self, head: CommitKey) -> Result<BTreeMap<DeviceId, DeviceSeen>, LogError> {
         let mut seen: BTreeMap<DeviceId, DeviceSeen> = BTreeMap::new();
         let mut newest = 0;
-        // By rank from the newest down: what a device said last counts.
+        // By rank from the newest down: the last word of a device counts.
         for key in self.graph.ancestry(head).into_iter().rev() {
             let (_, commit) = self.read_commit(key).await?;
             let (Some(device), Some(txn)) = (commit.device, commit.txn) else { continue };
@@ -59,10 +70,8 @@ impl Log {
             let said = DeviceSeen { name: device.name, last_ms: txn.wall_ms, reads };
             seen.entry(device.id).or_insert(said);
         }
-        for object in list_all(self.remote.as_ref(), DEVICES, None).await? {
-            let said = object.key.strip_prefix(DEVICES).and_then(Announcement::parse);
-            let device = said.as_ref().and_then(|said| seen.get_mut(&said.device));
-            if let (Some(said), Some(device)) = (said, device)
+        for said in self.announcements().await? {
+            if let Some(device) = seen.get_mut(&said.device)
                 && said.reads.format >= device.reads.format
             {
                 device.reads.format = said.reads.format;
@@ -72,12 +81,64 @@ impl Log {
         Ok(seen)
     }
 
+    /// All that devices say of themselves.
+    async fn announcements(&self) -> Result<Vec<Announcement>, LogError> {
+        let listed = list_all(self.remote.as_ref(), DEVICES, None).await?;
+        let said = |object: &Object| object.key.strip_prefix(DEVICES).and_then(Announcement::parse);
+        Ok(listed.iter().filter_map(said).collect())
+    }
+
+    /// What other devices want to be kept: all that each of them ever said and did not take back, so that
+    /// whoever speaks in its name can only add to it. A device counts as long as its last commit is
+    /// younger than 30 days, or than the time that it keeps, by the server's time.
+    ///
+    /// # Errors
+    /// Errors of the remote, for commits that are not in the cache too.
+    pub async fn others_keep(
+        &self,
+        head: CommitKey,
+        own: DeviceId,
+        times: &BTreeMap<CommitKey, i64>,
+        now_ms: i64,
+    ) -> Result<Keeps, LogError> {
+        let mut last: BTreeMap<DeviceId, i64> = BTreeMap::new();
+        for key in self.graph.ancestry(head) {
+            let (_, commit) = self.read_commit(key).await?;
+            let Some(device) = commit.device else { continue };
+            let time = times.get(&key).copied().unwrap_or(now_ms);
+            let last = last.entry(device.id).or_insert(time);
+            *last = time.max(*last);
+        }
+        let mut all = Keeps::default();
+        for said in self.announcements().await? {
+            let (Some(keeps), Some(last)) = (said.keeps, last.get(&said.device)) else { continue };
+            let counts_ms = LATELY_MS.max(keeps.seconds.saturating_mul(1000));
+            if said.device != own && now_ms.saturating_sub(*last).unsigned_abs() <= counts_ms {
+                all = all.and(keeps);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes back what a device once wanted to be kept and does not want any more.
+    ///
+    /// # Errors
+    /// Errors of the remote.
+    pub async fn take_back_keeps(&self, device: DeviceId, keeps: Keeps) -> Result<(), LogError> {
+        for said in self.announcements().await? {
+            if said.device == device && said.keeps.is_some_and(|said| said != keeps) {
+                self.remote.delete(&format!("{DEVICES}{}", said.name())).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Digest of the sum of `head`'s state for its next commit, if that may name it: once commits do, all
     /// do. They begin with a generation before which a checkpoint is due, when every device that
     /// committed lately reads them.
     ///
     /// # Errors
-    /// As for [`Log::devices_lately`].
+    /// See [`Log::devices_lately`].
     pub async fn base_for(&self, head: &Snapshot) -> Result<Option<Digest>, LogError> {
         let begins = head.key.filter(|key| (key.seq + 1).is_multiple_of(EVERY));
         let named = match begins {
@@ -91,10 +152,10 @@ impl Log {
         Ok(named.then(|| head.base()))
     }
 
-    /// Names of the devices that committed lately and do not read `feature`, but for `own`.
+    /// Names of the devices that committed lately and do not read `feature`, without `own`.
     ///
     /// # Errors
-    /// As for [`Log::devices_lately`].
+    /// See [`Log::devices_lately`].
     pub async fn cannot_read(
         &self,
         feature: Feature,

@@ -25,7 +25,7 @@ pub enum LogError {
         key: String,
         /// Its format.
         format: u64,
-        /// The features of it that are not known here.
+        /// Features of it that are unknown here.
         needs: Vec<Need>,
     },
     /// A chunk could not be read.
@@ -55,10 +55,10 @@ pub enum LogError {
         /// The commit.
         agreed: CommitKey,
     },
-    /// What would be written is more than any reader takes.
+    /// The object to be written is larger than any reader takes.
     #[error("this is too much for one generation: {why}")]
     TooMuch {
-        /// What there is too much of.
+        /// Part that is too large.
         why: String,
     },
     /// A written commit does not show up in listings.
@@ -66,9 +66,9 @@ pub enum LogError {
     NotVisible(CommitKey),
 }
 
-/// What reads an object: a version, and the features that ask for it.
+/// Version that reads an object, and the features that ask for it.
 fn newer(format: u64, needs: &[Need]) -> String {
-    // Versions are numbers joined by dots: the longest sort behind.
+    // Versions are numbers joined by dots: the longest sorts last.
     let rank =
         |version: &&Need| version.since.split('.').map(|n| n.parse().unwrap_or(0)).collect::<Vec<u64>>();
     match needs.iter().max_by_key(rank) {
@@ -91,6 +91,12 @@ impl LogError {
         }
     }
 
+    /// True for an error that is about one place of a chunk: damage there, or a pack that is not there.
+    /// Another place may give the chunk.
+    pub(crate) fn is_of_a_place(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Remote(error) if error.kind == RemoteErrorKind::NotFound)
+    }
+
     /// The error's words without the object's key, for damage.
     pub(super) fn cause(&self) -> String {
         match self {
@@ -104,7 +110,7 @@ impl LogError {
         Self::Corrupt { key: key.to_string(), why: why.to_string() }
     }
 
-    pub(super) fn groups(key: impl ToString, error: &GroupError) -> Self {
+    pub(crate) fn groups(key: impl ToString, error: &GroupError) -> Self {
         Self::corrupt(key, error)
     }
 }

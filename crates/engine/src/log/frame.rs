@@ -1,13 +1,12 @@
 //! The frame of commits and checkpoints: `magic (6) · format (2) · codec (1) · payload`.
 //!
-//! The magic names the kind. The codec is 0 for plain JSON and 1 for one zstd frame of JSON. An object
-//! is named by the digest of its *plaintext*, so a reader always knows if it has the right bytes,
-//! whatever compressed them.
+//! The magic names the kind. The codec is 0 for plain JSON and 1 for one zstd frame of JSON. An
+//! object is named by the digest of its *plaintext*, so a reader always knows if it has the right
+//! bytes, whatever compressed them.
 //!
-//! Whoever can write to the bucket may have made the object, so a reader holds the plaintext of a
-//! large one never whole: it is unpacked, hashed and parsed as it comes, and what is too long, too
-//! much or too well packed ends that at once. What is parsed has limits of its own
-//! ([`crate::model::limits`]).
+//! An attacker may have made the object, so a reader never holds the plaintext of a large one
+//! whole. It is unpacked, hashed and parsed as it comes, and that ends at once if it is too long,
+//! too much or too well packed. Parsed values have limits of their own ([`crate::model::limits`]).
 
 use std::io::{self, BufReader, Read};
 
@@ -218,7 +217,7 @@ impl<'a> Framed<'a> {
     }
 }
 
-/// Where the plaintext comes from.
+/// Source of the plaintext.
 enum Source<'a> {
     Raw(&'a [u8]),
     Packed(Box<zstd::Decoder<'static, &'a [u8]>>),
@@ -249,7 +248,7 @@ impl<'a> Plain<'a> {
 
     /// Digest of the plaintext, once it was read to its end.
     fn end(mut self) -> io::Result<Digest> {
-        // What follows the end of a frame belongs to nothing.
+        // Bytes after the end of a frame belong to nothing.
         let whole = self.read(&mut [0])? == 0
             && match self.source {
                 Source::Raw(_) => true,

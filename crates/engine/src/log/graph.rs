@@ -45,7 +45,8 @@ impl Graph {
         self.nodes.get(&key)
     }
 
-    /// The commit that `key` is a difference to; none for a first commit and for one that is not known.
+    /// The commit that `key` is a difference to; none for a first commit and for one that is not
+    /// known.
     #[must_use]
     pub fn first_parent(&self, key: CommitKey) -> Option<CommitKey> {
         self.get(key).and_then(|node| node.parents.first().copied())
@@ -80,8 +81,8 @@ impl Graph {
         seen
     }
 
-    /// Commits that `key` adds to the past of its first parent: itself, and in a merge what only the
-    /// second parent had. This looks no further back than the two branches reach.
+    /// Commits that `key` adds to the past of its first parent: itself, and in a merge what only
+    /// the second parent had. This looks no further back than the two branches reach.
     #[must_use]
     pub fn brought(&self, key: CommitKey) -> BTreeSet<CommitKey> {
         let mut found = BTreeSet::from([key]);

@@ -65,8 +65,8 @@ impl Past {
 }
 
 impl Log {
-    /// A commit and all its ancestors, newest first. The commits of one push are one entry, under the
-    /// key of its last.
+    /// A commit and all its ancestors, newest first. The commits of one push are one entry, under
+    /// the key of its last.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.

@@ -117,7 +117,7 @@ impl<'a> Touched<'a> {
         &self.contents
     }
 
-    /// Those of the lines that a state has.
+    /// Lines of a state.
     pub(super) fn lines<'s>(&'s self, state: &'s Snapshot) -> impl Iterator<Item = Line> + 's {
         let needs = (!state.needs.is_empty()).then(|| Line::Needs(state.needs.clone()));
         let horizon = (state.horizon > 0).then_some(Line::Horizon(state.horizon));

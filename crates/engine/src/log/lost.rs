@@ -1,8 +1,9 @@
 //! Packs that are named and not in the bucket.
 //!
-//! Decided here: a pack that was named a moment ago may not have shown up yet, so whoever builds on
-//! it waits. One that was named long ago is lost: nothing new relies on it, and all that does not
-//! need it goes on. Nothing is written, and each look at the log asks for lost packs again.
+//! Decided here: a pack that was named a moment ago may not have shown up yet, so a device that
+//! builds on it waits. One that was named long ago is lost: nothing new relies on it, and
+//! everything that does not need it goes on. Nothing is written, and each look at the log asks for
+//! lost packs again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::model::{CommitKey, PackId};
 use crate::remote::{RemoteErrorKind, list_all};
 
 /// Maximum number of packs to check one by one. For more, a listing is cheaper.
-const HEADS_BEFORE_LIST: usize = 16;
+pub const HEADS_BEFORE_LIST: usize = 16;
 /// Time after which a pack that was named counts as lost if it is not there, by the server's clock.
 const SHOWS_UP_MS: i64 = 3600 * 1000;
 
@@ -42,8 +43,8 @@ impl Log {
         Ok(missing)
     }
 
-    /// Notes those of the missing packs of `head` as lost that were named long ago. Returns one that
-    /// was named lately.
+    /// Notes the missing packs of `head` that were named long ago as lost. Returns one that was
+    /// named lately.
     pub(super) async fn note_missing(
         &mut self,
         head: CommitKey,
@@ -114,13 +115,13 @@ impl Log {
         self.seen_packs.retain(|pack| !packs.contains(pack));
     }
 
-    /// Records packs as lost, because somebody looked for them.
+    /// Records packs as lost, after a search for them.
     pub fn note_lost(&mut self, packs: &BTreeSet<PackId>) {
         self.forget_packs(packs);
         self.lost_packs.extend(packs);
     }
 
-    /// Records packs as existing, because somebody saw them.
+    /// Records packs as existing, after they were seen.
     pub fn note_there(&mut self, packs: &BTreeSet<PackId>) {
         self.lost_packs.retain(|pack| !packs.contains(pack));
         self.seen_packs.extend(packs);

@@ -10,7 +10,7 @@
 //! - Packs exist before the commit that names them.
 //! - The rank of a commit is its `(generation, id)`; clocks play no part.
 //! - An outranked commit is merged, never dropped.
-//! - What is not a whole commit of the history stops nobody: it is set aside (`aside`).
+//! - An object that is no whole commit of the history stops no device: it is set aside (`aside`).
 //!
 //! This module never touches the vault's files: its callers apply what the log says. A crash leaves
 //! only whole objects. [`Log::publish`] may be repeated with the same bytes any number of times.
@@ -54,13 +54,14 @@ use std::sync::Arc;
 pub use aside::Aside;
 use aside::Notes;
 pub use check::ObjectFault;
-pub use chunks::{ChunkReader, pack_key, parse_pack_key};
-pub use devices::DeviceSeen;
+pub use chunks::{ChunkReader, Offsets, PACKS, pack_key, parse_pack_key};
+pub use devices::{DeviceSeen, devices};
 pub use error::LogError;
 pub use format::parse_commit_key;
 pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use history::Past;
+pub use lost::HEADS_BEFORE_LIST;
 pub use merge::{Side, merge, virtual_base};
 pub use needs::{Contents, Leaves, Listing, Places};
 pub use old::OldData;
@@ -91,7 +92,7 @@ pub trait ObjectCache: Send + Sync + std::fmt::Debug {
     fn keys(&self, prefix: &str) -> Vec<String>;
     /// Removes `key`.
     fn remove(&self, key: &str);
-    /// This device's time, to date what is noted, in milliseconds since the Unix epoch.
+    /// This device's time, to date notes, in milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
 }
 
@@ -123,7 +124,9 @@ pub struct Log {
     lost_packs: BTreeSet<PackId>,
     /// State that replays can start from.
     start: Option<Start>,
-    /// Commit that this device has agreed on: what it builds on belongs to the history.
+    /// Generation of the newest checkpoint that was listed.
+    checkpointed: u64,
+    /// Commit that this device has agreed on: everything it builds on belongs to the history.
     agreed: Option<CommitKey>,
     /// Objects below `commits/` that the log does without.
     asides: Notes,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::walk::check_length;
 use super::{ChunkReader, LogError, Snapshot};
 use crate::content::{ChunkIndex, ContentError, Expansion, Next, RecipeError, check_recipe, read_leaf};
-use crate::model::{ChunkSlot, Content, Digest, Entry, PackId, PackInfo, Part, Recipe, limits};
+use crate::model::{Content, Digest, Entry, PackId, PackInfo, Part, Recipe, limits};
 
 /// Lists of chunks of long files, by chunk id.
 pub type Leaves = HashMap<Digest, Vec<u8>>;
@@ -20,6 +20,8 @@ pub struct Listing {
     pub lists: BTreeSet<Digest>,
     /// Lists that were read, without the known ones.
     pub read: Leaves,
+    /// List or chunk of the content that no pack has. The sets above are without such.
+    pub missing: Option<Digest>,
 }
 
 /// Lists that are read and held at once.
@@ -32,8 +34,8 @@ type Level = BTreeMap<Part, u64>;
 
 impl ChunkReader {
     /// Lists the chunks of a content, level by level; `known` lists are not read. Each list is read
-    /// once, however often a recipe names it, so a few of them cannot stand for billions of chunks.
-    /// The inner error is a list or a chunk that no pack of `index` has.
+    /// once, however often a recipe names it, so a few of them cannot stand for billions of chunks;
+    /// and what no pack of `index` has is left out, so no list can make this grow beyond the packs.
     ///
     /// # Errors
     /// Errors of [`ChunkReader::read`]; a recipe that does not belong to the content.
@@ -43,25 +45,25 @@ impl ChunkReader {
         known: &Leaves,
         content: Content,
         recipe: Option<&Recipe>,
-    ) -> Result<Result<Listing, Digest>, LogError> {
+    ) -> Result<Listing, LogError> {
         let mut listed = Listing::default();
         let (mut depth, mut level) = first_level(content, recipe)?;
         while depth > 0 {
-            let lists: Vec<(Part, u64)> = level.into_iter().collect();
+            let has = |id: &Digest| index.contains(id) || known.contains_key(id);
+            let (lists, absent): (Vec<(Part, u64)>, Vec<_>) =
+                level.into_iter().partition(|(list, _)| has(&list.id));
+            listed.missing = listed.missing.or_else(|| absent.first().map(|(list, _)| list.id));
             level = Level::new();
             for lists in lists.chunks(LISTS_AT_ONCE) {
                 let unknown = lists.iter().map(|(list, _)| list.id).filter(|id| !known.contains_key(id));
-                let places: Result<Vec<(PackId, ChunkSlot)>, Digest> =
-                    unknown.map(|id| index.get(&id).ok_or(id)).collect();
-                let read = match places {
-                    Ok(places) => self.collect(&places).await?,
-                    Err(missing) => return Ok(Err(missing)),
-                };
+                // The index has all of them.
+                let read = self.gather(index, unknown).await?.unwrap_or_default();
                 for (list, times) in lists {
                     let bytes = known.get(&list.id).or_else(|| read.get(&list.id));
                     for part in read_leaf(content, list, bytes.map(Vec::as_slice).unwrap_or_default())? {
-                        if !index.contains(&part.id) && !known.contains_key(&part.id) {
-                            return Ok(Err(part.id));
+                        if !has(&part.id) {
+                            listed.missing.get_or_insert(part.id);
+                            continue;
                         }
                         let count = level.entry(part).or_default();
                         *count = count.saturating_add(*times);
@@ -73,11 +75,14 @@ impl ChunkReader {
             }
             depth -= 1;
         }
-        check_sum(content, &level)?;
+        let absent = level.keys().find(|part| !index.contains(&part.id)).map(|part| part.id);
+        listed.missing = listed.missing.or(absent);
+        if listed.missing.is_none() {
+            check_sum(content, &level)?;
+        }
         level.keys().try_for_each(|part| check_length(index, content.digest, part))?;
-        listed.chunks = level.into_keys().map(|part| part.id).collect();
-        let missing = listed.chunks.iter().find(|id| !index.contains(id)).copied();
-        Ok(missing.map_or(Ok(listed), Err))
+        listed.chunks = level.into_keys().map(|part| part.id).filter(|id| index.contains(id)).collect();
+        Ok(listed)
     }
 }
 
@@ -174,10 +179,17 @@ impl ChunkReader {
         let (mut places, mut known) = (Places::default(), Leaves::new());
         for (digest, content) in &contents.all {
             let recipe = contents.recipes.get(digest);
-            let Ok(listed) = self.list_chunks(&all, &known, *content, recipe).await? else {
-                places.lost.insert(*digest);
-                continue;
+            let listed = match self.list_chunks(&all, &known, *content, recipe).await {
+                Ok(listed) => listed,
+                Err(error) if error.is_damage() => {
+                    places.lost.insert(*digest);
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
+            if listed.missing.is_some() {
+                places.lost.insert(*digest);
+            }
             let room = LISTS_KEPT.saturating_sub(known.len());
             known.extend(listed.read.into_iter().take(room));
             let ids = listed.lists.into_iter().chain(listed.chunks);

@@ -58,6 +58,7 @@ impl Log {
             seen_packs: BTreeSet::new(),
             lost_packs: BTreeSet::new(),
             start: None,
+            checkpointed: 0,
             agreed: None,
             asides: Notes::default(),
             turn: 0,

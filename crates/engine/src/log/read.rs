@@ -29,10 +29,12 @@ pub(super) struct Seen {
 pub(super) type Listed = BTreeMap<CommitKey, Seen>;
 
 impl Log {
-    /// Lists commits and reads the unknown ones. What is no commit of the history is set aside.
+    /// Lists commits and reads the unknown ones. An object that is no commit of the history is set
+    /// aside.
     ///
     /// # Errors
-    /// Errors of the remote; commits of a newer format; a history that this device cannot begin with.
+    /// Errors of the remote; commits of a newer format; a history that this device cannot begin
+    /// with.
     pub async fn refresh(&mut self, depth: Depth) -> Result<(), LogError> {
         let newest = self.graph.heads().first().map_or(0, |key| key.seq);
         let from = match depth {
@@ -51,7 +53,8 @@ impl Log {
         self.check_first()
     }
 
-    /// Says which commit this device has agreed on. What it builds on is the history.
+    /// Tells the log which commit this device has agreed on. Everything that it builds on is the
+    /// history.
     pub fn build_on(&mut self, agreed: Option<CommitKey>) {
         self.agreed = agreed;
     }
@@ -72,8 +75,8 @@ impl Log {
         Ok(objects.iter().filter_map(seen).collect())
     }
 
-    /// Reads a commit and all that it builds on: all, or, where that fails or nobody waits for it any
-    /// more, none. A commit without its past would hide that past.
+    /// Reads a commit and everything that it builds on: all, or, if that fails or its caller stops
+    /// waiting, none. A commit without its past would hide that past.
     pub(super) async fn learn(&mut self, key: CommitKey) -> Result<(), LogError> {
         let mut learnt: BTreeMap<CommitKey, Node> = BTreeMap::new();
         let mut open = BTreeSet::from([key]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::line::Line;
 use super::{Log, LogError, Snapshot};
-use crate::model::{Commit, CommitKey, Digest, VaultPath};
+use crate::model::{Commit, CommitKey, Digest, PackId, VaultPath};
 
 /// Number of snapshots kept in memory: base, head, and the two sides of a merge.
 const RECENT: usize = 4;
@@ -36,7 +36,8 @@ impl Log {
         let (mut snapshot, path) = self.nearest_start(key).await?;
         for step in path {
             let (step, commit) = self.read_commit(step).await?;
-            if let Err(error) = snapshot.apply(step, &commit) {
+            let marked = self.marked_elsewhere(step, &commit, &snapshot).await?;
+            if let Err(error) = snapshot.apply(step, &commit, &marked) {
                 return Ok(Err((step, error)));
             }
             for (key, node) in self.graph.part(&self.graph.brought(step)) {
@@ -48,11 +49,36 @@ impl Log {
         Ok(Ok(snapshot))
     }
 
+    /// Packs that a merge sweeps and that its first parent's state has not marked, but another commit of
+    /// its past has. An ordinary commit sweeps what its parent's state has marked.
+    async fn marked_elsewhere(
+        &self,
+        key: CommitKey,
+        commit: &Commit,
+        state: &Snapshot,
+    ) -> Result<BTreeSet<PackId>, LogError> {
+        let mut marked = BTreeSet::new();
+        let unmarked = commit.prune.swept.iter().filter(|pack| !state.marked.contains_key(*pack));
+        let mut open: BTreeSet<PackId> = unmarked.copied().collect();
+        if commit.parents.len() < 2 || open.is_empty() {
+            return Ok(marked);
+        }
+        // The newest first: a mark is seldom old.
+        for past in self.graph.ancestry(key).into_iter().rev().filter(|past| *past != key) {
+            let (_, past) = self.read_commit(past).await?;
+            marked.extend(past.prune.marked.into_iter().filter(|pack| open.remove(pack)));
+            if open.is_empty() {
+                break;
+            }
+        }
+        Ok(marked)
+    }
+
     /// State of the vault at `key`, with the packs that hold its chunks now. Some chunks may have
     /// moved since, and their old packs may be gone.
     ///
     /// # Errors
-    /// As for [`Log::snapshot`].
+    /// See [`Log::snapshot`].
     pub async fn readable(
         &mut self,
         key: CommitKey,

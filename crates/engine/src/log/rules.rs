@@ -1,7 +1,8 @@
 //! Rules that a commit must satisfy on its own, whatever its parents are.
 //!
-//! A commit that breaks one is damaged, for its writer would not have written it. Nothing that follows
-//! from a commit (reads, sums of sizes, the order of a replay) needs to doubt what is checked here.
+//! A commit that breaks one is damaged, for its writer would not have written it. Nothing that
+//! follows from a commit (reads, sums of sizes, the order of a replay) needs to doubt what is
+//! checked here.
 
 use std::collections::BTreeMap;
 
@@ -75,6 +76,9 @@ fn check_old_data(commit: &Commit) -> Result<(), String> {
     if !sorted {
         return Err("what it says of old data is not sorted".into());
     }
+    if prune.horizon.is_some_and(|horizon| horizon >= commit.seq) {
+        return Err("it keeps no generation before its own".into());
+    }
     if commit.parents.len() < 2 && !(prune.void.is_empty() && prune.unkept.is_empty()) {
         return Err("only a merge finds that a commit is void".into());
     }
@@ -92,7 +96,7 @@ fn check_conflicts(commit: &Commit) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks tables and recipes against what the format says of them, and against each other.
+/// Checks tables and recipes against the format, and against each other.
 fn check_contents(commit: &Commit) -> Result<(), String> {
     for pack in &commit.packs {
         check_table(pack).map_err(|error| error.to_string())?;

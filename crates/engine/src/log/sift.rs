@@ -1,9 +1,9 @@
-//! Which commits that were read belong to the history. Pure.
+//! Tells which of the read commits belong to the history. Pure.
 //!
-//! A commit belongs to it if everything that it builds on does, down to first commits; and a history
-//! has few of those. Whoever writes to the bucket can put any number of first commits there, so at
-//! most [`limits::ROOTS`] are merged because they are there. One that a commit of the history builds
-//! on always belongs to it.
+//! A commit belongs to it if everything that it builds on does, down to first commits; and a
+//! history has few of those. Anyone who writes to the bucket can put any number of first commits
+//! there. So at most [`limits::ROOTS`] are merged just because they are there. One that a commit of
+//! the history builds on always belongs to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,7 +68,7 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    /// Takes every commit that builds on the history, and what else those build on.
+    /// Takes every commit that builds on the history, with everything it builds on.
     fn spread(&mut self) {
         loop {
             let known = self.good.len();
@@ -152,13 +152,14 @@ mod tests {
         let found = sifted(&[], &[line.as_slice(), &lone].concat());
         assert!([root, second, third].iter().all(|key| found.good.contains(key)), "the history comes first");
         assert_eq!((found.good.len(), found.crowd.len()), (18, 1985));
-        // One of them is merged with the history by somebody, so it belongs to it, and what it carries.
+        // A device merges one of them with the history, so it belongs to it, with everything it
+        // carries.
         let (adopted, more, merge) = (crowd[0], key(2, 100), key(4, 1));
         let with: [(CommitKey, &[CommitKey]); 2] = [(more, &[adopted]), (merge, &[third, more])];
         let found = sifted(&line, &[lone.as_slice(), &with].concat());
         assert!([adopted, more, merge].iter().all(|key| found.good.contains(key)));
         assert_eq!((found.good.len(), found.crowd.len()), (2 + 15, 1985));
-        // What builds on one of the crowd goes with it.
+        // A commit that builds on one of the crowd goes with it.
         let found = sifted(&line, &[lone.as_slice(), &[(more, [adopted].as_slice())]].concat());
         assert_eq!(found.orphans, [(more, adopted)].into());
     }

@@ -83,11 +83,17 @@ impl Snapshot {
     }
 
     /// Advances to `commit`, a child of this snapshot's commit. The line of the commit itself, and
-    /// those of a second parent's past, are the caller's to add.
+    /// those of a second parent's past, are the caller's to add. `marked` are packs that others of its
+    /// past have marked.
     ///
     /// # Errors
     /// If the commit cannot follow this one.
-    pub(super) fn apply(&mut self, key: CommitKey, commit: &Commit) -> Result<(), LogError> {
+    pub(super) fn apply(
+        &mut self,
+        key: CommitKey,
+        commit: &Commit,
+        marked: &BTreeSet<PackId>,
+    ) -> Result<(), LogError> {
         if commit.parents.first().copied() != self.key {
             return Err(LogError::corrupt(key, "it is applied to another commit than its parent"));
         }
@@ -99,7 +105,7 @@ impl Snapshot {
         for line in touched.lines(self) {
             sum.take(&line.bytes()?);
         }
-        self.change(key, commit)?;
+        self.change(key, commit, marked)?;
         for digest in touched.contents().iter().filter(|digest| !self.uses.contains_key(digest)) {
             self.recipes.remove(digest);
         }
@@ -112,7 +118,7 @@ impl Snapshot {
         Ok(())
     }
 
-    fn change(&mut self, key: CommitKey, commit: &Commit) -> Result<(), LogError> {
+    fn change(&mut self, key: CommitKey, commit: &Commit, marked: &BTreeSet<PackId>) -> Result<(), LogError> {
         // The first commit of a vault repeats the header's groups. Do not compile them again.
         if let Some(groups) = commit.groups.as_ref().filter(|groups| *groups != self.groups.definitions()) {
             self.groups = Groups::new(groups.clone()).map_err(|error| LogError::groups(key, &error))?;
@@ -135,7 +141,7 @@ impl Snapshot {
             self.end_use(before);
             set_entry(&mut self.tree, change.path.clone(), change.entry);
         }
-        self.change_packs(key, commit);
+        self.change_packs(key, commit, marked);
         self.void.extend(&commit.prune.void);
         self.needs.extend(commit.needs.iter().cloned());
         for conflict in &commit.prune.unkept {
@@ -154,8 +160,13 @@ impl Snapshot {
         Ok(())
     }
 
-    fn change_packs(&mut self, key: CommitKey, commit: &Commit) {
+    fn change_packs(&mut self, key: CommitKey, commit: &Commit, marked: &BTreeSet<PackId>) {
         for pack in &commit.prune.swept {
+            // Whoever can write to the bucket could end the history with one commit otherwise.
+            if !(self.marked.contains_key(pack) || marked.contains(pack)) {
+                tracing::warn!(commit = %key, %pack, "a commit sweeps a pack that nobody has marked: the pack stays");
+                continue;
+            }
             self.packs.remove(pack);
             self.marked.remove(pack);
             self.swept.insert(*pack);

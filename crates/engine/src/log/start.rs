@@ -1,26 +1,27 @@
-//! Start of replays: a state that this device has proved before, or a checkpoint that commits prove.
+//! Start of replays: a state that this device has proved before, or a checkpoint that commits
+//! prove.
 //!
 //! # Why a checkpoint is not simply believed
-//! Whoever can write to the bucket can write a checkpoint with any files in it, and a new device would
-//! take them for the vault's although no commit says so. Reading every commit instead would be sure,
-//! but the cost of joining would grow with the age of the vault.
+//! Anyone who can write to the bucket can write a checkpoint with any files in it, and a new device
+//! would take them for the vault's although no commit says so. Reading every commit instead would
+//! be safe, but the cost of joining would grow with the age of the vault.
 //!
 //! So each commit of format 2 names the sum of its first parent's state ([`super::sum`]), and every
-//! device that replays the commit holds the sum against the state that it has: a commit that lies is
-//! damaged for all of them. A checkpoint of commit K is taken if commits that build on K name one and
-//! the same sum for it, and the checkpoint's lines have that sum. Then it is exactly the state that the
-//! commits up to K make, or somebody has forged a commit that every older device refuses: a checkpoint
-//! deserves no less trust than the commits, and no more. Its lines cover the past, too, so no parent
-//! can be made up.
+//! device that replays the commit compares the sum with its own state: a commit with a wrong sum is
+//! damaged for all of them. A checkpoint of commit K is taken if commits that build on K name one
+//! and the same sum for it, and the checkpoint's lines have that sum. Then it is exactly the state
+//! that the commits up to K make, unless an attacker has forged a commit that every older device
+//! refuses: a checkpoint deserves no less trust than the commits, and no more. Its lines cover the
+//! past too, so no parent can be made up.
 //!
-//! That costs a new device one listing, the commits of one generation, and what the checkpoint has
-//! changed by since: with a checkpoint every 32 generations, at most as many commits. Where commits
-//! name no sum (a vault that older versions write to), or disagree, or the checkpoint does not add up,
-//! the next older checkpoint is tried, and after [`TRIES`] the commits are read.
+//! A new device pays for that with one listing, the commits of one generation, and the changes
+//! since the checkpoint: with a checkpoint every 32 generations, at most as many commits. If
+//! commits name no sum (a vault that older versions write to), or disagree, or the checkpoint does
+//! not add up, the next older checkpoint is tried, and after [`TRIES`] the commits are read.
 //!
 //! # Memory
-//! A state is never held whole. It is read piece by piece, hashed line by line and put into the cache
-//! as it comes; only a state that is proved is then parsed.
+//! A state is never held whole. It is read piece by piece, hashed line by line and put into the
+//! cache as it comes; only a state that is proved is then parsed.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read};
@@ -36,7 +37,7 @@ use crate::remote::list_all;
 
 /// Checkpoints that are tried before the commits are read.
 const TRIES: usize = 4;
-/// Commits of one generation that are asked what they say of a checkpoint. More are no race.
+/// Commits of one generation that are searched for a sum of a checkpoint. More are no race.
 const WITNESSES: usize = 16;
 /// Bytes of a state that are read at once.
 const WINDOW: u64 = 16 << 20;
@@ -128,8 +129,8 @@ impl Log {
         Ok(())
     }
 
-    /// The sum that commits which build on `commit` name for its state. `None` if they name none, or
-    /// different ones.
+    /// The sum that commits which build on `commit` name for its state. `None` if they name none,
+    /// or different ones.
     async fn named_base(&self, commit: CommitKey, commits: &[CommitKey]) -> Result<Option<Digest>, LogError> {
         let witnesses: Vec<CommitKey> =
             commits.iter().filter(|key| key.seq == commit.seq + 1).copied().collect();
@@ -173,8 +174,8 @@ impl Log {
         Ok(Proof { sum, parts, digest, names_base: false, checkpoint: key.to_owned() })
     }
 
-    /// Reads a checkpoint and its state, and checks that they belong together, and that commits name
-    /// no other state.
+    /// Reads a checkpoint and its state, and checks that they belong together, and that commits
+    /// name no other state.
     pub(super) async fn check_checkpoint(&self, key: &str) -> Result<(), LogError> {
         let checkpoint = self.read_checkpoint(key).await?;
         let sum = self.add_up(key, &checkpoint, false).await?.sum;
@@ -268,7 +269,7 @@ fn not_named(key: &str, commit: CommitKey) -> LogError {
 }
 
 /// Generation in the key of a checkpoint.
-fn seq_of(key: &str) -> Option<u64> {
+pub(super) fn seq_of(key: &str) -> Option<u64> {
     CommitKey::parse(key.strip_prefix(CHECKPOINTS)?).map(|name| name.seq)
 }
 

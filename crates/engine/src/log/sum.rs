@@ -1,14 +1,16 @@
-//! The sum of a state's lines: what proves that a checkpoint is the state of its commit.
+//! Sum of a state's lines: it proves that a checkpoint is the state of its commit.
 //!
-//! A commit may name the sum of the state that it is a difference to. Its id is a digest of all that,
-//! so the sum is as sure as the commit itself. Whoever replays the commit knows that state and refuses
-//! a commit that names another one; whoever joins later adds up the lines of a checkpoint and knows
-//! whether it is the state that the commits make, without reading all of them.
+//! A commit may name the sum of the state that it is a difference to. Its id is a digest of all
+//! that, so the sum is as sure as the commit itself. A device that replays the commit knows that
+//! state and refuses a commit that names another one. A device that joins later adds up the lines
+//! of a checkpoint. So it knows if this is the state that the commits make, without reading all of
+//! them.
 //!
-//! The sum must follow what changes, not how much there is, and must not depend on order: so each line
-//! is hashed to 1,024 numbers, and lines are added and taken away number by number. That is LtHash
-//! with 16-bit numbers, over BLAKE3's output stream. To find other lines with the same sum is as hard
-//! as finding short vectors in a lattice of that size: more than 2^200 steps.
+//! The cost of the sum must follow the changes, not the size of the state, and must not depend on
+//! order. So each line is hashed to 1,024 numbers, and lines are added and taken away number by
+//! number. That is LtHash with 16-bit numbers, over BLAKE3's output stream. To find other lines
+//! with the same sum is as hard as finding short vectors in a lattice of that size: more than 2^200
+//! steps.
 //!
 //! Source: Lewi, Kim, Maykov, Weis, "Securing Update Propagation with Homomorphic Hashing", 2019.
 

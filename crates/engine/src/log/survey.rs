@@ -42,8 +42,8 @@ impl Log {
         Ok(listed.iter().filter_map(time).collect())
     }
 
-    /// Commits in the past of `head` that are no generation of their own: those of prunes, and all but
-    /// the last of each push.
+    /// Commits in the past of `head` that are no generation of their own: those of prunes, and all
+    /// but the last of each push.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.

@@ -1,4 +1,4 @@
-//! Takes in what a listing of `commits/` shows: commits of the history, and objects to set aside.
+//! Takes in a listing of `commits/`: commits of the history, and objects to set aside.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,23 +15,23 @@ use crate::remote::RemoteErrorKind;
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
-/// Number of times that an object is read whose bytes are damaged and others each time: then the way
-/// here damages them.
+/// Number of reads of an object whose bytes are damaged differently each time: then the network
+/// damages them.
 const READS: usize = 3;
 /// Missing packs that are looked for again with each refresh.
 const PACKS_AT_ONCE: usize = 4;
 
-/// What reading an object gave.
+/// Result of reading an object.
 enum Read {
     Commit(Box<Commit>),
     Lacking(Lack),
     /// A newer program wrote it.
     Newer(Option<Outline>, LogError),
-    /// It is not there.
+    /// It is missing.
     Missing,
 }
 
-/// What was read for a listing.
+/// Objects that were read for a listing.
 #[derive(Default)]
 struct Batch {
     commits: BTreeMap<CommitKey, Node>,
@@ -50,7 +50,7 @@ impl Batch {
 }
 
 impl Log {
-    /// Reads what is new in a listing, and what it builds on.
+    /// Reads the new objects of a listing, and those that they build on.
     pub(super) async fn take_in(&mut self, listed: &Listed) -> Result<(), LogError> {
         let fresh = |(key, seen): &(&CommitKey, &Seen)| {
             !self.graph.contains(**key) && !self.asides.stands(**key, **seen)
@@ -59,9 +59,10 @@ impl Log {
         self.read_in(open, listed).await
     }
 
-    /// Reads these commits, those that were set aside and hang on them, and what all of them build on.
+    /// Reads these commits, those that were set aside and depend on them, and all that they build
+    /// on.
     async fn read_in(&mut self, mut open: BTreeSet<CommitKey>, listed: &Listed) -> Result<(), LogError> {
-        // By key, so that parents come before what hangs on them.
+        // By key, so that parents come before the commits that build on them.
         for (key, note) in self.asides.iter() {
             if let Lack::Parent(parent) = &note.lack
                 && (self.graph.contains(*parent) || open.contains(parent))
@@ -165,7 +166,7 @@ impl Log {
         lacking.extend(orphans.into_iter().map(|(key, parent)| (key, Lack::Parent(parent))));
         lacking.extend(crowd.into_iter().map(|key| (key, Lack::Crowd)));
         for (key, lack) in lacking {
-            // A parent that no listing shows is not there for those who list.
+            // A parent that no listing shows does not exist for other devices.
             if listed.contains_key(&key) || self.asides.get(key).is_some() {
                 self.asides.note(key, lack, listed.get(&key).copied(), now_ms);
             }
@@ -176,8 +177,8 @@ impl Log {
         Ok(())
     }
 
-    /// Looks again for packs whose lack has set commits aside: they may have been put, or a sweep that
-    /// explains it may have become visible, or so much time has passed that they count as lost.
+    /// Looks again for packs whose lack has set commits aside: they may have been put, or a sweep
+    /// that explains it may have become visible, or they may count as lost by now.
     pub(super) async fn look_for_packs(&mut self) -> Result<(), LogError> {
         let lacking = self.asides.iter().filter_map(|(key, note)| match note.lack {
             Lack::Pack(pack) => Some((key, pack)),
@@ -191,7 +192,7 @@ impl Log {
         for head in self.graph.heads().into_iter().take(super::write::MAX_MERGES) {
             swept.extend(self.snapshot(Some(head)).await?.swept.iter().copied());
         }
-        // Each in turn, for there may be many.
+        // Some at a time, in turn: there may be many.
         let turn = self.turn % lacking.len();
         self.turn = turn + PACKS_AT_ONCE;
         let mut found = BTreeSet::new();

@@ -123,6 +123,13 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
     }
 }
 
+/// Publishes a commit on `parent` that marks packs.
+async fn mark(log: &mut Log, parent: CommitKey, packs: &[PackId]) -> CommitKey {
+    let mut marking = plain(Some(parent), 1, &[]);
+    marking.prune.marked = packs.to_vec();
+    publish(log, &marking).await
+}
+
 /// The same commit with its bytes.
 fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
     Prepared::new(&mut plain(parent, device, changes)).unwrap()

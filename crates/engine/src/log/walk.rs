@@ -36,19 +36,23 @@ impl ChunkReader {
     }
 }
 
-/// Checks that a recipe gives a chunk the length that its pack gives it: what is read has that one.
+/// Checks that a recipe gives a chunk the length that a pack gives it: what is read has that one.
 pub(super) fn check_length(index: &ChunkIndex, content: Digest, part: &Part) -> Result<(), ContentError> {
-    match index.get(&part.id) {
-        Some((_, slot)) if slot.len != part.len => {
-            let why = format!("its chunk {} has {} bytes: expected {}", part.id.short(), slot.len, part.len);
-            Err(RecipeError::Form { content, why }.into())
+    let mut other = None;
+    for (_, slot) in index.places(&part.id) {
+        if slot.len == part.len {
+            return Ok(());
         }
-        _ => Ok(()),
+        other = Some(slot.len);
     }
+    let Some(len) = other else { return Ok(()) };
+    let why = format!("its chunk {} has {len} bytes: expected {}", part.id.short(), part.len);
+    Err(RecipeError::Form { content, why }.into())
 }
 
 impl Walk<'_> {
-    /// The next chunks, at most `most`; none at the end. The inner error is a list that no pack has.
+    /// The next chunks, at most `most`; none at the end. The inner error is a list that no pack
+    /// has.
     ///
     /// # Errors
     /// Errors of [`ChunkReader::read`]; a recipe that does not belong to the content.
@@ -79,14 +83,12 @@ impl Walk<'_> {
         let level = self.expansion.level();
         if !self.ahead.get(&level).is_some_and(|lists| lists.contains_key(&list.id)) {
             let beside = self.expansion.lists_ahead().iter().map(|part| part.id);
-            let mut places = Vec::new();
-            for id in beside.chain([list.id]).filter(|id| !self.known.contains_key(id)) {
-                match self.index.get(&id) {
-                    Some(place) => places.push(place),
-                    None => return Ok(Err(id)),
-                }
-            }
-            self.ahead.insert(level, self.reader.collect(&places).await?);
+            let unknown = beside.chain([list.id]).filter(|id| !self.known.contains_key(id));
+            let lists = match self.reader.gather(self.index, unknown).await? {
+                Ok(lists) => lists,
+                Err(missing) => return Ok(Err(missing)),
+            };
+            self.ahead.insert(level, lists);
         }
         let lists = self.ahead.get(&level);
         let bytes = lists.and_then(|lists| lists.get(&list.id)).map(Vec::as_slice).unwrap_or_default();

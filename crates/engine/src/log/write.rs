@@ -88,12 +88,13 @@ impl Log {
         Err(LogError::NotVisible(prepared.key))
     }
 
-    /// Merges all heads into one and returns it. `None` before the first commit. A head that cannot be
-    /// used is set aside. If there are more heads than [`MAX_MERGES`], some are left for the next call.
+    /// Merges all heads into one and returns it. `None` before the first commit. A head that cannot
+    /// be used is set aside. If there are more heads than [`MAX_MERGES`], some are left for the
+    /// next call.
     ///
     /// # Errors
-    /// Errors of the remote; a head that this device must not go on without; [`LogError::RolledBack`] if
-    /// the remote has lost a head.
+    /// Errors of the remote; a head that this device must not go on without;
+    /// [`LogError::RolledBack`] if the remote has lost a head.
     pub async fn settle(&mut self) -> Result<Option<CommitKey>, LogError> {
         self.check_heads().await?;
         let mut merges = 0;
@@ -114,8 +115,9 @@ impl Log {
         }
     }
 
-    /// State of a head, if it can be built on: its past can be replayed, and its packs exist, but for
-    /// those that another head has swept and those that were lost long ago. `None` if it was set aside.
+    /// State of a head, if it can be built on: its past can be replayed, and its packs exist, but
+    /// for those that another head has swept and those that were lost long ago. `None` if it was
+    /// set aside.
     async fn usable(&mut self, head: CommitKey) -> Result<Option<Arc<Snapshot>>, LogError> {
         let state = match self.replayed(head).await? {
             Ok(state) => state,
@@ -142,7 +144,8 @@ impl Log {
         }
     }
 
-    /// Newest commit before `head` that brought a pack, of those that this device has not agreed on.
+    /// Newest commit before `head` that brought a pack, of those that this device has not agreed
+    /// on.
     async fn bringer(&self, head: CommitKey, pack: PackId) -> Result<Option<CommitKey>, LogError> {
         let known = self.agreed.map(|agreed| self.graph.ancestry(agreed)).unwrap_or_default();
         let fresh = self.graph.ancestry(head).into_iter().rev().filter(|key| !known.contains(key));

@@ -79,7 +79,7 @@ pub(super) fn ext<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<E
     }
 }
 
-/// Reads a JSON value and counts what is in it.
+/// Reads a JSON value and counts its parts.
 #[derive(Clone, Copy)]
 struct Counted<'a> {
     left: &'a Cell<usize>,

@@ -20,7 +20,7 @@ pub struct Device {
     pub id: DeviceId,
     /// Name of the device when it made the commit.
     pub name: String,
-    /// What the device reads. Absent in format 1.
+    /// Formats and features that the device reads. Absent in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reads: Option<Reads>,
 }
@@ -164,7 +164,7 @@ impl Commit {
         self.format = if self.uses_format_2() { FORMAT } else { FIRST_FORMAT };
     }
 
-    /// True where the commit holds what format 1 has no room for.
+    /// True if the commit holds something that format 1 has no room for.
     #[must_use]
     pub fn uses_format_2(&self) -> bool {
         let reads = self.device.as_ref().is_some_and(|device| device.reads.is_some());

@@ -44,6 +44,8 @@ pub enum Reason {
     MassChange,
     /// The filters now exclude files that were synced.
     Filter,
+    /// Another device changed which files belong together, or how they are checked.
+    Groups,
 }
 
 /// Side that would lose data.

@@ -1,10 +1,10 @@
-//! Features: what a commit may hold that readers of the first format do not know.
+//! Features: parts of a commit that readers of the first format do not know.
 //!
 //! Formats rise by need. A commit without features is written in format 1, byte for byte as every
-//! version wrote it. A commit with features is of format 2 and names each, with the version that can
-//! read it, so that an older reader can say what it lacks. A device says which features it reads in a
-//! name below `devices/`, and in each commit of format 2; a writer uses a feature once every device
-//! that committed lately reads it.
+//! version wrote it. A commit with features is of format 2 and names each, with the version that
+//! can read it, so that an older reader can say what it lacks. A device tells the features that it
+//! reads in a name below `devices/`, and in each commit of format 2. A writer uses a feature once
+//! every device that committed lately reads it.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ use super::{Commit, DeviceId};
 
 /// The newest format of commits, checkpoints and headers that this program reads.
 pub const FORMAT: u32 = 2;
-/// The format of what uses no feature.
+/// Format of objects that use no feature.
 pub const FIRST_FORMAT: u32 = 1;
 
-/// Something that a commit may hold and that not every reader knows.
+/// A part of a commit that not every reader knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
     /// Paths that Unix can store and Windows cannot, such as `16:51.json`.
@@ -70,7 +70,7 @@ pub struct Need {
 }
 
 impl Need {
-    /// True where this program reads the feature.
+    /// True if this program reads the feature.
     #[must_use]
     pub fn is_known(&self) -> bool {
         Feature::ALL.iter().any(|feature| feature.name() == self.feature)
@@ -88,51 +88,90 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// What this program reads.
+    /// Formats and features that this program reads.
     #[must_use]
     pub fn ours() -> Self {
         let features = Feature::ALL.iter().map(|feature| feature.name().to_owned()).collect();
         Self { format: FORMAT, features }
     }
 
-    /// What every version reads.
+    /// Formats and features that every version reads.
     #[must_use]
     pub const fn first() -> Self {
         Self { format: FIRST_FORMAT, features: BTreeSet::new() }
     }
 
-    /// True where the device reads a feature.
+    /// True if the device reads a feature.
     #[must_use]
     pub fn knows(&self, feature: Feature) -> bool {
         self.features.contains(feature.name())
     }
 }
 
+/// What a device wants to be kept in the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keeps {
+    /// Number of newest generations.
+    pub generations: u64,
+    /// Time within which all that stood is kept, in seconds.
+    pub seconds: u64,
+}
+
+impl Keeps {
+    /// What satisfies both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let Self { generations, seconds } = other;
+        Self { generations: self.generations.max(generations), seconds: self.seconds.max(seconds) }
+    }
+
+    /// The word for it, which older programs take for a feature that they do not know.
+    fn word(self) -> String {
+        format!("{KEEP}{}-{}", self.generations, self.seconds)
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        let (generations, seconds) = word.strip_prefix(KEEP)?.split_once('-')?;
+        Some(Self { generations: generations.parse().ok()?, seconds: seconds.parse().ok()? })
+    }
+}
+
+/// Start of the word that says what a device wants to be kept.
+const KEEP: &str = "keep-";
+
 /// What a device says of itself below `devices/`: all of it stands in the name of an empty object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// The device.
     pub device: DeviceId,
-    /// What it reads.
+    /// Formats and features that it reads.
     pub reads: Reads,
+    /// What it wants to be kept. Absent if its program does not say so yet.
+    pub keeps: Option<Keeps>,
 }
 
 impl Announcement {
-    /// Name of the object: `<device>-<format>-<features, joined by +>`.
+    /// Name of the object: `<device>-<format>-<features, joined by +>`, among them
+    /// `keep-<generations>-<seconds>`.
     #[must_use]
     pub fn name(&self) -> String {
-        let features: Vec<&str> = self.reads.features.iter().map(String::as_str).collect();
+        let keeps = self.keeps.map(Keeps::word);
+        let features: BTreeSet<&str> = self.reads.features.iter().chain(&keeps).map(String::as_str).collect();
+        let features: Vec<&str> = features.into_iter().collect();
         format!("{}-{}-{}", self.device, self.reads.format, features.join("+"))
     }
 
-    /// Reads what [`Announcement::name`] wrote; none for any other text.
+    /// Parses the name that [`Announcement::name`] makes. None for any other text.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let (device, rest) = name.split_once('-')?;
         let (format, features) = rest.split_once('-')?;
-        let features = features.split('+').filter(|feature| !feature.is_empty()).map(str::to_owned);
-        let reads = Reads { format: format.parse().ok()?, features: features.collect() };
-        Some(Self { device: device.parse().ok()?, reads })
+        let (keeps, features): (Vec<&str>, Vec<&str>) =
+            features.split('+').filter(|word| !word.is_empty()).partition(|word| word.starts_with(KEEP));
+        let keeps = keeps.into_iter().filter_map(Keeps::parse).reduce(Keeps::and);
+        let features = features.into_iter().map(str::to_owned).collect();
+        let reads = Reads { format: format.parse().ok()?, features };
+        Some(Self { device: device.parse().ok()?, reads, keeps })
     }
 }
 
@@ -143,9 +182,12 @@ mod tests {
     #[test]
     fn an_announcement_is_read_back_and_nothing_else_is_one() {
         let device = DeviceId::from_bytes([7; 8]);
+        let keeps = Keeps { generations: 100, seconds: 2_592_000 };
         for reads in [Reads::ours(), Reads::first()] {
-            let announcement = Announcement { device, reads };
-            assert_eq!(Announcement::parse(&announcement.name()), Some(announcement));
+            for keeps in [None, Some(keeps)] {
+                let announcement = Announcement { device, reads: reads.clone(), keeps };
+                assert_eq!(Announcement::parse(&announcement.name()), Some(announcement));
+            }
         }
         for other in ["", "x-2-", "0707070707070707-two-unix-names", "0707070707070707"] {
             assert_eq!(Announcement::parse(other), None, "{other:?} was taken");

@@ -1,9 +1,10 @@
 //! Limits on what a bucket may hold. docs/FORMAT.md has the same table.
 //!
-//! Whoever can write to the bucket writes what they like, so a reader allocates for no claim that it
-//! has not held against one of these. They are wide: today's writers stay far below them, and a
-//! writer refuses what no reader would take before anybody relies on it. A lower limit would lock
-//! devices out of vaults that exist, so they only ever rise, with a format that says so.
+//! Anyone who can write to the bucket can write anything, so a reader allocates for no claim that
+//! it has not checked against one of these. They are wide: today's writers stay far below them, and
+//! a writer refuses an object that no reader would take, before any device relies on it. A lower
+//! limit would lock devices out of existing vaults, so limits only ever rise, with a format that
+//! says so.
 
 /// Bytes of a vault header.
 pub const HEADER_STORED: u64 = 1 << 20;
@@ -49,7 +50,7 @@ pub const GROUPS: usize = 64;
 pub const PATTERNS: usize = 512;
 /// Bytes of one pattern.
 pub const PATTERN: usize = 512;
-/// Bytes of all patterns together: they bound what compiling them takes.
+/// Bytes of all patterns together: they bound the cost of compiling them.
 pub const PATTERN_BYTES: usize = 16 << 10;
 
 /// Bytes of a pack: the size at which one is handed over, its last chunk, and its table.

@@ -32,5 +32,6 @@ pub enum Place {
     Taken,
 }
 
-/// Losses by path. Put back into the agreed files, they give what stood a day ago, but for what came since.
+/// Losses by path. Put back into the agreed files, they give the files of a day ago, except for
+/// those that came since.
 pub type Losses = BTreeMap<VaultPath, Loss>;

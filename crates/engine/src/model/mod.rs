@@ -33,7 +33,7 @@ pub use decisions::{Decisions, Direction, Held, Reason};
 pub use digest::Digest;
 pub use entry::{Content, Entry, Tree, set_entry};
 pub use facts::{Embeddings, Facts, Holdings, Index, Unreal, stem};
-pub use feature::{Announcement, FIRST_FORMAT, FORMAT, Feature, Need, Reads};
+pub use feature::{Announcement, FIRST_FORMAT, FORMAT, Feature, Keeps, Need, Reads};
 pub use group::{Group, GroupError, Groups, Item, Role, Validate};
 pub use header::{ChunkParams, VaultHeader};
 pub use hlc::{Hlc, MAX_AHEAD_MS};

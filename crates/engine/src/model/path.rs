@@ -16,8 +16,8 @@ const MAX_NAME_BYTES: usize = 255;
 /// Relative path with `/` between its names, in Unicode NFC, safe to create on Unix.
 ///
 /// It is safe to join to the root: it has no empty name, no `.` or `..`, no root and no control
-/// character. Not every platform can store each of its names ([`VaultPath::is_portable`]). Paths are
-/// ordered by bytes.
+/// character. Not every platform can store each of its names ([`VaultPath::is_portable`]). Paths
+/// are ordered by bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VaultPath(Box<str>);

@@ -1,16 +1,18 @@
-//! Cuts what is to be sent into commits of a bounded size. Pure.
+//! Cuts a push into commits of a bounded size. Pure.
 //!
-//! Every reader holds a commit in memory, and everybody waits for what stands in the same commit: so
-//! a push of many files is many commits, the small files first. A group is one item and is never
-//! cut; neither is what a transaction wrote, what one hold let through, or a file and the place that
-//! its content or its name moves from. So no commit takes away a content that a later one brings.
+//! Every reader holds a commit in memory, and every device waits for all contents of a commit. So a
+//! push of many files is many commits, the small files first. A group is one item and is never cut.
+//! Neither is a transaction, the set of one hold that was let through, a file and the place that
+//! its content or its name moves from, or a file and one that carries its name on. So no commit
+//! takes away a content that a later one brings, and the brakes see a replacement whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::tally::carrying;
 use super::{Hold, Step};
 use crate::model::{Digest, Item, VaultPath};
 
-/// Limits of one commit. What cannot be cut may exceed them.
+/// Limits of one commit. A set that cannot be cut may exceed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the commit's own description: paths, recipes and tables of packs.
@@ -20,8 +22,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// A commit of less than 8 MiB when it is compressed, and less than twenty minutes of upload at two
-    /// megabits per second.
+    /// A commit of less than 8 MiB when it is compressed, and less than twenty minutes of upload at
+    /// two megabits per second.
     fn default() -> Self {
         Self { described: 24 << 20, content: 256 << 20 }
     }
@@ -40,13 +42,13 @@ struct Unit<'a> {
     described: u64,
     content: u64,
     newest_ms: i64,
-    /// True where the unit only removes.
+    /// True if the unit only removes.
     removes: bool,
 }
 
 /// Cuts the outgoing `steps` of a plan into commits, in the order in which they are made. Items of
-/// one set of `together`, and of one hold of `approved`, stay in one commit. `chunk` is the expected
-/// length of a chunk, in bytes.
+/// one set of `together`, and of one hold of `approved`, stay in one commit. `chunk` is the
+/// expected length of a chunk, in bytes.
 #[must_use]
 pub fn batches<'a>(
     steps: &[&'a Step],
@@ -59,6 +61,7 @@ pub fn batches<'a>(
     tie_items(&mut ties, steps, together.iter().chain(approved.iter().map(|hold| &hold.items)));
     tie_moves(&mut ties, steps);
     tie_places(&mut ties, steps);
+    tie_names(&mut ties, steps);
     let mut units: BTreeMap<usize, Unit<'a>> = BTreeMap::new();
     for (number, step) in steps.iter().enumerate() {
         let unit =
@@ -83,7 +86,7 @@ pub fn batches<'a>(
             }
         }
     }
-    // What lies together in the vault lies together in a pack, and is fetched in few requests.
+    // Files that lie together in the vault lie together in a pack, and are fetched in few requests.
     cut.iter_mut().for_each(|batch| batch.sort_by_key(|(number, _)| *number));
     cut.into_iter().map(|batch| batch.into_iter().map(|(_, step)| step).collect()).collect()
 }
@@ -140,8 +143,8 @@ fn tie_moves(ties: &mut Ties, steps: &[&Step]) {
     }
 }
 
-/// Ties a step that frees a name to one that needs it: the same name in other letters, a file's where
-/// a folder is to be, or a folder's where a file is to be.
+/// Ties a step that frees a name to one that needs it: the same name in other letters, a file's
+/// where a folder is to be, or a folder's where a file is to be.
 fn tie_places(ties: &mut Ties, steps: &[&Step]) {
     let mut freed: BTreeMap<String, usize> = BTreeMap::new();
     for (number, path) in paths(steps, true) {
@@ -164,6 +167,20 @@ fn tie_places(ties: &mut Ties, steps: &[&Step]) {
         for folder in folders_of(name) {
             if let Some(other) = taken.get(folder) {
                 ties.tie(*number, *other);
+            }
+        }
+    }
+}
+
+/// Ties a step that deletes a file to those that bring its name with another ending.
+fn tie_names(ties: &mut Ties, steps: &[&Step]) {
+    let taken: BTreeMap<&str, usize> =
+        paths(steps, false).map(|(number, path)| (path.as_str(), number)).collect();
+    let names: BTreeSet<&str> = taken.keys().copied().collect();
+    for (number, path) in paths(steps, true) {
+        for name in carrying(path, &names) {
+            if let Some(other) = taken.get(name) {
+                ties.tie(number, *other);
             }
         }
     }

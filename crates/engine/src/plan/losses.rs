@@ -1,4 +1,4 @@
-//! What a commit takes from the files that stood, for the brakes of the plans after it.
+//! Losses of a commit: files that stood and that it takes, for the brakes of the plans after it.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +8,25 @@ use crate::model::{Item, Loss, Losses, Place, VaultPath};
 
 /// Losses after the items in `done` are carried out: those of the input, with what the plan sends.
 ///
-/// - What it deletes or overwrites is lost, unless it moves, or a person approved. Who approves a mass
-///   approves the run: nothing before it counts either.
-/// - What comes back is not lost, and neither is what another device has changed since.
-/// - A new file makes up for the oldest loss of its top-level folder that nothing replaced (see `mass`).
+/// - A file that it deletes or overwrites is lost, unless it moves, or a person approved. Approving
+///   a mass approves the run: nothing before it counts either.
+/// - A file that comes back is not lost, and neither is one that another device has changed since.
+/// - A new file makes up for the oldest loss of its top-level folder that nothing replaced (see
+///   `mass`).
 #[must_use]
 pub fn losses(input: &Input, plan: &Plan, done: &BTreeSet<Item>, at_ms: u64) -> Losses {
     let steps: Vec<&Step> = plan.steps.iter().filter(|step| done.contains(&step.item)).collect();
     let sent: Vec<&Step> = steps.iter().copied().filter(|step| step.outgoing()).collect();
     let tally = Tally::of(input, &sent, Direction::Outgoing);
-    // Who lets a loss pass, or overrules one that comes in, means what is sent for it.
+    // A person who lets a loss pass, or overrules one that comes in, means the files that are sent
+    // for it.
     let approved = |item: &Item| {
         let lets = plan.approved.iter().filter(|hold| hold.direction == Direction::Outgoing);
         let overrules = plan.rejected.iter().filter(|hold| hold.direction == Direction::Incoming);
         lets.chain(overrules).any(|hold| hold.items.contains(item))
     };
     let mut losses = if approves_run(plan, done) { Losses::new() } else { input.losses.clone() };
-    // What moved away earlier and has arrived now is neither gone nor changed.
+    // A file that moved away earlier and has arrived now is neither gone nor changed.
     losses.retain(|path, _| tally.gone_before.contains_key(path) || tally.changed_before.contains(path));
     for step in sent.iter().filter(|step| !approved(&step.item)) {
         for file in &step.files {
@@ -62,7 +64,7 @@ fn approves_run(plan: &Plan, done: &BTreeSet<Item>) -> bool {
     })
 }
 
-/// Removes losses that new files make up for, and notes which places they take.
+/// Removes losses that new files make up for, and notes the places that they take.
 fn settle(tally: &Tally, brakes: Brakes, losses: &mut Losses) {
     for (name, folder) in &tally.folders {
         let gone = |path: &VaultPath| {

@@ -1,10 +1,11 @@
 //! Mass losses: more files go or change than a person means to lose.
 //!
-//! Judged is the share of what *stood*. For a change that comes in, that is the base. For one that goes
-//! out it is the reference, which slides: the base, with what commits of this device have taken from it
-//! within the last day put back ([`Input::losses`]). So a loss is one run however many commits it is
-//! spread over, and once a run has reached its share, what comes after is held, too. The engine keeps
-//! these losses durable; without them today's base is the reference.
+//! A loss is judged by its share of the files that *stood*. For a change that comes in, these are
+//! the base. For one that goes out they are the reference, which slides: the base, with the files
+//! put back that commits of this device have taken from it within the last day ([`Input::losses`]).
+//! So a loss is one run, however many commits it is spread over, and once a run has reached its
+//! share, every later loss is held too. The engine keeps these losses durable; without them today's
+//! base is the reference.
 //!
 //! | what | held above |
 //! |---|---|
@@ -12,25 +13,25 @@
 //! | deleted, of any number | nine tenths: all but the last few |
 //! | deleted or changed, of `min_files` or more | two thirds, or `max_delete_percent` if that is more |
 //!
-//! Changes have a share of their own, since an app rewrites its files as a matter of course, and every
-//! version stays in the history.
+//! Changes have a share of their own, since an app rewrites its files as a matter of course, and
+//! every version stays in the history.
 //!
-//! What does not count:
+//! Not counted:
 //! - Derived members. They are computed again.
 //! - Content that moves ([`super::moves`]).
-//! - What a person approved, restored, undid, resolved or reset, and what a pull brought: it is in no
-//!   losses ([`super::losses()`]).
-//! - Files that come and go. An app that rotates its traces deletes as many files of a folder as it makes,
-//!   and all of them within a day. So a new file *makes up* for one file that went from the same top-level
-//!   folder, before it or with it. It does not make up for one that goes later: a vault that was filled
-//!   this morning may still lose everything by accident this afternoon. One commit that deletes more than
-//!   its share is held whatever comes with it.
+//! - Changes that a person approved, restored, undid, resolved or reset, and those that a pull
+//!   brought: they are in no losses ([`super::losses()`]).
+//! - Files that come and go. An app that rotates its traces deletes as many files of a folder as it
+//!   makes, and all of them within a day. So a new file *makes up* for one file that went from the
+//!   same top-level folder, before it or with it. It does not make up for one that goes later: a
+//!   vault that was filled this morning may still lose everything by accident this afternoon. One
+//!   commit that deletes more than its share is held whatever comes with it.
 //!
-//! New files do not make up for files whose place they take, as where ransomware renames what it
-//! encrypts: names that carry the old name (`x.json` to `x.json.locked`), and `min_files` or more names that
-//! come in one commit with as many deletions, whatever they are called. There the new files are part of
-//! the change, and are held with it. Names that have not settled count, since a deletion is seen before
-//! the file that replaces it.
+//! New files do not make up for files whose place they take. Ransomware does that when it renames
+//! the files that it encrypts: such new files carry the old name (`x.json` to `x.json.locked`), or
+//! at least `min_files` of them come in one commit with as many deletions, under any names. They
+//! are part of the change then, and are held with it. Names that have not settled count, since a
+//! deletion is seen before the file that replaces it.
 
 use super::tally::Tally;
 use super::{Brakes, Input, Reason, Share, Step};
@@ -73,7 +74,7 @@ impl<'a> Tally<'a> {
         Some(Mass { reason, steps: steps.collect() })
     }
 
-    /// How much of the vault a hold for `reason` is about.
+    /// Share of the vault that a hold for `reason` covers.
     pub(super) fn share(&self, reason: Reason) -> Share {
         let changes = reason == Reason::MassChange;
         let gone = self.gone() + self.gone_before.len();

@@ -6,11 +6,11 @@
 //! trees of the same kind.
 //!
 //! Each stage has its own file: `diff` finds the items that changed, `reconcile` decides each by
-//! the table of the design, `moves` keeps deletions back until what moved has arrived, `names` settles
-//! paths that cannot exist side by side, `safety` turns apparent accidents into a [`Hold`] (by what
-//! `tally` counts and `mass` judges), and `together` keeps back items that must not be sent alone.
-//! `batches` then cuts what is to be sent into commits, and `losses` says what a commit takes, for
-//! the plans after it.
+//! the table of the design, `moves` keeps deletions back until what moved has arrived, `names`
+//! settles paths that cannot exist side by side, `safety` turns apparent accidents into a [`Hold`]
+//! (by what `tally` counts and `mass` judges), and `together` keeps back items that must not be
+//! sent alone. `batches` then cuts what is to be sent into commits, and `losses` says what a commit
+//! takes, for the plans after it.
 //!
 //! Invariants, held by property tests:
 //! - Every step names an item once.
@@ -44,7 +44,7 @@ use crate::model::{Groups, Item, Losses, Tree, VaultPath, set_entry};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
 pub use batches::{Limits, batches};
-pub use hold::{Hold, Share, filter_hold};
+pub use hold::{Hold, Share, filter_hold, groups_hold};
 pub use losses::losses;
 pub use names::in_the_way;
 pub use reset::reset;
@@ -114,8 +114,8 @@ pub struct Input<'a> {
     pub decisions: &'a Decisions,
     /// Holds of the last plan.
     pub held: &'a [Held],
-    /// Files that commits of this device took within the last day. With them put back, the base is what
-    /// stood then: the reference of the brakes.
+    /// Files that commits of this device took within the last day. With them put back, the base is
+    /// the state of a day ago: the reference of the brakes.
     pub losses: &'a Losses,
 }
 
@@ -125,7 +125,8 @@ static NOTHING_DECIDED: Decisions = Decisions::none();
 static NOTHING_LOST: Losses = Losses::new();
 
 impl<'a> Input<'a> {
-    /// An ordinary plan over three trees, without brakes: nothing is blocked, unfit, bound or decided.
+    /// An ordinary plan over three trees, without brakes: nothing is blocked, unfit, bound or
+    /// decided.
     #[must_use]
     pub const fn of(
         [base, local, remote]: [&'a Tree; 3],
@@ -151,7 +152,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Groups whose files do not fit together, as somebody who looked into them says.
+/// Groups whose files do not fit together, by a look into the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unfit {
     /// Groups that do not fit locally, with the cause: neither pushed nor pulled over. A hold on
@@ -188,8 +189,8 @@ impl Blocked {
         self.find(path).map(|block| block.why)
     }
 
-    /// The name that blocks `path`: its own, or that of a folder above it. A name that stands for a file
-    /// or a link here cannot tell what was below it as a folder.
+    /// The name that blocks `path`: its own, or that of a folder above it. If a file or a link has
+    /// taken the place of a folder, the files that were below it are unknown.
     fn find(&self, path: &VaultPath) -> Option<Block<'_>> {
         let at = |path: &VaultPath| {
             let known = self.paths.get_key_value(path).or_else(|| self.foreign.get_key_value(path));
@@ -208,7 +209,7 @@ impl Blocked {
     fn items(&self, groups: &Groups) -> BTreeMap<Item, Block<'_>> {
         let mut items: BTreeMap<Item, Block<'_>> =
             self.paths.iter().map(|(at, why)| (groups.item(at), Block { at, why })).collect();
-        // A folder that cannot be read may hold members that nobody has seen yet.
+        // A folder that cannot be read may hold members that no scan has seen yet.
         for group in groups.definitions() {
             let patterns = group.primary.iter().chain(&group.derived);
             if let Some(block) = patterns.into_iter().find_map(|pattern| self.find_below(pattern)) {
@@ -277,8 +278,8 @@ pub fn plan(input: &Input) -> Plan {
     plan
 }
 
-/// Removes the steps of groups that do not fit together locally: upstream first. A local change that
-/// a person has rejected is taken back all the same. True if it removed any.
+/// Removes the steps of groups that do not fit together locally: upstream first. A local change
+/// that a person has rejected is taken back all the same. True if it removed any.
 fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, plan: &mut Plan) -> bool {
     let taken_back = |item: &Item| {
         let mut outgoing = plan.rejected.iter().filter(|hold| hold.direction == Direction::Outgoing);

@@ -1,8 +1,8 @@
 //! Content that leaves one name and arrives under another: it moves and is not lost.
 //!
-//! A new name takes one content that left, so that one copy does not excuse many deletions. A name that
-//! has not settled cannot be sent yet; the deletion of its old name waits for it, or a renamed folder
-//! would first pass for a deleted one.
+//! A new name takes one content that left, so that one copy does not excuse many deletions. A name
+//! that has not settled cannot be sent yet; the deletion of its old name waits for it, or a renamed
+//! folder would first pass for a deleted one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,7 +20,8 @@ pub(super) struct Moves<'a> {
 type Stock<'a> = BTreeMap<Content, VecDeque<&'a VaultPath>>;
 
 impl<'a> Moves<'a> {
-    /// Matches what the steps delete, and what went `before`, with what arrives.
+    /// Matches contents that the steps delete, and those that went `before`, with contents that
+    /// arrive.
     pub(super) fn of(steps: &[&'a Step], before: impl Iterator<Item = (&'a VaultPath, Entry)>) -> Self {
         let mut stock = stock(deletions(steps).chain(before));
         let mut moves = Self::default();
@@ -34,8 +35,8 @@ impl<'a> Moves<'a> {
     }
 }
 
-/// Removes deletions from the plan whose content stands under a name that has not settled yet, or that waits
-/// for something else. They wait, too. True if there were any.
+/// Removes deletions from the plan whose content stands under a name that has not settled yet, or
+/// that waits for another item. They wait too. True if there were any.
 pub(super) fn wait_for_names(
     input: &Input,
     steps: &mut BTreeMap<Item, Step>,

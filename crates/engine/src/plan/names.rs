@@ -48,7 +48,7 @@ pub(super) fn settle(
             }
             continue;
         }
-        // What is left: incoming files whose place is taken by a local file that stays on purpose.
+        // The rest: incoming files whose place is taken by a local file that stays on purpose.
         if input.mode == Mode::Merge || !wait(steps, waiting, without_room(input, steps, |_| true)) {
             return;
         }

@@ -22,8 +22,8 @@ pub struct Brakes {
     pub max_delete_percent: u8,
     /// Percentage of its bytes, entries or rows that a primary member of a group may lose at once.
     pub max_shrink_percent: u8,
-    /// Number of files below which deleting most of them, or changing them, is no accident. Deleting
-    /// nearly all of them always is.
+    /// Number of files below which deleting most of them, or changing them, is no accident.
+    /// Deleting nearly all of them always is.
     pub min_files: usize,
 }
 
@@ -78,7 +78,7 @@ fn find_holds(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Hold> {
     holds
 }
 
-/// Holds over masses: what is one now, and what the last plan held as part of one.
+/// Holds over masses: present ones, and items that the last plan held as part of one.
 fn masses(
     input: &Input,
     moving: &[&Step],

@@ -10,16 +10,17 @@ use crate::planted::{Bug, planted};
 
 static NO_LOSSES: Losses = Losses::new();
 
-/// What the steps of one direction do to files that stood, and what earlier commits did to them.
+/// Effects of the steps of one direction on files that stood, and those of earlier commits.
 #[derive(Debug, Default)]
 pub(super) struct Tally<'a> {
     /// Number of agreed files.
     pub(super) agreed: usize,
-    /// Agreed files that get another content, those included that have not settled.
+    /// Agreed files that get another content, also those that have not settled.
     pub(super) changed: BTreeSet<&'a VaultPath>,
     /// Files whose content earlier commits changed, or that come back with another one.
     pub(super) changed_before: BTreeSet<&'a VaultPath>,
-    /// Files that earlier commits deleted and that came back nowhere, and the places that they left.
+    /// Files that earlier commits deleted and that came back nowhere, with the state of their
+    /// places.
     pub(super) gone_before: BTreeMap<&'a VaultPath, Place>,
     /// Names that come and go, by top-level folder. A file of the root has an empty one.
     pub(super) folders: BTreeMap<&'a str, Folder<'a>>,
@@ -34,14 +35,14 @@ pub(super) struct Folder<'a> {
     pub(super) new: BTreeSet<&'a VaultPath>,
     /// New names that have not settled, so that they cannot be sent yet.
     coming: BTreeSet<&'a VaultPath>,
-    /// Number of files that earlier commits deleted, by what became of their places.
+    /// Number of files that earlier commits deleted, by the state of their places.
     free_before: usize,
     awaited_before: usize,
     /// New names, settled or not, that carry the name of a file that goes now.
     carriers: BTreeSet<&'a str>,
-    /// Those that carry the name of one that went before.
+    /// Names of these that carry the name of a file that went before.
     carriers_before: BTreeSet<&'a str>,
-    /// Files that went and whose names are carried; true for those of which a settled name does.
+    /// Files that went and whose names are carried; true if a settled name carries it.
     carried: BTreeMap<&'a VaultPath, bool>,
 }
 
@@ -85,8 +86,9 @@ impl<'a> Tally<'a> {
         tally
     }
 
-    /// Adds what was written and has not settled yet. A mass change that is still being written must not
-    /// pass piece by piece, and a deletion is seen before the file that comes in its place.
+    /// Adds files that were written and have not settled. A mass change that is still being written
+    /// must not pass piece by piece, and a deletion is seen before the file that comes in its
+    /// place.
     fn add_unsettled(&mut self, input: &Input<'a>, steps: &[&'a Step]) {
         let going: BTreeSet<&VaultPath> =
             steps.iter().flat_map(|step| &step.files).map(|file| &file.path).collect();
@@ -127,7 +129,7 @@ impl<'a> Tally<'a> {
 
     /// Number of files that stood.
     pub(super) fn stood(&self) -> usize {
-        // What was replaced stands under its new name.
+        // A replaced file stands under its new name.
         self.agreed + self.gone_before.values().filter(|place| **place != Place::Taken).count()
     }
 
@@ -136,7 +138,7 @@ impl<'a> Tally<'a> {
         self.folders.values().map(|folder| folder.gone.len()).sum()
     }
 
-    /// Number of files that went in this run or go now, but for those that others make up for.
+    /// Number of files that went in this run or go now, without those that other files make up for.
     pub(super) fn gone_in_run(&self, brakes: Brakes) -> usize {
         let made_up = self.folders.values().map(|folder| {
             let replaced = folder.gone.iter().filter(|path| folder.carried.contains_key(*path)).count();
@@ -163,8 +165,8 @@ impl<'a> Tally<'a> {
         gone > 0 && most_of(exchanged.sum(), gone)
     }
 
-    /// New names of the steps that come in the place of files that go, and those for which `held` holds.
-    /// Where the deletions are no exchange, a few new names beside them take nobody's place.
+    /// New names of the steps that come in the place of files that go, and those for which `held`
+    /// is true. If the deletions are no exchange, a few new names beside them take no file's place.
     pub(super) fn replacing(
         &self,
         held: &dyn Fn(&VaultPath) -> bool,
@@ -186,13 +188,13 @@ impl<'a> Folder<'a> {
         most_of((self.new.len() + self.coming.len()).max(carried), self.gone.len())
     }
 
-    /// True if more files are exchanged in this commit than an app does that deletes an old file for each new
+    /// True if this commit exchanges more files than an app that deletes an old file for each new
     /// one.
     pub(super) fn is_wave(&self, brakes: Brakes) -> bool {
         self.gone.len() >= brakes.min_files.max(1) && self.is_exchanged()
     }
 
-    /// New names that make up for files that went: those that take nobody's place.
+    /// New names that make up for files that went: those that take no file's place.
     pub(super) fn making_up(&self, brakes: Brakes) -> impl Iterator<Item = &'a VaultPath> {
         self.others().skip(self.places(brakes))
     }
@@ -215,7 +217,7 @@ impl<'a> Folder<'a> {
         self.new.iter().copied().filter(move |path| !carries(path))
     }
 
-    /// What became of the place of a file that went.
+    /// State of the place of a file that went.
     pub(super) fn place(&self, path: &VaultPath, brakes: Brakes) -> Place {
         match self.carried.get(path) {
             Some(true) => Place::Taken,
@@ -225,8 +227,8 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// New names that carry the name of a file that goes, and those that are held already; with `all`, as many
-    /// of the others as files go.
+    /// New names that carry the name of a file that goes, and those that are held already. With
+    /// `all`, also as many of the others as files go.
     fn replacing(&self, held: &dyn Fn(&VaultPath) -> bool, all: bool) -> BTreeSet<&'a VaultPath> {
         let carries = |path: &&VaultPath| self.carriers.contains(path.as_str()) || held(path);
         let mut replacing: BTreeSet<&VaultPath> = self.new.iter().copied().filter(carries).collect();
@@ -248,9 +250,9 @@ const fn most_of(part: usize, whole: usize) -> bool {
     part * 2 > whole
 }
 
-/// Names in the folder of `path` that are its name with another ending: `x.json.locked` and `x.locked` for
-/// `x.json`, and not `x1.json`.
-fn carrying<'a>(path: &VaultPath, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
+/// Names in the folder of `path` that are its name with another ending: `x.json.locked` and
+/// `x.locked` for `x.json`, and not `x1.json`.
+pub(super) fn carrying<'a>(path: &VaultPath, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let (whole, name) = (path.as_str(), path.file_name());
     let ending = name.rfind('.').filter(|at| *at > 0).map_or(0, |at| name.len() - at);
     let stem = whole.get(..whole.len() - ending).unwrap_or(whole);
@@ -262,8 +264,8 @@ fn carrying<'a>(path: &VaultPath, names: &BTreeSet<&'a str>) -> Vec<&'a str> {
     after.take_while(|name| name.starts_with(stem)).filter(carries).collect()
 }
 
-/// Number of files of a tree that cannot be computed again. Only files below the names that the patterns
-/// of derived members begin with are looked at.
+/// Number of files of a tree that cannot be computed again. Only files below the names that the
+/// patterns of derived members begin with are looked at.
 fn count(tree: &Tree, groups: &Groups) -> usize {
     let fixed = |pattern: &String| pattern.split(['*', '?', '[', '{']).next().unwrap_or_default().to_owned();
     let mut starts: Vec<String> =

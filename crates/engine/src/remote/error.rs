@@ -43,15 +43,24 @@ pub enum RemoteErrorKind {
     /// The endpoint answers, but not like an S3 store, or names another region.
     #[error("the endpoint or region is wrong")]
     WrongEndpoint,
+    /// The store's certificate is not trusted, or the file with trusted ones cannot be used.
+    #[error("the store's certificate is not trusted")]
+    Untrusted,
     /// The key id or the secret is not accepted, or none is configured.
     #[error("the remote does not accept the credentials")]
     BadCredentials,
     /// The key is valid but lacks this permission.
     #[error("the key lacks the capability for this")]
     Forbidden,
-    /// The bucket, or the folder of a `file://` remote, does not exist.
+    /// The bucket does not exist.
     #[error("there is no such bucket")]
     NoSuchBucket,
+    /// The folder of a `file://` remote is missing: mostly its disk is not plugged in.
+    #[error("the backup folder is missing")]
+    Unplugged,
+    /// A setting that leads to the remote is missing or impossible.
+    #[error("the remote is not fully configured")]
+    Unconfigured,
     /// A cap, a quota or the disk is used up.
     #[error("a cap or quota of the remote is used up")]
     QuotaExceeded,
@@ -83,6 +92,12 @@ impl RemoteErrorKind {
         )
     }
 
+    /// True if fewer calls at once may help: the line or the store could not keep up.
+    #[must_use]
+    pub const fn crowded(self) -> bool {
+        matches!(self, Self::UnknownOutcome | Self::Throttled { .. })
+    }
+
     /// True if the object itself is at fault, and no other object of the remote need be.
     #[must_use]
     pub const fn of_the_object(self) -> bool {
@@ -92,7 +107,10 @@ impl RemoteErrorKind {
     /// True if the remote is out of reach for now: a state to wait out, not a failure.
     #[must_use]
     pub const fn offline(self) -> bool {
-        matches!(self, Self::Offline | Self::UnknownOutcome | Self::Throttled { .. } | Self::Server)
+        matches!(
+            self,
+            Self::Offline | Self::UnknownOutcome | Self::Throttled { .. } | Self::Server | Self::Unplugged
+        )
     }
 }
 

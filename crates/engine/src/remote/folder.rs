@@ -5,7 +5,7 @@
 //! after a crash, and an acknowledged object stays. A crash leaves at most a temporary file. It is
 //! never listed or read, and it is never removed, because another device may be writing it.
 //!
-//! The root holds a marker. Without it every call fails with `NoSuchBucket`: the mount point of an
+//! The root holds a marker. Without it every call fails with `Unplugged`: the mount point of an
 //! unplugged disk is an empty folder too. It must neither be taken for an empty bucket nor be
 //! written to.
 
@@ -39,11 +39,24 @@ impl FolderRemote {
     /// Opens the remote in `root`, an absolute path that [`FolderRemote::create`] prepared.
     ///
     /// # Errors
-    /// `NoSuchBucket` if the folder or its marker is missing.
+    /// `Unplugged` if the folder or its marker is missing.
     pub async fn open(root: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, RemoteError> {
         let remote = Self { root: root.to_owned(), entropy };
         remote.blocking("open", "", Self::check_root).await?;
         Ok(remote)
+    }
+
+    /// Takes the remote in `root` as it is: as long as the folder or its marker is missing, each call
+    /// fails with `NoSuchBucket`.
+    #[must_use]
+    pub fn at(root: &Path, entropy: Arc<dyn Entropy>) -> Self {
+        Self { root: root.to_owned(), entropy }
+    }
+
+    /// Path of the file that is there while the remote in `root` is.
+    #[must_use]
+    pub fn marker(root: &Path) -> PathBuf {
+        root.join(MARKER)
     }
 
     /// Creates `root`, the folders above it and its marker, as far as they are missing, and opens
@@ -66,7 +79,8 @@ impl FolderRemote {
     /// Diagnoses this folder.
     pub async fn probe(&self) -> Probe {
         let listed = self.list("commits/", None).await.map(drop);
-        Probe { endpoint: self.root.display().to_string(), listed, server_ms: None, versioned: Some(false) }
+        let endpoint = self.root.display().to_string();
+        Probe { endpoint, listed, server_ms: None, versioned: Some(false), locked_days: Some(0) }
     }
 
     /// Runs file operations on a thread that may block, after a check of the root.
@@ -99,7 +113,7 @@ impl FolderRemote {
     fn explain(&self, operation: &'static str, key: &str, error: &io::Error, root: bool) -> RemoteError {
         use io::ErrorKind as Io;
         let kind = match error.kind() {
-            Io::NotFound | Io::NotADirectory if root => RemoteErrorKind::NoSuchBucket,
+            Io::NotFound | Io::NotADirectory if root => RemoteErrorKind::Unplugged,
             Io::NotFound => RemoteErrorKind::NotFound,
             Io::StorageFull | Io::QuotaExceeded => RemoteErrorKind::QuotaExceeded,
             Io::PermissionDenied | Io::ReadOnlyFilesystem => RemoteErrorKind::Forbidden,
@@ -112,8 +126,8 @@ impl FolderRemote {
             _ => RemoteErrorKind::Server,
         };
         let folder = self.root.display();
-        let detail = if kind == RemoteErrorKind::NoSuchBucket {
-            format!("{folder} is missing or holds no {MARKER}: is its disk mounted?")
+        let detail = if kind == RemoteErrorKind::Unplugged {
+            format!("{folder} has no {MARKER}: is its disk plugged in and mounted?")
         } else {
             format!("in {folder}: {error}")
         };

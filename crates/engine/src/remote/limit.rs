@@ -1,10 +1,19 @@
-//! Limit on concurrent requests.
+//! Limit on concurrent requests, which follows what the line and the store can take.
+//!
+//! A call that got no answer in time shared the line with the others, and so did a store that asks to
+//! slow down: from then on half as many go out at once. Successes widen it again, one by one.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span};
+
+/// Successes for which one call more may go out at once.
+const WIDEN_AFTER: u32 = 16;
 
 /// Remote with a limit on concurrent calls. Further calls wait, first come first served.
 ///
@@ -13,21 +22,63 @@ use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Sp
 #[derive(Debug)]
 pub struct Limited<R> {
     inner: R,
+    most: usize,
     places: Semaphore,
+    width: Mutex<Width>,
+}
+
+/// Number of calls that may go out at once.
+#[derive(Debug)]
+struct Width {
+    now: usize,
+    /// Places that still have to go.
+    surplus: usize,
+    successes: u32,
 }
 
 impl<R> Limited<R> {
     /// Limits `inner` to `concurrency` calls at once; 0 counts as 1.
     #[must_use]
     pub fn new(inner: R, concurrency: usize) -> Self {
-        Self { inner, places: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)) }
+        let most = concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let width = Width { now: most, surplus: 0, successes: 0 };
+        Self { inner, most, places: Semaphore::new(most), width: Mutex::new(width) }
     }
 
-    async fn place(&self, operation: &'static str, key: &str) -> Result<SemaphorePermit<'_>, RemoteError> {
+    async fn run<T>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        call: impl Future<Output = Result<T, RemoteError>> + Send,
+    ) -> Result<T, RemoteError> {
         // The semaphore is never closed. If it were, no call could ever go out again.
         let closed =
             |error| RemoteError::new(RemoteErrorKind::Other, operation, key).because(format!("{error}"));
-        self.places.acquire().await.map_err(closed)
+        let place = self.places.acquire().await.map_err(closed)?;
+        let ended = call.await;
+        let mut width = self.width.lock().unwrap_or_else(PoisonError::into_inner);
+        match &ended {
+            Err(error) if error.kind.crowded() => {
+                let half = (width.now / 2).max(1);
+                width.surplus += width.now - half;
+                (width.now, width.successes) = (half, 0);
+            }
+            Err(_) => {}
+            Ok(_) if width.now < self.most => {
+                width.successes += 1;
+                if width.successes >= WIDEN_AFTER {
+                    (width.now, width.successes) = (width.now + 1, 0);
+                    if width.surplus > 0 { width.surplus -= 1 } else { self.places.add_permits(1) }
+                }
+            }
+            Ok(_) => {}
+        }
+        width.surplus -= self.places.forget_permits(width.surplus);
+        if width.surplus > 0 {
+            width.surplus -= 1;
+            place.forget();
+        }
+        ended
     }
 }
 
@@ -42,48 +93,47 @@ impl<R: Remote> Remote for Limited<R> {
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        let _place = self.place("put", key).await?;
-        self.inner.put(key, body).await
+        self.run("put", key, self.inner.put(key, body)).await
     }
 
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        let _place = self.place("get", key).await?;
-        self.inner.get(key, span).await
+        self.run("get", key, self.inner.get(key, span)).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        let _place = self.place("head", key).await?;
-        self.inner.head(key).await
+        self.run("head", key, self.inner.head(key)).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        let _place = self.place("list", prefix).await?;
-        self.inner.list(prefix, after).await
+        self.run("list", prefix, self.inner.list(prefix, after)).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        let _place = self.place("delete", key).await?;
-        self.inner.delete(key).await
+        self.run("delete", key, self.inner.delete(key)).await
     }
 
     async fn server_ms(&self) -> Result<i64, RemoteError> {
-        let _place = self.place("time", "").await?;
-        self.inner.server_ms().await
+        self.run("time", "", self.inner.server_ms()).await
+    }
+
+    fn renew(&self) {
+        self.inner.renew();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
     use crate::remote::MemoryRemote;
 
-    /// Counts the calls that are inside it at once.
+    /// Counts the calls that are inside it at once, and gives no answer while it is told so.
     #[derive(Debug, Default)]
     struct Crowd {
         now: AtomicUsize,
         most: AtomicUsize,
+        silent: AtomicBool,
     }
 
     #[async_trait]
@@ -101,7 +151,10 @@ mod tests {
             self.most.fetch_max(inside, Ordering::SeqCst);
             tokio::task::yield_now().await;
             self.now.fetch_sub(1, Ordering::SeqCst);
-            Ok(())
+            match self.silent.load(Ordering::SeqCst) {
+                true => Err(RemoteError::new(RemoteErrorKind::UnknownOutcome, "put", "k")),
+                false => Ok(()),
+            }
         }
 
         async fn get(&self, key: &str, _: Span) -> Result<Bytes, RemoteError> {
@@ -133,5 +186,25 @@ mod tests {
             futures_util::future::try_join_all(calls).await.unwrap();
             assert_eq!(remote.inner.most.load(Ordering::SeqCst), expected);
         }
+    }
+    #[tokio::test]
+    async fn silence_halves_the_number_of_calls_at_once_and_successes_bring_it_back() {
+        let remote = Limited::new(Crowd::default(), 8);
+        let at_once = async || {
+            remote.inner.most.store(0, Ordering::SeqCst);
+            futures_util::future::join_all((0..20).map(|_| remote.put("k", Bytes::new()))).await;
+            remote.inner.most.load(Ordering::SeqCst)
+        };
+        assert_eq!(at_once().await, 8);
+        remote.inner.silent.store(true, Ordering::SeqCst);
+        remote.put("k", Bytes::new()).await.unwrap_err();
+        assert_eq!(at_once().await, 4, "twenty more without an answer");
+        remote.inner.silent.store(false, Ordering::SeqCst);
+        assert_eq!(at_once().await, 2, "it was one, and the twentieth success is not the sixteenth");
+        for _ in 0..10 {
+            at_once().await;
+        }
+        assert_eq!(at_once().await, 8);
+        assert_eq!(remote.width.lock().unwrap().surplus, 0);
     }
 }

@@ -1,8 +1,9 @@
 //! Counters of requests and transferred bytes.
 
+use std::future::Future;
 use std::ops::{Add, Sub};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -59,6 +60,7 @@ struct Counters {
     requests: AtomicU64,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
+    silent: AtomicBool,
 }
 
 impl Meter {
@@ -72,8 +74,26 @@ impl Meter {
         }
     }
 
-    fn request(&self) {
+    /// True while the remote is out of reach: the last call that ended got no answer.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.counters.silent.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a call ended with an answer, or without one.
+    pub fn note_silence(&self, silent: bool) {
+        self.counters.silent.store(silent, Ordering::Relaxed);
+    }
+
+    /// Counts a call, and notes if it was answered.
+    async fn count<T>(
+        &self,
+        call: impl Future<Output = Result<T, RemoteError>> + Send,
+    ) -> Result<T, RemoteError> {
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let ended = call.await;
+        self.note_silence(ended.as_ref().is_err_and(|error| error.kind.offline()));
+        ended
     }
 }
 
@@ -104,36 +124,34 @@ impl<R: Remote> Remote for Metered<R> {
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        self.meter.request();
         self.meter.counters.bytes_up.fetch_add(body.len() as u64, Ordering::Relaxed);
-        self.inner.put(key, body).await
+        self.meter.count(self.inner.put(key, body)).await
     }
 
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.meter.request();
-        let bytes = self.inner.get(key, span).await?;
+        let bytes = self.meter.count(self.inner.get(key, span)).await?;
         self.meter.counters.bytes_down.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.meter.request();
-        self.inner.head(key).await
+        self.meter.count(self.inner.head(key)).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.meter.request();
-        self.inner.list(prefix, after).await
+        self.meter.count(self.inner.list(prefix, after)).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.meter.request();
-        self.inner.delete(key).await
+        self.meter.count(self.inner.delete(key)).await
     }
 
     async fn server_ms(&self) -> Result<i64, RemoteError> {
-        self.meter.request();
-        self.inner.server_ms().await
+        self.meter.count(self.inner.server_ms()).await
+    }
+
+    fn renew(&self) {
+        self.inner.renew();
     }
 }
 
@@ -156,5 +174,20 @@ mod tests {
         remote.list("", None).await.unwrap();
         assert_eq!(meter.read() - before, Transfer { requests: 4, bytes_up: 0, bytes_down: 2 });
         assert_eq!(before - meter.read(), Transfer::default());
+    }
+    #[tokio::test]
+    async fn a_store_that_gives_no_answer_is_silent_and_one_that_refuses_is_not() {
+        use crate::remote::RemoteErrorKind as Kind;
+        let meter = Meter::default();
+        let silent_after = async |outcome: Result<(), Kind>| {
+            let outcome = outcome.map_err(|kind| RemoteError::new(kind, "list", ""));
+            drop(meter.count(std::future::ready(outcome)).await);
+            meter.is_silent()
+        };
+        assert!(!meter.is_silent());
+        assert!(silent_after(Err(Kind::UnknownOutcome)).await);
+        assert!(!silent_after(Err(Kind::Forbidden)).await);
+        assert!(silent_after(Err(Kind::Offline)).await);
+        assert!(!silent_after(Ok(())).await);
     }
 }

@@ -8,8 +8,8 @@
 //!   was returned ([`RemoteErrorKind::UnknownOutcome`]), at any later time.
 //! - A successful GET returns exactly the bytes asked for. They may still be damaged: a caller that
 //!   knows the digest checks it.
-//! - A GET never holds more bytes than were asked for, whatever the store sends: a [`Span`] always has
-//!   an end.
+//! - A GET never holds more bytes than were asked for, whatever the store sends: a [`Span`] always
+//!   has an end.
 //! - LIST returns keys in byte order, strictly after `after`. A listing may be stale (an object may
 //!   be missing for a while after its PUT) but is never torn: a failure in the middle is an error,
 //!   never a shorter page.
@@ -107,6 +107,9 @@ pub struct Probe {
     pub server_ms: Option<i64>,
     /// True if the store keeps every version of an object. `None` if unknown.
     pub versioned: Option<bool>,
+    /// Days for which the store lets nobody delete a new object (Object Lock); 0 if it has no such rule.
+    /// `None` if unknown.
+    pub locked_days: Option<u32>,
 }
 
 /// An object store below one prefix.
@@ -127,8 +130,8 @@ pub trait Remote: Send + Sync + Debug {
     /// Reads an object, or a part of it.
     ///
     /// # Errors
-    /// See [`RemoteErrorKind`]. A part outside the object is `Malformed`, an object of more bytes than
-    /// the span allows `TooLarge`.
+    /// See [`RemoteErrorKind`]. A part outside the object is `Malformed`, an object of more bytes
+    /// than the span allows `TooLarge`.
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError>;
 
     /// Looks up an object without reading it. Returns `None` if it does not exist.
@@ -157,6 +160,10 @@ pub trait Remote: Send + Sync + Debug {
     /// # Errors
     /// See [`RemoteErrorKind`]. A store that does not tell the time is `Malformed`.
     async fn server_ms(&self) -> Result<i64, RemoteError>;
+
+    /// Lets go of connections and of what was read of credentials: the next call makes and reads them
+    /// anew. A call under way ends with `UnknownOutcome`.
+    fn renew(&self) {}
 }
 
 #[async_trait]
@@ -192,6 +199,10 @@ impl<R: Remote + ?Sized> Remote for Arc<R> {
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         (**self).server_ms().await
     }
+
+    fn renew(&self) {
+        (**self).renew();
+    }
 }
 
 /// Creates the error of a GET for bytes outside the object.
@@ -215,8 +226,8 @@ pub fn too_large(key: &str, limit: u64, size: Option<u64>) -> RemoteError {
 /// Lists all objects whose key starts with `prefix`, after the key `after`, page by page.
 ///
 /// # Errors
-/// Errors of [`Remote::list`]. A store that announces more objects but returns none is `Malformed`; one
-/// that lists more than [`MAX_LISTED`] is not believed.
+/// Errors of [`Remote::list`]. A store that announces more objects but returns none is `Malformed`;
+/// one that lists more than [`MAX_LISTED`] is not believed.
 pub async fn list_all(
     remote: &dyn Remote,
     prefix: &str,

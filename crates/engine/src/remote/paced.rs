@@ -108,6 +108,10 @@ impl<R: Remote> Remote for Paced<R> {
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.inner.server_ms().await
     }
+
+    fn renew(&self) {
+        self.inner.renew();
+    }
 }
 
 #[cfg(test)]

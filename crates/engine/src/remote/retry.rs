@@ -121,6 +121,10 @@ impl<R: Remote> Remote for Retry<R> {
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.run(|| self.inner.server_ms()).await
     }
+
+    fn renew(&self) {
+        self.inner.renew();
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Cache database: opens, migrates and recreates it, and lets go of it for a while.
 //!
-//! SQLite opens files by their paths. So that it neither creates a file nor follows a link, the file
-//! is created before, through [`Fs`], for its owner only; SQLite is told to create and to follow
-//! nothing.
+//! SQLite opens files by their paths. So that it neither creates a file nor follows a link, the
+//! file is created before, through [`Fs`], for its owner only; SQLite is told to create and to
+//! follow nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub struct DatabaseError {
     cause: Cause,
 }
 
-/// Who reports a failure.
+/// Reporter of a failure.
 #[derive(Debug, thiserror::Error)]
 enum Cause {
     #[error(transparent)]
@@ -62,7 +62,7 @@ enum Cause {
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    /// The file, as it was opened; none in memory.
+    /// The file, as it was opened. None in memory.
     file: Option<Opened>,
     state: Mutex<State>,
 }
@@ -153,7 +153,7 @@ impl Database {
         database.map_err(|error| DatabaseError { path: path.to_owned(), cause: error.into() })
     }
 
-    /// Closes the file: from now on it is open only while it is used. Nothing for one in memory.
+    /// Closes the file: from now on it is open only while it is used. Does nothing in memory.
     pub fn let_go(&self) {
         if self.file.is_some() {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,7 +164,7 @@ impl Database {
     /// Keeps the file open again.
     ///
     /// # Errors
-    /// Where it cannot be opened, or is another one by now.
+    /// An error if it cannot be opened, or is another one by now.
     pub fn hold(&self) -> Result<(), DatabaseError> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).let_go = false;
         self.with(|_| Ok(())).inspect_err(|_| self.let_go())
@@ -224,7 +224,8 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, DatabaseError> {
-        // A panic while the lock was held cannot leave a half-done transaction: SQLite rolls it back.
+        // A panic while the lock was held cannot leave a half-done transaction: SQLite rolls it
+        // back.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |cause| DatabaseError { path: self.path.clone(), cause };
         let done = match state.connection.as_mut() {
@@ -239,7 +240,8 @@ impl Database {
         done.map_err(|error| failed(error.into()))
     }
 
-    /// Opens the file that was let go, if it still is the same: on another disk there may be another.
+    /// Opens the file that was let go, if it still is the same: on another disk there may be
+    /// another.
     fn connected_again(&self) -> Result<Connection, Cause> {
         let Some(Opened { fs, id, patience }) = &self.file else {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());

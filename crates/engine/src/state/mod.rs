@@ -11,20 +11,27 @@
 mod database;
 mod events;
 mod facts;
+mod failed;
 mod last_sync;
+mod marked;
 mod noted;
 mod objects;
 mod outbox;
 mod paused;
 mod pending;
 mod reference;
+mod seen;
+mod sound;
 mod stats;
 mod waiting;
 
 pub use database::{Database, DatabaseError};
 pub use events::{EventLog, EventLogError, StoredEvent};
+pub use failed::Failed;
 pub use last_sync::{Exception, FilterRecord, LastSync, RecordError};
+pub use marked::Marked;
 pub use paused::Paused;
 pub use pending::Pending;
 pub use reference::Reference;
+pub use seen::Seen;
 pub use waiting::{Waiting, WaitingList};

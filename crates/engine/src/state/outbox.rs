@@ -12,6 +12,7 @@ impl Database {
     /// # Errors
     /// Errors of the database.
     pub fn put_uploaded(&self, pack: &PackInfo) -> Result<(), DatabaseError> {
+        self.note_sound_pack(pack)?;
         self.with(|db| {
             let info = serde_json::to_string(pack)
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;

@@ -1,17 +1,21 @@
-//! `sync/reference.json`: what the brakes compare with, and the time that this device believes.
+//! `sync/reference.json`: the reference of the brakes, and the time that this device trusts.
 //!
-//! A file of its own beside `last_sync.json`: an older program does not know it and leaves it alone, and reads the
-//! record as before. What that program commits in the meantime is not in here, so it does not count as a loss.
+//! Decided here: for how long a loss counts, and how far a clock is trusted.
 //!
-//! Losing this file is harmless: then nothing was lost within the last day, so that today's base is the
-//! reference, and time is believed anew. So a file that is damaged, newer or of another vault counts as lost.
+//! It is a file of its own beside `last_sync.json`: an older program does not know it, leaves it
+//! alone, and reads the record as before. Commits of that program in the meantime are not in here,
+//! so they do not count as losses.
 //!
-//! A machine's clock may jump in either direction at any moment. Three numbers keep that from deleting
-//! anything early:
-//! - `believed_ms`, the newest time that was believed. It follows the clock by a day at most each time that
-//!   somebody looks, and never goes back. What is named by its age is never named as older than that.
-//! - `passed_ms`, time that has passed, from any beginning. It grows by what the clock says has passed since
-//!   the last look, half a day at most, so that a jump does not make a day of a minute.
+//! Losing this file is harmless: then nothing was lost within the last day, so that today's base is
+//! the reference, and time is trusted anew. So a file that is damaged, newer or of another vault
+//! counts as lost.
+//!
+//! A machine's clock may jump in either direction at any moment. Three numbers keep that from
+//! deleting anything early:
+//! - `believed_ms`, the newest trusted time. It follows the clock by a day at most with each look,
+//!   and never goes back. A name that tells an age never tells an earlier time.
+//! - `passed_ms`, time that has passed, from any beginning. It grows by the clock's difference
+//!   since the last look, half a day at most, so that a jump does not make a day of a minute.
 //! - `local_ms`, the clock at the last look.
 
 use std::io;
@@ -21,10 +25,10 @@ use serde::{Deserialize, Serialize};
 
 use super::RecordError;
 use crate::fs::{self, Fs};
-use crate::model::{Losses, MAX_AHEAD_MS, VaultId};
+use crate::model::{Group, Losses, MAX_AHEAD_MS, VaultId};
 
 const FORMAT: u32 = 1;
-/// No record is longer; a million losses fit.
+/// Longest record, in bytes; a million losses fit.
 const MAX_BYTES: u64 = 1 << 28;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -33,7 +37,7 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// Time that can pass between two looks.
 const STEP_MS: u64 = DAY_MS / 2;
 
-/// What the brakes compare with, and the time that this device believes.
+/// Reference of the brakes, and the time that this device trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
@@ -42,16 +46,29 @@ pub struct Reference {
     believed_ms: u64,
     passed_ms: u64,
     local_ms: u64,
-    /// Files that commits of this device took within the last day; times are of [`Reference::passed_ms`].
+    /// Files that commits of this device took within the last day; times are of
+    /// [`Reference::passed_ms`].
     pub losses: Losses,
+    /// The groups that this device goes by. Without them it goes by those of the commit that it agreed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<Group>>,
 }
 
 impl Reference {
-    /// Record of a device that looks for the first time. `server_ms` is the newest time that the server told.
+    /// Record of a device that looks for the first time. `server_ms` is the newest time that the
+    /// server told.
     #[must_use]
     pub fn new(vault: VaultId, local_ms: u64, server_ms: Option<u64>) -> Self {
         let believed_ms = bounded(local_ms, server_ms);
-        Self { format: FORMAT, vault, believed_ms, passed_ms: local_ms, local_ms, losses: Losses::new() }
+        Self {
+            format: FORMAT,
+            vault,
+            believed_ms,
+            passed_ms: local_ms,
+            local_ms,
+            losses: Losses::new(),
+            groups: None,
+        }
     }
 
     /// Reads the record of this vault. `None` if there is none that can be used.
@@ -83,13 +100,13 @@ impl Reference {
         fs::replace(fs, path, &bytes, 0o600).map_err(|error| RecordError::io(path, error))
     }
 
-    /// Time by which is judged how old something is: never later than it is, as far as this device can know.
+    /// Time by which ages are measured: never later than it is, as far as this device can know.
     #[must_use]
     pub fn age_ms(&self, local_ms: u64, server_ms: Option<u64>) -> u64 {
         bounded(local_ms.min(self.believed_ms.saturating_add(MAX_AHEAD_MS)), server_ms)
     }
 
-    /// Time to name something by whose age will be judged: never earlier than it is.
+    /// Time for the name of something whose age will be measured: never earlier than it is.
     #[must_use]
     pub fn name_ms(&self, local_ms: u64) -> u64 {
         local_ms.max(self.believed_ms)
@@ -101,8 +118,8 @@ impl Reference {
         self.passed_ms.saturating_add(local_ms.saturating_sub(self.local_ms).min(STEP_MS))
     }
 
-    /// Time for a loss of this moment. Rounded up to the hour, so that an app that saves the same files every
-    /// minute does not have the record written anew each time.
+    /// Time for a loss of this moment. Rounded up to the hour, so that an app that saves the same
+    /// files every minute does not have the record written anew each time.
     #[must_use]
     pub fn loss_ms(&self, local_ms: u64) -> u64 {
         self.passed_ms(local_ms).next_multiple_of(HOUR_MS)
@@ -153,15 +170,16 @@ mod tests {
         Loss { entry, at_ms, place: Place::Free }
     }
 
-    /// A clock that is off by some seconds at each look, and what really passes between two looks.
+    /// Looks at a clock: its error of some seconds at each look, and the real time between two
+    /// looks.
     fn looks() -> impl Strategy<Value = Vec<(u64, i64)>> {
         let off = prop_oneof![6 => Just(0_i64), 1 => Just(60 * 86_400), 1 => -86_000..90_000_i64];
         prop::collection::vec((1..7_200_u64, off), 1..60)
     }
 
     proptest! {
-        /// However the clock jumps, one jump at a time: nothing looks more than a day older than it is to a server
-        /// that others write to.
+        /// However the clock jumps, one jump at a time: nothing looks more than a day older than it
+        /// is to a server that others write to.
         #[test]
         fn no_jump_makes_anything_old(looks in looks()) {
             let mut record = Reference::new(vault(), NOW, Some(NOW));
@@ -178,7 +196,8 @@ mod tests {
             }
         }
 
-        /// One jump does not make a day of a minute, and a loss is forgotten once a day has passed twice over.
+        /// One jump does not make a day of a minute, and a loss is forgotten once a day has passed
+        /// twice over.
         #[test]
         fn a_loss_counts_for_a_day_whatever_one_jump_does(jump in -60_i64..60, after in 0..600_u64) {
             let mut record = Reference::new(vault(), NOW, None);

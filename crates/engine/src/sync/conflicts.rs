@@ -1,8 +1,8 @@
 //! Losing versions on this disk: `sync/conflicts/<id>/`, a record and the files.
 //!
 //! The apply that displaces a losing version moves it there, and it stays until the conflict is
-//! resolved. The next commit lists it and uploads its bytes; until then it is *unkept*. Which ones are
-//! is read off the disk each time, so a crash between the two forgets nothing.
+//! resolved. The next commit lists it and uploads its bytes; until then it is *unkept*. The unkept
+//! ones are read off the disk each time, so a crash between the two forgets nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,43 +16,43 @@ use crate::log::Snapshot;
 use crate::model::{Conflict, ConflictId, Content, Entry, Item, Kept, VaultPath};
 use crate::vault::trash;
 
-/// No record is longer.
+/// Longest record, in bytes.
 const MAX_RECORD: u64 = 64 << 20;
 
 /// A losing version whose bytes are on this disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalConflict {
-    /// The version that lost.
+    /// Version that lost.
     pub conflict: Conflict,
 }
 
-/// A conflict as it is listed: the vault's own, and those of this disk that no commit lists yet.
+/// An open conflict: one that the vault lists, or one of this disk that no commit lists yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedConflict {
     /// The conflict.
     #[serde(flatten)]
     pub conflict: Conflict,
-    /// True where the losing version is on this disk.
+    /// True if the losing version is on this disk.
     pub here: bool,
 }
 
-/// The text of a conflict's record.
+/// Text of a conflict's record.
 pub(crate) fn to_record(conflict: &Conflict) -> Result<String, SyncError> {
     let text = serde_json::to_string_pretty(conflict);
     text.map_err(|error| SyncError::Damaged { path: "conflict.json".into(), why: error.to_string() })
 }
 
 impl Engine {
-    /// The losing versions on this disk, by conflict.
+    /// Losing versions on this disk, by conflict.
     ///
     /// # Errors
-    /// Those of the disk; records that do not parse.
+    /// Errors of the disk; records that do not parse.
     pub fn local_conflicts(&self) -> Result<BTreeMap<ConflictId, LocalConflict>, SyncError> {
         self.context.local_conflicts()
     }
 
-    /// All open conflicts, by id: what the last agreed commit lists, and what this disk keeps besides.
-    /// Asks nothing of the remote that the cache can answer.
+    /// All open conflicts, by id: those that the last agreed commit lists, and those that only this
+    /// disk keeps. Asks the remote for nothing that the cache can answer.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -63,7 +63,7 @@ impl Engine {
 }
 
 impl Context {
-    /// The conflicts that `snapshot` lists, and what this disk keeps besides.
+    /// Conflicts that `snapshot` lists, and those that only this disk keeps.
     pub(crate) fn list_conflicts(&self, snapshot: &Snapshot) -> Result<Vec<ListedConflict>, SyncError> {
         let local = self.local_conflicts()?;
         let here = |id: &ConflictId| local.contains_key(id);
@@ -85,10 +85,10 @@ impl Context {
         let folder = self.layout.conflicts();
         let names = found(self.fs().read_dir(&folder)).at("list", &folder)?.unwrap_or_default();
         let mut conflicts = BTreeMap::new();
-        // Names that are no ids were put there by somebody else.
+        // Another program put names there that are no ids.
         for id in names.iter().filter_map(|(name, _)| name.to_str()?.parse::<ConflictId>().ok()) {
             let path = self.layout.conflict_record(id);
-            // Without a record it is an apply that was cut short here; that is finished before anything else.
+            // Without a record, an apply was cut short here; that is finished before anything else.
             let Some(bytes) = found(fs::read(self.fs(), &path, MAX_RECORD)).at("read", &path)? else {
                 continue;
             };
@@ -110,8 +110,8 @@ impl Context {
         Ok(all.filter(|(id, _)| !listed(id)).map(|(_, local)| local).collect())
     }
 
-    /// Looks again at what was displaced: a program that still had a file open may have written to it
-    /// since. A changed file becomes a conflict copy. Gives their number.
+    /// Looks again at displaced files: a program that still had one open may have written to it
+    /// since. A changed file becomes a conflict copy. Returns the number of those.
     pub(crate) fn recheck_trash(&self) -> Result<usize, SyncError> {
         let now = self.ports.clock.now_ns();
         let mut kept = 0;
@@ -131,7 +131,8 @@ impl Context {
             }
             trash::acknowledge(self.fs(), &self.layout, &rechecked.id)?;
             if !stays {
-                // An app that saves a large matrix every minute would fill the disk with its old ones.
+                // An app that saves a large matrix every minute would fill the disk with its old
+                // ones.
                 trash::remove(self.fs(), &self.layout, &rechecked.id)?;
             }
         }
@@ -142,7 +143,8 @@ impl Context {
         let Content { digest, size } = changed.content;
         let stat = self.fs().lstat(&changed.place).at("look at", &changed.place)?;
         let entry = Entry { digest, size, mtime_ms: stat.mtime_ms(), mode: stat.mode, rows: None };
-        // Of one file, also where it is in a group: nobody knows what the other members held at that moment.
+        // A conflict of one file, also in a group: the other members' bytes of that moment are
+        // unknown.
         let item = Item::File(path.clone());
         let conflict = Conflict::new(item, vec![Kept { path: path.clone(), entry: Some(entry) }], None);
         let (record, file) =

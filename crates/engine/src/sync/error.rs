@@ -1,6 +1,8 @@
-//! What can stop a cycle, and what to do about it.
+//! Errors that stop a cycle, each with advice.
+//!
+//! Nothing is decided here but the advice: the class of an error, and the next command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,7 +17,8 @@ use crate::state::{DatabaseError, RecordError};
 use crate::vault::trash::TrashError;
 use crate::vault::{ApplyError, FilterError, MarkerError, ScanError, StageError};
 
-/// A cycle that could not be finished. Nothing is lost by it: the next one goes on from what is on disk and in the bucket.
+/// A cycle that could not be finished. It loses nothing: the next one goes on from the disk and the
+/// bucket.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// The root or its marker is missing or not this vault's.
@@ -33,12 +36,12 @@ pub enum SyncError {
     /// The trash cannot be dealt with.
     #[error(transparent)]
     Trash(#[from] TrashError),
-    /// A file of ours does not parse.
+    /// One of our own files does not parse.
     #[error("{} is damaged: {why}", .path.display())]
     Damaged {
-        /// Which file.
+        /// Damaged file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Cause.
         why: String,
     },
     /// The disk failed.
@@ -50,7 +53,7 @@ pub enum SyncError {
     /// The device's record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The cache database cannot even be made anew.
+    /// The cache database cannot be opened, and cannot be made anew either.
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// The filter settings that were in force cannot be used.
@@ -65,47 +68,47 @@ pub enum SyncError {
     /// The remote names a chunk that no pack holds.
     #[error("chunk {chunk} of {path} is in no pack that the commits name")]
     NoChunk {
-        /// Which chunk.
+        /// Missing chunk.
         chunk: Digest,
-        /// Of which file.
+        /// File that needs it.
         path: String,
     },
     /// A file could not be packed for sending.
     #[error("packing failed: {0}")]
     Upload(String),
-    /// The remote is another one than the vault was joined to.
+    /// The remote is not the one that the vault was joined to.
     #[error("this vault is synced with {known}, but the configuration now says {configured}")]
     OtherRemote {
-        /// The remote it was joined to.
+        /// URL that the vault was joined to.
         known: String,
-        /// The remote that is configured.
+        /// URL in the configuration.
         configured: String,
     },
-    /// Not enough room to stage what has to be fetched.
+    /// The disk has no room to stage the files to be fetched.
     #[error("{needed} bytes are to be fetched, and some room must be left, but {} has only {free} bytes free", .folder.display())]
     NoRoom {
-        /// What is to be fetched.
+        /// Bytes to fetch.
         needed: u64,
-        /// What is free.
+        /// Bytes that are free.
         free: u64,
-        /// Where.
+        /// Folder of the stage.
         folder: PathBuf,
     },
-    /// What was asked for cannot be done.
+    /// The request cannot be carried out.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Another process has taken the vault's lock.
     #[error("another process holds the vault {}", .0.display())]
     Locked(PathBuf),
-    /// Somebody wants it to stop.
+    /// The user or the program asked the cycle to stop.
     #[error("the cycle was broken off")]
     Interrupted,
-    /// Something else keeps writing to the remote, faster than this device can follow.
-    #[error("the remote moved on {0} times while this cycle ran; it is tried again later")]
+    /// Other devices keep writing to the remote, faster than this device can follow.
+    #[error("other devices committed {0} times while this sync ran; it is tried again later")]
     Unsettled(usize),
 }
 
-/// What a failed cycle asks for.
+/// Class of a failed cycle, by what it asks of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Advice {
@@ -113,9 +116,9 @@ pub enum Advice {
     Offline,
     /// Try again.
     Again,
-    /// Nothing helps but a person: the remote refuses.
+    /// Ask the user: the remote refuses.
     Refused,
-    /// Nothing helps but a person: the vault is not what it was.
+    /// Ask the user: the vault is not what it was.
     Stopped,
     /// Data is damaged.
     Corrupt,
@@ -139,7 +142,7 @@ impl From<ScanError> for SyncError {
 }
 
 impl SyncError {
-    /// Whether a content cannot be put together from what the bucket holds.
+    /// True if a content cannot be put together from what the bucket holds.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         match self {
@@ -149,7 +152,33 @@ impl SyncError {
         }
     }
 
-    /// What the caller should do.
+    /// The file or folder that the error is about, if it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Damaged { path, .. } | Self::Locked(path) => Some(path),
+            Self::NoRoom { folder, .. } => Some(folder),
+            Self::Io(error) | Self::Scan(ScanError::Io(error)) => Some(&error.path),
+            Self::Refused(Refusal::Exists(path) | Refusal::InsideVault(path)) => Some(path),
+            Self::Record(
+                RecordError::Io { path, .. }
+                | RecordError::Damaged { path, .. }
+                | RecordError::Newer { path, .. },
+            ) => Some(path),
+            Self::Marker(
+                MarkerError::NoRoot(path)
+                | MarkerError::Replaced(path)
+                | MarkerError::NotAFolder(path)
+                | MarkerError::Missing(path)
+                | MarkerError::Damaged { path, .. }
+                | MarkerError::Newer { path, .. }
+                | MarkerError::OtherVault { path, .. },
+            ) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Advice to the caller.
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
@@ -223,9 +252,11 @@ const fn remote_advice(kind: RemoteErrorKind) -> Advice {
         | RemoteErrorKind::QuotaExceeded
         | RemoteErrorKind::NoSuchBucket
         | RemoteErrorKind::WrongEndpoint
+        | RemoteErrorKind::Untrusted
         | RemoteErrorKind::ClockSkew
         | RemoteErrorKind::Other => Advice::Refused,
         RemoteErrorKind::NotFound | RemoteErrorKind::TooLarge { .. } => Advice::Corrupt,
+        RemoteErrorKind::Unconfigured => Advice::Usage,
         _ => Advice::Again,
     }
 }
@@ -238,16 +269,33 @@ const fn remote_next(kind: RemoteErrorKind) -> &'static str {
         RemoteErrorKind::Forbidden => {
             "give the key the capabilities listFiles, readFiles and writeFiles for this bucket; for a folder, make it writable"
         }
-        RemoteErrorKind::NoSuchBucket => {
-            "check the name in `remote`, or make the bucket; for a folder, mount its disk, or run `cogzy-vault init` to make it"
+        RemoteErrorKind::NoSuchBucket => "check the name in `remote`, or make the bucket",
+        RemoteErrorKind::Unplugged => {
+            "plug in or mount its disk; for a new folder, run `cogzy-vault init` to make it"
+        }
+        RemoteErrorKind::Unconfigured => {
+            "set it there: `cogzy-vault config path` names the file, and `cogzy-vault config show` what holds now"
         }
         RemoteErrorKind::WrongEndpoint => {
             "check `s3.endpoint` and `s3.region` with `cogzy-vault config show`"
+        }
+        RemoteErrorKind::Untrusted => {
+            "if you trust this store, name its authority's certificate: AWS_CA_BUNDLE=FILE, in the service's environment too; else check `s3.endpoint`"
         }
         RemoteErrorKind::QuotaExceeded => "raise the cap of the account, or free some room there",
         RemoteErrorKind::ClockSkew => "set this machine's clock",
         RemoteErrorKind::NotFound => "run `cogzy-vault verify --deep` to see what is missing",
         RemoteErrorKind::TooLarge { .. } => "run `cogzy-vault verify --deep` to see what is damaged",
-        _ => "wait for the network, then run `cogzy-vault sync` again",
+        RemoteErrorKind::Malformed => {
+            "run `cogzy-vault doctor`: something between here and the store changes its answers, or the store is at fault"
+        }
+        RemoteErrorKind::Other => "do what the store's words above ask for; `cogzy-vault doctor` tells more",
+        RemoteErrorKind::Throttled { .. } => {
+            "wait until the store takes requests again, then run `cogzy-vault sync`"
+        }
+        RemoteErrorKind::Server => "wait until the store is well again, then run `cogzy-vault sync`",
+        RemoteErrorKind::Offline | RemoteErrorKind::UnknownOutcome => {
+            "wait for the network, then run `cogzy-vault sync` again"
+        }
     }
 }

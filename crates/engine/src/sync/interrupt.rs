@@ -1,26 +1,26 @@
-//! A wish that the cycle which runs ends soon.
+//! A request that the running cycle end soon.
 
 use tokio::sync::watch;
 
-/// A wish that the cycle which runs ends soon; what it has done until then stays done. Clones share it.
+/// A request that the running cycle end soon; finished steps stay done. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Option<watch::Receiver<bool>>);
 
 impl Interrupt {
-    /// The wish as `receiver` sees it.
+    /// The request as `receiver` sees it.
     #[must_use]
     pub const fn new(receiver: watch::Receiver<bool>) -> Self {
         Self(Some(receiver))
     }
 
-    /// Waits until the wish is made.
+    /// Waits until the request is made.
     pub async fn wanted(&self) {
         if let Some(mut receiver) = self.0.clone()
             && receiver.wait_for(|wanted| *wanted).await.is_ok()
         {
             return;
         }
-        // Nobody is left who could make it.
+        // No sender is left that could make it.
         std::future::pending::<()>().await;
     }
 }

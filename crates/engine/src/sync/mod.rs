@@ -1,18 +1,18 @@
 //! The engine: one cycle after another brings a vault and its remote together.
 //!
-//! A cycle reads like its own summary ([`Engine::cycle`]): finish what was left half-way → look at the
-//! remote → look at the vault → plan → pull → push → tidy. Everything that is decided is decided in
-//! [`crate::plan`]; here things are fetched for it and carried out after it. `--dry-run` stops after
-//! the plan.
+//! A cycle reads like its own summary ([`Engine::cycle`]): finish what was left half-way → look at
+//! the remote → look at the vault → plan → pull → push → tidy. [`crate::plan`] decides about each
+//! item; this module fetches its inputs and carries out its steps. `--dry-run` stops after the plan.
 //!
-//! The rooms, each over the [`session::Session`] of one run: `cycle` is that path, `recovery` goes back
-//! to earlier states, `upkeep` looks after the bucket, `joining` makes and joins vaults, `standing`
-//! answers questions. Beside them stand what they share: report, errors, conflicts, transactions.
+//! The rooms, each over the [`session::Session`] of one run: `cycle` is that path, `recovery` goes
+//! back to earlier states, `upkeep` looks after the bucket, `joining` makes and joins vaults,
+//! `standing` answers questions. Beside them stand what they share: report, errors, conflicts,
+//! transactions.
 //!
-//! What a crash leaves behind, and who picks it up at the next start: an apply journal
-//! ([`crate::vault::recover`]), a commit whose outcome is unknown (`sync/pending`), uploaded packs that
-//! no commit names (the outbox in the cache database), losing versions that are not committed yet
-//! (`sync/conflicts/`), staged files (thrown away).
+//! A crash leaves an apply journal ([`crate::vault::recover`]), a commit whose outcome is unknown
+//! (`sync/pending`), uploaded packs that no commit names (the outbox in the cache database), losing
+//! versions that are not committed yet (`sync/conflicts/`), or staged files, which are thrown away.
+//! The next start picks up each of them.
 //!
 //! The engine holds no thread and reads no clock of its own; its owner holds the vault's lock.
 
@@ -26,13 +26,16 @@ mod recovery;
 mod reference;
 mod refusal;
 mod report;
+mod seen;
 mod session;
+mod sound;
 mod standing;
 mod together;
 mod transact;
 mod upkeep;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,14 +47,14 @@ pub use interrupt::Interrupt;
 pub use joining::{Imported, Joined, Joining, join};
 pub use progress::{Pace, Phase, Progress, Unwatched, Watcher};
 pub use recovery::{
-    Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Versions, differences,
+    Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Target, Versions, differences,
 };
 pub use refusal::Refusal;
 pub use report::{About, Amount, Report, Standing, Trouble, Weight};
-pub use standing::{Changes, Glance, Moved, News};
+pub use standing::{Changes, Glance, LastKnown, Moved, News};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
 
-pub use crate::log::Past;
+pub use crate::log::{Aside, Past, devices};
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
@@ -63,45 +66,47 @@ use crate::vault::validate::Search;
 use crate::vault::{Filter, Layout};
 use session::{Context, Memory};
 
-/// What the engine is told by the configuration.
+/// Settings of the engine, from the configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The remote's URL.
+    /// URL of the remote.
     pub remote: String,
-    /// This device's name, for people.
+    /// Name of this device, for people.
     pub device_name: String,
-    /// For how long a file must have stood still.
+    /// Time for which a file must have stood still.
     pub settle: Duration,
-    /// Files are hashed again after this long, whatever their times say.
+    /// Time after which a file is hashed again, whatever its own times say.
     pub rehash: Duration,
-    /// What is synced.
+    /// Rules for which files are synced.
     pub filter: Filter,
-    /// The same as it was written.
+    /// The same rules as they were written.
     pub filter_record: FilterRecord,
-    /// When to ask first.
+    /// Limits above which a change waits for approval.
     pub brakes: Brakes,
-    /// How large the commits of a push may be.
+    /// Size of the commits of a push.
     pub limits: Limits,
-    /// How many files are hashed at once.
+    /// Number of files hashed at once.
     pub threads: NonZeroUsize,
-    /// How long displaced files stay in the trash.
+    /// Time for which displaced files stay in the trash.
     pub trash: Duration,
-    /// What is kept in the bucket.
+    /// History kept in the bucket.
     pub retention: Retention,
-    /// How long a group may be invalid here before that is an error.
+    /// Time for which a group may be invalid here before that is an error.
     pub max_invalid: Duration,
-    /// How much of a matrix is searched for what is no number.
+    /// Extent of the search for values in a matrix that are no numbers.
     pub search: Search,
+    /// Where the newest commit that this machine has seen is noted, outside the vault's folder.
+    pub seen: Option<PathBuf>,
 }
 
-/// The effects that the engine is given.
+/// Effects that the engine is given.
 #[derive(Debug, Clone)]
 pub struct Ports {
     /// The disk.
     pub fs: Arc<dyn Fs>,
     /// The bucket, with all its decorators.
     pub remote: Arc<dyn Remote>,
-    /// Counts what goes over the wire.
+    /// Meter of the traffic with the remote.
     pub meter: Meter,
     /// The cache database.
     pub database: Arc<Database>,
@@ -124,18 +129,20 @@ impl Engine {
     #[must_use]
     pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
-        let context = Context { layout, ports, settings, facts, interrupt };
+        let uplink = cycle::Uplink::default();
+        let context = Context { layout, ports, settings, facts, interrupt, uplink };
         Self { context, memory: Memory::default(), log: None }
     }
 
-    /// A second engine over the same vault, for questions while the first one is at work. It must not run cycles.
+    /// A second engine over the same vault, for questions while the first one works. It must not
+    /// run cycles.
     #[must_use]
     pub fn reader(&self) -> Self {
         let Context { layout, ports, settings, .. } = &self.context;
         Self::new(layout.clone(), ports.clone(), settings.clone())
     }
 
-    /// Where the vault is.
+    /// Places of the vault's files.
     #[must_use]
     pub const fn layout(&self) -> &Layout {
         &self.context.layout
@@ -147,13 +154,14 @@ impl Engine {
         Arc::clone(&self.context.ports.database)
     }
 
-    /// Lets the cycles to come be broken off.
+    /// Lets `interrupt` end later cycles early.
     pub fn heed(&mut self, interrupt: Interrupt) {
         self.context.interrupt = interrupt;
     }
 }
 
-/// The cache database as the log sees it: what it cannot read or keep, the log asks the remote for.
+/// The cache database as the log sees it. Whatever it cannot read or keep, the log asks the remote
+/// for.
 #[derive(Debug)]
 struct DatabaseCache(Arc<Database>, Arc<dyn Clock>);
 
@@ -187,8 +195,8 @@ fn served<T>(result: Result<T, DatabaseError>) -> Option<T> {
     result.inspect_err(|error| tracing::warn!(%error, "the cache database fails; going on without it")).ok()
 }
 
-/// Runs work that blocks (disk, hashing, packing) without stopping other tasks where there are other threads to run them.
-/// On a runtime of one thread, as simulations use, it simply runs.
+/// Runs work that blocks (disk, hashing, packing) without stopping other tasks, if other threads
+/// can run them. On a runtime of one thread, as in simulations, it simply runs.
 fn blocking<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {

@@ -1,4 +1,6 @@
-//! How far a long piece of work has come, who is told, and how long the rest will take.
+//! Progress of a long piece of work, its watcher, and an estimate of the time left.
+//!
+//! Nothing is written; a crash leaves nothing.
 
 use std::time::Duration;
 
@@ -7,22 +9,22 @@ use utoipa::ToSchema;
 
 use crate::plan::Plan;
 
-/// How far a long piece of work has come.
+/// Progress of a long piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
-    /// What is being done.
+    /// Work being done.
     pub phase: Phase,
-    /// Files dealt with.
+    /// Files done.
     pub files_done: usize,
     /// Files in all.
     pub files_total: usize,
-    /// Bytes dealt with.
+    /// Bytes done.
     pub bytes_done: u64,
     /// Bytes in all.
     pub bytes_total: u64,
 }
 
-/// What a cycle is doing.
+/// Phase of a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -55,11 +57,11 @@ impl std::fmt::Display for Phase {
 pub trait Watcher: Send + Sync {
     /// Called often; must return at once.
     fn progress(&self, progress: Progress);
-    /// Called with what a cycle is about to do.
+    /// Called with the plan of a cycle before it is carried out.
     fn planned(&self, _plan: &Plan) {}
 }
 
-/// A watcher who looks away.
+/// A watcher that ignores everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unwatched;
 
@@ -67,10 +69,10 @@ impl Watcher for Unwatched {
     fn progress(&self, _: Progress) {}
 }
 
-/// Less time than this says nothing about the rest.
+/// Shortest time from which the rest can be estimated.
 const TOO_EARLY: Duration = Duration::from_secs(2);
 
-/// The pace of the phase that is under way.
+/// Pace of the current phase.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pace(Option<Under>);
 
@@ -83,8 +85,8 @@ struct Under {
 }
 
 impl Pace {
-    /// Takes in how far the work is at `now`, and gives how long the rest of this phase takes at the same pace; none while that
-    /// cannot be told. Bytes decide where they are known, else files.
+    /// Takes in the progress at `now`, and returns the time that the rest of this phase takes at
+    /// the same pace. None while that cannot be told. Bytes decide if they are known, else files.
     pub fn left(&mut self, progress: &Progress, now: Duration) -> Option<Duration> {
         let (done, total) = if progress.bytes_total > 0 {
             (progress.bytes_done, progress.bytes_total)
@@ -92,7 +94,7 @@ impl Pace {
             (progress.files_done as u64, progress.files_total as u64)
         };
         let what = (progress.phase, total);
-        // Going back, or to another total, is another piece of work.
+        // Less progress than before, or another total, means another piece of work.
         let same = self.0.filter(|under| under.what == what && under.last <= done);
         let under = same.unwrap_or(Under { what, since: now, first: done, last: done });
         self.0 = Some(Under { last: done, ..under });
@@ -103,6 +105,19 @@ impl Pace {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let share = (total - done) as f64 / moved as f64;
         Duration::try_from_secs_f64(took.as_secs_f64() * share).ok()
+    }
+
+    /// Bytes a second since the phase began, as [`Pace::left`] was told; none where bytes are not
+    /// known or it is too early to tell.
+    #[must_use]
+    pub fn rate(&self, progress: &Progress, now: Duration) -> Option<u64> {
+        let under = self.0.filter(|under| under.what == (progress.phase, progress.bytes_total))?;
+        let took = now.saturating_sub(under.since);
+        if took < TOO_EARLY || progress.bytes_total == 0 {
+            return None;
+        }
+        let moved = u128::from(under.last - under.first) * 1000;
+        u64::try_from(moved / took.as_millis().max(1)).ok()
     }
 }
 
@@ -121,6 +136,7 @@ mod tests {
         assert_eq!(pace.left(&at(Phase::Upload, 0), second(100)), None);
         assert_eq!(pace.left(&at(Phase::Upload, 100), second(101)), None, "too early to tell");
         assert_eq!(pace.left(&at(Phase::Upload, 250), second(110)), Some(second(30)));
+        assert_eq!(pace.rate(&at(Phase::Upload, 250), second(110)), Some(25));
         assert_eq!(pace.left(&at(Phase::Upload, 1000), second(140)), Some(Duration::ZERO));
         assert_eq!(pace.left(&at(Phase::Download, 500), second(150)), None, "another phase has its own pace");
         assert_eq!(pace.left(&at(Phase::Download, 750), second(160)), Some(second(10)));

@@ -1,11 +1,11 @@
-//! The sliding reference of the brakes, and the time by which things are deleted for their age.
+//! The sliding reference of the brakes, and the time by which old things are deleted.
 //!
-//! Both stand in `sync/reference.json` ([`crate::state::Reference`]). Everything that is deleted for its age asks
-//! [`Session::age_ms`] and nothing else: the trash, the records and copies of transactions. The bucket's
-//! retention goes by the server's time, and the settle window by the disk's.
+//! Both are in `sync/reference.json` ([`crate::state::Reference`]). Everything that is deleted for
+//! its age asks only [`Session::age_ms`]: the trash, the records and copies of transactions. The
+//! bucket's retention goes by the server's time, and the settle window by the disk's.
 //!
-//! What a commit takes is durable before the commit is sent. If that commit comes to nothing, the record
-//! names files that stand as they were, and these are no losses.
+//! The losses of a commit are durable before the commit is sent. If a crash or an error brings that
+//! commit to nothing, the record names files that stand as they were, and these are no losses.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ impl Context {
 }
 
 impl Session<'_> {
-    /// Time by which is judged how old something is. A clock that jumps ahead makes nothing old.
+    /// Time by which ages are measured. A clock that jumps ahead makes nothing old.
     pub(crate) fn age_ms(&self) -> u64 {
         let local = self.context.ports.clock.now_ms();
         if planted(Bug::LocalClock) {
@@ -64,7 +64,7 @@ impl Session<'_> {
         self.keep_losses(plan::losses(&input, &survey.plan, done, at_ms))
     }
 
-    /// Forgets all losses: a person has said what the vault is to be.
+    /// Forgets all losses: a person has decided what the vault is to be.
     pub(crate) fn forget_losses(&mut self) -> Result<(), SyncError> {
         self.keep_losses(Losses::new())
     }
@@ -88,8 +88,8 @@ impl Session<'_> {
         self.save_reference()
     }
 
-    /// Takes note of the clock at the end of a cycle, and forgets losses whose day has passed. A disk that
-    /// cannot keep this costs nothing but exactness.
+    /// Records the clock at the end of a cycle, and forgets losses whose day has passed. A disk
+    /// that cannot keep this costs only exactness.
     pub(crate) fn note_time(&mut self) {
         let local = self.context.ports.clock.now_ms();
         let losses = self.reference.losses_now(local);
@@ -105,7 +105,7 @@ impl Session<'_> {
         self.context.fs().lstat(&self.context.layout.reference()).is_err()
     }
 
-    fn save_reference(&self) -> Result<(), SyncError> {
+    pub(crate) fn save_reference(&self) -> Result<(), SyncError> {
         let context = self.context;
         Ok(blocking(|| self.reference.save(context.fs(), &context.layout.reference()))?)
     }

@@ -1,38 +1,38 @@
-//! What is asked for and cannot be done: nothing has been changed by it.
+//! Requests that cannot be carried out. A refusal changes nothing.
 
 use std::path::PathBuf;
 
 use super::Advice;
 use crate::model::{ConflictId, Keep, VaultPath};
 
-/// Why a request of a person is turned down.
+/// Cause for refusing a request of the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No such conflict is open.
     #[error("no conflict {0} is open")]
     NoConflict(ConflictId),
-    /// Somebody was quicker.
+    /// Another device or program decided it first.
     #[error("conflict {id} was decided already: {keep:?} was kept")]
     Decided {
-        /// Which conflict.
+        /// Conflict that was decided.
         id: ConflictId,
-        /// How.
+        /// Decision that was made.
         keep: Keep,
     },
-    /// There is no name for the second copy.
+    /// No name is free for the second copy.
     #[error("{0} cannot be kept beside the other version: every name there belongs to a group")]
     NoPlaceBeside(VaultPath),
     /// No such generation.
     #[error("there is no generation {wanted}: the history goes from {first} to {last}")]
     NoGeneration {
-        /// What was asked for.
+        /// Requested generation.
         wanted: String,
-        /// The oldest.
+        /// Oldest generation.
         first: u64,
-        /// The newest.
+        /// Newest generation.
         last: u64,
     },
-    /// Nothing was committed by then.
+    /// Nothing was committed at that time yet.
     #[error("nothing had been committed by that time: the first generation is younger")]
     NothingYet,
     /// Nothing was ever committed.
@@ -41,54 +41,57 @@ pub enum Refusal {
     /// The path is in neither state.
     #[error("{path}: neither generation {generation} nor the newest one has it")]
     NoPath {
-        /// Which path.
+        /// Requested path.
         path: VaultPath,
-        /// The generation that was asked for.
+        /// Requested generation.
         generation: u64,
     },
-    /// Later changes stand on what would be taken back.
+    /// Later changes build on the generation that is to be taken back.
     #[error("generation {generation} cannot be taken back by itself, later changes touch the same files: {}", list(.paths))]
     BuiltUpon {
-        /// What was to be taken back.
+        /// Generation to take back.
         generation: u64,
-        /// Where later changes stand.
+        /// Paths of later changes.
         paths: Vec<VaultPath>,
     },
-    /// A file where a folder is needed, or the other way round.
+    /// A file stands where a folder is needed, or a folder where a file is needed.
     #[error("{path} has no place: {other} stands there now")]
     InTheWay {
-        /// What was to be set.
+        /// Path to set.
         path: VaultPath,
-        /// What stands in its way.
+        /// Path that stands in its way.
         other: VaultPath,
     },
     /// The files of a group would not fit together.
     #[error("the files of group {group} would not fit together, so nothing was changed: {faults}")]
     Unfit {
-        /// Which group.
+        /// Name of the group.
         group: String,
-        /// Which of its files, and the counts.
+        /// Faults of its files, with the counts.
         faults: String,
     },
-    /// A brake: it looks like an accident.
+    /// A brake: the change looks like an accident.
     #[error("this looks like an accident, so nothing was changed: {}", .0.join("; "))]
     Braked(Vec<String>),
-    /// The history names a content whose bytes are gone.
+    /// The history names a content whose bytes are lost.
     #[error("{path}: its bytes of that time are no longer in the bucket")]
     Gone {
-        /// Which path.
+        /// Path of the content.
         path: VaultPath,
     },
     /// A file would be overwritten.
     #[error("{} exists already: nothing is overwritten", .0.display())]
     Exists(PathBuf),
+    /// A target holds something.
+    #[error("{} is not empty: what is written there could be taken for what its programs wrote", .0.display())]
+    NotEmpty(PathBuf),
     /// The target lies in the vault.
     #[error("{} lies inside the vault: what is written there would be synced", .0.display())]
     InsideVault(PathBuf),
     /// Files are in use.
     #[error("nothing was changed, for some files cannot be replaced now: {}", .0.join("; "))]
     Busy(Vec<String>),
-    /// The vault has generations, so nothing can become the first.
+    /// The vault already has generations, so plain objects cannot become the first.
     #[error(
         "the backup is at generation {0}: plain objects can only become the first generation of a new one"
     )]
@@ -96,12 +99,12 @@ pub enum Refusal {
     /// There is nothing to take over.
     #[error("{0} holds no plain objects that could be taken over")]
     NothingPlain(String),
-    /// An object of those to be taken over cannot be.
+    /// One of the objects to be taken over cannot be.
     #[error("{key} cannot be taken over: {why}")]
     BadObject {
-        /// Its key.
+        /// Key of the object.
         key: String,
-        /// Why not.
+        /// Cause.
         why: String,
     },
 }
@@ -115,7 +118,7 @@ fn list(paths: &[VaultPath]) -> String {
 }
 
 impl Refusal {
-    /// What the caller should do.
+    /// Advice to the caller.
     #[must_use]
     pub const fn advice(&self) -> Advice {
         match self {
@@ -138,7 +141,7 @@ impl Refusal {
                 "check `remote` with `cogzy-vault config show`; `cogzy-vault sync` fills a new backup"
             }
             Self::BuiltUpon { .. } => {
-                "say `--force` to take it back all the same: what stands now is then kept as a conflict; or `cogzy-vault restore` single files"
+                "run it with `--force` to take it back all the same: what stands now is then kept as a conflict; or put single files back with `cogzy-vault restore --generation N PATH`"
             }
             Self::InTheWay { .. } => {
                 "move what stands there away and sync, or restore the folder that both are in"
@@ -146,11 +149,16 @@ impl Refusal {
             Self::Unfit { .. } => {
                 "choose another generation or version, or name single paths outside of that group; `cogzy-vault export DIR --generation N` and `cogzy-vault conflicts show ID --to DIR` write these files out, to be mended"
             }
-            Self::Braked(_) => "if it is meant, say it again with `--yes`",
+            Self::Braked(_) => "if you mean it, run the same command with `--yes`",
             Self::Gone { .. } => "run `cogzy-vault verify --deep --repair`, or choose another generation",
             Self::Exists(_) => "choose an empty folder",
+            Self::NotEmpty(_) => {
+                "choose an empty folder, or a new one; `--force` writes beside what is there, and overwrites nothing"
+            }
             Self::InsideVault(_) => "choose a folder outside the vault",
-            Self::Busy(_) => "close what is writing there, mend what cannot be read, then try again",
+            Self::Busy(_) => {
+                "close the programs that write there, make unreadable files readable, then try again"
+            }
             Self::NotNew(_) => "choose an unused prefix or user id for `remote`, then import into that",
             Self::NothingPlain(_) => {
                 "name the prefix that holds corpus/ and vectors/: `cogzy-vault import URL`"

@@ -1,17 +1,20 @@
-//! What a cycle says of itself: for `sync --json`, the log and the status.
+//! Report of a cycle: for `sync --json`, the log and the status.
+//!
+//! Nothing is written; a crash leaves nothing.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::log::Aside;
 use crate::model::{Commit, ConflictId, Holdings, Item, VaultPath};
 use crate::plan::Hold;
 use crate::remote::Transfer;
 use crate::vault::Applied;
 
-/// The result of one cycle.
+/// Result of one cycle.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
-    /// The generation that is agreed now.
+    /// Generation that is agreed now.
     pub generation: u64,
     /// Files sent.
     pub pushed: usize,
@@ -27,18 +30,20 @@ pub struct Report {
     pub holds: Vec<Hold>,
     /// Paths and items that could not be dealt with, each with its cause.
     pub problems: Vec<Trouble>,
-    /// What went over the wire.
+    /// Objects in the bucket that no device of this vault made. The cycle went on without them.
+    pub aside: Vec<Aside>,
+    /// Traffic with the remote.
     pub transfer: Transfer,
-    /// How things stand, where the vault was scanned.
+    /// State of the vault at the end, if it was scanned.
     pub standing: Option<Standing>,
-    /// What the vault's groups hold, where the vault was scanned.
+    /// Facts of the vault's groups, if it was scanned.
     pub holdings: Option<Holdings>,
 }
 
-/// How a vault stands at the end of a cycle.
+/// State of a vault at the end of a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Standing {
-    /// Files here, and their bytes.
+    /// Local files, and their bytes.
     pub here: Amount,
     /// Files that wait to be sent.
     pub waiting: Amount,
@@ -46,24 +51,24 @@ pub struct Standing {
     pub conflicts: usize,
 }
 
-/// Something that was left out, and why.
+/// Something that was left out, and the cause.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Trouble {
-    /// The path or item, as text.
+    /// Path or item, as text.
     pub path: String,
-    /// The same for the engine's own use.
+    /// The same, for the engine's own use.
     #[serde(skip)]
     pub about: About,
-    /// Why.
+    /// Cause.
     pub message: String,
-    /// What it takes to get it through.
+    /// Condition under which it gets through.
     pub weight: Weight,
 }
 
-/// What a trouble is about.
+/// Subject of a trouble.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum About {
-    /// A name on disk that is no path of a vault, or a folder of ours.
+    /// A name on disk that is no path of a vault, or a folder of our own.
     #[default]
     Other,
     /// A path that could not be judged.
@@ -80,31 +85,32 @@ impl Trouble {
     }
 }
 
-/// What it takes to get something through that was left out.
+/// Condition under which something that was left out gets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
-    /// Nothing: it was busy or had not settled, and the next cycle looks again.
+    /// None: it was busy or had not settled, and the next cycle looks again.
     Passing,
-    /// Somebody has to do something: it cannot be read, or its name cannot stand everywhere.
+    /// The user has to act: it cannot be read, or its name cannot stand everywhere.
     Lasting,
-    /// It is none of our business: a link, a pipe.
+    /// Never: it is no file of the vault, but a link or a pipe.
     Skipped,
-    /// Somebody has to put it back: a link or a pipe stands where synced files were.
+    /// The user has to put the files back: a link or a pipe stands where synced files were.
     Blocked,
-    /// Somebody has to mount a disk, or to say what becomes of what it has.
+    /// A disk has to be mounted, or a person has to say what becomes of the files on it.
     Unmounted,
-    /// The files of a group do not fit together. It is held back until they do: whoever writes them may not be done.
+    /// The files of a group do not fit together. The group is held back until they do: the program
+    /// that writes them may not be done.
     Invalid,
-    /// The same, for longer than it may take: an error.
+    /// The same, for longer than the group may be invalid: an error.
     Overdue,
-    /// It is synced all the same: a group whose definition wants it although its files do not fit together, a
-    /// file that could not be given all that the one before it had.
+    /// It is synced all the same: a group whose definition wants it although its files do not fit
+    /// together, or a file that could not be given all attributes of the one before it.
     Warned,
 }
 
 impl Weight {
-    /// Whether something that belongs to the vault is not synced because of it.
+    /// True if something that belongs to the vault is not synced because of it.
     #[must_use]
     pub const fn left_out(self) -> bool {
         !matches!(self, Self::Skipped | Self::Warned)
@@ -112,13 +118,13 @@ impl Weight {
 }
 
 impl Report {
-    /// Whether anything was written on either side.
+    /// True if anything was written on either side.
     #[must_use]
     pub const fn moved(&self) -> bool {
         self.pushed + self.pulled + self.deleted_local + self.deleted_remote + self.conflicts.len() > 0
     }
 
-    /// Whether another cycle after the settle window may get further.
+    /// True if another cycle after the settle window may get further.
     #[must_use]
     pub fn again(&self) -> bool {
         self.problems.iter().any(|trouble| trouble.weight == Weight::Passing)
@@ -136,7 +142,7 @@ impl Report {
         self
     }
 
-    /// Counts what a commit of this device has brought to the remote.
+    /// Counts the changes that a commit of this device has brought to the remote.
     pub(crate) fn sent(&mut self, commit: &Commit) {
         let deleted = commit.changes.iter().filter(|change| change.entry.is_none()).count();
         self.pushed += commit.changes.len() - deleted;
@@ -144,19 +150,21 @@ impl Report {
         self.conflicts.extend(commit.kept.iter().map(|conflict| conflict.id));
     }
 
-    /// Notes that programs wrote to files after these had been replaced: what they wrote is kept, and the next cycle sends it.
+    /// Notes that programs wrote to files after these had been replaced: their bytes are kept, and
+    /// the next cycle sends them.
     pub(crate) fn displaced_later(&mut self, files: usize) {
         let message =
             format!("{files} files were written to after they had been replaced; that is kept and sent next");
         self.passes(of_ours("sync/conflicts", message));
     }
 
-    /// Notes that the trash holds what is to go, and that a program may still be writing to it.
+    /// Notes that the trash holds files that are due to go, and that a program may still be writing
+    /// to them.
     pub(crate) fn trash_waits(&mut self) {
         self.passes(of_ours("sync/trash", "what was just replaced is removed when it has settled"));
     }
 
-    /// Counts what an apply has changed here.
+    /// Counts the changes that an apply has made here.
     pub(crate) const fn brought(&mut self, applied: &Applied) {
         self.pulled += applied.placed;
         self.deleted_local += applied.removed;
@@ -167,7 +175,7 @@ impl Report {
         self.passes(Trouble::of(item, why, Weight::Passing));
     }
 
-    /// Notes, once, what another cycle may get past.
+    /// Notes, once, a trouble that another cycle may get past.
     fn passes(&mut self, trouble: Trouble) {
         if !self.problems.contains(&trouble) {
             self.problems.push(trouble);
@@ -180,7 +188,7 @@ fn of_ours(folder: &str, message: impl Into<String>) -> Trouble {
     Trouble { path, about: About::Other, message, weight: Weight::Passing }
 }
 
-/// Counts of what a plan would move, for the status.
+/// Files and their bytes, as counted for the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Amount {
     /// Files.

@@ -1,8 +1,9 @@
-//! One run over the vault and its log: what all rooms of this module work on.
+//! One run over the vault and its log: the value that all rooms of this module work on.
 //!
-//! A [`Session`] begins by reading the marker and opening the log of that very vault, and holds both,
-//! the report and the watcher until the run ends. The log stays the engine's, lent for the run: however
-//! the run ends, by an error or because nobody waits for it any more, the next one goes on with it.
+//! A [`Session`] begins by reading the marker and opening the log of that very vault, and holds
+//! both, the report and the watcher until the run ends. The log stays the engine's, lent for the
+//! run: however the run ends, by an error or because its caller stops waiting, the next one goes on
+//! with it.
 //!
 //! Nothing is decided here, and a crash leaves nothing behind.
 
@@ -14,35 +15,42 @@ use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
 use crate::log::{Log, LogError};
-use crate::model::{CommitKey, Decisions, Item, VaultId, VaultPath};
+use crate::model::{CommitKey, Decisions, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::{FactsKnown, PutOff};
+use crate::sync::cycle::{FactsKnown, PutOff, Uplink};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
-/// What every run works with and none changes.
+/// Inputs of every run, which none changes.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub layout: Layout,
     pub ports: Ports,
     pub settings: Settings,
-    /// What is known of the files of groups.
+    /// Known facts of the files of groups.
     pub facts: FactsKnown,
     pub interrupt: Interrupt,
+    /// What is known of the line's speed.
+    pub uplink: Uplink,
 }
 
-/// What one run leaves for the next.
+/// State that one run leaves for the next.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// The commit whose manifest this process has seen on disk.
+    /// Commit whose manifest this process has seen on disk.
     pub manifest_of: Option<Option<CommitKey>>,
+    /// The commit that this process has noted outside the vault.
+    pub seen: Option<Option<CommitKey>>,
     /// True while the last survey left something undone that a poll of the remote alone would not see.
     pub unfinished: bool,
-    /// Devices that cannot read every name that stands here, and until when that answer counts.
+    /// Devices that cannot read every name that stands here, and the time until which that answer
+    /// counts.
     pub behind: Option<(Duration, Vec<String>)>,
-    /// What the last cycle was to send and did not.
+    /// Changes that the last cycle should have sent and did not.
     pub unsent: Unsent,
-    /// What could not be passed on to files that were replaced, as far as it was told.
+    /// The paths that the last pull wrote here, each as it left it; none where it removed the file.
+    pub brought: BTreeMap<VaultPath, Option<FileStat>>,
+    /// Attributes that could not be passed on to files that were replaced, as far as it was told.
     pub told_left: BTreeSet<&'static str>,
     /// Items that the disk did not let be put in place.
     pub put_off: BTreeMap<Item, PutOff>,
@@ -55,7 +63,7 @@ pub(crate) struct Session<'e> {
     pub log: &'e mut Log,
     pub marker: Marker,
     pub report: Report,
-    /// What the brakes compare with, and the time that is believed.
+    /// Reference of the brakes, and the trusted time.
     pub reference: Reference,
     pub watcher: &'e dyn Watcher,
 }
@@ -78,7 +86,7 @@ impl Engine {
         Ok(Session { context, memory, log, marker, report: Report::default(), reference, watcher })
     }
 
-    /// The log of the remote, whichever vault that is: there may be none on this machine.
+    /// The log of the remote, whichever vault that is: this machine may have none.
     pub(crate) async fn any_log(&mut self) -> Result<(&Context, &mut Log), SyncError> {
         let Self { context, log, .. } = self;
         let log = opened(context, log).await?.ok_or(Refusal::Empty)?;
@@ -87,7 +95,7 @@ impl Engine {
     }
 }
 
-/// The log, opened by the first run and kept; none where the remote holds no vault.
+/// The log, opened by the first run and kept. None if the remote holds no vault.
 async fn opened<'l>(context: &Context, slot: &'l mut Option<Log>) -> Result<Option<&'l mut Log>, SyncError> {
     if slot.is_none() {
         *slot = context.open_log().await?;
@@ -100,17 +108,18 @@ impl Context {
         self.ports.fs.as_ref()
     }
 
-    /// Opens the log of the remote; none where it holds no vault.
+    /// Opens the log of the remote. None if it holds no vault.
     pub(crate) async fn open_log(&self) -> Result<Option<Log>, LogError> {
         Log::open(Arc::clone(&self.ports.remote), object_cache(&self.ports)).await
     }
 
-    /// True where the filters let a path be synced.
+    /// True if the filters let a path be synced.
     pub(crate) fn visible(&self, path: &VaultPath) -> bool {
         self.settings.filter.verdict(path) == Verdict::Synced
     }
 
-    /// Reads what this device has agreed on; none where it has agreed on nothing yet or the record is lost.
+    /// Reads this device's record of what was agreed. None if nothing was agreed yet, or if the
+    /// record is lost.
     pub(crate) fn record(&self) -> Result<Option<LastSync>, SyncError> {
         let Some(record) = LastSync::load(self.fs(), &self.layout.last_sync())? else { return Ok(None) };
         if record.remote != self.settings.remote {
@@ -127,7 +136,7 @@ impl Context {
         Ok(self.record()?.and_then(|record| record.commit))
     }
 
-    /// The record of a device that has agreed on nothing yet.
+    /// Record of a device that has agreed on nothing yet.
     pub(crate) fn first_record(&self, vault: VaultId) -> LastSync {
         let filter = self.settings.filter_record.clone();
         LastSync::new(vault, self.settings.remote.clone(), filter, Decisions::default())

@@ -1,7 +1,8 @@
 //! Transactions that reach the bucket as one.
 //!
-//! A transaction binds the items that it wrote until all of it was sent. What has been written anew since, or was overruled by the remote,
-//! binds no longer once nothing of what it wrote waits to be sent. Its notes are the vault's; a crash forgets none too early.
+//! A transaction binds the items that it wrote until all of them were sent. A file that has been
+//! written anew since, or that the remote has overruled, binds no longer once nothing that the
+//! transaction wrote waits to be sent. Its notes are the vault's; a crash forgets none too early.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use super::session::Context;
 use crate::model::{Digest, Groups, Item, Tree, VaultPath};
 use crate::vault::{Together, forget_together, together};
 
-/// What must be sent together, and the notes that have had their time.
+/// Items that must be sent together, and the notes that are no longer needed.
 #[derive(Debug, Default)]
 pub(crate) struct Bound {
     pub(crate) items: Vec<BTreeSet<Item>>,
@@ -18,7 +19,7 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// What `notes`, which were read before the vault was scanned, say of it.
+    /// Reads the bound items from `notes`, which were read before the vault was scanned.
     pub(crate) fn of(notes: Vec<Together>, groups: &Groups, local: &Tree, base: &Tree) -> Self {
         let mut bound = Self::default();
         for note in notes {
@@ -38,12 +39,12 @@ impl Bound {
 }
 
 impl Context {
-    /// Transactions that may not have been sent; to be asked before the vault is scanned.
+    /// Transactions that may not have been sent; to be read before the vault is scanned.
     pub(crate) fn noted_together(&self) -> Result<Vec<Together>, SyncError> {
         Ok(together(self.fs(), &self.layout)?)
     }
 
-    /// Forgets those of which nothing waits any more.
+    /// Forgets transactions of which nothing waits any more.
     pub(crate) fn forget_sent(&self, bound: &Bound) -> Result<(), SyncError> {
         for name in &bound.over {
             forget_together(self.fs(), &self.layout, name)?;

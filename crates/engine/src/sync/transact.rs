@@ -1,7 +1,9 @@
 //! Transactions of other programs, and commands during which no group is sent or replaced.
 //!
-//! A transaction needs no remote and no cycle: it is written here and now, beside a cycle that may be
-//! sending for minutes. The apply lock keeps the two apart where both put files in place.
+//! Decided here: when groups may be put in place, and how long records stay. A transaction needs no
+//! remote and no cycle: it is written at once, beside a cycle that may be sending for minutes. The
+//! apply lock keeps the two apart while they put files in place. [`crate::vault::transact()`] tells
+//! what a crash leaves.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,17 +16,19 @@ use crate::model::{Digest, Groups, Item, VaultPath};
 use crate::plan::Unfit;
 use crate::vault::{Answer, ApplyId, FileLock, TransactError, Transaction, current, transact};
 
-/// Why groups wait while a command runs.
+/// Cause why groups wait while a command runs.
 pub(crate) const HELD: &str =
-    "`cogzy-vault hold` runs a command that may write it, or has until a moment ago";
+    "`cogzy-vault hold -- COMMAND` runs a command that may write it, or has until a moment ago";
 
-/// Another look at the vault holds the lock for a moment; a command holds it for longer than this.
+/// Tries of taking the lock. Another look at the vault holds it for a moment; a command holds it
+/// longer than these.
 const GLANCES: usize = 3;
 const GLANCE: Duration = Duration::from_millis(3);
-/// Records of transactions that are kept at least; of more, those go that are older than the trash is kept.
+/// Number of transaction records that are always kept. Others go when they are older than the trash
+/// is kept.
 const RECORDS: usize = 1000;
-/// Age at which the copies of a transaction that a crash cut short are removed: more than what a clock that
-/// jumps makes of a moment.
+/// Age at which the copies of a transaction that a crash cut short are removed. No jump of the
+/// clock makes a fresh copy look that old.
 const ABANDONED_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// The right to put groups in place.
@@ -62,7 +66,7 @@ impl Engine {
         Ok(answer)
     }
 
-    /// Digest of what stands at a path now. Blocks.
+    /// Digest of the file at a path now. Blocks.
     ///
     /// # Errors
     /// See [`TransactError`].
@@ -72,8 +76,8 @@ impl Engine {
 }
 
 impl Context {
-    /// Clears away what transactions have left: answers that nobody asks for any more, copies of those
-    /// that a crash cut short. `now` is the time by which ages are judged.
+    /// Clears away leftovers of transactions: old answers, and the copies of those that a crash cut
+    /// short. `now` is the time by which ages are measured.
     pub(crate) fn tidy_transactions(&self, now: u64) -> Result<(), SyncError> {
         let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
         let old = |path: &Path, age: u64| {
@@ -113,25 +117,26 @@ impl Context {
                 let held = self.held_lately()?;
                 return Ok(if held { GroupsRight::Held } else { GroupsRight::Free(Some(lock)) });
             }
-            // Nobody tells when a `flock` is given back; nine milliseconds at most, so the thread may stand still.
+            // No event tells when a `flock` is released; nine milliseconds at most, so the thread
+            // may block.
             std::thread::sleep(GLANCE);
         }
         Ok(GroupsRight::Held)
     }
 
-    /// True where a command that wrote groups has ended within the settle window: what it wrote first has
-    /// settled before what it wrote last, and must not go without it.
+    /// True if a command that wrote groups has ended within the settle window: its first files have
+    /// settled before its last ones, and must not go without those.
     fn held_lately(&self) -> Result<bool, SyncError> {
         let path = self.layout.hold_lock();
         let stat = self.fs().lstat(&path).at("look at", &path)?;
         let ago = self.ports.clock.now_ns().saturating_sub(stat.mtime_ns);
         let settle = i64::try_from(self.settings.settle.as_nanos()).unwrap_or(i64::MAX);
-        // A time in the future says nothing.
+        // A time in the future tells nothing.
         Ok(stat.size > 0 && (0..settle).contains(&ago))
     }
 }
 
-/// Has all groups wait for the command that runs.
+/// Lets all groups wait for the command that runs.
 pub(crate) fn held_by_command(groups: &Groups, unfit: &mut Unfit) {
     for group in groups.definitions() {
         unfit.here.insert(Item::Group(group.name.clone()), HELD.to_owned());

@@ -1,8 +1,9 @@
-//! `sync/applying`: what is being put in place.
+//! `sync/applying`: the journal of an apply.
 //!
-//! Written and durable before the first rename, dropped after the new base is: while it exists, visible files may be of two
-//! generations, and it says which. It names contents, not states: renames change the times of a file, so that after a crash
-//! only digests tell old from new.
+//! The journal is written and durable before the first rename, and dropped after the new base is
+//! durable. While it exists, visible files may be of two generations, and it tells which. It names
+//! contents, not states: renames change the times of a file, so after a crash only digests tell old
+//! from new.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,10 +16,11 @@ use crate::fs::{self, At, Fs, IoAt, MOUNT_FOLDER, found};
 use crate::model::{CommitKey, ConflictId, Content, Item, VaultPath};
 use crate::planted::{Bug, planted};
 
-/// The format this program writes, and the only one it reads: a journal is finished by the program that wrote it.
+/// Format that this program writes, and the only one it reads: the program that wrote a journal
+/// finishes it.
 const FORMAT: u32 = 1;
 
-/// Room for millions of files.
+/// Longest journal, in bytes: room for millions of files.
 const MAX_BYTES: u64 = 4 << 30;
 
 /// One apply, as the journal tells it.
@@ -27,28 +29,29 @@ const MAX_BYTES: u64 = 4 << 30;
 pub(super) struct Journal {
     pub format: u32,
     pub id: ApplyId,
-    /// What the files are put in place for.
+    /// Purpose of the apply.
     #[serde(rename = "commit")]
     pub purpose: Purpose,
-    /// Whether what was not begun when a crash came is put in place all the same.
+    /// True to finish even units that were not begun when a crash came.
     #[serde(default)]
     pub finish: bool,
     pub items: Vec<Entry>,
 }
 
-/// What files are put in place for. In the journal it is a text: the commit's key, `transaction:` and a name, or nothing.
+/// Purpose for which files are put in place. In the journal it is a text: the commit's key,
+/// `transaction:` and a name, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Purpose {
-    /// They are those of this commit, and become agreed.
+    /// The files are those of this commit, and become agreed.
     Generation(CommitKey),
-    /// Another program wrote them in a transaction; its record has this name.
+    /// Another program wrote the files in a transaction; its record has this name.
     Transaction(String),
-    /// They were damaged. What is agreed stays what it is.
+    /// The files were damaged. The agreed state stays as it is.
     Repair,
 }
 
-/// Begins the journal's text for a transaction.
+/// Prefix of the journal's text for a transaction.
 const TRANSACTION: &str = "transaction:";
 
 impl From<Purpose> for String {
@@ -74,7 +77,7 @@ impl TryFrom<String> for Purpose {
     }
 }
 
-/// One item of it.
+/// One item of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entry {
@@ -84,12 +87,12 @@ pub(super) struct Entry {
     pub steps: Vec<Step>,
 }
 
-/// What becomes of one file.
+/// Step for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Step {
     pub path: VaultPath,
-    /// The spelling on disk, where it differs.
+    /// Spelling on disk, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_disk: Option<String>,
     /// Our folder on the disk that the file stands on, where that is not the vault's own.
@@ -103,39 +106,39 @@ pub(super) struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Staged {
-    /// The slot.
+    /// Slot of the stage.
     pub slot: u32,
-    /// What it holds.
+    /// Content of the slot.
     pub content: Content,
 }
 
-/// What is displaced becomes this conflict's copy.
+/// Conflict that the displaced file becomes a copy of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keeping {
-    /// The conflict.
+    /// Id of the conflict.
     pub id: ConflictId,
-    /// What is written to its `conflict.json`.
+    /// Text for its `conflict.json`.
     pub record: String,
 }
 
 /// A journal that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// It does not parse, or names paths that no plan would.
+    /// It does not parse, or names paths that no plan has.
     #[error("{} is damaged ({why}): nothing is changed in the vault until it is moved away; the files it speaks of are in sync/staging and sync/trash", .path.display())]
     Damaged {
-        /// The journal.
+        /// Path of the journal.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Cause.
         why: String,
     },
     /// Another version of the program wrote it.
     #[error("{} has format {format}, expected {FORMAT}: start the version of cogzy-vault that wrote it once, so that it finishes", .path.display())]
     OtherFormat {
-        /// The journal.
+        /// Path of the journal.
         path: PathBuf,
-        /// Its format.
+        /// Format of the journal.
         format: u32,
     },
     /// It cannot be read or written.
@@ -144,7 +147,7 @@ pub enum JournalError {
 }
 
 impl Step {
-    /// The path below the root as the disk spells it.
+    /// Path below the root, as the disk spells it.
     pub fn relative(&self) -> &str {
         self.on_disk.as_deref().unwrap_or(self.path.as_str())
     }
@@ -178,7 +181,7 @@ impl Journal {
         Ok(fs::replace(fs, &path, &bytes, 0o600).at("write", &path)?)
     }
 
-    /// Reads the journal at `path`; `None` where there is none.
+    /// Reads the journal at `path`. None if there is none.
     pub fn read(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, JournalError> {
         #[derive(Deserialize)]
         struct Version {
@@ -202,8 +205,9 @@ impl Journal {
     }
 }
 
-/// A spelling is joined to the root: it must be the path itself but for its Unicode form. So is our folder
-/// on another disk: it must be one that the path stands on.
+/// True if a spelling is the path itself except for its Unicode form. It is joined to the root, so
+/// nothing else may pass. Our folder on another disk is joined, too: it must be one that the path
+/// stands on.
 fn same_path(step: &Step) -> bool {
     let spelled =
         step.on_disk.as_deref().is_none_or(|text| VaultPath::new(text).is_ok_and(|path| path == step.path));

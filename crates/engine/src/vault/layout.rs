@@ -78,6 +78,12 @@ impl Layout {
         self.sync().join("reference.json")
     }
 
+    /// `sync/marked.json`: packs that this device has seen on their way out of the bucket.
+    #[must_use]
+    pub fn marked(&self) -> PathBuf {
+        self.sync().join("marked.json")
+    }
+
     /// `sync/pending`: the bytes of a commit of unknown outcome.
     #[must_use]
     pub fn pending(&self) -> PathBuf {

@@ -34,7 +34,7 @@ impl FileLock {
     /// Takes the lock shared with others. Returns `None` while another program holds it alone.
     ///
     /// # Errors
-    /// As for [`FileLock::try_take`].
+    /// See [`FileLock::try_take`].
     pub fn try_take_shared(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, IoAt> {
         Self::take_with(fs, path, File::try_lock_shared)
     }
@@ -49,10 +49,35 @@ impl FileLock {
         Ok(())
     }
 
-    /// True while the file at `path` is the one that is locked: whoever locks another one there is not locked out.
+    /// Lets the programs that this process starts from now on hold the lock, too: it lasts until the
+    /// last of them has ended, even where this process is killed before.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
+    pub fn pass_on(&self) -> io::Result<()> {
+        Ok(rustix::io::fcntl_setfd(&self.file, rustix::io::FdFlags::empty())?)
+    }
+
+    /// Writes `text` into the file in the place of what it held: how to reach the holder.
+    ///
+    /// # Errors
+    /// Errors of the system.
+    pub fn tell(&self, text: &str) -> io::Result<()> {
+        self.file.set_len(0)?;
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let at = (text.len() - rest.len()) as u64;
+            let written = rustix::io::pwrite(&self.file, rest, at)?;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// True while the locked file is the one at `path`: a program that locks another file there is
+    /// not locked out.
+    ///
+    /// # Errors
+    /// Errors of the system.
     pub fn is_at(&self, fs: &dyn Fs, path: &Path) -> Result<bool, IoAt> {
         let ours = self.file.metadata().at("look at", path)?;
         let there = found(fs.lstat(path)).at("look at", path)?;
@@ -85,7 +110,7 @@ impl Drop for FileLock {
 
 /// Calls `take` until it returns a value, and gives up after `patience`. Blocks.
 ///
-/// A `flock` has no wait with a timeout, and its release notifies nobody. So this tries again after
+/// A `flock` has no wait with a timeout, and no event tells its release. So this tries again after
 /// each `pause`.
 ///
 /// # Errors

@@ -129,7 +129,7 @@ impl Marker {
     /// which they never create.
     ///
     /// # Errors
-    /// Those of [`Marker::read`], and if our folder is missing.
+    /// See [`Marker::read`]; also an error if our folder is missing.
     pub fn read_joined(fs: &dyn Fs, layout: &Layout) -> Result<Self, MarkerError> {
         let marker = Self::read(fs, layout)?;
         let path = layout.sync();

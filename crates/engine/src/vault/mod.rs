@@ -1,16 +1,21 @@
-//! The local folder: what stands in it, and how it is changed without losing anything.
+//! The local folder: its files, and the ways to change them without losing anything.
 //!
-//! [`scan()`] tells what is there, [`Stage`] takes what is to come, [`apply()`] puts it in place by renames, [`recover`]
-//! finishes what a crash cut short, [`trash`] keeps what was displaced, [`transact()`] writes for other programs, [`Watch`] hints that it is worth scanning again.
+//! [`scan()`] reads the folder, [`Stage`] takes new files, [`apply()`] puts them in place by
+//! renames, [`recover`] finishes an apply that a crash cut short, [`trash`] keeps displaced files,
+//! [`transact()`] writes for other programs, and [`Watch`] hints that a scan is due.
 //!
 //! Invariants:
-//! - Every effect on the disk goes through [`crate::fs::Fs`]; locks and the watcher, which no simulation needs, do not.
-//! - Nothing is written outside the root, no symbolic link is followed below it.
-//! - What cannot be read is a [`Problem`], never absence; a missing root or marker is an error, never an empty scan.
-//! - A visible file is replaced only by a rename, after another look at it, and what it held is kept.
+//! - Every effect on the disk goes through [`crate::fs::Fs`]; locks and the watcher, which no
+//!   simulation needs, do not.
+//! - Nothing is written outside the root, and no symbolic link is followed below it.
+//! - A name that cannot be read is a [`Problem`], never absence; a missing root or marker is an
+//!   error, never an empty scan.
+//! - A visible file is replaced only by a rename, after another look at it, and its old bytes are
+//!   kept.
 //!
-//! Synchronous: the caller runs it on a blocking thread. What is decided to happen, the remote, and what was agreed are
-//! other modules' business; plain data comes in and goes out. What a crash leaves behind is told by each file.
+//! Synchronous: the caller runs it on a blocking thread. Other modules decide what happens, and
+//! know the remote and the agreed state; plain data comes in and goes out. Each file tells what a
+//! crash leaves behind.
 
 mod apply;
 mod apply_id;

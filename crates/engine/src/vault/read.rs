@@ -28,7 +28,7 @@ impl FileChanged {
     /// True if an error of a stable read means that the file changed, not that it is unreadable.
     #[must_use]
     pub fn is(error: &io::Error) -> bool {
-        // A folder that has become a link, or a file, was moved away with what was in it.
+        // A folder that has become a link, or a file, was moved away with everything in it.
         matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
             || error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }

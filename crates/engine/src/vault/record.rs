@@ -1,9 +1,9 @@
-//! `sync/transactions/`: what each transaction wrote, and whether all of it is in place.
+//! `sync/transactions/`: the paths that each transaction wrote, and its state.
 //!
 //! A record is durable before the first rename of its transaction and says `begun`; it says `done`
-//! before the journal goes. So a transaction id is answered once, after a crash too. A crash between
-//! the two leaves `begun`; whoever finds the journal closes the record, and a record without a journal
-//! is of a transaction that changed nothing.
+//! before the journal goes. So a transaction id is answered once, after a crash too. A crash
+//! between the two leaves `begun`: the next run that finds the journal closes the record, and a
+//! record without a journal belongs to a transaction that changed nothing.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,19 +15,19 @@ use super::Layout;
 use crate::fs::{At, Fs, IoAt, found, read, replace};
 use crate::model::{Digest, VaultPath};
 
-/// No record is longer.
+/// Longest record, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Paths that a transaction changed, with what stands there since; none for one that is gone.
+/// Paths that a transaction changed, each with its digest since. None for a deleted one.
 pub type Written = BTreeMap<VaultPath, Option<Digest>>;
 
-/// What a transaction did.
+/// Answer to a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// Which.
+    /// Id of the transaction.
     pub transaction_id: String,
-    /// The paths it changed.
+    /// Paths that it changed.
     pub files: Written,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Reads the record `name`; none where there is none.
+    /// Reads the record `name`. None if there is none.
     pub fn read(fs: &dyn Fs, layout: &Layout, name: &str) -> Result<Option<Self>, IoAt> {
         let path = place(layout, name);
         let Some(bytes) = found(read(fs, &path, MAX_BYTES)).at("read", &path)? else { return Ok(None) };
@@ -61,14 +61,14 @@ impl Record {
         replace(fs, &path, &bytes, 0o600).at("write", &path)
     }
 
-    /// Removes the record: its transaction came to nothing.
+    /// Removes the record, since its transaction came to nothing.
     pub fn remove(self, fs: &dyn Fs, layout: &Layout) -> Result<(), IoAt> {
         let path = place(layout, &self.name());
         found(fs.remove_file(&path)).at("remove", &path).map(drop)
     }
 }
 
-/// Name for the record of a transaction, whatever its id is made of.
+/// Name for the record of a transaction, whatever characters its id has.
 pub(super) fn name_of(id: &str) -> String {
     Digest::of(id.as_bytes()).to_string()
 }

@@ -1,8 +1,9 @@
 //! Files that are about to become visible, complete and checked, on the vault's own file system.
 //!
-//! A stage is a folder `sync/staging/<apply id>/` with one file for each slot. A file counts only after
-//! [`StageWriter::finish`] has found its length and digest to be the expected ones and made it durable. A crash leaves the
-//! folder behind; [`super::recover`] removes every stage that no journal speaks of.
+//! A stage is a folder `sync/staging/<apply id>/` with one file for each slot. A file counts only
+//! after [`StageWriter::finish`] has found its length and digest to be the expected ones and made
+//! it durable. A crash leaves the folder behind; [`super::recover`] removes every stage that no
+//! journal names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -16,14 +17,14 @@ use crate::model::{Content, Digest};
 /// A file that could not be staged.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The bytes written are not those that were announced.
+    /// The written bytes are not the announced ones.
     #[error("{}: it should hold {} bytes of digest {:?}, but {} bytes of {:?} were written", .path.display(), .expected.size, .expected.digest, .written.size, .written.digest)]
     Mismatch {
-        /// The staged file.
+        /// Path of the staged file.
         path: PathBuf,
-        /// What it should hold.
+        /// Content that was announced.
         expected: Content,
-        /// What it holds.
+        /// Content that was written.
         written: Content,
     },
     /// The disk failed.
@@ -44,17 +45,17 @@ impl Stage {
     /// Makes the folder.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     pub fn create(fs: Arc<dyn Fs>, layout: &Layout, id: &ApplyId) -> Result<Self, StageError> {
         let folder = layout.staging_of(id);
         fs.create_dir_all(&folder).at("create", &folder)?;
         Ok(Self { fs, folder, elsewhere: BTreeMap::new() })
     }
 
-    /// A stage in a folder outside the vault, for files that are to stand there.
+    /// Makes a stage in a folder outside the vault, for files that are to stand there.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     pub fn outside(fs: Arc<dyn Fs>, folder: PathBuf) -> Result<Self, StageError> {
         fs.create_dir_all(&folder).at("create", &folder)?;
         Ok(Self { fs, folder, elsewhere: BTreeMap::new() })
@@ -70,21 +71,21 @@ impl Stage {
     /// Starts the file of a slot. Each slot is written once.
     ///
     /// # Errors
-    /// As the system reports them; also where the slot is taken.
+    /// Errors of the system; also one if the slot is taken.
     pub fn writer(&self, slot: u32) -> Result<StageWriter, StageError> {
         StageWriter::create(&*self.fs, &self.path(slot))
     }
 
-    /// Where the file of a slot is, while it is staged.
+    /// Place of a slot's file while it is staged.
     #[must_use]
     pub fn path(&self, slot: u32) -> PathBuf {
         Layout::slot_in(self.elsewhere.get(&slot).unwrap_or(&self.folder), slot)
     }
 
-    /// Removes the folders and all that is in them.
+    /// Removes the folders and everything in them.
     ///
     /// # Errors
-    /// As the system reports them.
+    /// Errors of the system.
     pub fn discard(self) -> Result<(), StageError> {
         for folder in self.elsewhere.values().collect::<BTreeSet<_>>() {
             remove_tree(&*self.fs, folder)?;
@@ -105,7 +106,7 @@ impl StageWriter {
     /// Starts a file that does not exist yet, and makes the folders above it.
     ///
     /// # Errors
-    /// As the system reports them; also where the name is taken.
+    /// Errors of the system; also one if the name is taken.
     pub fn create(fs: &dyn Fs, path: &Path) -> Result<Self, StageError> {
         if let Some(folder) = path.parent() {
             fs.create_dir_all(folder).at("create", folder)?;
@@ -114,11 +115,13 @@ impl StageWriter {
         Ok(Self { path: path.to_owned(), file, hasher: blake3::Hasher::new(), size: 0 })
     }
 
-    /// Checks that what was written is `expected`, sets mode and modification time, and makes the file durable (its name
-    /// becomes so when the folder is synced). The owner may always read and write it.
+    /// Checks that the written bytes are `expected`, sets mode and modification time, and makes the
+    /// file durable (its name becomes durable when the folder is synced). The owner may always read
+    /// and write it.
     ///
     /// # Errors
-    /// Where it is something else, or as the system reports them; the file then counts for nothing.
+    /// An error if the content is another one; errors of the system. The file then counts for
+    /// nothing.
     pub fn finish(mut self, expected: Content, mode: u32, mtime_ms: i64) -> Result<(), StageError> {
         let written = Content { digest: Digest::from(self.hasher.finalize()), size: self.size };
         if written != expected {

@@ -1,12 +1,15 @@
-//! `sync/together/`: transactions of which something may not have been sent yet.
+//! `sync/together/`: notes of transactions that may not be wholly sent yet.
 //!
-//! A transaction over several paths is put in place as one and must reach the bucket as one. Who plans a cycle learns here which paths
-//! that concerns. A note is an empty file with the name of the transaction's record, which says what it wrote.
+//! A transaction over several paths is put in place as one and must reach the bucket as one. A
+//! cycle learns here which paths that concerns. A note is an empty file with the name of the
+//! transaction's record, which names the paths.
 //!
-//! Invariants: a note is durable before the first rename of its transaction, and it goes once that has come to nothing, or by
-//! [`forget_together`], when all of it was sent or written anew. What has to be sent together is not decided here.
+//! Invariants: a note is durable before the first rename of its transaction. It goes once the
+//! transaction has come to nothing, or by [`forget_together`] when all its files were sent or
+//! written anew. Not decided here: which items must be sent together.
 //!
-//! A crash leaves at worst the note of a transaction that changed nothing. What it names stands nowhere, so it binds nothing.
+//! A crash leaves at worst the note of a transaction that changed nothing. The digests it names
+//! stand nowhere, so it binds nothing.
 
 use std::path::PathBuf;
 
@@ -14,21 +17,21 @@ use super::Layout;
 use super::record::{Record, Written};
 use crate::fs::{At, Fs, IoAt, found, replace};
 
-/// What one transaction wrote.
+/// Paths that one transaction wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Together {
-    /// Names its note.
+    /// Name of its note.
     pub name: String,
-    /// What it put at which path; none for one that it deleted.
+    /// Digest that it put at each path. None for a path that it deleted.
     pub files: Written,
-    /// Whether all of it is in place.
+    /// True if all of it is in place.
     pub done: bool,
 }
 
-/// All transactions that are noted. One whose record is gone or damaged binds nothing.
+/// All noted transactions. One whose record is gone or damaged binds nothing.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn together(fs: &dyn Fs, layout: &Layout) -> Result<Vec<Together>, IoAt> {
     let folder = layout.together();
     let Some(names) = found(fs.read_dir(&folder)).at("list", &folder)? else { return Ok(Vec::new()) };
@@ -52,7 +55,7 @@ pub(super) fn note_together(fs: &dyn Fs, layout: &Layout, name: &str) -> Result<
 /// Forgets a note.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn forget_together(fs: &dyn Fs, layout: &Layout, name: &str) -> Result<(), IoAt> {
     let path = place(layout, name);
     found(fs.remove_file(&path)).at("remove", &path).map(drop)

@@ -1,16 +1,24 @@
-//! Several files changed as one, by a program that asks for it.
+//! Transactions: several files changed as one, at the request of a program.
 //!
-//! The caller has put the new bytes below `sync/incoming/` ([`Layout::incoming`]) and names, for each path it has read, the digest
-//! that must still stand there. All of it is put in place by the journalled apply as one unit, or none of it.
+//! The caller has put the new bytes below `sync/incoming/` ([`Layout::incoming`]) and names, for
+//! each path it has read, the digest that must still stand there. The journalled apply puts all of
+//! it in place as one unit, or none of it.
 //!
-//! Invariants: nothing is written where no vault is, or another than the one that was opened, as under the mount point of a disk
-//! that is away: that is looked at before, under the lock, and after; what is not synced cannot be written (config.json, `sync/**`, excluded paths); a transaction id is answered once, and
-//! every further time as the first time; other programs are locked out while files are renamed, as in every apply. Whether the
-//! files fit together is not decided here: a group that does not is held back before it is committed.
+//! Invariants:
+//! - Nothing is written to a folder that is no vault, or another vault than the one that was
+//!   opened, such as the mount point of a disk that is away. This is checked before, under the
+//!   lock, and after.
+//! - Paths that are not synced cannot be written (config.json, `sync/**`, excluded paths).
+//! - A transaction id is answered once, and every further request gets that same answer.
+//! - Other programs are locked out while files are renamed, as in every apply.
 //!
-//! A crash leaves a record that says `begun` and, if any file was renamed, the journal. Whoever finds the journal
-//! ([`super::recover`]) rolls it forward and tells [`settle_transaction`], so the answer is the same as if nothing had happened. A
-//! record without a journal is of a transaction that changed nothing, and is made anew.
+//! Not decided here: whether the files fit together. A group that does not is held back before it
+//! is committed.
+//!
+//! A crash leaves a record that says `begun` and, if any file was renamed, the journal. The next
+//! run that finds the journal ([`super::recover`]) rolls it forward and calls
+//! [`settle_transaction`], so the answer is the same as without the crash. A record without a
+//! journal belongs to a transaction that changed nothing, and is made anew.
 
 mod places;
 
@@ -31,52 +39,53 @@ use crate::fs::{At, Fs, IoAt, Linked, found, remove_tree};
 use crate::model::{Content, Digest, FileKind, Item, VaultPath};
 use places::Places;
 
-/// No transaction names more paths.
+/// Largest number of paths in a transaction.
 const MAX_PATHS: usize = 10_000;
-/// How long others may be at it: a generation that is being put in place, a reader that opens its files.
+/// Time for which other programs may hold the lock: to put a generation in place, or to open their
+/// files.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
-/// Permission bits of a file that is new.
+/// Permission bits of a new file.
 const MODE: u32 = 0o644;
 
-/// What a program wants changed.
+/// Changes that a program asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// Names it; the caller chooses, 1 to 200 characters.
+    /// Id that the caller chooses, 1 to 200 characters.
     pub id: String,
-    /// Who asks, for the log.
+    /// Name of the program that asks, for the log.
     pub source: String,
-    /// Digests that must stand at these paths; none for a path that must not exist.
+    /// Digests that must stand at these paths. None for a path that must not exist.
     pub expected: BTreeMap<VaultPath, Option<Digest>>,
-    /// Paths, and the file below `sync/incoming/` that each will hold.
+    /// Paths to write, each with the file below `sync/incoming/` that it will hold.
     pub writes: BTreeMap<VaultPath, VaultPath>,
-    /// Paths that will be gone.
+    /// Paths to delete.
     pub deletes: BTreeSet<VaultPath>,
 }
 
-/// A transaction of which nothing was done.
+/// Cause why a transaction changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactError {
-    /// A path does not hold what was expected.
+    /// A path does not hold the expected digest.
     #[error("{path} is no longer what was expected: it {}", .current.map_or_else(|| "does not exist".to_owned(), |digest| format!("holds {digest}")))]
     Conflict {
-        /// Which path.
+        /// Path that differs.
         path: VaultPath,
-        /// What stands there.
+        /// Digest that stands there.
         current: Option<Digest>,
     },
-    /// It cannot be done as it is.
+    /// The request cannot be carried out as it is.
     #[error("{what}: {why}")]
     Refused {
-        /// Which path or field.
+        /// Path or field at fault.
         what: String,
-        /// Why.
+        /// Cause.
         why: String,
     },
-    /// The place is no vault, or not the one that was opened: its disk may be away.
+    /// The folder is no vault, or not the one that was opened: its disk may be away.
     #[error(transparent)]
     NoVault(#[from] MarkerError),
-    /// Something else is at these files.
+    /// Another program uses these files.
     #[error("{0}; try again")]
     Busy(String),
     /// The disk failed.
@@ -85,7 +94,7 @@ pub enum TransactError {
     /// A file could not be staged.
     #[error(transparent)]
     Stage(#[from] StageError),
-    /// The files could not be put in place; the next start of a sync finishes or undoes it.
+    /// The files could not be put in place. The next start of a sync finishes it or takes it back.
     #[error(transparent)]
     Apply(#[from] ApplyError),
 }
@@ -96,11 +105,12 @@ struct Prepared {
     staged: Staged,
 }
 
-/// Carries out a transaction; `id` names the apply, `now_ms` becomes the new files' time. Blocks while others are at the vault,
-/// 30 seconds at most. Durable when it returns.
+/// Carries out a transaction. `id` names the apply, `now_ms` becomes the new files' time. Blocks
+/// while other programs hold the lock, 30 seconds at most. Durable when it returns.
 ///
 /// # Errors
-/// See [`TransactError`]: in each case nothing has changed, or the next start of a sync decides by the journal.
+/// See [`TransactError`]. In each case nothing has changed, or the next start of a sync decides by
+/// the journal.
 pub fn transact(
     fs: &dyn Fs,
     layout: &Layout,
@@ -120,11 +130,12 @@ pub fn transact(
         let lock = take_lock(fs, layout)?;
         Marker::read_joined(fs, layout)?;
         let answer = commit(fs, layout, request, &places, &prepared, lock.as_ref())?;
-        // All of it stands in the folder that was opened; whoever asked must hear if the path leads elsewhere by now.
+        // All files are in the folder that was opened; the caller must know if the path leads
+        // elsewhere by now.
         Marker::read_joined(fs, layout)?;
         Ok(answer)
     });
-    // What is left of the copies after an error; after success they stand in their places.
+    // After an error some copies are left; after success they are in their places.
     let tidied = places.all.iter().try_for_each(|place| remove_tree(fs, &place.aside));
     let answer = result?;
     tidied?;
@@ -135,20 +146,21 @@ pub fn transact(
     Ok(answer)
 }
 
-/// Notes how a transaction ended whose apply was finished by [`recover`]; before [`conclude`].
+/// Records the outcome of a transaction whose apply [`recover`] has finished; to be called before
+/// [`conclude`].
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn settle_transaction(fs: &dyn Fs, layout: &Layout, recovered: &Recovered) -> Result<(), IoAt> {
     let Purpose::Transaction(name) = &recovered.purpose else { return Ok(()) };
     let Ok(Some(record)) = Record::read(fs, layout, name) else { return Ok(()) };
     close(fs, layout, record, &recovered.applied)
 }
 
-/// The content of the file at `path` now; none where there is none.
+/// The present content of the file at `path`. None if there is no file.
 ///
 /// # Errors
-/// Where it is no file, cannot be read, or moves; where there is no vault.
+/// An error if it is no file, cannot be read, or changes; or if there is no vault.
 pub fn current(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Digest>, TransactError> {
     Marker::read_joined(fs, layout)?;
     Ok(look(fs, layout, path)?.map(|seen| seen.content.digest))
@@ -213,7 +225,7 @@ fn copy_all(
     Ok(prepared)
 }
 
-/// The part that nobody may come between.
+/// The part during which no other program may change files.
 fn commit(
     fs: &dyn Fs,
     layout: &Layout,
@@ -285,7 +297,7 @@ fn close(fs: &dyn Fs, layout: &Layout, mut record: Record, applied: &Applied) ->
     record.remove(fs, layout)
 }
 
-/// What stands at a path, in a state that stood still while it was read.
+/// The file at a path, in a state that stood still while it was read.
 fn look(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Seen>, TransactError> {
     let place = path.below(layout.root());
     let refused = |why: String| Err(TransactError::Refused { what: path.to_string(), why });
@@ -302,8 +314,8 @@ fn look(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Seen>, 
     Ok(Some(Seen { content: content.ok_or_else(busy)?, stat }))
 }
 
-/// The lock of all who put files in place, and nothing left half-way by another. A transaction that a crash cut short is finished
-/// here; a generation is left to whoever syncs.
+/// Takes the apply lock, with no other apply left half-way. A transaction that a crash cut short is
+/// finished here; a generation is left to the next sync.
 fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactError> {
     if !fs.is_shared() {
         return Ok(None);
@@ -315,7 +327,7 @@ fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactE
             || finish_other(fs, layout, &lock)?;
         Ok(free.then_some(lock))
     };
-    let busy = || TransactError::Busy("other programs are at the vault's files".to_owned());
+    let busy = || TransactError::Busy("other programs hold the vault's files".to_owned());
     wait_for(PATIENCE, PAUSE, take)?.ok_or_else(busy).map(Some)
 }
 

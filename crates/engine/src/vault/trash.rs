@@ -1,10 +1,11 @@
-//! What was displaced, kept for a while.
+//! The trash: displaced files, kept for a while.
 //!
-//! `sync/trash/<apply id>/` holds the files that one apply displaced, below `files/`, and that apply's journal. A program may
-//! still hold a displaced file open and write to it: so each trash is looked at again after the settle window ([`recheck`]), what
-//! changed there is to become a conflict copy, and only then ([`acknowledge`]) may the trash [`expire`].
+//! `sync/trash/<apply id>/` holds the files that one apply displaced, below `files/`, and that
+//! apply's journal. A program may still hold a displaced file open and write to it. So each trash
+//! is looked at again after the settle window ([`recheck`]); changed files are to become conflict
+//! copies, and only then ([`acknowledge`]) may the trash [`expire`].
 //!
-//! The journal's name tells the two states apart, so that a crash in between only makes the look happen again.
+//! The journal's name tells the two states apart, so a crash in between only repeats the look.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,34 +17,36 @@ use super::{ApplyId, JournalError, Layout, Mounts};
 use crate::fs::{self, At, Fs, IoAt, files_below, found, remove_tree};
 use crate::model::{ConflictId, Content, VaultPath};
 
-/// The journal of an apply whose displaced files are still to be looked at again.
+/// Journal of an apply whose displaced files are still to be looked at again.
 const UNCHECKED: &str = "applying.json";
-/// The journal of one whose files were.
+/// Journal of an apply whose displaced files were looked at again.
 const CHECKED: &str = "applied.json";
 
 /// The trash of one apply, looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rechecked {
-    /// Which apply.
+    /// Id of the apply.
     pub id: ApplyId,
-    /// The files that somebody wrote to after they were displaced.
+    /// Files that a program wrote to after they were displaced.
     pub changed: Vec<Changed>,
-    /// Whether a program displaced them by a transaction: it meant to, as one that overwrites a file does.
+    /// True if a program displaced them by a transaction: it meant to replace them, as by
+    /// overwriting.
     pub meant: bool,
 }
 
-/// A displaced file that holds something else than the plan saw: a local edit, to be kept as a conflict copy.
+/// A displaced file with another content than the plan saw: a local edit, to be kept as a conflict
+/// copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Where it stood in the vault; nothing where its name in the trash does not tell.
+    /// Its path in the vault. None if its name in the trash does not tell.
     pub path: Option<VaultPath>,
-    /// Where it is now.
+    /// Its present place.
     pub place: PathBuf,
-    /// What it holds now.
+    /// Its present content.
     pub content: Content,
 }
 
-/// Why the trash cannot be dealt with.
+/// Failure of the trash.
 #[derive(Debug, thiserror::Error)]
 pub enum TrashError {
     /// A journal in it cannot be read.
@@ -54,25 +57,25 @@ pub enum TrashError {
     Io(#[from] IoAt),
 }
 
-/// All applies that displaced something, oldest first.
+/// Ids of all applies that displaced files, oldest first.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn list(fs: &dyn Fs, layout: &Layout) -> Result<Vec<ApplyId>, TrashError> {
     let trash = layout.trash();
     let names = found(fs.read_dir(&trash)).at("list", &trash)?.unwrap_or_default();
-    // What is not ours by its name was put there by somebody else, and is left alone.
+    // Other names were put there by another program, and are left alone.
     let ids = names.into_iter().filter_map(|(name, _)| name.to_str()?.parse().ok());
     let mut ids: Vec<ApplyId> = ids.collect();
     ids.sort();
     Ok(ids)
 }
 
-/// Looks again at what was displaced: every trash that is not acknowledged and in which nothing has moved for the settle
-/// window.
+/// Looks again at displaced files: in every trash that is not acknowledged and in which nothing has
+/// moved for the settle window.
 ///
 /// # Errors
-/// Where a trash cannot be read.
+/// An error if a trash cannot be read.
 pub fn recheck(
     fs: &dyn Fs,
     layout: &Layout,
@@ -90,10 +93,10 @@ pub fn recheck(
     Ok(rechecked)
 }
 
-/// Notes that all that [`recheck`] told of a trash is dealt with.
+/// Records that everything [`recheck`] found in a trash is dealt with.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn acknowledge(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), TrashError> {
     let folder = layout.trash_of(id);
     let from = folder.join(UNCHECKED);
@@ -101,19 +104,19 @@ pub fn acknowledge(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), Tra
     Ok(fs.sync_dir(&folder).at("sync", &folder)?)
 }
 
-/// What [`expire`] did with the trashes that have been kept for long enough.
+/// Result of [`expire`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// Gone.
+    /// Trashes removed.
     pub removed: Vec<ApplyId>,
-    /// Still there, as nobody has acknowledged them yet.
+    /// Trashes that are old enough and not acknowledged yet.
     pub waiting: Vec<ApplyId>,
 }
 
 /// Removes every acknowledged trash of an apply that started before `older_than_ms`.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expired, TrashError> {
     let mut expired = Expired::default();
     let all = list(fs, layout)?;
@@ -190,18 +193,18 @@ fn sizes(fs: &dyn Fs, layout: &Layout) -> Result<Vec<(ApplyId, u64)>, TrashError
     Ok(sizes)
 }
 
-/// Removes an acknowledged trash. Cut short, the rest is removed when it has [`expire`]d.
+/// Removes an acknowledged trash. If this is cut short, the rest goes when the trash [`expire`]s.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn remove(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), TrashError> {
-    // The journal last.
+    // The journal goes last.
     Mounts::load(fs, layout)?.remove_trash(fs, layout, id)?;
     remove_tree(fs, &layout.trash_files(id))?;
     Ok(remove_tree(fs, &layout.trash_of(id))?)
 }
 
-/// Removes what a removal that was cut short has left, which is a folder without anything in it; whether it was that.
+/// Removes the empty folder that an interrupted removal has left. True if it was that.
 fn is_left_over(fs: &dyn Fs, folder: &Path) -> Result<bool, IoAt> {
     match found(fs.remove_dir(folder)) {
         Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(false),
@@ -209,11 +212,11 @@ fn is_left_over(fs: &dyn Fs, folder: &Path) -> Result<bool, IoAt> {
     }
 }
 
-/// Moves the losing version that `sync/conflicts/` keeps of a decided conflict to a trash of its own. Cut short, it may be
-/// called again: then the rest goes to another trash.
+/// Moves the files that `sync/conflicts/` keeps of a decided conflict to a trash of their own. If
+/// this is cut short, it may be called again: then the rest goes to another trash.
 ///
 /// # Errors
-/// As the system reports them.
+/// Errors of the system.
 pub fn discard_conflict(
     fs: &dyn Fs,
     layout: &Layout,
@@ -222,7 +225,7 @@ pub fn discard_conflict(
 ) -> Result<(), TrashError> {
     let folder = layout.trash_of(id);
     fs.create_dir_all(&folder).at("create", &folder)?;
-    // Nothing is to be looked at again: nobody knows these files by their old names.
+    // Nothing is to be looked at again: no program knows these files by their old names.
     let journal = folder.join(CHECKED);
     fs::replace(fs, &journal, b"{}", 0o600).at("write", &journal)?;
     let kept = layout.conflicts().join(conflict.to_string());
@@ -231,7 +234,7 @@ pub fn discard_conflict(
     for folder in [&folder, &layout.trash(), &kept] {
         fs.sync_dir(folder).at("sync", folder)?;
     }
-    // The record last: while it is there, this is done again.
+    // The record goes last: while it is there, this is done again.
     remove_tree(fs, &kept)?;
     let conflicts = layout.conflicts();
     Ok(fs.sync_dir(&conflicts).at("sync", &conflicts)?)
@@ -245,9 +248,11 @@ pub(super) fn file_journal(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result
     [folder, layout.trash()].iter().try_for_each(|folder| fs.sync_dir(folder).at("sync", folder))
 }
 
-/// The displaced files that hold nothing that the journal knows; `None` while one of them moves. What the apply was to put in
-/// place it knows, too: that is in the backup, or whoever asked for it was told that it failed. And the losers of conflicts that are
-/// still here: an apply that could neither keep them nor put them back, since somebody had taken their place, has left them.
+/// Displaced files whose contents the journal does not know. None while one of them changes. The
+/// journal also knows the contents that the apply was to put in place: they are in the backup, or
+/// the caller was told that it failed. Losers of conflicts that are still here count too: an apply
+/// has left them that could neither keep them nor put them back, since another file had taken their
+/// place.
 fn changes(
     fs: &dyn Fs,
     layout: &Layout,

@@ -5,7 +5,7 @@
 //! from an event's content. Only folders that may hold synced files are watched, so our own writes
 //! below `sync/` cause no events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,8 @@ use crate::model::{FileKind, VaultPath};
 /// Event of the watcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// A path that may be synced was touched.
-    Touched,
+    /// Something that may be synced was touched: this path, where it was one.
+    Touched(Option<VaultPath>),
     /// Events were lost. Any path may have been touched.
     Overflow,
     /// The watcher does not work, or misses some folders. The scan still finds everything.
@@ -55,7 +55,21 @@ pub struct Watch {
     root: Option<(u64, u64)>,
     /// Watched folders with their device and inode numbers. A folder that is created anew under the
     /// same name needs a new watch.
-    watched: BTreeMap<PathBuf, (u64, u64)>,
+    watched: BTreeMap<PathBuf, (FolderId, Reach)>,
+    /// Folders that cannot be watched, each with the reason.
+    blind: BTreeMap<PathBuf, WatchError>,
+}
+
+/// A folder's device and inode numbers.
+type FolderId = (u64, u64);
+
+/// How much of a folder one watch covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// All that lies below it.
+    Below,
+    /// Its own names only: something below it cannot be watched.
+    Alone,
 }
 
 impl Watch {
@@ -84,48 +98,87 @@ impl Watch {
             filter: filter.clone(),
             root: None,
             watched: BTreeMap::new(),
+            blind: BTreeMap::new(),
         };
         watch.refresh(fs)?;
         Ok(watch)
     }
 
-    /// Watches the root and its folders where they are new. Call this after each scan. True if there
-    /// were any: files written there since the scan caused no event, so another scan is due.
+    /// Watches new folders, the root if it is new, and tries again what could not be watched. To be
+    /// called after each scan. True if anything is watched anew: files written there since the scan
+    /// caused no event, so another scan is due.
     ///
     /// # Errors
-    /// If the root cannot be listed or a folder cannot be watched. The others are watched all the
-    /// same.
+    /// If the root cannot be listed or watched. A folder that cannot be watched is among the
+    /// [`Watch::blind`] ones.
     pub fn refresh(&mut self, fs: &dyn Fs) -> Result<bool, WatchError> {
         let root = self.layout.root().to_owned();
         let mut any = self.watch_root(fs, &root)?;
-        let names = fs.read_dir(&root).at("list", &root)?;
-        let mut folders = BTreeMap::new();
-        for (name, kind) in names {
-            let wanted = name.to_str().and_then(|name| VaultPath::new(name).ok());
-            if kind == FileKind::Folder && wanted.is_some_and(|path| !self.filter.prunes(&path)) {
-                let path = root.join(name);
-                if let Some(stat) = found(fs.lstat(&path)).at("look at", &path)? {
-                    folders.insert(path, (stat.dev, stat.ino));
-                }
-            }
+        let mut visited = BTreeSet::new();
+        self.blind.clear();
+        for (folder, id) in self.folders(fs, &root)? {
+            any |= self.visit(fs, folder, id, &mut visited);
         }
-        self.watched.retain(|path, id| folders.get(path) == Some(id));
-        let mut first: Result<(), WatchError> = Ok(());
-        for (folder, id) in folders {
-            if !self.watched.contains_key(&folder) {
-                match self.add(&folder, RecursiveMode::Recursive) {
-                    Ok(()) => {
-                        self.watched.insert(folder, id);
-                        any = true;
-                    }
-                    Err(error) => first = first.and(Err(error)),
-                }
-            }
-        }
-        first.map(|()| any)
+        self.watched.retain(|path, _| visited.contains(path));
+        Ok(any)
     }
 
-    /// Watches the root, where it is another folder than before: then nothing in it is watched yet either.
+    /// The folders that cannot be watched, each with the reason. A scan finds what is written there.
+    #[must_use]
+    pub const fn blind(&self) -> &BTreeMap<PathBuf, WatchError> {
+        &self.blind
+    }
+
+    /// The folders in `folder` that may hold synced files.
+    fn folders(&self, fs: &dyn Fs, folder: &Path) -> Result<Vec<(PathBuf, FolderId)>, IoAt> {
+        let mut folders = Vec::new();
+        for (name, kind) in fs.read_dir(folder).at("list", folder)? {
+            let path = folder.join(name);
+            let relative = path.strip_prefix(self.layout.root()).ok().and_then(Path::to_str);
+            let wanted = relative.and_then(|name| VaultPath::new(name).ok());
+            if kind == FileKind::Folder && wanted.is_some_and(|path| !self.filter.prunes(&path)) {
+                if let Some(stat) = found(fs.lstat(&path)).at("look at", &path)? {
+                    folders.push((path, (stat.dev, stat.ino)));
+                }
+            }
+        }
+        Ok(folders)
+    }
+
+    /// Watches a folder with all below it or, where something there cannot be watched, each of its
+    /// folders by itself. True if anything is watched anew.
+    fn visit(&mut self, fs: &dyn Fs, folder: PathBuf, id: FolderId, visited: &mut BTreeSet<PathBuf>) -> bool {
+        visited.insert(folder.clone());
+        let known = self.watched.get(&folder).filter(|(known, _)| *known == id).map(|(_, reach)| *reach);
+        if known == Some(Reach::Below) {
+            return false;
+        }
+        if self.add(&folder, RecursiveMode::Recursive).is_ok() {
+            self.watched.insert(folder, (id, Reach::Below));
+            return true;
+        }
+        let mut any = false;
+        if known.is_none() {
+            match self.add(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.watched.insert(folder.clone(), (id, Reach::Alone));
+                    any = true;
+                }
+                Err(error) => {
+                    self.watched.remove(&folder);
+                    self.blind.insert(folder.clone(), error);
+                }
+            }
+        }
+        // What cannot be listed is told by the scan, and by the watch itself.
+        for (inner, id) in self.folders(fs, &folder).unwrap_or_default() {
+            any |= self.visit(fs, inner, id, visited);
+        }
+        any
+    }
+
+    /// Watches the root if it is another folder than before: then nothing in it is watched yet
+    /// either.
     fn watch_root(&mut self, fs: &dyn Fs, root: &Path) -> Result<bool, WatchError> {
         let stat = fs.lstat(root).at("look at", root)?;
         let id = Some((stat.dev, stat.ino));
@@ -169,19 +222,23 @@ fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -
     if matches!(event.kind, EventKind::Access(_)) {
         return None;
     }
-    let matters = |path: &PathBuf| {
-        let relative = path.strip_prefix(root).ok().and_then(Path::to_str);
-        match relative.map(VaultPath::new) {
-            Some(Ok(path)) => filter.verdict(&path) == Verdict::Synced && !filter.prunes(&path),
-            // The scan reports such a name.
-            _ => true,
-        }
+    // The scan reports a name that makes no path.
+    let known = |path: &PathBuf| {
+        path.strip_prefix(root).ok().and_then(Path::to_str).and_then(|path| VaultPath::new(path).ok())
     };
-    event.paths.iter().any(matters).then_some(WatchEvent::Touched)
+    let matters = |path: &VaultPath| filter.verdict(path) == Verdict::Synced && !filter.prunes(path);
+    let touched: Vec<Option<VaultPath>> =
+        event.paths.iter().map(known).filter(|path| path.as_ref().is_none_or(matters)).collect();
+    match touched.as_slice() {
+        [] => None,
+        [one] => Some(WatchEvent::Touched(one.clone())),
+        _ => Some(WatchEvent::Touched(None)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -201,8 +258,10 @@ mod tests {
             meaning(Path::new("/v"), &filter(), Ok(event))
         };
         let create = EventKind::Create(CreateKind::File);
-        assert_eq!(told(create, "corpus/nodes.json"), Some(WatchEvent::Touched));
-        assert_eq!(told(create, "new"), Some(WatchEvent::Touched));
+        let touched = |path: &str| Some(WatchEvent::Touched(VaultPath::new(path).ok()));
+        assert_eq!(told(create, "corpus/nodes.json"), touched("corpus/nodes.json"));
+        assert_eq!(told(create, "new"), touched("new"));
+        assert_eq!(told(create, "odd\u{7}"), Some(WatchEvent::Touched(None)));
         assert_eq!(told(EventKind::Access(AccessKind::Read), "corpus/nodes.json"), None);
         for ignored in ["sync/x", "sync", "cache", "cache/x", "logs/x", "config.json", "corpus/x.tmp"] {
             assert_eq!(told(create, ignored), None, "{ignored}");
@@ -214,6 +273,31 @@ mod tests {
             panic!()
         };
         assert!(text.contains("fs.inotify.max_user_watches"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_watched_costs_its_neighbours_nothing() {
+        if rustix::process::geteuid().is_root() {
+            // Permissions do not bind root: tests/scenario/process_watch.rs does it for another user.
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap().join("vault");
+        let secret = root.join("traces/secret");
+        std::fs::create_dir_all(&secret).unwrap();
+        std::fs::create_dir_all(root.join("traces/open")).unwrap();
+        let mode = |mode| std::fs::set_permissions(&secret, PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o000);
+        let (tell, told) = mpsc::channel();
+        let mut watch =
+            Watch::start(&RealFs, &Layout::new(&root), &filter(), move |event| tell.send(event).unwrap())
+                .unwrap();
+        assert_eq!(watch.blind().keys().collect::<Vec<_>>(), [&secret]);
+        std::fs::write(root.join("traces/open/a"), "x").unwrap();
+        assert!(told.recv_timeout(Duration::from_secs(20)).is_ok(), "its neighbour is not watched");
+        mode(0o700);
+        assert!(watch.refresh(&RealFs).unwrap(), "it is not tried again");
+        assert!(watch.blind().is_empty());
     }
 
     #[test]
@@ -229,13 +313,14 @@ mod tests {
         let touched = |path: &str| {
             std::fs::write(root.join(path), "x").unwrap();
             let event = told.recv_timeout(Duration::from_secs(20)).unwrap();
-            assert_eq!(event, WatchEvent::Touched, "{path}");
+            assert!(matches!(event, WatchEvent::Touched(_)), "{path}: {event:?}");
             while told.recv_timeout(Duration::from_millis(50)).is_ok() {}
         };
         touched("traces/deep/a");
         touched("b");
         std::fs::create_dir(root.join("corpus")).unwrap();
-        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(WatchEvent::Touched));
+        let event = told.recv_timeout(Duration::from_secs(20));
+        assert_eq!(event, Ok(WatchEvent::Touched(VaultPath::new("corpus").ok())));
         watch.refresh(&RealFs).unwrap();
         touched("corpus/c");
         // Another folder in the root's place, as a disk that is mounted anew.

@@ -91,7 +91,7 @@ pub fn commit(members: &Value) -> (String, Vec<u8>) {
     (format!("commits/{:016}-{}", 1, Digest::of(&plain)), framed(b"CGZcmt", &plain))
 }
 
-/// Something below `commits/` that unpacks to `bytes` of the same piece again and again.
+/// An object below `commits/` that unpacks to `bytes` of the same piece again and again.
 pub fn packed_commit(piece: &str, bytes: u64) -> (String, Vec<u8>) {
     let many = piece.repeat((64 << 10) / piece.len());
     let endless = Endless { piece: many.into_bytes(), at: 0 }.take(bytes);

@@ -1,5 +1,5 @@
-//! Objects that somebody made to fill the memory of whoever reads them. This process reads them all,
-//! one after the other, and the kernel says how much memory each took.
+//! Objects that an attacker made to fill the memory of their readers. This process reads them all,
+//! one after the other, and the kernel tells how much memory each took.
 
 #![cfg(all(test, target_os = "linux"))]
 
@@ -14,7 +14,7 @@ use cogzy_engine::log::{ChunkReader, Contents, Depth, Leaves, Log, LogError, Obj
 use cogzy_engine::model::{Content, Group, Groups, Validate};
 use cogzy_engine::remote::{FolderRemote, MemoryRemote, Remote};
 
-/// What reading one of them may take at most, in bytes, with all that the process had before.
+/// Most memory that reading one of them may take, in bytes, together with the process's own.
 const MOST: u64 = 150_000_000;
 
 /// A cache that keeps nothing.
@@ -79,7 +79,7 @@ async fn a_deep_recipe() {
     for size in [1000, deep.content.size] {
         let content = Content { size, ..deep.content };
         let listed = reader.list_chunks(&index, &Leaves::new(), content, Some(&deep.recipe)).await;
-        assert_eq!(listed.is_ok_and(|listed| listed.is_ok()), size == deep.content.size, "{size}");
+        assert_eq!(listed.is_ok_and(|listed| listed.missing.is_none()), size == deep.content.size, "{size}");
         let leaves = Leaves::new();
         let mut walk = reader.walk(&index, &leaves, content, Some(&deep.recipe)).unwrap();
         for _ in 0..100 {
@@ -150,7 +150,7 @@ async fn a_bomb_of_globs() {
     for bomb in &bombs {
         Groups::new(vec![group(0, bomb, 1)]).unwrap_err();
     }
-    // As much as is allowed.
+    // Objects at the limit of what is allowed.
     for piece in ["?", "[!a]", "**/", "{a,b}", "{*,?}"] {
         let pattern = piece.repeat(512 / piece.len());
         drop(Groups::new(vec![group(0, &pattern, 32)]));

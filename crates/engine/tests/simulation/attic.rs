@@ -1,7 +1,8 @@
-//! A folder that somebody loses little by little: its files go, or get other content, or other names, a few at a time with
-//! cycles in between. No batch is most of the vault. And the oracle's part: what of it no device may send unasked.
+//! A folder that a user loses little by little. Its files go, or get other contents or other names,
+//! a few at a time with cycles in between. No batch is most of the vault. And the oracle's part:
+//! the losses in it that no device may send unasked.
 //!
-//! Nobody else writes to this folder, and no two of its contents are alike.
+//! No other actor writes to this folder, and no two of its contents are alike.
 
 use std::time::Duration;
 
@@ -16,21 +17,23 @@ use crate::oracle::{Check, is_derived};
 use crate::world::World;
 use cogzy_testkit::rng::Rng;
 
-/// In so many seeds somebody does this.
+/// One seed in so many has such a user.
 const ONE_SEED_IN: u64 = 8;
 /// More than all other files of a vault.
 const FILES: usize = 30;
 const FOLDER: &str = "attic/";
 const OTHER: &str = "loft/";
 
-/// Files that a device may have agreed on and the head lacks, as a deletion by another device may wait here.
+/// Files that a device may have agreed on and the head lacks, since a deletion by another device
+/// may wait here.
 const SLACK: usize = 8;
-/// The engine counts a loss for a day of its own time, which never goes faster than this but where a clock jumps.
+/// Hours of a loss's day: the engine counts a day of its own time, which is never faster than this
+/// unless a clock jumps.
 const HOURS: i64 = 20;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// How files are lost, or not.
+/// Ways to lose files, or not to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Delete,
@@ -69,7 +72,7 @@ impl Attic {
         (seed % ONE_SEED_IN == 1).then_some(Self { seed, at, way, contents: Vec::new(), next: 0, sound })
     }
 
-    /// What happens before step `number`, if anything.
+    /// The event before step `number`, if there is one.
     pub async fn step(&mut self, world: &mut World, number: usize) -> Check {
         let rng = &mut Rng::stream(self.seed, &format!("attic {number}"));
         if self.next == FILES || world.devices[self.at].disk.site().faults.hinders_users() {
@@ -141,8 +144,8 @@ fn moved(path: &str) -> String {
     path.replace(FOLDER, OTHER)
 }
 
-/// Judges a commit by what its device has taken from the folder before; `parent` is the state it changes, and `tree` what
-/// it leaves, at `now_ms` by the bucket's clock.
+/// Judges a commit by its device's earlier losses in the folder. `parent` is the state it changes,
+/// and `tree` the one it leaves, at `now_ms` by the bucket's clock.
 pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], now_ms: i64) -> Check {
     let maker = commit.device.as_ref().filter(|_| commit.kind == CommitKind::Sync).map(|maker| &maker.name);
     for device in devices {

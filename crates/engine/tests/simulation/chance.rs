@@ -35,7 +35,7 @@ const FOLDERS: [&str; 4] = ["traces/deep", "notes", "traces/moved", "private"];
 const JUMP: i64 = 60 * 24 * 3600;
 const INDEX: &str = "indexes/faiss.index";
 
-/// A version that nobody has written before, or now and then one that others may write, too.
+/// A new version, or now and then one that other actors may write too.
 pub fn content(rng: &mut Rng, versions: &Versions, state: Option<u64>, path: &str) -> Vec<u8> {
     let number = if state.is_none() && rng.chance(8) { u64::MAX } else { versions.fresh() };
     let mut bytes = format!("{path} {number} {state:?}\n").into_bytes();
@@ -311,8 +311,7 @@ async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Chec
         device.engine();
         let mut site = device.disk.site();
         site.interruptions.clear();
-        // Without exchange there is no call that would notice a rename over a file at the very last
-        // moment.
+        // Without exchange, no call would notice a rename over a file at the very last moment.
         if rng.chance(25) && site.state.kind.exchange {
             let after = u64::try_from(rng.below(400)).unwrap();
             site.interruptions.push((after, user_op(rng, &versions)));

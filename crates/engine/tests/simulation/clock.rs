@@ -1,5 +1,5 @@
-//! Virtual time: what tokio's paused clock says, a little for each effect on a disk, and how far
-//! this device's clock is off.
+//! Virtual time: tokio's paused clock, a little time for each effect on a disk, and the error of
+//! this device's clock.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Names that a run must have reached: a fault or an arm of the plan that never came up has not
+//! Names that a run must have reached: a fault, or an arm of the plan, that never came up has not
 //! been tested.
 
 use std::collections::BTreeSet;
@@ -8,6 +8,17 @@ use crate::trace::Marks;
 /// Reached by fifty worlds in which old data is pruned.
 pub const PRUNES: &[&str] =
     &["prune: marked", "prune: repacked", "prune: freed", "nap before put packs", "nap before put commits"];
+
+/// Reached by fifty worlds with an adversary.
+pub const ADVERSARIES: &[&str] = &[
+    "adversary: horizon",
+    "adversary: junk",
+    "adversary: mark",
+    "adversary: poison",
+    "adversary: replay",
+    "adversary: sweep",
+    "adversary: withhold",
+];
 
 /// Reached by three hundred seeds together with the crashes of a few stories.
 pub const OFTEN: &[&str] = &[

@@ -43,7 +43,7 @@ const KINDS: [Kind; 2] = [
 struct Crash {
     /// The number of effects before it.
     before: u64,
-    /// True where the power goes, and not only the process.
+    /// True if the power goes, and not only the process.
     power: bool,
 }
 
@@ -134,7 +134,7 @@ impl Still {
         self.cut.scenario().asked.filter(|_| self.cut.crashes.is_empty())
     }
 
-    /// True where the next process has something to finish on the actor's disk.
+    /// True if the next process has something to finish on the actor's disk.
     fn is_unfinished(&self) -> bool {
         is_unfinished(&self.world.devices[self.cut.scenario().actor].disk.site())
     }
@@ -215,7 +215,7 @@ impl Cut {
     }
 }
 
-/// Which of the volatile effects survive is drawn anew for each state, and the same for the same.
+/// Draws the volatile effects that survive: anew for each state, and the same for the same state.
 fn draw(state: &Digest) -> Rng {
     Rng::stream(0, &state.to_string())
 }
@@ -225,7 +225,7 @@ fn state(world: &World, at: usize, book: &Book) -> Digest {
     book.key(&device.disk.site(), &world.store.lock(), &device.database.stats().unwrap(), 0)
 }
 
-/// True where the next process has something to finish on this disk.
+/// True if the next process has something to finish on this disk.
 fn is_unfinished(site: &Site) -> bool {
     ["sync/applying", "sync/pending"].iter().any(|name| site.file(name).is_some())
 }
@@ -235,7 +235,7 @@ fn look(world: &mut World, old: &mut OldData, scenario: &Scenario) -> Check {
     if scenario.prunes() { prune::look(world, old, prune::LITTLE) } else { Ok(()) }
 }
 
-/// The actor's cycle, or what it is asked for.
+/// The actor's cycle, or the act that it is asked for.
 async fn act(
     world: &mut World,
     asked: Option<Asked>,
@@ -323,7 +323,7 @@ impl Following<'_> {
         Ok(())
     }
 
-    /// Makes real what a crash leaves. It must come to rest, whether the process that recovers
+    /// Makes the state after a crash real. It must come to rest, whether the process that recovers
     /// lives on or ends in its turn.
     async fn after(&mut self, from: &Rc<Still>, crash: Crash) -> Check {
         let ended = match self.ended.take() {
@@ -341,8 +341,8 @@ impl Following<'_> {
     }
 
     /// The process ends when it is done, and in another future before each of its effects. Worlds
-    /// that are alike come to rest alike: one of them is enough, but where all turns on how old
-    /// things are.
+    /// that are alike come to rest alike. So one of them is enough, unless everything turns on the
+    /// ages of things.
     async fn ends(&mut self, still: Rc<Still>) -> Check {
         let depth = still.cut.crashes.len();
         let deeper = depth == 0 || depth < self.deep && still.is_unfinished();

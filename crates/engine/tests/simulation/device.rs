@@ -30,7 +30,7 @@ pub const SETTLE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub enum Outcome {
     Done(Report),
-    /// Both sides hold files, and somebody must say that the remote's win.
+    /// Both sides hold files, and the user must agree that the remote's win.
     Meets,
     Failed(SyncError),
     /// The process ended in the middle.
@@ -46,7 +46,7 @@ pub struct Device {
     pub filter: Filter,
     /// Files that make a mass.
     pub mass: usize,
-    /// How large its commits may be.
+    /// Size of its commits.
     pub limits: Limits,
     pub joined: bool,
     /// It will not be seen again.
@@ -93,7 +93,7 @@ fn database() -> Arc<Database> {
     Arc::new(Database::in_memory().unwrap())
 }
 
-/// Marks which arms of the plan were taken.
+/// Marks the arms of the plan that were taken.
 pub struct Arms(Trace);
 
 impl Watcher for Arms {
@@ -193,7 +193,7 @@ impl Device {
     }
 
     fn start(&self) -> Engine {
-        // Nobody starts a syncer on a disk that is not the vault's.
+        // No user starts a syncer on a disk that is not the vault's.
         self.disk.site().state.places.stands = Stands::Vault;
         let remote = SimRemote {
             name: self.name.clone(),
@@ -231,6 +231,7 @@ impl Device {
             retention: self.retention,
             max_invalid: Duration::from_secs(300),
             search: cogzy_engine::vault::validate::Search::Full,
+            seen: None,
         };
         Engine::new(Layout::new(crate::disk::ROOT), ports, settings)
     }
@@ -261,7 +262,7 @@ impl Device {
         self.engine = None;
     }
 
-    /// Changes how long what is displaced stays in the trash.
+    /// Changes how long displaced files stay in the trash.
     pub fn keep_trash(&mut self, time: Duration) {
         self.trash = time;
         self.engine = None;
@@ -281,7 +282,7 @@ impl Device {
             () = fuse.ended() => Outcome::Ended,
             outcome = work(self) => outcome,
         };
-        // Whatever a process that has ended would still have said, nobody hears it.
+        // The last words of a process that has ended are not heard.
         let outcome = if fuse.is_dead() { Outcome::Ended } else { outcome };
         if matches!(outcome, Outcome::Ended) {
             self.engine = None;
@@ -347,7 +348,7 @@ impl Device {
         }
     }
 
-    /// Prunes; what came of it, if it came to its end.
+    /// Prunes. Returns the result, if it came to its end.
     pub async fn prune(&mut self) -> Option<Pruned> {
         let mut pruned = None;
         let outcome = self

@@ -109,7 +109,7 @@ impl Call {
         Self { what: rng.below(13), one: *rng.pick(&NAMES), other: *rng.pick(&NAMES), size: rng.below(50) }
     }
 
-    /// Makes it, and tells what came of it.
+    /// Makes the call, and describes its result.
     fn make(&self, fs: &dyn Fs, root: &Path) -> String {
         let Self { what, one, other, size } = self;
         let (from, to, bytes) = (root.join(one), root.join(other), vec![b'x'; *size]);

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
-/// Shared by the disk and the remote that one process is given. After its end neither does anything
-/// for it any more, whatever becomes of the device.
+/// Shared by the disk and the remote of one process. After its end neither does anything for it any
+/// more, whatever happens to the device.
 #[derive(Debug, Clone)]
 pub struct Fuse(Arc<Inner>);
 
@@ -21,8 +21,8 @@ struct Inner {
     observer: OnceLock<Observer>,
 }
 
-/// Told before each effect: how many came before it, and whether it is a transaction of the
-/// database.
+/// Observer of each effect before it takes place: gets the number of effects before it, and true
+/// for a transaction of the database.
 pub struct Observer(pub Box<dyn Fn(u64, bool) + Send + Sync>);
 
 impl fmt::Debug for Observer {
@@ -73,13 +73,13 @@ impl Fuse {
         }
     }
 
-    /// True where an effect may take place.
+    /// True if an effect may take place.
     pub fn effect(&self) -> bool {
         self.look(false);
         self.spend()
     }
 
-    /// The same for those who have had it looked at.
+    /// The same, for callers that have let the observer look.
     pub fn spend(&self) -> bool {
         if self.is_dead() {
             return false;
@@ -91,8 +91,8 @@ impl Fuse {
         true
     }
 
-    /// True where a transaction of the cache may take place: an effect, but none that a vault at
-    /// rest must be free of.
+    /// True if a transaction of the cache may take place: an effect, but one that a vault at rest
+    /// may have.
     pub fn transaction(&self) -> bool {
         self.look(true);
         self.0.transactions.fetch_add(1, Ordering::Relaxed);

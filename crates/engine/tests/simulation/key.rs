@@ -1,12 +1,12 @@
 //! States told without the names and times that only say when something happened: alike, they are
 //! one.
 //!
-//! A crash in the middle of a recovery mostly leaves what another crash has left before it, with a
-//! later time in it. Such states count once, so that all crashes of all recoveries can be tried.
-//! Left out of the comparison are times, which numbers drawn at random stand for what (they are
-//! counted in the order in which they come up), what packs hold beyond what commits say of them,
-//! and what is in the database besides the states of files: all else there is a copy of the bucket
-//! or for people to read.
+//! A crash in the middle of a recovery mostly leaves the same state as another crash before it,
+//! with a later time in it. Such states count once, so that all crashes of all recoveries can be
+//! tried. Left out of the comparison are times, the values of random numbers (these are counted in
+//! the order in which they come up), the bytes of packs beyond their entries in commits, and
+//! everything in the database except the states of files: the rest is a copy of the bucket or for
+//! people to read.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -45,8 +45,8 @@ pub struct Book {
     known: Mutex<Known>,
 }
 
-/// Nearly all of a state has been told of the state before it: what came up once is not taken apart
-/// again.
+/// Nearly all of a state was described with the state before it: a text that came up once is not
+/// taken apart again.
 #[derive(Default)]
 struct Known {
     contents: HashMap<Digest, Pieces>,
@@ -54,7 +54,7 @@ struct Known {
     names: HashMap<String, usize>,
 }
 
-/// In which order things come up.
+/// The order in which things come up.
 #[derive(Default)]
 pub struct Order {
     numbers: Vec<usize>,

@@ -8,8 +8,8 @@ use cogzy_engine::plan::Hold;
 
 use crate::key::Key;
 
-/// Every content that anybody ever wrote, and for a group's member which state of the group it
-/// belongs to. Bytes that are anywhere and not in here are torn.
+/// Every content that any actor ever wrote, and for a group's member the state of the group that it
+/// belongs to. Bytes on a disk that are not in here are torn.
 #[derive(Debug, Clone, Default)]
 pub struct Versions(Arc<Mutex<Known>>);
 
@@ -44,9 +44,9 @@ impl Versions {
 /// A file that a commit took.
 #[derive(Debug, Clone, Copy)]
 pub struct Taken {
-    /// What it held before.
+    /// Entry before it was taken.
     pub entry: Entry,
-    /// When it was taken last, by the bucket's clock.
+    /// Time when it was taken last, by the bucket's clock.
     pub at_ms: i64,
 }
 
@@ -64,16 +64,16 @@ pub struct Ledger {
     pub modes: BTreeMap<String, u32>,
     /// Versions that a commit has carried.
     sent: BTreeSet<(String, Digest)>,
-    /// The bucket has lost commits: what they carried may be sent again.
+    /// The bucket has lost commits: their contents may be sent again.
     pub sends_again: bool,
     /// Paths that the user has ever deleted.
     deleted: BTreeSet<String>,
     /// Versions that have ever stood here.
     held: BTreeSet<(String, Digest)>,
-    /// The user has decided something the other way, or this device has lost its record: what it
-    /// sends may be old.
+    /// The user has decided something the other way, or this device has lost its record: it may
+    /// send old versions.
     pub excused: bool,
-    /// What commits of this device have taken from [`crate::attic`] and nobody approved, by path.
+    /// Files in [`crate::attic`] that commits of this device have taken without approval, by path.
     pub taken: BTreeMap<String, Taken>,
     /// Paths whose loss a person approved.
     pub approved: BTreeSet<String>,
@@ -81,7 +81,7 @@ pub struct Ledger {
     pub approved_any: bool,
     /// Files of the attic that have another name now.
     pub moved: BTreeSet<String>,
-    /// Trashes that were seen, and since when, by the bucket's clock.
+    /// Trashes that were seen, each with the time of the first sight by the bucket's clock.
     pub trashes: BTreeMap<String, i64>,
     /// A program has written some files of a group and not the others: the group as it was left;
     /// nothing of it where an apply was under way, which may still put files back.
@@ -93,7 +93,7 @@ impl Ledger {
         Self { versions, ..Self::default() }
     }
 
-    /// Tells what the user has done, as far as a look at the disk does not tell.
+    /// Describes the user's acts, as far as a look at the disk does not show them.
     pub fn describe(&self, key: &mut Key) {
         for versions in [&self.owed, &self.in_trash] {
             versions.iter().for_each(|(path, digest)| key.version(path, *digest));
@@ -112,8 +112,8 @@ impl Ledger {
     }
 
     pub fn wrote(&mut self, path: &str, digest: Digest) {
-        // What the user has replaced at this very place, after it had made way for something else,
-        // may rest in the trash.
+        // A version that the user has replaced at this very place, after it had made way for
+        // something else, may rest in the trash.
         let replaced = self.owed.iter().filter(|owed| owed.0 == path && owed.1 != digest).cloned();
         self.in_trash.extend(replaced);
         self.in_trash.remove(&(path.to_owned(), digest));
@@ -127,13 +127,13 @@ impl Ledger {
         self.held.insert((path.into(), digest));
     }
 
-    /// True where this device may replace a version: it must have known it.
+    /// True if this device may replace a version: it must have known it.
     pub fn may_replace(&self, path: &str, digest: Digest) -> bool {
         self.excused || self.held.contains(&(path.to_owned(), digest))
     }
 
-    /// Lets be sent again what was sent from below `folder` and not synced for a while: the others
-    /// may have deleted it meanwhile.
+    /// Lets files be sent again that were sent from below `folder` and not synced for a while: the
+    /// other devices may have deleted them meanwhile.
     pub fn synced_again(&mut self, folder: &str) {
         self.unsent.extend(self.sent.iter().filter(|(path, _)| path.starts_with(folder)).cloned());
     }
@@ -152,12 +152,12 @@ impl Ledger {
         self.in_trash.insert((path.into(), digest));
     }
 
-    /// Whatever is owed now may end in the trash: the user has said so.
+    /// Every version that is owed now may end in the trash: the user has agreed.
     pub fn trash_is_enough_for_all(&mut self) {
         self.in_trash.extend(self.owed.iter().cloned());
     }
 
-    /// The user lets a held change pass: what is lost by it, and what was before, is lost on purpose.
+    /// Lets a held change pass for the user: its losses, and those before it, are on purpose.
     pub fn approve(&mut self, hold: &Hold) {
         let file = |item: &Item| match item {
             Item::File(path) => Some(path.to_string()),
@@ -168,7 +168,8 @@ impl Ledger {
         self.taken.clear();
     }
 
-    /// The device's clock has jumped so many milliseconds ahead: half a day at most counts as passed.
+    /// Notes that the device's clock has jumped so many milliseconds ahead: half a day at most
+    /// counts as passed.
     pub fn aged(&mut self, ms: i64) {
         self.taken.values_mut().for_each(|taken| taken.at_ms -= ms.min(13 * 3_600_000));
     }
@@ -178,7 +179,7 @@ impl Ledger {
         self.owed.iter().map(|owed| (owed.0.as_str(), owed.1, self.in_trash.contains(owed)))
     }
 
-    /// True where the user has given cause for a commit with this change; a version is sent once.
+    /// True if the user has given cause for a commit with this change; a version is sent once.
     pub fn answers_for(&mut self, path: &str, digest: Option<Digest>) -> bool {
         match digest {
             Some(digest) => {

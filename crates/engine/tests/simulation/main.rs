@@ -5,12 +5,14 @@
 //! `cargo test --test simulation` runs the default seeds and every crash, and wants everything to
 //! have been reached. After `--`: `--seeds N` and `--from N` run others; `--seed N`, with
 //! `--without A,B` for the steps to leave out, and `--cut …` replay one with its trace; `--prunes
-//! N` runs N worlds in which old data is pruned, `--prune N` replays one; `--crashes` runs only the
+//! N` runs N worlds in which old data is pruned, `--prune N` replays one; `--adversaries N` and
+//! `--adversary N` do so for worlds with an adversary; `--crashes` runs only the
 //! crashes, `--deep N` so many one after the other; with `--features planted-bugs`, `--planted`
 //! looks whether mistakes are found.
 
 #![cfg(test)]
 
+mod adversary;
 mod attic;
 mod chance;
 mod clock;

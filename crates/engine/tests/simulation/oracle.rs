@@ -19,7 +19,7 @@ use crate::store::Store;
 
 static GROUPS: LazyLock<Groups> = LazyLock::new(|| Groups::new(groups()).unwrap());
 
-/// A clock is believed a day ahead of the server's, and another day for each time that it jumped lately.
+/// A clock is believed up to a day ahead of the server's, and another day for each recent jump.
 const TRASH_SLACK_MS: i64 = 5 * 24 * 3_600_000;
 
 /// A broken invariant.
@@ -42,8 +42,8 @@ pub struct Oracle {
     parents: BTreeSet<CommitKey>,
     /// Contents that some commit names and that can be put together.
     pub history: BTreeSet<Digest>,
-    /// Somebody prunes: what is missing is looked for by [`crate::prune_oracle`], and versions may
-    /// have expired.
+    /// Old data is pruned: [`crate::prune_oracle`] looks for missing objects, and versions may have
+    /// expired.
     pub pruning: bool,
     pub expired: BTreeSet<Digest>,
 }
@@ -70,7 +70,7 @@ impl Oracle {
         &self.commits[&key]
     }
 
-    /// True where a version is in the history, or was until its retention ended.
+    /// True if a version is in the history, or was until its retention ended.
     fn known(&self, digest: &Digest) -> bool {
         self.history.contains(digest) || self.expired.contains(digest)
     }
@@ -149,11 +149,11 @@ impl Oracle {
         let members = state.tree.iter().map(|(path, entry)| (path.as_str().to_owned(), entry.digest));
         let members = members.collect();
         self.check_groups(&members)?;
-        // What a reset displaces is kept as it was, also what was half written: so this is not
-        // asked of conflicts.
+        // A reset keeps displaced files as they were, also half written ones: so conflicts are not
+        // checked for this.
         pipeline::check(&members, &self.versions)?;
-        // What was written to after it had been displaced is kept as a single file, whatever group
-        // it is in.
+        // A file that was written to after it had been displaced is kept as a single file, whatever
+        // group it is in.
         for conflict in commit.kept.iter().filter(|conflict| matches!(conflict.item, Item::Group(_))) {
             let files = conflict
                 .files
@@ -182,7 +182,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Checks a disk for what must hold at any time.
+    /// Checks a disk for the invariants of any time.
     pub fn check_disk(&self, device: &Device) -> Check {
         let mut site = device.disk.site();
         site.check_outside().map_err(|why| format!("{}: {why}", device.name))?;
@@ -215,7 +215,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// What was displaced stays for as long as it is to be kept, whatever the device's clock says.
+    /// Checks that displaced files stay for the set time, whatever the device's clock says.
     fn check_trash(&self, site: &mut Site, device: &Device) -> Check {
         let now = device.store.lock().now_ms();
         let keep = i64::try_from(device.trash.as_millis()).unwrap();
@@ -237,7 +237,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Checks a disk for what must hold once all has converged.
+    /// Checks a disk for the invariants after convergence.
     pub fn check_converged(&self, device: &Device, filter: &dyn Fn(&str) -> bool) -> Check {
         self.check_disk(device)?;
         let heads = self.heads();
@@ -293,7 +293,7 @@ pub fn is_derived(path: &str) -> bool {
     path.starts_with("indexes/") || path.ends_with(".index")
 }
 
-/// Checks that every change has somebody who made it.
+/// Checks that every change was made by an actor.
 fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
     let Some(maker) = &commit.device else { return Ok(()) };
     let content = |entry: &Entry| (entry.digest, entry.size);
@@ -322,8 +322,8 @@ fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
         .collect();
     for change in &commit.changes {
         let digest = change.entry.map(|entry| entry.digest);
-        // With a new state of the primaries goes the index that stands beside them here, whoever
-        // made it, or none.
+        // With a new state of the primaries goes the index that stands beside them here, whichever
+        // device made it, or none.
         if !primary(change) && replaced.contains(&definitions.item(&change.path)) {
             continue;
         }
@@ -388,7 +388,7 @@ pub fn visible(site: &Site) -> BTreeMap<String, Digest> {
     files.map(|(path, ino)| (path, site.digest(ino))).collect()
 }
 
-/// Every content on a disk; without what will be thrown away, if it is to last.
+/// Every content on a disk; without the files that will be thrown away, if it is to last.
 fn everywhere(site: &Site, lasting: bool) -> BTreeSet<Digest> {
     let passing = |path: &str| lasting && (is_in(path, "staging") || is_in(path, "trash"));
     let files = site.files_of_user().into_iter().filter(|(path, _)| !passing(path));

@@ -15,7 +15,7 @@ pub enum Asked {
     Restore(u64),
     /// Without what a generation changed; with force, if so.
     Undo(u64, bool),
-    /// The so-manieth open conflict, if there are any.
+    /// An open conflict, by its place in the list, if there are any.
     Resolve(usize, Keep),
     Reset,
     Prune,
@@ -47,12 +47,14 @@ pub async fn asks(world: &mut World, rng: &mut Rng, at: usize) -> Check {
 }
 
 impl World {
-    /// Lets a device do what a person asks for, then checks everything.
+    /// Lets a device do an act that a person asks for, then checks everything.
     pub async fn ask(&mut self, at: usize, asked: Asked) -> Result<Outcome, String> {
         let device = &mut self.devices[at];
         self.trace.note(format_args!("{} is asked: {asked:?}", device.name));
-        if let (Asked::Reset, Some(left)) = (asked, &mut device.disk.site().ledger.half_written) {
-            // What is half written goes, too: that is what a reset is for.
+        if let Asked::Reset | Asked::Restore(_) | Asked::Undo(..) = asked
+            && let Some(left) = &mut device.disk.site().ledger.half_written
+        {
+            // A person who names a version lets half written files go; they are in the trash.
             left.clear();
         }
         let outcome = device

@@ -1,6 +1,6 @@
 //! Pipelines: a program on each device that writes a corpus, and only some time later its vectors
-//! and its index; now and then it is killed in between. The groups of other actors are written at
-//! once; this one is what looking into groups is for.
+//! and its index; now and then it is killed in between. Other actors write their groups at once;
+//! this one tests the looks into groups.
 //!
 //! Each run has a count of its own, so files fit together exactly if they are of one run.
 
@@ -20,7 +20,7 @@ use crate::world::World;
 /// The files of the group, in the order in which they are written.
 const MEMBERS: [&str; 3] = ["memory/nodes.json", "memory/nodes.npy", "memory/nodes.index"];
 
-/// In so many seeds there are pipelines.
+/// One seed in so many has pipelines.
 const ONE_SEED_IN: u64 = 4;
 
 /// The group that is looked into.
@@ -49,8 +49,8 @@ pub fn check(files: &BTreeMap<String, Digest>, versions: &Versions) -> Check {
     Err(format!("a memory does not fit together: {counts:?}"))
 }
 
-/// The group as a user's program has left it on a disk: none where it fits together, else the files
-/// as they were left, or nothing of them where the engine was in the middle of an apply.
+/// The group as a user's program has left it on a disk. None if it fits together; else the files as
+/// they were left, or no file if the engine was in the middle of an apply.
 pub fn left_half_written(site: &Site, versions: &Versions) -> Option<BTreeMap<String, Digest>> {
     let here: BTreeMap<String, Digest> =
         MEMBERS.iter().filter_map(|path| Some(((*path).to_owned(), site.digest(site.file(path)?)))).collect();
@@ -106,8 +106,7 @@ impl Pipelines {
     async fn write_next(&mut self, world: &mut World, at: usize, rng: &mut Rng) -> Check {
         let Some(op) = self.next(world, at) else { return Ok(()) };
         let device = &mut world.devices[at];
-        // Without exchange there is no call that would notice a rename over a file at the very last
-        // moment.
+        // Without exchange, no call would notice a rename over a file at the very last moment.
         if !(rng.chance(25) && device.disk.site().state.kind.exchange) {
             world.user(at, &op);
             return Ok(());
@@ -139,7 +138,7 @@ impl Pipelines {
         Some(UserOp::Replace(path.into(), bytes))
     }
 
-    /// Runs that are under way come to their end; what was left half-written is written again.
+    /// Lets runs under way come to their end, and writes half-written groups again.
     pub fn finish(&mut self, world: &World) {
         for at in 0..world.devices.len() {
             world.devices[at].disk.site().interruptions.clear();

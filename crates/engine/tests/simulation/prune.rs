@@ -1,6 +1,5 @@
-//! Worlds in which old data is pruned at every opportunity: one device races, one falls asleep for
-//! up to 60 days in the middle of whatever it does, and what happens in between is drawn from the
-//! seed.
+//! Worlds in which old data is pruned at every opportunity. One device races, one falls asleep for
+//! up to 60 days in the middle of anything it does, and the seed decides the events in between.
 
 use std::time::Duration;
 
@@ -38,8 +37,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     let sound = rng.chance(50);
     for device in &mut world.devices {
         device.retention = KEEP;
-        // What retention forgets is looked for in the bucket, and not in a trash whose time is
-        // over.
+        // Expired versions are looked for in the bucket, and not in a trash whose time is over.
         device.trash = 10_000 * DAY;
         // A version that is sent again is no news to its ledger.
         device.disk.site().ledger.excused = true;
@@ -84,7 +82,7 @@ fn disk(rng: &mut Rng) -> Kind {
     }
 }
 
-/// Faults on the way to the bucket: above all, nobody knows what has arrived there.
+/// Faults on the way to the bucket: above all, a device does not know what has arrived there.
 fn faults(rng: &mut Rng) -> RemoteFaults {
     let some = RemoteFaults {
         before: 5,
@@ -129,7 +127,7 @@ async fn live(device: &mut Device, mut rng: Rng, versions: crate::ledger::Versio
     }
 }
 
-/// Checks what must hold of old data at any time.
+/// Checks the invariants of old data at any time.
 pub fn look(world: &mut World, old: &mut OldData, keep: Retention) -> Check {
     let fates = old.look(&world.store, keep)?;
     world.oracle.expired.extend(fates.expired);

@@ -1,9 +1,9 @@
 //! An oracle of old data, which reads the bucket by docs/FORMAT.md.
 //!
-//! Whatever a head names can be put together, unless another head has swept a pack under it (then
-//! it is about to be void); so can all that retention keeps; the horizon never lies above what
-//! retention keeps; no pack is marked, swept or deleted before its time; and what only void commits
-//! carried counts as not carried at all.
+//! Every content that a head names can be put together, unless another head has swept one of its
+//! packs (then the head is about to become void). So can everything that retention keeps. The
+//! horizon never lies above that. No pack is marked, swept or deleted before its time. Contents
+//! that only void commits carried count as not carried at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,8 +97,8 @@ pub struct Fates {
     pub kept: BTreeSet<Digest>,
     /// Their retention has ended.
     pub expired: BTreeSet<Digest>,
-    /// Only void commits carried them, and they cannot be put together any more: whoever has them
-    /// owes them again.
+    /// Only void commits carried them, and they cannot be put together any more: a device that has
+    /// them owes them again.
     pub void: BTreeSet<Digest>,
 }
 
@@ -117,7 +117,7 @@ fn pack_name(pack: PackId) -> String {
 }
 
 impl OldData {
-    /// Looks at everything, and gives the versions that are no longer there to stay.
+    /// Looks at everything, and returns the versions that need not be there any more.
     pub fn look(&mut self, store: &Store, keep: Retention) -> Result<Fates, String> {
         let bucket = store.lock();
         self.read(&bucket, keep)?;
@@ -131,8 +131,8 @@ impl OldData {
         }
         match heads.as_slice() {
             [head] => self.check_kept(*head, &bucket, keep),
-            // Until they are merged nobody can say what belongs together; what one of them has let
-            // go may be gone.
+            // Until they are merged it is open what belongs together; a version that one of them
+            // has let go may be gone.
             many => {
                 let expired = many.iter().flat_map(|head| self.expired(*head)).collect();
                 Ok(Fates { expired, ..Fates::default() })
@@ -225,7 +225,8 @@ impl OldData {
         state.contents().filter(spared).try_for_each(|entry| self.restore(entry, state, objects))
     }
 
-    /// Checks that what retention keeps can be put together from what the head names.
+    /// Checks that the history kept by retention can be put together from the packs that the head
+    /// names.
     fn check_kept(&mut self, head: CommitKey, bucket: &Bucket, keep: Retention) -> Result<Fates, String> {
         let now = &self.commits[&head].1;
         let line: Vec<CommitKey> =

@@ -1,4 +1,4 @@
-//! Running what was asked for, each run with a runtime, a clock and a trace of its own.
+//! Runs of the simulation, each with a runtime, a clock and a trace of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -10,13 +10,15 @@ use crate::crashes::{self, Cut, Found};
 use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
-use crate::{coverage, drift, prune, shrink, stories};
+use crate::{adversary, coverage, drift, prune, shrink, stories};
 
 /// The amount that a complete run tries.
 struct Extent {
     seeds: u64,
     /// Worlds in which old data is pruned.
     prunes: u64,
+    /// Worlds with an adversary.
+    adversaries: u64,
     /// Stories whose crashes are followed.
     stories: fn() -> Vec<usize>,
     /// Names that must be reached.
@@ -24,13 +26,19 @@ struct Extent {
 }
 
 /// `cargo test`.
-const QUICK: Extent =
-    Extent { seeds: 300, prunes: 50, stories: stories::telling, reached: &[coverage::OFTEN] };
+const QUICK: Extent = Extent {
+    seeds: 300,
+    prunes: 50,
+    adversaries: 50,
+    stories: stories::telling,
+    reached: &[coverage::OFTEN],
+};
 
 /// The same with `COGZY_TEST_WHOLE=1`, and `--whole`.
 const WHOLE: Extent = Extent {
     seeds: 2_000,
     prunes: 500,
+    adversaries: 500,
     stories: stories::every,
     reached: &[coverage::OFTEN, coverage::SELDOM],
 };
@@ -95,12 +103,20 @@ pub fn main(args: &[String]) -> ExitCode {
     if let Some(one) = number("--prune") {
         return replay(|| prune_world(one, true));
     }
+    if let Some(one) = number("--adversary") {
+        return replay(|| adversary_world(one, true));
+    }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
         return replay(|| crashes::cut(&at, true));
     }
     let from = number("--from").unwrap_or(0);
     if let Some(count) = number("--prunes") {
         return code(work(&[prunes(from, count)]).iter().all(|came| tell_prunes(from, count, came)));
+    }
+    if let Some(count) = number("--adversaries") {
+        return code(
+            work(&[adversaries(from, count)]).iter().all(|came| tell_adversaries(from, count, came)),
+        );
     }
     let deep = number("--deep").and_then(|deep| usize::try_from(deep).ok()).unwrap_or(DEEP);
     if asked("--seeds") || asked("--crashes") {
@@ -137,7 +153,7 @@ fn replay(run: impl FnOnce() -> Ran) -> ExitCode {
     }
 }
 
-/// True where the fakes are like what they stand for.
+/// True if the fakes behave like the originals.
 fn alike() -> bool {
     let looked = drift::look();
     match &looked {
@@ -166,6 +182,7 @@ fn run(asked: &Asked) -> bool {
     let mut batches =
         vec![crashes::batch(&asked.stories, asked.deep, &found), seeds(asked.from, asked.seeds)];
     batches.extend(asked.extent.map(|extent| prunes(0, extent.prunes)));
+    batches.extend(asked.extent.map(|extent| adversaries(0, extent.adversaries)));
     let clock = SystemClock::new();
     let mut came = work(&batches).into_iter();
     let (crashed, seeded) = (came.next().unwrap(), came.next().unwrap());
@@ -182,6 +199,7 @@ fn run(asked: &Asked) -> bool {
     }
     if let Some(extent) = asked.extent {
         sound &= tell_prunes(0, extent.prunes, &came.next().unwrap());
+        sound &= tell_adversaries(0, extent.adversaries, &came.next().unwrap());
         let missing = coverage::missing(&marks, extent.reached);
         missing.iter().for_each(|name| println!("never reached: {name}"));
         sound &= missing.is_empty();
@@ -248,4 +266,27 @@ fn tell_prunes(from: u64, count: u64, came: &Came) -> bool {
 /// Runs a world in which old data is pruned.
 pub fn prune_world(seed: u64, aloud: bool) -> Ran {
     in_virtual_time(aloud, |trace| async move { prune::run(seed, trace).await })
+}
+
+/// Worlds with an adversary.
+fn adversaries(from: u64, count: u64) -> Batch<'static> {
+    numbered(&[], from, count, |at| adversary_world(at, false))
+}
+
+/// Tells which of these worlds failed, and what they reached. True where all is well.
+fn tell_adversaries(from: u64, count: u64, came: &Came) -> bool {
+    for (seed, why) in came.failed.iter().take(20) {
+        println!("adversary {seed}: {why}\n    cargo test --test simulation -- --adversary {seed}");
+    }
+    let seconds = came.time.as_secs_f64();
+    println!("{count} adversaries from {from}: {} failed; {seconds:.1} s", came.failed.len());
+    let missing: Vec<&&str> =
+        coverage::ADVERSARIES.iter().filter(|name| !came.marks.contains_key(**name)).collect();
+    missing.iter().for_each(|name| println!("never reached: {name}"));
+    came.failed.is_empty() && (count < QUICK.adversaries || missing.is_empty())
+}
+
+/// Runs a world with an adversary.
+pub fn adversary_world(seed: u64, aloud: bool) -> Ran {
+    in_virtual_time(aloud, |trace| async move { adversary::run(seed, trace).await })
 }

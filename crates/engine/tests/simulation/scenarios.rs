@@ -22,7 +22,7 @@ pub enum Act {
     Write(usize, &'static str),
     /// A file of several chunks.
     Large(usize, &'static str),
-    /// The same bytes, whoever writes them.
+    /// The same bytes, whichever device writes them.
     Same(usize, &'static str),
     Group(usize, &'static str),
     Index(usize),
@@ -51,7 +51,7 @@ pub enum Act {
     /// So many files of the attic are written; so many of those that are there are deleted.
     Fill(usize, usize),
     Thin(usize, usize),
-    /// What is displaced stays in the trash for so many days.
+    /// Displaced files stay in the trash for so many days.
     KeepTrash(usize, u32),
     /// A disk of its own is mounted inside the device's vault.
     Disk(usize),
@@ -65,18 +65,18 @@ pub enum Act {
     Decide(usize, bool),
 }
 
-/// A story, and who is cut short after it.
+/// A story, and the device that is cut short after it.
 pub struct Scenario {
     pub name: &'static str,
     pub devices: usize,
     pub before: &'static [Act],
     pub actor: usize,
-    /// A wish that a person has of the actor; a cycle where there is none.
+    /// A wish that a person has of the actor. None for a cycle.
     pub asked: Option<Asked>,
 }
 
 impl Scenario {
-    /// True where it is about old data.
+    /// True if it is about old data.
     pub fn prunes(&self) -> bool {
         matches!(self.asked, Some(Asked::Prune))
     }

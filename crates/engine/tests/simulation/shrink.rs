@@ -1,4 +1,4 @@
-//! Leaving out of a failing seed what it does not need.
+//! Shrinks a failing seed: leaves out the steps that it does not need.
 
 use crate::chance::{Without, steps};
 use crate::run::seed;
@@ -27,7 +27,7 @@ pub fn shrink(one: u64, why: &str) -> Without {
     }
 }
 
-/// The message without what differs from run to run: digests, names of commits, numbers.
+/// The message without the parts that differ from run to run: digests, names of commits, numbers.
 fn kind_of(why: &str) -> String {
     why.split_whitespace()
         .filter(|word| !word.chars().any(|letter| letter.is_ascii_digit()))

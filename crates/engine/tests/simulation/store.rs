@@ -73,17 +73,17 @@ impl Store {
 }
 
 impl Bucket {
-    /// The bucket is as it was so many requests ago, but for what makes it a vault.
+    /// The bucket goes back by so many requests, except for the objects that make it a vault.
     pub fn roll_back(&mut self, requests: u64) {
         let first = self.objects.iter().find(|(key, _)| key.starts_with("commits/")).map(|(_, (_, at))| *at);
         let Some(first) = first else { return };
         let until = self.requests.saturating_sub(requests).max(first);
         self.lost.extend(self.objects.extract_if(.., |_, (_, at)| *at > until));
-        // What was on its way to the old state does not arrive in another.
+        // PUTs on their way to the old state do not arrive in another.
         self.late.clear();
     }
 
-    /// Brings back what a rollback has taken away.
+    /// Brings back the objects that a rollback has taken away.
     pub fn roll_forward(&mut self) {
         for (key, (body, _)) in std::mem::take(&mut self.lost) {
             self.take(&key, body);
@@ -92,6 +92,11 @@ impl Bucket {
 
     pub fn is_rolled_back(&self) -> bool {
         !self.lost.is_empty()
+    }
+
+    /// Somebody who is no device puts an object.
+    pub fn put(&mut self, key: &str, body: Bytes) {
+        self.take(key, body);
     }
 
     fn take(&mut self, key: &str, body: Bytes) {
@@ -106,7 +111,7 @@ impl Bucket {
         }
     }
 
-    /// Tells what is in the bucket, packs by their sizes: what is in them a commit says.
+    /// Describes the objects in the bucket. Packs by their sizes only: commits tell their contents.
     pub fn describe(&self, key: &mut Key) {
         let mut sizes = Vec::new();
         for (name, (body, _)) in &self.objects {
@@ -165,7 +170,7 @@ pub struct RemoteFaults {
     /// After so many requests the device falls asleep for so long, and the request goes out when it
     /// wakes up.
     pub nap: Option<(usize, Duration)>,
-    /// True where nothing gets through at all.
+    /// True if nothing gets through at all.
     pub offline: bool,
     /// The longest delay in milliseconds.
     pub delay_ms: usize,

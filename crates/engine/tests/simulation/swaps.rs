@@ -1,5 +1,6 @@
-//! What happens to the places that a vault's names lead to: a folder becomes a link and a folder again, the root's path leads to
-//! nothing or to another folder. By a stream of its own, so that it changes no other step.
+//! Swaps of the places that a vault's names lead to: a folder becomes a link and a folder again;
+//! the root's path leads to nothing or to another folder. They have a random stream of their own,
+//! so that they change no other step.
 
 use crate::disk::{Mounted, Stands, UserOp};
 use crate::world::World;
@@ -7,7 +8,7 @@ use cogzy_testkit::rng::Rng;
 
 const FOLDERS: [&str; 5] = ["traces", "traces/deep", "notes", "private", "vectors"];
 
-/// What happens before step `number`, if anything; a `sound` world has no disk that goes away.
+/// Makes the swaps before step `number`, if there are any; in a `sound` world no disk goes away.
 pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
     let rng = &mut Rng::stream(seed, &format!("swaps {number}"));
     let at = rng.below(world.devices.len());
@@ -52,7 +53,8 @@ fn mounts(world: &World, seed: u64, number: usize, sound: bool) {
 }
 
 impl World {
-    /// Links go, the folders whose places they had taken come back, and the root's path leads to the vault.
+    /// Removes links, puts the folders back whose places they had taken, and lets the root's path
+    /// lead to the vault.
     pub fn put_right(&self, at: usize) {
         let disk = &self.devices[at].disk;
         let mut site = disk.site();

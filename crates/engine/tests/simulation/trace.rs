@@ -1,5 +1,5 @@
-//! The events in their order: a line for each, printed and hashed where somebody reads along. The
-//! same seed gives the same hash.
+//! The events in their order: a line for each, hashed, and printed for a reader. The same seed
+//! gives the same hash.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! A world: devices, one bucket, virtual time, and what happens to them.
+//! A world: devices, one bucket, virtual time, and the events in it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl World {
         Ok(outcomes)
     }
 
-    /// Sets what goes wrong between a device and the bucket from now on.
+    /// Sets the faults between a device and the bucket from now on.
     pub fn fault(&self, device: usize, faults: RemoteFaults) {
         *self.devices[device].faults.lock().unwrap() = faults;
     }
@@ -109,7 +109,7 @@ impl World {
         self.trace.mark(if power { "power cut" } else { "kill -9" });
         if power {
             device.disk.cut_power();
-            // What an apply that had not come to its end had displaced may be where it was.
+            // Files displaced by an apply that was cut short may be back in their places.
             device.disk.site().ledger.trashes.clear();
         }
         self.check()
@@ -191,8 +191,8 @@ impl World {
         Err(format!("not converged after {ROUNDS} rounds; {last}"))
     }
 
-    /// Where two names differ in letter case only, somebody has to choose: here another one for
-    /// what is on this disk, whichever of the two that is. Whether there was a choice.
+    /// Chooses for the user if two names differ in letter case only: another name for the file on
+    /// this disk, whichever of the two that is. True if there was a choice.
     fn choose_names(&self, at: usize, problems: &[Trouble]) -> bool {
         let clashing = problems.iter().filter(|trouble| trouble.message.contains("letter case"));
         let key = |path: &str| path.nfc().collect::<String>().to_lowercase();
@@ -238,7 +238,7 @@ impl World {
         self.devices.iter().map(|device| device.fuse.writes()).sum()
     }
 
-    /// While nothing fails and nothing is damaged, no cycle may say so.
+    /// Checks that a cycle reports a failure or damage only if there is one.
     pub fn check_outcome(&self, outcome: &Outcome, sound: bool) -> Check {
         let whole = !self.store.lock().is_rolled_back();
         match outcome {

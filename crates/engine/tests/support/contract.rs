@@ -160,7 +160,7 @@ async fn concurrent_puts_all_arrive_and_are_listed_over_several_pages(remote: &d
     assert!(first.more && first.objects.len() <= 1000);
     assert_eq!(keys(remote, "many/", None).await, wanted);
     assert_eq!(keys(remote, "many/", Some(&wanted[3])).await, wanted[4..]);
-    // What fits a page exactly does not go on.
+    // Objects that fill a page exactly leave no further page.
     let rest = remote.list("many/", Some(&wanted[4])).await.unwrap();
     assert_eq!((rest.objects.len(), rest.more), (1000, false));
     for key in wanted.iter().step_by(200) {

@@ -76,7 +76,7 @@ fn progress_says_how_far_and_how_long() {
 fn open_decisions_come_with_their_commands() {
     expect(
         |status| status["conflicts"] = 2.into(),
-        "warn ! 2 conflicts kept: cogzy-vault conflicts\n       otherwise in sync · 2,143 files · 12 s ago\n",
+        "warn ! 2 conflicts kept: `cogzy-vault conflicts`\n       otherwise in sync · 2,143 files · 12 s ago\n",
     );
     let hold = "0123456789abcdef";
     expect(
@@ -86,14 +86,16 @@ fn open_decisions_come_with_their_commands() {
             status["pending"]["up"] = serde_json::json!({ "files": 3, "bytes": 1_200_000 });
             status["holds"] = serde_json::json!([{
                 "id": hold, "reason": "group nodes would shrink", "items": ["group:nodes"],
-                "next": format!("cogzy-vault approve {hold}"),
+                "next": format!("cogzy-vault approve {hold}"), "approving": "it goes to the backup",
+                "reject": format!("cogzy-vault approve --reject {hold}"), "rejecting": "it comes back here",
             }]);
         },
         "warn ! 1 change held, waiting for you · 2,143 files · synced 12 s ago
        to send: 3 files, 1.2 MB
-warn ! 1 conflict kept: cogzy-vault conflicts
+warn ! 1 conflict kept: `cogzy-vault conflicts`
 warn ! held: group nodes would shrink
-       next: cogzy-vault approve 0123456789abcdef (or: cogzy-vault approve --reject 0123456789abcdef)
+       next: cogzy-vault approve 0123456789abcdef    it goes to the backup
+         or: cogzy-vault approve --reject 0123456789abcdef    it comes back here
 ",
     );
 }
@@ -112,7 +114,7 @@ fn an_error_says_when_it_is_tried_again() {
         },
         "bad  ✗ the last sync did not go through · 2,143 files · synced 12 s ago
 bad  ✗ the remote refuses
-       next: cogzy-vault doctor (tried 3 times, tried again in 2 min 0 s)
+       next: cogzy-vault doctor (tried 3 times, next try in 2 min 0 s)
 bad  ✗ traces/a.json: it cannot be read
        next: cogzy-vault sync
 ",
@@ -135,7 +137,7 @@ fn an_alarm_stands_above_the_verdict() {
             ]);
         },
         "bad  ✗ nothing has been synced for more than a day
-       next: cogzy-vault doctor finds most causes
+       next: `cogzy-vault doctor` finds most causes
 warn … offline, the remote is out of reach · 2,143 files · synced 12 s ago
 bad  ✗ no route to host
        next: cogzy-vault doctor
@@ -148,7 +150,7 @@ fn without_a_daemon_and_in_a_pause_the_next_command_is_named() {
     expect(
         |status| status["state"] = "stopped".into(),
         "warn ■ no daemon runs · 2,143 files · synced 12 s ago
-       next: cogzy-vault service install, or cogzy-vault sync for one cycle now
+       next: `cogzy-vault service install`, or `cogzy-vault sync` for one cycle now
 ",
     );
     expect(

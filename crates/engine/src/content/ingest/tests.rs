@@ -35,7 +35,7 @@ impl Vault {
             Ok::<_, Infallible>(())
         };
         let run = Ingest::new(PARAMS, &self.entropy, |id| self.index.contains(id), sink).unwrap();
-        let mut run = run.with_pack_target(target);
+        let mut run = run.with_pack_target(move || target);
         let added: Vec<Ingested> = files.iter().map(|file| run.add(*file).unwrap()).collect();
         run.finish().unwrap();
         packs.iter().for_each(|pack| self.index.insert(&pack.info));
@@ -158,7 +158,7 @@ fn a_lost_pack_ends_the_run() {
     let (data, entropy) = (noise("lost", 30_000), Counter::default());
     let sink = |_: FinishedPack| Err("the disk is full");
     let run = Ingest::new(PARAMS, &entropy, |_: &Digest| false, sink).unwrap();
-    let mut run = run.with_pack_target(10_000);
+    let mut run = run.with_pack_target(|| 10_000);
     assert!(matches!(run.add(data.as_slice()), Err(IngestError::Sink("the disk is full"))));
     // All chunks of the lost pack would count as packed.
     assert!(matches!(run.add(&data[..100]), Err(IngestError::Over)));

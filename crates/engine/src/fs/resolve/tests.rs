@@ -4,7 +4,7 @@ use rustix::fs::CWD;
 
 use super::*;
 
-/// Both ways of opening what is below a folder.
+/// Either way of opening a file below a folder.
 type Opening = fn(BorrowedFd, &Path, OFlags) -> Result<OwnedFd, Errno>;
 
 fn ways() -> [(&'static str, Opening); 2] {

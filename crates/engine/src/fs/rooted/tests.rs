@@ -4,7 +4,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
-/// A vault with a file in a folder, and a folder outside of it with a file of the same name, to which `vault/link` leads.
+/// A vault with a file in a folder, and a folder outside with a file of the same name, to which
+/// `vault/link` leads.
 struct World {
     dir: tempfile::TempDir,
     fs: RootedFs,
@@ -68,7 +69,7 @@ fn no_call_goes_through_a_link() {
         assert_eq!(world.text(name).as_deref(), Some(holds));
     }
     assert_eq!(disk::read_dir(world.at("outside")).unwrap().count(), 2);
-    // The link itself is a thing like any other.
+    // The link itself can be looked at like any other name.
     assert_eq!(fs.lstat(&at("link")).unwrap().kind, FileKind::Symlink);
     fs.rename(&at("link"), &at("real/link")).unwrap();
     fs.remove_file(&at("real/link")).unwrap();
@@ -140,14 +141,14 @@ fn a_root_that_is_moved_stays_the_one_that_was_opened() {
     disk::create_dir_all(root.join("real")).unwrap();
     disk::write(root.join("real/x"), "of a copy").unwrap();
     assert!(Replaced::is(&world.fs.lstat(&root).unwrap_err()));
-    // What is read and written meanwhile is in the folder that was opened.
+    // Meanwhile reads and writes go to the folder that was opened.
     let mut file = world.fs.create(&root.join("real/late")).unwrap();
     file.write_all(b"late").unwrap();
     assert!(world.text("moved/real/late").is_some() && world.text("vault/real/late").is_none());
     let mut text = String::new();
     world.fs.open(&root.join("real/x")).unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "vault/real/x");
-    // It comes back.
+    // The first folder comes back.
     disk::rename(&root, world.at("copy")).unwrap();
     disk::rename(world.at("moved"), &root).unwrap();
     assert!(world.fs.lstat(&root).is_ok());

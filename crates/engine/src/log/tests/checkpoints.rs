@@ -51,6 +51,41 @@ async fn a_checkpoint_is_due_after_32_generations_but_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_devices_that_push_in_turn_one_writes_the_checkpoint() {
+    let remote = made().await;
+    let mut logs = [opened(&remote).await, opened(&remote).await];
+    let mut head = None;
+    for turn in 0..128 {
+        let log = &mut logs[turn % 2];
+        log.refresh(Depth::Near).await.unwrap();
+        let next = go_on(log, head, 1).await;
+        write(log, next).await;
+        head = Some(next);
+    }
+    assert_eq!(under(&remote, "checkpoints/").len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_only_reads_replays_no_more_than_a_few_generations_at_its_next_start() {
+    let remote = Faulty::over(&made().await);
+    let (mut writer, cache) = (remote.opened().await, Arc::<MapCache>::default());
+    let mut head = go_on(&mut writer, None, 1).await;
+    for _ in 0..5 {
+        head = go_on(&mut writer, Some(head), 40).await;
+        let mut reader = remote.open(&cache).await.unwrap().unwrap();
+        reader.refresh(Depth::Whole).await.unwrap();
+        let state = reader.snapshot(Some(head)).await.unwrap();
+        reader.keep_state_if_due(head).await.unwrap();
+        let again = remote.open(&cache).await.unwrap().unwrap();
+        let kept = again.start.as_ref().map_or(0, |start| start.commit.seq);
+        assert!(head.seq < kept + 2 * checkpoint::EVERY, "it would replay from {kept} to {head}");
+        let mut again = again;
+        again.refresh(Depth::Whole).await.unwrap();
+        assert_eq!(again.snapshot(Some(head)).await.unwrap().tree, state.tree);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_checkpoint_is_written_while_there_is_another_head() {
     let remote = made().await;
     let mut log = opened(&remote).await;
@@ -87,6 +122,7 @@ async fn a_state_read_from_a_checkpoint_equals_the_state_of_its_commits() {
     let mut log = opened(&remote).await;
     let fork = go_on(&mut log, None, 32).await;
     let head = go_on(&mut log, Some(fork), 1).await;
+    let head = mark(&mut log, head, &[pack(4)]).await;
     let full = rich(head);
     log.publish(&full).await.unwrap();
     // Only a merge can declare a commit void.
@@ -145,10 +181,16 @@ async fn two_checkpoints(prune: impl Fn(Vec<PackId>) -> Prune) -> (MemoryRemote,
     let packs: Vec<PackId> = log.checkpoint_packs().await.unwrap().unwrap().into_iter().collect();
     assert_eq!(packs.len(), under(&remote, "packs/").len());
     let mut next = plain(Some(head), 1, &[]);
-    next.prune = prune(packs);
+    next.prune = prune(packs.clone());
+    let mut left = 31;
+    if !next.prune.swept.is_empty() {
+        let marked = mark(&mut log, head, &packs).await;
+        next = Commit { prune: next.prune, ..plain(Some(marked), 1, &[]) };
+        left -= 1;
+    }
     let next = Prepared::new(&mut next.clone()).unwrap();
     log.publish(&next).await.unwrap();
-    let head = go_on(&mut log, Some(next.key), 31).await;
+    let head = go_on(&mut log, Some(next.key), left).await;
     assert!(write(&mut log, head).await);
     let two = bytes(&remote) - one;
     (remote, [one, two])

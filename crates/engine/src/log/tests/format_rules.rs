@@ -37,7 +37,7 @@ fn a_valid_commit_of_either_kind_is_read() {
     full.kept = by_id(["x", "y"].map(conflict));
     full.resolved = Vec::from([1, 2].map(resolution));
     full.prune = Prune {
-        horizon: Some(3),
+        horizon: Some(0),
         marked: vec![pack(1), pack(2)],
         unmarked: vec![pack(3), pack(4)],
         swept: vec![pack(5), pack(6)],
@@ -103,6 +103,7 @@ fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
     broken(&|c| c.prune.marked = down(), ordinary(), why);
     broken(&|c| c.prune.unmarked = down(), ordinary(), why);
     broken(&|c| c.prune.swept = down(), ordinary(), why);
+    broken(&|c| c.prune.horizon = Some(c.seq), ordinary(), "it keeps no generation before its own");
     broken(&|c| c.prune.void = keys(), merge(), why);
     broken(&|c| c.prune.unkept = conflicts(), merge(), why);
     broken(&|c| c.prune.void = vec![key(1, 1)], ordinary(), "only a merge finds");
@@ -180,7 +181,7 @@ fn a_frame_that_is_packed_too_well_is_unpacked_no_further() {
     let said = refused(&framed(1, &packed));
     let limit = (1 << 20) + 256 * packed.len();
     assert!(said.contains(&format!("more than {limit} bytes")), "{said}");
-    // What is packed within reason is read, whatever is wrong with it then.
+    // An object packed within reason is read, whatever fault it has then.
     let few = zstd::encode_all(vec![b' '; 1 << 20].as_slice(), 3).unwrap();
     assert!(refused(&framed(1, &few)).contains("EOF"), "{}", refused(&framed(1, &few)));
 }

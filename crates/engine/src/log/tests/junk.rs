@@ -1,4 +1,4 @@
-//! Objects below `commits/` that no device of the vault made, and what becomes of them.
+//! Objects below `commits/` that no device of the vault made, and their fate.
 
 use super::faulty::Faulty;
 use super::*;

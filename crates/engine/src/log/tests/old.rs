@@ -174,7 +174,7 @@ async fn a_sweep_stays_and_ends_all_marks_of_the_pack() {
     assert_eq!(merged.commit.prune, Prune::default(), "c needs pack 3, which the loser has marked");
     // One branch marked it and the other swept it. Whichever wins, it is neither marked again nor
     // unmarked.
-    let mut world = World::new(Prune::default()).await;
+    let mut world = World::new(marks(&[4])).await;
     let sweeper = world.branch(1, without_d(sweeps(&[4]))).await;
     let marker = world.branch(2, without_d(marks(&[4]))).await;
     assert_eq!(world.merge(marker, sweeper).await.commit.prune, Prune::default());

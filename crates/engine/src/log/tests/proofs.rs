@@ -1,4 +1,4 @@
-//! What makes a checkpoint believed, and that nothing else does.
+//! The proofs of a checkpoint, and that it is not believed without them.
 
 use super::faulty::Faulty;
 use super::stored::checkpointed;
@@ -152,7 +152,7 @@ async fn commits_name_a_base_from_a_32nd_generation_on_if_every_device_reads_it(
         head = publish(&mut log, &Commit { base, ..plain(Some(head), 1, &[]) }).await;
         if generation == 40 {
             // Until now the device has not said what it reads.
-            log.announce(DeviceId::from_bytes([1; 8])).await.unwrap();
+            log.announce(DeviceId::from_bytes([1; 8]), crate::model::Keeps::default()).await.unwrap();
         }
     }
     assert_eq!(named, (64..=96).collect::<Vec<_>>());

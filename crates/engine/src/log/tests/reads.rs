@@ -79,6 +79,7 @@ async fn packs_that_a_head_has_swept_are_not_checked() {
     let remote = Faulty::over(&made().await);
     let mut log = remote.opened().await;
     let first = with_packs(&mut log, &remote, 2, &[1]).await;
+    let first = mark(&mut log, first, &[pack(0), pack(1)]).await;
     let sweep = |parent: CommitKey, device, pack| {
         let mut found = plain(Some(parent), device, &[]);
         found.prune.swept = vec![pack];
@@ -263,7 +264,8 @@ async fn an_old_state_is_readable_from_the_packs_that_hold_its_chunks_now() {
     let then = with_packs(&mut log, &remote, 2, &[]).await;
     let as_it_was = log.readable(then, Some(then)).await.unwrap();
     assert!(Arc::ptr_eq(&as_it_was, &log.snapshot(Some(then)).await.unwrap()), "no chunk has moved");
-    let mut moved = plain(Some(then), 1, &[("a", None)]);
+    let marked = mark(&mut log, then, &[pack(0)]).await;
+    let mut moved = plain(Some(marked), 1, &[("a", None)]);
     moved.prune.swept = vec![pack(0)];
     moved.packs = vec![info(7)];
     let moved = Prepared::new(&mut moved.clone()).unwrap();

@@ -32,7 +32,8 @@ fn a_header_with_a_flipped_bit_is_refused_or_decodes_to_the_same() {
     assert_eq!(format::decode_header(&key, &first).unwrap(), header(VAULT), "a header without a check");
 }
 
-/// A bucket with a chain of commits and a checkpoint of the last but one, which the last one proves.
+/// A bucket with a chain of commits and a checkpoint of the last but one, which the last one
+/// proves.
 pub(super) async fn checkpointed() -> (MemoryRemote, CommitKey) {
     let remote = made().await;
     let mut log = opened(&remote).await;

@@ -93,6 +93,7 @@ async fn swept_packs_that_still_exist_are_listed_as_committed() {
     let mut log = opened(&remote).await;
     let first = Commit { packs: vec![info(1), info(2), info(3)], ..plain(None, 1, &[]) };
     let first = publish(&mut log, &first).await;
+    let first = mark(&mut log, first, &[pack(1), pack(2)]).await;
     let mut second = plain(Some(first), 1, &[]);
     second.prune.swept = vec![pack(1), pack(2)];
     let second = publish(&mut log, &second).await;

@@ -1,5 +1,5 @@
-//! Cutting a push into commits: nothing is cut that belongs together, and no commit in between leaves the
-//! vault without what both its beginning and its end have.
+//! Cutting a push into commits: nothing is cut that belongs together, and no commit in between
+//! leaves the vault without what both its beginning and its end have.
 
 use proptest::prelude::*;
 

@@ -46,7 +46,8 @@ fn rewriting(tree: &Tree, count: usize) -> Tree {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Losing everything, or all but a tenth, is held in a vault of any size and in both directions.
+    /// Losing everything, or all but a tenth, is held in a vault of any size and in both
+    /// directions.
     #[test]
     fn losing_nearly_everything_is_held_however_little_it_is(files in 1..60_usize, left in 0..6_usize) {
         let left = left.min(files / 10);
@@ -57,7 +58,8 @@ proptest! {
         }
     }
 
-    /// Below `min_files`, a loss that leaves more than a tenth is no accident; above it, half is the limit.
+    /// Below `min_files`, a loss that leaves more than a tenth is no accident; above it, half is
+    /// the limit.
     #[test]
     fn a_loss_is_held_exactly_above_its_share(files in 1..60_usize, deleted in 0..60_usize) {
         let deleted = deleted.min(files);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::world::{CONTENTS, PATHS, edit, groups};
 use super::*;
 
-/// Plans a merge and computes its result: the winner's state plus what is pushed.
+/// Plans a merge and computes its result: the winner's state with the pushed changes.
 fn merged(base: &Tree, loser: &Tree, winner: &Tree, ages: Ages) -> (Case, Plan, Tree) {
     let ages = ["n", "m"].map(|name| (name.to_owned(), ages)).into();
     let case = Case {

@@ -27,7 +27,8 @@ fn moved(tree: &Tree, skip: usize, folder: &str) -> Tree {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Renaming a folder, or some of its files, is no loss in either direction, however much of the vault it is.
+    /// Renaming a folder, or some of its files, is no loss in either direction, however much of the
+    /// vault it is.
     #[test]
     fn a_renamed_folder_is_not_held(files in 1..40_usize, stay in 0..40_usize) {
         let base = distinct("old", files);
@@ -86,7 +87,8 @@ fn a_deletion_that_waits_says_what_for_and_no_more_wait_than_there_are_names() {
 #[test]
 fn a_deletion_waits_for_a_name_that_cannot_be_sent_and_what_needs_its_name_waits_too() {
     let base = tree(&[("a", "x"), ("n/b", "y")]);
-    // The content of `a` moved to a name that another device has in another letter case, and `a` is a folder now.
+    // The content of `a` moved to a name that another device has in another letter case, and `a` is
+    // a folder now.
     let local = tree(&[("n/B", "x"), ("a/c", "z"), ("n/b", "y")]);
     let plan = Case::of(base.clone(), local, base).plan();
     let waiting: Vec<&Item> = plan.waiting.iter().map(|wait| &wait.item).collect();

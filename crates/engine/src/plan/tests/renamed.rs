@@ -1,5 +1,5 @@
-//! Files that go while as many come under new names: ransomware that renames. It is one change, and it is held
-//! with all that came.
+//! Files that go while as many come under new names: ransomware that renames. It is one change, and
+//! it is held with all that came.
 
 use proptest::prelude::*;
 
@@ -26,7 +26,8 @@ fn encrypted(tree: &Tree, count: usize, rename: &dyn Fn(usize, &VaultPath) -> St
     tree.iter().enumerate().map(one).collect()
 }
 
-/// Ways in which names change: with an ending more, with another one, to something else in the same folder.
+/// Ways in which names change: with an ending more, with another one, to something else in the same
+/// folder.
 fn renames() -> [&'static dyn Fn(usize, &VaultPath) -> String; 3] {
     let folder = |path: &VaultPath| path.as_str().rsplit_once('/').unwrap().0.to_owned();
     fn leak(
@@ -64,7 +65,8 @@ proptest! {
         }
     }
 
-    /// While it is still being written: what has not settled counts, so that it is one change from its first part on.
+    /// While it is still being written: what has not settled counts, so that it is one change from
+    /// its first part on.
     #[test]
     fn names_that_have_not_settled_count(unsettled in 0..30_usize, how in 0..3_usize) {
         let base = vault(30);

@@ -1,4 +1,4 @@
-//! Slow losses: what commits of a day take counts together, and files that come and go do not.
+//! Slow losses: the losses of a day's commits count together, and files that come and go do not.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::model::Losses;
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
-/// A device that commits what it plans.
+/// A device that commits its plans.
 struct Slow {
     case: Case,
     losses: Losses,
@@ -23,7 +23,7 @@ impl Slow {
         Self { case, losses: Losses::new(), now: 1000 * DAY }
     }
 
-    /// Plans and commits; what pulls brought is agreed, too.
+    /// Plans and commits; the changes of pulls are agreed, too.
     fn cycle(&mut self) -> Plan {
         self.losses.retain(|_, loss| loss.at_ms + DAY > self.now);
         self.case.losses = self.losses.clone();
@@ -286,7 +286,8 @@ fn a_daily_rotation_is_not_held() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// An app that keeps the last so many files and deletes the oldest with each new one, however fast it goes round.
+    /// An app that keeps the last so many files and deletes the oldest with each new one, however
+    /// fast it goes round.
     #[test]
     fn a_ring_of_files_is_not_held(
         ring in 3..60_usize, at_once in 1..6_usize, minutes in 1..200_u64, folders in any::<bool>()
@@ -306,8 +307,8 @@ proptest! {
         }
     }
 
-    /// However the deletions are spread over a day's commits, no more than the share goes unasked; and files that come
-    /// in another folder excuse none of them.
+    /// However the deletions are spread over a day's commits, no more than the share goes unasked;
+    /// and files that come in another folder excuse none of them.
     #[test]
     fn no_more_than_the_share_goes_in_a_day(
         files in 20..120_usize, batches in prop::collection::vec((1..20_usize, 0..4_usize), 1..60)

@@ -25,7 +25,7 @@ async fn kind_of_put(remote: &FolderRemote, key: &str) -> RemoteErrorKind {
 async fn only_a_created_remote_can_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     let error = FolderRemote::open(folder.path(), entropy()).await.unwrap_err();
-    assert_eq!(error.kind, RemoteErrorKind::NoSuchBucket);
+    assert_eq!(error.kind, RemoteErrorKind::Unplugged);
     FolderRemote::create(folder.path(), entropy()).await.unwrap();
     let remote = FolderRemote::open(folder.path(), entropy()).await.unwrap();
     assert_eq!(list_all(&remote, "", None).await.unwrap(), []);
@@ -47,7 +47,7 @@ async fn an_unmounted_disk_is_not_an_empty_bucket() {
             remote.get("k", Span::UpTo(9)).await.unwrap_err(),
             remote.put("k", Bytes::new()).await.unwrap_err(),
         ];
-        assert!(errors.iter().all(|error| error.kind == RemoteErrorKind::NoSuchBucket), "{errors:?}");
+        assert!(errors.iter().all(|error| error.kind == RemoteErrorKind::Unplugged), "{errors:?}");
     }
     assert_eq!(fs::read_dir(&remote.root).unwrap().count(), 0, "the mount point must stay empty");
 }

@@ -1,29 +1,31 @@
-//! A commit of this device: begun on a state of the remote, written down, sent; and sent again where its
-//! outcome is unknown.
+//! A commit of this device: begun on a state of the remote, written down, sent; and sent again
+//! while its outcome is unknown.
 //!
-//! A crash before `sync/pending` is written leaves everything as it was. After it, the next cycle sends the
-//! same bytes once more.
+//! Decided here: when a commit may be sent, and which time it names. A crash before `sync/pending`
+//! is written leaves everything as it was. After it, the next cycle sends the same bytes once more.
 
-use crate::log::{Depth, LogError, Prepared, Snapshot, pack_key};
+use std::collections::HashMap;
+
+use crate::log::{Depth, HEADS_BEFORE_LIST, LogError, PACKS, Prepared, Snapshot, pack_key};
 use crate::model::{
-    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, MAX_AHEAD_MS, PackId, PackInfo, Prune,
-    Reads,
+    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, Keeps, MAX_AHEAD_MS, PackId, PackInfo,
+    Prune, Reads,
 };
 use crate::planted::{Bug, planted};
-use crate::remote::RemoteErrorKind;
+use crate::remote::{RemoteErrorKind, list_all};
 use crate::state::{LastSync, Pending};
 use crate::sync::SyncError;
 use crate::sync::session::{Context, Session};
 
 impl Session<'_> {
-    /// A commit that follows `head` and changes nothing yet.
+    /// Begins a commit that follows `head` and changes nothing yet.
     pub(crate) async fn draft(
         &self,
         head: &Snapshot,
         txn: Hlc,
         kind: CommitKind,
     ) -> Result<Commit, SyncError> {
-        // Who reads a vault that uses features already reads what a commit of format 2 says.
+        // Every reader of a vault that uses features also reads a commit of format 2.
         let reads = (!head.needs.is_empty()).then(Reads::ours);
         let base = self.log.base_for(head).await?;
         let name = self.context.settings.device_name.clone();
@@ -60,14 +62,18 @@ impl Session<'_> {
         context.committed(&pending.record)
     }
 
-    /// Says what this program reads, once before this device's first commit to a vault.
+    /// Says what this program reads and this device wants to be kept, once before its first commit to a
+    /// vault, and whenever that changes.
     async fn announce(&self) -> Result<(), SyncError> {
         let database = &self.context.ports.database;
-        let noted = format!("announced:{}:{FORMAT}:{}", self.marker.vault, Feature::ALL.len());
+        let keeps = self.context.settings.retention.keeps();
+        let Keeps { generations, seconds } = keeps;
+        let (vault, features) = (self.marker.vault, Feature::ALL.len());
+        let noted = format!("announced:{vault}:{FORMAT}:{features}:{generations}:{seconds}");
         if database.noted(&noted).unwrap_or_default().is_some() {
             return Ok(());
         }
-        self.log.announce(self.marker.device).await?;
+        self.log.announce(self.marker.device, keeps).await?;
         if let Err(error) = database.note(&noted, self.context.ports.clock.now_ms()) {
             tracing::warn!(%error, "what this device reads is said again with its next commit");
         }
@@ -81,7 +87,8 @@ impl Session<'_> {
         let (prepared, commit) = Prepared::from_bytes(pending.object)?;
         tracing::info!(commit = %prepared.key, "a commit whose outcome was unknown is sent again");
         self.log.refresh(Depth::Near).await?;
-        // It builds on what was agreed: in a bucket that has lost that, it would hang in the air.
+        // The commit builds on the agreed one: in a bucket that has lost that, it would have no
+        // parent.
         if let Some(agreed) = self.context.agreed()? {
             self.log.check_agreed(agreed).await?;
         }
@@ -101,7 +108,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// [`Bug::NewCommitOnRetry`].
+    /// Plays [`Bug::NewCommitOnRetry`].
     async fn commit_anew(&mut self, mut commit: Commit, mut record: LastSync) -> Result<(), SyncError> {
         if let Some(device) = &commit.device {
             commit.txn = Some(Hlc::next(commit.txn, self.context.ports.clock.now_ms(), device.id));
@@ -113,7 +120,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// True where the remote holds what a commit builds on and names.
+    /// True if the remote holds everything that a commit builds on and names.
     async fn can_stand(&mut self, commit: &Commit) -> Result<bool, SyncError> {
         for parent in &commit.parents {
             match self.log.check_agreed(*parent).await {
@@ -129,9 +136,10 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// The transaction id after `last`. A clock that is more than a day ahead of the server's is not believed: one bad day
-    /// would mark all later generations with its date, for the id never runs backwards. `pack` is one that was put a moment
-    /// ago, if any was: its time is the server's. It is asked for only where the newest commit does not settle the matter.
+    /// The transaction id after `last`. A clock that is more than a day ahead of the server's is
+    /// not believed: the id never runs backwards, so one bad day would mark all later generations
+    /// with its date. `pack` is a pack put a moment ago, if there is one: its time is the server's.
+    /// The server is asked only where the newest commit does not settle the matter.
     pub(crate) async fn next_txn(&self, last: Option<Hlc>, pack: Option<PackId>) -> Result<Hlc, SyncError> {
         let device = self.marker.device;
         let now = self.context.ports.clock.now_ms();
@@ -151,7 +159,7 @@ impl Session<'_> {
         Ok(Hlc::next(last, now, device))
     }
 
-    /// The server's time, in milliseconds since the Unix epoch; none where the store does not tell it.
+    /// The server's time, in milliseconds since the Unix epoch. None if the store does not tell it.
     async fn server_now(&self, pack: Option<PackId>) -> Result<Option<i64>, SyncError> {
         let remote = &self.context.ports.remote;
         if let Some(pack) = pack {
@@ -165,19 +173,42 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// True where the remote holds this pack whole.
+    /// Packs that an earlier run uploaded and did not commit. A pack that is gone from the remote
+    /// is forgotten.
+    pub(crate) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
+        let packs = self.ports.database.uploaded().unwrap_or_default();
+        let mut there = Vec::new();
+        if packs.len() > HEADS_BEFORE_LIST {
+            let listed = list_all(self.ports.remote.as_ref(), PACKS, None).await?;
+            let sizes: HashMap<&str, u64> =
+                listed.iter().map(|object| (object.key.as_str(), object.size)).collect();
+            there.extend(packs.into_iter().filter(|pack| {
+                let key = pack_key(pack.id);
+                sizes.get(key.as_str()) == Some(&pack.size)
+            }));
+            return Ok(there);
+        }
+        for pack in packs {
+            if self.has_pack(&pack).await? {
+                there.push(pack);
+            }
+        }
+        Ok(there)
+    }
+
+    /// True if the remote holds this pack whole.
     pub(crate) async fn has_pack(&self, pack: &PackInfo) -> Result<bool, SyncError> {
         let object = self.ports.remote.head(&pack_key(pack.id)).await?;
         Ok(object.is_some_and(|object| object.size == pack.size))
     }
 
-    /// Notes that a commit is visible: its record holds from now on.
+    /// Notes that a commit is visible: its record is valid from now on.
     fn committed(&self, record: &LastSync) -> Result<(), SyncError> {
         self.save_record(record)?;
         Ok(Pending::clear(self.fs(), &self.layout.pending())?)
     }
 
-    /// Forgets the packs that were uploaded: commits name those of them that are needed.
+    /// Forgets the uploaded packs: commits name those that are needed.
     pub(crate) fn clear_uploaded(&self) {
         if let Err(error) = self.ports.database.clear_uploaded() {
             tracing::warn!(%error, "the outbox could not be cleared; its packs are named twice at worst");

@@ -1,10 +1,11 @@
-//! Puts files together from chunks: from old local files where they hold them, else from packs.
+//! Puts files together from chunks: from old local files if they hold them, else from packs.
 //!
-//! Files are written one after the other, chunk by chunk, a bounded number of chunks at a time. Reads
-//! of packs run ahead by a few, with neighbouring ranges joined. Every chunk is compared with its
-//! name, wherever it comes from, and every file with its digest. A pack that is damaged or lost in
-//! the bucket costs only the files that need it. The memory for this is bounded by the reads under
-//! way, whatever the length of a file.
+//! Decided here: the source of each chunk, and the order of the reads. Files are written one after
+//! the other, chunk by chunk, a bounded number of chunks at a time. Reads of packs run ahead by a
+//! few, with neighbouring ranges joined. Every chunk is compared with its name, wherever it comes
+//! from, and every file with its digest. A pack that is damaged or lost in the bucket costs only
+//! the files that need it. The reads under way bound the memory for this, whatever the length of a
+//! file. A crash leaves a stage, which the next start removes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
@@ -31,20 +32,20 @@ const CHUNKS_AT_ONCE: usize = 16 << 10;
 /// A file to be put together.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
-    /// Its name in messages.
+    /// Name in messages.
     pub(crate) name: String,
-    /// The slot of the stage that it is written to.
+    /// Slot of the stage that it is written to.
     pub(crate) slot: u32,
-    /// Its content and attributes.
+    /// Content and attributes.
     pub(crate) entry: Entry,
 }
 
 /// Files to be put together, and their sources.
 #[derive(Debug)]
 pub(crate) struct Order<'a> {
-    /// How the vault cuts files.
+    /// Parameters by which the vault cuts files.
     pub(crate) params: ChunkParams,
-    /// Names the packs and recipes.
+    /// State that names the packs and recipes.
     pub(crate) remote: &'a Snapshot,
     /// The files, in the order in which they are written.
     pub(crate) wanted: &'a [Wanted],
@@ -53,8 +54,8 @@ pub(crate) struct Order<'a> {
 }
 
 impl Context {
-    /// Writes the files of `order` to `stage`. Returns those that cannot be put together, by slot, each
-    /// with the reason.
+    /// Writes the files of `order` to `stage`. Returns those that cannot be put together, by slot,
+    /// each with the reason.
     pub(crate) async fn fetch(
         &self,
         order: Order<'_>,
@@ -82,7 +83,9 @@ impl Context {
         loop {
             let batch = pieces.next(&reader, &index).await?;
             if batch.is_empty() {
-                return Ok(output.lost);
+                let Output { lost, .. } = output;
+                self.note_sound(&reader.take_sound());
+                return Ok(lost);
             }
             let mut arriving = Arriving { reads: output.source.begin(&batch), ready: HashMap::new() };
             for piece in batch {
@@ -97,7 +100,7 @@ struct Piece<'a> {
     file: &'a Wanted,
     chunks: Vec<Placed>,
     is_last: bool,
-    /// Reason why the rest of the file cannot be read.
+    /// Cause, if the rest of the file cannot be read.
     fault: Option<SyncError>,
 }
 
@@ -110,7 +113,7 @@ struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    /// The next pieces; none at the end.
+    /// The next pieces. None at the end.
     async fn next(
         &mut self,
         reader: &'a ChunkReader,
@@ -154,7 +157,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The next chunks of a file, with the way on; without one at the end of the file.
+/// The next chunks of a file, with the rest of its pieces. No rest at the end of the file.
 async fn advance<'a>(
     file: &Wanted,
     walk: Result<Walk<'a>, SyncError>,
@@ -171,7 +174,7 @@ async fn advance<'a>(
 struct Output<'a> {
     source: Source<'a>,
     stage: &'a Stage,
-    /// The file that is open. A file that is lost is not.
+    /// File that is open. None for a file that is lost.
     writer: Option<StageWriter>,
     /// Progress at the beginning of this file.
     bytes_before: u64,
@@ -274,8 +277,8 @@ impl Source<'_> {
         spawned.buffered(READS_AHEAD)
     }
 
-    /// Chunks that must come from the remote, in the order of their first use. A chunk that is in no
-    /// pack is left out: [`Self::chunk`] reports it.
+    /// Chunks that must come from the remote, in the order of their first use. A chunk that is in
+    /// no pack is left out: [`Self::chunk`] reports it.
     fn needed(&self, batch: &[Piece<'_>]) -> Vec<(PackId, ChunkSlot)> {
         let mut seen = HashSet::new();
         let ids = batch.iter().flat_map(|piece| &piece.chunks).map(|placed| placed.part.id);
@@ -298,29 +301,28 @@ impl Source<'_> {
         }
         match arriving.until(&id).await? {
             Some(bytes) => Ok(bytes),
-            // A local file that held it has changed, or a read failed because of another chunk.
+            // The local file that held it has changed, or a read failed because of another chunk.
             None => self.single(name, id).await,
         }
     }
 
     async fn single(&self, name: &str, id: Digest) -> Result<Vec<u8>, SyncError> {
         let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
-        let place = self.index.get(&id).ok_or_else(missing)?;
-        self.reader.collect(&[place]).await?.remove(&id).ok_or_else(missing)
+        self.reader.from_any(self.index, id).await?.ok_or_else(missing)
     }
 }
 
 type Arrived = Result<Result<Vec<(Digest, Vec<u8>)>, LogError>, tokio::task::JoinError>;
 
-/// Reads of packs that are under way, and the chunks of those that have come.
+/// Reads of packs under way, and the chunks of those that have arrived.
 struct Arriving<S> {
     reads: S,
     ready: HashMap<Digest, Vec<u8>>,
 }
 
 impl<S: Stream<Item = Arrived> + Unpin> Arriving<S> {
-    /// Takes in reads until the chunk `id` is there or none is left. A read of a damaged or lost pack
-    /// brings nothing: its other chunks are asked for one by one.
+    /// Takes in reads until the chunk `id` is there or none is left. A read of a damaged or lost
+    /// pack brings nothing: its other chunks are asked for one by one.
     async fn until(&mut self, id: &Digest) -> Result<Option<Vec<u8>>, SyncError> {
         while !self.ready.contains_key(id) {
             let Some(arrived) = self.reads.next().await else { return Ok(None) };
@@ -343,5 +345,8 @@ pub(crate) async fn list_chunks(
     recipe: Option<&Recipe>,
 ) -> Result<Listing, SyncError> {
     let listed = reader.list_chunks(index, &Leaves::new(), content, recipe).await?;
-    listed.map_err(|chunk| SyncError::NoChunk { chunk, path: name.to_owned() })
+    match listed.missing {
+        Some(chunk) => Err(SyncError::NoChunk { chunk, path: name.to_owned() }),
+        None => Ok(listed),
+    }
 }

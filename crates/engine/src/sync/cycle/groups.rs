@@ -1,11 +1,13 @@
-//! Looking into the groups: what their files hold, and what follows where they do not fit together.
+//! Looks into the groups: finds what their files hold, and decides what follows if they do not fit
+//! together.
 //!
-//! A group is judged here before it is committed, and staged before it is applied. What was found in a file is remembered by its
-//! content, so a quiet cycle reads nothing, and what this device sent or fetched once it need not look into again. Where the
-//! database forgets, files are looked into again.
+//! A group is judged here before it is committed, and staged before it is applied. The facts found
+//! in a file are remembered by its content, so a quiet cycle reads nothing. A content that this
+//! device has sent or fetched once is not looked into again, until the database forgets it.
 //!
-//! `enforce`: a group that does not fit here is held back, upstream first; one that does not fit there counts as unchanged.
-//! `warn`: the fault is reported, no more. `off`: nothing is read.
+//! `enforce`: a group that does not fit here is held back, upstream first; one that does not fit
+//! there counts as unchanged. `warn`: the fault is only reported. `off`: nothing is read. Only the
+//! cache is written; a crash costs a second look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,7 +23,7 @@ use crate::sync::session::Context;
 use crate::vault::Stage;
 use crate::vault::validate::{Fault, Kind, check, examine};
 
-/// Contents whose facts this process remembers by itself.
+/// Number of contents whose facts this process remembers by itself.
 const REMEMBERED: usize = 4096;
 
 pub(crate) type Members = BTreeMap<VaultPath, Facts>;
@@ -36,7 +38,7 @@ impl FactsKnown {
     }
 }
 
-/// What is known of the groups on both sides.
+/// Facts of the groups on both sides, as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
     pub(crate) unfit: Unfit,
@@ -51,8 +53,8 @@ pub(crate) struct Looked<'a> {
 }
 
 impl Context {
-    /// Looks into the groups here, as far as they have settled, and at what is known of those there. The entries of files that
-    /// were looked into learn how many rows they have.
+    /// Looks into the groups here, as far as they have settled, and judges those there by the facts
+    /// that are known. The entries of files that were looked into get their number of rows.
     pub(crate) fn judge(
         &self,
         groups: &Groups,
@@ -89,7 +91,8 @@ impl Context {
     ) -> Result<(), SyncError> {
         let paths: Vec<VaultPath> =
             members(groups, looked.name, &local.tree).map(|(path, _)| path.clone()).collect();
-        // What still moves is judged when it has settled; until then its group waits anyway.
+        // A file that still changes is judged once it has settled; until then its group waits
+        // anyway.
         let settled = !held && paths.iter().all(|path| local.blocked.reason(path).is_none());
         let mut found = Members::new();
         for path in paths {
@@ -133,7 +136,8 @@ impl Context {
         Ok(())
     }
 
-    /// Judges what has been staged, with what stays in its place. Gives the groups that may not be applied.
+    /// Judges staged groups, together with the members that stay in their places. Returns the
+    /// groups that may not be applied.
     pub(crate) fn judge_staged(
         &self,
         incoming: &Incoming<'_>,
@@ -163,7 +167,7 @@ impl Context {
             let message = there_is_wrong(&faults);
             tracing::warn!(group = looked.name, generation = incoming.remote.seq(), "{message}");
             if looked.enforce {
-                // Known from now on: the next plan takes it for unchanged, and may send what is here.
+                // From now on the next plan takes it for unchanged, and may send the local version.
                 report.wait(&looked.item, message);
                 refused.insert(looked.item);
             } else {
@@ -173,7 +177,7 @@ impl Context {
         Ok(refused)
     }
 
-    /// The enforced groups whose files stand still here and do not fit together, and why.
+    /// Enforced groups whose files stand still here and do not fit together, with the cause.
     pub(crate) fn unfit_here(
         &self,
         groups: &Groups,
@@ -190,7 +194,7 @@ impl Context {
                     }
                     known => known,
                 };
-                // What still moves may be half of something.
+                // A file that still changes may be half written.
                 let Some(facts) = facts else { continue 'groups };
                 found.insert(path.clone(), facts);
             }
@@ -202,7 +206,7 @@ impl Context {
         Ok(unfit)
     }
 
-    /// Looks into a file that stands here; none where it has changed since the scan.
+    /// Looks into a local file. None if it has changed since the scan.
     fn facts_here(
         &self,
         local: &Local,
@@ -215,7 +219,7 @@ impl Context {
         self.look_into(self.layout.root(), &relative, stat, digest, kind)
     }
 
-    /// Looks into what a slot of `stage` holds.
+    /// Looks into the file in a slot of `stage`.
     pub(crate) fn facts_in(
         &self,
         stage: &Stage,
@@ -230,7 +234,8 @@ impl Context {
         self.look_into(folder, name, &stat, digest, kind)
     }
 
-    /// Fills in the rows of entries whose content was looked into before; the faults of the group, where all of it was.
+    /// Fills in the rows of entries whose content was looked into before. Returns the group's
+    /// faults, if all its files were.
     fn count_known(&self, groups: &Groups, looked: &Looked<'_>, tree: &mut Tree) -> Option<Vec<Fault>> {
         let mut found = Members::new();
         let mut whole = true;
@@ -275,7 +280,8 @@ impl Context {
         let text = text
             .inspect_err(|error| tracing::warn!(%error, "what is known of a file could not be read"))
             .ok()??;
-        // What does not parse was written by another version: the file is looked into again.
+        // Another version of the program wrote facts that do not parse: the file is looked into
+        // again.
         let facts: Facts = serde_json::from_str(&text).ok()?;
         known.insert(key, facts.clone());
         Some(facts)
@@ -294,7 +300,8 @@ impl Context {
         known.insert((*digest, tag), facts.clone());
     }
 
-    /// Since when a group is invalid here, in milliseconds since the Unix epoch; forgets it where it is not.
+    /// Time since which a group is invalid here, in milliseconds since the Unix epoch. Forgets that
+    /// time if the group is valid.
     fn invalid_since(&self, group: &str, invalid: bool) -> u64 {
         let name = format!("invalid:{group}");
         let now = self.ports.clock.now_ms();

@@ -16,13 +16,13 @@ use crate::vault::{hash_stable, open_stable};
 
 /// A file that must be read for the commit.
 pub(super) struct Source {
-    /// Relative to the root, as the disk spells it.
+    /// Path relative to the root, as the disk spells it.
     pub relative: String,
     pub stat: FileStat,
     pub content: Content,
 }
 
-/// What became of a file that was to be read for the commit.
+/// Outcome of reading a file for the commit.
 pub(super) enum Taken {
     /// The vault holds its content already.
     Known,
@@ -33,14 +33,14 @@ pub(super) enum Taken {
 }
 
 impl Context {
-    /// Reads one file into the run. `read` is told how many bytes of it were read.
+    /// Reads one file into the run. Tells `read` how many bytes of it were read.
     pub(super) async fn take_in(
         &self,
         run: &mut Run<'_>,
         source: &Source,
         read: &(dyn Fn(u64) + Sync),
     ) -> Result<Taken, SyncError> {
-        if source.content.size == 0 || run.has(source.content.digest) {
+        if source.content.size == 0 || run.relies_on(source.content) {
             return Ok(Taken::Known);
         }
         let taken = blocking(|| {
@@ -57,7 +57,8 @@ impl Context {
             if let Err(error) = reader.finish() {
                 return left_out(error);
             }
-            // What is hashed is what is uploaded: a read that gave other bytes than the scan saw is not committed.
+            // The bytes hashed are the bytes uploaded: a file that gave other bytes than at the
+            // scan is not committed.
             if ingested.content != source.content {
                 return Ok(Taken::LeftOut("it changed since it was scanned".to_owned()));
             }
@@ -67,7 +68,7 @@ impl Context {
         Ok(taken)
     }
 
-    /// Reads a losing version into the run. The inner error says what of it is missing.
+    /// Reads a losing version into the run. The inner error names the missing part.
     pub(super) async fn read_loser(
         &self,
         run: &mut Run<'_>,
@@ -76,12 +77,12 @@ impl Context {
         let mut sources = Vec::new();
         for (path, entry) in loser.files.iter().filter_map(|file| Some((&file.path, file.entry?))) {
             // A member that was the same on both sides was not displaced: the bucket has it, so it need not be here.
-            if run.has(entry.digest) {
+            if run.relies_on(entry.content()) {
                 continue;
             }
             let absolute = self.layout.conflict_file(loser.id, path);
             let there = self.source_at(&absolute, entry.content());
-            // Unless so much time has passed that the bucket has it no longer.
+            // After a long time, the bucket may have it no longer.
             match there.or_else(|| blocking(|| self.anywhere(entry.content()))) {
                 Some(source) => sources.push(source),
                 None => return Ok(Err(format!("its losing version is missing: {}", absolute.display()))),
@@ -107,7 +108,8 @@ impl Context {
         Some(Source { relative, stat: self.fs().lstat(absolute).ok()?, content })
     }
 
-    /// A file of this disk that holds a content: in the vault, in the trash or in a conflict copy.
+    /// Finds a file of this disk that holds a content: in the vault, in the trash or in a conflict
+    /// copy.
     fn anywhere(&self, content: Content) -> Option<Source> {
         let files = readable_files_below(self.fs(), self.layout.root());
         let sources = files.iter().filter_map(|file| self.source_at(file, content));
@@ -119,7 +121,7 @@ impl Context {
     }
 }
 
-/// Where the scan found the file at `path`.
+/// Place where the scan found the file at `path`.
 pub(super) fn source(survey: &Survey, path: &VaultPath, entry: Entry) -> Option<Source> {
     let stat = *survey.local.stats.get(path)?;
     let relative = survey.local.names.on_disk(path).unwrap_or_else(|| path.to_string());

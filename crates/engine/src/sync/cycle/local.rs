@@ -1,4 +1,7 @@
-//! What is here: a scan, turned into what the planner takes.
+//! The local side: a scan, turned into the planner's input.
+//!
+//! Decided here: which names cannot be judged, and which are none of the vault's. Only reads; a
+//! crash leaves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,15 +13,15 @@ use crate::vault::{Names, Problem, ProblemKind, Scan};
 /// The vault's files as a scan found them.
 #[derive(Debug, Default)]
 pub(crate) struct Local {
-    /// What each file holds.
+    /// Files by path, with their contents.
     pub(crate) tree: Tree,
-    /// The state each file was read in.
+    /// State in which each file was read.
     pub(crate) stats: BTreeMap<VaultPath, FileStat>,
-    /// How names are spelled on disk.
+    /// Spelling of names on disk.
     pub(crate) names: Names,
-    /// What cannot be judged.
+    /// Paths that cannot be judged.
     pub(crate) blocked: Blocked,
-    /// What cannot be synced as it is, for people.
+    /// Names that cannot be synced as they are, for people.
     pub(crate) troubles: Vec<Trouble>,
     /// Links and special files, each with the words for it.
     foreign: BTreeMap<VaultPath, &'static str>,
@@ -55,10 +58,10 @@ impl Local {
         let path = VaultPath::new(&problem.path).ok();
         let about = path.clone().map_or(About::Other, About::Path);
         self.troubles.push(Trouble { path: problem.path.clone(), about, message: message.clone(), weight });
-        // A name that makes no path was never synced, so nothing in the base or the remote can be meant.
+        // A name that makes no path was never synced, so nothing in the base or the remote has it.
         let Some(path) = path else { return };
         if self.tree.contains_key(&path) {
-            return; // The other spelling of a clash: what the path stands for was read.
+            return; // The other spelling of a clash: the file that the path stands for was read.
         }
         let what = match problem.kind {
             ProblemKind::Symlink => "a symbolic link",
@@ -79,8 +82,8 @@ impl Local {
         self.foreign.contains_key(path) || self.away.contains(path)
     }
 
-    /// Tells which of the links and special files stand where `base` or `remote` have files: those are neither gone
-    /// nor to be sent or fetched, and somebody has to hear of it.
+    /// Reports links and special files that stand where `base` or `remote` have files: such files
+    /// are neither gone nor sent nor fetched, and the user has to know.
     pub(crate) fn name_what_blocks(&mut self, base: &Tree, remote: &Tree) {
         for trouble in &mut self.troubles {
             let About::Path(place) = &trouble.about else { continue };
@@ -99,11 +102,11 @@ impl Local {
     }
 }
 
-/// The paths of a tree that are `place` or lie below it.
+/// Paths of a tree that are `place` or lie below it.
 pub(super) fn below<'a>(tree: &'a Tree, place: &'a VaultPath) -> impl Iterator<Item = &'a VaultPath> {
     let from_there = tree.range(place.clone()..).map(|(path, _)| path);
     let near = from_there.take_while(move |path| path.as_str().starts_with(place.as_str()));
-    // Between a folder and what is in it stand names that only begin like it.
+    // Between a folder and its files stand names that only begin like it.
     near.filter(move |path| {
         let rest = path.as_str().strip_prefix(place.as_str()).unwrap_or_default();
         rest.is_empty() || rest.starts_with('/')

@@ -1,12 +1,12 @@
-//! One cycle, from what both sides are to what both sides agree on.
+//! One cycle, from the state of both sides to the state that both agree on.
 //!
-//! The rooms in their order: [`survey`] looks at both sides and plans, [`local`] turns a scan into what
-//! the planner takes, [`names`] keeps back what not every device can read, [`groups`] looks into the files
-//! of groups; [`pull`] and [`fetch`] bring in,
-//! [`push`], [`intake`] and [`upload`] send, [`commit`] makes what was sent a generation, [`tidy`] clears up.
+//! The rooms in their order: [`survey`] looks at both sides and plans; [`local`] turns a scan into
+//! the planner's input; [`names`] keeps back names that not every device can read; [`groups`] looks
+//! into the files of groups. [`pull`] and [`fetch`] bring in, [`push`], [`intake`] and [`upload`]
+//! send, [`commit`] makes a generation of what was sent, and [`tidy`] clears up.
 //!
-//! Decided here: in which order that happens, and when to begin again because the remote has moved on.
-//! A crash leaves what each room says at its head; the next cycle finishes it first.
+//! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
+//! what each room says at its head; the next cycle finishes that first.
 
 mod commit;
 mod disks;
@@ -18,10 +18,12 @@ mod names;
 mod on_disk;
 mod pull;
 mod push;
+mod regroup;
 mod room;
 mod survey;
 mod tidy;
 mod unwritable;
+mod uplink;
 mod upload;
 
 use std::collections::BTreeSet;
@@ -35,7 +37,10 @@ pub(crate) use pull::Incoming;
 pub use survey::Survey;
 pub(crate) use survey::{Scope, Sides};
 pub(crate) use unwritable::PutOff;
+pub(crate) use uplink::Uplink;
 pub(crate) use upload::{Known, Run, Uploads};
+
+use regroup::Regrouped;
 
 use super::report::{About, Standing, Trouble, Weight};
 use super::session::{Context, Session};
@@ -49,14 +54,14 @@ use crate::remote::RemoteErrorKind;
 use crate::state::LastSync;
 use crate::vault::Marker;
 
-/// How often a run waits for what has not settled.
+/// Number of times a run waits for files that have not settled.
 pub(crate) const SETTLE_TRIES: usize = 4;
-/// Clocks of file systems tick more coarsely than ours.
+/// Added to the settle window: clocks of file systems tick more coarsely than ours.
 pub(crate) const SETTLE_MARGIN: Duration = Duration::from_millis(50);
-/// A remote that moves on more often than this during one cycle is left for the next.
+/// Rounds of one cycle. If the remote moves on more often, the rest is left to the next cycle.
 const MAX_ROUNDS: usize = 8;
 
-/// What a cycle does beyond asking the remote for news.
+/// Scope of a cycle, beyond asking the remote for news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ask {
     /// Scan the vault.
@@ -65,21 +70,21 @@ pub struct Ask {
     pub whole: bool,
 }
 
-/// What a cycle is asked to do.
+/// Order for one cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// How far it looks.
+    /// Scope of its looks.
     pub ask: Ask,
     /// Also send derived members that would stay here.
     pub derived: bool,
 }
 
 impl Request {
-    /// Everything: scan the vault and list all commits.
+    /// A whole cycle: scans the vault and lists all commits.
     pub const FULL: Self = Self { ask: Ask { scan: true, whole: true }, derived: false };
 }
 
-/// How a round of a cycle ended.
+/// Outcome of one round of a cycle.
 enum Round {
     /// Both sides are as far as they come in this cycle.
     Done,
@@ -91,7 +96,7 @@ impl Engine {
     /// Runs one whole cycle.
     ///
     /// # Errors
-    /// See [`SyncError`]; what was done until then stays done and is not done again.
+    /// See [`SyncError`]. Finished steps stay done, and the next cycle does not repeat them.
     pub async fn cycle(&mut self, request: Request, watcher: &dyn Watcher) -> Result<Report, SyncError> {
         let before = self.context.ports.meter.read();
         let mut session = self.session(watcher).await?;
@@ -104,7 +109,7 @@ impl Engine {
         Ok(report)
     }
 
-    /// Runs cycles until what was written a moment ago has settled and gone through, within reason.
+    /// Runs cycles until files written a moment ago have settled and gone through, within reason.
     ///
     /// # Errors
     /// See [`Engine::cycle`].
@@ -133,7 +138,8 @@ impl Engine {
         let mut session = self.session(watcher).await?;
         session.log.refresh(Depth::Whole).await?;
         let record = session.context.record()?;
-        // A fork is left as it is: merging it would be a write. The highest head is what the merge would build on.
+        // A fork is left as it is: merging it would be a write. A merge would build on the highest
+        // head.
         let head = session.log.graph().heads().first().copied();
         let agreed_key = record.as_ref().and_then(|record| record.commit);
         if let Some(agreed) = agreed_key {
@@ -152,8 +158,8 @@ impl Engine {
 
     /// Decides holds: `approved` pass, `rejected` are decided the other way, at the next cycle.
     ///
-    /// # Errors
-    /// Where the record cannot be written.
+    /// Errors of writing the record.
+    /// Errors of writing the record.
     pub fn decide(&self, approved: &[HoldId], rejected: &[HoldId]) -> Result<(), SyncError> {
         let marker = Marker::read(self.context.fs(), &self.context.layout)?;
         let mut record = self.context.record_or_first(marker.vault)?;
@@ -167,14 +173,15 @@ impl Engine {
 }
 
 impl Context {
-    /// Waits for the settle window. Settled is what nothing happens to: there is no event to wait for.
+    /// Waits for the settle window. A file settles when nothing happens to it, so there is no event
+    /// to wait for.
     pub(crate) async fn wait_to_settle(&self) {
         tokio::time::sleep(self.settings.settle + SETTLE_MARGIN).await;
     }
 }
 
 impl Session<'_> {
-    /// Finishes an apply, and a commit, that a crash or a lost response left half-way.
+    /// Finishes an apply and a commit that a crash or a lost response left half-way.
     pub(crate) async fn finish_unfinished(&mut self) -> Result<(), SyncError> {
         self.recover().await?;
         self.finish_pending().await
@@ -192,6 +199,7 @@ impl Session<'_> {
     async fn round(&mut self, request: Request, round: usize) -> Result<Round, SyncError> {
         let stored = self.context.record()?;
         let sides = self.look_at_remote(stored.as_ref(), request.ask.whole && round == 0).await?;
+        self.report.aside = self.log.aside();
         self.adopt_name()?;
         self.report.generation = sides.remote.seq();
         let scan = request.ask.scan && !planted(Bug::TrustTheWatcher);
@@ -202,6 +210,11 @@ impl Session<'_> {
         let scope = Scope { derived: request.derived, ..Scope::default() };
         let survey = self.survey(stored.as_ref(), sides, scope).await?;
         self.take_note(&survey)?;
+        if let (Regrouped::Overruled(groups), Some(hold)) = &survey.regrouped {
+            self.overrule(groups.clone(), *hold).await?;
+            return Ok(Round::Again);
+        }
+        self.go_by(&survey.regrouped.0, &survey.remote.groups)?;
         let mut record = stored.clone().unwrap_or_else(|| self.context.first_record(self.marker.vault));
         let mut incoming = Incoming::of(&survey);
         self.leave_put_off(&mut incoming);
@@ -222,36 +235,43 @@ impl Session<'_> {
         let pushed = self.push(&record, &survey, &done).await?;
         if let Some(pushed) = pushed {
             if self.log.settle().await? != Some(pushed) {
-                // Another device committed at the same moment: the merge is pulled like any other commit.
+                // Another device committed at the same moment: the merge is pulled like any other
+                // commit.
                 return Ok(Round::Again);
             }
             record = self.context.record()?.unwrap_or(record);
             self.report.generation = pushed.seq;
         }
         self.tidy(&record).await?;
+        self.note_standing(&survey, &done)?;
         Ok(Round::Done)
     }
 
-    /// True where a poll has found nothing to do here.
+    /// True if a poll has found nothing to do here.
     fn is_idle(&self, record: Option<&LastSync>, sides: &Sides) -> Result<bool, SyncError> {
         let agreed = record.is_some_and(|record| record.commit == sides.head && record.exceptions.is_empty());
         Ok(agreed && !self.memory.unfinished && self.context.unkept(&sides.remote)?.is_empty())
     }
 
-    /// Tells the watcher, the report and the next run what a survey has found.
+    /// Passes the findings of a survey to the watcher, the report and the next run.
     fn take_note(&mut self, survey: &Survey) -> Result<(), SyncError> {
         self.watcher.planned(&survey.plan);
         note(survey, &mut self.report);
         self.memory.unfinished = self.report.problems.iter().any(|trouble| trouble.weight.left_out());
         self.memory.unsent = Unsent::of(survey);
         self.context.forget_sent(&survey.bound)?;
-        let open = survey.remote.conflicts.len() + self.context.unkept(&survey.remote)?.len();
-        self.report.standing =
-            Some(Standing { here: survey.here, waiting: survey.waiting(), conflicts: open });
+        self.note_standing(survey, &BTreeSet::new())
+    }
+
+    /// Notes how things stand once `done` of the survey's items were brought in.
+    fn note_standing(&mut self, survey: &Survey, done: &BTreeSet<Item>) -> Result<(), SyncError> {
+        let conflicts = survey.remote.conflicts.len() + self.context.unkept(&survey.remote)?.len();
+        let (here, waiting) = (survey.here_after(done), survey.waiting());
+        self.report.standing = Some(Standing { here, waiting, conflicts });
         Ok(())
     }
 
-    /// The remote's one head, after forks are merged, and what this device agreed on.
+    /// The remote's one head, after forks are merged, and the commit that this device agreed on.
     pub(crate) async fn look_at_remote(
         &mut self,
         record: Option<&LastSync>,
@@ -271,7 +291,7 @@ impl Session<'_> {
         Ok(Sides { head, remote, agreed })
     }
 
-    /// True where an object is missing because the head has moved on from what named it.
+    /// True if an object is missing because the head has moved on from the commit that named it.
     async fn moved_on(&mut self, error: &SyncError, head: Option<CommitKey>) -> Result<bool, SyncError> {
         let SyncError::Log(LogError::Remote(error)) = error else { return Ok(false) };
         if error.kind != RemoteErrorKind::NotFound {
@@ -281,7 +301,7 @@ impl Session<'_> {
         Ok(self.log.settle().await? != head)
     }
 
-    /// Takes over the name that holds, where two devices made a vault at once.
+    /// Takes over the id that stays, if two devices made a vault at once.
     fn adopt_name(&mut self) -> Result<(), SyncError> {
         let ours = self.marker.vault;
         let Some(vault) = self.log.vault().filter(|vault| *vault != ours) else { return Ok(()) };
@@ -291,7 +311,7 @@ impl Session<'_> {
     }
 }
 
-/// The last commit agreed on that is not void. What a device has beyond that it sends again.
+/// The last agreed commit that is not void. The device sends anything beyond it again.
 fn before_void(log: &Log, agreed: Option<CommitKey>, head: &Snapshot) -> Option<CommitKey> {
     let mut agreed = agreed;
     while let Some(void) = agreed.filter(|key| head.void.contains(key) && !planted(Bug::KeepVoid)) {
@@ -301,14 +321,14 @@ fn before_void(log: &Log, agreed: Option<CommitKey>, head: &Snapshot) -> Option<
     agreed
 }
 
-/// Items that need nothing but a line in the record.
+/// Items that only need a line in the record.
 fn settled_by_record(survey: &Survey) -> BTreeSet<Item> {
     let quiet =
         survey.plan.steps.iter().filter(|step| matches!(step.action, Action::Adopt | Action::KeepLocal));
     quiet.map(|step| step.item.clone()).collect()
 }
 
-/// Tells the report what the survey could not deal with.
+/// Adds everything that the survey could not deal with to the report.
 pub(crate) fn note(survey: &Survey, report: &mut Report) {
     report.holds.clone_from(&survey.plan.holds);
     report.problems.clone_from(&survey.local.troubles);
@@ -322,7 +342,7 @@ pub(crate) fn note(survey: &Survey, report: &mut Report) {
             };
             about(&About::Item(item.clone())).or(path)
         };
-        // What waits for another item waits as that one does.
+        // An item that waits for another one has the same weight as that one.
         let weight = match survey.plan.bound.get(&waiting.item) {
             Some(cause) => of_item(cause).map_or(Weight::Lasting, |trouble| trouble.weight),
             None => {

@@ -1,8 +1,9 @@
-//! Names that not every device can read yet.
+//! Names that not every device can read yet: decides which of them wait.
 //!
-//! A path that Windows cannot store needs a reader of the feature `unix-names`. The first such path is
-//! committed once every device that committed in the last 30 days reads it; until then it waits, and the
-//! status names the devices. From then on the vault needs the feature, and nothing waits any more.
+//! A path that Windows cannot store needs a reader of the feature `unix-names`. The first such path
+//! is committed once every device that committed in the last 30 days reads it; until then it waits,
+//! and the status names the devices. From then on the vault needs the feature, and no name waits
+//! any more. Nothing is written; a crash leaves nothing.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::sync::SyncError;
 use crate::sync::report::{About, Trouble, Weight};
 use crate::sync::session::Session;
 
-/// How long an answer of the remote about its devices counts.
+/// Time for which an answer of the remote about its devices counts.
 const ASK_EVERY: Duration = Duration::from_secs(3600);
 
 impl Session<'_> {

@@ -1,4 +1,5 @@
-//! Chunks that local files hold, so that they need not be fetched.
+//! Chunks that local files hold, so that they need not be fetched. Only reads; a crash leaves
+//! nothing.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,10 +23,11 @@ struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct OnDisk {
     places: HashMap<Digest, Place>,
-    /// The lists that the recipes of these files would have: those of a new version are mostly the
+    /// Lists that the recipes of these files would have. Those of a new version are mostly the
     /// same.
     pub(super) leaves: Leaves,
-    /// The file that was read last stays open: chunks that follow each other mostly lie in one file.
+    /// Last file that was read. It stays open: chunks that follow each other mostly lie in one
+    /// file.
     open: Option<(Arc<PathBuf>, OpenFile)>,
 }
 
@@ -58,7 +60,7 @@ impl OnDisk {
                 return;
             }
         }
-        // Whether the list could be ended or not, the leaves that were cut until then are good.
+        // Even if the list cannot be ended, the leaves that were cut until then are good.
         let _recipe = recipe.finish(&mut keep);
         self.leaves.extend(leaves);
     }
@@ -67,7 +69,7 @@ impl OnDisk {
         self.places.entry(chunk).or_insert_with(|| Place { file: Arc::clone(file), offset, len });
     }
 
-    /// A chunk's bytes. `None` if the disk does not hold it, or no longer.
+    /// Bytes of a chunk. None if the disk does not hold it, or holds it no longer.
     pub(super) fn read(&mut self, fs: &dyn Fs, chunk: &Digest) -> Option<Vec<u8>> {
         let place = self.places.get(chunk)?.clone();
         let bytes = self.read_place(fs, &place).ok().filter(|bytes| Digest::of(bytes) == *chunk);
@@ -77,12 +79,12 @@ impl OnDisk {
         bytes
     }
 
-    /// The bytes of a chunk or of a list. `None` if the disk does not hold it.
+    /// Bytes of a chunk or of a list. None if the disk does not hold them.
     pub(crate) fn chunk(&mut self, fs: &dyn Fs, id: &Digest) -> Option<Vec<u8>> {
         self.read(fs, id).or_else(|| self.leaves.get(id).cloned())
     }
 
-    /// True if a chunk is in one of the files, as far as is known.
+    /// True if one of the files is known to hold a chunk.
     pub(super) fn has(&self, chunk: &Digest) -> bool {
         self.places.contains_key(chunk)
     }

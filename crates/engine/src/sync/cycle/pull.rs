@@ -1,8 +1,9 @@
 //! Fetching: everything of a generation is staged and checked, then put in its places.
 //!
-//! Decided here: which staged groups may be applied, and that nothing is put in place for an item that
-//! has moved since the scan. A crash before the journal leaves a stage, which the next start removes; a
-//! crash after it leaves the journal, which [`Session::recover`] finishes or gives back to the planner.
+//! Decided here: which staged groups may be applied, and that nothing is put in place for an item
+//! that has moved since the scan. A crash before the journal leaves a stage, which the next start
+//! removes; a crash after it leaves the journal, which [`Session::recover`] finishes or gives back
+//! to the planner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,26 +26,27 @@ use crate::vault::{
     conclude, members, recover, settle_transaction,
 };
 
-/// How long other programs may hold the apply lock before this one goes on with something else.
+/// Time for which other programs may hold the apply lock. Then this one goes on with something
+/// else.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// What is to be brought in.
+/// Changes to bring in.
 pub(crate) struct Incoming<'a> {
     pub steps: Vec<&'a Step>,
-    /// The state that has the contents.
+    /// State that names the contents.
     pub remote: &'a Snapshot,
-    /// What the scan found here.
+    /// Findings of the local scan.
     pub local: &'a Local,
     pub purpose: Purpose,
-    /// Put in place even if a crash comes first ([`ApplyPlan::finish`]).
+    /// True to put them in place even if a crash comes first ([`ApplyPlan::finish`]).
     pub finish: bool,
-    /// Nothing is put in place unless the bucket can give all of it.
+    /// True to put nothing in place unless the bucket can give all of it.
     pub whole: bool,
 }
 
 impl<'a> Incoming<'a> {
-    /// What a survey's plan pulls.
+    /// Changes that a survey's plan pulls.
     pub fn of(survey: &'a Survey) -> Self {
         let steps = survey.plan.steps.iter().filter(|step| step.incoming()).collect();
         let purpose = survey.remote.key.map_or(Purpose::Repair, Purpose::Generation);
@@ -53,8 +55,8 @@ impl<'a> Incoming<'a> {
 }
 
 impl Session<'_> {
-    /// Brings files in. Gives the items that are in place; all others are planned again. The journal
-    /// stays until [`Session::conclude`].
+    /// Brings files in. Returns the items that are in place; all others are planned again. The
+    /// journal stays until [`Session::conclude`].
     pub(crate) async fn pull(&mut self, incoming: &Incoming<'_>) -> Result<BTreeSet<Item>, SyncError> {
         if incoming.steps.is_empty() {
             return Ok(BTreeSet::new());
@@ -74,7 +76,8 @@ impl Session<'_> {
             Err(error) => Err(error),
         };
         if let Err(error) = lost {
-            // What cannot be removed now is removed at the next start; the fetch's own error says more.
+            // The next start removes a stage that cannot be removed now; the fetch's own error says
+            // more.
             let _also_failed = stage.discard();
             return Err(error);
         }
@@ -86,7 +89,7 @@ impl Session<'_> {
             stage.discard()?;
             return Ok(BTreeSet::new());
         }
-        // Looked at again: a command may have begun after the plan was made.
+        // A second look: a command may have begun after the plan was made.
         let right = self.context.groups_right()?;
         if right.is_held() {
             for item in items.iter().filter(|item| matches!(item.item, Item::Group(_))) {
@@ -118,8 +121,8 @@ impl Session<'_> {
         self.context.fetch(order, stage, progress, self.watcher).await
     }
 
-    /// Takes items out of what is to be applied whose contents the bucket cannot give, and says so.
-    /// Fails with the cause where the remote has moved on meanwhile: then they are looked for in vain.
+    /// Leaves out items whose contents the bucket cannot give, and reports them. Fails with the
+    /// cause if the remote has moved on meanwhile: then looking for them is in vain.
     async fn leave_out_lost(
         &mut self,
         incoming: &Incoming<'_>,
@@ -159,6 +162,11 @@ impl Session<'_> {
         plan: ApplyPlan,
         files: usize,
     ) -> Result<BTreeSet<Item>, SyncError> {
+        let written: Vec<(Item, VaultPath)> = plan
+            .items
+            .iter()
+            .flat_map(|item| item.steps.iter().map(|step| (item.item.clone(), step.path.clone())))
+            .collect();
         let lock = self.context.apply_lock().await?;
         let mut applying = Progress { phase: Phase::Apply, files_total: files, ..Progress::default() };
         let applied = blocking(|| {
@@ -178,25 +186,40 @@ impl Session<'_> {
         self.tell_left(&applied.left);
         self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
-        Ok(applied.done.into_iter().collect())
+        let done: BTreeSet<Item> = applied.done.into_iter().collect();
+        let root = self.context.layout.root();
+        let stand = written.into_iter().filter(|(item, _)| done.contains(item)).filter_map(|(_, path)| {
+            let stands = found(self.context.fs().lstat(&incoming.local.names.locate(root, &path)));
+            Some((path, stands.ok()?))
+        });
+        self.memory.brought = stand.collect();
+        Ok(done)
     }
 
-    /// Drops the journal of the last apply, if there is one: the base is noted, and it has done its work.
+    /// Drops the journal of the last apply, if there is one. The base is saved, so the journal is
+    /// no longer needed.
     pub(crate) async fn conclude(&self) -> Result<(), SyncError> {
-        let path = self.context.layout.applying();
-        if found(self.context.fs().lstat(&path)).at("look at", &path)?.is_none() {
+        if !self.context.has_journal()? {
             return Ok(());
         }
-        // A journal may also be that of a transaction that is being written at this moment: it is gone once the lock is.
+        // The journal may be that of a transaction being written now. That one is gone once this
+        // has the lock.
         let _lock = self.context.apply_lock().await?;
         Ok(blocking(|| conclude(self.context.fs(), &self.context.layout))?)
     }
 
-    /// Finishes an apply that a crash cut short, and notes what it has agreed on: the remote may have moved on since, and what
-    /// came from it must not pass for a local edit.
+    /// Finishes an apply that a crash cut short, and records its result as agreed. The remote may
+    /// have moved on since, and files that came from it must not pass for local edits.
     pub(crate) async fn recover(&mut self) -> Result<(), SyncError> {
         let context = self.context;
-        let lock = context.apply_lock().await?;
+        // Who only reads may hold the lock for long. Without a journal there is nothing to wait for: stages
+        // that nobody uses can go another time.
+        let lock = if context.has_journal()? {
+            context.apply_lock().await?
+        } else {
+            let Some(lock) = context.apply_lock_if_free()? else { return Ok(()) };
+            lock
+        };
         let recovered = blocking(|| recover(context.fs(), &context.layout, lock.as_ref()))?;
         let Some(recovered) = recovered else { return Ok(()) };
         let applied = &recovered.applied;
@@ -209,7 +232,7 @@ impl Session<'_> {
         if let Purpose::Generation(commit) = recovered.purpose {
             self.report.brought(applied);
             let done: BTreeSet<Item> = applied.done.iter().cloned().collect();
-            // A first join that was cut short has agreed on what it brought, too.
+            // A first join that was cut short has also agreed on the files that it brought.
             let mut record = context.record_or_first(self.marker.vault)?;
             let there = self.log.recall(commit).await?;
             let agreed = match record.commit {
@@ -247,7 +270,8 @@ impl Incoming<'_> {
         Ok((items, wanted))
     }
 
-    /// Where the displaced version goes, if it lost a conflict: the one of this plan, or one that a merge has already listed.
+    /// Place for the displaced version, if it lost a conflict: that of this plan, or that of a
+    /// conflict which a merge has already listed.
     fn keeping(&self, step: &Step) -> Result<Option<Keeping>, SyncError> {
         let lost = |conflict: &&Conflict| {
             let here = |file: &Kept| self.local.tree.get(&file.path).copied() == file.entry;
@@ -261,7 +285,8 @@ impl Incoming<'_> {
         Ok(Some(Keeping { id: conflict.id, record: to_record(conflict)? }))
     }
 
-    /// Local files that may hold chunks of what is wanted: the old versions, and files of the very content under other names.
+    /// Local files that may hold wanted chunks: the old versions, and files with the same content
+    /// under other names.
     fn old_files(&self, wanted: &[Wanted], root: &Path) -> Vec<PathBuf> {
         let locate = |path| self.local.names.locate(root, path);
         let long =
@@ -278,7 +303,7 @@ impl Incoming<'_> {
 }
 
 impl Context {
-    /// For each slot whose file will stand on another disk than the vault's: our folder there.
+    /// Our folder on the disk of each slot whose file will stand on another disk than the vault's.
     fn homes(&self, items: &[ApplyItem]) -> Result<BTreeMap<u32, String>, SyncError> {
         let mounts = Mounts::load(self.fs(), &self.layout)?;
         let steps = items.iter().flat_map(|item| &item.steps);
@@ -288,29 +313,40 @@ impl Context {
         Ok(steps.filter_map(home).map(|(home, new)| (new.slot, home)).collect())
     }
 
-    /// The lock that other programs take shared while they open their files; none where there are no others.
-    pub(crate) async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {
+    fn has_journal(&self) -> Result<bool, SyncError> {
+        let path = self.layout.applying();
+        Ok(found(self.fs().lstat(&path)).at("look at", &path)?.is_some())
+    }
+
+    /// The lock that other programs take shared while they open their files, if it is free now. The inner
+    /// one is none where there are no other programs.
+    fn apply_lock_if_free(&self) -> Result<Option<Option<FileLock>>, SyncError> {
         if !self.fs().is_shared() {
-            return Ok(None);
+            return Ok(Some(None));
         }
+        Ok(FileLock::try_take(self.fs(), &self.layout.apply_lock())?.map(Some))
+    }
+
+    /// The same lock, waited for.
+    pub(crate) async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {
         let path = self.layout.apply_lock();
         let until = self.ports.clock.monotonic() + LOCK_WAIT;
         loop {
-            if let Some(lock) = FileLock::try_take(self.fs(), &path)? {
-                return Ok(Some(lock));
+            if let Some(lock) = self.apply_lock_if_free()? {
+                return Ok(lock);
             }
             if self.ports.clock.monotonic() > until {
                 let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
                 return Err(IoAt { operation: "lock", path, source }.into());
             }
-            // Nobody tells when a `flock` is given back.
+            // No event tells when a `flock` is released.
             tokio::time::sleep(LOCK_PAUSE).await;
         }
     }
 
-    /// Why a group may not be replaced now, if any of its members beside those that are replaced is not as
-    /// the scan found it. The apply looks at the files it replaces; but a group moves together, and a program
-    /// that writes another member, or a new one, has begun a new state of the whole group.
+    /// Cause for not replacing a group now: a member that stays in its place is not as the scan
+    /// found it. The apply looks at the files it replaces. But a group moves together, and a
+    /// program that writes another member, or a new one, has begun a new state of the whole group.
     fn moved_since(&self, incoming: &Incoming<'_>, item: &Item) -> Result<Option<String>, IoAt> {
         let Item::Group(name) = item else { return Ok(None) };
         let groups = &incoming.remote.groups;

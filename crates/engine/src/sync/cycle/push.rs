@@ -1,17 +1,17 @@
 //! Sending: packs first, then the commit that names them.
 //!
-//! Decided here: which items of the plan make it into the commit. A file that is no longer as it was
-//! scanned leaves its item out, and what is bound to that item too. A crash before the commit leaves
-//! packs that no commit names; the next push uses them.
+//! Decided here: which items of the plan make it into the commit. A file that is no longer as it
+//! was scanned leaves its item out, and with it every item bound to it. A crash before the commit
+//! leaves packs that no commit names; the next push uses them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::intake::{Taken, source};
 use super::upload::PACKS_IN_FLIGHT;
-use super::{Known, Run, Survey, Uploads};
+use super::{Known, Run, Survey, Uploads, list_chunks};
 use crate::content::ChunkIndex;
-use crate::log::{Prepared, Snapshot};
+use crate::log::{ChunkReader, Prepared, Snapshot};
 use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, Digest, Hlc, Item, Origin, PackId, PackInfo, Recipe,
     RecipeOf, set_entry,
@@ -20,10 +20,10 @@ use crate::plan::{Step, batches};
 use crate::state::LastSync;
 use crate::sync::conflicts::LocalConflict;
 use crate::sync::report::{Report, Trouble, Weight};
-use crate::sync::session::{Context, Session};
+use crate::sync::session::Session;
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
 
-/// What was uploaded and can be committed.
+/// Uploaded items that can be committed.
 #[derive(Debug, Default)]
 struct Sent {
     items: BTreeSet<Item>,
@@ -32,27 +32,28 @@ struct Sent {
     kept: Vec<Conflict>,
 }
 
-/// A push under way: what its next commit builds on.
+/// State of a push under way, for its next commit.
 struct Pushing<'s> {
     survey: &'s Survey,
-    /// The state that the next commit follows.
+    /// State that the next commit follows.
     head: Arc<Snapshot>,
     /// Chunks that need not be uploaded.
     index: ChunkIndex,
-    /// Packs that were uploaded and that no commit names.
+    /// Uploaded packs that no commit names.
     left_over: Vec<PackInfo>,
     record: LastSync,
-    /// One transaction for all commits of a push: they are one change for people.
+    /// One transaction for all commits of a push: people see them as one change.
     txn: Option<Hlc>,
-    /// Items on which both sides agree by now.
+    /// Items on which both sides now agree.
     done: BTreeSet<Item>,
     progress: Progress,
 }
 
 impl Session<'_> {
-    /// Uploads what the plan pushes, and losing versions that no commit names yet; commits both, in
-    /// as many commits as their size asks for. Gives the key of the last commit, none where there was
-    /// nothing to commit. Where another device commits meanwhile, the rest is left to the next round.
+    /// Uploads the files that the plan pushes, and losing versions that no commit names yet.
+    /// Commits both, in as many commits as their size asks for. Returns the key of the last commit,
+    /// or none if there was nothing to commit. If another device commits meanwhile, the rest is
+    /// left to the next round.
     pub(crate) async fn push(
         &mut self,
         record: &LastSync,
@@ -80,7 +81,7 @@ impl Session<'_> {
                 let head = self.log.snapshot(last).await?;
                 pushing.head = self.log.at_hand(head);
             }
-            let sent = self.upload(&mut pushing, &batch, losers.take().unwrap_or_default()).await?;
+            let sent = self.upload(&mut pushing, &batch, &losers.take().unwrap_or_default()).await?;
             last = self.commit_sent(&mut pushing, &batch, sent).await?.or(last);
         }
         if last.is_some() {
@@ -98,7 +99,7 @@ impl Session<'_> {
     ) -> Result<Pushing<'s>, SyncError> {
         let head = Arc::clone(&survey.remote);
         let mut left_over = self.context.left_over().await?;
-        // What was uploaded long ago may have been marked as nobody's meanwhile, or committed.
+        // Meanwhile an old upload may have been marked as unneeded, or committed.
         left_over.retain(|pack| {
             let is_known = head.packs.contains_key(&pack.id) || head.marked.contains_key(&pack.id);
             !is_known && !head.swept.contains(&pack.id)
@@ -115,7 +116,7 @@ impl Session<'_> {
         })
     }
 
-    /// Commits what was sent of a batch; gives no key where that was nothing.
+    /// Commits the uploaded part of a batch. Returns no key if there is none.
     async fn commit_sent(
         &mut self,
         pushing: &mut Pushing<'_>,
@@ -153,25 +154,59 @@ impl Session<'_> {
             pushing.left_over.retain(|left| left.id != pack.id);
         }
         self.report.sent(&commit);
-        // What did not fit together there has been committed over.
+        // The commit replaces a remote version that did not fit together.
         let sent_over = |about: &About| matches!(about, About::Item(item) if sent.items.contains(item));
         let fits = |trouble: &Trouble| trouble.weight != Weight::Invalid || !sent_over(&trouble.about);
         self.report.problems.retain(fits);
         Ok(Some(prepared.key))
     }
 
+    /// Uploads what a batch and losing versions need. What that leaves to packs of others is read before
+    /// anything relies on it; a chunk that is not there is taken out of the index, and sent after all.
     async fn upload(
         &mut self,
         pushing: &mut Pushing<'_>,
         batch: &[&Step],
-        losers: Vec<LocalConflict>,
+        losers: &[LocalConflict],
     ) -> Result<Sent, SyncError> {
+        let (before, mut doubtful) = (pushing.progress, false);
+        loop {
+            let (sent, relied) = self.upload_once(pushing, batch, losers, doubtful).await?;
+            let missing = self.context.not_there(&pushing.index, relied).await?;
+            if missing.is_empty() {
+                return Ok(sent);
+            }
+            tracing::warn!(
+                chunks = missing.len(),
+                "packs do not hold what their tables say: it is sent again"
+            );
+            for id in &missing {
+                let packs: Vec<PackId> = pushing.index.places(id).map(|(pack, _)| pack).collect();
+                packs.into_iter().for_each(|pack| pushing.index.forget(*id, pack));
+            }
+            // What was sent just now need not be sent again.
+            pushing.left_over.retain(|pack| !sent.packs.contains_key(&pack.id));
+            pushing.left_over.extend(sent.packs.into_values());
+            (pushing.progress, doubtful) = (before, true);
+        }
+    }
+
+    /// Uploads what a batch and losing versions need and nobody seems to have sent. Returns the chunks that
+    /// others seem to have sent, too.
+    async fn upload_once(
+        &mut self,
+        pushing: &mut Pushing<'_>,
+        batch: &[&Step],
+        losers: &[LocalConflict],
+        doubtful: bool,
+    ) -> Result<(Sent, BTreeSet<Digest>), SyncError> {
         let context = self.context;
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
-        let uploads = Uploads::new(&context.ports, context.interrupt.clone());
+        known.doubtful = doubtful;
+        let uploads = Uploads::new(context);
         let mut sent = Sent::default();
-        {
+        let contents = {
             let params = self.log.header()?.chunking;
             let mut run = Run::new(params, context.ports.entropy.as_ref(), &mut known, uploads.clone())?;
             for step in batch {
@@ -180,18 +215,29 @@ impl Session<'_> {
             for loser in losers {
                 self.take_in_loser(&mut run, loser, &mut sent).await?;
             }
-            blocking(|| run.finish())?;
-        }
+            blocking(|| run.finish())?
+        };
         for left in (0..PACKS_IN_FLIGHT).rev() {
             uploads.wait_for(left).await?;
             self.watcher.progress(uploads.sent_of(*progress));
         }
+        let mut relied = known.relied().clone();
+        let reader = ChunkReader::new(Arc::clone(&context.ports.remote));
+        for content in contents {
+            let name = content.digest.to_string();
+            let listed = list_chunks(&reader, index, &name, content, head.recipes.get(&content.digest)).await;
+            match listed {
+                Ok(listed) => relied.extend(listed.lists.into_iter().chain(listed.chunks)),
+                Err(SyncError::NoChunk { chunk, .. }) => drop(relied.insert(chunk)),
+                Err(error) => return Err(error),
+            }
+        }
         sent.packs.extend(known.used());
         sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
-        Ok(sent)
+        Ok((sent, relied))
     }
 
-    /// Reads the files of one item into the run, all of them or the item is left out.
+    /// Reads the files of one item into the run. If one is missing, the item is left out.
     async fn take_in_step(
         &mut self,
         run: &mut Run<'_>,
@@ -206,7 +252,7 @@ impl Session<'_> {
                 self.report.wait(&step.item, format!("{path}: it is no longer as it was scanned"));
                 return Ok(());
             };
-            // A large file is more than one step.
+            // A large file reports more than one step.
             let (uploads, watcher, before) = (run.uploads().clone(), self.watcher, *progress);
             let read = |bytes| {
                 let bytes_done = before.bytes_done + bytes;
@@ -229,41 +275,31 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Reads a losing version into the run: all of it, or it is reported. A version that is missing in part is none.
+    /// Reads a losing version into the run: all of it, or it is reported. A version that is missing
+    /// in part is not kept.
     async fn take_in_loser(
         &mut self,
         run: &mut Run<'_>,
-        loser: LocalConflict,
+        loser: &LocalConflict,
         sent: &mut Sent,
     ) -> Result<(), SyncError> {
         match self.context.read_loser(run, &loser.conflict).await? {
             Ok(recipes) => {
                 sent.recipes.extend(recipes);
-                sent.kept.push(loser.conflict);
+                sent.kept.push(loser.conflict.clone());
             }
             Err(why) => {
-                self.report.problems.push(Trouble::of(&loser.conflict.item, why, Weight::Lasting));
+                let trouble = Trouble::of(&loser.conflict.item, why, Weight::Lasting);
+                if !self.report.problems.contains(&trouble) {
+                    self.report.problems.push(trouble);
+                }
             }
         }
         Ok(())
     }
 }
 
-impl Context {
-    /// Packs that an earlier run uploaded without coming to the commit. One that is gone from the remote is forgotten.
-    pub(crate) async fn left_over(&self) -> Result<Vec<PackInfo>, SyncError> {
-        let packs = self.ports.database.uploaded().unwrap_or_default();
-        let mut there = Vec::new();
-        for pack in packs {
-            if self.has_pack(&pack).await? {
-                there.push(pack);
-            }
-        }
-        Ok(there)
-    }
-}
-
-/// Takes items out of what is about to be committed that belong with one that did not get this far.
+/// Leaves out items that are bound to one that did not get this far.
 fn leave_out_halves(pushing: &Pushing<'_>, sent: &mut Sent, report: &mut Report) {
     let Pushing { survey, done, .. } = pushing;
     loop {
@@ -286,7 +322,7 @@ fn leave_out_halves(pushing: &Pushing<'_>, sent: &mut Sent, report: &mut Report)
     }
 }
 
-/// The commit of what was sent of a batch.
+/// Fills a commit with the uploaded part of a batch.
 fn fill(mut commit: Commit, head: &Snapshot, batch: &[&Step], sent: &Sent) -> Commit {
     let pushed = batch.iter().filter(|step| sent.items.contains(&step.item));
     commit.changes = pushed

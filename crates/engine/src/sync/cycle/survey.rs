@@ -1,4 +1,7 @@
-//! Looking at both sides and planning: the part of a cycle that changes nothing.
+//! Looks at both sides and plans: the part of a cycle that changes nothing.
+//!
+//! Decided here: which base a device without a record has, and how filters limit what it agrees on.
+//! A crash leaves nothing.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,8 +9,9 @@ use std::sync::Arc;
 
 use super::Local;
 use super::groups::Judged;
+use super::regroup::{self, Regrouped};
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Decisions, Holdings, Item, Losses, Tree, VaultPath};
+use crate::model::{CommitKey, Decisions, Direction, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
@@ -16,50 +20,68 @@ use crate::sync::transact::held_by_command;
 use crate::sync::{Amount, Phase, Progress, SyncError, Trouble, blocking};
 use crate::vault::{Filter, ScanOptions, Verdict, scan};
 
-/// Both sides, and what is to be done.
+/// Both sides, and the plan for them.
 #[derive(Debug)]
 pub struct Survey {
-    /// The newest commit's state.
+    /// State of the newest commit.
     pub(crate) remote: Arc<Snapshot>,
-    /// What was agreed, as far as the filters let it be seen.
+    /// Agreed state, as far as the filters show it.
     pub(crate) base: Tree,
-    /// Agreed paths that the filters now exclude and nobody has approved of: they keep their place in the base.
+    /// Agreed paths that the filters now exclude without approval: they keep their place in the
+    /// base.
     pub(crate) hidden: Tree,
-    /// What is here.
+    /// Local state.
     pub(crate) local: Local,
-    /// What must be sent together.
+    /// Items that must be sent together.
     pub(crate) bound: Bound,
     /// Files that commits of this device took within the last day.
     pub(crate) losses: Losses,
-    /// What is to be done.
+    /// Steps to take.
     pub plan: Plan,
+    /// What became of the groups of the newest commit, and the hold over them that a person has rejected.
+    pub(crate) regrouped: (Regrouped, Option<HoldId>),
     /// Files here, and their bytes.
     pub here: Amount,
-    /// What the groups hold, as far as they were looked into.
+    /// Facts of the groups, as far as they were looked into.
     pub holdings: Holdings,
 }
 
 impl Survey {
-    /// The generation that was looked at.
+    /// Generation of the remote state.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.remote.seq()
     }
 
-    /// What cannot be synced as it is.
+    /// Names and items that cannot be synced as they are.
     pub fn troubles(&self) -> impl Iterator<Item = &Trouble> {
         self.local.troubles.iter()
     }
 
-    /// Files of items that wait: held, or not settled. What stood where a link is now waits for nothing that could be sent.
+    /// Files of items that wait: held, or not settled. A file that a link has replaced does not
+    /// count: it has nothing that could be sent.
     #[must_use]
     pub fn waiting(&self) -> Amount {
-        let held = self.plan.holds.iter().flat_map(|hold| &hold.items);
+        let outgoing = self.plan.holds.iter().filter(|hold| hold.direction == Direction::Outgoing);
+        let held = outgoing.flat_map(|hold| &hold.items);
         let is_here =
             |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.hides(name));
         let waiting = self.plan.waiting.iter().filter(is_here).map(|waiting| &waiting.item);
         let items: BTreeSet<&Item> = waiting.chain(held).collect();
         Amount { files: items.len(), bytes: 0 }
+    }
+
+    /// Files here and their bytes, once `done` of the items were brought in.
+    pub(crate) fn here_after(&self, done: &BTreeSet<Item>) -> Amount {
+        let brought = self.plan.steps.iter().filter(|step| step.incoming() && done.contains(&step.item));
+        brought.flat_map(|step| &step.files).fold(self.here, |here, file| {
+            let (left, came) = (file.from.is_some(), file.to.is_some());
+            let size = |entry: Option<Entry>| entry.map_or(0, |entry| entry.size);
+            Amount {
+                files: (here.files + usize::from(came)).saturating_sub(usize::from(left)),
+                bytes: (here.bytes + size(file.to)).saturating_sub(size(file.from)),
+            }
+        })
     }
 
     /// Files and bytes that the plan would send and fetch.
@@ -76,30 +98,31 @@ impl Survey {
     }
 }
 
-/// The two commits that a survey stands between.
+/// The two commits that a survey compares.
 #[derive(Debug, Clone)]
 pub(crate) struct Sides {
-    /// The remote's head; none while nothing was committed.
+    /// Head of the remote. None while nothing was committed.
     pub head: Option<CommitKey>,
-    /// The vault as the head left it.
+    /// State of the vault at the head.
     pub remote: Arc<Snapshot>,
-    /// The vault as this device agreed to it last.
+    /// State of the vault that this device agreed on last.
     pub agreed: Arc<Snapshot>,
 }
 
-/// How a survey looks.
+/// Scope of a survey.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Scope {
-    /// Also send derived members that would stay here.
+    /// True to send also derived members that would stay here.
     pub derived: bool,
-    /// Hash every file again, whatever the cache says of it.
+    /// True to hash every file again, whatever the cache says of it.
     pub rehash: bool,
     /// Change nothing: not even a disk that is new here is marked.
     pub dry: bool,
 }
 
 impl Session<'_> {
-    /// Compares what is here with `sides` and plans. `record` is what this device has agreed on; none before it has.
+    /// Compares the local files with `sides` and plans. `record` is this device's record of what
+    /// was agreed; none before the first.
     pub(crate) async fn survey(
         &mut self,
         record: Option<&LastSync>,
@@ -110,6 +133,10 @@ impl Session<'_> {
         let noted = self.context.noted_together()?;
         let mut local = blocking(|| self.look(&sides.remote.tree, scope))?;
         self.hold_unread_names(&mut local, &sides).await?;
+        let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
+        let mut sides = sides;
+        let here: BTreeSet<VaultPath> = local.tree.keys().cloned().collect();
+        let regrouped = self.regroup(&mut sides, &here, &decisions)?;
         let Sides { head, remote: there, agreed } = sides;
         let mut remote = there.tree.clone();
         remote.retain(|path, _| self.context.visible(path));
@@ -128,7 +155,8 @@ impl Session<'_> {
         self.context.meet_disks(&mut local, &base, scope)?;
         blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
         let groups = &there.groups;
-        // Before the scan and after it: what was written by a command that ended in between may be half of what it wrote.
+        // One look before the scan and one after it: a command that ended in between may have left
+        // half of its files in the scan.
         let held = held || self.context.groups_right()?.is_held();
         let Judged { mut unfit, holdings } =
             blocking(|| self.context.judge(groups, &mut local, &mut base, &mut remote, held))?;
@@ -136,15 +164,15 @@ impl Session<'_> {
             held_by_command(groups, &mut unfit);
         }
         if joining {
-            // Without a common past nobody can say that what is here is newer than what is wrong there.
+            // Without a common past, nothing shows that the local version is newer than the wrong
+            // one there.
             for (item, why) in &unfit.there {
                 unfit.here.entry(item.clone()).or_insert_with(|| why.clone());
             }
         }
         let bound = Bound::of(noted, groups, &local.tree, &base);
-        let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         let losses = self.losses();
-        let plan = plan::plan(&Input {
+        let mut plan = plan::plan(&Input {
             blocked: &local.blocked,
             unfit: &unfit,
             together: &bound.items,
@@ -160,7 +188,9 @@ impl Session<'_> {
             files: sum.files + 1,
             bytes: sum.bytes + entry.size,
         });
-        let mut survey = Survey { remote: there, base, hidden, local, bound, losses, plan, here, holdings };
+        let regrouped = regroup::enter(&mut plan, regrouped);
+        let mut survey =
+            Survey { remote: there, base, hidden, local, bound, losses, plan, regrouped, here, holdings };
         survey.hold_hidden(&decisions);
         Ok(survey)
     }
@@ -197,8 +227,9 @@ impl Session<'_> {
         Ok(Local::of(scan))
     }
 
-    /// The base of a device whose record is lost, or that joins with files of its own: a local file that the path's history
-    /// knows is unchanged since then. A path that the remote no longer has is none of these: joining deletes nothing.
+    /// The base of a device whose record is lost, or that joins with files of its own: each local
+    /// file that the path's history knows is unchanged since then. A path that the remote no longer
+    /// has is not in this base: joining deletes nothing.
     async fn base_from_history(
         &self,
         local: &Tree,
@@ -220,7 +251,7 @@ impl Session<'_> {
 }
 
 impl Survey {
-    /// Holds what the filters now exclude, until a person approves of it.
+    /// Holds the paths that the filters now exclude, until a person approves.
     fn hold_hidden(&mut self, decisions: &Decisions) {
         let Some(hold) = plan::filter_hold(&self.hidden) else { return };
         if decisions.approved.contains(&hold.id) {
@@ -233,7 +264,7 @@ impl Survey {
 }
 
 impl Context {
-    /// The filters under which a device has agreed: mostly those it has now.
+    /// The filters under which a device has agreed: mostly the present ones.
     fn filter_of(&self, record: &LastSync) -> Result<Cow<'_, Filter>, SyncError> {
         if record.filter == self.settings.filter_record {
             return Ok(Cow::Borrowed(&self.settings.filter));
@@ -241,7 +272,7 @@ impl Context {
         Ok(Cow::Owned(Filter::new(&record.filter.include, &record.filter.exclude)?))
     }
 
-    /// The base of a device that has agreed on something, and what of it the filters now exclude.
+    /// The base of a device with a record, and the part of it that the filters now exclude.
     fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
         let base = record.base(&seen_through(self.filter_of(record)?.as_ref(), manifest));
         let hidden = base.iter().filter(|(path, _)| !self.visible(path));
@@ -249,7 +280,8 @@ impl Context {
         Ok((base, hidden))
     }
 
-    /// Notes in `record`, whose commit is `agreed`, that `items` stand here as the commit `applied` has them.
+    /// Notes in `record`, whose commit is `agreed`, that `items` stand here as in the commit
+    /// `applied`.
     pub(crate) fn agree_applied(
         &self,
         record: &mut LastSync,
@@ -267,7 +299,8 @@ impl Context {
         Ok(())
     }
 
-    /// Brings `record` to what is agreed once `done` of the survey's items are: the manifest of `commit` is `manifest`.
+    /// Updates `record` once the survey's items in `done` are agreed: `manifest` is that of
+    /// `commit`.
     pub(crate) fn agree(
         &self,
         record: &mut LastSync,
@@ -284,6 +317,8 @@ impl Context {
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
         record.held = survey.plan.to_remember(done);
+        // Older programs do not know this reason, and nothing depends on it.
+        record.held.retain(|held| held.reason != Reason::Groups);
         forget_decided(record, survey, done);
         base.retain(|path, _| filter.verdict(path) == Verdict::Synced);
         record.set_base(commit, &seen_through(&filter, manifest), &base);
@@ -291,10 +326,10 @@ impl Context {
     }
 }
 
-/// Forgets decisions that are carried out: the same state, should it come again, is asked about again.
+/// Forgets decisions that are carried out: if the same state comes again, it is asked about again.
 fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>) {
     for hold in survey.plan.approved.iter().chain(&survey.plan.rejected) {
-        if hold.reason == Reason::Filter || hold.items.is_subset(done) {
+        if matches!(hold.reason, Reason::Filter | Reason::Groups) || hold.items.is_subset(done) {
             record.decisions.approved.remove(&hold.id);
             record.decisions.rejected.remove(&hold.id);
         }

@@ -1,7 +1,8 @@
-//! The end of a cycle: the trash, what transactions left, the manifest for people, a checkpoint now and then.
+//! The end of a cycle: the trash, leftovers of transactions, the manifest for people, and now and
+//! then a checkpoint.
 //!
-//! Nothing here can lose anything: the trash is looked at again before any of it goes, and the manifest is
-//! for others to read. A crash leaves work for the next cycle.
+//! Nothing here can lose anything: the trash is looked at again before any of it goes, and the
+//! manifest is only for other programs to read. A crash leaves work for the next cycle.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +16,21 @@ use crate::sync::session::{Context, Session};
 use crate::sync::{SyncError, blocking};
 use crate::vault::trash;
 
-/// The manifest's format.
+/// Format of the manifest.
 const FORMAT: u32 = 1;
-/// A manifest of ten million files.
+/// Longest manifest, in bytes: one of ten million files.
 const MAX_BYTES: u64 = 4 << 30;
 
-/// What [`Context::clear_trash`] came upon.
+/// Findings of [`Context::clear_trash`].
 pub(crate) struct Cleared {
-    /// Files that had been written to after they were displaced, and are kept.
+    /// Files that were written to after they were displaced; they are kept.
     kept: usize,
-    /// Trashes that are old enough to go and have not stood still for the settle window yet.
+    /// Trashes old enough to go that have not yet stood still for the settle window.
     waiting: usize,
 }
 
-/// `sync/manifest.json`: what was agreed last, the same on every device that has agreed on that commit.
+/// `sync/manifest.json`: the state agreed last, the same on every device that has agreed on that
+/// commit.
 #[derive(Debug, Serialize)]
 struct Manifest<'a> {
     format: u32,
@@ -51,7 +53,7 @@ impl Session<'_> {
         let snapshot = self.log.snapshot(record.commit).await?;
         let (context, age_ms, discarded) = (self.context, self.age_ms(), || self.apply_id());
         let cleared = blocking(|| {
-            // First: what is moved away by the next call would not be looked at again.
+            // Comes first: a trash that the next call moves away would not be looked at again.
             let cleared = context.clear_trash(age_ms)?;
             context.tidy_transactions(age_ms)?;
             context.clear_resolved(&snapshot, &discarded)?;
@@ -71,13 +73,20 @@ impl Session<'_> {
         }
         self.memory.manifest_of = Some(record.commit);
         self.note_time();
-        if let Some(head) = record.commit.filter(|_| self.report.pushed + self.report.deleted_remote > 0) {
+        self.note_seen(record);
+        let sent = self.report.pushed + self.report.deleted_remote > 0;
+        if let Some(head) = record.commit.filter(|_| sent && !self.log.is_doubtful()) {
             self.checkpoint(head).await;
+        }
+        if let Some(head) = record.commit
+            && let Err(error) = self.log.keep_state_if_due(head).await
+        {
+            tracing::warn!(%error, "no state could be kept; the next start replays more");
         }
         Ok(())
     }
 
-    /// Writes a checkpoint where one is due. One that fails costs nothing but the next one's size.
+    /// Writes a checkpoint if one is due. A failure only makes the next one larger.
     async fn checkpoint(&mut self, head: CommitKey) {
         match self.log.checkpoint_if_due(head, self.context.ports.entropy.as_ref()).await {
             Ok(false) => {}
@@ -90,7 +99,7 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// Looks at the trash again, and removes what has been in it for long enough at `age_ms`.
+    /// Looks at the trash again, and removes trashes that are old enough at `age_ms`.
     pub(crate) fn clear_trash(&self, age_ms: u64) -> Result<Cleared, SyncError> {
         let kept = self.recheck_trash()?;
         let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
@@ -98,7 +107,7 @@ impl Context {
         Ok(Cleared { kept, waiting: expired.waiting.len() })
     }
 
-    /// Writes the manifest of a snapshot, unless it stands there already.
+    /// Writes the manifest of a snapshot, unless the disk has it already.
     fn write_manifest(&self, vault: VaultId, snapshot: &Snapshot) -> Result<(), SyncError> {
         let path = self.layout.manifest();
         let files = snapshot.tree.iter().map(|(path, entry)| {

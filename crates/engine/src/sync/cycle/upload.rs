@@ -1,7 +1,8 @@
-//! Packs on their way to the remote, and what need not go there.
+//! Packs on their way to the remote, and the contents that need not be sent.
 //!
-//! Memory is bounded by the packs under way. A pack that has arrived is noted in the cache database, so
-//! that a crash before the commit does not send it again.
+//! Decided here: which contents the vault has already, and how many packs are under way, which
+//! bounds the memory. A pack that has arrived is noted in the cache database, so that a crash
+//! before the commit does not send it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -12,41 +13,61 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::clock::Entropy;
+use super::Uplink;
+use crate::clock::{Clock, Entropy};
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
 use crate::log::{Snapshot, pack_key};
-use crate::model::{ChunkParams, Digest, PackId, PackInfo, Recipe};
+use crate::model::{ChunkParams, Content, Digest, PackId, PackInfo, Recipe};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
-use crate::sync::{Interrupt, Ports, Progress, SyncError};
+use crate::sync::session::Context;
+use crate::sync::{Interrupt, Progress, SyncError};
 
-/// Packs under way at once: what bounds the memory of a large push.
+/// Packs under way at once: this bounds the memory of a large push.
 pub(crate) const PACKS_IN_FLIGHT: usize = 3;
 
-/// What need not be uploaded.
+/// Contents and chunks that need not be uploaded.
 pub(crate) struct Known<'a> {
     remote: &'a Snapshot,
     index: &'a ChunkIndex,
     left_over: BTreeMap<PackId, PackInfo>,
     left_over_index: ChunkIndex,
     used: BTreeSet<PackId>,
+    /// Chunks that were not sent because the index has them.
+    relied: BTreeSet<Digest>,
+    /// True where some of the index was found to be missing.
+    pub(crate) doubtful: bool,
 }
 
 impl<'a> Known<'a> {
     pub(crate) fn new(remote: &'a Snapshot, index: &'a ChunkIndex, left_over: Vec<PackInfo>) -> Self {
         let left_over_index = left_over.iter().collect();
         let left_over = left_over.into_iter().map(|pack| (pack.id, pack)).collect();
-        Self { remote, index, left_over, left_over_index, used: BTreeSet::new() }
+        Self {
+            remote,
+            index,
+            left_over,
+            left_over_index,
+            used: BTreeSet::new(),
+            relied: BTreeSet::new(),
+            doubtful: false,
+        }
     }
 
     fn has_chunk(&mut self, id: &Digest) -> bool {
         if self.index.contains(id) {
+            self.relied.insert(*id);
             return true;
         }
         let found = self.left_over_index.get(id);
         self.used.extend(found.map(|(pack, _)| pack));
         found.is_some()
+    }
+
+    /// Chunks that were not sent because the index has them.
+    pub(crate) const fn relied(&self) -> &BTreeSet<Digest> {
+        &self.relied
     }
 
     /// Packs of an earlier run that hold a chunk of this one.
@@ -64,29 +85,45 @@ pub(crate) struct Uploads {
     state: Arc<Mutex<State>>,
     in_flight: Arc<AtomicU64>,
     interrupt: Interrupt,
+    uplink: Uplink,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Vec<FinishedPack>,
-    under_way: JoinSet<Result<PackInfo, RemoteError>>,
+    under_way: JoinSet<(PackInfo, Result<(), RemoteError>)>,
     done: Vec<PackInfo>,
 }
 
 impl Uploads {
-    pub(crate) fn new(ports: &Ports, interrupt: Interrupt) -> Self {
+    pub(crate) fn new(context: &Context) -> Self {
+        let Context { ports, interrupt, uplink, .. } = context;
         let (remote, database) = (Arc::clone(&ports.remote), Arc::clone(&ports.database));
-        Self { remote, database, state: Arc::default(), in_flight: Arc::default(), interrupt }
+        Self::over(remote, database, uplink, Arc::clone(&ports.clock), interrupt.clone())
     }
 
-    /// Takes a full pack from a thread that blocks. With other threads to send it, this waits while enough are under way, so
-    /// that memory stays bounded; without, the pack only queues until [`Uploads::wait_for`].
+    fn over(
+        remote: Arc<dyn Remote>,
+        database: Arc<Database>,
+        uplink: &Uplink,
+        clock: Arc<dyn Clock>,
+        interrupt: Interrupt,
+    ) -> Self {
+        uplink.run_begins();
+        let (state, in_flight, uplink) = (Arc::default(), Arc::default(), uplink.clone());
+        Self { remote, database, state, in_flight, interrupt, uplink, clock }
+    }
+
+    /// Takes a full pack from a thread that blocks. If other threads can send it, this waits while
+    /// enough packs are under way, so that memory stays bounded. Otherwise the pack only queues
+    /// until [`Uploads::wait_for`].
     fn take(&self, pack: FinishedPack) -> Result<(), SyncError> {
         self.in_flight.fetch_add(pack.info.size, Ordering::Relaxed);
         match Handle::try_current() {
             Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => handle.block_on(async {
                 self.state.lock().await.waiting.push(pack);
-                // A thread that blocks is not ended by dropping its task: it has to be told.
+                // Dropping its task does not end a thread that blocks: it has to be told.
                 tokio::select! {
                     sent = self.wait_for(PACKS_IN_FLIGHT - 1) => sent,
                     () = self.interrupt.wanted() => Err(SyncError::Interrupted),
@@ -101,7 +138,7 @@ impl Uploads {
         }
     }
 
-    /// Starts what waits, and waits until no more than `left` are under way.
+    /// Starts the queued packs, and waits until at most `left` are under way.
     pub(crate) async fn wait_for(&self, left: usize) -> Result<(), SyncError> {
         let mut state = self.state.lock().await;
         loop {
@@ -109,27 +146,47 @@ impl Uploads {
                 && let Some(FinishedPack { info, bytes }) = state.waiting.pop()
             {
                 let remote = Arc::clone(&self.remote);
-                state
-                    .under_way
-                    .spawn(async move { remote.put(&pack_key(info.id), bytes).await.map(|()| info) });
+                self.uplink.begins(self.clock.monotonic());
+                state.under_way.spawn(async move {
+                    let put = remote.put(&pack_key(info.id), bytes).await;
+                    (info, put)
+                });
             }
             if state.waiting.is_empty() && state.under_way.len() <= left {
                 return Ok(());
             }
             let Some(joined) = state.under_way.join_next().await else { return Ok(()) };
-            let info = match joined.map_err(|error| SyncError::Upload(error.to_string()))? {
-                Err(_) if planted(Bug::CommitBeforePacks) => continue,
-                done => done?,
-            };
-            if let Err(error) = self.database.put_uploaded(&info) {
-                tracing::warn!(%error, "an uploaded pack could not be noted; a crash now would upload it again");
+            let (info, put) = joined.map_err(|error| SyncError::Upload(error.to_string()))?;
+            self.uplink.ended(self.clock.monotonic(), info.size, put.is_ok());
+            match put {
+                Err(_) if planted(Bug::CommitBeforePacks) => {}
+                Err(error) => {
+                    self.note_others(&mut state);
+                    return Err(error.into());
+                }
+                Ok(()) => self.note(&mut state, info),
             }
-            self.in_flight.fetch_sub(info.size, Ordering::Relaxed);
-            state.done.push(info);
         }
     }
 
-    /// How much of what is `read` has arrived: what is on its way is not there yet.
+    fn note(&self, state: &mut State, info: PackInfo) {
+        if let Err(error) = self.database.put_uploaded(&info) {
+            tracing::warn!(%error, "an uploaded pack could not be noted; a crash now would upload it again");
+        }
+        self.in_flight.fetch_sub(info.size, Ordering::Relaxed);
+        state.done.push(info);
+    }
+
+    /// Notes what has arrived beside a pack that did not: the next attempt uses it.
+    fn note_others(&self, state: &mut State) {
+        while let Some(joined) = state.under_way.try_join_next() {
+            if let Ok((info, Ok(()))) = joined {
+                self.note(state, info);
+            }
+        }
+    }
+
+    /// Share of the bytes in `read` that has arrived: packs under way do not count.
     pub(crate) fn sent_of(&self, read: Progress) -> Progress {
         let in_flight = self.in_flight.load(Ordering::Relaxed);
         let unsure = usize::from(in_flight > 0);
@@ -140,7 +197,7 @@ impl Uploads {
         }
     }
 
-    /// The packs that the remote has taken.
+    /// Packs that the remote has taken.
     pub(crate) async fn done(self) -> Vec<PackInfo> {
         std::mem::take(&mut self.state.lock().await.done)
     }
@@ -155,6 +212,10 @@ pub(crate) struct Run<'a> {
     remote: &'a Snapshot,
     index: &'a ChunkIndex,
     uploads: Uploads,
+    /// Contents that were not read because the vault holds them.
+    relied: Vec<Content>,
+    /// True where some of the index was found to be missing.
+    doubtful: bool,
 }
 
 impl<'a> Run<'a> {
@@ -164,13 +225,15 @@ impl<'a> Run<'a> {
         known: &'a mut Known<'_>,
         uploads: Uploads,
     ) -> Result<Self, SyncError> {
-        let (remote, index) = (known.remote, known.index);
+        let (remote, index, doubtful) = (known.remote, known.index, known.doubtful);
         let known: KnownFn<'a> = Box::new(|id| known.has_chunk(id));
         let to = uploads.clone();
         let sink: SinkFn<'a> = Box::new(move |pack| to.take(pack));
         let ingest = Ingest::new(params, entropy, known, sink)
             .map_err(|error| SyncError::Upload(error.to_string()))?;
-        Ok(Self { ingest, remote, index, uploads })
+        let uplink = uploads.uplink.clone();
+        let ingest = ingest.with_pack_target(move || uplink.pack_target());
+        Ok(Self { ingest, remote, index, uploads, relied: Vec::new(), doubtful })
     }
 
     /// The packs on their way.
@@ -178,19 +241,29 @@ impl<'a> Run<'a> {
         &self.uploads
     }
 
+    /// True where the vault holds a whole content already, so that it need not be read.
+    pub(crate) fn relies_on(&mut self, content: Content) -> bool {
+        let known = self.has(content.digest);
+        if known {
+            self.relied.push(content);
+        }
+        known
+    }
+
     /// True where the vault holds a whole content already.
-    pub(crate) fn has(&self, digest: Digest) -> bool {
+    fn has(&self, digest: Digest) -> bool {
         // A recipe stands for its chunks, unless some of them may be lost.
         let has_all = |recipe: &Recipe| {
             let is_flat = recipe.depth == 0;
             is_flat && recipe.parts.iter().all(|part| self.index.contains(&part.id))
         };
         let known = self.remote.recipes.get(&digest);
-        known.is_some_and(|recipe| self.remote.lost.is_empty() || has_all(recipe))
-            || self.index.contains(&digest)
+        let all_there = self.remote.lost.is_empty() && !self.doubtful;
+        known.is_some_and(|recipe| all_there || has_all(recipe)) || self.index.contains(&digest)
     }
 
-    /// Takes in a file. The inner error is that of the file, and the run goes on; the outer one ends it.
+    /// Takes in a file. The inner error is that of the file, and the run goes on; the outer one
+    /// ends the run.
     pub(crate) fn add(&mut self, reader: &mut dyn Read) -> Result<io::Result<Ingested>, SyncError> {
         match self.ingest.add(reader) {
             Ok(ingested) => Ok(Ok(ingested)),
@@ -199,14 +272,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sends packs that filled while there was no other thread to send them.
+    /// Sends packs that filled while no other thread could send them.
     pub(crate) async fn send(&self) -> Result<(), SyncError> {
         self.uploads.wait_for(PACKS_IN_FLIGHT - 1).await
     }
 
-    /// Hands over the last pack.
-    pub(crate) fn finish(self) -> Result<(), SyncError> {
-        self.ingest.finish().map_err(fatal)
+    /// Hands over the last pack. Returns contents that were not read because the vault holds them.
+    pub(crate) fn finish(self) -> Result<Vec<Content>, SyncError> {
+        self.ingest.finish().map_err(fatal)?;
+        Ok(self.relied)
     }
 }
 
@@ -217,10 +291,10 @@ fn fatal(error: IngestError<SyncError>) -> SyncError {
     }
 }
 
-/// How many bytes are read between two words about it.
+/// Bytes read between two reports.
 const TELL_AFTER: u64 = 1 << 20;
 
-/// A reader that tells how much was read.
+/// A reader that reports how much it has read.
 pub(crate) struct Counted<'a, R> {
     from: R,
     read: u64,
@@ -245,3 +319,6 @@ impl<R: Read> Read for Counted<'_, R> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

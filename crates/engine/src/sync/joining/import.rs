@@ -1,8 +1,10 @@
-//! Taking over plain objects, as older versions of the app uploaded them: they become the first generation of the vault.
+//! Takes over plain objects, as older versions of the app uploaded them: they become the first
+//! generation of the vault.
 //!
-//! Each object is read once to a staging file, cut and packed from there, and one commit names them all: it is made by the protocol
-//! of every commit, and comes to this device by the ordinary pull. The plain objects stay where they are. A crash before the commit
-//! leaves staged files, which the next start removes, and packs that the next try uses.
+//! Decided here: which objects become files. Each is read once to a staging file, then cut and
+//! packed from there, and one commit names them all. The protocol of every commit makes it, and it
+//! comes to this device by the ordinary pull. The plain objects stay where they are. A crash before
+//! the commit leaves staged files, which the next start removes, and packs that the next try uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -22,23 +24,23 @@ use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Phase, Progress, Refusal, Report, Request, SyncError, Watcher, blocking};
 use crate::vault::{ApplyId, Stage};
 
-/// Objects are read so many bytes at a time.
+/// Bytes of an object that are read at once.
 const READ: u64 = 8 << 20;
-/// Names of ours, should the plain objects lie beside a vault.
+/// Names of ours, if the plain objects lie beside a vault.
 const OURS: [&str; 6] = ["packs/", "commits/", "checkpoints/", "users/", "vault-", ".cogzy-"];
 /// Permission bits of a file that came from an object.
 const MODE: u32 = 0o644;
 
-/// What was taken over.
+/// Result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Imported {
-    /// Files.
+    /// Files taken over.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Objects that are never synced, and were left where they are.
+    /// Objects that are never synced, and were left in their places.
     pub skipped: Vec<String>,
-    /// The cycle that brought them here.
+    /// Report of the cycle that brought them here.
     pub report: Report,
 }
 
@@ -46,7 +48,8 @@ impl Engine {
     /// Makes the plain objects of `source` the first generation.
     ///
     /// # Errors
-    /// See [`SyncError`]; a [`Refusal`] where the vault has a generation already, or nothing can be taken over.
+    /// See [`SyncError`]; a [`Refusal`] if the vault has a generation already, or nothing can be
+    /// taken over.
     pub async fn import(
         &mut self,
         source: Arc<dyn Remote>,
@@ -58,7 +61,7 @@ impl Engine {
     }
 }
 
-/// What was sent of the objects.
+/// Uploaded part of the objects.
 #[derive(Default)]
 struct Sent {
     entries: BTreeMap<VaultPath, Entry>,
@@ -111,12 +114,12 @@ impl Session<'_> {
         objects: &BTreeMap<VaultPath, Object>,
         stage: &Stage,
     ) -> Result<Sent, SyncError> {
-        let Context { ports, layout, interrupt, .. } = self.context;
+        let Context { ports, layout, .. } = self.context;
         let largest = objects.values().map(|object| object.size).max().unwrap_or_default();
         self.context.check_free(largest, layout.root())?;
         let index = ChunkIndex::default();
         let mut known = Known::new(state, &index, self.context.left_over().await?);
-        let uploads = Uploads::new(ports, interrupt.clone());
+        let uploads = Uploads::new(self.context);
         let mut sent = Sent::default();
         let mut progress = Progress {
             phase: Phase::Upload,
@@ -169,7 +172,7 @@ impl Context {
         Ok(ingested.recipe.map(|recipe| RecipeOf { digest: content.digest, recipe }))
     }
 
-    /// The objects that can be files of the vault, by path.
+    /// Objects that can be files of the vault, by path.
     fn plain(
         &self,
         listed: Vec<Object>,

@@ -1,7 +1,9 @@
-//! Making a vault, or joining one: what `init` does, and `run` on the embedded default.
+//! Makes a vault or joins one: the work of `init`, and of `run` with the embedded default.
 //!
-//! Safe to repeat: a folder that is this remote's vault already stays what it is. A crash in between leaves a header without
-//! commits, or a marker without a record: the next `init` goes on from there.
+//! Decided here: whether this folder may become a device of that vault, and under which device id.
+//! Safe to repeat: a folder that is already this remote's vault stays as it is. A crash in between
+//! leaves a header without commits, or a marker without a record: the next `init` goes on from
+//! there.
 
 use serde::Serialize;
 
@@ -9,34 +11,38 @@ use crate::clock::random;
 use crate::fs::{At, found};
 use crate::log::{Depth, Log, LogError, create_vault};
 use crate::model::{ChunkParams, DeviceId, FIRST_FORMAT, Group, VaultHeader, VaultId};
-use crate::state::LastSync;
+use crate::state::{LastSync, Seen};
 use crate::sync::cycle::{Scope, Sides};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, SyncError, Watcher};
 use crate::vault::{APP_FOLDERS, MARKER_FORMAT, Marker, MarkerError};
 
-/// What joining is told.
+/// Inputs of joining.
 #[derive(Debug, Clone)]
 pub struct Joining {
     /// Groups of a vault that is made now.
     pub groups: Vec<Group>,
     /// Digest of this machine's id.
     pub machine: String,
-    /// Whether the user has agreed that the remote's versions win where both sides hold files, and to another remote.
+    /// True if the user agrees that the remote's versions win where both sides hold files, and
+    /// agrees to another remote.
     pub approved: bool,
 }
 
-/// What came of it.
+/// Result of joining.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Joined {
-    /// The vault's name.
+    /// Id of the vault.
     pub vault: VaultId,
-    /// This device's.
+    /// Id of this device.
     pub device: DeviceId,
-    /// Whether the vault was made now.
+    /// True if the vault was made now.
     pub created: bool,
-    /// The remote's generation.
+    /// Generation of the remote.
     pub generation: u64,
+    /// True where this machine has seen a newer state of the remote, or another vault there, and the user
+    /// has agreed to go on from what it holds now.
+    pub rolled_back: bool,
     /// Where both sides hold files and nobody has agreed to it yet: what would meet what. Then nothing was joined.
     pub meets: Option<Meeting>,
 }
@@ -44,13 +50,13 @@ pub struct Joined {
 /// Files of two sides that would meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Meeting {
-    /// On both sides, with the same bytes.
+    /// Files on both sides, with the same bytes.
     pub same: usize,
-    /// On both sides, with different bytes.
+    /// Files on both sides, with different bytes.
     pub differing: usize,
-    /// Here only.
+    /// Files here only.
     pub local_only: usize,
-    /// There only.
+    /// Files there only.
     pub remote_only: usize,
 }
 
@@ -67,23 +73,28 @@ pub async fn join(
     let marker = match Marker::read(engine.context.fs(), &engine.context.layout) {
         Ok(marker) => Some(marker),
         Err(MarkerError::Missing(_)) => None,
-        // A damaged marker is replaced only by somebody who says so.
+        // A damaged marker is replaced only with the user's approval.
         Err(MarkerError::Damaged { .. }) if joining.approved => None,
         Err(error) => return Err(error.into()),
     };
     engine.leave_other_remote(joining.approved).await?;
-    let known = marker.as_ref().filter(|_| !joining.approved).map(|marker| marker.vault);
-    let (log, created) = engine.context.open_or_create(&joining.groups, known).await?;
+    // With a marker, the vault's own records know better.
+    let seen = engine.context.seen()?.filter(|_| marker.is_none());
+    let known = marker.as_ref().map(|marker| marker.vault).or(seen.as_ref().map(|seen| seen.vault));
+    let known = known.filter(|_| !joining.approved);
+    let (mut log, created) = engine.context.open_or_create(&joining.groups, known).await?;
+    let rolled_back = engine.context.is_older_than_seen(&mut log, seen, joining.approved).await?;
     let vault =
         log.vault().ok_or(LogError::Foreign { expected: VaultId::from_bytes([0; 16]), found: None })?;
     let generation = log.graph().heads().first().map_or(0, |head| head.seq);
     let named = marker.as_ref().is_some_and(|marker| log.is_named(marker.vault));
     engine.log = Some(log);
     let context = &engine.context;
-    let mut joined = Joined { vault, device: DeviceId::from_bytes([0; 8]), created, generation, meets: None };
+    let mut joined =
+        Joined { vault, device: DeviceId::from_bytes([0; 8]), created, generation, rolled_back, meets: None };
     match marker {
         Some(marker) if named => {
-            // Whoever wrote it may have been cut short before its name lasted.
+            // The program that wrote it may have been cut short before the name was durable.
             let root = context.layout.root();
             context.fs().sync_dir(root).at("sync", root)?;
             joined.device = context.own_device(&marker, &joining.machine)?;
@@ -112,7 +123,7 @@ pub async fn join(
 }
 
 impl Meeting {
-    /// True where both sides hold files.
+    /// True if both sides hold files.
     const fn wants_a_word(self) -> bool {
         let common = self.same + self.differing;
         self.local_only + common > 0 && self.remote_only + common > 0
@@ -120,8 +131,8 @@ impl Meeting {
 }
 
 impl Engine {
-    /// Forgets what was agreed with another remote, or with a bucket that is no longer what it was, where
-    /// the user has approved of it; an error where not.
+    /// Forgets the agreement with another remote, or with a bucket that is no longer the same, if
+    /// the user approves. An error otherwise.
     async fn leave_other_remote(&mut self, approved: bool) -> Result<(), SyncError> {
         let context = &self.context;
         let record = LastSync::load(context.fs(), &context.layout.last_sync()).ok().flatten();
@@ -140,19 +151,19 @@ impl Engine {
     /// Gives a copied vault a device id of its own, if this is one.
     ///
     /// # Errors
-    /// Those of the marker.
+    /// Errors of the marker.
     pub fn claim_device(&self, machine: &str) -> Result<DeviceId, SyncError> {
         let marker = Marker::read(self.context.fs(), &self.context.layout)?;
         self.context.own_device(&marker, machine)
     }
 
-    /// Counts what would meet what; none where one side holds nothing.
+    /// Counts the files of both sides that would meet. None if one side holds nothing.
     async fn meeting(&mut self, watcher: &dyn Watcher) -> Result<Option<Meeting>, SyncError> {
         let meeting = self.session(watcher).await?.meeting().await?;
         Ok(Some(meeting).filter(|meeting| meeting.wants_a_word()))
     }
 
-    /// Forgets what was agreed with another remote. No file of the user's is touched.
+    /// Forgets the agreement with another remote. No file of the user's is touched.
     fn forget(&mut self) -> Result<(), SyncError> {
         self.log = None;
         self.memory.manifest_of = None;
@@ -161,7 +172,8 @@ impl Engine {
         for path in [layout.last_sync(), layout.pending()] {
             found(self.context.fs().remove_file(&path)).at("remove", &path)?;
         }
-        Ok(())
+        self.memory.seen = None;
+        self.context.forget_seen()
     }
 }
 
@@ -186,7 +198,7 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// True where the remote has lost what this device agreed on.
+    /// True if the remote has lost the commit that this device agreed on.
     async fn is_lost(&self) -> Result<bool, SyncError> {
         let Some(agreed) = self.agreed()? else { return Ok(false) };
         let Some(mut log) = self.open_log().await? else { return Ok(true) };
@@ -200,6 +212,22 @@ impl Context {
         }
     }
 
+    /// True where the remote lacks what this machine has seen of it, and the user has agreed to that; an error
+    /// where not.
+    async fn is_older_than_seen(
+        &self,
+        log: &mut Log,
+        seen: Option<Seen>,
+        approved: bool,
+    ) -> Result<bool, SyncError> {
+        let Some(seen) = seen else { return Ok(false) };
+        match self.check_seen(log, &seen).await? {
+            Ok(()) => Ok(false),
+            Err(_) if approved => self.forget_seen().map(|()| true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn make_folders(&self) -> Result<(), SyncError> {
         let ours = [self.layout.sync(), self.layout.staging(), self.layout.trash(), self.layout.conflicts()];
         let folders = APP_FOLDERS.iter().map(|name| self.layout.root().join(name)).chain(ours);
@@ -209,9 +237,9 @@ impl Context {
         Ok(())
     }
 
-    /// Opens the remote's log, after putting a header there if it has none. Another device may do the same at this moment:
-    /// both then look again, and the smaller id wins. A remote that should hold the vault `known` and holds none was emptied:
-    /// nothing is put there unasked.
+    /// Opens the remote's log, after putting a header there if it has none. Another device may do
+    /// the same at this moment: both then look again, and the smaller id wins. A remote that should
+    /// hold the vault `known` and holds none was emptied: without approval nothing is put there.
     async fn open_or_create(
         &self,
         groups: &[Group],
@@ -250,8 +278,8 @@ impl Context {
         Ok(device)
     }
 
-    /// The device id of a marker that is already here; a new one where the folder was copied from another machine, for two
-    /// devices of one name would be one writer to the log.
+    /// Device id of a marker that is already here. A new one if the folder was copied from another
+    /// machine: two devices with one id would be one writer to the log.
     fn own_device(&self, marker: &Marker, machine: &str) -> Result<DeviceId, SyncError> {
         if marker.machine == machine {
             return Ok(marker.device);

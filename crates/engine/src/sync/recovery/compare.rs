@@ -1,7 +1,9 @@
-//! How two versions of a JSON file differ, told by node: for people who have to choose between them. Pure.
+//! Differences between two versions of a JSON file, told by node: for people who have to choose
+//! between the two. Pure.
 //!
-//! Lists whose elements all carry an `id` of their own are compared by it, so that a node that was inserted does not make all
-//! later ones differ. Long texts and rows of numbers are cut: what is told is where to look.
+//! Lists whose elements all carry an `id` of their own are compared by it, so that an inserted node
+//! does not make all later ones differ. Long texts and rows of numbers are cut: the result tells
+//! where to look.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +12,9 @@ use serde_json::Value;
 
 /// Fields that name an element of a list.
 const NAMES: [&str; 4] = ["id", "node_id", "uuid", "key"];
-/// Longer values are cut.
+/// Longest value, in characters. Longer ones are cut.
 const LONGEST: usize = 200;
-/// Deeper values are compared as a whole.
+/// Depth of the comparison. Deeper values are compared as a whole.
 const DEEPEST: usize = 32;
 
 /// One place at which two versions differ.
@@ -20,15 +22,16 @@ const DEEPEST: usize = 32;
 pub struct Difference {
     /// The innermost named element around it, if there is one.
     pub node: Option<String>,
-    /// Where, such as `nodes[n17].text`.
+    /// Place in the document, such as `nodes[n17].text`.
     pub at: String,
-    /// What the version that lost has there; nothing where it has nothing.
+    /// Value in the version that lost, if it has one there.
     pub mine: Option<Value>,
-    /// What the version that stands has there.
+    /// Value in the version that stands, if it has one there.
     pub remote: Option<Value>,
 }
 
-/// Where `mine` and `remote` differ, in their order, at most `limit` of them; and how many there are in all.
+/// Differences of `mine` and `remote`, in their order, at most `limit` of them; and their number in
+/// all.
 #[must_use]
 pub fn differences(mine: &Value, remote: &Value, limit: usize) -> (Vec<Difference>, usize) {
     let mut found = Found { list: Vec::new(), limit, count: 0 };
@@ -116,7 +119,7 @@ impl Found {
     }
 }
 
-/// The elements by their names; none where one has no name, or two have the same.
+/// Elements by their names. None if one has no name, or two have the same.
 fn by_name(list: &[Value]) -> Option<BTreeMap<String, &Value>> {
     let named: Option<BTreeMap<String, &Value>> =
         list.iter().map(|value| Some((name_of(value)?, value))).collect();
@@ -132,7 +135,7 @@ fn name_of(value: &Value) -> Option<String> {
     }
 }
 
-/// A value as far as a person wants to read it.
+/// A value, cut to a length that a person wants to read.
 fn cut(value: &Value) -> Value {
     match value {
         Value::String(text) if text.chars().count() > LONGEST => {

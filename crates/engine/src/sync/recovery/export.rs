@@ -1,8 +1,10 @@
-//! Contents of the past, outside the vault: written to a folder, or read to be looked at. Nothing in the vault or the bucket is
-//! changed, and the vault's lock is not needed.
+//! Contents of the past, outside the vault: written to a folder, or read to be shown. Nothing in
+//! the vault or the bucket is changed, and the vault's lock is not needed.
 //!
 //! Files are staged in a hidden folder of the target, checked against their digests and then renamed; what exists is never
-//! overwritten. A crash leaves that hidden folder, and files that are whole.
+//! overwritten. The target is empty, unless somebody insists, for it may be the folder of another program, and what is written
+//! there is what somebody once wrote into the bucket. It is held open, and no link in it is followed. What is never synced is
+//! never written either. A crash leaves that hidden folder, and files that are whole.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,36 +15,57 @@ use super::Point;
 use super::restore::chosen;
 use crate::clock::random;
 use crate::content::ChunkIndex;
-use crate::fs::{self, At, found};
+use crate::fs::{self, At, Fs, RootedFs, found};
 use crate::log::{ChunkReader, Depth, Leaves, Log, LogError, Past, Snapshot};
-use crate::model::{ChunkSlot, CommitKey, ConflictId, Digest, Entry, FileKind, PackId, VaultPath};
+use crate::model::{CommitKey, ConflictId, Digest, Entry, FileKind, VaultPath};
 use crate::sync::cycle::{Order, Wanted};
 use crate::sync::session::Context;
 use crate::sync::{Engine, Phase, Progress, Refusal, SyncError, Watcher, blocking};
-use crate::vault::Stage;
+use crate::vault::{Stage, Verdict};
 
-/// Chunks of a content that is looked at are read so many at a time.
+/// Number of chunks read at once for a content that is shown.
 const BATCH: usize = 16;
 
-/// What was written.
+/// Result of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Exported {
-    /// Of which generation.
+    /// Generation of the files.
     pub generation: u64,
-    /// Files.
+    /// Files written.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Files that could not be written, because the bucket has lost what they consist of.
+    /// Files that could not be written, because the bucket has lost parts of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<VaultPath>,
+    /// Files that are not written because nothing of their name is ever synced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub never: Vec<VaultPath>,
 }
 
-/// The two versions of one file of a conflict: what lost, and what stands.
+/// A folder outside the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The folder.
+    pub folder: PathBuf,
+    /// True if it need not be empty.
+    pub force: bool,
+}
+
+impl Target {
+    /// A folder that must be empty, or is made.
+    #[must_use]
+    pub fn empty(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), force: false }
+    }
+}
+
+/// The two versions of one file of a conflict: the one that lost, and the one that stands.
 pub type Versions = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Engine {
-    /// The history up to the newest generation that is known; where the remote is out of reach, up to the one that was agreed last.
+    /// The history up to the newest known generation. If the remote is out of reach, up to the one
+    /// that was agreed last.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -57,12 +80,12 @@ impl Engine {
     /// Writes files of the state at `point` to a folder outside the vault: `paths`, or all.
     ///
     /// # Errors
-    /// See [`SyncError`]; a [`Refusal`] where a file would be overwritten.
+    /// See [`SyncError`]; a [`Refusal`] where a file would be overwritten, or the target is not empty.
     pub async fn export(
         &mut self,
         point: &Point,
         paths: &[VaultPath],
-        target: &Path,
+        target: &Target,
         watcher: &dyn Watcher,
     ) -> Result<Exported, SyncError> {
         let (context, log) = self.any_log().await?;
@@ -77,14 +100,14 @@ impl Engine {
         context.write_out(log, &old, files, target, watcher).await
     }
 
-    /// Writes the version of an open conflict that lost to a folder outside the vault.
+    /// Writes the losing version of an open conflict to a folder outside the vault.
     ///
     /// # Errors
-    /// As for [`Engine::export`].
+    /// See [`Engine::export`].
     pub async fn export_conflict(
         &mut self,
         id: ConflictId,
-        target: &Path,
+        target: &Target,
         watcher: &dyn Watcher,
     ) -> Result<Exported, SyncError> {
         let (context, log) = self.any_log().await?;
@@ -95,8 +118,8 @@ impl Engine {
         context.write_out(log, &state, files.collect(), target, watcher).await
     }
 
-    /// Both versions of a conflict's file, from this disk where it has them, else from the bucket. Contents longer than `limit`
-    /// count as not there.
+    /// Both versions of a conflict's file, from this disk if it has them, else from the bucket.
+    /// Contents longer than `limit` count as absent.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -115,7 +138,7 @@ impl Engine {
         Ok((mine, remote))
     }
 
-    /// What the state that was agreed last has at `path`.
+    /// Entry of `path` in the state that was agreed last.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -150,10 +173,8 @@ impl Context {
             if batch.is_empty() {
                 break;
             }
-            let place = |id: Digest| index.get(&id).ok_or_else(|| missing(id));
-            let slots: Vec<(PackId, ChunkSlot)> =
-                batch.iter().map(|placed| place(placed.part.id)).collect::<Result<_, _>>()?;
-            let chunks = reader.collect(&slots).await?;
+            let ids = batch.iter().map(|placed| placed.part.id);
+            let chunks = reader.gather(&index, ids).await?.map_err(missing)?;
             for placed in &batch {
                 bytes.extend_from_slice(chunks.get(&placed.part.id).map_or(&[], Vec::as_slice));
             }
@@ -161,7 +182,7 @@ impl Context {
         Ok((Digest::of(&bytes) == entry.digest).then_some(bytes))
     }
 
-    /// The newest generation that is known; where the remote is out of reach, the one that was agreed last.
+    /// The newest known generation. If the remote is out of reach, the one that was agreed last.
     async fn newest_known(&self, log: &mut Log) -> Result<Option<CommitKey>, SyncError> {
         match log.refresh(Depth::Near).await {
             Ok(()) => Ok(log.graph().heads().first().copied()),
@@ -178,15 +199,19 @@ impl Context {
         &self,
         log: &Log,
         state: &Snapshot,
-        files: BTreeMap<VaultPath, Entry>,
-        target: &Path,
+        mut files: BTreeMap<VaultPath, Entry>,
+        target: &Target,
         watcher: &dyn Watcher,
     ) -> Result<Exported, SyncError> {
+        let Target { folder: target, force } = target;
         if target.starts_with(self.layout.root()) {
-            return Err(Refusal::InsideVault(target.to_owned()).into());
+            return Err(Refusal::InsideVault(target.clone()).into());
         }
+        let never: Vec<VaultPath> = files.keys().filter(|path| self.is_never(path)).cloned().collect();
+        files.retain(|path, _| !self.is_never(path));
+        let out = self.open_target(target, *force)?;
         for path in files.keys() {
-            self.check_unused(target, path)?;
+            check_unused(out.as_ref(), target, path)?;
         }
         let wanted: Vec<Wanted> = (0..)
             .zip(&files)
@@ -195,7 +220,7 @@ impl Context {
         let bytes = files.values().map(|entry| entry.size).sum();
         let number = u32::from_be_bytes(random(self.ports.entropy.as_ref()));
         let folder = target.join(format!(".cogzy-vault-{number:08x}"));
-        let stage = Stage::outside(Arc::clone(&self.ports.fs), folder)?;
+        let stage = Stage::outside(Arc::clone(&out), folder)?;
         let written = async {
             self.check_room(&wanted, target)?;
             let progress = Progress {
@@ -206,13 +231,13 @@ impl Context {
             };
             let order = Order { params: log.header()?.chunking, remote: state, wanted: &wanted, old: vec![] };
             let lost = self.fetch(order, &stage, progress, watcher).await?;
-            let mut exported = Exported { generation: state.seq(), ..Exported::default() };
+            let mut exported = Exported { generation: state.seq(), never, ..Exported::default() };
             for (file, path) in wanted.iter().zip(files.keys()) {
                 if lost.contains_key(&file.slot) {
                     exported.lost.push(path.clone());
                     continue;
                 }
-                blocking(|| self.put_out(&stage.path(file.slot), target, path))?;
+                blocking(|| put_out(out.as_ref(), &stage.path(file.slot), target, path))?;
                 exported.files += 1;
                 exported.bytes += file.entry.size;
             }
@@ -225,33 +250,52 @@ impl Context {
         Ok(exported)
     }
 
-    /// Nothing stands where `path` is to be, and no link leads elsewhere.
-    fn check_unused(&self, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
-        let place = path.below(target);
-        let mut folders = place.ancestors().skip(1).take_while(|folder| *folder != target);
-        let taken = |place: &Path| {
-            let stat = found(self.fs().lstat(place)).at("look at", place)?;
-            Ok::<_, SyncError>(stat.map(|stat| stat.kind))
-        };
-        if taken(&place)?.is_some() {
-            return Err(Refusal::Exists(place).into());
-        }
-        folders.try_for_each(|folder| match taken(folder)? {
-            None | Some(FileKind::Folder) => Ok(()),
-            Some(_) => Err(Refusal::Exists(folder.to_owned()).into()),
-        })
+    fn is_never(&self, path: &VaultPath) -> bool {
+        self.settings.filter.verdict(path) == Verdict::Never
     }
 
-    fn put_out(&self, staged: &Path, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
-        let place: PathBuf = path.below(target);
-        if let Some(folder) = place.parent() {
-            self.fs().create_dir_all(folder).at("create", folder)?;
+    /// Makes the target, and holds it open: whoever swaps a folder in it with a link meanwhile leads no write out
+    /// of it.
+    fn open_target(&self, target: &Path, force: bool) -> Result<Arc<dyn Fs>, SyncError> {
+        self.fs().create_dir_all(target).at("create", target)?;
+        if !force && !self.fs().read_dir(target).at("list", target)?.is_empty() {
+            return Err(Refusal::NotEmpty(target.to_owned()).into());
         }
-        match self.fs().rename_new(staged, &place) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Refusal::Exists(place.clone()).into())
-            }
-            done => Ok(done.at("write", &place)?),
+        Ok(Arc::new(RootedFs::open(target, target)))
+    }
+}
+
+/// Checks that nothing stands where `path` is to be, and that no link leads elsewhere.
+fn check_unused(fs: &dyn Fs, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
+    let place = path.below(target);
+    let taken = |place: &Path| {
+        let stat = found(fs.lstat(place)).at("look at", place)?;
+        Ok::<_, SyncError>(stat.map(|stat| stat.kind))
+    };
+    let folders: Vec<&Path> = place.ancestors().skip(1).take_while(|folder| *folder != target).collect();
+    // From above, so that nothing is asked for through a link.
+    for folder in folders.into_iter().rev() {
+        match taken(folder)? {
+            None => return Ok(()),
+            Some(FileKind::Folder) => {}
+            Some(_) => return Err(Refusal::Exists(folder.to_owned()).into()),
         }
+    }
+    match taken(&place)? {
+        None => Ok(()),
+        Some(_) => Err(Refusal::Exists(place.clone()).into()),
+    }
+}
+
+fn put_out(fs: &dyn Fs, staged: &Path, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
+    let place: PathBuf = path.below(target);
+    if let Some(folder) = place.parent() {
+        fs.create_dir_all(folder).at("create", folder)?;
+    }
+    match fs.rename_new(staged, &place) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Refusal::Exists(place.clone()).into())
+        }
+        done => Ok(done.at("write", &place)?),
     }
 }

@@ -1,12 +1,13 @@
-//! Going back: to earlier states, to the backup, and out of conflicts.
+//! Ways back: to earlier states, to the backup, and out of conflicts.
 //!
-//! [`restore`], an undo and [`resolve`] are commits made of contents that the bucket holds already, by
-//! [`rewrite`]; [`validate`] refuses those that would leave a group that does not fit together. [`reset`]
-//! makes no commit: the vault becomes what the backup is. [`export`] only reads; [`point`] finds the state
-//! that is meant, [`put_back`] mends files of this disk, [`compare`] tells two versions of a JSON file apart.
+//! [`restore`], an undo and [`resolve`] are commits made of contents that the bucket holds already,
+//! by [`rewrite`]. [`validate`] refuses those after which the files of a group would not fit
+//! together. [`reset`] makes no commit: the vault becomes equal to the backup. [`export`] only
+//! reads; [`point`] finds the requested state, [`put_back`] mends files of this disk, and
+//! [`compare`] tells two versions of a JSON file apart.
 //!
-//! A crash leaves a commit that is not begun or one that the next cycle finishes; a reset leaves the vault
-//! as it was, or a journal that the next start finishes.
+//! A crash leaves everything as it was, or a commit that the next cycle finishes. A reset leaves the
+//! vault as it was, or a journal that the next start finishes.
 
 mod compare;
 mod export;
@@ -19,7 +20,7 @@ mod rewrite;
 mod validate;
 
 pub use compare::{Difference, differences};
-pub use export::{Exported, Versions};
+pub use export::{Exported, Target, Versions};
 pub use point::{Generation, GenerationError, Point};
 pub use reset::Reset;
 pub use rewrite::Rewritten;

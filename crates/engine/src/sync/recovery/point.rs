@@ -1,4 +1,4 @@
-//! A point in the past, as people name it.
+//! A point in the past, as people name it. Pure but for reads of the log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,18 +7,18 @@ use crate::log::{Log, Past};
 use crate::model::CommitKey;
 use crate::sync::{Refusal, SyncError};
 
-/// Which state is meant.
+/// A state that a person names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Point {
-    /// The newest.
+    /// The newest state.
     Newest,
-    /// A generation; with the beginning of a commit's id also one that a merge brought in.
+    /// A generation. With the beginning of a commit's id, also one that a merge brought in.
     Generation(Generation),
-    /// The newest that was there at this time, in milliseconds since the Unix epoch.
+    /// The newest state at this time, in milliseconds since the Unix epoch.
     Time(u64),
 }
 
-/// `7`, or `7-3fa2`: the number of a generation, and how its commit's id begins.
+/// `7`, or `7-3fa2`: the number of a generation, and the beginning of its commit's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
     seq: u64,
@@ -52,7 +52,7 @@ impl fmt::Display for Generation {
 }
 
 impl Point {
-    /// The commit that stands for this point in the past of `head`.
+    /// The commit that this point means in the past of `head`.
     pub(crate) async fn find(&self, log: &Log, head: Option<CommitKey>) -> Result<CommitKey, SyncError> {
         let head = head.ok_or(Refusal::Empty)?;
         match self {

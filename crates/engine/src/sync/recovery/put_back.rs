@@ -1,11 +1,11 @@
-//! Files of this disk, put back to what the newest state has: the part of a restore that no commit can do.
+//! Puts files of this disk back to the newest state: the part of a restore that no commit can do.
 //!
-//! A group whose files do not fit together here is neither pushed nor pulled over, and so a restore of
-//! the very generation that stands, which commits nothing, would change nothing. Whoever asks for it
-//! means the disk. What is replaced goes to the trash; what is being written is waited for, and refused
-//! when it does not end.
+//! A group whose files do not fit together here is neither pushed nor pulled over. A restore of the
+//! very generation that stands commits nothing, and so would change nothing; but the user who asks
+//! for it means the disk. Replaced files go to the trash. A file that is being written is waited
+//! for; if that does not end, the request is refused.
 //!
-//! A crash leaves the journal of an apply that the next start finishes.
+//! A crash leaves the journal of an apply, which the next start finishes.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::sync::session::Session;
 use crate::sync::{About, Refusal, Survey, SyncError};
 
 impl Session<'_> {
-    /// Puts `items` back. Gives the number of files that were replaced or removed.
+    /// Puts `items` back. Returns the number of files that were replaced or removed.
     pub(crate) async fn put_back(&mut self, items: &BTreeSet<Item>) -> Result<usize, SyncError> {
         if items.is_empty() {
             return Ok(0);
@@ -33,7 +33,7 @@ impl Session<'_> {
         self.try_put_back(items).await?.map_err(|busy| Refusal::Busy(busy).into())
     }
 
-    /// The number of files, or what is still being written.
+    /// Tries once. Returns the number of files, or the paths that are still being written.
     async fn try_put_back(
         &mut self,
         items: &BTreeSet<Item>,
@@ -65,7 +65,7 @@ impl Session<'_> {
     }
 }
 
-/// The plan that pulls those of `items` which stand here otherwise than in the newest state.
+/// The plan that pulls those of `items` that differ here from the newest state.
 fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) -> bool) -> Plan {
     let mut remote: Tree = survey.remote.tree.clone();
     remote.retain(|path, _| visible(path));
@@ -76,7 +76,7 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
     plan.steps.retain(|step| items.contains(&step.item));
     plan.waiting.retain(|wait| items.contains(&wait.item));
     for step in &mut plan.steps {
-        // It was asked for: the trash keeps it, and nobody has to decide anything.
+        // The user asked for it: the trash keeps the old file, and there is nothing to decide.
         step.action = Action::Pull;
     }
     plan

@@ -1,10 +1,12 @@
-//! The vault becomes what the backup's newest generation is, whatever state it is in.
+//! Makes the vault equal to the backup's newest generation, whatever state it is in.
 //!
-//! Every local file is hashed again, everything that differs is staged beside the vault and held against its digest, and only then
-//! is it put in place, under the journal of every other apply: what stood there goes to the trash, and versions that the backup
-//! never had become conflict copies. Files that no rule syncs (config.json, cache, logs, what is excluded) are not looked at.
+//! Every local file is hashed again. Files that differ are staged beside the vault and checked
+//! against their digests; only then are they put in place, under the same journal as any apply.
+//! Replaced files go to the trash, and versions that the backup never had become conflict copies.
+//! Files that no rule syncs (config.json, cache, logs, excluded paths) are not looked at.
 //!
-//! A crash, or an error, before the journal is written leaves the vault as it was. After that the next start finishes it.
+//! A crash or an error before the journal is written leaves the vault as it was. After that, the
+//! next start finishes the reset.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,32 +20,33 @@ use crate::sync::cycle::{Incoming, SETTLE_TRIES, Scope, Sides};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Refusal, Report, Request, Survey, SyncError, Watcher};
 
-/// What a reset did, or would do.
+/// Result of a reset, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reset {
-    /// The generation that the vault is at.
+    /// Generation of the vault now.
     pub generation: u64,
-    /// Files that were fetched.
+    /// Files fetched.
     pub fetched: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Local files that made way for another version: they are in the trash, or are conflict copies.
+    /// Local files that another version replaced: they are in the trash, or are conflict copies.
     pub replaced: usize,
-    /// Local files that the backup does not have: the same.
+    /// Local files that the backup does not have: also in the trash, or conflict copies.
     pub deleted: usize,
     /// Versions that the backup never had: kept as conflicts.
     pub kept: Vec<Conflict>,
-    /// Items that somebody wrote to meanwhile: they were left as they were.
+    /// Items that a program wrote to meanwhile: they were left as they were.
     pub left: Vec<String>,
-    /// The cycle after it, which sends what was kept; none where it did not go through.
+    /// Report of the cycle after it, which sends the kept versions. None if that cycle failed.
     pub report: Option<Report>,
 }
 
 impl Engine {
-    /// Resets the vault to the backup's newest generation. `dry_run`: only tells what it would do.
+    /// Resets the vault to the backup's newest generation. `dry_run`: only tells the changes.
     ///
     /// # Errors
-    /// See [`SyncError`]; the vault is then as it was. A [`Refusal`] where the backup is empty, or files are in use.
+    /// See [`SyncError`]; the vault is then as it was. A [`Refusal`] if the backup is empty, or
+    /// files are in use.
     pub async fn reset(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Reset, SyncError> {
         let mut session = self.session(watcher).await?;
         if dry_run {
@@ -115,7 +118,7 @@ impl Session<'_> {
         Ok(whole)
     }
 
-    /// What is here and there, with the plan of a reset; and what of the remote is synced here.
+    /// Both sides, with the plan of a reset; and the part of the remote that is synced here.
     async fn reset_survey(
         &mut self,
         record: Option<&LastSync>,
@@ -139,7 +142,8 @@ impl Session<'_> {
         Ok((survey, remote))
     }
 
-    /// Notes that nothing is open any more: the base is what the backup holds, but for what could not be replaced.
+    /// Records that nothing is open any more: the base is the backup's state, but for items that
+    /// could not be replaced.
     fn agree_to_reset(
         &self,
         record: Option<LastSync>,
@@ -164,8 +168,8 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// A record that cannot be read is what a reset cures: it is moved aside, and nothing counts as agreed. Should a commit have
-    /// been under way, it shows up in the log like anybody's, or never.
+    /// Moves a damaged record aside, since a reset cures it; nothing counts as agreed then. If a
+    /// commit was under way, it shows up in the log like that of another device, or never.
     fn set_damaged_aside(&self) -> Result<(), SyncError> {
         let (record, pending) = (self.layout.last_sync(), self.layout.pending());
         if LastSync::load(self.fs(), &record).is_err_and(|error| is_damaged(&error)) {
@@ -187,7 +191,7 @@ impl Context {
     }
 }
 
-/// Why items of the plan wait.
+/// Causes why items of the plan wait.
 fn reasons(survey: &Survey) -> Vec<String> {
     survey.plan.waiting.iter().map(|wait| wait.why.clone()).collect()
 }
@@ -197,7 +201,7 @@ const fn is_damaged(error: &RecordError) -> bool {
 }
 
 impl Reset {
-    /// What the plan of a reset does, but for the items that were `left` as they were.
+    /// Counts the changes of a reset's plan, without the items in `left`.
     fn of(survey: &Survey, left: &BTreeSet<Item>) -> Self {
         let mut reset = Self { generation: survey.generation(), ..Self::default() };
         for step in survey.plan.steps.iter().filter(|step| !left.contains(&step.item)) {
@@ -219,7 +223,7 @@ impl Reset {
         reset
     }
 
-    /// Adds what another try did.
+    /// Adds the counts of another try.
     fn add(&mut self, later: Self) {
         let Self { generation, fetched, bytes, replaced, deleted, kept, left: _, report: _ } = later;
         self.generation = generation;

@@ -1,7 +1,9 @@
-//! Deciding a conflict, on whichever device: the version that lost is put back, or given up, or kept beside the other.
+//! Decides a conflict, on any device: the losing version is put back, or given up, or kept beside
+//! the other.
 //!
-//! The bytes of both are in the bucket, so a decision is a commit and nothing else. What of the losing version lies on a disk goes
-//! to that device's trash once it has seen the decision. A decision stays: it beats the same conflict listed open by a fork.
+//! The bytes of both are in the bucket, so a decision is only a commit. The losing version's files
+//! on a disk go to that device's trash once it has seen the decision. A decision stays: it beats
+//! the same conflict listed open by a fork. A crash leaves what [`super::rewrite`] says.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +16,15 @@ use crate::vault::{ApplyId, trash};
 
 type Wanted = BTreeMap<VaultPath, Option<Entry>>;
 
-/// How much of a device's name goes into a file's.
+/// Characters of a device's name that go into a file's name.
 const NAME_CHARS: usize = 40;
 
 impl Engine {
     /// Decides a conflict, for all devices.
     ///
     /// # Errors
-    /// See [`SyncError`]; a [`Refusal`] where it is not open, or where the version that lost would take away most of what stands
-    /// and `yes` is not said.
+    /// See [`SyncError`]; a [`Refusal`] if it is not open, or if the losing version would take away
+    /// most of the present files and `yes` is not given.
     pub async fn resolve(
         &mut self,
         id: ConflictId,
@@ -30,30 +32,65 @@ impl Engine {
         yes: bool,
         watcher: &dyn Watcher,
     ) -> Result<Rewritten, SyncError> {
+        self.resolve_all(&[Resolution { id, keep }], yes, watcher).await
+    }
+
+    /// Decides several conflicts, for all devices and in one generation. Of several over one item
+    /// whose losing versions are to be put back, the newest is.
+    ///
+    /// # Errors
+    /// See [`Engine::resolve`]; nothing is decided then.
+    pub async fn resolve_all(
+        &mut self,
+        decisions: &[Resolution],
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
         let make = async |_: &mut Log, head: &Snapshot| {
-            let conflict = match (head.conflicts.get(&id), head.resolved.get(&id)) {
-                (Some(conflict), _) => conflict,
-                (None, Some(&keep)) => return Err(Refusal::Decided { id, keep }.into()),
-                (None, None) => return Err(Refusal::NoConflict(id).into()),
-            };
-            let (wanted, beside) = match keep {
-                Keep::Remote => (Wanted::new(), vec![]),
-                Keep::Mine => (put_back(conflict, head), vec![]),
-                Keep::Both => {
-                    let wanted = beside(conflict, head)?;
-                    let names = wanted.keys().cloned().collect();
-                    (wanted, names)
-                }
-            };
-            let resolved = vec![Resolution { id, keep }];
+            let (wanted, beside) = wanted(decisions, head)?;
+            let mut resolved = decisions.to_vec();
+            resolved.sort_by_key(|resolution| resolution.id);
+            resolved.dedup_by_key(|resolution| resolution.id);
             Ok((Rewrite { kind: CommitKind::Resolve, wanted, resolved, ..Rewrite::default() }, beside))
         };
         self.rewritten(make, yes, watcher).await
     }
 }
 
+/// The files that `decisions` ask for, and the names of second copies among them.
+fn wanted(decisions: &[Resolution], head: &Snapshot) -> Result<(Wanted, Vec<VaultPath>), Refusal> {
+    let conflict =
+        |&Resolution { id, keep }: &Resolution| match (head.conflicts.get(&id), head.resolved.get(&id)) {
+            (Some(conflict), _) => Ok((conflict, keep)),
+            (None, Some(&keep)) => Err(Refusal::Decided { id, keep }),
+            (None, None) => Err(Refusal::NoConflict(id)),
+        };
+    let mut decided = decisions.iter().map(conflict).collect::<Result<Vec<_>, _>>()?;
+    // A version without an origin was never committed: it is the newest.
+    let age =
+        |conflict: &Conflict| (conflict.origin.is_none(), conflict.origin.as_ref().map(|origin| origin.txn));
+    decided.sort_by_key(|(conflict, _)| age(conflict));
+    let (mut whole, mut names) = (Wanted::new(), Vec::new());
+    for (conflict, keep) in decided {
+        match keep {
+            Keep::Remote => {}
+            Keep::Mine => {
+                // Names beside the files are not of the item.
+                whole.retain(|path, _| names.contains(path) || head.groups.item(path) != conflict.item);
+                whole.extend(put_back(conflict, head));
+            }
+            Keep::Both => {
+                let beside = beside(conflict, head, &whole)?;
+                names.extend(beside.keys().cloned());
+                whole.extend(beside);
+            }
+        }
+    }
+    Ok((whole, names))
+}
+
 impl Context {
-    /// Moves what this disk holds of conflicts that are decided to trashes with names from `trash`.
+    /// Moves this disk's files of decided conflicts to trashes with names from `trash`.
     pub(crate) fn clear_resolved(
         &self,
         agreed: &Snapshot,
@@ -66,7 +103,8 @@ impl Context {
     }
 }
 
-/// The item as the version that lost had it. Members that it did not have go too: a group is never half of one side.
+/// The item as in the losing version. Members that it did not have go too: a group is never half of
+/// one side.
 fn put_back(conflict: &Conflict, head: &Snapshot) -> Wanted {
     let stands = head.tree.keys().filter(|path| head.groups.item(path) == conflict.item);
     let mut wanted: Wanted = stands.map(|path| (path.clone(), None)).collect();
@@ -74,26 +112,28 @@ fn put_back(conflict: &Conflict, head: &Snapshot) -> Wanted {
     wanted
 }
 
-/// The files of the version that lost under names of their own, which say whence they are. Indexes are left out: they are
-/// computed again, and beside the others they would belong to nothing.
-fn beside(conflict: &Conflict, head: &Snapshot) -> Result<Wanted, Refusal> {
+/// Files of the losing version under names of their own, which tell their origin. Indexes are left
+/// out: they are computed again, and beside the others they would belong to nothing.
+fn beside(conflict: &Conflict, head: &Snapshot, taken: &Wanted) -> Result<Wanted, Refusal> {
     let whence = whence(conflict);
     let role = |path| head.groups.find(path).map(|(_, role)| role);
     let grouped = matches!(conflict.item, Item::Group(_));
     let files = conflict.files.iter().filter(|file| !(grouped && role(&file.path) == Some(Role::Derived)));
-    let mut wanted = Wanted::new();
+    let (mut wanted, mut taken) = (Wanted::new(), taken.clone());
     for (path, entry) in files.filter_map(|file| file.entry.map(|entry| (&file.path, entry))) {
         if head.tree.get(path) == Some(&entry) {
-            continue; // It stands: there is nothing to keep beside it.
+            continue; // The same version stands already: nothing to keep beside it.
         }
         let name =
-            free_name(path, &whence, head, &wanted).ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))?;
+            free_name(path, &whence, head, &taken).ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))?;
+        taken.insert(name.clone(), Some(entry));
         wanted.insert(name, Some(entry));
     }
     Ok(wanted)
 }
 
-/// `laptop 2026-11-21 101502`, or the conflict's id where nothing is known of its origin.
+/// Origin of a conflict, such as `laptop 2026-11-21 101502`. The conflict's id if the origin is
+/// unknown.
 fn whence(conflict: &Conflict) -> String {
     let Some(origin) = &conflict.origin else { return format!("conflict {}", conflict.id.short()) };
     let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | ' ') { c } else { '_' };
@@ -103,7 +143,8 @@ fn whence(conflict: &Conflict) -> String {
     format!("{} {}", device.trim(), time.unwrap_or_default()).trim().to_owned()
 }
 
-/// `corpus/nodes (laptop 2026-11-21 101502).json`: a name that nothing has, in no letter case, and that is in no group.
+/// A free name, such as `corpus/nodes (laptop 2026-11-21 101502).json`: no file has it in any
+/// letter case, and it is in no group.
 fn free_name(path: &VaultPath, whence: &str, head: &Snapshot, taken: &Wanted) -> Option<VaultPath> {
     let (folder, name) =
         path.as_str().rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));

@@ -1,5 +1,8 @@
-//! Going back: all or some of the vault to what it was, or one generation taken back. Each is a new generation; none rewrites the
-//! past. A group goes back as a whole, indexes included, whichever of its files was named.
+//! Brings all or part of the vault back to an earlier state, or takes one generation back.
+//!
+//! Decided here: the wanted entry of each path. Each makes a new generation; none rewrites the
+//! past. A group goes back as a whole, indexes included, whichever of its files was named. A crash
+//! leaves what [`super::rewrite`] says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +14,11 @@ use crate::sync::{Engine, Refusal, SyncError, Watcher};
 type Wanted = BTreeMap<VaultPath, Option<Entry>>;
 
 impl Engine {
-    /// Puts `paths` (files or folders; everything where there are none) back to what they were at `point`.
+    /// Puts `paths` (files or folders; everything if empty) back to their state at `point`.
     ///
     /// # Errors
-    /// See [`SyncError`]; a [`Refusal`] where there is no such point or path, or where it looks like an accident and `yes` is
-    /// not said.
+    /// See [`SyncError`]; a [`Refusal`] if there is no such point or path, or if it looks like an
+    /// accident and `yes` is not given.
     pub async fn restore(
         &mut self,
         point: &Point,
@@ -36,11 +39,11 @@ impl Engine {
         self.rewritten(make, yes, watcher).await
     }
 
-    /// Takes back what the generation at `point` changed. Where later changes touch the same files it is refused; with `force`
-    /// what they made is kept as a conflict.
+    /// Takes back the changes of the generation at `point`. If later changes touch the same files,
+    /// it is refused; with `force`, their versions are kept as a conflict.
     ///
     /// # Errors
-    /// As for [`Engine::restore`].
+    /// See [`Engine::restore`].
     pub async fn undo(
         &mut self,
         point: &Point,
@@ -79,7 +82,7 @@ impl Engine {
     }
 }
 
-/// The items that `paths` name, files or folders; none where everything is meant.
+/// Items that `paths` (files or folders) name. None if everything is meant.
 pub(crate) fn chosen(
     head: &Snapshot,
     old: &Snapshot,
@@ -100,19 +103,20 @@ pub(crate) fn chosen(
     Ok(Some(items))
 }
 
-/// What `old` holds at every path of the items that `wanted` names, in either state.
+/// Entries of `old` at every path of the items that `wanted` accepts, in either state.
 fn state_of(old: &Snapshot, head: &Snapshot, wanted: &dyn Fn(&Item) -> bool) -> Wanted {
     let paths = old.tree.keys().chain(head.tree.keys()).filter(|path| wanted(&head.groups.item(path)));
     paths.map(|path| (path.clone(), old.tree.get(path).copied())).collect()
 }
 
-/// Paths at which the newest state is no longer what `after` left. A rebuilt index is nobody's work.
+/// Paths at which the newest state is no longer as `after` left it. A rebuilt index is no user's
+/// work.
 fn built_upon(head: &Snapshot, after: &Snapshot, wanted: &Wanted) -> Vec<VaultPath> {
     let moved = |path: &&VaultPath| head.tree.get(*path) != after.tree.get(*path);
     wanted.keys().filter(moved).filter(|path| !head.groups.is_derived(path)).cloned().collect()
 }
 
-/// What stands of `items`, as conflicts: the versions that a forced undo takes away.
+/// Present versions of `items`, as conflicts: a forced undo takes them away.
 fn versions_kept(head: &Snapshot, items: &BTreeSet<Item>, wanted: &Wanted, past: &[Past]) -> Vec<Conflict> {
     let known = |conflict: &Conflict| {
         head.conflicts.contains_key(&conflict.id) || head.resolved.contains_key(&conflict.id)

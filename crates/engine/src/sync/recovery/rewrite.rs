@@ -1,10 +1,11 @@
-//! Generations that are made of earlier ones: a restore, an undo, the decision of a conflict.
+//! Generations made of earlier ones: a restore, an undo, the decision of a conflict.
 //!
-//! Nothing is uploaded for them, since the bucket holds the contents already, and nothing is written to the vault: the commit is
-//! made first, by the protocol that every commit is made by, and then comes here as it comes to every other device, by the
-//! ordinary pull with its journal and its conflict copies.
+//! Nothing is uploaded for them, since the bucket holds the contents already, and nothing is
+//! written to the vault. The commit is made first, by the protocol of every commit. Then it comes
+//! here as to every other device: by the ordinary pull, with its journal and its conflict copies.
 //!
-//! A crash before `sync/pending` is written leaves everything as it was; after it, the next cycle sends the commit and pulls it.
+//! A crash before `sync/pending` is written leaves everything as it was. After it, the next cycle
+//! sends the commit and pulls it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,58 +13,60 @@ use std::sync::Arc;
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Depth, Log, Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKind, Conflict, Digest, Entry, Item, PackId, PackInfo, Prune, Recipe, RecipeOf,
-    Resolution, Tree, VaultPath, set_entry,
+    Change, Commit, CommitKind, Conflict, Digest, Entry, Group, Item, PackId, PackInfo, Prune, Recipe,
+    RecipeOf, Resolution, Tree, VaultPath, set_entry,
 };
 use crate::plan::{self, Input};
 use crate::sync::cycle::list_chunks;
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Refusal, Report, Request, SyncError, Watcher};
 
-/// What a generation shall be, as the difference to the newest one.
+/// A wanted generation, as the difference to the newest one.
 #[derive(Debug, Default)]
 pub(crate) struct Rewrite {
     pub(crate) kind: CommitKind,
-    /// What paths shall hold; those that hold it already are left out.
+    /// Wanted entry of each path. Paths that hold it already are left out.
     pub(crate) wanted: BTreeMap<VaultPath, Option<Entry>>,
-    /// A state that has the contents which the newest one may not have.
+    /// A state that names the contents which the newest one may not have.
     pub(crate) from: Option<Arc<Snapshot>>,
     pub(crate) kept: Vec<Conflict>,
     pub(crate) resolved: Vec<Resolution>,
-    /// Items that shall stand on this disk as the new state has them, whatever is there now.
+    /// Items that shall stand on this disk as in the new state, whatever is there now.
     pub(crate) put_back: BTreeSet<Item>,
-    /// What becomes of old data.
+    /// Marks and sweeps of old data.
     pub(crate) prune: Prune,
-    /// Packs that were put for this.
+    /// Packs that were put for this commit.
     pub(crate) packs: Vec<PackInfo>,
+    /// The groups, where they change.
+    pub(crate) groups: Option<Vec<Group>>,
 }
 
-/// What came of a restore, an undo or a decision.
+/// Result of a restore, an undo or a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rewritten {
-    /// The generation that was made; none where everything stood as wanted.
+    /// Generation that was made. None if everything already stood as wanted.
     pub generation: Option<u64>,
-    /// The generation it went back to or took back.
+    /// Generation that was gone back to or taken back.
     pub of: Option<u64>,
-    /// Files that it set.
+    /// Files set by it.
     pub changed: usize,
-    /// Files that it deleted.
+    /// Files deleted by it.
     pub deleted: usize,
-    /// Files of this disk that were replaced although the backup held them as wanted: they were
-    /// broken, or half-written. What stood there is in the trash.
+    /// Files of this disk that were replaced although the backup already held the wanted version:
+    /// they were broken or half written. The old files are in the trash.
     pub put_back: usize,
-    /// Second copies that it made.
+    /// Second copies made by it.
     pub beside: Vec<VaultPath>,
-    /// The cycle that brought it here.
+    /// Report of the cycle that brought it here.
     pub report: Report,
 }
 
 /// A generation that was made, if one was needed.
 struct Made {
     rewritten: Rewritten,
-    /// Items that it changed.
+    /// Items changed by it.
     items: BTreeSet<Item>,
-    /// Items that shall stand on this disk as it has them.
+    /// Items that shall stand on this disk as in it.
     put_back: BTreeSet<Item>,
 }
 
@@ -71,8 +74,8 @@ struct Made {
 pub(crate) type Stand = Arc<Snapshot>;
 
 impl Engine {
-    /// Sends what is here, has `make` say what shall become of the newest state, commits that, and brings it here. `yes`: also
-    /// where it looks like an accident.
+    /// Sends the local changes, lets `make` decide the new state from the newest one, commits it,
+    /// and brings it here. `yes`: also if it looks like an accident.
     pub(crate) async fn rewritten(
         &mut self,
         make: impl AsyncFnOnce(&mut Log, &Snapshot) -> Result<(Rewrite, Vec<VaultPath>), SyncError>,
@@ -88,13 +91,13 @@ impl Engine {
         let asked: Vec<_> =
             report.holds.iter().filter(|hold| hold.items.is_subset(&items)).map(|hold| hold.id).collect();
         if yes && !asked.is_empty() {
-            // Whoever said yes to the generation has said yes to having it here.
+            // The user approved of the generation, so its arrival here is approved as well.
             self.decide(&asked, &[])?;
             report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
         }
         rewritten.put_back = self.session(watcher).await?.put_back(&put_back).await?;
         if rewritten.put_back > 0 {
-            // What was said of them no longer holds.
+            // The troubles of the first report no longer hold.
             report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
         }
         rewritten.report = report;
@@ -135,17 +138,32 @@ impl Session<'_> {
         Ok(Made { rewritten, items, put_back })
     }
 
-    /// Commits a rewrite of `head`; none where there is nothing to commit.
+    /// Commits a rewrite of `head`. None if there is nothing to commit.
     pub(crate) async fn rewrite(
         &mut self,
         head: &Stand,
         rewrite: Rewrite,
         yes: bool,
     ) -> Result<Option<Commit>, SyncError> {
-        let Rewrite { kind, mut wanted, from, mut kept, mut resolved, put_back: _, prune, packs: put } =
-            rewrite;
+        let Rewrite {
+            kind,
+            mut wanted,
+            from,
+            mut kept,
+            mut resolved,
+            put_back: _,
+            prune,
+            packs: put,
+            groups,
+        } = rewrite;
         wanted.retain(|path, entry| head.tree.get(path) != entry.as_ref());
-        if wanted.is_empty() && kept.is_empty() && resolved.is_empty() && prune.is_empty() && put.is_empty() {
+        if wanted.is_empty()
+            && kept.is_empty()
+            && resolved.is_empty()
+            && prune.is_empty()
+            && put.is_empty()
+            && groups.is_none()
+        {
             return Ok(None);
         }
         let after = after(head, &wanted)?;
@@ -172,16 +190,17 @@ impl Session<'_> {
             kept,
             resolved,
             prune,
+            groups,
             ..self.draft(head, txn, kind).await?
         };
-        // The record goes on naming what stands here: the commit is pulled like anybody's. Packs that wait for a commit of their
-        // own go on waiting.
+        // The record keeps naming the present local state: the commit is pulled like that of
+        // another device. Packs that wait for a commit of their own go on waiting.
         self.publish(&Prepared::new(&mut commit)?, record).await?;
         Ok(Some(commit))
     }
 }
 
-/// The tree that `wanted` makes of `head`; refused where a file would stand in the way of another.
+/// The tree that `wanted` makes of `head`. Refused if a file would stand in the way of another.
 fn after(head: &Snapshot, wanted: &BTreeMap<VaultPath, Option<Entry>>) -> Result<Tree, Refusal> {
     let mut after = head.tree.clone();
     wanted.iter().for_each(|(path, entry)| set_entry(&mut after, path.clone(), *entry));
@@ -194,7 +213,7 @@ fn after(head: &Snapshot, wanted: &BTreeMap<VaultPath, Option<Entry>>) -> Result
 }
 
 impl Context {
-    /// Refuses what the brakes would hold, were it a change on this device.
+    /// Refuses a change that the brakes would hold if it were made on this device.
     fn brake(&self, head: &Snapshot, after: &Tree) -> Result<(), SyncError> {
         let plan = plan::plan(&Input {
             push_derived: true,
@@ -207,8 +226,8 @@ impl Context {
         Err(Refusal::Braked(plan.holds.iter().map(ToString::to_string).collect()).into())
     }
 
-    /// The recipes and packs that the contents of `wanted` need beyond what `head` has. Every chunk is looked for: a commit never
-    /// names what is not there.
+    /// Recipes and packs that the contents of `wanted` need beyond those of `head`. Every chunk is
+    /// looked for: a commit never names a missing object.
     async fn sources(
         &self,
         head: &Snapshot,
@@ -220,7 +239,7 @@ impl Context {
             .filter(|(id, _)| !head.packs.contains_key(id) && !head.swept.contains(id))
             .map(|(id, pack)| (*id, Arc::clone(pack)))
             .collect();
-        // What is about to go must not be relied on again.
+        // A pack that is about to go must not be relied on again.
         let index: ChunkIndex = head.lasting_packs().chain(more.values()).map(AsRef::as_ref).collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let (mut recipes, mut packs) = (BTreeMap::new(), BTreeMap::new());
@@ -231,8 +250,9 @@ impl Context {
             let listed = list_chunks(&reader, &index, path.as_str(), entry.content(), recipe).await;
             let listed = listed.map_err(|error| if error.is_damage() { gone() } else { error })?;
             for id in listed.chunks.iter().chain(&listed.lists) {
-                let (pack, _) = index.get(id).ok_or_else(gone)?;
-                packs.extend(more.get(&pack).map(|info| (pack, Arc::clone(info))));
+                // All of its places: one of them may say so and not have it.
+                let places = index.places(id).filter_map(|(pack, _)| more.get_key_value(&pack));
+                packs.extend(places.map(|(pack, info)| (*pack, Arc::clone(info))));
             }
             if let (None, Some(recipe)) = (known, recipe) {
                 recipes.insert(entry.digest, recipe.clone());

@@ -1,9 +1,9 @@
-//! Looks whether the groups that a rewrite sets fit together, before it is committed.
+//! Checks that the groups set by a rewrite fit together, before it is committed.
 //!
-//! A restore, an undo or a decision that would put back half of a pipeline's work would be held back by
-//! every device, this one included: better that whoever asks for it hears so. What this device sent or
-//! fetched once it has looked into already; what it does not know is fetched and looked into. A crash
-//! leaves a stage, which the next start clears away.
+//! Every device, this one included, would hold back a restore, an undo or a decision that puts back
+//! half of a pipeline's work. So the caller hears of it first. Contents that this device has sent
+//! or fetched are looked into already; unknown ones are fetched and looked into. A crash leaves a
+//! stage, which the next start clears away.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ use crate::vault::validate::{Kind, check};
 use crate::vault::{ApplyId, Stage};
 
 impl Session<'_> {
-    /// Refuses a change that would make `after` of the newest state, where a group that is enforced and
-    /// that `changed` touches would not fit together. `state` has the contents.
+    /// Refuses a change that would make `after` of the newest state, if an enforced group in
+    /// `changed` would not fit together. `state` has the contents.
     pub(crate) async fn must_fit(
         &self,
         state: &Snapshot,

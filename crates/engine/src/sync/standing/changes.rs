@@ -1,7 +1,9 @@
-//! What has moved in the vault: told commit by commit as it happens, or asked for since a generation.
+//! Paths that have moved in the vault: told commit by commit as it happens, or listed since a
+//! generation.
 //!
-//! Both are read from the log, so that nothing is missed, whoever made the cycle that brought it, and whatever became of the
-//! events. Nothing here asks the remote for what the cache has.
+//! Both are read from the log, so that nothing is missed, whichever process ran the cycle that
+//! brought it, and whatever became of the events. The remote is not asked for anything that the
+//! cache has. A crash leaves nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,43 +12,43 @@ use crate::model::{Commit, CommitKey, Entry, VaultPath};
 use crate::state::{EventLog, EventLogError};
 use crate::sync::{Engine, SyncError, Unwatched};
 
-/// What this device has agreed on since somebody looked last.
+/// Commits that this device has agreed on since the last look.
 #[derive(Debug, Clone, Default)]
 pub struct News {
-    /// The commit that is agreed now.
+    /// Commit that is agreed now.
     pub agreed: Option<CommitKey>,
-    /// The commits that came, the oldest first.
+    /// Commits that came, oldest first.
     pub commits: Vec<(CommitKey, Commit)>,
 }
 
 /// A path that has moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// Which path.
+    /// Its path.
     pub path: VaultPath,
-    /// What it holds now; none where it is gone.
+    /// Its present entry. None if the path is gone.
     pub entry: Option<Entry>,
-    /// The generation that touched it last.
+    /// Generation that touched it last.
     pub generation: u64,
-    /// That generation's transaction; a merge has none.
+    /// Transaction of that generation; a merge has none.
     pub transaction: Option<String>,
-    /// The name of the device that made it; a merge has none.
+    /// Name of the device that made it; a merge has none.
     pub device: Option<String>,
 }
 
-/// What has moved since a generation, up to the one that is agreed.
+/// Paths that have moved since a generation, up to the agreed one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// The generation that is agreed.
+    /// Generation that is agreed.
     pub generation: u64,
-    /// The paths, in order.
+    /// Paths, in order.
     pub moved: Vec<Moved>,
-    /// Whether there are more behind the last one.
+    /// True if more paths follow the last one.
     pub more: bool,
 }
 
 impl Engine {
-    /// What has been agreed since `known`.
+    /// Commits agreed since `known`.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -59,7 +61,8 @@ impl Engine {
         Ok(News { agreed, commits })
     }
 
-    /// The paths that have moved since generation `since`, each once and as it is now, those after `after`, at most `limit`.
+    /// Paths that have moved since generation `since`, each once and in its present state: those
+    /// after `after`, at most `limit`.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -100,7 +103,7 @@ impl Engine {
     /// The events of this vault, for its one writer.
     ///
     /// # Errors
-    /// Where they cannot be opened.
+    /// Errors of opening them.
     pub fn event_log(&self) -> Result<EventLog, EventLogError> {
         let ports = &self.context.ports;
         let (fs, database) = (Arc::clone(&ports.fs), Arc::clone(&ports.database));

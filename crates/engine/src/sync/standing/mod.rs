@@ -1,4 +1,5 @@
-//! Answers to questions, without a cycle: how things stand, what has moved, what is still to be sent.
+//! Answers to questions, without a cycle: the state of the vault, the paths that have moved, the
+//! changes still to be sent.
 //!
 //! Nothing here changes the vault or the bucket. A crash leaves nothing behind.
 
@@ -9,4 +10,4 @@ mod status;
 
 pub use changes::{Changes, Moved, News};
 pub(crate) use outbox::Unsent;
-pub use status::Glance;
+pub use status::{Glance, LastKnown};

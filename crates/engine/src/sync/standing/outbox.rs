@@ -1,4 +1,6 @@
-//! What is on its way out, for whoever asks while a cycle runs or after one that failed.
+//! Changes on their way out, for a caller who asks while a cycle runs or after one that failed.
+//!
+//! Nothing here is lost by a crash: the next cycle finds the changes again.
 
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ pub(crate) struct Unsent {
 }
 
 impl Unsent {
-    /// What a survey would send, at once or when it has settled or been decided.
+    /// Changes that a survey would send, at once or after they have settled or been decided.
     pub(crate) fn of(survey: &Survey) -> Self {
         let outgoing = survey.plan.steps.iter().filter(|step| step.outgoing());
         let paths = outgoing.flat_map(|step| &step.files).map(|file| file.path.to_string()).collect();
@@ -27,13 +29,13 @@ impl Unsent {
 }
 
 impl Engine {
-    /// The paths that the last cycle was to send and did not.
+    /// Paths that the last cycle should have sent and did not.
     #[must_use]
     pub fn unsent(&self) -> &[String] {
         &self.memory.unsent.paths
     }
 
-    /// How many files and bytes those are.
+    /// Number of those files, and their bytes.
     #[must_use]
     pub const fn unsent_amount(&self) -> Amount {
         self.memory.unsent.amount
@@ -45,16 +47,17 @@ impl Engine {
         WaitingList::open(Arc::clone(&self.context.ports.database))
     }
 
-    /// How many paths wait, and the first of them.
+    /// Number of paths that wait, and the first of them.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     pub fn outbox(&self, limit: usize) -> Result<(usize, Vec<(String, Waiting)>), DatabaseError> {
         let database = &self.context.ports.database;
         Ok((database.waiting_count()?, database.waiting(limit)?))
     }
 
-    /// Since when a success is awaited, in milliseconds since the Unix epoch: the last one, or when it was asked first.
+    /// Time since which a success is awaited, in milliseconds since the Unix epoch: that of the
+    /// last success, or of the first call of this function.
     #[must_use]
     pub fn awaiting_since(&self) -> u64 {
         let ports = &self.context.ports;

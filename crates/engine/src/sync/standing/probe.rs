@@ -1,38 +1,64 @@
-//! Reaching the remote at all, and the pause that a person wants.
+//! A probe of the remote, and the pause that a person asked for. A crash leaves the pause as it was
+//! recorded last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fs::found;
+use crate::model::VaultPath;
 use crate::state::Paused;
 use crate::sync::{Engine, SyncError};
 
-/// A probe that takes longer has not reached the remote.
+/// Longest time of a probe. One that takes longer has not reached the remote.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
-/// Behind every commit: a listing from there on is short.
+/// A key after every commit: a listing from there on is short.
 const BEHIND_ALL: &str = "commits/9999999999999999-~";
 
 impl Engine {
-    /// True where the remote answers at all, whatever it says: one short listing.
+    /// True if the remote answers at all, whatever it says: one short listing.
     pub async fn probe(&self) -> bool {
         let asked = self.context.ports.remote.list("commits/", Some(BEHIND_ALL));
         match tokio::time::timeout(PROBE_PATIENCE, asked).await {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => !error.kind.offline(),
-            Err(_) => false,
+            Err(_) => {
+                // The connection may have died without a word.
+                self.renew_remote();
+                false
+            }
         }
     }
 
-    /// The pause that is wanted, if any.
+    /// True where `path` stands as the last pull of this engine left it: whoever touched it, it was us.
+    #[must_use]
+    pub fn has_brought(&self, path: &VaultPath) -> bool {
+        let stands = || found(self.context.fs().lstat(&path.below(self.context.layout.root()))).ok();
+        self.memory.brought.get(path).is_some_and(|left| stands().as_ref() == Some(left))
+    }
+
+    /// Has connections made anew and credentials read anew: the network or a key has changed.
+    pub fn renew_remote(&self) {
+        self.renewal()();
+    }
+
+    /// [`Engine::renew_remote`] for a caller that waits while the engine works.
+    pub fn renewal(&self) -> impl Fn() + Send + use<> {
+        let remote = Arc::clone(&self.context.ports.remote);
+        move || remote.renew()
+    }
+
+    /// The requested pause, if there is one.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// Errors of reading it.
     pub fn paused(&self) -> Result<Option<Paused>, SyncError> {
         Ok(Paused::load(self.context.fs(), &self.context.layout.paused())?)
     }
 
-    /// Keeps a pause, or the wish to go on.
+    /// Records a pause, or its end.
     ///
     /// # Errors
-    /// Where the disk fails.
+    /// Errors of the disk.
     pub fn set_paused(&self, paused: Option<Paused>) -> Result<(), SyncError> {
         let path = self.context.layout.paused();
         match paused {

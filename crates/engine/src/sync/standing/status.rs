@@ -1,34 +1,49 @@
-//! A look at where things stand, without the network: for the status when no daemon runs, or when it can send nothing.
+//! The state of things, without the network: for the status when no daemon runs, or when it can
+//! send nothing. A crash leaves nothing.
 
 use std::sync::Arc;
 
-use crate::log::Snapshot;
+use crate::log::{Aside, Snapshot};
 use crate::model::DeviceId;
+use crate::state::Failed;
 use crate::sync::cycle::{Scope, Sides, note};
 use crate::sync::session::Session;
 use crate::sync::standing::Unsent;
 use crate::sync::{Amount, Engine, ListedConflict, Report, Standing, Survey, SyncError, Unwatched, Watcher};
 
-/// Key of the time at which a cycle went through last.
+/// Key of the time of the last successful cycle.
 pub(super) const SUCCESS: &str = "success";
 
-/// Where things stand, as far as this device knows.
+/// The end of the last successful run, as it was noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LastKnown {
+    /// The generation that was agreed.
+    pub generation: u64,
+    /// Its time, in milliseconds since the Unix epoch.
+    pub last_sync_ms: Option<u64>,
+    /// Files here, and their bytes, at the last scan.
+    pub here: Amount,
+}
+
+/// State of things, as far as this device knows.
 #[derive(Debug)]
 pub struct Glance {
-    /// This device.
+    /// Id of this device.
     pub device: DeviceId,
-    /// The generation that was agreed last.
+    /// Generation that was agreed last.
     pub generation: u64,
-    /// When a cycle went through last, in milliseconds since the Unix epoch.
+    /// Time of the last successful cycle, in milliseconds since the Unix epoch.
     pub last_sync_ms: Option<u64>,
-    /// What is here, and what would be sent.
+    /// Local state, and the plan for it.
     pub survey: Survey,
     /// Open conflicts.
     pub conflicts: Vec<ListedConflict>,
+    /// Objects in the bucket that were set aside.
+    pub aside: Vec<Aside>,
 }
 
 impl Glance {
-    /// What would be sent.
+    /// Changes that would be sent.
     #[must_use]
     pub fn up(&self) -> Amount {
         self.survey.pending().0
@@ -36,7 +51,7 @@ impl Glance {
 }
 
 impl Engine {
-    /// Compares the vault with what was agreed last.
+    /// Compares the vault with the state that was agreed last.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -49,39 +64,61 @@ impl Engine {
         let sides = Sides { head: agreed.key, remote: Arc::clone(&agreed), agreed: Arc::clone(&agreed) };
         let survey = session.survey(record.as_ref(), sides, Scope { dry: true, ..Scope::default() }).await?;
         let last_sync_ms = context.ports.database.noted(SUCCESS).unwrap_or_default();
-        let device = session.marker.device;
-        Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts })
+        let (device, aside) = (session.marker.device, session.log.aside());
+        Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts, aside })
     }
 
-    /// Looks at what is here and would be sent, and remembers it as what waits. A report of a cycle that moves nothing.
+    /// The end of the last successful run: what a daemon can say before its first cycle. Reads neither
+    /// the vault's files nor the remote.
+    #[must_use]
+    pub fn last_known(&self) -> LastKnown {
+        let database = &self.context.ports.database;
+        let here = database.stats().unwrap_or_default();
+        LastKnown {
+            // Whatever is wrong with the record, the first cycle says so.
+            generation: self.context.agreed().ok().flatten().map_or(0, |commit| commit.seq),
+            last_sync_ms: database.noted(SUCCESS).unwrap_or_default(),
+            here: Amount { files: here.len(), bytes: here.values().map(|cached| cached.stat.size).sum() },
+        }
+    }
+
+    /// Looks at the local changes that would be sent, and remembers them as waiting. Returns the
+    /// report of a cycle that moves nothing.
     ///
     /// # Errors
     /// See [`SyncError`].
     pub async fn look_around(&mut self, watcher: &dyn Watcher) -> Result<Report, SyncError> {
-        let Glance { generation, survey, conflicts, .. } = self.glance(watcher).await?;
+        let Glance { generation, survey, conflicts, aside, .. } = self.glance(watcher).await?;
         let standing = Standing { here: survey.here, waiting: survey.waiting(), conflicts: conflicts.len() };
-        let mut report = Report { generation, standing: Some(standing), ..Report::default() };
+        let mut report = Report { generation, aside, standing: Some(standing), ..Report::default() };
         note(&survey, &mut report);
         self.memory.unsent = Unsent::of(&survey);
         Ok(report)
     }
 
-    /// The vault as it was agreed last, from the cache where it has it.
+    /// The vault as it was agreed last, from the cache if it has it.
     pub(crate) async fn agreed_snapshot(&mut self) -> Result<Arc<Snapshot>, SyncError> {
         self.session(&Unwatched).await?.agreed_snapshot().await
     }
 
-    /// Notes that a whole cycle went through.
+    /// Notes that a whole cycle succeeded.
     pub fn note_success(&self) {
         let ports = &self.context.ports;
-        if let Err(error) = ports.database.note(SUCCESS, ports.clock.now_ms()) {
+        let noted = ports.database.note(SUCCESS, ports.clock.now_ms());
+        if let Err(error) = noted.and_then(|()| ports.database.note_failed(None)) {
             tracing::warn!(%error, "the time of this sync could not be noted");
         }
+    }
+
+    /// The last run by hand that failed, if none succeeded since.
+    #[must_use]
+    pub fn failed_run(&self) -> Option<Failed> {
+        self.context.ports.database.failed().unwrap_or_default()
     }
 }
 
 impl Session<'_> {
-    /// The vault as it was agreed last, from the cache where it has it.
+    /// The vault as it was agreed last, from the cache if it has it.
     pub(crate) async fn agreed_snapshot(&mut self) -> Result<Arc<Snapshot>, SyncError> {
         Ok(match self.context.agreed()? {
             Some(agreed) => self.log.recall(agreed).await?,

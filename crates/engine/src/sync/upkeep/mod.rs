@@ -1,12 +1,15 @@
-//! Looking after what is stored: is it whole, what can be put right, what is no longer needed.
+//! Care for the stored data: checks that it is whole, repairs it, and frees what is no longer
+//! needed.
 //!
-//! [`verify`] reads and changes nothing; [`repair`] puts right what it found. [`prune`] frees what retention
-//! no longer needs, and [`repack`] moves what is left in worn packs. Each head says what a crash leaves.
+//! [`verify`] reads and changes nothing; [`repair`] puts right what it found. [`prune`] frees data
+//! that retention no longer needs, and [`repack`] moves the needed rest out of worn packs. Each
+//! file's head says what a crash leaves.
 
 mod prune;
 mod repack;
 mod repair;
 mod verify;
+mod weigh;
 
 pub use prune::{Objects, PRUNED, Pruned, Retention};
 pub use repair::{Lost, Repaired};

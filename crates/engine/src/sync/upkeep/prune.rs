@@ -1,129 +1,119 @@
-//! Freeing what retention no longer needs.
+//! Frees data that retention no longer needs.
 //!
-//! In two commits. The first *marks* packs that no kept generation, open conflict or checkpoint needs and that are older than the grace
-//! period, by the server's clock: from then on nothing new relies on them. A grace period later a second commit *sweeps* those that
-//! still nothing needs; only when it is seen, and every other commit that is there by then has been merged, their objects are deleted.
-//! A device that slept through all that finds its commit merged, but for what it had built on swept packs: that it sends again.
+//! In two commits. The first *marks* packs that no kept generation, open conflict or checkpoint
+//! needs and that are older than the grace period, by the server's clock: from then on nothing new
+//! relies on them. A grace period later a second commit *sweeps* those that still nothing needs.
+//! Their objects are deleted only when that commit is seen and every other commit that is there by
+//! then has been merged. A device that slept through all that finds its commit merged, except for
+//! files that it had built on swept packs: those it sends again.
 //!
 //! A crash before a commit leaves everything as it was; between a sweep and the deletion it leaves objects that belong to nothing, and
-//! the next prune deletes them. Every doubt (a listing without a time, a checkpoint that cannot be read, a fork that does not settle)
+//! the next prune deletes them. A device deletes only what it has known to go for a grace period ([`Marked`]). Every doubt (a listing without a time, a checkpoint that cannot be read, a fork that does not settle)
 //! ends in not deleting.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::repack::{Worn, needed, worn};
-use crate::log::{
-    Bucket, ChunkReader, Contents, Depth, Fate, InBucket, Retained, Snapshot, Window, fate, horizon, pack_key,
-};
-use crate::model::{Commit, CommitKind, Digest, PackId, PackInfo, Prune};
+use super::repack::Worn;
+use super::weigh::Looked;
+use crate::content::ChunkIndex;
+use crate::log::{Depth, Fate, Snapshot, pack_key};
+use crate::model::{Commit, CommitKind, Digest, Keeps, PackId, PackInfo, Prune};
 use crate::planted::{Bug, planted};
+use crate::state::Marked;
 use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher};
 
-/// Others may commit while old data is swept: after so many new heads the deletion is left to the next prune.
+/// Rounds of waiting for other heads. Others may commit during a sweep: after so many new heads,
+/// the deletion is left to the next prune.
 const ROUNDS: usize = 4;
-/// What the database calls the end of a prune.
+/// Key of the time at which the last prune ended.
 pub const PRUNED: &str = "pruned";
 const HOUR_MS: u64 = 3600 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// What is kept in the bucket, and for how long.
+/// History that is kept in the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// So many of the newest generations.
+    /// Number of the newest generations.
     pub generations: u64,
-    /// And all that stood within this time.
+    /// Age up to which states are kept as well.
     pub age: Duration,
-    /// How long data stays after nothing needs it any more.
+    /// Time for which data stays after nothing needs it any more.
     pub grace: Duration,
+}
+
+impl Retention {
+    /// What is told to other devices: they keep it, too.
+    #[must_use]
+    pub fn keeps(&self) -> Keeps {
+        let seconds = self.age.as_secs() + u64::from(self.age.subsec_nanos() > 0);
+        Keeps { generations: self.generations, seconds }
+    }
 }
 
 /// Some packs or other objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Objects {
-    /// How many.
+    /// Their number.
     pub objects: usize,
     /// Their bytes.
     pub bytes: u64,
 }
 
-/// What a prune did, or would do.
+/// Result of a prune, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Pruned {
-    /// Whether it was only asked what would be done.
+    /// True if nothing was to be changed.
     pub dry_run: bool,
-    /// The newest generation.
+    /// Newest generation.
     pub generation: u64,
-    /// The oldest generation that is kept.
+    /// Oldest generation that is kept.
     pub kept_from: u64,
-    /// All packs that are there.
+    /// All packs in the bucket.
     pub all: Objects,
-    /// Those of them that something needs.
+    /// Packs that something needs.
     pub needed: Objects,
-    /// Newly marked: they go after the grace period, unless something needs them by then.
+    /// Newly marked packs: they go after the grace period, unless something needs them by then.
     pub marked: Objects,
-    /// Those of the newly marked of which something is still needed: that moves to new packs first.
+    /// Newly marked packs of which a part is still needed: that part moves to new packs first.
     pub repacked: Objects,
-    /// Marked before; their time has not come.
+    /// Packs marked earlier whose grace period has not passed.
     pub waiting: Objects,
-    /// Deleted.
+    /// Packs deleted.
     pub freed: Objects,
-    /// Versions that are to be kept and cannot be put together. What is left of them is kept; while one of the newest
-    /// generation or of an open conflict is among them, nothing is marked or deleted.
+    /// Versions that are to be kept and cannot be put together. The rest of them is kept. While one
+    /// of the newest generation or of an open conflict is among them, nothing is marked or deleted.
     pub damaged: usize,
-    /// Whether nothing is marked or deleted because of that.
+    /// True if nothing is marked or deleted because of that.
+    #[serde(default)]
     pub stopped: bool,
-}
-
-/// What was looked at before anything is decided.
-struct Looked {
-    bucket: BTreeMap<PackId, InBucket>,
-    horizon: u64,
-    live: BTreeSet<PackId>,
-    fate: Fate,
-    /// Packs of which little is needed.
-    worn: Vec<Worn>,
-    /// Swept packs that are still there, and of which something is needed after all.
-    rescue: Vec<Worn>,
-    damaged: usize,
-    /// True where a version of the newest state or of an open conflict is among the damaged ones: what seems to be
-    /// needed by nothing may be what puts it right.
-    stopped: bool,
-    now_ms: i64,
-    grace_ms: i64,
-}
-
-impl Looked {
-    fn sum<'a>(&self, packs: impl IntoIterator<Item = &'a PackId>) -> Objects {
-        let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack));
-        there.fold(Objects::default(), |sum, pack| Objects {
-            objects: sum.objects + 1,
-            bytes: sum.bytes + pack.size,
-        })
-    }
+    /// Objects that were set aside less than a day ago: while there are any, nothing is marked or deleted.
+    #[serde(default)]
+    pub doubtful: usize,
 }
 
 impl Engine {
-    /// Marks, sweeps and deletes what retention no longer needs.
+    /// Marks, sweeps and deletes data that retention no longer needs.
     ///
     /// # Errors
-    /// See [`SyncError`]; what was deleted until then was not needed.
+    /// See [`SyncError`]; data deleted until then was not needed.
     pub async fn prune(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Pruned, SyncError> {
         let mut session = self.session(watcher).await?;
         if dry_run { session.would_prune().await } else { session.prune_now().await }
     }
 
-    /// Whether the last prune by this device is a day ago; or the first time that it was asked this, for nothing is old on the first day.
+    /// True if this device's last prune is a day ago. The first question counts as a prune: on the
+    /// first day nothing is old.
     #[must_use]
     pub fn prune_is_due(&self) -> bool {
         match self.context.ports.database.noted(PRUNED) {
-            // One that was noted by a clock that was ahead says nothing.
+            // A time noted by a clock that was ahead tells nothing.
             Ok(Some(last)) => !(last.saturating_sub(DAY_MS)..last.saturating_add(DAY_MS))
                 .contains(&self.context.ports.clock.now_ms()),
             Ok(None) => {
@@ -137,7 +127,7 @@ impl Engine {
         }
     }
 
-    /// Notes that a prune has ended; one that failed is due again after an hour.
+    /// Notes that a prune has ended. A failed one is due again after an hour.
     pub fn note_prune(&self, done: bool) {
         let ago = if done { 0 } else { DAY_MS - HOUR_MS };
         let now = self.context.ports.clock.now_ms().saturating_sub(ago);
@@ -158,7 +148,12 @@ impl Session<'_> {
         let looked = self.look_for_old(&head, false).await?;
         let mut pruned = told(&looked, &head);
         pruned.dry_run = true;
-        pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep));
+        if self.log.is_doubtful() {
+            return Ok(self.nothing(pruned));
+        }
+        let marked = self.leaving(&head, &looked)?;
+        let due = |pack: &&PackId| marked.is_due(**pack, &looked.times, looked.now_ms, looked.grace_ms);
+        pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep).filter(due));
         Ok(pruned)
     }
 
@@ -166,13 +161,20 @@ impl Session<'_> {
         self.finish_unfinished().await?;
         self.log.refresh(Depth::Whole).await?;
         let head = self.stand().await?;
+        self.log.take_back_keeps(self.marker.device, self.context.settings.retention.keeps()).await?;
         let looked = self.look_for_old(&head, false).await?;
         let mut pruned = told(&looked, &head);
+        if self.log.is_doubtful() {
+            return Ok(self.nothing(pruned));
+        }
         let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
         let moved = self.context.repack(looked.worn.clone()).await?;
         mark.extend(&moved.left);
         mark.sort();
         if !(mark.is_empty() && unmark.is_empty() && sweep.is_empty()) {
+            let mut marked = self.leaving(&head, &looked)?;
+            marked.will_mark(&mark, looked.now_ms);
+            marked.save(self.context.fs(), &self.context.layout.marked())?;
             let horizon = (looked.horizon > head.horizon).then_some(looked.horizon);
             let prune = Prune { horizon, marked: mark, unmarked: unmark, swept: sweep, ..Prune::default() };
             let commit = self.commit_prune(&head, prune, moved.packs).await?;
@@ -186,6 +188,17 @@ impl Session<'_> {
         Ok(pruned)
     }
 
+    /// The result where something was set aside that may yet turn out to be a commit that needs old data.
+    fn nothing(&self, pruned: Pruned) -> Pruned {
+        let doubtful = self.log.aside().len();
+        tracing::warn!(
+            doubtful,
+            "objects below commits/ were set aside within the last day: nothing is pruned"
+        );
+        let none = Objects::default();
+        Pruned { marked: none, repacked: none, freed: none, doubtful, ..pruned }
+    }
+
     async fn commit_prune(
         &mut self,
         head: &Stand,
@@ -196,73 +209,72 @@ impl Session<'_> {
         self.rewrite(head, rewrite, true).await
     }
 
-    /// Weighs the whole bucket against what retention justifies; against what it has justified, where only what is `recorded` counts.
-    async fn look_for_old(&mut self, head: &Stand, recorded: bool) -> Result<Looked, SyncError> {
-        let log = &mut *self.log;
-        let Retention { generations, age, grace } = self.context.settings.retention;
-        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let (now_ms, grace_ms) = (log.remote().server_ms().await?, millis(grace));
-        let times = log.commit_times().await?;
-        let bucket = log.packs_there().await?;
-        let checkpoints = log.checkpoint_packs().await?;
-        let window = Window { generations, since_ms: now_ms.saturating_sub(millis(age)) };
-        let horizon = match head.key {
-            Some(_) if recorded => head.horizon,
-            Some(key) => {
-                let uncounted = log.uncounted(key).await?;
-                horizon(log.graph(), key, &times, &uncounted, window).max(head.horizon)
-            }
-            None => 0,
-        };
-        let Retained { mut sure, void } = log.retained(head, horizon).await?;
-        let must: BTreeSet<Digest> = sure.all.keys().copied().collect();
-        sure.extend(void);
-        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
-        // What commits name and nobody finds is damage, not what is needed.
-        let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
-        let leaving =
-            head.packs.values().filter(|pack| head.marked.contains_key(&pack.id)).filter(there_still);
-        let lasting = head.lasting_packs().filter(there_still);
-        let there = log.swept_and_there(head, &bucket).await?;
-        let places = reader.places(&sure, lasting, leaving, &there).await?;
-        let damaged = places.lost.intersection(&must).count();
-        let rescue = needed(&there, &places);
-        let live = places.chunks.values().copied().collect();
-        let mut fate = fate(&Bucket {
-            state: head,
-            listed: &bucket,
-            live: &live,
-            checkpoints: checkpoints.as_ref(),
-            times: &times,
-            now_ms,
-            grace_ms,
+    /// What of the `doomed` packs is needed, and is nowhere else, whatever the tables of other packs say.
+    async fn lone_copies(
+        &self,
+        head: &Snapshot,
+        looked: &Looked,
+        doomed: &BTreeSet<PackId>,
+    ) -> Result<Vec<Worn>, SyncError> {
+        let there = |pack: &&Arc<PackInfo>| looked.bucket.contains_key(&pack.id);
+        let others: ChunkIndex = head.packs.values().filter(there).map(AsRef::as_ref).collect();
+        let going: Vec<&Arc<PackInfo>> =
+            looked.swept.iter().filter(|pack| doomed.contains(&pack.id)).collect();
+        let copies = going.iter().flat_map(|pack| &pack.chunks).map(|slot| slot.id);
+        let needed: BTreeSet<Digest> = copies.filter(|id| looked.chunks.contains_key(id)).collect();
+        let missing = self.context.not_there(&others, needed).await?;
+        let lone = going.into_iter().map(|pack| {
+            let live = pack.chunks.iter().filter(|slot| missing.contains(&slot.id)).copied().collect();
+            Worn { pack: Arc::clone(pack), live }
         });
-        let due = |pack| bucket.get(&pack).is_some_and(|pack| pack.modified_ms + grace_ms <= now_ms);
-        let mut worn = worn(head, &places, due);
-        let newest = Contents::of(head);
-        let stopped = newest.all.keys().any(|digest| places.lost.contains(digest));
-        if stopped {
-            worn.clear();
-            tracing::warn!(
-                damaged,
-                "versions of the newest generation cannot be put together: nothing is pruned"
-            );
-            fate = Fate { waiting: fate.waiting, ..Fate::default() };
-        }
-        Ok(Looked { bucket, horizon, live, fate, damaged, stopped, now_ms, grace_ms, worn, rescue })
+        Ok(lone.filter(|worn| !worn.live.is_empty()).collect())
     }
 
-    /// Deletes swept packs, once no commit is left that has not been merged with the sweep. What retention keeps is weighed once more
-    /// then: a sweep may have been decided on a view that was old by the time it was made, and a merge looks only at what stands.
-    /// What is needed of a swept pack after all moves to a new one first.
+    /// Packs on their way out, as this device knows them now.
+    fn leaving(&self, head: &Snapshot, looked: &Looked) -> Result<Marked, SyncError> {
+        let mut marked = Marked::load(self.context.fs(), &self.context.layout.marked(), self.marker.vault)?;
+        let swept = looked.bucket.keys().copied().filter(|pack| head.has_swept(pack)).collect();
+        marked.see(&head.marked, &swept, looked.now_ms);
+        Ok(marked)
+    }
+
+    /// Notes what is on its way out, durably: a grace period begins.
+    fn note_leaving(&self, head: &Snapshot, looked: &Looked) -> Result<Marked, SyncError> {
+        let marked = self.leaving(head, looked)?;
+        marked.save(self.context.fs(), &self.context.layout.marked())?;
+        Ok(marked)
+    }
+
+    /// Moves what is needed of packs that were swept all the same to new ones. True if there was any.
+    pub(super) async fn rescue(&mut self) -> Result<bool, SyncError> {
+        let head = self.stand().await?;
+        if head.swept.is_empty() {
+            return Ok(false);
+        }
+        let looked = self.look_for_old(&head, true).await?;
+        if looked.rescue.is_empty() {
+            return Ok(false);
+        }
+        let moved = self.context.repack(looked.rescue).await?;
+        Ok(self.commit_prune(&head, Prune::default(), moved.packs).await?.is_some())
+    }
+
+    /// Deletes swept packs, once every commit has been merged with the sweep. The kept history is
+    /// weighed once more then: a sweep may have been decided on a view that was old by the time it
+    /// was made, and a merge looks only at the newest state. A part of a swept pack that is needed
+    /// after all moves to a new pack first.
     async fn delete_swept(&mut self, looked: &Looked) -> Result<Objects, SyncError> {
         for _ in 0..ROUNDS {
             self.log.refresh(Depth::Whole).await?;
             let settled = self.log.graph().heads();
             let head = self.stand().await?;
+            if self.log.is_doubtful() {
+                return Ok(Objects::default());
+            }
             if settled != head.key.into_iter().collect::<Vec<_>>() {
                 continue;
             }
+            let marked = self.note_leaving(&head, looked)?;
             // As a rule there is nothing to delete, and so nothing to weigh.
             if !looked.bucket.keys().any(|pack| head.has_swept(pack)) {
                 return Ok(Objects::default());
@@ -278,9 +290,19 @@ impl Session<'_> {
             }
             let is_doomed = |pack: &PackId| {
                 let early = planted(Bug::DeleteUnswept) && !looked.live.contains(pack);
-                early || head.has_swept(pack)
+                let due = marked.is_due(*pack, &looked.times, looked.now_ms, looked.grace_ms);
+                early || head.has_swept(pack) && (due || planted(Bug::SweepAtOnce))
             };
             let doomed: BTreeSet<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
+            let lone = self.lone_copies(&head, &looked, &doomed).await?;
+            if !lone.is_empty() {
+                let moved = self.context.repack(lone).await?;
+                if moved.packs.is_empty() {
+                    return Ok(Objects::default());
+                }
+                self.commit_prune(&head, Prune::default(), moved.packs).await?;
+                continue;
+            }
             let total = doomed.len();
             for (done, pack) in doomed.iter().enumerate() {
                 self.context.ports.remote.delete(&pack_key(*pack)).await?;
@@ -303,7 +325,7 @@ fn told(looked: &Looked, head: &Snapshot) -> Pruned {
     Pruned {
         dry_run: false,
         generation: head.seq(),
-        kept_from: looked.horizon,
+        kept_from: looked.horizon.max(head.horizon),
         all: looked.sum(looked.bucket.keys()),
         needed: looked.sum(&looked.live),
         marked: looked.sum(looked.fate.mark.iter().chain(looked.worn.iter().map(|worn| &worn.pack.id))),
@@ -312,5 +334,6 @@ fn told(looked: &Looked, head: &Snapshot) -> Pruned {
         freed: Objects::default(),
         damaged: looked.damaged,
         stopped: looked.stopped,
+        doubtful: 0,
     }
 }

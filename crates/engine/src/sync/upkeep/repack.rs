@@ -1,7 +1,8 @@
-//! Packs of which little is needed any more: what is needed moves to new ones, so that the old ones can go.
+//! Moves the needed chunks of worn packs to new packs, so that the old ones can go.
 //!
-//! Chunks move as they are stored, each held against its name. The new packs are put first and named by the commit that marks the old
-//! ones; a crash in between leaves packs that belong to nothing, and a later prune takes them. A run moves only so much.
+//! Chunks move as they are stored, each checked against its name. The new packs are put first and
+//! named by the commit that marks the old ones. A crash in between leaves packs that belong to
+//! nothing, and a later prune takes them. One run moves a bounded number of bytes.
 
 use std::sync::Arc;
 
@@ -13,9 +14,9 @@ use crate::model::{ChunkSlot, PackId, PackInfo};
 use crate::sync::SyncError;
 use crate::sync::session::Context;
 
-/// A pack is worth the trouble when more than this part of its chunks' bytes is needed by nothing, in percent.
+/// Percentage of its chunks' bytes that nothing needs, above which a pack is worth moving.
 const MOSTLY_DEAD: u64 = 20;
-/// No run moves more bytes than this.
+/// Most bytes that one run moves.
 const MOST_BYTES: u64 = 256 << 20;
 
 /// Chunks of a pack that are needed.
@@ -25,16 +26,16 @@ pub(crate) struct Worn {
     pub(crate) live: Vec<ChunkSlot>,
 }
 
-/// What was moved.
+/// Result of moving chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Moved {
-    /// The packs that hold it now.
+    /// Packs that hold them now.
     pub(crate) packs: Vec<PackInfo>,
-    /// The packs that nothing needs any more.
+    /// Packs that nothing needs any more.
     pub(crate) left: Vec<PackId>,
 }
 
-/// What of `packs` is needed, of those of which anything is.
+/// Needed chunks of `packs`, for each pack that has any.
 pub(crate) fn needed(packs: &[Arc<PackInfo>], places: &Places) -> Vec<Worn> {
     let live = |pack: &Arc<PackInfo>| -> Vec<ChunkSlot> {
         let lies_here = |slot: &&ChunkSlot| places.chunks.get(&slot.id) == Some(&pack.id);
@@ -44,7 +45,8 @@ pub(crate) fn needed(packs: &[Arc<PackInfo>], places: &Places) -> Vec<Worn> {
     worn.filter(|worn| !worn.live.is_empty()).collect()
 }
 
-/// The packs that are worth moving, the emptiest first, as many as one run may. `old` says which are old enough to be touched.
+/// Packs that are worth moving, the emptiest first, as many as one run may. `old` is true for packs
+/// old enough to be touched.
 pub(crate) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bool) -> Vec<Worn> {
     let lasting: Vec<Arc<PackInfo>> =
         state.lasting_packs().filter(|pack| old(pack.id)).map(Arc::clone).collect();
@@ -67,7 +69,8 @@ pub(crate) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bo
 }
 
 impl Context {
-    /// Puts what is needed of `worn` packs into new ones. A pack that cannot be read whole is left alone.
+    /// Puts the needed chunks of `worn` packs into new ones. A pack that cannot be read whole is
+    /// left alone.
     pub(crate) async fn repack(&self, worn: Vec<Worn>) -> Result<Moved, SyncError> {
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let (mut moved, mut open): (Moved, Option<PackBuilder>) = Default::default();
@@ -98,6 +101,9 @@ impl Context {
     async fn put_pack(&self, pack: Option<FinishedPack>, moved: &mut Moved) -> Result<(), SyncError> {
         if let Some(FinishedPack { info, bytes }) = pack {
             self.ports.remote.put(&pack_key(info.id), bytes).await?;
+            if let Err(error) = self.ports.database.note_sound_pack(&info) {
+                tracing::debug!(%error, "what was put could not be noted; it is read again if need be");
+            }
             moved.packs.push(info);
         }
         Ok(())

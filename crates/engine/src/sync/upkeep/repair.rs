@@ -1,10 +1,12 @@
-//! Putting damaged data right: local files from the bucket, objects of the bucket from what this device still has.
+//! Repairs damaged data: local files from the bucket, objects of the bucket from this device.
 //!
-//! An object that is written again has the very bytes that were committed: commits and headers come from the cache's verified copies,
-//! a pack is put together from the chunks that can still be read, here or there. Where some of its chunks are nowhere, zeros stand for
-//! them, which no reader takes for a chunk; the others are at their places again. So "nothing is ever overwritten" holds but for bytes
-//! that were wrong. A damaged local file makes way as in any apply, and lies in the trash afterwards. What cannot be put right is
-//! named by file and generation.
+//! Decided here: the source of each repair. An object that is written again has the very bytes that
+//! were committed. Commits and headers come from the cache's verified copies; a pack is put
+//! together from the chunks that can still be read, here or there. If some of its chunks are
+//! nowhere, zeros stand for them, which no reader takes for a chunk; the others are at their places
+//! again. So the only bytes ever overwritten are wrong ones. A damaged local file is replaced as in
+//! any apply, and lies in the trash afterwards. A version that cannot be repaired is named by file
+//! and generation.
 //!
 //! A crash leaves what was repaired until then; running it again goes on.
 
@@ -26,44 +28,50 @@ use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, SyncError, Watcher, blocking};
 use crate::vault::{Purpose, Scan};
 
-/// What was put right, and what could not be.
+/// Result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Repaired {
-    /// Local files that hold what they should again.
+    /// Local files that hold their right bytes again.
     pub files: Vec<String>,
     /// Objects that were written again.
     pub objects: Vec<String>,
-    /// Packs that were written again with the chunks that are still somewhere; others of theirs are lost.
+    /// Packs that were written again with the chunks that are still somewhere; their other chunks
+    /// are lost.
     #[serde(default)]
     pub partly: Vec<String>,
-    /// Damaged checkpoints that were deleted: the commits say the same.
+    /// Damaged checkpoints that were deleted: the commits hold the same.
     #[serde(default)]
     pub dropped: Vec<String>,
-    /// Versions whose bytes nobody here has.
+    /// Objects that no device of this vault made, and that are told of no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dismissed: Vec<String>,
+    /// Versions whose bytes are neither here nor in the bucket.
     pub lost: Vec<Lost>,
 }
 
 /// A version of a file that cannot be put together any more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Lost {
-    /// The file; of a conflict with the conflict's id before it.
+    /// The file. For a conflict, its id comes first.
     pub path: String,
-    /// The generation that made it.
+    /// Generation that made it.
     pub from: u64,
-    /// The last generation that has it.
+    /// Last generation that has it.
     pub to: u64,
 }
 
 impl Engine {
-    /// Verifies everything, puts right what can be, and verifies again. The result of the second look.
+    /// Verifies everything, repairs what it can, and verifies again. Returns the result of the
+    /// second look.
     ///
     /// # Errors
-    /// What keeps it from looking or writing; what it finds is no error.
+    /// Errors that keep it from looking or writing; its findings are no errors.
     pub async fn repair(&mut self, watcher: &dyn Watcher) -> Result<(Verified, Repaired), SyncError> {
         let mut session = self.session(watcher).await?;
-        let first = session.verify(true).await?;
-        let mut repaired = Repaired::default();
+        let mut first = session.verify(true).await?;
+        let mut repaired = Repaired { dismissed: session.log.dismiss(), ..Repaired::default() };
         if first.faults.is_empty() {
+            first.aside = session.log.aside();
             return Ok((first, repaired));
         }
         session.put_right(&first.faults, &mut repaired).await?;
@@ -82,7 +90,7 @@ impl Session<'_> {
                 repaired.objects.push((*key).to_owned());
             }
         }
-        // While a commit is missing, whatever is left of a checkpoint may be wanted.
+        // While a commit is missing, the rest of a checkpoint may be needed.
         let put = |key: &str| repaired.objects.iter().any(|put| put == key);
         if !bad.iter().any(|key| parse_commit_key(key).is_some() && !put(key)) {
             for key in &bad {
@@ -91,6 +99,7 @@ impl Session<'_> {
                 }
             }
         }
+        self.rescue().await?;
         let head = self.log.graph().heads().first().copied();
         let state = self.log.snapshot(head).await?;
         let packs: Vec<Arc<PackInfo>> =
@@ -98,12 +107,12 @@ impl Session<'_> {
         if !packs.is_empty() {
             self.rebuild_packs(&state, &packs, repaired).await?;
         }
-        // After the bucket, for they come from it.
+        // After the bucket, since they come from it.
         repaired.files = self.repair_files().await?;
         Ok(())
     }
 
-    /// Writes packs again of which more chunks can be had than can be read in them.
+    /// Writes packs again that can have more chunks than are readable in them now.
     async fn rebuild_packs(
         &self,
         state: &Snapshot,
@@ -154,14 +163,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Fetches local files again whose bytes have changed although nothing wrote to them.
+    /// Fetches local files again whose bytes have changed although no program wrote to them.
     async fn repair_files(&mut self) -> Result<Vec<String>, SyncError> {
         let context = self.context;
         let state = self.log.snapshot(context.agreed()?).await?;
         let scan = blocking(|| context.fresh_scan(self.marker.vault, &state))?;
         let steps = context.damaged(&scan, &state);
         let (steps, local) = (steps.iter().collect(), Local::of(scan));
-        // Of no commit: what is agreed stays what it is, also where this is cut short.
+        // Of no commit: the agreed state stays as it is, also if this is cut short.
         let incoming = Incoming {
             steps,
             remote: &state,
@@ -176,7 +185,7 @@ impl Session<'_> {
         Ok(mended.flat_map(|step| &step.files).map(|file| file.path.to_string()).collect())
     }
 
-    /// The versions that need a chunk of a pack that is still damaged.
+    /// Versions that need a chunk of a pack that is still damaged.
     pub(super) async fn lost(&mut self, faults: &[Fault]) -> Result<Vec<Lost>, SyncError> {
         self.log.refresh(Depth::Near).await?;
         let Some(head) = self.log.graph().heads().first().copied() else { return Ok(Vec::new()) };
@@ -186,7 +195,7 @@ impl Session<'_> {
         let mut open: BTreeMap<String, (u64, bool)> = BTreeMap::new();
         let mut lost = BTreeSet::new();
         let line: Vec<CommitKey> = self.log.line(head).into_iter().rev().collect();
-        // What a later pack holds again is not lost.
+        // A chunk that a later pack holds too is not lost.
         let (mut index, mut packs) = (ChunkIndex::default(), BTreeSet::new());
         let newest = self.log.snapshot(Some(head)).await?;
         add_readable(&reader, &newest, &bad, &mut packs, &mut index).await?;
@@ -221,7 +230,8 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// Files that are not what they were last agreed to be although nothing wrote to them, as the steps that put them right.
+    /// Local files that differ from the agreed state although no program wrote to them, as the
+    /// steps that repair them.
     fn damaged(&self, scan: &Scan, state: &Snapshot) -> Vec<Step> {
         let known = self.ports.database.stats().unwrap_or_default();
         let mut steps: BTreeMap<_, Step> = BTreeMap::new();
@@ -245,7 +255,8 @@ impl Context {
     }
 }
 
-/// Adds the chunks that can be read of a state's packs, but for the `packs` that were looked at before.
+/// Adds the chunks that can be read of a state's packs, except the `packs` that were looked at
+/// before.
 async fn add_readable(
     reader: &ChunkReader,
     state: &Snapshot,
@@ -265,13 +276,13 @@ async fn add_readable(
     Ok(())
 }
 
-/// The stored bytes of a chunk in a pack's object, if they are what they should be.
+/// Stored bytes of a chunk in a pack's object, if they are right.
 pub(crate) fn stored_part<'a>(pack: PackId, slot: &ChunkSlot, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let stored = stored_in(slot, bytes);
     open_chunk(pack, slot, stored).is_ok().then_some(stored)
 }
 
-/// The chunk as the pack stored it; none where this program packs it otherwise.
+/// The chunk as the pack stored it. None if this program packs it differently.
 fn encoded(encoder: &mut Encoder, slot: &ChunkSlot, plain: &[u8]) -> Option<Vec<u8>> {
     let (codec, stored) = encoder.encode(plain).ok()?;
     (codec == slot.codec && stored.len() as u64 == u64::from(slot.stored)).then(|| stored.to_vec())
@@ -283,9 +294,8 @@ async fn elsewhere(
     good: &ChunkIndex,
     id: Digest,
 ) -> Result<Option<Vec<u8>>, SyncError> {
-    let Some(place) = good.get(&id) else { return Ok(None) };
-    match reader.collect(&[place]).await {
-        Ok(mut chunks) => Ok(chunks.remove(&id)),
+    match reader.from_any(good, id).await {
+        Ok(chunk) => Ok(chunk),
         Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error.into()),
     }

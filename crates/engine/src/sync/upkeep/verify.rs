@@ -1,5 +1,5 @@
-//! Is everything still what it was? Local files against what they held when they were last hashed, and the bucket against its
-//! own commits. Nothing is changed.
+//! Checks that everything is as it was: local files against their last hashes, and the bucket
+//! against its own commits. Nothing is changed; a crash leaves nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::Lost;
 use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
-use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
+use crate::log::{Aside, ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
 use crate::remote::list_all;
 use crate::sync::cycle::{Local, list_chunks};
@@ -21,35 +21,39 @@ use crate::vault::{Found, Scan, ScanOptions, scan};
 /// Packs read at once; each is held whole.
 const PARALLEL_PACKS: usize = 3;
 
-/// Something that is not what it should be.
+/// A local file or an object that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
     /// The file or object.
     pub path: String,
-    /// What is wrong with it.
+    /// Fault that was found.
     pub message: String,
 }
 
-/// What was looked at, and what was wrong.
+/// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Verified {
-    /// The generation that was looked at.
+    /// Generation that was checked.
     pub generation: u64,
     /// Local files hashed.
     pub files: usize,
-    /// Local files that differ from that generation: edits that are not synced yet, or were not pulled yet.
+    /// Local files that differ from that generation: edits that are not sent yet, or changes that
+    /// are not pulled yet.
     pub differing: usize,
     /// Commits read.
     pub commits: usize,
-    /// Packs looked at.
+    /// Packs checked.
     pub packs: usize,
-    /// Whether every pack was read, or only asked for.
+    /// True if every pack was read, false if it was only asked for.
     pub deep: bool,
-    /// What is wrong.
+    /// Faults that were found.
     pub faults: Vec<Fault>,
-    /// Versions that cannot be put together from what the bucket has.
+    /// Versions that the bucket cannot put together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
+    /// Objects in the bucket that no device of this vault made. Nothing depends on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<Aside>,
 }
 
 impl Verified {
@@ -59,10 +63,10 @@ impl Verified {
 }
 
 impl Engine {
-    /// Verifies the vault and the remote. `deep` reads every object of it.
+    /// Verifies the vault and the remote. `deep`: reads every object of it.
     ///
     /// # Errors
-    /// What keeps it from looking; what it finds is no error.
+    /// Errors that keep it from looking; its findings are no errors.
     pub async fn verify(&mut self, deep: bool, watcher: &dyn Watcher) -> Result<Verified, SyncError> {
         self.session(watcher).await?.verify(deep).await
     }
@@ -96,6 +100,7 @@ impl Session<'_> {
         let base = self.log.snapshot(agreed).await?;
         blocking(|| self.check_local(&base, &mut verified))?;
         self.check_packs(packs, &mut verified).await?;
+        verified.aside = self.log.aside();
         verified.faults.sort();
         verified.faults.dedup();
         if verified.faults.iter().any(|fault| parse_pack_key(&fault.path).is_some()) {
@@ -104,8 +109,8 @@ impl Session<'_> {
         Ok(verified)
     }
 
-    /// Hashes every local file, whatever the cache knows. A file whose state has not moved since it was hashed but whose bytes
-    /// have was damaged by the disk.
+    /// Hashes every local file, whatever the cache knows. If a file's bytes have changed since it
+    /// was hashed and its state has not, the disk has damaged it.
     fn check_local(&self, base: &Snapshot, verified: &mut Verified) -> Result<(), SyncError> {
         let known = self.context.ports.database.stats().unwrap_or_default();
         let scan = self.context.fresh_scan(self.marker.vault, base)?;
@@ -145,7 +150,7 @@ impl Session<'_> {
         let sizes: HashMap<PackId, u64> =
             listed.iter().filter_map(|object| Some((parse_pack_key(&object.key)?, object.size))).collect();
         let mut there = Vec::new();
-        // Nothing may be built on them from now on, whatever this device saw of them once.
+        // From now on nothing may build on them, even if this device has seen them once.
         let (seen, missing) = packs.keys().copied().partition(|id| sizes.contains_key(id));
         self.log.note_there(&seen);
         self.log.note_lost(&missing);
@@ -185,7 +190,7 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// Scans the vault without the cache, and without telling it: what is damaged must not pass for an edit.
+    /// Scans the vault without reading or filling the cache: damage must not pass for an edit.
     pub(crate) fn fresh_scan(&self, vault: VaultId, base: &Snapshot) -> Result<Scan, SyncError> {
         let options = ScanOptions {
             vault,
@@ -201,7 +206,8 @@ impl Context {
         Ok(scan(self.fs(), &self.layout, &options)?)
     }
 
-    /// Every content that a manifest or an open conflict names can be put together from packs that it names.
+    /// Checks that every content of a manifest or an open conflict can be put together from packs
+    /// that it names.
     async fn check_contents(&self, snapshot: &Snapshot, verified: &mut Verified) -> Result<(), SyncError> {
         let index: ChunkIndex = snapshot.packs.values().map(AsRef::as_ref).collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
@@ -222,12 +228,12 @@ impl Context {
     }
 }
 
-/// Whether a file's bytes have changed although its state has not moved since it was hashed.
+/// True if a file's bytes have changed since it was hashed and its state has not.
 pub(crate) fn is_damaged(cached: &Cached, found: &Found) -> bool {
     cached.stat == found.stat && cached.digest != found.entry.digest
 }
 
-/// Every byte of a pack: its digest, its table, and each chunk.
+/// Checks every byte of a pack: its digest, its table, and each chunk.
 fn check_pack(pack: &PackInfo, bytes: &[u8], verified: &mut Verified) {
     let key = pack_key(pack.id);
     match read_table(pack.id, bytes) {

@@ -1,7 +1,7 @@
-//! From new to old, as far as nobody has edited the new.
+//! Takes a unit from new to old, as far as the new files were not edited.
 //!
-//! Goes by what is where, not by what was done: it serves an apply that met a change, and a recovery that does not know how far
-//! the apply had come.
+//! The state of the disk decides, not a memory of the steps. So this serves an apply that met a
+//! change as well as a recovery that does not know how far the apply had come.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::{Task, Unit};
 use crate::fs::{At, IoAt, move_new};
 
 impl Hand<'_> {
-    /// Puts the unit's old files back and its new ones into the stage, what was put in place last first.
+    /// Puts the unit's old files back and its new ones into the stage, the last one placed first.
     pub fn back(&mut self, unit: &Unit) -> Result<(), IoAt> {
         for task in unit.tasks.iter().rev().filter(|task| !task.deletes()) {
             if task.step.old.is_some() {
@@ -38,7 +38,8 @@ impl Hand<'_> {
             return self.fs.remove_file(&visible).at("remove", &visible);
         }
         if self.lstat(&staged)?.is_some() {
-            // The new bytes are visible and staged, each on their own: it was not we who put the first there.
+            // The new bytes are both visible and staged: another program put the visible ones
+            // there.
             return Ok(());
         }
         self.fs.rename_new(&visible, &staged).at("take back", &visible)?;
@@ -53,19 +54,20 @@ impl Hand<'_> {
         let Some(staged) = self.staged(task.step) else { return Ok(()) };
         if self.what_staged(task.step)? == What::New {
             let deleted = self.what_visible(task.step)? == What::Nothing && !self.is_away(task.step)?;
-            // Its user's deletion is not taken back with the rest.
+            // The user's deletion is not taken back with the rest.
             return if deleted { Ok(()) } else { self.return_old(task) };
         }
         if self.what_visible(task.step)? != What::New {
-            // Edited after it was put in place: it stays, and the old file stays aside.
+            // Edited after it was put in place: the edit stays, and the old file stays aside.
             return Ok(());
         }
         let visible = self.visible(task.step);
         self.show(&visible);
         if self.lstat(&staged)?.is_none() {
-            // Kept for its conflict already, where a disk forgot the moves of others after that.
+            // Kept for its conflict already, on a disk that forgot later moves.
             let Some(old) = self.place_of(task.entry, task.step)? else { return Ok(()) };
-            // One place for the displaced file, so that the exchange below always ends with the new file staged.
+            // One place for the displaced file, so that the exchange below always ends with the new
+            // file staged.
             move_new(self.fs, &old, &staged).at("take back", &old)?;
         }
         match self.fs.exchange(&staged, &visible) {
@@ -75,12 +77,13 @@ impl Hand<'_> {
                 self.fs.rename_new(&visible, &staged).at("take back", &visible)?;
                 self.return_old(task)
             }
-            // What the exchange brought out, if somebody edited it meanwhile, is tidied into the trash.
+            // If the file that the exchange brought out was edited meanwhile, it is tidied into the
+            // trash.
             done => done.at("take back", &visible),
         }
     }
 
-    /// Gives a file in the trash its visible name again, if nobody has taken it.
+    /// Gives a file in the trash its visible name again, if that name is free.
     fn return_old(&mut self, task: &Task) -> Result<(), IoAt> {
         let (visible, aside) = (self.visible(task.step), self.aside(task.step));
         if self.lstat(&aside)?.is_none() {
@@ -92,7 +95,7 @@ impl Hand<'_> {
         match self.make_folders(task.step) {
             Ok(()) => {}
             Err(Halt::Io(error)) => return Err(error),
-            // Somebody put something else in the way: the file stays in the trash.
+            // Another file stands in the way: this one stays in the trash.
             Err(_) => return Ok(()),
         }
         self.show(&visible);
@@ -110,7 +113,8 @@ impl Hand<'_> {
         }
     }
 
-    /// Moves whatever the stage holds besides new files to the trash, before the stage is removed.
+    /// Moves everything in the stage that is not a new file to the trash, before the stage is
+    /// removed.
     pub fn tidy(&mut self, unit: &Unit) -> Result<(), IoAt> {
         for task in &unit.tasks {
             let Some(staged) = self.staged(task.step) else { continue };

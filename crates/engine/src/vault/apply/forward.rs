@@ -1,4 +1,4 @@
-//! From old to new.
+//! Takes a unit from old to new.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,7 +14,8 @@ use crate::vault::never::never;
 use crate::vault::read::{Folders, check_folders, hash_file};
 
 impl Hand<'_> {
-    /// Puts in place what is still to do of a unit: all looked at first, then deletes, then the rest.
+    /// Puts the rest of a unit in place: first a look at every file, then deletes, then the other
+    /// steps.
     pub fn forward(&mut self, unit: &mut Unit, on_step: &mut dyn FnMut(&VaultPath)) -> Result<(), Halt> {
         let mut states = Vec::new();
         for task in unit.tasks.iter().filter(|task| task.todo) {
@@ -39,7 +40,7 @@ impl Hand<'_> {
         Ok(())
     }
 
-    /// Looks once more whether a file is as the plan saw it, and tells in which state it is.
+    /// Looks once more if a file is as the plan saw it, and returns its state.
     fn check(&self, unit: &Unit, task: &Task) -> Result<Option<FileStat>, Halt> {
         let step = task.step;
         if never(&step.path) {
@@ -64,7 +65,7 @@ impl Hand<'_> {
         match (self.lstat(&visible)?, step.old) {
             (None, None) => Ok(None),
             (Some(_), None) if unit.makes_way(task) => Ok(None),
-            // Folders are not synced: an empty one may have stayed where files were deleted.
+            // Folders are not synced: an empty one may be left where files were deleted.
             (Some(stat), None) if stat.kind == FileKind::Folder && self.is_hollow(&visible)? => Ok(None),
             (Some(stat), None) if stat.kind == FileKind::Folder => Err(Halt::Moved(format!(
                 "{} is a folder with files that are not synced: move it away",
@@ -82,7 +83,7 @@ impl Hand<'_> {
         }
     }
 
-    /// Whether an apply was cut short after the old file had left and before the new one came.
+    /// True if an apply was cut short after the old file had left and before the new one came.
     fn is_on_its_way(&self, step: &Step) -> Result<bool, Halt> {
         Ok(self.is_away(step)? && self.what(&self.aside(step), step)? == What::Old)
     }
@@ -91,7 +92,8 @@ impl Hand<'_> {
         Ok(stat.size == content.size && hash_file(self.fs, path, stat).at("read", path)? == Some(content))
     }
 
-    /// Whether the file that was moved to `place` is the one that was seen. Renames and links move only its ctime.
+    /// Checks that the file moved to `place` is the one that was seen. Renames and links change
+    /// only its ctime.
     fn confirm(&self, place: &Path, task: &Task) -> Result<(), Halt> {
         let known = |stat: &FileStat| (stat.kind, stat.dev, stat.ino, stat.size, stat.mtime_ns);
         match (self.lstat(place)?, task.step.old) {
@@ -109,7 +111,7 @@ impl Hand<'_> {
         self.confirm(&place, task)
     }
 
-    /// Removes the folders that the unit's deletes have emptied where a file is to stand.
+    /// Removes the folders emptied by the unit's deletes, if a file is to stand in their place.
     fn clear_folders(&mut self, unit: &Unit) -> Result<(), Halt> {
         let files: BTreeSet<&str> =
             unit.tasks.iter().filter(|task| !task.deletes()).map(|task| task.key.as_str()).collect();
@@ -177,13 +179,14 @@ impl Hand<'_> {
         Ok(())
     }
 
-    /// Without an exchange, the old file gets a second name before the new one takes the first.
+    /// Replaces a file without an exchange: the old file gets a second name before the new one
+    /// takes the first.
     fn replace_by_link(&mut self, task: &Task, staged: &Path, visible: &Path) -> Result<(), Halt> {
         let aside = self.aside(task.step);
         self.make_room(&aside)?;
         let linked = match self.fs.hard_link(visible, &aside) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
-            // A crash fell after the link; or a disk forgot a rename, and it is a copy.
+            // A crash came after the link; or a disk forgot a rename, and it is a copy.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.is_same(visible, &aside)?,
             done => done.at("link to the trash", visible).map(|()| true)?,
         };
@@ -202,11 +205,11 @@ impl Hand<'_> {
             return Err(Self::moved(&task.step.path));
         }
         self.fs.rename(staged, visible).at("put in place", visible)?;
-        // Somebody may have written to it until its name was gone.
+        // A program may have written to it until its name was gone.
         self.confirm(&aside, task)
     }
 
-    /// Makes the new file visible where nothing is.
+    /// Makes the new file visible at a free name.
     fn put_new(&self, task: &Task, staged: &Path, visible: &Path) -> Result<(), Halt> {
         match self.fs.rename_new(staged, visible) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -1,4 +1,4 @@
-//! The moves on the disk, and where each file can be.
+//! The moves on the disk, and the places where each file can be.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,16 +9,16 @@ use crate::fs::{self, At, Fs, IoAt, Linked, MOUNT_FOLDER, found};
 use crate::model::{FileKind, FileStat, VaultPath};
 use crate::vault::layout::APP_FOLDERS;
 
-/// Why a unit is not in place.
+/// Cause why a unit is not in place.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Halt {
-    /// The vault is not as the plan saw it: what was begun is undone.
+    /// The vault is not as the plan saw it: begun steps are undone.
     #[error("{0}")]
     Moved(String),
-    /// The unit rests as it is.
+    /// The unit stays as it is.
     #[error("{0}")]
     Again(String),
-    /// The disk failed: what was begun is undone.
+    /// The disk failed: begun steps are undone.
     #[error(transparent)]
     Io(#[from] IoAt),
 }
@@ -29,14 +29,14 @@ impl Halt {
     }
 }
 
-/// Moves the files of one apply, and remembers which folders must be synced.
+/// Mover of one apply's files, which remembers the folders that must be synced.
 pub(super) struct Hand<'a> {
     pub fs: &'a dyn Fs,
     pub layout: &'a Layout,
     id: &'a ApplyId,
     /// Folders that took displaced files.
     kept: BTreeSet<PathBuf>,
-    /// Folders below `sync/` that are durable themselves.
+    /// Folders below `sync/` whose own names are durable.
     room: BTreeSet<PathBuf>,
     /// Folders of visible files.
     shown: BTreeSet<PathBuf>,
@@ -58,12 +58,12 @@ impl<'a> Hand<'a> {
         Self { stages, ..self }
     }
 
-    /// Where the file is seen.
+    /// Place where the file is visible.
     pub fn visible(&self, step: &Step) -> PathBuf {
         self.layout.root().join(step.relative())
     }
 
-    /// Where the new file waits, and where an exchange puts the old one.
+    /// Place where the new file waits, and where an exchange puts the old one.
     pub fn staged(&self, step: &Step) -> Option<PathBuf> {
         step.new.map(|new| Layout::slot_in(&self.stage(step), new.slot))
     }
@@ -83,7 +83,7 @@ impl<'a> Hand<'a> {
         Ok(step.home.is_some() && step.new.is_some() && self.lstat(&self.stage(step))?.is_none())
     }
 
-    /// Where the old file is put.
+    /// Place where the old file is put.
     pub fn aside(&self, step: &Step) -> PathBuf {
         let files = self.home(step).map_or_else(
             || self.layout.trash_files(self.id),
@@ -92,7 +92,8 @@ impl<'a> Hand<'a> {
         step.path.below(&files)
     }
 
-    /// Notes, durably, that a step's place is about to be empty by our own hand: whatever else is missing there its user has deleted.
+    /// Notes, durably, that this program is about to empty a step's place. Any other missing file
+    /// was deleted by the user.
     pub fn note_away(&self, step: &Step) -> Result<(), IoAt> {
         let Some(note) = self.away(step) else { return Ok(()) };
         self.fs.create_dir_all(&note).at("create", &note)?;
@@ -100,7 +101,7 @@ impl<'a> Hand<'a> {
         self.fs.sync_dir(&staging).at("sync", &staging)
     }
 
-    /// Whether a step's place may be empty by our own hand.
+    /// True if this program may have emptied a step's place.
     pub fn is_away(&self, step: &Step) -> Result<bool, IoAt> {
         self.away(step).map_or(Ok(false), |note| Ok(self.lstat(&note)?.is_some()))
     }
@@ -109,8 +110,8 @@ impl<'a> Hand<'a> {
         self.staged(step).map(|staged| staged.with_extension("away"))
     }
 
-    /// What stands at a path. Behind a link nothing of the unit's can stand; what is seen of a visible file is told by a look
-    /// at the folders above it.
+    /// Metadata of a path. No file of the unit can stand behind a link; for a visible file, a look
+    /// at the folders above it tells.
     pub fn lstat(&self, path: &Path) -> Result<Option<FileStat>, IoAt> {
         match self.fs.lstat(path) {
             Err(error) if Linked::is(&error) => Ok(None),
@@ -125,8 +126,8 @@ impl<'a> Hand<'a> {
             .extend(visible.ancestors().skip(1).take_while(|at| at.starts_with(root)).map(Path::to_owned));
     }
 
-    /// Makes the folders for a file below `sync/`, durable before anything is moved there: a disk may remember the move and
-    /// forget the folder.
+    /// Makes the folders for a file below `sync/`, durable before the move: a disk may remember the
+    /// move and forget the folder.
     pub fn make_room(&mut self, place: &Path) -> Result<(), IoAt> {
         let Some(folder) = place.parent() else { return Ok(()) };
         if !self.room.contains(folder) {
@@ -148,7 +149,8 @@ impl<'a> Hand<'a> {
         folder.ancestors().take_while(move |at| at.starts_with(&sync) || on_mount(at))
     }
 
-    /// Counts every folder that a unit's files may be in as touched: a process that is gone may have moved them and synced none.
+    /// Marks every folder that a unit's files may be in as touched: a crashed process may have
+    /// moved them and synced none.
     pub fn touch_all(&mut self, unit: &Unit) {
         for task in &unit.tasks {
             self.show(&self.visible(task.step));
@@ -161,7 +163,7 @@ impl<'a> Hand<'a> {
         }
     }
 
-    /// Moves a displaced file to the trash, and tells where it is.
+    /// Moves a displaced file to the trash, and returns its place.
     pub fn set_aside(&mut self, from: &Path, step: &Step) -> Result<PathBuf, IoAt> {
         let wanted = self.aside(step);
         self.make_room(&wanted)?;
@@ -171,7 +173,8 @@ impl<'a> Hand<'a> {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 done => return done.at("move to the trash", from).map(|()| place),
             }
-            // What a crash interrupted may be there already: under two names, or, where a disk forgot a rename, as a copy.
+            // An interrupted run may have put it there already: under two names or, if a disk
+            // forgot a rename, as a copy.
             if self.is_same(from, &place)? {
                 self.fs.remove_file(from).at("remove", from)?;
                 return Ok(place);
@@ -183,7 +186,7 @@ impl<'a> Hand<'a> {
         Ok(place)
     }
 
-    /// Whether two names stand for one file.
+    /// True if two names stand for one file.
     pub fn is_same(&self, one: &Path, other: &Path) -> Result<bool, IoAt> {
         let (one, other) = (self.lstat(one)?, self.lstat(other)?);
         Ok(one.zip(other).is_some_and(|(one, other)| (one.dev, one.ino) == (other.dev, other.ino)))
@@ -197,7 +200,7 @@ impl<'a> Hand<'a> {
             match self.lstat(&path)? {
                 None => {
                     self.fs.create_dir_all(&path).at("create", &path)?;
-                    // What is put back there must not be forgotten with the folder.
+                    // A file put back there must not be forgotten with the folder.
                     let above = path.parent().unwrap_or(&path);
                     self.fs.sync_dir(above).at("sync", above)?;
                 }
@@ -208,7 +211,8 @@ impl<'a> Hand<'a> {
         Ok(())
     }
 
-    /// Removes the folders above a deleted file that are empty now and that `wanted` agrees to; never the app's own.
+    /// Removes the folders above a deleted file that are empty now and that `wanted` accepts; never
+    /// the app's own.
     pub fn remove_emptied(&mut self, step: &Step, wanted: &dyn Fn(&str) -> bool) -> Result<(), IoAt> {
         let relative = step.relative();
         for (at, _) in relative.rmatch_indices('/') {
@@ -217,7 +221,7 @@ impl<'a> Hand<'a> {
                 break;
             }
             let path = self.layout.root().join(folder);
-            // A disk must not remember that the folder went and forget where its files did.
+            // A disk must not remember that the folder went and forget that its files did.
             if self.shown.remove(&path) {
                 match found(self.fs.sync_dir(&path)) {
                     // It is no folder any more, and so not ours to remove.
@@ -228,7 +232,7 @@ impl<'a> Hand<'a> {
             match self.fs.remove_dir(&path) {
                 Ok(()) => self.show(&path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                // Whatever else is in it, or however it is protected: it simply stays.
+                // With other files in it, or with protection, the folder simply stays.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -246,7 +250,7 @@ impl<'a> Hand<'a> {
         Ok(())
     }
 
-    /// Whether nothing but folders is below a folder.
+    /// True if a folder has only folders below it.
     pub fn is_hollow(&self, folder: &Path) -> Result<bool, IoAt> {
         for (name, kind) in self.fs.read_dir(folder).at("list", folder)? {
             if kind != FileKind::Folder || !self.is_hollow(&folder.join(name))? {
@@ -267,7 +271,7 @@ impl<'a> Hand<'a> {
         self.fs.remove_dir(folder).at("remove", folder)
     }
 
-    /// Turns what a unit displaced into the copies of the conflicts that it lost.
+    /// Makes copies of the lost conflicts from the files that a unit displaced.
     pub fn keep(&mut self, unit: &Unit) -> Result<(), IoAt> {
         for task in &unit.tasks {
             let Some(keeping) = task.entry.keep.as_ref().filter(|_| task.step.old.is_some()) else {
@@ -277,8 +281,8 @@ impl<'a> Hand<'a> {
             let (from, to) = (self.aside(task.step), self.layout.conflict_file(keeping.id, &task.step.path));
             self.make_room(&to)?;
             match fs::move_new(self.fs, &from, &to) {
-                // Moved before a crash, wholly or so far that it has two names; or the same version lost before and is kept
-                // already, then this one stays in the trash.
+                // Moved before a crash, wholly or so far that it has two names. Or the same version
+                // lost before and is kept already; then this one stays in the trash.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if self.is_same(&from, &to)? {
@@ -294,7 +298,7 @@ impl<'a> Hand<'a> {
         Ok(())
     }
 
-    /// Where the file that a step displaced is now.
+    /// Present place of the file that a step displaced.
     pub fn place_of(&self, entry: &Entry, step: &Step) -> Result<Option<PathBuf>, IoAt> {
         let aside = self.aside(step);
         if step.old.is_none() {
@@ -310,7 +314,8 @@ impl<'a> Hand<'a> {
         }
     }
 
-    /// Makes all names durable: displaced files first, so that a disk that forgets the rest still has them.
+    /// Makes all names durable: displaced files first, so that a disk that forgets the rest still
+    /// has them.
     pub fn sync(&mut self) -> Result<(), IoAt> {
         let (kept, shown) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.shown));
         if kept.is_empty() && shown.is_empty() {
@@ -318,7 +323,7 @@ impl<'a> Hand<'a> {
         }
         for folder in kept.iter().chain(&shown).chain(&self.stages) {
             match self.fs.sync_dir(folder) {
-                // It made way: the folder above it, which was touched as well, tells the disk so.
+                // It is removed: the folder above it, touched as well, tells the disk so.
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 done => done.at("sync", folder)?,
@@ -327,7 +332,7 @@ impl<'a> Hand<'a> {
         Ok(())
     }
 
-    /// What is said of a file that is not as the plan saw it.
+    /// Message for a file that is not as the plan saw it.
     pub fn moved(path: &VaultPath) -> Halt {
         Halt::Moved(format!("{path} changed after it was scanned"))
     }

@@ -1,4 +1,5 @@
-//! Where a unit stands, told by digests alone: after a crash, no state that was seen before can be trusted.
+//! State of a unit, told by digests alone: after a crash, no file state from before can be trusted.
+//! Only reads.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::vault::read::{Folders, check_folders, hash_file};
 /// The permission bit without which a file's owner cannot read it.
 const OWNER_READS: u32 = 0o400;
 
-/// What a place holds.
+/// Content of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     Nothing,
@@ -22,32 +23,33 @@ pub(super) enum What {
     Other,
 }
 
-/// How a step stands.
+/// State of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stand {
     Done,
     Todo,
-    /// Somebody changed the old file before it was displaced.
+    /// The old file was changed before it was displaced.
     EditedOld,
-    /// Somebody changed the new file after it was put in place.
+    /// The new file was changed after it was put in place.
     EditedNew,
-    /// Somebody changed the old file, and it was displaced all the same: the apply was about to see that and go back.
+    /// The old file was changed and displaced all the same: the apply was about to notice and go
+    /// back.
     Caught,
-    /// It is not done, and the new file is gone from the stage.
+    /// Not done, and the new file is gone from the stage.
     Lost,
 }
 
-/// Which way a unit goes.
+/// Direction in which a unit goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Way {
     Forward,
     Back(String),
-    /// Nothing fits: somebody edited files on both sides of the crash.
+    /// None is right: files were edited on both sides of the crash.
     Leave(String),
 }
 
 impl Hand<'_> {
-    /// What is at `path`.
+    /// Content of `path`.
     pub fn what(&self, path: &Path, step: &Step) -> Result<What, IoAt> {
         let Some(stat) = self.lstat(path)? else { return Ok(What::Nothing) };
         let known = [step.old, step.new.map(|new| new.content)];
@@ -58,7 +60,8 @@ impl Hand<'_> {
             Ok(Some(content)) if known[0] == Some(content) => Ok(What::Old),
             Ok(Some(content)) if known[1] == Some(content) => Ok(What::New),
             Ok(_) => Ok(What::Other),
-            // Its user has locked it. A disk that merely fails must not pass for an edit: half a unit would stay as it is.
+            // The user has locked it. A disk that merely fails must not pass for an edit: half a
+            // unit would stay as it is.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && stat.mode & OWNER_READS == 0 => {
                 Ok(What::Other)
             }
@@ -66,7 +69,7 @@ impl Hand<'_> {
         }
     }
 
-    /// What is seen at the step's path; nothing is looked at through a link.
+    /// Visible content at the step's path; no link is followed.
     pub fn what_visible(&self, step: &Step) -> Result<What, IoAt> {
         let visible = self.visible(step);
         match check_folders(self.fs, self.layout.root(), step.relative())
@@ -82,7 +85,8 @@ impl Hand<'_> {
         self.staged(step).map_or(Ok(What::Nothing), |staged| self.what(&staged, step))
     }
 
-    /// Whether the old file was displaced by us: it lies in the stage, in the trash or in its conflict.
+    /// True if this program displaced the old file: it lies in the stage, in the trash or in its
+    /// conflict.
     fn displaced(&self, task: &Task) -> Result<bool, IoAt> {
         let kept = task.entry.keep.as_ref();
         let kept = kept.map(|keeping| self.layout.conflict_file(keeping.id, &task.step.path));
@@ -98,7 +102,8 @@ impl Hand<'_> {
     fn stand(&self, unit: &Unit, task: &Task) -> Result<Stand, IoAt> {
         let (visible, staged) = (self.what_visible(task.step)?, self.what_staged(task.step)?);
         Ok(match (task.step.old.is_some(), task.deletes(), visible) {
-            // On a disk that ignores case, the file that will make way may hold the very bytes that will take its place.
+            // On a disk that ignores case, the file that will make way may hold the very bytes that
+            // will replace it.
             (false, false, What::New) if staged == What::New && self.in_the_way(unit, task)? => Stand::Todo,
             (_, false, What::New) | (_, true, What::Nothing) => self.done(task, staged)?,
             (_, true, _) if self.gave_way(unit, task)? => self.done(task, staged)?,
@@ -122,7 +127,7 @@ impl Hand<'_> {
         })
     }
 
-    /// A step is done if what it displaced is what the plan saw.
+    /// A step is done if the plan saw the file that it displaced.
     fn done(&self, task: &Task, staged: What) -> Result<Stand, IoAt> {
         if task.step.old.is_none() {
             return Ok(Stand::Done);
@@ -132,8 +137,8 @@ impl Hand<'_> {
         Ok(if [staged, aside].contains(&What::Other) { Stand::Caught } else { Stand::Done })
     }
 
-    /// Whether what is seen at the place of a delete is the unit's own: a new file under a name that differs only in case, or
-    /// the folder of one.
+    /// True if the file at the place of a delete is the unit's own: a new file under a name that
+    /// differs only in case, or the folder of one.
     fn gave_way(&self, unit: &Unit, task: &Task) -> Result<bool, IoAt> {
         for other in unit.tasks.iter().filter(|other| !other.deletes()) {
             let own = if other.key == task.key {
@@ -152,14 +157,15 @@ impl Hand<'_> {
         Ok(false)
     }
 
-    /// Whether a file that is not yet created seems to exist, because the unit has not yet deleted what makes way for it.
+    /// True if a file to be created seems to exist, because the unit has not yet deleted the file
+    /// that makes way for it.
     fn in_the_way(&self, unit: &Unit, task: &Task) -> Result<bool, IoAt> {
         let staged = self.staged(task.step);
         let linked = staged.map_or(Ok(false), |staged| self.is_same(&staged, &self.visible(task.step)))?;
         Ok(unit.makes_way(task) && !linked)
     }
 
-    /// Whether anything of the unit was moved.
+    /// True if any file of the unit was moved.
     fn begun(&self, unit: &Unit) -> Result<bool, IoAt> {
         for task in &unit.tasks {
             let moved_in = !task.deletes() && self.what_staged(task.step)? != What::New;
@@ -170,7 +176,8 @@ impl Hand<'_> {
         Ok(false)
     }
 
-    /// Decides which way a unit goes, and notes what is still to do; `finish`: forward, even if nothing was done.
+    /// Decides the direction of a unit, and marks the steps still to do. `finish`: forward, even if
+    /// nothing was done.
     pub fn way(&self, unit: &mut Unit, finish: bool) -> Result<Way, IoAt> {
         if !finish && !self.begun(unit)? {
             return Ok(Way::Back("the sync was cut short before its turn came".into()));
@@ -191,7 +198,8 @@ impl Hand<'_> {
         }
         let edited_new = first(&[Stand::EditedNew]);
         Ok(match (first(&[Stand::EditedOld, Stand::Lost]), edited_new) {
-            // A new file that was edited since was in place: the edit is one to what is agreed from now on.
+            // A new file that was edited since was in place: from now on it is an edit of the
+            // agreed version.
             (None, _) => Way::Forward,
             (Some(path), None) => Way::Back(format!("{path} changed before it could be replaced")),
             (Some(path), Some(other)) => Way::Leave(format!("{path} and {other} changed during a crash")),

@@ -1,17 +1,20 @@
-//! Putting a generation in place.
+//! Puts a generation in place.
 //!
-//! Everything that will become visible is staged, checked and durable before. Then, under the journal: every *unit* (an item,
-//! or items whose names get in each other's way) is looked at once more and renamed into place, deletes first; what a rename
-//! displaced is looked at again, and where it is not what the plan saw, the unit's renames are undone and it is planned again.
-//! What was displaced is in the trash, or is the copy of the conflict that it lost.
+//! Everything that will become visible is staged, checked and durable before. Then, under the
+//! journal, every *unit* (an item, or items whose names get in each other's way) is looked at once
+//! more and renamed into place, deletes first. Each displaced file is looked at again; if it is not
+//! as the plan saw it, the unit's renames are undone and it is planned again. Displaced files are
+//! in the trash, or are copies of the conflict that they lost.
 //!
-//! Invariants: a visible file is wholly old or wholly new; a unit is all old or all new when [`apply()`] or [`recover`] returns,
-//! unless somebody edited it on both sides of a crash; no bytes that were visible are ever unlinked, only renamed.
+//! Invariants: a visible file is wholly old or wholly new. A unit is all old or all new when
+//! [`apply()`] or [`recover`] returns, unless its files were edited on both sides of a crash.
+//! Visible bytes are never unlinked, only renamed.
 //!
-//! A crash leaves the journal behind. [`recover`] looks at each file's digest in its three places (visible, staged, aside) and
-//! goes on from there, so that it may itself be cut short anywhere. A unit of which nothing was moved yet is planned again: the
-//! plan is old by now, and programs may have written to files that it does not name. The journal stays until [`conclude`], which
-//! the caller calls once it has noted the new base.
+//! A crash leaves the journal behind. [`recover`] looks at each file's digest in its three places
+//! (visible, staged, aside) and goes on from there, so that it may itself be cut short anywhere. A
+//! unit of which nothing was moved yet is planned again: the plan is old by now, and programs may
+//! have written to files that it does not name. The journal stays until the caller has saved the
+//! new base and calls [`conclude`].
 
 mod back;
 mod forward;
@@ -33,64 +36,66 @@ use hand::Hand;
 use look::Way;
 use unit::{Task, Unit};
 
-/// What is to be put in place.
+/// Files to put in place.
 #[derive(Debug, Clone)]
 pub struct ApplyPlan {
-    /// The name of this apply, and of its stage.
+    /// Name of this apply, and of its stage.
     pub id: ApplyId,
-    /// What this is for: handed back by [`recover`].
+    /// Purpose, which [`recover`] hands back.
     pub purpose: Purpose,
-    /// Whether [`recover`] puts in place even what was not begun, because nobody would plan it again.
+    /// True if [`recover`] finishes even units that were not begun, because no cycle would plan
+    /// them again.
     pub finish: bool,
-    /// The items, no path twice.
+    /// Items, no path twice.
     pub items: Vec<ApplyItem>,
 }
 
 /// One item of the plan: it is put in place as a whole or not at all.
 #[derive(Debug, Clone)]
 pub struct ApplyItem {
-    /// Which item.
+    /// The item.
     pub item: Item,
-    /// Where it lost a conflict: what is displaced becomes this conflict's copy.
+    /// Conflict that it lost, if it did: the displaced files become this conflict's copy.
     pub keep: Option<Keeping>,
     /// Its files.
     pub steps: Vec<ApplyStep>,
 }
 
-/// What becomes of one file.
+/// Step for one file.
 #[derive(Debug, Clone)]
 pub struct ApplyStep {
-    /// Which file.
+    /// Path of the file.
     pub path: VaultPath,
-    /// Its spelling on disk, where it differs ([`super::Names::on_disk`]).
+    /// Spelling on disk, if it differs ([`super::Names::on_disk`]).
     pub on_disk: Option<String>,
-    /// What the plan saw there; nothing for a new file.
+    /// File that the plan saw there. None for a new file.
     pub old: Option<Seen>,
-    /// What will stand there; nothing for a delete.
+    /// File that will stand there. None for a delete.
     pub new: Option<Staged>,
 }
 
 /// A file as the scan found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// What it held.
+    /// Its content.
     pub content: Content,
-    /// In which state.
+    /// Its state.
     pub stat: FileStat,
 }
 
-/// What became of a plan.
+/// Result of an apply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Applied {
     /// Items that are in place, in the order of the plan.
     pub done: Vec<Item>,
-    /// Items that were left, or put back, as they were, and why: they are to be planned again.
+    /// Items that were left, or put back, as they were, with the cause: they are to be planned
+    /// again.
     pub retry: Vec<(Item, String)>,
-    /// Those among them that the disk did not let be put in place.
+    /// Items among them that the disk did not let be put in place.
     pub failed: BTreeSet<Item>,
-    /// What of the files that were replaced could not be passed on, each with one of them.
+    /// Attributes of files that were replaced which could not be passed on, each with one of them.
     pub left: Vec<(&'static str, VaultPath)>,
-    /// What the items in place displaced.
+    /// Files that the items in place displaced.
     pub displaced: Vec<Displaced>,
     /// Files of these items that now stand in place.
     pub placed: usize,
@@ -98,27 +103,27 @@ pub struct Applied {
     pub removed: usize,
 }
 
-/// A file that made way.
+/// A displaced file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Displaced {
-    /// Where it stood.
+    /// Its path in the vault.
     pub path: VaultPath,
-    /// Where it is now: in the trash, or in a conflict's folder.
+    /// Its present place: in the trash, or in a conflict's folder.
     pub place: PathBuf,
 }
 
 /// An apply that a crash had cut short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {
-    /// Which apply.
+    /// Id of the apply.
     pub id: ApplyId,
-    /// What it was for.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// What became of it.
+    /// Its result.
     pub applied: Applied,
 }
 
-/// An apply that stopped. What is visible is whole, and [`recover`] goes on from here.
+/// An apply that stopped. Visible files are whole, and [`recover`] goes on from here.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// An earlier apply is not concluded.
@@ -138,11 +143,13 @@ pub enum ApplyError {
     Io(#[from] IoAt),
 }
 
-/// Puts a plan in place, telling `on_step` each path that is. Durable when it returns. An item that cannot be put in place is no
-/// error. Other programs wait for `_lock` ([`Layout::apply_lock`]); a simulated disk has none.
+/// Puts a plan in place, and passes each placed path to `on_step`. Durable when it returns. An item
+/// that cannot be put in place is no error. Other programs wait for `_lock`
+/// ([`Layout::apply_lock`]); a simulated disk has none.
 ///
 /// # Errors
-/// Where the disk fails so that not even what was begun can be undone, or an earlier apply is unfinished: [`recover`] first.
+/// An error if the disk fails so that even the begun steps cannot be undone; or if an earlier apply
+/// is unfinished: [`recover`] first.
 pub fn apply(
     fs: &dyn Fs,
     layout: &Layout,
@@ -153,10 +160,11 @@ pub fn apply(
     apply_unless(fs, layout, plan, lock, &|_| Ok(None), on_step)
 }
 
-/// The same, but for items of which `moved` tells why they must be planned again; it is asked right before the first rename.
+/// Puts a plan in place, except items for which `moved` gives a cause to plan them again. It is
+/// asked right before the first rename.
 ///
 /// # Errors
-/// As for [`apply()`].
+/// See [`apply()`].
 pub fn apply_unless(
     fs: &dyn Fs,
     layout: &Layout,
@@ -171,7 +179,8 @@ pub fn apply_unless(
     }
     check_ours(fs, layout)?;
     let (journal, seen) = split(plan, &Mounts::load(fs, layout)?);
-    // The stage is durable before the journal speaks of it, the journal before the first rename. The folder of stages may be as new.
+    // The stages are durable before the journal names them, the journal before the first rename.
+    // The folders of stages may be just as new.
     let stages = journal.stages(layout);
     let above = stages.iter().filter_map(|stage| stage.parent());
     for folder in stages.iter().map(PathBuf::as_path).chain(above).chain([layout.sync().as_path()]) {
@@ -194,11 +203,12 @@ pub fn apply_unless(
     applied.finish(&mut hand)
 }
 
-/// Finishes what a crash, or an error of [`apply()`], cut short; nothing where nothing was. Called with the vault locked and no
-/// stage in use: all stages but that of the journal are removed. Durable when it returns.
+/// Finishes an apply that a crash or an error of [`apply()`] cut short. None if there was none. To
+/// be called with the vault locked and no stage in use: all stages but the journal's are removed.
+/// Durable when it returns.
 ///
 /// # Errors
-/// As for [`apply()`]; it may then be called again.
+/// See [`apply()`]; this may then be called again.
 pub fn recover(
     fs: &dyn Fs,
     layout: &Layout,
@@ -218,7 +228,7 @@ pub fn recover(
     let mut hand = Hand::new(fs, layout, &journal.id).with_stages(journal.stages(layout));
     let mut applied = Outcome::new(&journal);
     let units = unit::units(&journal.items);
-    // What the disk shows now it must still show after the next power cut: the moves below build on it.
+    // The disk must show the same after the next power cut as now: the moves below build on it.
     let sync = layout.sync();
     fs.sync_dir(&sync).at("sync", &sync)?;
     units.iter().for_each(|unit| hand.touch_all(unit));
@@ -235,11 +245,11 @@ pub fn recover(
     Ok(Some(Recovered { id: journal.id.clone(), purpose: journal.purpose.clone(), applied }))
 }
 
-/// Drops the journal and the stage, once the new base is noted. Where files were displaced, the journal goes to the trash with
-/// them, so that they can be looked at again.
+/// Drops the journal and the stage, once the new base is saved. If files were displaced, the
+/// journal goes to the trash with them, so that they can be looked at again.
 ///
 /// # Errors
-/// As the system reports them; the apply then counts as unfinished.
+/// Errors of the system; the apply then counts as unfinished.
 pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     let path = layout.applying();
     let Some(journal) = Journal::read(fs, &path)? else { return Ok(()) };
@@ -266,11 +276,12 @@ fn first_moved(
     Ok(None)
 }
 
-/// The journal names contents, the states that the plan saw stay in memory: for each item, for each step.
+/// Splits off the states that the plan saw, for each item and step: the journal names contents, the
+/// states stay in memory.
 fn split(plan: ApplyPlan, mounts: &Mounts) -> (Journal, Vec<Vec<Option<FileStat>>>) {
     let mut seen = Vec::with_capacity(plan.items.len());
     let entries = plan.items.into_iter().map(|ApplyItem { item, keep, mut steps }| {
-        // Such a step would look both undone and done after a crash; there is nothing to do.
+        // After a crash such a step would look both undone and done; there is nothing to do.
         steps.retain(|step| step.old.map(|old| old.content) != step.new.map(|new| new.content));
         seen.push(steps.iter().map(|step| step.old.map(|old| old.stat)).collect());
         let steps = steps.into_iter().map(|ApplyStep { path, on_disk, old, new }| Step {
@@ -285,7 +296,7 @@ fn split(plan: ApplyPlan, mounts: &Mounts) -> (Journal, Vec<Vec<Option<FileStat>
     (Journal::new(plan.id, plan.purpose, plan.finish, entries.collect()), seen)
 }
 
-/// What is written to our folders must not leave the vault through a link.
+/// Checks that our own folders are no links: nothing written there may leave the vault.
 fn check_ours(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     for folder in [layout.sync(), layout.staging(), layout.trash(), layout.conflicts()] {
         match found(fs.lstat(&folder)).at("look at", &folder)? {
@@ -296,10 +307,10 @@ fn check_ours(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     Ok(())
 }
 
-/// Gathers what becomes of the units.
+/// Collects the results of the units.
 struct Outcome<'a> {
     journal: &'a Journal,
-    /// For each item: none while it is not decided, then whether it is in place, or why not.
+    /// One for each item: none until it is decided, then whether it is in place, or the cause.
     fates: Vec<Option<Result<(), String>>>,
     failed: BTreeSet<Item>,
 }
@@ -335,7 +346,8 @@ impl<'a> Outcome<'a> {
         Ok(())
     }
 
-    /// Removes folders that deletes have left empty, makes everything durable, and tells what became of the items.
+    /// Removes folders that deletes have left empty, makes everything durable, and returns the
+    /// result for the items.
     fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
         hand.sync()?;
         let mut left: Vec<_> = std::mem::take(&mut hand.left).into_iter().collect();

@@ -1,7 +1,8 @@
 //! Units: items that can only be put in place together.
 //!
-//! Mostly a unit is one item. But where a name changes only its case, or a file becomes a folder, one item's delete must come
-//! before another's create, and if the second fails the first must be undone: those items make one unit.
+//! Mostly a unit is one item. But if a name changes only its case, or a file becomes a folder, one
+//! item's delete must come before another's create, and if the second fails the first must be
+//! undone: those items make one unit. Pure.
 
 use std::collections::HashMap;
 
@@ -9,9 +10,9 @@ use super::{Entry, FileStat, Step};
 
 /// One step of a unit.
 pub(super) struct Task<'a> {
-    /// Which item of the journal.
+    /// Index of its item in the journal.
     pub item: usize,
-    /// Which step of it.
+    /// Index of the step in its item.
     pub at: usize,
     pub entry: &'a Entry,
     pub step: &'a Step,
@@ -19,7 +20,7 @@ pub(super) struct Task<'a> {
     pub key: String,
     /// The state in which the file to be displaced is known to hold the old content.
     pub seen: Option<FileStat>,
-    /// Whether it is still to be done.
+    /// True if it is still to be done.
     pub todo: bool,
 }
 
@@ -37,14 +38,14 @@ impl Task<'_> {
 }
 
 impl Unit<'_> {
-    /// Whether what now stands at the place of `task` is, or was, deleted by the unit itself: a name that differs only in case, or
-    /// files below a folder in its place.
+    /// True if the unit itself deletes, or has deleted, the file at the place of `task`: one whose
+    /// name differs only in case, or files below a folder in its place.
     pub fn makes_way(&self, task: &Task) -> bool {
         let below = |key: &str| key.strip_prefix(&task.key).is_some_and(|rest| rest.starts_with('/'));
         self.tasks.iter().any(|other| other.deletes() && (other.key == task.key || below(&other.key)))
     }
 
-    /// Whether the unit deletes a file at `folder`, where a folder will be.
+    /// True if the unit deletes a file at `folder`, where a folder will be.
     pub fn deletes_at(&self, folder_key: &str) -> bool {
         self.tasks.iter().any(|other| other.deletes() && other.key == folder_key)
     }

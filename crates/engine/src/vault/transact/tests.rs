@@ -54,7 +54,8 @@ impl World {
         disk::read_to_string(self.folder.path().join(name)).ok()
     }
 
-    /// The corpus and its vectors are replaced, an index is new, the trace goes: three groups of files.
+    /// A request that replaces the corpus and its vectors, makes an index, and deletes the trace:
+    /// three groups of files.
     fn request(&self) -> Transaction {
         for (name, text) in [("a", "new"), ("b", "new rows"), ("c", "index")] {
             self.write(&format!("sync/incoming/{name}"), text);
@@ -103,7 +104,7 @@ fn all_of_it_is_written_and_the_same_id_is_answered_the_same() {
     );
     assert!(!world.layout().applying().exists());
 
-    // Again, though nothing it expects holds any more, and nothing is staged.
+    // The second time nothing that it expects holds any more, and nothing is staged.
     world.write("corpus/nodes.json", "edited since");
     assert_eq!(world.run(&RealFs, &request, 2).unwrap(), answer);
     assert_eq!(world.read("corpus/nodes.json").as_deref(), Some("edited since"));
@@ -137,7 +138,7 @@ fn what_is_no_longer_as_expected_is_named_and_nothing_is_written() {
     disk::create_dir_all(world.folder.path().join("indexes")).unwrap();
     world.write("indexes/faiss.index", "somebody's");
     assert!(matches!(world.run(&RealFs, &exists, 2), Err(TransactError::Conflict { .. })));
-    // What it has seen it may replace.
+    // A file that it has seen, it may replace.
     exists.expected.insert(path("indexes/faiss.index"), digest("somebody's"));
     world.run(&RealFs, &exists, 3).unwrap();
     assert_eq!(world.state(), after());
@@ -178,7 +179,7 @@ fn a_crash_before_any_effect_leaves_all_or_nothing_and_the_repeated_request_ends
             break;
         }
         crashes += 1;
-        // The next start of whoever syncs.
+        // The next start of the syncing program.
         let layout = world.layout();
         if let Some(recovered) = recover(&RealFs, &layout, None).unwrap() {
             settle_transaction(&RealFs, &layout, &recovered).unwrap();
@@ -186,7 +187,7 @@ fn a_crash_before_any_effect_leaves_all_or_nothing_and_the_repeated_request_ends
         }
         let state = world.state();
         assert!(state == before() || state == after(), "crash {at}: {state:?}");
-        // The program does not know, and asks again; what it staged may be gone.
+        // The program has got no answer, and asks again; its staged files may be gone.
         let answer = match world.run(&RealFs, &request, 2) {
             Err(TransactError::Refused { .. }) => world.run(&RealFs, &world.request(), 3).unwrap(),
             other => other.unwrap(),
@@ -371,7 +372,7 @@ fn a_root_that_is_replaced_meanwhile_is_said_and_the_new_one_is_left_alone() {
     let request = world.request();
     let (root, away) = (world.folder.path(), world.aside());
     let aside = away.path();
-    // Once the journal is there, all of it is done, in the folder that was opened.
+    // Once the journal is there, everything is put in place, in the folder that was opened.
     let replace = |_| {
         if root.join("sync/applying").exists() && names(aside).is_empty() {
             disk::rename(root, aside).unwrap();

@@ -8,14 +8,14 @@ use crate::vault::{ApplyItem, ApplyPlan, ApplyStep, Keeping, Seen, apply, conclu
 
 const CONFLICT: ConflictId = ConflictId::from_bytes([7; ConflictId::LEN]);
 const SETTLE: Duration = Duration::from_secs(2);
-/// A moment long after everything that the tests write.
+/// A time long after all writes of the tests.
 const LATER: i64 = 4_000_000_000_000_000_000;
 
 fn content_of(text: &str) -> Content {
     Content { digest: Digest::of(text.as_bytes()), size: text.len() as u64 }
 }
 
-/// A vault out of which one file was deleted, and one lost a conflict; and a descriptor of each.
+/// A vault in which one file was deleted and one lost a conflict; and an open descriptor of each.
 fn displaced(ms: u64) -> (tempfile::TempDir, Layout, ApplyId, Vec<disk::File>) {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
@@ -60,7 +60,7 @@ fn what_is_written_after_it_was_displaced_is_found() {
     assert_eq!(recheck(LATER), []);
 }
 
-/// Where a recovery finds its place taken, it can neither be put back nor among the conflict's copies.
+/// A loser whose place is taken at recovery can neither be put back nor join the conflict's copies.
 #[test]
 fn the_loser_of_a_conflict_that_was_left_in_the_trash_is_found() {
     let (_dir, layout, id, _open) = displaced(1000);

@@ -66,7 +66,8 @@ impl SimFs {
         opened.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// The slot that a path names. Below the root no link is followed; outside of it the system does as it always does.
+    /// The slot that a path names. Below the root no link is followed; outside of it links are
+    /// followed as by the system.
     fn slot(&self, state: &State, path: &Path) -> io::Result<Slot> {
         let slot = match path.strip_prefix(ROOT) {
             Ok(relative) if !planted(Bug::FollowLinks) || state.places.stands != Stands::Vault => {
@@ -81,7 +82,7 @@ impl SimFs {
         Ok(slot)
     }
 
-    /// What stands at a path.
+    /// The inode at a path.
     fn find(&self, state: &State, path: &Path) -> io::Result<Ino> {
         if path == Path::new(ROOT) {
             return self.root_at_its_path(state);
@@ -136,7 +137,7 @@ impl SimFs {
         if self.fuse.is_dead() {
             return Err(crashed());
         }
-        // Before the disk is locked: whoever looks looks at it.
+        // Before the disk is locked, since the observer looks at it.
         self.fuse.look(false);
         let mut site = self.enter();
         let names = Paths(paths);
@@ -167,7 +168,7 @@ impl SimFs {
         done
     }
 
-    /// The user comes first, where this is the moment.
+    /// Lets the user come first, if this is the moment.
     fn enter(&self) -> std::sync::MutexGuard<'_, Site> {
         let mut site = self.disk.site();
         if let Some((left, _)) = site.interruptions.last_mut() {

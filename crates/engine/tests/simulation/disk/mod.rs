@@ -34,20 +34,20 @@ pub struct DiskFaults {
     pub one_in: usize,
     /// There is no room for anything.
     pub full: bool,
-    /// Nothing can be changed, by nobody.
+    /// Neither the engine nor the user can change anything.
     pub read_only: bool,
     /// The disk is not there: an empty folder stands where the vault should be.
     pub unmounted: bool,
 }
 
 impl DiskFaults {
-    /// Whether nobody can change anything.
+    /// True if the user cannot change anything either.
     pub const fn hinders_users(&self) -> bool {
         self.unmounted || self.read_only
     }
 }
 
-/// A device's disk, and what its user has on it. It outlives the processes that use it.
+/// A device's disk, with the user's files on it. It outlives the processes that use it.
 #[derive(Debug, Clone)]
 pub struct Site {
     pub state: State,
@@ -57,7 +57,7 @@ pub struct Site {
     /// Acts of the user during a call of the engine, by the number of calls until then, the next
     /// one last.
     pub interruptions: Vec<(u64, UserOp)>,
-    /// The same for what happens to the places that the vault's names lead to.
+    /// The same for swaps of the places that the vault's names lead to.
     pub swaps: Vec<(u64, UserOp)>,
     /// Files that a program holds open for writing.
     pub held_open: Vec<(String, u64)>,

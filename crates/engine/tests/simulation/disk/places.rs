@@ -1,7 +1,9 @@
-//! Places that are not what they were: folders that have become links, and a root whose path leads to another folder.
+//! Places that have changed: folders that have become links, and a root whose path leads to another
+//! folder.
 //!
-//! Beside the vault stand a folder outside of it, to which all links lead, and one that may take the root's place. Both have files
-//! under the names of those in the vault. The engine has no business in either: what it looks at there, or changes, is noted.
+//! Beside the vault stand a folder outside of it, to which all links lead, and one that may take
+//! the root's place. Both have files under the names of those in the vault. The engine must leave
+//! both alone: its looks and changes there are noted.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,7 +26,7 @@ const OTHER: &str = "/other";
 const NAMES: [&str; 9] =
     ["a.json", "b.json", "x.txt", "y.txt", "c.json", "d.json", "traces/a.json", "notes/x.txt", "deep/c.json"];
 
-/// What the root's path leads to.
+/// Target of the root's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stands {
     /// The vault.
@@ -35,7 +37,7 @@ pub enum Stands {
     Other,
 }
 
-/// What is outside of the vault, and what was done there.
+/// Folders outside the vault, and the engine's visits there.
 #[derive(Debug, Clone)]
 pub struct Places {
     pub stands: Stands,
@@ -43,9 +45,9 @@ pub struct Places {
     pub mounted: Option<Mounted>,
     /// Folders whose place a link has taken, and where they are.
     pub moved: Vec<(String, PathBuf)>,
-    /// What stands in the other folders, by inode: its digest and mode.
+    /// Inodes in the other folders, each with its digest and mode.
     others: BTreeMap<Ino, (Digest, u32)>,
-    /// What the engine has done there.
+    /// First visit of the engine there.
     trespass: std::cell::RefCell<Option<String>>,
 }
 
@@ -57,7 +59,7 @@ impl Default for Places {
 }
 
 impl Places {
-    /// Notes that the engine has come to an inode, if that is none of its business.
+    /// Notes that the engine has come to an inode that it must leave alone.
     pub fn came_to(&self, ino: Ino, path: &Path) {
         if self.others.contains_key(&ino) {
             let text = format!("{} is reached outside of the vault that was opened", path.display());
@@ -67,7 +69,7 @@ impl Places {
 }
 
 impl State {
-    /// What stands at `relative` below the folder `from`: no link is followed.
+    /// Inode at `relative` below the folder `from`: no link is followed.
     pub fn below(&self, from: Ino, relative: &Path) -> io::Result<Ino> {
         let mut at = from;
         for name in relative {
@@ -97,7 +99,7 @@ pub fn linked() -> io::Error {
 }
 
 impl Site {
-    /// Makes what stands beside the vault.
+    /// Makes the folders and files beside the vault.
     pub fn furnish_outside(&mut self) {
         for folder in [OUTSIDE, OTHER] {
             for name in NAMES {
@@ -131,7 +133,7 @@ impl Site {
         }
     }
 
-    /// Nothing that stands beside the vault was looked at or changed.
+    /// Checks that nothing beside the vault was looked at or changed.
     pub fn check_outside(&self) -> Check {
         self.check_mount()?;
         if let Some(what) = self.state.places.trespass.borrow().as_ref() {
@@ -158,7 +160,7 @@ impl Site {
         if !is_folder || self.state.places.moved.iter().any(related) || !self.links_below(path).is_empty() {
             return;
         }
-        // Whoever moves a folder leaves no trace of the time before on the disk.
+        // A user who moves a folder leaves no volatile state on the disk.
         self.state.sync_all();
         let aside = PathBuf::from(format!("/aside {}", path.replace('/', " ")));
         rename(&mut self.state, &absolute(path), &aside, true, now).unwrap();

@@ -1,4 +1,4 @@
-//! The state of a disk: inodes, names, and which of both a power cut would leave.
+//! The state of a disk: inodes, names, and the part of both that a power cut would leave.
 //!
 //! Names change by *operations*, each a few slots (folder, name) that change together: a rename is
 //! one, and so is an exchange. An operation is volatile until a folder that it touches is synced. A
@@ -25,7 +25,7 @@ pub const ROOT: Ino = 1;
 
 /// A name in a folder.
 pub type Slot = (Ino, OsString);
-/// Slots that change together, and what they then lead to.
+/// Slots that change together, and their new targets.
 type Operation = Vec<(Slot, Option<Ino>)>;
 
 /// Things that a name can stand for.
@@ -48,7 +48,7 @@ pub struct Kind {
     pub exchange: bool,
     /// Tells letter case apart.
     pub case: bool,
-    /// Spells names in decomposed Unicode, whoever gives them.
+    /// Spells names in decomposed Unicode, whichever program gives them.
     pub nfd: bool,
     /// Syncing anything syncs all names, and a power cut forgets only the newest ones, as on ext4.
     /// Otherwise each folder is on its own, which is all that POSIX promises.
@@ -227,7 +227,7 @@ impl State {
         self.settle(&(0..self.volatile.len()).collect());
     }
 
-    /// True where a name leads to `ino`.
+    /// True if a name leads to `ino`.
     pub fn is_named(&self, ino: Ino) -> bool {
         self.names.values().any(|named| *named == ino)
     }
@@ -257,8 +257,8 @@ impl State {
         self.volatile = rest;
     }
 
-    /// Tells what is on the disk and what a power cut would leave, each inode by the order in which
-    /// it is come upon.
+    /// Describes the contents of the disk and those after a power cut, each inode by the order in
+    /// which it is come upon.
     pub fn describe(&self, key: &mut Key) {
         let mut order = Order::default();
         key.plain(format_args!("{:?}", self.places.stands));
@@ -296,7 +296,7 @@ impl State {
         key.plain("/");
     }
 
-    /// The power goes: what was not synced survives as chance will have it.
+    /// Cuts the power: of everything that was not synced, chance decides what survives.
     pub fn cut_power(&mut self, rng: &mut Rng) {
         let count = self.volatile.len();
         let kept: BTreeSet<usize> = if self.kind.ordered {

@@ -1,5 +1,5 @@
-//! The user's side of a disk: what the app, an editor or a person does to the vault. What they do
-//! is durable at once; a power cut takes only what the engine has not synced.
+//! The user's side of a disk: acts of the app, an editor or a person on the vault. They are durable
+//! at once; a power cut takes only changes that the engine has not synced.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,9 +42,10 @@ impl Site {
             UserOp::Delete(path) => self.delete(path, now),
             UserOp::Together(files) => files.iter().for_each(|(path, bytes)| self.replace(path, bytes, now)),
             UserOp::DeleteTogether(paths) => {
-                // Whoever deletes a group deletes all of it: a folder that was moved away comes back for that.
+                // A user who deletes a group deletes all of it: a folder that was moved away comes
+                // back for that.
                 paths.iter().for_each(|path| self.unlink_above(path, now));
-                // While it arrives, nobody has all of it to delete.
+                // While it arrives, the disk does not have all of it to delete.
                 let whole = paths.iter().all(|path| self.file(path).is_some());
                 if whole || self.file("sync/applying").is_none() {
                     paths.iter().for_each(|path| self.delete(path, now));
@@ -175,7 +176,7 @@ impl Site {
         self.ledger.versions.add(&new, None);
         self.ledger.wrote(&path, Digest::of(&new));
         if !visible {
-            // Once the trash has been looked at again, nobody looks a third time.
+            // Once the trash has been looked at again, no third look follows.
             self.ledger.trash_is_enough(&path, Digest::of(&new));
         }
         self.write(ino, new, now);
@@ -201,8 +202,8 @@ impl Site {
         }
     }
 
-    /// The same, for the file that is there under another letter case: nobody makes a second one
-    /// beside it.
+    /// The same act, for the file that is there under another letter case: a user makes no second
+    /// one beside it.
     fn respelled(&self, mut op: UserOp) -> UserOp {
         if let UserOp::Replace(path, _)
         | UserOp::Rewrite(path, _)
@@ -277,10 +278,11 @@ impl Site {
         links
     }
 
-    /// Whatever stands where a file or a folder is to be goes.
+    /// Removes anything that stands where a file or a folder is to be.
     fn make_way(&mut self, path: &str, now: i64) {
-        self.unlink_above(path, now);
+        // From above: behind a link that goes, a file may stand where a folder is to be.
         for (at, _) in path.match_indices('/') {
+            self.unlink(&path[..at], now);
             self.delete(&path[..at], now);
         }
         self.unlink(path, now);
@@ -342,7 +344,7 @@ impl Site {
         }
     }
 
-    /// The user's own hand takes what stands at `path`.
+    /// Notes that the user takes the file at `path`.
     fn release(&mut self, path: &str) {
         if let Some(ino) = self.file(path) {
             let digest = self.digest(ino);
@@ -352,8 +354,8 @@ impl Site {
     }
 }
 
-/// Puts in place what a vault has before there is any syncer: a folder, and a configuration with a
-/// secret in it.
+/// Makes the initial files of a vault before there is any syncer: a folder, and a configuration
+/// with a secret in it.
 impl Site {
     pub fn furnish(&mut self) {
         create_folders(&mut self.state, Path::new(ROOT), true, 0).unwrap();

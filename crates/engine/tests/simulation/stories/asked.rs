@@ -47,7 +47,7 @@ const LOST: &[Act] = &[
     Sync(1),
 ];
 
-/// Something that nobody needs any more, and that has been marked for long enough.
+/// A pack that nothing needs any more, marked for long enough.
 const MARKED: &[Act] = &[
     Write(0, A),
     Group(0, NODES),
@@ -62,7 +62,7 @@ const MARKED: &[Act] = &[
     Weeks(2),
 ];
 
-/// The same before it was marked.
+/// The same pack before it was marked.
 const FORGOTTEN: &[Act] = MARKED.split_at(MARKED.len() - 2).0;
 
 pub const ASKED: &[Scenario] = &[

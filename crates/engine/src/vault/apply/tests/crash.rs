@@ -4,7 +4,7 @@ use super::disk::{Disk, Kind, LINUX, MAC, NETWORK, STICK};
 use super::vault::{Case, Vault};
 use super::*;
 
-/// The apply cut short before effect `at`; none where it does not come so far.
+/// The apply cut short before effect `at`. None if it has fewer effects.
 pub(super) fn crashed(kind: Kind, cases: &'static [Case], at: usize) -> Option<Vault> {
     crash(Vault::new(cases), kind, at)
 }
@@ -106,7 +106,7 @@ fn what_is_deleted_after_a_crash_stays_deleted() {
             ("vectors/nodes.npy", Some("old rows!"), Some("new rows!")),
         ],
     }];
-    // Without exchange and links a file is away for a moment, and nobody can delete it.
+    // Without exchange and links a file is away for a moment, and cannot be deleted then.
     for kind in [LINUX, NETWORK, MAC] {
         for at in 0.. {
             let Some(vault) = crashed(kind, PAIR, at) else { break };

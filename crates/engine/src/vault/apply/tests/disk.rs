@@ -1,4 +1,4 @@
-//! A disk that crashes, lacks calls, ignores letter case, or lets somebody else in between two
+//! A disk that crashes, lacks calls, ignores letter case, or lets another program in between two
 //! calls.
 
 use std::collections::BTreeSet;
@@ -33,7 +33,7 @@ pub struct Disk<'a> {
     /// Kinds of effects that there were, the one before which the disk crashed among them.
     kinds: Mutex<BTreeSet<&'static str>>,
     ended_before: OnceLock<&'static str>,
-    /// The effect before which something happens.
+    /// Effect before which something happens.
     at: usize,
     /// Called there and before each later effect, with the number of effects since.
     event: Option<&'a (dyn Fn(usize) + Sync)>,
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Disk<'_> {
     }
 }
 
-/// Durability is not what these tests look at, and syncing takes most of their time.
+/// These tests do not look at durability, and syncing takes most of their time.
 struct Unsynced(Box<dyn WriteFile>);
 
 impl Write for Unsynced {
@@ -95,7 +95,7 @@ impl<'a> Disk<'a> {
         Self { dies_after, ..self }
     }
 
-    /// True where the effect came at which something was to happen.
+    /// True if the effect came at which something was to happen.
     pub fn reached(&self) -> bool {
         self.count.load(Ordering::Relaxed) > self.at
     }
@@ -178,8 +178,8 @@ impl Fs for Disk<'_> {
         self.disk.create_dir_all(&self.real(path))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        // A file that somebody renames over the old one between the last look and this call is lost
-        // without an exchange: there is no call that would notice.
+        // A file that is renamed over the old one between the last look and this call is lost
+        // without an exchange: no call would notice.
         if self.event.is_none() || self.kind.exchange {
             self.effect("rename")?;
         }
@@ -190,7 +190,7 @@ impl Fs for Disk<'_> {
             self.effect("rename new")?;
             return self.disk.rename_new(&self.real(from), &self.named(to));
         }
-        // As on a network file system: in two steps.
+        // In two steps, like a network file system.
         self.effect("rename new")?;
         self.disk.hard_link(&self.real(from), &self.named(to))?;
         self.effect("rename new")?;

@@ -1,4 +1,4 @@
-//! Somebody else's edit before every single effect, and before and after a crash.
+//! An edit by another program before every single effect, and before and after a crash.
 
 use std::sync::Mutex;
 
@@ -10,14 +10,14 @@ use super::*;
 const EDITED: &[&str] = &["corpus/nodes.json", "vectors/nodes.npy", "indexes/flat", "indexes/deep/er/faiss"];
 const EDIT: &str = "an edit!!";
 
-/// How programs edit.
+/// Ways in which programs edit.
 #[derive(Debug, Clone, Copy)]
 enum How {
     InPlace,
     ByARename,
 }
 
-/// Asserts that the edit is in the vault, and that what belongs together is of one side.
+/// Asserts that the edit is in the vault, and that files which belong together are of one side.
 fn assert_edit_survives(vault: &Vault, name: &str, edit: &str, context: &str) {
     let texts = vault.all_texts();
     assert!(texts.contains(edit), "{context}: the edit is lost; there are {texts:?}");

@@ -1,4 +1,4 @@
-//! Which names are durable when; no error passes for another one.
+//! Durable names at each failure; no error passes for another one.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;

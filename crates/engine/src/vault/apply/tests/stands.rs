@@ -6,7 +6,7 @@ const REPLACE: &[Case] = &[Case { lost: false, moves: &[("t/a", Some("old"), Som
 const CREATE: &[Case] = &[Case { lost: false, moves: &[("t/a", None, Some("new"))] }];
 const DELETE: &[Case] = &[Case { lost: false, moves: &[("t/a", Some("old"), None)] }];
 
-/// The contents of a place: the old file, the new one, somebody's edit, nothing.
+/// The contents of a place: the old file, the new one, an edit, nothing.
 const PLACES: [char; 4] = ['o', 'n', 'e', '-'];
 
 fn text(place: char) -> Option<&'static str> {
@@ -26,9 +26,9 @@ fn set(path: &std::path::Path, place: char) {
     }
 }
 
-/// The visible file after the recovery, in upper case where the item counts as in place. `state` is
-/// what is visible, staged, in the trash, and an `a` where the place was noted to be empty by our
-/// own hand.
+/// The visible file after the recovery, in upper case if the item counts as in place. `state` tells
+/// the visible, the staged and the trashed file, and has an `a` if our own program noted that it
+/// would empty the place.
 fn recovered(cases: &'static [Case], state: [char; 4], finish: bool) -> char {
     let mut vault = Vault::new(cases);
     vault.finish = finish;
@@ -58,8 +58,8 @@ fn recovered(cases: &'static [Case], state: [char; 4], finish: bool) -> char {
     }
 }
 
-/// One row for each content of the trash, and with the note where `noted`: the outcomes for all
-/// that may be visible (outer) and staged.
+/// Asserts one row for each content of the trash, with the note if `noted`: the outcomes for every
+/// visible (outer) and staged content.
 fn table(
     cases: &'static [Case],
     visible: &str,
@@ -80,20 +80,19 @@ fn table(
     rows
 }
 
-/// Read as: in the row of what the trash holds, the group of what is visible, the letter of what is
-/// staged, each in the order `one-`.
+/// Each row is for one content of the trash, each group for one visible content, each letter for
+/// one staged content, in the order `one-`.
 #[test]
 fn a_replaced_file_goes_forward_or_back_or_stays_by_what_lies_where() {
     let rest = [
         "-a oNoo NNeN Eeee _---",
         "o  oNoo NNeN EeEE _-__",
         "oa oNoo NNeN EeEE _N__",
-        // The trash has what somebody wrote before the file was displaced: the apply was about to
-        // go back.
+        // The trash has an edit from before the file was displaced: the apply was about to go back.
         "e  oNoo onee Eeee _---",
         "ea oNoo onee Eeee _e--",
     ];
-    // Where nothing was moved, it goes forward only if nobody would plan it again.
+    // If nothing was moved, it goes forward only if no cycle would plan it again.
     for (finish, unmoved) in [(true, "-  oNoo NNeN Eeee _---"), (false, "-  oooo NneN Eeee _---")] {
         let expected: Vec<&str> = [unmoved].into_iter().chain(rest).collect();
         assert_eq!(table(REPLACE, "one-", "one-", "-oe", true, finish), expected, "finish: {finish}");

@@ -10,9 +10,9 @@ use super::*;
 /// A vault after a crash and the recovery from it.
 struct Twice {
     vault: Vault,
-    /// True where the first crash left a journal.
+    /// True if the first crash left a journal.
     had_journal: bool,
-    /// The answer of the recovery, where it came to its end.
+    /// Answer of the recovery, if it came to its end.
     recovered: Option<Option<Recovered>>,
     context: String,
 }
@@ -64,7 +64,7 @@ fn a_second_crash_rolls_swapped_names_forward(kind: Kind) {
 
 on_each_disk!(a_second_crash_rolls_swapped_names_forward);
 
-/// Asserts what holds of items that need not be finished: an item of which nothing had moved is as
+/// Asserts the result for items that need not be finished: an item of which nothing had moved is as
 /// it was, and planned again; every other one is in place.
 fn assert_begun_or_again(vault: &Vault, recovered: &Recovered, context: &str) {
     let visible = vault.visible();

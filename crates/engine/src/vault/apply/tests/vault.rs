@@ -1,4 +1,4 @@
-//! A vault with a plan for it, and what must hold of it afterwards.
+//! A vault with a plan for it, and the assertions on it afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs as disk;
@@ -24,7 +24,7 @@ pub struct Case {
 pub struct Vault {
     dir: tempfile::TempDir,
     pub cases: &'static [Case],
-    /// True where a recovery puts in place what was not begun.
+    /// True if a recovery puts in place even steps that were not begun.
     pub finish: bool,
 }
 
@@ -135,8 +135,8 @@ impl Vault {
         texts
     }
 
-    /// True where a visible file shares its bytes with a displaced one, so that a later write would
-    /// change both.
+    /// True if a visible file shares its bytes with a displaced one: a later write would change
+    /// both.
     pub fn shares_files(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
         self.visible().keys().any(|name| self.root().join(name).metadata().unwrap().nlink() > 1)
@@ -151,12 +151,12 @@ impl Vault {
         texts
     }
 
-    /// The visible files where every item is new.
+    /// The visible files if every item is new.
     pub fn all_new(&self) -> BTreeMap<String, String> {
         self.texts(|(.., new)| new)
     }
 
-    /// The visible files where every item is old.
+    /// The visible files if every item is old.
     pub fn all_old(&self) -> BTreeMap<String, String> {
         self.texts(|(_, old, _)| old)
     }
@@ -170,7 +170,7 @@ impl Vault {
         self.assert_nothing_lost_but("", context);
     }
 
-    /// The same, but for a file that somebody overwrote.
+    /// Asserts that every old text is somewhere, except that of an overwritten file.
     pub fn assert_nothing_lost_but(&self, overwritten: &str, context: &str) {
         let texts = self.all_texts();
         for (name, old, _) in self.moves().filter(|each| each.0 != overwritten) {

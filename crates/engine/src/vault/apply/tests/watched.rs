@@ -1,4 +1,4 @@
-//! A disk that notes what is done to it, and fails where it is told to.
+//! A disk that records calls, and fails where it is told to.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -62,7 +62,7 @@ impl<'a> Watched<'a> {
             faults[at].2 -= 1;
             return Ok(());
         }
-        // Once: what follows shows what was made of it.
+        // Only once: the later calls show how the program dealt with it.
         Err(faults.remove(at).3.into())
     }
 

@@ -1,0 +1,174 @@
+//! Weighs the bucket against what retention justifies, for a prune. Nothing is changed.
+//!
+//! Decided here: how far back contents are kept. Whoever can write to the bucket can say anything of that in
+//! a commit, so a commit only says what may be gone already. What this device keeps follows from its own
+//! settings, and from what other devices say below `devices/`, where nobody can take back what another said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::prune::Objects;
+use super::repack::{Worn, needed, worn};
+use crate::log::{Bucket, ChunkReader, Contents, Fate, InBucket, Retained, Snapshot, Window, fate, horizon};
+use crate::model::{ChunkSlot, CommitKey, Digest, Keeps, PackId, PackInfo};
+use crate::planted::{Bug, planted};
+use crate::sync::SyncError;
+use crate::sync::recovery::Stand;
+use crate::sync::session::Session;
+
+/// What was looked at before anything is decided.
+pub(super) struct Looked {
+    pub bucket: BTreeMap<PackId, InBucket>,
+    /// The oldest generation that this device, and others as they say, want to be kept.
+    pub horizon: u64,
+    pub live: BTreeSet<PackId>,
+    pub fate: Fate,
+    /// When commits were put, by the server's clock.
+    pub times: BTreeMap<CommitKey, i64>,
+    /// Pack of each chunk that is needed.
+    pub chunks: BTreeMap<Digest, PackId>,
+    /// Swept packs that are still there and that commits name.
+    pub swept: Vec<Arc<PackInfo>>,
+    /// Packs of which little is needed.
+    pub worn: Vec<Worn>,
+    /// Swept packs that are still there, and of which something is needed after all.
+    pub rescue: Vec<Worn>,
+    pub damaged: usize,
+    /// True where a version of the newest state or of an open conflict is among the damaged ones: what seems to be
+    /// needed by nothing may be what puts it right.
+    pub stopped: bool,
+    pub now_ms: i64,
+    pub grace_ms: i64,
+}
+
+impl Looked {
+    pub fn sum<'a>(&self, packs: impl IntoIterator<Item = &'a PackId>) -> Objects {
+        let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack));
+        there.fold(Objects::default(), |sum, pack| Objects {
+            objects: sum.objects + 1,
+            bytes: sum.bytes + pack.size,
+        })
+    }
+}
+
+impl Session<'_> {
+    /// Weighs the whole bucket against what retention justifies; against what it has justified, where only what is `recorded` counts.
+    pub(super) async fn look_for_old(&mut self, head: &Stand, recorded: bool) -> Result<Looked, SyncError> {
+        let retention = self.context.settings.retention;
+        let grace_ms = i64::try_from(retention.grace.as_millis()).unwrap_or(i64::MAX);
+        let now_ms = self.log.remote().server_ms().await?;
+        let times = self.log.commit_times().await?;
+        let bucket = self.log.packs_there().await?;
+        let checkpoints = self.log.checkpoint_packs().await?;
+        let horizon = self.wanted_from(head, &times, now_ms).await?;
+        let (sure, must) = self.kept(head, horizon, recorded).await?;
+        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
+        // What commits name and nobody finds is damage, not what is needed.
+        let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
+        let (leaving, lasting): (Vec<Arc<PackInfo>>, Vec<Arc<PackInfo>>) = {
+            let there = head.packs.values().filter(there_still).cloned();
+            there.partition(|pack| head.marked.contains_key(&pack.id) && !planted(Bug::ReuseMarked))
+        };
+        let there = self.log.swept_and_there(head, &bucket).await?;
+        let lies = self.context.lies([&lasting, &leaving, &there]).await?;
+        let [lasting, leaving, true_there] = [&lasting, &leaving, &there].map(|packs| without(packs, &lies));
+        let places = reader.places(&sure, &lasting, &leaving, &true_there).await?;
+        let damaged = places.lost.intersection(&must).count();
+        let rescue = needed(&true_there, &places);
+        let live = places.chunks.values().copied().collect();
+        let mut fate = fate(&Bucket {
+            state: head,
+            listed: &bucket,
+            live: &live,
+            checkpoints: checkpoints.as_ref(),
+            times: &times,
+            now_ms,
+            grace_ms,
+        });
+        let due = |pack| bucket.get(&pack).is_some_and(|pack| pack.modified_ms + grace_ms <= now_ms);
+        let mut worn = worn(head, &places, due);
+        let newest = Contents::of(head);
+        let stopped = newest.all.keys().any(|digest| places.lost.contains(digest));
+        if stopped {
+            worn.clear();
+            tracing::warn!(
+                damaged,
+                "versions of the newest generation cannot be put together: nothing is pruned"
+            );
+            fate = Fate { waiting: fate.waiting, ..Fate::default() };
+        }
+        let (chunks, swept) = (places.chunks, there);
+        Ok(Looked {
+            bucket,
+            horizon,
+            live,
+            fate,
+            times,
+            chunks,
+            swept,
+            worn,
+            rescue,
+            damaged,
+            stopped,
+            now_ms,
+            grace_ms,
+        })
+    }
+
+    /// The oldest generation that this device, and others as they say, want to be kept. What the newest
+    /// commit says of it is no more than somebody's word.
+    async fn wanted_from(
+        &self,
+        head: &Snapshot,
+        times: &BTreeMap<CommitKey, i64>,
+        now_ms: i64,
+    ) -> Result<u64, SyncError> {
+        let Some(key) = head.key else { return Ok(0) };
+        let others = self.log.others_keep(key, self.marker.device, times, now_ms).await?;
+        let uncounted = self.log.uncounted(key).await?;
+        let window = window(self.context.settings.retention.keeps().and(others), now_ms);
+        let wanted = horizon(self.log.graph(), key, times, &uncounted, window);
+        Ok(if planted(Bug::TakeForeignHorizon) { wanted.max(head.horizon) } else { wanted })
+    }
+
+    /// Contents to keep, and those of them that must be there: what was before the generation that somebody
+    /// has recorded may be gone, and what is left of it is kept all the same. `recorded`: nothing goes for
+    /// a generation that nobody has recorded yet.
+    async fn kept(
+        &mut self,
+        head: &Snapshot,
+        wanted_from: u64,
+        recorded: bool,
+    ) -> Result<(Contents, BTreeSet<Digest>), SyncError> {
+        let sure_from = wanted_from.max(head.horizon);
+        let Retained { mut sure, void } = self.log.retained(head, sure_from).await?;
+        let must: BTreeSet<Digest> = sure.all.keys().copied().collect();
+        sure.extend(void);
+        let kept_from = if recorded { wanted_from.min(head.horizon) } else { wanted_from };
+        if kept_from < sure_from {
+            let Retained { sure: older, void } = self.log.retained(head, kept_from).await?;
+            sure.extend(older);
+            sure.extend(void);
+        }
+        Ok((sure, must))
+    }
+}
+
+/// Packs without the chunks that they only say to have.
+fn without(packs: &[Arc<PackInfo>], lies: &BTreeSet<(PackId, Digest)>) -> Vec<Arc<PackInfo>> {
+    let honest = |pack: &Arc<PackInfo>| {
+        let lied = |slot: &ChunkSlot| lies.contains(&(pack.id, slot.id));
+        if !pack.chunks.iter().any(lied) {
+            return Arc::clone(pack);
+        }
+        let chunks = pack.chunks.iter().filter(|slot| !lied(slot)).copied().collect();
+        Arc::new(PackInfo { chunks, ..pack.as_ref().clone() })
+    };
+    packs.iter().map(honest).collect()
+}
+
+/// The generations that satisfy `keeps`.
+fn window(keeps: Keeps, now_ms: i64) -> Window {
+    let age_ms = i64::try_from(keeps.seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+    Window { generations: keeps.generations, since_ms: now_ms.saturating_sub(age_ms) }
+}
