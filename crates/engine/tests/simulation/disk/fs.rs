@@ -228,7 +228,7 @@ impl Fs for SimFs {
         };
         let is_right = |site: &Site| {
             let (ino, mode) = wanted(&site.state)?;
-            Ok(site.state.node(ino).mode == mode)
+            Ok::<_, io::Error>(site.state.node(ino).mode == mode)
         };
         // A look that changes nothing is no moment of its own.
         if !is_right(&self.disk.site())? {
