@@ -192,6 +192,7 @@ impl SyncError {
             | Self::Locked(_)
             | Self::OtherRemote { .. } => Advice::Stopped,
             Self::Apply(ApplyError::Journal(_)) | Self::Trash(TrashError::Journal(_)) => Advice::Corrupt,
+            Self::Record(RecordError::Io { .. }) => Advice::Again,
             Self::Log(_)
             | Self::Record(_)
             | Self::Content(_)
@@ -228,6 +229,9 @@ impl SyncError {
             }
             Self::Apply(ApplyError::Journal(_)) => {
                 "move the file away and run `cogzy-vault sync`: nothing is overwritten that is not what was last agreed"
+            }
+            Self::Record(RecordError::Io { .. }) => {
+                "make sure that the vault's disk has room and can be written, then run `cogzy-vault sync` again"
             }
             Self::Record(_) => {
                 "move the damaged file away and run `cogzy-vault sync`: what is unchanged is recognised, the rest waits for `approve`"

@@ -113,7 +113,12 @@ impl Context {
             return Ok(GroupsRight::Free(None));
         }
         for _ in 0..GLANCES {
-            if let Some(lock) = FileLock::try_take(self.fs(), &self.layout.hold_lock())? {
+            let lock = match FileLock::try_take(self.fs(), &self.layout.hold_lock()) {
+                // Where the file cannot be made, no command has made it either.
+                Err(error) if takes_no_file(&error.source) => return Ok(GroupsRight::Free(None)),
+                taken => taken?,
+            };
+            if let Some(lock) = lock {
                 let held = self.held_lately()?;
                 return Ok(if held { GroupsRight::Held } else { GroupsRight::Free(Some(lock)) });
             }
@@ -134,6 +139,11 @@ impl Context {
         // A time in the future tells nothing.
         Ok(stat.size > 0 && (0..settle).contains(&ago))
     }
+}
+
+/// True for the answers of a disk that is read-only or full.
+fn takes_no_file(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::StorageFull)
 }
 
 /// Lets all groups wait for the command that runs.
