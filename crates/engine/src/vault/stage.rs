@@ -73,6 +73,12 @@ impl Stage {
     /// # Errors
     /// Errors of the system; also one if the slot is taken.
     pub fn writer(&self, slot: u32) -> Result<StageWriter, StageError> {
+        if let Some(folder) = self.elsewhere.get(&slot) {
+            // Our folder there was made when the disk was marked. Without it the disk is away, and none is
+            // made where it was.
+            let home = folder.ancestors().nth(2).unwrap_or(folder);
+            self.fs.lstat(home).at("look for the disk of", home)?;
+        }
         StageWriter::create(&*self.fs, &self.path(slot))
     }
 

@@ -133,6 +133,8 @@ impl<'a> Hand<'a> {
         if !self.room.contains(folder) {
             let sync = self.layout.sync();
             let base = self.ours(folder).last().unwrap_or(&sync);
+            // It is there, or the disk that it is on went away: none is made where that was.
+            self.fs.lstat(base).at("look for", base)?;
             fs::create_dir_durable(self.fs, folder, base).at("create", folder)?;
             self.room.extend(self.ours(folder).map(Path::to_owned));
         }
