@@ -137,7 +137,10 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     }
     let what =
         format!("{} files, {} at {}", thousands(extent.files), size(extent.bytes), layout.root().display());
-    vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
+    let mut findings = vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)];
+    findings.extend(machine::unwritable("writing", app.disk(), &layout));
+    findings.extend(machine::disks("disk", app.disk(), &layout));
+    findings
 }
 
 fn polls(app: &App) -> Polls {
