@@ -20,10 +20,13 @@ mod ground;
 mod heart;
 mod hooks;
 mod look;
+mod meanwhile;
 mod obey;
 pub mod scheduler;
 mod show;
 mod signals;
+mod signs;
+mod sleep;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,13 +52,13 @@ pub use ground::Ended;
 pub use heart::Heart;
 pub use hooks::Hooks;
 pub use signals::StopSignals;
+pub use signs::Signs;
+use sleep::Sleep;
 
 /// The number of hints that may pile up; more of them say nothing new.
 const HINTS: usize = 4096;
 /// The longest time between two rounds of the loop, which looks whether the machine was asleep.
 const TICK: Duration = Duration::from_secs(5);
-/// The advance of the wall clock over the monotonic one that means the machine was asleep.
-const ASLEEP: Duration = Duration::from_secs(10);
 
 /// The daemon and its parts.
 #[derive(Debug)]
@@ -82,6 +85,8 @@ pub struct Daemon {
     pub hooks: Hooks,
     /// The signs of life.
     pub heart: Heart,
+    /// Places whose change is a reason to try again at once.
+    pub signs: Signs,
     /// The queue of commands.
     pub commands: mpsc::Receiver<Command>,
     /// True if old data is removed once a day.
@@ -103,9 +108,8 @@ struct Course {
     unsettled: bool,
     /// True if something is not synced, and that does not pass by itself.
     wrong: bool,
-    /// Both clocks at the last round of the loop: the wall clock in milliseconds, and the monotonic
-    /// one.
-    came_round: (u64, Duration),
+    sleep: Sleep,
+    hints: mpsc::Receiver<WatchEvent>,
     /// The vault was not at its path when the loop came round last.
     away: bool,
     /// Cause that keeps a pause from ending, once it was logged.
@@ -122,9 +126,9 @@ impl Daemon {
     /// Runs until the process ends, or until the vault is another one. Blocks its thread now and
     /// then, so it needs one of its own.
     pub async fn run(mut self) -> Ended {
-        let (hints, mut hinted) = mpsc::channel(HINTS);
+        let (hints, hinted) = mpsc::channel(HINTS);
         let mut watch = None;
-        let mut course = self.course();
+        let mut course = self.course(hinted);
         loop {
             self.heart.waits();
             self.come_round(&mut course).await;
@@ -178,16 +182,16 @@ impl Daemon {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause.min(self.heart.period()).min(TICK)) => {}
-                Some(hint) = hinted.recv() => self.take(hint, &mut course),
+                Some(hint) = course.hints.recv() => self.take(self.clock.monotonic(), hint, &mut course),
                 Some(command) = self.commands.recv() => self.obey(command, &mut course).await,
             }
-            while let Ok(hint) = hinted.try_recv() {
-                self.take(hint, &mut course);
+            while let Ok(hint) = course.hints.try_recv() {
+                self.take(self.clock.monotonic(), hint, &mut course);
             }
         }
     }
 
-    fn course(&mut self) -> Course {
+    fn course(&mut self, hints: mpsc::Receiver<WatchEvent>) -> Course {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
         let paused = self.engine.paused();
         // A pause that cannot be read is not kept: its user sees that the daemon syncs.
@@ -202,7 +206,8 @@ impl Daemon {
             paused: None,
             unsettled: false,
             wrong: false,
-            came_round: (now_ms, now),
+            sleep: Sleep::new(now_ms, now),
+            hints,
             away: false,
             stuck: None,
             rewatch: true,
@@ -219,11 +224,15 @@ impl Daemon {
     /// Does whatever is due beside the schedule: waking up, the end of a pause, the alarm.
     async fn come_round(&mut self, course: &mut Course) {
         let (now_ms, now) = (self.clock.now_ms(), self.clock.monotonic());
-        let (then_ms, then) = std::mem::replace(&mut course.came_round, (now_ms, now));
-        let wall = Duration::from_millis(now_ms.saturating_sub(then_ms));
-        if wall > now.saturating_sub(then) + ASLEEP {
-            tracing::info!(slept_s = wall.as_secs(), "the machine was asleep");
+        if course.sleep.slept(now_ms, now) {
+            // Connections do not outlive a sleep, and may not say so.
+            self.engine.renew_remote();
             course.scheduler.wake(now);
+        }
+        if self.signs.changed() && course.scheduler.failures() > 0 {
+            tracing::info!("a key file or the remote's folder is another now: trying again");
+            self.engine.renew_remote();
+            course.scheduler.retry(now);
         }
         if course.paused.is_some_and(|paused| paused.is_over(now_ms)) {
             self.end_pause(course);
@@ -303,8 +312,8 @@ impl Daemon {
         self.board.update(|status| status.unwatched = unwatched);
     }
 
-    fn take(&self, hint: WatchEvent, course: &mut Course) {
-        let (now, scheduler) = (self.clock.monotonic(), &mut course.scheduler);
+    fn take(&self, now: Duration, hint: WatchEvent, course: &mut Course) {
+        let scheduler = &mut course.scheduler;
         match hint {
             // The echo of our own pull: nothing waits.
             WatchEvent::Touched(Some(path)) if self.engine.has_brought(&path) => return,

@@ -13,13 +13,13 @@ use crate::control::events::Events;
 use crate::control::routes::Handles;
 use crate::control::server;
 use crate::daemon::scheduler::Timing;
-use crate::daemon::{Daemon, Grip, Heart, Hooks};
+use crate::daemon::{Daemon, Grip, Heart, Hooks, Signs};
 use crate::service::notify::Notifier;
 use crate::telemetry::Rotated;
 use cogzy_client::documents::{DaemonDocument, State, StatusDocument, moment};
 use cogzy_client::paths::machine_id;
 use cogzy_engine::model::DeviceId;
-use cogzy_engine::remote::Meter;
+use cogzy_engine::remote::{FolderRemote, Meter, RemoteUrl};
 use cogzy_engine::sync::{Engine, LastKnown};
 use cogzy_engine::vault::FileLock;
 
@@ -93,6 +93,7 @@ impl Assembly<'_> {
             events,
             hooks: self.hooks(),
             heart,
+            signs: self.signs(),
             commands,
             prune: self.config.retention.prune,
             interrupt,
@@ -128,11 +129,20 @@ impl Assembly<'_> {
             batch_files: sync.batch_files,
             poll: sync.poll_interval,
             poll_active: sync.poll_interval_active,
+            poll_idle: sync.poll_interval_idle,
             rescan: sync.rescan_interval,
             max_delay: MAX_DELAY,
             retry: retry.schedule.clone(),
             max_attempts: retry.max_attempts,
         }
+    }
+
+    /// The folder of the remote, or the files that keys are read from.
+    fn signs(&self) -> Signs {
+        Signs::at(match self.remote {
+            RemoteUrl::Folder(root) => vec![FolderRemote::marker(root)],
+            RemoteUrl::Bucket(_) => self.environment.aws_files(),
+        })
     }
 
     fn hooks(&self) -> Hooks {

@@ -70,6 +70,15 @@ impl Assembly<'_> {
         Ok(probe(self.remote, &options, entropy()).await?)
     }
 
+    /// The number of devices that have said in the bucket what they read, this one or not.
+    ///
+    /// # Errors
+    /// If the remote cannot be listed.
+    pub async fn devices(&self) -> Result<usize, AssembleError> {
+        let remote = open(self.remote, &self.s3_options()?, entropy()).await?;
+        Ok(cogzy_engine::sync::devices(remote.as_ref()).await?)
+    }
+
     /// The remote at `url`, or the vault's own, for reading plain objects.
     ///
     /// # Errors
@@ -90,7 +99,12 @@ impl Assembly<'_> {
     /// The vault's remote with its decorators, from the inside out: traffic is counted on `meter`,
     /// requests and bytes are kept within their limits, and failed requests are repeated.
     pub(super) async fn decorated_remote(&self, meter: Meter) -> Result<Arc<dyn Remote>, AssembleError> {
-        let metered = Metered::new(open(self.remote, &self.s3_options()?, entropy()).await?, meter);
+        let adapter: Arc<dyn Remote> = match self.remote {
+            // A disk that is not mounted yet may come.
+            RemoteUrl::Folder(root) => Arc::new(FolderRemote::at(root, entropy())),
+            url @ RemoteUrl::Bucket(_) => open(url, &self.s3_options()?, entropy()).await?,
+        };
+        let metered = Metered::new(adapter, meter);
         let limited = Limited::new(metered, self.config.s3.concurrency);
         let limits = &self.config.limits;
         let paced = Paced::new(limited, limits.upload, limits.download, clock());
@@ -98,6 +112,7 @@ impl Assembly<'_> {
     }
 
     fn s3_options(&self) -> Result<S3Options, AssembleError> {
+        self.environment.check_aws()?;
         let s3 = &self.config.s3;
         let is_b2 = matches!(self.remote, RemoteUrl::Bucket(url) if url.store() == Store::B2);
         Ok(S3Options {
@@ -108,6 +123,7 @@ impl Assembly<'_> {
             insecure: s3.insecure,
             // A B2 key is meant for B2, or for whatever endpoint is given; AWS does not know it.
             key: if is_b2 || s3.endpoint.is_some() { self.environment.b2_key()? } else { None },
+            ca_files: self.environment.ca_files(),
             connect_timeout: s3.connect_timeout,
             operation_timeout: s3.operation_timeout,
         })

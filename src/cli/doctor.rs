@@ -7,7 +7,7 @@ mod remote;
 
 use serde::Serialize;
 
-use cost::{Estimate, estimate};
+use cost::{Estimate, Polls, estimate};
 use finding::{Finding, Severity, exit_of};
 use machine::Extent;
 
@@ -66,13 +66,17 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
             findings.push(configuration(app, filter.as_ref().err()));
             let extent = filter.map(|filter| Extent::of(&app.layout(), &filter)).unwrap_or_default();
             findings.extend(vault(app, &extent));
-            findings.extend(runtime.block_on(remote::look(app)));
+            let told = runtime.block_on(remote::look(app));
+            let reached =
+                told.iter().any(|finding| finding.check == "remote" && finding.level == Severity::Ok);
+            findings.extend(told);
             findings.extend(machine::credentials_file(&app.credentials_file()));
             findings.extend(machine::watches(&extent));
-            findings.extend(runtime.block_on(daemon(app)));
-            let sync = &app.config().sync;
+            findings.extend(runtime.block_on(daemon(app, reached)));
             if matches!(app.remote, RemoteUrl::Bucket(_)) {
-                costs = Some(estimate(sync.poll_interval, sync.poll_interval_active, extent.bytes));
+                // Where the bucket cannot be asked, this device is known of.
+                let devices = if reached { runtime.block_on(app.assembly().devices()).ok() } else { None };
+                costs = Some(estimate(polls(app), devices.unwrap_or(1).max(1), extent.bytes));
             }
         }
     }
@@ -136,8 +140,14 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
 }
 
-/// The daemon's own account, or the cause why none answers.
-async fn daemon(app: &App) -> Vec<Finding> {
+fn polls(app: &App) -> Polls {
+    let sync = &app.config().sync;
+    Polls { usual: sync.poll_interval, active: sync.poll_interval_active, idle: sync.poll_interval_idle }
+}
+
+/// The daemon's own account, or the reason why none answers. `reached` is true where this process has
+/// reached the remote.
+async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
     let status: StatusDocument = match socket::get(&app.socket, "/v1/status").await {
@@ -171,6 +181,18 @@ async fn daemon(app: &App) -> Vec<Finding> {
         let next = "make it readable, or raise the limit; until then it is scanned at every poll";
         Finding::warning("watches", folder.why.clone(), next)
     }));
+    if reached && matches!(status.state, State::Offline | State::Error) {
+        let said = status.errors.iter().find(|error| error.path.is_none() && !error.alarm);
+        let said = said.map_or("it is out of reach", |error| error.message.as_str());
+        let text = format!("this program reaches the remote and the daemon does not: {said}");
+        let next =
+            "cogzy-vault retry; if that does not help, start it again: it may have another key or proxy";
+        findings.push(Finding {
+            level: Severity::Error,
+            exit: Exit::Refused,
+            ..Finding::warning("daemon", text, next)
+        });
+    }
     findings
 }
 
@@ -195,15 +217,17 @@ fn set_aside(aside: &AsideDocument) -> impl Iterator<Item = Finding> {
 
 fn tell_costs(costs: &Estimate, app: &App, output: &mut Output) {
     let sync = &app.config().sync;
+    let devices = count(costs.devices, "device");
     output.line(format!(
-        "a month on Backblaze B2, at its prices of {}: about ${:.2} for this device, always on",
+        "a month on Backblaze B2, at its prices of {}: about ${:.2} for {devices} of this vault, always on",
         costs.prices_of,
         costs.requests_usd + costs.storage_usd
     ));
     output.line(format!(
-        "    {} polls, one every {:?} (sync.poll_interval)",
+        "    {} polls, one every {:?} (sync.poll_interval) to {:?} (sync.poll_interval_idle)",
         thousands(costs.idle_polls),
-        sync.poll_interval
+        sync.poll_interval,
+        sync.poll_interval_idle
     ));
     output.line(format!(
         "  + {} listings around changes: 50 spells a day, two minutes each, one every {:?} (sync.poll_interval_active)",
@@ -242,13 +266,15 @@ mod tests {
             serde_json::to_string(&document).unwrap(),
             r#"{"schema":1,"worst":"warning","findings":[{"check":"room","level":"warning","message":"little","next":"free some"}],"month":null}"#
         );
-        let month =
-            serde_json::to_value(estimate(Duration::from_secs(60), Duration::from_secs(5), 0)).unwrap();
+        let second = Duration::from_secs(1);
+        let polls = Polls { usual: second, active: second, idle: second };
+        let month = serde_json::to_value(estimate(polls, 1, 0)).unwrap();
         let fields: Vec<_> = month.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(
             fields,
             [
                 "busy_listings",
+                "devices",
                 "idle_polls",
                 "paid_listings",
                 "prices_of",

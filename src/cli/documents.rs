@@ -202,6 +202,8 @@ pub struct NotSeenDocument<'a> {
     pub settings: &'a [&'static str],
     /// Variables with credentials.
     pub credentials: &'a [String],
+    /// Variables of proxies and certificates.
+    pub network: &'a [String],
 }
 
 /// `service uninstall`.

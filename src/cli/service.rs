@@ -90,14 +90,16 @@ fn manager<'a>(system: &'a SystemRunner, paths: &Paths) -> Box<dyn Manager + 'a>
 fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
     let Installed { file, written } = manager.install(&program(app, global)?)?;
     let standing = manager.status()?;
-    let (settings, credentials) = (unseen_settings(app, global), unseen_credentials(app));
+    let settings = unseen_settings(app, global);
+    let credentials = unseen(app, app.environment().credentials());
+    let network = unseen(app, app.environment().network());
     output.json(&InstallDocument {
         schema: SchemaVersion,
         installed: true,
         file: &file,
         written,
         service: &standing,
-        not_seen: NotSeenDocument { settings: &settings, credentials: &credentials },
+        not_seen: NotSeenDocument { settings: &settings, credentials: &credentials, network: &network },
     });
     output.toned(
         Tone::Good,
@@ -116,8 +118,18 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
     if !credentials.is_empty() {
         let what = format!("! the service does not see the keys of this shell: {}", credentials.join(", "));
         output.toned(Tone::Warning, what);
+    }
+    if !network.is_empty() {
+        let what = format!(
+            "! this shell tells the way to the bucket, and the service does not see that: {}",
+            network.join(", ")
+        );
+        output.toned(Tone::Warning, what);
+    }
+    if !(credentials.is_empty() && network.is_empty()) {
         output.line(format!(
-            "  next: (umask 077; env | grep -E '^(B2_APPLICATION_|AWS_)' > {}), then `cogzy-vault service install`",
+            "  next: (umask 077; env | grep -iE '^(B2_APPLICATION_|AWS_|SSL_CERT_|[A-Z]+_PROXY=)' > {}), then \
+             `cogzy-vault service install`",
             app.credentials_file().display()
         ));
     }
@@ -139,8 +151,8 @@ fn unseen_settings(app: &App, global: &Global) -> Vec<&'static str> {
     app.loaded.keys.keys().copied().filter(differs).collect()
 }
 
-/// The variables with credentials that are missing from the file that the service reads.
-fn unseen_credentials(app: &App) -> Vec<String> {
+/// The variables of `names` that are missing from the file that the service reads.
+fn unseen(app: &App, names: Vec<&str>) -> Vec<String> {
     if matches!(app.remote, RemoteUrl::Folder(_)) {
         return Vec::new();
     }
@@ -148,7 +160,6 @@ fn unseen_credentials(app: &App) -> Vec<String> {
     let has = |name: &str| {
         file.lines().any(|line| line.split_once('=').is_some_and(|(known, _)| known.trim() == name))
     };
-    let names = app.environment().credentials();
     names.into_iter().filter(|name| !has(name)).map(str::to_owned).collect()
 }
 

@@ -2,14 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::ConfigError;
-use cogzy_s3::{KeyPair, Secret};
+use cogzy_s3::{CaFile, KeyPair, Secret};
 
 /// The beginning of each variable that sets a key of the configuration.
 const PREFIX: &str = "COGZY_VAULT__";
 const B2_ID: &str = "B2_APPLICATION_KEY_ID";
 const B2_KEY: &str = "B2_APPLICATION_KEY";
+/// Variables of the AWS tools whose text goes into a request, and which the SDK reads by itself.
+const SENT_BY_THE_SDK: [&str; 5] =
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// Variables that decide on the way to the remote; proxies may be written in small letters, too.
+const NETWORK: [&str; 6] =
+    ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE"];
 
 /// The variables of this process, as they were when it started. Its debug form is empty: there may
 /// be secrets among them.
@@ -46,14 +54,61 @@ impl Environment {
     /// The B2 key, if there is one.
     ///
     /// # Errors
-    /// If only half of it is set, or it is not Unicode.
+    /// If only half of it is set, or it holds what no key can hold.
     pub fn b2_key(&self) -> Result<Option<KeyPair>, ConfigError> {
-        match (self.text(B2_ID)?, self.text(B2_KEY)?) {
+        match (self.sent(B2_ID)?, self.sent(B2_KEY)?) {
             (Some(id), Some(key)) => Ok(Some(KeyPair { id: Secret::new(id), secret: Secret::new(key) })),
             (Some(_), None) => Err(ConfigError::HalfAKey { set: B2_ID, missing: B2_KEY }),
             (None, Some(_)) => Err(ConfigError::HalfAKey { set: B2_KEY, missing: B2_ID }),
             (None, None) => Ok(None),
         }
+    }
+
+    /// Makes sure that the AWS tools' variables hold what can stand in a request.
+    ///
+    /// # Errors
+    /// The first that does not, by its name.
+    pub fn check_aws(&self) -> Result<(), ConfigError> {
+        SENT_BY_THE_SDK.iter().try_for_each(|name| self.sent(name).map(drop))
+    }
+
+    /// The names of variables that decide on the way to the remote: proxies, certificates. Those of the
+    /// AWS tools are among the credentials.
+    #[must_use]
+    pub fn network(&self) -> Vec<&str> {
+        let names =
+            self.0.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str());
+        let ours = |name: &&str| {
+            let upper = name.to_ascii_uppercase();
+            NETWORK.contains(&upper.as_str()) && (upper.ends_with("_PROXY") || upper == **name)
+        };
+        names.filter(ours).collect()
+    }
+
+    /// The files of certificates that are to be trusted, as the AWS tools and OpenSSL take them.
+    #[must_use]
+    pub fn ca_files(&self) -> Vec<CaFile> {
+        let file = |named_by: &'static str| {
+            let path = self.0.get(&OsString::from(named_by)).filter(|value| !value.is_empty())?;
+            Some(CaFile { named_by, path: PathBuf::from(path) })
+        };
+        ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].into_iter().filter_map(file).collect()
+    }
+
+    /// The files that the AWS tools read credentials from.
+    #[must_use]
+    pub fn aws_files(&self) -> Vec<PathBuf> {
+        let files = [
+            ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+            ("AWS_CONFIG_FILE", ".aws/config"),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", ""),
+        ];
+        let place = |(name, usual): (&str, &str)| {
+            let named = self.0.get(&OsString::from(name)).filter(|value| !value.is_empty());
+            let home = self.0.get(&OsString::from("HOME")).filter(|_| !usual.is_empty());
+            named.map(PathBuf::from).or_else(|| home.map(|home| PathBuf::from(home).join(usual)))
+        };
+        files.into_iter().filter_map(place).collect()
     }
 
     /// The names of variables that decide as whom the remote is asked: credentials, profiles,
@@ -73,6 +128,18 @@ impl Environment {
             let value = value.to_str().ok_or_else(|| ConfigError::NotUnicode { what: name.to_owned() });
             Some(value.map(|value| (name, key, value)))
         })
+    }
+
+    /// The text of a variable that goes into a request, without the line end that `echo` and files from
+    /// Windows leave there.
+    fn sent(&self, name: &str) -> Result<Option<&str>, ConfigError> {
+        let text = self.text(name)?.map(str::trim).filter(|text| !text.is_empty());
+        match text {
+            Some(text) if !text.chars().all(|c| c.is_ascii_graphic()) => {
+                Err(ConfigError::NotInARequest { what: name.to_owned() })
+            }
+            text => Ok(text),
+        }
     }
 
     /// A variable's text; an empty one counts as not set.
@@ -111,7 +178,35 @@ mod tests {
         let some =
             environment(&[(B2_ID, "hidden-id"), ("COGZY_VAULT__REMOTE", "r"), ("HOME", "/"), (B2_KEY, "")]);
         assert_eq!(some.credentials(), ["B2_APPLICATION_KEY_ID"]);
+        assert!(environment(&[(B2_ID, "\n"), (B2_KEY, " ")]).b2_key().unwrap().is_none());
         let error = environment(&[(B2_KEY, "hidden")]).b2_key().unwrap_err().to_string();
         assert!(error.contains("B2_APPLICATION_KEY_ID is not") && !error.contains("hidden"), "{error}");
+    }
+    #[test]
+    fn a_line_end_is_no_part_of_a_key_and_what_cannot_be_sent_is_refused_by_name() {
+        let environment = |pairs: &[(&str, &str)]| pairs.iter().copied().collect::<Environment>();
+        let ends = environment(&[(B2_ID, " id\r\n"), (B2_KEY, "key\n")]);
+        let key = ends.b2_key().unwrap().unwrap();
+        assert_eq!(key, KeyPair { id: Secret::new("id"), secret: Secret::new("key") });
+        for bad in ["hid\nden", "hid\u{1}den", "hid den", "hidd\u{e9}n"] {
+            let error = environment(&[(B2_ID, bad), (B2_KEY, "key")]).b2_key().unwrap_err().to_string();
+            assert!(error.contains(B2_ID) && !error.contains("den"), "{error}");
+            for name in SENT_BY_THE_SDK {
+                let error = environment(&[(name, bad)]).check_aws().unwrap_err().to_string();
+                assert!(error.contains(name) && !error.contains("den"), "{error}");
+            }
+        }
+        environment(&[("AWS_ACCESS_KEY_ID", "id\n"), ("AWS_SESSION_TOKEN", "\r\n")]).check_aws().unwrap();
+    }
+    #[test]
+    fn proxies_and_certificates_are_known_by_name() {
+        let pairs =
+            [("https_proxy", "http://p"), ("NO_PROXY", ""), ("SSL_CERT_FILE", "/ca.pem"), ("PROXY", "p")];
+        let environment: Environment = pairs.into_iter().collect();
+        assert_eq!(environment.network(), ["SSL_CERT_FILE", "https_proxy"]);
+        let files = environment.ca_files();
+        assert_eq!(files, [CaFile { named_by: "SSL_CERT_FILE", path: "/ca.pem".into() }]);
+        let home: Environment = [("HOME", "/home/me"), ("AWS_CONFIG_FILE", "/c")].into_iter().collect();
+        assert_eq!(home.aws_files(), ["/home/me/.aws/credentials", "/c"].map(PathBuf::from));
     }
 }

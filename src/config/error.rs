@@ -97,6 +97,14 @@ pub enum ConfigError {
         /// The variable or the path.
         what: String,
     },
+    /// A text that goes into a request cannot stand there. It is not repeated: it may be a secret.
+    #[error(
+        "{what} holds a character that no key, token or region has: expected ASCII letters, digits and signs"
+    )]
+    NotInARequest {
+        /// The variable.
+        what: String,
+    },
     /// Half of a pair of variables is set.
     #[error("{set} is set but {missing} is not: B2 needs both")]
     HalfAKey {

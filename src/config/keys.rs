@@ -82,7 +82,11 @@ impl S3Settings {
         let name = |text: &str| Some(text.to_owned()).filter(|text| !text.chars().any(char::is_control));
         Ok(Self {
             endpoint: url(from, "s3.endpoint", "https://host or http://host:port")?,
-            region: from.optional_text("s3.region", "the name of a region, such as \"us-west-004\"", name)?,
+            region: from.optional_text(
+                "s3.region",
+                "the name of a region, such as \"us-west-004\"",
+                region,
+            )?,
             profile: from.optional_text("s3.profile", "the name of an AWS profile", name)?,
             path_style: from.optional("s3.path_style", "true or false", Value::as_bool)?,
             insecure: from.boolean("s3.insecure")?,
@@ -101,6 +105,7 @@ impl SyncSettings {
             batch_files: from.number("sync.batch_files", 1..=1_000_000)?,
             poll_interval: from.span("sync.poll_interval", spans(100, DAY))?,
             poll_interval_active: from.span("sync.poll_interval_active", spans(100, DAY))?,
+            poll_interval_idle: from.span("sync.poll_interval_idle", spans(100, DAY))?,
             rescan_interval: from.span("sync.rescan_interval", spans(SECOND, 7 * DAY))?,
             rehash_interval: from.span("sync.rehash_interval", spans(HOUR, 365 * DAY))?,
             max_invalid: from.span("sync.max_invalid", spans(0, 7 * DAY))?,
@@ -148,6 +153,13 @@ fn url(from: &mut Reader, key: &'static str, allowed: &str) -> Result<Option<Str
         _ => Err(refused(key, setting, allowed)),
     })?;
     Ok(value.flatten())
+}
+
+/// A region's name, which stands in host names and signatures.
+fn region(text: &str) -> Option<String> {
+    let text = text.trim();
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (!text.is_empty() && text.chars().all(legal)).then(|| text.to_owned())
 }
 
 fn user_id(text: &str) -> Option<String> {

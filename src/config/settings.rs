@@ -60,7 +60,7 @@ pub struct S3Settings {
     pub concurrency: usize,
     /// The longest time to make a connection.
     pub connect_timeout: Duration,
-    /// The longest time of one whole request.
+    /// The longest time in which a request moves no byte.
     pub operation_timeout: Duration,
 }
 
@@ -77,6 +77,8 @@ pub struct SyncSettings {
     pub poll_interval: Duration,
     /// The same, for a while after a change.
     pub poll_interval_active: Duration,
+    /// The longest time between two polls where nothing has changed for hours.
+    pub poll_interval_idle: Duration,
     /// The time between two scans of the whole vault.
     pub rescan_interval: Duration,
     /// The time after which every file is hashed again.
@@ -106,7 +108,7 @@ pub enum Finite {
 pub struct RetrySettings {
     /// The waits after the first, second … failure; not empty, the last one repeats.
     pub schedule: Vec<Duration>,
-    /// The number of permanent failures after which it stops.
+    /// The number of failures that only a person can cure after which it is tried less often.
     pub max_attempts: u32,
 }
 

@@ -81,6 +81,12 @@ impl Board {
         status
     }
 
+    /// True while the remote gives no answer.
+    #[must_use]
+    pub fn hears_nothing(&self) -> bool {
+        self.meter.is_silent()
+    }
+
     /// Changes the status.
     pub fn update(&self, change: impl FnOnce(&mut StatusDocument)) {
         change(&mut self.lock());
@@ -111,10 +117,16 @@ impl Board {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use cogzy_client::documents::{DaemonDocument, DeviceDocument, PendingDocument, SchemaVersion};
     use cogzy_engine::model::DeviceId;
+
+    /// A board in this state, and the meter that it reads.
+    pub(crate) fn board(state: State, clock: Arc<dyn Clock>) -> (Board, Meter) {
+        let meter = Meter::default();
+        (Board::new(StatusDocument { state, ..status() }, meter.clone(), clock), meter)
+    }
 
     /// A status of a daemon that has done nothing yet.
     pub(in crate::control) fn status() -> StatusDocument {

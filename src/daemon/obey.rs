@@ -18,7 +18,10 @@ impl Daemon {
             return self.obey_in_pause(command, course).await;
         }
         let (reply, answer) = match command {
-            Command::Retry => return course.scheduler.retry(self.clock.monotonic()),
+            Command::Retry => {
+                self.engine.renew_remote();
+                return course.scheduler.retry(self.clock.monotonic());
+            }
             Command::Pause { seconds, reply } => {
                 let millis = |seconds: u64| seconds.saturating_mul(1000);
                 let until_ms = seconds.map(|seconds| self.clock.now_ms().saturating_add(millis(seconds)));

@@ -3,6 +3,9 @@
 //! The daemon reports events to it and asks it for the next step. It holds no timer and reads no
 //! clock, so tests run it through years in a moment. The watcher is a hint that makes a cycle come
 //! sooner: without any hint the rescan finds everything.
+//!
+//! It never gives up. What only a person can cure is tried less and less often, and at once when
+//! something says that it may be cured.
 
 mod touched;
 
@@ -25,19 +28,27 @@ pub struct Timing {
     pub poll: Duration,
     /// The same, for a while after a change.
     pub poll_active: Duration,
+    /// The longest time between two polls where nothing has changed for hours.
+    pub poll_idle: Duration,
     /// The time between two scans of the whole vault.
     pub rescan: Duration,
     /// The longest that changes may be put off by further changes.
     pub max_delay: Duration,
     /// The waits after the first, second … failure; the last one repeats.
     pub retry: Vec<Duration>,
-    /// The number of failures in a row that only a person can cure, after which nothing is tried
-    /// until `retry`.
+    /// The number of failures in a row that only a person can cure, after which it is tried less
+    /// often.
     pub max_attempts: u32,
 }
 
 /// The time that the remote is polled faster after a change.
 const ACTIVE: Duration = Duration::from_secs(120);
+/// The time without a change after which the remote is polled less and less often.
+const QUIET_AFTER: Duration = Duration::from_secs(600);
+/// The share of the quiet time that a poll may come late: a tenth.
+const QUIET_SHARE: u32 = 10;
+/// The waits once `max_attempts` is reached: the first, which doubles, and the longest.
+const SLOW: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(60 * 60));
 /// The time between two listings of all of `commits/`.
 const WHOLE_LISTING: Duration = Duration::from_secs(24 * 3600);
 /// The time between two probes of a remote that is out of reach.
@@ -85,7 +96,7 @@ pub enum Next {
     Look,
     /// Do nothing before this moment.
     Wait(Duration),
-    /// Do nothing until `retry`.
+    /// Do nothing until the pause is over.
     Stopped,
 }
 
@@ -99,7 +110,11 @@ pub struct Scheduler {
     rescan_at: Duration,
     whole_at: Duration,
     active_until: Duration,
+    /// The last time that something was sent or fetched.
+    moved_at: Duration,
     failures: u32,
+    /// True where the last failure is one that only a person can cure.
+    permanent: bool,
     /// The next look at items that had not settled, and the number of such looks in a row.
     again: Option<(Duration, u32)>,
     offline: bool,
@@ -110,7 +125,6 @@ pub struct Scheduler {
     rebuffed: u32,
     unasked_at: Duration,
     not_before: Duration,
-    stopped: bool,
     watching: bool,
     /// The time of the next look at the vault, unless a cycle has looked before.
     look_at: Option<Duration>,
@@ -129,14 +143,15 @@ impl Scheduler {
             rescan_at: now,
             whole_at: now,
             active_until: now,
+            moved_at: now,
             failures: 0,
+            permanent: false,
             again: None,
             offline: false,
             reached: false,
             rebuffed: 0,
             unasked_at: now,
             not_before: now,
-            stopped: false,
             watching: true,
             look_at: None,
             looked: None,
@@ -184,7 +199,6 @@ impl Scheduler {
 
     /// Notes that the user wants a cycle, or another try, now.
     pub const fn retry(&mut self, now: Duration) {
-        self.stopped = false;
         self.failures = 0;
         self.reached = true;
         self.not_before = now;
@@ -193,7 +207,7 @@ impl Scheduler {
     }
 
     /// Notes that the machine was asleep, or a pause is over: everything that was to happen
-    /// meanwhile is due.
+    /// meanwhile is due, another try of what failed too.
     pub const fn wake(&mut self, now: Duration) {
         self.not_before = now;
         self.poll_at = now;
@@ -223,6 +237,12 @@ impl Scheduler {
         self.offline
     }
 
+    /// True where it is tried less often, since only a person can cure what is wrong.
+    #[must_use]
+    pub const fn slowed(&self) -> bool {
+        self.permanent && self.failures >= self.timing.max_attempts
+    }
+
     /// The number of failed tries in a row.
     #[must_use]
     pub const fn failures(&self) -> u32 {
@@ -241,7 +261,7 @@ impl Scheduler {
                 self.online();
                 self.not_before = now;
                 if moved {
-                    self.active_until = now + ACTIVE;
+                    (self.active_until, self.moved_at) = (now + ACTIVE, now);
                 }
                 if sent {
                     self.last_push = Some(now);
@@ -258,8 +278,7 @@ impl Scheduler {
                 if ask.whole {
                     self.whole_at = now + WHOLE_LISTING;
                 }
-                let active = now < self.active_until;
-                self.poll_at = now + if active { self.timing.poll_active } else { self.timing.poll };
+                self.poll_at = now + self.poll_interval(now);
             }
             CycleOutcome::Offline => {
                 self.rebuffed = if self.reached { self.rebuffed.saturating_add(1) } else { 0 };
@@ -271,12 +290,9 @@ impl Scheduler {
             }
             CycleOutcome::Failed | CycleOutcome::Permanent => {
                 self.online();
-                self.failures += 1;
-                let index = usize::try_from(self.failures - 1).unwrap_or(usize::MAX);
-                let wait = self.timing.retry.get(index).or(self.timing.retry.last());
-                self.not_before = now + jittered(wait.copied().unwrap_or(self.timing.poll), draw);
-                self.stopped =
-                    outcome == CycleOutcome::Permanent && self.failures >= self.timing.max_attempts;
+                self.failures = self.failures.saturating_add(1);
+                self.permanent = outcome == CycleOutcome::Permanent;
+                self.not_before = now + jittered(self.wait_after_failure(), draw);
             }
         }
     }
@@ -285,7 +301,7 @@ impl Scheduler {
     #[must_use]
     pub fn next(&self, now: Duration) -> Next {
         let next = self.next_try(now);
-        let hindered = self.stopped || self.offline || self.failures > 0;
+        let hindered = self.offline || self.failures > 0;
         if hindered && !matches!(next, Next::Run(_)) { self.or_look(next, now) } else { next }
     }
 
@@ -307,9 +323,6 @@ impl Scheduler {
     /// The next step at `now` towards a cycle: the cycle itself, or a probe for it.
     #[must_use]
     pub fn next_try(&self, now: Duration) -> Next {
-        if self.stopped {
-            return Next::Stopped;
-        }
         if self.offline && !self.reached && now < self.unasked_at {
             return if now < self.not_before { Next::Wait(self.not_before) } else { Next::Probe };
         }
@@ -324,6 +337,31 @@ impl Scheduler {
         let scan =
             touched || self.rescan_at <= now || self.whole_at <= now || !self.watching || self.failures > 0;
         Next::Run(Ask { scan: scan || self.offline, whole: self.whole_at <= now })
+    }
+
+    /// The time until the next poll: short after a change, and growing with the time without one, so
+    /// that devices which only wait stay within what a store gives for free.
+    fn poll_interval(&self, now: Duration) -> Duration {
+        let quiet = now.saturating_sub(self.moved_at);
+        if now < self.active_until {
+            self.timing.poll_active
+        } else if quiet < QUIET_AFTER {
+            self.timing.poll
+        } else {
+            self.timing.poll.max((quiet / QUIET_SHARE).min(self.timing.poll_idle))
+        }
+    }
+
+    /// The wait after the failures so far.
+    fn wait_after_failure(&self) -> Duration {
+        if self.slowed() {
+            let (first, longest) = SLOW;
+            let doublings = self.failures - self.timing.max_attempts;
+            return first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
+        }
+        let index = usize::try_from(self.failures - 1).unwrap_or(usize::MAX);
+        let wait = self.timing.retry.get(index).or(self.timing.retry.last());
+        wait.copied().unwrap_or(self.timing.poll)
     }
 
     const fn online(&mut self) {

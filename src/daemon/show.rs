@@ -78,8 +78,7 @@ impl Daemon {
                 tracing::error!(%error, attempts, next = error.next(), "the cycle did not go through");
                 let retry = match course.scheduler.next_try(now) {
                     Next::Wait(until) => Some(until.saturating_sub(now)),
-                    Next::Run(_) | Next::Probe | Next::Look => Some(Duration::ZERO),
-                    Next::Stopped => None,
+                    _ => Some(Duration::ZERO),
                 };
                 self.show_error(course, &error, outcome, attempts, retry);
                 Err(Problem::from(&error))
@@ -143,10 +142,10 @@ impl Daemon {
         retry: Option<Duration>,
     ) {
         let now_ms = self.clock.now_ms();
-        let next = if retry.is_some() {
-            error.next().to_owned()
+        let next = if course.scheduler.slowed() {
+            format!("{}; then `cogzy-vault retry`: by itself it is tried only now and then", error.next())
         } else {
-            format!("{}, then `cogzy-vault retry`", error.next())
+            error.next().to_owned()
         };
         let document = ErrorDocument {
             path: None,

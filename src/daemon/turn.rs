@@ -1,8 +1,10 @@
 //! One cycle of the daemon, and its news for the scheduler, the board and the subscribers.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::heart::Heart;
+use super::meanwhile::Meanwhile;
 use super::scheduler::CycleOutcome;
 use super::{Course, Daemon, obey, show};
 use crate::control::board::Board;
@@ -23,6 +25,13 @@ impl Daemon {
         self.heart.works();
         let (watcher, interrupt) = (self.watcher(), Interrupt::new(self.interrupt.subscribe()));
         self.engine.heed(interrupt.clone());
+        let mut meanwhile = Meanwhile {
+            board: self.board.clone(),
+            clock: Arc::clone(&self.clock),
+            renew: self.engine.renewal(),
+            heard: Vec::new(),
+        };
+        meanwhile.begins(request.ask);
         let cycle = async {
             if settle {
                 self.engine.settled_cycle(request, &watcher).await
@@ -33,7 +42,15 @@ impl Daemon {
         let result = tokio::select! {
             result = cycle => result,
             () = interrupt.wanted() => Err(SyncError::Interrupted),
+            never = meanwhile.watch(&mut course.hints, &mut course.sleep) => match never {},
         };
+        // What a pull writes gives hints, too: they are the next cycle's.
+        let late = if result.as_ref().is_ok_and(|report| report.pulled + report.deleted_local > 0) {
+            std::mem::take(&mut meanwhile.heard)
+        } else {
+            Vec::new()
+        };
+        self.take_all(meanwhile.heard, course);
         if matches!(result, Err(SyncError::Interrupted)) {
             tracing::info!("a cycle is broken off for a pause");
             self.board.update(|status| status.progress = None);
@@ -47,6 +64,7 @@ impl Daemon {
         }
         let passing = self.note_waiting(course, &result, now);
         let answer = self.show(course, request.ask, outcome, now, result);
+        self.take_all(late, course);
         self.announce(course, &passing).await;
         answer
     }

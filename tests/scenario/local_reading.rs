@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use cogzy_client::local_vault::LocalVault;
 use cogzy_engine::model::Validate;
@@ -70,4 +71,17 @@ async fn a_reader_under_the_lock_never_sees_half_of_a_generation_that_is_pulled(
     }
     let seen = reader.unwrap().join().unwrap();
     assert!(seen.len() > GENERATIONS / 2, "of {generation} generations it saw {seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_keeps_the_lock_holds_up_no_cycle_that_brings_nothing() {
+    let folder = fresh_folder();
+    let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
+    let mut here = Device::joined(folder.path(), "here", remote).await;
+    let vault = LocalVault::open(&here.root).unwrap();
+    let reading = vault.reading().unwrap();
+    here.write("traces/saved.json", "saved");
+    let synced = tokio::time::timeout(Duration::from_secs(20), here.try_sync()).await;
+    assert_eq!(synced.expect("it waits for the reader").unwrap().pushed, 1);
+    drop(reading);
 }

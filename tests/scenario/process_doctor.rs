@@ -56,8 +56,9 @@ async fn a_machine_in_order_gets_a_clean_bill_and_an_estimate() {
     assert_eq!(server.requests("PutObject"), puts, "it wrote to the bucket");
     assert_eq!(found(&document, "credentials")["level"], "warning", "only this shell has them");
     assert_eq!(found(&document, "daemon")["level"], "warning");
-    assert_eq!(document["month"]["idle_polls"], 43_200, "{document:#}");
-    assert!(plain.stdout.contains("43,200 polls, one every 60s"), "{plain:#?}");
+    assert_eq!(document["month"]["idle_polls"], 23_760, "{document:#}");
+    assert!(plain.stdout.contains("for 1 device of this vault"), "{plain:#?}");
+    assert!(plain.stdout.contains("23,760 polls, one every 60s"), "{plain:#?}");
 
     let daemon = Daemon::start(&machine).await;
     // The daemon may write its own files meanwhile.

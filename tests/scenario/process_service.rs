@@ -96,12 +96,21 @@ async fn what_the_service_would_not_see_is_passed_on_or_named_and_no_secret_is_t
     let mut machine = Machine::with_server(folder.path(), "one", &server);
     with_systemd(&mut machine);
     machine.set("COGZY_VAULT_DIR", machine.home.join("my vault"));
+    machine.set("HTTPS_PROXY", "http://me:testsecret@proxy:3128");
+    machine.set("SSL_CERT_DIR", "/etc/ssl/certs");
     let installed = machine.good(&["service", "install"]).await;
     let unit = machine.home.join(".config/systemd/user/cogzy-vault.service");
     let text = std::fs::read_to_string(unit).unwrap();
     let flags = format!(" --vault \"{}/my vault\" run\n", machine.home.display());
     assert!(text.contains(&flags), "{text}");
-    for words in ["AWS_SECRET_ACCESS_KEY", "s3.endpoint", "credentials.env", "umask 077"] {
+    for words in [
+        "AWS_SECRET_ACCESS_KEY",
+        "s3.endpoint",
+        "credentials.env",
+        "umask 077",
+        "HTTPS_PROXY",
+        "SSL_CERT_DIR",
+    ] {
         assert!(installed.stdout.contains(words), "it does not say {words:?}: {installed:#?}");
     }
     assert!(!(text + &installed.stdout + &installed.stderr).contains(crate::support::s3_server::SECRET));

@@ -23,8 +23,10 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 mod bucket;
+mod quirk;
 
 use bucket::Bucket;
+pub use quirk::Quirk;
 
 /// The bucket's name.
 pub const BUCKET: &str = "test-bucket";
@@ -51,6 +53,7 @@ struct Switches {
     losses: Vec<Loss>,
     requests: BTreeMap<String, u64>,
     stalled: bool,
+    quirks: Vec<Quirk>,
     /// Told whenever one of these has changed by itself.
     happened: Arc<Notify>,
 }
@@ -122,6 +125,12 @@ impl S3Server {
         options(&self.endpoint(), KEY_ID, SECRET)
     }
 
+    /// Behaves from now on as some stores do.
+    pub fn play(&self, quirk: Quirk) {
+        self.bucket.lock().counts_all_keys |= quirk == Quirk::TotalKeyCount;
+        self.switches().quirks.push(quirk);
+    }
+
     /// Refuses an operation with 403 from now on.
     pub fn forbid(&self, operation: &'static str) {
         self.switches().forbidden.push(operation);
@@ -152,6 +161,12 @@ impl S3Server {
     /// Leaves the objects of the newest `puts` PUTs out of listings, until it is set to 0 again.
     pub fn hide_newest(&self, puts: usize) {
         self.bucket.lock().stale = puts;
+    }
+
+    /// Has a rule by which nobody deletes an object for so many days.
+    pub fn lock_objects_for(&self, days: i32) {
+        self.bucket.lock().locked_days = Some(days);
+        self.play(Quirk::WantsMd5);
     }
 
     /// Keeps only the newest version of a key from now on, as a bucket without versioning does.
@@ -230,6 +245,7 @@ async fn serve(stream: TcpStream, service: S3Service, switches: Arc<Mutex<Switch
         let (service, switches) = (service.clone(), Arc::clone(&switches));
         async move {
             let put = request.method() == hyper::Method::PUT;
+            let asked = quirk::Asked::of(&request);
             if put {
                 note_put(&switches).await;
             }
@@ -237,9 +253,10 @@ async fn serve(stream: TcpStream, service: S3Service, switches: Arc<Mutex<Switch
                 service.call(request.map(s3s::Body::from)).await.map_err(|error| format!("{error:?}"))?;
             let loss = if put { take_loss(&switches) } else { None };
             match loss {
-                None => Ok(answer),
+                None => Ok(quirk::apply(&switches.lock().unwrap().quirks, &asked, answer)),
                 Some(Loss::Error) => S3Error::new(S3ErrorCode::InternalError)
                     .to_http_response()
+                    .map(quirk::boxed)
                     .map_err(|error| error.to_string()),
                 // An error instead of an answer makes hyper close the connection.
                 Some(Loss::Break) => Err("lost on purpose".to_owned()),
@@ -292,6 +309,9 @@ impl S3Access for Gate {
         *switches.requests.entry(operation.to_owned()).or_default() += 1;
         if context.credentials().is_none() || switches.forbidden.contains(&operation) {
             return Err(S3Error::with_message(S3ErrorCode::AccessDenied, "not entitled"));
+        }
+        if let Some(refusal) = quirk::refusal(&switches.quirks, operation, context.headers()) {
+            return Err(refusal);
         }
         if switches.throttled > 0 {
             switches.throttled -= 1;

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -12,12 +15,10 @@ use aws_sdk_s3::config::{
 };
 use zeroize::Zeroizing;
 
+use super::keys::Trimmed;
+use super::tls::{self, CaFile};
 use crate::near::is_exposed;
 use cogzy_engine::remote::{BucketUrl, RemoteError, RemoteErrorKind, Store};
-
-/// The longest time a stream may stand still before it counts as broken. A slow uplink stalls for a
-/// while whenever somebody in the same house makes a call.
-const STALL: Duration = Duration::from_secs(90);
 
 /// Options for a bucket. A missing one comes from where the AWS tools take it, or has a default.
 #[derive(Debug, Clone)]
@@ -35,9 +36,11 @@ pub struct S3Options {
     pub insecure: bool,
     /// Credentials. Without them: those of the AWS credential chain.
     pub key: Option<KeyPair>,
+    /// Files of certificates to trust beside the system's.
+    pub ca_files: Vec<CaFile>,
     /// The longest time to make a connection.
     pub connect_timeout: Duration,
-    /// The longest time of a whole call, with its bytes.
+    /// The longest time in which a call moves no byte.
     pub operation_timeout: Duration,
 }
 
@@ -50,15 +53,16 @@ impl Default for S3Options {
             path_style: None,
             insecure: false,
             key: None,
+            ca_files: Vec::new(),
             connect_timeout: Duration::from_secs(10),
-            // A pack of 16 MiB over an uplink of 30 kB/s.
-            operation_timeout: Duration::from_secs(600),
+            // A slow uplink stalls for a while whenever somebody in the same house makes a call.
+            operation_timeout: Duration::from_secs(60),
         }
     }
 }
 
 /// A key: its id and its secret. Neither is ever printed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPair {
     /// B2's keyID, or AWS's access key id.
     pub id: Secret,
@@ -67,7 +71,7 @@ pub struct KeyPair {
 }
 
 /// A text that must not get into logs or messages. Its memory is wiped when it goes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -96,29 +100,34 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
     if endpoint.as_ref().is_some_and(|endpoint| !plausible(endpoint)) {
         return Err(misconfigured(
             url,
-            "s3.endpoint must be https://host or http://host:port, without credentials or a path",
+            "s3.endpoint must be https://host or http://host:port, with or without a path, without credentials",
         ));
     }
 
+    let secure = endpoint.as_ref().is_none_or(|endpoint| endpoint.starts_with("https:"));
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::disabled())
         // A store other than AWS may not know the checksums that newer SDKs add; SigV4 signs the
         // body's SHA-256 anyway.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL).build())
+        // The line watches what moves, and knows how long a small request may take.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         // A wrong clock is reported, not worked around: transaction ids carry its time too.
         .disable_clock_skew_correction(true)
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(options.connect_timeout)
-                .operation_attempt_timeout(options.operation_timeout)
-                .operation_timeout(options.operation_timeout)
-                .build(),
-        );
-    if let Some(region) = asked_region {
-        loader = loader.region(Region::new(region));
+        .timeout_config(TimeoutConfig::builder().connect_timeout(options.connect_timeout).build());
+    if secure && !options.ca_files.is_empty() {
+        let untrusted =
+            |why| RemoteError::new(RemoteErrorKind::Untrusted, "open", &url.to_string()).because(why);
+        loader = loader.http_client(tls::client(&options.ca_files).map_err(untrusted)?);
     }
+    loader = match (asked_region, &endpoint) {
+        (Some(region), _) => loader.region(Region::new(region)),
+        // A store with an endpoint of its own is not one that this machine's cloud knows of: nobody
+        // waits for the cloud's metadata service.
+        (None, Some(_)) => loader.region(told_region(options)),
+        (None, None) => loader,
+    };
     if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
     }
@@ -141,18 +150,19 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
     if used.is_some_and(|endpoint| is_exposed(endpoint) && !options.insecure) {
         return Err(misconfigured(url, EXPOSED));
     }
-
-    let mut config = aws_sdk_s3::config::Builder::from(&shared)
-        .force_path_style(options.path_style.unwrap_or(endpoint.is_some()));
-    match (shared.region(), &endpoint) {
-        (Some(_), _) => {}
-        // Most stores other than AWS take any region; this is the one that all of them know.
-        (None, Some(_)) => config = config.region(Region::from_static("us-east-1")),
-        (None, None) => return Err(misconfigured(url, AWS_REGION)),
+    let Some(region) = shared.region().map(|region| region.as_ref().trim().to_owned()) else {
+        return Err(misconfigured(url, AWS_REGION));
+    };
+    if !region.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) {
+        return Err(misconfigured(url, "the region's name has a character that no region has"));
     }
-    let told = endpoint.unwrap_or_else(|| {
-        format!("https://s3.{}.amazonaws.com", shared.region().map_or("us-east-1", AsRef::as_ref))
-    });
+    let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        .region(Region::new(region.clone()))
+        .force_path_style(options.path_style.unwrap_or(endpoint.is_some()));
+    if let Some(source) = shared.credentials_provider() {
+        config = config.credentials_provider(Trimmed(source));
+    }
+    let told = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
     Ok((Client::from_conf(config.build()), told))
 }
 
@@ -164,18 +174,29 @@ const AWS_REGION: &str =
 const EXPOSED: &str = "the endpoint is http://, and its host is neither this machine nor in a private network: anybody on the \
      way could read the backup and change it. Use https://, or set s3.insecure = true";
 
+/// The region that the environment or a profile names, or the one that every store knows: most stores
+/// other than AWS take any.
+fn told_region(options: &S3Options) -> RegionProviderChain {
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &options.profile {
+        profile = profile.profile_name(name);
+    }
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build())
+        .or_else(Region::from_static("us-east-1"))
+}
+
 fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
     RemoteError::new(RemoteErrorKind::Unconfigured, "open", &url.to_string()).because(what)
 }
 
 fn plausible(endpoint: &str) -> bool {
-    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
-    host.map(|host| host.strip_suffix('/').unwrap_or(host)).is_some_and(|host| {
-        !host.is_empty()
-            && host
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'))
-    })
+    let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    let Some(rest) = rest else { return false };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let legal =
+        |text: &str, signs: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c));
+    !host.is_empty() && legal(host, ".-_:[]") && legal(path, ".-_/~") && !path.contains("..")
 }
 
 /// The region in one of B2's own endpoints.
@@ -239,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_invalid_endpoint_is_refused_and_not_repeated() {
-        for bad in ["host", "ftp://host", "https://", "https://me:secret@host", "https://host/path"] {
+        for bad in ["host", "ftp://host", "https://", "https://me:secret@host", "https://host/path?q"] {
             let options = S3Options { endpoint: Some(bad.to_owned()), ..options() };
             let error = build(&bucket("s3://bucket"), &options).await.unwrap_err();
             assert_eq!(error.kind, RemoteErrorKind::Unconfigured, "{bad}");

@@ -4,8 +4,9 @@
 //! listed, and each is deleted by its id. A store that does not know versions gets the plain
 //! DELETE; a key that may not list them deletes nothing.
 
+use super::S3Remote;
 use super::cap::Cap;
-use super::{S3Remote, errors};
+use super::line::Call;
 use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
 
 impl S3Remote {
@@ -25,14 +26,15 @@ impl S3Remote {
         let mut found = Vec::new();
         let mut after: Option<(String, Option<String>)> = None;
         loop {
-            let request = self.client.list_object_versions().bucket(self.url.bucket()).prefix(full);
             let (marker, version) = after.map_or((None, None), |(marker, version)| (Some(marker), version));
-            let request = request.set_key_marker(marker).set_version_id_marker(version);
-            let answer = request.customize().interceptor(Cap::PARSED).send().await;
-            let answer = match answer {
+            let ask = self.line.ask(Call::new("list versions", key), |client, watch| {
+                let request = client.list_object_versions().bucket(self.url.bucket()).prefix(full);
+                let request = request.set_key_marker(marker).set_version_id_marker(version);
+                request.customize().interceptor(Cap::PARSED).interceptor(watch).send()
+            });
+            let answer = match ask.await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    let error = errors::explain("list versions", key, &self.endpoint, error);
                     return match error.kind {
                         RemoteErrorKind::Other => Ok(None),
                         // An object that does not exist has no versions.
@@ -56,13 +58,14 @@ impl S3Remote {
     }
 
     async fn delete_one(&self, key: &str, full: &str, version: Option<String>) -> Result<(), RemoteError> {
-        let request = self.client.delete_object().bucket(self.url.bucket()).key(full);
-        match request.set_version_id(version).customize().interceptor(Cap::PARSED).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let error = errors::explain("delete", key, &self.endpoint, error);
-                if error.kind == RemoteErrorKind::NotFound { Ok(()) } else { Err(error) }
-            }
+        let ask = self.line.ask(Call::new("delete", key), |client, watch| {
+            let request = client.delete_object().bucket(self.url.bucket()).key(full);
+            let request = request.set_version_id(version).customize();
+            request.interceptor(Cap::PARSED).interceptor(watch).send()
+        });
+        match ask.await {
+            Err(error) if error.kind != RemoteErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::keys::UNSENDABLE;
 use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
 
 /// The store's reply to a call that failed.
@@ -31,6 +32,8 @@ pub(super) struct ErrorReply {
     pub(super) times: Option<(String, String)>,
     /// True where the reply lacks what every answer of an S3 store has.
     pub(super) foreign: bool,
+    /// True where a server that wants https says so.
+    pub(super) wants_tls: bool,
 }
 
 /// Sorts an error of the SDK. The message names `endpoint` where that may be the cause.
@@ -67,6 +70,7 @@ impl ErrorReply {
         let bare = body.is_empty() && (operation == "head" || status != 404) && !raw.status().is_success();
         Self {
             foreign: code.is_none() && !bare && !body.contains("ListBucketResult"),
+            wants_tls: body.contains("to an HTTPS server") || body.contains("to HTTPS port"),
             status,
             message: message.map(str::to_owned).or_else(|| element(&body, "Message")),
             retry_after: header("retry-after").and_then(|seconds| seconds.trim().parse().ok()),
@@ -121,7 +125,7 @@ impl ErrorReply {
             200..=299 | 403 | 404 if self.foreign => Kind::WrongEndpoint,
             200..=299 => Kind::Malformed,
             300..=399 => Kind::WrongEndpoint,
-            400 if self.region.is_some() => Kind::WrongEndpoint,
+            400 if self.region.is_some() || self.wants_tls => Kind::WrongEndpoint,
             401 => Kind::BadCredentials,
             403 => Kind::Forbidden,
             404 => Kind::NotFound,
@@ -142,6 +146,9 @@ impl ErrorReply {
             (_, Some(message)) => format!("{} {code}: {message}", self.status),
         };
         let hint = match kind {
+            RemoteErrorKind::WrongEndpoint if self.wants_tls => {
+                format!("{endpoint} does not speak http: write https:// in s3.endpoint")
+            }
             RemoteErrorKind::WrongEndpoint if self.foreign => {
                 format!("{endpoint} does not answer like an S3 store")
             }
@@ -203,8 +210,12 @@ pub(super) fn transport(
     // Except for the system's own errors, the SDK tells only in words what happened; tests pin
     // them.
     let says = |words: &str| text.contains(words);
-    let kind = if says("credential provider was not enabled") || says("provider was not properly configured")
-    {
+    let mixed_up = mixed_up(endpoint, &text);
+    let kind = if mixed_up.is_some() {
+        RemoteErrorKind::WrongEndpoint
+    } else if says("invalid peer certificate") {
+        RemoteErrorKind::Untrusted
+    } else if says("credential provider was not enabled") || says("provider was not properly configured") {
         RemoteErrorKind::BadCredentials
     } else if says("client error (Connect)") || says("dns error") || causes.any(unsent) {
         RemoteErrorKind::Offline
@@ -215,13 +226,25 @@ pub(super) fn transport(
         RemoteErrorKind::UnknownOutcome
     };
     let detail = match kind {
-        RemoteErrorKind::Offline => format!("{endpoint}: {text}"),
+        RemoteErrorKind::WrongEndpoint => format!("{}; {text}", mixed_up.unwrap_or_default()),
+        RemoteErrorKind::Offline | RemoteErrorKind::Untrusted => format!("{endpoint}: {text}"),
+        RemoteErrorKind::BadCredentials if says(UNSENDABLE) => text,
         RemoteErrorKind::BadCredentials => format!(
             "no credentials were found: set B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, or what the AWS tools use; {text}"
         ),
         _ => text,
     };
     RemoteError::new(kind, operation, key).because(detail)
+}
+
+/// The cure where one side speaks TLS and the other does not.
+fn mixed_up(endpoint: &str, text: &str) -> Option<String> {
+    let plain = endpoint.starts_with("http:");
+    if plain && text.contains("invalid HTTP version parsed") {
+        return Some(format!("{endpoint} does not speak http: write https:// in s3.endpoint"));
+    }
+    let corrupt = text.contains("received corrupt message") || text.contains("InvalidContentType");
+    (!plain && corrupt).then(|| format!("{endpoint} does not speak https: write http:// in s3.endpoint"))
 }
 
 /// True where the system says that there was no connection to send anything over.

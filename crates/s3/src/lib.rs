@@ -9,14 +9,14 @@
 //! An answer to a HEAD has no body, so a missing bucket looks like a missing object.
 
 use std::fmt;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_smithy_types::base64;
 use bytes::{Bytes, BytesMut};
+use md5::{Digest, Md5};
 
 use cogzy_engine::remote::{
     BucketUrl, Capabilities, Object, PAGE, Page, Remote, RemoteError, RemoteErrorKind, Span, no_such_range,
@@ -27,24 +27,30 @@ mod cap;
 mod client;
 mod delete;
 mod errors;
+mod keys;
+mod line;
+mod moved;
 mod near;
 mod probe;
+mod tls;
+mod whole;
 
 use cap::Cap;
 pub use client::{KeyPair, S3Options, Secret};
+use line::{Call, Line};
+pub use tls::CaFile;
+use whole::Whole;
 
 /// A bucket, below a prefix.
 pub struct S3Remote {
-    client: Client,
     url: BucketUrl,
-    endpoint: String,
-    timeout: Duration,
+    line: Line,
 }
 
 impl fmt::Debug for S3Remote {
     /// Without the client, which knows the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "S3Remote({} at {})", self.url, self.endpoint)
+        write!(f, "S3Remote({})", self.url)
     }
 }
 
@@ -55,42 +61,46 @@ impl S3Remote {
     /// # Errors
     /// `Unconfigured` if the options do not tell which endpoint to use.
     pub async fn open(url: &BucketUrl, options: &S3Options) -> Result<Self, RemoteError> {
-        let (client, endpoint) = client::build(url, options).await?;
-        Ok(Self { client, url: url.clone(), endpoint, timeout: options.operation_timeout })
+        Ok(Self { url: url.clone(), line: Line::open(url, options).await? })
     }
 
     fn full(&self, key: &str) -> String {
         format!("{}{key}", self.url.prefix())
     }
 
-    fn not_s3(&self, operation: &'static str, key: &str, missing: &str) -> RemoteError {
-        RemoteError::new(RemoteErrorKind::WrongEndpoint, operation, key)
-            .because(format!("{} does not answer like an S3 store: {missing}", self.endpoint))
+    fn not_s3(&self, call: Call<'_>, missing: &str) -> RemoteError {
+        let endpoint = self.line.endpoint();
+        call.error(RemoteErrorKind::WrongEndpoint)
+            .because(format!("{endpoint} does not answer like an S3 store: {missing}"))
     }
 
-    /// Reads the body of a GET that promised `length` bytes. A store may send more, or without an end.
-    async fn body(&self, key: &str, length: u64, mut body: ByteStream) -> Result<Bytes, RemoteError> {
-        let read = async {
-            let mut bytes = BytesMut::new();
-            while let Some(piece) = body.next().await {
-                let piece = piece.map_err(|error| errors::transport("get", key, &self.endpoint, &error))?;
-                bytes.extend_from_slice(&piece);
-                if bytes.len() as u64 > length {
-                    break;
-                }
+    /// Reads the body of a GET. A store may send more than was asked for, or without an end.
+    async fn body(&self, key: &str, promised: Promised, mut body: ByteStream) -> Result<Bytes, RemoteError> {
+        let call = Call::new("get", key);
+        let mut bytes = BytesMut::new();
+        let stall = self.line.stall();
+        loop {
+            let piece = tokio::time::timeout(stall, body.next()).await.map_err(|_| {
+                let what = format!("nothing came for {} s", stall.as_secs());
+                call.error(RemoteErrorKind::UnknownOutcome).because(what)
+            })?;
+            let Some(piece) = piece else { break };
+            let endpoint = self.line.endpoint();
+            bytes
+                .extend_from_slice(&piece.map_err(|error| errors::transport("get", key, &endpoint, &error))?);
+            if bytes.len() as u64 > promised.most() {
+                break;
             }
-            Ok(bytes.freeze())
-        };
-        let late = |late: tokio::time::error::Elapsed| {
-            RemoteError::new(RemoteErrorKind::UnknownOutcome, "get", key).because(late.to_string())
-        };
-        let bytes: Bytes = tokio::time::timeout(self.timeout, read).await.map_err(late)??;
-        let got = bytes.len() as u64;
-        if got == length {
-            return Ok(bytes);
         }
-        let came = if got > length { "more".to_owned() } else { got.to_string() };
-        Err(malformed("get", key, format!("{length} bytes were promised, {came} came")))
+        let got = bytes.len() as u64;
+        match promised {
+            Promised::Exactly(length) if got != length => {
+                let came = if got > length { "more".to_owned() } else { got.to_string() };
+                Err(malformed("get", key, format!("{length} bytes were promised, {came} came")))
+            }
+            Promised::AtMost(limit) if got > limit => Err(too_large(key, limit, None)),
+            _ => Ok(bytes.freeze()),
+        }
     }
 }
 
@@ -105,67 +115,66 @@ impl Remote for S3Remote {
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        let request = self.client.put_object().bucket(self.url.bucket()).key(self.full(key));
-        let answer = request
-            .body(ByteStream::from(body))
-            .customize()
-            .interceptor(Cap::PARSED)
-            .send()
-            .await
-            .map_err(|error| errors::explain("put", key, &self.endpoint, error))?;
-        match answer.e_tag() {
+        let call = Call { length: body.len() as u64, ..Call::new("put", key) };
+        let ask = self.line.ask(call, |client, watch| {
+            let request = client.put_object().bucket(self.url.bucket()).key(self.full(key));
+            let request = request.content_md5(content_md5(&body));
+            let request = request.body(ByteStream::from(body.clone())).customize();
+            request.interceptor(Cap::PARSED).interceptor(watch.with(body)).send()
+        });
+        match ask.await?.e_tag() {
             Some(_) => Ok(()),
-            None => Err(self.not_s3("put", key, "it took the object without an ETag")),
+            None => Err(self.not_s3(call, "it took the object without an ETag")),
         }
     }
 
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        let mut request = self.client.get_object().bucket(self.url.bucket()).key(self.full(key));
-        if let Span::Part(range) = &span {
-            if range.is_empty() {
-                return Err(no_such_range(key, range, None));
-            }
-            request = request.range(format!("bytes={}-{}", range.start, range.end - 1));
-        }
-        let answer = request
-            .customize()
-            .interceptor(Cap::STREAMED)
-            .send()
-            .await
-            .map_err(|error| errors::explain("get", key, &self.endpoint, error))?;
-        let length = promised(key, &span, &answer)?;
-        self.body(key, length, answer.body).await
+        let range = match &span {
+            Span::Part(range) if range.is_empty() => return Err(no_such_range(key, range, None)),
+            Span::Part(range) => Some(format!("bytes={}-{}", range.start, range.end - 1)),
+            Span::UpTo(_) => None,
+        };
+        let ask = self.line.ask(Call::new("get", key), |client, watch| {
+            let request = client.get_object().bucket(self.url.bucket()).key(self.full(key));
+            request.set_range(range).customize().interceptor(Cap::STREAMED).interceptor(watch).send()
+        });
+        let answer = ask.await?;
+        let promised = promised(key, &span, &answer)?;
+        self.body(key, promised, answer.body).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        let request = self.client.head_object().bucket(self.url.bucket()).key(self.full(key));
-        let answer = match request.customize().interceptor(Cap::PARSED).send().await {
+        let call = Call::new("head", key);
+        let ask = self.line.ask(call, |client, watch| {
+            let request = client.head_object().bucket(self.url.bucket()).key(self.full(key));
+            request.customize().interceptor(Cap::PARSED).interceptor(watch).send()
+        });
+        let answer = match ask.await {
             Ok(answer) => answer,
-            Err(error) => {
-                let error = errors::explain("head", key, &self.endpoint, error);
-                return if error.kind == RemoteErrorKind::NotFound { Ok(None) } else { Err(error) };
-            }
+            Err(error) if error.kind == RemoteErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
         };
         let size = answer.content_length().and_then(|size| u64::try_from(size).ok());
         match (size, answer.last_modified().and_then(milliseconds)) {
             (Some(size), Some(modified_ms)) => Ok(Some(Object { key: key.to_owned(), size, modified_ms })),
-            _ => Err(self.not_s3("head", key, "it gave no Content-Length or no Last-Modified")),
+            // Some stores leave one of them out, and tell it in a listing.
+            _ => self.listed(call).await.map(Some),
         }
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         let page = i32::try_from(PAGE).unwrap_or(i32::MAX);
-        let request = self.client.list_objects_v2().bucket(self.url.bucket()).max_keys(page);
-        let answer = request
-            .prefix(self.full(prefix))
-            .set_start_after(after.map(|after| self.full(after)))
-            .customize()
-            .interceptor(Cap::PARSED)
-            .send()
-            .await
-            .map_err(|error| errors::explain("list", prefix, &self.endpoint, error))?;
+        let (call, whole) = (Call::new("list", prefix), Whole::default());
+        let ask = self.line.ask(call, |client, watch| {
+            let request = client.list_objects_v2().bucket(self.url.bucket()).max_keys(page);
+            let request =
+                request.prefix(self.full(prefix)).set_start_after(after.map(|after| self.full(after)));
+            let request = request.customize().interceptor(Cap::PARSED).interceptor(watch);
+            request.interceptor(whole.clone()).send()
+        });
+        let answer = ask.await?;
         let Some(more) = answer.is_truncated() else {
-            return Err(self.not_s3("list", prefix, "its listing does not say whether it goes on"));
+            return Err(self.not_s3(call, "its listing does not say whether it goes on"));
         };
         let objects = self.objects(prefix, &answer)?;
         let mut last = after;
@@ -174,9 +183,10 @@ impl Remote for S3Remote {
             last = Some(&object.key);
             follows && object.key.starts_with(prefix)
         });
-        // The XML reader accepts a document that breaks off: a torn page shows only in its count.
         let counted = answer.key_count().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
-        if sound && objects.len() >= counted {
+        // Some stores count what is on all pages.
+        let paged = more || after.is_some();
+        if sound && whole.was_seen() && (paged || objects.len() >= counted) {
             Ok(Page { objects, more })
         } else {
             Err(malformed(
@@ -194,9 +204,20 @@ impl Remote for S3Remote {
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.date().await
     }
+
+    fn renew(&self) {
+        self.line.renew();
+    }
 }
 
 impl S3Remote {
+    /// The object as a listing shows it.
+    async fn listed(&self, call: Call<'_>) -> Result<Object, RemoteError> {
+        let page = self.list(call.key, None).await?;
+        let found = page.objects.into_iter().find(|object| object.key == call.key);
+        found.ok_or_else(|| self.not_s3(call, "it gave no Content-Length or no Last-Modified"))
+    }
+
     fn objects(&self, prefix: &str, answer: &ListObjectsV2Output) -> Result<Vec<Object>, RemoteError> {
         // S3 writes a space as `+` in this encoding. We never ask for the encoding, but a store may
         // use it all the same.
@@ -221,16 +242,32 @@ impl S3Remote {
     }
 }
 
+/// The length of the body of a GET.
+#[derive(Debug, Clone, Copy)]
+enum Promised {
+    Exactly(u64),
+    /// A store may send in chunks, without a word of their sum.
+    AtMost(u64),
+}
+
+impl Promised {
+    const fn most(self) -> u64 {
+        match self {
+            Self::Exactly(most) | Self::AtMost(most) => most,
+        }
+    }
+}
+
 /// The length of the body of a GET, once it is certain that it holds the bytes asked for.
-fn promised(key: &str, span: &Span, answer: &GetObjectOutput) -> Result<u64, RemoteError> {
+fn promised(key: &str, span: &Span, answer: &GetObjectOutput) -> Result<Promised, RemoteError> {
     let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
-    let Some(length) = length else {
-        return Err(malformed("get", key, "the answer does not say how long it is".to_owned()));
-    };
-    let range = match span {
-        Span::Part(range) => range,
-        Span::UpTo(limit) if length > *limit => return Err(too_large(key, *limit, Some(length))),
-        Span::UpTo(_) => return Ok(length),
+    let range = match (span, length) {
+        (Span::Part(range), _) => range,
+        (Span::UpTo(limit), Some(length)) if length > *limit => {
+            return Err(too_large(key, *limit, Some(length)));
+        }
+        (Span::UpTo(_), Some(length)) => return Ok(Promised::Exactly(length)),
+        (Span::UpTo(limit), None) => return Ok(Promised::AtMost(*limit)),
     };
     let wanted = format!("bytes {}-{}/", range.start, range.end - 1);
     let given = match answer.content_range() {
@@ -238,7 +275,17 @@ fn promised(key: &str, span: &Span, answer: &GetObjectOutput) -> Result<u64, Rem
         // A store without ranges sends the whole object.
         None => range.start == 0,
     };
-    if given && length == range.end - range.start { Ok(length) } else { Err(no_such_range(key, range, None)) }
+    let asked = range.end - range.start;
+    if given && length.is_none_or(|length| length == asked) {
+        Ok(Promised::Exactly(asked))
+    } else {
+        Err(no_such_range(key, range, None))
+    }
+}
+
+/// The header that a bucket with Object Lock asks for; any other store compares it with what came.
+fn content_md5(body: &[u8]) -> String {
+    base64::encode(Md5::digest(body))
 }
 
 fn malformed(operation: &'static str, key: &str, detail: String) -> RemoteError {

@@ -1,8 +1,8 @@
 //! The cost of the daemon in a month, at Backblaze B2's prices: arithmetic over the settings, with
 //! every number shown.
 //!
-//! It counts the requests that this program makes by itself, on a device that is always on. Uploads
-//! are free there; downloads of other devices are free up to three times the stored amount.
+//! It counts the requests that this program makes by itself, on devices that are always on: one at work,
+//! the others waiting. Uploads are free there; downloads of other devices are free up to three times the stored amount.
 
 use std::time::Duration;
 
@@ -31,11 +31,24 @@ const SPELLS_A_DAY: f64 = 50.0;
 const LISTINGS_PER_CHANGE: f64 = 3.0;
 const PUTS_PER_CHANGE: f64 = 2.0;
 
+/// The times between two polls.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Polls {
+    /// Where something changes now and then.
+    pub usual: Duration,
+    /// For a while after a change.
+    pub active: Duration,
+    /// Where nothing has changed for hours.
+    pub idle: Duration,
+}
+
 /// An estimate for a month.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Estimate {
     /// The date of the prices.
     pub prices_of: &'static str,
+    /// Devices of this vault.
+    pub devices: usize,
     /// Polls while nothing happens.
     pub idle_polls: u64,
     /// Listings around changes.
@@ -50,17 +63,22 @@ pub(super) struct Estimate {
     pub storage_usd: f64,
 }
 
-/// The month of a device that polls every `poll`, every `poll_active` after a change, and whose
-/// vault has `bytes`.
-pub(super) fn estimate(poll: Duration, poll_active: Duration, bytes: u64) -> Estimate {
+/// The month of a vault with `bytes` on so many devices. The one at work polls every `poll`, and every
+/// `poll_active` after a change; the others have come to poll every `poll_idle`.
+pub(super) fn estimate(polls: Polls, devices: usize, bytes: u64) -> Estimate {
     let seconds = |duration: Duration| duration.as_secs_f64().max(0.1);
-    let idle = 86_400.0 / seconds(poll);
-    let busy = SPELLS_A_DAY * (seconds(ACTIVE) / seconds(poll_active) + LISTINGS_PER_CHANGE) + 1.0;
+    let others = f64::from(u32::try_from(devices.saturating_sub(1)).unwrap_or(u32::MAX));
+    let waiting = 86_400.0 / seconds(polls.idle.max(polls.usual));
+    // A long day's work leaves half a day in which nothing changes.
+    let at_work = (43_200.0 / seconds(polls.usual)) + waiting / 2.0;
+    let idle = at_work + others * (waiting + 1.0);
+    let busy = SPELLS_A_DAY * (seconds(ACTIVE) / seconds(polls.active) + LISTINGS_PER_CHANGE) + 1.0;
     let paid = (idle + busy - FREE_LISTINGS_A_DAY).max(0.0) * DAYS;
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let stored = (bytes as f64 - FREE_BYTES).max(0.0) / 1e12;
     Estimate {
         prices_of: PRICES_OF,
+        devices,
         idle_polls: whole(idle * DAYS),
         busy_listings: whole(busy * DAYS),
         puts: whole(SPELLS_A_DAY * PUTS_PER_CHANGE * DAYS),
@@ -87,24 +105,39 @@ fn cents(usd: f64) -> f64 {
 mod tests {
     use super::*;
 
+    const DEFAULT: Polls = Polls {
+        usual: Duration::from_secs(60),
+        active: Duration::from_secs(5),
+        idle: Duration::from_secs(600),
+    };
+
     #[test]
-    fn the_default_settings_cost_next_to_nothing() {
-        let estimate = estimate(Duration::from_secs(60), Duration::from_secs(5), 280_000_000);
-        assert_eq!(estimate.idle_polls, 43_200);
+    fn the_default_settings_cost_nothing_on_one_device() {
+        let estimate = estimate(DEFAULT, 1, 280_000_000);
+        // Half a day of polls each minute, half a day of polls each ten minutes.
+        assert_eq!(estimate.idle_polls, 30 * (720 + 72));
         // 50 spells of 24 polls and 3 listings, and the daily listing of everything.
         assert_eq!(estimate.busy_listings, 30 * (50 * 27 + 1));
-        assert_eq!(estimate.paid_listings, 30 * (1440 + 1351 - 2500));
-        assert!(
-            (estimate.requests_usd - 0.04).abs() < 1e-9 && estimate.storage_usd.abs() < 1e-9,
-            "{estimate:?}"
-        );
+        assert_eq!(estimate.paid_listings, 0);
+        assert!(estimate.requests_usd.abs() < 1e-9 && estimate.storage_usd.abs() < 1e-9, "{estimate:?}");
+    }
+
+    #[test]
+    fn all_devices_of_the_vault_count() {
+        let estimate = estimate(DEFAULT, 16, 0);
+        assert_eq!(estimate.idle_polls, 30 * (720 + 72 + 15 * 145));
+        assert_eq!(estimate.paid_listings, 30 * (792 + 2175 + 1351 - 2500));
+        assert!((estimate.requests_usd - 0.22).abs() < 1e-9, "{estimate:?}");
     }
 
     #[test]
     fn haste_and_bulk_cost() {
-        let hasty = estimate(Duration::from_millis(100), Duration::from_millis(100), 0);
+        let tenth = Duration::from_millis(100);
+        let hasty = estimate(Polls { usual: tenth, active: tenth, idle: tenth }, 1, 0);
         assert!(hasty.requests_usd > 100.0, "{hasty:?}");
-        let slow = estimate(Duration::from_secs(3600), Duration::from_secs(60), 1_010_000_000_000);
+        let hour = Duration::from_secs(3600);
+        let slow = Polls { usual: hour, active: Duration::from_secs(60), idle: hour };
+        let slow = estimate(slow, 1, 1_010_000_000_000);
         assert!(slow.requests_usd.abs() < 1e-9 && (slow.storage_usd - 6.0).abs() < 1e-9, "{slow:?}");
     }
 }

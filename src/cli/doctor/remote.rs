@@ -38,7 +38,7 @@ fn credentials(app: &App) -> Option<Finding> {
     const CHECK: &str = "credentials";
     let RemoteUrl::Bucket(url) = &app.remote else { return None };
     let environment = app.environment();
-    if let Err(error) = environment.b2_key() {
+    if let Err(error) = environment.check_aws().and_then(|()| environment.b2_key()) {
         return Some(Finding::failure(CHECK, error));
     }
     let b2 = url.store() == Store::B2;
@@ -73,6 +73,7 @@ fn told(app: &App, probe: &Probe) -> Vec<Finding> {
     }
     if probe.listed.is_ok() {
         findings.push(Finding::note("mode", mode(app, probe)));
+        findings.extend(probe.locked_days.filter(|days| *days > 0).map(locked));
     }
     findings.extend(probe.server_ms.map(clock));
     findings
@@ -92,6 +93,14 @@ fn mode(app: &App, probe: &Probe) -> String {
         (_, None) => "a bucket; the key may not ask whether it is versioned",
     };
     format!("{versions}; every object is written once, and no conditional PUT is needed")
+}
+
+fn locked(days: u32) -> Finding {
+    let text = format!(
+        "Object Lock: nobody deletes an object in its first {days} days; what a prune removes before is freed and no \
+         longer billed only then"
+    );
+    Finding::note("object lock", text)
 }
 
 fn clock(server_ms: i64) -> Finding {

@@ -81,12 +81,16 @@ fn documents_of_export_and_import_keep_their_form() {
 fn documents_of_the_service_keep_their_form() {
     let (schema, standing) = (SchemaVersion, standing());
     pin(&ServiceDocument { schema, service: &standing }, &format!(r#"{{"schema":1,"service":{STANDING}}}"#));
-    let not_seen = NotSeenDocument { settings: &["user_id"], credentials: &["AWS_PROFILE".to_owned()] };
+    let not_seen = NotSeenDocument {
+        settings: &["user_id"],
+        credentials: &["AWS_PROFILE".to_owned()],
+        network: &["HTTPS_PROXY".to_owned()],
+    };
     let (file, service) = (Path::new(FILE), &standing);
     pin(
         &InstallDocument { schema, installed: true, file, written: true, service, not_seen },
         &format!(
-            r#"{{"schema":1,"installed":true,"file":"/c.toml","written":true,"service":{STANDING},"not_seen":{{"settings":["user_id"],"credentials":["AWS_PROFILE"]}}}}"#
+            r#"{{"schema":1,"installed":true,"file":"/c.toml","written":true,"service":{STANDING},"not_seen":{{"settings":["user_id"],"credentials":["AWS_PROFILE"],"network":["HTTPS_PROXY"]}}}}"#
         ),
     );
     let json = r#"{"schema":1,"installed":false,"removed":null}"#;

@@ -13,6 +13,7 @@ fn timing() -> Timing {
         batch_files: 100,
         poll: secs(60),
         poll_active: secs(5),
+        poll_idle: secs(600),
         rescan: secs(3600),
         max_delay: secs(300),
         retry: vec![secs(30), secs(60), secs(120), secs(300)],
@@ -115,18 +116,78 @@ fn a_file_touched_during_a_cycle_is_not_forgotten() {
 }
 
 #[test]
-fn failures_wait_longer_each_time_and_permanent_ones_stop() {
+fn failures_wait_longer_each_time_and_what_only_a_person_cures_is_tried_less_often_for_ever() {
     let mut scheduler = started();
     let mut now = secs(100);
-    for expected in [30, 60, 120, 300, 300, 300, 300, 300, 300] {
+    let expected = [30, 60, 120, 300, 300, 300, 300, 300, 300].into_iter();
+    for (failure, minutes) in expected.chain([15, 30, 60, 60, 60].map(|minutes| minutes * 60)).enumerate() {
+        assert_eq!(scheduler.slowed(), failure >= 10);
         scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.5);
-        assert_eq!(wait(&scheduler, now), now + secs(expected));
-        now += secs(expected);
+        assert_eq!(wait(&scheduler, now), now + secs(minutes));
+        now += secs(minutes);
     }
-    scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.5);
-    assert_eq!(scheduler.next_try(now + secs(1_000_000)), Next::Stopped);
+    assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })), "it is never given up");
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.0);
+    assert_eq!(wait(&scheduler, now), now + secs(54 * 60), "devices do not come back in step");
     scheduler.retry(now);
     assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })));
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.5);
+    assert_eq!(wait(&scheduler, now), now + secs(30), "who asked for it may be about to cure it");
+}
+
+#[test]
+fn waking_up_tries_again_at_once_what_was_slowed_down() {
+    let mut scheduler = started();
+    (0..20).for_each(|_| scheduler.ended(secs(100), secs(100), WHOLE, CycleOutcome::Permanent, 0.5));
+    assert!(scheduler.slowed() && wait(&scheduler, secs(101)) > secs(3600));
+    scheduler.wake(secs(101));
+    assert!(matches!(scheduler.next(secs(101)), Next::Run(Ask { scan: true, .. })));
+    scheduler.ended(secs(101), secs(101), WHOLE, QUIET, 0.5);
+    assert!(!scheduler.slowed());
+}
+
+#[test]
+fn a_failure_that_passes_by_itself_is_not_slowed_down() {
+    let mut scheduler = started();
+    for _ in 0..100 {
+        scheduler.ended(secs(100), secs(100), WHOLE, CycleOutcome::Failed, 0.5);
+    }
+    assert!(!scheduler.slowed());
+    assert_eq!(wait(&scheduler, secs(100)), secs(400));
+}
+
+/// The cycles that a device runs in a day in which nothing happens; each asks for one listing at
+/// least.
+fn cycles_of_an_idle_day(scheduler: &mut Scheduler, mut now: Duration) -> u32 {
+    const DAY: Duration = secs(24 * 3600);
+    let (end, mut cycles) = (now + DAY, 0);
+    while now < end {
+        match scheduler.next(now) {
+            Next::Run(ask) => {
+                cycles += 1;
+                scheduler.ended(now, now, ask, QUIET, 0.5);
+            }
+            Next::Wait(until) => now = until,
+            Next::Look => scheduler.looked(now, false),
+            other => panic!("{other:?} in a day in which nothing happens"),
+        }
+    }
+    cycles
+}
+
+#[test]
+fn sixteen_devices_that_only_wait_stay_within_the_free_listings_of_a_day() {
+    let mut scheduler = started();
+    let first = cycles_of_an_idle_day(&mut scheduler, secs(0));
+    assert!(first < 250, "the first day is quiet only in its end: {first}");
+    let later = cycles_of_an_idle_day(&mut scheduler, secs(24 * 3600));
+    // A cycle that lists everything lists the newest commits as well.
+    assert!(16 * (later + 1) <= 2500, "{later} cycles a day");
+    let now = secs(48 * 3600);
+    scheduler.ended(now, now, WHOLE, MOVED, 0.5);
+    assert_eq!(wait(&scheduler, now), now + secs(5), "a change wakes it up");
+    scheduler.ended(now + secs(300), now + secs(300), WHOLE, QUIET, 0.5);
+    assert_eq!(wait(&scheduler, now + secs(300)), now + secs(360));
 }
 
 #[test]
@@ -234,10 +295,10 @@ fn a_cycle_that_never_reached_the_vault_leaves_it_to_a_look_and_a_pause_has_only
 }
 
 proptest! {
-    /// Whatever happens, the next look at the remote is no further away than a poll, unless it was
-    /// stopped.
+    /// Whatever happens, the next look at the remote is no further away than the longest poll, or an
+    /// hour where only a person can help.
     #[test]
-    fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..6, 1_u64..400), 0..60)) {
+    fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..7, 1_u64..400), 0..60)) {
         let mut scheduler = started();
         let mut now = secs(0);
         for (event, pause) in events {
@@ -248,13 +309,17 @@ proptest! {
                 2 => scheduler.ended(now, now, WHOLE, MOVED, 0.9),
                 3 => scheduler.ended(now, now, Ask::default(), QUIET, 0.1),
                 4 => scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.9),
+                5 => scheduler.ended(now, now, WHOLE, CycleOutcome::Permanent, 0.9),
                 _ => scheduler.ended(now, now, WHOLE, CycleOutcome::Failed, 0.9),
             }
             match scheduler.next(now) {
-                Next::Wait(until) => prop_assert!(until > now && until <= now + secs(331)),
+                Next::Wait(until) => {
+                    let longest = if scheduler.slowed() { secs(3960) } else { secs(600) };
+                    prop_assert!(until > now && until <= now + longest);
+                }
                 Next::Look => scheduler.looked(now, false),
                 Next::Run(_) | Next::Probe => {}
-                Next::Stopped => prop_assert!(false, "only permanent failures stop"),
+                Next::Stopped => prop_assert!(false, "only a pause stops"),
             }
         }
     }

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use cogzy_engine::clock::{Clock, SystemClock};
 use futures_util::TryStreamExt;
 use s3s::dto::{
-    DeleteMarkerEntry, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
-    HeadObjectInput, HeadObjectOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, Object, ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp,
+    DefaultRetention, DeleteMarkerEntry, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput,
+    GetObjectLockConfigurationInput, GetObjectLockConfigurationOutput, GetObjectOutput, HeadObjectInput,
+    HeadObjectOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object, ObjectLockConfiguration, ObjectLockRule, ObjectVersion, PutObjectInput,
+    PutObjectOutput, StreamingBlob, Timestamp,
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
@@ -34,6 +36,10 @@ pub struct Contents {
     pub delayed: usize,
     /// Newest PUTs that listings leave out.
     pub stale: usize,
+    /// Days for which the bucket's rule keeps objects.
+    pub locked_days: Option<i32>,
+    /// True if a listing counts the keys of all pages.
+    pub counts_all_keys: bool,
     /// True if a PUT replaces the object, and a DELETE frees it.
     pub unversioned: bool,
 }
@@ -180,11 +186,30 @@ impl S3 for Bucket {
                 ..Object::default()
             })
             .collect();
+        let is_truncated = listed.next().is_some();
+        let all = contents.listed().filter(|(key, ..)| key.starts_with(&prefix)).count();
+        let counted = if contents.counts_all_keys { all } else { objects.len() };
         Ok(S3Response::new(ListObjectsV2Output {
-            key_count: i32::try_from(objects.len()).ok(),
+            key_count: i32::try_from(counted).ok(),
             contents: Some(objects),
-            is_truncated: Some(listed.next().is_some()),
+            is_truncated: Some(is_truncated),
             ..ListObjectsV2Output::default()
+        }))
+    }
+
+    async fn get_object_lock_configuration(
+        &self,
+        request: S3Request<GetObjectLockConfigurationInput>,
+    ) -> S3Result<S3Response<GetObjectLockConfigurationOutput>> {
+        let days = self.open(&request.input.bucket)?.locked_days;
+        let Some(days) = days else { return Err(s3_error!(ObjectLockConfigurationNotFoundError)) };
+        let retention = DefaultRetention { days: Some(days), ..DefaultRetention::default() };
+        let rule = Some(ObjectLockRule { default_retention: Some(retention) });
+        Ok(S3Response::new(GetObjectLockConfigurationOutput {
+            object_lock_configuration: Some(ObjectLockConfiguration {
+                rule,
+                ..ObjectLockConfiguration::default()
+            }),
         }))
     }
 

@@ -80,7 +80,7 @@ impl FolderRemote {
     pub async fn probe(&self) -> Probe {
         let listed = self.list("commits/", None).await.map(drop);
         let endpoint = self.root.display().to_string();
-        Probe { endpoint, listed, server_ms: None, versioned: Some(false) }
+        Probe { endpoint, listed, server_ms: None, versioned: Some(false), locked_days: Some(0) }
     }
 
     /// Runs file operations on a thread that may block, after a check of the root.

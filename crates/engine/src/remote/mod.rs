@@ -107,6 +107,9 @@ pub struct Probe {
     pub server_ms: Option<i64>,
     /// True if the store keeps every version of an object. `None` if unknown.
     pub versioned: Option<bool>,
+    /// Days for which the store lets nobody delete a new object (Object Lock); 0 if it has no such rule.
+    /// `None` if unknown.
+    pub locked_days: Option<u32>,
 }
 
 /// An object store below one prefix.

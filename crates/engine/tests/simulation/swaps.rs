@@ -33,6 +33,7 @@ pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
         40..46 if !sound => world.user(at, &UserOp::Mount(there)),
         46..52 if !sound => disk.site().swaps = vec![(soon, UserOp::Mount(there))],
         52..64 => world.user(at, &UserOp::Mount(Mounted::Own)),
+        64..72 => world.user(at, &UserOp::Unlock((*rng.pick(&["traces/a.json", "notes/x.txt"])).to_owned())),
         28..40 => world.user(at, &UserOp::Root(Stands::Vault)),
         _ => {}
     }

@@ -60,6 +60,14 @@ fn a_page_that_is_no_s3_is_neither_a_missing_object_nor_an_empty_bucket() {
 }
 
 #[test]
+fn a_server_that_wants_https_is_no_refusal() {
+    let page = ErrorReply { foreign: true, wants_tls: true, ..answer(400, "", "") };
+    assert_eq!(page.kind(), Kind::WrongEndpoint);
+    let words = page.words(page.kind(), "list", "http://store:9000");
+    assert!(words.contains("write https:// in s3.endpoint"), "{words}");
+}
+
+#[test]
 fn words_name_the_cure() {
     let words =
         |answer: ErrorReply, operation: &str| answer.words(answer.kind(), operation, "https://s3.example");

@@ -187,6 +187,7 @@ impl Session<'_> {
                 self.report.wait(item, why.clone());
             }
         }
+        self.tell_left(&applied.left);
         self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
         let done: BTreeSet<Item> = applied.done.into_iter().collect();
@@ -197,8 +198,7 @@ impl Session<'_> {
     /// Drops the journal of the last apply, if there is one. The base is saved, so the journal is
     /// no longer needed.
     pub(crate) async fn conclude(&self) -> Result<(), SyncError> {
-        let path = self.context.layout.applying();
-        if found(self.context.fs().lstat(&path)).at("look at", &path)?.is_none() {
+        if !self.context.has_journal()? {
             return Ok(());
         }
         // The journal may be that of a transaction being written now. That one is gone once this
@@ -211,7 +211,14 @@ impl Session<'_> {
     /// have moved on since, and files that came from it must not pass for local edits.
     pub(crate) async fn recover(&mut self) -> Result<(), SyncError> {
         let context = self.context;
-        let lock = context.apply_lock().await?;
+        // Who only reads may hold the lock for long. Without a journal there is nothing to wait for: stages
+        // that nobody uses can go another time.
+        let lock = if context.has_journal()? {
+            context.apply_lock().await?
+        } else {
+            let Some(lock) = context.apply_lock_if_free()? else { return Ok(()) };
+            lock
+        };
         let recovered = blocking(|| recover(context.fs(), &context.layout, lock.as_ref()))?;
         let Some(recovered) = recovered else { return Ok(()) };
         let applied = &recovered.applied;
@@ -326,17 +333,27 @@ impl Context {
         Ok(steps.filter_map(home).map(|(home, new)| (new.slot, home)).collect())
     }
 
-    /// The lock that other programs share while they open their files. None if there are no other
-    /// programs.
-    pub(crate) async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {
+    fn has_journal(&self) -> Result<bool, SyncError> {
+        let path = self.layout.applying();
+        Ok(found(self.fs().lstat(&path)).at("look at", &path)?.is_some())
+    }
+
+    /// The lock that other programs take shared while they open their files, if it is free now. The inner
+    /// one is none where there are no other programs.
+    fn apply_lock_if_free(&self) -> Result<Option<Option<FileLock>>, SyncError> {
         if !self.fs().is_shared() {
-            return Ok(None);
+            return Ok(Some(None));
         }
+        Ok(FileLock::try_take(self.fs(), &self.layout.apply_lock())?.map(Some))
+    }
+
+    /// The same lock, waited for.
+    pub(crate) async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {
         let path = self.layout.apply_lock();
         let until = self.ports.clock.monotonic() + LOCK_WAIT;
         loop {
-            if let Some(lock) = FileLock::try_take(self.fs(), &path)? {
-                return Ok(Some(lock));
+            if let Some(lock) = self.apply_lock_if_free()? {
+                return Ok(lock);
             }
             if self.ports.clock.monotonic() > until {
                 let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);

@@ -1,0 +1,61 @@
+//! Certificates beyond those of the system: a store at home, or a company's proxy, has its own authority.
+//!
+//! The SDK ends the process over a file that holds no certificate, so each file is read here first.
+
+use std::path::{Path, PathBuf};
+
+use aws_sdk_s3::config::SharedHttpClient;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+/// A file of certificates that are to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaFile {
+    /// The setting that names it.
+    pub named_by: &'static str,
+    /// Its path.
+    pub path: PathBuf,
+}
+
+/// An HTTP client that trusts the authorities in `files` beside the system's.
+pub(super) fn client(files: &[CaFile]) -> Result<SharedHttpClient, String> {
+    let mut trusted = TrustStore::default();
+    for CaFile { named_by, path } in files {
+        let pem = read(path).map_err(|why| format!("{named_by} names {}: {why}", path.display()))?;
+        trusted.add_pem_certificate(pem);
+    }
+    let context =
+        TlsContext::builder().with_trust_store(trusted).build().map_err(|error| error.to_string())?;
+    // As the SDK builds its own, but for the authorities.
+    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        connector.set_connector_settings(settings.cloned());
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.tls_context(context.clone()).build()
+    }))
+}
+
+/// The bytes of a file that holds certificates and nothing broken.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
+    let certificates: Vec<CertificateDer<'_>> =
+        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    if certificates.is_empty() {
+        return Err("it holds no certificate in PEM form".to_owned());
+    }
+    let mut roots = RootCertStore::empty();
+    let added = certificates.into_iter().try_for_each(|certificate| roots.add(certificate));
+    added.map_err(|error| error.to_string())?;
+    Ok(pem)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Events of the time in which a cycle runs: a save, a sleep of the machine, a store that falls silent.
+//!
+//! A cycle may wait long for a store that gives no answer. What is saved meanwhile must not look synced.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::sleep::Sleep;
+use super::{Course, Daemon, HINTS};
+use crate::control::board::Board;
+use cogzy_client::documents::State;
+use cogzy_engine::clock::Clock;
+use cogzy_engine::sync::Ask;
+use cogzy_engine::vault::WatchEvent;
+
+/// The time between two looks at the clocks and the store.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// The watch beside a cycle.
+pub(super) struct Meanwhile<R> {
+    pub board: Board,
+    pub clock: Arc<dyn Clock>,
+    /// Has connections made anew.
+    pub renew: R,
+    /// Hints of the watcher, and their times.
+    pub heard: Vec<(Duration, WatchEvent)>,
+}
+
+impl<R: Fn()> Meanwhile<R> {
+    /// Shows that saves which waited to settle are being looked at.
+    pub(super) fn begins(&self, ask: Ask) {
+        if ask.scan {
+            self.board.update(|status| {
+                if status.state == State::Pending {
+                    status.state = State::Syncing;
+                }
+            });
+        }
+    }
+
+    /// Watches until it is dropped.
+    pub(super) async fn watch(
+        &mut self,
+        hints: &mut mpsc::Receiver<WatchEvent>,
+        sleep: &mut Sleep,
+    ) -> Infallible {
+        let mut rounds = tokio::time::interval(ROUND);
+        loop {
+            tokio::select! {
+                _ = rounds.tick() => self.come_round(sleep),
+                Some(hint) = hints.recv() => self.hear(hint),
+            }
+        }
+    }
+
+    fn hear(&mut self, hint: WatchEvent) {
+        // Many say no more than some.
+        if self.heard.len() < HINTS || !matches!(hint, WatchEvent::Touched(_)) {
+            self.heard.push((self.clock.monotonic(), hint));
+        }
+        self.board.update(|status| {
+            if status.state == State::InSync {
+                status.state = State::Syncing;
+            }
+        });
+    }
+
+    fn come_round(&self, sleep: &mut Sleep) {
+        if sleep.slept(self.clock.now_ms(), self.clock.monotonic()) {
+            // Connections do not outlive a sleep, and may not say so.
+            (self.renew)();
+        }
+        let silent = self.board.hears_nothing();
+        self.board.update(|status| match status.state {
+            State::InSync | State::Pending | State::Syncing if silent => status.state = State::Offline,
+            State::Offline if !silent && status.errors.iter().all(|error| error.path.is_some()) => {
+                status.state = State::Syncing;
+            }
+            _ => {}
+        });
+    }
+}
+
+impl Daemon {
+    /// Takes in the hints of a time that is over.
+    pub(super) fn take_all(&self, heard: Vec<(Duration, WatchEvent)>, course: &mut Course) {
+        for (at, hint) in heard {
+            self.take(at, hint, course);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::board::tests::board;
+    use cogzy_engine::clock::SystemClock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_save_beside_a_cycle_that_gets_no_answer_does_not_look_synced() {
+        let clock = Arc::new(SystemClock::new());
+        let (board, meter) = board(State::InSync, clock.clone());
+        let (send, mut hints) = mpsc::channel(HINTS);
+        let mut sleep = Sleep::new(clock.now_ms(), clock.monotonic());
+        let mut meanwhile = Meanwhile { board: board.clone(), clock, renew: || {}, heard: Vec::new() };
+        let mut pass = async |seconds| {
+            let time = Duration::from_secs(seconds);
+            let watched = tokio::time::timeout(time, meanwhile.watch(&mut hints, &mut sleep));
+            watched.await.unwrap_err();
+        };
+        pass(3).await;
+        assert_eq!(board.read().state, State::InSync);
+        send.try_send(WatchEvent::Touched(None)).unwrap();
+        pass(3).await;
+        assert_eq!(board.read().state, State::Syncing);
+        meter.note_silence(true);
+        pass(3).await;
+        assert_eq!(board.read().state, State::Offline);
+        meter.note_silence(false);
+        pass(3).await;
+        assert_eq!(board.read().state, State::Syncing);
+        assert_eq!(meanwhile.heard.len(), 1);
+    }
+}

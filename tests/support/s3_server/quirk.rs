@@ -1,0 +1,88 @@
+//! Habits of stores that are not AWS, as docs/STORES.md lists them.
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use hyper::header::{CONTENT_LENGTH, HeaderMap, LAST_MODIFIED};
+use hyper::{Method, Request, Response};
+use s3s::{S3Error, S3ErrorCode};
+
+/// A habit of some stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quirk {
+    /// HEAD without Content-Length.
+    HeadWithoutLength,
+    /// HEAD without Last-Modified.
+    HeadWithoutTime,
+    /// GET in chunks, without Content-Length.
+    ChunkedGet,
+    /// KeyCount counts what is on all pages.
+    TotalKeyCount,
+    /// PUT without Content-MD5 or a checksum is refused, as under Object Lock.
+    WantsMd5,
+    /// Checksums other than Content-MD5 are refused.
+    NoOtherChecksums,
+    /// Versions cannot be listed.
+    NoVersions,
+}
+
+/// The part of a request that quirks look at.
+pub struct Asked {
+    method: Method,
+    listing: bool,
+}
+
+impl Asked {
+    pub fn of<B>(request: &Request<B>) -> Self {
+        let listing = request.uri().query().is_some_and(|query| query.contains("list-type="));
+        Self { method: request.method().clone(), listing }
+    }
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, String>>;
+
+/// The answer as a store with these quirks gives it.
+pub fn apply(quirks: &[Quirk], asked: &Asked, answer: Response<s3s::Body>) -> Answer {
+    let mut answer = boxed(answer);
+    let good = answer.status().is_success() && !asked.listing;
+    let plays = |quirk| good && quirks.contains(&quirk);
+    if asked.method == Method::HEAD && plays(Quirk::HeadWithoutLength) {
+        answer.headers_mut().remove(CONTENT_LENGTH);
+    }
+    if asked.method == Method::HEAD && plays(Quirk::HeadWithoutTime) {
+        answer.headers_mut().remove(LAST_MODIFIED);
+    }
+    if asked.method == Method::GET && plays(Quirk::ChunkedGet) {
+        answer.headers_mut().remove(CONTENT_LENGTH);
+        // A stream does not tell its length.
+        return answer
+            .map(|body| StreamBody::new(body.into_data_stream().map_ok(Frame::data)).boxed_unsync());
+    }
+    answer
+}
+
+pub fn boxed(answer: Response<s3s::Body>) -> Answer {
+    answer.map(|body| body.map_err(|error| error.to_string()).boxed_unsync())
+}
+
+/// The refusal of a request by a store with these quirks.
+pub fn refusal(quirks: &[Quirk], operation: &str, headers: &HeaderMap) -> Option<S3Error> {
+    let checksum = headers.keys().any(|name| name.as_str().starts_with("x-amz-checksum-"));
+    let put = operation == "PutObject";
+    let refuse = |code, message: &str| Some(S3Error::with_message(code, message.to_owned()));
+    if put && quirks.contains(&Quirk::WantsMd5) && !checksum && !headers.contains_key("content-md5") {
+        return refuse(
+            S3ErrorCode::InvalidRequest,
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
+        );
+    }
+    if put && quirks.contains(&Quirk::NoOtherChecksums) && checksum {
+        return refuse(S3ErrorCode::SignatureDoesNotMatch, "the signature does not match");
+    }
+    if operation == "ListObjectVersions" && quirks.contains(&Quirk::NoVersions) {
+        return refuse(S3ErrorCode::NotImplemented, "not implemented");
+    }
+    None
+}
