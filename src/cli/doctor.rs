@@ -189,7 +189,7 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
         let said = said.map_or("it is out of reach", |error| error.message.as_str());
         let text = format!("this program reaches the remote and the daemon does not: {said}");
         let next =
-            "cogzy-vault retry; if that does not help, start it again: it may have another key or proxy";
+            "`cogzy-vault retry`; if that does not help, start it again: it may have another key or proxy";
         findings.push(Finding {
             level: Severity::Error,
             exit: Exit::Refused,
