@@ -104,6 +104,11 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         ));
     }
 
+    // The SDK puts the bucket's name right behind a path.
+    let endpoint = endpoint.map(|endpoint| match endpoint.splitn(4, '/').nth(3) {
+        Some(path) if !path.is_empty() && !path.ends_with('/') => endpoint + "/",
+        _ => endpoint,
+    });
     let secure = endpoint.as_ref().is_none_or(|endpoint| endpoint.starts_with("https:"));
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::disabled())

@@ -100,6 +100,7 @@ impl Line {
     /// Lets go of the client, and ends the calls under way.
     pub(super) fn renew(&self) {
         *self.lock() = None;
+        self.slips.store(0, Ordering::Relaxed);
         self.renewals.send_replace(());
     }
 

@@ -64,7 +64,7 @@ pub fn apply(quirks: &[Quirk], asked: &Asked, answer: Response<s3s::Body>) -> An
 }
 
 pub fn boxed(answer: Response<s3s::Body>) -> Answer {
-    answer.map(|body| body.map_err(|error| error.to_string()).boxed_unsync())
+    answer.map(|body| BodyExt::map_err(body, |error| error.to_string()).boxed_unsync())
 }
 
 /// The refusal of a request by a store with these quirks.
