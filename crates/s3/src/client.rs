@@ -104,11 +104,7 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         ));
     }
 
-    // The SDK puts the bucket's name right behind a path.
-    let endpoint = endpoint.map(|endpoint| match endpoint.splitn(4, '/').nth(3) {
-        Some(path) if !path.is_empty() && !path.ends_with('/') => endpoint + "/",
-        _ => endpoint,
-    });
+    let endpoint = endpoint.map(closed);
     let secure = endpoint.as_ref().is_none_or(|endpoint| endpoint.starts_with("https:"));
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::disabled())
@@ -193,6 +189,14 @@ fn told_region(options: &S3Options) -> RegionProviderChain {
 
 fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
     RemoteError::new(RemoteErrorKind::Unconfigured, "open", &url.to_string()).because(what)
+}
+
+/// The endpoint with a slash behind its path, if it has one: the SDK puts the bucket's name right there.
+fn closed(endpoint: String) -> String {
+    match endpoint.splitn(4, '/').nth(3) {
+        Some(path) if !path.is_empty() && !path.ends_with('/') => endpoint + "/",
+        _ => endpoint,
+    }
 }
 
 fn plausible(endpoint: &str) -> bool {
