@@ -100,8 +100,9 @@ async fn a_sync_through_the_daemon_shows_how_far_the_daemon_is() {
     let daemon = Daemon::start(&machine).await;
     server.stall();
     let asked = server.requests("PUT");
-    machine.write("traces/small.json", "a trace");
+    // Each settles by itself: the one that is written at once comes last.
     machine.write("vectors/large.npy", noise("large", 40 << 20));
+    machine.write("traces/small.json", "a trace");
     let mut command = machine.command(&["sync"]);
     let mut child = command.spawn().unwrap();
     server.asked_to_put(asked + 1).await;

@@ -1,7 +1,8 @@
 //! Lines that change in place for a user who watches. Without a terminal they follow each other.
 //!
-//! Each drawing goes back to the first line of the one before, and clears what stood there. No line
-//! is longer than the terminal is wide: one that wraps would be two, and the first would stay.
+//! Each drawing goes back to the first line of the one before, and clears what stood there. Lines are
+//! broken here where the terminal is narrower than they are: one that it breaks by itself would be
+//! two, and the first would stay.
 
 use super::progress::ProgressStep;
 use super::{Output, StyledLine};
@@ -47,11 +48,11 @@ impl Live {
         };
         let width = width();
         let bar = step.map(|step| StyledLine::plain(bar(step)));
-        let lines: Vec<String> = lines
-            .iter()
-            .chain(&bar)
-            .map(|line| output.painted(line.tone, &clipped(&line.text, width)))
-            .collect();
+        let painted = |line: &StyledLine| {
+            let parts = broken(&line.text, width).into_iter();
+            parts.map(|part| output.painted(line.tone, &part)).collect::<Vec<_>>()
+        };
+        let lines: Vec<String> = lines.iter().chain(&bar).flat_map(painted).collect();
         output.redraw(drawn.lines, &lines);
         drawn.lines = lines.len();
     }
@@ -63,13 +64,19 @@ fn width() -> usize {
     size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
 }
 
-/// As much of a line as a terminal of `width` columns holds: one column is left for its cursor.
-fn clipped(text: &str, width: usize) -> String {
+/// A line in parts that a terminal of `width` columns holds, broken between words where there are
+/// any. One column is left for the cursor.
+fn broken(text: &str, width: usize) -> Vec<String> {
     let most = width.saturating_sub(1).max(1);
-    if text.chars().count() <= most {
-        return text.to_owned();
+    let (mut rest, mut parts): (Vec<char>, _) = (text.chars().collect(), Vec::new());
+    while rest.len() > most {
+        let space = rest.iter().take(most + 1).rposition(|c| *c == ' ').filter(|at| *at > 0);
+        let tail = rest.split_off(space.unwrap_or(most));
+        parts.push(rest.into_iter().collect());
+        rest = tail.into_iter().skip_while(|c| *c == ' ').collect();
     }
-    text.chars().take(most - 1).chain(['…']).collect()
+    parts.push(rest.into_iter().collect());
+    parts
 }
 
 fn bar(step: ProgressStep) -> String {
@@ -83,11 +90,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_line_is_wider_than_the_terminal() {
-        assert_eq!(clipped("in sync", 60), "in sync");
+    fn no_line_is_wider_than_the_terminal_and_none_is_cut() {
+        assert_eq!(broken("in sync", 60), ["in sync"]);
         let long = "uploading 1,234/40,000 · 24.1/41.2 MB · 5.2 MB/s · 3 min left";
-        let short = clipped(long, 60);
-        assert!(short.chars().count() == 59 && short.ends_with('…'), "{short}");
-        assert_eq!(clipped("é".repeat(3).as_str(), 3), "é…");
+        let parts = broken(long, 60);
+        assert!(parts.len() == 2 && parts.iter().all(|part| part.chars().count() < 60), "{parts:?}");
+        assert_eq!(parts.join(" "), long);
+        assert_eq!(broken("ééééé", 3), ["éé", "éé", "é"]);
     }
 }

@@ -165,7 +165,7 @@ impl From<&Trouble> for ErrorDocument {
                     "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then run `cogzy-vault sync`"
                         .to_owned()
                 }
-                Weight::Unmounted => "mount the disk that belongs there, then cogzy-vault sync".to_owned(),
+                Weight::Unmounted => "mount the disk that belongs there, then run `cogzy-vault sync`".to_owned(),
                 _ => "cogzy-vault sync".to_owned(),
             },
             alarm: false,

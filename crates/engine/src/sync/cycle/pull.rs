@@ -13,7 +13,7 @@ use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
 use crate::fs::{At, IoAt, found};
 use crate::log::{Depth, Snapshot};
-use crate::model::{Conflict, Digest, Item, Kept, PackId, VaultPath};
+use crate::model::{Conflict, Digest, FileStat, Item, Kept, PackId, VaultPath};
 use crate::plan::{Action, FileStep, Step};
 use crate::planted::{Bug, planted};
 use crate::sync::conflicts::to_record;
@@ -162,11 +162,6 @@ impl Session<'_> {
         plan: ApplyPlan,
         files: usize,
     ) -> Result<BTreeSet<Item>, SyncError> {
-        let written: Vec<(Item, VaultPath)> = plan
-            .items
-            .iter()
-            .flat_map(|item| item.steps.iter().map(|step| (item.item.clone(), step.path.clone())))
-            .collect();
         let lock = self.context.apply_lock().await?;
         let mut applying = Progress { phase: Phase::Apply, files_total: files, ..Progress::default() };
         let applied = blocking(|| {
@@ -187,12 +182,7 @@ impl Session<'_> {
         self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
         let done: BTreeSet<Item> = applied.done.into_iter().collect();
-        let root = self.context.layout.root();
-        let stand = written.into_iter().filter(|(item, _)| done.contains(item)).filter_map(|(_, path)| {
-            let stands = found(self.context.fs().lstat(&incoming.local.names.locate(root, &path)));
-            Some((path, stands.ok()?))
-        });
-        self.memory.brought = stand.collect();
+        self.memory.brought = self.context.brought(incoming, &done);
         Ok(done)
     }
 
@@ -303,6 +293,27 @@ impl Incoming<'_> {
 }
 
 impl Context {
+    /// The paths of items that were brought, as they were put in place. A file that stands otherwise
+    /// was touched since: that was not us.
+    fn brought(
+        &self,
+        incoming: &Incoming<'_>,
+        done: &BTreeSet<Item>,
+    ) -> BTreeMap<VaultPath, Option<FileStat>> {
+        let steps = incoming.steps.iter().filter(|step| done.contains(&step.item));
+        let stands = |file: &FileStep| {
+            let place = incoming.local.names.locate(self.layout.root(), &file.path);
+            let stat = found(self.fs().lstat(&place)).ok()?;
+            let ours = match (&stat, file.to) {
+                (Some(stat), Some(entry)) => (stat.size, stat.mtime_ms()) == (entry.size, entry.mtime_ms),
+                (None, None) => true,
+                _ => false,
+            };
+            ours.then(|| (file.path.clone(), stat))
+        };
+        steps.flat_map(|step| &step.files).filter_map(stands).collect()
+    }
+
     /// Our folder on the disk of each slot whose file will stand on another disk than the vault's.
     fn homes(&self, items: &[ApplyItem]) -> Result<BTreeMap<u32, String>, SyncError> {
         let mounts = Mounts::load(self.fs(), &self.layout)?;
