@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Adds a memory with its vector to a vault through the daemon's socket, in one transaction, and waits until it is committed.
+"""Adds a memory with its vector to a vault through the daemon's socket, in one transaction, and waits until it is
+committed. Where the group has an index that was not rebuilt for it, it says so and ends.
 
     examples/remember.py SOCKET "the meeting moved to Thursday"
 
@@ -11,6 +12,7 @@ import json
 import os
 import socket
 import sys
+import time
 import uuid
 from urllib.parse import quote
 
@@ -84,20 +86,6 @@ def remember(path, root, text):
     })
 
 
-def follow(path, since):
-    """The daemon's events after number `since`, as they come."""
-    daemon = Daemon(path)
-    daemon.request("GET", "/v1/events", headers={"Last-Event-ID": str(since)})
-    event = {}
-    for line in daemon.getresponse():
-        field, _, value = line.decode().rstrip("\n").partition(":")
-        if field:
-            event[field] = event.get(field, "") + value.strip()
-        elif "data" in event:
-            yield event
-            event = {}
-
-
 def committed(path, files, since):
     """The generation after `since` that holds what was written; None while there is none. Another may be committed before it."""
     for name, digest in files.items():
@@ -106,6 +94,15 @@ def committed(path, files, since):
         if not ours:
             return None
     return max(ours)
+
+
+def waiting(path, files):
+    """Why the files wait, if something keeps them: most often the group's index, which was not rebuilt for the new entry."""
+    ours = set(files) | {"group:nodes"}
+    found = [one for one in ask(path, "GET", "/v1/outbox")[1]["waiting"] if one["path"] in ours and one["error"]]
+    # A file that was written a moment ago waits to settle, and says so.
+    held = [one for one in found if one["path"] == "group:nodes" and "fit" in one["error"]]
+    return held[0]["error"] if held else None
 
 
 def main():
@@ -121,13 +118,15 @@ def main():
     if code != 200:
         sys.exit(f"{answer['detail']}; next: {answer['next']}")
     print("written:", ", ".join(answer["files"]))
-    for event in follow(path, 0):
-        data = json.loads(event["data"])
-        if event["event"] == "change" and data["generation"] > generation:
-            made = committed(path, answer["files"], generation)
-            if made:
-                print("committed: generation", made)
-                return
+    while True:
+        made = committed(path, answer["files"], generation)
+        if made:
+            print("committed: generation", made)
+            return
+        why = waiting(path, answer["files"])
+        if why:
+            sys.exit(f"kept on this device, and not in the backup yet: {why}; next: rebuild the index")
+        time.sleep(0.5)
 
 
 if __name__ == "__main__":

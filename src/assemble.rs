@@ -39,6 +39,8 @@ pub struct Assembly<'a> {
     pub layout: Layout,
     /// The disk, with that folder held open.
     pub disk: Arc<RootedFs>,
+    /// True where this process holds the vault's lock.
+    pub owner: bool,
     /// The file that notes what this machine has seen of the remote.
     pub seen: PathBuf,
 }
@@ -64,6 +66,7 @@ impl Assembly<'_> {
             files: 0,
             bytes: 0,
             pending: PendingDocument::default(),
+            unwatched: Vec::new(),
             progress: None,
             conflicts: 0,
             holds: Vec::new(),

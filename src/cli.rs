@@ -8,6 +8,7 @@ pub mod app;
 pub mod approve;
 pub mod args;
 pub mod changes;
+mod complete;
 pub mod config;
 pub mod conflicts;
 pub mod doctor;
@@ -41,6 +42,8 @@ pub mod sync;
 pub mod undo;
 pub mod verify;
 
+use std::process::ExitCode;
+
 use clap::CommandFactory;
 
 use app::App;
@@ -53,12 +56,12 @@ use crate::config::{Environment, Flag};
 
 /// Runs the verb of a command line and returns the code to end with.
 #[must_use]
-pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> Exit {
+pub fn main(cli: &Cli, flags: Vec<Flag>, environment: Environment, output: &mut Output) -> ExitCode {
     match dispatch(cli, flags, environment, output) {
-        Ok(exit) => exit,
+        Ok(exit) => exit.into(),
         Err(failure) => {
             output.failure(&failure);
-            failure.exit
+            ExitCode::from(&failure)
         }
     }
 }
@@ -96,7 +99,7 @@ fn dispatch(
         Verb::Service(args) => service::run(&app()?, &cli.global, args, output),
         Verb::Config(args) => config::run(&app()?, args, output),
         // These two need no configuration: packages are built on machines that have none.
-        Verb::Completions(args) => Ok(reference::completions(Cli::command(), args, output)),
+        Verb::Completions(args) => reference::completions(args, output),
         Verb::Man(args) => reference::man(Cli::command(), args, output),
     }
 }

@@ -29,7 +29,7 @@ mod signs;
 mod sleep;
 mod turn;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,11 +42,11 @@ use crate::daemon::scheduler::{Next, Scheduler, Timing};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
-use cogzy_client::documents::State;
+use cogzy_client::documents::{State, UnwatchedDocument};
 use cogzy_engine::clock::{Clock, Entropy};
 use cogzy_engine::state::{Paused, WaitingList};
 use cogzy_engine::sync::{Engine, Request};
-use cogzy_engine::vault::{Filter, Watch, WatchEvent};
+use cogzy_engine::vault::{Filter, Watch, WatchError, WatchEvent};
 pub use grip::Grip;
 pub use ground::Ended;
 pub use heart::Heart;
@@ -116,6 +116,8 @@ struct Course {
     stuck: Option<String>,
     /// The watcher is to begin anew.
     rewatch: bool,
+    /// True if no watcher could be started.
+    blind: bool,
     /// Why the daemon ends.
     ended: Option<Ended>,
 }
@@ -140,8 +142,7 @@ impl Daemon {
             if std::mem::take(&mut course.rewatch) {
                 // The old one first: two would count against the system's limit.
                 drop(watch.take());
-                watch = self.watch(hints.clone());
-                course.scheduler.watching(watch.is_some());
+                watch = self.watch(hints.clone(), &mut course);
             }
             let now = self.clock.monotonic();
             let next = if course.paused.is_some() {
@@ -156,7 +157,7 @@ impl Daemon {
                     if told.is_ok() {
                         self.prune_daily().await;
                     }
-                    self.watch_more(watch.as_mut(), &mut course.scheduler);
+                    self.watch_more(watch.as_mut(), &mut course);
                     // Commands that have come meanwhile go first, also where one of them broke the
                     // cycle off.
                     tokio::task::yield_now().await;
@@ -210,6 +211,7 @@ impl Daemon {
             away: false,
             stuck: None,
             rewatch: true,
+            blind: false,
             ended: None,
         };
         if let Some(paused) = paused {
@@ -246,26 +248,68 @@ impl Daemon {
     }
 
     /// Starts the watcher. Without it a scan finds everything, only later.
-    fn watch(&self, hints: mpsc::Sender<WatchEvent>) -> Option<Watch> {
+    fn watch(&self, hints: mpsc::Sender<WatchEvent>, course: &mut Course) -> Option<Watch> {
         let on_event = move |event| {
             // A full queue says the same as one more hint: there is something to look at.
             let _full_or_stopping = hints.try_send(event);
         };
-        let watch = Watch::start(self.grip.disk.as_ref(), self.engine.layout(), &self.filter, on_event);
-        let without = |error: &_| tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll");
-        watch.inspect_err(without).ok()
-    }
-
-    /// Watches folders that are new since the last scan.
-    fn watch_more(&self, watch: Option<&mut Watch>, scheduler: &mut Scheduler) {
-        match watch.map(|watch| watch.refresh(self.grip.disk.as_ref())) {
-            None | Some(Ok(false)) => {}
-            Some(Ok(true)) => scheduler.touch(self.clock.monotonic(), None),
-            Some(Err(error)) => {
-                tracing::warn!(%error, "not everything is watched; the scan finds the rest");
-                scheduler.watching(false);
+        let layout = self.engine.layout();
+        match Watch::start(self.grip.disk.as_ref(), layout, &self.filter, on_event) {
+            Ok(watch) => {
+                course.blind = false;
+                self.show_blind(watch.blind(), course);
+                Some(watch)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut course.blind, true) {
+                    tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll");
+                }
+                self.show_blind(&BTreeMap::from([(layout.root().to_owned(), error)]), course);
+                None
             }
         }
+    }
+
+    /// Watches folders that are new since the last scan, and tries again the others.
+    fn watch_more(&self, watch: Option<&mut Watch>, course: &mut Course) {
+        // Without any watch a new one is tried after each scan.
+        let Some(watch) = watch else {
+            course.rewatch = true;
+            return;
+        };
+        match watch.refresh(self.grip.disk.as_ref()) {
+            Ok(any) => {
+                if any {
+                    course.scheduler.touch(self.clock.monotonic(), None);
+                }
+                self.show_blind(watch.blind(), course);
+            }
+            Err(error) => {
+                let root = self.grip.layout.root().to_owned();
+                self.show_blind(&BTreeMap::from([(root, error)]), course);
+            }
+        }
+    }
+
+    /// Shows the folders that cannot be watched; they are scanned at every poll.
+    fn show_blind(&self, blind: &BTreeMap<PathBuf, WatchError>, course: &mut Course) {
+        course.scheduler.watching(blind.is_empty());
+        let unwatched: Vec<UnwatchedDocument> = blind
+            .iter()
+            .map(|(path, why)| UnwatchedDocument { path: path.clone(), why: why.to_string() })
+            .collect();
+        if self.board.read().unwatched == unwatched {
+            return;
+        }
+        match blind.values().next() {
+            Some(error) => tracing::warn!(
+                folders = blind.len(),
+                %error,
+                "not everything is watched: these folders are scanned at every poll"
+            ),
+            None => tracing::info!("everything is watched again"),
+        }
+        self.board.update(|status| status.unwatched = unwatched);
     }
 
     fn take(&self, now: Duration, hint: WatchEvent, course: &mut Course) {

@@ -4,10 +4,13 @@ mod memory;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+
 use cogzy_vault::cli;
 use cogzy_vault::cli::args::{Cli, Verb};
 use cogzy_vault::cli::exit::Exit;
 use cogzy_vault::cli::output::Output;
+use cogzy_vault::cli::reference;
 use cogzy_vault::config::Environment;
 use cogzy_vault::telemetry::{self, Sinks};
 
@@ -16,6 +19,12 @@ fn main() -> ExitCode {
     // A debugger may look at a debug build.
     if !cfg!(debug_assertions) {
         memory::keep_to_itself();
+    }
+    match reference::complete(Cli::command, std::env::args_os()) {
+        Ok(false) => {}
+        // A script that asks takes what it gets.
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(_) => return Exit::Internal.into(),
     }
     let environment = Environment::of_this_process();
     let json = std::env::args_os().any(|argument| argument == "--json");
@@ -36,7 +45,7 @@ fn main() -> ExitCode {
     }
     let exit = cli::main(&cli, flags, environment, &mut output);
     match output.finish() {
-        Ok(()) => exit.into(),
+        Ok(()) => exit,
         // The answer did not arrive because of a full disk or the like, not because the reader
         // left.
         Err(_) => Exit::Internal.into(),

@@ -50,6 +50,9 @@ pub struct Sinks {
     pub journal: Option<(u64, u64)>,
     /// The file, for a log without a journal, and the vault that it lies in.
     pub file: Option<(Arc<RootedFs>, PathBuf)>,
+    /// True if a person reads standard error: it gets warnings and errors only, if the rest goes to
+    /// the file.
+    pub for_people: bool,
 }
 
 /// The level of the log: the configured `level`, more with each `-v`, only errors with `-q`.
@@ -76,11 +79,14 @@ pub fn start(level: Level, color: bool, sinks: &Sinks) -> Result<Option<Rotated>
     match journal {
         Some(journal) => layers.push(journal.boxed()),
         None => {
+            let few = sinks.for_people && sinks.file.is_some();
+            let shown = if few { LevelFilter::WARN } else { LevelFilter::TRACE };
             let to_terminal = tracing_subscriber::fmt::layer()
                 .with_writer(io::stderr)
                 .with_ansi(color)
                 // With standard error closed there is no place for these.
-                .log_internal_errors(false);
+                .log_internal_errors(false)
+                .with_filter(shown);
             layers.push(to_terminal.boxed());
             file = sinks.file.as_ref().map(opened).transpose();
             if let Ok(Some(file)) = &file {

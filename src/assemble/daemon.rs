@@ -152,6 +152,7 @@ impl Assembly<'_> {
             on_hold: hooks.on_hold.clone(),
             on_error: hooks.on_error.clone(),
             timeout: hooks.timeout,
+            withheld: self.environment.credentials().into_iter().map(str::to_owned).collect(),
             ..Hooks::default()
         }
     }

@@ -1,11 +1,14 @@
 //! `cogzy-vault approve`
 
+use clap_complete::ArgValueCandidates;
+
 use super::app::App;
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::{ProgressWatcher, through_daemon};
-use super::report::{show, ways};
+use super::report::{Extent, show, ways};
 use cogzy_client::documents::{DecideRequest, HoldDocument, StatusDocument, SyncDocument, holds};
 use cogzy_client::socket;
 use cogzy_engine::model::HoldId;
@@ -15,6 +18,7 @@ use cogzy_engine::sync::Request;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// The hold's id, or how it begins; not needed where only one is open
+    #[arg(add = ArgValueCandidates::new(complete::holds))]
     pub hold: Option<String>,
     /// Decide the other way: an outgoing change is undone here, an incoming one is overruled
     #[arg(long)]
@@ -39,7 +43,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             through_daemon(&app.socket, output, socket::post(&app.socket, resource, &request)).await
         },
     )?;
-    Ok(show(&document, output))
+    Ok(show(&document, Extent::Head, output))
 }
 
 async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, Failure> {

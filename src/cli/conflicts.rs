@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap_complete::ArgValueCandidates;
 use serde::Serialize;
 
+mod keep;
+
 use super::app::{App, runtime};
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
@@ -13,9 +17,11 @@ use super::paths::absolute;
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
-use cogzy_client::documents::{ConflictsDocument, ResolveRequest, SchemaVersion, moment};
-use cogzy_engine::model::{Conflict, Entry, Keep, VaultPath};
+use cogzy_client::documents::{ConflictsDocument, ResolveSeveralRequest, SchemaVersion, moment};
+use cogzy_engine::model::{Conflict, Entry, Resolution, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, Target, differences};
+pub use keep::KeptVersion;
+use keep::{Makers, Sides};
 
 /// The longest file that is compared, in bytes.
 const MAX_COMPARED: u64 = 64 << 20;
@@ -40,6 +46,7 @@ pub enum ConflictsAction {
     /// Show one: whose versions met, when, how they differ, and where the losing one is kept
     Show {
         /// The conflict's id, or how it begins
+        #[arg(add = ArgValueCandidates::new(complete::conflicts))]
         id: String,
         /// Also write the version that lost to this folder
         #[arg(long, value_name = "DIR", value_parser = absolute)]
@@ -48,39 +55,23 @@ pub enum ConflictsAction {
         #[arg(long, requires = "to")]
         force: bool,
     },
-    /// Decide one, for all devices: a new generation
+    /// Decide one or all, for all devices: a new generation
     Resolve {
         /// The conflict's id, or how it begins
-        id: String,
-        /// mine: the version that lost is put back; remote: the one that stands stays; both: the
-        /// one that lost is put beside it
-        #[arg(long, value_enum)]
-        keep: KeptSide,
+        #[arg(required_unless_present = "all", add = ArgValueCandidates::new(complete::conflicts))]
+        id: Option<String>,
+        /// Decide all that are open in the same way, in one generation
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// this: this device's version; other: that of the other device; both: the one set aside is
+        /// put beside the one that stands; or a version as `show` names it: aside, stands, or the
+        /// device that made it
+        #[arg(long, value_name = "VERSION")]
+        keep: KeptVersion,
         /// Also where it looks like an accident: a group that gets much smaller
         #[arg(long)]
         yes: bool,
     },
-}
-
-/// A version of a conflict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum KeptSide {
-    /// The version that lost
-    Mine,
-    /// The version that stands
-    Remote,
-    /// Both, side by side
-    Both,
-}
-
-impl From<KeptSide> for Keep {
-    fn from(side: KeptSide) -> Self {
-        match side {
-            KeptSide::Mine => Self::Mine,
-            KeptSide::Remote => Self::Remote,
-            KeptSide::Both => Self::Both,
-        }
-    }
 }
 
 /// Lists conflicts, shows one, or decides one.
@@ -96,38 +87,64 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         ConflictsAction::Show { id, to, force } => {
             let conflicts = conflicts()?;
             let listed = pick(&conflicts, id)?;
-            let seen = runtime()?.block_on(async {
+            let (seen, sides) = runtime()?.block_on(async {
                 let mut engine = app.engine().await?;
                 if let Some(target) = to {
                     let target = Target { folder: target.clone(), force: *force };
                     let watcher = ProgressWatcher::on(output);
                     engine.export_conflict(listed.conflict.id, &target, &watcher).await?;
                 }
-                Ok::<_, Failure>(look(&mut engine, &listed.conflict).await)
+                let sides = Makers::of(app, &mut engine).await?.sides(&mut engine, &listed.conflict).await;
+                Ok::<_, Failure>((look(&mut engine, &listed.conflict).await, sides))
             })?;
-            show(app, listed, &seen, output);
+            show(app, listed, (&seen, &sides), output);
             if let Some(target) = to {
-                output.note(format!("the version that lost is in {}", target.display()));
+                output.note(format!("the version that was set aside is in {}", target.display()));
             }
         }
-        ConflictsAction::Resolve { id, keep, yes } => {
-            let id = pick(&conflicts()?, id)?.conflict.id;
-            let (side, keep) = (*keep, Keep::from(*keep));
-            let request = ResolveRequest { keep, yes: *yes };
-            let job = RewriteJob::Resolve { id, keep, yes: *yes };
-            let resource = format!("/v1/conflicts/{id}/resolve");
-            let document = perform(app, &resource, &request, output, async |engine, watcher| {
-                jobs::rewrite(engine, &job, watcher).await
-            })?;
-            let what = match side {
-                KeptSide::Mine => "the version that lost is put back",
-                KeptSide::Remote => "the version that stands stays",
-                KeptSide::Both => "the version that lost stands beside the other",
+        ConflictsAction::Resolve { id, keep, yes, .. } => {
+            let open = conflicts()?;
+            let chosen: Vec<&ListedConflict> = match id {
+                Some(id) => vec![pick(&open, id)?],
+                None => open.iter().collect(),
             };
-            return Ok(tell(&document, &format!("conflict {} decided, {what}", id.short()), output));
+            return decide(app, &chosen, keep, *yes, output);
         }
     }
     Ok(Exit::Done)
+}
+
+/// Decides the chosen conflicts, in one generation.
+fn decide(
+    app: &App,
+    chosen: &[&ListedConflict],
+    keep: &KeptVersion,
+    yes: bool,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    if chosen.is_empty() {
+        return Err(Failure::new(Exit::Usage, "no conflict is open").next("cogzy-vault conflicts"));
+    }
+    let decisions = runtime()?.block_on(async {
+        let mut engine = app.engine().await?;
+        let makers = Makers::of(app, &mut engine).await?;
+        let mut decisions = Vec::new();
+        for listed in chosen {
+            let sides = makers.sides(&mut engine, &listed.conflict).await;
+            decisions.push(Resolution { id: listed.conflict.id, keep: keep.of(&sides, &listed.conflict)? });
+        }
+        Ok::<_, Failure>(decisions)
+    })?;
+    let told = match decisions.as_slice() {
+        [one] => format!("conflict {} decided, {}", one.id.short(), keep::told(one.keep)),
+        many => format!("{} conflicts decided", many.len()),
+    };
+    let request = ResolveSeveralRequest { decisions: decisions.clone(), yes };
+    let job = RewriteJob::Resolve { decisions, yes };
+    let document = perform(app, "/v1/conflicts/resolve", &request, output, async |engine, watcher| {
+        jobs::rewrite(engine, &job, watcher).await
+    })?;
+    Ok(tell(&document, &told, output))
 }
 
 fn list(conflicts: &[ListedConflict], output: &mut Output) {
@@ -150,9 +167,11 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
     let rows: Vec<[String; 5]> = conflicts.iter().map(row).collect();
     output.table(&rows);
     if !conflicts.is_empty() {
-        output.note("in each case one version stands and the one that lost is kept:");
-        output.note("    cogzy-vault conflicts show ID                             how they differ");
-        output.note("    cogzy-vault conflicts resolve ID --keep mine|remote|both  decide");
+        output.note("in each case one version stands and the other one is set aside, and kept:");
+        output.note("    `cogzy-vault conflicts show ID`                       how they differ");
+        output.note("    `cogzy-vault conflicts resolve ID --keep this`        this device's version (or other, both)");
+        output
+            .note("    `cogzy-vault conflicts resolve --all --keep other`    all of them in one generation");
     }
 }
 
@@ -168,6 +187,8 @@ fn origin(conflict: &Conflict) -> (String, String) {
 struct ComparedDocument<'a> {
     schema: SchemaVersion,
     conflict: &'a ListedConflict,
+    #[serde(flatten)]
+    sides: &'a Sides,
     compared: &'a [FileComparison],
 }
 
@@ -214,13 +235,17 @@ fn compare(mine: &[u8], remote: &[u8], seen: &mut FileComparison) {
     }
 }
 
-fn show(app: &App, listed: &ListedConflict, seen: &[FileComparison], output: &mut Output) {
-    output.json(&ComparedDocument { schema: SchemaVersion, conflict: listed, compared: seen });
+fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides), output: &mut Output) {
+    let (seen, sides) = looked;
+    output.json(&ComparedDocument { schema: SchemaVersion, conflict: listed, sides, compared: seen });
     let conflict = &listed.conflict;
-    let (device, when) = origin(conflict);
     output.line(format!("conflict {}", conflict.id));
     output.line(format!("    over {}", conflict.item));
-    output.line(format!("    the version that lost: {device}, {when}"));
+    output.line(format!("    set aside: the version of {}", sides.lost));
+    match &sides.stands {
+        Some(made) => output.line(format!("    stands:    the version of {made}")),
+        None => output.line("    stands:    a version whose device the history does not name"),
+    }
     let layout = app.layout();
     let version = |entry: Option<Entry>| match entry {
         Some(entry) => format!("{}, {}", size(entry.size), moment(entry.mtime_ms.max(0).unsigned_abs())),
@@ -228,20 +253,22 @@ fn show(app: &App, listed: &ListedConflict, seen: &[FileComparison], output: &mu
     };
     for (file, seen) in conflict.files.iter().zip(seen) {
         output.line(format!("    {}", file.path));
-        output.line(format!("        lost     {}", version(file.entry)));
+        output.line(format!("        set aside  {}", version(file.entry)));
         let same = if file.entry == seen.standing { " (the same)" } else { "" };
-        output.line(format!("        stands   {}{same}", version(seen.standing)));
+        output.line(format!("        stands     {}{same}", version(seen.standing)));
         let kept = layout.conflict_file(conflict.id, &file.path);
         if listed.here && kept.exists() {
-            output.line(format!("        kept at  {}", kept.display()));
+            output.line(format!("        kept at    {}", kept.display()));
         }
         tell_differences(seen, output);
     }
     if !listed.here {
-        output.line("    the bytes of the version that lost are in the bucket: --to DIR writes them out");
+        output.line("    the version that was set aside is in the bucket: --to DIR writes it out");
     }
     let id = conflict.id.short();
-    output.note(format!("cogzy-vault conflicts resolve {id} --keep mine|remote|both"));
+    for (version, what) in sides.choices() {
+        output.note(format!("    `cogzy-vault conflicts resolve {id} --keep {version}`    {what}"));
+    }
 }
 
 fn tell_differences(seen: &FileComparison, output: &mut Output) {
@@ -252,7 +279,7 @@ fn tell_differences(seen: &FileComparison, output: &mut Output) {
     };
     for one in seen.differences.iter().take(SHOWN) {
         let at = if one.at.is_empty() { "the whole file" } else { &one.at };
-        output.line(format!("            {at}: lost {}, stands {}", text(&one.mine), text(&one.remote)));
+        output.line(format!("            {at}: set aside {}, stands {}", text(&one.mine), text(&one.remote)));
     }
     if count > SHOWN {
         output.line(format!("            and {} more: --json has them", count - SHOWN));
@@ -286,14 +313,18 @@ mod tests {
         let mut compared = [FileComparison { path, standing: None, differing: None, differences: vec![] }];
         let [first] = &mut compared;
         compare(br#"{"x":1}"#, br#"{"x":2}"#, first);
-        let document = ComparedDocument { schema: SchemaVersion, conflict: &listed, compared: &compared };
+        let lost = keep::Made { device: "laptop".to_owned(), is_this: true, time: None };
+        let sides = Sides { lost, stands: None };
+        let document =
+            ComparedDocument { schema: SchemaVersion, conflict: &listed, sides: &sides, compared: &compared };
         let id = listed.conflict.id;
         assert_eq!(
             serde_json::to_string(&document).unwrap(),
             format!(
                 concat!(
                     r#"{{"schema":1,"conflict":{{"id":"{}","item":{{"file":"a.json"}},"files":[{{"path":"a.json","#,
-                    r#""entry":null}}],"origin":null,"here":true}},"compared":[{{"path":"a.json","standing":null,"#,
+                    r#""entry":null}}],"origin":null,"here":true}},"lost":{{"device":"laptop","is_this":true,"time":null}},"#,
+                    r#""stands":null,"compared":[{{"path":"a.json","standing":null,"#,
                     r#""differing":1,"differences":[{{"node":null,"at":"x","mine":1,"remote":2}}]}}]}}"#
                 ),
                 id

@@ -137,7 +137,10 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     }
     let what =
         format!("{} files, {} at {}", thousands(extent.files), size(extent.bytes), layout.root().display());
-    vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
+    let mut findings = vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)];
+    findings.extend(machine::unwritable("writing", app.disk(), &layout));
+    findings.extend(machine::disks("disk", app.disk(), &layout));
+    findings
 }
 
 fn polls(app: &App) -> Polls {
@@ -177,6 +180,10 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
         findings.push(Finding { exit: Exit::Held, ..waits });
     }
     findings.extend(wrong(&status));
+    findings.extend(status.unwatched.iter().map(|folder| {
+        let next = "make it readable, or raise the limit; until then it is scanned at every poll";
+        Finding::warning("watches", folder.why.clone(), next)
+    }));
     if reached {
         findings.extend(differing(&status));
     }

@@ -38,7 +38,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     if args.follow {
         return runtime()?.block_on(go_on(app, args.since, output));
     }
-    let database = Arc::new(Database::open(Arc::<RootedFs>::clone(app.disk()), &layout.cache_db())?);
+    let database = Arc::new(Database::open_beside(Arc::<RootedFs>::clone(app.disk()), &layout.cache_db())?);
     let newest = database.newest_event()?;
     let since = args.since.unwrap_or_else(|| newest.saturating_sub(NEWEST));
     let events = documents(database.events_after(since, usize::MAX)?);
@@ -73,7 +73,12 @@ async fn go_on(app: &App, mut since: Option<u64>, output: &mut Output) -> Result
 
 fn text(event: &EventDocument) -> String {
     let number = event.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-    let what = match &event.body {
+    format!("{number:>6}  {}  {:<8}  {}", event.at, event.body.kind(), words(event))
+}
+
+/// What has happened, in words.
+pub fn words(event: &EventDocument) -> String {
+    match &event.body {
         EventBody::Change(change) => {
             let device = change.device.as_deref().map(|name| format!(" by {name}")).unwrap_or_default();
             let first = change.paths.first().map(|path| format!(": {path}")).unwrap_or_default();
@@ -92,6 +97,5 @@ fn text(event: &EventDocument) -> String {
             let progress = progress.progress;
             format!("{} {}/{}", progress.phase, progress.files_done, progress.files_total)
         }
-    };
-    format!("{number:>6}  {}  {:<8}  {what}", event.at, event.body.kind())
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use super::exit::Exit;
 use crate::assemble::AssembleError;
@@ -26,12 +27,14 @@ pub struct Failure {
     pub next: Option<String>,
     /// The file that it is about, if it is about one.
     pub path: Option<PathBuf>,
+    /// The code of a program that was run, to end with in the place of `exit`.
+    pub code: Option<u8>,
 }
 
 impl Failure {
     /// A failure with this code.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
-        Self { exit, message: message.to_string(), next: None, path: None }
+        Self { exit, message: message.to_string(), next: None, path: None, code: None }
     }
 
     /// The same failure, with a next step.
@@ -46,6 +49,12 @@ impl Failure {
     pub fn about(mut self, path: Option<PathBuf>) -> Self {
         self.path = path;
         self
+    }
+}
+
+impl From<&Failure> for ExitCode {
+    fn from(failure: &Failure) -> Self {
+        failure.code.map_or_else(|| failure.exit.into(), Self::from)
     }
 }
 
@@ -79,7 +88,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NoDaemon => {
-                Self::new(Exit::Locked, "another process holds the vault, and it is no daemon that answers")
+                Self::new(Exit::Locked, "another process holds the vault, and no daemon answers")
                     .next("wait until it is done, then try again")
             }
             ClientError::Refused(problem) => {

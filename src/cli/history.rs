@@ -1,6 +1,9 @@
 //! `cogzy-vault history`
 
+use clap_complete::ArgValueCompleter;
+
 use super::app::{App, runtime};
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, count, size};
@@ -11,6 +14,7 @@ use cogzy_client::documents::{GenerationDocument, HistoryDocument, VersionDocume
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file, or a folder, as it is named in the vault
+    #[arg(add = ArgValueCompleter::new(complete::paths))]
     pub path: Option<String>,
     /// Show so many, newest first; 0 for all
     #[arg(short = 'n', long, default_value_t = 30, value_name = "N")]

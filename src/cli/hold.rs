@@ -1,10 +1,16 @@
 //! `cogzy-vault hold -- COMMAND…`
 
-use std::io;
-use std::process::{Command, Stdio};
+use std::io::{self, IsTerminal};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::app::App;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::app::{App, runtime};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
@@ -20,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// While it runs, no group is sent and none is replaced. If it ends with 0, all groups it wrote
 /// become one generation; a group whose files do not fit together is held back alone. Files in no
 /// group go when they have settled. If it ends otherwise, what it left is judged like any other
-/// change: sent if its files fit together, held back if not.
+/// change: sent if its files fit together, held back if not. Its exit code is passed through.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The command and its arguments
@@ -28,23 +34,25 @@ pub struct Args {
     command: Vec<String>,
 }
 
-/// Runs the command under the lock, then a cycle.
+/// Runs the command under the lock, then a cycle. The command holds the lock, too: whatever ends this
+/// process, the command stays protected. Signals that mean stop are passed on to it.
 ///
 /// # Errors
-/// If there is no vault, the command cannot be started, or the cycle fails.
+/// If there is no vault, the command cannot be started or fails, or the cycle fails.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let layout = app.vault()?;
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Failure::new(Exit::Usage, "there is no command to run"));
     };
     let lock = take(app, &layout.hold_lock())?;
+    lock.pass_on().map_err(|error| failed(&layout.hold_lock(), "passed on", &error))?;
     let mut command = Command::new(program);
     command.args(rest);
     if output.is_json() {
         // Standard output is for the document alone.
         command.stdout(Stdio::from(io::stderr()));
     }
-    let ended = command.status().map_err(|error| {
+    let ended = runtime()?.block_on(run_to_its_end(command)).map_err(|error| {
         Failure::new(Exit::Usage, format!("{program} cannot be run: {error}"))
             .next("check the command after `--`")
     })?;
@@ -52,23 +60,55 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     // without them.
     let noted = lock.note_end();
     drop(lock);
-    noted.map_err(|error| {
-        let path = layout.hold_lock();
-        Failure::new(Exit::Internal, format!("{} cannot be written: {error}", path.display()))
-            .next("cogzy-vault status")
-    })?;
+    noted.map_err(|error| failed(&layout.hold_lock(), "written", &error))?;
     if ended.success() {
         return sync::run(app, &sync::Args::default(), output);
     }
     let text =
         format!("{program} did not end well ({ended}): what it left is sent only if its files fit together");
-    Err(Failure::new(Exit::Partial, text).next("cogzy-vault status"))
+    let failure = Failure::new(Exit::Partial, text).next("cogzy-vault status");
+    Err(Failure { code: Some(code_of(ended)), ..failure })
 }
 
-fn take(app: &App, path: &std::path::Path) -> Result<FileLock, Failure> {
+/// Runs the command, and passes on to it the signals that mean stop.
+async fn run_to_its_end(mut command: Command) -> io::Result<ExitStatus> {
+    // Caught before it starts: none may end this process alone.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut child = command.spawn()?;
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    // It may have ended just now.
+    let pass_on = |signal| {
+        let _gone = pid.map(|pid| kill_process(pid, signal));
+    };
+    loop {
+        tokio::select! {
+            ended = child.wait() => return ended,
+            _ = terminate.recv() => pass_on(Signal::TERM),
+            _ = hangup.recv() => pass_on(Signal::HUP),
+            // A terminal sends its Ctrl-C to the command, too.
+            _ = interrupt.recv() => if !io::stdin().is_terminal() { pass_on(Signal::INT) },
+        }
+    }
+}
+
+/// The exit code of the command as a shell gives it.
+fn code_of(ended: ExitStatus) -> u8 {
+    const SIGNALLED: i32 = 128;
+    let code = ended.code().or_else(|| ended.signal().map(|signal| SIGNALLED + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(Exit::Internal as u8)
+}
+
+fn failed(path: &Path, what: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Internal, format!("{} cannot be {what}: {error}", path.display()))
+        .next("cogzy-vault status")
+}
+
+fn take(app: &App, path: &Path) -> Result<FileLock, Failure> {
     let lock = wait_for(PATIENCE, PAUSE, || FileLock::try_take_shared(app.disk().as_ref(), path))?;
     lock.ok_or_else(|| {
-        let text = "a generation has been being put in place for a minute";
+        let text = "another program has been putting files in place for a minute";
         Failure::new(Exit::Locked, text).next("cogzy-vault status")
     })
 }

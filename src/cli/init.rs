@@ -122,7 +122,8 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         };
         let document = MeetingDocument { schema: SchemaVersion, joined: false, vault: joined.vault, meets };
         tell_meeting(&document, root, &remote, output);
-        return Err(Failure::new(Exit::Held, "joining needs your word").next(args.again(true)));
+        return Err(Failure::new(Exit::Held, "joining needs your consent: nothing was changed")
+            .next(args.again(true)));
     }
     let other = remember(app, args)?;
     output.json(&InitDocument {
@@ -142,12 +143,19 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
             "this machine has seen a newer state of that backup, or another one there: it was rolled back, replaced or emptied",
         );
     }
-    let what = if joined.created { "a new vault" } else { "the vault" };
-    output.line(format!(
-        "{} is joined to {what} at {remote}, generation {}",
-        root.display(),
-        joined.generation
-    ));
+    output.toned(
+        Tone::Good,
+        match joined.created {
+            true => format!("created a new vault at {remote}; its folder here is {}", root.display()),
+            false => {
+                format!(
+                    "joined the vault at {remote}, generation {}, with {}",
+                    joined.generation,
+                    root.display()
+                )
+            }
+        },
+    );
     if let Some(other) = other {
         let file = app.loaded.file.display();
         output.toned(
@@ -230,7 +238,7 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         rolled_back: false,
     });
     output.line(format!(
-        "{} is joined to {remote} already, generation {generation}, and a daemon keeps it in sync; nothing was changed",
+        "{} is set up already with {remote}, generation {generation}, and a daemon keeps it in sync; nothing was changed",
         app.config().vault.display()
     ));
     Ok(Exit::Done)

@@ -121,6 +121,12 @@ impl Output {
         self.colors_errors
     }
 
+    /// True if a person reads standard error.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        self.terminal && !self.json && !self.quiet
+    }
+
     /// True while the output still has a reader, as far as is known.
     #[must_use]
     pub const fn is_read(&self) -> bool {
@@ -203,7 +209,7 @@ impl Output {
     /// Prints the error that a verb ends with; with `--json` also as a document, where the verb has
     /// not printed one.
     pub fn failure(&mut self, failure: &Failure) {
-        let Failure { exit, message, next, path } = failure;
+        let Failure { exit, message, next, path, .. } = failure;
         if !self.answered {
             let next = next.as_deref().map(|next| self.again.addressed(next).into_owned());
             self.json(&FailureDocument {
@@ -251,6 +257,14 @@ impl Output {
         let flushed = self.out.flush();
         self.keep(flushed);
         self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Writes `lines` in the place of the last `drawn` lines on the terminal.
+    fn redraw(&mut self, drawn: usize, lines: &[String]) {
+        let back = if drawn > 0 { format!("\u{1b}[{drawn}A\r\u{1b}[J") } else { String::new() };
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let written = self.out.write_all((back + &text).as_bytes()).and_then(|()| self.out.flush());
+        self.keep(written);
     }
 
     fn print(&mut self, tone: Option<Tone>, text: &dyn fmt::Display) {

@@ -37,8 +37,9 @@ impl ProgressWatcher {
 impl Watcher for ProgressWatcher {
     fn progress(&self, progress: Progress) {
         let mut on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = on.1.left(&progress, self.clock.monotonic());
-        on.0.show(output::ProgressStep { progress, left });
+        let now = self.clock.monotonic();
+        let (left, rate) = (on.1.left(&progress, now), on.1.rate(&progress, now));
+        on.0.show(output::ProgressStep { progress, left, rate });
     }
 }
 

@@ -1,8 +1,11 @@
 //! `cogzy-vault man` and `cogzy-vault completions`: both are generated from the definition of the
 //! command line, so they cannot lag behind it.
 
+use std::ffi::OsString;
+
 use clap::Command;
 use clap_complete::Shell;
+use clap_complete::env::{CompleteEnv, Shells};
 use clap_mangen::Man;
 
 use super::documents::{PageDocument, ScriptDocument};
@@ -20,7 +23,8 @@ pub struct ManArgs {}
 /// Print completions for a shell
 ///
 /// For bash, for example: cogzy-vault completions bash >
-/// ~/.local/share/bash-completion/completions/cogzy-vault
+/// ~/.local/share/bash-completion/completions/cogzy-vault. The script asks the program, which also
+/// completes ids, generations and paths of the vault.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
     /// Which shell
@@ -42,13 +46,40 @@ pub fn man(command: Command, _: &ManArgs, output: &mut Output) -> Result<Exit, F
     Ok(Exit::Done)
 }
 
+/// The variable by which a script says that it asks for completions, and of which shell it is.
+const ASKS: &str = "COGZY_VAULT_COMPLETE";
+/// The program's name, by which scripts call it.
+const PROGRAM: &str = "cogzy-vault";
+
 /// Prints the completions for a shell.
-pub fn completions(mut command: Command, args: &CompletionsArgs, output: &mut Output) -> Exit {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, "cogzy-vault", &mut script);
-    let script = String::from_utf8_lossy(&script);
+///
+/// # Errors
+/// If there are none for it.
+pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let script = script(args.shell)
+        .map_err(|error| Failure::new(Exit::Internal, format!("no completions: {error}")))?;
     output.whole(&script, &ScriptDocument { schema: SchemaVersion, script: &script });
-    Exit::Done
+    Ok(Exit::Done)
+}
+
+fn script(shell: Shell) -> std::io::Result<String> {
+    let shells = Shells::builtins();
+    let completer = shells.completer(&shell.to_string()).ok_or(std::io::ErrorKind::Unsupported)?;
+    let mut script = Vec::new();
+    completer.write_registration(ASKS, PROGRAM, PROGRAM, PROGRAM, &mut script)?;
+    Ok(String::from_utf8_lossy(&script).into_owned())
+}
+
+/// Answers a script that asks for completions. True if one did.
+///
+/// # Errors
+/// If the answer cannot be given.
+pub fn complete(
+    command: fn() -> Command,
+    words: impl IntoIterator<Item = OsString>,
+) -> clap::error::Result<bool> {
+    let folder = std::env::current_dir().ok();
+    CompleteEnv::with_factory(command).var(ASKS).bin(PROGRAM).try_complete(words, folder.as_deref())
 }
 
 fn page(mut command: Command) -> std::io::Result<String> {
@@ -149,14 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn every_shell_gets_completions_for_every_verb() {
+    fn every_shell_gets_a_script_that_asks_the_program_by_its_name() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "cogzy-vault", &mut script);
-            let script = String::from_utf8(script).unwrap();
-            for verb in Cli::command().get_subcommands() {
-                assert!(script.contains(verb.get_name()), "{shell} does not know {}", verb.get_name());
-            }
+            let script = script(shell).unwrap();
+            assert!(script.contains(ASKS) && script.contains(PROGRAM), "{shell}: {script}");
         }
     }
 }

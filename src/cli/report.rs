@@ -3,20 +3,42 @@
 use super::exit::Exit;
 use super::output::{Output, Tone, count, size, thousands};
 use cogzy_client::documents::{ActionDocument, FileStepDocument, HoldDocument, PlanDocument, SyncDocument};
+use cogzy_engine::model::ConflictId;
 use cogzy_engine::sync::Weight;
 
+/// The number of lines of one kind that are printed of a long list.
+const SHOWN: usize = 20;
+
+/// How much of a long list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Its head, and the number of the others.
+    Head,
+    /// All of it.
+    All,
+}
+
+impl Extent {
+    const fn most(self) -> usize {
+        match self {
+            Self::Head => SHOWN,
+            Self::All => usize::MAX,
+        }
+    }
+}
+
 /// Prints the result of a cycle, or its plan, and returns the code to end with.
-pub fn show(document: &SyncDocument, output: &mut Output) -> Exit {
+pub fn show(document: &SyncDocument, extent: Extent, output: &mut Output) -> Exit {
     output.json(document);
     match &document.plan {
-        Some(plan) => tell_plan(plan, &document.holds, output),
-        None => tell(document, output),
+        Some(plan) => tell_plan(plan, &document.holds, extent, output),
+        None => tell_result(document, extent, output),
     }
     exit_of(document)
 }
 
-fn tell_plan(plan: &PlanDocument, holds: &[HoldDocument], output: &mut Output) {
-    let mut any = false;
+fn tell_plan(plan: &PlanDocument, holds: &[HoldDocument], extent: Extent, output: &mut Output) {
+    let mut lines = Vec::new();
     for step in &plan.steps {
         let what = match step.action {
             ActionDocument::Push => "push",
@@ -27,29 +49,58 @@ fn tell_plan(plan: &PlanDocument, holds: &[HoldDocument], output: &mut Output) {
             ActionDocument::KeepLocal => "stays as it is here",
             ActionDocument::Adopt => continue,
         };
-        any = true;
-        output.line(format!("{what}: {}", step.item));
+        lines.push(format!("{what}: {}", step.item));
         for FileStepDocument { path, from, to } in &step.files {
             let change = match (from, to) {
                 (None, _) => "new",
                 (_, None) => "deleted",
                 _ => "changed",
             };
-            output.line(format!("    {change:8} {path}"));
+            lines.push(format!("    {change:8} {path}"));
         }
     }
-    for waiting in &plan.waiting {
-        any = true;
-        output.line(format!("waits: {} ({})", waiting.item, waiting.why));
-    }
-    tell_holds(holds, output);
-    if !any && holds.is_empty() {
+    let waits = plan.waiting.iter().map(|waiting| format!("waits: {} ({})", waiting.item, waiting.why));
+    lines.extend(waits);
+    if lines.is_empty() && holds.is_empty() {
         output.line("nothing to do");
+    }
+    if lines.len() > extent.most() {
+        output.line(summary(plan));
+    }
+    list(&lines, extent, "`cogzy-vault sync --dry-run --all`", |line| output.line(line));
+    tell_holds(holds, output);
+}
+
+/// Counts of what a plan would do.
+fn summary(plan: &PlanDocument) -> String {
+    let files = |wanted: fn(&ActionDocument) -> bool| {
+        let steps = plan.steps.iter().filter(|step| wanted(&step.action));
+        steps.map(|step| step.files.len()).sum::<usize>()
+    };
+    let parts = [
+        (files(|action| matches!(action, ActionDocument::Push)), "to send"),
+        (files(|action| matches!(action, ActionDocument::Pull)), "to fetch"),
+        (files(|action| matches!(action, ActionDocument::Conflict(_))), "in conflict"),
+        (plan.waiting.len(), "waiting"),
+    ];
+    let told = parts.iter().filter(|(number, _)| *number > 0);
+    told.map(|(number, what)| format!("{} {what}", count(*number, "file"))).collect::<Vec<_>>().join(", ")
+}
+
+/// Prints the head of a list and the number of its other lines, which `all` prints.
+fn list(lines: &[String], extent: Extent, all: &str, mut print: impl FnMut(&str)) {
+    lines.iter().take(extent.most()).for_each(|line| print(line));
+    if let Some(more) = lines.len().checked_sub(extent.most()).filter(|more| *more > 0) {
+        print(&format!("and {} more: {all} lists them", thousands(more as u64)));
     }
 }
 
-/// Prints the result of a cycle.
+/// Prints the result of a cycle, long lists by their heads.
 pub fn tell(report: &SyncDocument, output: &mut Output) {
+    tell_result(report, Extent::Head, output);
+}
+
+fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
     let SyncDocument { pushed, pulled, deleted_local, deleted_remote, .. } = *report;
     let parts = [
         (pushed, "sent"),
@@ -71,25 +122,28 @@ pub fn tell(report: &SyncDocument, output: &mut Output) {
         size(transfer.bytes_down),
         thousands(transfer.requests),
     ));
-    for conflict in &report.conflicts {
-        let text = format!(
+    let kept = |conflict: &ConflictId| {
+        format!(
             "conflict: the remote's version stands, the local one is kept: `cogzy-vault conflicts show {}`",
             conflict.short()
-        );
-        output.toned(Tone::Warning, text);
-    }
-    for problem in report.problems.iter().filter(|problem| problem.weight == Weight::Warned) {
-        output.toned(Tone::Warning, format!("synced, but: {}: {}", problem.path, problem.message));
-    }
-    for problem in report.problems.iter().filter(|problem| problem.weight.left_out()) {
-        output.toned(Tone::Warning, format!("left out: {}: {}", problem.path, problem.message));
-    }
-    for problem in report.problems.iter().filter(|problem| problem.weight == Weight::Skipped) {
-        output.note(format!("skipped: {}: {}", problem.path, problem.message));
-    }
+        )
+    };
+    let conflicts: Vec<String> = report.conflicts.iter().map(kept).collect();
+    list(&conflicts, extent, "`cogzy-vault conflicts`", |line| output.toned(Tone::Warning, line));
+    let of = |what: &str, wanted: fn(Weight) -> bool| -> Vec<String> {
+        let problems = report.problems.iter().filter(|problem| wanted(problem.weight));
+        problems.map(|problem| format!("{what}: {}: {}", problem.path, problem.message)).collect()
+    };
+    let all = "`cogzy-vault sync --all`";
+    let warned = of("synced, but", |weight| weight == Weight::Warned);
+    list(&warned, extent, all, |line| output.toned(Tone::Warning, line));
+    let left_out = of("left out", Weight::left_out);
+    list(&left_out, extent, all, |line| output.toned(Tone::Warning, line));
+    let skipped = of("skipped", |weight| weight == Weight::Skipped);
+    list(&skipped, extent, all, |line| output.note(line));
     if let Some(aside) = &report.aside {
         let text = format!(
-            "set aside: {} in the bucket that no device of this vault made: cogzy-vault status",
+            "set aside: {} in the bucket that no device of this vault made: `cogzy-vault status`",
             count(aside.count, "object")
         );
         output.toned(Tone::Warning, text);
@@ -122,5 +176,24 @@ pub fn exit_of(report: &SyncDocument) -> Exit {
         Exit::Partial
     } else {
         Exit::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_its_head_and_a_number() {
+        let lines: Vec<String> = (0..40_014).map(|number| number.to_string()).collect();
+        let told = |extent| {
+            let mut told = Vec::new();
+            list(&lines, extent, "`cogzy-vault sync --all`", |line| told.push(line.to_owned()));
+            told
+        };
+        let head = told(Extent::Head);
+        assert_eq!(head.len(), SHOWN + 1);
+        assert_eq!(head[SHOWN], "and 39,994 more: `cogzy-vault sync --all` lists them");
+        assert_eq!(told(Extent::All), lines);
     }
 }

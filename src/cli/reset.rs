@@ -41,7 +41,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         }
         let asked = "replace the vault by the backup?";
         if output.is_json() || !stdin().is_terminal() {
-            return Err(Failure::new(Exit::Usage, format!("{asked} Nothing was changed"))
+            return Err(Failure::new(Exit::Usage, "reset needs confirmation: nothing was changed")
                 .next("cogzy-vault reset --yes"));
         }
         output.line(format!("{asked} [y/N]"));

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap_complete::{ArgValueCandidates, ArgValueCompleter};
+
 use super::app::{App, runtime};
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
@@ -23,14 +26,14 @@ use cogzy_engine::sync::{Generation, Point, Target};
 #[command(group(clap::ArgGroup::new("when").required(true)))]
 pub struct Args {
     /// As this generation left it: its number, or number and commit as `history` shows them
-    #[arg(long, group = "when", value_name = "N")]
+    #[arg(long, group = "when", value_name = "N", add = ArgValueCandidates::new(complete::generations))]
     pub generation: Option<Generation>,
     /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
     /// 36h
     #[arg(long, group = "when", value_name = "TIME")]
     pub at: Option<Moment>,
     /// Files or folders, as they are named in the vault; everything where none is named
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::paths))]
     pub paths: Vec<String>,
     /// Write them to this folder, and leave the vault alone
     #[arg(long, value_name = "DIR", value_parser = absolute)]

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::app::{App, runtime};
+use super::events::words;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::global::Global;
 use super::output::Output;
 use super::progress::ProgressWatcher;
 use crate::assemble::AssembledDaemon;
+use crate::control::events::Subscription;
 use crate::control::server;
 use crate::daemon::{Daemon, Ended, StopSignals};
 use crate::telemetry::{self, Rotated, Sinks};
+use cogzy_client::documents::EventBody;
 use cogzy_client::paths::machine_id;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Engine, Joining, join};
@@ -43,14 +46,15 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
 
     let starting = start(app, (lock, log), output);
-    let Some(daemon) = runtime.block_on(unless_stopped(&mut signals, starting)).transpose()? else {
+    let Some((daemon, events)) = runtime.block_on(unless_stopped(&mut signals, starting)).transpose()? else {
         // The stop came while the vault was still being made or joined: the next start goes on with
         // that.
         return Ok(Exit::Done);
     };
     let (hooks, heart) = (daemon.hooks.clone(), daemon.heart.clone());
     let (engine, ended) = spawn(daemon, &runtime)?;
-    let ended = runtime.block_on(unless_stopped(&mut signals, ended));
+    let events = output.is_watched().then_some(events);
+    let ended = runtime.block_on(unless_stopped(&mut signals, telling(ended, events, output)));
     hooks.end();
     heart.stopping();
     // The engine's thread ends with the process, wherever it stands; taking its runtime away would
@@ -91,7 +95,8 @@ fn make_embedded_vault(app: &App) -> Result<(), Failure> {
 fn start_log(app: &App, global: &Global, output: &mut Output) -> Option<Rotated> {
     let log = &app.config().log;
     let file = log.file.then(|| (Arc::clone(app.disk()), app.layout().log()));
-    let sinks = Sinks { journal: app.environment().journal_stream(), file };
+    let for_people = output.is_watched() && global.verbose == 0;
+    let sinks = Sinks { journal: app.environment().journal_stream(), file, for_people };
     let level = telemetry::level(log.level, global.verbose, global.quiet);
     telemetry::start(level, output.colors_errors(), &sinks).unwrap_or_else(|error| {
         output.error(error, Some("cogzy-vault doctor"));
@@ -100,7 +105,11 @@ fn start_log(app: &App, global: &Global, output: &mut Output) -> Option<Rotated>
 }
 
 /// Puts the daemon together, and begins to answer on its socket.
-async fn start(app: &App, held: (FileLock, Option<Rotated>), output: &mut Output) -> Result<Daemon, Failure> {
+async fn start(
+    app: &App,
+    held: (FileLock, Option<Rotated>),
+    output: &mut Output,
+) -> Result<(Daemon, Subscription), Failure> {
     let (assembly, meter) = (app.assembly(), Meter::default());
     let engine = if app.embedded {
         embedded_engine(app, meter.clone(), output).await?
@@ -110,10 +119,36 @@ async fn start(app: &App, held: (FileLock, Option<Rotated>), output: &mut Output
     let AssembledDaemon { daemon, listener, handles } = assembly.daemon(engine, meter, &app.socket, held)?;
     let root = &app.config().vault;
     output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
+    let events = handles.events.subscribe(handles.events.newest());
     tokio::spawn(server::serve(listener, handles));
     daemon.heart.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
-    Ok(daemon)
+    Ok((daemon, events))
+}
+
+/// Tells a person at the terminal what happens, until the daemon has `ended`.
+async fn telling(
+    mut ended: oneshot::Receiver<Ended>,
+    mut events: Option<Subscription>,
+    output: &mut Output,
+) -> Result<Ended, RecvError> {
+    loop {
+        let told = async {
+            match &mut events {
+                Some(events) => events.next().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            ended = &mut ended => return ended,
+            Some(event) = told => {
+                if !matches!(event.body, EventBody::Progress { .. }) {
+                    output.line(format!("{}  {}", event.at, words(&event)));
+                    output.flush();
+                }
+            }
+        }
+    }
 }
 
 /// The engine of a machine with no configuration: the vault in the platform's data folder, kept in

@@ -116,10 +116,7 @@ fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Outpu
         ));
     }
     if !credentials.is_empty() {
-        let what = format!(
-            "! this shell tells who asks the bucket, and the service does not see that: {}",
-            credentials.join(", ")
-        );
+        let what = format!("! the service does not see the keys of this shell: {}", credentials.join(", "));
         output.toned(Tone::Warning, what);
     }
     if !network.is_empty() {

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::{ProgressWatcher, through_daemon};
-use super::report::show;
+use super::report::{Extent, show};
 use cogzy_client::documents::{SyncDocument, SyncRequest};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket;
@@ -22,6 +22,9 @@ pub struct Args {
     /// Also send rebuilt indexes
     #[arg(long)]
     pub derived: bool,
+    /// Print every line of a long list
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Runs or forecasts one cycle: through the daemon if one runs, else by itself.
@@ -35,13 +38,13 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             let done = alone(app, args, output).await;
             done.inspect_err(|failure| {
                 if !args.dry_run {
-                    app.note_failed(failure)
+                    app.note_failed(failure);
                 }
             })
         },
         async || through_daemon(&app.socket, output, socket::post(&app.socket, "/v1/sync", &request)).await,
     )?;
-    Ok(show(&document, output))
+    Ok(show(&document, if args.all { Extent::All } else { Extent::Head }, output))
 }
 
 async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, Failure> {

@@ -1,6 +1,9 @@
 //! `cogzy-vault undo`
 
+use clap_complete::ArgValueCandidates;
+
 use super::app::App;
+use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
@@ -16,6 +19,7 @@ use cogzy_engine::sync::{Generation, Point};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Which one; the newest where none is named
+    #[arg(add = ArgValueCandidates::new(complete::generations))]
     pub generation: Option<Generation>,
     /// Also where later generations touch the same files: what stands now is kept as a conflict
     #[arg(long)]

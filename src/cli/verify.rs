@@ -69,16 +69,15 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         count(verified.commits, "commit"),
         count(verified.faults.len(), "fault"),
     ));
-    if verified.differing > 0 {
-        output.note(format!(
-            "not as in that generation, and not synced yet: {}",
-            count(verified.differing, "file")
-        ));
-    }
+    let unsent = match verified.differing {
+        0 => String::new(),
+        edits => format!("; {} not sent yet", count(edits, "local edit")),
+    };
     if verified.faults.is_empty() {
-        output.toned(Tone::Good, "all is as it should be");
+        output.toned(Tone::Good, format!("the backup is sound{unsent}"));
         return Ok(Exit::Done);
     }
+    output.note(format!("the backup has faults{unsent}"));
     if repaired.is_none() {
         output.note("`cogzy-vault verify --repair` puts right what can be");
     }

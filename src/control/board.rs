@@ -104,8 +104,11 @@ impl Board {
         // A scan that reads nothing is no news.
         if progress.files_total > 0 {
             let now = self.clock.monotonic();
-            let left = self.pace.lock().unwrap_or_else(PoisonError::into_inner).left(&progress, now);
-            let shown = ProgressDocument { progress, seconds_left: left.map(|left| left.as_secs()) };
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            let seconds_left = pace.left(&progress, now).map(|left| left.as_secs());
+            let shown =
+                ProgressDocument { progress, seconds_left, bytes_per_second: pace.rate(&progress, now) };
+            drop(pace);
             self.update(|status| status.progress = Some(shown));
             return Some(shown);
         }
@@ -143,6 +146,7 @@ pub(crate) mod tests {
             files: 0,
             bytes: 0,
             pending: PendingDocument::default(),
+            unwatched: Vec::new(),
             progress: None,
             conflicts: 0,
             holds: Vec::new(),

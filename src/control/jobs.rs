@@ -9,7 +9,7 @@ use cogzy_client::documents::{
     ConflictsDocument, HistoryDocument, PruneDocument, ResetDocument, RewriteDocument, SchemaVersion,
     VerifyDocument,
 };
-use cogzy_engine::model::{ConflictId, Keep, VaultPath};
+use cogzy_engine::model::{Resolution, VaultPath};
 use cogzy_engine::sync::{Engine, Point, SyncError, Watcher};
 
 /// A job that the socket takes.
@@ -43,12 +43,10 @@ pub enum Job {
 /// A job that makes a new generation of old versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RewriteJob {
-    /// The decision of a conflict.
+    /// The decision of conflicts, in one generation.
     Resolve {
-        /// The conflict.
-        id: ConflictId,
-        /// The version that is kept.
-        keep: Keep,
+        /// The conflicts, each with the version that is kept.
+        decisions: Vec<Resolution>,
         /// Go on although it looks like an accident.
         yes: bool,
     },
@@ -132,7 +130,7 @@ pub async fn rewrite(
     watcher: &dyn Watcher,
 ) -> Result<RewriteDocument, SyncError> {
     let rewritten = match job {
-        RewriteJob::Resolve { id, keep, yes } => engine.resolve(*id, *keep, *yes, watcher).await?,
+        RewriteJob::Resolve { decisions, yes } => engine.resolve_all(decisions, *yes, watcher).await?,
         RewriteJob::Restore { point, paths, yes } => engine.restore(point, paths, *yes, watcher).await?,
         RewriteJob::Undo { point, force, yes } => engine.undo(point, *force, *yes, watcher).await?,
     };

@@ -52,9 +52,10 @@ fn families() -> Vec<Family> {
 
 /// All resources.
 pub(super) fn router(handles: Handles) -> Router {
-    let mut router = Router::new();
+    let (mut router, places) = (Router::new(), guard::Bounds::places());
     for route in families().into_iter().flat_map(|family| family.routes) {
-        let bounded = middleware::from_fn_with_state(route.max_body, guard::bound_body);
+        let bounded =
+            middleware::from_fn_with_state(guard::Bounds::new(route.max_body, &places), guard::bound_body);
         router = router.route(route.path, route.methods.layer(bounded));
     }
     router

@@ -38,6 +38,8 @@ pub struct Hooks {
     pub on_error: Vec<String>,
     /// The time after which a program is killed, with all that it has started.
     pub timeout: Duration,
+    /// Variables that no program gets: the daemon's own credentials.
+    pub withheld: Vec<String>,
     /// The process group of the running hook; 0 where none runs. Clones share it.
     pub running: Arc<AtomicI32>,
 }
@@ -106,6 +108,9 @@ async fn run(hooks: &Hooks, event: &EventDocument) {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
+    hooks.withheld.iter().for_each(|name| {
+        command.env_remove(name);
+    });
     // A group of its own, so that its children can be ended with it.
     command.process_group(0).kill_on_drop(true);
     let mut child = match command.spawn() {

@@ -161,9 +161,9 @@ fn refuse(command: Command, problem: &Problem) {
 pub(super) fn paused() -> Problem {
     Problem {
         kind: "about:cogzy-vault/paused".to_owned(),
-        title: "Somebody wants a pause".to_owned(),
+        title: "Syncing is paused".to_owned(),
         status: 409,
-        detail: "the cycle was broken off because somebody wants a pause".to_owned(),
+        detail: "the sync was stopped: a pause has begun".to_owned(),
         next: "cogzy-vault resume".to_owned(),
         advice: None,
     }

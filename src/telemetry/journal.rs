@@ -8,7 +8,7 @@
 use std::fmt::{Debug, Write};
 use std::io;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -22,7 +22,10 @@ const LONGEST: usize = 64 << 10;
 
 /// A connection to the journal.
 #[derive(Debug)]
-pub struct JournalLayer(UnixDatagram);
+pub struct JournalLayer {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
 
 impl JournalLayer {
     /// Connects to the journal of this machine.
@@ -37,14 +40,27 @@ impl JournalLayer {
         let socket = UnixDatagram::unbound()?;
         socket.connect(path)?;
         socket.set_nonblocking(true)?;
-        Ok(Self(socket))
+        Ok(Self { socket, path: path.to_owned() })
+    }
+
+    fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        match self.socket.send(datagram) {
+            // It cannot keep up.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            // A journal that was started anew listens on a new socket at the same path.
+            Err(_) => {
+                self.socket.connect(&self.path)?;
+                self.socket.send(datagram)
+            }
+            sent => sent,
+        }
     }
 }
 
 impl<S: Subscriber> Layer<S> for JournalLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         // If it does not arrive, there is no place to report that.
-        let _lost = self.0.send(&datagram(event));
+        let _lost = self.send(&datagram(event));
     }
 }
 
@@ -129,6 +145,26 @@ mod tests {
             bytes = &bytes[end + 10 + length..];
         }
         fields
+    }
+
+    #[test]
+    fn a_journal_that_was_started_anew_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        let layer = JournalLayer::at(&path).unwrap();
+        drop(journal);
+        std::fs::remove_file(&path).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("nobody hears this");
+            let journal = UnixDatagram::bind(&path).unwrap();
+            tracing::info!("heard again");
+            journal.set_nonblocking(true).unwrap();
+            let mut buffer = vec![0; 1 << 16];
+            let length = journal.recv(&mut buffer).unwrap();
+            assert_eq!(read(&buffer[..length])["MESSAGE"], "heard again");
+        });
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use cogzy_engine::model::{Digest, Validate, VaultPath};
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memory::{corpus, entries, index, matrix, rows};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::daemon::{Daemon, Onlooker};
@@ -223,7 +224,7 @@ async fn a_command_that_fails_under_hold_leaves_the_decision_to_validation() {
     let script = format!("echo '[1, 2]' > {}/corpus/nodes.json; exit 3", one.root.display());
     one.run(&["hold", "--", "sh", "-c", &script])
         .await
-        .expect(9, &["did not end well", "only if its files fit together"]);
+        .expect(3, &["did not end well", "only if its files fit together"]);
     let ran = one.run(&["sync"]).await;
     assert!(ran.code == Some(4) && ran.stdout.contains("shrunk"), "{ran:?}");
     one.write("corpus/nodes.json", corpus(21, "one more"));
@@ -244,4 +245,43 @@ async fn a_command_that_fails_under_hold_leaves_the_decision_to_validation() {
     assert_eq!(status["content"]["indexes"][0]["family"], "Flat");
     one.run(&["hold", "--", "/no/such/program"]).await.expect(2, &["cannot be run"]);
     one.run(&["hold"]).await.expect(2, &["Usage"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_under_hold_stays_protected_when_hold_is_ended() {
+    let folder = fresh_folder();
+    let one = hurried(folder.path(), "one", Validate::Off);
+    one.good(&["init"]).await;
+    let root = one.root.display();
+    let wait = |file: &str| format!("while [ ! -e {root}/cache/{file} ]; do sleep 0.05; done");
+    std::fs::create_dir_all(one.root.join("cache")).unwrap();
+    // Told to stop, it cleans up for as long as it is let.
+    let script = format!(
+        "trap 'touch {root}/cache/told' TERM; touch {root}/cache/begun; {}; echo done > {root}/corpus/nodes.json; exit 7",
+        wait("go")
+    );
+    let onlooker = Onlooker::of(&one.root);
+    let seen = |file: &str| {
+        let path = one.root.join("cache").join(file);
+        assert!(onlooker.until(PATIENCE, || path.exists()), "{file} never came");
+    };
+    write_group(&one, 20);
+    let mut running = one.command(&["hold", "--", "sh", "-c", &script]).spawn().unwrap();
+    seen("begun");
+    let pid = Pid::from_raw(i32::try_from(running.id().unwrap()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    seen("told");
+    one.run(&["sync"]).await.expect(9, &[]);
+    // Even where nothing can be passed on any more, the command holds the lock.
+    kill_process(pid, Signal::KILL).unwrap();
+    tokio::time::timeout(PATIENCE, running.wait()).await.unwrap().unwrap();
+    let ran = one.run(&["sync"]).await;
+    assert!(ran.code == Some(9) && ran.stdout.contains("cogzy-vault hold"), "half of it was sent: {ran:?}");
+    std::fs::write(one.root.join("cache/go"), "").unwrap();
+    let script = format!("{}; exit 7", wait("go"));
+    assert_eq!(
+        one.run(&["hold", "--", "sh", "-c", &script]).await.code,
+        Some(7),
+        "its code was not passed on"
+    );
 }

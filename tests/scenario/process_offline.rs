@@ -119,7 +119,7 @@ async fn a_path_that_cannot_be_read_or_named_holds_up_no_other() {
     std::fs::remove_file(machine.root.join("traces/what\n.json")).unwrap();
     let clock = SystemClock::new();
     loop {
-        let status = machine.good(&["status", "--json"]).await.json();
+        let status = machine.run(&["status", "--json"]).await.json();
         if (&status["errors"], &status["state"]) == (&serde_json::json!([]), &"in-sync".into()) {
             break;
         }

@@ -61,7 +61,7 @@ async fn a_watcher_sees_the_daemon_come_upload_and_be_done() {
     let mut people = Watching::start(&machine, &[]);
     let mut programs = Watching::start(&machine, &["--json"]);
     people.line("that no daemon runs", |line| line.starts_with("■ no daemon runs")).await;
-    people.line("what to do", |line| line.contains("next: cogzy-vault service install")).await;
+    people.line("what to do", |line| line.contains("next: `cogzy-vault service install`")).await;
     let state = |line: &str| serde_json::from_str::<Value>(line).unwrap()["state"].clone();
     programs.line("that no daemon runs", |line| state(line) == "stopped").await;
 
@@ -100,8 +100,9 @@ async fn a_sync_through_the_daemon_shows_how_far_the_daemon_is() {
     let daemon = Daemon::start(&machine).await;
     server.stall();
     let asked = server.requests("PUT");
-    machine.write("traces/small.json", "a trace");
+    // Each settles by itself: the one that is written at once comes last.
     machine.write("vectors/large.npy", noise("large", 40 << 20));
+    machine.write("traces/small.json", "a trace");
     let mut command = machine.command(&["sync"]);
     let mut child = command.spawn().unwrap();
     server.asked_to_put(asked + 1).await;

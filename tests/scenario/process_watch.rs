@@ -1,5 +1,7 @@
 //! More changes at once than a process can watch, and watchers that lose events or may not watch.
 
+use std::os::unix::fs::PermissionsExt;
+
 use cogzy_testkit::{amount, fresh_folder};
 use rustix::process::Signal;
 
@@ -129,5 +131,39 @@ async fn changes_in_folders_that_may_not_be_watched_arrive() {
     one.write("traces/blind.json", "saved");
     let onlooker = Onlooker::of(&one.root);
     assert!(onlooker.until(PATIENCE, || manifest(&one).contains("traces/blind.json")), "it did not arrive");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_watched_is_named_and_its_neighbours_are_watched() {
+    let folder = fresh_folder();
+    let mut machine = hurried(folder.path(), "one", "1h");
+    // No poll comes to help.
+    for key in ["POLL_INTERVAL", "POLL_INTERVAL_ACTIVE"] {
+        machine.set(&format!("COGZY_VAULT__SYNC__{key}"), "1h");
+    }
+    machine.good(&["init"]).await;
+    machine.write("traces/secret/a.json", "nobody lists this");
+    machine.write("traces/first.json", "first");
+    let secret = machine.root.join("traces/secret");
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
+    let machine = machine.as_nobody();
+    let mut daemon = Daemon::start(&machine).await;
+    daemon.says("not everything is watched").await;
+    let onlooker = Onlooker::of(&machine.root);
+    assert!(onlooker.until(PATIENCE, || manifest(&machine).contains("traces/first.json")));
+    machine.write("traces/second.json", "the watch of its folder tells of it");
+    assert!(onlooker.until(PATIENCE, || manifest(&machine).contains("traces/second.json")));
+    let status = machine.run(&["status", "--json"]).await.json();
+    let named = |why: &serde_json::Value| why.as_str().is_some_and(|why| why.contains("traces/secret"));
+    assert!(named(&status["unwatched"][0]["why"]), "{status}");
+    let told = machine.run(&["status"]).await.stdout;
+    assert!(told.contains("changes are noticed only by a scan"), "{told}");
+    let doctor = machine.run(&["doctor"]).await.stdout;
+    assert!(doctor.contains("traces/secret"), "{doctor}");
+    // Tried again after the next scan.
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o755)).unwrap();
+    machine.write("traces/third.json", "a reason to scan");
+    daemon.says("everything is watched again").await;
     assert_eq!(daemon.terminate().await.0, Some(0));
 }

@@ -132,8 +132,10 @@ async fn a_device_deletes_only_what_it_has_known_to_go_for_a_grace_period() {
     let folder = fresh_folder();
     let (bucket, mut one) = world(folder.path()).await;
     let mut two = bucket.device(folder.path(), "two").await;
-    one.retention = Retention { generations: 1, age: Duration::ZERO, grace: GRACE };
-    one.restart();
+    for device in [&mut one, &mut two] {
+        device.retention = Retention { generations: 1, age: Duration::ZERO, grace: GRACE };
+        device.restart();
+    }
     prune(&mut one).await;
     bucket.pass(8 * DAY);
     // What one knows is lost: what it marked itself a grace period ago is as new to it as to two.

@@ -259,7 +259,7 @@ async fn old_conflict(place: &Place) {
     let listed = step(&machine, &lines[0], &[]).await;
     let id = listed.stdout.split_whitespace().next().unwrap().to_owned();
     let shown = step(&machine, &lines[1], &[("ID", &id)]).await;
-    assert!(shown.stdout.contains(r#"nodes[n1].text: lost "lost", stands "stands""#), "{shown:#?}");
+    assert!(shown.stdout.contains(r#"nodes[n1].text: set aside "lost", stands "stands""#), "{shown:#?}");
     let (folder, written) = place.fresh_folder();
     step(&machine, &lines[2], &[("ID", &id), ("FOLDER", &folder)]).await;
     assert!(std::fs::read_to_string(written.join("corpus/nodes.json")).unwrap().contains("lost"));

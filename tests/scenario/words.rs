@@ -1,4 +1,5 @@
-//! The words that the program can print: the commands that it proposes must be commands.
+//! The words that the program can print: the commands that it proposes must be commands, and a change
+//! of words is seen in review.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -70,4 +71,67 @@ fn a_command_in_a_sentence_stands_in_backticks() {
         .filter(|text| text.text.split("cogzy-vault ").skip(1).any(is_command))
         .collect();
     assert!(hidden.is_empty(), "which words are the command? {hidden:#?}");
+}
+
+/// The page with all words, which `COGZY_TEST_WORDS=write` writes anew.
+const PAGE: &str = "tests/data/words.txt";
+
+/// Everything that people may read: texts in the sources that have words, and the help.
+fn page() -> String {
+    let mut page = String::from("# All texts of the program. Written by the test `words`, not by hand.\n");
+    let mut file = String::new();
+    for text in all().into_iter().filter(|text| is_told(&text.text)) {
+        if text.file != file {
+            file.clone_from(&text.file);
+            page.push_str(&format!("\n{file}\n"));
+        }
+        page.push_str(&format!("    {}\n", text.text.escape_debug().to_string().replace("\\'", "'")));
+    }
+    page.push_str("\nhelp\n");
+    help(&Cli::command(), "cogzy-vault", &mut page);
+    page
+}
+
+/// True for a text with words between which there are spaces: the others are names.
+fn is_told(text: &str) -> bool {
+    let is_word = |word: &&str| word.chars().filter(|c| c.is_alphabetic()).count() > 1;
+    let sql = ["SELECT ", "INSERT ", "DELETE ", "CREATE ", "UPDATE ", "PRAGMA "];
+    text.split_whitespace().filter(is_word).count() > 1
+        && !sql.iter().any(|verb| text.trim().starts_with(verb))
+}
+
+fn help(command: &clap::Command, name: &str, page: &mut String) {
+    let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+    page.push_str(&format!("    {name}: {}\n", about.escape_debug().to_string().replace("\\'", "'")));
+    for argument in
+        command.get_arguments().filter(|argument| !argument.is_global_set() || name == "cogzy-vault")
+    {
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        page.push_str(&format!("        {}: {help}\n", argument.get_id()));
+    }
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        help(verb, &format!("{name} {}", verb.get_name()), page);
+    }
+}
+
+#[test]
+fn a_change_of_words_is_seen_in_review() {
+    let (path, now) = (Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE), page());
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+    if std::env::var("COGZY_TEST_WORDS").is_ok_and(|wish| wish == "write") {
+        std::fs::write(&path, &now).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let lines = |page: &str| page.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let (was, is) = (lines(&kept), lines(&now));
+    let differ: Vec<String> = was
+        .difference(&is)
+        .map(|line| format!("- {line}"))
+        .chain(is.difference(&was).map(|line| format!("+ {line}")))
+        .collect();
+    assert!(
+        kept == now,
+        "{PAGE} has other words; COGZY_TEST_WORDS=write cargo test --test scenario words writes it:\n{}",
+        differ.join("\n")
+    );
 }

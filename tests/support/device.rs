@@ -300,7 +300,8 @@ pub fn synced_files(root: &Path) -> BTreeMap<String, Digest> {
     let mut files = BTreeMap::new();
     collect(root, root, &mut files);
     files.retain(|path, _| !["sync/", "cache/", "logs/"].iter().any(|folder| path.starts_with(folder)));
-    files.remove(".cogzy-vault");
+    // The marker, and our folders on disks inside the vault.
+    files.retain(|path, _| !path.split('/').any(|name| name == ".cogzy-vault"));
     files.remove("config.json");
     files
 }

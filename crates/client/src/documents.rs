@@ -34,13 +34,13 @@ pub use recovery::{
     RewriteDocument, VerifyDocument, VersionDocument,
 };
 pub use requests::{
-    DryRunRequest, NamedGeneration, PauseRequest, ResolveRequest, RestoreRequest, SyncRequest, UndoRequest,
-    VerifyRequest,
+    DryRunRequest, NamedGeneration, PauseRequest, ResolveRequest, ResolveSeveralRequest, RestoreRequest,
+    SyncRequest, UndoRequest, VerifyRequest,
 };
 pub use schema::SchemaVersion;
 pub use status::{
     DaemonDocument, DeviceDocument, ErrorDocument, HealthDocument, PendingDocument, ProgressDocument, State,
-    StatusDocument,
+    StatusDocument, UnwatchedDocument,
 };
 pub use sync::SyncDocument;
 pub use transaction::{ConflictProblem, FileDocument, TransactionDocument, TransactionRequest, WriteRequest};

@@ -90,7 +90,7 @@ pub enum LocalVaultError {
         why: String,
     },
     /// Another program has written since this one read.
-    #[error("{path} was changed by somebody else since it was read: read it again")]
+    #[error("another program changed {path} after it was read: read it again")]
     Conflict {
         /// The file.
         path: VaultPath,

@@ -114,12 +114,25 @@ pub fn embedded_remote(vault: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The path of the running program, with every link resolved.
+/// The path of the running program, by which it is found after an upgrade, too: that of a link in
+/// PATH that leads to it, as Homebrew and Nix make them, else its own.
 ///
 /// # Errors
 /// If the system does not know it.
 pub fn program() -> std::io::Result<PathBuf> {
-    std::env::current_exe()?.canonicalize()
+    let own = std::env::current_exe()?.canonicalize()?;
+    #[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    Ok(lasting(&own, std::env::split_paths(&folders)))
+}
+
+/// The first of `folders` with a name that leads to the program at `own`, and that name.
+fn lasting(own: &Path, folders: impl Iterator<Item = PathBuf>) -> PathBuf {
+    let named = folders.filter(|folder| folder.is_absolute()).filter_map(|folder| {
+        let path = folder.join(own.file_name()?);
+        (path.canonicalize().ok()? == own).then_some(path)
+    });
+    named.into_iter().next().unwrap_or_else(|| own.to_owned())
 }
 
 /// An id that tells this machine from another with a copy of the same vault: 16 hex digits, from
@@ -182,6 +195,22 @@ mod tests {
         assert_eq!(id(&[], "a"), id(&[""], "a"));
         assert_eq!(id(&[real], "a").len(), 16);
         assert!(!real.contains(&id(&[real], "a")), "the id must not be found again");
+    }
+
+    #[test]
+    fn the_program_is_named_by_the_link_that_an_upgrade_renews() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let (cellar, bin) = (root.join("Cellar/cogzy-vault/1.0/bin"), root.join("bin"));
+        std::fs::create_dir_all(&cellar).unwrap();
+        std::fs::create_dir(&bin).unwrap();
+        let own = cellar.join("cogzy-vault");
+        std::fs::write(&own, "the program").unwrap();
+        std::fs::write(root.join("cogzy-vault"), "another one of the name").unwrap();
+        std::os::unix::fs::symlink(&own, bin.join("cogzy-vault")).unwrap();
+        let folders = [PathBuf::from("relative"), root.join("none"), root.clone(), bin.clone()];
+        assert_eq!(lasting(&own, folders.into_iter()), bin.join("cogzy-vault"));
+        assert_eq!(lasting(&own, [root].into_iter()), own);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Bug {
     TrustTheRoot,
     /// A folder whose disk is not mounted is taken for an empty one.
     ForgetMounts,
+    /// A file that replaces another has the mode that it has on the remote.
+    ReplaceTheMode,
     /// A pack of any age is marked.
     MarkYoungPacks,
     /// Marked packs are swept by the next prune.
@@ -55,7 +57,7 @@ pub enum Bug {
 
 impl Bug {
     /// Mistakes that any run may find.
-    pub const SYNC: [Self; 15] = [
+    pub const SYNC: [Self; 16] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -71,6 +73,7 @@ impl Bug {
         Self::FollowLinks,
         Self::TrustTheRoot,
         Self::ForgetMounts,
+        Self::ReplaceTheMode,
     ];
 
     /// Mistakes that only show where somebody writes to the bucket who is no device.

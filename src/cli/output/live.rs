@@ -1,17 +1,25 @@
 //! Lines that change in place for a user who watches. Without a terminal they follow each other.
+//!
+//! Each drawing goes back to the first line of the one before, and clears what stood there. Lines are
+//! broken here where the terminal is narrower than they are: one that it breaks by itself would be
+//! two, and the first would stay.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use super::progress::{BAR, ProgressStep};
+use super::progress::ProgressStep;
 use super::{Output, StyledLine};
 
+/// The width of a terminal that does not tell it.
+const USUAL_WIDTH: usize = 80;
+/// The number of cells of a bar.
+const CELLS: u64 = 12;
+
 /// Lines that change. The last ones stay when this is dropped: they are the answer.
+#[derive(Debug)]
 pub struct Live(Option<Drawn>);
 
+#[derive(Debug, Default)]
 struct Drawn {
-    all: MultiProgress,
-    text: ProgressBar,
-    bar: Option<ProgressBar>,
+    /// The number of lines of the last drawing.
+    lines: usize,
 }
 
 impl Live {
@@ -20,10 +28,7 @@ impl Live {
     }
 
     pub(super) fn drawn() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-        let text = all.add(ProgressBar::new(0));
-        text.set_style(style("{msg}"));
-        Self(Some(Drawn { all, text, bar: None }))
+        Self(Some(Drawn::default()))
     }
 
     /// Shows `lines`, and a bar for `step`. If they cannot be drawn in place, they are written if
@@ -41,45 +46,56 @@ impl Live {
             }
             return;
         };
-        let text: Vec<String> = lines.iter().map(|line| output.painted(line.tone, &line.text)).collect();
-        drawn.text.set_message(text.join("\n"));
-        match step {
-            Some(step) => {
-                let (done, total) = step.bar();
-                let all = &drawn.all;
-                let bar = drawn.bar.get_or_insert_with(|| {
-                    let bar = all.add(ProgressBar::new(0));
-                    bar.set_style(style(BAR));
-                    bar
-                });
-                bar.set_length(total);
-                bar.set_position(done);
-            }
-            None => {
-                if let Some(bar) = drawn.bar.take() {
-                    bar.finish_and_clear();
-                    drawn.all.remove(&bar);
-                }
-            }
-        }
-        drawn.text.tick();
+        let width = width();
+        let bar = step.map(|step| StyledLine::plain(bar(step)));
+        let painted = |line: &StyledLine| {
+            let parts = broken(&line.text, width).into_iter();
+            parts.map(|part| output.painted(line.tone, &part)).collect::<Vec<_>>()
+        };
+        let lines: Vec<String> = lines.iter().chain(&bar).flat_map(painted).collect();
+        output.redraw(drawn.lines, &lines);
+        drawn.lines = lines.len();
     }
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        if let Some(drawn) = &self.0 {
-            drawn.text.abandon();
-        }
-    }
+/// The width of the terminal that standard output is.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
 }
 
-impl std::fmt::Debug for Live {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Live")
+/// A line in parts that a terminal of `width` columns holds, broken between words where there are
+/// any. One column is left for the cursor.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let most = width.saturating_sub(1).max(1);
+    let (mut rest, mut parts): (Vec<char>, _) = (text.chars().collect(), Vec::new());
+    while rest.len() > most {
+        let space = rest.iter().take(most + 1).rposition(|c| *c == ' ').filter(|at| *at > 0);
+        let tail = rest.split_off(space.unwrap_or(most));
+        parts.push(rest.into_iter().collect());
+        rest = tail.into_iter().skip_while(|c| *c == ' ').collect();
     }
+    parts.push(rest.into_iter().collect());
+    parts
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+fn bar(step: ProgressStep) -> String {
+    let (done, all) = step.bar();
+    let full = done.min(all).saturating_mul(CELLS).checked_div(all).unwrap_or_default();
+    (0..CELLS).map(|cell| if cell < full { '█' } else { '░' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_and_none_is_cut() {
+        assert_eq!(broken("in sync", 60), ["in sync"]);
+        let long = "uploading 1,234/40,000 · 24.1/41.2 MB · 5.2 MB/s · 3 min left";
+        let parts = broken(long, 60);
+        assert!(parts.len() == 2 && parts.iter().all(|part| part.chars().count() < 60), "{parts:?}");
+        assert_eq!(parts.join(" "), long);
+        assert_eq!(broken("ééééé", 3), ["éé", "éé", "é"]);
+    }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::units::{about, part, thousands};
+use super::units::{about, part, size, thousands};
 use cogzy_client::documents::ProgressDocument;
 use cogzy_engine::sync::{self, Phase};
 
 /// The number of files after which a line is written without a terminal.
 const FILES_PER_LINE: usize = 100;
 /// The template of the bar and its message.
-pub(super) const BAR: &str = "{bar:30} {msg}";
+const BAR: &str = "{bar:12} {wide_msg}";
 
 /// The progress of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,11 @@ pub struct ProgressStep {
     pub progress: sync::Progress,
     /// The time that the rest takes, if that can be told.
     pub left: Option<Duration>,
+    /// Bytes a second in this phase, if that can be told.
+    pub rate: Option<u64>,
 }
 
-/// `uploading 45/100 · 12.4/80 MB · 3 min left`
+/// `uploading 45/100 · 12.4/80 MB · 1.2 MB/s · 3 min left`
 impl fmt::Display for ProgressStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sync::Progress { phase, files_done, files_total, bytes_done, bytes_total } = self.progress;
@@ -40,6 +42,9 @@ impl fmt::Display for ProgressStep {
         if bytes_total > 0 {
             write!(f, " · {}", part(bytes_done, bytes_total))?;
         }
+        if let Some(rate) = self.rate {
+            write!(f, " · {}/s", size(rate))?;
+        }
         match self.left.filter(|left| !left.is_zero()) {
             Some(left) => write!(f, " · {} left", about(left)),
             None => Ok(()),
@@ -49,7 +54,11 @@ impl fmt::Display for ProgressStep {
 
 impl From<&ProgressDocument> for ProgressStep {
     fn from(document: &ProgressDocument) -> Self {
-        Self { progress: document.progress, left: document.seconds_left.map(Duration::from_secs) }
+        Self {
+            progress: document.progress,
+            left: document.seconds_left.map(Duration::from_secs),
+            rate: document.bytes_per_second,
+        }
     }
 }
 
@@ -73,7 +82,7 @@ pub struct ProgressDisplay(DisplayKind);
 enum DisplayKind {
     None,
     Bar(ProgressBar),
-    Lines { to: Box<dyn Write + Send>, last: Option<(Phase, usize)> },
+    Lines { to: Box<dyn Write + Send>, last: Option<(Phase, usize, bool)> },
 }
 
 impl ProgressDisplay {
@@ -106,8 +115,9 @@ impl ProgressDisplay {
                 bar.set_message(step.to_string());
             }
             DisplayKind::Lines { to, last } => {
-                let now = (phase, files_done / FILES_PER_LINE);
-                if *last != Some(now) || files_done == files_total {
+                let (done, all) = step.bar();
+                let now = (phase, files_done / FILES_PER_LINE, done >= all);
+                if *last != Some(now) {
                     // The reader may have gone; the action itself reports its end.
                     let _ = writeln!(to, "{step}");
                     *last = Some(now);

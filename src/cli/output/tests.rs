@@ -108,16 +108,29 @@ fn progress_without_a_terminal_is_a_line_now_and_then() {
         let (files_done, files_total) = files;
         let (bytes_done, bytes_total) = (files_done as u64 * 1000, files_total as u64 * 1000);
         let progress = sync::Progress { phase, files_done, files_total, bytes_done, bytes_total };
-        ProgressStep { progress, left: None }
+        ProgressStep { progress, left: None, rate: None }
     };
     for done in 0..=250 {
         progress.show(step(Phase::Upload, (done, 250)));
     }
+    // More and more bytes of what is nearly there, and the end again and again.
+    (0..15).for_each(|_| progress.show(step(Phase::Upload, (250, 250))));
     progress.show(step(Phase::Apply, (1, 2)));
     let text = err.text();
     assert_eq!(text.lines().count(), 5, "{text}");
     assert!(text.contains("uploading 100/250 · 100/250 kB\n"), "{text}");
     assert!(text.ends_with("uploading 250/250 · 250/250 kB\napplying 1/2 · 1/2 kB\n"), "{text}");
+}
+
+#[test]
+fn lines_that_change_are_drawn_in_the_place_of_the_last_ones() {
+    let out = Stream::default();
+    let mut output = output(&out, &Stream::default());
+    let mut live = Live::drawn();
+    let line = |text: &str| StyledLine::plain(text);
+    live.show(&mut output, true, &[line("first"), line("second")], None);
+    live.show(&mut output, false, &[line("third")], None);
+    assert_eq!(out.text(), "first\nsecond\n\u{1b}[2A\r\u{1b}[Jthird\n");
 }
 
 proptest! {

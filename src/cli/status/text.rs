@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::cli::output::{ProgressStep, StyledLine, Tone, count, duration, size};
 use crate::cli::report::ways;
-use cogzy_client::documents::{AsideDocument, ErrorDocument, State, StatusDocument};
+use cogzy_client::documents::{AsideDocument, ErrorDocument, State, StatusDocument, UnwatchedDocument};
 use cogzy_engine::sync::Amount;
 
 /// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
@@ -51,6 +51,7 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
         lines.extend(ways(hold).map(StyledLine::plain));
     }
     lines.extend(errors.into_iter().flat_map(|error| told(error, now_ms)));
+    lines.extend(unwatched(&status.unwatched));
     lines.extend(status.aside.iter().flat_map(|aside| set_aside(aside, now_ms)));
     lines.push(StyledLine::plain(format!(
         "  generation {} · {} · {}",
@@ -68,6 +69,17 @@ fn told(error: &ErrorDocument, now_ms: u64) -> [StyledLine; 2] {
         StyledLine::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
         StyledLine::plain(format!("  next: {}{tries}", error.next)),
     ]
+}
+
+/// The first folder that cannot be watched, and the number of the others.
+fn unwatched(folders: &[UnwatchedDocument]) -> Option<StyledLine> {
+    let first = folders.first()?;
+    let more = match folders.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {})", count(more, "folder")),
+    };
+    let text = format!("! changes are noticed only by a scan: {}{more}", first.why);
+    Some(StyledLine::toned(Tone::Warning, text))
 }
 
 /// Objects that no device of this vault made, each with the reason.
@@ -148,15 +160,17 @@ fn standing(status: &StatusDocument, now_ms: u64) -> String {
 }
 
 fn files(amount: Amount) -> String {
-    format!("{}, {}", count(amount.files, "file"), size(amount.bytes))
+    let files = count(amount.files, "file");
+    // Of what waits only the number is known.
+    if amount.bytes == 0 { files } else { format!("{files}, {}", size(amount.bytes)) }
 }
 
 /// The number of attempts, and the time of the next one.
 fn tries(attempts: u32, next_retry: Option<&str>, now_ms: u64) -> String {
     let tried = if attempts > 1 { format!("tried {attempts} times") } else { String::new() };
     let again = next_retry.and_then(millis).map(|at| match at.saturating_sub(now_ms) {
-        0 => "tried again now".to_owned(),
-        wait => format!("tried again in {}", duration(Duration::from_millis(wait))),
+        0 => "next try now".to_owned(),
+        wait => format!("next try in {}", duration(Duration::from_millis(wait))),
     });
     let parts: Vec<String> =
         [Some(tried), again].into_iter().flatten().filter(|part| !part.is_empty()).collect();

@@ -1,5 +1,6 @@
 //! Checks that every request must pass.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -7,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::problem;
 
@@ -24,18 +26,56 @@ pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Reads the whole body before anything else happens, if it is no longer than `most` bytes and
-/// arrives in time.
-pub(super) async fn bound_body(State(most): State<usize>, request: Request, next: Next) -> Response {
+/// The bytes that large bodies of requests may take at once, all together.
+const ALL_BODIES: usize = 64 << 20;
+/// The longest body that needs no place among these: there are only so many connections.
+const SMALL: usize = 64 << 10;
+/// The unit of a place, in bytes.
+const PLACE: usize = 1 << 10;
+
+/// The limits of the bodies of one resource. Clones share the places for large bodies.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    most: usize,
+    places: Arc<Semaphore>,
+}
+
+impl Bounds {
+    /// Places for the large bodies of all resources.
+    pub(super) fn places() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(ALL_BODIES / PLACE))
+    }
+
+    /// Bounds for bodies of at most `most` bytes, which take their places among `places`.
+    pub(super) fn new(most: usize, places: &Arc<Semaphore>) -> Self {
+        Self { most, places: Arc::clone(places) }
+    }
+
+    /// Waits for the place of a body of `length` bytes. It is given back when the answer is made.
+    async fn place(&self, length: usize) -> Option<OwnedSemaphorePermit> {
+        if self.most <= SMALL {
+            return None;
+        }
+        let places = u32::try_from(length.div_ceil(PLACE)).unwrap_or(u32::MAX);
+        Arc::clone(&self.places).acquire_many_owned(places).await.ok()
+    }
+}
+
+/// Reads the whole body before anything else happens, if it is no longer than its bounds allow and
+/// arrives in time. A large one waits until there is room for it beside the others.
+pub(super) async fn bound_body(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
+    let most = bounds.most;
     let too_long = || {
         let detail = format!("the body of this request may have {most} bytes at most");
         problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", &detail).into_response()
     };
     let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > most as u64) {
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
         return too_long();
     }
+    // Before the time is taken: who waits for the others is not slow.
+    let _place = bounds.place(length.unwrap_or(most)).await;
     let (head, body) = request.into_parts();
     match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
@@ -44,5 +84,46 @@ pub(super) async fn bound_body(State(most): State<usize>, request: Request, next
             problem(StatusCode::REQUEST_TIMEOUT, "slow", "the body of the request did not arrive in time")
                 .into_response()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::post;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_wait_for_each_other_and_all_are_answered() {
+        const LONG: usize = 15 << 20;
+        let (now, highest) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (held, most) = (Arc::clone(&now), Arc::clone(&highest));
+        let handler = async move |body: axum::body::Bytes| {
+            most.fetch_max(held.fetch_add(body.len(), Ordering::SeqCst) + body.len(), Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            held.fetch_sub(body.len(), Ordering::SeqCst);
+        };
+        let bounds = Bounds::new(16 << 20, &Bounds::places());
+        let bounded = from_fn_with_state(bounds, bound_body);
+        let router: Router = Router::new()
+            .route("/", post(handler).layer(bounded))
+            .layer(axum::extract::DefaultBodyLimit::disable());
+        let service = TowerToHyperService::new(router);
+        let body = axum::body::Bytes::from(vec![0; LONG]);
+        let asked = (0..12).map(|_| {
+            let request = Request::post("/").header("content-length", LONG).body(Body::from(body.clone()));
+            service.call(request.unwrap())
+        });
+        for answer in futures_util::future::join_all(asked).await {
+            assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        }
+        let highest = highest.load(Ordering::SeqCst);
+        assert!(highest <= ALL_BODIES && highest >= LONG, "{highest} bytes were held at once");
     }
 }

@@ -14,13 +14,13 @@ use super::problem::{ProblemResponse, bad_request};
 use crate::control::jobs::{Job, JobDocument, RewriteJob};
 use cogzy_client::documents::{
     ConflictsDocument, DryRunRequest, HistoryDocument, NamedGeneration, Problem, PruneDocument,
-    ResetDocument, ResolveRequest, RestoreRequest, RewriteDocument, UndoRequest,
+    ResetDocument, ResolveRequest, ResolveSeveralRequest, RestoreRequest, RewriteDocument, UndoRequest,
 };
-use cogzy_engine::model::VaultPath;
+use cogzy_engine::model::{Resolution, VaultPath};
 use cogzy_engine::sync::Point;
 
 #[derive(OpenApi)]
-#[openapi(paths(history, conflicts, resolve, restore, undo, reset, prune))]
+#[openapi(paths(history, conflicts, resolve, resolve_several, restore, undo, reset, prune))]
 struct RecoveryApi;
 
 pub(super) fn family() -> Family {
@@ -28,6 +28,7 @@ pub(super) fn family() -> Family {
         Route::new("/v1/history", get(history)),
         Route::new("/v1/conflicts", get(conflicts)),
         Route::new("/v1/conflicts/{id}/resolve", post(resolve)),
+        Route { max_body: MAX_DECISIONS, ..Route::new("/v1/conflicts/resolve", post(resolve_several)) },
         Route::new("/v1/restore", post(restore)),
         Route::new("/v1/undo", post(undo)),
         Route::new("/v1/reset", post(reset)),
@@ -43,6 +44,9 @@ struct HistoryQuery {
     #[param(value_type = Option<String>)]
     path: Option<VaultPath>,
 }
+
+/// The longest list of decisions, in bytes: some ten thousand of them.
+const MAX_DECISIONS: usize = 2 << 20;
 
 type JobResult = Result<Json<JobDocument>, ProblemResponse>;
 
@@ -90,7 +94,25 @@ async fn resolve(
 ) -> JobResult {
     let Json(ResolveRequest { keep, yes }) = request.map_err(|error| bad_request(error.body_text()))?;
     let id = id.parse().map_err(bad_request)?;
-    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Resolve { id, keep, yes })).await?))
+    let decisions = vec![Resolution { id, keep }];
+    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Resolve { decisions, yes })).await?))
+}
+
+/// Decides several conflicts, for all devices and in one generation.
+#[utoipa::path(
+    post, path = "/v1/conflicts/resolve", request_body = ResolveSeveralRequest,
+    responses(
+        (status = 200, body = RewriteDocument),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn resolve_several(
+    State(handles): State<Handles>,
+    request: Result<Json<ResolveSeveralRequest>, JsonRejection>,
+) -> JobResult {
+    let Json(ResolveSeveralRequest { decisions, yes }) =
+        request.map_err(|error| bad_request(error.body_text()))?;
+    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Resolve { decisions, yes })).await?))
 }
 
 /// Puts paths, or everything, back to what they were, as a new generation.

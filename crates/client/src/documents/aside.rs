@@ -40,7 +40,7 @@ impl AsideDocument {
             why: aside.why.clone(),
             since: moment(aside.since_ms),
         };
-        let next = "see who else has a key to the bucket; cogzy-vault verify --repair, a day after they came, tells of them no more";
+        let next = "see who else has a key to the bucket; `cogzy-vault verify --repair`, a day after they came, tells of them no more";
         (!aside.is_empty()).then(|| Self {
             count: aside.len(),
             objects: aside.iter().take(FIRST).map(object).collect(),

@@ -6,7 +6,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use cogzy_engine::model::{Keep, VaultPath};
+use cogzy_engine::model::{Keep, Resolution, VaultPath};
 use cogzy_engine::sync::Generation;
 
 /// `POST /v1/sync`.
@@ -75,6 +75,19 @@ pub struct ResolveRequest {
     /// `mine`, the version that lost; `remote`, the one that stands; `both`, side by side.
     #[schema(value_type = String)]
     pub keep: Keep,
+    /// Go on although it looks like an accident.
+    #[serde(default)]
+    pub yes: bool,
+}
+
+/// `POST /v1/conflicts/resolve`: several at once, in one generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveSeveralRequest {
+    /// The conflicts, each with the version that is kept: `mine`, the one that lost; `remote`, the one
+    /// that stands; `both`, side by side.
+    #[schema(value_type = Vec<Object>)]
+    pub decisions: Vec<Resolution>,
     /// Go on although it looks like an accident.
     #[serde(default)]
     pub yes: bool,

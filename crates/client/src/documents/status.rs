@@ -108,6 +108,9 @@ pub struct ProgressDocument {
     pub progress: Progress,
     /// Seconds that the rest of this phase takes at the pace until now, where that can be told.
     pub seconds_left: Option<u64>,
+    /// Bytes a second in this phase, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
 }
 
 /// Amounts still to send and to fetch.
@@ -162,12 +165,22 @@ impl From<&Trouble> for ErrorDocument {
                     "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then run `cogzy-vault sync`"
                         .to_owned()
                 }
-                Weight::Unmounted => "mount the disk that belongs there, then cogzy-vault sync".to_owned(),
+                Weight::Unmounted => "mount the disk that belongs there, then run `cogzy-vault sync`".to_owned(),
                 _ => "cogzy-vault sync".to_owned(),
             },
             alarm: false,
         }
     }
+}
+
+/// A folder that cannot be watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnwatchedDocument {
+    /// The folder.
+    #[schema(value_type = String)]
+    pub path: PathBuf,
+    /// The reason.
+    pub why: String,
 }
 
 /// The status of a vault: `status --json` and `GET /v1/status`.
@@ -208,6 +221,9 @@ pub struct StatusDocument {
     pub bytes: u64,
     /// Amounts still to send and to fetch.
     pub pending: PendingDocument,
+    /// Folders that cannot be watched: they are scanned at every poll.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwatched: Vec<UnwatchedDocument>,
     /// The progress of the running cycle.
     pub progress: Option<ProgressDocument>,
     /// The number of open conflicts.

@@ -20,6 +20,7 @@ use crate::model::{FileKind, FileStat};
 
 mod at;
 mod cross;
+mod dress;
 mod io_at;
 mod real;
 mod resolve;
@@ -99,6 +100,15 @@ pub trait WriteFile: Write + Send {
     /// # Errors
     /// Errors of the system. After an error, the file's contents are undefined.
     fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()>;
+}
+
+/// What a new file takes its owner, group, rights and attributes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Like<'a> {
+    /// The file in whose place it comes.
+    File(&'a Path),
+    /// The folder that it comes into, where no file stood.
+    Folder(&'a Path),
 }
 
 /// A disk.
@@ -210,6 +220,18 @@ pub trait Fs: Send + Sync + Debug {
     /// Errors of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// Gives a file that is not visible yet what belongs to its place: owner, group, mode, extended attributes
+    /// and access lists of the file that it replaces; for a new one its folder's owner and group, as far as the
+    /// system would give them, and its own mode less the umask. What our rights do not allow is left as it is;
+    /// gives the names of that. Durable on return.
+    ///
+    /// # Errors
+    /// Errors of the system.
+    fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {
+        let _nothing_to_pass_on = (file, like);
+        Ok(Vec::new())
+    }
+
     /// Looks, without changing anything, whether a file could be put at `path`, or taken from there: the folder
     /// may be read-only, the file protected. What it does not find an attempt still may.
     ///
@@ -225,6 +247,15 @@ pub trait Fs: Send + Sync + Debug {
     /// # Errors
     /// Errors of the system.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
+
+    /// Bytes of the whole file system of `path`.
+    ///
+    /// # Errors
+    /// Errors of the system; `Unsupported` where nobody knows.
+    fn total_space(&self, path: &Path) -> io::Result<u64> {
+        let _nobody_knows = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// True if other programs can reach this disk, so that locks are needed. A simulated disk
     /// belongs to its engine alone.

@@ -27,8 +27,9 @@ use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
 use super::at::{self, At, FOLDER, READ};
+use super::dress;
 use super::resolve::{STEP, check, open_below};
-use super::{Fs, Linked, MOUNT_FOLDER, MountId, Names, ReadFile, RealFs, Replaced, WriteFile, found};
+use super::{Fs, Like, Linked, MOUNT_FOLDER, MountId, Names, ReadFile, RealFs, Replaced, WriteFile, found};
 use crate::model::{FileKind, FileStat};
 
 /// The machine's file systems, with the vault at one root.
@@ -225,8 +226,15 @@ impl RootedFs {
         let ours = path.starts_with(&self.private) || path.iter().any(|name| name == MOUNT_FOLDER);
         let mode = if ours { Mode::RWXU } else { anybody };
         match rustix::fs::mkdirat(above, name, mode) {
-            Err(error) if error != Errno::EXIST => Err(error.into()),
-            _ => open_below(above, name, STEP),
+            Err(Errno::EXIST) => open_below(above, name, STEP),
+            Err(error) => Err(error.into()),
+            Ok(()) if ours => open_below(above, name, STEP),
+            Ok(()) => {
+                // To change what it is, it must be open for more than naming what is in it.
+                let made = open_below(above, name, FOLDER)?;
+                dress::own_folder(made.as_fd(), above)?;
+                Ok(made)
+            }
         }
     }
 }
@@ -329,6 +337,16 @@ impl Fs for RootedFs {
         at::sync_folder(&self.open_folder(path)?)
     }
 
+    fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {
+        let fresh = self.open_file(file)?;
+        match like {
+            Like::File(old) => dress::like_file(&fresh, &self.open_file(old)?),
+            Like::Folder(folder) => {
+                dress::like_folder(&fresh, &File::from(self.open_folder(folder)?).metadata()?)
+            }
+        }
+    }
+
     fn may_place(&self, path: &Path) -> io::Result<()> {
         let Way::Below(relative) = self.way(path)? else { return Ok(()) };
         let root = self.held()?;
@@ -353,6 +371,11 @@ impl Fs for RootedFs {
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(self.step(path)?)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn total_space(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(self.step(path)?)?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
     }
 }
 

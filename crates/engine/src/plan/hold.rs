@@ -62,7 +62,7 @@ impl fmt::Display for Hold {
             Reason::Differs => {
                 write!(f, "both sides hold different versions and no common past is known: {which}")
             }
-            Reason::GroupLoss => write!(f, "deleted or shrunk by more than half {side}: {which}"),
+            Reason::GroupLoss => write!(f, "{which} was deleted, or shrunk by more than half, {side}"),
             Reason::MassDelete | Reason::MassChange => {
                 let Share { files, of, slowly, replaced } =
                     self.share.unwrap_or(Share { files: count, of: count, slowly: false, replaced: false });

@@ -127,7 +127,7 @@ impl FolderRemote {
         };
         let folder = self.root.display();
         let detail = if kind == RemoteErrorKind::Unplugged {
-            format!("{folder} is missing or holds no {MARKER}: is its disk plugged in and mounted?")
+            format!("{folder} has no {MARKER}: is its disk plugged in and mounted?")
         } else {
             format!("in {folder}: {error}")
         };

@@ -104,7 +104,7 @@ pub enum SyncError {
     #[error("the cycle was broken off")]
     Interrupted,
     /// Other devices keep writing to the remote, faster than this device can follow.
-    #[error("the remote moved on {0} times while this cycle ran; it is tried again later")]
+    #[error("other devices committed {0} times while this sync ran; it is tried again later")]
     Unsettled(usize),
 }
 

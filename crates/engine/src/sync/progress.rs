@@ -106,6 +106,19 @@ impl Pace {
         let share = (total - done) as f64 / moved as f64;
         Duration::try_from_secs_f64(took.as_secs_f64() * share).ok()
     }
+
+    /// Bytes a second since the phase began, as [`Pace::left`] was told; none where bytes are not
+    /// known or it is too early to tell.
+    #[must_use]
+    pub fn rate(&self, progress: &Progress, now: Duration) -> Option<u64> {
+        let under = self.0.filter(|under| under.what == (progress.phase, progress.bytes_total))?;
+        let took = now.saturating_sub(under.since);
+        if took < TOO_EARLY || progress.bytes_total == 0 {
+            return None;
+        }
+        let moved = u128::from(under.last - under.first) * 1000;
+        u64::try_from(moved / took.as_millis().max(1)).ok()
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +136,7 @@ mod tests {
         assert_eq!(pace.left(&at(Phase::Upload, 0), second(100)), None);
         assert_eq!(pace.left(&at(Phase::Upload, 100), second(101)), None, "too early to tell");
         assert_eq!(pace.left(&at(Phase::Upload, 250), second(110)), Some(second(30)));
+        assert_eq!(pace.rate(&at(Phase::Upload, 250), second(110)), Some(25));
         assert_eq!(pace.left(&at(Phase::Upload, 1000), second(140)), Some(Duration::ZERO));
         assert_eq!(pace.left(&at(Phase::Download, 500), second(150)), None, "another phase has its own pace");
         assert_eq!(pace.left(&at(Phase::Download, 750), second(160)), Some(second(10)));

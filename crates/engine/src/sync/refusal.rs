@@ -141,7 +141,7 @@ impl Refusal {
                 "check `remote` with `cogzy-vault config show`; `cogzy-vault sync` fills a new backup"
             }
             Self::BuiltUpon { .. } => {
-                "say `--force` to take it back all the same: what stands now is then kept as a conflict; or put single files back with `cogzy-vault restore --generation N PATH`"
+                "run it with `--force` to take it back all the same: what stands now is then kept as a conflict; or put single files back with `cogzy-vault restore --generation N PATH`"
             }
             Self::InTheWay { .. } => {
                 "move what stands there away and sync, or restore the folder that both are in"
@@ -149,14 +149,16 @@ impl Refusal {
             Self::Unfit { .. } => {
                 "choose another generation or version, or name single paths outside of that group; `cogzy-vault export DIR --generation N` and `cogzy-vault conflicts show ID --to DIR` write these files out, to be mended"
             }
-            Self::Braked(_) => "if it is meant, say it again with `--yes`",
+            Self::Braked(_) => "if you mean it, run the same command with `--yes`",
             Self::Gone { .. } => "run `cogzy-vault verify --deep --repair`, or choose another generation",
             Self::Exists(_) => "choose an empty folder",
             Self::NotEmpty(_) => {
                 "choose an empty folder, or a new one; `--force` writes beside what is there, and overwrites nothing"
             }
             Self::InsideVault(_) => "choose a folder outside the vault",
-            Self::Busy(_) => "close what is writing there, mend what cannot be read, then try again",
+            Self::Busy(_) => {
+                "close the programs that write there, make unreadable files readable, then try again"
+            }
             Self::NotNew(_) => "choose an unused prefix or user id for `remote`, then import into that",
             Self::NothingPlain(_) => {
                 "name the prefix that holds corpus/ and vectors/: `cogzy-vault import URL`"

@@ -104,8 +104,8 @@ pub enum Weight {
     Invalid,
     /// The same, for longer than the group may be invalid: an error.
     Overdue,
-    /// The files of a group do not fit together, and it is synced all the same, as its definition
-    /// says.
+    /// It is synced all the same: a group whose definition wants it although its files do not fit
+    /// together, or a file that could not be given all attributes of the one before it.
     Warned,
 }
 

@@ -59,7 +59,7 @@ impl Session<'_> {
         match blocking(|| self.context.note_seen(self.marker.vault, record)) {
             Ok(()) => self.memory.seen = Some(record.commit),
             Err(error) => {
-                tracing::warn!(%error, "the newest generation could not be noted outside the vault")
+                tracing::warn!(%error, "the newest generation could not be noted outside the vault");
             }
         }
     }

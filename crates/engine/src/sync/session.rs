@@ -7,7 +7,7 @@
 //!
 //! Nothing is decided here, and a crash leaves nothing behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub(crate) struct Memory {
     pub unsent: Unsent,
     /// The paths that the last pull wrote here, each as it left it; none where it removed the file.
     pub brought: BTreeMap<VaultPath, Option<FileStat>>,
+    /// Attributes that could not be passed on to files that were replaced, as far as it was told.
+    pub told_left: BTreeSet<&'static str>,
     /// Items that the disk did not let be put in place.
     pub put_off: BTreeMap<Item, PutOff>,
 }

@@ -5,14 +5,14 @@
 //! before a prune deletes another copy of it, the chunk is read, unless this device has sent or read it at
 //! that place before. Nothing is written but the cache.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::SyncError;
 use super::session::Context;
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Offsets};
-use crate::model::{Digest, PackId};
+use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
 
 impl Context {
     /// Chunks that none of their places in `index` gives.
@@ -21,13 +21,10 @@ impl Context {
         index: &ChunkIndex,
         ids: impl IntoIterator<Item = Digest>,
     ) -> Result<BTreeSet<Digest>, SyncError> {
-        let mut known: HashMap<PackId, BTreeSet<u32>> = HashMap::new();
+        let mut known = Known::default();
         let (mut places, mut missing) = (Vec::new(), BTreeSet::new());
         for id in ids {
-            let is_sound = index.places(&id).any(|(pack, slot)| {
-                let sound = || self.ports.database.sound(pack).unwrap_or_default();
-                known.entry(pack).or_insert_with(sound).contains(&slot.offset)
-            });
+            let is_sound = index.places(&id).any(|place| known.is_sound(self, place));
             match index.get(&id) {
                 _ if is_sound => {}
                 Some(place) => places.push(place),
@@ -47,6 +44,46 @@ impl Context {
         Ok(missing)
     }
 
+    /// Places that do not give their chunk, of chunks that have several: as far as they come before the
+    /// first that does. `lists` of packs come in the order in which their chunks are preferred.
+    pub(crate) async fn lies(
+        &self,
+        lists: [&[Arc<PackInfo>]; 3],
+    ) -> Result<BTreeSet<(PackId, Digest)>, SyncError> {
+        let mut places: BTreeMap<Digest, Vec<(PackId, ChunkSlot)>> = BTreeMap::new();
+        for list in lists {
+            let by_id: BTreeMap<PackId, &Arc<PackInfo>> = list.iter().map(|pack| (pack.id, pack)).collect();
+            for (id, pack) in by_id {
+                pack.chunks.iter().for_each(|slot| places.entry(slot.id).or_default().push((id, *slot)));
+            }
+        }
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let mut lies = BTreeSet::new();
+        loop {
+            let mut known = Known::default();
+            places.retain(|_, places| {
+                places.len() > 1 && !places.first().is_some_and(|place| known.is_sound(self, *place))
+            });
+            let first: Vec<(PackId, ChunkSlot)> =
+                places.values().filter_map(|places| places.first().copied()).collect();
+            if first.is_empty() {
+                return Ok(lies);
+            }
+            let missing: BTreeSet<(PackId, Digest)> =
+                reader.missing(&first).await?.into_iter().map(|(pack, slot)| (pack, slot.id)).collect();
+            self.note_sound(&reader.take_sound());
+            // What gave its chunk is settled, whether the cache could keep that or not.
+            places.retain(|id, places| {
+                let lied = places.first().is_some_and(|(pack, _)| missing.contains(&(*pack, *id)));
+                if lied {
+                    places.remove(0);
+                }
+                lied
+            });
+            lies.extend(missing);
+        }
+    }
+
     /// Notes places that gave the chunk that they should.
     pub(crate) fn note_sound(&self, places: &Offsets) {
         for (pack, offsets) in places {
@@ -54,5 +91,16 @@ impl Context {
                 tracing::debug!(%error, "what was read could not be noted; it is read again if need be");
             }
         }
+    }
+}
+
+/// Places of packs that are known to be sound, as far as they were asked for.
+#[derive(Default)]
+struct Known(HashMap<PackId, BTreeSet<u32>>);
+
+impl Known {
+    fn is_sound(&mut self, context: &Context, (pack, slot): (PackId, ChunkSlot)) -> bool {
+        let sound = || context.ports.database.sound(pack).unwrap_or_default();
+        self.0.entry(pack).or_insert_with(sound).contains(&slot.offset)
     }
 }

@@ -49,6 +49,15 @@ impl FileLock {
         Ok(())
     }
 
+    /// Lets the programs that this process starts from now on hold the lock, too: it lasts until the
+    /// last of them has ended, even where this process is killed before.
+    ///
+    /// # Errors
+    /// Errors of the system.
+    pub fn pass_on(&self) -> io::Result<()> {
+        Ok(rustix::io::fcntl_setfd(&self.file, rustix::io::FdFlags::empty())?)
+    }
+
     /// Writes `text` into the file in the place of what it held: how to reach the holder.
     ///
     /// # Errors

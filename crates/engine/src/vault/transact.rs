@@ -327,7 +327,7 @@ fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactE
             || finish_other(fs, layout, &lock)?;
         Ok(free.then_some(lock))
     };
-    let busy = || TransactError::Busy("other programs are at the vault's files".to_owned());
+    let busy = || TransactError::Busy("other programs hold the vault's files".to_owned());
     wait_for(PATIENCE, PAUSE, take)?.ok_or_else(busy).map(Some)
 }
 

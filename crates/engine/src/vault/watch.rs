@@ -5,7 +5,7 @@
 //! from an event's content. Only folders that may hold synced files are watched, so our own writes
 //! below `sync/` cause no events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,21 @@ pub struct Watch {
     root: Option<(u64, u64)>,
     /// Watched folders with their device and inode numbers. A folder that is created anew under the
     /// same name needs a new watch.
-    watched: BTreeMap<PathBuf, (u64, u64)>,
+    watched: BTreeMap<PathBuf, (FolderId, Reach)>,
+    /// Folders that cannot be watched, each with the reason.
+    blind: BTreeMap<PathBuf, WatchError>,
+}
+
+/// A folder's device and inode numbers.
+type FolderId = (u64, u64);
+
+/// How much of a folder one watch covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// All that lies below it.
+    Below,
+    /// Its own names only: something below it cannot be watched.
+    Alone,
 }
 
 impl Watch {
@@ -84,45 +98,83 @@ impl Watch {
             filter: filter.clone(),
             root: None,
             watched: BTreeMap::new(),
+            blind: BTreeMap::new(),
         };
         watch.refresh(fs)?;
         Ok(watch)
     }
 
-    /// Watches new folders, and the root if it is new. To be called after each scan. True if there
-    /// were any: files written there since the scan caused no event, so another scan is due.
+    /// Watches new folders, the root if it is new, and tries again what could not be watched. To be
+    /// called after each scan. True if anything is watched anew: files written there since the scan
+    /// caused no event, so another scan is due.
     ///
     /// # Errors
-    /// If the root cannot be listed or a folder cannot be watched. The others are watched all the
-    /// same.
+    /// If the root cannot be listed or watched. A folder that cannot be watched is among the
+    /// [`Watch::blind`] ones.
     pub fn refresh(&mut self, fs: &dyn Fs) -> Result<bool, WatchError> {
         let root = self.layout.root().to_owned();
         let mut any = self.watch_root(fs, &root)?;
-        let names = fs.read_dir(&root).at("list", &root)?;
-        let mut folders = BTreeMap::new();
-        for (name, kind) in names {
-            let wanted = name.to_str().and_then(|name| VaultPath::new(name).ok());
+        let mut visited = BTreeSet::new();
+        self.blind.clear();
+        for (folder, id) in self.folders(fs, &root)? {
+            any |= self.visit(fs, folder, id, &mut visited);
+        }
+        self.watched.retain(|path, _| visited.contains(path));
+        Ok(any)
+    }
+
+    /// The folders that cannot be watched, each with the reason. A scan finds what is written there.
+    #[must_use]
+    pub const fn blind(&self) -> &BTreeMap<PathBuf, WatchError> {
+        &self.blind
+    }
+
+    /// The folders in `folder` that may hold synced files.
+    fn folders(&self, fs: &dyn Fs, folder: &Path) -> Result<Vec<(PathBuf, FolderId)>, IoAt> {
+        let mut folders = Vec::new();
+        for (name, kind) in fs.read_dir(folder).at("list", folder)? {
+            let path = folder.join(name);
+            let relative = path.strip_prefix(self.layout.root()).ok().and_then(Path::to_str);
+            let wanted = relative.and_then(|name| VaultPath::new(name).ok());
             if kind == FileKind::Folder && wanted.is_some_and(|path| !self.filter.prunes(&path)) {
-                let path = root.join(name);
                 if let Some(stat) = found(fs.lstat(&path)).at("look at", &path)? {
-                    folders.insert(path, (stat.dev, stat.ino));
+                    folders.push((path, (stat.dev, stat.ino)));
                 }
             }
         }
-        self.watched.retain(|path, id| folders.get(path) == Some(id));
-        let mut first: Result<(), WatchError> = Ok(());
-        for (folder, id) in folders {
-            if !self.watched.contains_key(&folder) {
-                match self.add(&folder, RecursiveMode::Recursive) {
-                    Ok(()) => {
-                        self.watched.insert(folder, id);
-                        any = true;
-                    }
-                    Err(error) => first = first.and(Err(error)),
+        Ok(folders)
+    }
+
+    /// Watches a folder with all below it or, where something there cannot be watched, each of its
+    /// folders by itself. True if anything is watched anew.
+    fn visit(&mut self, fs: &dyn Fs, folder: PathBuf, id: FolderId, visited: &mut BTreeSet<PathBuf>) -> bool {
+        visited.insert(folder.clone());
+        let known = self.watched.get(&folder).filter(|(known, _)| *known == id).map(|(_, reach)| *reach);
+        if known == Some(Reach::Below) {
+            return false;
+        }
+        if self.add(&folder, RecursiveMode::Recursive).is_ok() {
+            self.watched.insert(folder, (id, Reach::Below));
+            return true;
+        }
+        let mut any = false;
+        if known.is_none() {
+            match self.add(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.watched.insert(folder.clone(), (id, Reach::Alone));
+                    any = true;
+                }
+                Err(error) => {
+                    self.watched.remove(&folder);
+                    self.blind.insert(folder.clone(), error);
                 }
             }
         }
-        first.map(|()| any)
+        // What cannot be listed is told by the scan, and by the watch itself.
+        for (inner, id) in self.folders(fs, &folder).unwrap_or_default() {
+            any |= self.visit(fs, inner, id, visited);
+        }
+        any
     }
 
     /// Watches the root if it is another folder than before: then nothing in it is watched yet
@@ -186,6 +238,7 @@ fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -220,6 +273,31 @@ mod tests {
             panic!()
         };
         assert!(text.contains("fs.inotify.max_user_watches"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_watched_costs_its_neighbours_nothing() {
+        if rustix::process::geteuid().is_root() {
+            // Permissions do not bind root: tests/scenario/process_watch.rs does it for another user.
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap().join("vault");
+        let secret = root.join("traces/secret");
+        std::fs::create_dir_all(&secret).unwrap();
+        std::fs::create_dir_all(root.join("traces/open")).unwrap();
+        let mode = |mode| std::fs::set_permissions(&secret, PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o000);
+        let (tell, told) = mpsc::channel();
+        let mut watch =
+            Watch::start(&RealFs, &Layout::new(&root), &filter(), move |event| tell.send(event).unwrap())
+                .unwrap();
+        assert_eq!(watch.blind().keys().collect::<Vec<_>>(), [&secret]);
+        std::fs::write(root.join("traces/open/a"), "x").unwrap();
+        assert!(told.recv_timeout(Duration::from_secs(20)).is_ok(), "its neighbour is not watched");
+        mode(0o700);
+        assert!(watch.refresh(&RealFs).unwrap(), "it is not tried again");
+        assert!(watch.blind().is_empty());
     }
 
     #[test]

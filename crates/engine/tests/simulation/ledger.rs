@@ -60,6 +60,8 @@ pub struct Ledger {
     in_trash: BTreeSet<(String, Digest)>,
     /// Versions written that no commit of this device has carried yet.
     unsent: BTreeSet<(String, Digest)>,
+    /// Rights that the user gave to files, by path.
+    pub modes: BTreeMap<String, u32>,
     /// Versions that a commit has carried.
     sent: BTreeSet<(String, Digest)>,
     /// The bucket has lost commits: their contents may be sent again.

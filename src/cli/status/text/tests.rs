@@ -114,7 +114,7 @@ fn an_error_says_when_it_is_tried_again() {
         },
         "bad  ✗ the last sync did not go through · 2,143 files · synced 12 s ago
 bad  ✗ the remote refuses
-       next: cogzy-vault doctor (tried 3 times, tried again in 2 min 0 s)
+       next: cogzy-vault doctor (tried 3 times, next try in 2 min 0 s)
 bad  ✗ traces/a.json: it cannot be read
        next: cogzy-vault sync
 ",

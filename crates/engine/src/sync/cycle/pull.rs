@@ -13,7 +13,7 @@ use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
 use crate::fs::{At, IoAt, found};
 use crate::log::{Depth, Snapshot};
-use crate::model::{Conflict, Digest, Item, Kept, PackId, VaultPath};
+use crate::model::{Conflict, Digest, FileStat, Item, Kept, PackId, VaultPath};
 use crate::plan::{Action, FileStep, Step};
 use crate::planted::{Bug, planted};
 use crate::sync::conflicts::to_record;
@@ -30,8 +30,6 @@ use crate::vault::{
 /// else.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// Bytes that staging leaves free on the disk.
-const RESERVE: u64 = 64 << 20;
 
 /// Changes to bring in.
 pub(crate) struct Incoming<'a> {
@@ -68,7 +66,11 @@ impl Session<'_> {
         let mut stage = Stage::create(ports.fs.clone(), layout, &id)?;
         let (mut items, wanted) = incoming.staging_plan()?;
         stage.spread(layout, &id, self.context.homes(&items)?);
-        self.make_room(&wanted)?;
+        let wanted = self.fit(incoming, &mut items, wanted)?;
+        if items.is_empty() {
+            stage.discard()?;
+            return Ok(BTreeSet::new());
+        }
         let lost = match self.stage_all(incoming, &wanted, &stage).await {
             Ok(lost) => self.leave_out_lost(incoming, &wanted, lost, &mut items).await,
             Err(error) => Err(error),
@@ -99,17 +101,6 @@ impl Session<'_> {
         let done = self.put_in_place(incoming, plan, wanted.len()).await?;
         drop(right);
         Ok(done)
-    }
-
-    fn make_room(&self, wanted: &[Wanted]) -> Result<(), SyncError> {
-        let root = self.context.layout.root();
-        if self.context.check_room(wanted, root).is_err() {
-            // A cycle that stops here never tidies up.
-            let age_ms = self.age_ms();
-            blocking(|| self.context.clear_trash(age_ms))?;
-            self.context.check_room(wanted, root)?;
-        }
-        Ok(())
     }
 
     async fn stage_all(
@@ -171,11 +162,6 @@ impl Session<'_> {
         plan: ApplyPlan,
         files: usize,
     ) -> Result<BTreeSet<Item>, SyncError> {
-        let written: Vec<(Item, VaultPath)> = plan
-            .items
-            .iter()
-            .flat_map(|item| item.steps.iter().map(|step| (item.item.clone(), step.path.clone())))
-            .collect();
         let lock = self.context.apply_lock().await?;
         let mut applying = Progress { phase: Phase::Apply, files_total: files, ..Progress::default() };
         let applied = blocking(|| {
@@ -192,15 +178,11 @@ impl Session<'_> {
                 self.report.wait(item, why.clone());
             }
         }
+        self.tell_left(&applied.left);
         self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
         let done: BTreeSet<Item> = applied.done.into_iter().collect();
-        let root = self.context.layout.root();
-        let stand = written.into_iter().filter(|(item, _)| done.contains(item)).filter_map(|(_, path)| {
-            let stands = found(self.context.fs().lstat(&incoming.local.names.locate(root, &path)));
-            Some((path, stands.ok()?))
-        });
-        self.memory.brought = stand.collect();
+        self.memory.brought = self.context.brought(incoming, &done);
         Ok(done)
     }
 
@@ -311,6 +293,27 @@ impl Incoming<'_> {
 }
 
 impl Context {
+    /// The paths of items that were brought, as they were put in place. A file that stands otherwise
+    /// was touched since: that was not us.
+    fn brought(
+        &self,
+        incoming: &Incoming<'_>,
+        done: &BTreeSet<Item>,
+    ) -> BTreeMap<VaultPath, Option<FileStat>> {
+        let steps = incoming.steps.iter().filter(|step| done.contains(&step.item));
+        let stands = |file: &FileStep| {
+            let place = incoming.local.names.locate(self.layout.root(), &file.path);
+            let stat = found(self.fs().lstat(&place)).ok()?;
+            let ours = match (&stat, file.to) {
+                (Some(stat), Some(entry)) => (stat.size, stat.mtime_ms()) == (entry.size, entry.mtime_ms),
+                (None, None) => true,
+                _ => false,
+            };
+            ours.then(|| (file.path.clone(), stat))
+        };
+        steps.flat_map(|step| &step.files).filter_map(stands).collect()
+    }
+
     /// Our folder on the disk of each slot whose file will stand on another disk than the vault's.
     fn homes(&self, items: &[ApplyItem]) -> Result<BTreeMap<u32, String>, SyncError> {
         let mounts = Mounts::load(self.fs(), &self.layout)?;
@@ -378,25 +381,5 @@ impl Context {
         }
         let known = |path: &VaultPath| local.stats.contains_key(path) || local.blocked.reason(path).is_some();
         Ok(there.keys().find(|path| !known(path)).map(|path| format!("{path} appeared after the scan")))
-    }
-
-    /// Checks that the disk of `folder` has room for the staged files.
-    pub(crate) fn check_room(&self, wanted: &[Wanted], folder: &Path) -> Result<(), SyncError> {
-        self.check_free(wanted.iter().map(|file| file.entry.size).sum(), folder)
-    }
-
-    /// Checks that the disk of `folder` has `needed` bytes free.
-    pub(crate) fn check_free(&self, needed: u64, folder: &Path) -> Result<(), SyncError> {
-        let folder = folder.to_owned();
-        match self.fs().free_space(&folder) {
-            Ok(free) if free < needed.saturating_add(RESERVE) => {
-                Err(SyncError::NoRoom { needed, free, folder })
-            }
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::warn!(%error, "the free space is unknown; going on");
-                Ok(())
-            }
-        }
     }
 }

@@ -11,7 +11,7 @@ use super::Local;
 use super::groups::Judged;
 use super::regroup::{self, Regrouped};
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Decisions, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
+use crate::model::{CommitKey, Decisions, Direction, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
@@ -62,7 +62,8 @@ impl Survey {
     /// count: it has nothing that could be sent.
     #[must_use]
     pub fn waiting(&self) -> Amount {
-        let held = self.plan.holds.iter().flat_map(|hold| &hold.items);
+        let outgoing = self.plan.holds.iter().filter(|hold| hold.direction == Direction::Outgoing);
+        let held = outgoing.flat_map(|hold| &hold.items);
         let is_here =
             |waiting: &&Waiting| waiting.blocked_by.as_ref().is_none_or(|name| !self.local.hides(name));
         let waiting = self.plan.waiting.iter().filter(is_here).map(|waiting| &waiting.item);

@@ -93,6 +93,26 @@ impl Session<'_> {
     }
 }
 
+impl Session<'_> {
+    /// Names, once for each kind and not again, what could not be passed on to files that were replaced.
+    pub(super) fn tell_left(&mut self, left: &[(&'static str, VaultPath)]) {
+        for (what, path) in left {
+            if !self.memory.told_left.insert(what) {
+                continue;
+            }
+            let message = format!(
+                "it was replaced, but this program may not give it its {what}; the same holds for other files"
+            );
+            self.report.problems.push(Trouble {
+                path: path.to_string(),
+                about: About::Path(path.clone()),
+                message,
+                weight: Weight::Warned,
+            });
+        }
+    }
+}
+
 impl PutOff {
     fn tell(&self, item: &Item, rest: Duration, report: &mut Report) {
         let message = format!("{}; it is tried again in {} s", self.why, rest.as_secs().max(1));

@@ -268,18 +268,23 @@ impl Context {
 /// Checks that nothing stands where `path` is to be, and that no link leads elsewhere.
 fn check_unused(fs: &dyn Fs, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
     let place = path.below(target);
-    let mut folders = place.ancestors().skip(1).take_while(|folder| *folder != target);
     let taken = |place: &Path| {
         let stat = found(fs.lstat(place)).at("look at", place)?;
         Ok::<_, SyncError>(stat.map(|stat| stat.kind))
     };
-    if taken(&place)?.is_some() {
-        return Err(Refusal::Exists(place).into());
+    let folders: Vec<&Path> = place.ancestors().skip(1).take_while(|folder| *folder != target).collect();
+    // From above, so that nothing is asked for through a link.
+    for folder in folders.into_iter().rev() {
+        match taken(folder)? {
+            None => return Ok(()),
+            Some(FileKind::Folder) => {}
+            Some(_) => return Err(Refusal::Exists(folder.to_owned()).into()),
+        }
     }
-    folders.try_for_each(|folder| match taken(folder)? {
-        None | Some(FileKind::Folder) => Ok(()),
-        Some(_) => Err(Refusal::Exists(folder.to_owned()).into()),
-    })
+    match taken(&place)? {
+        None => Ok(()),
+        Some(_) => Err(Refusal::Exists(place.clone()).into()),
+    }
 }
 
 fn put_out(fs: &dyn Fs, staged: &Path, target: &Path, path: &VaultPath) -> Result<(), SyncError> {

@@ -32,26 +32,61 @@ impl Engine {
         yes: bool,
         watcher: &dyn Watcher,
     ) -> Result<Rewritten, SyncError> {
+        self.resolve_all(&[Resolution { id, keep }], yes, watcher).await
+    }
+
+    /// Decides several conflicts, for all devices and in one generation. Of several over one item
+    /// whose losing versions are to be put back, the newest is.
+    ///
+    /// # Errors
+    /// See [`Engine::resolve`]; nothing is decided then.
+    pub async fn resolve_all(
+        &mut self,
+        decisions: &[Resolution],
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
         let make = async |_: &mut Log, head: &Snapshot| {
-            let conflict = match (head.conflicts.get(&id), head.resolved.get(&id)) {
-                (Some(conflict), _) => conflict,
-                (None, Some(&keep)) => return Err(Refusal::Decided { id, keep }.into()),
-                (None, None) => return Err(Refusal::NoConflict(id).into()),
-            };
-            let (wanted, beside) = match keep {
-                Keep::Remote => (Wanted::new(), vec![]),
-                Keep::Mine => (put_back(conflict, head), vec![]),
-                Keep::Both => {
-                    let wanted = beside(conflict, head)?;
-                    let names = wanted.keys().cloned().collect();
-                    (wanted, names)
-                }
-            };
-            let resolved = vec![Resolution { id, keep }];
+            let (wanted, beside) = wanted(decisions, head)?;
+            let mut resolved = decisions.to_vec();
+            resolved.sort_by_key(|resolution| resolution.id);
+            resolved.dedup_by_key(|resolution| resolution.id);
             Ok((Rewrite { kind: CommitKind::Resolve, wanted, resolved, ..Rewrite::default() }, beside))
         };
         self.rewritten(make, yes, watcher).await
     }
+}
+
+/// The files that `decisions` ask for, and the names of second copies among them.
+fn wanted(decisions: &[Resolution], head: &Snapshot) -> Result<(Wanted, Vec<VaultPath>), Refusal> {
+    let conflict =
+        |&Resolution { id, keep }: &Resolution| match (head.conflicts.get(&id), head.resolved.get(&id)) {
+            (Some(conflict), _) => Ok((conflict, keep)),
+            (None, Some(&keep)) => Err(Refusal::Decided { id, keep }),
+            (None, None) => Err(Refusal::NoConflict(id)),
+        };
+    let mut decided = decisions.iter().map(conflict).collect::<Result<Vec<_>, _>>()?;
+    // A version without an origin was never committed: it is the newest.
+    let age =
+        |conflict: &Conflict| (conflict.origin.is_none(), conflict.origin.as_ref().map(|origin| origin.txn));
+    decided.sort_by_key(|(conflict, _)| age(conflict));
+    let (mut whole, mut names) = (Wanted::new(), Vec::new());
+    for (conflict, keep) in decided {
+        match keep {
+            Keep::Remote => {}
+            Keep::Mine => {
+                // Names beside the files are not of the item.
+                whole.retain(|path, _| names.contains(path) || head.groups.item(path) != conflict.item);
+                whole.extend(put_back(conflict, head));
+            }
+            Keep::Both => {
+                let beside = beside(conflict, head, &whole)?;
+                names.extend(beside.keys().cloned());
+                whole.extend(beside);
+            }
+        }
+    }
+    Ok((whole, names))
 }
 
 impl Context {
@@ -79,18 +114,19 @@ fn put_back(conflict: &Conflict, head: &Snapshot) -> Wanted {
 
 /// Files of the losing version under names of their own, which tell their origin. Indexes are left
 /// out: they are computed again, and beside the others they would belong to nothing.
-fn beside(conflict: &Conflict, head: &Snapshot) -> Result<Wanted, Refusal> {
+fn beside(conflict: &Conflict, head: &Snapshot, taken: &Wanted) -> Result<Wanted, Refusal> {
     let whence = whence(conflict);
     let role = |path| head.groups.find(path).map(|(_, role)| role);
     let grouped = matches!(conflict.item, Item::Group(_));
     let files = conflict.files.iter().filter(|file| !(grouped && role(&file.path) == Some(Role::Derived)));
-    let mut wanted = Wanted::new();
+    let (mut wanted, mut taken) = (Wanted::new(), taken.clone());
     for (path, entry) in files.filter_map(|file| file.entry.map(|entry| (&file.path, entry))) {
         if head.tree.get(path) == Some(&entry) {
             continue; // The same version stands already: nothing to keep beside it.
         }
         let name =
-            free_name(path, &whence, head, &wanted).ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))?;
+            free_name(path, &whence, head, &taken).ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))?;
+        taken.insert(name.clone(), Some(entry));
         wanted.insert(name, Some(entry));
     }
     Ok(wanted)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::prune::Objects;
 use super::repack::{Worn, needed, worn};
 use crate::log::{Bucket, ChunkReader, Contents, Fate, InBucket, Retained, Snapshot, Window, fate, horizon};
-use crate::model::{CommitKey, Digest, Keeps, PackId, PackInfo};
+use crate::model::{ChunkSlot, CommitKey, Digest, Keeps, PackId, PackInfo};
 use crate::planted::{Bug, planted};
 use crate::sync::SyncError;
 use crate::sync::recovery::Stand;
@@ -65,13 +65,16 @@ impl Session<'_> {
         let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
         // What commits name and nobody finds is damage, not what is needed.
         let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
-        let leaving =
-            head.packs.values().filter(|pack| head.marked.contains_key(&pack.id)).filter(there_still);
-        let lasting = head.lasting_packs().filter(there_still);
+        let (leaving, lasting): (Vec<Arc<PackInfo>>, Vec<Arc<PackInfo>>) = {
+            let there = head.packs.values().filter(there_still).cloned();
+            there.partition(|pack| head.marked.contains_key(&pack.id) && !planted(Bug::ReuseMarked))
+        };
         let there = self.log.swept_and_there(head, &bucket).await?;
-        let places = reader.places(&sure, lasting, leaving, &there).await?;
+        let lies = self.context.lies([&lasting, &leaving, &there]).await?;
+        let [lasting, leaving, true_there] = [&lasting, &leaving, &there].map(|packs| without(packs, &lies));
+        let places = reader.places(&sure, &lasting, &leaving, &true_there).await?;
         let damaged = places.lost.intersection(&must).count();
-        let rescue = needed(&there, &places);
+        let rescue = needed(&true_there, &places);
         let live = places.chunks.values().copied().collect();
         let mut fate = fate(&Bucket {
             state: head,
@@ -149,6 +152,19 @@ impl Session<'_> {
         }
         Ok((sure, must))
     }
+}
+
+/// Packs without the chunks that they only say to have.
+fn without(packs: &[Arc<PackInfo>], lies: &BTreeSet<(PackId, Digest)>) -> Vec<Arc<PackInfo>> {
+    let honest = |pack: &Arc<PackInfo>| {
+        let lied = |slot: &ChunkSlot| lies.contains(&(pack.id, slot.id));
+        if !pack.chunks.iter().any(lied) {
+            return Arc::clone(pack);
+        }
+        let chunks = pack.chunks.iter().filter(|slot| !lied(slot)).copied().collect();
+        Arc::new(PackInfo { chunks, ..pack.as_ref().clone() })
+    };
+    packs.iter().map(honest).collect()
 }
 
 /// The generations that satisfy `keeps`.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::hand::{Halt, Hand};
 use super::look::What;
 use super::{Content, FileStat, Step, Task, Unit};
-use crate::fs::At;
+use crate::fs::{At, Like};
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
 use crate::vault::never::never;
@@ -136,6 +136,8 @@ impl Hand<'_> {
         if self.lstat(&visible)?.is_some_and(|stat| stat.kind == FileKind::Folder) {
             self.remove_hollow(&visible)?;
         }
+        let folder = visible.parent().unwrap_or(&visible);
+        self.dress(&task.step.path, &staged, Like::Folder(folder))?;
         self.put_new(task, &staged, &visible)
     }
 
@@ -147,11 +149,13 @@ impl Hand<'_> {
         if self.lstat(&visible)?.is_none() {
             // See [`Self::check`]; or it was deleted since.
             return if self.is_on_its_way(task.step)? {
+                self.dress(&task.step.path, &staged, Like::File(&self.aside(task.step)))?;
                 self.put_new(task, &staged, &visible)
             } else {
                 Err(Halt::Moved(format!("{} was deleted after the scan", task.step.path)))
             };
         }
+        self.dress(&task.step.path, &staged, Like::File(&visible))?;
         match self.fs.exchange(&staged, &visible) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.replace_by_link(task, &staged, &visible)
@@ -163,6 +167,16 @@ impl Hand<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Gives the new file what belongs to its place.
+    fn dress(&mut self, path: &VaultPath, staged: &Path, like: Like) -> Result<(), Halt> {
+        if planted(Bug::ReplaceTheMode) {
+            return Ok(());
+        }
+        let left = self.fs.dress(staged, like).at("pass on owner and rights to", staged)?;
+        self.left.extend(left.into_iter().map(|what| (what, path.clone())));
+        Ok(())
     }
 
     /// Replaces a file without an exchange: the old file gets a second name before the new one

@@ -42,12 +42,15 @@ pub(super) struct Hand<'a> {
     shown: BTreeSet<PathBuf>,
     /// Folders of new files.
     stages: BTreeSet<PathBuf>,
+    /// What could not be passed on to files in their places.
+    pub left: BTreeSet<(&'static str, VaultPath)>,
 }
 
 impl<'a> Hand<'a> {
     pub fn new(fs: &'a dyn Fs, layout: &'a Layout, id: &'a ApplyId) -> Self {
         let [kept, room, shown] = [const { BTreeSet::new() }; 3];
-        Self { fs, layout, id, kept, room, shown, stages: BTreeSet::from([layout.staging_of(id)]) }
+        let (stages, left) = (BTreeSet::from([layout.staging_of(id)]), BTreeSet::new());
+        Self { fs, layout, id, kept, room, shown, stages, left }
     }
 
     /// The same, with the stages of an apply that has to do with other disks, too.

@@ -93,6 +93,8 @@ pub struct Applied {
     pub retry: Vec<(Item, String)>,
     /// Items among them that the disk did not let be put in place.
     pub failed: BTreeSet<Item>,
+    /// Attributes of files that were replaced which could not be passed on, each with one of them.
+    pub left: Vec<(&'static str, VaultPath)>,
     /// Files that the items in place displaced.
     pub displaced: Vec<Displaced>,
     /// Files of these items that now stand in place.
@@ -348,7 +350,9 @@ impl<'a> Outcome<'a> {
     /// result for the items.
     fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
         hand.sync()?;
-        let mut applied = Applied { failed: self.failed, ..Applied::default() };
+        let mut left: Vec<_> = std::mem::take(&mut hand.left).into_iter().collect();
+        left.dedup_by_key(|(what, _)| *what);
+        let mut applied = Applied { failed: self.failed, left, ..Applied::default() };
         for (entry, fate) in self.journal.items.iter().zip(self.fates) {
             match fate {
                 Some(Ok(())) => {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::fs::{Fs, Linked, MountId, Names, ReadFile, Replaced, WriteFile};
+use cogzy_engine::fs::{Fs, Like, Linked, MountId, Names, ReadFile, Replaced, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 use cogzy_engine::planted::{Bug, planted};
 
@@ -215,6 +215,32 @@ impl Fs for SimFs {
 
     fn read_dir(&self, path: &Path) -> io::Result<Names> {
         self.look(|site| self.names(&site.state, path))
+    }
+
+    fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {
+        let wanted = |state: &State| {
+            let ino = self.find(state, file)?;
+            let mode = match like {
+                Like::File(old) => state.node(self.find(state, old)?).mode,
+                Like::Folder(_) => state.node(ino).mode & !0o022,
+            };
+            Ok::<_, io::Error>((ino, mode))
+        };
+        let is_right = |site: &Site| {
+            let (ino, mode) = wanted(&site.state)?;
+            Ok::<_, io::Error>(site.state.node(ino).mode == mode)
+        };
+        // A look that changes nothing is no moment of its own.
+        if !is_right(&self.disk.site())? {
+            self.effect("dress", &[file], false, |state, now| {
+                let (ino, mode) = wanted(state)?;
+                let now = state.stamp(now);
+                let node = state.node_mut(ino);
+                (node.mode, node.ctime_ns) = (mode, now);
+                Ok(())
+            })?;
+        }
+        Ok(Vec::new())
     }
 
     fn mount(&self, path: &Path) -> io::Result<MountId> {

@@ -340,6 +340,7 @@ impl Site {
         if let Some(ino) = self.file(path) {
             let node = self.state.node_mut(ino);
             (node.mode, node.ctime_ns) = (mode, now);
+            self.ledger.modes.insert(path.to_owned(), mode);
         }
     }
 
@@ -347,6 +348,7 @@ impl Site {
     fn release(&mut self, path: &str) {
         if let Some(ino) = self.file(path) {
             let digest = self.digest(ino);
+            self.ledger.modes.remove(path);
             self.ledger.released(path, digest);
         }
     }

@@ -52,12 +52,12 @@ fn a_group_comes_back_as_a_whole() {
 fn what_is_kept_beside_says_whence_and_takes_no_name() {
     let mut vault = head(&[("traces/a.json", "new")]);
     let conflict = lost(Item::File(path("traces/a.json")), &[("traces/a.json", Some("old"))], "desk:1/..");
-    let first = beside(&conflict, &vault).unwrap();
+    let first = beside(&conflict, &vault, &Wanted::new()).unwrap();
     assert_eq!(names(&first), [("traces/a (desk_1___ 2026-11-18 110640).json".to_owned(), true)]);
     // The same name in other letter case is taken too.
     let taken = first.keys().next().unwrap().as_str().replace("desk", "DESK");
     vault.tree.insert(path(&taken), entry("x"));
-    let second = beside(&conflict, &vault).unwrap();
+    let second = beside(&conflict, &vault, &Wanted::new()).unwrap();
     assert_eq!(names(&second), [("traces/a (desk_1___ 2026-11-18 110640 2).json".to_owned(), true)]);
 }
 
@@ -67,7 +67,7 @@ fn beside_a_group_go_its_primary_members_that_differ() {
         [("corpus/nodes.json", Some("old")), ("indexes/x", Some("old")), ("vectors/nodes.npy", Some("same"))];
     let conflict = lost(Item::Group("nodes".into()), &files, "laptop");
     let head = head(&[("corpus/nodes.json", "new"), ("vectors/nodes.npy", "same"), ("indexes/x", "new")]);
-    let names = names(&beside(&conflict, &head).unwrap());
+    let names = names(&beside(&conflict, &head, &Wanted::new()).unwrap());
     assert_eq!(names, [("corpus/nodes (laptop 2026-11-18 110640).json".to_owned(), true)]);
 }
 
@@ -77,5 +77,29 @@ fn where_every_name_belongs_to_a_group_there_is_no_place_beside() {
         Group { name: "all".into(), primary: vec!["**".into()], derived: vec![], validate: Validate::Off };
     let head = Snapshot { groups: Groups::new(vec![group]).unwrap(), ..head(&[]) };
     let conflict = lost(Item::Group("all".into()), &[("a.json", Some("old"))], "laptop");
-    assert!(matches!(beside(&conflict, &head), Err(Refusal::NoPlaceBeside(_))));
+    assert!(matches!(beside(&conflict, &head, &Wanted::new()), Err(Refusal::NoPlaceBeside(_))));
+}
+
+#[test]
+fn several_decisions_over_one_item_put_back_the_newest_version_and_stay_one_generation() {
+    let mut vault = head(&[("traces/a.json", "stands"), ("traces/b.json", "stands")]);
+    let version = |file: &str, text: &str, wall_ms| {
+        let mut conflict = lost(Item::File(path(file)), &[(file, Some(text))], "laptop");
+        conflict.origin.as_mut().unwrap().txn.wall_ms = wall_ms;
+        conflict
+    };
+    let conflicts = [
+        version("traces/a.json", "newest", 3_000),
+        version("traces/a.json", "older", 2_000),
+        version("traces/b.json", "kept beside", 1_000),
+    ];
+    vault.conflicts = conflicts.iter().map(|conflict| (conflict.id, conflict.clone())).collect();
+    let keep = [Keep::Mine, Keep::Mine, Keep::Both];
+    let decisions: Vec<Resolution> =
+        conflicts.iter().zip(keep).map(|(conflict, keep)| Resolution { id: conflict.id, keep }).collect();
+    let (wanted, names) = super::wanted(&decisions, &vault).unwrap();
+    assert_eq!(wanted[&path("traces/a.json")], Some(entry("newest")));
+    assert_eq!((wanted.len(), names.len()), (2, 1), "{wanted:?}");
+    vault.conflicts.remove(&conflicts[1].id);
+    assert!(matches!(super::wanted(&decisions, &vault), Err(Refusal::NoConflict(_))));
 }
