@@ -47,7 +47,7 @@ where
 /// Keeps a connection open and says nothing.
 async fn silence(stream: TcpStream) {
     let _open = stream;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn answer(status: &str, body: &str) -> String {
