@@ -38,7 +38,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             let done = alone(app, args, output).await;
             done.inspect_err(|failure| {
                 if !args.dry_run {
-                    app.note_failed(failure)
+                    app.note_failed(failure);
                 }
             })
         },
