@@ -39,6 +39,8 @@ pub struct Assembly<'a> {
     pub layout: Layout,
     /// The disk, with that folder held open.
     pub disk: Arc<RootedFs>,
+    /// True where this process holds the vault's lock.
+    pub owner: bool,
     /// The file that notes what this machine has seen of the remote.
     pub seen: PathBuf,
 }

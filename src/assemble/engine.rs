@@ -12,8 +12,8 @@ use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::Meter;
 use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
 use cogzy_engine::sync::{Engine, Ports, Retention, Settings, SyncError};
-use cogzy_engine::vault::Filter;
 use cogzy_engine::vault::validate::Search;
+use cogzy_engine::vault::{Filter, abilities};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -81,7 +81,8 @@ impl Assembly<'_> {
     /// remember.
     fn database(&self) -> Result<Database, AssembleError> {
         Ok(if self.has_vault() {
-            Database::open(Arc::<RootedFs>::clone(&self.disk), &self.layout.cache_db())?
+            let open = if self.owner { Database::open } else { Database::open_beside };
+            open(Arc::<RootedFs>::clone(&self.disk), &self.layout.cache_db())?
         } else {
             Database::in_memory()?
         })
@@ -91,13 +92,37 @@ impl Assembly<'_> {
         self.disk.lstat(&self.layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder)
     }
 
+    /// The settle window: never shorter than two steps of the disk's times. What else a disk cannot do is noted
+    /// in the log. Tried only by whoever holds the vault's lock.
+    fn settle(&self) -> Duration {
+        let configured = self.config.sync.settle;
+        if !self.owner || !self.has_vault() {
+            return configured;
+        }
+        match abilities(self.disk.as_ref(), &self.layout) {
+            Ok(all) => {
+                for (folder, weaker) in all.iter().map(|(folder, can)| (folder, can.weaker())) {
+                    for weaker in weaker {
+                        tracing::info!(%folder, %weaker, "a disk of the vault can do less than others");
+                    }
+                }
+                let coarse = all.iter().filter(|(_, can)| can.tick >= Duration::from_secs(1));
+                coarse.map(|(_, can)| can.settle()).fold(configured, Duration::max)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what the vault's disk can do is not known");
+                configured
+            }
+        }
+    }
+
     fn settings(&self) -> Result<Settings, AssembleError> {
         let config = self.config;
         let (safety, retention) = (&config.safety, &config.retention);
         Ok(Settings {
             remote: self.remote.to_string(),
             device_name: config.device_name.clone(),
-            settle: config.sync.settle,
+            settle: self.settle(),
             rehash: config.sync.rehash_interval,
             filter: self.filter()?,
             filter_record: FilterRecord {

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::exit::Exit;
@@ -39,6 +40,8 @@ pub struct App {
     environment: Environment,
     /// Opened at its first use: `init` makes the folder.
     disk: OnceLock<Arc<RootedFs>>,
+    /// True once this process holds the vault's lock.
+    owner: AtomicBool,
 }
 
 impl App {
@@ -65,7 +68,17 @@ impl App {
         let named = || socket::recorded(&Layout::new(&vault).lock());
         let socket = global.socket.clone().or_else(named).unwrap_or_else(own);
         let (credentials, seen) = (paths.credentials_file(), paths.seen(&remote.to_string()));
-        Ok(Self { loaded, remote, embedded, socket, credentials, seen, environment, disk: OnceLock::new() })
+        Ok(Self {
+            loaded,
+            remote,
+            embedded,
+            socket,
+            credentials,
+            seen,
+            environment,
+            disk: OnceLock::new(),
+            owner: AtomicBool::new(false),
+        })
     }
 
     /// True while another process holds the vault's lock: a daemon, or a verb at work.
@@ -74,7 +87,11 @@ impl App {
     /// See [`App::lock`], except for a lock that is held.
     pub fn is_held(&self) -> Result<bool, Failure> {
         match self.lock() {
-            Ok(_) => Ok(false),
+            Ok(lock) => {
+                drop(lock);
+                self.owner.store(false, Ordering::Relaxed);
+                Ok(false)
+            }
             Err(failure) if failure.exit == Exit::Locked => Ok(true),
             Err(failure) => Err(failure),
         }
@@ -177,6 +194,7 @@ impl App {
             // The owner has decided otherwise.
             let _not_ours = disk.close_to_others(&ours);
         }
+        self.owner.store(true, Ordering::Relaxed);
         Ok(lock)
     }
 
@@ -206,8 +224,9 @@ impl App {
     pub fn assembly(&self) -> Assembly<'_> {
         let Self { loaded, remote, environment, .. } = self;
         let disk = Arc::clone(self.disk());
+        let owner = self.owner.load(Ordering::Relaxed);
         let (layout, seen) = (self.layout(), self.seen.clone());
-        Assembly { config: &loaded.config, environment, remote, layout, disk, seen }
+        Assembly { config: &loaded.config, environment, remote, layout, disk, owner, seen }
     }
 
     /// The engine over the configured vault and remote. The remote is not asked anything yet.

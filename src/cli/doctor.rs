@@ -137,7 +137,10 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
     }
     let what =
         format!("{} files, {} at {}", thousands(extent.files), size(extent.bytes), layout.root().display());
-    vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)]
+    let mut findings = vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)];
+    findings.extend(machine::unwritable("writing", app.disk(), &layout));
+    findings.extend(machine::disks("disk", app.disk(), &layout));
+    findings
 }
 
 fn polls(app: &App) -> Polls {
@@ -181,19 +184,27 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
         let next = "make it readable, or raise the limit; until then it is scanned at every poll";
         Finding::warning("watches", folder.why.clone(), next)
     }));
-    if reached && matches!(status.state, State::Offline | State::Error) {
-        let said = status.errors.iter().find(|error| error.path.is_none() && !error.alarm);
-        let said = said.map_or("it is out of reach", |error| error.message.as_str());
-        let text = format!("this program reaches the remote and the daemon does not: {said}");
-        let next =
-            "`cogzy-vault retry`; if that does not help, start it again: it may have another key or proxy";
-        findings.push(Finding {
-            level: Severity::Error,
-            exit: Exit::Refused,
-            ..Finding::warning("daemon", text, next)
-        });
+    if reached {
+        findings.extend(differing(&status));
     }
     findings
+}
+
+/// The daemon's trouble with a remote that this program reaches: it may have another key, proxy or network.
+fn differing(status: &StatusDocument) -> Option<Finding> {
+    let said = status.errors.iter().find(|error| error.path.is_none() && !error.alarm);
+    let (exit, said) = match (status.state, said) {
+        (State::Offline, said) => {
+            (Exit::Offline, said.map_or("it gets no answer", |error| error.message.as_str()))
+        }
+        (State::Error, Some(error)) => (Exit::Partial, error.message.as_str()),
+        _ => return None,
+    };
+    let text =
+        format!("this program reaches the remote, and the daemon's last cycle did not go through: {said}");
+    let next =
+        "`cogzy-vault retry`; if that does not help, restart the daemon: it may have another key or proxy";
+    Some(Finding { level: Severity::Error, exit, ..Finding::warning("daemon", text, next) })
 }
 
 /// Errors that a status reports here, and objects of the remote that were set aside. Errors of the

@@ -38,7 +38,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     if args.follow {
         return runtime()?.block_on(go_on(app, args.since, output));
     }
-    let database = Arc::new(Database::open(Arc::<RootedFs>::clone(app.disk()), &layout.cache_db())?);
+    let database = Arc::new(Database::open_beside(Arc::<RootedFs>::clone(app.disk()), &layout.cache_db())?);
     let newest = database.newest_event()?;
     let since = args.since.unwrap_or_else(|| newest.saturating_sub(NEWEST));
     let events = documents(database.events_after(since, usize::MAX)?);

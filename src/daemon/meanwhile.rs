@@ -13,7 +13,6 @@ use super::{Course, Daemon, HINTS};
 use crate::control::board::Board;
 use cogzy_client::documents::State;
 use cogzy_engine::clock::Clock;
-use cogzy_engine::sync::Ask;
 use cogzy_engine::vault::WatchEvent;
 
 /// The time between two looks at the clocks and the store.
@@ -30,15 +29,13 @@ pub(super) struct Meanwhile<R> {
 }
 
 impl<R: Fn()> Meanwhile<R> {
-    /// Shows that saves which waited to settle are being looked at.
-    pub(super) fn begins(&self, ask: Ask) {
-        if ask.scan {
-            self.board.update(|status| {
-                if status.state == State::Pending {
-                    status.state = State::Syncing;
-                }
-            });
-        }
+    /// Shows that saves which waited to settle are no longer what is waited for.
+    pub(super) fn begins(&self) {
+        self.board.update(|status| {
+            if status.state == State::Pending {
+                status.state = State::Syncing;
+            }
+        });
     }
 
     /// Watches until it is dropped.

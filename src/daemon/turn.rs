@@ -31,7 +31,7 @@ impl Daemon {
             renew: self.engine.renewal(),
             heard: Vec::new(),
         };
-        meanwhile.begins(request.ask);
+        meanwhile.begins();
         let cycle = async {
             if settle {
                 self.engine.settled_cycle(request, &watcher).await

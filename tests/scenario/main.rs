@@ -12,6 +12,7 @@ mod groups_changed;
 mod large;
 mod layering;
 mod links;
+mod little_room;
 mod local_reading;
 mod losses;
 mod lost_packs;

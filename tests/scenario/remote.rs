@@ -152,7 +152,7 @@ async fn nobody_there_is_offline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let free = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    for endpoint in [free.as_str(), "http://no-such-host.invalid"] {
+    for endpoint in [free.as_str(), "http://no-such-host.test"] {
         let error = s3_at(endpoint).await.put("k", Bytes::new()).await.unwrap_err();
         assert_eq!(error.kind, RemoteErrorKind::Offline, "{error}");
         assert!(error.to_string().contains(endpoint), "{error}");

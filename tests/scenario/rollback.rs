@@ -13,9 +13,9 @@ fn objects(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                collect(&path, all)
+                collect(&path, all);
             } else {
-                drop(all.insert(path.clone(), std::fs::read(path).unwrap()))
+                all.insert(path.clone(), std::fs::read(path).unwrap());
             }
         }
     }

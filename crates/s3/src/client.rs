@@ -104,6 +104,7 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         ));
     }
 
+    let endpoint = endpoint.map(closed);
     let secure = endpoint.as_ref().is_none_or(|endpoint| endpoint.starts_with("https:"));
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::disabled())
@@ -190,6 +191,14 @@ fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
     RemoteError::new(RemoteErrorKind::Unconfigured, "open", &url.to_string()).because(what)
 }
 
+/// The endpoint with a slash behind its path, if it has one: the SDK puts the bucket's name right there.
+fn closed(endpoint: String) -> String {
+    match endpoint.splitn(4, '/').nth(3) {
+        Some(path) if !path.is_empty() && !path.ends_with('/') => endpoint + "/",
+        _ => endpoint,
+    }
+}
+
 fn plausible(endpoint: &str) -> bool {
     let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
     let Some(rest) = rest else { return false };
@@ -251,7 +260,7 @@ mod tests {
     async fn an_endpoint_that_anybody_could_listen_to_is_refused_unless_somebody_wants_it() {
         let far = S3Options { endpoint: Some("http://s3.example.com".to_owned()), ..options() };
         let error = build(&bucket("s3://bucket"), &far).await.unwrap_err();
-        assert_eq!(error.kind, RemoteErrorKind::WrongEndpoint);
+        assert_eq!(error.kind, RemoteErrorKind::Unconfigured);
         assert!(error.to_string().contains("s3.insecure = true"), "{error}");
         build(&bucket("s3://bucket"), &S3Options { insecure: true, ..far }).await.unwrap();
         let near = S3Options { endpoint: Some("http://127.0.0.1:9000".to_owned()), ..options() };

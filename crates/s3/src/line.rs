@@ -23,6 +23,8 @@ use cogzy_engine::remote::{BucketUrl, RemoteError, RemoteErrorKind};
 
 /// The first patience for the first byte of an answer. It doubles with each time that it was too short.
 const FIRST_BYTE: Duration = Duration::from_secs(5);
+/// The time between two looks at what has moved.
+const ROUND: Duration = Duration::from_secs(1);
 /// The number of doublings.
 const MAX_SLIPS: u32 = 4;
 /// The length up to which a request is small.
@@ -100,6 +102,7 @@ impl Line {
     /// Lets go of the client, and ends the calls under way.
     pub(super) fn renew(&self) {
         *self.lock() = None;
+        self.slips.store(0, Ordering::Relaxed);
         self.renewals.send_replace(());
     }
 
@@ -153,7 +156,8 @@ impl Line {
         let (started, slips) = (Instant::now(), self.slips.load(Ordering::Relaxed));
         loop {
             let patience = self.patience(call.length, moved, slips);
-            let late = moved.last() + patience;
+            // What moves meanwhile changes the patience.
+            let look = (moved.last() + patience).min(Instant::now() + ROUND);
             tokio::select! {
                 biased;
                 answer = &mut sent => {
@@ -166,7 +170,7 @@ impl Line {
                     return Err(call.error(RemoteErrorKind::UnknownOutcome)
                         .because("the connection is given up: the network or the machine has changed"));
                 }
-                () = tokio::time::sleep_until(late) => {}
+                () = tokio::time::sleep_until(look) => {}
             }
             if moved.last() + self.patience(call.length, moved, slips) <= Instant::now() {
                 self.slips.store((slips + 1).min(MAX_SLIPS), Ordering::Relaxed);

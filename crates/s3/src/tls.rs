@@ -9,6 +9,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_types::base64;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -43,18 +44,20 @@ pub(super) fn client(files: &[CaFile]) -> Result<SharedHttpClient, String> {
     }))
 }
 
-/// The bytes of a file that holds certificates and nothing broken.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// The certificates of a file that can be used, in PEM form. Bundles of systems hold odd ones, too.
+fn read(path: &Path) -> Result<String, String> {
     let pem = std::fs::read(path).map_err(|error| error.to_string())?;
-    let certificates: Vec<CertificateDer<'_>> =
-        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-    if certificates.is_empty() {
-        return Err("it holds no certificate in PEM form".to_owned());
-    }
-    let mut roots = RootCertStore::empty();
-    let added = certificates.into_iter().try_for_each(|certificate| roots.add(certificate));
-    added.map_err(|error| error.to_string())?;
-    Ok(pem)
+    let usable = |certificate: &CertificateDer<'_>| {
+        RootCertStore::empty().add(certificate.clone().into_owned()).is_ok()
+    };
+    let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).filter(usable);
+    let pem: String = certificates
+        .map(|certificate| {
+            let text = base64::encode(&certificate);
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        })
+        .collect();
+    if pem.is_empty() { Err("it holds no certificate in PEM form".to_owned()) } else { Ok(pem) }
 }
 
 #[cfg(test)]

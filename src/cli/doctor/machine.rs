@@ -3,14 +3,18 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::finding::Finding;
+use super::finding::{Finding, Severity};
+use crate::cli::exit::Exit;
 use crate::cli::output::{count, size, thousands};
 use crate::cli::service;
 use crate::service::ServiceError;
 use cogzy_client::paths::Paths;
+use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::vault::{Filter, Layout, Verdict};
+use cogzy_engine::vault::{Filter, Layout, Verdict, abilities};
 
+/// The free space below which nothing is fetched any more, in bytes.
+const NO_ROOM: u64 = 8 << 20;
 /// The free space below which there is a warning, in bytes.
 const LITTLE_ROOM: u64 = 1_000_000_000;
 /// The share of the watch limit from which on there is a warning, in percent. Other programs need
@@ -65,6 +69,11 @@ pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Findi
     };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let text = format!("{} free at {}", size(free), folder.display());
+    if free < NO_ROOM {
+        let next = "free some room; `COGZY_VAULT__RETENTION__TRASH_DAYS=0 cogzy-vault sync` empties the trash of the vault";
+        let full = Finding::warning(check, format!("{text}: too little to sync"), next);
+        return Finding { level: Severity::Error, exit: Exit::Partial, ..full };
+    }
     // A generation is staged whole before it is put in place, and the files it replaces go to the
     // trash.
     if free < LITTLE_ROOM.max(extent.bytes / 2) {
@@ -75,6 +84,30 @@ pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Findi
         return Finding::warning(check, text, next);
     }
     Finding::ok(check, text)
+}
+
+/// What keeps anybody from writing to the vault, if anything does.
+pub(super) fn unwritable(check: &'static str, disk: &RootedFs, layout: &Layout) -> Option<Finding> {
+    let error = disk.may_place(&layout.last_sync()).err()?;
+    let text = format!("{} cannot be written ({error}): nothing is synced", layout.sync().display());
+    let next = "mount the disk for writing, or give yourself the right to write there";
+    let finding = Finding::warning(check, text, next);
+    Some(Finding { level: Severity::Error, exit: Exit::Partial, ..finding })
+}
+
+/// What the disks of the vault can do, tried with two small files of ours that are removed again.
+pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Vec<Finding> {
+    // What keeps anybody from trying is told by another check.
+    let Ok(all) = abilities(disk, layout) else { return Vec::new() };
+    let place = |folder: &str| layout.root().join(folder).display().to_string();
+    let weaker =
+        all.iter().flat_map(|(folder, can)| can.weaker().into_iter().map(move |text| (folder, text)));
+    let findings: Vec<Finding> =
+        weaker.map(|(folder, text)| Finding::note(check, format!("{}: {text}", place(folder)))).collect();
+    if findings.is_empty() {
+        return vec![Finding::ok(check, "names are swapped at once, modes and times are kept")];
+    }
+    findings
 }
 
 /// The number of folders to watch, against the system's limit.

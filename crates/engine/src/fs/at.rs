@@ -107,12 +107,26 @@ impl At<'_> {
             // between leaves the file under both names; every caller must be able to tell that from
             // two files.
             Err(error) if lacks(error) => {
-                self.hard_link(to)?;
+                match self.hard_link(to) {
+                    Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                        return self.rename_if_free(to);
+                    }
+                    linked => linked?,
+                }
                 let (left, linked) = (self.lstat()?, to.lstat()?);
                 // If another program has put a file under the old name by now, that file stays.
                 if (left.dev, left.ino) == (linked.dev, linked.ino) { self.remove_file() } else { Ok(()) }
             }
             done => Ok(done?),
+        }
+    }
+
+    /// Renames where nothing stands, on a file system that has neither the flag nor links: who takes the name
+    /// between the look and the rename loses it.
+    fn rename_if_free(self, to: At) -> io::Result<()> {
+        match super::found(to.lstat())? {
+            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            None => self.rename(to),
         }
     }
 
@@ -230,6 +244,15 @@ pub(super) fn absent_if_no_folder<T>(result: Result<T, Errno>) -> io::Result<T> 
     result.map_err(|error| if error == Errno::NOTDIR { io::ErrorKind::NotFound.into() } else { error.into() })
 }
 
+/// Takes it for done where a file system has no modes, or sets no times: the file is ours, so that nothing else
+/// can be forbidden.
+fn unless_lacking(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => Ok(()),
+        _ => Err(error),
+    })
+}
+
 /// True for the errors of kernels and file systems that do not know a call or a flag.
 fn lacks(error: Errno) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&error)
@@ -291,12 +314,12 @@ impl Write for RealWrite {
 impl WriteFile for RealWrite {
     fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()> {
         self.0.flush()?;
-        self.0.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
+        unless_lacking(self.0.set_permissions(std::fs::Permissions::from_mode(mode & 0o777)))?;
         if let Some(ms) = mtime_ms {
             let mtime = Timespec { tv_sec: ms.div_euclid(1000), tv_nsec: ms.rem_euclid(1000) * 1_000_000 };
             let as_it_is = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
             let times = Timestamps { last_access: as_it_is, last_modification: mtime };
-            rustix::fs::futimens(&self.0, &times)?;
+            unless_lacking(rustix::fs::futimens(&self.0, &times).map_err(io::Error::from))?;
         }
         self.0.sync_all()
     }

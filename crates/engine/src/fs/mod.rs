@@ -248,6 +248,15 @@ pub trait Fs: Send + Sync + Debug {
     /// Errors of the system.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
 
+    /// Bytes of the whole file system of `path`.
+    ///
+    /// # Errors
+    /// Errors of the system; `Unsupported` where nobody knows.
+    fn total_space(&self, path: &Path) -> io::Result<u64> {
+        let _nobody_knows = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// True if other programs can reach this disk, so that locks are needed. A simulated disk
     /// belongs to its engine alone.
     fn is_shared(&self) -> bool {

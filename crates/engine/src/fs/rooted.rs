@@ -372,6 +372,11 @@ impl Fs for RootedFs {
         let stat = rustix::fs::fstatvfs(self.step(path)?)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+
+    fn total_space(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(self.step(path)?)?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
 }
 
 /// Opens a root, and returns its device and inode.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Commit, DeviceId};
+use super::{Commit, DeviceId, VaultPath};
 
 /// The newest format of commits, checkpoints and headers that this program reads.
 pub const FORMAT: u32 = 2;
@@ -49,7 +49,7 @@ impl Feature {
     pub fn of(commit: &Commit) -> BTreeSet<Self> {
         let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).map(|file| &file.path);
         let mut paths = commit.changes.iter().map(|change| &change.path).chain(kept);
-        BTreeSet::from_iter((!paths.all(|path| path.is_portable())).then_some(Self::UnixNames))
+        BTreeSet::from_iter((!paths.all(VaultPath::is_portable)).then_some(Self::UnixNames))
     }
 
     /// The feature as a commit names it.

@@ -78,7 +78,7 @@ pub fn batches<'a>(
         content += unit.content;
         match cut.last_mut() {
             Some(last) if described <= limits.described && content <= limits.content => {
-                last.extend(unit.steps)
+                last.extend(unit.steps);
             }
             _ => {
                 (described, content) = (unit.described, unit.content);

@@ -84,16 +84,31 @@ struct State {
 }
 
 impl Database {
-    /// Opens the database at `path`. A damaged database, or one of a newer version, is deleted and
-    /// created anew, because nothing in it is needed.
+    /// Opens the database at `path`, for whoever holds the vault's lock. A damaged database, or one of a newer
+    /// version, is deleted and created anew, because nothing in it is needed. Where the disk takes no database,
+    /// because it is full or read-only, there is one in memory.
     ///
     /// # Errors
     /// If a new database cannot be created either.
     pub fn open(fs: Arc<dyn Fs>, path: &Path) -> Result<Self, DatabaseError> {
-        Self::open_within(fs, path, PATIENCE)
+        Self::open_within(fs, path, PATIENCE, true)
     }
 
-    fn open_within(fs: Arc<dyn Fs>, path: &Path, patience: Duration) -> Result<Self, DatabaseError> {
+    /// The same for a program beside the one that holds the lock: it deletes nothing, and goes on in memory
+    /// instead.
+    ///
+    /// # Errors
+    /// If another process keeps it busy, or something else stands in its place.
+    pub fn open_beside(fs: Arc<dyn Fs>, path: &Path) -> Result<Self, DatabaseError> {
+        Self::open_within(fs, path, PATIENCE, false)
+    }
+
+    fn open_within(
+        fs: Arc<dyn Fs>,
+        path: &Path,
+        patience: Duration,
+        owner: bool,
+    ) -> Result<Self, DatabaseError> {
         let attempt = || -> Result<Self, Cause> {
             let id = made(fs.as_ref(), path)?;
             let connection = connected(path, patience)?;
@@ -105,6 +120,11 @@ impl Database {
             Ok(database) => Ok(database),
             // Another process uses the database, so it is not damaged.
             Err(error) if is_busy(&error) => Err(failed(error)),
+            Err(error) if takes_none(&error) || (is_useless(&error) && !owner) => {
+                tracing::warn!(path = %path.display(), %error, "the cache database cannot be used; going on without it");
+                Self::in_memory()
+            }
+            Err(error) if !is_useless(&error) => Err(failed(error)),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the cache database is unusable and is made anew");
                 for suffix in ["", "-wal", "-shm"] {
@@ -114,7 +134,11 @@ impl Database {
                     // again.
                     let _absent_or_in_the_way = fs.remove_file(Path::new(&name));
                 }
-                attempt().map_err(failed)
+                attempt().or_else(
+                    |error| {
+                        if takes_none(&error) { Self::in_memory() } else { Err(failed(error)) }
+                    },
+                )
             }
         }
     }
@@ -251,6 +275,38 @@ fn connected(path: &Path, patience: Duration) -> Result<Connection, rusqlite::Er
     Ok(connection)
 }
 
+/// True for a file that is no database of ours, whatever is done with it.
+fn is_useless(error: &Cause) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error {
+        Cause::Sqlite(rusqlite::Error::InvalidQuery) => true,
+        Cause::Sqlite(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+        // A link is not followed, a folder not entered: it makes way, if it can.
+        Cause::Disk(error) => error.kind() == io::ErrorKind::InvalidInput,
+    }
+}
+
+/// True where the disk has no room, or no right to write, for a database.
+fn takes_none(error: &Cause) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    use rusqlite::ErrorCode;
+    match error {
+        Cause::Sqlite(error) => matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::DiskFull
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::PermissionDenied
+            )
+        ),
+        Cause::Disk(error) => {
+            matches!(error.kind(), StorageFull | ReadOnlyFilesystem | PermissionDenied | QuotaExceeded)
+        }
+    }
+}
+
 fn is_busy(error: &Cause) -> bool {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
     let Cause::Sqlite(error) = error else { return false };
@@ -276,7 +332,7 @@ mod tests {
         let holder = Connection::open(&path).unwrap();
         holder.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
         holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        assert!(Database::open_within(Arc::new(RealFs), &path, Duration::ZERO).is_err());
+        assert!(Database::open_within(Arc::new(RealFs), &path, Duration::ZERO, true).is_err());
         drop(holder);
         assert!(open(&path).unwrap().object("commits/x").unwrap().is_some());
     }
@@ -303,6 +359,18 @@ mod tests {
         newer.pragma_update(None, "user_version", 99).unwrap();
         drop(newer);
         assert_eq!(open(&path).unwrap().object("commits/x").unwrap(), None);
+    }
+
+    #[test]
+    fn only_who_holds_the_lock_deletes_a_damaged_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        let damaged = b"this is no database, but long enough to have a header of one";
+        std::fs::write(&path, damaged).unwrap();
+        let beside = Database::open_beside(Arc::new(RealFs), &path).unwrap();
+        beside.put_object("commits/x", b"bytes").unwrap();
+        assert!(beside.object("commits/x").unwrap().is_some());
+        assert_eq!(std::fs::read(&path).unwrap(), damaged);
     }
 
     #[test]

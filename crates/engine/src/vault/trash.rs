@@ -136,6 +136,63 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expire
     Ok(expired)
 }
 
+/// Removes acknowledged trashes, the oldest first, until `wanted` bytes are free that were not; none where all
+/// of them together would not do. Gives the number that went.
+///
+/// # Errors
+/// As the system reports them.
+pub fn yields(fs: &dyn Fs, layout: &Layout, wanted: u64) -> Result<usize, TrashError> {
+    let sizes = sizes(fs, layout)?;
+    let all = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    if all < wanted { Ok(0) } else { remove_oldest(fs, layout, sizes, wanted) }
+}
+
+/// Removes acknowledged trashes, the oldest first, until those that are left hold at most `most` bytes. Gives
+/// the number that went.
+///
+/// # Errors
+/// As the system reports them.
+pub fn limit(fs: &dyn Fs, layout: &Layout, most: u64) -> Result<usize, TrashError> {
+    let sizes = sizes(fs, layout)?;
+    let all = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    remove_oldest(fs, layout, sizes, all.saturating_sub(most))
+}
+
+fn remove_oldest(
+    fs: &dyn Fs,
+    layout: &Layout,
+    sizes: Vec<(ApplyId, u64)>,
+    wanted: u64,
+) -> Result<usize, TrashError> {
+    let (mut freed, mut gone) = (0, 0);
+    for (id, bytes) in sizes {
+        if freed >= wanted {
+            break;
+        }
+        remove(fs, layout, &id)?;
+        freed += bytes;
+        gone += 1;
+    }
+    Ok(gone)
+}
+
+/// The acknowledged trashes on the vault's own disk, oldest first, and the bytes that each holds.
+fn sizes(fs: &dyn Fs, layout: &Layout) -> Result<Vec<(ApplyId, u64)>, TrashError> {
+    let mut sizes = Vec::new();
+    for id in list(fs, layout)? {
+        let checked = layout.trash_of(&id).join(CHECKED);
+        if found(fs.lstat(&checked)).at("look at", &checked)?.is_none() {
+            continue;
+        }
+        let mut bytes = 0;
+        for file in files_below(fs, &layout.trash_files(&id))? {
+            bytes += found(fs.lstat(&file)).at("look at", &file)?.map_or(0, |stat| stat.size);
+        }
+        sizes.push((id, bytes));
+    }
+    Ok(sizes)
+}
+
 /// Removes an acknowledged trash. If this is cut short, the rest goes when the trash [`expire`]s.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! Objects that an attacker made to fill the memory of their readers. This process reads them all,
 //! one after the other, and the kernel tells how much memory each took.
 
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(test)]
+#![cfg(target_os = "linux")]
 
 mod made;
 

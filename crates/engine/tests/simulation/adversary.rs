@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use cogzy_engine::content::{open_chunk, stored_in};
 use cogzy_engine::model::{
     ChunkSlot, Codec, Commit, CommitId, CommitKey, CommitKind, Device as Maker, DeviceId, Digest,
-    FIRST_FORMAT, Hlc, PackId, PackInfo, Prune,
+    FIRST_FORMAT, Hlc, PackId, PackInfo, Prune, Recipe,
 };
-use cogzy_engine::sync::{Advice, Request, Retention, Unwatched};
+use cogzy_engine::sync::{Advice, Request, Retention, Trouble, Unwatched, Weight};
 use cogzy_testkit::rng::Rng;
 
 use crate::device::{DAY, Outcome};
@@ -36,6 +37,10 @@ const ROUNDS: usize = 8;
 struct Adversary {
     /// Objects that it put, by key.
     made: BTreeSet<String>,
+    /// True once it has marked packs that are needed.
+    marked: bool,
+    /// True once it has swept packs that it had marked: until the next prune, files wait that need them.
+    swept: bool,
 }
 
 /// Runs a seed from the first step to the end.
@@ -58,7 +63,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
             5 => prune(&mut world, at).await?,
             _ => {
                 edit(&world, &mut rng, at);
-                sync(&mut world, at, false).await?;
+                sync(&mut world, at, adversary.swept).await?;
             }
         }
     }
@@ -72,9 +77,8 @@ fn edit(world: &World, rng: &mut Rng, at: usize) {
     world.user(at, &UserOp::Replace(path, bytes));
 }
 
-/// A cycle, which nothing that the adversary does may stop. While packs are swept that should not be, files
-/// wait that need them; in the `end` none does.
-async fn sync(world: &mut World, at: usize, end: bool) -> Check {
+/// A cycle, which nothing that the adversary does may stop. Files may wait only where `some_wait`.
+async fn sync(world: &mut World, at: usize, some_wait: bool) -> Check {
     world.pass(Duration::from_secs(3)).await;
     let device = &mut world.devices[at];
     let withheld = device.faults.lock().unwrap().stale > 0;
@@ -83,7 +87,8 @@ async fn sync(world: &mut World, at: usize, end: bool) -> Check {
             for hold in &report.holds {
                 device.decide(hold, true).map_err(|error| format!("{}: {error}", device.name))?;
             }
-            let waits = report.problems.iter().find(|_| end);
+            let lasts = |trouble: &&Trouble| trouble.weight == Weight::Lasting && !some_wait;
+            let waits = report.problems.iter().find(lasts);
             waits.map_or(Ok(()), |trouble| Err(format!("{}: {trouble:?}", device.name)))
         }
         // Its commit is not shown to it.
@@ -112,29 +117,57 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
         world.pass(8 * DAY).await;
         prune(world, round % DEVICES).await?;
         for at in 0..DEVICES {
-            sync(world, at, false).await?;
+            sync(world, at, adversary.swept).await?;
         }
     }
     for at in 0..DEVICES {
-        sync(world, at, true).await?;
+        sync(world, at, false).await?;
     }
     let held: Vec<BTreeMap<String, Digest>> =
         world.devices.iter().map(|device| visible(&device.disk.site())).collect();
     if held.iter().any(|files| *files != held[0]) {
         return Err(format!("the devices do not hold the same: {held:?}"));
     }
+    everything_is_there(world)?;
     for device in &mut world.devices {
         let (verified, _) = device
             .engine()
             .repair(&Unwatched)
             .await
             .map_err(|error| format!("{} cannot verify: {error}", device.name))?;
-        if let Some(lost) = verified.lost.first() {
-            return Err(format!("{}: a version is lost: {lost:?}", device.name));
-        }
         let made = |path: &str| adversary.made.contains(path);
         if let Some(fault) = verified.faults.iter().find(|fault| !made(&fault.path)) {
             return Err(format!("{}: {fault:?}", device.name));
+        }
+    }
+    Ok(())
+}
+
+/// Every version that a commit names can be put together from what is in the bucket.
+fn everything_is_there(world: &World) -> Check {
+    let commits = commits(world);
+    let bucket = world.store.lock();
+    let mut places: BTreeMap<Digest, Vec<(PackId, ChunkSlot)>> = BTreeMap::new();
+    for pack in commits.values().flat_map(|commit| &commit.packs) {
+        pack.chunks.iter().for_each(|slot| places.entry(slot.id).or_default().push((pack.id, *slot)));
+    }
+    let recipes: BTreeMap<Digest, &Recipe> =
+        commits.values().flat_map(|commit| &commit.recipes).map(|of| (of.digest, &of.recipe)).collect();
+    let gives = |(pack, slot): &(PackId, ChunkSlot)| {
+        let name = format!("packs/{}/{pack}", &pack.to_string()[..2]);
+        let whole = bucket.objects.get(&name).map(|(body, _)| stored_in(slot, body));
+        whole.is_some_and(|stored| open_chunk(*pack, slot, stored).is_ok())
+    };
+    for (key, commit) in &commits {
+        let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
+        for entry in commit.changes.iter().filter_map(|change| change.entry).chain(kept) {
+            let whole = vec![entry.digest];
+            let parts = recipes.get(&entry.digest).map(|of| of.parts.iter().map(|part| part.id).collect());
+            let chunks: Vec<Digest> = parts.unwrap_or(whole);
+            let lost = chunks.iter().find(|id| !places.get(*id).is_some_and(|all| all.iter().any(gives)));
+            if let Some(chunk) = lost.filter(|_| entry.size > 0) {
+                return Err(format!("chunk {chunk} of {} of commit {key} is lost", entry.digest));
+            }
         }
     }
     Ok(())
@@ -151,12 +184,14 @@ impl Adversary {
             }),
             2 => {
                 let swept = packs(world);
+                self.swept |= self.marked;
                 self.forge(world, "sweep", head, |commit| {
                     commit.prune = Prune { horizon: Some(head.seq), swept, ..Prune::default() };
                 });
             }
             3 => {
                 let marked = packs(world);
+                self.marked = true;
                 self.forge(world, "mark", head, |commit| commit.prune.marked = marked);
             }
             4 => self.poison(world, head, &commits),

@@ -17,7 +17,6 @@ pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
     let stands = *rng.pick(&[Stands::Nothing, Stands::Other, Stands::Other]);
     let calls = if rng.chance(50) { 60 } else { 400 };
     let soon = u64::try_from(rng.below(calls)).unwrap();
-    let there = *rng.pick(&[Mounted::Nothing, Mounted::Other]);
     match rng.below(100) {
         0..5 => world.user(at, &UserOp::LinkFolder(folder)),
         5..12 => world.put_right(at),
@@ -30,11 +29,25 @@ pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
         }
         20..23 if !sound => world.user(at, &UserOp::Root(stands)),
         23..28 if !sound => disk.site().swaps = vec![(soon, UserOp::Root(stands))],
-        40..46 if !sound => world.user(at, &UserOp::Mount(there)),
-        46..52 if !sound => disk.site().swaps = vec![(soon, UserOp::Mount(there))],
-        52..64 => world.user(at, &UserOp::Mount(Mounted::Own)),
-        64..72 => world.user(at, &UserOp::Unlock((*rng.pick(&["traces/a.json", "notes/x.txt"])).to_owned())),
         28..40 => world.user(at, &UserOp::Root(Stands::Vault)),
+        _ => {}
+    }
+    mounts(world, seed, number, sound);
+}
+
+/// The disk inside a vault goes away and comes back, or another one is there; and a file gets rights of its own.
+fn mounts(world: &World, seed: u64, number: usize, sound: bool) {
+    let rng = &mut Rng::stream(seed, &format!("mounts {number}"));
+    let at = rng.below(world.devices.len());
+    let disk = &world.devices[at].disk;
+    let there = *rng.pick(&[Mounted::Nothing, Mounted::Other]);
+    let soon = u64::try_from(rng.below(400)).unwrap();
+    let path = (*rng.pick(&["traces/a.json", "notes/x.txt"])).to_owned();
+    match rng.below(100) {
+        0..6 if !sound => world.user(at, &UserOp::Mount(there)),
+        6..12 if !sound => disk.site().swaps = vec![(soon, UserOp::Mount(there))],
+        12..24 => world.user(at, &UserOp::Mount(Mounted::Own)),
+        24..32 => world.user(at, &UserOp::Unlock(path)),
         _ => {}
     }
 }

@@ -81,8 +81,12 @@ async fn a_file_without_a_certificate_is_refused_by_name_and_ends_nothing() {
     let pem = "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n";
     std::fs::write(broken.path(), pem).unwrap();
     let files = vec![CaFile { named_by: "SSL_CERT_FILE", path: broken.path().to_owned() }];
-    let (_, words) = list("https://localhost:1".to_owned(), files).await.unwrap_err();
+    let (_, words) = list("https://localhost:1".to_owned(), files.clone()).await.unwrap_err();
     assert!(words.contains("SSL_CERT_FILE"), "{words}");
+    // One that cannot be used does not spoil the others.
+    let sound = std::fs::read_to_string(testdata("authority.pem")).unwrap();
+    std::fs::write(broken.path(), format!("{pem}{sound}")).unwrap();
+    list(format!("https://{}", store(true).await), files).await.unwrap();
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ fn tree() -> impl Strategy<Value = Tree> {
 }
 
 fn clashes(one: &VaultPath, other: &VaultPath) -> bool {
-    let [one, other] = [one, other].map(|path| path.fold_key());
+    let [one, other] = [one, other].map(VaultPath::fold_key);
     one == other || one.starts_with(&format!("{other}/")) || other.starts_with(&format!("{one}/"))
 }
 

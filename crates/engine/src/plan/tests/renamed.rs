@@ -26,13 +26,14 @@ fn encrypted(tree: &Tree, count: usize, rename: &dyn Fn(usize, &VaultPath) -> St
     tree.iter().enumerate().map(one).collect()
 }
 
+/// New name of a file, by its number.
+type Rename = &'static dyn Fn(usize, &VaultPath) -> String;
+
 /// Ways in which names change: with an ending more, with another one, to something else in the same
 /// folder.
-fn renames() -> [&'static dyn Fn(usize, &VaultPath) -> String; 3] {
+fn renames() -> [Rename; 3] {
     let folder = |path: &VaultPath| path.as_str().rsplit_once('/').unwrap().0.to_owned();
-    fn leak(
-        f: impl Fn(usize, &VaultPath) -> String + 'static,
-    ) -> &'static dyn Fn(usize, &VaultPath) -> String {
+    fn leak(f: impl Fn(usize, &VaultPath) -> String + 'static) -> Rename {
         Box::leak(Box::new(f))
     }
     [

@@ -19,6 +19,7 @@ mod on_disk;
 mod pull;
 mod push;
 mod regroup;
+mod room;
 mod survey;
 mod tidy;
 mod unwritable;
@@ -99,6 +100,7 @@ impl Engine {
     pub async fn cycle(&mut self, request: Request, watcher: &dyn Watcher) -> Result<Report, SyncError> {
         let before = self.context.ports.meter.read();
         let mut session = self.session(watcher).await?;
+        session.relieve();
         session.finish_unfinished().await?;
         session.rounds(request).await?;
         let Session { mut report, memory, context, .. } = session;

@@ -30,8 +30,6 @@ use crate::vault::{
 /// else.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// Bytes that staging leaves free on the disk.
-const RESERVE: u64 = 64 << 20;
 
 /// Changes to bring in.
 pub(crate) struct Incoming<'a> {
@@ -68,7 +66,11 @@ impl Session<'_> {
         let mut stage = Stage::create(ports.fs.clone(), layout, &id)?;
         let (mut items, wanted) = incoming.staging_plan()?;
         stage.spread(layout, &id, self.context.homes(&items)?);
-        self.make_room(&wanted)?;
+        let wanted = self.fit(incoming, &mut items, wanted)?;
+        if items.is_empty() {
+            stage.discard()?;
+            return Ok(BTreeSet::new());
+        }
         let lost = match self.stage_all(incoming, &wanted, &stage).await {
             Ok(lost) => self.leave_out_lost(incoming, &wanted, lost, &mut items).await,
             Err(error) => Err(error),
@@ -99,17 +101,6 @@ impl Session<'_> {
         let done = self.put_in_place(incoming, plan, wanted.len()).await?;
         drop(right);
         Ok(done)
-    }
-
-    fn make_room(&self, wanted: &[Wanted]) -> Result<(), SyncError> {
-        let root = self.context.layout.root();
-        if self.context.check_room(wanted, root).is_err() {
-            // A cycle that stops here never tidies up.
-            let age_ms = self.age_ms();
-            blocking(|| self.context.clear_trash(age_ms))?;
-            self.context.check_room(wanted, root)?;
-        }
-        Ok(())
     }
 
     async fn stage_all(
@@ -390,25 +381,5 @@ impl Context {
         }
         let known = |path: &VaultPath| local.stats.contains_key(path) || local.blocked.reason(path).is_some();
         Ok(there.keys().find(|path| !known(path)).map(|path| format!("{path} appeared after the scan")))
-    }
-
-    /// Checks that the disk of `folder` has room for the staged files.
-    pub(crate) fn check_room(&self, wanted: &[Wanted], folder: &Path) -> Result<(), SyncError> {
-        self.check_free(wanted.iter().map(|file| file.entry.size).sum(), folder)
-    }
-
-    /// Checks that the disk of `folder` has `needed` bytes free.
-    pub(crate) fn check_free(&self, needed: u64, folder: &Path) -> Result<(), SyncError> {
-        let folder = folder.to_owned();
-        match self.fs().free_space(&folder) {
-            Ok(free) if free < needed.saturating_add(RESERVE) => {
-                Err(SyncError::NoRoom { needed, free, folder })
-            }
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::warn!(%error, "the free space is unknown; going on");
-                Ok(())
-            }
-        }
     }
 }

@@ -62,6 +62,9 @@ impl Session<'_> {
             }
             Ok::<_, SyncError>(cleared)
         })?;
+        if self.report.pulled + self.report.deleted_local > 0 {
+            self.limit_trash();
+        }
         if cleared.kept > 0 {
             self.report.displaced_later(cleared.kept);
         }

@@ -25,7 +25,7 @@ impl Session<'_> {
         self.finish_unfinished().await?;
         self.log.refresh(Depth::Near).await?;
         for _ in 1..SETTLE_TRIES {
-            if let Some(files) = self.try_put_back(items).await?.ok() {
+            if let Ok(files) = self.try_put_back(items).await? {
                 return Ok(files);
             }
             self.context.wait_to_settle().await;

@@ -1,0 +1,175 @@
+//! Room on the disk: what does not fit is left out item by item, and the trash yields before that.
+//!
+//! Decided here: how much stays free, which items are left out (the largest), and when old trashes go before
+//! their time. What is in the trash is in the backup, too, or a person was told of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Incoming, Wanted};
+use crate::sync::report::{Trouble, Weight};
+use crate::sync::session::{Context, Session};
+use crate::sync::{SyncError, blocking};
+use crate::vault::{ApplyItem, ApplyStep, Mounts, trash};
+
+/// Room that is left free: for the database, the journal and the records of the next cycle.
+const RESERVE: u64 = 8 << 20;
+/// Share of the disk that the trash may fill where less than [`PLENTY`] of the disk is free.
+const TRASH_SHARE: u64 = 10;
+const PLENTY: u64 = 5;
+
+impl Session<'_> {
+    /// Leaves out what there is no room for, and names it. Fails where nothing may be left out.
+    pub(super) fn fit(
+        &mut self,
+        incoming: &Incoming<'_>,
+        items: &mut Vec<ApplyItem>,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<Wanted>, SyncError> {
+        let disks = self.context.disks(items)?;
+        let mut budgets: BTreeMap<PathBuf, u64> = BTreeMap::new();
+        for (disk, needed) in needs(items, &disks) {
+            if let Err(error) = self.context.check_free(needed, &disk) {
+                let missing = error_missing(&error);
+                blocking(|| self.context.yield_trash(missing));
+                if incoming.whole {
+                    self.context.check_free(needed, &disk)?;
+                }
+            }
+            if let Ok(free) = self.context.fs().free_space(&disk) {
+                budgets.insert(disk, free.saturating_sub(RESERVE));
+            }
+        }
+        let size = |item: &ApplyItem| item.steps.iter().map(bytes).sum::<u64>();
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        order.sort_by_key(|at| items.get(*at).map_or(0, size));
+        let mut left_out = Vec::new();
+        for at in order {
+            let Some(item) = items.get(at) else { continue };
+            let needed = needs(std::slice::from_ref(item), &disks);
+            let short = needed
+                .iter()
+                .find(|(disk, needed)| budgets.get(*disk).is_some_and(|budget| *budget < **needed));
+            if let Some((disk, needed)) = short {
+                let message = format!(
+                    "there is no room for it: it needs {needed} bytes at {}, and some must stay free; free some room",
+                    disk.display()
+                );
+                self.report.problems.push(Trouble::of(&item.item, message, Weight::Lasting));
+                left_out.push(item.item.clone());
+                continue;
+            }
+            for (disk, needed) in needed {
+                if let Some(budget) = budgets.get_mut(&disk) {
+                    *budget -= needed;
+                }
+            }
+        }
+        items.retain(|item| !left_out.contains(&item.item));
+        let slots: Vec<u32> = items
+            .iter()
+            .flat_map(|item| &item.steps)
+            .filter_map(|step| step.new.map(|new| new.slot))
+            .collect();
+        Ok(wanted.into_iter().filter(|file| slots.contains(&file.slot)).collect())
+    }
+
+    /// Makes room at the beginning of a cycle where there is hardly any: what has served its time goes first,
+    /// for a cycle that stops never comes to tidy up.
+    pub(super) fn relieve(&self) {
+        let context = self.context;
+        let Ok(free) = context.fs().free_space(context.layout.root()) else { return };
+        if free >= RESERVE {
+            return;
+        }
+        let age_ms = self.age_ms();
+        blocking(|| {
+            if let Err(error) = context.clear_trash(age_ms) {
+                tracing::warn!(%error, "the disk is full, and the trash could not be looked at again");
+            }
+            context.yield_trash(RESERVE - free);
+        });
+    }
+
+    /// Keeps the trash within its share of a disk that gets full.
+    pub(super) fn limit_trash(&self) {
+        let (fs, layout) = (self.context.fs(), &self.context.layout);
+        let (Ok(free), Ok(total)) = (fs.free_space(layout.root()), fs.total_space(layout.root())) else {
+            return;
+        };
+        if free >= total / PLENTY {
+            return;
+        }
+        match blocking(|| trash::limit(fs, layout, total / TRASH_SHARE)) {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "old trashes went before their time: the disk gets full"),
+            Err(error) => tracing::warn!(%error, "the size of the trash could not be limited"),
+        }
+    }
+}
+
+impl Context {
+    /// The folder of the disk that each slot is staged on.
+    fn disks(&self, items: &[ApplyItem]) -> Result<BTreeMap<u32, PathBuf>, SyncError> {
+        let mounts = Mounts::load(self.fs(), &self.layout)?;
+        let steps = items.iter().flat_map(|item| &item.steps);
+        let disk = |step: &ApplyStep| {
+            let folder = mounts.of(step.on_disk.as_deref().unwrap_or(step.path.as_str()));
+            let root = self.layout.root();
+            Some((step.new?.slot, folder.map_or_else(|| root.to_owned(), |folder| root.join(folder))))
+        };
+        Ok(steps.filter_map(disk).collect())
+    }
+
+    /// Lets old trashes go for so many bytes.
+    fn yield_trash(&self, wanted: u64) {
+        match trash::yields(self.fs(), &self.layout, wanted) {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "old trashes went before their time: there was no room"),
+            Err(error) => tracing::warn!(%error, "the trash could not yield"),
+        }
+    }
+
+    /// Makes sure that the disk of `folder` has room for what is to be staged there.
+    pub(crate) fn check_room(&self, wanted: &[Wanted], folder: &Path) -> Result<(), SyncError> {
+        self.check_free(wanted.iter().map(|file| file.entry.size).sum(), folder)
+    }
+
+    /// Makes sure that the disk of `folder` has room for so many bytes.
+    pub(crate) fn check_free(&self, needed: u64, folder: &Path) -> Result<(), SyncError> {
+        let folder = folder.to_owned();
+        match self.fs().free_space(&folder) {
+            Ok(free) if free < needed.saturating_add(RESERVE) => {
+                Err(SyncError::NoRoom { needed, free, folder })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the free space is unknown; going on");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Bytes that items need on each disk.
+fn needs(items: &[ApplyItem], disks: &BTreeMap<u32, PathBuf>) -> BTreeMap<PathBuf, u64> {
+    let mut needs = BTreeMap::new();
+    for step in items.iter().flat_map(|item| &item.steps) {
+        if let Some(disk) = step.new.and_then(|new| disks.get(&new.slot)) {
+            *needs.entry(disk.clone()).or_insert(0) += bytes(step);
+        }
+    }
+    needs
+}
+
+fn bytes(step: &ApplyStep) -> u64 {
+    step.new.map_or(0, |new| new.content.size)
+}
+
+/// Bytes that are missing for what was asked for.
+fn error_missing(error: &SyncError) -> u64 {
+    match error {
+        SyncError::NoRoom { needed, free, .. } => needed.saturating_add(RESERVE).saturating_sub(*free),
+        _ => 0,
+    }
+}

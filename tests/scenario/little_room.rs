@@ -1,0 +1,136 @@
+//! A vault on a disk that gets full, or read-only: what fits goes on, and whoever asks gets an answer.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cogzy_testkit::fresh_folder;
+
+use crate::support::process::{Machine, Ran, noise};
+
+/// A small disk, mounted until it is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where this system lets nobody mount one.
+    fn mount(place: PathBuf, megabytes: u32) -> Option<Self> {
+        std::fs::create_dir_all(&place).unwrap();
+        let size = format!("size={megabytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&place).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(place));
+        }
+        eprintln!("skipped: this system lets nobody mount a disk");
+        None
+    }
+
+    fn remount(&self, how: &str) {
+        let options = format!("remount,{how}");
+        let done = Command::new("mount").args(["-o", &options]).arg(&self.0).status();
+        assert!(done.unwrap().success());
+    }
+
+    /// Leaves no room for anything.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("all the rest");
+        let mut file = std::fs::File::create(&path).unwrap();
+        while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _gone_with_the_test = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Two machines of one vault, the second of them on a small disk.
+async fn pair(folder: &Path, megabytes: u32) -> Option<(Machine, Machine, SmallDisk)> {
+    let disk = SmallDisk::mount(folder.join("two"), megabytes)?;
+    let (one, two) = (Machine::with_folder(folder, "one"), Machine::with_folder(folder, "two"));
+    for machine in [&one, &two] {
+        machine.good(&["init"]).await;
+    }
+    one.write("traces/a.json", "first");
+    one.sync().await;
+    two.sync().await;
+    Some((one, two, disk))
+}
+
+fn problem(ran: &Ran, path: &str) -> String {
+    let report = ran.json();
+    let problems = report["problems"].as_array().unwrap();
+    let about = problems.iter().find(|problem| problem["path"].as_str().unwrap().contains(path));
+    about.unwrap_or_else(|| panic!("{path} is not named: {ran:#?}"))["message"].as_str().unwrap().to_owned()
+}
+
+/// Asks for the status and an export, and looks what the doctor says.
+async fn answers(machine: &Machine, folder: &Path, says: &str) {
+    machine.good(&["status"]).await;
+    let target = folder.join(format!("out {says}"));
+    machine.good(&["export", target.to_str().unwrap()]).await;
+    assert_eq!(std::fs::read(target.join("traces/a.json")).unwrap(), b"first");
+    let doctor = machine.run(&["doctor"]).await;
+    assert!(doctor.stdout.contains(says) && doctor.code != Some(0), "{doctor:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_left_out_and_the_rest_goes_on() {
+    let folder = fresh_folder();
+    let Some((one, two, _disk)) = pair(folder.path(), 24).await else { return };
+    one.write("traces/large.bin", noise("large", 20 << 20));
+    one.write("traces/small.json", "small");
+    one.sync().await;
+    two.write("traces/mine.json", "mine");
+    let ran = two.run(&["sync", "--json"]).await;
+    assert_eq!(ran.code, Some(9), "{ran:#?}");
+    assert!(problem(&ran, "large.bin").contains("needs 20971520 bytes"), "{ran:#?}");
+    assert_eq!(two.read("traces/small.json").as_deref(), Some(&b"small"[..]));
+    one.sync().await;
+    assert_eq!(one.read("traces/mine.json").as_deref(), Some(&b"mine"[..]));
+    one.delete("traces/large.bin");
+    one.sync().await;
+    two.sync().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_trashes_yield_before_a_pull_is_left_out() {
+    let folder = fresh_folder();
+    let Some((one, two, _disk)) = pair(folder.path(), 64).await else { return };
+    for round in 0..12 {
+        one.write("traces/large.bin", noise(&format!("round {round}"), 8 << 20));
+        one.sync().await;
+        two.sync().await;
+    }
+    assert_eq!(two.read("traces/large.bin").unwrap(), noise("round 11", 8 << 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_room_questions_are_answered_and_the_page_for_recovery_helps() {
+    let folder = fresh_folder();
+    let Some((one, two, disk)) = pair(folder.path(), 24).await else { return };
+    let database = || std::fs::metadata(two.root.join("sync/cache.db")).unwrap().ino();
+    let before = database();
+    let all = disk.fill();
+    answers(&two, folder.path(), "too little to sync").await;
+    let mut emptied = two.clone();
+    emptied.set("COGZY_VAULT__RETENTION__TRASH_DAYS", "0");
+    emptied.run(&["sync"]).await;
+    assert_eq!(database(), before, "a sound database was deleted");
+    std::fs::remove_file(all).unwrap();
+    one.write("traces/b.json", "later");
+    one.sync().await;
+    two.sync().await;
+    assert_eq!(two.read("traces/b.json").as_deref(), Some(&b"later"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_is_mounted_read_only_answers_and_the_doctor_says_why_nothing_is_synced() {
+    let folder = fresh_folder();
+    let Some((_, two, disk)) = pair(folder.path(), 24).await else { return };
+    disk.remount("ro");
+    answers(&two, folder.path(), "cannot be written").await;
+    disk.remount("rw");
+    two.sync().await;
+}
