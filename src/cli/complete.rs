@@ -129,10 +129,10 @@ fn naming(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
         let text = word.to_string_lossy();
         if ["--vault=", "--config=", "--socket="].iter().any(|option| text.starts_with(option)) {
             named.push(word);
-        } else if ["--vault", "--config", "--socket"].contains(&text.as_ref()) {
-            if let Some(value) = words.next_if(|value| !value.is_empty()) {
-                named.extend([word, value]);
-            }
+        } else if ["--vault", "--config", "--socket"].contains(&text.as_ref())
+            && let Some(value) = words.next_if(|value| !value.is_empty())
+        {
+            named.extend([word, value]);
         }
     }
     named

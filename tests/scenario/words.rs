@@ -25,7 +25,12 @@ fn proposed(text: &str) -> Vec<String> {
         return command.split('|').next().map(str::to_owned).into_iter().collect();
     }
     let quoted = text.split('`').skip(1).step_by(2);
-    quoted.filter_map(|quoted| quoted.strip_prefix("cogzy-vault ")).map(str::to_owned).collect()
+    // Settings for this one command may stand before it.
+    let command = |quoted: &str| {
+        let (before, command) = quoted.split_once("cogzy-vault ")?;
+        before.split_whitespace().all(|word| word.contains('=')).then(|| command.to_owned())
+    };
+    quoted.filter_map(command).collect()
 }
 
 /// A command with values in the place of its placeholders.

@@ -124,6 +124,6 @@ mod tests {
             assert_eq!(answer.unwrap().status(), StatusCode::OK);
         }
         let highest = highest.load(Ordering::SeqCst);
-        assert!(highest <= ALL_BODIES && highest >= LONG, "{highest} bytes were held at once");
+        assert!((LONG..=ALL_BODIES).contains(&highest), "{highest} bytes were held at once");
     }
 }

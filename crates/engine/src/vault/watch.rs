@@ -136,10 +136,11 @@ impl Watch {
             let path = folder.join(name);
             let relative = path.strip_prefix(self.layout.root()).ok().and_then(Path::to_str);
             let wanted = relative.and_then(|name| VaultPath::new(name).ok());
-            if kind == FileKind::Folder && wanted.is_some_and(|path| !self.filter.prunes(&path)) {
-                if let Some(stat) = found(fs.lstat(&path)).at("look at", &path)? {
-                    folders.push((path, (stat.dev, stat.ino)));
-                }
+            if kind != FileKind::Folder || wanted.is_none_or(|path| self.filter.prunes(&path)) {
+                continue;
+            }
+            if let Some(stat) = found(fs.lstat(&path)).at("look at", &path)? {
+                folders.push((path, (stat.dev, stat.ino)));
             }
         }
         Ok(folders)
