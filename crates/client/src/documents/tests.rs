@@ -207,7 +207,7 @@ fn a_rewrite_document_keeps_its_form() {
 fn a_prune_document_keeps_its_form() {
     let none = r#"{"objects":0,"bytes":0}"#;
     pin::<PruneDocument>(&format!(
-        r#"{{"schema":1,"dry_run":true,"generation":7,"kept_from":1,"all":{none},"needed":{none},"marked":{none},"repacked":{none},"waiting":{none},"freed":{none},"damaged":0,"stopped":false}}"#
+        r#"{{"schema":1,"dry_run":true,"generation":7,"kept_from":1,"all":{none},"needed":{none},"marked":{none},"repacked":{none},"waiting":{none},"freed":{none},"damaged":0,"stopped":false,"doubtful":0}}"#
     ));
 }
 

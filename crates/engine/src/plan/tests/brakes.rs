@@ -227,7 +227,7 @@ fn a_hold_says_what_happened_on_which_side_and_to_what() {
     let said: Vec<String> = each_hold().iter().map(|case| case.plan().holds[0].to_string()).collect();
     assert_eq!(said[0], "11 of 20 files were deleted on this device: 11 items, first file:t/000.json");
     assert_eq!(said[3], "20 of 20 files were changed by another device: 20 items, first file:t/000.json");
-    assert_eq!(said[5], "deleted or shrunk by more than half by another device: group:nodes");
+    assert_eq!(said[5], "group:nodes was deleted, or shrunk by more than half, by another device");
 }
 
 fn ids(case: &Case) -> Vec<crate::model::HoldId> {

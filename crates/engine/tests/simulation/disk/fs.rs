@@ -320,7 +320,7 @@ impl Fs for SimFs {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             if from != to && to.starts_with(from) {
-                return Err(io::ErrorKind::Unsupported.into());
+                return Err(io::ErrorKind::InvalidInput.into());
             }
             rename_slots(state, (from, to), (slot, target), false, now)
         })
