@@ -123,15 +123,16 @@ async fn a_damaged_checkpoint_goes_and_the_commits_say_the_same() {
 async fn what_nobody_has_is_named_by_file_and_generation() {
     let folder = fresh_folder();
     let (mut one, bucket) = synced(folder.path()).await;
-    // The first generation's pack: the trace in it is still here, the corpus and the vectors of
-    // that time are not.
+    // A pack of the first generation: the trace is still here, the corpus and the vectors of that
+    // time are not. How much lies in one pack depends on how quick the disk was.
     let first =
         objects(&bucket, "packs").into_iter().min_by_key(|path| path.metadata().unwrap().modified().unwrap());
     std::fs::remove_file(first.unwrap()).unwrap();
     let (verified, repaired) = repair(&mut one).await;
     assert_eq!(verified.faults.len(), 1, "{verified:?}");
     let lost = |path: &str, to| Lost { path: path.into(), from: 1, to };
-    assert_eq!(repaired.lost, [lost("corpus/nodes.json", 1), lost("vectors/nodes.npy", 1)]);
+    let all = [lost("corpus/nodes.json", 1), lost("vectors/nodes.npy", 1)];
+    assert!(!repaired.lost.is_empty() && repaired.lost.iter().all(|lost| all.contains(lost)), "{repaired:?}");
     assert_eq!((repaired.objects.len(), repaired.partly.len()), (0, 1), "{repaired:?}");
     assert!(one.sync().await.holds.is_empty(), "what is here is not touched");
     // Present versions are all in the bucket again, and a second repair has nothing to add.

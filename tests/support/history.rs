@@ -63,6 +63,11 @@ impl Bucket {
         list_all(self.0.as_ref(), prefix, None).await.unwrap().len()
     }
 
+    /// Adds up the bytes of the objects whose keys begin so.
+    pub async fn bytes(&self, prefix: &str) -> u64 {
+        list_all(self.0.as_ref(), prefix, None).await.unwrap().iter().map(|object| object.size).sum()
+    }
+
     /// The log of all that was ever committed.
     pub async fn log(&self) -> Log {
         let mut log = Log::open(Arc::clone(&self.0), Arc::new(NoCache)).await.unwrap().unwrap();

@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use crate::clock::random;
-use crate::fs::{At, found};
+use crate::fs::{At, Linked, found};
 use crate::log::{Depth, Log, LogError, create_vault};
 use crate::model::{ChunkParams, DeviceId, FIRST_FORMAT, Group, VaultHeader, VaultId};
 use crate::state::{LastSync, Seen};
@@ -230,9 +230,15 @@ impl Context {
 
     fn make_folders(&self) -> Result<(), SyncError> {
         let ours = [self.layout.sync(), self.layout.staging(), self.layout.trash(), self.layout.conflicts()];
-        let folders = APP_FOLDERS.iter().map(|name| self.layout.root().join(name)).chain(ours);
-        for path in std::iter::once(self.layout.root().to_owned()).chain(folders) {
+        for path in std::iter::once(self.layout.root().to_owned()).chain(ours) {
             self.fs().create_dir_all(&path).at("create", &path)?;
+        }
+        for path in APP_FOLDERS.iter().map(|name| self.layout.root().join(name)) {
+            match self.fs().create_dir_all(&path) {
+                // A link in its place is not followed, and the scan names it.
+                Err(error) if Linked::is(&error) => {}
+                made => made.at("create", &path)?,
+            }
         }
         Ok(())
     }

@@ -126,6 +126,8 @@ impl Site {
         self.state.change(vec![(slot, Some(ino))], true, now);
         self.write(ino, bytes.to_vec(), now);
         self.release(path);
+        // Where no file was, the rights of an earlier one are forgotten.
+        self.ledger.modes.remove(path);
         rename(&mut self.state, &fresh, &target, true, now).unwrap();
         self.ledger.wrote(path, Digest::of(bytes));
         if pipeline::is_member(path) {
