@@ -56,6 +56,7 @@ mod recovery_random;
 mod recovery_repair;
 mod recovery_reset;
 mod remote;
+mod remote_answers;
 mod rollback;
 mod roots;
 mod stores;

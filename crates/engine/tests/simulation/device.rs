@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::model::{Group, Item, Validate};
-use cogzy_engine::plan::{Action, Brakes, Hold, Limits, Plan};
+use cogzy_engine::model::{Group, Validate};
+use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
-    Advice, Engine, Joining, Ports, Progress, Pruned, Report, Request, Retention, Settings, SyncError,
-    Unwatched, Watcher, Weight, join,
+    Advice, Engine, Joining, Ports, Pruned, Report, Request, Retention, Settings, SyncError, Unwatched,
+    Weight, join,
 };
 use cogzy_engine::vault::{Filter, Layout};
 use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
+use crate::arms::Arms;
 use crate::disk::{Disk, SimFs, Stands};
 use crate::entropy::SimEntropy;
 use crate::fuse::Fuse;
@@ -91,36 +92,6 @@ fn limits(rng: &mut Rng) -> Limits {
 
 fn database() -> Arc<Database> {
     Arc::new(Database::in_memory().unwrap())
-}
-
-/// Marks the arms of the plan that were taken.
-pub struct Arms(Trace);
-
-impl Watcher for Arms {
-    fn progress(&self, _: Progress) {}
-
-    fn planned(&self, plan: &Plan) {
-        for step in &plan.steps {
-            let action = match step.action {
-                Action::Push => "push",
-                Action::Pull => "pull",
-                Action::Conflict(_) => "conflict",
-                Action::Adopt => "adopt",
-                Action::KeepLocal => "keep local",
-            };
-            let item = if matches!(step.item, Item::Group(_)) { "a group" } else { "a file" };
-            self.0.mark(format!("plan: {action} {item}"));
-        }
-        let held = plan.holds.iter().map(|hold| ("held", hold));
-        let approved = plan.approved.iter().map(|hold| ("approved", hold));
-        let rejected = plan.rejected.iter().map(|hold| ("rejected", hold));
-        for (what, hold) in held.chain(approved).chain(rejected) {
-            self.0.mark(format!("plan: {what} {:?} {:?}", hold.reason, hold.direction));
-        }
-        if !plan.waiting.is_empty() {
-            self.0.mark("plan: waiting");
-        }
-    }
 }
 
 impl Device {

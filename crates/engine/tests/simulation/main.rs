@@ -13,6 +13,7 @@
 #![cfg(test)]
 
 mod adversary;
+mod arms;
 mod attic;
 mod chance;
 mod clock;

@@ -204,7 +204,7 @@ impl Oracle {
             let fits = self.check_groups(&visible).and_then(|()| pipeline::check(&visible, &self.versions));
             fits.map_err(|why| format!("{}: {why}", device.name))?;
         }
-        check_modes(&mut site).map_err(|why| format!("{}: {why}", device.name))?;
+        site.check_modes().map_err(|why| format!("{}: {why}", device.name))?;
         self.check_trash(&mut site, device)?;
         let everywhere = everywhere(&site, false);
         for (path, digest, _) in site.ledger.owed() {
@@ -273,19 +273,6 @@ impl Oracle {
         }
         Ok(())
     }
-}
-
-/// The rights that a user gave to a file are those of every file that takes its place.
-fn check_modes(site: &mut Site) -> Check {
-    for (path, mode) in std::mem::take(&mut site.ledger.modes) {
-        let Some(ino) = site.file(&path) else { continue };
-        let now = site.state.node(ino).mode;
-        if now != mode {
-            return Err(format!("the mode of {path} is {now:o}, and its user made it {mode:o}"));
-        }
-        site.ledger.modes.insert(path, mode);
-    }
-    Ok(())
 }
 
 /// True for files that are computed again from others.

@@ -7,6 +7,8 @@ mod handles;
 mod mounts;
 mod op;
 mod places;
+mod rights;
+mod slots;
 mod state;
 mod user;
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use cogzy_engine::fs::{MOUNT_FOLDER, MountId};
 use cogzy_engine::model::FileKind;
 
-use super::fs::{create_folders, rename};
 use super::op::UserOp;
 use super::places::Places;
+use super::slots::{create_folders, rename};
 use super::state::State;
 use super::user::absolute;
 use super::{Disk, Site};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use cogzy_engine::fs::Linked;
 use cogzy_engine::model::{Digest, FileKind};
 
-use super::fs::{create_folders, rename};
+use super::slots::{create_folders, rename};
 use super::state::{Ino, State};
 use super::user::absolute;
 use super::{Disk, Mounted, Site};
