@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::model::{Group, Validate};
 use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
@@ -23,6 +22,8 @@ use crate::entropy::SimEntropy;
 use crate::fuse::Fuse;
 use crate::store::{RemoteFaults, SimRemote, Store};
 use crate::trace::Trace;
+
+pub use crate::pipeline::groups;
 
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const SETTLE: Duration = Duration::from_secs(2);
@@ -61,21 +62,6 @@ pub struct Device {
     pub database: Arc<Database>,
     engine: Option<Engine>,
     trace: Trace,
-}
-
-/// The groups of the default configuration, in which noise is written, and one that is looked into.
-pub fn groups() -> Vec<Group> {
-    let group = |name: &str, primary: [&str; 2], derived: &[&str]| Group {
-        name: name.into(),
-        primary: primary.map(str::to_owned).to_vec(),
-        derived: derived.iter().map(|&glob| glob.to_owned()).collect(),
-        validate: Validate::Off,
-    };
-    vec![
-        group("nodes", ["corpus/nodes.json", "vectors/nodes.npy"], &["indexes/**"]),
-        group("episodes", ["corpus/episodes.json", "vectors/episodes.npy"], &[]),
-        crate::pipeline::group(),
-    ]
 }
 
 fn filter(exclude: &[String]) -> Filter {

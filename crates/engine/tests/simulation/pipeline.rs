@@ -37,6 +37,21 @@ pub fn is_member(path: &str) -> bool {
     MEMBERS.contains(&path)
 }
 
+/// The groups of the default configuration, in which noise is written, and one that is looked into.
+pub fn groups() -> Vec<Group> {
+    let noise = |name: &str, primary: [&str; 2], derived: &[&str]| Group {
+        name: name.into(),
+        primary: primary.map(str::to_owned).to_vec(),
+        derived: derived.iter().map(|&glob| glob.to_owned()).collect(),
+        validate: Validate::Off,
+    };
+    vec![
+        noise("nodes", ["corpus/nodes.json", "vectors/nodes.npy"], &["indexes/**"]),
+        noise("episodes", ["corpus/episodes.json", "vectors/episodes.npy"], &[]),
+        group(),
+    ]
+}
+
 /// No two files of the group are of different counts.
 pub fn check(files: &BTreeMap<String, Digest>, versions: &Versions) -> Check {
     let of_path = |path: &&str| Some((path.to_string(), versions.state_of(files.get(*path)?)?));

@@ -1,6 +1,5 @@
 //! The engine's side of a disk: the file-system port.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -11,8 +10,9 @@ use cogzy_engine::planted::{Bug, planted};
 
 use super::handles::{Reading, Writing};
 use super::places::{Stands, linked};
-use super::slots::rename_slots;
+use super::slots::{rename_slots, stat};
 use super::state::{Ino, Slot, State};
+use super::told::{Paths, place};
 use super::{Disk, ROOT, Site};
 use crate::fuse::Fuse;
 
@@ -25,33 +25,8 @@ pub struct SimFs {
     root: Option<Ino>,
 }
 
-/// The paths of a call.
-struct Paths<'a>(&'a [&'a Path]);
-
-impl fmt::Display for Paths<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut arrow = "";
-        self.0
-            .iter()
-            .try_for_each(|path| write!(f, "{}{}", std::mem::replace(&mut arrow, " → "), path.display()))
-    }
-}
-
 pub(super) fn crashed() -> io::Error {
     io::Error::other("the process has ended")
-}
-
-pub(super) fn stat(state: &State, ino: Ino) -> FileStat {
-    let node = state.node(ino);
-    FileStat {
-        kind: node.kind,
-        dev: 1,
-        ino,
-        size: node.bytes.len() as u64,
-        mtime_ns: node.mtime_ns,
-        ctime_ns: node.ctime_ns,
-        mode: node.mode,
-    }
 }
 
 impl SimFs {
@@ -410,23 +385,6 @@ impl Fs for SimFs {
     fn is_shared(&self) -> bool {
         false
     }
-}
-
-/// The kind of place that a path is, for the marks.
-fn place(path: &Path) -> &'static str {
-    const OURS: [&str; 9] = [
-        "sync/applying",
-        "sync/conflicts",
-        "sync/last_sync.json",
-        "sync/manifest.json",
-        "sync/pending",
-        "sync/staging",
-        "sync/trash",
-        "sync",
-        ".cogzy-vault",
-    ];
-    let relative = path.strip_prefix(super::ROOT).unwrap_or(path).to_string_lossy();
-    OURS.iter().find(|ours| relative.starts_with(**ours)).copied().unwrap_or("visible")
 }
 
 fn absent_below_files<T>(found: io::Result<T>) -> io::Result<T> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use cogzy_engine::fs::{ReadFile, WriteFile};
 use cogzy_engine::model::FileStat;
 
-use super::fs::{SimFs, stat};
+use super::fs::SimFs;
+use super::slots::stat;
 use super::state::Ino;
 
 pub struct Reading {

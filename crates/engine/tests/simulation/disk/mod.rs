@@ -10,6 +10,7 @@ mod places;
 mod rights;
 mod slots;
 mod state;
+mod told;
 mod user;
 
 use std::sync::{Arc, Mutex, MutexGuard};

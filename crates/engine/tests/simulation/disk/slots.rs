@@ -1,11 +1,24 @@
-//! Changes of names on a disk, as POSIX has them.
+//! Names on a disk as POSIX has them: what stands under one, and their changes.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cogzy_engine::model::FileKind;
+use cogzy_engine::model::{FileKind, FileStat};
 
-use super::state::{Slot, State};
+use super::state::{Ino, Slot, State};
+
+pub(super) fn stat(state: &State, ino: Ino) -> FileStat {
+    let node = state.node(ino);
+    FileStat {
+        kind: node.kind,
+        dev: 1,
+        ino,
+        size: node.bytes.len() as u64,
+        mtime_ns: node.mtime_ns,
+        ctime_ns: node.ctime_ns,
+        mode: node.mode,
+    }
+}
 
 pub(super) fn create_folders(state: &mut State, whole: &Path, durable: bool, now: i64) -> io::Result<()> {
     let mut above: Vec<PathBuf> = whole.ancestors().map(Path::to_owned).collect();

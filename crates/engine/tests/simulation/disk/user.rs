@@ -8,10 +8,9 @@ use cogzy_engine::clock::Clock;
 use cogzy_engine::model::{Digest, FileKind, FileStat};
 use unicode_normalization::UnicodeNormalization;
 
-use super::fs::stat;
 use super::mounts::is_ours;
 use super::op::UserOp;
-use super::slots::{create_folders, rename};
+use super::slots::{create_folders, rename, stat};
 use super::state::Ino;
 use super::{Disk, Site};
 use crate::pipeline;
