@@ -89,7 +89,7 @@ impl Log {
     }
 
     /// Merges all heads into one and returns it. `None` before the first commit. A head that cannot
-    /// be used is set aside. If there are more heads than [`MAX_MERGES`], some are left for the
+    /// be used is set aside. If there are more heads than `MAX_MERGES`, some are left for the
     /// next call.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! the remote → look at the vault → plan → pull → push → tidy. [`crate::plan`] decides about each
 //! item; this module fetches its inputs and carries out its steps. `--dry-run` stops after the plan.
 //!
-//! The rooms, each over the [`session::Session`] of one run: `cycle` is that path, `recovery` goes
+//! The rooms, each over the `session::Session` of one run: `cycle` is that path, `recovery` goes
 //! back to earlier states, `upkeep` looks after the bucket, `joining` makes and joins vaults,
 //! `standing` answers questions. Beside them stand what they share: report, errors, conflicts,
 //! transactions.
