@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
 use cogzy_engine::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -143,6 +144,7 @@ async fn a_vault_that_is_away_is_waited_for_and_watched_again_when_it_is_back() 
 }
 
 /// Files of the vault that a process has open or mapped.
+#[cfg(target_os = "linux")]
 fn open_in(machine: &Machine, daemon: &Daemon) -> Vec<String> {
     let process = PathBuf::from(format!("/proc/{}", daemon.pid()));
     let descriptors = std::fs::read_dir(process.join("fd")).unwrap();

@@ -22,5 +22,5 @@ pub mod source;
 pub mod strings;
 
 pub use amount::{amount, whole};
-pub use folder::{fresh_folder, fresh_folder_in_memory};
+pub use folder::{fresh_folder, fresh_folder_in_memory, make_pipe};
 pub use harness::is_left_out;

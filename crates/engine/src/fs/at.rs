@@ -88,9 +88,7 @@ impl At<'_> {
     pub fn may_place(self) -> io::Result<()> {
         let rights = Access::WRITE_OK | Access::EXEC_OK;
         rustix::fs::accessat(self.folder, ".", rights, AtFlags::EACCESS)?;
-        let is_protected = protected(self.folder, Path::new(""), AtFlags::EMPTY_PATH)
-            || protected(self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW);
-        if is_protected {
+        if protected(self.folder, Path::new(".")) || protected(self.folder, self.name) {
             let why = "it is protected: `chattr -i -a` takes that away";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
@@ -184,17 +182,17 @@ pub(super) fn names(folder: OwnedFd) -> io::Result<Vec<(OsString, FileKind)>> {
 
 /// True for what nobody may rename or remove, not even root, as far as the file system tells.
 #[cfg(target_os = "linux")]
-fn protected(folder: BorrowedFd, name: &Path, flags: AtFlags) -> bool {
+fn protected(folder: BorrowedFd, name: &Path) -> bool {
     use rustix::fs::{StatxAttributes, StatxFlags};
 
     let kinds = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
-    rustix::fs::statx(folder, name, flags, StatxFlags::TYPE)
+    rustix::fs::statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE)
         .is_ok_and(|stat| stat.stx_attributes.intersects(kinds))
 }
 
 /// Elsewhere only an attempt tells.
 #[cfg(not(target_os = "linux"))]
-const fn protected(_: BorrowedFd, _: &Path, _: AtFlags) -> bool {
+const fn protected(_: BorrowedFd, _: &Path) -> bool {
     false
 }
 

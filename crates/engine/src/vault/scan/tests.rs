@@ -189,7 +189,7 @@ fn unsyncable_paths_are_reported_and_do_not_hide_the_rest() {
     std::os::unix::fs::symlink("elsewhere", at("linked")).unwrap();
     std::os::unix::fs::symlink("elsewhere", at("cache")).unwrap();
     std::os::unix::fs::symlink("good", at(".#good")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    cogzy_testkit::make_pipe(&at("pipe"));
     vault.put("a\nb/c", "x");
     disk::write(vault.dir.path().join(OsString::from_vec(b"z\xff".to_vec())), "x").unwrap();
     let scan = vault.scan();
