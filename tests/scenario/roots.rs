@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 #[cfg(target_os = "linux")]
 use cogzy_engine::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::process::{Machine, PATIENCE};
@@ -99,6 +99,8 @@ async fn a_daemon_whose_vault_is_replaced_says_so_and_ends_so_that_it_is_started
     let mut daemon = Daemon::start(&machine).await;
     let mut listening = socket::connect(&socket::path_of(&machine)).await;
     listening.write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    // Once the answer has begun, it is listened to.
+    assert!(listening.read(&mut [0; 1]).await.unwrap() > 0);
     let aside = replaced_by_a_copy(&machine);
     machine.write("traces/new.json", "of the copy");
     daemon.says(REPLACED).await;

@@ -325,7 +325,10 @@ impl Site {
             return;
         }
         let parent = absolute(to).parent().unwrap().to_owned();
-        create_folders(&mut self.state, &parent, true, now).unwrap();
+        if create_folders(&mut self.state, &parent, true, now).is_err() {
+            // A file or a link stands where a folder is to be: nobody renames that way.
+            return;
+        }
         self.state.sync_path(&parent);
         for (path, ino) in files {
             let (digest, moved) = (self.digest(ino), path.replacen(from, to, 1));
