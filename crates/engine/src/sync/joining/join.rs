@@ -229,16 +229,18 @@ impl Context {
     }
 
     fn make_folders(&self) -> Result<(), SyncError> {
-        let ours = [self.layout.sync(), self.layout.staging(), self.layout.trash(), self.layout.conflicts()];
-        for path in std::iter::once(self.layout.root().to_owned()).chain(ours) {
-            self.fs().create_dir_all(&path).at("create", &path)?;
-        }
-        for path in APP_FOLDERS.iter().map(|name| self.layout.root().join(name)) {
+        let root = self.layout.root();
+        self.fs().create_dir_all(root).at("create", root)?;
+        for path in APP_FOLDERS.iter().map(|name| root.join(name)) {
             match self.fs().create_dir_all(&path) {
                 // A link in its place is not followed, and the scan names it.
                 Err(error) if Linked::is(&error) => {}
                 made => made.at("create", &path)?,
             }
+        }
+        for path in [self.layout.sync(), self.layout.staging(), self.layout.trash(), self.layout.conflicts()]
+        {
+            self.fs().create_dir_all(&path).at("create", &path)?;
         }
         Ok(())
     }
