@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot::{self, error::RecvError};
@@ -26,9 +25,6 @@ use cogzy_client::paths::machine_id;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Engine, Joining, join};
 use cogzy_engine::vault::FileLock;
-
-/// Time in which those who follow the events of a daemon that ends by itself hear why.
-const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Run the daemon in the foreground
 ///
@@ -61,9 +57,6 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     let ended = runtime.block_on(unless_stopped(&mut signals, telling(ended, events, output)));
     hooks.end();
     heart.stopping();
-    if ended.is_some() {
-        runtime.block_on(async { tokio::time::sleep(LAST_WORDS).await });
-    }
     // The engine's thread ends with the process, wherever it stands; taking its runtime away would
     // only make it complain. The lock ends with the process, too.
     std::mem::forget((runtime, engine));

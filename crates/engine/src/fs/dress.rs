@@ -1,6 +1,6 @@
 //! Owner, group, mode, extended attributes and access lists of a file that comes into its place.
 //!
-//! What a program without the rights for it cannot pass on is left as it is, and named. Access lists are
+//! Attributes that a program has no right to pass on are left as they are, and named. Access lists are
 //! extended attributes, too (`system.posix_acl_access`). Labels of the system (`security.*`) belong to a file,
 //! not to its place: the system gives new ones.
 

@@ -102,7 +102,7 @@ pub trait WriteFile: Write + Send {
     fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()>;
 }
 
-/// What a new file takes its owner, group, rights and attributes from.
+/// Source of a new file's owner, group, rights and attributes.
 #[derive(Debug, Clone, Copy)]
 pub enum Like<'a> {
     /// The file in whose place it comes.

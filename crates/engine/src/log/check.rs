@@ -39,7 +39,7 @@ impl Log {
         let commits: BTreeSet<CommitKey> = self.list_commits(0).await?.into_keys().collect();
         let missing = self.graph.iter().map(|(key, _)| key).filter(|key| !commits.contains(key));
         faults.extend(missing.map(|key| ObjectFault { key: commit_key(key), error: None }));
-        // What was set aside is no part of the history, and is told of as such.
+        // An object that was set aside is no part of the history, and is told of as such.
         let of_history = commits.into_iter().filter(|key| self.asides.get(*key).is_none());
         keys.extend(of_history.map(commit_key));
         let listed = list_all(self.remote.as_ref(), CHECKPOINTS, None).await?;
