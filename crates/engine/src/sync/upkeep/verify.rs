@@ -16,7 +16,7 @@ use crate::remote::list_all;
 use crate::sync::cycle::{Local, list_chunks};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher, blocking};
-use crate::vault::{Found, Scan, ScanOptions, scan};
+use crate::vault::{Found, Scan, ScanOptions, Snapshots, scan};
 
 /// Packs read at once; each is held whole.
 const PARALLEL_PACKS: usize = 3;
@@ -192,6 +192,7 @@ impl Session<'_> {
 impl Context {
     /// Scans the vault without reading or filling the cache: damage must not pass for an edit.
     pub(crate) fn fresh_scan(&self, vault: VaultId, base: &Snapshot) -> Result<Scan, SyncError> {
+        let snapshots = Snapshots::new(Arc::clone(&self.ports.fs), &self.layout);
         let options = ScanOptions {
             vault,
             filter: &self.settings.filter,
@@ -201,6 +202,7 @@ impl Context {
             rehash_before: i64::MAX,
             threads: self.settings.threads,
             prefer: &|path| base.tree.contains_key(path),
+            snapshots: Some(&snapshots),
             progress: &|_| {},
         };
         Ok(scan(self.fs(), &self.layout, &options)?)
