@@ -51,8 +51,11 @@ impl Databases for RootedFs {
         agrees: &mut dyn FnMut() -> io::Result<bool>,
     ) -> Result<bool, DatabaseFault> {
         let _turn = turn(self, path)?;
-        let source = reading(with)?;
-        check(&source)?;
+        let source = reading(with).and_then(|source| check(&source).map(|()| source));
+        let source = source.map_err(|fault| match fault {
+            DatabaseFault::Damaged(why) => DatabaseFault::BadSource(why),
+            other => other,
+        })?;
         let mut writer = opened(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         writer.pragma_update(None, "synchronous", "FULL")?;
         if !is_wal(&writer)? {

@@ -167,7 +167,7 @@ fn a_damaged_database_is_neither_copied_nor_put_in_place() {
     assert!(matches!(copied, Err(DatabaseFault::Damaged(_))), "{copied:?}");
     let asked = &mut || panic!("it is damaged");
     let done = place.fs.replace(&place.path("x"), &place.path("bad"), &place.empty("kept"), asked);
-    assert!(matches!(done, Err(DatabaseFault::Damaged(_))), "{done:?}");
+    assert!(matches!(done, Err(DatabaseFault::BadSource(_))), "{done:?}");
     assert!(std::fs::read(place.path("x")).unwrap() == good);
 }
 

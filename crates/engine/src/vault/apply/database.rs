@@ -87,13 +87,14 @@ impl Hand<'_> {
         }
     }
 
-    /// Gives a database its new state.
-    pub fn take_over(&mut self, task: &Task) -> Result<(), Halt> {
+    /// Gives a database its new state. False for one that is damaged, and stands in one file: as
+    /// none of its programs can read it, it may be replaced as any file.
+    pub fn take_over(&mut self, task: &Task) -> Result<bool, Halt> {
         let (step, visible, aside) = (task.step, self.visible(task.step), self.aside(task.step));
-        let (Some(staged), Some(old)) = (self.staged(step), step.old) else { return Ok(()) };
+        let (Some(staged), Some(old)) = (self.staged(step), step.old) else { return Ok(true) };
         let kept = self.empty(staged.with_extension("old"))?;
         let fs = self.fs;
-        let Some(databases) = fs.databases() else { return Ok(()) };
+        let Some(databases) = fs.databases() else { return Ok(false) };
         let done = databases.replace(&visible, &staged, &kept, &mut || {
             let stat = fs.lstat(&kept)?;
             let agrees = self.holds(&kept, &stat, old).map_err(source_of)?;
@@ -105,10 +106,21 @@ impl Hand<'_> {
             Ok(agrees)
         });
         match done {
-            Ok(true) => Ok(self.fs.remove_file(&staged).at("remove", &staged)?),
+            Ok(true) => {
+                self.fs.remove_file(&staged).at("remove", &staged)?;
+                Ok(true)
+            }
             Ok(false) => Err(Self::moved(&step.path)),
+            Err(DatabaseFault::Damaged(_)) if self.stands_alone(&visible, old)? => Ok(false),
             Err(fault) => Err(Self::halt(fault, step, &visible)),
         }
+    }
+
+    /// True for a database in one file that holds `content`.
+    fn stands_alone(&self, visible: &Path, content: Content) -> Result<bool, Halt> {
+        let Some(stat) = self.lstat(visible)? else { return Ok(false) };
+        let alone = in_parts(self.fs, visible, &stat).at("look beside", visible)?.is_none();
+        Ok(alone && self.holds(visible, &stat, content)?)
     }
 
     /// Gives a database its old state again, if it has the new one. True if the step is about one
@@ -173,9 +185,12 @@ impl Hand<'_> {
             DatabaseFault::Busy => Halt::Moved(format!(
                 "{path} is in use: it is replaced once no other program is in the middle of a transaction"
             )),
-            DatabaseFault::Damaged(why) => {
-                Halt::Moved(format!("{path}: a database is damaged, so nothing is replaced ({why})"))
-            }
+            DatabaseFault::Damaged(why) => Halt::Moved(format!(
+                "{path} is damaged, and a part of it stands beside it: move both away, and it comes anew ({why})"
+            )),
+            DatabaseFault::BadSource(why) => Halt::Moved(format!(
+                "{path}: the version that would replace it is damaged, so it stays as it is ({why})"
+            )),
             DatabaseFault::Open(why) => {
                 Halt::Moved(format!("{path}: {why}: close the programs that have the database open"))
             }

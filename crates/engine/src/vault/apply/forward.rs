@@ -44,7 +44,9 @@ impl Hand<'_> {
         }
         // Last, since another program may keep one from being replaced.
         for task in databases {
-            self.take_over(task)?;
+            if !self.take_over(task)? {
+                self.replace(task)?;
+            }
             on_step(&task.step.path);
         }
         Ok(())

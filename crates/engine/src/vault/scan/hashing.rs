@@ -187,7 +187,7 @@ fn hash(
         let taken = snapshots.take(&job.claim.path, &layout.root().join(&job.claim.on_disk));
         return taken.map_err(|fault| match fault {
             DatabaseFault::Busy | DatabaseFault::Open(_) => ProblemKind::Busy,
-            DatabaseFault::Damaged(why) => ProblemKind::Database(why),
+            DatabaseFault::Damaged(why) | DatabaseFault::BadSource(why) => ProblemKind::Database(why),
             DatabaseFault::Disk(error) => ProblemKind::Unreadable(error.to_string()),
         });
     }
