@@ -265,7 +265,8 @@ impl Session<'_> {
                 watcher.progress(uploads.sent_of(Progress { bytes_done, ..before }));
             };
             match self.context.take_in(run, &source, &read).await? {
-                Taken::Known => {}
+                // The same state may stand in the vault under another name.
+                Taken::Known => sent.databases |= survey.local.in_parts.contains(path),
                 Taken::Read { recipe, database } => {
                     recipes.extend(recipe.map(|recipe| (entry.digest, recipe)));
                     sent.databases |= database;
