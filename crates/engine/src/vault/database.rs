@@ -22,8 +22,8 @@ use crate::fs::{DatabaseFault, Fs, found, remove_tree};
 use crate::model::sqlite::{self, COMPANIONS};
 use crate::model::{Content, Digest, FileKind, FileStat, VaultPath};
 
-/// Bytes at the beginning of a file that tell what it is.
-const MAGIC: u64 = 16;
+/// Bytes at the beginning of a file that tell what it is: as many as a WAL has before its pages.
+const HEAD: u64 = 32;
 
 /// The file beside `place` with this ending.
 fn beside(place: &Path, ending: &str) -> PathBuf {
@@ -39,7 +39,7 @@ fn head(fs: &dyn Fs, place: &Path) -> io::Result<Option<Vec<u8>>> {
         _ => return Ok(None),
     }
     let mut head = Vec::new();
-    let read = fs.open(place).and_then(|file| file.take(MAGIC).read_to_end(&mut head));
+    let read = fs.open(place).and_then(|file| file.take(HEAD).read_to_end(&mut head));
     Ok(found(read)?.map(|_| head))
 }
 
@@ -72,37 +72,36 @@ pub(super) fn databases_of(fs: &dyn Fs, layout: &Layout, names: &[String]) -> BT
 /// The state of a database of which a part stands beside it: `stat` mixed with the states of its
 /// WAL and journal, of length 0. None if the file holds it all.
 pub(super) fn in_parts(fs: &dyn Fs, place: &Path, stat: &FileStat) -> io::Result<Option<FileStat>> {
-    let [wal, journal] = ["-wal", "-journal"].map(|ending| beside(place, ending));
-    let there = |place: &Path| Ok::<_, io::Error>(found(fs.lstat(place))?.filter(|stat| stat.size > 0));
-    let wal = there(&wal)?.filter(|wal| sqlite::holds_wal(wal.size));
-    let journal = match there(&journal)? {
-        Some(stat) => head(fs, &journal)?.filter(|head| sqlite::holds_journal(head)).map(|_| stat),
-        None => None,
+    let part = |ending: &str| {
+        let place = beside(place, ending);
+        let stat = found(fs.lstat(&place))?.filter(|stat| stat.size > 0);
+        let head = head(fs, &place)?.unwrap_or_default();
+        Ok::<_, io::Error>(stat.map(|stat| (stat, head)))
     };
+    let wal = part("-wal")?.filter(|(stat, _)| sqlite::holds_wal(stat.size));
+    let journal = part("-journal")?.filter(|(_, head)| sqlite::holds_journal(head));
     if wal.is_none() && journal.is_none() {
         return Ok(None);
     }
-    let all = [Some(*stat), wal, journal];
-    let mut hasher = blake3::Hasher::new();
-    for part in &all {
-        let numbers = part.map(|stat| {
-            [stat.dev, stat.ino, stat.size, stat.mtime_ns.cast_unsigned(), stat.ctime_ns.cast_unsigned()]
-        });
-        hasher.update(&[u8::from(numbers.is_some())]);
-        for number in numbers.iter().flatten() {
+    let (mut hasher, mut last) = (blake3::Hasher::new(), stat.mtime_ns);
+    let numbers = [stat.dev, stat.ino, stat.size, stat.mtime_ns.cast_unsigned()];
+    for number in numbers {
+        hasher.update(&number.to_le_bytes());
+    }
+    for part in [wal, journal] {
+        hasher.update(&[u8::from(part.is_some())]);
+        let Some((stat, head)) = part else { continue };
+        last = last.max(stat.mtime_ns);
+        // Whoever opens a database as root gives these files to its owner, which moves their ctime.
+        for number in [stat.ino, stat.size, stat.mtime_ns.cast_unsigned()] {
             hasher.update(&number.to_le_bytes());
         }
+        // A WAL that begins anew says so.
+        hasher.update(&head);
     }
     let mixed = hasher.finalize();
     let (ino, _) = mixed.as_bytes().split_first_chunk().unwrap_or((&[0; 8], &[]));
-    let last = |time: fn(&FileStat) -> i64| all.iter().flatten().map(time).max().unwrap_or_default();
-    Ok(Some(FileStat {
-        ino: u64::from_le_bytes(*ino),
-        size: 0,
-        mtime_ns: last(|stat| stat.mtime_ns),
-        ctime_ns: last(|stat| stat.ctime_ns),
-        ..*stat
-    }))
+    Ok(Some(FileStat { ino: u64::from_le_bytes(*ino), size: 0, mtime_ns: last, ..*stat }))
 }
 
 /// The companion beside a place where no database stands that would be taken for a part of one which
