@@ -59,6 +59,7 @@ mod remote;
 mod remote_answers;
 mod rollback;
 mod roots;
+mod sqlite;
 mod stores;
 mod transactions;
 mod unwritable;
