@@ -11,12 +11,16 @@ pub const PRUNES: &[&str] =
 
 /// Reached by fifty worlds with an adversary.
 pub const ADVERSARIES: &[&str] = &[
+    "adversary: bomb",
+    "adversary: checkpoint",
+    "adversary: delete",
     "adversary: horizon",
     "adversary: junk",
     "adversary: mark",
     "adversary: poison",
     "adversary: replay",
     "adversary: sweep",
+    "adversary: unmark",
     "adversary: withhold",
 ];
 
