@@ -185,6 +185,9 @@ impl Session<'_> {
             self.log.delete_old_checkpoints(before_ms, &head).await?;
             pruned.freed = self.delete_swept(&looked).await?;
         }
+        if let Err(error) = self.log.remote().clear_leftovers().await {
+            tracing::warn!(%error, "what cut-off uploads left behind could not be removed; the next prune tries again");
+        }
         Ok(pruned)
     }
 
