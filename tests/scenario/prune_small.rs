@@ -1,8 +1,8 @@
-//! Packs that cost too many requests or too many bytes: small ones are joined, and of worn ones only what is
-//! needed is fetched.
+//! Packs that cost too many requests or too many bytes: small ones are joined, of worn ones only what is
+//! needed is fetched, and they are deleted several at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use cogzy_engine::remote::{Capabilities, Object, Page, Remote, RemoteError, Span
 use cogzy_engine::sync::Retention;
 use cogzy_testkit::fresh_folder;
 
-use crate::prune::{Bucket, DAY, assert_sound, prune, version};
+use crate::prune::{Bucket, DAY, assert_sound, edits, prune, version};
 use crate::support::device::Device;
 
 /// A bucket that counts what is read of its packs.
@@ -19,12 +19,16 @@ struct Counting {
     bucket: Arc<dyn Remote>,
     gets: AtomicU64,
     bytes: AtomicU64,
+    /// Deletions under way, and the most of them.
+    deleting: [AtomicU64; 2],
+    /// True while deletions delete nothing, as on a store that hides and keeps.
+    keeps: AtomicBool,
 }
 
 impl Counting {
     fn of(bucket: &Bucket) -> Arc<Self> {
-        let (gets, bytes) = Default::default();
-        Arc::new(Self { bucket: Arc::new(bucket.remote.clone()), gets, bytes })
+        let (gets, bytes, deleting, keeps) = Default::default();
+        Arc::new(Self { bucket: Arc::new(bucket.remote.clone()), gets, bytes, deleting, keeps })
     }
 
     /// GETs of packs and their bytes since this was asked last.
@@ -59,7 +63,11 @@ impl Remote for Counting {
         self.bucket.list(prefix, after).await
     }
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.bucket.delete(key).await
+        let [now, most] = &self.deleting;
+        most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        now.fetch_sub(1, Ordering::Relaxed);
+        if self.keeps.load(Ordering::Relaxed) { Ok(()) } else { self.bucket.delete(key).await }
     }
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.bucket.server_ms().await
@@ -140,5 +148,25 @@ async fn of_a_worn_pack_only_what_is_needed_is_fetched() {
         bucket.pass(8 * DAY);
         prune(&mut one).await;
     }
+    assert_sound(&mut one).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn freed_is_what_the_store_no_longer_lists() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let counted = Counting::of(&bucket);
+    let mut one = device(folder.path(), "one", &counted).await;
+    edits(&mut one, "traces/a.json", &["a1", "a2", "a3", "a4", "a5"]).await;
+    bucket.pass(8 * DAY);
+    let marked = prune(&mut one).await.marked;
+    assert!(marked.objects > 2, "{marked:?}");
+    bucket.pass(8 * DAY);
+    counted.keeps.store(true, Ordering::Relaxed);
+    let all = bucket.packs();
+    assert_eq!((prune(&mut one).await.freed.objects, bucket.packs()), (0, all), "nothing has gone");
+    counted.keeps.store(false, Ordering::Relaxed);
+    assert_eq!(prune(&mut one).await.freed, marked, "the next prune tries again");
+    assert!(counted.deleting[1].load(Ordering::Relaxed) > 1, "several at once");
     assert_sound(&mut one).await;
 }

@@ -15,8 +15,8 @@ use crate::content::{FinishedPack, PACK_TARGET, PackBuilder, PackRead, READ_GAP,
 use crate::log::{LogError, Places, Snapshot, pack_key};
 use crate::model::{ChunkSlot, PackId, PackInfo};
 use crate::remote::{RemoteErrorKind, Span};
-use crate::sync::SyncError;
 use crate::sync::session::Context;
+use crate::sync::{Phase, Progress, SyncError, Watcher};
 
 /// Percentage of its chunks' bytes that nothing needs, above which a pack is worth moving.
 const MOSTLY_DEAD: u64 = 20;
@@ -101,9 +101,15 @@ fn reads(worn: &Worn) -> Vec<PackRead> {
 impl Context {
     /// Puts the needed chunks of `worn` packs into new ones. A pack of which one cannot be read is
     /// left alone.
-    pub(crate) async fn repack(&self, worn: Vec<Worn>) -> Result<Moved, SyncError> {
+    pub(crate) async fn repack(&self, worn: Vec<Worn>, watcher: &dyn Watcher) -> Result<Moved, SyncError> {
+        let mut progress =
+            Progress { phase: Phase::Download, files_total: worn.len(), ..Progress::default() };
+        progress.bytes_total = worn.iter().map(|worn| bytes(&worn.live)).sum();
         let (mut moved, mut open): (Moved, Option<PackBuilder>) = Default::default();
         for worn in worn {
+            watcher.progress(progress);
+            progress.files_done += 1;
+            progress.bytes_done += bytes(&worn.live);
             let Some(stored) = self.stored(&worn).await? else {
                 tracing::warn!(pack = %worn.pack.id, "a pack is damaged, and is left as it is: run `cogzy-vault verify --repair`");
                 continue;
