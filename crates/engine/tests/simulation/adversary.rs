@@ -2,8 +2,8 @@
 //!
 //! The adversary puts junk below `commits/`, forges prune commits and checkpoints, makes commits that unpack
 //! to more than anybody should read, claims the chunks of others for packs of garbage, puts old objects
-//! again, and keeps new commits from a device for a while. In every fourth world its key may delete, too, and
-//! it deletes checkpoints, what devices say of themselves, and packs. Devices lose their databases, and one
+//! again, and keeps new commits from a device for a while. In every fourth world its key may delete, too: it
+//! deletes and damages checkpoints, what devices say of themselves, and packs. Devices lose their databases, and one
 //! joins only in the end, so that what was forged is read anew.
 //!
 //! The oracle asks: no device is stopped, none loses a byte, in the end all hold the same, nobody builds on a
@@ -54,8 +54,10 @@ struct Adversary {
     bombs: BTreeSet<CommitKey>,
     /// True if its key may delete.
     deletes: bool,
-    /// Packs of others that it has deleted.
+    /// Packs of others that it has deleted or damaged.
     deleted: BTreeSet<PackId>,
+    /// Objects of others that it has deleted or damaged.
+    attacked: BTreeSet<String>,
 }
 
 /// Runs a seed from the first step to the end.
@@ -159,7 +161,7 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
     nobody_took_a_bomb(world, adversary)?;
     for at in 0..=DEVICES {
         let faults = repair(world, at).await?;
-        let expected = |path: &str| adversary.made.contains(path) || adversary.is_deleted(path);
+        let expected = |path: &str| adversary.made.contains(path) || adversary.attacked.contains(path);
         if let Some(fault) = faults.iter().find(|fault| !expected(&fault.path)) {
             return Err(format!("{}: {fault:?}", world.devices[at].name));
         }
@@ -271,7 +273,7 @@ impl Adversary {
                     commit.prune.unmarked = unmarked.into_iter().collect();
                 });
             }
-            _ => self.delete(world, rng),
+            _ => self.attack(world, rng),
         }
     }
 
@@ -280,13 +282,9 @@ impl Adversary {
         self.swept || !self.deleted.is_empty()
     }
 
-    fn is_deleted(&self, path: &str) -> bool {
-        self.deleted.iter().any(|pack| pack_name(*pack) == path)
-    }
-
-    /// Deletes an object. Of a commit that is gone devices rightly halt; what a commit has named for less than
-    /// an hour may yet come, and is waited for.
-    fn delete(&mut self, world: &World, rng: &mut Rng) {
+    /// Deletes or damages an object. Of a commit that is gone devices rightly halt; what a commit has named for
+    /// less than an hour may yet come, and is waited for.
+    fn attack(&mut self, world: &World, rng: &mut Rng) {
         let mut bucket = world.store.lock();
         let old = |key: &str| bucket.time_of(key).is_some_and(|at| at + 3_700_000 < bucket.now_ms());
         let may_go = |key: &&String| !key.starts_with("commits/") && !key.starts_with("vault-") && old(key);
@@ -295,12 +293,25 @@ impl Adversary {
             return;
         }
         let key = rng.pick(&keys);
-        world.trace.note(format_args!("the adversary deletes {key}"));
-        world.trace.mark("adversary: delete");
-        bucket.objects.remove(key);
-        if !self.made.contains(key) {
-            self.deleted.extend(key.strip_prefix("packs/").map(|rest| rest[3..].parse::<PackId>().unwrap()));
+        let (mut body, _) = bucket.objects[key].clone();
+        let is_damaged = !body.is_empty() && rng.chance(50);
+        let how = if is_damaged { "damage" } else { "delete" };
+        world.trace.note(format_args!("the adversary: {how} {key}"));
+        world.trace.mark(format!("adversary: {how}"));
+        if is_damaged {
+            let mut bytes = body.to_vec();
+            let at = rng.below(bytes.len());
+            bytes[at] ^= 1 << rng.below(8);
+            body = bytes.into();
+            bucket.objects.entry(key.clone()).and_modify(|object| object.0 = body);
+        } else {
+            bucket.objects.remove(key);
         }
+        if self.made.contains(key) {
+            return;
+        }
+        self.attacked.insert(key.clone());
+        self.deleted.extend(key.strip_prefix("packs/").map(|rest| rest[3..].parse::<PackId>().unwrap()));
     }
 }
 

@@ -13,6 +13,7 @@ pub const PRUNES: &[&str] =
 pub const ADVERSARIES: &[&str] = &[
     "adversary: bomb",
     "adversary: checkpoint",
+    "adversary: damage",
     "adversary: delete",
     "adversary: horizon",
     "adversary: junk",
