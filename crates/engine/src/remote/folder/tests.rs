@@ -95,11 +95,13 @@ async fn leftovers_of_a_crash_go_after_a_day() {
     let (_folder, remote) = fresh().await;
     remote.put("packs/aa/1", Bytes::from_static(b"v")).await.unwrap();
     let day = std::time::Duration::from_secs(24 * 3600);
+    let now_ms = u64::try_from(remote.server_ms().await.unwrap()).unwrap();
+    let now = std::time::UNIX_EPOCH + std::time::Duration::from_millis(now_ms);
     let files = [("packs/aa/.cogzy-tmp-00", true), ("packs/aa/.cogzy-tmp-01", false), ("packs/aa/2", true)];
     for (name, old) in files {
         let file = fs::File::create(remote.root.join(name)).unwrap();
         let age = if old { day * 2 } else { day / 2 };
-        file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        file.set_modified(now - age).unwrap();
     }
     assert_eq!(remote.clear_leftovers().await.unwrap(), 1);
     let left = files.map(|(name, _)| remote.root.join(name).exists());

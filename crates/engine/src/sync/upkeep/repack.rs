@@ -58,7 +58,7 @@ pub(crate) fn needed(packs: &[Arc<PackInfo>], places: &Places) -> Vec<Worn> {
 pub(crate) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bool) -> Vec<Worn> {
     let lasting: Vec<Arc<PackInfo>> =
         state.lasting_packs().filter(|pack| old(pack.id)).map(Arc::clone).collect();
-    let (mut found, mut small): (Vec<(u64, u64, Worn)>, Vec<(u64, u64, Worn)>) = Default::default();
+    let (mut found, mut small) = (Vec::new(), Vec::new());
     for worn in needed(&lasting, places) {
         let (kept, all) = (bytes(&worn.live), bytes(&worn.pack.chunks));
         let dead = all.saturating_sub(kept);
@@ -69,7 +69,7 @@ pub(crate) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bo
             small.push((share, kept, worn));
         }
     }
-    if are_many(small.iter().map(|(_, kept, _)| *kept)) {
+    if are_many(small.iter().map(|(_, kept, _): &(u64, u64, Worn)| *kept)) {
         found.extend(small);
     }
     found.sort_by_key(|(share, kept, worn)| (*share, *kept, worn.pack.id));
