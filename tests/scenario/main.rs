@@ -49,6 +49,7 @@ mod process_watch;
 mod protection;
 mod prune;
 mod prune_forged;
+mod prune_small;
 mod recovery;
 mod recovery_export;
 mod recovery_page;
