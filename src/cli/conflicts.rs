@@ -17,11 +17,10 @@ use super::paths::absolute;
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
-use cogzy_client::documents::{ConflictsDocument, ResolveSeveralRequest, SchemaVersion, moment};
+use crate::control::sides::{self, Makers, Sides};
+use cogzy_client::documents::{ConflictsDocument, KeptVersion, ResolveSeveralRequest, SchemaVersion, moment};
 use cogzy_engine::model::{Conflict, Entry, Resolution, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, Target, differences};
-pub use keep::KeptVersion;
-use keep::{Makers, Sides};
 
 /// The longest file that is compared, in bytes.
 const MAX_COMPARED: u64 = 64 << 20;
@@ -66,7 +65,7 @@ pub enum ConflictsAction {
         /// this: this device's version; other: that of the other device; both: the one set aside is
         /// put beside the one that stands; or a version as `show` names it: aside, stands, or the
         /// device that made it
-        #[arg(long, value_name = "VERSION")]
+        #[arg(long, value_name = "VERSION", value_parser = keep::kept)]
         keep: KeptVersion,
         /// Also where it looks like an accident: a group that gets much smaller
         #[arg(long)]
@@ -94,7 +93,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
                     let watcher = ProgressWatcher::on(output);
                     engine.export_conflict(listed.conflict.id, &target, &watcher).await?;
                 }
-                let sides = Makers::of(app, &mut engine).await?.sides(&mut engine, &listed.conflict).await;
+                let sides = Makers::of(&mut engine).await?.sides(&mut engine, &listed.conflict).await;
                 Ok::<_, Failure>((look(&mut engine, &listed.conflict).await, sides))
             })?;
             show(app, listed, (&seen, &sides), output);
@@ -127,11 +126,13 @@ fn decide(
     }
     let decisions = runtime()?.block_on(async {
         let mut engine = app.engine().await?;
-        let makers = Makers::of(app, &mut engine).await?;
+        let makers = Makers::of(&mut engine).await?;
         let mut decisions = Vec::new();
         for listed in chosen {
-            let sides = makers.sides(&mut engine, &listed.conflict).await;
-            decisions.push(Resolution { id: listed.conflict.id, keep: keep.of(&sides, &listed.conflict)? });
+            let made = makers.sides(&mut engine, &listed.conflict).await;
+            let id = listed.conflict.id;
+            let keep = sides::chosen(keep, &made, id).map_err(SyncError::from)?;
+            decisions.push(Resolution { id, keep });
         }
         Ok::<_, Failure>(decisions)
     })?;
@@ -302,6 +303,7 @@ fn pick<'a>(conflicts: &'a [ListedConflict], id: &str) -> Result<&'a ListedConfl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::sides::Made;
     use cogzy_engine::model::{Item, Kept};
 
     #[test]
@@ -313,7 +315,7 @@ mod tests {
         let mut compared = [FileComparison { path, standing: None, differing: None, differences: vec![] }];
         let [first] = &mut compared;
         compare(br#"{"x":1}"#, br#"{"x":2}"#, first);
-        let lost = keep::Made { device: "laptop".to_owned(), is_this: true, time: None };
+        let lost = Made { device: "laptop".to_owned(), is_this: true, time: None };
         let sides = Sides { lost, stands: None };
         let document =
             ComparedDocument { schema: SchemaVersion, conflict: &listed, sides: &sides, compared: &compared };

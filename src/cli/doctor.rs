@@ -3,7 +3,7 @@
 mod cost;
 mod finding;
 mod machine;
-mod remote;
+pub(super) mod remote;
 
 use serde::Serialize;
 
@@ -175,6 +175,7 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
         let text = format!("it is version {other}, this program {version}");
         findings.push(Finding::warning(CHECK, text, "cogzy-vault service install"));
     }
+    findings.extend(machine::newer_credentials(&app.credentials_file(), &status.daemon));
     for hold in &status.holds {
         let waits = Finding::warning("held", hold.reason.clone(), hold.next.clone());
         findings.push(Finding { exit: Exit::Held, ..waits });

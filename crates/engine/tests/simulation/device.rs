@@ -9,8 +9,8 @@ use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
-    Advice, Engine, Joining, Ports, Pruned, Report, Request, Retention, Settings, SyncError, Unwatched,
-    Weight, join,
+    Advice, Engine, Joining, Ports, Pruned, Report, Request, Retention, Settings, StaleIndex, SyncError,
+    Unwatched, Weight, join,
 };
 use cogzy_engine::vault::{Filter, Layout};
 use cogzy_testkit::rng::Rng;
@@ -187,6 +187,7 @@ impl Device {
             trash: self.trash,
             retention: self.retention,
             max_invalid: Duration::from_secs(300),
+            stale_index: StaleIndex::default(),
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,
         };
