@@ -12,14 +12,14 @@ use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
-use super::output::{Output, size};
+use super::output::{Output, count, size};
 use super::paths::absolute;
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
 use crate::control::sides::{self, Makers, Sides};
 use cogzy_client::documents::{ConflictsDocument, KeptVersion, ResolveSeveralRequest, SchemaVersion, moment};
-use cogzy_engine::model::{Conflict, Entry, Resolution, VaultPath};
+use cogzy_engine::model::{Conflict, Entry, Item, Resolution, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, Target, differences};
 
 /// The longest file that is compared, in bytes.
@@ -159,8 +159,8 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
         let bytes = conflict.files.iter().filter_map(|file| file.entry).map(|entry| entry.size).sum();
         [
             conflict.id.short(),
-            conflict.item.to_string(),
-            format!("{} files, {}", conflict.files.len(), size(bytes)),
+            words(&conflict.item),
+            format!("{}, {}", count(conflict.files.len(), "file"), size(bytes)),
             device,
             when,
         ]
@@ -173,6 +173,14 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
         output.note("    `cogzy-vault conflicts resolve ID --keep this`        this device's version (or other, both)");
         output
             .note("    `cogzy-vault conflicts resolve --all --keep other`    all of them in one generation");
+    }
+}
+
+/// An item as a person calls it.
+fn words(item: &Item) -> String {
+    match item {
+        Item::File(path) => path.to_string(),
+        Item::Group(name) => format!("the memory {name:?}"),
     }
 }
 
@@ -241,7 +249,7 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     output.json(&ComparedDocument { schema: SchemaVersion, conflict: listed, sides, compared: seen });
     let conflict = &listed.conflict;
     output.line(format!("conflict {}", conflict.id));
-    output.line(format!("    over {}", conflict.item));
+    output.line(format!("    over {}", words(&conflict.item)));
     output.line(format!("    set aside: the version of {}", sides.lost));
     match &sides.stands {
         Some(made) => output.line(format!("    stands:    the version of {made}")),
@@ -274,7 +282,8 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
 
 fn tell_differences(seen: &FileComparison, output: &mut Output) {
     let Some(count) = seen.differing.filter(|count| *count > 0) else { return };
-    output.line(format!("        {count} places differ:"));
+    let differ = if count == 1 { "1 place differs".to_owned() } else { format!("{count} places differ") };
+    output.line(format!("        {differ}:"));
     let text = |value: &Option<serde_json::Value>| {
         value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string)
     };
@@ -304,7 +313,7 @@ fn pick<'a>(conflicts: &'a [ListedConflict], id: &str) -> Result<&'a ListedConfl
 mod tests {
     use super::*;
     use crate::control::sides::Made;
-    use cogzy_engine::model::{Item, Kept};
+    use cogzy_engine::model::Kept;
 
     #[test]
     fn the_document_of_a_comparison_keeps_its_form() {

@@ -135,8 +135,13 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
         }
         Ok(_) => {}
     }
-    let what =
-        format!("{} files, {} at {}", thousands(extent.files), size(extent.bytes), layout.root().display());
+    let what = format!(
+        "{} {}, {} at {}",
+        thousands(extent.files),
+        if extent.files == 1 { "file" } else { "files" },
+        size(extent.bytes),
+        layout.root().display()
+    );
     let mut findings = vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)];
     findings.extend(machine::unwritable("writing", app.disk(), &layout));
     findings.extend(machine::disks("disk", app.disk(), &layout));

@@ -78,7 +78,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         output.toned(Tone::Good, format!("the backup is sound{unsent}"));
         return Ok(Exit::Done);
     }
-    output.note(format!("the backup has faults{unsent}"));
+    output.note(format!("not everything is sound{unsent}"));
     if repaired.is_none() {
         output.note("`cogzy-vault verify --repair` puts right what can be");
     }

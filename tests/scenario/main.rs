@@ -29,6 +29,7 @@ mod process_daemon;
 mod process_damage;
 mod process_doctor;
 mod process_events;
+mod process_example;
 mod process_exit;
 mod process_honest;
 mod process_junk;

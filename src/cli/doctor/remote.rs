@@ -102,7 +102,7 @@ pub(in crate::cli) fn mode(app: &App, probe: &Probe) -> String {
             "a versioned bucket: what is deleted there is kept until its version is deleted"
         }
         (_, Some(false)) => "a bucket without versions",
-        (_, None) => "a bucket; the key may not ask whether it is versioned",
+        (_, None) => "a bucket; whether it keeps versions is not known",
     };
     format!("{versions}; every object is written once, and no conditional PUT is needed")
 }
