@@ -282,8 +282,12 @@ impl Device {
                 for trouble in &report.problems {
                     self.trace
                         .note(format_args!("{}   left out {}: {}", self.name, trouble.path, trouble.message));
-                    if trouble.weight == Weight::Invalid {
-                        self.trace.mark("a group that does not fit together is held back");
+                    match trouble.weight {
+                        Weight::Invalid => {
+                            self.trace.mark("a group that does not fit together is held back");
+                        }
+                        Weight::Stale => self.trace.mark("a memory is saved without its index"),
+                        _ => {}
                     }
                 }
                 for hold in &report.holds {

@@ -64,6 +64,12 @@ pub fn check(files: &BTreeMap<String, Digest>, versions: &Versions) -> Check {
     Err(format!("a memory does not fit together: {counts:?}"))
 }
 
+/// The primary members among these files of the group.
+pub fn without_index(files: &BTreeMap<String, Digest>) -> BTreeMap<String, Digest> {
+    let primary = |path: &&str| Some(((*path).to_owned(), *files.get(*path)?));
+    MEMBERS[..2].iter().filter_map(primary).collect()
+}
+
 /// The group as a user's program has left it on a disk. None if it fits together; else the files as
 /// they were left, or no file if the engine was in the middle of an apply.
 pub fn left_half_written(site: &Site, versions: &Versions) -> Option<BTreeMap<String, Digest>> {
