@@ -20,6 +20,8 @@ mod main_path;
 mod mended;
 mod mounts;
 mod next_steps;
+mod next_steps_decisions;
+mod next_steps_errors;
 mod owners;
 mod poisoned;
 mod private;

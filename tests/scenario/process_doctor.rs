@@ -141,7 +141,8 @@ async fn keys_that_were_changed_after_the_daemon_started_are_told() {
     machine.good(&["init"]).await;
     let credentials = machine.home.join(".config/cogzy-vault/credentials.env");
     std::fs::write(&credentials, "AWS_SECRET_ACCESS_KEY=x\n").unwrap();
-    let at = |hours: u64| std::time::SystemTime::now() + std::time::Duration::from_secs(hours * 3600);
+    // Some time after this test, whenever it runs.
+    let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1 << 33);
     let changed = |when| std::fs::File::options().write(true).open(&credentials).unwrap().set_modified(when);
     machine.set("AWS_SECRET_ACCESS_KEY", "rotated");
     let daemon = Daemon::start(&machine).await;
@@ -149,7 +150,7 @@ async fn keys_that_were_changed_after_the_daemon_started_are_told() {
     changed(std::time::UNIX_EPOCH).unwrap();
     let told = machine.run(&["doctor"]).await;
     assert!(!told.stdout.contains(words), "{told:#?}");
-    changed(at(1)).unwrap();
+    changed(later).unwrap();
     let told = machine.run(&["doctor"]).await;
     assert!(told.stdout.contains(words) && told.stdout.contains("service stop"), "{told:#?}");
     let status = crate::support::socket::until_state(&machine, "error").await;

@@ -10,7 +10,7 @@ use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
     Advice, Engine, Joining, Ports, Pruned, Report, Request, Retention, Settings, StaleIndex, SyncError,
-    Unwatched, Weight, join,
+    Unwatched, join,
 };
 use cogzy_engine::vault::{Filter, Layout};
 use cogzy_testkit::rng::Rng;
@@ -282,13 +282,7 @@ impl Device {
                 for trouble in &report.problems {
                     self.trace
                         .note(format_args!("{}   left out {}: {}", self.name, trouble.path, trouble.message));
-                    match trouble.weight {
-                        Weight::Invalid => {
-                            self.trace.mark("a group that does not fit together is held back");
-                        }
-                        Weight::Stale => self.trace.mark("a memory is saved without its index"),
-                        _ => {}
-                    }
+                    crate::pipeline::mark(&self.trace, trouble.weight);
                 }
                 for hold in &report.holds {
                     self.trace.note(format_args!("{}   held: {hold}", self.name));

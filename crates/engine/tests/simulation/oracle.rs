@@ -223,9 +223,8 @@ impl Oracle {
     /// comes may displace it like any other.
     fn saved_without_index(&self, left: &BTreeMap<String, Digest>) -> bool {
         let saved = pipeline::without_index(left);
-        !saved.is_empty()
-            && pipeline::check(&saved, &self.versions).is_ok()
-            && saved.values().all(|digest| self.known(digest))
+        let fits = !saved.is_empty() && pipeline::check(&saved, &self.versions).is_ok();
+        fits && saved.values().all(|digest| self.known(digest))
     }
 
     /// Checks that displaced files stay for the set time, whatever the device's clock says.

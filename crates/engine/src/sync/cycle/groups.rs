@@ -134,11 +134,10 @@ impl Context {
         }
         let longest = u64::try_from(self.settings.max_invalid.as_millis()).unwrap_or(u64::MAX);
         let overdue = self.ports.clock.now_ms().saturating_sub(since) >= longest;
-        if overdue && faults.iter().all(|fault| groups.is_derived(&fault.path)) {
-            if self.settings.stale_index == StaleIndex::LeaveOut {
-                let paths = faults.iter().map(|fault| fault.path.clone()).collect();
-                judged.stale.insert(looked.item.clone(), paths);
-            }
+        let only_derived = faults.iter().all(|fault| groups.is_derived(&fault.path));
+        if overdue && only_derived && self.settings.stale_index == StaleIndex::LeaveOut {
+            let paths = faults.iter().map(|fault| fault.path.clone()).collect();
+            judged.stale.insert(looked.item.clone(), paths);
         }
         let weight = if overdue { Weight::Overdue } else { Weight::Invalid };
         let message = format!("{message}; held back until its files fit together");

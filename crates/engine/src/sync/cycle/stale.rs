@@ -48,7 +48,7 @@ pub(super) fn forget_displaced(plan: &Plan, local: &mut Local) {
 
 /// The words for these members. Without counts: each save changes those, and nothing is new.
 fn message(stale: &[VaultPath]) -> String {
-    let names: Vec<&str> = stale.iter().map(|path| path.as_str()).collect();
+    let names: Vec<&str> = stale.iter().map(VaultPath::as_str).collect();
     let (was, it) = if names.len() == 1 { ("was", "it stays") } else { ("were", "they stay") };
     let names = names.join(", ");
     format!(
