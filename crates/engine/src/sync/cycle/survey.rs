@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Local;
 use super::groups::Judged;
 use super::regroup::{self, Regrouped};
+use super::stale;
 use crate::log::Snapshot;
 use crate::model::{CommitKey, Decisions, Direction, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
@@ -159,7 +160,7 @@ impl Session<'_> {
         // One look before the scan and one after it: a command that ended in between may have left
         // half of its files in the scan.
         let held = held || self.context.groups_right()?.is_held();
-        let Judged { mut unfit, holdings } =
+        let Judged { mut unfit, holdings, left_out, .. } =
             blocking(|| self.context.judge(groups, &mut local, &mut base, &mut remote, held))?;
         if held {
             held_by_command(groups, &mut unfit);
@@ -176,6 +177,7 @@ impl Session<'_> {
         let mut plan = plan::plan(&Input {
             blocked: &local.blocked,
             unfit: &unfit,
+            left_out: &left_out,
             together: &bound.items,
             mode: if joining { Mode::Joining } else { Mode::Ordinary },
             push_derived: scope.derived,
@@ -185,6 +187,7 @@ impl Session<'_> {
             losses: &losses,
             ..Input::of([&base, &local.tree, &remote], groups, &there.ages)
         });
+        stale::forget_displaced(&plan, &mut local);
         let here = local.tree.values().fold(Amount::default(), |sum, entry| Amount {
             files: sum.files + 1,
             bytes: sum.bytes + entry.size,

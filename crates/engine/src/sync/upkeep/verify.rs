@@ -136,7 +136,7 @@ impl Session<'_> {
         let visible = base.tree.iter().filter(|(path, _)| self.context.visible(path));
         let differs = |path: &VaultPath, entry| scan.files.get(path).map(|found| found.entry) != Some(entry);
         verified.differing = visible.filter(|(path, entry)| differs(path, **entry)).count();
-        for (item, faults) in self.context.unfit_here(&base.groups, &Local::of(scan))? {
+        for (item, faults) in self.context.unfit_here(&base.groups, &base.tree, &Local::of(scan))? {
             verified.fault(item, format!("{faults}; `cogzy-vault restore --generation {}` with one of its paths brings the last good version back", base.seq()));
         }
         Ok(())
