@@ -28,14 +28,14 @@ pub use store::MAY_NOT_DELETE;
 /// it says what will meet what, and wants `--join`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the backup is: b2://bucket/prefix, s3://bucket/prefix or file:///path, without
+    /// URL of the backup: b2://bucket/prefix, s3://bucket/prefix or file:///path, without
     /// credentials
     #[arg(long, value_name = "URL")]
     pub remote: Option<String>,
-    /// Whose vault it is, where several users share a bucket
+    /// Owner of the vault, where several users share a bucket
     #[arg(long, value_name = "ID")]
     pub user_id: Option<String>,
-    /// What this device is called in the history and in conflicts
+    /// Name of this device in the history and in conflicts
     #[arg(long, value_name = "NAME")]
     pub device_name: Option<String>,
     /// Join although both sides hold files: the remote wins, what differs here is kept as a

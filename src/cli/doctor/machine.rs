@@ -102,7 +102,7 @@ pub(super) fn newer_credentials(file: &Path, daemon: &DaemonDocument) -> Option<
     })
 }
 
-/// What keeps anybody from writing to the vault, if anything does.
+/// The reason why nobody can write to the vault, if there is one.
 pub(super) fn unwritable(check: &'static str, disk: &RootedFs, layout: &Layout) -> Option<Finding> {
     let error = disk.may_place(&layout.last_sync()).err()?;
     let text = format!("{} cannot be written ({error}): nothing is synced", layout.sync().display());
@@ -111,7 +111,7 @@ pub(super) fn unwritable(check: &'static str, disk: &RootedFs, layout: &Layout) 
     Some(Finding { level: Severity::Error, exit: Exit::Partial, ..finding })
 }
 
-/// What the disks of the vault can do, tried with two small files of ours that are removed again.
+/// Abilities of the vault's disks, tried with two small files of ours that are removed again.
 pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Vec<Finding> {
     // What keeps anybody from trying is told by another check.
     let Ok(all) = abilities(disk, layout) else { return Vec::new() };

@@ -35,7 +35,7 @@ pub(super) async fn look(app: &App) -> Vec<Finding> {
     findings
 }
 
-/// What `init` found out by trying: only that shows whether a key may delete.
+/// Findings of `init`, by trying: only that shows whether a key may delete.
 async fn rights(app: &App) -> Option<Finding> {
     let engine = app.engine().await.ok()?;
     engine.database().noted(MAY_NOT_DELETE).ok()??;

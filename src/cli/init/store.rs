@@ -11,7 +11,7 @@ use cogzy_engine::sync::{Engine, SyncError};
 /// Name under which the database notes that the key may not delete.
 pub const MAY_NOT_DELETE: &str = "store:no-delete";
 
-/// What was found of a store: facts, and warnings.
+/// Findings about a store: facts, and warnings.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     facts: Vec<String>,

@@ -23,7 +23,7 @@ pub enum DatabaseFault {
     /// Its pages do not fit together.
     #[error("the database is damaged: {0}")]
     Damaged(String),
-    /// Those of the database that was to replace it do not.
+    /// The pages of the database that was to replace it do not.
     #[error("the database that would replace it is damaged: {0}")]
     BadSource(String),
     /// It cannot be replaced while a program has it open.

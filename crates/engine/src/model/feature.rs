@@ -112,7 +112,7 @@ impl Reads {
     }
 }
 
-/// What a device wants to be kept in the bucket.
+/// Old data that a device wants to be kept in the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keeps {
     /// Number of newest generations.
@@ -122,7 +122,7 @@ pub struct Keeps {
 }
 
 impl Keeps {
-    /// What satisfies both.
+    /// The wish that satisfies both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let Self { generations, seconds } = other;
@@ -143,14 +143,14 @@ impl Keeps {
 /// Start of the word that says what a device wants to be kept.
 const KEEP: &str = "keep-";
 
-/// What a device says of itself below `devices/`: all of it stands in the name of an empty object.
+/// A device's word of itself below `devices/`: all of it stands in the name of an empty object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// The device.
     pub device: DeviceId,
     /// Formats and features that it reads.
     pub reads: Reads,
-    /// What it wants to be kept. Absent if its program does not say so yet.
+    /// Old data that it wants to be kept. Absent if its program does not say so yet.
     pub keeps: Option<Keeps>,
 }
 

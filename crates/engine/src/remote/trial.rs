@@ -17,11 +17,11 @@ const BODY: &[u8] = b"cogzy-vault tries what this store takes";
 pub enum Refused {
     /// Nothing can be written.
     Writing(RemoteError),
-    /// What was written cannot be read, or is not what was written.
+    /// The object cannot be read, or reads as another.
     Reading(RemoteError),
-    /// What was written is not listed.
+    /// The object is not listed.
     Listing(RemoteError),
-    /// What was written cannot be deleted.
+    /// The object cannot be deleted.
     Deleting(RemoteError),
 }
 

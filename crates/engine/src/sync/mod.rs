@@ -97,7 +97,7 @@ pub struct Settings {
     pub stale_index: StaleIndex,
     /// Extent of the search for values in a matrix that are no numbers.
     pub search: Search,
-    /// Where the newest commit that this machine has seen is noted, outside the vault's folder.
+    /// File outside the vault's folder that notes the newest commit which this machine has seen.
     pub seen: Option<PathBuf>,
 }
 

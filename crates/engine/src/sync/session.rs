@@ -30,7 +30,7 @@ pub(crate) struct Context {
     /// Known facts of the files of groups.
     pub facts: FactsKnown,
     pub interrupt: Interrupt,
-    /// What is known of the line's speed.
+    /// Measured speed of the line.
     pub uplink: Uplink,
 }
 

@@ -35,7 +35,7 @@ const DEVICES: usize = 3;
 /// Everything is kept, so that every version must be there in the end.
 const ALL: Retention =
     Retention { generations: 1_000_000, age: Duration::ZERO, grace: Duration::from_secs(7 * 24 * 3600) };
-/// What is kept in every third world. Prunes then delete, whatever the adversary says.
+/// Retention of every third world. Prunes then delete, whatever the adversary says.
 const LITTLE: Retention = Retention { generations: 2, age: Duration::from_secs(2 * 24 * 3600), ..ALL };
 const FILES: [&str; 4] = ["traces/a.json", "traces/b.json", "notes/x.txt", "notes/y.txt"];
 /// After this time nothing is done any more that a device could be waiting for.

@@ -19,7 +19,7 @@ use crate::sync::SyncError;
 use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
 
-/// What became of the groups of the newest commit.
+/// Outcome for the groups of the newest commit.
 #[derive(Debug, Default)]
 pub(crate) enum Regrouped {
     /// They are the ones that this device goes by, or a person has approved them.

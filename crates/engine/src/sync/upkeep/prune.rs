@@ -52,7 +52,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// What is told to other devices: they keep it, too.
+    /// Old data to keep, as other devices are told: they keep it, too.
     #[must_use]
     pub fn keeps(&self) -> Keeps {
         let seconds = self.age.as_secs() + u64::from(self.age.subsec_nanos() > 0);
@@ -215,7 +215,8 @@ impl Session<'_> {
         self.rewrite(head, rewrite, true).await
     }
 
-    /// What of the `doomed` packs is needed, and is nowhere else, whatever the tables of other packs say.
+    /// Chunks of the `doomed` packs that are needed and lie nowhere else, whatever the tables of other
+    /// packs say.
     async fn lone_copies(
         &self,
         head: &Snapshot,

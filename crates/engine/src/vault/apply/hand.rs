@@ -42,7 +42,7 @@ pub(super) struct Hand<'a> {
     shown: BTreeSet<PathBuf>,
     /// Folders of new files.
     stages: BTreeSet<PathBuf>,
-    /// What could not be passed on to files in their places.
+    /// Owners, modes and attributes that could not be passed on to files in their places.
     pub left: BTreeSet<(&'static str, VaultPath)>,
 }
 

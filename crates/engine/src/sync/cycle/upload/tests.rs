@@ -11,7 +11,7 @@ use crate::remote::{
     Capabilities, Limited, MemoryRemote, Object, Page, RemoteErrorKind, Retry, RetryPolicy, Span,
 };
 
-/// What an uplink of 256 kbit/s carries in a second.
+/// Bytes that an uplink of 256 kbit/s carries in a second.
 const RATE: u64 = 32 << 10;
 /// A piece that goes over the line at once.
 const PIECE: u64 = 4 << 10;
