@@ -106,6 +106,9 @@ pub struct InitDocument<'a> {
     /// True where this machine has seen a newer state of the remote, or another vault there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rolled_back: bool,
+    /// What the store refuses to do with this key.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub warnings: &'a [String],
 }
 
 /// `init`, if both sides hold files and the user has not agreed to join them yet.

@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{count, size, thousands};
 use crate::cli::service;
 use crate::service::ServiceError;
+use cogzy_client::documents::DaemonDocument;
 use cogzy_client::paths::Paths;
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::VaultPath;
@@ -84,6 +85,21 @@ pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Findi
         return Finding::warning(check, text, next);
     }
     Finding::ok(check, text)
+}
+
+/// A file of credentials that was changed after the daemon had read it: its variables are those that
+/// it was started with.
+pub(super) fn newer_credentials(file: &Path, daemon: &DaemonDocument) -> Option<Finding> {
+    let since: jiff::Timestamp = daemon.since.as_deref()?.parse().ok()?;
+    let changed = jiff::Timestamp::try_from(std::fs::metadata(file).ok()?.modified().ok()?).ok()?;
+    (changed > since + jiff::SignedDuration::from_secs(1)).then(|| {
+        let text = format!(
+            "{} was changed after the daemon was started, which still has the keys of before",
+            file.display()
+        );
+        let next = "`cogzy-vault service stop`, then `cogzy-vault service start`";
+        Finding::warning("credentials", text, next)
+    })
 }
 
 /// What keeps anybody from writing to the vault, if anything does.

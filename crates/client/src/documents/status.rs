@@ -161,6 +161,9 @@ impl From<&Trouble> for ErrorDocument {
                     "let the program that writes these files finish, or put a version back that fits"
                         .to_owned()
                 }
+                Weight::Stale => {
+                    "let the app compute it again; it is then sent by itself".to_owned()
+                }
                 Weight::Blocked => {
                     "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then run `cogzy-vault sync`"
                         .to_owned()

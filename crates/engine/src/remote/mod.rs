@@ -37,6 +37,7 @@ mod metered;
 mod paced;
 pub mod percent;
 mod retry;
+mod trial;
 mod url;
 
 pub use error::{RemoteError, RemoteErrorKind};
@@ -46,6 +47,7 @@ pub use memory::MemoryRemote;
 pub use metered::{Meter, Metered, Transfer};
 pub use paced::Paced;
 pub use retry::{Retry, RetryPolicy};
+pub use trial::{Refused, trial};
 pub use url::{BucketUrl, RemoteUrl, Store, UrlError};
 
 /// Maximum number of objects in one page of a listing, as in S3.

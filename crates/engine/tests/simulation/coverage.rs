@@ -34,6 +34,7 @@ pub const OFTEN: &[&str] = &[
     "clock jump",
     "clock jump of 60 days",
     "a group that does not fit together is held back",
+    "a memory is saved without its index",
     "cycle ends: again",
     "cycle ends: corrupt",
     "cycle ends: offline",
