@@ -98,7 +98,7 @@ async fn small_packs_are_joined_so_that_a_new_device_needs_few_requests() {
     let [counted, counted_fresh] = [&bucket, &fresh].map(Counting::of);
     let mut one = device(folder.path(), "one", &counted).await;
     let mut other = device(folder.path(), "other", &counted_fresh).await;
-    for save in 0..301 {
+    for save in 0..151 {
         let (path, text) = (format!("traces/{save}.json"), format!("save {save}"));
         one.write(&path, &text);
         other.write(&path, &text);
@@ -108,7 +108,7 @@ async fn small_packs_are_joined_so_that_a_new_device_needs_few_requests() {
     one.sync().await;
     let (least, _) = of_a_new_device(&folder.path().join("fresh"), &counted_fresh, &other).await;
     let (before, _) = of_a_new_device(&folder.path().join("before"), &counted, &one).await;
-    assert!(before > 300, "one for each save: {before}");
+    assert!(before > 150, "one for each save: {before}");
     for _ in 0..3 {
         bucket.pass(8 * DAY);
         prune(&mut one).await;
