@@ -20,18 +20,22 @@ pub const FIRST_FORMAT: u32 = 1;
 /// A part of a commit that not every reader knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
+    /// A database and what stands beside it are one file. No commit says which files are databases,
+    /// so a writer names this feature where it sends one.
+    Sqlite,
     /// Paths that Unix can store and Windows cannot, such as `16:51.json`.
     UnixNames,
 }
 
 impl Feature {
     /// All features that this program reads, by name.
-    pub const ALL: [Self; 1] = [Self::UnixNames];
+    pub const ALL: [Self; 2] = [Self::Sqlite, Self::UnixNames];
 
     /// Its name in commits.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Sqlite => "sqlite",
             Self::UnixNames => "unix-names",
         }
     }
@@ -40,11 +44,11 @@ impl Feature {
     #[must_use]
     pub const fn since(self) -> &'static str {
         match self {
-            Self::UnixNames => "0.2",
+            Self::Sqlite | Self::UnixNames => "0.2",
         }
     }
 
-    /// The features that a commit uses.
+    /// The features that a commit's own parts tell that it uses.
     #[must_use]
     pub fn of(commit: &Commit) -> BTreeSet<Self> {
         let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).map(|file| &file.path);

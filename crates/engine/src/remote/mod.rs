@@ -163,6 +163,15 @@ pub trait Remote: Send + Sync + Debug {
     /// See [`RemoteErrorKind`]. A store that does not tell the time is `Malformed`.
     async fn server_ms(&self) -> Result<i64, RemoteError>;
 
+    /// Removes what PUTs that were cut short more than a day ago, by the store's clock, left behind
+    /// and no listing shows. Returns how much there was. Only a prune calls this.
+    ///
+    /// # Errors
+    /// See [`RemoteErrorKind`].
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        Ok(0)
+    }
+
     /// Lets go of connections and of what was read of credentials: the next call makes and reads them
     /// anew. A call under way ends with `UnknownOutcome`.
     fn renew(&self) {}
@@ -200,6 +209,10 @@ impl<R: Remote + ?Sized> Remote for Arc<R> {
 
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         (**self).server_ms().await
+    }
+
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        (**self).clear_leftovers().await
     }
 
     fn renew(&self) {

@@ -11,12 +11,17 @@ pub const PRUNES: &[&str] =
 
 /// Reached by fifty worlds with an adversary.
 pub const ADVERSARIES: &[&str] = &[
+    "adversary: bomb",
+    "adversary: checkpoint",
+    "adversary: damage",
+    "adversary: delete",
     "adversary: horizon",
     "adversary: junk",
     "adversary: mark",
     "adversary: poison",
     "adversary: replay",
     "adversary: sweep",
+    "adversary: unmark",
     "adversary: withhold",
 ];
 

@@ -19,7 +19,7 @@ use crate::sync::session::{Context, Session};
 use crate::sync::together::Bound;
 use crate::sync::transact::held_by_command;
 use crate::sync::{Amount, Phase, Progress, SyncError, Trouble, blocking};
-use crate::vault::{Filter, ScanOptions, Verdict, scan};
+use crate::vault::{Filter, ScanOptions, Snapshots, Verdict, scan};
 
 /// Both sides, and the plan for them.
 #[derive(Debug)]
@@ -152,6 +152,7 @@ impl Session<'_> {
             }
         }
         base.retain(|path, _| self.context.visible(path));
+        self.meet_databases(&mut local, [&mut base, &mut remote], head, &there).await?;
         local.name_what_blocks(&base, &remote);
         self.context.meet_disks(&mut local, &base, scope)?;
         blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
@@ -203,6 +204,7 @@ impl Session<'_> {
         let Context { ports, settings, layout, .. } = self.context;
         let known = ports.database.stats().unwrap_or_default();
         let now_ns = ports.clock.now_ns();
+        let snapshots = Snapshots::new(Arc::clone(&ports.fs), layout);
         let rehash = i64::try_from(settings.rehash.as_nanos()).unwrap_or(i64::MAX);
         let options = ScanOptions {
             vault: self.marker.vault,
@@ -213,6 +215,7 @@ impl Session<'_> {
             rehash_before: if scope.rehash { now_ns } else { now_ns.saturating_sub(rehash) },
             threads: settings.threads,
             prefer: &|path| manifest.contains_key(path),
+            snapshots: Some(&snapshots),
             progress: &|scan| {
                 self.watcher.progress(Progress {
                     phase: Phase::Scan,
@@ -227,7 +230,9 @@ impl Session<'_> {
         if let Err(error) = ports.database.update_stats(&known, &scan.cache) {
             tracing::warn!(%error, "the stat cache could not be written; files are hashed again next time");
         }
-        Ok(Local::of(scan))
+        let mut local = Local::of(scan);
+        local.snapshots = Some(snapshots);
+        Ok(local)
     }
 
     /// The base of a device whose record is lost, or that joins with files of its own: each local
