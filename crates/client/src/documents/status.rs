@@ -158,7 +158,7 @@ impl From<&Trouble> for ErrorDocument {
             next_retry: None,
             next: match trouble.weight {
                 Weight::Invalid | Weight::Overdue => {
-                    "let the program that writes these files finish, or put a version back that fits"
+                    "let the program that writes these files finish, or put a version back that fits: `cogzy-vault history PATH` lists them, `cogzy-vault restore --generation N PATH` does it"
                         .to_owned()
                 }
                 Weight::Stale => {

@@ -299,7 +299,7 @@ const fn remote_next(kind: RemoteErrorKind) -> &'static str {
         }
         RemoteErrorKind::Server => "wait until the store is well again, then run `cogzy-vault sync`",
         RemoteErrorKind::Offline | RemoteErrorKind::UnknownOutcome => {
-            "wait for the network, then run `cogzy-vault sync` again"
+            "wait for the network, or check `s3.endpoint` with `cogzy-vault config show`; then run `cogzy-vault sync` again"
         }
     }
 }
