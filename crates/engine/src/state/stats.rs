@@ -7,6 +7,12 @@ use rusqlite::{Row, params};
 use super::{Database, DatabaseError};
 use crate::model::{Cached, Digest, FileKind, FileStat, VaultPath};
 
+/// Bit in the column of the mode that rows have since databases have the content of [`sqlite`]. The
+/// digests of older rows may be of a database's bytes as they were.
+///
+/// [`sqlite`]: crate::model::sqlite
+const SETTLED_HEADS: u32 = 1 << 16;
+
 impl Database {
     /// Reads the whole stat cache.
     ///
@@ -50,7 +56,7 @@ impl Database {
                         stat.size.cast_signed(),
                         stat.mtime_ns,
                         stat.ctime_ns,
-                        stat.mode,
+                        stat.mode | SETTLED_HEADS,
                         digest.as_bytes().as_slice(),
                         hashed_ns
                     ])?;
@@ -65,8 +71,12 @@ impl Database {
     }
 }
 
-/// Reads a row. A damaged row is ignored, and the file is hashed again.
+/// Reads a row. A damaged row is ignored, as one of an older version is, and the file is hashed again.
 fn read(row: &Row<'_>) -> Result<Option<(VaultPath, Cached)>, rusqlite::Error> {
+    let mode: u32 = row.get(6)?;
+    if mode & SETTLED_HEADS == 0 {
+        return Ok(None);
+    }
     let unsigned = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
     let stat = FileStat {
         kind: FileKind::File,
@@ -75,7 +85,7 @@ fn read(row: &Row<'_>) -> Result<Option<(VaultPath, Cached)>, rusqlite::Error> {
         size: unsigned(3)?,
         mtime_ns: row.get(4)?,
         ctime_ns: row.get(5)?,
-        mode: row.get(6)?,
+        mode: mode & !SETTLED_HEADS,
     };
     let path = VaultPath::new(&row.get::<_, String>(0)?);
     let digest: Result<[u8; 32], _> = row.get::<_, Vec<u8>>(7)?.try_into();
