@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
 """Adds a memory with its vector to a vault through the daemon's socket, in one transaction, and waits until it is
-committed. Where the group has an index that was not rebuilt for it, it says so and ends.
+committed. Where the group has an index that is not rebuilt for it, the daemon saves the memory without the index after
+`sync.max_invalid`; with `stale_index = "hold"` it does not, and this says so and ends.
 
     examples/remember.py SOCKET "the meeting moved to Thursday"
 
-Python 3.9 or newer and numpy. `cogzy-vault status --json` and `cogzy-vault doctor` tell where the socket is.
+Python 3.9 or newer, nothing else. `cogzy-vault status --json` and `cogzy-vault doctor` tell where the socket is.
 """
+import ast
 import http.client
-import io
 import json
+import math
 import os
+import random
 import socket
+import struct
 import sys
 import time
 import uuid
 from urllib.parse import quote
-
-import numpy as np
 
 
 class Daemon(http.client.HTTPConnection):
@@ -59,19 +61,37 @@ def stage(root, name, data):
     return name
 
 
+def shape_and_rows(stored):
+    """The rows, the columns and the bytes of a matrix of <f4 in a file of numpy's; without a file, none of 8 columns."""
+    if not stored:
+        return 0, 8, b""
+    at, size = (10, "<H") if stored[6] == 1 else (12, "<I")
+    length = struct.unpack_from(size, stored, 8)[0]
+    header = ast.literal_eval(stored[at : at + length].decode("latin1"))
+    if header["descr"] != "<f4" or header["fortran_order"]:
+        sys.exit(f"the vectors are {header['descr']}, in an order of their own: this example adds to rows of <f4")
+    return *header["shape"], stored[at + length :]
+
+
+def with_row(stored):
+    """The same file with one more row: a unit vector, as an embedding is one."""
+    rows, columns, data = shape_and_rows(stored)
+    vector = [random.gauss(0, 1) for _ in range(columns)]
+    length = math.sqrt(sum(x * x for x in vector))
+    data += struct.pack(f"<{columns}f", *(x / length for x in vector))
+    header = repr({"descr": "<f4", "fortran_order": False, "shape": (rows + 1, columns)}).encode()
+    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+
+
 def remember(path, root, text):
     """One try. The digests are asked for before the files are read: if somebody writes in between, the daemon says CONFLICT."""
     paths = ["corpus/nodes.json", "vectors/nodes.npy"]
     expected = {name: ask(path, "GET", "/v1/files?path=" + quote(name))[1]["digest"] for name in paths}
     corpus = json.loads(read(root, paths[0], b'{"nodes": []}'))
     nodes = corpus["nodes"] if isinstance(corpus, dict) else corpus
-    stored = read(root, paths[1], None)
-    vectors = np.load(io.BytesIO(stored), allow_pickle=False) if stored else np.zeros((0, 8), dtype="<f4")
-
     nodes.append({"id": uuid.uuid4().hex, "content": text})
-    vector = np.random.default_rng(len(text)).standard_normal(vectors.shape[1]).astype("<f4")
-    matrix = io.BytesIO()
-    np.save(matrix, np.vstack([vectors, vector / np.linalg.norm(vector)]).astype("<f4"))
+    matrix = with_row(read(root, paths[1], None))
 
     name = uuid.uuid4().hex
     return ask(path, "POST", "/v1/transactions", {
@@ -80,7 +100,7 @@ def remember(path, root, text):
         "expected": expected,
         "writes": [
             {"path": paths[0], "staged": stage(root, name + ".json", json.dumps(corpus).encode())},
-            {"path": paths[1], "staged": stage(root, name + ".npy", matrix.getvalue())},
+            {"path": paths[1], "staged": stage(root, name + ".npy", matrix)},
         ],
         "deletes": [],
     })
@@ -118,14 +138,18 @@ def main():
     if code != 200:
         sys.exit(f"{answer['detail']}; next: {answer['next']}")
     print("written:", ", ".join(answer["files"]))
+    told = None
     while True:
         made = committed(path, answer["files"], generation)
         if made:
             print("committed: generation", made)
             return
         why = waiting(path, answer["files"])
-        if why:
+        if why and ask(path, "GET", "/v1/status")[1]["state"] == "error":
             sys.exit(f"kept on this device, and not in the backup yet: {why}; next: rebuild the index")
+        if why and why != told:
+            print("waits:", why, flush=True)
+            told = why
         time.sleep(0.5)
 
 

@@ -33,7 +33,7 @@ pub use file::{names, update};
 pub use others::open_to_others;
 pub use settings::{
     Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Policy,
-    RetentionSettings, RetrySettings, S3Settings, SafetySettings, SyncSettings,
+    RetentionSettings, RetrySettings, S3Settings, SafetySettings, StaleIndex, SyncSettings,
 };
 pub use source::{SettingSource, ShownKey};
 pub use units::{Size, Span, UnitError};

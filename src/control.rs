@@ -16,3 +16,4 @@ mod patience;
 pub mod pulse;
 pub mod routes;
 pub mod server;
+pub mod sides;

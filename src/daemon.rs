@@ -21,6 +21,7 @@ mod heart;
 mod hooks;
 mod look;
 mod meanwhile;
+mod notices;
 mod obey;
 pub mod scheduler;
 mod show;

@@ -151,6 +151,7 @@ impl Assembly<'_> {
             on_conflict: hooks.on_conflict.clone(),
             on_hold: hooks.on_hold.clone(),
             on_error: hooks.on_error.clone(),
+            desktop: if self.config.notify.desktop { self.environment.notifier() } else { Vec::new() },
             timeout: hooks.timeout,
             withheld: self.environment.credentials().into_iter().map(str::to_owned).collect(),
             ..Hooks::default()

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AssembleError, Assembly, clock, entropy};
-use crate::config::Finite;
+use crate::config::{self, Finite};
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::FileKind;
 use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::Meter;
 use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
-use cogzy_engine::sync::{Engine, Ports, Retention, Settings, SyncError};
+use cogzy_engine::sync::{Engine, Ports, Retention, Settings, StaleIndex, SyncError};
 use cogzy_engine::vault::validate::Search;
 use cogzy_engine::vault::{Filter, abilities};
 
@@ -144,6 +144,10 @@ impl Assembly<'_> {
             },
             seen: Some(self.seen.clone()),
             max_invalid: config.sync.max_invalid,
+            stale_index: match config.sync.stale_index {
+                config::StaleIndex::LeaveOut => StaleIndex::LeaveOut,
+                config::StaleIndex::Hold => StaleIndex::Hold,
+            },
             search: match config.validation.finite {
                 Finite::Full => Search::Full,
                 Finite::Sample => Search::Sample,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{AssembleError, Assembly, clock, entropy};
 use cogzy_engine::clock::Entropy;
 use cogzy_engine::remote::{
-    FolderRemote, Limited, Meter, Metered, Paced, Probe, Remote, RemoteError, RemoteUrl, Retry, RetryPolicy,
-    Store,
+    FolderRemote, Limited, Meter, Metered, Paced, Probe, Refused, Remote, RemoteError, RemoteUrl, Retry,
+    RetryPolicy, Store, trial,
 };
 use cogzy_s3::{S3Options, S3Remote};
 
@@ -68,6 +68,15 @@ impl Assembly<'_> {
             ..self.s3_options()?
         };
         Ok(probe(self.remote, &options, entropy()).await?)
+    }
+
+    /// Tries the remote with a small object. Returns what it refuses.
+    ///
+    /// # Errors
+    /// If it cannot be reached; see [`trial`].
+    pub async fn trial(&self) -> Result<Vec<Refused>, AssembleError> {
+        let remote = self.decorated_remote(Meter::default()).await?;
+        Ok(trial(remote.as_ref(), entropy().as_ref()).await?)
     }
 
     /// The number of devices that have said in the bucket what they read, this one or not.

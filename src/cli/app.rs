@@ -12,7 +12,7 @@ use super::global::Global;
 use crate::assemble::Assembly;
 use crate::config::{Config, Environment, Flag, LoadOptions, LoadedConfig, SettingSource};
 use cogzy_client::paths::{self, Paths};
-use cogzy_client::socket;
+use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::FileKind;
@@ -63,10 +63,11 @@ impl App {
         let (remote, embedded) = remote_url(&loaded.config)?;
         let vault = resolved(&loaded.config.vault);
         apart(&vault, &remote)?;
-        let own =
-            || paths.socket(&vault).unwrap_or_else(|| Layout::new(&vault).sync().join("control/daemon.sock"));
         let named = || socket::recorded(&Layout::new(&vault).lock());
-        let socket = global.socket.clone().or_else(named).unwrap_or_else(own);
+        let socket = global.socket.clone().or_else(named).unwrap_or_else(|| paths.socket(&vault));
+        if !paths::fits_socket(&socket) {
+            return Err(ClientError::TooLong(socket).into());
+        }
         let (credentials, seen) = (paths.credentials_file(), paths.seen(&remote.to_string()));
         Ok(Self {
             loaded,

@@ -93,7 +93,7 @@ fn segments<'a>(names: impl Iterator<Item = &'a str>, typed: &str) -> impl Itera
     whole.collect::<std::collections::BTreeSet<_>>().into_iter()
 }
 
-/// What is asked of the vault that the typed words name; nothing on an error, or if it takes long.
+/// An answer of the vault that the typed words name; nothing on an error, or if it takes long.
 fn ask(question: impl AsyncFnOnce(&App) -> Option<Vec<CompletionCandidate>>) -> Vec<CompletionCandidate> {
     let answer = || {
         let app = app()?;

@@ -12,16 +12,15 @@ use super::complete;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
-use super::output::{Output, size};
+use super::output::{Output, count, size};
 use super::paths::absolute;
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
-use cogzy_client::documents::{ConflictsDocument, ResolveSeveralRequest, SchemaVersion, moment};
-use cogzy_engine::model::{Conflict, Entry, Resolution, VaultPath};
+use crate::control::sides::{self, Makers, Sides};
+use cogzy_client::documents::{ConflictsDocument, KeptVersion, ResolveSeveralRequest, SchemaVersion, moment};
+use cogzy_engine::model::{Conflict, Entry, Item, Resolution, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, Target, differences};
-pub use keep::KeptVersion;
-use keep::{Makers, Sides};
 
 /// The longest file that is compared, in bytes.
 const MAX_COMPARED: u64 = 64 << 20;
@@ -66,7 +65,7 @@ pub enum ConflictsAction {
         /// this: this device's version; other: that of the other device; both: the one set aside is
         /// put beside the one that stands; or a version as `show` names it: aside, stands, or the
         /// device that made it
-        #[arg(long, value_name = "VERSION")]
+        #[arg(long, value_name = "VERSION", value_parser = keep::kept)]
         keep: KeptVersion,
         /// Also where it looks like an accident: a group that gets much smaller
         #[arg(long)]
@@ -94,7 +93,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
                     let watcher = ProgressWatcher::on(output);
                     engine.export_conflict(listed.conflict.id, &target, &watcher).await?;
                 }
-                let sides = Makers::of(app, &mut engine).await?.sides(&mut engine, &listed.conflict).await;
+                let sides = Makers::of(&mut engine).await?.sides(&mut engine, &listed.conflict).await;
                 Ok::<_, Failure>((look(&mut engine, &listed.conflict).await, sides))
             })?;
             show(app, listed, (&seen, &sides), output);
@@ -127,11 +126,13 @@ fn decide(
     }
     let decisions = runtime()?.block_on(async {
         let mut engine = app.engine().await?;
-        let makers = Makers::of(app, &mut engine).await?;
+        let makers = Makers::of(&mut engine).await?;
         let mut decisions = Vec::new();
         for listed in chosen {
-            let sides = makers.sides(&mut engine, &listed.conflict).await;
-            decisions.push(Resolution { id: listed.conflict.id, keep: keep.of(&sides, &listed.conflict)? });
+            let made = makers.sides(&mut engine, &listed.conflict).await;
+            let id = listed.conflict.id;
+            let keep = sides::chosen(keep, &made, id).map_err(SyncError::from)?;
+            decisions.push(Resolution { id, keep });
         }
         Ok::<_, Failure>(decisions)
     })?;
@@ -158,8 +159,8 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
         let bytes = conflict.files.iter().filter_map(|file| file.entry).map(|entry| entry.size).sum();
         [
             conflict.id.short(),
-            conflict.item.to_string(),
-            format!("{} files, {}", conflict.files.len(), size(bytes)),
+            words(&conflict.item),
+            format!("{}, {}", count(conflict.files.len(), "file"), size(bytes)),
             device,
             when,
         ]
@@ -172,6 +173,14 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
         output.note("    `cogzy-vault conflicts resolve ID --keep this`        this device's version (or other, both)");
         output
             .note("    `cogzy-vault conflicts resolve --all --keep other`    all of them in one generation");
+    }
+}
+
+/// An item as a person calls it.
+fn words(item: &Item) -> String {
+    match item {
+        Item::File(path) => path.to_string(),
+        Item::Group(name) => format!("the memory {name:?}"),
     }
 }
 
@@ -240,7 +249,7 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     output.json(&ComparedDocument { schema: SchemaVersion, conflict: listed, sides, compared: seen });
     let conflict = &listed.conflict;
     output.line(format!("conflict {}", conflict.id));
-    output.line(format!("    over {}", conflict.item));
+    output.line(format!("    over {}", words(&conflict.item)));
     output.line(format!("    set aside: the version of {}", sides.lost));
     match &sides.stands {
         Some(made) => output.line(format!("    stands:    the version of {made}")),
@@ -273,7 +282,8 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
 
 fn tell_differences(seen: &FileComparison, output: &mut Output) {
     let Some(count) = seen.differing.filter(|count| *count > 0) else { return };
-    output.line(format!("        {count} places differ:"));
+    let differ = if count == 1 { "1 place differs".to_owned() } else { format!("{count} places differ") };
+    output.line(format!("        {differ}:"));
     let text = |value: &Option<serde_json::Value>| {
         value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string)
     };
@@ -302,7 +312,8 @@ fn pick<'a>(conflicts: &'a [ListedConflict], id: &str) -> Result<&'a ListedConfl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cogzy_engine::model::{Item, Kept};
+    use crate::control::sides::Made;
+    use cogzy_engine::model::Kept;
 
     #[test]
     fn the_document_of_a_comparison_keeps_its_form() {
@@ -313,7 +324,7 @@ mod tests {
         let mut compared = [FileComparison { path, standing: None, differing: None, differences: vec![] }];
         let [first] = &mut compared;
         compare(br#"{"x":1}"#, br#"{"x":2}"#, first);
-        let lost = keep::Made { device: "laptop".to_owned(), is_this: true, time: None };
+        let lost = Made { device: "laptop".to_owned(), is_this: true, time: None };
         let sides = Sides { lost, stands: None };
         let document =
             ComparedDocument { schema: SchemaVersion, conflict: &listed, sides: &sides, compared: &compared };

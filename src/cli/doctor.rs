@@ -3,7 +3,7 @@
 mod cost;
 mod finding;
 mod machine;
-mod remote;
+pub(super) mod remote;
 
 use serde::Serialize;
 
@@ -135,8 +135,13 @@ fn vault(app: &App, extent: &Extent) -> Vec<Finding> {
         }
         Ok(_) => {}
     }
-    let what =
-        format!("{} files, {} at {}", thousands(extent.files), size(extent.bytes), layout.root().display());
+    let what = format!(
+        "{} {}, {} at {}",
+        thousands(extent.files),
+        if extent.files == 1 { "file" } else { "files" },
+        size(extent.bytes),
+        layout.root().display()
+    );
     let mut findings = vec![Finding::ok(CHECK, what), machine::room("room", layout.root(), extent)];
     findings.extend(machine::unwritable("writing", app.disk(), &layout));
     findings.extend(machine::disks("disk", app.disk(), &layout));
@@ -175,6 +180,7 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
         let text = format!("it is version {other}, this program {version}");
         findings.push(Finding::warning(CHECK, text, "cogzy-vault service install"));
     }
+    findings.extend(machine::newer_credentials(&app.credentials_file(), &status.daemon));
     for hold in &status.holds {
         let waits = Finding::warning("held", hold.reason.clone(), hold.next.clone());
         findings.push(Finding { exit: Exit::Held, ..waits });

@@ -21,7 +21,7 @@ pub struct FailureDocument<'a> {
     pub error: ErrorDetails<'a>,
 }
 
-/// What happened, and what to do.
+/// The failure in words, and what to do.
 #[derive(Debug, Serialize)]
 pub struct ErrorDetails<'a> {
     /// The kind: that of the exit code.
@@ -106,6 +106,9 @@ pub struct InitDocument<'a> {
     /// True where this machine has seen a newer state of the remote, or another vault there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rolled_back: bool,
+    /// Actions that the store refuses with this key.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub warnings: &'a [String],
 }
 
 /// `init`, if both sides hold files and the user has not agreed to join them yet.

@@ -76,7 +76,7 @@ fn text(event: &EventDocument) -> String {
     format!("{number:>6}  {}  {:<8}  {}", event.at, event.body.kind(), words(event))
 }
 
-/// What has happened, in words.
+/// An event in words.
 pub fn words(event: &EventDocument) -> String {
     match &event.body {
         EventBody::Change(change) => {

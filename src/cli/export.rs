@@ -21,10 +21,10 @@ pub struct Args {
     /// The folder; nothing in it is overwritten
     #[arg(value_name = "DIR", value_parser = absolute)]
     pub target: PathBuf,
-    /// As this generation left it; the newest where nothing is said
+    /// Generation to write; the newest if nothing is said
     #[arg(long, value_name = "N", conflicts_with = "at")]
     pub generation: Option<Generation>,
-    /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
+    /// Time to write: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
     /// 36h
     #[arg(long, value_name = "TIME")]
     pub at: Option<Moment>,

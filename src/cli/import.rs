@@ -16,7 +16,7 @@ use cogzy_engine::sync::Imported;
 /// where they are. Needs a vault that `init` has just made.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where they are; where the vault's own objects lie if nothing is said
+    /// URL of the objects; that of the vault itself if nothing is said
     #[arg(value_name = "URL")]
     pub url: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! `cogzy-vault init`
 
+mod store;
+
 use std::path::Path;
 
 use super::again::quoted;
@@ -17,6 +19,8 @@ use cogzy_engine::fs::RealFs;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Joining, SyncError, join};
 use cogzy_engine::vault::Marker;
+use store::Found;
+pub use store::MAY_NOT_DELETE;
 
 /// Set up this device: write the configuration, make the vault's folders, create or join the remote
 ///
@@ -24,14 +28,14 @@ use cogzy_engine::vault::Marker;
 /// it says what will meet what, and wants `--join`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the backup is: b2://bucket/prefix, s3://bucket/prefix or file:///path, without
+    /// URL of the backup: b2://bucket/prefix, s3://bucket/prefix or file:///path, without
     /// credentials
     #[arg(long, value_name = "URL")]
     pub remote: Option<String>,
-    /// Whose vault it is, where several users share a bucket
+    /// Owner of the vault, where several users share a bucket
     #[arg(long, value_name = "ID")]
     pub user_id: Option<String>,
-    /// What this device is called in the history and in conflicts
+    /// Name of this device in the history and in conflicts
     #[arg(long, value_name = "NAME")]
     pub device_name: Option<String>,
     /// Join although both sides hold files: the remote wins, what differs here is kept as a
@@ -102,14 +106,17 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         Err(failure) if failure.exit == Exit::Locked => return beside(app, failure, output),
         Err(failure) => return Err(failure),
     };
-    let joined = runtime()?.block_on(async {
+    let (joined, store) = runtime()?.block_on(async {
         let assembly = app.assembly();
         assembly.make_remote_folder().await?;
         let mut engine = assembly.joining_engine(Meter::default()).await?;
         let groups = app.config().groups.definitions().to_vec();
         let joining = Joining { groups, machine: machine_id(), approved: args.join };
         let watcher = ProgressWatcher::on(output);
-        Ok::<_, Failure>(join(&mut engine, &joining, &watcher).await?)
+        let joined = join(&mut engine, &joining, &watcher).await?;
+        drop(watcher);
+        let store = if joined.meets.is_none() { store::look(app, &engine).await } else { Found::default() };
+        Ok::<_, Failure>((joined, store))
     })?;
     drop(lock);
     let remote = app.config().remote.clone().unwrap_or_else(|| app.remote.to_string());
@@ -136,6 +143,7 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         remote: &remote,
         config: &app.loaded.file,
         rolled_back: joined.rolled_back,
+        warnings: &store.warnings,
     });
     if joined.rolled_back {
         output.toned(
@@ -156,6 +164,7 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
             }
         },
     );
+    store.tell(output);
     if let Some(other) = other {
         let file = app.loaded.file.display();
         output.toned(
@@ -236,6 +245,7 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         remote: &remote,
         config: &app.loaded.file,
         rolled_back: false,
+        warnings: &[],
     });
     output.line(format!(
         "{} is set up already with {remote}, generation {generation}, and a daemon keeps it in sync; nothing was changed",

@@ -11,7 +11,8 @@ use cogzy_engine::sync::{Objects, Pruned};
 
 /// Free what retention no longer needs in the bucket
 ///
-/// What nothing needs is marked first, and deleted by a later prune, `retention.grace` after that.
+/// Objects that nothing needs are marked first, and deleted by a later prune, `retention.grace`
+/// after that.
 /// Kept are the newest `retention.keep_generations`, all that stood within `retention.keep_days`,
 /// and every open conflict.
 #[derive(Debug, clap::Args)]

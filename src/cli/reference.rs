@@ -27,7 +27,7 @@ pub struct ManArgs {}
 /// completes ids, generations and paths of the vault.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
-    /// Which shell
+    /// Shell to complete for
     #[arg(value_enum)]
     pub shell: Shell,
 }

@@ -135,7 +135,7 @@ fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
         problems.map(|problem| format!("{what}: {}: {}", problem.path, problem.message)).collect()
     };
     let all = "`cogzy-vault sync --all`";
-    let warned = of("synced, but", |weight| weight == Weight::Warned);
+    let warned = of("synced, but", |weight| matches!(weight, Weight::Warned | Weight::Stale));
     list(&warned, extent, all, |line| output.toned(Tone::Warning, line));
     let left_out = of("left out", Weight::left_out);
     list(&left_out, extent, all, |line| output.toned(Tone::Warning, line));

@@ -25,10 +25,10 @@ use cogzy_engine::sync::{Generation, Point, Target};
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("when").required(true)))]
 pub struct Args {
-    /// As this generation left it: its number, or number and commit as `history` shows them
+    /// Generation to restore: its number, or number and commit as `history` shows them
     #[arg(long, group = "when", value_name = "N", add = ArgValueCandidates::new(complete::generations))]
     pub generation: Option<Generation>,
-    /// As it was at this time: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
+    /// Time to restore: 2026-11-20T18:00:00Z, "2026-11-20 18:00", or how long ago, such as
     /// 36h
     #[arg(long, group = "when", value_name = "TIME")]
     pub at: Option<Moment>,

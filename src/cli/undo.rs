@@ -18,7 +18,7 @@ use cogzy_engine::sync::{Generation, Point};
 /// That makes a new generation. Refused where later generations touch the same files.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Which one; the newest where none is named
+    /// Generation to take back; the newest if none is named
     #[arg(add = ArgValueCandidates::new(complete::generations))]
     pub generation: Option<Generation>,
     /// Also where later generations touch the same files: what stands now is kept as a conflict

@@ -71,13 +71,14 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     ));
     let unsent = match verified.differing {
         0 => String::new(),
-        edits => format!("; {} not sent yet", count(edits, "local edit")),
+        1 => "; 1 file differs here: `cogzy-vault sync --dry-run` says how".to_owned(),
+        many => format!("; {many} files differ here: `cogzy-vault sync --dry-run` says how"),
     };
     if verified.faults.is_empty() {
         output.toned(Tone::Good, format!("the backup is sound{unsent}"));
         return Ok(Exit::Done);
     }
-    output.note(format!("the backup has faults{unsent}"));
+    output.note(format!("not everything is sound{unsent}"));
     if repaired.is_none() {
         output.note("`cogzy-vault verify --repair` puts right what can be");
     }

@@ -111,6 +111,36 @@ impl Environment {
         files.into_iter().filter_map(place).collect()
     }
 
+    /// The program that shows a notification on this user's desktop, with the arguments before its
+    /// title and its text; empty where none can.
+    #[must_use]
+    pub fn notifier(&self) -> Vec<String> {
+        let folders = self.0.get(&OsString::from("PATH")).cloned().unwrap_or_default();
+        let found = |program: &str| {
+            let places = std::env::split_paths(&folders).filter(|folder| folder.is_absolute());
+            let program = places.map(|folder| folder.join(program)).find(|path| path.is_file());
+            program.map(|path| path.to_string_lossy().into_owned())
+        };
+        if cfg!(target_os = "macos") {
+            let script = [
+                "on run told",
+                "display notification (item 2 of told) with title (item 1 of told)",
+                "end run",
+            ];
+            let lines = script.into_iter().flat_map(|line| ["-e".to_owned(), line.to_owned()]);
+            return found("osascript")
+                .into_iter()
+                .flat_map(|path| [path].into_iter().chain(lines.clone()))
+                .collect();
+        }
+        let runtime = self.0.get(&OsString::from("XDG_RUNTIME_DIR")).map(PathBuf::from);
+        let bus = self.names("DBUS_SESSION_BUS_ADDRESS")
+            || runtime.is_some_and(|runtime| runtime.join("bus").exists());
+        let options = ["--app-name=Cogzy", "--"].map(str::to_owned);
+        let program = found("notify-send").filter(|_| bus);
+        program.into_iter().flat_map(|path| [path].into_iter().chain(options.clone())).collect()
+    }
+
     /// The names of variables that decide as whom the remote is asked: credentials, profiles,
     /// regions.
     #[must_use]

@@ -10,8 +10,9 @@ use super::ConfigError;
 use super::layer::Setting;
 use super::reader::{Reader, Spans, refused, texts};
 use super::settings::{
-    Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Policy,
-    RetentionSettings, RetrySettings, S3Settings, SafetySettings, SyncSettings, ValidationSettings,
+    Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings,
+    NotifySettings, Policy, RetentionSettings, RetrySettings, S3Settings, SafetySettings, StaleIndex,
+    SyncSettings, ValidationSettings,
 };
 use super::units::Span;
 use cogzy_engine::model::{Group, Groups};
@@ -72,6 +73,7 @@ impl Config {
                 on_error: from.texts("hooks.on_error")?,
                 timeout: from.span("hooks.timeout", spans(SECOND, HOUR))?,
             },
+            notify: NotifySettings { desktop: from.boolean("notify.desktop")? },
             log: LogSettings { level: level(from)?, file: from.boolean("log.file")? },
         })
     }
@@ -109,6 +111,10 @@ impl SyncSettings {
             rescan_interval: from.span("sync.rescan_interval", spans(SECOND, 7 * DAY))?,
             rehash_interval: from.span("sync.rehash_interval", spans(HOUR, 365 * DAY))?,
             max_invalid: from.span("sync.max_invalid", spans(0, 7 * DAY))?,
+            stale_index: from.word(
+                "sync.stale_index",
+                &[("leave-out", StaleIndex::LeaveOut), ("hold", StaleIndex::Hold)],
+            )?,
         })
     }
 }

@@ -39,6 +39,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// `[hooks]`
     pub hooks: HookSettings,
+    /// `[notify]`
+    pub notify: NotifySettings,
     /// `[log]`
     pub log: LogSettings,
 }
@@ -85,6 +87,17 @@ pub struct SyncSettings {
     pub rehash_interval: Duration,
     /// The time that a group may be invalid before that is an error.
     pub max_invalid: Duration,
+    /// The fate of an index that was not rebuilt for that long.
+    pub stale_index: StaleIndex,
+}
+
+/// The fate of a group whose derived members were not computed again in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaleIndex {
+    /// It is saved without them.
+    LeaveOut,
+    /// It waits.
+    Hold,
 }
 
 /// Settings for looking into the files of groups.
@@ -189,6 +202,13 @@ impl HookSettings {
     pub const fn is_empty(&self) -> bool {
         self.on_conflict.is_empty() && self.on_hold.is_empty() && self.on_error.is_empty()
     }
+}
+
+/// Settings of notices to the person at this machine.
+#[derive(Debug, Clone)]
+pub struct NotifySettings {
+    /// True if conflicts, holds and a day without a sync are told on the desktop.
+    pub desktop: bool,
 }
 
 /// Settings of the log.

@@ -5,11 +5,12 @@
 
 use serde::Serialize;
 
+use super::sides;
 use cogzy_client::documents::{
-    ConflictsDocument, HistoryDocument, PruneDocument, ResetDocument, RewriteDocument, SchemaVersion,
-    VerifyDocument,
+    ConflictsDocument, HistoryDocument, KeptVersion, PruneDocument, ResetDocument, RewriteDocument,
+    SchemaVersion, VerifyDocument,
 };
-use cogzy_engine::model::{Resolution, VaultPath};
+use cogzy_engine::model::{ConflictId, Resolution, VaultPath};
 use cogzy_engine::sync::{Engine, Point, SyncError, Watcher};
 
 /// A job that the socket takes.
@@ -21,6 +22,15 @@ pub enum Job {
     Conflicts,
     /// A new generation made of old versions.
     Rewrite(RewriteJob),
+    /// The decision of one conflict for the version that the caller names.
+    Decide {
+        /// The conflict.
+        id: ConflictId,
+        /// The version that is kept.
+        keep: KeptVersion,
+        /// Go on although it looks like an accident.
+        yes: bool,
+    },
     /// The vault replaced by the backup's newest generation.
     Reset {
         /// Only say what would be done.
@@ -94,7 +104,7 @@ impl Job {
     pub const fn changes(&self) -> bool {
         match self {
             Self::History(_) | Self::Conflicts => false,
-            Self::Rewrite(_) => true,
+            Self::Rewrite(_) | Self::Decide { .. } => true,
             Self::Reset { dry_run } | Self::Prune { dry_run } => !*dry_run,
             Self::Verify { repair, .. } => *repair,
         }
@@ -114,6 +124,11 @@ pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Resul
             JobDocument::Conflicts(ConflictsDocument::from(engine.conflicts().await?.as_slice()))
         }
         Job::Rewrite(job) => JobDocument::Rewrite(rewrite(engine, job, watcher).await?),
+        Job::Decide { id, keep, yes } => {
+            let decisions = vec![Resolution { id: *id, keep: sides::decision(engine, *id, keep).await? }];
+            let job = RewriteJob::Resolve { decisions, yes: *yes };
+            JobDocument::Rewrite(rewrite(engine, &job, watcher).await?)
+        }
         Job::Reset { dry_run } => JobDocument::Reset(reset(engine, *dry_run, watcher).await?),
         Job::Prune { dry_run } => JobDocument::Prune(prune(engine, *dry_run, watcher).await?),
         Job::Verify { deep, repair } => JobDocument::Verify(verify(engine, *deep, *repair, watcher).await?),

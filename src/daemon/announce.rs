@@ -122,11 +122,12 @@ impl Announcer {
             }
             open.insert(key);
         }
-        // Being offline is a state, not an error.
-        let errors: &[ErrorDocument] = if status.state == State::Offline { &[] } else { &status.errors };
-        for error in
-            errors.iter().filter(|error| error.path.as_ref().is_none_or(|path| !passing.contains(path)))
-        {
+        // Being offline is a state, not an error; for more than a day it is one.
+        let told = |error: &&ErrorDocument| {
+            let passes = error.path.as_ref().is_some_and(|path| passing.contains(path));
+            !passes && (error.alarm || status.state != State::Offline)
+        };
+        for error in status.errors.iter().filter(told) {
             let key = format!("error {} {}", error.path.as_deref().unwrap_or_default(), error.message);
             if !self.open.contains(&key) && !open.contains(&key) {
                 bodies.push(EventBody::Error { error: error.clone() });

@@ -1,4 +1,4 @@
-//! Hooks: programs of the user that events start.
+//! Hooks: programs of the user that events start, and the one that shows notices on the desktop.
 //!
 //! They get the event on their standard input. Only this task waits for them: one at a time, each
 //! for a limited time. Where more happens than they can take, the rest is left out, and the log
@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use super::notices::{self, Notice};
 use cogzy_client::documents::{EventBody, EventDocument};
 
 /// The script that runs a program beside a guard, which ends their whole group after `$1` seconds.
@@ -36,6 +37,9 @@ pub struct Hooks {
     pub on_hold: Vec<String>,
     /// For an error.
     pub on_error: Vec<String>,
+    /// The program that shows a desktop notification, with the arguments before its title and its
+    /// text; empty for none.
+    pub desktop: Vec<String>,
     /// The time after which a program is killed, with all that it has started.
     pub timeout: Duration,
     /// Variables that no program gets: the daemon's own credentials.
@@ -64,11 +68,11 @@ impl Hooks {
 
     /// Starts the task that runs hooks. It ends with the sender.
     pub(super) fn start(self) -> Runner {
-        let (queue, mut events) = mpsc::channel::<Arc<EventDocument>>(QUEUE);
+        let (queue, mut started) = mpsc::channel::<Start>(QUEUE);
         let hooks = self.clone();
         tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                run(&hooks, &event).await;
+            while let Some(start) = started.recv().await {
+                run(&hooks, start).await;
             }
         });
         Runner { hooks: self, queue }
@@ -79,32 +83,57 @@ impl Hooks {
 #[derive(Debug)]
 pub(super) struct Runner {
     hooks: Hooks,
-    queue: mpsc::Sender<Arc<EventDocument>>,
+    queue: mpsc::Sender<Start>,
+}
+
+/// A program that waits for its turn.
+#[derive(Debug)]
+struct Start {
+    /// Its name in the log.
+    what: String,
+    argv: Vec<String>,
+    input: Vec<u8>,
 }
 
 impl Runner {
-    /// Queues these events for their hooks.
+    /// Queues these events for their hooks, and the notices of them for the desktop.
     pub(super) fn hear(&self, events: &[Arc<EventDocument>]) {
-        for event in events.iter().filter(|event| !self.hooks.of(event).is_empty()) {
-            if self.queue.try_send(Arc::clone(event)).is_err() {
-                tracing::warn!(id = event.id, "no hook is run for this event: too many wait already");
+        for event in events {
+            let argv = self.hooks.of(event).to_vec();
+            let Ok(mut input) = serde_json::to_vec(event.as_ref()) else { continue };
+            input.push(b'\n');
+            self.queue(Start { what: format!("the hook for {}", event.body.kind()), argv, input });
+        }
+        for Notice { title, text } in notices::of(events) {
+            let mut argv = self.hooks.desktop.clone();
+            if !argv.is_empty() {
+                argv.extend([title, text]);
             }
+            self.queue(Start { what: "the desktop's notification".to_owned(), argv, input: Vec::new() });
+        }
+    }
+
+    fn queue(&self, start: Start) {
+        if start.argv.is_empty() {
+            return;
+        }
+        if let Err(error) = self.queue.try_send(start) {
+            let Start { what, .. } = error.into_inner();
+            tracing::warn!("{what} is not run: too many wait already");
         }
     }
 }
 
-async fn run(hooks: &Hooks, event: &EventDocument) {
-    let (argv, Hooks { timeout, running, .. }) = (hooks.of(event), hooks);
+async fn run(hooks: &Hooks, start: Start) {
+    let Hooks { timeout, running, .. } = hooks;
+    let Start { what, argv, input } = start;
     let Some(program) = argv.first() else { return };
-    let kind = event.body.kind();
-    let Ok(mut input) = serde_json::to_vec(event) else { return };
-    input.push(b'\n');
     // A little later than this task, which reports it.
     let guard = timeout.as_secs().saturating_add(2).to_string();
     let mut command = Command::new("/bin/sh");
     command
         .args(["-c", GUARDED, "cogzy-vault-hook", &guard])
-        .args(argv)
+        .args(&argv)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -116,7 +145,7 @@ async fn run(hooks: &Hooks, event: &EventDocument) {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            tracing::warn!(program, %error, "the hook for {kind} could not be started");
+            tracing::warn!(program, %error, "{what} could not be started");
             return;
         }
     };
@@ -135,14 +164,14 @@ async fn run(hooks: &Hooks, event: &EventDocument) {
     let _gone = group.map(|group| kill_process_group(group, Signal::KILL));
     running.store(0, Ordering::SeqCst);
     match ended {
-        Ok(Ok(status)) if status.success() => tracing::debug!(program, "the hook for {kind} has run"),
+        Ok(Ok(status)) if status.success() => tracing::debug!(program, "{what} has run"),
         Ok(Ok(status)) if status.code().is_some_and(|code| NOT_STARTED.contains(&code)) => {
-            tracing::warn!(program, %status, "the hook for {kind} could not be started");
+            tracing::warn!(program, %status, "{what} could not be started");
         }
-        Ok(Ok(status)) => tracing::warn!(program, %status, "the hook for {kind} failed"),
-        Ok(Err(error)) => tracing::warn!(program, %error, "the hook for {kind} is lost"),
+        Ok(Ok(status)) => tracing::warn!(program, %status, "{what} failed"),
+        Ok(Err(error)) => tracing::warn!(program, %error, "{what} is lost"),
         Err(_) => {
-            tracing::warn!(program, "the hook for {kind} took more than {timeout:?} and is killed");
+            tracing::warn!(program, "{what} took more than {timeout:?} and is killed");
         }
     }
 }

@@ -57,7 +57,7 @@ async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
 }
 
 /// Removes the announcements of devices: a device without one counts as one of an older version.
-fn forget_what_devices_read(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
+pub fn forget_what_devices_read(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
     let devices = folder.join("bucket/users/default/devices");
     let aside = folder.join("aside");
     std::fs::create_dir_all(&aside).unwrap();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use cogzy_engine::model::{Group, Reason, Validate};
+use cogzy_engine::model::{Group, Reason, Validate, VaultPath};
+use cogzy_engine::sync::{Point, Unwatched};
 use cogzy_testkit::fresh_folder;
 
 use crate::prune::Bucket;
@@ -65,4 +66,31 @@ async fn groups_that_another_one_changed_wait_for_a_person_on_each_device() {
     let mut three = bucket.device(folder.path(), "three").await;
     assert_eq!(three.sync().await.holds, [], "a new device knows no other");
     assert_eq!(three.files(), two.files());
+}
+
+#[tokio::test]
+async fn what_is_restored_while_a_change_of_groups_waits_moves_by_the_groups_of_this_device() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    save(&one, "first");
+    one.sync().await;
+    let first = one.files();
+    save(&one, "second");
+    one.sync().await;
+    let mut changed = groups(Validate::Off);
+    changed[0].primary = vec!["corpus/nodes.json".into()];
+    forge(&bucket, |commit| commit.groups = Some(changed)).await;
+    assert_eq!(one.sync().await.holds.len(), 1);
+
+    let corpus = VaultPath::new("corpus/nodes.json").unwrap();
+    let first_generation = Point::Generation("1".parse().unwrap());
+    let restored = one.engine().restore(&first_generation, &[corpus], true, &Unwatched).await.unwrap();
+    assert_eq!(restored.changed, 2, "the vectors come with the corpus: {restored:?}");
+    let state = history::Bucket::of(Arc::new(bucket.remote.clone())).head().await;
+    let there = |path: &str| state.tree[&VaultPath::new(path).unwrap()].digest;
+    for path in ["corpus/nodes.json", "vectors/nodes.npy"] {
+        assert_eq!(there(path), first[path], "{path}");
+    }
+    assert_ne!(state.groups.definitions(), groups(Validate::Off), "the change itself still waits");
 }

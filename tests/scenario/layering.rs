@@ -93,7 +93,7 @@ const CLIENT: Table<'_> = &[
         "documents",
         &["cogzy_engine::model", "cogzy_engine::plan", "cogzy_engine::remote", "cogzy_engine::sync"],
     ),
-    ("socket", &["documents"]),
+    ("socket", &["documents", "paths"]),
     ("follow", &["documents", "socket"]),
     (
         "local_vault",

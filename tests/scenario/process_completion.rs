@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use crate::support::process::Machine;
 
-/// What bash would offer behind these words.
+/// Words that bash would offer behind these.
 async fn offered(machine: &Machine, words: &[&str]) -> Vec<String> {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
     let last = words.len() - 1;

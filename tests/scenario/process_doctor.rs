@@ -102,3 +102,58 @@ async fn the_code_is_that_of_the_worst() {
     let message = found(&document, "config")["message"].as_str().unwrap();
     assert!(message.contains("sync.poll_interval"), "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_tries_what_the_store_takes_and_the_doctor_remembers_what_it_refused() {
+    let folder = fresh_folder();
+    let server = S3Server::start().await;
+    let machine = Machine::with_server(folder.path(), "one", &server);
+    server.forbid("DeleteObject");
+    let ran = machine.good(&["init"]).await;
+    let words = "lets this key delete nothing, so a prune frees nothing there";
+    for words in [words, "deleteFiles", "the store: a bucket"] {
+        assert!(ran.stdout.contains(words), "{ran:#?}");
+    }
+    let (_, document) = look(&machine).await;
+    assert_eq!(found(&document, "rights")["level"], "warning", "{document:#}");
+    // The same, once the key may.
+    server.allow("DeleteObject");
+    let told = machine.good(&["init", "--json"]).await.json();
+    assert_eq!(told["warnings"], serde_json::Value::Null, "{told}");
+    let (_, document) = look(&machine).await;
+    assert!(
+        document["findings"].as_array().unwrap().iter().all(|one| one["check"] != "rights"),
+        "{document:#}"
+    );
+    // A store that keeps objects for a while is no missing right.
+    server.lock_objects_for(30);
+    server.forbid("DeleteObject");
+    let ran = machine.good(&["init"]).await;
+    let all = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(all.contains("in its first 30 days") && !all.contains(words), "{ran:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_were_changed_after_the_daemon_started_are_told() {
+    let folder = fresh_folder();
+    let server = S3Server::start().await;
+    let mut machine = Machine::with_server(folder.path(), "one", &server);
+    machine.good(&["init"]).await;
+    let credentials = machine.home.join(".config/cogzy-vault/credentials.env");
+    std::fs::write(&credentials, "AWS_SECRET_ACCESS_KEY=x\n").unwrap();
+    // Some time after this test, whenever it runs.
+    let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1 << 33);
+    let changed = |when| std::fs::File::options().write(true).open(&credentials).unwrap().set_modified(when);
+    machine.set("AWS_SECRET_ACCESS_KEY", "rotated");
+    let daemon = Daemon::start(&machine).await;
+    let words = "still has the keys of before";
+    changed(std::time::UNIX_EPOCH).unwrap();
+    let told = machine.run(&["doctor"]).await;
+    assert!(!told.stdout.contains(words), "{told:#?}");
+    changed(later).unwrap();
+    let told = machine.run(&["doctor"]).await;
+    assert!(told.stdout.contains(words) && told.stdout.contains("service stop"), "{told:#?}");
+    let status = crate::support::socket::until_state(&machine, "error").await;
+    assert!(status["errors"][0]["next"].as_str().unwrap().contains("only when it is restarted"), "{status}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}

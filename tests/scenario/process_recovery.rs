@@ -155,6 +155,7 @@ async fn a_daemon_does_it_where_one_holds_the_vault() {
         client::post(&socket, &resource, &serde_json::json!({ "keep": "mine" })).await.unwrap();
     assert_eq!(decided["changed"], 1, "{decided}");
     assert_eq!(one.read("traces/3.json").unwrap(), b"two's own");
+    decided_by_device(&one, &two, &socket).await;
     one.run(&["conflicts", "resolve", &id, "--keep", "both"]).await.expect(2, &["no conflict is named"]);
     let history: serde_json::Value = client::get(&socket, "/v1/history").await.unwrap();
     let kinds: Vec<&str> =
@@ -186,4 +187,34 @@ async fn a_daemon_does_it_where_one_holds_the_vault() {
     }
     assert_eq!(one.files(), backup);
     assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+/// Decides conflicts over the socket by the device that made the version: the one of `one` stands.
+async fn decided_by_device(one: &Machine, two: &Machine, socket: &Path) {
+    for (name, keep, stands) in [
+        ("this", "this", "one's own"),
+        ("other", "other", "two's own"),
+        ("named", "two", "two's own"),
+        ("aside", "aside", "two's own"),
+        ("remote", "remote", "one's own"),
+    ] {
+        let path = format!("traces/{name}.json");
+        two.sync().await;
+        two.write(&path, "two's own");
+        one.write(&path, "one's own");
+        one.sync().await;
+        two.sync().await;
+        one.sync().await;
+        let listed: serde_json::Value = client::get(socket, "/v1/conflicts").await.unwrap();
+        let id = listed["conflicts"][0]["id"].as_str().unwrap();
+        let resource = format!("/v1/conflicts/{id}/resolve");
+        let body = serde_json::json!({ "keep": "phone" });
+        let refused = client::post::<serde_json::Value>(socket, &resource, &body).await;
+        let Err(client::ClientError::Refused(problem)) = refused else { panic!("phone made neither") };
+        assert!(problem.detail.contains("of a device named phone"), "{problem:?}");
+        assert!(problem.next.contains("conflicts show"), "{problem:?}");
+        let decide = serde_json::json!({ "keep": keep });
+        client::post::<serde_json::Value>(socket, &resource, &decide).await.unwrap();
+        assert_eq!(one.read(&path).unwrap(), stands.as_bytes(), "{keep}");
+    }
 }

@@ -16,7 +16,7 @@ fn all() -> BTreeSet<Text> {
 
 /// The commands that a text proposes: it is one itself, or has them in backticks. A program's name
 /// elsewhere is no command, and must not look like one.
-fn proposed(text: &str) -> Vec<String> {
+pub fn proposed(text: &str) -> Vec<String> {
     let whole = text.trim().trim_start_matches("next: ").trim_start_matches("or: ");
     let verb = |rest: &&str| rest.starts_with(|c: char| c.is_ascii_lowercase());
     if let Some(rest) = whole.strip_prefix("cogzy-vault ").filter(verb) {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cogzy_engine::fs::{Fs, ReadFile, RootedFs, WriteFile};
+use cogzy_engine::fs::{Databases, Fs, ReadFile, RootedFs, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 
 /// The paths that were opened, in order. Clones are the same list.
@@ -72,5 +72,8 @@ impl Fs for Counted {
     }
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         self.disk.free_space(path)
+    }
+    fn databases(&self) -> Option<&dyn Databases> {
+        self.disk.databases()
     }
 }

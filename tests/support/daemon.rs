@@ -117,7 +117,13 @@ impl Onlooker {
             }
         })
         .unwrap();
-        watcher.watch(root, RecursiveMode::Recursive).unwrap();
+        // A folder that goes while the tree is walked ends the walk: the next one does not meet it.
+        let went = |error: &notify::Error| matches!(error.kind, notify::ErrorKind::PathNotFound);
+        let watched = (0..100).find_map(|_| match watcher.watch(root, RecursiveMode::Recursive) {
+            Err(error) if went(&error) && root.exists() => None,
+            done => Some(done),
+        });
+        watched.expect("a tree that stands still for a moment").unwrap();
         Self { _watcher: watcher, moved }
     }
 

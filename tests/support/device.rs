@@ -15,8 +15,8 @@ use cogzy_engine::plan::{Brakes, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
-    Engine, Joined, Joining, Ports, Progress, Report, Request, Retention, Settings, SyncError, Unwatched,
-    Verified, Watcher, join,
+    Engine, Joined, Joining, Ports, Progress, Report, Request, Retention, Settings, StaleIndex, SyncError,
+    Unwatched, Verified, Watcher, join,
 };
 use cogzy_engine::vault::validate::Search;
 use cogzy_engine::vault::{Filter, Layout};
@@ -66,6 +66,7 @@ pub struct Device {
     /// The wish of the vault's groups where their files do not fit; counts only for the first to
     /// join.
     pub validate: Validate,
+    pub stale_index: StaleIndex,
     /// The folder lives as long as its last device.
     pub folder: Option<Arc<tempfile::TempDir>>,
     /// Retention of a prune by this device.
@@ -113,6 +114,7 @@ impl Device {
             name: name.into(),
             exclude,
             validate: Validate::Off,
+            stale_index: StaleIndex::default(),
             folder: None,
             retention: RETENTION,
             limits: Limits::default(),
@@ -180,6 +182,7 @@ impl Device {
                 trash: Duration::from_secs(30 * 24 * 3600),
                 retention: self.retention,
                 max_invalid: Duration::from_secs(300),
+                stale_index: self.stale_index,
                 search: Search::Full,
                 seen: None,
             };

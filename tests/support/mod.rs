@@ -13,3 +13,4 @@ pub mod moments;
 pub mod process;
 pub mod s3_server;
 pub mod socket;
+pub mod sqlite;

@@ -131,6 +131,11 @@ impl S3Server {
         self.switches().quirks.push(quirk);
     }
 
+    /// Takes an operation again.
+    pub fn allow(&self, operation: &'static str) {
+        self.switches().forbidden.retain(|forbidden| *forbidden != operation);
+    }
+
     /// Refuses an operation with 403 from now on.
     pub fn forbid(&self, operation: &'static str) {
         self.switches().forbidden.push(operation);

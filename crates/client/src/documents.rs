@@ -34,8 +34,8 @@ pub use recovery::{
     RewriteDocument, VerifyDocument, VersionDocument,
 };
 pub use requests::{
-    DryRunRequest, NamedGeneration, PauseRequest, ResolveRequest, ResolveSeveralRequest, RestoreRequest,
-    SyncRequest, UndoRequest, VerifyRequest,
+    DryRunRequest, KeptVersion, NamedGeneration, PauseRequest, ResolveRequest, ResolveSeveralRequest,
+    RestoreRequest, SyncRequest, UndoRequest, VerifyRequest,
 };
 pub use schema::SchemaVersion;
 pub use status::{

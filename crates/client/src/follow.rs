@@ -7,10 +7,9 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 
 use crate::documents::EventDocument;
-use crate::socket::{ClientError, connection_error};
+use crate::socket::{ClientError, connect};
 
 /// The longest event, in bytes.
 const MAX_EVENT: usize = 1 << 20;
@@ -26,7 +25,7 @@ pub async fn follow(
     since: Option<u64>,
     mut each: impl FnMut(EventDocument) -> bool,
 ) -> Result<Option<u64>, ClientError> {
-    let stream = UnixStream::connect(socket).await.map_err(|error| connection_error(&error))?;
+    let stream = connect(socket).await?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::broken)?;
     let pump = tokio::spawn(connection);

@@ -141,9 +141,9 @@ impl LocalVault {
         let real = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let layout = Layout::new(real);
         let marker = Marker::read(&RootedFs::open(layout.root(), layout.sync()), &layout)?;
-        let usual = Paths::of_this_user().ok().and_then(|paths| paths.socket(layout.root()));
-        let usual = socket::recorded(&layout.lock()).or(usual);
-        let socket = usual.unwrap_or_else(|| layout.sync().join("control/daemon.sock"));
+        let usual = || Paths::of_this_user().ok().map(|paths| paths.socket(layout.root()));
+        let socket = socket::recorded(&layout.lock()).or_else(usual);
+        let socket = socket.unwrap_or_else(|| layout.sync().join("control/daemon.sock"));
         Ok(Self { layout, vault: marker.vault, socket })
     }
 

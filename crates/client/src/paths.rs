@@ -10,6 +10,15 @@ use directories::BaseDirs;
 #[error("no home folder was found for this user: set HOME to an absolute path")]
 pub struct NoHome;
 
+/// Bytes of the longest path that this platform takes for a socket.
+pub const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// True if a socket can stand at `path`: its length is within the platform's limit.
+#[must_use]
+pub fn fits_socket(path: &Path) -> bool {
+    path.as_os_str().len() <= LONGEST_SOCKET
+}
+
 /// The platform's folders for this user, and the machine's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -71,12 +80,15 @@ impl Paths {
     }
 
     /// The daemon's socket for the vault at `vault`, a path with every link resolved: two spellings
-    /// of one vault must not have two sockets. None where the platform has no folder for sockets;
-    /// then it is in the vault.
+    /// of one vault must not have two sockets. Where the platform has no folder for sockets it is in
+    /// the vault, and in the folder of this user's state where that path is too long for a socket.
     #[must_use]
-    pub fn socket(&self, vault: &Path) -> Option<PathBuf> {
-        let folder = self.runtime.as_ref()?.join("cogzy-vault");
-        Some(folder.join(format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()))))
+    pub fn socket(&self, vault: &Path) -> PathBuf {
+        let name = format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()));
+        let usual = self.runtime.as_ref().map(|runtime| runtime.join("cogzy-vault").join(&name));
+        let within = vault.join("sync/control/daemon.sock");
+        let last = self.state.join("cogzy-vault").join(&name);
+        usual.into_iter().chain([within]).find(|path| fits_socket(path)).unwrap_or(last)
     }
 
     /// The file that notes what this machine has seen of a remote, outside of every vault.
@@ -176,12 +188,16 @@ mod tests {
     #[test]
     fn each_vault_has_its_own_socket_and_remote() {
         let paths = Paths::in_home(Path::new("/home/me"), Some(Path::new("/run/user/1")));
-        let (one, other) = (paths.socket(Path::new("/a")).unwrap(), paths.socket(Path::new("/b")).unwrap());
+        let (one, other) = (paths.socket(Path::new("/a")), paths.socket(Path::new("/b")));
         assert_ne!(one, other);
         assert_eq!(one.parent(), Some(Path::new("/run/user/1/cogzy-vault")));
         // The longest path that every platform takes for a socket is 103 bytes.
         assert!(one.as_os_str().len() < 103);
-        assert_eq!(Paths::in_home(Path::new("/home/me"), None).socket(Path::new("/a")), None);
+        let cron = Paths::in_home(Path::new("/home/me"), None);
+        assert_eq!(cron.socket(Path::new("/a")), Path::new("/a/sync/control/daemon.sock"));
+        let deep = Path::new("/a").join("x".repeat(LONGEST_SOCKET));
+        assert!(cron.socket(&deep).starts_with("/home/me/.local/state/cogzy-vault"));
+        assert!(paths.socket(&deep).starts_with("/run/user/1/cogzy-vault"));
         assert_eq!(embedded_remote(&paths.vault()), Path::new("/home/me/.local/share/cogzy-remote"));
         assert_eq!(embedded_remote(Path::new("/a/")), Path::new("/a-remote"));
     }

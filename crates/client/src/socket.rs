@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::documents::Problem;
+use crate::paths::{LONGEST_SOCKET, fits_socket};
 
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
@@ -31,6 +32,12 @@ pub enum ClientError {
     /// The connection broke off.
     #[error("the daemon broke off: {0}")]
     Broken(String),
+    /// No socket can stand at this path.
+    #[error(
+        "the path of the daemon's socket is too long: {} has {} bytes, the system takes {LONGEST_SOCKET}",
+        .0.display(), .0.as_os_str().len()
+    )]
+    TooLong(PathBuf),
 }
 
 impl ClientError {
@@ -105,12 +112,15 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     }
 }
 
-/// The error of a connection that could not be made.
-pub(super) fn connection_error(error: &io::Error) -> ClientError {
-    match error.kind() {
+/// Connects to the daemon at `socket`.
+pub(super) async fn connect(socket: &Path) -> Result<UnixStream, ClientError> {
+    if !fits_socket(socket) {
+        return Err(ClientError::TooLong(socket.to_owned()));
+    }
+    UnixStream::connect(socket).await.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon,
         _ => ClientError::broken(error),
-    }
+    })
 }
 
 async fn exchange(
@@ -119,7 +129,7 @@ async fn exchange(
     resource: &str,
     body: Vec<u8>,
 ) -> Result<(StatusCode, Bytes), ClientError> {
-    let stream = UnixStream::connect(socket).await.map_err(|error| connection_error(&error))?;
+    let stream = connect(socket).await?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::broken)?;
     let pump = tokio::spawn(connection);

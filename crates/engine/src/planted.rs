@@ -53,6 +53,10 @@ pub enum Bug {
     TakeForeignHorizon,
     /// A chunk is read from the first of its places, and from no other.
     FirstPlaceOnly,
+    /// A checkpoint is taken although no commit says that this is its state.
+    BelieveCheckpoints,
+    /// A packed object may unpack to any length.
+    NoCapOnUnpacking,
 }
 
 impl Bug {
@@ -77,7 +81,8 @@ impl Bug {
     ];
 
     /// Mistakes that only show where somebody writes to the bucket who is no device.
-    pub const BUCKET: [Self; 2] = [Self::TakeForeignHorizon, Self::FirstPlaceOnly];
+    pub const BUCKET: [Self; 4] =
+        [Self::TakeForeignHorizon, Self::FirstPlaceOnly, Self::BelieveCheckpoints, Self::NoCapOnUnpacking];
 
     /// Mistakes that only show with old data.
     pub const PRUNE: [Self; 6] = [

@@ -179,6 +179,10 @@ fn capability(operation: &str) -> &'static str {
         "list" => {
             "listing needs the capability listFiles (s3:ListBucket), and a key for this bucket and prefix"
         }
+        "delete" => {
+            "deleting needs the capabilities deleteFiles and listFiles (s3:DeleteObject, s3:DeleteObjectVersion, \
+             s3:ListBucketVersions), and a key for this bucket and prefix"
+        }
         _ => {
             "reading needs the capabilities readFiles and listBuckets (s3:GetObject and s3:ListBucket; without the second a \
              missing object looks forbidden), and a key for this bucket and prefix"

@@ -1,142 +1,15 @@
 //! The version to keep, as a person says it: by the device that made it.
-//!
-//! The bucket's commits speak of the version that lost and the one that stands. A person speaks of
-//! "mine", and means what this device made, whichever of the two that is.
 
-use std::fmt;
-use std::str::FromStr;
+use cogzy_client::documents::KeptVersion;
+use cogzy_engine::model::Keep;
 
-use serde::Serialize;
-
-use crate::cli::app::App;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
-use cogzy_client::documents::moment;
-use cogzy_engine::model::{Conflict, DeviceId, Keep};
-use cogzy_engine::sync::{Engine, Past, SyncError};
-use cogzy_engine::vault::Marker;
-
-/// The version to keep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeptVersion {
-    /// That of this device.
-    This,
-    /// That of the other device.
-    Other,
-    /// Both, side by side.
-    Both,
-    /// The one that lost.
-    Lost,
-    /// The one that stands.
-    Stands,
-    /// That of the device of this name.
-    Of(String),
-}
-
-impl FromStr for KeptVersion {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Ok(match text {
-            "this" | "mine" => Self::This,
-            "other" | "remote" => Self::Other,
-            "both" => Self::Both,
-            "aside" => Self::Lost,
-            "stands" => Self::Stands,
-            "" => return Err("expected this, other, both, aside, stands or the name of a device".to_owned()),
-            device => Self::Of(device.to_owned()),
-        })
-    }
-}
-
-/// The device and the time of a version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Made {
-    /// The device's name.
-    pub device: String,
-    /// True if that is this device.
-    pub is_this: bool,
-    /// The time, RFC 3339; none where it was not committed yet.
-    pub time: Option<String>,
-}
-
-impl fmt::Display for Made {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let this = if self.is_this { " (this device)" } else { "" };
-        let time = self.time.as_deref().unwrap_or("not committed yet");
-        write!(f, "{}{this}, {time}", self.device)
-    }
-}
-
-/// Both versions of a conflict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Sides {
-    /// The one that lost.
-    pub lost: Made,
-    /// The one that stands, where the history tells.
-    pub stands: Option<Made>,
-}
-
-impl Sides {
-    /// The versions that can be named, each with what it is.
-    pub(super) fn choices(&self) -> Vec<(&'static str, String)> {
-        let lost = format!("the version that was set aside, of {}", self.lost.device);
-        let of = self.stands.as_ref().map(|made| format!(", of {}", made.device)).unwrap_or_default();
-        let stands = format!("the version that stands{of}");
-        let both = ("both", "the one set aside is put beside the one that stands".to_owned());
-        match self.keep_this() {
-            Some(Keep::Mine) => vec![("this", lost), ("other", stands), both],
-            Some(_) => vec![("this", stands), ("other", lost), both],
-            None => vec![("aside", lost), ("stands", stands), both],
-        }
-    }
-
-    /// The decision for this device's version; none where it made neither or both.
-    fn keep_this(&self) -> Option<Keep> {
-        match (self.lost.is_this, self.stands.as_ref().is_some_and(|made| made.is_this)) {
-            (true, false) => Some(Keep::Mine),
-            (false, true) => Some(Keep::Remote),
-            _ => None,
-        }
-    }
-}
-
-impl KeptVersion {
-    /// The decision that it stands for, of a conflict with these versions.
-    ///
-    /// # Errors
-    /// If it names neither of them, or cannot be told from the other.
-    pub(super) fn of(&self, sides: &Sides, conflict: &Conflict) -> Result<Keep, Failure> {
-        let id = conflict.id.short();
-        let unclear = |why: String| {
-            let ways = "`--keep aside` and `--keep stands` name them";
-            Err(Failure::new(Exit::Usage, format!("conflict {id}: {why}"))
-                .next(format!("`cogzy-vault conflicts show {id}` tells whose they are; {ways}")))
-        };
-        let neither = || "this device made neither of the two versions, or both".to_owned();
-        match self {
-            Self::Lost => Ok(Keep::Mine),
-            Self::Stands => Ok(Keep::Remote),
-            Self::Both => Ok(Keep::Both),
-            Self::This => sides.keep_this().map_or_else(|| unclear(neither()), Ok),
-            Self::Other => match sides.keep_this() {
-                Some(Keep::Mine) => Ok(Keep::Remote),
-                Some(_) => Ok(Keep::Mine),
-                None => unclear(neither()),
-            },
-            Self::Of(name) => {
-                let lost = sides.lost.device == *name;
-                let stands = sides.stands.as_ref().is_some_and(|made| made.device == *name);
-                match (lost, stands) {
-                    (true, false) => Ok(Keep::Mine),
-                    (false, true) => Ok(Keep::Remote),
-                    (false, false) => {
-                        unclear(format!("none of the two versions is of a device named {name}"))
-                    }
-                    (true, true) => unclear(format!("both versions are of a device named {name}")),
-                }
-            }
-        }
+/// The version that a person names. "mine" is what this device made, as a person means it; the socket
+/// calls the losing version by that name.
+pub fn kept(text: &str) -> Result<KeptVersion, &'static str> {
+    match text {
+        "mine" => Ok(KeptVersion::This),
+        "remote" => Ok(KeptVersion::Other),
+        text => KeptVersion::try_from(text.to_owned()),
     }
 }
 
@@ -149,94 +22,23 @@ pub(super) const fn told(keep: Keep) -> &'static str {
     }
 }
 
-/// The history, asked for the devices that made versions.
-pub(super) struct Makers {
-    device: DeviceId,
-    name: String,
-    past: Vec<Past>,
-}
-
-impl Makers {
-    /// Reads the history and this device's id.
-    pub(super) async fn of(app: &App, engine: &mut Engine) -> Result<Self, Failure> {
-        let marker = Marker::read(app.disk().as_ref(), &app.layout()).map_err(SyncError::from)?;
-        let name = app.config().device_name.clone();
-        Ok(Self { device: marker.device, name, past: engine.past().await? })
-    }
-
-    /// Both versions of a conflict.
-    pub(super) async fn sides(&self, engine: &mut Engine, conflict: &Conflict) -> Sides {
-        let lost = match &conflict.origin {
-            Some(origin) => Made {
-                device: origin.device.clone(),
-                is_this: origin.txn.device == self.device,
-                time: Some(moment(origin.txn.wall_ms)),
-            },
-            None => Made { device: self.name.clone(), is_this: true, time: None },
-        };
-        let mut stands = None;
-        for file in &conflict.files {
-            let Ok(standing) = engine.standing(&file.path).await else { continue };
-            // What both sides have the same way says nothing of who won.
-            if standing.map(|entry| entry.digest) == file.entry.map(|entry| entry.digest) {
-                continue;
-            }
-            let made = self.past.iter().find_map(|past| {
-                let device = past.device.as_ref()?;
-                let is_it = past.changes.iter().any(|change| {
-                    change.path == file.path
-                        && change.entry.map(|entry| entry.digest) == standing.map(|entry| entry.digest)
-                });
-                is_it.then(|| Made {
-                    device: device.name.clone(),
-                    is_this: device.id == self.device,
-                    time: Some(moment(past.time_ms)),
-                })
-            });
-            stands = stands.or(made);
-        }
-        Sides { lost, stands }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cogzy_engine::model::{Item, Kept, VaultPath};
-
-    fn made(device: &str, is_this: bool) -> Made {
-        Made { device: device.to_owned(), is_this, time: None }
-    }
 
     #[test]
-    fn mine_is_what_this_device_made_whichever_side_won() {
-        let path = VaultPath::new("a.json").unwrap();
-        let kept = vec![Kept { path: path.clone(), entry: None }];
-        let conflict = Conflict::new(Item::File(path), kept, None);
-        let keep = |text: &str, sides: &Sides| {
-            text.parse::<KeptVersion>().unwrap().of(sides, &conflict).map_err(|failure| failure.message)
-        };
-        let loser = Sides { lost: made("laptop", true), stands: Some(made("desk", false)) };
-        let winner = Sides { lost: made("laptop", false), stands: Some(made("desk", true)) };
-        for (said, on_loser, on_winner) in [
-            ("this", Keep::Mine, Keep::Remote),
-            ("mine", Keep::Mine, Keep::Remote),
-            ("other", Keep::Remote, Keep::Mine),
-            ("remote", Keep::Remote, Keep::Mine),
-            ("laptop", Keep::Mine, Keep::Mine),
-            ("desk", Keep::Remote, Keep::Remote),
-            ("aside", Keep::Mine, Keep::Mine),
-            ("stands", Keep::Remote, Keep::Remote),
-            ("both", Keep::Both, Keep::Both),
+    fn mine_is_what_this_device_made() {
+        for (said, version) in [
+            ("this", KeptVersion::This),
+            ("mine", KeptVersion::This),
+            ("other", KeptVersion::Other),
+            ("remote", KeptVersion::Other),
+            ("aside", KeptVersion::Lost),
+            ("stands", KeptVersion::Stands),
+            ("desk", KeptVersion::Of("desk".to_owned())),
         ] {
-            assert_eq!(keep(said, &loser), Ok(on_loser), "{said}");
-            assert_eq!(keep(said, &winner), Ok(on_winner), "{said}");
+            assert_eq!(kept(said), Ok(version), "{said}");
         }
-        let third = Sides { lost: made("laptop", false), stands: Some(made("desk", false)) };
-        for unclear in ["this", "mine", "other", "remote", "phone"] {
-            assert!(keep(unclear, &third).is_err(), "{unclear}");
-        }
-        assert_eq!(third.choices()[0].0, "aside");
-        assert!("".parse::<KeptVersion>().is_err());
+        assert!(kept("").is_err());
     }
 }

@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{count, size, thousands};
 use crate::cli::service;
 use crate::service::ServiceError;
+use cogzy_client::documents::DaemonDocument;
 use cogzy_client::paths::Paths;
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::VaultPath;
@@ -86,7 +87,22 @@ pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Findi
     Finding::ok(check, text)
 }
 
-/// What keeps anybody from writing to the vault, if anything does.
+/// A file of credentials that was changed after the daemon had read it: its variables are those that
+/// it was started with.
+pub(super) fn newer_credentials(file: &Path, daemon: &DaemonDocument) -> Option<Finding> {
+    let since: jiff::Timestamp = daemon.since.as_deref()?.parse().ok()?;
+    let changed = jiff::Timestamp::try_from(std::fs::metadata(file).ok()?.modified().ok()?).ok()?;
+    (changed > since + jiff::SignedDuration::from_secs(1)).then(|| {
+        let text = format!(
+            "{} was changed after the daemon was started, which still has the keys of before",
+            file.display()
+        );
+        let next = "`cogzy-vault service stop`, then `cogzy-vault service start`";
+        Finding::warning("credentials", text, next)
+    })
+}
+
+/// The reason why nobody can write to the vault, if there is one.
 pub(super) fn unwritable(check: &'static str, disk: &RootedFs, layout: &Layout) -> Option<Finding> {
     let error = disk.may_place(&layout.last_sync()).err()?;
     let text = format!("{} cannot be written ({error}): nothing is synced", layout.sync().display());
@@ -95,7 +111,7 @@ pub(super) fn unwritable(check: &'static str, disk: &RootedFs, layout: &Layout) 
     Some(Finding { level: Severity::Error, exit: Exit::Partial, ..finding })
 }
 
-/// What the disks of the vault can do, tried with two small files of ours that are removed again.
+/// Abilities of the vault's disks, tried with two small files of ours that are removed again.
 pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Vec<Finding> {
     // What keeps anybody from trying is told by another check.
     let Ok(all) = abilities(disk, layout) else { return Vec::new() };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use crate::cli::app::App;
+use crate::cli::init::MAY_NOT_DELETE;
 use crate::cli::output::duration;
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::fs::Fs;
@@ -29,8 +30,18 @@ pub(super) async fn look(app: &App) -> Vec<Finding> {
         Ok(probe) => findings.extend(told(app, &probe)),
         Err(failure) => findings.push(Finding::failure("remote", failure)),
     }
+    findings.extend(rights(app).await);
     findings.extend(agreed(app));
     findings
+}
+
+/// Findings of `init`, by trying: only that shows whether a key may delete.
+async fn rights(app: &App) -> Option<Finding> {
+    let engine = app.engine().await.ok()?;
+    engine.database().noted(MAY_NOT_DELETE).ok()??;
+    let text = "when `cogzy-vault init` tried, this key could delete nothing there: a prune frees nothing";
+    let next = "let the key delete (at B2 the capability deleteFiles), then run `cogzy-vault init`; or set `retention.prune = false`";
+    Some(Finding::warning("rights", text, next))
 }
 
 /// The source of the credentials, as far as it shows without asking for them.
@@ -73,13 +84,14 @@ fn told(app: &App, probe: &Probe) -> Vec<Finding> {
     }
     if probe.listed.is_ok() {
         findings.push(Finding::note("mode", mode(app, probe)));
-        findings.extend(probe.locked_days.filter(|days| *days > 0).map(locked));
+        let locked = probe.locked_days.filter(|days| *days > 0).map(locked);
+        findings.extend(locked.map(|text| Finding::note("object lock", text)));
     }
     findings.extend(probe.server_ms.map(clock));
     findings
 }
 
-fn mode(app: &App, probe: &Probe) -> String {
+pub(in crate::cli) fn mode(app: &App, probe: &Probe) -> String {
     let bucket = match &app.remote {
         RemoteUrl::Bucket(url) => Some(url.store()),
         RemoteUrl::Folder(_) => None,
@@ -90,17 +102,16 @@ fn mode(app: &App, probe: &Probe) -> String {
             "a versioned bucket: what is deleted there is kept until its version is deleted"
         }
         (_, Some(false)) => "a bucket without versions",
-        (_, None) => "a bucket; the key may not ask whether it is versioned",
+        (_, None) => "a bucket; whether it keeps versions is not known",
     };
     format!("{versions}; every object is written once, and no conditional PUT is needed")
 }
 
-fn locked(days: u32) -> Finding {
-    let text = format!(
+pub(in crate::cli) fn locked(days: u32) -> String {
+    format!(
         "Object Lock: nobody deletes an object in its first {days} days; what a prune removes before is freed and no \
          longer billed only then"
-    );
-    Finding::note("object lock", text)
+    )
 }
 
 fn clock(server_ms: i64) -> Finding {

@@ -50,6 +50,7 @@ fn documents_of_init_keep_their_form() {
         remote: "b2://bucket",
         config: Path::new(FILE),
         rolled_back: false,
+        warnings: &[],
     };
     pin(
         &document,

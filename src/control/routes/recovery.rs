@@ -16,7 +16,7 @@ use cogzy_client::documents::{
     ConflictsDocument, DryRunRequest, HistoryDocument, NamedGeneration, Problem, PruneDocument,
     ResetDocument, ResolveRequest, ResolveSeveralRequest, RestoreRequest, RewriteDocument, UndoRequest,
 };
-use cogzy_engine::model::{Resolution, VaultPath};
+use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::Point;
 
 #[derive(OpenApi)]
@@ -94,8 +94,7 @@ async fn resolve(
 ) -> JobResult {
     let Json(ResolveRequest { keep, yes }) = request.map_err(|error| bad_request(error.body_text()))?;
     let id = id.parse().map_err(bad_request)?;
-    let decisions = vec![Resolution { id, keep }];
-    Ok(Json(handles.run(Job::Rewrite(RewriteJob::Resolve { decisions, yes })).await?))
+    Ok(Json(handles.run(Job::Decide { id, keep, yes }).await?))
 }
 
 /// Decides several conflicts, for all devices and in one generation.

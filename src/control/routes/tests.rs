@@ -21,7 +21,7 @@ use cogzy_engine::fs::RealFs;
 use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::{MemoryRemote, Meter};
 use cogzy_engine::state::{Database, FilterRecord};
-use cogzy_engine::sync::{Engine, Ports, Settings};
+use cogzy_engine::sync::{Engine, Ports, Settings, StaleIndex};
 use cogzy_engine::vault::{Filter, Layout};
 
 fn handles() -> Handles {
@@ -55,6 +55,7 @@ fn handles() -> Handles {
             grace: Duration::ZERO,
         },
         max_invalid: Duration::MAX,
+        stale_index: StaleIndex::default(),
         search: cogzy_engine::vault::validate::Search::Full,
         seen: None,
     };

@@ -46,7 +46,7 @@ impl Touched {
         self.paths.len() + self.somewhere.map_or(0, |(_, count)| count)
     }
 
-    /// What a scan that began at `started` may not have seen.
+    /// Paths that a scan which began at `started` may not have seen.
     pub(super) fn since(mut self, started: Duration) -> Option<Self> {
         self.paths.retain(|_, last| *last >= started);
         self.somewhere = self.somewhere.filter(|(last, _)| *last >= started);

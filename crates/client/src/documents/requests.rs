@@ -6,7 +6,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use cogzy_engine::model::{Keep, Resolution, VaultPath};
+use cogzy_engine::model::{Resolution, VaultPath};
 use cogzy_engine::sync::Generation;
 
 /// `POST /v1/sync`.
@@ -68,13 +68,62 @@ pub struct UndoRequest {
     pub yes: bool,
 }
 
+/// The version of a conflict that is kept, as a caller names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum KeptVersion {
+    /// That of this device.
+    This,
+    /// That of the other device.
+    Other,
+    /// Both, side by side.
+    Both,
+    /// The one that lost.
+    Lost,
+    /// The one that stands.
+    Stands,
+    /// That of the device of this name.
+    Of(String),
+}
+
+impl TryFrom<String> for KeptVersion {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Ok(match text.as_str() {
+            "this" => Self::This,
+            "other" => Self::Other,
+            "both" => Self::Both,
+            "mine" | "aside" => Self::Lost,
+            "remote" | "stands" => Self::Stands,
+            "" => return Err("expected this, other, both, aside, stands or the name of a device"),
+            _ => Self::Of(text),
+        })
+    }
+}
+
+impl From<KeptVersion> for String {
+    fn from(version: KeptVersion) -> Self {
+        match version {
+            KeptVersion::This => "this".to_owned(),
+            KeptVersion::Other => "other".to_owned(),
+            KeptVersion::Both => "both".to_owned(),
+            KeptVersion::Lost => "aside".to_owned(),
+            KeptVersion::Stands => "stands".to_owned(),
+            KeptVersion::Of(device) => device,
+        }
+    }
+}
+
 /// `POST /v1/conflicts/{id}/resolve`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveRequest {
-    /// `mine`, the version that lost; `remote`, the one that stands; `both`, side by side.
+    /// `this`, the version that the daemon's device made; `other`, that of the other device; `both`,
+    /// side by side; `mine` or `aside`, the version that lost; `remote` or `stands`, the one that
+    /// stands; or the name of the device that made it.
     #[schema(value_type = String)]
-    pub keep: Keep,
+    pub keep: KeptVersion,
     /// Go on although it looks like an accident.
     #[serde(default)]
     pub yes: bool,

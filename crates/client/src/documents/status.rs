@@ -158,8 +158,11 @@ impl From<&Trouble> for ErrorDocument {
             next_retry: None,
             next: match trouble.weight {
                 Weight::Invalid | Weight::Overdue => {
-                    "let the program that writes these files finish, or put a version back that fits"
+                    "let the program that writes these files finish, or put a version back that fits: `cogzy-vault history PATH` lists them, `cogzy-vault restore --generation N PATH` does it"
                         .to_owned()
+                }
+                Weight::Stale => {
+                    "let the app compute it again; it is then sent by itself".to_owned()
                 }
                 Weight::Blocked => {
                     "put the real folder or file back (a bind mount may stand in for a folder, a link may not), then run `cogzy-vault sync`"

@@ -97,6 +97,11 @@ fn requests_keep_their_form() {
     pin::<RestoreRequest>(r#"{"generation":null,"at":"2027-01-01T00:00:00Z","paths":["a"],"yes":true}"#);
     pin::<UndoRequest>(r#"{"generation":"7-3fa2","force":true,"yes":false}"#);
     pin::<ResolveRequest>(r#"{"keep":"both","yes":false}"#);
+    pin::<ResolveRequest>(r#"{"keep":"the laptop","yes":false}"#);
+    for (said, version) in [("mine", KeptVersion::Lost), ("remote", KeptVersion::Stands)] {
+        assert_eq!(serde_json::from_str::<KeptVersion>(&format!("{said:?}")).unwrap(), version);
+    }
+    assert!(serde_json::from_str::<ResolveRequest>(r#"{"keep":""}"#).is_err());
     pin::<DryRunRequest>(r#"{"dry_run":true}"#);
     pin::<VerifyRequest>(r#"{"deep":true,"repair":false}"#);
     let number: UndoRequest = serde_json::from_str(r#"{"generation":7}"#).unwrap();

@@ -17,6 +17,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::databases::Turn;
 use super::{MountId, ReadFile, WriteFile};
 use crate::model::{FileKind, FileStat};
 
@@ -34,8 +35,12 @@ pub(super) const FOLDER: OFlags =
 pub(super) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
+/// A file open for reading. It is closed before its turn ends.
 #[derive(Debug)]
-struct RealRead(File);
+struct RealRead {
+    file: File,
+    _turn: Turn,
+}
 
 #[derive(Debug)]
 struct RealWrite(File);
@@ -231,11 +236,12 @@ pub(super) fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
 
 /// An opened file for reading, if it is a regular one.
 pub(super) fn reading(file: OwnedFd) -> io::Result<Box<dyn ReadFile>> {
-    let file = File::from(file);
-    if !file.metadata()?.is_file() {
+    let stat = stat_of(&rustix::fs::fstat(&file)?);
+    if stat.kind != FileKind::File {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    Ok(Box::new(RealRead(file)))
+    let turn = Turn::to_read((stat.dev, stat.ino));
+    Ok(Box::new(RealRead { file: File::from(file), _turn: turn }))
 }
 
 pub(super) fn absent_if_no_folder<T>(result: Result<T, Errno>) -> io::Result<T> {
@@ -285,17 +291,17 @@ fn nanos(seconds: impl TryInto<i64>, nanos: impl TryInto<i64>) -> i64 {
 
 impl Read for RealRead {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf)
+        self.file.read(buf)
     }
 }
 
 impl ReadFile for RealRead {
     fn stat(&self) -> io::Result<FileStat> {
-        Ok(stat_of(&rustix::fs::fstat(&self.0)?))
+        Ok(stat_of(&rustix::fs::fstat(&self.file)?))
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(&self.0, buffer, offset)
+        FileExt::read_exact_at(&self.file, buffer, offset)
     }
 }
 

@@ -7,8 +7,8 @@
 //! simulated one) follows none below that root ([`Linked`]), and finds below it what is in that
 //! very folder, wherever its path leads by now ([`Replaced`]).
 //!
-//! SQLite has its own file access and does not use this port. Its database is a cache that may be
-//! lost at any time.
+//! SQLite has its own file access and does not use this port. Our own database is a cache that may be
+//! lost at any time; those of other programs are reached through [`Databases`].
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
@@ -20,14 +20,17 @@ use crate::model::{FileKind, FileStat};
 
 mod at;
 mod cross;
+mod databases;
 mod dress;
 mod io_at;
 mod real;
 mod resolve;
 mod rooted;
+mod sqlite;
 mod tree;
 
 pub use cross::move_new;
+pub use databases::{DatabaseFault, Databases};
 pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
 pub use rooted::RootedFs;
@@ -255,6 +258,11 @@ pub trait Fs: Send + Sync + Debug {
     fn total_space(&self, path: &Path) -> io::Result<u64> {
         let _nobody_knows = path;
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The databases of other programs. None on a disk that has none, where every file is only a file.
+    fn databases(&self) -> Option<&dyn Databases> {
+        None
     }
 
     /// True if other programs can reach this disk, so that locks are needed. A simulated disk

@@ -91,5 +91,13 @@ fn step(folder: BorrowedFd, name: &Path, flags: OFlags) -> Result<OwnedFd, Errno
     })
 }
 
+/// A path below a file is absent; a path below a link is not ours to judge.
+pub(super) fn absent(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::NotADirectory && !Linked::is(&error) {
+        return io::ErrorKind::NotFound.into();
+    }
+    error
+}
+
 #[cfg(test)]
 mod tests;

@@ -28,8 +28,10 @@ use rustix::io::Errno;
 
 use super::at::{self, At, FOLDER, READ};
 use super::dress;
-use super::resolve::{STEP, check, open_below};
-use super::{Fs, Like, Linked, MOUNT_FOLDER, MountId, Names, ReadFile, RealFs, Replaced, WriteFile, found};
+use super::resolve::{STEP, absent, check, open_below};
+use super::{
+    Databases, Fs, Like, MOUNT_FOLDER, MountId, Names, ReadFile, RealFs, Replaced, WriteFile, found,
+};
 use crate::model::{FileKind, FileStat};
 
 /// The machine's file systems, with the vault at one root.
@@ -377,6 +379,10 @@ impl Fs for RootedFs {
         let stat = rustix::fs::fstatvfs(self.step(path)?)?;
         Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
     }
+
+    fn databases(&self) -> Option<&dyn Databases> {
+        Some(self)
+    }
 }
 
 /// Opens a root, and returns its device and inode.
@@ -384,14 +390,6 @@ fn opened(root: &Path) -> Result<(OwnedFd, (u64, u64)), Errno> {
     let folder = rustix::fs::openat(CWD, root, STEP, Mode::empty())?;
     let stat = at::stat_of(&rustix::fs::fstat(&folder)?);
     Ok((folder, (stat.dev, stat.ino)))
-}
-
-/// A path below a file is absent; a path below a link is not ours to judge.
-fn absent(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::NotADirectory && !Linked::is(&error) {
-        return io::ErrorKind::NotFound.into();
-    }
-    error
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Log {
         Ok(listed.iter().filter_map(said).collect())
     }
 
-    /// What other devices want to be kept: all that each of them ever said and did not take back, so that
+    /// Wishes of other devices to keep old data: all that each of them ever said and did not take back, so that
     /// whoever speaks in its name can only add to it. A device counts as long as its last commit is
     /// younger than 30 days, or than the time that it keeps, by the server's time.
     ///

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::LogError;
 use crate::model::limits::{FREELY_UNPACKED, TEXT, UNPACKED_PER_BYTE, WINDOW_LOG};
 use crate::model::{CommitId, CommitKey, Digest, FIRST_FORMAT, FORMAT, Need, at_most, limits};
+use crate::planted::{Bug, planted};
 
 const ZSTD_LEVEL: i32 = 3;
 /// Plaintext that is held whole, in bytes. Parsing it is faster then.
@@ -199,7 +200,9 @@ impl<'a> Framed<'a> {
             1 => {
                 let mut decoder = zstd::Decoder::with_buffer(self.payload).map_err(told)?.single_frame();
                 decoder.window_log_max(WINDOW_LOG).map_err(told)?;
-                let limit = self.kind.unpacked().min(may_unpack_to(self.payload.len()));
+                let uncapped = planted(Bug::NoCapOnUnpacking);
+                let packed = if uncapped { u64::MAX } else { may_unpack_to(self.payload.len()) };
+                let limit = self.kind.unpacked().min(packed);
                 (Source::Packed(Box::new(decoder)), limit)
             }
             other => return Err(format!("its codec is {other}, expected 0 or 1")),

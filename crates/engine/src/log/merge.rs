@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Snapshot;
 use super::old::OldData;
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FIRST_FORMAT, Groups, Origin,
-    RecipeOf, Resolution, VaultId, VaultPath, set_entry,
+    Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FIRST_FORMAT, Feature,
+    Groups, Origin, RecipeOf, Resolution, VaultId, VaultPath, set_entry,
 };
 use crate::plan::{self, Action, Input, Mode};
 
@@ -70,6 +70,9 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
     let packs = packs.filter(|(id, _)| !theirs.packs.contains_key(id) && !theirs.swept.contains(id));
     let resolved = ours.resolved.iter().filter(|(id, _)| !theirs.resolved.contains_key(id));
     let definitions = groups.definitions();
+    // The winner's children know what its own past needs, but not what the loser's does.
+    let needs = [Feature::Sqlite.need()].into_iter();
+    let needs = needs.filter(|need| ours.needs.contains(need) && !theirs.needs.contains(need));
     Commit {
         format: FIRST_FORMAT,
         vault: loser.vault.min(winner.vault),
@@ -87,7 +90,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
         resolved: resolved.map(|(id, keep)| Resolution { id: *id, keep: *keep }).collect(),
         kind: CommitKind::Sync,
         prune: old.prune(base, loser.snapshot, winner.snapshot),
-        needs: Vec::new(),
+        needs: needs.collect(),
         base: winner.snapshot.names_base.then(|| winner.snapshot.base()),
         ext: None,
     }

@@ -33,6 +33,7 @@ use super::line::{Line, Past, check_past};
 use super::sum::{BYTES, HashedLine, StateSum};
 use super::{ChunkReader, Log, LogError, ObjectCache, Snapshot};
 use crate::model::{ChunkSlot, CommitKey, Digest, PackId};
+use crate::planted::{Bug, planted};
 use crate::remote::list_all;
 
 /// Checkpoints that are tried before the commits are read.
@@ -115,13 +116,15 @@ impl Log {
         let checkpoint = self.read_checkpoint(key).await?;
         let commit = checkpoint.commit();
         let expected = self.named_base(commit, commits).await?;
-        let expected =
-            expected.ok_or_else(|| LogError::corrupt(key, "no commit says that this is its state"))?;
+        let believed = planted(Bug::BelieveCheckpoints);
+        if expected.is_none() && !believed {
+            return Err(LogError::corrupt(key, "no commit says that this is its state"));
+        }
         self.header_of(checkpoint.vault()).await?;
         let (_, own) = self.read_commit(commit).await?;
         let mut proof = self.add_up(key, &checkpoint, true).await?;
         proof.names_base = own.base.is_some();
-        if proof.sum.digest() != expected {
+        if Some(proof.sum.digest()) != expected && !believed {
             return Err(not_named(key, commit));
         }
         self.take_proved(commit, &proof)?;
@@ -138,7 +141,9 @@ impl Log {
         for key in witnesses.iter().take(WITNESSES) {
             match self.read_commit(*key).await {
                 Ok((_, child)) if child.parents.first() == Some(&commit) => named.extend(child.base),
-                Ok(_) => {}
+                // One that cannot be read is no witness. If it is a true commit of a newer format, the reading
+                // of the commits says so.
+                Ok(_) | Err(LogError::Newer { .. }) => {}
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
             }

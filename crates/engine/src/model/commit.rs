@@ -154,9 +154,12 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Fixes the format: the lowest that can hold the commit, with the features that it uses.
+    /// Fixes the format: the lowest that can hold the commit, with the features that it uses beside
+    /// those that it names already.
     pub fn settle_format(&mut self) {
-        self.needs = Feature::of(self).into_iter().map(Feature::need).collect();
+        self.needs.extend(Feature::of(self).into_iter().map(Feature::need));
+        self.needs.sort();
+        self.needs.dedup();
         let more = !self.needs.is_empty() || self.base.is_some();
         if let Some(device) = self.device.as_mut().filter(|_| more) {
             device.reads = Some(Reads::ours());

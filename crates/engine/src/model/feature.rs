@@ -20,18 +20,22 @@ pub const FIRST_FORMAT: u32 = 1;
 /// A part of a commit that not every reader knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
+    /// A database and what stands beside it are one file. No commit says which files are databases,
+    /// so a writer names this feature where it sends one.
+    Sqlite,
     /// Paths that Unix can store and Windows cannot, such as `16:51.json`.
     UnixNames,
 }
 
 impl Feature {
     /// All features that this program reads, by name.
-    pub const ALL: [Self; 1] = [Self::UnixNames];
+    pub const ALL: [Self; 2] = [Self::Sqlite, Self::UnixNames];
 
     /// Its name in commits.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Sqlite => "sqlite",
             Self::UnixNames => "unix-names",
         }
     }
@@ -40,11 +44,11 @@ impl Feature {
     #[must_use]
     pub const fn since(self) -> &'static str {
         match self {
-            Self::UnixNames => "0.2",
+            Self::Sqlite | Self::UnixNames => "0.2",
         }
     }
 
-    /// The features that a commit uses.
+    /// The features that a commit's own parts tell that it uses.
     #[must_use]
     pub fn of(commit: &Commit) -> BTreeSet<Self> {
         let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).map(|file| &file.path);
@@ -108,7 +112,7 @@ impl Reads {
     }
 }
 
-/// What a device wants to be kept in the bucket.
+/// Old data that a device wants to be kept in the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keeps {
     /// Number of newest generations.
@@ -118,7 +122,7 @@ pub struct Keeps {
 }
 
 impl Keeps {
-    /// What satisfies both.
+    /// The wish that satisfies both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let Self { generations, seconds } = other;
@@ -139,14 +143,14 @@ impl Keeps {
 /// Start of the word that says what a device wants to be kept.
 const KEEP: &str = "keep-";
 
-/// What a device says of itself below `devices/`: all of it stands in the name of an empty object.
+/// A device's word of itself below `devices/`: all of it stands in the name of an empty object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// The device.
     pub device: DeviceId,
     /// Formats and features that it reads.
     pub reads: Reads,
-    /// What it wants to be kept. Absent if its program does not say so yet.
+    /// Old data that it wants to be kept. Absent if its program does not say so yet.
     pub keeps: Option<Keeps>,
 }
 

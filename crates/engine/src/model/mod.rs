@@ -24,6 +24,7 @@ mod pack;
 mod path;
 mod prune;
 mod recipe;
+pub mod sqlite;
 mod stat;
 
 pub(crate) use bounded::at_most;

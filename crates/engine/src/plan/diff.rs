@@ -29,8 +29,11 @@ pub(super) fn differing<'a>(one: &'a Tree, other: &'a Tree) -> impl Iterator<Ite
 pub(super) struct Member {
     pub(super) role: Role,
     pub(super) base: Option<Entry>,
+    /// Version here, as it counts: None for one that is left out.
     pub(super) local: Option<Entry>,
     pub(super) remote: Option<Entry>,
+    /// Version that stands on this disk.
+    standing: Option<Entry>,
 }
 
 impl Member {
@@ -64,8 +67,9 @@ impl View {
         let member = |path: &VaultPath, role| Member {
             role,
             base: input.base.get(path).copied(),
-            local: input.local.get(path).copied(),
+            local: input.local.get(path).copied().filter(|_| !input.left_out.contains(path)),
             remote: input.remote.get(path).copied(),
+            standing: input.local.get(path).copied(),
         };
         let members = match item {
             Item::File(path) => BTreeMap::from([(path.clone(), member(path, Role::Primary))]),
@@ -97,9 +101,10 @@ impl View {
         self.steps(|member| (member.remote, member.local))
     }
 
-    /// Changes that make the local side equal to the remote.
+    /// Changes that make the local side equal to the remote. Members that were left out go: what
+    /// comes is not what they were computed from.
     pub(super) fn incoming(&self) -> Vec<FileStep> {
-        self.steps(|member| (member.local, member.remote))
+        self.steps(|member| (member.standing, member.remote))
     }
 
     fn steps(&self, ends: fn(&Member) -> (Option<Entry>, Option<Entry>)) -> Vec<FileStep> {

@@ -101,6 +101,9 @@ pub struct Input<'a> {
     pub blocked: &'a Blocked,
     /// Groups whose members do not fit together.
     pub unfit: &'a Unfit,
+    /// Derived members that stand here and count as deleted: they were not computed again for the
+    /// primary members beside them.
+    pub left_out: &'a BTreeSet<VaultPath>,
     /// Sets of items that one program wrote in one transaction. Each set is sent whole or not at
     /// all.
     pub together: &'a [BTreeSet<Item>],
@@ -121,6 +124,7 @@ pub struct Input<'a> {
 
 static NOTHING_BLOCKED: Blocked = Blocked { paths: BTreeMap::new(), foreign: BTreeMap::new() };
 static NOTHING_UNFIT: Unfit = Unfit { here: BTreeMap::new(), there: BTreeMap::new() };
+static NOTHING_LEFT_OUT: BTreeSet<VaultPath> = BTreeSet::new();
 static NOTHING_DECIDED: Decisions = Decisions::none();
 static NOTHING_LOST: Losses = Losses::new();
 
@@ -141,6 +145,7 @@ impl<'a> Input<'a> {
             ages,
             blocked: &NOTHING_BLOCKED,
             unfit: &NOTHING_UNFIT,
+            left_out: &NOTHING_LEFT_OUT,
             together: &[],
             mode: Mode::Ordinary,
             push_derived: false,

@@ -3,7 +3,7 @@
 //! An object is a file of the same path. A PUT writes a temporary file beside its target, fsyncs
 //! it, renames it and fsyncs the folders above. So a reader finds the whole object or none, also
 //! after a crash, and an acknowledged object stays. A crash leaves at most a temporary file. It is
-//! never listed or read, and it is never removed, because another device may be writing it.
+//! never listed or read. A prune removes it after a day: until then another device may be writing it.
 //!
 //! The root holds a marker. Without it every call fails with `Unplugged`: the mount point of an
 //! unplugged disk is an empty folder too. It must neither be taken for an empty bucket nor be
@@ -21,6 +21,7 @@ use super::url::folder_url;
 use super::{Capabilities, Object, Page, Probe, Remote, RemoteError, RemoteErrorKind, Span};
 use crate::clock::{Entropy, random};
 
+mod leftovers;
 mod list;
 
 /// Name of the file that marks a remote's root.
@@ -263,6 +264,10 @@ impl Remote for FolderRemote {
 
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.blocking("time", "", Self::time).await
+    }
+
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        self.blocking("delete", "", |remote| leftovers::clear(&remote.root, remote.time()?)).await
     }
 }
 

@@ -116,6 +116,10 @@ impl<R: Remote> Remote for Limited<R> {
         self.run("time", "", self.inner.server_ms()).await
     }
 
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        self.run("delete", "", self.inner.clear_leftovers()).await
+    }
+
     fn renew(&self) {
         self.inner.renew();
     }

@@ -150,6 +150,10 @@ impl<R: Remote> Remote for Metered<R> {
         self.meter.count(self.inner.server_ms()).await
     }
 
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        self.meter.count(self.inner.clear_leftovers()).await
+    }
+
     fn renew(&self) {
         self.inner.renew();
     }

@@ -37,6 +37,7 @@ mod metered;
 mod paced;
 pub mod percent;
 mod retry;
+mod trial;
 mod url;
 
 pub use error::{RemoteError, RemoteErrorKind};
@@ -46,6 +47,7 @@ pub use memory::MemoryRemote;
 pub use metered::{Meter, Metered, Transfer};
 pub use paced::Paced;
 pub use retry::{Retry, RetryPolicy};
+pub use trial::{Refused, trial};
 pub use url::{BucketUrl, RemoteUrl, Store, UrlError};
 
 /// Maximum number of objects in one page of a listing, as in S3.
@@ -161,6 +163,15 @@ pub trait Remote: Send + Sync + Debug {
     /// See [`RemoteErrorKind`]. A store that does not tell the time is `Malformed`.
     async fn server_ms(&self) -> Result<i64, RemoteError>;
 
+    /// Removes what PUTs that were cut short more than a day ago, by the store's clock, left behind
+    /// and no listing shows. Returns how much there was. Only a prune calls this.
+    ///
+    /// # Errors
+    /// See [`RemoteErrorKind`].
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        Ok(0)
+    }
+
     /// Lets go of connections and of what was read of credentials: the next call makes and reads them
     /// anew. A call under way ends with `UnknownOutcome`.
     fn renew(&self) {}
@@ -198,6 +209,10 @@ impl<R: Remote + ?Sized> Remote for Arc<R> {
 
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         (**self).server_ms().await
+    }
+
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        (**self).clear_leftovers().await
     }
 
     fn renew(&self) {

@@ -109,6 +109,10 @@ impl<R: Remote> Remote for Paced<R> {
         self.inner.server_ms().await
     }
 
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        self.inner.clear_leftovers().await
+    }
+
     fn renew(&self) {
         self.inner.renew();
     }

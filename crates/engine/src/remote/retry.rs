@@ -122,6 +122,10 @@ impl<R: Remote> Remote for Retry<R> {
         self.run(|| self.inner.server_ms()).await
     }
 
+    async fn clear_leftovers(&self) -> Result<usize, RemoteError> {
+        self.run(|| self.inner.clear_leftovers()).await
+    }
+
     fn renew(&self) {
         self.inner.renew();
     }

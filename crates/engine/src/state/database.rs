@@ -35,6 +35,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE waiting (
         path TEXT PRIMARY KEY, first_seen_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, error TEXT, next_retry_ms INTEGER
     ) WITHOUT ROWID;
+", "
+    -- The content of a database is another one since then (model::sqlite), and no row says which are some.
+    DELETE FROM stat;
 "];
 
 /// Time to wait while another process uses the database.

@@ -14,7 +14,7 @@ const FAILED: &str = "failed-run";
 pub struct Failed {
     /// Its end, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// What happened.
+    /// The failure in words.
     pub message: String,
     /// The next step.
     pub next: String,

@@ -13,8 +13,8 @@ use super::session::Context;
 use super::{Engine, SyncError};
 use crate::fs::{self, At, found};
 use crate::log::Snapshot;
-use crate::model::{Conflict, ConflictId, Content, Entry, Item, Kept, VaultPath};
-use crate::vault::trash;
+use crate::model::{Conflict, ConflictId, Content, DeviceId, Entry, Item, Kept, VaultPath};
+use crate::vault::{Marker, trash};
 
 /// Longest record, in bytes.
 const MAX_RECORD: u64 = 64 << 20;
@@ -49,6 +49,15 @@ impl Engine {
     /// Errors of the disk; records that do not parse.
     pub fn local_conflicts(&self) -> Result<BTreeMap<ConflictId, LocalConflict>, SyncError> {
         self.context.local_conflicts()
+    }
+
+    /// This device's id and name.
+    ///
+    /// # Errors
+    /// If there is no vault.
+    pub fn this_device(&self) -> Result<(DeviceId, &str), SyncError> {
+        let marker = Marker::read(self.context.fs(), &self.context.layout)?;
+        Ok((marker.device, &self.context.settings.device_name))
     }
 
     /// All open conflicts, by id: those that the last agreed commit lists, and those that only this

@@ -240,7 +240,7 @@ impl SyncError {
                 "restore the marker, or run `cogzy-vault init --join` to join this folder anew"
             }
             Self::Marker(MarkerError::Newer { .. }) => "install the newest cogzy-vault",
-            Self::Marker(_) => "mount the disk or put the folder back, then run `cogzy-vault status`",
+            Self::Marker(_) => "mount the disk or put the folder back, then run `cogzy-vault sync`",
             Self::Locked(_) => "wait until it is done, or stop it; then run `cogzy-vault status`",
             Self::NoRoom { .. } => "free some room, then run `cogzy-vault sync`",
             _ => "run `cogzy-vault sync` again",
@@ -268,7 +268,7 @@ const fn remote_advice(kind: RemoteErrorKind) -> Advice {
 const fn remote_next(kind: RemoteErrorKind) -> &'static str {
     match kind {
         RemoteErrorKind::BadCredentials => {
-            "check B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, or the AWS credentials"
+            "check B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, or the AWS credentials; a running daemon takes up a changed AWS file by itself, and changed variables or a changed credentials.env only when it is restarted (`cogzy-vault service stop`, then `cogzy-vault service start`)"
         }
         RemoteErrorKind::Forbidden => {
             "give the key the capabilities listFiles, readFiles and writeFiles for this bucket; for a folder, make it writable"
@@ -299,7 +299,7 @@ const fn remote_next(kind: RemoteErrorKind) -> &'static str {
         }
         RemoteErrorKind::Server => "wait until the store is well again, then run `cogzy-vault sync`",
         RemoteErrorKind::Offline | RemoteErrorKind::UnknownOutcome => {
-            "wait for the network, then run `cogzy-vault sync` again"
+            "wait for the network, or check `s3.endpoint` with `cogzy-vault config show`; then run `cogzy-vault sync` again"
         }
     }
 }

@@ -93,10 +93,23 @@ pub struct Settings {
     pub retention: Retention,
     /// Time for which a group may be invalid here before that is an error.
     pub max_invalid: Duration,
+    /// Fate of derived members that were not computed again for that long.
+    pub stale_index: StaleIndex,
     /// Extent of the search for values in a matrix that are no numbers.
     pub search: Search,
-    /// Where the newest commit that this machine has seen is noted, outside the vault's folder.
+    /// File outside the vault's folder that notes the newest commit which this machine has seen.
     pub seen: Option<PathBuf>,
+}
+
+/// Fate of a group whose derived members alone are wrong for longer than it may be invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StaleIndex {
+    /// The primary members are committed, and the derived ones are deleted by that commit. The
+    /// stale ones stay here until they are computed again or the group changes elsewhere.
+    #[default]
+    LeaveOut,
+    /// The group is held back.
+    Hold,
 }
 
 /// Effects that the engine is given.

@@ -19,6 +19,14 @@ pub enum Refusal {
         /// Decision that was made.
         keep: Keep,
     },
+    /// The version to keep cannot be told from the other one.
+    #[error("conflict {}: {why}", .id.short())]
+    NoSuchVersion {
+        /// Conflict to decide.
+        id: ConflictId,
+        /// Cause.
+        why: String,
+    },
     /// No name is free for the second copy.
     #[error("{0} cannot be kept beside the other version: every name there belongs to a group")]
     NoPlaceBeside(VaultPath),
@@ -133,6 +141,9 @@ impl Refusal {
     pub const fn next(&self) -> &'static str {
         match self {
             Self::NoConflict(_) | Self::Decided { .. } => "cogzy-vault conflicts",
+            Self::NoSuchVersion { .. } => {
+                "`cogzy-vault conflicts` lists it, and `cogzy-vault conflicts show ID` tells whose the two versions are; `--keep aside` and `--keep stands` name them"
+            }
             Self::NoPlaceBeside(_) => {
                 "keep one of the two; the other stays in the history: `cogzy-vault conflicts show ID --to DIR` writes it out"
             }

@@ -107,13 +107,15 @@ pub enum Weight {
     /// It is synced all the same: a group whose definition wants it although its files do not fit
     /// together, or a file that could not be given all attributes of the one before it.
     Warned,
+    /// It is synced without its derived members, which were not computed again: they stay here.
+    Stale,
 }
 
 impl Weight {
     /// True if something that belongs to the vault is not synced because of it.
     #[must_use]
     pub const fn left_out(self) -> bool {
-        !matches!(self, Self::Skipped | Self::Warned)
+        !matches!(self, Self::Skipped | Self::Warned | Self::Stale)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::VaultId;
 use crate::state::{LastSync, Seen};
 
 impl Context {
-    /// What this machine has seen of the configured remote.
+    /// The newest state of the configured remote that this machine has seen.
     pub(crate) fn seen(&self) -> Result<Option<Seen>, SyncError> {
         let Some(path) = &self.settings.seen else { return Ok(None) };
         Ok(Seen::load(self.fs(), path, &self.settings.remote)?)

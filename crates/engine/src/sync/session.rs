@@ -15,7 +15,7 @@ use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
 use crate::log::{Log, LogError};
-use crate::model::{CommitKey, Decisions, FileStat, Item, VaultId, VaultPath};
+use crate::model::{CommitKey, Decisions, Feature, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
 use crate::sync::cycle::{FactsKnown, PutOff, Uplink};
 use crate::sync::standing::Unsent;
@@ -30,7 +30,7 @@ pub(crate) struct Context {
     /// Known facts of the files of groups.
     pub facts: FactsKnown,
     pub interrupt: Interrupt,
-    /// What is known of the line's speed.
+    /// Measured speed of the line.
     pub uplink: Uplink,
 }
 
@@ -43,9 +43,8 @@ pub(crate) struct Memory {
     pub seen: Option<Option<CommitKey>>,
     /// True while the last survey left something undone that a poll of the remote alone would not see.
     pub unfinished: bool,
-    /// Devices that cannot read every name that stands here, and the time until which that answer
-    /// counts.
-    pub behind: Option<(Duration, Vec<String>)>,
+    /// Devices that cannot read a feature, and the time until which that answer counts.
+    pub behind: BTreeMap<Feature, (Duration, Vec<String>)>,
     /// Changes that the last cycle should have sent and did not.
     pub unsent: Unsent,
     /// The paths that the last pull wrote here, each as it left it; none where it removed the file.

@@ -11,7 +11,7 @@
 //! - A name that cannot be read is a [`Problem`], never absence; a missing root or marker is an
 //!   error, never an empty scan.
 //! - A visible file is replaced only by a rename, after another look at it, and its old bytes are
-//!   kept.
+//!   kept. A database is replaced in one transaction of its own library, and its old state is kept.
 //!
 //! Synchronous: the caller runs it on a blocking thread. Other modules decide what happens, and
 //! know the remote and the agreed state; plain data comes in and goes out. Each file tells what a
@@ -19,6 +19,7 @@
 
 mod apply;
 mod apply_id;
+mod database;
 mod filter;
 mod journal;
 mod layout;
@@ -43,6 +44,8 @@ pub use apply::{
     conclude, recover,
 };
 pub use apply_id::{ApplyId, ApplyIdError};
+pub use database::Snapshots;
+pub(crate) use database::is_database;
 pub use filter::{Filter, FilterError, Verdict};
 pub use journal::{JournalError, Keeping, Purpose, Staged};
 pub use layout::{APP_FOLDERS, Layout};

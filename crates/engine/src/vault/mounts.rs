@@ -40,7 +40,7 @@ struct Mark {
     id: String,
 }
 
-/// What stands at a folder that a disk is mounted at.
+/// State of a folder that a disk is mounted at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// The disk that was marked.

@@ -13,7 +13,7 @@ use crate::fs::{At, Fs, IoAt, remove_tree};
 const ODD_MS: i64 = 1_000_000_001_987;
 const MODE: u32 = 0o640;
 
-/// What a disk can do.
+/// Abilities of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
     /// Swaps two names at once.

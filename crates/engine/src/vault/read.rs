@@ -2,6 +2,8 @@
 //!
 //! The file's metadata is checked before, during and after the read. If anything changes, the
 //! result is discarded. So the bytes hashed are the bytes uploaded, and a file is never read torn.
+//! The head of a SQLite database is read with the fixed values that it has in the vault
+//! ([`crate::model::sqlite`]).
 //! One gap remains: a write through mmap that has not moved the time yet. A later rehash finds it.
 
 use std::io::{self, Read};
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::fs::{Fs, ReadFile};
+use crate::model::sqlite::{HEAD, is_database, settle_head};
 use crate::model::{Content, Digest, FileKind, FileStat};
 use crate::planted::{Bug, planted};
 
@@ -41,6 +44,10 @@ pub struct StableReader<'a> {
     path: PathBuf,
     seen: FileStat,
     file: Box<dyn ReadFile>,
+    /// The first bytes, once they were read, and how many of them were given.
+    head: Vec<u8>,
+    given: usize,
+    begun: bool,
     left: u64,
     longer: bool,
 }
@@ -62,10 +69,38 @@ pub fn open_stable<'a>(
     if file.stat()? != *seen {
         return Err(io::Error::other(FileChanged));
     }
-    Ok(StableReader { fs, path, seen: *seen, file, left: seen.size, longer: false })
+    let (head, given, begun, left) = (Vec::new(), 0, false, seen.size);
+    Ok(StableReader { fs, path, seen: *seen, file, head, given, begun, left, longer: false })
 }
 
 impl StableReader<'_> {
+    /// True once the beginning of a database was read.
+    #[must_use]
+    pub fn is_database(&self) -> bool {
+        is_database(&self.head)
+    }
+
+    fn read_head(&mut self) -> io::Result<()> {
+        self.begun = true;
+        (&mut self.file).take(HEAD as u64).read_to_end(&mut self.head)?;
+        settle_head(&mut self.head, self.seen.size);
+        Ok(())
+    }
+
+    /// Gives what is left of the head, then the rest of the file.
+    fn read_on(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if !self.begun {
+            self.read_head()?;
+        }
+        let mut head = self.head.get(self.given..).unwrap_or_default();
+        if head.is_empty() {
+            return self.file.read(buf);
+        }
+        let read = head.read(buf)?;
+        self.given += read;
+        Ok(read)
+    }
+
     /// Checks that the file was stable and was read to its end.
     ///
     /// # Errors
@@ -82,7 +117,7 @@ impl StableReader<'_> {
 
 impl Read for StableReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buf)?;
+        let read = self.read_on(buf)?;
         // A file that grows could otherwise be read forever.
         match self.left.checked_sub(read as u64) {
             Some(left) => {

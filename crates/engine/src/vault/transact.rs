@@ -23,13 +23,13 @@
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use super::journal::{Journal, Purpose};
 use super::lock::wait_for;
 use super::names::spelling;
-use super::read::hash_stable;
+use super::read::{hash_stable, open_stable};
 use super::record::{Answer, Record, name_of};
 use super::together::{forget_together, note_together};
 use super::{
@@ -216,8 +216,8 @@ fn copy_all(
             hash_stable(fs, &incoming, staged.as_str(), &stat).at("read", &source)?.ok_or_else(moved)?;
         let aside = places.aside_of(layout, path);
         let mut writer = StageWriter::create(fs, &Layout::slot_in(&aside, slot))?;
-        io::copy(&mut fs.open(&source).at("open", &source)?.take(stat.size), &mut writer)
-            .at("copy", &source)?;
+        let mut reader = open_stable(fs, &incoming, staged.as_str(), &stat).at("open", &source)?;
+        io::copy(&mut reader, &mut writer).at("copy", &source)?;
         writer.flush().at("write", &aside)?;
         let old = look(fs, layout, path)?;
         writer.finish(content, old.map_or(MODE, |seen| seen.stat.mode), now_ms)?;

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::database::hash_as_it_is;
 use super::journal::{Journal, Purpose};
 use super::read::{hash_file, quiet};
 use super::{ApplyId, JournalError, Layout, Mounts};
@@ -292,7 +293,10 @@ fn changes(
             return Ok(None);
         }
         let Some(content) = hash_file(fs, &place, &stat).at("read", &place)? else { return Ok(None) };
-        if left.contains(&place) || !known.contains(&content) {
+        // Older versions took the bytes of a database for its content.
+        let is_known = |digest| known.contains(&Content { digest, ..content });
+        let raw = || hash_as_it_is(fs, &place).at("read", &place);
+        if left.contains(&place) || !(is_known(content.digest) || is_known(raw()?)) {
             changed.push(Changed { path: VaultPath::new(&name).ok(), place, content });
         }
     }

@@ -3,24 +3,10 @@
 use std::io::{BufReader, Read};
 
 use cogzy_engine::content::{Encoder, PackBuilder};
-use cogzy_engine::model::{
-    ChunkParams, Content, Digest, PackId, PackInfo, Part, Recipe, VaultHeader, VaultId,
-};
-use cogzy_engine::remote::Remote;
+use cogzy_engine::model::{Content, Digest, PackId, PackInfo, Part, Recipe};
 use serde_json::{Value, json};
 
-const VAULT: VaultId = VaultId::from_bytes([1; 16]);
-
-pub async fn header(remote: &dyn Remote) {
-    let chunking = ChunkParams::default();
-    let header = VaultHeader { format: 1, vault: VAULT, chunking, groups: vec![], needs: vec![], ext: None };
-    cogzy_engine::log::create_vault(remote, &header).await.unwrap();
-}
-
-/// Key of a header that is not there.
-pub fn another_header() -> String {
-    format!("vault-{}.json", VaultId::from_bytes([2; 16]))
-}
+use crate::joining::VAULT;
 
 fn pack(chunks: &[Vec<u8>]) -> (PackInfo, Vec<u8>) {
     let mut builder = PackBuilder::new(PackId::from_bytes([7; PackId::LEN]));

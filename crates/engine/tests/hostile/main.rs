@@ -4,6 +4,8 @@
 #![cfg(test)]
 #![cfg(target_os = "linux")]
 
+#[path = "../support/joining.rs"]
+mod joining;
 mod made;
 
 use std::collections::BTreeSet;
@@ -11,30 +13,14 @@ use std::sync::Arc;
 
 use cogzy_engine::clock::SystemEntropy;
 use cogzy_engine::content::{ChunkIndex, READ_GAP, READ_MAX, join_ranges};
-use cogzy_engine::log::{ChunkReader, Contents, Depth, Leaves, Log, LogError, ObjectCache};
+use cogzy_engine::log::{ChunkReader, Contents, Leaves};
 use cogzy_engine::model::{Content, Group, Groups, Validate};
 use cogzy_engine::remote::{FolderRemote, MemoryRemote, Remote};
 
+use joining::looked_into;
+
 /// Most memory that reading one of them may take, in bytes, together with the process's own.
 const MOST: u64 = 150_000_000;
-
-/// A cache that keeps nothing.
-#[derive(Debug)]
-struct NoCache;
-
-impl ObjectCache for NoCache {
-    fn get(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-    fn put(&self, _: &str, _: &[u8]) {}
-    fn keys(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-    fn remove(&self, _: &str) {}
-    fn now_ms(&self) -> u64 {
-        0
-    }
-}
 
 /// Peak memory of the process since [`forget_peak`], in bytes.
 fn peak() -> u64 {
@@ -47,28 +33,14 @@ fn forget_peak() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
 }
 
-async fn opened(remote: &Arc<dyn Remote>) -> Result<Log, LogError> {
-    let mut log = Log::open(Arc::clone(remote), Arc::new(NoCache)).await?.expect("there is a vault");
-    log.refresh(Depth::Whole).await?;
-    Ok(log)
-}
-
 /// A vault with these objects beside its header.
 async fn vault(objects: impl IntoIterator<Item = (String, Vec<u8>)>) -> Arc<dyn Remote> {
     let remote = MemoryRemote::default();
-    made::header(&remote).await;
+    joining::header(&remote).await;
     for (key, bytes) in objects {
         remote.put(&key, bytes.into()).await.unwrap();
     }
     Arc::new(remote)
-}
-
-async fn looked_into(remote: &Arc<dyn Remote>) {
-    if let Ok(mut log) = opened(remote).await {
-        let head = log.settle().await.ok().flatten();
-        let _refused_or_empty = log.snapshot(head).await;
-        let _faults = log.check_objects().await;
-    }
 }
 
 /// 830 bytes that claim to be a file of a terabyte: four lists of 512 lists each.
@@ -164,10 +136,10 @@ async fn a_bomb_of_globs() {
 async fn an_object_of_two_tebibytes() {
     let folder = tempfile::tempdir().unwrap();
     let remote = FolderRemote::create(folder.path(), Arc::new(SystemEntropy)).await.unwrap();
-    made::header(&remote).await;
+    joining::header(&remote).await;
     let (info, _) = made::bombs(1);
     let commit = made::commit(&serde_json::json!({ "packs": [info] }));
-    for key in [&commit.0, &cogzy_engine::log::pack_key(info.id), &made::another_header()] {
+    for key in [&commit.0, &cogzy_engine::log::pack_key(info.id), &joining::another_header()] {
         let path = folder.path().join(key);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::File::create(path).unwrap().set_len(2 << 40).unwrap();

@@ -1,20 +1,24 @@
 //! Worlds with somebody who has a key to the bucket and means harm, among devices that know nothing of it.
 //!
-//! The adversary puts junk below `commits/`, forges prune commits, claims the chunks of others for packs of
-//! garbage, puts old objects again, and keeps new commits from a device for a while. It deletes nothing:
-//! whoever has the key to that can delete everything. The oracle asks: no device is stopped, none loses a
-//! byte, in the end all hold the same, and every version that was ever committed can be put together.
+//! The adversary puts junk below `commits/`, forges prune commits and checkpoints, makes commits that unpack
+//! to more than anybody should read, claims the chunks of others for packs of garbage, puts old objects
+//! again, and keeps new commits from a device for a while. In every fourth world its key may delete, too: it
+//! deletes and damages checkpoints, what devices say of themselves, and packs. Devices lose their databases, and one
+//! joins only in the end, so that what was forged is read anew.
+//!
+//! The oracle asks: no device is stopped, none loses a byte, in the end all hold the same, nobody builds on a
+//! commit that unpacks to too much, and every version that retention justifies can be put together, but for
+//! those whose packs were deleted; of these, too, what a device still holds comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cogzy_engine::content::{open_chunk, stored_in};
 use cogzy_engine::model::{
     ChunkSlot, Codec, Commit, CommitId, CommitKey, CommitKind, Device as Maker, DeviceId, Digest,
     FIRST_FORMAT, Hlc, PackId, PackInfo, Prune, Recipe,
 };
-use cogzy_engine::sync::{Advice, Request, Retention, Trouble, Unwatched, Weight};
+use cogzy_engine::sync::{Advice, Fault, Request, Retention, Trouble, Unwatched, Weight};
 use cogzy_testkit::rng::Rng;
 
 use crate::device::{DAY, Outcome};
@@ -24,10 +28,15 @@ use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;
 
+mod forged;
+
+/// Devices from the beginning. One more joins in the end.
 const DEVICES: usize = 3;
 /// Everything is kept, so that every version must be there in the end.
 const ALL: Retention =
     Retention { generations: 1_000_000, age: Duration::ZERO, grace: Duration::from_secs(7 * 24 * 3600) };
+/// Retention of every third world. Prunes then delete, whatever the adversary says.
+const LITTLE: Retention = Retention { generations: 2, age: Duration::from_secs(2 * 24 * 3600), ..ALL };
 const FILES: [&str; 4] = ["traces/a.json", "traces/b.json", "notes/x.txt", "notes/y.txt"];
 /// After this time nothing is done any more that a device could be waiting for.
 const ROUNDS: usize = 8;
@@ -41,31 +50,42 @@ struct Adversary {
     marked: bool,
     /// True once it has swept packs that it had marked: until the next prune, files wait that need them.
     swept: bool,
+    /// Commits that it made and that nobody may take.
+    bombs: BTreeSet<CommitKey>,
+    /// True if its key may delete.
+    deletes: bool,
+    /// Packs of others that it has deleted or damaged.
+    deleted: BTreeSet<PackId>,
+    /// Objects of others that it has deleted or damaged.
+    attacked: BTreeSet<String>,
 }
 
 /// Runs a seed from the first step to the end.
 pub async fn run(seed: u64, trace: Trace) -> Check {
     let mut rng = Rng::stream(seed, "adversary");
     let kind = Kind { exchange: true, case: true, nfd: false, ordered: true, tick_ns: 1_000 };
-    let mut world = World::new(seed, &[kind; DEVICES], trace);
+    let mut world = World::new(seed, &[kind; DEVICES + 1], trace);
+    let retention = if seed % 3 == 2 { LITTLE } else { ALL };
     for device in &mut world.devices {
-        device.retention = ALL;
+        device.retention = retention;
     }
-    let mut adversary = Adversary::default();
+    let mut adversary = Adversary { deletes: seed % 4 == 3, ..Adversary::default() };
     for at in 0..DEVICES {
         sync(&mut world, at, false).await?;
     }
     for _ in 0..10 + rng.below(20) {
         let at = rng.below(DEVICES);
-        match rng.below(10) {
+        match rng.below(11) {
             0..3 => adversary.act(&world, &mut rng),
+            10 => world.devices[at].lose_database(),
             3..5 => world.pass(*rng.pick(&[Duration::from_secs(60), DAY, 8 * DAY])).await,
-            5 => prune(&mut world, at).await?,
+            5 => prune(&mut world, at, &adversary).await?,
             _ => {
                 edit(&world, &mut rng, at);
-                sync(&mut world, at, adversary.swept).await?;
+                sync(&mut world, at, adversary.some_wait()).await?;
             }
         }
+        everything_is_there(&world, &adversary, retention)?;
     }
     end(&mut world, &adversary).await
 }
@@ -97,11 +117,13 @@ async fn sync(world: &mut World, at: usize, some_wait: bool) -> Check {
     }
 }
 
-async fn prune(world: &mut World, at: usize) -> Check {
+async fn prune(world: &mut World, at: usize, adversary: &Adversary) -> Check {
     let device = &mut world.devices[at];
     let withheld = device.faults.lock().unwrap().stale > 0;
     match device.prune().await {
-        Some(pruned) if pruned.damaged > 0 => Err(format!("{}: {pruned:?}", device.name)),
+        Some(pruned) if pruned.damaged > 0 && adversary.deleted.is_empty() => {
+            Err(format!("{}: {pruned:?}", device.name))
+        }
         None if !withheld => Err(format!("{} cannot prune", device.name)),
         _ => Ok(()),
     }
@@ -113,14 +135,21 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
     for device in &world.devices {
         *device.faults.lock().unwrap() = RemoteFaults::default();
     }
+    let retention = world.devices[0].retention;
     for round in 0..ROUNDS {
         world.pass(8 * DAY).await;
-        prune(world, round % DEVICES).await?;
+        prune(world, round % DEVICES, adversary).await?;
         for at in 0..DEVICES {
-            sync(world, at, adversary.swept).await?;
+            sync(world, at, adversary.some_wait()).await?;
         }
     }
-    for at in 0..DEVICES {
+    if !adversary.deleted.is_empty() {
+        // Whoever still has what is gone puts it back.
+        for at in 0..DEVICES {
+            repair(world, at).await?;
+        }
+    }
+    for at in (0..=DEVICES).chain(0..DEVICES) {
         sync(world, at, false).await?;
     }
     let held: Vec<BTreeMap<String, Digest>> =
@@ -128,23 +157,41 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
     if held.iter().any(|files| *files != held[0]) {
         return Err(format!("the devices do not hold the same: {held:?}"));
     }
-    everything_is_there(world)?;
-    for device in &mut world.devices {
-        let (verified, _) = device
-            .engine()
-            .repair(&Unwatched)
-            .await
-            .map_err(|error| format!("{} cannot verify: {error}", device.name))?;
-        let made = |path: &str| adversary.made.contains(path);
-        if let Some(fault) = verified.faults.iter().find(|fault| !made(&fault.path)) {
-            return Err(format!("{}: {fault:?}", device.name));
+    everything_is_there(world, adversary, retention)?;
+    nobody_took_a_bomb(world, adversary)?;
+    for at in 0..=DEVICES {
+        let faults = repair(world, at).await?;
+        let expected = |path: &str| adversary.made.contains(path) || adversary.attacked.contains(path);
+        if let Some(fault) = faults.iter().find(|fault| !expected(&fault.path)) {
+            return Err(format!("{}: {fault:?}", world.devices[at].name));
         }
     }
     Ok(())
 }
 
-/// Every version that a commit names can be put together from what is in the bucket.
-fn everything_is_there(world: &World) -> Check {
+/// Repairs what can be, and returns what was found.
+async fn repair(world: &mut World, at: usize) -> Result<Vec<Fault>, String> {
+    let device = &mut world.devices[at];
+    let repaired = device.engine().repair(&Unwatched).await;
+    let (verified, _) = repaired.map_err(|error| format!("{} cannot verify: {error}", device.name))?;
+    Ok(verified.faults)
+}
+
+/// No commit builds on one that unpacks to too much.
+fn nobody_took_a_bomb(world: &World, adversary: &Adversary) -> Check {
+    let is_bomb = |key: &&CommitKey| adversary.bombs.contains(key);
+    for (key, commit) in commits(world) {
+        let own = adversary.made.contains(&format!("commits/{key}"));
+        if let Some(bomb) = commit.parents.iter().find(is_bomb).filter(|_| !own) {
+            return Err(format!("commit {key} builds on {bomb}, which unpacks to more than is allowed"));
+        }
+    }
+    Ok(())
+}
+
+/// Every version that a commit names can be put together from what is in the bucket, if the commit is young
+/// enough or all is kept.
+fn everything_is_there(world: &World, adversary: &Adversary, retention: Retention) -> Check {
     let commits = commits(world);
     let bucket = world.store.lock();
     let mut places: BTreeMap<Digest, Vec<(PackId, ChunkSlot)>> = BTreeMap::new();
@@ -154,17 +201,25 @@ fn everything_is_there(world: &World) -> Check {
     let recipes: BTreeMap<Digest, &Recipe> =
         commits.values().flat_map(|commit| &commit.recipes).map(|of| (of.digest, &of.recipe)).collect();
     let gives = |(pack, slot): &(PackId, ChunkSlot)| {
-        let name = format!("packs/{}/{pack}", &pack.to_string()[..2]);
-        let whole = bucket.objects.get(&name).map(|(body, _)| stored_in(slot, body));
+        let whole = bucket.objects.get(&pack_name(*pack)).map(|(body, _)| stored_in(slot, body));
         whole.is_some_and(|stored| open_chunk(*pack, slot, stored).is_ok())
     };
-    for (key, commit) in &commits {
+    let age_ms = i64::try_from(retention.age.as_millis()).unwrap();
+    let since_ms = bucket.now_ms() - age_ms;
+    let is_kept = |key: &CommitKey| {
+        retention.generations == ALL.generations || bucket.put_at(*key).is_some_and(|at| at > since_ms)
+    };
+    let is_deleted =
+        |places: &Vec<(PackId, ChunkSlot)>| places.iter().any(|(pack, _)| adversary.deleted.contains(pack));
+    for (key, commit) in commits.iter().filter(|(key, _)| is_kept(key)) {
         let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
         for entry in commit.changes.iter().filter_map(|change| change.entry).chain(kept) {
             let whole = vec![entry.digest];
             let parts = recipes.get(&entry.digest).map(|of| of.parts.iter().map(|part| part.id).collect());
             let chunks: Vec<Digest> = parts.unwrap_or(whole);
-            let lost = chunks.iter().find(|id| !places.get(*id).is_some_and(|all| all.iter().any(gives)));
+            let lost = chunks
+                .iter()
+                .find(|id| !places.get(*id).is_some_and(|all| all.iter().any(gives) || is_deleted(all)));
             if let Some(chunk) = lost.filter(|_| entry.size > 0) {
                 return Err(format!("chunk {chunk} of {} of commit {key} is lost", entry.digest));
             }
@@ -176,8 +231,9 @@ fn everything_is_there(world: &World) -> Check {
 impl Adversary {
     fn act(&mut self, world: &World, rng: &mut Rng) {
         let commits = commits(world);
-        let Some(head) = commits.keys().next_back().copied() else { return };
-        match rng.below(7) {
+        let head = commits.keys().rev().find(|key| !self.bombs.contains(key)).copied();
+        let Some(head) = head else { return };
+        match rng.below(if self.deletes { 13 } else { 10 }) {
             0 => self.junk(world, rng, head),
             1 => self.forge(world, "horizon", head, |commit| {
                 commit.prune.horizon = Some(head.seq);
@@ -203,88 +259,65 @@ impl Adversary {
                 world.trace.mark("adversary: replay");
                 world.store.lock().put(&key, body);
             }
-            _ => {
+            6 => {
                 let device = rng.below(DEVICES);
                 world.trace.mark("adversary: withhold");
                 world.fault(device, RemoteFaults { stale: 100, ..RemoteFaults::default() });
             }
+            7 => self.bomb(world, head),
+            8 => self.checkpoint(world, &commits),
+            9 => {
+                let marked = commits.values().flat_map(|commit| commit.prune.marked.iter().copied());
+                let unmarked: BTreeSet<PackId> = marked.collect();
+                self.forge(world, "unmark", head, |commit| {
+                    commit.prune.unmarked = unmarked.into_iter().collect();
+                });
+            }
+            _ => self.attack(world, rng),
         }
     }
 
-    fn put(&mut self, world: &World, key: String, body: impl Into<Bytes>) {
-        world.trace.note(format_args!("the adversary puts {key}"));
-        world.store.lock().put(&key, body.into());
-        self.made.insert(key);
+    /// True where files wait: for packs that are swept or gone.
+    fn some_wait(&self) -> bool {
+        self.swept || !self.deleted.is_empty()
     }
 
-    fn junk(&mut self, world: &World, rng: &mut Rng, head: CommitKey) {
-        world.trace.mark("adversary: junk");
-        let number = world.oracle.versions.fresh();
-        let seq = head.seq + 1 - u64::try_from(rng.below(2)).unwrap();
-        let id = CommitId::from_bytes(*Digest::of(&number.to_le_bytes()).as_bytes());
-        let bodies: [&[u8]; 4] = [b"", b"junk", b"CGZcmt\x01\x00\x00{}", b"CGZcmt\x63\x00\x00{}"];
-        self.put(world, format!("commits/{}", CommitKey { seq, id }), *rng.pick(&bodies));
-    }
-
-    /// A well-made commit on `parent` that says what no device would.
-    fn forge(&mut self, world: &World, what: &str, parent: CommitKey, change: impl FnOnce(&mut Commit)) {
-        world.trace.mark(format!("adversary: {what}"));
-        let parents = vec![parent];
-        let id = DeviceId::from_bytes([7; 8]);
-        let vault = {
-            let bucket = world.store.lock();
-            let newest = bucket.objects.get(&format!("commits/{parent}")).expect("it was listed");
-            parse(&newest.0).expect("it was parsed").vault
-        };
-        let logical = u32::try_from(world.oracle.versions.fresh()).unwrap();
-        let mut commit = Commit {
-            format: FIRST_FORMAT,
-            vault,
-            seq: parent.seq + 1,
-            parents,
-            txn: Some(Hlc { wall_ms: 1, logical, device: id }),
-            device: Some(Maker { id, name: "stranger".into(), reads: None }),
-            changes: vec![],
-            recipes: vec![],
-            packs: vec![],
-            groups: None,
-            kept: vec![],
-            resolved: vec![],
-            kind: CommitKind::Sync,
-            prune: Prune::default(),
-            needs: vec![],
-            base: None,
-            ext: None,
-        };
-        change(&mut commit);
-        let plain = serde_json::to_vec(&commit).unwrap();
-        let id = CommitId::from_bytes(*Digest::of(&plain).as_bytes());
-        let body = [b"CGZcmt\x01\x00\x00".as_slice(), &plain].concat();
-        self.put(world, format!("commits/{}", CommitKey { seq: commit.seq, id }), body);
-    }
-
-    /// A pack of garbage, first in every order, whose table claims all chunks that there are.
-    fn poison(&mut self, world: &World, head: CommitKey, commits: &BTreeMap<CommitKey, Commit>) {
-        let there = commits.values().flat_map(|commit| &commit.packs).flat_map(|pack| &pack.chunks);
-        let chunks: BTreeMap<Digest, u32> = there.map(|slot| (slot.id, slot.len)).collect();
-        let number = world.oracle.versions.fresh();
-        let (mut slots, mut offset) = (Vec::new(), 8);
-        for (id, len) in chunks {
-            slots.push(ChunkSlot { id, offset, stored: len, len, codec: Codec::Raw });
-            offset += len;
-        }
-        let size = u64::from(offset) + 41 * u64::try_from(slots.len()).unwrap() + 44;
-        if slots.is_empty() || size > 20 << 20 {
+    /// Deletes or damages an object. Of a commit that is gone devices rightly halt; what a commit has named for
+    /// less than an hour may yet come, and is waited for.
+    fn attack(&mut self, world: &World, rng: &mut Rng) {
+        let mut bucket = world.store.lock();
+        let old = |key: &str| bucket.time_of(key).is_some_and(|at| at + 3_700_000 < bucket.now_ms());
+        let may_go = |key: &&String| !key.starts_with("commits/") && !key.starts_with("vault-") && old(key);
+        let keys: Vec<String> = bucket.objects.keys().filter(may_go).cloned().collect();
+        if keys.is_empty() {
             return;
         }
-        let mut id = [0; PackId::LEN];
-        id[PackId::LEN - 8..].copy_from_slice(&number.to_be_bytes());
-        let id = PackId::from_bytes(id);
-        let body = vec![7; usize::try_from(size).unwrap()];
-        let pack = PackInfo { id, digest: Digest::of(&body), size, chunks: slots };
-        self.put(world, format!("packs/{}/{id}", &id.to_string()[..2]), body);
-        self.forge(world, "poison", head, |commit| commit.packs = vec![pack]);
+        let key = rng.pick(&keys);
+        let (mut body, _) = bucket.objects[key].clone();
+        let is_damaged = !body.is_empty() && rng.chance(50);
+        let how = if is_damaged { "damage" } else { "delete" };
+        world.trace.note(format_args!("the adversary: {how} {key}"));
+        world.trace.mark(format!("adversary: {how}"));
+        if is_damaged {
+            let mut bytes = body.to_vec();
+            let at = rng.below(bytes.len());
+            bytes[at] ^= 1 << rng.below(8);
+            body = bytes.into();
+            bucket.objects.entry(key.clone()).and_modify(|object| object.0 = body);
+        } else {
+            bucket.objects.remove(key);
+        }
+        if self.made.contains(key) {
+            return;
+        }
+        self.attacked.insert(key.clone());
+        self.deleted.extend(key.strip_prefix("packs/").map(|rest| rest[3..].parse::<PackId>().unwrap()));
     }
+}
+
+/// Key of a pack.
+fn pack_name(pack: PackId) -> String {
+    format!("packs/{}/{pack}", &pack.to_string()[..2])
 }
 
 /// All commits that can be read.

@@ -11,12 +11,17 @@ pub const PRUNES: &[&str] =
 
 /// Reached by fifty worlds with an adversary.
 pub const ADVERSARIES: &[&str] = &[
+    "adversary: bomb",
+    "adversary: checkpoint",
+    "adversary: damage",
+    "adversary: delete",
     "adversary: horizon",
     "adversary: junk",
     "adversary: mark",
     "adversary: poison",
     "adversary: replay",
     "adversary: sweep",
+    "adversary: unmark",
     "adversary: withhold",
 ];
 
@@ -29,6 +34,7 @@ pub const OFTEN: &[&str] = &[
     "clock jump",
     "clock jump of 60 days",
     "a group that does not fit together is held back",
+    "a memory is saved without its index",
     "cycle ends: again",
     "cycle ends: corrupt",
     "cycle ends: offline",

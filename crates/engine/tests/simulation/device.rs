@@ -9,8 +9,8 @@ use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
-    Advice, Engine, Joining, Ports, Pruned, Report, Request, Retention, Settings, SyncError, Unwatched,
-    Weight, join,
+    Advice, Engine, Joining, Ports, Pruned, Report, Request, Retention, Settings, StaleIndex, SyncError,
+    Unwatched, join,
 };
 use cogzy_engine::vault::{Filter, Layout};
 use cogzy_testkit::rng::Rng;
@@ -187,6 +187,7 @@ impl Device {
             trash: self.trash,
             retention: self.retention,
             max_invalid: Duration::from_secs(300),
+            stale_index: StaleIndex::default(),
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,
         };
@@ -281,9 +282,7 @@ impl Device {
                 for trouble in &report.problems {
                     self.trace
                         .note(format_args!("{}   left out {}: {}", self.name, trouble.path, trouble.message));
-                    if trouble.weight == Weight::Invalid {
-                        self.trace.mark("a group that does not fit together is held back");
-                    }
+                    crate::pipeline::mark(&self.trace, trouble.weight);
                 }
                 for hold in &report.holds {
                     self.trace.note(format_args!("{}   held: {hold}", self.name));

@@ -193,11 +193,15 @@ impl Oracle {
                 return Err(format!("{}: {path} is torn: {digest}", device.name));
             }
         }
-        if let Some(left) = &site.ledger.half_written {
-            if left.iter().any(|(path, digest)| visible.get(path) != Some(digest)) {
+        if let Some(left) = site.ledger.half_written.take() {
+            let touched = left.iter().any(|(path, digest)| visible.get(path) != Some(digest));
+            if touched && !self.saved_without_index(&left) {
                 return Err(format!("{}: a memory that its user has half written was touched", device.name));
             }
-            visible.retain(|path, _| !pipeline::is_member(path));
+            if !touched {
+                visible.retain(|path, _| !pipeline::is_member(path));
+                site.ledger.half_written = Some(left);
+            }
         }
         // While an apply is under way or cut short, its journal says so.
         if site.file("sync/applying").is_none() {
@@ -213,6 +217,14 @@ impl Oracle {
             }
         }
         Ok(())
+    }
+
+    /// True if a memory lacks only its index, and was committed without it or kept as a conflict: what
+    /// comes may displace it like any other.
+    fn saved_without_index(&self, left: &BTreeMap<String, Digest>) -> bool {
+        let saved = pipeline::without_index(left);
+        let fits = !saved.is_empty() && pipeline::check(&saved, &self.versions).is_ok();
+        fits && saved.values().all(|digest| self.known(digest))
     }
 
     /// Checks that displaced files stay for the set time, whatever the device's clock says.

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cogzy_engine::model::{Digest, Group, Validate};
-use cogzy_engine::sync::Request;
+use cogzy_engine::sync::{Request, Weight};
 use cogzy_testkit::memory;
 use cogzy_testkit::rng::Rng;
 
 use crate::disk::{Site, UserOp};
 use crate::ledger::Versions;
 use crate::oracle::Check;
+use crate::trace::Trace;
 use crate::world::World;
 
 /// The files of the group, in the order in which they are written.
@@ -62,6 +63,21 @@ pub fn check(files: &BTreeMap<String, Digest>, versions: &Versions) -> Check {
         return Ok(());
     }
     Err(format!("a memory does not fit together: {counts:?}"))
+}
+
+/// Marks what becomes of a group that does not fit together.
+pub fn mark(trace: &Trace, weight: Weight) {
+    match weight {
+        Weight::Invalid => trace.mark("a group that does not fit together is held back"),
+        Weight::Stale => trace.mark("a memory is saved without its index"),
+        _ => {}
+    }
+}
+
+/// The primary members among these files of the group.
+pub fn without_index(files: &BTreeMap<String, Digest>) -> BTreeMap<String, Digest> {
+    let primary = |path: &&str| Some(((*path).to_owned(), *files.get(*path)?));
+    MEMBERS[..2].iter().filter_map(primary).collect()
 }
 
 /// The group as a user's program has left it on a disk. None if it fits together; else the files as

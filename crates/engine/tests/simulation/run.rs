@@ -28,8 +28,8 @@ struct Extent {
 /// `cargo test`.
 const QUICK: Extent = Extent {
     seeds: 300,
-    prunes: 50,
-    adversaries: 50,
+    prunes: 20,
+    adversaries: 20,
     stories: stories::telling,
     reached: &[coverage::OFTEN],
 };
@@ -37,8 +37,8 @@ const QUICK: Extent = Extent {
 /// The same with `COGZY_TEST_WHOLE=1`, and `--whole`.
 const WHOLE: Extent = Extent {
     seeds: 2_000,
-    prunes: 500,
-    adversaries: 500,
+    prunes: 200,
+    adversaries: 200,
     stories: stories::every,
     reached: &[coverage::OFTEN, coverage::SELDOM],
 };

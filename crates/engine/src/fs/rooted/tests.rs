@@ -3,6 +3,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use crate::fs::Linked;
 
 /// A vault with a file in a folder, and a folder outside with a file of the same name, to which
 /// `vault/link` leads.

@@ -157,3 +157,16 @@ async fn commits_name_a_base_from_a_32nd_generation_on_if_every_device_reads_it(
     }
     assert_eq!(named, (64..=96).collect::<Vec<_>>());
 }
+
+#[tokio::test(start_paused = true)]
+async fn junk_of_a_newer_format_beside_the_witnesses_of_a_checkpoint_stops_no_new_device() {
+    let (remote, mut log, head) = grown(true).await;
+    assert!(log.checkpoint_if_due(head, &SystemEntropy).await.unwrap());
+    let next = naming(&mut log, head, 1, &[("more", Some("more"))]).await;
+    let next = publish(&mut log, &next).await;
+    let junk = format::commit_key(key(next.seq, 7));
+    remote.put(&junk, b"CGZcmt\x63\x00\x00{}".as_slice().into()).await.unwrap();
+    let mut new = opened(&remote).await;
+    assert_eq!(new.settle().await.unwrap(), Some(next));
+    assert!(new.start.is_some(), "the checkpoint is proved all the same");
+}

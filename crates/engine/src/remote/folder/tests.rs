@@ -91,6 +91,25 @@ async fn leftovers_of_a_crash_are_not_listed() {
 }
 
 #[tokio::test]
+async fn leftovers_of_a_crash_go_after_a_day() {
+    let (_folder, remote) = fresh().await;
+    remote.put("packs/aa/1", Bytes::from_static(b"v")).await.unwrap();
+    let day = std::time::Duration::from_secs(24 * 3600);
+    let now_ms = u64::try_from(remote.server_ms().await.unwrap()).unwrap();
+    let now = std::time::UNIX_EPOCH + std::time::Duration::from_millis(now_ms);
+    let files = [("packs/aa/.cogzy-tmp-00", true), ("packs/aa/.cogzy-tmp-01", false), ("packs/aa/2", true)];
+    for (name, old) in files {
+        let file = fs::File::create(remote.root.join(name)).unwrap();
+        let age = if old { day * 2 } else { day / 2 };
+        file.set_modified(now - age).unwrap();
+    }
+    assert_eq!(remote.clear_leftovers().await.unwrap(), 1);
+    let left = files.map(|(name, _)| remote.root.join(name).exists());
+    assert_eq!(left, [false, true, true], "a young one may be under way, and objects are no leftovers");
+    assert_eq!(remote.clear_leftovers().await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_failed_put_leaves_no_file_and_names_the_cause() {
     let (_folder, remote) = fresh().await;
     remote.put("file", Bytes::from_static(b"v")).await.unwrap();

@@ -13,13 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Incoming, Local, Wanted};
+use super::{Incoming, Local, Wanted, stale};
 use crate::fs::At;
 use crate::model::{Digest, Entry, Facts, FileStat, Groups, Holdings, Item, Tree, Validate, VaultPath};
 use crate::plan::Unfit;
-use crate::sync::SyncError;
 use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::Context;
+use crate::sync::{StaleIndex, SyncError};
 use crate::vault::Stage;
 use crate::vault::validate::{Fault, Kind, check, examine};
 
@@ -43,6 +43,10 @@ impl FactsKnown {
 pub(crate) struct Judged {
     pub(crate) unfit: Unfit,
     pub(crate) holdings: Holdings,
+    /// Derived members that count as deleted here.
+    pub(crate) left_out: BTreeSet<VaultPath>,
+    /// Groups whose derived members alone have been wrong for too long, with these members.
+    pub(super) stale: BTreeMap<Item, Vec<VaultPath>>,
 }
 
 /// A group that is looked into.
@@ -66,6 +70,7 @@ impl Context {
         let mut judged = Judged::default();
         for looked in looked_into(groups) {
             self.judge_here(groups, &looked, local, &mut judged, held)?;
+            stale::leave_out(groups, &looked, base, local, &mut judged);
             self.count_known(groups, &looked, base);
             let there = self.count_known(groups, &looked, remote);
             if let Some(faults) = there.filter(|faults| !faults.is_empty()) {
@@ -129,6 +134,11 @@ impl Context {
         }
         let longest = u64::try_from(self.settings.max_invalid.as_millis()).unwrap_or(u64::MAX);
         let overdue = self.ports.clock.now_ms().saturating_sub(since) >= longest;
+        let only_derived = faults.iter().all(|fault| groups.is_derived(&fault.path));
+        if overdue && only_derived && self.settings.stale_index == StaleIndex::LeaveOut {
+            let paths = faults.iter().map(|fault| fault.path.clone()).collect();
+            judged.stale.insert(looked.item.clone(), paths);
+        }
         let weight = if overdue { Weight::Overdue } else { Weight::Invalid };
         let message = format!("{message}; held back until its files fit together");
         judged.unfit.here.insert(looked.item.clone(), message.clone());
@@ -177,17 +187,20 @@ impl Context {
         Ok(refused)
     }
 
-    /// Enforced groups whose files stand still here and do not fit together, with the cause.
+    /// Enforced groups whose files stand still here and do not fit together, with the cause. A
+    /// derived member that is not in the `agreed` tree is this device's own affair.
     pub(crate) fn unfit_here(
         &self,
         groups: &Groups,
+        agreed: &Tree,
         local: &Local,
     ) -> Result<Vec<(Item, String)>, SyncError> {
         let mut unfit = Vec::new();
         'groups: for looked in looked_into(groups).filter(|looked| looked.enforce) {
             let mut found = Members::new();
+            let ours = |path: &VaultPath| groups.is_derived(path) && !agreed.contains_key(path);
             for (path, entry) in members(groups, looked.name, &local.tree) {
-                let Some(kind) = kind(groups, path) else { continue };
+                let Some(kind) = kind(groups, path).filter(|_| !ours(path)) else { continue };
                 let facts = match self.known_facts(&entry.digest, &kind) {
                     None if local.blocked.reason(path).is_none() => {
                         self.facts_here(local, path, &entry.digest, &kind)?

@@ -27,7 +27,11 @@ pub(super) enum Taken {
     /// The vault holds its content already.
     Known,
     /// It was read. A content of one chunk has no recipe.
-    Read(Option<Recipe>),
+    Read {
+        recipe: Option<Recipe>,
+        /// True for a database.
+        database: bool,
+    },
     /// It is not in a state that can be committed.
     LeftOut(String),
 }
@@ -54,6 +58,7 @@ impl Context {
                 Ok(ingested) => ingested,
                 Err(error) => return left_out(error),
             };
+            let database = reader.is_database();
             if let Err(error) = reader.finish() {
                 return left_out(error);
             }
@@ -62,7 +67,7 @@ impl Context {
             if ingested.content != source.content {
                 return Ok(Taken::LeftOut("it changed since it was scanned".to_owned()));
             }
-            Ok::<_, SyncError>(Taken::Read(ingested.recipe))
+            Ok::<_, SyncError>(Taken::Read { recipe: ingested.recipe, database })
         })?;
         run.send().await?;
         Ok(taken)
@@ -92,7 +97,7 @@ impl Context {
         for source in sources {
             match self.take_in(run, &source, &|_| {}).await? {
                 Taken::Known => {}
-                Taken::Read(recipe) => {
+                Taken::Read { recipe, .. } => {
                     recipes.extend(recipe.map(|recipe| (source.content.digest, recipe)));
                 }
                 Taken::LeftOut(why) => {
@@ -119,11 +124,21 @@ impl Context {
                 .is_ok_and(|found| found == Some(content))
         })
     }
-}
 
-/// Place where the scan found the file at `path`.
-pub(super) fn source(survey: &Survey, path: &VaultPath, entry: Entry) -> Option<Source> {
-    let stat = *survey.local.stats.get(path)?;
-    let relative = survey.local.names.on_disk(path).unwrap_or_else(|| path.to_string());
-    Some(Source { relative, stat, content: entry.content() })
+    /// Place of the file that the scan found at `path`: for a database in parts, its snapshot.
+    pub(super) fn source(&self, survey: &Survey, path: &VaultPath, entry: Entry) -> Option<Source> {
+        let local = &survey.local;
+        if local.in_parts.contains(path) {
+            let snapshots = local.snapshots.as_ref()?;
+            if snapshots.of(path).is_none() {
+                let place = local.names.locate(self.layout.root(), path);
+                // The cache knew its content. If that is another by now, it is left out.
+                blocking(|| snapshots.take(path, &place)).ok()?;
+            }
+            return self.source_at(&snapshots.of(path)?, entry.content());
+        }
+        let stat = *local.stats.get(path)?;
+        let relative = local.names.on_disk(path).unwrap_or_else(|| path.to_string());
+        Some(Source { relative, stat, content: entry.content() })
+    }
 }

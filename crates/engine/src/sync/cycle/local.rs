@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{FileStat, Tree, VaultPath};
 use crate::plan::Blocked;
 use crate::sync::report::{About, Trouble, Weight};
-use crate::vault::{Names, Problem, ProblemKind, Scan};
+use crate::vault::{Names, Problem, ProblemKind, Scan, Snapshots};
 
 /// The vault's files as a scan found them.
 #[derive(Debug, Default)]
@@ -23,6 +23,12 @@ pub(crate) struct Local {
     pub(crate) blocked: Blocked,
     /// Names that cannot be synced as they are, for people.
     pub(crate) troubles: Vec<Trouble>,
+    /// Databases that were read as snapshots: a part of each stands beside its file.
+    pub(super) in_parts: BTreeSet<VaultPath>,
+    /// Those snapshots, as long as this lives.
+    pub(super) snapshots: Option<Snapshots>,
+    /// Companions of databases here that the remote has as files of their own, each with its database.
+    pub(super) parted: BTreeMap<VaultPath, VaultPath>,
     /// Links and special files, each with the words for it.
     foreign: BTreeMap<VaultPath, &'static str>,
     /// Folders whose disk is not there, or on which one stands that cannot be taken in.
@@ -33,7 +39,8 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) fn of(scan: Scan) -> Self {
-        let mut local = Self { names: scan.names, new_mounts: scan.new_mounts, ..Self::default() };
+        let Scan { names, new_mounts, in_parts, .. } = scan;
+        let mut local = Self { names, new_mounts, in_parts, ..Self::default() };
         for (path, found) in scan.files {
             if !found.settled {
                 local.blocked.add(path.clone(), "it was written a moment ago and has not settled yet");

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{Local, Sides};
-use crate::model::{Feature, VaultPath};
+use crate::model::{CommitKey, Feature, VaultPath};
 use crate::sync::SyncError;
 use crate::sync::report::{About, Trouble, Weight};
 use crate::sync::session::Session;
@@ -31,11 +31,7 @@ impl Session<'_> {
         if new.is_empty() {
             return Ok(());
         }
-        let now = self.context.ports.clock.monotonic();
-        let behind = match self.memory.behind.take().filter(|(until, _)| now < *until) {
-            Some((_, behind)) => behind,
-            None => self.log.cannot_read(Feature::UnixNames, head, self.marker.device).await?,
-        };
+        let behind = self.behind(Feature::UnixNames, head).await?;
         for path in new.into_iter().filter(|_| !behind.is_empty()) {
             let since = Feature::UnixNames.since();
             let message = format!(
@@ -46,7 +42,22 @@ impl Session<'_> {
             let about = About::Path(path.clone());
             local.troubles.push(Trouble { path: path.to_string(), about, message, weight: Weight::Lasting });
         }
-        self.memory.behind = Some((now + ASK_EVERY, behind));
         Ok(())
+    }
+
+    /// Names of the devices that committed lately and do not read `feature`.
+    pub(crate) async fn behind(
+        &mut self,
+        feature: Feature,
+        head: CommitKey,
+    ) -> Result<Vec<String>, SyncError> {
+        let now = self.context.ports.clock.monotonic();
+        let known = self.memory.behind.get(&feature).filter(|(until, _)| now < *until);
+        if let Some((_, behind)) = known {
+            return Ok(behind.clone());
+        }
+        let behind = self.log.cannot_read(feature, head, self.marker.device).await?;
+        self.memory.behind.insert(feature, (now + ASK_EVERY, behind.clone()));
+        Ok(behind)
     }
 }

@@ -147,7 +147,7 @@ impl Session<'_> {
                 let needs = |item: &&ApplyItem| item.steps.iter().any(|step| step.path.as_str() == name);
                 let Some(item) = items.iter().find(needs).map(|item| item.item.clone()) else { continue };
                 let message = format!(
-                    "{name}: its content is lost or damaged in the bucket ({error}); run `cogzy-vault verify --repair` on a device that has the file"
+                    "its content is lost or damaged in the bucket ({error}); run `cogzy-vault verify --repair` on a device that has the file"
                 );
                 self.report.problems.push(Trouble::of(&item, message, Weight::Lasting));
                 items.retain(|other| other.item != item);

@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::intake::{Taken, source};
+use super::intake::Taken;
 use super::upload::PACKS_IN_FLIGHT;
 use super::{Known, Run, Survey, Uploads, list_chunks};
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Prepared, Snapshot};
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Hlc, Item, Origin, PackId, PackInfo, Recipe,
-    RecipeOf, set_entry,
+    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Feature, Hlc, Item, Origin, PackId, PackInfo,
+    Recipe, RecipeOf, set_entry,
 };
 use crate::plan::{Step, batches};
 use crate::state::LastSync;
@@ -30,6 +30,8 @@ struct Sent {
     recipes: BTreeMap<Digest, Recipe>,
     packs: BTreeMap<PackId, PackInfo>,
     kept: Vec<Conflict>,
+    /// True if a database was read for them.
+    databases: bool,
 }
 
 /// State of a push under way, for its next commit.
@@ -139,6 +141,10 @@ impl Session<'_> {
         }
         let draft = self.draft(&pushing.head, txn, CommitKind::Sync).await?;
         let mut commit = fill(draft, &pushing.head, batch, &sent);
+        pushing.survey.local.fold_parted(&mut commit.changes, &pushing.head.tree);
+        if sent.databases && self.may_use(Feature::Sqlite, &pushing.head).await? {
+            commit.needs.push(Feature::Sqlite.need());
+        }
         let prepared = Prepared::new(&mut commit)?;
         let mut after = pushing.head.tree.clone();
         for change in &commit.changes {
@@ -248,7 +254,7 @@ impl Session<'_> {
     ) -> Result<(), SyncError> {
         let mut recipes = Vec::new();
         for (path, entry) in step.files.iter().filter_map(|file| Some((&file.path, file.to?))) {
-            let Some(source) = source(survey, path, entry) else {
+            let Some(source) = self.context.source(survey, path, entry) else {
                 self.report.wait(&step.item, format!("{path}: it is no longer as it was scanned"));
                 return Ok(());
             };
@@ -259,8 +265,12 @@ impl Session<'_> {
                 watcher.progress(uploads.sent_of(Progress { bytes_done, ..before }));
             };
             match self.context.take_in(run, &source, &read).await? {
-                Taken::Known => {}
-                Taken::Read(recipe) => recipes.extend(recipe.map(|recipe| (entry.digest, recipe))),
+                // The same state may stand in the vault under another name.
+                Taken::Known => sent.databases |= survey.local.in_parts.contains(path),
+                Taken::Read { recipe, database } => {
+                    recipes.extend(recipe.map(|recipe| (entry.digest, recipe)));
+                    sent.databases |= database;
+                }
                 Taken::LeftOut(why) => {
                     self.report.wait(&step.item, format!("{path}: {why}"));
                     return Ok(());

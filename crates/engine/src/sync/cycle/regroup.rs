@@ -16,10 +16,10 @@ use crate::log::{LogError, Snapshot};
 use crate::model::{CommitKind, Decisions, Group, Groups, HoldId, VaultPath};
 use crate::plan::{self, Hold, Plan};
 use crate::sync::SyncError;
-use crate::sync::recovery::Rewrite;
+use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
 
-/// What became of the groups of the newest commit.
+/// Outcome for the groups of the newest commit.
 #[derive(Debug, Default)]
 pub(crate) enum Regrouped {
     /// They are the ones that this device goes by, or a person has approved them.
@@ -47,9 +47,7 @@ impl Session<'_> {
         local: &BTreeSet<VaultPath>,
         decisions: &Decisions,
     ) -> Result<Option<Change>, SyncError> {
-        let known = self.reference.groups.clone();
-        let agreed = sides.agreed.key.map(|_| sides.agreed.groups.definitions().to_vec());
-        let Some(known) = known.or(agreed) else { return Ok(None) };
+        let Some(known) = self.known_groups(&sides.agreed) else { return Ok(None) };
         if known == sides.remote.groups.definitions() {
             return Ok(None);
         }
@@ -64,6 +62,22 @@ impl Session<'_> {
         let regrouped = if is_rejected { Regrouped::Overruled(known) } else { Regrouped::Open };
         sides.remote = Arc::new(Snapshot { groups: accepted, ..sides.remote.as_ref().clone() });
         Ok(Some(Change { hold, regrouped }))
+    }
+
+    /// The groups that this device goes by: those that stand in its record, else those that were agreed.
+    fn known_groups(&self, agreed: &Snapshot) -> Option<Vec<Group>> {
+        let agreed = agreed.key.map(|_| agreed.groups.definitions().to_vec());
+        self.reference.groups.clone().or(agreed)
+    }
+
+    /// The newest state with the groups that this device goes by: what is restored or decided moves with the
+    /// files that the user of this device takes for its group.
+    pub(crate) async fn by_known_groups(&mut self, head: Stand) -> Result<Stand, SyncError> {
+        let agreed = self.log.snapshot(self.context.agreed()?).await?;
+        let known = self.known_groups(&agreed).filter(|known| known != head.groups.definitions());
+        let Some(known) = known else { return Ok(head) };
+        let groups = Groups::new(known).map_err(|error| LogError::groups("sync/reference.json", &error))?;
+        Ok(Arc::new(Snapshot { groups, ..head.as_ref().clone() }))
     }
 
     /// Goes by the groups of a survey from now on, durably, unless somebody has to decide.

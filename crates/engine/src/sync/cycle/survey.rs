@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Local;
 use super::groups::Judged;
 use super::regroup::{self, Regrouped};
+use super::stale;
 use crate::log::Snapshot;
 use crate::model::{CommitKey, Decisions, Direction, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
@@ -18,7 +19,7 @@ use crate::sync::session::{Context, Session};
 use crate::sync::together::Bound;
 use crate::sync::transact::held_by_command;
 use crate::sync::{Amount, Phase, Progress, SyncError, Trouble, blocking};
-use crate::vault::{Filter, ScanOptions, Verdict, scan};
+use crate::vault::{Filter, ScanOptions, Snapshots, Verdict, scan};
 
 /// Both sides, and the plan for them.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub struct Survey {
     pub(crate) losses: Losses,
     /// Steps to take.
     pub plan: Plan,
-    /// What became of the groups of the newest commit, and the hold over them that a person has rejected.
+    /// Outcome for the groups of the newest commit, and the hold over them that a person has rejected.
     pub(crate) regrouped: (Regrouped, Option<HoldId>),
     /// Files here, and their bytes.
     pub here: Amount,
@@ -151,6 +152,7 @@ impl Session<'_> {
             }
         }
         base.retain(|path, _| self.context.visible(path));
+        self.meet_databases(&mut local, [&mut base, &mut remote], head, &there).await?;
         local.name_what_blocks(&base, &remote);
         self.context.meet_disks(&mut local, &base, scope)?;
         blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
@@ -158,7 +160,7 @@ impl Session<'_> {
         // One look before the scan and one after it: a command that ended in between may have left
         // half of its files in the scan.
         let held = held || self.context.groups_right()?.is_held();
-        let Judged { mut unfit, holdings } =
+        let Judged { mut unfit, holdings, left_out, .. } =
             blocking(|| self.context.judge(groups, &mut local, &mut base, &mut remote, held))?;
         if held {
             held_by_command(groups, &mut unfit);
@@ -175,6 +177,7 @@ impl Session<'_> {
         let mut plan = plan::plan(&Input {
             blocked: &local.blocked,
             unfit: &unfit,
+            left_out: &left_out,
             together: &bound.items,
             mode: if joining { Mode::Joining } else { Mode::Ordinary },
             push_derived: scope.derived,
@@ -184,6 +187,7 @@ impl Session<'_> {
             losses: &losses,
             ..Input::of([&base, &local.tree, &remote], groups, &there.ages)
         });
+        stale::forget_displaced(&plan, &mut local);
         let here = local.tree.values().fold(Amount::default(), |sum, entry| Amount {
             files: sum.files + 1,
             bytes: sum.bytes + entry.size,
@@ -200,6 +204,7 @@ impl Session<'_> {
         let Context { ports, settings, layout, .. } = self.context;
         let known = ports.database.stats().unwrap_or_default();
         let now_ns = ports.clock.now_ns();
+        let snapshots = Snapshots::new(Arc::clone(&ports.fs), layout);
         let rehash = i64::try_from(settings.rehash.as_nanos()).unwrap_or(i64::MAX);
         let options = ScanOptions {
             vault: self.marker.vault,
@@ -210,6 +215,7 @@ impl Session<'_> {
             rehash_before: if scope.rehash { now_ns } else { now_ns.saturating_sub(rehash) },
             threads: settings.threads,
             prefer: &|path| manifest.contains_key(path),
+            snapshots: Some(&snapshots),
             progress: &|scan| {
                 self.watcher.progress(Progress {
                     phase: Phase::Scan,
@@ -224,7 +230,9 @@ impl Session<'_> {
         if let Err(error) = ports.database.update_stats(&known, &scan.cache) {
             tracing::warn!(%error, "the stat cache could not be written; files are hashed again next time");
         }
-        Ok(Local::of(scan))
+        let mut local = Local::of(scan);
+        local.snapshots = Some(snapshots);
+        Ok(local)
     }
 
     /// The base of a device whose record is lost, or that joins with files of its own: each local

@@ -23,7 +23,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// An item that could not be put in place.
 #[derive(Debug)]
 pub(crate) struct PutOff {
-    /// What it was to hold: another version is tried at once.
+    /// Content that it was to hold: another version is tried at once.
     wanted: Vec<Option<Content>>,
     why: String,
     wait: Duration,

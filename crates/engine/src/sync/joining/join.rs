@@ -43,7 +43,8 @@ pub struct Joined {
     /// True where this machine has seen a newer state of the remote, or another vault there, and the user
     /// has agreed to go on from what it holds now.
     pub rolled_back: bool,
-    /// Where both sides hold files and nobody has agreed to it yet: what would meet what. Then nothing was joined.
+    /// Files that would meet each other, while both sides hold some and nobody has agreed to it yet. Then
+    /// nothing was joined.
     pub meets: Option<Meeting>,
 }
 

@@ -123,6 +123,7 @@ impl Session<'_> {
         yes: bool,
     ) -> Result<Made, SyncError> {
         let head = self.stand().await?;
+        let head = self.by_known_groups(head).await?;
         let (mut rewrite, beside) = make(self.log, &head).await?;
         let of = rewrite.kind.of();
         let put_back = std::mem::take(&mut rewrite.put_back);

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -32,6 +33,8 @@ use crate::sync::{Engine, Phase, Progress, SyncError, Watcher};
 /// Rounds of waiting for other heads. Others may commit during a sweep: after so many new heads,
 /// the deletion is left to the next prune.
 const ROUNDS: usize = 4;
+/// Deletions that are under way at once.
+const AT_ONCE: usize = 8;
 /// Key of the time at which the last prune ended.
 pub const PRUNED: &str = "pruned";
 const HOUR_MS: u64 = 3600 * 1000;
@@ -49,7 +52,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// What is told to other devices: they keep it, too.
+    /// Old data to keep, as other devices are told: they keep it, too.
     #[must_use]
     pub fn keeps(&self) -> Keeps {
         let seconds = self.age.as_secs() + u64::from(self.age.subsec_nanos() > 0);
@@ -168,7 +171,7 @@ impl Session<'_> {
             return Ok(self.nothing(pruned));
         }
         let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
-        let moved = self.context.repack(looked.worn.clone()).await?;
+        let moved = self.context.repack(looked.worn.clone(), self.watcher).await?;
         mark.extend(&moved.left);
         mark.sort();
         if !(mark.is_empty() && unmark.is_empty() && sweep.is_empty()) {
@@ -184,6 +187,9 @@ impl Session<'_> {
             let before_ms = looked.now_ms.saturating_sub(looked.grace_ms);
             self.log.delete_old_checkpoints(before_ms, &head).await?;
             pruned.freed = self.delete_swept(&looked).await?;
+        }
+        if let Err(error) = self.log.remote().clear_leftovers().await {
+            tracing::warn!(%error, "what cut-off uploads left behind could not be removed; the next prune tries again");
         }
         Ok(pruned)
     }
@@ -209,7 +215,8 @@ impl Session<'_> {
         self.rewrite(head, rewrite, true).await
     }
 
-    /// What of the `doomed` packs is needed, and is nowhere else, whatever the tables of other packs say.
+    /// Chunks of the `doomed` packs that are needed and lie nowhere else, whatever the tables of other
+    /// packs say.
     async fn lone_copies(
         &self,
         head: &Snapshot,
@@ -255,7 +262,7 @@ impl Session<'_> {
         if looked.rescue.is_empty() {
             return Ok(false);
         }
-        let moved = self.context.repack(looked.rescue).await?;
+        let moved = self.context.repack(looked.rescue, self.watcher).await?;
         Ok(self.commit_prune(&head, Prune::default(), moved.packs).await?.is_some())
     }
 
@@ -284,7 +291,7 @@ impl Session<'_> {
                 return Ok(Objects::default());
             }
             if !looked.rescue.is_empty() {
-                let moved = self.context.repack(looked.rescue).await?;
+                let moved = self.context.repack(looked.rescue, self.watcher).await?;
                 self.commit_prune(&head, Prune::default(), moved.packs).await?;
                 continue;
             }
@@ -296,28 +303,43 @@ impl Session<'_> {
             let doomed: BTreeSet<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
             let lone = self.lone_copies(&head, &looked, &doomed).await?;
             if !lone.is_empty() {
-                let moved = self.context.repack(lone).await?;
+                let moved = self.context.repack(lone, self.watcher).await?;
                 if moved.packs.is_empty() {
                     return Ok(Objects::default());
                 }
                 self.commit_prune(&head, Prune::default(), moved.packs).await?;
                 continue;
             }
-            let total = doomed.len();
-            for (done, pack) in doomed.iter().enumerate() {
-                self.context.ports.remote.delete(&pack_key(*pack)).await?;
-                self.watcher.progress(Progress {
-                    phase: Phase::Delete,
-                    files_done: done + 1,
-                    files_total: total,
-                    ..Progress::default()
-                });
-            }
-            self.log.forget_packs(&doomed);
-            return Ok(looked.sum(&doomed));
+            return self.delete(&looked, &doomed).await;
         }
         tracing::warn!("other devices keep committing: what was swept is deleted by the next prune");
         Ok(Objects::default())
+    }
+
+    /// Deletes packs, several at once. Freed is what no listing shows afterwards, whatever the store
+    /// has said.
+    async fn delete(&mut self, looked: &Looked, doomed: &BTreeSet<PackId>) -> Result<Objects, SyncError> {
+        let remote = &self.context.ports.remote;
+        let delete = |pack: PackId| async move { remote.delete(&pack_key(pack)).await };
+        let mut deletions = stream::iter(doomed.iter().copied()).map(delete).buffer_unordered(AT_ONCE);
+        let mut progress =
+            Progress { phase: Phase::Delete, files_total: doomed.len(), ..Progress::default() };
+        while let Some(deleted) = deletions.next().await {
+            deleted?;
+            progress.files_done += 1;
+            self.watcher.progress(progress);
+        }
+        drop(deletions);
+        self.log.forget_packs(doomed);
+        if doomed.is_empty() {
+            return Ok(Objects::default());
+        }
+        let left = self.log.packs_there().await?;
+        let kept = doomed.iter().filter(|pack| left.contains_key(pack)).count();
+        if kept > 0 {
+            tracing::warn!(kept, "the store still lists packs that it said to have deleted");
+        }
+        Ok(looked.sum(doomed.iter().filter(|pack| !left.contains_key(pack))))
     }
 }
 

@@ -1,23 +1,31 @@
-//! Moves the needed chunks of worn packs to new packs, so that the old ones can go.
+//! Moves the needed chunks of worn packs to new packs, so that the old ones can go; and joins small
+//! packs, of which a reader fetches each by a request of its own.
 //!
-//! Chunks move as they are stored, each checked against its name. The new packs are put first and
-//! named by the commit that marks the old ones. A crash in between leaves packs that belong to
-//! nothing, and a later prune takes them. One run moves a bounded number of bytes.
+//! Chunks move as they are stored, each checked against its name; of a pack only the ranges are
+//! fetched that hold them. The new packs are put first and named by the commit that marks the old
+//! ones. A crash in between leaves packs that belong to nothing, and a later prune takes them. One
+//! run fetches a bounded number of bytes.
 
 use std::sync::Arc;
 
-use super::repair::stored_part;
+use bytes::Bytes;
+
 use crate::clock::random;
-use crate::content::{FinishedPack, PACK_TARGET, PackBuilder};
-use crate::log::{ChunkReader, LogError, Places, Snapshot, pack_key};
+use crate::content::{FinishedPack, PACK_TARGET, PackBuilder, PackRead, READ_GAP, READ_MAX, join_ranges};
+use crate::log::{LogError, Places, Snapshot, pack_key};
 use crate::model::{ChunkSlot, PackId, PackInfo};
-use crate::sync::SyncError;
+use crate::remote::{RemoteErrorKind, Span};
 use crate::sync::session::Context;
+use crate::sync::{Phase, Progress, SyncError, Watcher};
 
 /// Percentage of its chunks' bytes that nothing needs, above which a pack is worth moving.
 const MOSTLY_DEAD: u64 = 20;
-/// Most bytes that one run moves.
+/// Most bytes that one run fetches.
 const MOST_BYTES: u64 = 256 << 20;
+/// Needed bytes below which a pack is small. Two that are not make a pack of the usual size.
+const SMALL: u64 = PACK_TARGET as u64 / 2;
+/// Small packs that are never too many: each new one would else be joined by the next prune.
+const FEW: usize = 8;
 
 /// Chunks of a pack that are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,44 +53,68 @@ pub(crate) fn needed(packs: &[Arc<PackInfo>], places: &Places) -> Vec<Worn> {
     worn.filter(|worn| !worn.live.is_empty()).collect()
 }
 
-/// Packs that are worth moving, the emptiest first, as many as one run may. `old` is true for packs
-/// old enough to be touched.
+/// Packs that are worth moving, the emptiest first, then small ones if they are many, as many as
+/// one run may. `old` is true for packs old enough to be touched.
 pub(crate) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bool) -> Vec<Worn> {
     let lasting: Vec<Arc<PackInfo>> =
         state.lasting_packs().filter(|pack| old(pack.id)).map(Arc::clone).collect();
-    let bytes = |slots: &[ChunkSlot]| slots.iter().map(|slot| u64::from(slot.stored)).sum::<u64>();
-    let mut found: Vec<(u64, Worn)> = Vec::new();
-    for Worn { pack, live } in needed(&lasting, places) {
-        let (kept, all) = (bytes(&live), bytes(&pack.chunks));
+    let (mut found, mut small) = (Vec::new(), Vec::new());
+    for worn in needed(&lasting, places) {
+        let (kept, all) = (bytes(&worn.live), bytes(&worn.pack.chunks));
         let dead = all.saturating_sub(kept);
+        let share = kept * 100 / all.max(1);
         if dead * 100 > all * MOSTLY_DEAD {
-            found.push((kept * 100 / all.max(1), Worn { pack, live }));
+            found.push((share, kept, worn));
+        } else if kept < SMALL {
+            small.push((share, kept, worn));
         }
     }
-    found.sort_by_key(|(share, worn)| (*share, worn.pack.id));
-    let mut moved = 0;
-    let within = found.into_iter().take_while(|(_, worn)| {
-        moved += bytes(&worn.live);
-        moved <= MOST_BYTES
+    if are_many(small.iter().map(|(_, kept, _): &(u64, u64, Worn)| *kept)) {
+        found.extend(small);
+    }
+    found.sort_by_key(|(share, kept, worn)| (*share, *kept, worn.pack.id));
+    let mut fetched = 0;
+    let within = found.into_iter().take_while(|(_, _, worn)| {
+        fetched += reads(worn).iter().map(|read| read.range.end - read.range.start).sum::<u64>();
+        fetched <= MOST_BYTES
     });
-    within.map(|(_, worn)| worn).collect()
+    within.map(|(_, _, worn)| worn).collect()
+}
+
+fn bytes(slots: &[ChunkSlot]) -> u64 {
+    slots.iter().map(|slot| u64::from(slot.stored)).sum()
+}
+
+/// True if small packs of these sizes cost a reader more than twice the requests that it needs for
+/// their bytes.
+fn are_many(sizes: impl Iterator<Item = u64>) -> bool {
+    let (count, bytes) = sizes.fold((0_usize, 0_u64), |(count, sum), size| (count + 1, sum + size));
+    count > FEW && count as u64 > 2 * bytes.div_ceil(PACK_TARGET as u64)
+}
+
+/// The reads that fetch the needed chunks of a pack.
+fn reads(worn: &Worn) -> Vec<PackRead> {
+    let places: Vec<(PackId, ChunkSlot)> = worn.live.iter().map(|slot| (worn.pack.id, *slot)).collect();
+    join_ranges(&places, READ_GAP, READ_MAX)
 }
 
 impl Context {
-    /// Puts the needed chunks of `worn` packs into new ones. A pack that cannot be read whole is
+    /// Puts the needed chunks of `worn` packs into new ones. A pack of which one cannot be read is
     /// left alone.
-    pub(crate) async fn repack(&self, worn: Vec<Worn>) -> Result<Moved, SyncError> {
-        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+    pub(crate) async fn repack(&self, worn: Vec<Worn>, watcher: &dyn Watcher) -> Result<Moved, SyncError> {
+        let mut progress =
+            Progress { phase: Phase::Download, files_total: worn.len(), ..Progress::default() };
+        progress.bytes_total = worn.iter().map(|worn| bytes(&worn.live)).sum();
         let (mut moved, mut open): (Moved, Option<PackBuilder>) = Default::default();
-        for Worn { pack, live } in worn {
-            let Some(bytes) = reader.whole(pack.id).await? else { continue };
-            let stored: Option<Vec<&[u8]>> =
-                live.iter().map(|slot| stored_part(pack.id, slot, &bytes)).collect();
-            let Some(stored) = stored else {
-                tracing::warn!(pack = %pack.id, "a pack is damaged, and is left as it is: run `cogzy-vault verify --repair`");
+        for worn in worn {
+            watcher.progress(progress);
+            progress.files_done += 1;
+            progress.bytes_done += bytes(&worn.live);
+            let Some(stored) = self.stored(&worn).await? else {
+                tracing::warn!(pack = %worn.pack.id, "a pack is damaged, and is left as it is: run `cogzy-vault verify --repair`");
                 continue;
             };
-            for (slot, stored) in live.iter().zip(stored) {
+            for (slot, stored) in &stored {
                 let id = || PackId::from_bytes(random(self.ports.entropy.as_ref()));
                 let builder = open.get_or_insert_with(|| PackBuilder::new(id()));
                 let len = usize::try_from(slot.len).unwrap_or(usize::MAX);
@@ -92,10 +124,39 @@ impl Context {
                     self.put_pack(open.take().and_then(PackBuilder::finish), &mut moved).await?;
                 }
             }
-            moved.left.push(pack.id);
+            moved.left.push(worn.pack.id);
         }
         self.put_pack(open.and_then(PackBuilder::finish), &mut moved).await?;
         Ok(moved)
+    }
+
+    /// The needed chunks of a pack as they are stored. None if one of them is not there.
+    async fn stored(&self, worn: &Worn) -> Result<Option<Vec<(ChunkSlot, Bytes)>>, SyncError> {
+        let key = pack_key(worn.pack.id);
+        let mut stored = Vec::with_capacity(worn.live.len());
+        for read in reads(worn) {
+            let body = match self.ports.remote.get(&key, Span::Part(read.range.clone())).await {
+                Ok(body) => body,
+                // The pack is gone, or shorter than its table says.
+                Err(error)
+                    if matches!(error.kind, RemoteErrorKind::NotFound | RemoteErrorKind::Malformed) =>
+                {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for (slot, chunk) in read.chunks.iter().zip(read.open(&body)) {
+                if chunk.is_err() {
+                    return Ok(None);
+                }
+                let from = u64::from(slot.offset) - read.range.start;
+                let range = from..from + u64::from(slot.stored);
+                let [start, end] =
+                    [range.start, range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+                stored.push((*slot, body.slice(start..end)));
+            }
+        }
+        Ok(Some(stored))
     }
 
     async fn put_pack(&self, pack: Option<FinishedPack>, moved: &mut Moved) -> Result<(), SyncError> {
@@ -107,5 +168,20 @@ impl Context {
             moved.packs.push(info);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_packs_are_many_where_they_cost_more_than_twice_the_requests() {
+        let many = |count: usize, size: u64| are_many(std::iter::repeat_n(size, count));
+        assert!(!many(FEW, 1000));
+        assert!(many(FEW + 1, 1000));
+        assert!(!many(100, SMALL), "two of them make one: nothing is won");
+        assert!(many(100, SMALL / 2));
+        assert!(!many(0, 0));
     }
 }

@@ -236,7 +236,8 @@ impl Context {
         let known = self.ports.database.stats().unwrap_or_default();
         let mut steps: BTreeMap<_, Step> = BTreeMap::new();
         for (path, found) in &scan.files {
-            let cached = known.get(path).filter(|cached| is_damaged(cached, found));
+            let cached =
+                known.get(path).filter(|cached| is_damaged(cached, found) && !scan.in_parts.contains(path));
             let right = cached.and_then(|cached| {
                 state.tree.get(path).filter(|entry| entry.digest == cached.digest).copied()
             });

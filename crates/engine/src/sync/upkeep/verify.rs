@@ -16,7 +16,7 @@ use crate::remote::list_all;
 use crate::sync::cycle::{Local, list_chunks};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher, blocking};
-use crate::vault::{Found, Scan, ScanOptions, scan};
+use crate::vault::{Found, Scan, ScanOptions, Snapshots, scan};
 
 /// Packs read at once; each is held whole.
 const PARALLEL_PACKS: usize = 3;
@@ -121,7 +121,9 @@ impl Session<'_> {
             ..Progress::default()
         });
         for (path, found) in &scan.files {
-            if known.get(path).is_some_and(|cached| is_damaged(cached, found)) {
+            // Of a database in parts, the file's own state tells too little.
+            let alone = !scan.in_parts.contains(path);
+            if alone && known.get(path).is_some_and(|cached| is_damaged(cached, found)) {
                 verified.fault(
                     path,
                     "its bytes have changed although nothing has written to it: the disk has damaged it",
@@ -134,7 +136,7 @@ impl Session<'_> {
         let visible = base.tree.iter().filter(|(path, _)| self.context.visible(path));
         let differs = |path: &VaultPath, entry| scan.files.get(path).map(|found| found.entry) != Some(entry);
         verified.differing = visible.filter(|(path, entry)| differs(path, **entry)).count();
-        for (item, faults) in self.context.unfit_here(&base.groups, &Local::of(scan))? {
+        for (item, faults) in self.context.unfit_here(&base.groups, &base.tree, &Local::of(scan))? {
             verified.fault(item, format!("{faults}; `cogzy-vault restore --generation {}` with one of its paths brings the last good version back", base.seq()));
         }
         Ok(())
@@ -192,6 +194,7 @@ impl Session<'_> {
 impl Context {
     /// Scans the vault without reading or filling the cache: damage must not pass for an edit.
     pub(crate) fn fresh_scan(&self, vault: VaultId, base: &Snapshot) -> Result<Scan, SyncError> {
+        let snapshots = Snapshots::new(Arc::clone(&self.ports.fs), &self.layout);
         let options = ScanOptions {
             vault,
             filter: &self.settings.filter,
@@ -201,6 +204,7 @@ impl Context {
             rehash_before: i64::MAX,
             threads: self.settings.threads,
             prefer: &|path| base.tree.contains_key(path),
+            snapshots: Some(&snapshots),
             progress: &|_| {},
         };
         Ok(scan(self.fs(), &self.layout, &options)?)

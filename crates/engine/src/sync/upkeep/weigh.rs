@@ -16,7 +16,7 @@ use crate::sync::SyncError;
 use crate::sync::recovery::Stand;
 use crate::sync::session::Session;
 
-/// What was looked at before anything is decided.
+/// State of bucket and history before anything is decided.
 pub(super) struct Looked {
     pub bucket: BTreeMap<PackId, InBucket>,
     /// The oldest generation that this device, and others as they say, want to be kept.

@@ -52,6 +52,9 @@ impl Hand<'_> {
 
     fn unreplace(&mut self, task: &Task) -> Result<(), IoAt> {
         let Some(staged) = self.staged(task.step) else { return Ok(()) };
+        if self.hand_back(task)? {
+            return Ok(());
+        }
         if self.what_staged(task.step)? == What::New {
             let deleted = self.what_visible(task.step)? == What::Nothing && !self.is_away(task.step)?;
             // The user's deletion is not taken back with the rest.

@@ -29,11 +29,23 @@ impl Hand<'_> {
             on_step(&task.step.path);
         }
         self.clear_folders(unit)?;
+        let mut databases = Vec::new();
         for task in unit.tasks.iter().filter(|task| task.todo && !task.deletes()) {
+            if self.is_taken_over(task.step)? {
+                databases.push(task);
+                continue;
+            }
             if task.step.old.is_some() {
                 self.replace(task)?;
             } else {
                 self.create(task)?;
+            }
+            on_step(&task.step.path);
+        }
+        // Last, since another program may keep one from being replaced.
+        for task in databases {
+            if !self.take_over(task)? {
+                self.replace(task)?;
             }
             on_step(&task.step.path);
         }
@@ -63,7 +75,7 @@ impl Hand<'_> {
         }
         let visible = self.visible(step);
         match (self.lstat(&visible)?, step.old) {
-            (None, None) => Ok(None),
+            (None, None) => self.refuse_stale(step).map(|()| None),
             (Some(_), None) if unit.makes_way(task) => Ok(None),
             // Folders are not synced: an empty one may be left where files were deleted.
             (Some(stat), None) if stat.kind == FileKind::Folder && self.is_hollow(&visible)? => Ok(None),
@@ -75,6 +87,9 @@ impl Hand<'_> {
             // Only after a crash on a disk without exchange and links: it is on its way.
             (None, Some(_)) if self.is_on_its_way(step)? => Ok(None),
             (None, Some(_)) => Err(Halt::Moved(format!("{} was deleted after the scan", step.path))),
+            (Some(stat), Some(old)) if self.is_database(&visible)? => {
+                self.check_database(task, stat, old).map(Some)
+            }
             (Some(stat), Some(_)) if Some(stat) == task.seen => Ok(Some(stat)),
             // Touched, but perhaps the same bytes.
             (Some(stat), Some(old)) if self.holds(&visible, &stat, old)? => Ok(Some(stat)),
@@ -88,7 +103,7 @@ impl Hand<'_> {
         Ok(self.is_away(step)? && self.what(&self.aside(step), step)? == What::Old)
     }
 
-    fn holds(&self, path: &Path, stat: &FileStat, content: Content) -> Result<bool, Halt> {
+    pub fn holds(&self, path: &Path, stat: &FileStat, content: Content) -> Result<bool, Halt> {
         Ok(stat.size == content.size && hash_file(self.fs, path, stat).at("read", path)? == Some(content))
     }
 
@@ -108,7 +123,8 @@ impl Hand<'_> {
         let visible = self.visible(task.step);
         self.show(&visible);
         let place = self.set_aside(&visible, task.step)?;
-        self.confirm(&place, task)
+        self.confirm(&place, task)?;
+        self.confirm_alone(task.step)
     }
 
     /// Removes the folders emptied by the unit's deletes, if a file is to stand in their place.

@@ -42,7 +42,7 @@ pub(super) struct Hand<'a> {
     shown: BTreeSet<PathBuf>,
     /// Folders of new files.
     stages: BTreeSet<PathBuf>,
-    /// What could not be passed on to files in their places.
+    /// Owners, modes and attributes that could not be passed on to files in their places.
     pub left: BTreeSet<(&'static str, VaultPath)>,
 }
 
@@ -65,11 +65,11 @@ impl<'a> Hand<'a> {
 
     /// Place where the new file waits, and where an exchange puts the old one.
     pub fn staged(&self, step: &Step) -> Option<PathBuf> {
-        step.new.map(|new| Layout::slot_in(&self.stage(step), new.slot))
+        step.new.map(|new| Layout::slot_in(&self.stage_folder(step), new.slot))
     }
 
     /// The stage on the disk that a step's file stands on.
-    fn stage(&self, step: &Step) -> PathBuf {
+    pub fn stage_folder(&self, step: &Step) -> PathBuf {
         self.home(step)
             .map_or_else(|| self.layout.staging_of(self.id), |home| self.layout.stage_on(&home, self.id))
     }
@@ -80,7 +80,7 @@ impl<'a> Hand<'a> {
 
     /// True where the disk that a step's file is to stand on went away after its file was staged.
     pub fn lacks_disk(&self, step: &Step) -> Result<bool, IoAt> {
-        Ok(step.home.is_some() && step.new.is_some() && self.lstat(&self.stage(step))?.is_none())
+        Ok(step.home.is_some() && step.new.is_some() && self.lstat(&self.stage_folder(step))?.is_none())
     }
 
     /// Place where the old file is put.
@@ -97,7 +97,7 @@ impl<'a> Hand<'a> {
     pub fn note_away(&self, step: &Step) -> Result<(), IoAt> {
         let Some(note) = self.away(step) else { return Ok(()) };
         self.fs.create_dir_all(&note).at("create", &note)?;
-        let staging = self.stage(step);
+        let staging = self.stage_folder(step);
         self.fs.sync_dir(&staging).at("sync", &staging)
     }
 
@@ -314,6 +314,11 @@ impl<'a> Hand<'a> {
             Some(kept) => Ok(self.lstat(&kept)?.map(|_| kept)),
             None => Ok(None),
         }
+    }
+
+    /// Makes the names of displaced files durable.
+    pub fn sync_kept(&self) -> Result<(), IoAt> {
+        self.kept.iter().try_for_each(|folder| self.fs.sync_dir(folder).at("sync", folder))
     }
 
     /// Makes all names durable: displaced files first, so that a disk that forgets the rest still

@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 
 use super::hand::Hand;
-use super::{Step, Task, Unit};
+use super::{Content, Step, Task, Unit};
 use crate::fs::{At, IoAt};
 use crate::model::FileKind;
+use crate::vault::database::hash_as_it_is;
 use crate::vault::read::{Folders, check_folders, hash_file};
 
 /// The permission bit without which a file's owner cannot read it.
@@ -59,6 +60,12 @@ impl Hand<'_> {
         match hash_file(self.fs, path, &stat) {
             Ok(Some(content)) if known[0] == Some(content) => Ok(What::Old),
             Ok(Some(content)) if known[1] == Some(content) => Ok(What::New),
+            // Older versions took the bytes of a database for its content.
+            Ok(Some(content)) if self.is_database(path)? => {
+                let digest = hash_as_it_is(self.fs, path).at("read", path)?;
+                let raw = Some(Content { digest, ..content });
+                Ok(if known[1] == raw { What::New } else { What::Other })
+            }
             Ok(_) => Ok(What::Other),
             // The user has locked it. A disk that merely fails must not pass for an edit: half a
             // unit would stay as it is.
@@ -75,7 +82,7 @@ impl Hand<'_> {
         match check_folders(self.fs, self.layout.root(), step.relative())
             .at("look at the folders of", &visible)?
         {
-            Folders::Real => self.what(&visible, step),
+            Folders::Real => self.what(&self.whole(&visible, step)?, step),
             Folders::Missing | Folders::Blocked(_, FileKind::File) => Ok(What::Nothing),
             Folders::Blocked(..) => Ok(What::Other),
         }

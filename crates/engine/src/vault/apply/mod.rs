@@ -6,6 +6,8 @@
 //! as the plan saw it, the unit's renames are undone and it is planned again. Displaced files are
 //! in the trash, or are copies of the conflict that they lost.
 //!
+//! A database is not renamed; see [`database`].
+//!
 //! Invariants: a visible file is wholly old or wholly new. A unit is all old or all new when
 //! [`apply()`] or [`recover`] returns, unless its files were edited on both sides of a crash.
 //! Visible bytes are never unlinked, only renamed.
@@ -17,6 +19,7 @@
 //! new base and calls [`conclude`].
 
 mod back;
+mod database;
 mod forward;
 mod hand;
 mod look;
@@ -361,6 +364,7 @@ impl<'a> Outcome<'a> {
                             Some(_) => applied.placed += 1,
                             None => {
                                 applied.removed += 1;
+                                hand.remove_companions(step, hand.place_of(entry, step)?.as_deref())?;
                                 hand.remove_emptied(step, &|_| true)?;
                             }
                         }

@@ -22,15 +22,20 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 pub use members::members;
 
+use hashing::Claims;
+use walk::Claim;
+
+use super::database::databases_of;
 use super::read::{FUTURE_NS, quiet};
-use super::{Filter, Layout, Marker, MarkerError, Mounts, Names};
+use super::{Filter, Layout, Marker, MarkerError, Mounts, Names, Snapshots};
 use crate::fs::{Fs, IoAt};
+use crate::model::sqlite::main_of;
 use crate::model::{Cached, Entry, FileStat, PathError, VaultId, VaultPath};
 
 /// Inputs of a scan besides the disk.
@@ -52,6 +57,8 @@ pub struct ScanOptions<'a> {
     pub threads: NonZeroUsize,
     /// True for a path that is already known. It wins over a path that clashes with it.
     pub prefer: &'a dyn Fn(&VaultPath) -> bool,
+    /// Takes the snapshots of databases in use. Without it they count as busy.
+    pub snapshots: Option<&'a Snapshots>,
     /// Called from time to time with the progress.
     pub progress: &'a dyn Fn(ScanProgress),
 }
@@ -93,6 +100,8 @@ pub struct Scan {
     pub names: Names,
     /// Folders on which a disk is mounted that the vault does not know yet.
     pub new_mounts: Vec<VaultPath>,
+    /// Databases that were read as snapshots: a part of each stands beside its file.
+    pub in_parts: BTreeSet<VaultPath>,
     /// Cache for the next scan: files whose state no later write can repeat.
     pub cache: HashMap<VaultPath, Cached>,
 }
@@ -141,6 +150,9 @@ pub enum ProblemKind {
         "another disk is mounted here than the one that was synced: nothing below is deleted or written; mount that one (to take this disk for it, put its files here, then remove sync/mounts.json)"
     )]
     OtherDisk,
+    /// The pages of a database do not fit together.
+    #[error("the database is damaged ({0}): nothing of it is sent; repair it, or restore an earlier state")]
+    Database(String),
     /// It changed during the read.
     #[error("it is being written or moved: it is looked at again in the next scan")]
     Busy,
@@ -179,14 +191,18 @@ pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan,
     Marker::read_of(fs, layout, options.vault)?;
     let walked = walk::walk(fs, layout, &Mounts::load(fs, layout)?, options)?;
     let mut scan = Scan { problems: walked.problems, new_mounts: walked.new_mounts, ..Scan::default() };
-    let claims = clash::settle(walked.files, options.prefer, &mut scan.problems);
+    let databases = databases_of(fs, layout, &walked.companions);
+    let of_database = |claim: &Claim| main_of(&claim.on_disk).is_some_and(|main| databases.contains(main));
+    let (parts, files) = walked.files.into_iter().partition::<Vec<_>, _>(of_database);
+    drop(parts);
+    let claims = clash::settle(files, options.prefer, &mut scan.problems);
     for (path, on_disk) in &walked.folders {
         scan.names.note(path, on_disk);
     }
     for claim in &claims {
         scan.names.note(&claim.path, &claim.on_disk);
     }
-    hashing::take_in(fs, layout, options, claims, &mut scan);
+    hashing::take_in(fs, layout, options, Claims { claims, databases }, &mut scan);
     scan.problems.sort_by(|a, b| a.path.cmp(&b.path));
     Marker::read_of(fs, layout, options.vault)?;
     Ok(scan)

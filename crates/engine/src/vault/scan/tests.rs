@@ -52,6 +52,7 @@ impl Vault {
             rehash_before: 0,
             threads: NonZeroUsize::MIN,
             prefer: &|_| false,
+            snapshots: None,
             progress: &|_| {},
         }
     }

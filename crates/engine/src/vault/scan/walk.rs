@@ -2,6 +2,7 @@
 
 use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
 use crate::fs::{At, Fs, MountId, Names};
+use crate::model::sqlite::main_of;
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
 use crate::vault::mounts::read_mark;
@@ -35,6 +36,8 @@ pub(super) struct Walked {
     pub folders: Vec<(VaultPath, String)>,
     /// Folders on which a disk is mounted that the vault does not know yet.
     pub new_mounts: Vec<VaultPath>,
+    /// Files, synced or not, that may stand beside a database, as spelled on disk.
+    pub companions: Vec<String>,
     pub problems: Vec<Problem>,
 }
 
@@ -145,6 +148,9 @@ fn sort(
                 continue;
             }
         };
+        if kind == FileKind::File && main_of(&on_disk).is_some() {
+            walked.companions.push(on_disk.clone());
+        }
         let wanted = || options.filter.verdict(&path) == Verdict::Synced;
         match kind {
             FileKind::Folder if options.filter.prunes(&path) => {}

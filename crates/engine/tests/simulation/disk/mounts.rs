@@ -17,7 +17,7 @@ use crate::oracle::Check;
 /// The folder that a disk is mounted at, on the devices that have one.
 pub const MOUNT_POINT: &str = "traces";
 
-/// What stands at that folder.
+/// State of that folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mounted {
     /// The disk.

@@ -41,7 +41,7 @@ pub enum Stands {
 #[derive(Debug, Clone)]
 pub struct Places {
     pub stands: Stands,
-    /// What is mounted inside the vault; none where the vault is one disk.
+    /// Mounts inside the vault; none where the vault is one disk.
     pub mounted: Option<Mounted>,
     /// Folders whose place a link has taken, and where they are.
     pub moved: Vec<(String, PathBuf)>,

@@ -23,6 +23,7 @@ macro_rules! on_each_disk {
 }
 
 mod crash;
+mod databases;
 pub(in crate::vault) mod disk;
 mod edits;
 mod failing;

@@ -1,0 +1,145 @@
+//! Objects that an adversary makes.
+
+use bytes::Bytes;
+use cogzy_engine::content::{Encoder, PackBuilder};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Bytes of plaintext that a commit of few bytes has too many: docs/FORMAT.md allows it 1 MiB and 256 bytes
+/// for each byte that is stored.
+const TOO_MANY: usize = 2 << 20;
+
+impl Adversary {
+    pub(super) fn put(&mut self, world: &World, key: String, body: impl Into<Bytes>) {
+        world.trace.note(format_args!("the adversary puts {key}"));
+        world.store.lock().put(&key, body.into());
+        self.made.insert(key);
+    }
+
+    pub(super) fn junk(&mut self, world: &World, rng: &mut Rng, head: CommitKey) {
+        world.trace.mark("adversary: junk");
+        let number = world.oracle.versions.fresh();
+        let seq = head.seq + 1 - u64::try_from(rng.below(2)).unwrap();
+        let id = CommitId::from_bytes(*Digest::of(&number.to_le_bytes()).as_bytes());
+        let bodies: [&[u8]; 4] = [b"", b"junk", b"CGZcmt\x01\x00\x00{}", b"CGZcmt\x63\x00\x00{}"];
+        self.put(world, format!("commits/{}", CommitKey { seq, id }), *rng.pick(&bodies));
+    }
+
+    /// A well-made commit on `parent` that says what no device would.
+    pub(super) fn forge(
+        &mut self,
+        world: &World,
+        what: &str,
+        parent: CommitKey,
+        change: impl FnOnce(&mut Commit),
+    ) {
+        world.trace.mark(format!("adversary: {what}"));
+        let (plain, seq) = self.stranger(world, parent, change);
+        let id = CommitId::from_bytes(*Digest::of(&plain).as_bytes());
+        let body = [b"CGZcmt\x01\x00\x00".as_slice(), &plain].concat();
+        self.put(world, format!("commits/{}", CommitKey { seq, id }), body);
+    }
+
+    /// Plaintext and generation of a commit on `parent` by a device that nobody knows.
+    fn stranger(&self, world: &World, parent: CommitKey, change: impl FnOnce(&mut Commit)) -> (Vec<u8>, u64) {
+        let parents = vec![parent];
+        let id = DeviceId::from_bytes([7; 8]);
+        let vault = {
+            let bucket = world.store.lock();
+            let newest = bucket.objects.get(&format!("commits/{parent}")).expect("it was listed");
+            parse(&newest.0).expect("it was parsed").vault
+        };
+        let logical = u32::try_from(world.oracle.versions.fresh()).unwrap();
+        let mut commit = Commit {
+            format: FIRST_FORMAT,
+            vault,
+            seq: parent.seq + 1,
+            parents,
+            txn: Some(Hlc { wall_ms: 1, logical, device: id }),
+            device: Some(Maker { id, name: "stranger".into(), reads: None }),
+            changes: vec![],
+            recipes: vec![],
+            packs: vec![],
+            groups: None,
+            kept: vec![],
+            resolved: vec![],
+            kind: CommitKind::Sync,
+            prune: Prune::default(),
+            needs: vec![],
+            base: None,
+            ext: None,
+        };
+        change(&mut commit);
+        (serde_json::to_vec(&commit).unwrap(), commit.seq)
+    }
+
+    /// A pack of garbage, first in every order, whose table claims all chunks that there are.
+    pub(super) fn poison(&mut self, world: &World, head: CommitKey, commits: &BTreeMap<CommitKey, Commit>) {
+        let there = commits.values().flat_map(|commit| &commit.packs).flat_map(|pack| &pack.chunks);
+        let chunks: BTreeMap<Digest, u32> = there.map(|slot| (slot.id, slot.len)).collect();
+        let (mut slots, mut offset) = (Vec::new(), 8);
+        for (id, len) in chunks {
+            slots.push(ChunkSlot { id, offset, stored: len, len, codec: Codec::Raw });
+            offset += len;
+        }
+        let size = u64::from(offset) + 41 * u64::try_from(slots.len()).unwrap() + 44;
+        if slots.is_empty() || size > 20 << 20 {
+            return;
+        }
+        let id = self.pack_id(world);
+        let body = vec![7; usize::try_from(size).unwrap()];
+        let pack = PackInfo { id, digest: Digest::of(&body), size, chunks: slots };
+        self.put(world, pack_name(id), body);
+        self.forge(world, "poison", head, |commit| commit.packs = vec![pack]);
+    }
+
+    /// A commit of few bytes that unpacks to more than a reader may take, and is well made but for that.
+    pub(super) fn bomb(&mut self, world: &World, parent: CommitKey) {
+        let (mut plain, seq) = self.stranger(world, parent, |_| {});
+        world.trace.mark("adversary: bomb");
+        plain.resize(plain.len() + TOO_MANY, b' ');
+        let key = CommitKey { seq, id: CommitId::from_bytes(*Digest::of(&plain).as_bytes()) };
+        let packed = zstd::encode_all(plain.as_slice(), 1).unwrap();
+        self.bombs.insert(key);
+        self.put(world, format!("commits/{key}"), [b"CGZcmt\x01\x00\x01".as_slice(), &packed].concat());
+    }
+
+    /// A checkpoint of a true commit that knows its past and none of its files.
+    pub(super) fn checkpoint(&mut self, world: &World, commits: &BTreeMap<CommitKey, Commit>) {
+        let is_built_on = |key: &&CommitKey| commits.values().any(|commit| commit.parents.contains(key));
+        let Some(commit) = commits.keys().rev().find(is_built_on).copied() else { return };
+        world.trace.mark("adversary: checkpoint");
+        let vault = commits[&commit].vault;
+        let past = commits
+            .range(..=commit)
+            .map(|(key, of)| json!({"commit": [key, {"parents": of.parents, "vault": vault}]}));
+        let lines = [json!({"groups": []})].into_iter().chain(past);
+        let state: String = lines.map(|line| format!("{line}\n")).collect();
+        let (codec, stored) = {
+            let mut encoder = Encoder::new().unwrap();
+            let (codec, stored) = encoder.encode(state.as_bytes()).unwrap();
+            (codec, stored.to_vec())
+        };
+        let mut builder = PackBuilder::new(self.pack_id(world));
+        let digest = Digest::of(state.as_bytes());
+        builder.push(digest, state.len(), codec, &stored).unwrap();
+        let pack = builder.finish().unwrap();
+        self.put(world, pack_name(pack.info.id), pack.bytes);
+        let plain: Value = json!({
+            "format": 1, "vault": vault, "commit": commit,
+            "state": {"digest": digest, "size": state.len()},
+            "pieces": [{"pack": pack.info.id, "slot": pack.info.chunks[0]}],
+        });
+        let plain = serde_json::to_vec(&plain).unwrap();
+        let body = [b"CGZchk\x01\x00\x00".as_slice(), &plain].concat();
+        self.put(world, format!("checkpoints/{:016}-{}", commit.seq, Digest::of(&plain)), body);
+    }
+
+    /// The id of a new pack, which comes before those of all devices.
+    fn pack_id(&self, world: &World) -> PackId {
+        let mut id = [0; PackId::LEN];
+        id[PackId::LEN - 8..].copy_from_slice(&world.oracle.versions.fresh().to_be_bytes());
+        PackId::from_bytes(id)
+    }
+}

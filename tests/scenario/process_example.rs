@@ -1,0 +1,64 @@
+//! The example in Python, in a vault whose group has an index that nobody rebuilds.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use cogzy_engine::model::Validate;
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memory::{corpus, entries, index, matrix, rows};
+use tokio::process::Command;
+
+use crate::support::daemon::Daemon;
+use crate::support::process::Machine;
+use crate::support::socket;
+
+/// The longest run of the example: longer than a group may be invalid here, and no hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the example beside a daemon with this setting. What it said, and whether it ended well.
+async fn remember(machine: &mut Machine, stale_index: &str) -> (String, bool) {
+    for (key, value) in [
+        ("STALE_INDEX", stale_index),
+        ("MAX_INVALID", "2s"),
+        ("POLL_INTERVAL", "1s"),
+        ("POLL_INTERVAL_ACTIVE", "200ms"),
+        ("BATCH_INTERVAL", "100ms"),
+    ] {
+        machine.set(&format!("COGZY_VAULT__SYNC__{key}"), value);
+    }
+    let daemon = Daemon::start(machine).await;
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/remember.py");
+    let mut command = Command::new("python3");
+    command.arg(example).arg(socket::path_of(machine)).arg("what the example remembers");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the example hangs").unwrap();
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8(said).unwrap(), output.status.success())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_example_ends_in_a_vault_with_an_index_whichever_way_that_is_set() {
+    if std::process::Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no python3");
+        return;
+    }
+    let folder = fresh_folder();
+    let mut machine = Machine::with_folder(folder.path(), "one");
+    machine.groups(Validate::Enforce);
+    machine.good(&["init"]).await;
+    machine.write("corpus/nodes.json", corpus(30, "first"));
+    machine.write("vectors/nodes.npy", matrix(30, 8, 0.5));
+    machine.write("indexes/faiss.index", index(30, 8, 0.5));
+    machine.sync().await;
+    let (said, well) = remember(&mut machine, "hold").await;
+    assert!(!well && said.contains("not in the backup yet") && said.contains("rebuild the index"), "{said}");
+    let (said, well) = remember(&mut machine, "leave-out").await;
+    assert!(well && said.contains("committed: generation"), "{said}");
+    assert_eq!(rows(&machine.read("vectors/nodes.npy").unwrap()), 32);
+    let other = Machine::with_folder(folder.path(), "other");
+    other.good(&["init"]).await;
+    other.sync().await;
+    assert_eq!(entries(&other.read("corpus/nodes.json").unwrap()), 32);
+    assert_eq!(other.read("indexes/faiss.index"), None, "an index that does not belong to it");
+}

@@ -1,0 +1,39 @@
+//! Paths that are too long for a socket: the daemon takes a short one by itself, and one that
+//! somebody has named is refused with its limit.
+
+use cogzy_testkit::fresh_folder;
+
+use crate::support::daemon::Daemon;
+use crate::support::process::Machine;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_too_deep_for_a_socket_has_it_in_the_users_state_folder() {
+    let folder = fresh_folder();
+    let mut machine = Machine::with_folder(folder.path(), "one");
+    machine.root = machine.home.join("d".repeat(120));
+    machine.set("COGZY_VAULT_DIR", machine.root.clone());
+    machine.good(&["init"]).await;
+    let status = machine.good(&["status", "--json"]).await.json();
+    assert_eq!(status["daemon"]["running"], false);
+    let daemon = Daemon::start(&machine).await;
+    let status = machine.good(&["status", "--json"]).await.json();
+    assert_eq!(status["daemon"]["running"], true, "the command did not find the daemon: {status}");
+    let lock = String::from_utf8(machine.read("sync/lock").unwrap()).unwrap();
+    assert!(lock.starts_with(&*machine.home.join(".local/state/cogzy-vault").to_string_lossy()), "{lock}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_socket_with_too_long_a_path_is_a_usage_error_that_names_the_limit() {
+    let folder = fresh_folder();
+    let machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    let long = format!("/tmp/{}.sock", "s".repeat(120));
+    let limit = if cfg!(target_os = "linux") { "takes 107" } else { "takes 103" };
+    for verb in ["status", "run", "sync", "pause", "conflicts", "events"] {
+        let ran = machine.run(&["--socket", &long, verb]).await;
+        ran.expect(2, &[&long, "has 130 bytes", limit, "--socket PATH"]);
+    }
+    let doctor = machine.run(&["--socket", &long, "doctor"]).await;
+    assert!(doctor.code == Some(2) && doctor.stdout.contains(limit), "{doctor:?}");
+}
