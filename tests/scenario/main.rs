@@ -7,6 +7,7 @@
 mod support;
 
 mod clock;
+mod disks;
 mod formats;
 mod groups_changed;
 mod large;

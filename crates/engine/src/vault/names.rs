@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::fs::{At, Fs, IoAt, found};
 use crate::model::VaultPath;
 
 /// Files and folders whose name on disk differs from their path, relative to the root.
@@ -43,9 +44,57 @@ impl Names {
     }
 }
 
+/// Finds the spelling of `path` on disk, for a caller without a scan. The exact spelling wins over
+/// another form of it; none if that is the exact one, or nothing stands there in any form.
+///
+/// # Errors
+/// If a folder cannot be listed.
+pub(super) fn spelling(fs: &dyn Fs, root: &Path, path: &VaultPath) -> Result<Option<String>, IoAt> {
+    if path.as_str().is_ascii() {
+        return Ok(None);
+    }
+    let mut spelled = String::new();
+    for name in path.names() {
+        let folder = root.join(&spelled);
+        let name = match name.is_ascii() || fs.lstat(&folder.join(name)).is_ok() {
+            true => name.to_owned(),
+            false => other_form(fs, &folder, name)?.unwrap_or_else(|| name.to_owned()),
+        };
+        if !spelled.is_empty() {
+            spelled.push('/');
+        }
+        spelled.push_str(&name);
+    }
+    Ok((spelled != path.as_str()).then_some(spelled))
+}
+
+/// The name in a folder that is `name` in another Unicode form; the smallest of several.
+fn other_form(fs: &dyn Fs, folder: &Path, name: &str) -> Result<Option<String>, IoAt> {
+    let listed = match fs.read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
+        listed => found(listed).at("list", folder)?.unwrap_or_default(),
+    };
+    let same = |other: &String| VaultPath::new(other).is_ok_and(|path| path.as_str() == name);
+    Ok(listed.into_iter().filter_map(|(other, _)| other.into_string().ok()).filter(same).min())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::RealFs;
+
+    #[test]
+    fn a_path_is_found_in_the_form_that_stands_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |text: &str| spelling(&RealFs, dir.path(), &VaultPath::new(text).unwrap()).unwrap();
+        std::fs::create_dir(dir.path().join("e\u{301}")).unwrap();
+        assert_eq!(at("é/plain"), Some("e\u{301}/plain".into()));
+        std::fs::write(dir.path().join("e\u{301}/u\u{308}"), "mac").unwrap();
+        assert_eq!(at("é/ü"), Some("e\u{301}/u\u{308}".into()));
+        std::fs::write(dir.path().join("e\u{301}/ü"), "exact").unwrap();
+        assert_eq!(at("é/ü"), Some("e\u{301}/ü".into()), "another form went before the exact one");
+        assert_eq!((at("a/b"), at("ö/x")), (None, None));
+    }
 
     #[test]
     fn the_nearest_spelling_counts() {

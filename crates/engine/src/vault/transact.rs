@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use super::journal::{Journal, Purpose};
 use super::lock::wait_for;
+use super::names::spelling;
 use super::read::{hash_stable, open_stable};
 use super::record::{Answer, Record, name_of};
 use super::together::{forget_together, note_together};
@@ -256,9 +257,12 @@ fn commit(
     let deletes = request.deletes.iter().map(|path| (path.clone(), None));
     let steps: Vec<ApplyStep> = writes
         .chain(deletes)
-        .map(|(path, new)| ApplyStep { old: old(&path), on_disk: None, new, path })
-        .filter(|step| step.old.is_some() || step.new.is_some())
-        .collect();
+        .map(|(path, new)| {
+            let on_disk = spelling(fs, layout.root(), &path)?;
+            Ok(ApplyStep { old: old(&path), on_disk, new, path })
+        })
+        .filter(|step| step.as_ref().map_or(true, |step| step.old.is_some() || step.new.is_some()))
+        .collect::<Result<_, IoAt>>()?;
     let files =
         steps.iter().map(|step| (step.path.clone(), step.new.map(|new| new.content.digest))).collect();
     let answer = Answer { transaction_id: request.id.clone(), files };
@@ -297,9 +301,10 @@ fn close(fs: &dyn Fs, layout: &Layout, mut record: Record, applied: &Applied) ->
     record.remove(fs, layout)
 }
 
-/// The file at a path, in a state that stood still while it was read.
+/// The file at a path, however the disk spells it, in a state that stood still while it was read.
 fn look(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Seen>, TransactError> {
-    let place = path.below(layout.root());
+    let on_disk = spelling(fs, layout.root(), path)?.unwrap_or_else(|| path.to_string());
+    let place = layout.root().join(&on_disk);
     let refused = |why: String| Err(TransactError::Refused { what: path.to_string(), why });
     let stat = match fs.lstat(&place) {
         Err(error) if Linked::is(&error) => return refused(error.to_string()),
@@ -309,7 +314,7 @@ fn look(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Seen>, 
     if stat.kind != FileKind::File {
         return refused("something else than a file stands there".to_owned());
     }
-    let content: Option<Content> = hash_stable(fs, layout.root(), path.as_str(), &stat).at("read", &place)?;
+    let content: Option<Content> = hash_stable(fs, layout.root(), &on_disk, &stat).at("read", &place)?;
     let busy = || TransactError::Busy(format!("{path} is being written"));
     Ok(Some(Seen { content: content.ok_or_else(busy)?, stat }))
 }

@@ -7,6 +7,8 @@ use crate::model::{CommitId, CommitKey, DeviceId, VaultId};
 use crate::vault::apply::tests::disk::{Disk, LINUX};
 use crate::vault::{MARKER_FORMAT, Marker, MarkerError, Together, together};
 
+mod spelled;
+
 struct World {
     folder: tempfile::TempDir,
 }
