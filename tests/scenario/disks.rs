@@ -54,12 +54,18 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// The disks that were named.
+#[expect(clippy::disallowed_methods, reason = "tests may read their environment")]
+fn named() -> Vec<PathBuf> {
+    let named = std::env::var_os(DISKS).unwrap_or_default();
+    std::env::split_paths(&named).filter(|disk| !disk.as_os_str().is_empty()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_lives_on_every_disk_and_loses_nothing() {
-    let named = std::env::var_os(DISKS).unwrap_or_default();
     let plain = fresh_folder();
     let mut disks: Vec<PathBuf> = vec![plain.path().to_owned()];
-    disks.extend(std::env::split_paths(&named).filter(|disk| !disk.as_os_str().is_empty()));
+    disks.extend(named());
     for disk in disks {
         eprintln!("on {}", disk.display());
         let folder = fresh_folder();
