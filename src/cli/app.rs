@@ -65,7 +65,7 @@ impl App {
         apart(&vault, &remote)?;
         let named = || socket::recorded(&Layout::new(&vault).lock());
         let socket = global.socket.clone().or_else(named).unwrap_or_else(|| paths.socket(&vault));
-        if !paths::fits_socket(&socket) {
+        if global.socket.is_some() && !paths::fits_socket(&socket) {
             return Err(ClientError::TooLong(socket).into());
         }
         let (credentials, seen) = (paths.credentials_file(), paths.seen(&remote.to_string()));

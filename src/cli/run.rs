@@ -21,7 +21,8 @@ use crate::control::server;
 use crate::daemon::{Daemon, Ended, StopSignals};
 use crate::telemetry::{self, Rotated, Sinks};
 use cogzy_client::documents::EventBody;
-use cogzy_client::paths::machine_id;
+use cogzy_client::paths::{fits_socket, machine_id};
+use cogzy_client::socket::ClientError;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Engine, Joining, join};
 use cogzy_engine::vault::FileLock;
@@ -38,6 +39,9 @@ pub struct Args {}
 /// # Errors
 /// If the daemon cannot start, or its loop ends by itself.
 pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    if !fits_socket(&app.socket) {
+        return Err(ClientError::TooLong(app.socket.clone()).into());
+    }
     make_embedded_vault(app)?;
     let lock = app.lock()?;
     let log = start_log(app, global, output);

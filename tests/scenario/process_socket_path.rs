@@ -37,3 +37,17 @@ async fn a_named_socket_with_too_long_a_path_is_a_usage_error_that_names_the_lim
     let doctor = machine.run(&["--socket", &long, "doctor"]).await;
     assert!(doctor.code == Some(2) && doctor.stdout.contains(limit), "{doctor:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_every_folder_is_too_deep_all_works_but_the_daemon() {
+    let folder = fresh_folder();
+    let deep = folder.path().join("d".repeat(120));
+    std::fs::create_dir(&deep).unwrap();
+    let machine = Machine::with_folder(&deep, "one");
+    for verb in ["init", "sync", "history", "conflicts"] {
+        machine.good(&[verb]).await;
+    }
+    let status = machine.good(&["status", "--json"]).await.json();
+    assert_eq!(status["daemon"]["running"], false);
+    machine.run(&["run"]).await.expect(2, &["the path of the daemon's socket is too long", "--socket PATH"]);
+}

@@ -115,7 +115,8 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
 /// Connects to the daemon at `socket`.
 pub(super) async fn connect(socket: &Path) -> Result<UnixStream, ClientError> {
     if !fits_socket(socket) {
-        return Err(ClientError::TooLong(socket.to_owned()));
+        // No daemon can listen there.
+        return Err(ClientError::NoDaemon);
     }
     UnixStream::connect(socket).await.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon,
