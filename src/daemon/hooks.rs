@@ -100,23 +100,24 @@ impl Runner {
     pub(super) fn hear(&self, events: &[Arc<EventDocument>]) {
         for event in events {
             let argv = self.hooks.of(event).to_vec();
+            if argv.is_empty() {
+                continue;
+            }
             let Ok(mut input) = serde_json::to_vec(event.as_ref()) else { continue };
             input.push(b'\n');
             self.queue(Start { what: format!("the hook for {}", event.body.kind()), argv, input });
         }
+        if self.hooks.desktop.is_empty() {
+            return;
+        }
         for Notice { title, text } in notices::of(events) {
             let mut argv = self.hooks.desktop.clone();
-            if !argv.is_empty() {
-                argv.extend([title, text]);
-            }
+            argv.extend([title, text]);
             self.queue(Start { what: "the desktop's notification".to_owned(), argv, input: Vec::new() });
         }
     }
 
     fn queue(&self, start: Start) {
-        if start.argv.is_empty() {
-            return;
-        }
         if let Err(error) = self.queue.try_send(start) {
             let Start { what, .. } = error.into_inner();
             tracing::warn!("{what} is not run: too many wait already");
