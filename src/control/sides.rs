@@ -146,7 +146,7 @@ impl Makers {
         let mut stands = None;
         for file in &conflict.files {
             let Ok(standing) = engine.standing(&file.path).await else { continue };
-            // What both sides have the same way says nothing of who won.
+            // A file that both sides have alike does not tell who won.
             if standing.map(|entry| entry.digest) == file.entry.map(|entry| entry.digest) {
                 continue;
             }

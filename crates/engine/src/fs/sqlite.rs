@@ -107,7 +107,7 @@ fn replace_wal(
         }
         finish(&backup)?;
     }
-    // As far as readers allow. Programs that leave checkpoints to each other would find a long WAL.
+    // Readers may allow a part of it. Programs that leave checkpoints to each other would find a long WAL.
     let _later = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     Ok(true)
 }

@@ -25,7 +25,7 @@ pub(crate) struct Local {
     pub(crate) troubles: Vec<Trouble>,
     /// Databases that were read as snapshots: a part of each stands beside its file.
     pub(super) in_parts: BTreeSet<VaultPath>,
-    /// Those snapshots, as long as this lives.
+    /// The snapshots themselves, which go with this.
     pub(super) snapshots: Option<Snapshots>,
     /// Companions of databases here that the remote has as files of their own, each with its database.
     pub(super) parted: BTreeMap<VaultPath, VaultPath>,

@@ -125,7 +125,7 @@ impl Scan {
         let (state, mode) = (cached.stat, stat.mode);
         let (size, mtime_ms) = (state.size, state.mtime_ms());
         let entry = Entry { digest: cached.digest, size, mtime_ms, mode, rows: None };
-        // Nobody writes to a snapshot.
+        // A snapshot stands still: only this process knows it.
         let settled = in_parts || settled(&path, &stat, options);
         if quiet(&state, options.now_ns, options.settle) {
             self.cache.insert(path.clone(), cached);

@@ -193,8 +193,7 @@ pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan,
     let mut scan = Scan { problems: walked.problems, new_mounts: walked.new_mounts, ..Scan::default() };
     let databases = databases_of(fs, layout, &walked.companions);
     let of_database = |claim: &Claim| main_of(&claim.on_disk).is_some_and(|main| databases.contains(main));
-    let (parts, files) = walked.files.into_iter().partition::<Vec<_>, _>(of_database);
-    drop(parts);
+    let files = walked.files.into_iter().filter(|claim| !of_database(claim)).collect();
     let claims = clash::settle(files, options.prefer, &mut scan.problems);
     for (path, on_disk) in &walked.folders {
         scan.names.note(path, on_disk);
