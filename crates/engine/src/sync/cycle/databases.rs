@@ -4,16 +4,15 @@
 //! compared, in the base and in the remote as on the disk, and the next commit that has the database
 //! removes it. So it is neither a loss, nor written beside a database.
 //!
-//! Commits that have a database need the feature `sqlite`, once every device that committed in the
-//! last 30 days reads it. Until then only a database that stands in one file, here and in the remote,
+//! Commits that have a database need the feature `sqlite`, once every device reads it
+//! ([`super::readers`]). Until then only a database that stands in one file, here and in the remote,
 //! is synced; any other waits, and the status names it. Only reads; a crash leaves nothing.
 
 use super::Local;
 use crate::log::Snapshot;
 use crate::model::sqlite::{COMPANIONS, main_of};
-use crate::model::{Change, CommitKey, Feature, Tree, VaultPath};
+use crate::model::{Change, Feature, Tree, VaultPath};
 use crate::sync::SyncError;
-use crate::sync::report::{About, Trouble, Weight};
 use crate::sync::session::{Context, Session};
 use crate::vault::is_database;
 
@@ -23,7 +22,6 @@ impl Session<'_> {
         &mut self,
         local: &mut Local,
         trees: [&mut Tree; 2],
-        head: Option<CommitKey>,
         there: &Snapshot,
     ) -> Result<(), SyncError> {
         for tree in trees {
@@ -38,32 +36,13 @@ impl Session<'_> {
         torn.extend(local.in_parts.iter().cloned());
         torn.sort();
         torn.dedup();
-        let Some(head) = head.filter(|_| !torn.is_empty()) else { return Ok(()) };
-        if there.needs.contains(&Feature::Sqlite.need()) {
+        if torn.is_empty() {
             return Ok(());
         }
-        let behind = self.behind(Feature::Sqlite, head).await?;
-        for path in torn.into_iter().filter(|_| !behind.is_empty()) {
-            let since = Feature::Sqlite.since();
-            let message = format!(
-                "it is a database, and older versions sync what stands beside it as files of their own, which tears it apart: it is synced once {} has cogzy-vault {since} or newer",
-                behind.join(", ")
-            );
-            local.blocked.add(path.clone(), message.clone());
-            let about = About::Path(path.clone());
-            local.troubles.push(Trouble { path: path.to_string(), about, message, weight: Weight::Lasting });
-        }
+        let behind = self.behind(Feature::Sqlite, there).await?;
+        let why = "it is a database, and older versions sync what stands beside it as files of their own, which tears it apart: it is synced";
+        local.wait_for_readers(torn, Feature::Sqlite, &behind, why);
         Ok(())
-    }
-
-    /// True if the next commit may need readers of `feature`.
-    pub(crate) async fn may_use(&mut self, feature: Feature, head: &Snapshot) -> Result<bool, SyncError> {
-        match head.key {
-            Some(key) if !head.needs.contains(&feature.need()) => {
-                Ok(self.behind(feature, key).await?.is_empty())
-            }
-            _ => Ok(true),
-        }
     }
 }
 

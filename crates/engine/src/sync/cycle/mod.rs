@@ -2,7 +2,7 @@
 //!
 //! The rooms in their order: [`survey`] looks at both sides and plans; [`local`] turns a scan into
 //! the planner's input; [`names`] keeps back names that not every device can read, [`databases`] what
-//! older ones would tear apart; [`groups`] looks into the files of groups, and [`stale`] leaves out
+//! older ones would tear apart, until [`readers`] has readers for them; [`groups`] looks into the files of groups, and [`stale`] leaves out
 //! what was not computed again. [`pull`] and [`fetch`] bring in, [`push`], [`intake`] and [`upload`]
 //! send, [`commit`] makes a generation of what was sent, and [`tidy`] clears up.
 //!
@@ -20,6 +20,7 @@ mod names;
 mod on_disk;
 mod pull;
 mod push;
+mod readers;
 mod regroup;
 mod room;
 mod stale;

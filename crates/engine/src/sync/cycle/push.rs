@@ -142,7 +142,7 @@ impl Session<'_> {
         let draft = self.draft(&pushing.head, txn, CommitKind::Sync).await?;
         let mut commit = fill(draft, &pushing.head, batch, &sent);
         pushing.survey.local.fold_parted(&mut commit.changes, &pushing.head.tree);
-        if sent.databases && self.may_use(Feature::Sqlite, &pushing.head).await? {
+        if sent.databases && self.behind(Feature::Sqlite, &pushing.head).await?.is_empty() {
             commit.needs.push(Feature::Sqlite.need());
         }
         let prepared = Prepared::new(&mut commit)?;

@@ -152,7 +152,7 @@ impl Session<'_> {
             }
         }
         base.retain(|path, _| self.context.visible(path));
-        self.meet_databases(&mut local, [&mut base, &mut remote], head, &there).await?;
+        self.meet_databases(&mut local, [&mut base, &mut remote], &there).await?;
         local.name_what_blocks(&base, &remote);
         self.context.meet_disks(&mut local, &base, scope)?;
         blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
