@@ -109,7 +109,8 @@ def remember(path, root, text):
 def committed(path, files, since):
     """The generation after `since` that holds what was written; None while there is none. Another may be committed before it."""
     for name, digest in files.items():
-        versions = ask(path, "GET", "/v1/history?path=" + quote(name))[1]["versions"]
+        # Left out of the answer before the first one.
+        versions = ask(path, "GET", "/v1/history?path=" + quote(name))[1].get("versions", [])
         ours = [one["generation"] for one in versions if one["digest"] == digest and one["generation"] > since]
         if not ours:
             return None

@@ -62,3 +62,18 @@ async fn the_python_example_ends_in_a_vault_with_an_index_whichever_way_that_is_
     assert_eq!(entries(&other.read("corpus/nodes.json").unwrap()), 32);
     assert_eq!(other.read("indexes/faiss.index"), None, "an index that does not belong to it");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_example_writes_the_first_memory_of_a_vault() {
+    if std::process::Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no python3");
+        return;
+    }
+    let folder = fresh_folder();
+    let mut machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    // So long that it asks before there is a generation.
+    machine.set("COGZY_VAULT__SYNC__SETTLE", "1s");
+    let (said, well) = remember(&mut machine, "hold").await;
+    assert!(well && said.contains("committed: generation 1"), "{said}");
+}
