@@ -56,6 +56,18 @@ async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
     }
 }
 
+/// A device that counts as one of an older version, a new one in its vault, and what was moved for that.
+pub async fn beside_an_older_device(folder: &Path) -> (Machine, Machine, Vec<(PathBuf, PathBuf)>) {
+    let old = Machine::with_folder(folder, "old");
+    old.good(&["init"]).await;
+    old.write("a.json", "1");
+    old.sync().await;
+    let aside = forget_what_devices_read(folder);
+    let new = Machine::with_folder(folder, "new");
+    new.good(&["init"]).await;
+    (old, new, aside)
+}
+
 /// Removes the announcements of devices: a device without one counts as one of an older version.
 pub fn forget_what_devices_read(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
     let devices = folder.join("bucket/users/default/devices");
@@ -69,13 +81,7 @@ pub fn forget_what_devices_read(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
 #[tokio::test]
 async fn a_name_that_older_versions_refuse_waits_until_every_device_reads_it() {
     let folder = fresh_folder();
-    let old = Machine::with_folder(folder.path(), "old");
-    old.good(&["init"]).await;
-    old.write("a.json", "1");
-    old.sync().await;
-    let aside = forget_what_devices_read(folder.path());
-    let new = Machine::with_folder(folder.path(), "new");
-    new.good(&["init"]).await;
+    let (old, new, aside) = beside_an_older_device(folder.path()).await;
     new.write("traces/16:51.json", "2");
     new.write("traces/plain.json", "3");
     let ran = new.run(&["sync", "--json"]).await;

@@ -8,19 +8,17 @@ use std::time::Duration;
 use cogzy_testkit::fresh_folder;
 use rusqlite::Connection;
 
-use crate::formats::forget_what_devices_read;
+use crate::formats::{beside_an_older_device, forget_what_devices_read};
 use crate::main_path::{World, world};
 use crate::support::process::Machine;
-use crate::support::sqlite::{DB, ROLLBACK, WAL, add, count, losers, no_parts, open, pair, quiet, sound};
+use crate::support::sqlite::{
+    DB, ROLLBACK, WAL, add, count, losers, no_parts, open, pair, quiet, sharing, sound,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_that_wrote_the_later_gives_way_and_is_kept_as_a_whole_database() {
     for (setup_one, setup_two) in [(WAL, WAL), (ROLLBACK, ROLLBACK), (WAL, ROLLBACK)] {
-        let (_folder, one, two) = pair().await;
-        let here = open(&one.root.join(DB), setup_one);
-        add(&here, "common", 300);
-        one.sync().await;
-        two.sync().await;
+        let (_folder, one, two, here) = sharing(setup_one, "common", 300).await;
         let there = open(&two.root.join(DB), setup_two);
         assert_eq!(count(&there, "common"), 300);
         // Both are open, and what was written may be in their WALs only.
@@ -137,11 +135,7 @@ async fn a_database_at_rest_is_read_once_and_never_copied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_that_have_it_open_see_what_is_pulled() {
     for setup in [WAL, ROLLBACK] {
-        let (_folder, one, two) = pair().await;
-        let here = open(&one.root.join(DB), setup);
-        add(&here, "first", 200);
-        one.sync().await;
-        two.sync().await;
+        let (_folder, one, two, here) = sharing(setup, "first", 200).await;
         let [reader, writer] = [(); 2].map(|()| open(&two.root.join(DB), setup));
         let inode = |machine: &Machine| {
             use std::os::unix::fs::MetadataExt;
@@ -174,11 +168,7 @@ async fn programs_that_have_it_open_see_what_is_pulled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_in_a_transaction_waits_and_is_named() {
     for setup in [WAL, ROLLBACK] {
-        let (_folder, one, two) = pair().await;
-        let here = open(&one.root.join(DB), setup);
-        add(&here, "first", 200);
-        one.sync().await;
-        two.sync().await;
+        let (_folder, one, two, here) = sharing(setup, "first", 200).await;
         let writer = open(&two.root.join(DB), setup);
         add(&here, "second", 100);
         one.sync().await;
@@ -290,13 +280,7 @@ async fn a_wal_that_was_synced_as_a_file_goes_with_the_commit_that_has_the_datab
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_in_use_waits_until_every_device_knows_what_stands_beside_it() {
     let folder = fresh_folder();
-    let old = Machine::with_folder(folder.path(), "old");
-    old.good(&["init"]).await;
-    old.write("a.json", "1");
-    old.sync().await;
-    let aside = forget_what_devices_read(folder.path());
-    let new = Machine::with_folder(folder.path(), "new");
-    new.good(&["init"]).await;
+    let (old, new, aside) = beside_an_older_device(folder.path()).await;
     std::fs::create_dir_all(new.root.join("memory")).unwrap();
     let idle = open(&new.root.join("memory/idle.db"), ROLLBACK);
     add(&idle, "n", 5);
@@ -326,11 +310,7 @@ async fn a_database_in_use_waits_until_every_device_knows_what_stands_beside_it(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pull_that_is_killed_leaves_the_old_state_or_the_new_one() {
-    let (_folder, one, two) = pair().await;
-    let here = open(&one.root.join(DB), WAL);
-    add(&here, "n", 2000);
-    one.sync().await;
-    two.sync().await;
+    let (_folder, one, two, here) = sharing(WAL, "n", 2000).await;
     let there = open(&two.root.join(DB), WAL);
     let mut total = count(&there, "n");
     for round in 0..10 {

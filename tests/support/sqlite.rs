@@ -25,6 +25,21 @@ pub async fn pair() -> (tempfile::TempDir, Machine, Machine) {
     (folder, one, two)
 }
 
+/// Two machines that both have a database of so many memories by one name, and the program that has it
+/// open on the first.
+pub async fn sharing(
+    setup: &str,
+    name: &str,
+    count: usize,
+) -> (tempfile::TempDir, Machine, Machine, Connection) {
+    let (folder, one, two) = pair().await;
+    let program = open(&one.root.join(DB), setup);
+    add(&program, name, count);
+    one.sync().await;
+    two.sync().await;
+    (folder, one, two, program)
+}
+
 pub fn open(path: &Path, setup: &str) -> Connection {
     let program = Connection::open(path).unwrap();
     program.busy_timeout(Duration::from_secs(20)).unwrap();
