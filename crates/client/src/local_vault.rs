@@ -51,7 +51,7 @@ pub use reading::Reading;
 pub use transaction::LocalTransaction;
 
 use crate::documents::{DryRunRequest, ResetDocument, StatusDocument, SyncDocument, SyncRequest};
-use crate::paths::Paths;
+use crate::paths::{Paths, socket_within};
 use crate::socket::{self, ClientError};
 use cogzy_engine::fs::IoAt;
 use cogzy_engine::fs::RootedFs;
@@ -143,7 +143,7 @@ impl LocalVault {
         let marker = Marker::read(&RootedFs::open(layout.root(), layout.sync()), &layout)?;
         let usual = || Paths::of_this_user().ok().map(|paths| paths.socket(layout.root()));
         let socket = socket::recorded(&layout.lock()).or_else(usual);
-        let socket = socket.unwrap_or_else(|| layout.sync().join("control/daemon.sock"));
+        let socket = socket.unwrap_or_else(|| socket_within(layout.root()));
         Ok(Self { layout, vault: marker.vault, socket })
     }
 

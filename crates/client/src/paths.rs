@@ -86,7 +86,7 @@ impl Paths {
     pub fn socket(&self, vault: &Path) -> PathBuf {
         let name = format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()));
         let usual = self.runtime.as_ref().map(|runtime| runtime.join("cogzy-vault").join(&name));
-        let within = vault.join("sync/control/daemon.sock");
+        let within = socket_within(vault);
         let last = self.state.join("cogzy-vault").join(&name);
         usual.into_iter().chain([within]).find(|path| fits_socket(path)).unwrap_or(last)
     }
@@ -114,6 +114,11 @@ impl Paths {
     pub fn host_name(&self) -> &str {
         &self.host_name
     }
+}
+
+/// The daemon's socket in the vault itself.
+pub(crate) fn socket_within(vault: &Path) -> PathBuf {
+    vault.join("sync/control/daemon.sock")
 }
 
 /// The folder remote of a vault that has no other: beside the vault, so that two vaults never share
