@@ -154,11 +154,9 @@ impl Session<'_> {
         left: &BTreeSet<Item>,
     ) -> Result<(), SyncError> {
         let mut record = record.unwrap_or_else(|| self.context.first_record(self.marker.vault));
-        let hidden = |path: &VaultPath| {
-            !remote.contains_key(path) && survey.local.blocked.reason(path).is_some()
-        };
-        let is_left =
-            |path: &&VaultPath| left.contains(&survey.remote.groups.item(path)) || hidden(path);
+        let hidden =
+            |path: &VaultPath| !remote.contains_key(path) && survey.local.blocked.reason(path).is_some();
+        let is_left = |path: &&VaultPath| left.contains(&survey.remote.groups.item(path)) || hidden(path);
         let mut base: Tree = remote.clone();
         base.retain(|path, _| !is_left(&path));
         base.extend(
