@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Layout, Mounts};
-use crate::fs::{At, Fs, IoAt, remove_tree};
+use crate::fs::{At, Fs, Holds, IoAt, remove_tree};
 
 /// A time that no coarse clock can hold: an odd second and some.
 const ODD_MS: i64 = 1_000_000_001_987;
@@ -24,6 +24,8 @@ pub struct Abilities {
     pub modes: bool,
     /// The steps in which it keeps times.
     pub tick: Duration,
+    /// The names that it holds; none where that could not be tried.
+    pub names: Option<Holds>,
 }
 
 impl Abilities {
@@ -77,7 +79,7 @@ pub fn abilities(fs: &dyn Fs, layout: &Layout) -> Result<Vec<(String, Abilities)
     Ok(all)
 }
 
-fn probe(fs: &dyn Fs, ours: &Path) -> Result<Abilities, IoAt> {
+pub(super) fn probe(fs: &dyn Fs, ours: &Path) -> Result<Abilities, IoAt> {
     let folder = ours.join("probe");
     remove_tree(fs, &folder)?;
     fs.create_dir_all(&folder).at("create", &folder)?;
@@ -104,6 +106,7 @@ fn try_out(fs: &dyn Fs, folder: &Path) -> io::Result<Abilities> {
         links: can(fs.hard_link(&one, &third))?,
         modes: stat.mode == MODE,
         tick: tick(ODD_MS * 1_000_000, stat.mtime_ns),
+        names: fs.holds(folder).ok(),
     })
 }
 
@@ -130,6 +133,8 @@ mod tests {
             let all = abilities(&Disk::sound(kind, dir.path()), &layout).unwrap();
             let [(_, abilities)] = all.as_slice() else { panic!("{all:?}") };
             assert_eq!((abilities.exchange, abilities.links), (kind.exchange, kind.links));
+            let names = if kind.names { Holds::All } else { Holds::Escaped };
+            assert_eq!(abilities.names, Some(names));
             assert_eq!(abilities.weaker().iter().any(|text| text.contains("swapped")), !kind.exchange);
             assert_eq!(std::fs::read_dir(layout.sync()).unwrap().count(), 0);
         }
@@ -141,7 +146,13 @@ mod tests {
         for (step, tick_of) in [(1, 1), (1_000_000_000, 1_000), (2_000_000_000, 2_000)] {
             assert_eq!(tick(given, given - given.rem_euclid(step)), Duration::from_millis(tick_of));
         }
-        let stick = Abilities { exchange: false, links: false, modes: false, tick: Duration::from_secs(2) };
+        let stick = Abilities {
+            exchange: false,
+            links: false,
+            modes: false,
+            tick: Duration::from_secs(2),
+            names: None,
+        };
         assert_eq!((stick.settle(), stick.weaker().len()), (Duration::from_secs(4), 3));
     }
 }
