@@ -7,6 +7,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use cogzy_engine::fs::escape;
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
@@ -15,6 +16,8 @@ use crate::support::process::Machine;
 const DISKS: &str = "COGZY_TEST_DISKS";
 /// A name that FAT cannot hold.
 const TIME: &str = "traces/16:51.json";
+/// Names that FAT cannot hold, names that it would take for others, and one that it holds.
+const NAMES: [&str; 6] = [TIME, "traces/a?/b*.json", "notes/a.", "notes/a", "notes/b ", "notes/literal：.md"];
 
 /// Two machines of one vault: the first on a plain folder, the second on the disk to try.
 struct Pair {
@@ -46,7 +49,17 @@ impl Pair {
         from.sync().await;
         self.one.sync().await;
         self.two.sync().await;
-        assert_eq!(self.one.files(), self.two.files());
+        let mut files = self.one.files();
+        files = files.into_iter().map(|(path, digest)| (self.on_disk(&path), digest)).collect();
+        assert_eq!(files, self.two.files());
+    }
+
+    /// A path as the disk to try spells it.
+    fn on_disk(&self, path: &str) -> String {
+        if self.holds_names {
+            return path.to_owned();
+        }
+        path.split('/').map(escape).collect::<Vec<_>>().join("/")
     }
 }
 
@@ -122,20 +135,42 @@ async fn an_old_state_comes_back(pair: &Pair, generation: Value) {
     assert_eq!(pair.two.read("traces/a.json").unwrap(), b"first traces/a.json");
 }
 
-/// A name that the disk cannot hold is missed by name, and everything else goes on.
+/// Every name travels both ways, whatever the disk can hold.
 async fn names_are_kept(pair: &Pair) {
     let Pair { one, two, .. } = pair;
-    one.write(TIME, "at a time");
-    one.write("traces/é Ω.json", "not ASCII");
-    if pair.holds_names {
-        pair.arrives(one).await;
-        assert_eq!(two.read(TIME).unwrap(), b"at a time");
-    } else {
-        one.sync().await;
-        let left_out = two.run(&["sync", "--json"]).await;
-        assert!(left_out.code == Some(9) && left_out.stdout.contains(TIME), "{left_out:#?}");
-        one.sync().await;
-        assert!(one.read(TIME).is_some(), "a name that the other disk cannot hold was deleted");
+    let [time, question, ..] = NAMES;
+    let on_two = |path: &str| two.read(&pair.on_disk(path));
+    for name in NAMES {
+        one.write(name, format!("of one: {name}"));
     }
+    one.write("traces/é Ω.json", "not ASCII");
+    pair.arrives(one).await;
+    assert_eq!(on_two("notes/a.").unwrap(), b"of one: notes/a.", "two names became one");
     assert_eq!(two.read("traces/é Ω.json").unwrap(), b"not ASCII");
+    // An edit, a new file and a renamed one, made on that disk.
+    two.write(&pair.on_disk(time), "edited");
+    two.write(&pair.on_disk("traces/17:00|.json"), "new");
+    std::fs::rename(
+        two.root.join(pair.on_disk("notes/literal：.md")),
+        two.root.join(pair.on_disk("notes/moved：.md")),
+    )
+    .unwrap();
+    pair.arrives(two).await;
+    assert_eq!(one.read(time).unwrap(), b"edited");
+    assert_eq!(one.read("traces/17:00|.json").unwrap(), b"new");
+    assert!(one.read("notes/moved：.md").is_some() && one.read("notes/literal：.md").is_none());
+    one.delete("notes/a.");
+    std::fs::rename(one.root.join("traces/a?"), one.root.join("traces/c:")).unwrap();
+    pair.arrives(one).await;
+    assert!(on_two("notes/a.").is_none() && on_two("notes/a").is_some(), "the wrong file was deleted");
+    assert!(on_two(question).is_none() && on_two("traces/c:/b*.json").is_some());
+    one.write(time, "of one");
+    two.write(&pair.on_disk(time), "of two");
+    pair.arrives(one).await;
+    assert_eq!(on_two(time).unwrap(), b"of one", "the remote does not win");
+    two.good(&["conflicts", "resolve", "--all", "--keep", "this"]).await;
+    pair.arrives(two).await;
+    assert_eq!(one.read(time).unwrap(), b"of two", "the losing version is gone");
+    let told = two.run(&["doctor"]).await.stdout;
+    assert_eq!(told.contains("names: it cannot hold"), !pair.holds_names, "{told}");
 }

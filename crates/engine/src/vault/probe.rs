@@ -79,13 +79,27 @@ pub fn abilities(fs: &dyn Fs, layout: &Layout) -> Result<Vec<(String, Abilities)
     Ok(all)
 }
 
-pub(super) fn probe(fs: &dyn Fs, ours: &Path) -> Result<Abilities, IoAt> {
+fn probe(fs: &dyn Fs, ours: &Path) -> Result<Abilities, IoAt> {
+    in_folder(fs, ours, try_out)
+}
+
+/// The names that a disk holds, tried in a folder of ours; none where that could not be tried.
+pub(super) fn names(fs: &dyn Fs, ours: &Path) -> Result<Option<Holds>, IoAt> {
+    in_folder(fs, ours, |fs, folder| Ok(fs.holds(folder).ok()))
+}
+
+/// Tries something in an empty folder, which is removed again.
+fn in_folder<T>(
+    fs: &dyn Fs,
+    ours: &Path,
+    tried: impl Fn(&dyn Fs, &Path) -> io::Result<T>,
+) -> Result<T, IoAt> {
     let folder = ours.join("probe");
     remove_tree(fs, &folder)?;
     fs.create_dir_all(&folder).at("create", &folder)?;
-    let abilities = try_out(fs, &folder).at("try out the disk in", &folder);
+    let told = tried(fs, &folder).at("try out the disk in", &folder);
     remove_tree(fs, &folder)?;
-    abilities
+    told
 }
 
 fn try_out(fs: &dyn Fs, folder: &Path) -> io::Result<Abilities> {

@@ -15,7 +15,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Abilities, Layout, Mounts};
+use super::{Abilities, Layout, Mounts, probe};
 use crate::fs::{self, At, Fs, Holds, IoAt, MOUNT_FOLDER, Spelling, found, unescape};
 use crate::model::FileKind;
 
@@ -86,17 +86,24 @@ impl Spellings {
     }
 
     /// Takes in what one disk was found to hold that was never met before.
-    pub(super) fn learn_new(
-        &mut self,
-        fs: &dyn Fs,
-        layout: &Layout,
-        folder: &str,
-        holds: Holds,
-    ) -> Result<(), IoAt> {
+    fn learn_new(&mut self, fs: &dyn Fs, layout: &Layout, folder: &str, holds: Holds) -> Result<(), IoAt> {
         let mut next = self.clone();
         next.folders.remove(folder);
         next.meet(fs, layout, (folder, holds), true)?;
         next.replace(self, fs, layout)
+    }
+
+    /// Tries a disk that was just taken in, notes its spelling, and has names written so from now on.
+    ///
+    /// # Errors
+    /// As the system reports them. Names are as they are until the next start then.
+    pub fn meet_disk(fs: &dyn Fs, layout: &Layout, mounts: &Mounts, folder: &str) -> Result<Spelling, IoAt> {
+        let mut spellings = Self::load(fs, layout)?;
+        let home = layout.root().join(mounts.home_on(folder));
+        let Some(holds) = probe::names(fs, &home)? else { return Ok(Spelling::Plain) };
+        spellings.learn_new(fs, layout, folder, holds)?;
+        spellings.apply(fs);
+        Ok(spellings.of(folder))
     }
 
     fn meet(

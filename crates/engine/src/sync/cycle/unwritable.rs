@@ -52,7 +52,8 @@ impl Context {
                 }
                 _ => look(),
             };
-            found.extend(why.map(|why| (path.clone(), why)));
+            let unheld = || self.fs().may_name(&place).err().map(|error| error.to_string());
+            found.extend(why.or_else(unheld).map(|why| (path.clone(), why)));
         }
         for (path, why) in found {
             let message = format!("the newer version in the backup cannot be put in its place: {why}");
