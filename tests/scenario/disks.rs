@@ -11,6 +11,7 @@ use cogzy_engine::fs::escape;
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
+use crate::mounts::Mount;
 use crate::support::process::Machine;
 
 const DISKS: &str = "COGZY_TEST_DISKS";
@@ -87,6 +88,8 @@ async fn a_vault_lives_on_every_disk_and_loses_nothing() {
         a_conflict_keeps_both(&pair).await;
         an_old_state_comes_back(&pair, first).await;
         names_are_kept(&pair).await;
+        what_is_left_out_is_named(&pair, folder.path(), &disk).await;
+        a_disk_in_the_vault_has_its_own_names(&pair, folder.path(), &disk).await;
         pair.two.good(&["verify"]).await;
     }
 }
@@ -173,4 +176,53 @@ async fn names_are_kept(pair: &Pair) {
     assert_eq!(one.read(time).unwrap(), b"of two", "the losing version is gone");
     let told = two.run(&["doctor"]).await.stdout;
     assert_eq!(told.contains("names: it cannot hold"), !pair.holds_names, "{told}");
+}
+
+/// Where names with stand-ins were agreed before the disk was found to hold less, they keep their meaning, and
+/// what the disk cannot hold is left out and named.
+async fn what_is_left_out_is_named(pair: &Pair, folder: &Path, disk: &Path) {
+    if pair.holds_names {
+        return;
+    }
+    let mut three = Machine::with_folder(folder, "three");
+    three.root = disk.join("older");
+    three.set("COGZY_VAULT_DIR", three.root.clone());
+    three.set("COGZY_VAULT__FILTER__EXCLUDE", "[\"**/*.json\"]");
+    three.good(&["init"]).await;
+    std::fs::remove_file(three.root.join("sync/names.json")).unwrap();
+    three.write("notes/meeting：1.md", "full-width");
+    pair.one.write("notes/at 12:00.md", "at noon");
+    pair.one.sync().await;
+    let report = three.run(&["sync", "--json"]).await;
+    assert!(report.code == Some(9) && report.stdout.contains("notes/at 12:00.md"), "{report:#?}");
+    let status = three.run(&["status", "--json"]).await.json();
+    let errors = status["errors"].as_array().unwrap();
+    assert!(errors.iter().any(|error| error["path"] == "notes/at 12:00.md"), "{status:#}");
+    let doctor = three.run(&["doctor"]).await.stdout;
+    assert!(
+        doctor.contains("used in names here already") && doctor.contains("notes/at 12:00.md"),
+        "{doctor}"
+    );
+    pair.one.sync().await;
+    assert!(pair.one.read("notes/meeting：1.md").is_some() && pair.one.read("notes/at 12:00.md").is_some());
+}
+
+/// Only below the place where it is mounted are names spelled as that disk holds them.
+async fn a_disk_in_the_vault_has_its_own_names(pair: &Pair, folder: &Path, disk: &Path) {
+    let four = Machine::with_folder(folder, "four");
+    four.good(&["init"]).await;
+    let Some(_mount) = Mount::bind(&disk.join("inside"), &four.root.join("traces")) else { return };
+    four.write("traces/plain.json", "the disk is met");
+    four.sync().await;
+    four.sync().await;
+    pair.one.write("notes/outside:.md", "on the vault's own disk");
+    pair.one.write(TIME, "on the disk inside");
+    pair.one.sync().await;
+    four.sync().await;
+    assert_eq!(four.read("notes/outside:.md").unwrap(), b"on the vault's own disk");
+    assert_eq!(four.read(&pair.on_disk(TIME)).unwrap(), b"on the disk inside");
+    four.write(&pair.on_disk(TIME), "edited there");
+    four.sync().await;
+    pair.one.sync().await;
+    assert_eq!(pair.one.read(TIME).unwrap(), b"edited there");
 }

@@ -19,12 +19,14 @@ use crate::swaps;
 use crate::trace::Trace;
 use crate::world::World;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "traces/a.json",
     "traces/b.json",
     "traces/deep/c.json",
     "traces/deep/d.json",
     "traces/deep",
+    "traces/16:51.json",
+    "notes/x.",
     "notes/x.txt",
     "notes/y.txt",
     "notes/é.txt",
@@ -101,6 +103,7 @@ fn disk_kind(rng: &mut Rng) -> Kind {
         exchange: rng.chance(75),
         case: rng.chance(85),
         nfd: rng.chance(15),
+        signs: rng.chance(80),
         ordered: rng.chance(50),
         tick_ns: *rng.pick(&[1, 1_000, 10_000_000, 1_000_000_000]),
     }
