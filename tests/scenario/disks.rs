@@ -88,7 +88,7 @@ async fn a_vault_lives_on_every_disk_and_loses_nothing() {
         a_conflict_keeps_both(&pair).await;
         an_old_state_comes_back(&pair, first).await;
         names_are_kept(&pair).await;
-        what_is_left_out_is_named(&pair, folder.path(), &disk).await;
+        what_is_left_out_is_named(&pair, &disk).await;
         a_disk_in_the_vault_has_its_own_names(&pair, folder.path(), &disk).await;
         pair.two.good(&["verify"]).await;
     }
@@ -180,31 +180,33 @@ async fn names_are_kept(pair: &Pair) {
 
 /// Where names with stand-ins were agreed before the disk was found to hold less, they keep their meaning, and
 /// what the disk cannot hold is left out and named.
-async fn what_is_left_out_is_named(pair: &Pair, folder: &Path, disk: &Path) {
+async fn what_is_left_out_is_named(pair: &Pair, disk: &Path) {
+    const NOON: &str = "notes/at 12:00.md";
     if pair.holds_names {
         return;
     }
-    let mut three = Machine::with_folder(folder, "three");
+    let folder = fresh_folder();
+    let (one, mut three) =
+        (Machine::with_folder(folder.path(), "one"), Machine::with_folder(folder.path(), "three"));
     three.root = disk.join("older");
     three.set("COGZY_VAULT_DIR", three.root.clone());
-    three.set("COGZY_VAULT__FILTER__EXCLUDE", "[\"**/*.json\"]");
-    three.good(&["init"]).await;
+    for machine in [&one, &three] {
+        machine.good(&["init"]).await;
+    }
+    three.write("a.json", "something is agreed");
+    three.sync().await;
     std::fs::remove_file(three.root.join("sync/names.json")).unwrap();
     three.write("notes/meeting：1.md", "full-width");
-    pair.one.write("notes/at 12:00.md", "at noon");
-    pair.one.sync().await;
-    let report = three.run(&["sync", "--json"]).await;
-    assert!(report.code == Some(9) && report.stdout.contains("notes/at 12:00.md"), "{report:#?}");
+    one.write(NOON, "at noon");
+    one.sync().await;
+    let left_out = three.run(&["sync", "--json"]).await;
+    assert!(left_out.code == Some(9) && left_out.stdout.contains(NOON), "{left_out:#?}");
     let status = three.run(&["status", "--json"]).await.json();
-    let errors = status["errors"].as_array().unwrap();
-    assert!(errors.iter().any(|error| error["path"] == "notes/at 12:00.md"), "{status:#}");
+    assert!(status["errors"].as_array().unwrap().iter().any(|error| error["path"] == NOON), "{status:#}");
     let doctor = three.run(&["doctor"]).await.stdout;
-    assert!(
-        doctor.contains("used in names here already") && doctor.contains("notes/at 12:00.md"),
-        "{doctor}"
-    );
-    pair.one.sync().await;
-    assert!(pair.one.read("notes/meeting：1.md").is_some() && pair.one.read("notes/at 12:00.md").is_some());
+    assert!(doctor.contains("used in names here already") && doctor.contains(NOON), "{doctor}");
+    one.sync().await;
+    assert!(one.read("notes/meeting：1.md").is_some() && one.read(NOON).is_some());
 }
 
 /// Only below the place where it is mounted are names spelled as that disk holds them.
