@@ -174,6 +174,10 @@ async fn names_are_kept(pair: &Pair) {
     two.good(&["conflicts", "resolve", "--all", "--keep", "this"]).await;
     pair.arrives(two).await;
     assert_eq!(one.read(time).unwrap(), b"of two", "the losing version is gone");
+    let copy = two.root.with_file_name("copy");
+    let exported = two.good(&["export", copy.to_str().unwrap()]).await.stdout;
+    assert_eq!(exported.contains("cannot hold"), !pair.holds_names, "{exported}");
+    assert_eq!(std::fs::read(copy.join(pair.on_disk(time))).unwrap(), b"of two");
     let told = two.run(&["doctor"]).await.stdout;
     assert_eq!(told.contains("names: it cannot hold"), !pair.holds_names, "{told}");
 }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -110,17 +110,14 @@ impl<D: Fs + ?Sized> Escaping<D> {
     }
 
     /// Names of a listing as they are meant.
-    fn meant(&self, folder: &Path, names: Names) -> Names {
+    fn listed(&self, folder: &Path, names: Names) -> Names {
         let spellings = self.spellings();
-        let how = folder.strip_prefix(&self.root).map(|folder| spelling_in(&spellings, folder));
-        if !matches!(how, Ok(Spelling::Escaped | Spelling::Mixed)) {
-            return names;
+        match folder.strip_prefix(&self.root).map(|folder| spelling_in(&spellings, folder)) {
+            Ok(how) if is_read(how) => {
+                names.into_iter().map(|(name, kind)| (meant(&name).into_owned(), kind)).collect()
+            }
+            _ => names,
         }
-        let meant = |name: OsString| match name.to_str().map(unescape) {
-            Some(Cow::Owned(meant)) => meant.into(),
-            _ => name,
-        };
-        names.into_iter().map(|(name, kind)| (meant(name), kind)).collect()
     }
 
     fn databases_below(&self) -> Result<&dyn Databases, DatabaseFault> {
@@ -133,6 +130,16 @@ fn os(name: Cow<'_, str>) -> Cow<'_, OsStr> {
         Cow::Borrowed(name) => Cow::Borrowed(OsStr::new(name)),
         Cow::Owned(name) => Cow::Owned(name.into()),
     }
+}
+
+/// True where names may be in the escape.
+const fn is_read(how: Spelling) -> bool {
+    matches!(how, Spelling::Escaped | Spelling::Mixed)
+}
+
+/// The name that a spelling stands for.
+fn meant(name: &OsStr) -> Cow<'_, OsStr> {
+    name.to_str().map_or(Cow::Borrowed(name), |name| os(unescape(name)))
 }
 
 /// The spelling of names in a folder.
@@ -158,7 +165,7 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Names> {
-        Ok(self.meant(path, self.disk.read_dir(&self.place(path)?)?))
+        Ok(self.listed(path, self.disk.read_dir(&self.place(path)?)?))
     }
 
     fn mount(&self, path: &Path) -> io::Result<MountId> {
@@ -167,7 +174,7 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
 
     fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
         let (mount, names) = self.disk.read_dir_on(&self.place(path)?)?;
-        Ok((mount, self.meant(path, names)))
+        Ok((mount, self.listed(path, names)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
@@ -244,6 +251,17 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
 
     fn holds(&self, folder: &Path) -> io::Result<Holds> {
         self.disk.holds(&self.place(folder)?)
+    }
+
+    fn meant(&self, place: &Path) -> PathBuf {
+        let spellings = self.spellings();
+        let Ok(relative) = place.strip_prefix(&self.root) else { return place.to_owned() };
+        let mut path = PathBuf::new();
+        for name in relative {
+            let read = is_read(spelling_in(&spellings, &path));
+            path.push(if read { meant(name) } else { Cow::Borrowed(name) });
+        }
+        self.root.join(path)
     }
 
     fn spell(&self, folder: &str, how: Spelling) {

@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::{FileKind, FileStat};
 
@@ -273,6 +273,11 @@ pub trait Fs: Send + Sync + Debug {
     /// effect on a disk that knows one way only ([`Escaping`] knows them).
     fn spell(&self, folder: &str, how: Spelling) {
         let _known = (folder, how);
+    }
+
+    /// The path of what stands at `place` as the disk spells it.
+    fn meant(&self, place: &Path) -> PathBuf {
+        place.to_owned()
     }
 
     /// Free bytes for this user on the file system of `path`.

@@ -54,7 +54,7 @@ pub use lock::{FileLock, wait_for};
 pub use marker::{MARKER_FORMAT, Marker, MarkerError};
 pub use mounts::{Mounts, Presence};
 pub use names::Names;
-pub use probe::{Abilities, abilities};
+pub use probe::{Abilities, abilities, names_held};
 pub use read::{FileChanged, StableReader, hash_stable, open_stable};
 pub use record::{Answer, Written};
 pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan};

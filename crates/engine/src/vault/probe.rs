@@ -80,25 +80,28 @@ pub fn abilities(fs: &dyn Fs, layout: &Layout) -> Result<Vec<(String, Abilities)
 }
 
 fn probe(fs: &dyn Fs, ours: &Path) -> Result<Abilities, IoAt> {
-    in_folder(fs, ours, try_out)
+    in_folder(fs, &ours.join("probe"), try_out)
 }
 
-/// The names that a disk holds, tried in a folder of ours; none where that could not be tried.
-pub(super) fn names(fs: &dyn Fs, ours: &Path) -> Result<Option<Holds>, IoAt> {
-    in_folder(fs, ours, |fs, folder| Ok(fs.holds(folder).ok()))
+/// Tries which names a disk holds, in a folder that is nobody else's and is removed again; none where nothing
+/// could be told.
+///
+/// # Errors
+/// As the system reports them, for the folder.
+pub fn names_held(fs: &dyn Fs, folder: &Path) -> Result<Option<Holds>, IoAt> {
+    in_folder(fs, folder, |fs, folder| Ok(fs.holds(folder).ok()))
 }
 
 /// Tries something in an empty folder, which is removed again.
 fn in_folder<T>(
     fs: &dyn Fs,
-    ours: &Path,
+    folder: &Path,
     tried: impl Fn(&dyn Fs, &Path) -> io::Result<T>,
 ) -> Result<T, IoAt> {
-    let folder = ours.join("probe");
-    remove_tree(fs, &folder)?;
-    fs.create_dir_all(&folder).at("create", &folder)?;
-    let told = tried(fs, &folder).at("try out the disk in", &folder);
-    remove_tree(fs, &folder)?;
+    remove_tree(fs, folder)?;
+    fs.create_dir_all(folder).at("create", folder)?;
+    let told = tried(fs, folder).at("try out the disk in", folder);
+    remove_tree(fs, folder)?;
     told
 }
 

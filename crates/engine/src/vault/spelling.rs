@@ -15,7 +15,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Abilities, Layout, Mounts, probe};
+use super::{Abilities, Layout, Mounts, names_held};
 use crate::fs::{self, At, Fs, Holds, IoAt, MOUNT_FOLDER, Spelling, found, unescape};
 use crate::model::FileKind;
 
@@ -100,7 +100,7 @@ impl Spellings {
     pub fn meet_disk(fs: &dyn Fs, layout: &Layout, mounts: &Mounts, folder: &str) -> Result<Spelling, IoAt> {
         let mut spellings = Self::load(fs, layout)?;
         let home = layout.root().join(mounts.home_on(folder));
-        let Some(holds) = probe::names(fs, &home)? else { return Ok(Spelling::Plain) };
+        let Some(holds) = names_held(fs, &home.join("probe"))? else { return Ok(Spelling::Plain) };
         spellings.learn_new(fs, layout, folder, holds)?;
         spellings.apply(fs);
         Ok(spellings.of(folder))

@@ -38,6 +38,8 @@ fn names_are_written_in_the_escape_and_read_as_they_are_meant() {
     assert_eq!(listed(&fs, &at("plain")), ["16：51.json"], "another disk's names were read as escaped");
     let each = fs.lstat_each(&at("t: 1"), &[OsStr::new("a."), OsStr::new("a")]).unwrap();
     assert!(each[0].is_ok() && each[1].as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound));
+    assert_eq!(fs.meant(&at("t： 1/16：51.json")), at("t: 1/16:51.json"));
+    assert_eq!(fs.meant(&at("plain/16：51.json")), at("plain/16：51.json"));
     fs.rename_new(&at("t: 1/a."), &at("b?")).unwrap();
     fs.exchange(&at("b?"), &at("t: 1/16:51.json")).unwrap();
     fs.hard_link(&at("b?"), &at("c|")).unwrap();
