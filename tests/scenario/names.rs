@@ -100,14 +100,17 @@ async fn agreed_names_are_not_read_anew_where_the_disk_is_found_to_hold_less() {
     world.one.write(TIME, "at a time");
     world.one.write("notes/a.", "with a dot");
     world.one.write("notes/a", "without");
+    world.one.write("new/a:b", "with a colon");
+    world.one.write("new/b", "in the same new folder");
     world.one.sync().await;
     let report = world.two.sync().await;
-    for path in [TIME, "notes/a."] {
+    for path in [TIME, "notes/a.", "new/a:b"] {
         let about = report.problems.iter().find(|problem| problem.path == path);
         let about = about.unwrap_or_else(|| panic!("nothing is said of {path}: {:?}", report.problems));
         assert!(about.message.contains("cannot hold such a name"), "{}", about.message);
     }
     assert_eq!(world.two.text("notes/a").as_deref(), Some("without"), "another name was cut to this one");
+    assert!(world.two.read("new/b").is_some(), "a file was left out for another one's name");
     world.one.sync().await;
     assert!(world.one.read("notes/meeting：1.md").is_some(), "it was read as another name");
     assert!(world.one.read(TIME).is_some(), "what the other disk cannot hold was deleted");

@@ -97,15 +97,32 @@ impl<D: Fs + ?Sized> Escaping<D> {
                 Err(io::Error::new(io::ErrorKind::InvalidFilename, Unheld))
             }
             Spelling::Refused => Ok(Cow::Borrowed(name)),
-            Spelling::Escaped => Ok(os(escape(text))),
-            Spelling::Mixed => {
+            Spelling::Escaped | Spelling::Mixed => {
                 let escaped = escape(text);
-                let stands =
-                    |name: &str| Ok::<_, io::Error>(found(self.disk.lstat(&folder.join(name)))?.is_some());
-                let plain =
-                    escaped == text || (unescape(text) == text && (stands(text)? || !stands(&escaped)?));
+                let plain = escaped == text || self.is_plain(how, folder, text, &escaped)?;
                 Ok(if plain { Cow::Borrowed(name) } else { os(escaped) })
             }
+        }
+    }
+
+    /// True if a name with signs stands in a folder as it is, or is to stand there so.
+    fn is_plain(&self, how: Spelling, folder: &Path, name: &str, escaped: &str) -> io::Result<bool> {
+        let stands = |name: &str| Ok::<_, io::Error>(found(self.disk.lstat(&folder.join(name)))?.is_some());
+        if unescape(name) != name {
+            return Ok(false);
+        }
+        if how == Spelling::Mixed {
+            return Ok(stands(name)? || !stands(escaped)?);
+        }
+        // Some disks hold a dot or a space at the end, and others find the file without it.
+        if has_signs(name.trim_end_matches(['.', ' '])) || stands(escaped)? {
+            return Ok(false);
+        }
+        match self.disk.read_dir(folder) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(false)
+            }
+            listed => Ok(listed?.iter().any(|(listed, _)| listed == name)),
         }
     }
 

@@ -50,6 +50,19 @@ fn names_are_written_in_the_escape_and_read_as_they_are_meant() {
 }
 
 #[test]
+fn a_name_that_another_program_gave_a_dot_or_a_space_at_its_end_is_found() {
+    let (dir, fs) = vault(Spelling::Escaped);
+    let at = |name: &str| dir.path().join(name);
+    disk::write(at("theirs "), "").unwrap();
+    put(&fs, &at("ours ")).unwrap();
+    assert_eq!(listed(&RealFs, dir.path()), ["ours␠", "theirs "]);
+    assert_eq!(listed(&fs, dir.path()), ["ours ", "theirs "]);
+    assert!(fs.lstat(&at("theirs ")).is_ok() && fs.lstat(&at("ours ")).is_ok());
+    assert_eq!(put(&fs, &at("theirs ")).map_err(|error| error.kind()), Err(ErrorKind::AlreadyExists));
+    assert!(fs.lstat(&at("none/x ")).is_err_and(|error| error.kind() == ErrorKind::NotFound));
+}
+
+#[test]
 fn a_name_that_is_too_long_in_the_escape_is_told() {
     let (dir, fs) = vault(Spelling::Escaped);
     fs.may_name(&dir.path().join("16:51.json")).unwrap();
