@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Incoming, Local, Wanted, stale};
 use crate::fs::At;
@@ -123,7 +124,11 @@ impl Context {
         if !settled {
             return Ok(());
         }
-        let since = self.invalid_since(looked.name, !faults.is_empty() && looked.enforce);
+        let (invalid, stale) = (format!("invalid:{}", looked.name), format!("stale:{}", looked.name));
+        if faults.is_empty() || !looked.enforce {
+            self.ends(&invalid);
+            self.ends(&stale);
+        }
         if faults.is_empty() {
             return Ok(());
         }
@@ -132,10 +137,13 @@ impl Context {
             local.troubles.push(Trouble::of(&looked.item, message, Weight::Warned));
             return Ok(());
         }
-        let longest = u64::try_from(self.settings.max_invalid.as_millis()).unwrap_or(u64::MAX);
-        let overdue = self.ports.clock.now_ms().saturating_sub(since) >= longest;
+        let overdue = self.lasts(&invalid) >= self.settings.max_invalid;
+        // A pipeline computes an index only once the vectors are there, however long those took: so
+        // the wait for it begins when nothing else is wrong. It does not begin anew with each
+        // further memory of an app that computes none.
         let only_derived = faults.iter().all(|fault| groups.is_derived(&fault.path));
-        if overdue && only_derived && self.settings.stale_index == StaleIndex::LeaveOut {
+        let not_computed = only_derived && self.lasts(&stale) >= self.settings.max_invalid;
+        if overdue && not_computed && self.settings.stale_index == StaleIndex::LeaveOut {
             let paths = faults.iter().map(|fault| fault.path.clone()).collect();
             judged.stale.insert(looked.item.clone(), paths);
         }
@@ -313,21 +321,26 @@ impl Context {
         known.insert((*digest, tag), facts.clone());
     }
 
-    /// Time since which a group is invalid here, in milliseconds since the Unix epoch. Forgets that
-    /// time if the group is valid.
-    fn invalid_since(&self, group: &str, invalid: bool) -> u64 {
-        let name = format!("invalid:{group}");
+    /// Time for which the state called `name` has lasted. If it is new, it begins now.
+    fn lasts(&self, name: &str) -> Duration {
         let now = self.ports.clock.now_ms();
-        let known = self.ports.database.noted(&name).unwrap_or_default();
-        let noted = match (invalid, known) {
-            (true, None) => self.ports.database.note(&name, now),
-            (false, Some(_)) => self.ports.database.forget(&name),
-            _ => Ok(()),
-        };
-        if let Err(error) = noted {
-            tracing::warn!(%error, "since when a group is invalid could not be noted");
+        let known = self.ports.database.noted(name).unwrap_or_default();
+        if known.is_none()
+            && let Err(error) = self.ports.database.note(name, now)
+        {
+            tracing::warn!(%error, name, "since when a group is invalid could not be noted");
         }
-        known.unwrap_or(now)
+        Duration::from_millis(now.saturating_sub(known.unwrap_or(now)))
+    }
+
+    /// Notes that the state called `name` is over.
+    fn ends(&self, name: &str) {
+        let known = self.ports.database.noted(name).unwrap_or_default();
+        if known.is_some()
+            && let Err(error) = self.ports.database.forget(name)
+        {
+            tracing::warn!(%error, name, "that a group is valid again could not be noted");
+        }
     }
 }
 
