@@ -183,6 +183,27 @@ async fn the_wait_for_an_index_begins_with_the_vectors() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn vectors_that_cannot_be_seen_are_not_absent() {
+    let World { mut one, .. } = world(Validate::Enforce).await;
+    write_group(&one, 30, "first");
+    one.sync().await;
+    // Beside the corpus the index alone is wrong, as it seems.
+    one.write("corpus/nodes.json", corpus(31, "remembered"));
+    let vectors = one.root.join("vectors/nodes.npy");
+    std::fs::remove_file(&vectors).unwrap();
+    std::os::unix::fs::symlink("nowhere", &vectors).unwrap();
+    assert_eq!(one.sync().await.pushed, 0);
+    one.pass(OVERDUE);
+    std::fs::remove_file(&vectors).unwrap();
+    one.write("vectors/nodes.npy", matrix(31, 8, 0.5));
+    let report = one.sync().await;
+    assert_eq!((report.pushed, invalid(&report)[0].0), (0, Weight::Invalid), "{report:?}");
+    one.pass(OVERDUE);
+    assert_eq!(one.sync().await.pushed, 2);
+}
+
 fn walk(folder: &Path) -> Vec<Vec<u8>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());

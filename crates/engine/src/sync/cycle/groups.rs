@@ -70,6 +70,8 @@ impl Context {
     ) -> Result<Judged, SyncError> {
         let mut judged = Judged::default();
         for looked in looked_into(groups) {
+            // A member that cannot be seen is not absent: without it, nobody knows what fits.
+            let held = held || hidden(groups, &looked, base, local);
             self.judge_here(groups, &looked, local, &mut judged, held)?;
             stale::leave_out(groups, &looked, base, local, &mut judged);
             self.count_known(groups, &looked, base);
@@ -204,7 +206,8 @@ impl Context {
         local: &Local,
     ) -> Result<Vec<(Item, String)>, SyncError> {
         let mut unfit = Vec::new();
-        'groups: for looked in looked_into(groups).filter(|looked| looked.enforce) {
+        let seen = |looked: &Looked<'_>| looked.enforce && !hidden(groups, looked, agreed, local);
+        'groups: for looked in looked_into(groups).filter(seen) {
             let mut found = Members::new();
             let ours = |path: &VaultPath| groups.is_derived(path) && !agreed.contains_key(path);
             for (path, entry) in members(groups, looked.name, &local.tree) {
@@ -359,6 +362,12 @@ pub(crate) fn members<'a>(
     tree: &'a Tree,
 ) -> impl Iterator<Item = (&'a VaultPath, &'a Entry)> {
     tree.iter().filter(move |(path, _)| groups.find(path).is_some_and(|(group, _)| group.name == name))
+}
+
+/// True if a member of the group, agreed or not, cannot be seen here.
+fn hidden(groups: &Groups, looked: &Looked<'_>, agreed: &Tree, local: &Local) -> bool {
+    let known = members(groups, looked.name, agreed).map(|(path, _)| path);
+    local.blocked.hides(groups, &looked.item, known)
 }
 
 pub(crate) fn kind(groups: &Groups, path: &VaultPath) -> Option<Kind> {
