@@ -127,6 +127,19 @@ pub fn left_half_written(site: &Site, versions: &Versions) -> Option<BTreeMap<St
     check(&here, versions).is_err().then_some(here)
 }
 
+/// Lets a half-written memory go, if there is one: a reset keeps it as a conflict, while all else puts
+/// this disk back to a version that a person has named, with nothing left to decide, so that the trash
+/// is enough.
+pub fn let_go(site: &mut Site, in_conflict: bool) {
+    if site.ledger.half_written.is_none() {
+        return;
+    }
+    site.ledger.half_written = Some(BTreeMap::new());
+    for (path, digest) in here(site).iter().filter(|_| !in_conflict) {
+        site.ledger.trash_is_enough(path, *digest);
+    }
+}
+
 /// A run that is under way.
 struct Run {
     count: u64,
