@@ -50,7 +50,7 @@ const DEEP: usize = 2;
 /// a process just before it tells what it reads, which few seeds do. They are part of every run.
 const REGRESSIONS: &[u64] = &[
     513, 588, 783, 1_166, 1_733, 1_819, 1_847, 1_857, 1_954, 2_575, 900_102, 1_007_672, 1_008_956, 1_034_271,
-    1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867, 4_005_585, 4_065_525, 4_071_093, 4_095_182,
+    1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867, 4_183, 4_005_585, 4_065_525, 4_071_093, 4_095_182,
 ];
 
 /// Worlds that failed once in which old data is pruned.
