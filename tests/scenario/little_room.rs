@@ -107,6 +107,22 @@ async fn old_trashes_yield_before_a_pull_is_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_trash_on_a_small_disk_inside_the_vault_yields_too() {
+    let folder = fresh_folder();
+    let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
+    let Some(_disk) = SmallDisk::mount(two.root.join("traces"), 64) else { return };
+    for machine in [&one, &two] {
+        machine.good(&["init"]).await;
+    }
+    for round in 0..12 {
+        one.write("traces/large.bin", noise(&format!("round {round}"), 8 << 20));
+        one.sync().await;
+        two.sync().await;
+    }
+    assert_eq!(two.read("traces/large.bin").unwrap(), noise("round 11", 8 << 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_any_room_questions_are_answered_and_the_page_for_recovery_helps() {
     let folder = fresh_folder();
     let Some((one, two, disk)) = pair(folder.path(), 24).await else { return };

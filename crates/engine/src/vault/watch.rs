@@ -129,12 +129,10 @@ impl Watch {
 
     /// Notes which of the vault's disks are written by other machines, too.
     fn note_shared(&mut self, fs: &dyn Fs) {
-        let root = self.layout.root();
         // Of mounts that nobody has recorded yet, the scan that records them tells.
         let mounts = Mounts::load(fs, &self.layout).unwrap_or_else(|_| Mounts::none());
-        let disks = std::iter::once(root.to_owned()).chain(mounts.folders().map(|folder| root.join(folder)));
         // What cannot be asked is no disk that is there.
-        for disk in disks.filter(|disk| is_shared(disk).unwrap_or(false)) {
+        for disk in mounts.disks(&self.layout).into_iter().filter(|disk| is_shared(disk).unwrap_or(false)) {
             self.blind.entry(disk.clone()).or_insert(WatchError::Shared(disk));
         }
     }
