@@ -67,7 +67,8 @@ fn problem(ran: &Ran, path: &str) -> String {
 
 /// Asks for the status and an export, and looks what the doctor says.
 async fn answers(machine: &Machine, folder: &Path, says: &str) {
-    machine.good(&["status"]).await;
+    let status = machine.good(&["status"]).await.stdout;
+    assert!(!status.contains("never synced"), "{status}");
     let target = folder.join(format!("out {says}"));
     machine.good(&["export", target.to_str().unwrap()]).await;
     assert_eq!(std::fs::read(target.join("traces/a.json")).unwrap(), b"first");
