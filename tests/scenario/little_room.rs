@@ -6,6 +6,7 @@ use std::process::Command;
 
 use cogzy_testkit::fresh_folder;
 
+use crate::recovery_page;
 use crate::support::process::{Machine, Ran, noise};
 
 /// A small disk, mounted until it is dropped.
@@ -140,6 +141,24 @@ async fn without_any_room_questions_are_answered_and_the_page_for_recovery_helps
     one.sync().await;
     two.sync().await;
     assert_eq!(two.read("traces/b.json").as_deref(), Some(&b"later"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_the_commands_of_the_page_make_room_and_bring_everything() {
+    let folder = fresh_folder();
+    let Some((one, mut two, disk)) = pair(folder.path(), 64).await else { return };
+    // Short, so that what was displaced has stood still when the page is asked.
+    two.set("COGZY_VAULT__SYNC__SETTLE", "200ms");
+    for text in ["first", "second"] {
+        one.write("traces/large.bin", noise(text, 16 << 20));
+        one.sync().await;
+        two.sync().await;
+    }
+    one.write("traces/next.bin", noise("next", 4 << 20));
+    one.sync().await;
+    disk.fill();
+    recovery_page::run_section(&two, "The disk is full").await;
+    assert_eq!(two.files().get("traces/next.bin"), one.files().get("traces/next.bin"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
