@@ -55,7 +55,7 @@ const REGRESSIONS: &[u64] = &[
 ];
 
 /// Worlds that failed once in which old data is pruned.
-const PRUNE_REGRESSIONS: &[u64] = &[106, 195, 307_025, 403_242];
+const PRUNE_REGRESSIONS: &[u64] = &[106, 195, 272, 307_025, 403_242];
 
 /// Worlds with an adversary that failed once.
 const ADVERSARY_REGRESSIONS: &[u64] = &[147];
