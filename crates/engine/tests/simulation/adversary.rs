@@ -159,14 +159,17 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
     }
     everything_is_there(world, adversary, retention)?;
     nobody_took_a_bomb(world, adversary)?;
+    let expected = |path: &str| adversary.made.contains(path) || adversary.attacked.contains(path);
     for at in 0..=DEVICES {
         let faults = repair(world, at).await?;
-        let expected = |path: &str| adversary.made.contains(path) || adversary.attacked.contains(path);
         if let Some(fault) = faults.iter().find(|fault| !expected(&fault.path)) {
             return Err(format!("{}: {fault:?}", world.devices[at].name));
         }
     }
-    Ok(())
+    match world.store.lock().overwritten.iter().find(|key| !expected(key)) {
+        Some(key) => Err(format!("{key} was whole, and a device put it with other bytes")),
+        None => Ok(()),
+    }
 }
 
 /// Repairs what can be, and returns what was found.
