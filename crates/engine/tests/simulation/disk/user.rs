@@ -137,6 +137,7 @@ impl Site {
         self.ledger.wrote(path, Digest::of(bytes));
         if pipeline::is_member(path) {
             self.ledger.half_written = pipeline::left_half_written(self, &self.ledger.versions);
+            pipeline::note_missing_index(self, now);
         }
     }
 
