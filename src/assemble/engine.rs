@@ -92,22 +92,22 @@ impl Assembly<'_> {
         self.disk.lstat(&self.layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder)
     }
 
-    /// The settle window: never shorter than two steps of the disk's times. What else a disk cannot do is noted
-    /// in the log. Tried only by whoever holds the vault's lock.
+    /// The settle window: never shorter than two steps of a disk's times, and longer where a disk's
+    /// clock is behind. What else a disk cannot do is noted in the log. Tried only by whoever holds
+    /// the vault's lock.
     fn settle(&self) -> Duration {
         let configured = self.config.sync.settle;
         if !self.owner || !self.has_vault() {
             return configured;
         }
-        match abilities(self.disk.as_ref(), &self.layout) {
+        match abilities(self.disk.as_ref(), &self.layout, clock().as_ref()) {
             Ok(all) => {
                 for (folder, weaker) in all.iter().map(|(folder, can)| (folder, can.weaker())) {
                     for weaker in weaker {
                         tracing::info!(%folder, %weaker, "a disk of the vault can do less than others");
                     }
                 }
-                let coarse = all.iter().filter(|(_, can)| can.tick >= Duration::from_secs(1));
-                coarse.map(|(_, can)| can.settle()).fold(configured, Duration::max)
+                all.iter().map(|(_, can)| can.settle(configured)).fold(configured, Duration::max)
             }
             Err(error) => {
                 tracing::warn!(%error, "what the vault's disk can do is not known");

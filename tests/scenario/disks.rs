@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
+use crate::support::daemon::Daemon;
 use crate::support::process::Machine;
+use crate::support::socket;
 
 const DISKS: &str = "COGZY_TEST_DISKS";
 /// A name that FAT cannot hold.
@@ -75,6 +77,7 @@ async fn a_vault_lives_on_every_disk_and_loses_nothing() {
         an_old_state_comes_back(&pair, first).await;
         names_are_kept(&pair).await;
         pair.two.good(&["verify"]).await;
+        a_disk_of_others_is_named(pair, &disk, folder.path()).await;
     }
 }
 
@@ -138,4 +141,18 @@ async fn names_are_kept(pair: &Pair) {
         assert!(one.read(TIME).is_some(), "a name that the other disk cannot hold was deleted");
     }
     assert_eq!(two.read("traces/é Ω.json").unwrap(), b"not ASCII");
+}
+
+/// Where the disk shows a folder of another file system, that folder stands beside it: what is
+/// written there comes without any event, as from another machine.
+async fn a_disk_of_others_is_named(pair: Pair, disk: &Path, sockets: &Path) {
+    let Pair { mut two, .. } = pair;
+    // Not every file system has room for a socket.
+    two.set("XDG_RUNTIME_DIR", sockets);
+    let daemon = Daemon::start(&two).await;
+    socket::until_state(&two, "in-sync").await;
+    let status = two.good(&["status"]).await.stdout;
+    let said = status.contains("changes are noticed only by a scan");
+    assert_eq!(said, disk.with_extension("folder").exists(), "{status}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
 }

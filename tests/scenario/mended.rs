@@ -1,8 +1,9 @@
-//! Files that are broken here come back from the history, whatever the record says of them.
+//! Files that are broken here come back from the history, whatever the record says of them; sound
+//! ones that were never sent are kept.
 
 use std::time::Duration;
 
-use cogzy_engine::model::{Digest, Validate};
+use cogzy_engine::model::{Digest, Keep, Validate};
 use cogzy_engine::sync::{Point, Rewritten, Unwatched};
 
 use crate::support::device::{Device, collect};
@@ -62,6 +63,33 @@ async fn an_undo_and_a_restore_of_everything_mend_what_is_broken_too() {
     cut_short(&one, "indexes/faiss.index", 3);
     assert_eq!(restore(&mut one, "3", &[]).await.put_back, 1);
     assert_eq!(one.files(), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_brake_holds_is_kept_as_a_conflict_when_a_restore_takes_its_place() {
+    const FILES: usize = 30;
+    let World { mut one, mut two, .. } = world(Validate::Enforce).await;
+    let write = |device: &Device, text: &str| {
+        (0..FILES)
+            .for_each(|number| device.write(&format!("traces/{number}.json"), format!("{text} {number}")));
+    };
+    write(&one, "first");
+    one.sync().await;
+    two.sync().await;
+    let first = one.files();
+    write(&one, "never sent");
+    assert_eq!(one.sync().await.holds.len(), 1);
+    one.pass(Duration::from_secs(10));
+    let restored = restore(&mut one, "1", &[]).await;
+    assert_eq!((restored.put_back, restored.report.conflicts.len()), (FILES, FILES), "{restored:?}");
+    assert_eq!(one.files(), first);
+    // Another device can bring them back, too.
+    two.sync().await;
+    let kept = two.engine().conflicts().await.unwrap();
+    assert_eq!(kept.len(), FILES);
+    two.engine().resolve(kept[0].conflict.id, Keep::Mine, true, &Unwatched).await.unwrap();
+    let back = (0..FILES).filter_map(|number| two.text(&format!("traces/{number}.json")));
+    assert_eq!(back.filter(|text| text.starts_with("never sent")).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

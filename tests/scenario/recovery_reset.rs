@@ -193,3 +193,25 @@ async fn keys(store: &MemoryRemote, prefix: &str) -> Vec<String> {
     assert!(!listed.as_ref().is_err_and(|error| error.kind == RemoteErrorKind::Other));
     listed.unwrap().into_iter().map(|object| object.key).collect()
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_deleted_elsewhere_while_a_link_hid_it_stays_deleted_after_a_reset() {
+    let folder = fresh_folder();
+    let (mut one, store) = synced(folder.path()).await;
+    one.write("notes/a.md", "a note");
+    one.sync().await;
+    let mut two = Device::joined(folder.path(), "two", store).await;
+    two.sync().await;
+    let (notes, aside) = (one.root.join("notes"), folder.path().join("aside"));
+    std::fs::rename(&notes, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &notes).unwrap();
+    two.delete("notes/a.md");
+    two.write("traces/b.json", "newer");
+    two.sync().await;
+    reset(&mut one).await.unwrap();
+    std::fs::remove_file(&notes).unwrap();
+    std::fs::rename(&aside, &notes).unwrap();
+    one.sync().await;
+    two.sync().await;
+    assert_eq!((two.text("notes/a.md"), one.text("notes/a.md")), (None, None), "it came back");
+}

@@ -75,12 +75,18 @@ async fn a_transaction_for_a_vault_that_is_away_is_refused_and_writes_nothing() 
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
 
-/// Puts a copy of the vault in its place, like a restored backup or a disk that is mounted anew.
-/// Returns the place of the first one.
-fn replaced_by_a_copy(machine: &Machine) -> PathBuf {
+/// A copy of the vault, like a backup. It is made while no daemon writes, since a file that goes
+/// while it is read would make `cp` fail.
+fn copied(machine: &Machine) -> PathBuf {
     let copy = machine.root.with_extension("copy");
     let copied = std::process::Command::new("cp").arg("-a").args([&machine.root, &copy]).status().unwrap();
     assert!(copied.success());
+    copy
+}
+
+/// Puts a copy of the vault in its place, like a restored backup or a disk that is mounted anew.
+/// Returns the place of the first one.
+fn replaced_by(machine: &Machine, copy: PathBuf) -> PathBuf {
     let aside = away(machine);
     std::fs::rename(copy, &machine.root).unwrap();
     aside
@@ -96,12 +102,13 @@ const REPLACED: &str = "another folder than the one that was opened";
 async fn a_daemon_whose_vault_is_replaced_says_so_and_ends_so_that_it_is_started_anew() {
     let folder = tempfile::tempdir().unwrap();
     let machine = machine(folder.path()).await;
+    let copy = copied(&machine);
     let mut daemon = Daemon::start(&machine).await;
     let mut listening = socket::connect(&socket::path_of(&machine)).await;
     listening.write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     // Once the answer has begun, it is listened to.
     assert!(listening.read(&mut [0; 1]).await.unwrap() > 0);
-    let aside = replaced_by_a_copy(&machine);
+    let aside = replaced_by(&machine, copy);
     machine.write("traces/new.json", "of the copy");
     daemon.says(REPLACED).await;
     assert_eq!(daemon.ended().await, Some(1), "2 would keep a service from starting it anew");
@@ -210,9 +217,12 @@ async fn in_a_pause_nothing_in_the_vault_is_open_so_that_its_disk_can_be_unmount
 async fn a_vault_that_is_replaced_in_a_pause_is_taken_up_by_the_next_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let machine = machine(folder.path()).await;
+    let copy = copied(&machine);
     let daemon = Daemon::start(&machine).await;
     machine.good(&["pause"]).await;
-    replaced_by_a_copy(&machine);
+    let aside = replaced_by(&machine, copy);
+    // The pause is of the vault as it was copied.
+    std::fs::copy(aside.join("sync/paused"), machine.root.join("sync/paused")).unwrap();
     machine.write("traces/new.json", "of the copy");
     machine.run(&["resume"]).await;
     assert_eq!(daemon.ended().await, Some(1));

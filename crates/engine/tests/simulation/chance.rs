@@ -97,13 +97,10 @@ pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
 }
 
 fn disk_kind(rng: &mut Rng) -> Kind {
-    Kind {
-        exchange: rng.chance(75),
-        case: rng.chance(85),
-        nfd: rng.chance(15),
-        ordered: rng.chance(50),
-        tick_ns: *rng.pick(&[1, 1_000, 10_000_000, 1_000_000_000]),
-    }
+    let (exchange, case, nfd, ordered) = (rng.chance(75), rng.chance(85), rng.chance(15), rng.chance(50));
+    // What cannot even double a name keeps coarse times, too, as FAT does.
+    let tick_ns = *rng.pick(&[1, 1_000, 10_000_000, 1_000_000_000]);
+    Kind { exchange, links: exchange || tick_ns < 10_000_000, case, nfd, ordered, tick_ns }
 }
 
 fn remote_faults(rng: &mut Rng) -> RemoteFaults {

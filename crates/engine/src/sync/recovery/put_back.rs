@@ -2,8 +2,9 @@
 //!
 //! A group whose files do not fit together here is neither pushed nor pulled over. A restore of the
 //! very generation that stands commits nothing, and so would change nothing; but the user who asks
-//! for it means the disk. Replaced files go to the trash. A file that is being written is waited
-//! for; if that does not end, the request is refused.
+//! for it means the disk. Replaced files go to the trash; a sound version that was never sent is kept
+//! as a conflict. A file that is being written is waited for; if that does not end, the request is
+//! refused.
 //!
 //! A crash leaves the journal of an apply, which the next start finishes.
 
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::log::Depth;
 use crate::model::{Item, Tree, VaultPath};
-use crate::plan::{self, Action, Input, Plan, Step};
+use crate::plan::{self, Action, Direction, Input, Plan, Step};
 use crate::sync::cycle::{Incoming, SETTLE_TRIES, Scope};
 use crate::sync::session::Session;
 use crate::sync::{About, Refusal, Survey, SyncError};
@@ -75,9 +76,20 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
     let mut plan = plan::reset(&Input { blocked: &local.blocked, ..input });
     plan.steps.retain(|step| items.contains(&step.item));
     plan.waiting.retain(|wait| items.contains(&wait.item));
-    for step in &mut plan.steps {
-        // The user asked for it: the trash keeps the old file, and there is nothing to decide.
+    let unsent = unsent(&survey.plan);
+    for step in plan.steps.iter_mut().filter(|step| !unsent.contains(&step.item)) {
+        // It is broken, and the user asked for it: the trash keeps the old file, and there is
+        // nothing to decide.
         step.action = Action::Pull;
     }
     plan
+}
+
+/// Items whose version here is sound and was never sent: a brake holds it, or it was saved a moment
+/// ago. The trash alone, which forgets, is no place for the only copy: it is kept as a conflict.
+fn unsent(plan: &Plan) -> BTreeSet<&Item> {
+    let held = plan.holds.iter().filter(|hold| hold.direction == Direction::Outgoing);
+    let going =
+        plan.steps.iter().filter(|step| step.outgoing() || matches!(step.action, Action::Conflict(_)));
+    held.flat_map(|hold| &hold.items).chain(going.map(|step| &step.item)).collect()
 }

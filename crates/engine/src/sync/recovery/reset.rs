@@ -143,7 +143,9 @@ impl Session<'_> {
     }
 
     /// Records that nothing is open any more: the base is the backup's state, but for items that
-    /// could not be replaced.
+    /// could not be replaced, and for files of which nobody knows now whether they are still here:
+    /// those behind a link or on a disk that is away. Where the backup has no such file, it goes
+    /// once it is seen again, as it would have gone without the reset.
     fn agree_to_reset(
         &self,
         record: Option<LastSync>,
@@ -152,7 +154,9 @@ impl Session<'_> {
         left: &BTreeSet<Item>,
     ) -> Result<(), SyncError> {
         let mut record = record.unwrap_or_else(|| self.context.first_record(self.marker.vault));
-        let is_left = |path: &&VaultPath| left.contains(&survey.remote.groups.item(path));
+        let hidden =
+            |path: &VaultPath| !remote.contains_key(path) && survey.local.blocked.reason(path).is_some();
+        let is_left = |path: &&VaultPath| left.contains(&survey.remote.groups.item(path)) || hidden(path);
         let mut base: Tree = remote.clone();
         base.retain(|path, _| !is_left(&path));
         base.extend(

@@ -137,6 +137,7 @@ impl Site {
         self.ledger.wrote(path, Digest::of(bytes));
         if pipeline::is_member(path) {
             self.ledger.half_written = pipeline::left_half_written(self, &self.ledger.versions);
+            pipeline::note_missing_index(self, now);
         }
     }
 
@@ -250,6 +251,8 @@ impl Site {
     }
 
     fn link(&mut self, path: &str, now: i64) {
+        // The file may be in a folder that was moved away, and comes back for this.
+        self.unlink_above(path, now);
         self.delete(path, now);
         self.make_way(path, now);
         let (slot, ino) = (self.state.slot(&absolute(path)).unwrap(), self.state.add(FileKind::Symlink, now));
