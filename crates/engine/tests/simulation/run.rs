@@ -59,7 +59,7 @@ const REGRESSIONS: &[u64] = &[
 const PRUNE_REGRESSIONS: &[u64] = &[106, 195, 272, 307_025, 403_242];
 
 /// Worlds with an adversary that failed once.
-const ADVERSARY_REGRESSIONS: &[u64] = &[147];
+const ADVERSARY_REGRESSIONS: &[u64] = &[147, 463];
 
 /// Result of one run.
 pub struct Ran {
