@@ -32,7 +32,6 @@ pub fn is_shared(path: &Path) -> io::Result<bool> {
         0x786F_4256,
     ];
     #[expect(clippy::cast_sign_loss, reason = "a number that some platforms keep in a signed field")]
-    #[expect(clippy::unnecessary_cast, reason = "platforms differ in its width")]
     let kind = statfs(path)?.f_type as u64 & 0xFFFF_FFFF;
     Ok(NETWORK.contains(&kind) || kind == FUSE && major(stat(path)?.st_dev) == 0)
 }
