@@ -99,7 +99,7 @@ impl Assembly<'_> {
         if !self.owner || !self.has_vault() {
             return Vec::new();
         }
-        abilities(self.disk.as_ref(), &self.layout).unwrap_or_else(|error| {
+        abilities(self.disk.as_ref(), &self.layout, clock().as_ref()).unwrap_or_else(|error| {
             tracing::warn!(%error, "what the vault's disk can do is not known");
             Vec::new()
         })
@@ -129,16 +129,16 @@ impl Assembly<'_> {
         Ok(Arc::new(fs))
     }
 
-    /// The settle window: never shorter than two steps of the disk's times. What else a disk cannot do is noted
-    /// in the log.
+    /// The settle window: never shorter than two steps of a disk's times, and longer where a disk's
+    /// clock is behind. What else a disk cannot do is noted in the log.
     fn settle(&self, disks: &[(String, Abilities)]) -> Duration {
         for (folder, weaker) in disks.iter().map(|(folder, can)| (folder, can.weaker())) {
             for weaker in weaker {
                 tracing::info!(%folder, %weaker, "a disk of the vault can do less than others");
             }
         }
-        let coarse = disks.iter().filter(|(_, can)| can.tick >= Duration::from_secs(1));
-        coarse.map(|(_, can)| can.settle()).fold(self.config.sync.settle, Duration::max)
+        let configured = self.config.sync.settle;
+        disks.iter().map(|(_, can)| can.settle(configured)).fold(configured, Duration::max)
     }
 
     fn settings(&self, disks: &[(String, Abilities)]) -> Result<Settings, AssembleError> {

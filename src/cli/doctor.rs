@@ -187,7 +187,7 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
     }
     findings.extend(wrong(&status));
     findings.extend(status.unwatched.iter().map(|folder| {
-        let next = "make it readable, or raise the limit; until then it is scanned at every poll";
+        let next = "make it readable, raise the limit, or let it be: it is scanned at every poll";
         Finding::warning("watches", folder.why.clone(), next)
     }));
     if reached {

@@ -12,7 +12,9 @@ use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
 use crate::mounts::Mount;
+use crate::support::daemon::Daemon;
 use crate::support::process::Machine;
+use crate::support::socket;
 
 const DISKS: &str = "COGZY_TEST_DISKS";
 /// A name that FAT cannot hold.
@@ -91,6 +93,7 @@ async fn a_vault_lives_on_every_disk_and_loses_nothing() {
         what_is_left_out_is_named(&pair, &disk).await;
         a_disk_in_the_vault_has_its_own_names(&pair, folder.path(), &disk).await;
         pair.two.good(&["verify"]).await;
+        a_disk_of_others_is_named(pair, &disk, folder.path()).await;
     }
 }
 
@@ -231,4 +234,18 @@ async fn a_disk_in_the_vault_has_its_own_names(pair: &Pair, folder: &Path, disk:
     four.sync().await;
     pair.one.sync().await;
     assert_eq!(pair.one.read(TIME).unwrap(), b"edited there");
+}
+
+/// Where the disk shows a folder of another file system, that folder stands beside it: what is
+/// written there comes without any event, as from another machine.
+async fn a_disk_of_others_is_named(pair: Pair, disk: &Path, sockets: &Path) {
+    let Pair { mut two, .. } = pair;
+    // Not every file system has room for a socket.
+    two.set("XDG_RUNTIME_DIR", sockets);
+    let daemon = Daemon::start(&two).await;
+    socket::until_state(&two, "in-sync").await;
+    let status = two.good(&["status"]).await.stdout;
+    let said = status.contains("changes are noticed only by a scan");
+    assert_eq!(said, disk.with_extension("folder").exists(), "{status}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use cogzy_testkit::fresh_folder;
 
+use crate::recovery_page;
 use crate::support::process::{Machine, Ran, noise};
 
 /// A small disk, mounted until it is dropped.
@@ -67,7 +68,8 @@ fn problem(ran: &Ran, path: &str) -> String {
 
 /// Asks for the status and an export, and looks what the doctor says.
 async fn answers(machine: &Machine, folder: &Path, says: &str) {
-    machine.good(&["status"]).await;
+    let status = machine.good(&["status"]).await.stdout;
+    assert!(!status.contains("never synced"), "{status}");
     let target = folder.join(format!("out {says}"));
     machine.good(&["export", target.to_str().unwrap()]).await;
     assert_eq!(std::fs::read(target.join("traces/a.json")).unwrap(), b"first");
@@ -107,6 +109,22 @@ async fn old_trashes_yield_before_a_pull_is_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_trash_on_a_small_disk_inside_the_vault_yields_too() {
+    let folder = fresh_folder();
+    let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
+    let Some(_disk) = SmallDisk::mount(two.root.join("traces"), 64) else { return };
+    for machine in [&one, &two] {
+        machine.good(&["init"]).await;
+    }
+    for round in 0..12 {
+        one.write("traces/large.bin", noise(&format!("round {round}"), 8 << 20));
+        one.sync().await;
+        two.sync().await;
+    }
+    assert_eq!(two.read("traces/large.bin").unwrap(), noise("round 11", 8 << 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_any_room_questions_are_answered_and_the_page_for_recovery_helps() {
     let folder = fresh_folder();
     let Some((one, two, disk)) = pair(folder.path(), 24).await else { return };
@@ -123,6 +141,24 @@ async fn without_any_room_questions_are_answered_and_the_page_for_recovery_helps
     one.sync().await;
     two.sync().await;
     assert_eq!(two.read("traces/b.json").as_deref(), Some(&b"later"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_the_commands_of_the_page_make_room_and_bring_everything() {
+    let folder = fresh_folder();
+    let Some((one, mut two, disk)) = pair(folder.path(), 64).await else { return };
+    // Short, so that what was displaced has stood still when the page is asked.
+    two.set("COGZY_VAULT__SYNC__SETTLE", "200ms");
+    for text in ["first", "second"] {
+        one.write("traces/large.bin", noise(text, 16 << 20));
+        one.sync().await;
+        two.sync().await;
+    }
+    one.write("traces/next.bin", noise("next", 4 << 20));
+    one.sync().await;
+    disk.fill();
+    recovery_page::run_section(&two, "The disk is full").await;
+    assert_eq!(two.files().get("traces/next.bin"), one.files().get("traces/next.bin"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

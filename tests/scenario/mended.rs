@@ -93,6 +93,25 @@ async fn what_a_brake_holds_is_kept_as_a_conflict_when_a_restore_takes_its_place
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_look_at_both_sides_is_kept_as_a_conflict_when_a_restore_takes_its_place() {
+    let World { mut one, mut two, .. } = world(Validate::Enforce).await;
+    one.write("traces/t1.json", "first");
+    one.sync().await;
+    two.sync().await;
+    // Without its record, this device cannot tell whether the other side may replace its version.
+    two.write("traces/t1.json", "never sent");
+    std::fs::remove_file(two.root.join("sync/last_sync.json")).unwrap();
+    two.restart();
+    assert_eq!(two.sync().await.holds.len(), 1);
+    two.pass(Duration::from_secs(10));
+    let restored = restore(&mut two, "1", &[]).await;
+    assert_eq!((restored.put_back, restored.report.conflicts.len()), (1, 1), "{restored:?}");
+    assert_eq!(two.text("traces/t1.json").as_deref(), Some("first"));
+    one.sync().await;
+    assert_eq!(one.engine().conflicts().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_loss_is_taken_back_although_what_is_left_does_not_fit_together() {
     let World { mut one, .. } = world(Validate::Enforce).await;
     write_group(&one, 300, "a memory of some length, so that the file is no short one");

@@ -84,6 +84,34 @@ async fn assert_sound_but_for_the_lie(device: &mut Device) {
 }
 
 #[tokio::test]
+async fn a_damaged_chunk_that_a_lie_claims_too_keeps_its_place_until_it_is_repaired() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    one.write("traces/a.json", b"a file of one chunk".as_slice());
+    one.sync().await;
+    let true_copy = bucket.packs().into_iter().next().unwrap();
+    poison(&bucket, &all_chunks(&bucket).await).await;
+    let mut bytes = bucket.remote.dump()[&true_copy].to_vec();
+    bytes[HEAD as usize] ^= 1;
+    assert!(bucket.remote.damage(&true_copy, bytes.into()));
+    // It has never read the chunk, so that it knows neither place; the other one has sent it.
+    let mut two = new_device(&bucket, folder.path(), "two").await;
+    assert_eq!(two.read("traces/a.json"), None);
+
+    for at in 0..6 {
+        bucket.pass(8 * DAY);
+        let pruned = prune(if at == 1 { &mut one } else { &mut two }).await;
+        assert_eq!((pruned.stopped, pruned.freed.objects), (at != 1, 0), "{pruned:?}");
+    }
+    // A bucket in memory takes no other bytes under a key that it has.
+    bucket.packs().iter().for_each(|pack| drop(bucket.remote.remove(pack)));
+    one.engine().repair(&Unwatched).await.unwrap();
+    two.sync().await;
+    assert_eq!(two.files(), one.files(), "what a device still has comes back");
+}
+
+#[tokio::test]
 async fn what_another_one_says_to_have_sent_is_sent_all_the_same() {
     let folder = fresh_folder();
     let bucket = Bucket::new();

@@ -150,6 +150,13 @@ async fn step(machine: &Machine, line: &Line, filled: &[(&str, &str)]) -> Ran {
     ran
 }
 
+/// Runs the commands of a section that has no capitals.
+pub async fn run_section(machine: &Machine, title: &str) {
+    for line in section(title) {
+        step(machine, &line, &[]).await;
+    }
+}
+
 async fn lost_laptop(place: &Place) {
     let backup = place.filled().await.files();
     let (folder, written) = place.fresh_folder();
@@ -181,9 +188,7 @@ async fn full_disk(place: &Place) {
     other.sync().await;
     let trash = |machine: &Machine| std::fs::read_dir(machine.root.join("sync/trash")).unwrap().count();
     assert!(trash(&other) > 0, "nothing was replaced");
-    for line in section("The disk is full") {
-        step(&other, &line, &[]).await;
-    }
+    run_section(&other, "The disk is full").await;
     assert_eq!((trash(&other), other.files()), (0, machine.files()));
 }
 

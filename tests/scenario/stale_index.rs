@@ -141,6 +141,69 @@ async fn what_fits_or_is_damaged_or_is_held_by_the_setting_is_not_left_out() {
     assert_eq!((report.pushed, invalid(&report)[0].0), (0, Weight::Overdue), "{report:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wait_for_an_index_begins_with_the_vectors() {
+    let World { mut one, mut two, .. } = world(Validate::Enforce).await;
+    write_group(&one, 30, "first");
+    one.sync().await;
+    two.sync().await;
+    // Vectors that take longer than a group may be invalid, and then an index that takes seconds.
+    one.write("corpus/nodes.json", corpus(31, "remembered"));
+    assert_eq!(invalid(&one.sync().await)[0].0, Weight::Invalid);
+    write_group(&two, 40, "elsewhere");
+    two.sync().await;
+    one.pass(OVERDUE);
+    one.write("vectors/nodes.npy", matrix(31, 8, 0.5));
+    for _ in 0..2 {
+        let report = one.sync().await;
+        assert_eq!((report.pushed, report.pulled, report.conflicts.len()), (0, 0, 0), "{report:?}");
+        assert_eq!(invalid(&report)[0].0, Weight::Overdue, "{report:?}");
+        one.pass(Duration::from_secs(100));
+    }
+    one.write(INDEX, index(31, 8, 0.5));
+    let report = one.sync().await;
+    assert_eq!((report.conflicts.len(), invalid(&report).len()), (1, 0), "{report:?}");
+    let kept = one.engine().conflicts().await.unwrap()[0].conflict.clone();
+    one.engine().resolve(kept.id, Keep::Mine, true, &Unwatched).await.unwrap();
+    one.sync().await;
+    assert_eq!(
+        (one.read("corpus/nodes.json"), one.read(INDEX)),
+        (Some(corpus(31, "remembered").into()), Some(index(31, 8, 0.5)))
+    );
+
+    // The wait for one that nobody computes does not begin anew with each further memory.
+    for count in 32..36 {
+        one.write("corpus/nodes.json", corpus(count, "remembered"));
+        let report = one.sync().await;
+        assert_eq!((report.pushed, invalid(&report).len()), (0, 1), "{count}: {report:?}");
+        one.write("vectors/nodes.npy", matrix(count, 8, 0.5));
+        let report = one.sync().await;
+        assert_eq!(report.pushed, if count < 35 { 0 } else { 2 }, "{count}: {report:?}");
+        one.pass(OVERDUE / 3);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn vectors_that_cannot_be_seen_are_not_absent() {
+    let World { mut one, .. } = world(Validate::Enforce).await;
+    write_group(&one, 30, "first");
+    one.sync().await;
+    // Beside the corpus the index alone is wrong, as it seems.
+    one.write("corpus/nodes.json", corpus(31, "remembered"));
+    let vectors = one.root.join("vectors/nodes.npy");
+    std::fs::remove_file(&vectors).unwrap();
+    std::os::unix::fs::symlink("nowhere", &vectors).unwrap();
+    assert_eq!(one.sync().await.pushed, 0);
+    one.pass(OVERDUE);
+    std::fs::remove_file(&vectors).unwrap();
+    one.write("vectors/nodes.npy", matrix(31, 8, 0.5));
+    let report = one.sync().await;
+    assert_eq!((report.pushed, invalid(&report)[0].0), (0, Weight::Invalid), "{report:?}");
+    one.pass(OVERDUE);
+    assert_eq!(one.sync().await.pushed, 2);
+}
+
 fn walk(folder: &Path) -> Vec<Vec<u8>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());

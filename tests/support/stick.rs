@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cogzy_engine::clock::SystemClock;
 use cogzy_engine::fs::{Escaping, Fs, ReadFile, RootedFs, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 use cogzy_engine::vault::{Layout, Spellings, abilities};
@@ -18,7 +19,9 @@ pub fn opened(layout: &Layout, stick: bool) -> Arc<dyn Fs> {
     let disk = RootedFs::open(layout.root(), layout.sync());
     let disk: Arc<dyn Fs> = if stick { Arc::new(Stick(disk)) } else { Arc::new(disk) };
     let mut spellings = Spellings::load(disk.as_ref(), layout).unwrap();
-    spellings.learn(disk.as_ref(), layout, &abilities(disk.as_ref(), layout).unwrap()).unwrap();
+    spellings
+        .learn(disk.as_ref(), layout, &abilities(disk.as_ref(), layout, &SystemClock::new()).unwrap())
+        .unwrap();
     let fs = Escaping::new(disk, layout.root());
     spellings.apply(&fs);
     Arc::new(fs)

@@ -10,6 +10,7 @@ use crate::cli::service;
 use crate::service::ServiceError;
 use cogzy_client::documents::DaemonDocument;
 use cogzy_client::paths::Paths;
+use cogzy_engine::clock::SystemClock;
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::VaultPath;
 use cogzy_engine::vault::{Abilities, Filter, Layout, Spellings, Verdict, abilities};
@@ -114,7 +115,7 @@ pub(super) fn unwritable(check: &'static str, disk: &RootedFs, layout: &Layout) 
 /// Abilities of the vault's disks, tried with two small files of ours that are removed again.
 pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Vec<Finding> {
     // What keeps anybody from trying is told by another check.
-    let Ok(all) = abilities(disk, layout) else { return Vec::new() };
+    let Ok(all) = abilities(disk, layout, &SystemClock::new()) else { return Vec::new() };
     let place = |folder: &str| layout.root().join(folder).display().to_string();
     let spellings = Spellings::load(disk, layout).ok();
     let names = |folder: &str, can: &Abilities| spellings.as_ref()?.promise(folder, can.names);
@@ -124,7 +125,10 @@ pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Ve
     let findings: Vec<Finding> =
         weaker.map(|(folder, text)| Finding::note(check, format!("{}: {text}", place(folder)))).collect();
     if findings.is_empty() {
-        return vec![Finding::ok(check, "names are swapped at once; names, modes and times are kept")];
+        return vec![Finding::ok(
+            check,
+            "names are swapped at once; names, modes and times are kept; its clock is this machine's",
+        )];
     }
     findings
 }

@@ -29,6 +29,7 @@ mod io_at;
 mod real;
 mod resolve;
 mod rooted;
+mod shared;
 mod sqlite;
 mod tree;
 
@@ -40,6 +41,7 @@ pub use holds::Holds;
 pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
 pub use rooted::RootedFs;
+pub use shared::is_shared;
 pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
 
 /// A folder above a path that is a symbolic link: its target is neither absent nor ours. It is the

@@ -224,6 +224,17 @@ impl Blocked {
         items
     }
 
+    /// True if something keeps an item from being judged: at one of its `known` members, or at one
+    /// that no tree has yet.
+    pub fn hides<'a>(
+        &self,
+        groups: &Groups,
+        item: &Item,
+        mut known: impl Iterator<Item = &'a VaultPath>,
+    ) -> bool {
+        known.any(|path| self.find(path).is_some()) || self.items(groups).contains_key(item)
+    }
+
     /// The name that hides which files a group's pattern matches.
     fn find_below(&self, pattern: &str) -> Option<Block<'_>> {
         let fixed = pattern.split(['*', '?', '[', '{']).next().unwrap_or(pattern);

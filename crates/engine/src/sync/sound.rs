@@ -14,6 +14,16 @@ use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Offsets};
 use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
 
+/// Result of reading chunks that several packs say to have.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
+    /// Places that do not give their chunk, although another place does.
+    pub(crate) lies: BTreeSet<(PackId, Digest)>,
+    /// Chunks that none of their places gives. One of these may have held it before it was damaged, and
+    /// nobody can tell which: a repair needs that place.
+    pub(crate) nowhere: BTreeSet<Digest>,
+}
+
 impl Context {
     /// Chunks that none of their places in `index` gives.
     pub(crate) async fn not_there(
@@ -44,12 +54,9 @@ impl Context {
         Ok(missing)
     }
 
-    /// Places that do not give their chunk, of chunks that have several: as far as they come before the
-    /// first that does. `lists` of packs come in the order in which their chunks are preferred.
-    pub(crate) async fn lies(
-        &self,
-        lists: [&[Arc<PackInfo>]; 3],
-    ) -> Result<BTreeSet<(PackId, Digest)>, SyncError> {
+    /// Reads chunks that have several places, as far as the first place that gives them. `lists` of packs
+    /// come in the order in which their chunks are preferred.
+    pub(crate) async fn doubts(&self, lists: [&[Arc<PackInfo>]; 3]) -> Result<Doubts, SyncError> {
         let mut places: BTreeMap<Digest, Vec<(PackId, ChunkSlot)>> = BTreeMap::new();
         for list in lists {
             let by_id: BTreeMap<PackId, &Arc<PackInfo>> = list.iter().map(|pack| (pack.id, pack)).collect();
@@ -57,17 +64,16 @@ impl Context {
                 pack.chunks.iter().for_each(|slot| places.entry(slot.id).or_default().push((id, *slot)));
             }
         }
+        places.retain(|_, places| places.len() > 1);
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
-        let mut lies = BTreeSet::new();
+        let mut doubts = Doubts::default();
         loop {
             let mut known = Known::default();
-            places.retain(|_, places| {
-                places.len() > 1 && !places.first().is_some_and(|place| known.is_sound(self, *place))
-            });
+            places.retain(|_, places| !places.first().is_some_and(|place| known.is_sound(self, *place)));
             let first: Vec<(PackId, ChunkSlot)> =
                 places.values().filter_map(|places| places.first().copied()).collect();
             if first.is_empty() {
-                return Ok(lies);
+                return Ok(doubts);
             }
             let missing: BTreeSet<(PackId, Digest)> =
                 reader.missing(&first).await?.into_iter().map(|(pack, slot)| (pack, slot.id)).collect();
@@ -78,9 +84,13 @@ impl Context {
                 if lied {
                     places.remove(0);
                 }
-                lied
+                if lied && places.is_empty() {
+                    doubts.nowhere.insert(*id);
+                }
+                lied && !places.is_empty()
             });
-            lies.extend(missing);
+            doubts.lies.extend(missing);
+            doubts.lies.retain(|(_, id)| !doubts.nowhere.contains(id));
         }
     }
 

@@ -102,6 +102,19 @@ impl Mounts {
         format!("{folder}/{MOUNT_FOLDER}/{}", self.own)
     }
 
+    /// The vault's root, and the folders that disks are mounted at: one place on each disk.
+    pub fn disks(&self, layout: &Layout) -> Vec<PathBuf> {
+        let mounted = self.folders().map(|folder| layout.root().join(folder));
+        std::iter::once(layout.root().to_owned()).chain(mounted).collect()
+    }
+
+    /// Our own folder on the disk that is mounted at `folder`; none where no disk of ours is.
+    pub(super) fn home_at(&self, layout: &Layout, folder: &Path) -> Option<PathBuf> {
+        let relative = folder.strip_prefix(layout.root()).ok()?.to_str()?;
+        let is_ours = self.folders().any(|mounted| mounted == relative);
+        is_ours.then(|| layout.root().join(self.home_on(relative)))
+    }
+
     /// Our own folders on all disks.
     pub(super) fn homes(&self, layout: &Layout) -> Vec<PathBuf> {
         self.folders().map(|folder| layout.root().join(self.home_on(folder))).collect()

@@ -1,4 +1,4 @@
-//! What a disk can do, tried with two small files of ours.
+//! Abilities of a disk, tried with two small files of ours.
 //!
 //! A crash leaves them; the next probe takes them away.
 
@@ -7,11 +7,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Layout, Mounts};
+use crate::clock::Clock;
 use crate::fs::{At, Fs, Holds, IoAt, remove_tree};
 
 /// A time that no coarse clock can hold: an odd second and some.
 const ODD_MS: i64 = 1_000_000_001_987;
 const MODE: u32 = 0o640;
+/// Clocks that are closer than this, and a step of the disk's times, tell the same time.
+const CLOSE: Duration = Duration::from_secs(1);
+/// What is farther away than a day is no clock: a disk that knows no times must not stop syncing.
+const FARTHEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Abilities of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,32 @@ pub struct Abilities {
     pub tick: Duration,
     /// The names that it holds; none where that could not be tried.
     pub names: Option<Holds>,
+    /// The clock by which it gives times: that of a server, where it is one.
+    pub clock: Skew,
+}
+
+/// Distance of a disk's clock from this machine's, where it is more than its steps explain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skew {
+    None,
+    Behind(Duration),
+    Ahead(Duration),
+}
+
+impl Skew {
+    /// The skew of a disk that gave the time `given` to what was written between two moments, all in
+    /// nanoseconds; `tick` is the step of its times.
+    fn of(given: i64, [before, after]: [i64; 2], tick: Duration) -> Self {
+        let apart = |early: i64, late: i64| {
+            let apart = Duration::from_nanos(u64::try_from(late.saturating_sub(early)).unwrap_or(0));
+            (apart >= tick.saturating_add(CLOSE)).then_some(apart.min(FARTHEST))
+        };
+        match (apart(given, before), apart(after, given)) {
+            (Some(behind), _) => Self::Behind(behind),
+            (None, Some(ahead)) => Self::Ahead(ahead),
+            (None, None) => Self::None,
+        }
+    }
 }
 
 impl Abilities {
@@ -46,41 +77,59 @@ impl Abilities {
             weaker.push("it keeps no modes: those of the remote are ignored".to_owned());
         }
         if self.tick >= Duration::from_secs(1) {
-            let settle = self.settle().as_secs();
+            let settle = self.tick.saturating_mul(2).as_secs();
             weaker.push(format!(
                 "its times have steps of {} s: a file counts as settled after {settle} s at the earliest",
                 self.tick.as_secs()
             ));
         }
+        match self.clock {
+            Skew::None => {}
+            Skew::Behind(by) => weaker.push(format!(
+                "its clock is {} s behind this machine's: that is taken into account when a file counts as settled",
+                by.as_secs()
+            )),
+            Skew::Ahead(by) => weaker.push(format!(
+                "its clock is {} s ahead of this machine's: what is saved is sent later for it",
+                by.as_secs()
+            )),
+        }
         weaker
     }
 
-    /// The shortest time for which a file must have stood still: within one step a write shows in no time.
+    /// The time for which a file must have stood still by this machine's clock, to be sure of
+    /// `wanted` by the disk's: within two steps a write shows in no time, and by a clock that is
+    /// behind, what is written now looks old.
     #[must_use]
-    pub const fn settle(&self) -> Duration {
-        self.tick.saturating_mul(2)
+    pub fn settle(&self, wanted: Duration) -> Duration {
+        let coarse = self.tick >= Duration::from_secs(1);
+        let still = if coarse { wanted.max(self.tick.saturating_mul(2)) } else { wanted };
+        match self.clock {
+            Skew::Behind(by) => still.saturating_add(by),
+            Skew::None | Skew::Ahead(_) => still,
+        }
     }
 }
 
-/// Tries what the vault's own disk can do, and those that are mounted inside it: each with the folder that it
-/// is mounted at, empty for the vault's own.
+/// Tries what the vault's own disk can do, and those that are mounted inside it: each with the
+/// folder that it is mounted at, empty for the vault's own. `clock` is this machine's.
 ///
 /// # Errors
 /// As the system reports them, for a disk that cannot be written, too.
-pub fn abilities(fs: &dyn Fs, layout: &Layout) -> Result<Vec<(String, Abilities)>, IoAt> {
+pub fn abilities(fs: &dyn Fs, layout: &Layout, clock: &dyn Clock) -> Result<Vec<(String, Abilities)>, IoAt> {
     let mounts = Mounts::load(fs, layout)?;
-    let mut all = vec![(String::new(), probe(fs, &layout.sync())?)];
+    let mut all = vec![(String::new(), probe(fs, &layout.sync(), clock)?)];
     for (folder, home) in mounts.folders().zip(mounts.homes(layout)) {
         // Without its disk there is nothing to try.
         if fs.lstat(&home).is_ok() {
-            all.push((folder.to_owned(), probe(fs, &home)?));
+            all.push((folder.to_owned(), probe(fs, &home, clock)?));
         }
     }
     Ok(all)
 }
 
-fn probe(fs: &dyn Fs, ours: &Path) -> Result<Abilities, IoAt> {
-    in_folder(fs, &ours.join("probe"), try_out)
+fn probe(fs: &dyn Fs, ours: &Path, clock: &dyn Clock) -> Result<Abilities, IoAt> {
+    in_folder(fs, &ours.join("probe"), |fs, folder| try_out(fs, folder, clock))
 }
 
 /// Tries which names a disk holds, in a folder that is nobody else's and is removed again; none where nothing
@@ -105,24 +154,32 @@ fn in_folder<T>(
     told
 }
 
-fn try_out(fs: &dyn Fs, folder: &Path) -> io::Result<Abilities> {
+fn try_out(fs: &dyn Fs, folder: &Path, clock: &dyn Clock) -> io::Result<Abilities> {
     let [one, other, third] = ["one", "other", "third"].map(|name| folder.join(name));
-    for path in [&one, &other] {
+    let write = |path: &Path, time: Option<i64>| {
         let mut file = fs.create(path)?;
         file.write_all(b"probe")?;
-        file.finish(MODE, Some(ODD_MS))?;
-    }
+        file.finish(MODE, time)
+    };
+    write(&one, Some(ODD_MS))?;
+    // No time is set here: FAT shows one that was set as that of the change, too.
+    let before = clock.now_ns();
+    write(&other, None)?;
+    let fresh = fs.lstat(&other)?;
+    let after = clock.now_ns();
     let stat = fs.lstat(&one)?;
     let can = |done: io::Result<()>| match done {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(false),
         Err(error) => Err(error),
     };
+    let tick = tick(ODD_MS * 1_000_000, stat.mtime_ns);
     Ok(Abilities {
         exchange: can(fs.exchange(&one, &other))?,
         links: can(fs.hard_link(&one, &third))?,
         modes: stat.mode == MODE,
-        tick: tick(ODD_MS * 1_000_000, stat.mtime_ns),
+        tick,
+        clock: Skew::of(fresh.mtime_ns.max(fresh.ctime_ns), [before, after], tick),
         names: fs.holds(folder).ok(),
     })
 }
@@ -139,6 +196,8 @@ const fn tick(given: i64, kept: i64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::fs::RootedFs;
     use crate::vault::apply::tests::disk::{Disk, LINUX, NETWORK, STICK};
 
     #[test]
@@ -147,7 +206,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let layout = Layout::new(dir.path());
             std::fs::create_dir(layout.sync()).unwrap();
-            let all = abilities(&Disk::sound(kind, dir.path()), &layout).unwrap();
+            let all = abilities(&Disk::sound(kind, dir.path()), &layout, &SystemClock::new()).unwrap();
             let [(_, abilities)] = all.as_slice() else { panic!("{all:?}") };
             assert_eq!((abilities.exchange, abilities.links), (kind.exchange, kind.links));
             let names = if kind.names { Holds::All } else { Holds::Escaped };
@@ -163,13 +222,52 @@ mod tests {
         for (step, tick_of) in [(1, 1), (1_000_000_000, 1_000), (2_000_000_000, 2_000)] {
             assert_eq!(tick(given, given - given.rem_euclid(step)), Duration::from_millis(tick_of));
         }
-        let stick = Abilities {
-            exchange: false,
-            links: false,
-            modes: false,
-            tick: Duration::from_secs(2),
-            names: None,
-        };
-        assert_eq!((stick.settle(), stick.weaker().len()), (Duration::from_secs(4), 3));
+        let tick = Duration::from_secs(2);
+        let stick =
+            Abilities { exchange: false, links: false, modes: false, tick, names: None, clock: Skew::None };
+        let (short, long) = (Duration::from_secs(2), Duration::from_secs(10));
+        assert_eq!((stick.settle(short), stick.settle(long)), (Duration::from_secs(4), long));
+        assert_eq!(stick.weaker().len(), 3);
+    }
+
+    /// A server's clock, so many seconds from the machine's.
+    #[derive(Debug)]
+    struct Apart(SystemClock, i64);
+
+    impl Clock for Apart {
+        fn now_ns(&self) -> i64 {
+            self.0.now_ns() + self.1 * 1_000_000_000
+        }
+        fn monotonic(&self) -> Duration {
+            self.0.monotonic()
+        }
+    }
+
+    #[test]
+    fn what_is_written_now_is_never_old_by_the_clock_of_a_server_that_is_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        std::fs::create_dir(layout.sync()).unwrap();
+        let wanted = Duration::from_secs(2);
+        for (ours, longer, told) in [(0, 0, 0), (90, 90, 1), (-30, 0, 1)] {
+            let clock = Apart(SystemClock::new(), ours);
+            let disk = RootedFs::open(dir.path(), layout.sync());
+            let all = abilities(&disk, &layout, &clock).unwrap();
+            let [(_, can)] = all.as_slice() else { panic!("{all:?}") };
+            let settle = can.settle(wanted);
+            assert_eq!(settle.as_secs(), wanted.as_secs() + longer, "{can:?}");
+            assert_eq!(can.weaker().len(), told, "{can:?}");
+            std::fs::write(dir.path().join("now"), "x").unwrap();
+            let stat = disk.lstat(&dir.path().join("now")).unwrap();
+            assert!(!crate::vault::read::quiet(&stat, clock.now_ns(), settle), "{can:?}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_knows_no_times_does_not_stop_syncing() {
+        let now = 1_700_000_000_000_000_000;
+        assert_eq!(Skew::of(0, [now, now], Duration::from_millis(1)), Skew::Behind(FARTHEST));
+        // Steps of two seconds are no skew.
+        assert_eq!(Skew::of(now - 2_500_000_000, [now, now], Duration::from_secs(2)), Skew::None);
     }
 }

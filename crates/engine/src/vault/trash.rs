@@ -137,24 +137,25 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expire
     Ok(expired)
 }
 
-/// Removes acknowledged trashes, the oldest first, until `wanted` bytes are free that were not; none where all
-/// of them together would not do. Gives the number that went.
+/// Removes acknowledged trashes, the oldest first, until `wanted` bytes are free that were not on the
+/// disk of `folder`: the vault's root, or where a disk is mounted in it. None where all of them
+/// together would not do. Gives the number that went.
 ///
 /// # Errors
 /// As the system reports them.
-pub fn yields(fs: &dyn Fs, layout: &Layout, wanted: u64) -> Result<usize, TrashError> {
-    let sizes = sizes(fs, layout)?;
+pub fn yields(fs: &dyn Fs, layout: &Layout, folder: &Path, wanted: u64) -> Result<usize, TrashError> {
+    let sizes = sizes(fs, layout, folder)?;
     let all = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>();
     if all < wanted { Ok(0) } else { remove_oldest(fs, layout, sizes, wanted) }
 }
 
-/// Removes acknowledged trashes, the oldest first, until those that are left hold at most `most` bytes. Gives
-/// the number that went.
+/// Removes acknowledged trashes, the oldest first, until those that are left hold at most `most` bytes
+/// of the disk of `folder`. Gives the number that went.
 ///
 /// # Errors
 /// As the system reports them.
-pub fn limit(fs: &dyn Fs, layout: &Layout, most: u64) -> Result<usize, TrashError> {
-    let sizes = sizes(fs, layout)?;
+pub fn limit(fs: &dyn Fs, layout: &Layout, folder: &Path, most: u64) -> Result<usize, TrashError> {
+    let sizes = sizes(fs, layout, folder)?;
     let all = sizes.iter().map(|(_, bytes)| bytes).sum::<u64>();
     remove_oldest(fs, layout, sizes, all.saturating_sub(most))
 }
@@ -166,7 +167,7 @@ fn remove_oldest(
     wanted: u64,
 ) -> Result<usize, TrashError> {
     let (mut freed, mut gone) = (0, 0);
-    for (id, bytes) in sizes {
+    for (id, bytes) in sizes.into_iter().filter(|(_, bytes)| *bytes > 0) {
         if freed >= wanted {
             break;
         }
@@ -177,16 +178,18 @@ fn remove_oldest(
     Ok(gone)
 }
 
-/// The acknowledged trashes on the vault's own disk, oldest first, and the bytes that each holds.
-fn sizes(fs: &dyn Fs, layout: &Layout) -> Result<Vec<(ApplyId, u64)>, TrashError> {
+/// The acknowledged trashes, oldest first, and the bytes that each holds of the disk of `folder`.
+fn sizes(fs: &dyn Fs, layout: &Layout, folder: &Path) -> Result<Vec<(ApplyId, u64)>, TrashError> {
     let mut sizes = Vec::new();
+    let home = Mounts::load(fs, layout)?.home_at(layout, folder);
     for id in list(fs, layout)? {
         let checked = layout.trash_of(&id).join(CHECKED);
         if found(fs.lstat(&checked)).at("look at", &checked)?.is_none() {
             continue;
         }
         let mut bytes = 0;
-        for file in files_below(fs, &layout.trash_files(&id))? {
+        let files = home.as_deref().map(|home| layout.trash_files_on(home, &id));
+        for file in files_below(fs, &files.unwrap_or_else(|| layout.trash_files(&id)))? {
             bytes += found(fs.lstat(&file)).at("look at", &file)?.map_or(0, |stat| stat.size);
         }
         sizes.push((id, bytes));

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use notify::event::EventKind;
 use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::{Filter, Layout, Verdict};
-use crate::fs::{At, Fs, IoAt, found};
+use super::{Filter, Layout, Mounts, Verdict};
+use crate::fs::{At, Fs, IoAt, found, is_shared};
 use crate::model::{FileKind, VaultPath};
 
 /// Event of the watcher.
@@ -33,6 +33,9 @@ pub enum WatchError {
     /// The system's limit is reached.
     #[error("{} cannot be watched: the system's limit of watched folders is reached; raise it with `sudo sysctl fs.inotify.max_user_watches=524288` (and put that line into /etc/sysctl.d/ to keep it)", .0.display())]
     Limit(PathBuf),
+    /// It is watched, but the system hears only of what this machine writes there.
+    #[error("{} is not on a disk of this machine, and what others write there causes no event", .0.display())]
+    Shared(PathBuf),
     /// Another error.
     #[error("{} cannot be watched: {why}", .path.display())]
     Other {
@@ -120,10 +123,22 @@ impl Watch {
             any |= self.visit(fs, folder, id, &mut visited);
         }
         self.watched.retain(|path, _| visited.contains(path));
+        self.note_shared(fs);
         Ok(any)
     }
 
-    /// The folders that cannot be watched, each with the reason. A scan finds what is written there.
+    /// Notes which of the vault's disks are written by other machines, too.
+    fn note_shared(&mut self, fs: &dyn Fs) {
+        // Of mounts that nobody has recorded yet, the scan that records them tells.
+        let mounts = Mounts::load(fs, &self.layout).unwrap_or_else(|_| Mounts::none());
+        // What cannot be asked is no disk that is there.
+        for disk in mounts.disks(&self.layout).into_iter().filter(|disk| is_shared(disk).unwrap_or(false)) {
+            self.blind.entry(disk.clone()).or_insert(WatchError::Shared(disk));
+        }
+    }
+
+    /// The folders of which events are missing, each with the reason. A scan finds what is written
+    /// there.
     #[must_use]
     pub const fn blind(&self) -> &BTreeMap<PathBuf, WatchError> {
         &self.blind

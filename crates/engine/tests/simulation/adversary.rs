@@ -63,7 +63,15 @@ struct Adversary {
 /// Runs a seed from the first step to the end.
 pub async fn run(seed: u64, trace: Trace) -> Check {
     let mut rng = Rng::stream(seed, "adversary");
-    let kind = Kind { exchange: true, case: true, nfd: false, signs: true, ordered: true, tick_ns: 1_000 };
+    let kind = Kind {
+        exchange: true,
+        links: true,
+        case: true,
+        nfd: false,
+        signs: true,
+        ordered: true,
+        tick_ns: 1_000,
+    };
     let mut world = World::new(seed, &[kind; DEVICES + 1], trace);
     let retention = if seed % 3 == 2 { LITTLE } else { ALL };
     for device in &mut world.devices {
@@ -159,14 +167,17 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
     }
     everything_is_there(world, adversary, retention)?;
     nobody_took_a_bomb(world, adversary)?;
+    let expected = |path: &str| adversary.made.contains(path) || adversary.attacked.contains(path);
     for at in 0..=DEVICES {
         let faults = repair(world, at).await?;
-        let expected = |path: &str| adversary.made.contains(path) || adversary.attacked.contains(path);
         if let Some(fault) = faults.iter().find(|fault| !expected(&fault.path)) {
             return Err(format!("{}: {fault:?}", world.devices[at].name));
         }
     }
-    Ok(())
+    match world.store.lock().overwritten.iter().find(|key| !expected(key)) {
+        Some(key) => Err(format!("{key} was whole, and a device put it with other bytes")),
+        None => Ok(()),
+    }
 }
 
 /// Repairs what can be, and returns what was found.

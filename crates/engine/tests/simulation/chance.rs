@@ -19,16 +19,14 @@ use crate::swaps;
 use crate::trace::Trace;
 use crate::world::World;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 9] = [
     "traces/a.json",
     "traces/b.json",
     "traces/deep/c.json",
-    "traces/deep/d.json",
+    "traces/deep/16:51.json",
     "traces/deep",
-    "traces/16:51.json",
-    "notes/x.",
     "notes/x.txt",
-    "notes/y.txt",
+    "notes/x.",
     "notes/é.txt",
     "private/p.txt",
 ];
@@ -99,14 +97,11 @@ pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
 }
 
 fn disk_kind(rng: &mut Rng) -> Kind {
-    Kind {
-        exchange: rng.chance(75),
-        case: rng.chance(85),
-        nfd: rng.chance(15),
-        signs: rng.chance(80),
-        ordered: rng.chance(50),
-        tick_ns: *rng.pick(&[1, 1_000, 10_000_000, 1_000_000_000]),
-    }
+    let (exchange, case, nfd, ordered) = (rng.chance(75), rng.chance(85), rng.chance(15), rng.chance(50));
+    // What cannot even double a name keeps coarse times and refuses signs, too, as FAT does.
+    let tick_ns = *rng.pick(&[1, 1_000, 10_000_000, 1_000_000_000]);
+    let links = exchange || tick_ns < 10_000_000;
+    Kind { exchange, links, case, nfd, signs: links, ordered, tick_ns }
 }
 
 fn remote_faults(rng: &mut Rng) -> RemoteFaults {

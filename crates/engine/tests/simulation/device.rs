@@ -186,7 +186,7 @@ impl Device {
             threads: NonZeroUsize::MIN,
             trash: self.trash,
             retention: self.retention,
-            max_invalid: Duration::from_secs(300),
+            max_invalid: crate::pipeline::MAX_INVALID,
             stale_index: StaleIndex::default(),
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,
@@ -394,6 +394,6 @@ impl Device {
     pub fn jump(&self, seconds: i64) {
         self.trace.note(format_args!("{} has its clock moved by {seconds} s", self.name));
         self.disk.clock.jump(seconds);
-        self.disk.site().ledger.aged(seconds.max(0) * 1000);
+        self.disk.site().ledger.jumped(seconds);
     }
 }

@@ -86,6 +86,8 @@ pub struct Ledger {
     /// A program has written some files of a group and not the others: the group as it was left;
     /// nothing of it where an apply was under way, which may still put files back.
     pub half_written: Option<BTreeMap<String, Digest>>,
+    /// Time at which a memory here first lacked nothing but its index, by the device's clock.
+    pub index_missing_since: Option<i64>,
 }
 
 impl Ledger {
@@ -168,10 +170,13 @@ impl Ledger {
         self.taken.clear();
     }
 
-    /// Notes that the device's clock has jumped so many milliseconds ahead: half a day at most
-    /// counts as passed.
-    pub fn aged(&mut self, ms: i64) {
-        self.taken.values_mut().for_each(|taken| taken.at_ms -= ms.min(13 * 3_600_000));
+    /// Notes that the device's clock has jumped so many seconds ahead: half a day at most counts as
+    /// passed for what was taken. What is noted by this clock has lasted no shorter for a jump back.
+    pub fn jumped(&mut self, seconds: i64) {
+        let aged = seconds.clamp(0, 13 * 3_600) * 1_000;
+        self.taken.values_mut().for_each(|taken| taken.at_ms -= aged);
+        self.index_missing_since =
+            self.index_missing_since.map(|since| since + seconds.min(0) * 1_000_000_000);
     }
 
     /// Versions that are owed, and whether the trash is enough.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use cogzy_engine::clock::Clock;
 use cogzy_engine::content::open_chunk;
 use cogzy_engine::model::{
     Change, ChunkSlot, Commit, CommitKey, CommitKind, Digest, Entry, Groups, Item, PackId, Recipe, Role, Tree,
@@ -186,6 +187,7 @@ impl Oracle {
     pub fn check_disk(&self, device: &Device) -> Check {
         let mut site = device.disk.site();
         site.check_outside().map_err(|why| format!("{}: {why}", device.name))?;
+        pipeline::note_missing_index(&mut site, device.disk.clock.now_ns());
         let mut visible = visible(&site);
         for (path, digest) in &visible {
             site.ledger.held(path, *digest);
@@ -195,13 +197,16 @@ impl Oracle {
         }
         if let Some(left) = site.ledger.half_written.take() {
             let touched = left.iter().any(|(path, digest)| visible.get(path) != Some(digest));
-            if touched && !self.saved_without_index(&left) {
+            let (kept, cut_short) = (stored(&site, "conflicts"), site.file("sync/applying").is_some());
+            let saved = |digest: &Digest| cut_short || self.known(digest) || kept.contains(digest);
+            if touched && !pipeline::saved_without_index(&left, &site, device.disk.clock.now_ns(), saved) {
                 return Err(format!("{}: a memory that its user has half written was touched", device.name));
             }
             if !touched {
                 visible.retain(|path, _| !pipeline::is_member(path));
-                site.ledger.half_written = Some(left);
             }
+            // What an apply that was cut short has displaced is where it belongs once it is finished.
+            site.ledger.half_written = (!touched || cut_short).then_some(left);
         }
         // While an apply is under way or cut short, its journal says so.
         if site.file("sync/applying").is_none() {
@@ -217,14 +222,6 @@ impl Oracle {
             }
         }
         Ok(())
-    }
-
-    /// True if a memory lacks only its index, and was committed without it or kept as a conflict: what
-    /// comes may displace it like any other.
-    fn saved_without_index(&self, left: &BTreeMap<String, Digest>) -> bool {
-        let saved = pipeline::without_index(left);
-        let fits = !saved.is_empty() && pipeline::check(&saved, &self.versions).is_ok();
-        fits && saved.values().all(|digest| self.known(digest))
     }
 
     /// Checks that displaced files stay for the set time, whatever the device's clock says.
@@ -269,7 +266,7 @@ impl Oracle {
                 return Err(format!("{}: {path} is {here:?} and not {there:?}", device.name));
             }
         }
-        let (kept, trash) = (everywhere(&site, true), in_trash(&site));
+        let (kept, trash) = (everywhere(&site, true), stored(&site, "trash"));
         for (path, digest, trash_is_enough) in site.ledger.owed() {
             let derived = is_derived(path);
             let enough = self.known(&digest)
@@ -394,7 +391,8 @@ fn everywhere(site: &Site, lasting: bool) -> BTreeSet<Digest> {
     files.map(|(_, ino)| site.digest(ino)).collect()
 }
 
-fn in_trash(site: &Site) -> BTreeSet<Digest> {
-    let files = site.files_of_user().into_iter().filter(|(path, _)| is_in(path, "trash"));
+/// Every content in places of the engine's own that are called `name`.
+fn stored(site: &Site, name: &str) -> BTreeSet<Digest> {
+    let files = site.files_of_user().into_iter().filter(|(path, _)| is_in(path, name));
     files.map(|(_, ino)| site.digest(ino)).collect()
 }

@@ -6,6 +6,7 @@ use cogzy_testkit::rng::Rng;
 
 use crate::device::{Device, Outcome};
 use crate::oracle::Check;
+use crate::pipeline;
 use crate::world::World;
 
 /// One of these.
@@ -51,11 +52,9 @@ impl World {
     pub async fn ask(&mut self, at: usize, asked: Asked) -> Result<Outcome, String> {
         let device = &mut self.devices[at];
         self.trace.note(format_args!("{} is asked: {asked:?}", device.name));
-        if let Asked::Reset | Asked::Restore(_) | Asked::Undo(..) = asked
-            && let Some(left) = &mut device.disk.site().ledger.half_written
-        {
-            // A person who names a version lets half written files go; they are in the trash.
-            left.clear();
+        if let Asked::Reset | Asked::Restore(_) | Asked::Undo(..) = asked {
+            // A person who names a version lets half written files go.
+            pipeline::let_go(&mut device.disk.site(), matches!(asked, Asked::Reset));
         }
         let outcome = device
             .live(async |device| match carry_out(device, asked).await {

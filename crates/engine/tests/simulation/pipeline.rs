@@ -21,6 +21,13 @@ use crate::world::World;
 /// The files of the group, in the order in which they are written.
 const MEMBERS: [&str; 3] = ["memory/nodes.json", "memory/nodes.npy", "memory/nodes.index"];
 
+/// Time for which a group may be invalid on a device.
+pub const MAX_INVALID: Duration = Duration::from_secs(300);
+
+/// Time for which an index is waited for at the least: half of it, for the engine may see some requests
+/// earlier than the oracle that an index is missing.
+const TIME_FOR_AN_INDEX: i64 = MAX_INVALID.as_nanos() as i64 / 2;
+
 /// One seed in so many has pipelines.
 const ONE_SEED_IN: u64 = 4;
 
@@ -75,20 +82,62 @@ pub fn mark(trace: &Trace, weight: Weight) {
 }
 
 /// The primary members among these files of the group.
-pub fn without_index(files: &BTreeMap<String, Digest>) -> BTreeMap<String, Digest> {
+fn without_index(files: &BTreeMap<String, Digest>) -> BTreeMap<String, Digest> {
     let primary = |path: &&str| Some(((*path).to_owned(), *files.get(*path)?));
     MEMBERS[..2].iter().filter_map(primary).collect()
+}
+
+/// True if a memory that its program `left` lacks only its index, the program had its time to compute
+/// it, and the rest is `saved`, in a commit or in a conflict that has yet to be sent: then what comes
+/// may displace it like any other.
+pub fn saved_without_index(
+    left: &BTreeMap<String, Digest>,
+    site: &Site,
+    now_ns: i64,
+    saved: impl Fn(&Digest) -> bool,
+) -> bool {
+    let primary = without_index(left);
+    let fits = !primary.is_empty() && check(&primary, &site.ledger.versions).is_ok();
+    let had_time = site.ledger.index_missing_since.is_some_and(|since| now_ns - since >= TIME_FOR_AN_INDEX);
+    fits && had_time && primary.values().all(saved)
+}
+
+/// Notes the first time at which a memory here lacks its index and nothing else. Later ones count
+/// from then, too: an app that computes no index is not waited for with each memory.
+pub fn note_missing_index(site: &mut Site, now_ns: i64) {
+    let here = here(site);
+    let fits = |files| check(files, &site.ledger.versions).is_ok();
+    if !fits(&here) && fits(&without_index(&here)) {
+        site.ledger.index_missing_since.get_or_insert(now_ns);
+    }
+}
+
+fn here(site: &Site) -> BTreeMap<String, Digest> {
+    let there = |path: &&str| Some(((*path).to_owned(), site.digest(site.file(path)?)));
+    MEMBERS.iter().filter_map(there).collect()
 }
 
 /// The group as a user's program has left it on a disk. None if it fits together; else the files as
 /// they were left, or no file if the engine was in the middle of an apply.
 pub fn left_half_written(site: &Site, versions: &Versions) -> Option<BTreeMap<String, Digest>> {
-    let here: BTreeMap<String, Digest> =
-        MEMBERS.iter().filter_map(|path| Some(((*path).to_owned(), site.digest(site.file(path)?)))).collect();
+    let here = here(site);
     if site.file("sync/applying").is_some() {
         return Some(BTreeMap::new());
     }
     check(&here, versions).is_err().then_some(here)
+}
+
+/// Lets a half-written memory go, if there is one: a reset keeps it as a conflict, while all else puts
+/// this disk back to a version that a person has named, with nothing left to decide, so that the trash
+/// is enough.
+pub fn let_go(site: &mut Site, in_conflict: bool) {
+    if site.ledger.half_written.is_none() {
+        return;
+    }
+    site.ledger.half_written = Some(BTreeMap::new());
+    for (path, digest) in here(site).iter().filter(|_| !in_conflict) {
+        site.ledger.trash_is_enough(path, *digest);
+    }
 }
 
 /// A run that is under way.

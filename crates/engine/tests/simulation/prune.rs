@@ -75,6 +75,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
 fn disk(rng: &mut Rng) -> Kind {
     Kind {
         exchange: rng.chance(75),
+        links: true,
         case: rng.chance(85),
         ordered: rng.chance(50),
         nfd: rng.chance(10),

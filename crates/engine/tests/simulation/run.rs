@@ -46,15 +46,20 @@ const WHOLE: Extent = Extent {
 /// Crashes one after the other: that of a cycle, and that of the recovery from it.
 const DEEP: usize = 2;
 
-/// Seeds that failed once, by a mistake of the engine; and two, 588 and 1166, that end a process just
-/// before it tells what it reads, which few seeds do. They are part of every run.
+/// Seeds that failed once, by a mistake of the engine or of the simulation; and two, 588 and 1166,
+/// that end a process just before it tells what it reads, which few seeds do. They are part of every
+/// run.
 const REGRESSIONS: &[u64] = &[
-    513, 588, 1_166, 1_733, 1_819, 1_954, 900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451,
-    2_031_711, 2_035_595, 2_043_867, 4_005_585, 4_065_525, 4_071_093, 4_095_182,
+    344, 513, 588, 680, 783, 1_166, 1_733, 1_819, 1_847, 1_857, 1_954, 2_575, 4_183, 900_102, 1_007_672,
+    1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867, 4_005_585, 4_065_525,
+    4_071_093, 4_095_182,
 ];
 
 /// Worlds that failed once in which old data is pruned.
-const PRUNE_REGRESSIONS: &[u64] = &[307_025, 403_242];
+const PRUNE_REGRESSIONS: &[u64] = &[106, 195, 272, 307_025, 403_242];
+
+/// Worlds with an adversary that failed once.
+const ADVERSARY_REGRESSIONS: &[u64] = &[147, 463];
 
 /// Result of one run.
 pub struct Ran {
@@ -271,7 +276,7 @@ pub fn prune_world(seed: u64, aloud: bool) -> Ran {
 
 /// Worlds with an adversary.
 fn adversaries(from: u64, count: u64) -> Batch<'static> {
-    numbered(&[], from, count, |at| adversary_world(at, false))
+    numbered(ADVERSARY_REGRESSIONS, from, count, |at| adversary_world(at, false))
 }
 
 /// Tells which of these worlds failed, and what they reached. True where all is well.

@@ -104,8 +104,12 @@ impl Bucket {
         let now = self.now_ms();
         self.times.insert(key.into(), now);
         self.first.entry(key.into()).or_insert(now);
-        match self.objects.get(key) {
-            Some((old, _)) if *old != body => self.overwritten.push(key.into()),
+        match self.objects.get_mut(key) {
+            // As a real bucket: the newest bytes are what is there from now on.
+            Some((old, _)) if *old != body => {
+                *old = body;
+                self.overwritten.push(key.into());
+            }
             Some(_) => {}
             None => drop(self.objects.insert(key.into(), (body, self.requests))),
         }

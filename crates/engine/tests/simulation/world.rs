@@ -74,6 +74,11 @@ impl World {
         request: Request,
         approved: bool,
     ) -> Result<Vec<Outcome>, String> {
+        // A process that starts here finds its vault at its path; only the swaps of the cycle itself
+        // can take it away again, at last when all is done.
+        for &at in which {
+            self.devices[at].engine();
+        }
         let away: Vec<bool> = (0..self.devices.len()).map(|at| self.is_away(at)).collect();
         let chosen = self.devices.iter_mut().enumerate().filter(|(at, _)| which.contains(at));
         let outcomes = join_all(chosen.map(|(_, device)| device.cycle(request, approved))).await;

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Incoming, Local, Wanted, stale};
 use crate::fs::At;
@@ -69,6 +70,8 @@ impl Context {
     ) -> Result<Judged, SyncError> {
         let mut judged = Judged::default();
         for looked in looked_into(groups) {
+            // A member that cannot be seen is not absent: without it, nobody knows what fits.
+            let held = held || hidden(groups, &looked, base, local);
             self.judge_here(groups, &looked, local, &mut judged, held)?;
             stale::leave_out(groups, &looked, base, local, &mut judged);
             self.count_known(groups, &looked, base);
@@ -123,7 +126,11 @@ impl Context {
         if !settled {
             return Ok(());
         }
-        let since = self.invalid_since(looked.name, !faults.is_empty() && looked.enforce);
+        let (invalid, stale) = (format!("invalid:{}", looked.name), format!("stale:{}", looked.name));
+        if faults.is_empty() || !looked.enforce {
+            self.ends(&invalid);
+            self.ends(&stale);
+        }
         if faults.is_empty() {
             return Ok(());
         }
@@ -132,10 +139,13 @@ impl Context {
             local.troubles.push(Trouble::of(&looked.item, message, Weight::Warned));
             return Ok(());
         }
-        let longest = u64::try_from(self.settings.max_invalid.as_millis()).unwrap_or(u64::MAX);
-        let overdue = self.ports.clock.now_ms().saturating_sub(since) >= longest;
+        let overdue = self.lasts(&invalid) >= self.settings.max_invalid;
+        // A pipeline computes an index only once the vectors are there, however long those took: so
+        // the wait for it begins when nothing else is wrong. It does not begin anew with each
+        // further memory of an app that computes none.
         let only_derived = faults.iter().all(|fault| groups.is_derived(&fault.path));
-        if overdue && only_derived && self.settings.stale_index == StaleIndex::LeaveOut {
+        let not_computed = only_derived && self.lasts(&stale) >= self.settings.max_invalid;
+        if overdue && not_computed && self.settings.stale_index == StaleIndex::LeaveOut {
             let paths = faults.iter().map(|fault| fault.path.clone()).collect();
             judged.stale.insert(looked.item.clone(), paths);
         }
@@ -196,7 +206,8 @@ impl Context {
         local: &Local,
     ) -> Result<Vec<(Item, String)>, SyncError> {
         let mut unfit = Vec::new();
-        'groups: for looked in looked_into(groups).filter(|looked| looked.enforce) {
+        let seen = |looked: &Looked<'_>| looked.enforce && !hidden(groups, looked, agreed, local);
+        'groups: for looked in looked_into(groups).filter(seen) {
             let mut found = Members::new();
             let ours = |path: &VaultPath| groups.is_derived(path) && !agreed.contains_key(path);
             for (path, entry) in members(groups, looked.name, &local.tree) {
@@ -313,21 +324,26 @@ impl Context {
         known.insert((*digest, tag), facts.clone());
     }
 
-    /// Time since which a group is invalid here, in milliseconds since the Unix epoch. Forgets that
-    /// time if the group is valid.
-    fn invalid_since(&self, group: &str, invalid: bool) -> u64 {
-        let name = format!("invalid:{group}");
+    /// Time for which the state called `name` has lasted. If it is new, it begins now.
+    fn lasts(&self, name: &str) -> Duration {
         let now = self.ports.clock.now_ms();
-        let known = self.ports.database.noted(&name).unwrap_or_default();
-        let noted = match (invalid, known) {
-            (true, None) => self.ports.database.note(&name, now),
-            (false, Some(_)) => self.ports.database.forget(&name),
-            _ => Ok(()),
-        };
-        if let Err(error) = noted {
-            tracing::warn!(%error, "since when a group is invalid could not be noted");
+        let known = self.ports.database.noted(name).unwrap_or_default();
+        if known.is_none()
+            && let Err(error) = self.ports.database.note(name, now)
+        {
+            tracing::warn!(%error, name, "since when a group is invalid could not be noted");
         }
-        known.unwrap_or(now)
+        Duration::from_millis(now.saturating_sub(known.unwrap_or(now)))
+    }
+
+    /// Notes that the state called `name` is over.
+    fn ends(&self, name: &str) {
+        let known = self.ports.database.noted(name).unwrap_or_default();
+        if known.is_some()
+            && let Err(error) = self.ports.database.forget(name)
+        {
+            tracing::warn!(%error, name, "that a group is valid again could not be noted");
+        }
     }
 }
 
@@ -346,6 +362,12 @@ pub(crate) fn members<'a>(
     tree: &'a Tree,
 ) -> impl Iterator<Item = (&'a VaultPath, &'a Entry)> {
     tree.iter().filter(move |(path, _)| groups.find(path).is_some_and(|(group, _)| group.name == name))
+}
+
+/// True if a member of the group, agreed or not, cannot be seen here.
+fn hidden(groups: &Groups, looked: &Looked<'_>, agreed: &Tree, local: &Local) -> bool {
+    let known = members(groups, looked.name, agreed).map(|(path, _)| path);
+    local.blocked.hides(groups, &looked.item, known)
 }
 
 pub(crate) fn kind(groups: &Groups, path: &VaultPath) -> Option<Kind> {

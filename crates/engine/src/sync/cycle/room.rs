@@ -31,7 +31,7 @@ impl Session<'_> {
         for (disk, needed) in needs(items, &disks) {
             if let Err(error) = self.context.check_free(needed, &disk) {
                 let missing = error_missing(&error);
-                blocking(|| self.context.yield_trash(missing));
+                blocking(|| self.context.yield_trash(missing, &disk));
                 if incoming.whole {
                     self.context.check_free(needed, &disk)?;
                 }
@@ -87,20 +87,25 @@ impl Session<'_> {
             if let Err(error) = context.clear_trash(age_ms) {
                 tracing::warn!(%error, "the disk is full, and the trash could not be looked at again");
             }
-            context.yield_trash(RESERVE - free);
+            context.yield_trash(RESERVE - free, context.layout.root());
         });
     }
 
-    /// Keeps the trash within its share of a disk that gets full.
+    /// Keeps the trash within its share of each disk that gets full.
     pub(super) fn limit_trash(&self) {
         let (fs, layout) = (self.context.fs(), &self.context.layout);
-        let (Ok(free), Ok(total)) = (fs.free_space(layout.root()), fs.total_space(layout.root())) else {
-            return;
-        };
-        if free >= total / PLENTY {
-            return;
-        }
-        match blocking(|| trash::limit(fs, layout, total / TRASH_SHARE)) {
+        let limited = blocking(|| {
+            let mounts = Mounts::load(fs, layout)?;
+            let mut gone = 0;
+            for disk in mounts.disks(layout) {
+                let (Ok(free), Ok(total)) = (fs.free_space(&disk), fs.total_space(&disk)) else { continue };
+                if free < total / PLENTY {
+                    gone += trash::limit(fs, layout, &disk, total / TRASH_SHARE)?;
+                }
+            }
+            Ok::<_, SyncError>(gone)
+        });
+        match limited {
             Ok(0) => {}
             Ok(gone) => tracing::info!(gone, "old trashes went before their time: the disk gets full"),
             Err(error) => tracing::warn!(%error, "the size of the trash could not be limited"),
@@ -121,9 +126,9 @@ impl Context {
         Ok(steps.filter_map(disk).collect())
     }
 
-    /// Lets old trashes go for so many bytes.
-    fn yield_trash(&self, wanted: u64) {
-        match trash::yields(self.fs(), &self.layout, wanted) {
+    /// Lets old trashes go for so many bytes on a disk.
+    fn yield_trash(&self, wanted: u64, disk: &Path) {
+        match trash::yields(self.fs(), &self.layout, disk, wanted) {
             Ok(0) => {}
             Ok(gone) => tracing::info!(gone, "old trashes went before their time: there was no room"),
             Err(error) => tracing::warn!(%error, "the trash could not yield"),

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::log::Depth;
 use crate::model::{Item, Tree, VaultPath};
-use crate::plan::{self, Action, Direction, Input, Plan, Step};
+use crate::plan::{self, Action, Input, Plan, Step};
 use crate::sync::cycle::{Incoming, SETTLE_TRIES, Scope};
 use crate::sync::session::Session;
 use crate::sync::{About, Refusal, Survey, SyncError};
@@ -85,11 +85,12 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
     plan
 }
 
-/// Items whose version here is sound and was never sent: a brake holds it, or it was saved a moment
-/// ago. The trash alone, which forgets, is no place for the only copy: it is kept as a conflict.
+/// Items whose version here is sound and was never sent: a brake holds it, in either direction, as at
+/// a first join; or it was saved a moment ago. The trash alone, which forgets, is no place for the
+/// only copy: it is kept as a conflict.
 fn unsent(plan: &Plan) -> BTreeSet<&Item> {
-    let held = plan.holds.iter().filter(|hold| hold.direction == Direction::Outgoing);
+    let held = plan.holds.iter().flat_map(|hold| &hold.items);
     let going =
         plan.steps.iter().filter(|step| step.outgoing() || matches!(step.action, Action::Conflict(_)));
-    held.flat_map(|hold| &hold.items).chain(going.map(|step| &step.item)).collect()
+    held.chain(going.map(|step| &step.item)).collect()
 }

@@ -7,7 +7,7 @@ use crate::log::{Aside, Snapshot};
 use crate::model::DeviceId;
 use crate::state::Failed;
 use crate::sync::cycle::{Scope, Sides, note};
-use crate::sync::session::Session;
+use crate::sync::session::{Context, Session};
 use crate::sync::standing::Unsent;
 use crate::sync::{Amount, Engine, ListedConflict, Report, Standing, Survey, SyncError, Unwatched, Watcher};
 
@@ -63,7 +63,7 @@ impl Engine {
         let conflicts = context.list_conflicts(&agreed)?;
         let sides = Sides { head: agreed.key, remote: Arc::clone(&agreed), agreed: Arc::clone(&agreed) };
         let survey = session.survey(record.as_ref(), sides, Scope { dry: true, ..Scope::default() }).await?;
-        let last_sync_ms = context.ports.database.noted(SUCCESS).unwrap_or_default();
+        let last_sync_ms = context.last_success();
         let (device, aside) = (session.marker.device, session.log.aside());
         Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts, aside })
     }
@@ -77,7 +77,7 @@ impl Engine {
         LastKnown {
             // Whatever is wrong with the record, the first cycle says so.
             generation: self.context.agreed().ok().flatten().map_or(0, |commit| commit.seq),
-            last_sync_ms: database.noted(SUCCESS).unwrap_or_default(),
+            last_sync_ms: self.context.last_success(),
             here: Amount { files: here.len(), bytes: here.values().map(|cached| cached.stat.size).sum() },
         }
     }
@@ -123,6 +123,19 @@ impl Session<'_> {
         Ok(match self.context.agreed()? {
             Some(agreed) => self.log.recall(agreed).await?,
             None => self.log.snapshot(None).await?,
+        })
+    }
+}
+
+impl Context {
+    /// End of the last successful cycle. Where the cache has nothing of it (it is new, or in memory
+    /// on a disk that cannot be written), the time of the record stands in: both sides agreed then.
+    fn last_success(&self) -> Option<u64> {
+        let noted = self.ports.database.noted(SUCCESS).unwrap_or_default();
+        noted.or_else(|| {
+            self.agreed().ok().flatten()?;
+            let record = self.fs().lstat(&self.layout.last_sync()).ok()?;
+            u64::try_from(record.mtime_ns / 1_000_000).ok()
         })
     }
 }

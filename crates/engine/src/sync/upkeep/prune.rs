@@ -292,6 +292,9 @@ impl Session<'_> {
             }
             if !looked.rescue.is_empty() {
                 let moved = self.context.repack(looked.rescue, self.watcher).await?;
+                if moved.packs.is_empty() {
+                    return Ok(Objects::default());
+                }
                 self.commit_prune(&head, Prune::default(), moved.packs).await?;
                 continue;
             }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use super::prune::Objects;
 use super::repack::{Worn, needed, worn};
-use crate::log::{Bucket, ChunkReader, Contents, Fate, InBucket, Retained, Snapshot, Window, fate, horizon};
+use crate::log::{
+    Bucket, ChunkReader, Contents, Fate, InBucket, Places, Retained, Snapshot, Window, fate, horizon,
+};
 use crate::model::{ChunkSlot, CommitKey, Digest, Keeps, PackId, PackInfo};
 use crate::planted::{Bug, planted};
 use crate::sync::SyncError;
 use crate::sync::recovery::Stand;
-use crate::sync::session::Session;
+use crate::sync::session::{Context, Session};
 
 /// State of bucket and history before anything is decided.
 pub(super) struct Looked {
@@ -62,7 +64,6 @@ impl Session<'_> {
         let checkpoints = self.log.checkpoint_packs().await?;
         let horizon = self.wanted_from(head, &times, now_ms).await?;
         let (sure, must) = self.kept(head, horizon, recorded).await?;
-        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
         // What commits name and nobody finds is damage, not what is needed.
         let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
         let (leaving, lasting): (Vec<Arc<PackInfo>>, Vec<Arc<PackInfo>>) = {
@@ -70,12 +71,9 @@ impl Session<'_> {
             there.partition(|pack| head.marked.contains_key(&pack.id) && !planted(Bug::ReuseMarked))
         };
         let there = self.log.swept_and_there(head, &bucket).await?;
-        let lies = self.context.lies([&lasting, &leaving, &there]).await?;
-        let [lasting, leaving, true_there] = [&lasting, &leaving, &there].map(|packs| without(packs, &lies));
-        let places = reader.places(&sure, &lasting, &leaving, &true_there).await?;
+        let Needed { places, live, rescue } =
+            self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
         let damaged = places.lost.intersection(&must).count();
-        let rescue = needed(&true_there, &places);
-        let live = places.chunks.values().copied().collect();
         let mut fate = fate(&Bucket {
             state: head,
             listed: &bucket,
@@ -154,17 +152,53 @@ impl Session<'_> {
     }
 }
 
-/// Packs without the chunks that they only say to have.
-fn without(packs: &[Arc<PackInfo>], lies: &BTreeSet<(PackId, Digest)>) -> Vec<Arc<PackInfo>> {
-    let honest = |pack: &Arc<PackInfo>| {
-        let lied = |slot: &ChunkSlot| lies.contains(&(pack.id, slot.id));
-        if !pack.chunks.iter().any(lied) {
+/// What contents need of the packs at hand.
+struct Needed {
+    places: Places,
+    live: BTreeSet<PackId>,
+    rescue: Vec<Worn>,
+}
+
+impl Context {
+    /// Finds what contents need, first in lasting packs, then in leaving ones, then in swept ones that are
+    /// still there. Of a chunk that none of its packs gives, each of them is needed: which one held it before
+    /// it was damaged nobody can tell, and without that one's place no repair can put the chunk back.
+    async fn needed_of(
+        &self,
+        contents: &Contents,
+        lists: [&[Arc<PackInfo>]; 3],
+    ) -> Result<Needed, SyncError> {
+        let doubts = self.doubts(lists).await?;
+        let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let [lasting, leaving, there] =
+            lists.map(|packs| without(packs, |place| doubts.lies.contains(&place)));
+        let mut places = reader.places(contents, &lasting, &leaving, &there).await?;
+        if !doubts.nowhere.is_empty() {
+            let [lasting, leaving, there] = [&lasting, &leaving, &there]
+                .map(|packs| without(packs, |(_, chunk)| doubts.nowhere.contains(&chunk)));
+            places.lost = reader.places(contents, &lasting, &leaving, &there).await?.lost;
+        }
+        let is_doubtful =
+            |slot: &ChunkSlot| doubts.nowhere.contains(&slot.id) && places.chunks.contains_key(&slot.id);
+        let may_hold = |pack: &&Arc<PackInfo>| pack.chunks.iter().any(is_doubtful);
+        let doubtful = lasting.iter().chain(&leaving).filter(may_hold).map(|pack| pack.id);
+        let live = places.chunks.values().copied().chain(doubtful).collect();
+        let rescue = needed(&there, &places);
+        Ok(Needed { places, live, rescue })
+    }
+}
+
+/// Packs without the chunks that `is_out` names.
+fn without(packs: &[Arc<PackInfo>], is_out: impl Fn((PackId, Digest)) -> bool) -> Vec<Arc<PackInfo>> {
+    let rest = |pack: &Arc<PackInfo>| {
+        let is_out = |slot: &ChunkSlot| is_out((pack.id, slot.id));
+        if !pack.chunks.iter().any(is_out) {
             return Arc::clone(pack);
         }
-        let chunks = pack.chunks.iter().filter(|slot| !lied(slot)).copied().collect();
+        let chunks = pack.chunks.iter().filter(|slot| !is_out(slot)).copied().collect();
         Arc::new(PackInfo { chunks, ..pack.as_ref().clone() })
     };
-    packs.iter().map(honest).collect()
+    packs.iter().map(rest).collect()
 }
 
 /// The generations that satisfy `keeps`.

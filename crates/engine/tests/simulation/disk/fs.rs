@@ -327,6 +327,9 @@ impl Fs for SimFs {
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if !self.look(|site| Ok(site.state.kind.links))? {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         self.effect("link", &[from, to], false, |state, now| {
             state.places.on_one_mount(from, to)?;
             let from = self.slot(state, from)?;

@@ -99,8 +99,9 @@ impl Site {
     pub fn mount(&mut self, there: Mounted, disk: &Disk, now: i64) {
         let (place, aside) = (absolute(MOUNT_POINT), PathBuf::from("/aside disk"));
         let before = self.state.places.mounted;
-        // What the engine has never seen is none of its disks yet.
-        let known = self.file(&format!("{MOUNT_POINT}/{MOUNT_FOLDER}/mount.json")).is_some();
+        // The engine knows a disk once the vault's record names it, and not while only the disk is
+        // marked: after a crash right then it rightly takes another one in.
+        let known = self.file("sync/mounts.json").is_some();
         if before.is_none() || before == Some(there) || (before == Some(Mounted::Own) && !known) {
             return;
         }

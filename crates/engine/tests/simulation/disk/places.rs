@@ -157,7 +157,11 @@ impl Site {
             |(other, _): &(String, PathBuf)| other.starts_with(path) || path.starts_with(other.as_str());
         let is_folder =
             self.state.find(&absolute(path)).is_ok_and(|ino| self.state.node(ino).kind == FileKind::Folder);
-        if !is_folder || self.state.places.moved.iter().any(related) || !self.links_below(path).is_empty() {
+        if !is_folder
+            || self.is_behind_a_link(path)
+            || self.state.places.moved.iter().any(related)
+            || !self.links_below(path).is_empty()
+        {
             return;
         }
         // A user who moves a folder leaves no volatile state on the disk.

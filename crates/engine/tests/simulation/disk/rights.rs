@@ -1,14 +1,16 @@
 //! The rights that users give to files.
 
 use super::Site;
+use super::user::absolute;
 use crate::oracle::Check;
 
 impl Site {
     /// Checks that every file that took the place of another has the rights that the user gave to
-    /// that place.
+    /// that place. A name in another letter case is another place, also on a disk that ignores case:
+    /// what comes there is the file of whoever chose that name, as on every other disk.
     pub fn check_modes(&mut self) -> Check {
         for (path, mode) in std::mem::take(&mut self.ledger.modes) {
-            let Some(ino) = self.file(&path) else { continue };
+            let Some(ino) = self.file(&path).filter(|_| self.is_spelled_so(&path)) else { continue };
             let now = self.state.node(ino).mode;
             if now != mode {
                 return Err(format!("the mode of {path} is {now:o}, and its user made it {mode:o}"));
@@ -16,5 +18,12 @@ impl Site {
             self.ledger.modes.insert(path, mode);
         }
         Ok(())
+    }
+
+    /// True if the disk holds this name in this very letter case.
+    fn is_spelled_so(&self, path: &str) -> bool {
+        let path = absolute(path);
+        let name = self.state.kept(path.file_name().unwrap_or_default());
+        self.state.slot(&path).is_ok_and(|(_, there)| there == name)
     }
 }

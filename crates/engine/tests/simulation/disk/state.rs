@@ -47,6 +47,8 @@ pub struct Node {
 pub struct Kind {
     /// Knows exchanging renames.
     pub exchange: bool,
+    /// Gives a file a second name.
+    pub links: bool,
     /// Tells letter case apart.
     pub case: bool,
     /// Spells names in decomposed Unicode, whichever program gives them.

@@ -77,8 +77,7 @@ impl Site {
     /// The file at `path`, if one is there; one behind a link has another path.
     pub fn file(&self, path: &str) -> Option<Ino> {
         let ino = self.state.find(&absolute(path)).ok()?;
-        let linked = path.match_indices('/').any(|(at, _)| self.is_link(&path[..at]));
-        (self.state.node(ino).kind == FileKind::File && !linked).then_some(ino)
+        (self.state.node(ino).kind == FileKind::File && !self.is_behind_a_link(path)).then_some(ino)
     }
 
     /// The answer of `lstat` for a path of the vault.
@@ -93,6 +92,12 @@ impl Site {
 
     pub fn digest(&self, ino: Ino) -> Digest {
         self.state.node(ino).bytes.digest()
+    }
+
+    /// True if a link stands above `path`: what is there lies outside the vault, and is no affair of
+    /// the vault's users.
+    pub(super) fn is_behind_a_link(&self, path: &str) -> bool {
+        path.match_indices('/').any(|(at, _)| self.is_link(&path[..at]))
     }
 
     /// All files below a folder, relative to the root of the vault.
@@ -136,6 +141,7 @@ impl Site {
         self.ledger.wrote(path, Digest::of(bytes));
         if pipeline::is_member(path) {
             self.ledger.half_written = pipeline::left_half_written(self, &self.ledger.versions);
+            pipeline::note_missing_index(self, now);
         }
     }
 
@@ -216,15 +222,18 @@ impl Site {
         | UserOp::Append(path, _)
         | UserOp::Disguise(path, _)
         | UserOp::Delete(path)
+        | UserOp::Lock(path)
+        | UserOp::Unlock(path)
         | UserOp::Recase(path)
         | UserOp::Link(path)
         | UserOp::Hold(path) = &mut op
-            && let Some((there, _)) = self
-                .files_below("")
-                .into_iter()
-                .find(|(there, _)| there.to_lowercase() == path.to_lowercase() && !is_ours(there))
         {
-            *path = there;
+            let same = |there: &String| there.to_lowercase() == path.to_lowercase() && !is_ours(there);
+            let there: Vec<String> =
+                self.files_below("").into_iter().map(|(there, _)| there).filter(same).collect();
+            if !there.contains(path) {
+                *path = there.into_iter().next().unwrap_or_else(|| path.clone());
+            }
         }
         op
     }
@@ -324,6 +333,9 @@ impl Site {
     }
 
     fn rename_folder(&mut self, from: &str, to: &str, now: i64) {
+        if self.is_behind_a_link(from) || self.is_behind_a_link(to) {
+            return;
+        }
         let files = self.files_below(from);
         let there = self.state.find(&absolute(to)).is_ok();
         let is_folder = |ino| self.state.node(ino).kind == FileKind::Folder;
