@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::{AssembleError, Assembly, clock, entropy};
 use crate::config::{self, Finite};
-use cogzy_engine::fs::{Fs, RootedFs};
+use cogzy_engine::fs::{Escaping, Fs, Holds, RootedFs, Spelling};
 use cogzy_engine::model::FileKind;
 use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::Meter;
 use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
 use cogzy_engine::sync::{Engine, Ports, Retention, Settings, StaleIndex, SyncError};
 use cogzy_engine::vault::validate::Search;
-use cogzy_engine::vault::{Filter, abilities};
+use cogzy_engine::vault::{Abilities, Filter, Spellings, abilities};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -34,9 +34,10 @@ impl Assembly<'_> {
     /// # Errors
     /// See [`Assembly::engine`], except for the other remote.
     pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
-        let settings = self.settings()?;
+        let disks = self.disks();
+        let settings = self.settings(&disks)?;
         let ports = Ports {
-            fs: Arc::<RootedFs>::clone(&self.disk),
+            fs: self.spelled(&disks)?,
             remote: self.decorated_remote(meter.clone()).await?,
             meter,
             database: Arc::new(self.database()?),
@@ -92,37 +93,61 @@ impl Assembly<'_> {
         self.disk.lstat(&self.layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder)
     }
 
-    /// The settle window: never shorter than two steps of a disk's times, and longer where a disk's
-    /// clock is behind. What else a disk cannot do is noted in the log. Tried only by whoever holds
-    /// the vault's lock.
-    fn settle(&self) -> Duration {
-        let configured = self.config.sync.settle;
+    /// Abilities of the vault's disks, each with its folder. Tried only by whoever holds the vault's lock; empty
+    /// where nobody knows.
+    fn disks(&self) -> Vec<(String, Abilities)> {
         if !self.owner || !self.has_vault() {
-            return configured;
+            return Vec::new();
         }
-        match abilities(self.disk.as_ref(), &self.layout, clock().as_ref()) {
-            Ok(all) => {
-                for (folder, weaker) in all.iter().map(|(folder, can)| (folder, can.weaker())) {
-                    for weaker in weaker {
-                        tracing::info!(%folder, %weaker, "a disk of the vault can do less than others");
-                    }
-                }
-                all.iter().map(|(_, can)| can.settle(configured)).fold(configured, Duration::max)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what the vault's disk can do is not known");
-                configured
-            }
-        }
+        abilities(self.disk.as_ref(), &self.layout, clock().as_ref()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what the vault's disk can do is not known");
+            Vec::new()
+        })
     }
 
-    fn settings(&self) -> Result<Settings, AssembleError> {
+    /// The disk, with names written as each part of it can hold them.
+    fn spelled(&self, disks: &[(String, Abilities)]) -> Result<Arc<dyn Fs>, AssembleError> {
+        let mut spellings = Spellings::load(self.disk.as_ref(), &self.layout).map_err(SyncError::from)?;
+        let fs = Escaping::new(Arc::clone(&self.disk), self.layout.root());
+        let learned = spellings.learn(self.disk.as_ref(), &self.layout, disks);
+        spellings.apply(&fs);
+        if let Err(error) = learned {
+            tracing::warn!(%error, "what the vault's disk holds cannot be noted");
+            let lesser = |can: &Abilities| can.names.is_some_and(|names| names != Holds::All);
+            for (folder, _) in disks.iter().filter(|(_, can)| lesser(can)) {
+                // Nothing is written there under another name than the one that is meant.
+                if spellings.of(folder) == Spelling::Plain {
+                    fs.spell(folder, Spelling::Refused);
+                }
+            }
+        }
+        for (folder, can) in disks {
+            if let Some(promise) = spellings.promise(folder, can.names) {
+                tracing::info!(%folder, %promise, "a disk of the vault can do less than others");
+            }
+        }
+        Ok(Arc::new(fs))
+    }
+
+    /// The settle window: never shorter than two steps of a disk's times, and longer where a disk's
+    /// clock is behind. What else a disk cannot do is noted in the log.
+    fn settle(&self, disks: &[(String, Abilities)]) -> Duration {
+        for (folder, weaker) in disks.iter().map(|(folder, can)| (folder, can.weaker())) {
+            for weaker in weaker {
+                tracing::info!(%folder, %weaker, "a disk of the vault can do less than others");
+            }
+        }
+        let configured = self.config.sync.settle;
+        disks.iter().map(|(_, can)| can.settle(configured)).fold(configured, Duration::max)
+    }
+
+    fn settings(&self, disks: &[(String, Abilities)]) -> Result<Settings, AssembleError> {
         let config = self.config;
         let (safety, retention) = (&config.safety, &config.retention);
         Ok(Settings {
             remote: self.remote.to_string(),
             device_name: config.device_name.clone(),
-            settle: self.settle(),
+            settle: self.settle(disks),
             rehash: config.sync.rehash_interval,
             filter: self.filter()?,
             filter_record: FilterRecord {

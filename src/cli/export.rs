@@ -7,7 +7,7 @@ use super::documents::ExportDocument;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::moment::Moment;
-use super::output::{Output, Tone, size, thousands};
+use super::output::{Output, Tone, count, size, thousands};
 use super::paths::{absolute, vault_paths};
 use super::progress::ProgressWatcher;
 use cogzy_client::documents::SchemaVersion;
@@ -62,6 +62,10 @@ pub fn tell(exported: &Exported, target: &Path, output: &mut Output) -> Exit {
     output.toned(Tone::Good, text);
     for path in &exported.never {
         output.toned(Tone::Warning, format!("left out: {path}: files of such names are never synced"));
+    }
+    if let Some(path) = exported.escaped.first() {
+        let names = count(exported.escaped.len(), "name");
+        output.toned(Tone::Warning, format!("this disk cannot hold {names} (such as {path}): written with full-width characters, `16：51` for `16:51`"));
     }
     if exported.lost.is_empty() {
         return Exit::Done;

@@ -18,7 +18,7 @@ use cogzy_client::socket::{self, ClientError};
 use cogzy_engine::fs::RealFs;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Joining, SyncError, join};
-use cogzy_engine::vault::Marker;
+use cogzy_engine::vault::{Marker, Spellings};
 use store::Found;
 pub use store::MAY_NOT_DELETE;
 
@@ -165,6 +165,7 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         },
     );
     store.tell(output);
+    tell_names(app, output);
     if let Some(other) = other {
         let file = app.loaded.file.display();
         output.toned(
@@ -174,6 +175,15 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
     }
     output.note("next: `cogzy-vault sync`, or `cogzy-vault service install` to keep it in sync");
     Ok(Exit::Done)
+}
+
+/// Prints how the vault's disk spells names that it cannot hold.
+fn tell_names(app: &App, output: &mut Output) {
+    // Whatever keeps anybody from reading this was told.
+    let Ok(spellings) = Spellings::load(app.disk().as_ref(), &app.layout()) else { return };
+    if let Some(promise) = spellings.promise("", None) {
+        output.toned(Tone::Warning, promise);
+    }
 }
 
 /// Prints the files that would meet, if nothing was joined yet.

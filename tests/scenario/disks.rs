@@ -7,9 +7,11 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use cogzy_engine::fs::escape;
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
+use crate::mounts::Mount;
 use crate::support::daemon::Daemon;
 use crate::support::process::Machine;
 use crate::support::socket;
@@ -17,6 +19,8 @@ use crate::support::socket;
 const DISKS: &str = "COGZY_TEST_DISKS";
 /// A name that FAT cannot hold.
 const TIME: &str = "traces/16:51.json";
+/// Names that FAT cannot hold, names that it would take for others, and one that it holds.
+const NAMES: [&str; 6] = [TIME, "traces/a?/b*.json", "notes/a.", "notes/a", "notes/b ", "notes/literal：.md"];
 
 /// Two machines of one vault: the first on a plain folder, the second on the disk to try.
 struct Pair {
@@ -48,7 +52,17 @@ impl Pair {
         from.sync().await;
         self.one.sync().await;
         self.two.sync().await;
-        assert_eq!(self.one.files(), self.two.files());
+        let mut files = self.one.files();
+        files = files.into_iter().map(|(path, digest)| (self.on_disk(&path), digest)).collect();
+        assert_eq!(files, self.two.files());
+    }
+
+    /// A path as the disk to try spells it.
+    fn on_disk(&self, path: &str) -> String {
+        if self.holds_names {
+            return path.to_owned();
+        }
+        path.split('/').map(escape).collect::<Vec<_>>().join("/")
     }
 }
 
@@ -76,6 +90,8 @@ async fn a_vault_lives_on_every_disk_and_loses_nothing() {
         a_conflict_keeps_both(&pair).await;
         an_old_state_comes_back(&pair, first).await;
         names_are_kept(&pair).await;
+        what_is_left_out_is_named(&pair, &disk).await;
+        a_disk_in_the_vault_has_its_own_names(&pair, folder.path(), &disk).await;
         pair.two.good(&["verify"]).await;
         a_disk_of_others_is_named(pair, &disk, folder.path()).await;
     }
@@ -125,22 +141,99 @@ async fn an_old_state_comes_back(pair: &Pair, generation: Value) {
     assert_eq!(pair.two.read("traces/a.json").unwrap(), b"first traces/a.json");
 }
 
-/// A name that the disk cannot hold is missed by name, and everything else goes on.
+/// Every name travels both ways, whatever the disk can hold.
 async fn names_are_kept(pair: &Pair) {
     let Pair { one, two, .. } = pair;
-    one.write(TIME, "at a time");
-    one.write("traces/é Ω.json", "not ASCII");
-    if pair.holds_names {
-        pair.arrives(one).await;
-        assert_eq!(two.read(TIME).unwrap(), b"at a time");
-    } else {
-        one.sync().await;
-        let left_out = two.run(&["sync", "--json"]).await;
-        assert!(left_out.code == Some(9) && left_out.stdout.contains(TIME), "{left_out:#?}");
-        one.sync().await;
-        assert!(one.read(TIME).is_some(), "a name that the other disk cannot hold was deleted");
+    let [time, question, ..] = NAMES;
+    let on_two = |path: &str| two.read(&pair.on_disk(path));
+    for name in NAMES {
+        one.write(name, format!("of one: {name}"));
     }
+    one.write("traces/é Ω.json", "not ASCII");
+    pair.arrives(one).await;
+    assert_eq!(on_two("notes/a.").unwrap(), b"of one: notes/a.", "two names became one");
     assert_eq!(two.read("traces/é Ω.json").unwrap(), b"not ASCII");
+    // An edit, a new file and a renamed one, made on that disk.
+    two.write(&pair.on_disk(time), "edited");
+    two.write(&pair.on_disk("traces/17:00|.json"), "new");
+    std::fs::rename(
+        two.root.join(pair.on_disk("notes/literal：.md")),
+        two.root.join(pair.on_disk("notes/moved：.md")),
+    )
+    .unwrap();
+    pair.arrives(two).await;
+    assert_eq!(one.read(time).unwrap(), b"edited");
+    assert_eq!(one.read("traces/17:00|.json").unwrap(), b"new");
+    assert!(one.read("notes/moved：.md").is_some() && one.read("notes/literal：.md").is_none());
+    one.delete("notes/a.");
+    std::fs::rename(one.root.join("traces/a?"), one.root.join("traces/c:")).unwrap();
+    pair.arrives(one).await;
+    assert!(on_two("notes/a.").is_none() && on_two("notes/a").is_some(), "the wrong file was deleted");
+    assert!(on_two(question).is_none() && on_two("traces/c:/b*.json").is_some());
+    one.write(time, "of one");
+    two.write(&pair.on_disk(time), "of two");
+    pair.arrives(one).await;
+    assert_eq!(on_two(time).unwrap(), b"of one", "the remote does not win");
+    two.good(&["conflicts", "resolve", "--all", "--keep", "this"]).await;
+    pair.arrives(two).await;
+    assert_eq!(one.read(time).unwrap(), b"of two", "the losing version is gone");
+    let copy = two.root.with_file_name("copy");
+    let exported = two.good(&["export", copy.to_str().unwrap()]).await.stdout;
+    assert_eq!(exported.contains("cannot hold"), !pair.holds_names, "{exported}");
+    assert_eq!(std::fs::read(copy.join(pair.on_disk(time))).unwrap(), b"of two");
+    let told = two.run(&["doctor"]).await.stdout;
+    assert_eq!(told.contains("names: it cannot hold"), !pair.holds_names, "{told}");
+}
+
+/// Where names with stand-ins were agreed before the disk was found to hold less, they keep their meaning, and
+/// what the disk cannot hold is left out and named.
+async fn what_is_left_out_is_named(pair: &Pair, disk: &Path) {
+    const NOON: &str = "notes/at 12:00.md";
+    if pair.holds_names {
+        return;
+    }
+    let folder = fresh_folder();
+    let (one, mut three) =
+        (Machine::with_folder(folder.path(), "one"), Machine::with_folder(folder.path(), "three"));
+    three.root = disk.join("older");
+    three.set("COGZY_VAULT_DIR", three.root.clone());
+    one.good(&["init"]).await;
+    let init = three.good(&["init"]).await.stdout;
+    assert!(init.contains("names: it cannot hold"), "{init}");
+    three.write("a.json", "something is agreed");
+    three.sync().await;
+    std::fs::remove_file(three.root.join("sync/names.json")).unwrap();
+    three.write("notes/meeting：1.md", "full-width");
+    one.write(NOON, "at noon");
+    one.sync().await;
+    let left_out = three.run(&["sync", "--json"]).await;
+    assert!(left_out.code == Some(9) && left_out.stdout.contains(NOON), "{left_out:#?}");
+    let status = three.run(&["status", "--json"]).await.json();
+    assert!(status["errors"].as_array().unwrap().iter().any(|error| error["path"] == NOON), "{status:#}");
+    let doctor = three.run(&["doctor"]).await.stdout;
+    assert!(doctor.contains("used in names here already") && doctor.contains(NOON), "{doctor}");
+    one.sync().await;
+    assert!(one.read("notes/meeting：1.md").is_some() && one.read(NOON).is_some());
+}
+
+/// Only below the place where it is mounted are names spelled as that disk holds them.
+async fn a_disk_in_the_vault_has_its_own_names(pair: &Pair, folder: &Path, disk: &Path) {
+    let four = Machine::with_folder(folder, "four");
+    four.good(&["init"]).await;
+    let Some(_mount) = Mount::bind(&disk.join("inside"), &four.root.join("traces")) else { return };
+    four.write("traces/plain.json", "the disk is met");
+    four.sync().await;
+    four.sync().await;
+    pair.one.write("notes/outside:.md", "on the vault's own disk");
+    pair.one.write(TIME, "on the disk inside");
+    pair.one.sync().await;
+    four.sync().await;
+    assert_eq!(four.read("notes/outside:.md").unwrap(), b"on the vault's own disk");
+    assert_eq!(four.read(&pair.on_disk(TIME)).unwrap(), b"on the disk inside");
+    four.write(&pair.on_disk(TIME), "edited there");
+    four.sync().await;
+    pair.one.sync().await;
+    assert_eq!(pair.one.read(TIME).unwrap(), b"edited there");
 }
 
 /// Where the disk shows a folder of another file system, that folder stands beside it: what is

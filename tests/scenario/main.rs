@@ -20,6 +20,7 @@ mod lost_packs;
 mod main_path;
 mod mended;
 mod mounts;
+mod names;
 mod next_steps;
 mod next_steps_decisions;
 mod next_steps_errors;

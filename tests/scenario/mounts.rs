@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::support::process::Machine;
 
 /// A folder that stands in for a disk, mounted until it is dropped.
-struct Mount {
+pub struct Mount {
     place: PathBuf,
 }
 
 impl Mount {
     /// Mounts the folder `disk` at `place`; none where this system lets nobody do that.
-    fn bind(disk: &Path, place: &Path) -> Option<Self> {
+    pub fn bind(disk: &Path, place: &Path) -> Option<Self> {
         std::fs::create_dir_all(disk).unwrap();
         std::fs::create_dir_all(place).unwrap();
         let mounted = Command::new("mount").arg("--bind").args([disk, place]).output();

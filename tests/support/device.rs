@@ -22,6 +22,7 @@ use cogzy_engine::vault::validate::Search;
 use cogzy_engine::vault::{Filter, Layout};
 
 use super::counted::{Counted, Opened};
+use super::stick;
 
 /// The default configuration's.
 const RETENTION: Retention = Retention {
@@ -79,6 +80,8 @@ pub struct Device {
     engine: Option<Engine>,
     /// Files that the engine has opened to read them.
     pub opened: Opened,
+    /// Its disk holds names as FAT does.
+    pub stick: bool,
 }
 
 /// The groups of the default configuration.
@@ -123,6 +126,7 @@ impl Device {
             meter,
             engine: None,
             opened: Opened::default(),
+            stick: false,
         };
         device.pass(Duration::from_secs(10));
         device
@@ -160,9 +164,8 @@ impl Device {
             let database = Arc::new(Database::open(Arc::new(RealFs), &layout.cache_db()).unwrap());
             let remote: Arc<dyn Remote> =
                 Arc::new(Metered::new(Arc::clone(&self.remote), self.meter.clone()));
-            let disk = RootedFs::open(layout.root(), layout.sync());
             let ports = Ports {
-                fs: Arc::new(Counted { opened: self.opened.clone(), disk }),
+                fs: self.fs(&layout),
                 remote,
                 meter: self.meter.clone(),
                 database,
@@ -189,6 +192,14 @@ impl Device {
             self.engine = Some(Engine::new(layout, ports, settings));
         }
         self.engine.as_mut().unwrap()
+    }
+
+    fn fs(&self, layout: &Layout) -> Arc<dyn Fs> {
+        if self.stick || layout.names().exists() {
+            return stick::opened(layout, self.stick);
+        }
+        let disk = RootedFs::open(layout.root(), layout.sync());
+        Arc::new(Counted { opened: self.opened.clone(), disk })
     }
 
     pub async fn join(&mut self, approved: bool) -> Result<Joined, SyncError> {

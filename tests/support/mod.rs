@@ -14,3 +14,4 @@ pub mod process;
 pub mod s3_server;
 pub mod socket;
 pub mod sqlite;
+pub mod stick;

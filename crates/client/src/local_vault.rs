@@ -42,6 +42,7 @@ mod transaction;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ndarray::Array2;
 
@@ -54,9 +55,9 @@ use crate::documents::{DryRunRequest, ResetDocument, StatusDocument, SyncDocumen
 use crate::paths::{Paths, socket_within};
 use crate::socket::{self, ClientError};
 use cogzy_engine::fs::IoAt;
-use cogzy_engine::fs::RootedFs;
+use cogzy_engine::fs::{Escaping, RootedFs};
 use cogzy_engine::model::{Digest, PathError, VaultId, VaultPath};
-use cogzy_engine::vault::{Layout, Marker, MarkerError, TransactError};
+use cogzy_engine::vault::{Layout, Marker, MarkerError, Spellings, TransactError};
 
 /// An error of a [`LocalVault`].
 #[derive(Debug, thiserror::Error)]
@@ -162,13 +163,16 @@ impl LocalVault {
 
     /// The disk, with the vault's folder held open for one reading or one writing and no longer: a
     /// disk that is in use cannot be unmounted.
-    fn disk(&self) -> Result<RootedFs, LocalVaultError> {
+    fn disk(&self) -> Result<Escaping<RootedFs>, LocalVaultError> {
         let disk = RootedFs::open(self.layout.root(), self.layout.sync());
         let marker = Marker::read_joined(&disk, &self.layout)?;
         if marker.vault != self.vault {
             let path = self.layout.marker();
             return Err(MarkerError::OtherVault { path, found: marker.vault, expected: self.vault }.into());
         }
+        let spellings = Spellings::load(&disk, &self.layout)?;
+        let disk = Escaping::new(Arc::new(disk), self.layout.root());
+        spellings.apply(&disk);
         Ok(disk)
     }
 

@@ -13,7 +13,7 @@ use cogzy_client::paths::Paths;
 use cogzy_engine::clock::SystemClock;
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::vault::{Filter, Layout, Verdict, abilities};
+use cogzy_engine::vault::{Abilities, Filter, Layout, Spellings, Verdict, abilities};
 
 /// The free space below which nothing is fetched any more, in bytes.
 const NO_ROOM: u64 = 8 << 20;
@@ -117,14 +117,17 @@ pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Ve
     // What keeps anybody from trying is told by another check.
     let Ok(all) = abilities(disk, layout, &SystemClock::new()) else { return Vec::new() };
     let place = |folder: &str| layout.root().join(folder).display().to_string();
-    let weaker =
-        all.iter().flat_map(|(folder, can)| can.weaker().into_iter().map(move |text| (folder, text)));
+    let spellings = Spellings::load(disk, layout).ok();
+    let names = |folder: &str, can: &Abilities| spellings.as_ref()?.promise(folder, can.names);
+    let weaker = all.iter().flat_map(|(folder, can)| {
+        can.weaker().into_iter().chain(names(folder, can)).map(move |text| (folder, text))
+    });
     let findings: Vec<Finding> =
         weaker.map(|(folder, text)| Finding::note(check, format!("{}: {text}", place(folder)))).collect();
     if findings.is_empty() {
         return vec![Finding::ok(
             check,
-            "names are swapped at once, modes and times are kept, its clock is this machine's",
+            "names are swapped at once; names, modes and times are kept; its clock is this machine's",
         )];
     }
     findings

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ndarray::Array2;
 
 use super::{Corpus, LocalVault, LocalVaultError, MappedEmbeddings, corpus_path, map, matrix, vectors_path};
-use cogzy_engine::fs::{self, Fs, IoAt, RootedFs};
+use cogzy_engine::fs::{self, Escaping, Fs, IoAt, RootedFs};
 use cogzy_engine::model::{Facts, Role, VaultPath};
 use cogzy_engine::vault::validate::{Kind, Search, examine};
 use cogzy_engine::vault::{FileLock, wait_for};
@@ -22,7 +22,7 @@ const MAX_CORPUS: u64 = 16 << 30;
 #[derive(Debug)]
 pub struct Reading<'a> {
     vault: &'a LocalVault,
-    disk: RootedFs,
+    disk: Escaping<RootedFs>,
     _lock: FileLock,
 }
 
@@ -97,7 +97,8 @@ impl<'a> Reading<'a> {
         let path = vectors_path(name)?;
         self.dtype(&path)?;
         let place = path.below(self.vault.layout.root());
-        let file = self.disk.open_file(&place).map_err(at("open", &place))?;
+        let spelled = self.disk.place(&place).map_err(at("open", &place))?;
+        let file = self.disk.disk().open_file(&spelled).map_err(at("open", &place))?;
         map::open(&path, &place, &file)
     }
 

@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::{FileKind, FileStat};
 
@@ -22,6 +22,9 @@ mod at;
 mod cross;
 mod databases;
 mod dress;
+mod escape;
+mod escaping;
+mod holds;
 mod io_at;
 mod real;
 mod resolve;
@@ -32,6 +35,9 @@ mod tree;
 
 pub use cross::move_new;
 pub use databases::{DatabaseFault, Databases};
+pub use escape::{escape, has_signs, unescape};
+pub use escaping::{Escaping, Spelling};
+pub use holds::Holds;
 pub use io_at::{At, IoAt, found};
 pub use real::RealFs;
 pub use rooted::RootedFs;
@@ -245,6 +251,35 @@ pub trait Fs: Send + Sync + Debug {
     fn may_place(&self, path: &Path) -> io::Result<()> {
         let _nobody_knows_before = path;
         Ok(())
+    }
+
+    /// Looks, without changing anything, whether the disk can hold the names of a path. What it does
+    /// not find an attempt still may.
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn may_name(&self, path: &Path) -> io::Result<()> {
+        let _nobody_knows_before = path;
+        Ok(())
+    }
+
+    /// Tries in an empty folder of ours which names the disk holds, and leaves files there.
+    ///
+    /// # Errors
+    /// Errors of the system, if they tell nothing about names.
+    fn holds(&self, folder: &Path) -> io::Result<Holds> {
+        holds::try_names(self, folder)
+    }
+
+    /// Has names in and below `folder`, relative to the vault's root, written in this way from now on. Without
+    /// effect on a disk that knows one way only ([`Escaping`] knows them).
+    fn spell(&self, folder: &str, how: Spelling) {
+        let _known = (folder, how);
+    }
+
+    /// The path of what stands at `place` as the disk spells it.
+    fn meant(&self, place: &Path) -> PathBuf {
+        place.to_owned()
     }
 
     /// Free bytes for this user on the file system of `path`.

@@ -72,6 +72,12 @@ impl Layout {
         self.sync().join("mounts.json")
     }
 
+    /// `sync/names.json`: the way in which names are spelled on disks that do not hold all of them.
+    #[must_use]
+    pub fn names(&self) -> PathBuf {
+        self.sync().join("names.json")
+    }
+
     /// `sync/reference.json`: the files that the brakes compare with.
     #[must_use]
     pub fn reference(&self) -> PathBuf {

@@ -98,7 +98,7 @@ impl Mounts {
         self.of(relative).map(|folder| self.home_on(folder))
     }
 
-    fn home_on(&self, folder: &str) -> String {
+    pub(super) fn home_on(&self, folder: &str) -> String {
         format!("{folder}/{MOUNT_FOLDER}/{}", self.own)
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Layout, Mounts};
 use crate::clock::Clock;
-use crate::fs::{At, Fs, IoAt, remove_tree};
+use crate::fs::{At, Fs, Holds, IoAt, remove_tree};
 
 /// A time that no coarse clock can hold: an odd second and some.
 const ODD_MS: i64 = 1_000_000_001_987;
@@ -29,6 +29,8 @@ pub struct Abilities {
     pub modes: bool,
     /// The steps in which it keeps times.
     pub tick: Duration,
+    /// The names that it holds; none where that could not be tried.
+    pub names: Option<Holds>,
     /// The clock by which it gives times: that of a server, where it is one.
     pub clock: Skew,
 }
@@ -127,12 +129,29 @@ pub fn abilities(fs: &dyn Fs, layout: &Layout, clock: &dyn Clock) -> Result<Vec<
 }
 
 fn probe(fs: &dyn Fs, ours: &Path, clock: &dyn Clock) -> Result<Abilities, IoAt> {
-    let folder = ours.join("probe");
-    remove_tree(fs, &folder)?;
-    fs.create_dir_all(&folder).at("create", &folder)?;
-    let abilities = try_out(fs, &folder, clock).at("try out the disk in", &folder);
-    remove_tree(fs, &folder)?;
-    abilities
+    in_folder(fs, &ours.join("probe"), |fs, folder| try_out(fs, folder, clock))
+}
+
+/// Tries which names a disk holds, in a folder that is nobody else's and is removed again; none where nothing
+/// could be told.
+///
+/// # Errors
+/// As the system reports them, for the folder.
+pub fn names_held(fs: &dyn Fs, folder: &Path) -> Result<Option<Holds>, IoAt> {
+    in_folder(fs, folder, |fs, folder| Ok(fs.holds(folder).ok()))
+}
+
+/// Tries something in an empty folder, which is removed again.
+fn in_folder<T>(
+    fs: &dyn Fs,
+    folder: &Path,
+    tried: impl Fn(&dyn Fs, &Path) -> io::Result<T>,
+) -> Result<T, IoAt> {
+    remove_tree(fs, folder)?;
+    fs.create_dir_all(folder).at("create", folder)?;
+    let told = tried(fs, folder).at("try out the disk in", folder);
+    remove_tree(fs, folder)?;
+    told
 }
 
 fn try_out(fs: &dyn Fs, folder: &Path, clock: &dyn Clock) -> io::Result<Abilities> {
@@ -161,6 +180,7 @@ fn try_out(fs: &dyn Fs, folder: &Path, clock: &dyn Clock) -> io::Result<Abilitie
         modes: stat.mode == MODE,
         tick,
         clock: Skew::of(fresh.mtime_ns.max(fresh.ctime_ns), [before, after], tick),
+        names: fs.holds(folder).ok(),
     })
 }
 
@@ -189,6 +209,8 @@ mod tests {
             let all = abilities(&Disk::sound(kind, dir.path()), &layout, &SystemClock::new()).unwrap();
             let [(_, abilities)] = all.as_slice() else { panic!("{all:?}") };
             assert_eq!((abilities.exchange, abilities.links), (kind.exchange, kind.links));
+            let names = if kind.names { Holds::All } else { Holds::Escaped };
+            assert_eq!(abilities.names, Some(names));
             assert_eq!(abilities.weaker().iter().any(|text| text.contains("swapped")), !kind.exchange);
             assert_eq!(std::fs::read_dir(layout.sync()).unwrap().count(), 0);
         }
@@ -201,7 +223,8 @@ mod tests {
             assert_eq!(tick(given, given - given.rem_euclid(step)), Duration::from_millis(tick_of));
         }
         let tick = Duration::from_secs(2);
-        let stick = Abilities { exchange: false, links: false, modes: false, tick, clock: Skew::None };
+        let stick =
+            Abilities { exchange: false, links: false, modes: false, tick, names: None, clock: Skew::None };
         let (short, long) = (Duration::from_secs(2), Duration::from_secs(10));
         assert_eq!((stick.settle(short), stick.settle(long)), (Duration::from_secs(4), long));
         assert_eq!(stick.weaker().len(), 3);

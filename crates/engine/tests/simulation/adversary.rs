@@ -63,7 +63,15 @@ struct Adversary {
 /// Runs a seed from the first step to the end.
 pub async fn run(seed: u64, trace: Trace) -> Check {
     let mut rng = Rng::stream(seed, "adversary");
-    let kind = Kind { exchange: true, links: true, case: true, nfd: false, ordered: true, tick_ns: 1_000 };
+    let kind = Kind {
+        exchange: true,
+        links: true,
+        case: true,
+        nfd: false,
+        signs: true,
+        ordered: true,
+        tick_ns: 1_000,
+    };
     let mut world = World::new(seed, &[kind; DEVICES + 1], trace);
     let retention = if seed % 3 == 2 { LITTLE } else { ALL };
     for device in &mut world.devices {

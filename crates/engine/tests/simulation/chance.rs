@@ -23,10 +23,10 @@ const FILES: [&str; 9] = [
     "traces/a.json",
     "traces/b.json",
     "traces/deep/c.json",
-    "traces/deep/d.json",
+    "traces/deep/16:51.json",
     "traces/deep",
     "notes/x.txt",
-    "notes/y.txt",
+    "notes/x.",
     "notes/é.txt",
     "private/p.txt",
 ];
@@ -98,9 +98,10 @@ pub fn user_op(rng: &mut Rng, versions: &Versions) -> UserOp {
 
 fn disk_kind(rng: &mut Rng) -> Kind {
     let (exchange, case, nfd, ordered) = (rng.chance(75), rng.chance(85), rng.chance(15), rng.chance(50));
-    // What cannot even double a name keeps coarse times, too, as FAT does.
+    // What cannot even double a name keeps coarse times and refuses signs, too, as FAT does.
     let tick_ns = *rng.pick(&[1, 1_000, 10_000_000, 1_000_000_000]);
-    Kind { exchange, links: exchange || tick_ns < 10_000_000, case, nfd, ordered, tick_ns }
+    let links = exchange || tick_ns < 10_000_000;
+    Kind { exchange, links, case, nfd, signs: links, ordered, tick_ns }
 }
 
 fn remote_faults(rng: &mut Rng) -> RemoteFaults {

@@ -34,8 +34,16 @@ use crate::world::World;
 
 /// A file system as most are; and the least that a disk may promise.
 const KINDS: [Kind; 2] = [
-    Kind { exchange: true, links: true, case: true, nfd: false, ordered: true, tick_ns: 1 },
-    Kind { exchange: false, links: false, case: false, nfd: true, ordered: false, tick_ns: 1_000_000 },
+    Kind { exchange: true, links: true, case: true, nfd: false, signs: true, ordered: true, tick_ns: 1 },
+    Kind {
+        exchange: false,
+        links: false,
+        case: false,
+        nfd: true,
+        signs: false,
+        ordered: false,
+        tick_ns: 1_000_000,
+    },
 ];
 
 /// The end of a process.

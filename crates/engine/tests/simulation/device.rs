@@ -17,7 +17,7 @@ use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
 use crate::arms::Arms;
-use crate::disk::{Disk, SimFs, Stands};
+use crate::disk::{Disk, Stands};
 use crate::entropy::SimEntropy;
 use crate::fuse::Fuse;
 use crate::store::{RemoteFaults, SimRemote, Store};
@@ -167,7 +167,7 @@ impl Device {
         let remote: Arc<dyn Remote> =
             Arc::new(Retry::new(Metered::new(remote, meter.clone()), policy, entropy.clone()));
         let ports = Ports {
-            fs: Arc::new(SimFs::new(self.disk.clone(), self.fuse.clone())),
+            fs: self.disk.for_process(&self.fuse),
             remote,
             meter,
             database: self.database(),

@@ -32,7 +32,8 @@ const NAMES: [&str; 15] = [
 ];
 
 /// A disk as Linux has it, like the real one of a test machine.
-const KIND: Kind = Kind { exchange: true, links: true, case: true, nfd: false, ordered: true, tick_ns: 1 };
+const KIND: Kind =
+    Kind { exchange: true, links: true, case: true, nfd: false, signs: true, ordered: true, tick_ns: 1 };
 
 /// Runs both, and counts the calls that were alike.
 pub fn look() -> Result<usize, String> {

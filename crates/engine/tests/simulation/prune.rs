@@ -79,6 +79,7 @@ fn disk(rng: &mut Rng) -> Kind {
         case: rng.chance(85),
         ordered: rng.chance(50),
         nfd: rng.chance(10),
+        signs: true,
         tick_ns: 1_000,
     }
 }

@@ -6,11 +6,12 @@
 use super::Scope;
 use super::local::{Local, below};
 use crate::clock::random;
+use crate::fs::{Spelling, unescape};
 use crate::model::{Tree, VaultPath};
 use crate::sync::SyncError;
 use crate::sync::report::{About, Trouble, Weight};
 use crate::sync::session::Context;
-use crate::vault::Mounts;
+use crate::vault::{Mounts, Spellings};
 
 impl Context {
     /// Marks the disks that may be taken in, and blocks what lies below the others.
@@ -37,13 +38,31 @@ impl Context {
             let on_disk = local.names.on_disk(&folder).unwrap_or_else(|| folder.to_string());
             let random = random(self.ports.entropy.as_ref());
             match mounts.adopt(self.fs(), &self.layout, &on_disk, random) {
-                Ok(()) => tracing::info!(%folder, "a disk is mounted here; it is marked, so that it is known again"),
+                Ok(()) => {
+                    tracing::info!(%folder, "a disk is mounted here; it is marked, so that it is known again");
+                    self.meet_names(local, &mounts, folder, &on_disk);
+                }
                 Err(error) => local.set_apart(folder, format!(
                     "the disk that is mounted here cannot be marked, so that it would not be known again, and nothing below it is synced: {error}"
                 )),
             }
         }
         Ok(())
+    }
+
+    /// Finds out how the disk spells names. What was scanned in another spelling waits for the next scan.
+    fn meet_names(&self, local: &mut Local, mounts: &Mounts, folder: VaultPath, on_disk: &str) {
+        let spelling = match Spellings::meet_disk(self.fs(), &self.layout, mounts, on_disk) {
+            Ok(spelling) => spelling,
+            Err(error) => {
+                tracing::warn!(%folder, %error, "which names the disk holds is not known");
+                return;
+            }
+        };
+        let other = |path: &VaultPath| path.names().any(|name| unescape(name) != name);
+        if spelling == Spelling::Escaped && below(&local.tree, &folder).any(other) {
+            local.set_apart(folder, "the disk that is mounted here spells some names in another way than they were read: the next sync takes them in".to_owned());
+        }
     }
 }
 

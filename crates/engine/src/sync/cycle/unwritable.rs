@@ -45,6 +45,10 @@ impl Context {
         let mut found = Vec::new();
         for path in paths.into_iter().filter(|path| local.blocked.reason(path).is_none()) {
             let place = local.names.locate(self.layout.root(), path);
+            if let Err(why) = self.fs().may_name(&place) {
+                found.push((path.clone(), why.to_string()));
+                continue;
+            }
             let look = || self.fs().may_place(&place).err().map(|error| error.to_string());
             let why = match place.parent() {
                 Some(folder) if !local.tree.contains_key(path) => {

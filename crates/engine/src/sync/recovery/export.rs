@@ -15,13 +15,13 @@ use super::Point;
 use super::restore::chosen;
 use crate::clock::random;
 use crate::content::ChunkIndex;
-use crate::fs::{self, At, Fs, RootedFs, found};
+use crate::fs::{self, At, Escaping, Fs, Holds, RootedFs, Spelling, found};
 use crate::log::{ChunkReader, Depth, Leaves, Log, LogError, Past, Snapshot};
 use crate::model::{CommitKey, ConflictId, Digest, Entry, FileKind, VaultPath};
 use crate::sync::cycle::{Order, Wanted};
 use crate::sync::session::Context;
 use crate::sync::{Engine, Phase, Progress, Refusal, SyncError, Watcher, blocking};
-use crate::vault::{Stage, Verdict};
+use crate::vault::{Stage, Verdict, names_held};
 
 /// Number of chunks read at once for a content that is shown.
 const BATCH: usize = 16;
@@ -41,6 +41,9 @@ pub struct Exported {
     /// Files that are not written because nothing of their name is ever synced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never: Vec<VaultPath>,
+    /// Files with names that the folder's disk cannot hold: they are written in the escape.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escaped: Vec<VaultPath>,
 }
 
 /// A folder outside the vault.
@@ -209,7 +212,9 @@ impl Context {
         }
         let never: Vec<VaultPath> = files.keys().filter(|path| self.is_never(path)).cloned().collect();
         files.retain(|path, _| !self.is_never(path));
-        let out = self.open_target(target, *force)?;
+        let number = u32::from_be_bytes(random(self.ports.entropy.as_ref()));
+        let folder = target.join(format!(".cogzy-vault-{number:08x}"));
+        let out = self.open_target(target, *force, &folder)?;
         for path in files.keys() {
             check_unused(out.as_ref(), target, path)?;
         }
@@ -218,9 +223,7 @@ impl Context {
             .map(|(slot, (path, entry))| Wanted { name: path.to_string(), slot, entry: *entry })
             .collect();
         let bytes = files.values().map(|entry| entry.size).sum();
-        let number = u32::from_be_bytes(random(self.ports.entropy.as_ref()));
-        let folder = target.join(format!(".cogzy-vault-{number:08x}"));
-        let stage = Stage::outside(Arc::clone(&out), folder)?;
+        let stage = Stage::outside(Arc::<Escaping<RootedFs>>::clone(&out), folder)?;
         let written = async {
             self.check_room(&wanted, target)?;
             let progress = Progress {
@@ -238,6 +241,10 @@ impl Context {
                     continue;
                 }
                 blocking(|| put_out(out.as_ref(), &stage.path(file.slot), target, path))?;
+                let place = path.below(target);
+                if out.place(&place).is_ok_and(|spelled| spelled != place) {
+                    exported.escaped.push(path.clone());
+                }
                 exported.files += 1;
                 exported.bytes += file.entry.size;
             }
@@ -255,13 +262,22 @@ impl Context {
     }
 
     /// Makes the target, and holds it open: whoever swaps a folder in it with a link meanwhile leads no write out
-    /// of it.
-    fn open_target(&self, target: &Path, force: bool) -> Result<Arc<dyn Fs>, SyncError> {
+    /// of it. What names its disk holds is tried in `ours`, a folder in it.
+    fn open_target(
+        &self,
+        target: &Path,
+        force: bool,
+        ours: &Path,
+    ) -> Result<Arc<Escaping<RootedFs>>, SyncError> {
         self.fs().create_dir_all(target).at("create", target)?;
         if !force && !self.fs().read_dir(target).at("list", target)?.is_empty() {
             return Err(Refusal::NotEmpty(target.to_owned()).into());
         }
-        Ok(Arc::new(RootedFs::open(target, target)))
+        let out = Escaping::new(Arc::new(RootedFs::open(target, target)), target);
+        if names_held(&out, ours)?.is_some_and(|held| held != Holds::All) {
+            out.spell("", Spelling::Escaped);
+        }
+        Ok(Arc::new(out))
     }
 }
 

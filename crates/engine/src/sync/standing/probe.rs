@@ -1,6 +1,7 @@
 //! A probe of the remote, and the pause that a person asked for. A crash leaves the pause as it was
 //! recorded last.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,11 +30,15 @@ impl Engine {
         }
     }
 
-    /// True where `path` stands as the last pull of this engine left it: whoever touched it, it was us.
+    /// True where `path`, as the disk spells it, stands as the last pull of this engine left it: whoever touched
+    /// it, it was us.
     #[must_use]
     pub fn has_brought(&self, path: &VaultPath) -> bool {
-        let stands = || found(self.context.fs().lstat(&path.below(self.context.layout.root()))).ok();
-        self.memory.brought.get(path).is_some_and(|left| stands().as_ref() == Some(left))
+        let (fs, root) = (self.context.fs(), self.context.layout.root());
+        let place = fs.meant(&path.below(root));
+        let meant = place.strip_prefix(root).ok().and_then(Path::to_str).map(VaultPath::new);
+        let left = meant.and_then(|path| self.memory.brought.get(&path.ok()?));
+        left.is_some_and(|left| found(fs.lstat(&place)).ok().as_ref() == Some(left))
     }
 
     /// Has connections made anew and credentials read anew: the network or a key has changed.

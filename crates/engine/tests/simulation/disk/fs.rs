@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::fs::{Fs, Like, Linked, MountId, Names, ReadFile, Replaced, WriteFile};
+use cogzy_engine::fs::{Fs, Like, Linked, MountId, Names, ReadFile, Replaced, WriteFile, has_signs};
 use cogzy_engine::model::{FileKind, FileStat};
 use cogzy_engine::planted::{Bug, planted};
 
@@ -48,6 +48,9 @@ impl SimFs {
         let slot = match path.strip_prefix(ROOT) {
             Ok(relative) if !planted(Bug::FollowLinks) || state.places.stands != Stands::Vault => {
                 let name = relative.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+                if !state.kind.signs && name.to_str().is_some_and(has_signs) {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                }
                 let above = relative.parent().unwrap_or(Path::new(""));
                 let folder = state.folder_below(self.root(state)?, above)?;
                 (folder, state.spelled(folder, name))

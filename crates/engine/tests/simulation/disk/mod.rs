@@ -15,6 +15,7 @@ mod user;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use cogzy_engine::fs::{Escaping, Fs, Spelling};
 use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
@@ -27,6 +28,7 @@ pub use state::{Kind, State};
 pub use user::ROOT;
 
 use crate::clock::SimClock;
+use crate::fuse::Fuse;
 use crate::ledger::Ledger;
 use crate::trace::Trace;
 
@@ -97,6 +99,17 @@ impl Disk {
             clock: Arc::new(self.clock.copy(then)),
             trace: self.trace.clone(),
         }
+    }
+
+    /// The disk as a new process finds it.
+    pub fn for_process(&self, fuse: &Fuse) -> Arc<dyn Fs> {
+        let fs = Arc::new(SimFs::new(self.clone(), fuse.clone()));
+        if self.site().state.kind.signs {
+            return fs;
+        }
+        let escaping = Escaping::new(fs, ROOT);
+        escaping.spell("", Spelling::Escaped);
+        Arc::new(escaping)
     }
 
     pub fn site(&self) -> MutexGuard<'_, Site> {

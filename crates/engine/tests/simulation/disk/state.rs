@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use cogzy_engine::fs::{escape, has_signs};
 use cogzy_engine::model::FileKind;
 use cogzy_testkit::rng::Rng;
 use unicode_normalization::UnicodeNormalization;
@@ -52,6 +53,8 @@ pub struct Kind {
     pub case: bool,
     /// Spells names in decomposed Unicode, whichever program gives them.
     pub nfd: bool,
+    /// Holds every name. Otherwise it refuses signs as FAT does, and its users write them in the escape.
+    pub signs: bool,
     /// Syncing anything syncs all names, and a power cut forgets only the newest ones, as on ext4.
     /// Otherwise each folder is on its own, which is all that POSIX promises.
     pub ordered: bool,
@@ -138,6 +141,8 @@ impl State {
 
     /// A name as the disk keeps it.
     pub fn kept(&self, name: &OsStr) -> OsString {
+        let escaped = name.to_str().filter(|name| !self.kind.signs && has_signs(name)).map(escape);
+        let name = escaped.as_deref().map_or(name, OsStr::new);
         if self.kind.nfd && !name.as_encoded_bytes().is_ascii() {
             name.to_string_lossy().nfd().collect::<String>().into()
         } else {

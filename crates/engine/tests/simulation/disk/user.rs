@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cogzy_engine::clock::Clock;
+use cogzy_engine::fs::unescape;
 use cogzy_engine::model::{Digest, FileKind, FileStat};
 use unicode_normalization::UnicodeNormalization;
 
@@ -113,6 +114,9 @@ impl Site {
             let mut child = child.to_string_lossy().into_owned();
             if !child.is_ascii() {
                 child = child.nfc().collect();
+                if !self.state.kind.signs {
+                    child = unescape(&child).into_owned();
+                }
             }
             let path = if name.is_empty() { child.clone() } else { format!("{name}/{child}") };
             match self.state.node(ino).kind {

@@ -18,12 +18,14 @@ pub struct Kind {
     pub exchange: bool,
     pub links: bool,
     pub case: bool,
+    /// Holds every name. Otherwise it refuses signs in it, and cuts dots off its end.
+    pub names: bool,
 }
 
-pub const LINUX: Kind = Kind { exchange: true, links: true, case: true };
-pub const NETWORK: Kind = Kind { exchange: false, links: true, case: true };
-pub const STICK: Kind = Kind { exchange: false, links: false, case: false };
-pub const MAC: Kind = Kind { exchange: true, links: true, case: false };
+pub const LINUX: Kind = Kind { exchange: true, links: true, case: true, names: true };
+pub const NETWORK: Kind = Kind { exchange: false, links: true, case: true, names: true };
+pub const STICK: Kind = Kind { exchange: false, links: false, case: false, names: false };
+pub const MAC: Kind = Kind { exchange: true, links: true, case: false, names: true };
 
 pub struct Disk<'a> {
     pub kind: Kind,
@@ -132,6 +134,10 @@ impl<'a> Disk<'a> {
     /// The name under which a disk that ignores case holds a path.
     fn real(&self, path: &Path) -> PathBuf {
         let Ok(relative) = path.strip_prefix(&self.root) else { return path.into() };
+        if !self.kind.names && path.to_string_lossy().ends_with('.') {
+            let name = path.file_name().unwrap().to_string_lossy();
+            return self.real(&path.with_file_name(name.trim_end_matches('.')));
+        }
         if self.kind.case || path.symlink_metadata().is_ok() {
             return path.into();
         }
@@ -149,7 +155,17 @@ impl<'a> Disk<'a> {
     /// The name that a rename gives: its own, not the one it had.
     fn named(&self, path: &Path) -> PathBuf {
         let real = self.real(path);
-        if real.symlink_metadata().is_ok() { real } else { real.with_file_name(path.file_name().unwrap()) }
+        if real.symlink_metadata().is_ok() || !self.kind.names {
+            return real;
+        }
+        real.with_file_name(path.file_name().unwrap())
+    }
+
+    /// Fails for a name that the disk does not hold.
+    fn holds_name(&self, path: &Path) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let bad = name.contains(['\\', ':', '*', '?', '"', '<', '>', '|']) || name.ends_with(' ');
+        if bad && !self.kind.names { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
     }
 }
 
@@ -171,10 +187,12 @@ impl Fs for Disk<'_> {
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         self.effect("create")?;
+        self.holds_name(path)?;
         Ok(Box::new(Unsynced(self.disk.create(&self.named(path))?)))
     }
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.effect("create dir all")?;
+        self.holds_name(path)?;
         self.disk.create_dir_all(&self.real(path))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
