@@ -28,7 +28,7 @@ fn write(device: &Device, generation: usize) {
 /// Loads nodes and vectors, all the time, and tells the generations it has seen.
 fn read(root: &Path, arrived: &AtomicUsize) -> BTreeSet<usize> {
     let vault = LocalVault::open(root).unwrap();
-    let wanted = amount(2_000, 10_000);
+    let wanted = amount(1_000, 10_000);
     let (mut reads, mut seen) = (0, BTreeSet::new());
     while reads < wanted || arrived.load(Ordering::Relaxed) < GENERATIONS {
         let reading = vault.reading().unwrap();

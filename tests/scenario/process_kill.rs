@@ -88,7 +88,7 @@ async fn a_push_that_is_killed_at_any_moment_goes_on_where_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_push_has_uploaded_is_not_uploaded_again() {
     const LENGTH: usize = 84 << 20;
-    let rounds = amount(3, 8);
+    let rounds = amount(2, 8);
     let (mut whole, mut undisturbed) = (0, Duration::ZERO);
     for round in 0..=rounds {
         let folder = fresh_folder();
@@ -129,7 +129,7 @@ async fn a_pull_that_is_killed_at_any_moment_leaves_only_whole_files() {
     change(&one, 1);
     one.sync().await;
     let mut moments = Moments::within(two.good(&["sync"]).await.took);
-    for round in 2..=amount(8, 26) {
+    for round in 2..=amount(5, 26) {
         let old = two.files();
         change(&one, round);
         one.sync().await;

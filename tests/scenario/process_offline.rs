@@ -28,7 +28,7 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
     // The whole schedule passes while the server is away.
     one.configure("[retry]\nschedule = [\"100ms\", \"200ms\", \"300ms\", \"400ms\"]\n");
     // A file of ours that is under way when the server goes.
-    one.set("COGZY_VAULT__LIMITS__UPLOAD", "40MiB");
+    one.set("COGZY_VAULT__LIMITS__UPLOAD", "20MiB");
     one.good(&["init"]).await;
     two.good(&["init"]).await;
     let daemon = Daemon::start(&one).await;
@@ -36,7 +36,7 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
     one.write("traces/known.json", "saved before");
     one.sync().await;
     let asked = server.requests("PUT");
-    one.write("vectors/large.npy", noise("large", 80 << 20));
+    one.write("vectors/large.npy", noise("large", 40 << 20));
     server.asked_to_put(asked + 2).await;
     server.go_away().await;
     let status = socket::until_state(&one, "offline").await;

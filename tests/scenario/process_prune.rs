@@ -65,7 +65,7 @@ async fn a_prune_that_is_killed_at_any_moment_takes_nothing_that_is_needed() {
     edit(&machine, "first").await;
     edit(&machine, "second").await;
     let mut moments = Moments::within(machine.good(&["prune"]).await.took);
-    for round in 1..=amount(12, 50) {
+    for round in 1..=amount(6, 50) {
         // Not always something new: a prune also finishes what the one before began.
         if round % 3 > 0 {
             edit(&machine, &round.to_string()).await;

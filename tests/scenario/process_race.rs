@@ -99,7 +99,7 @@ async fn two_processes_that_commit_at_once_in_a_folder_end_up_with_one_head() {
     let (one, two) = (Machine::with_folder(folder.path(), "one"), Machine::with_folder(folder.path(), "two"));
     // The folder is made by the first `init`.
     one.good(&["init"]).await;
-    rounds(&one, &two, &Bucket::in_folder(folder.path()).await, amount(8, 25)).await;
+    rounds(&one, &two, &Bucket::in_folder(folder.path()).await, amount(5, 25)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +107,7 @@ async fn two_processes_that_commit_at_once_over_s3_end_up_with_one_head() {
     let folder = fresh_folder();
     let server = S3Server::start().await;
     let machine = |name| Machine::with_server(folder.path(), name, &server);
-    rounds(&machine("one"), &machine("two"), &Bucket::on_server(&server).await, amount(8, 25)).await;
+    rounds(&machine("one"), &machine("two"), &Bucket::on_server(&server).await, amount(5, 25)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,7 +51,7 @@ async fn a_reset_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
     let backup = machine.files();
     generation(&machine, "damage 0");
     let mut moments = Moments::within(machine.good(&["reset", "--yes"]).await.took);
-    for round in 1..=amount(10, 50) {
+    for round in 1..=amount(5, 50) {
         let version = format!("damage {round}");
         generation(&machine, &version);
         machine.delete("traces/7.json");
@@ -101,7 +101,7 @@ async fn a_restore_that_is_killed_at_any_moment_is_wholly_done_or_not_begun() {
     let undisturbed = machine.good(&["restore", "--yes", "--generation", &numbers[0]]).await.took;
     let mut moments = Moments::within(undisturbed);
     let mut at = 0;
-    for round in 1..=amount(10, 50) {
+    for round in 1..=amount(5, 50) {
         let (from, to) = (at, 1 - at);
         let args = ["restore", "--yes", "--generation", &numbers[to]];
         let killed = moments.kill(&machine, &format!("restore {round}"), &args).await;

@@ -96,8 +96,13 @@ fn masses(
     };
     let mut holds = Vec::new();
     for reason in [Reason::MassDelete, Reason::MassChange] {
+        let before = |step: &Step| was_held(input, step, reason, direction);
+        // What settles late and carries the name of a file that waits belongs to it.
+        let waiting = moving.iter().filter(|step| reason == Reason::MassChange && before(step));
+        let late = tally.carriers_of(&waiting.flat_map(|step| &step.files).map(|file| &file.path).collect());
+        let comes_late = |step: &Step| step.files.iter().any(|file| late.contains(&file.path));
         let held = moving.iter().copied().filter(|step| {
-            in_mass(step).map_or_else(|| was_held(input, step, reason, direction), |fresh| fresh == reason)
+            in_mass(step).map_or_else(|| before(step) || comes_late(step), |fresh| fresh == reason)
         });
         let held: Vec<&Step> = held.collect();
         if !held.is_empty() {

@@ -165,6 +165,20 @@ impl<'a> Tally<'a> {
         gone > 0 && most_of(exchanged.sum(), gone)
     }
 
+    /// New names that carry the name of one of `files`, if that goes now.
+    pub(super) fn carriers_of(&self, files: &BTreeSet<&VaultPath>) -> BTreeSet<&'a VaultPath> {
+        if files.is_empty() {
+            return BTreeSet::new();
+        }
+        let carriers = |folder: &Folder<'a>| {
+            let names: BTreeSet<&str> = folder.new.iter().map(|path| path.as_str()).collect();
+            let gone = folder.gone.iter().filter(|path| files.contains(*path));
+            let carrying: BTreeSet<&str> = gone.flat_map(|path| carrying(path, &names)).collect();
+            folder.new.iter().copied().filter(|path| carrying.contains(path.as_str())).collect::<Vec<_>>()
+        };
+        self.folders.values().flat_map(carriers).collect()
+    }
+
     /// New names of the steps that come in the place of files that go, and those for which `held`
     /// is true. If the deletions are no exchange, a few new names beside them take no file's place.
     pub(super) fn replacing(

@@ -43,6 +43,30 @@ fn renames() -> [Rename; 3] {
     ]
 }
 
+/// A new name that settles late is held with the file whose name it carries, however many files
+/// came to the vault meanwhile.
+#[test]
+fn a_new_name_that_settles_late_is_held_with_what_it_replaces() {
+    for how in &renames()[..2] {
+        let base = vault(30);
+        let mut case = braked(&base, &encrypted(&base, 20, how), &base);
+        let late = case.local.keys().find(|path| !base.contains_key(*path)).unwrap().clone();
+        case.blocked.add(late.clone(), "it was written a moment ago and has not settled yet");
+        let first = case.plan();
+        assert_eq!(first.holds.len(), 1);
+        case.held = first.to_remember(&BTreeSet::new());
+        case.blocked = Blocked::default();
+        for tree in [&mut case.base, &mut case.local, &mut case.remote] {
+            tree.extend(
+                (0..40).map(|n| (path(&format!("notes/more {n}.json")), entry(&format!("more {n}")))),
+            );
+        }
+        let plan = case.plan();
+        assert_eq!(plan.steps, [], "something of it goes alone");
+        assert!(plan.holds.iter().any(|hold| hold.items.contains(&Item::File(late.clone()))));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 

@@ -86,12 +86,11 @@ impl Hand<'_> {
         }
     }
 
-    /// Gives a file in the trash its visible name again, if that name is free.
+    /// Gives a displaced file its visible name again, if that name is free. On a disk that forgot
+    /// later moves it may be kept for its conflict already.
     fn return_old(&mut self, task: &Task) -> Result<(), IoAt> {
-        let (visible, aside) = (self.visible(task.step), self.aside(task.step));
-        if self.lstat(&aside)?.is_none() {
-            return Ok(());
-        }
+        let visible = self.visible(task.step);
+        let Some(aside) = self.place_of(task.entry, task.step)? else { return Ok(()) };
         if self.is_same(&aside, &visible)? {
             return self.fs.remove_file(&aside).at("remove", &aside);
         }
