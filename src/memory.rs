@@ -5,12 +5,12 @@
 //! all that its first look at the vault had needed. So there are two heaps, and free memory at
 //! their ends is returned at once.
 //!
-//! Keys of the bucket are in it, so nobody gets it in a core file, and no other process of the user may
-//! look into it.
+//! Keys of the bucket are in it, so nobody gets it in a core file, and no other process of the user
+//! may look into it.
 //!
-//! Beside `local_vault::map` the only place with `unsafe`. The calls take numbers and touch no memory
-//! of ours; they are made before there is another thread. If one is refused, more memory is kept, or
-//! could be looked at, and nothing else is different.
+//! Beside `local_vault::map` the only place with `unsafe`. The calls take numbers and touch no
+//! memory of ours; they are made before there is another thread. If one is refused, more memory is
+//! kept, or could be looked at, and nothing else is different.
 
 /// Sets the limit; call it before anything else.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

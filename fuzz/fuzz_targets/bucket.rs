@@ -15,7 +15,8 @@ async fn joins(data: &[u8]) {
     let Some((kind, body)) = data.split_first() else { return };
     let remote = MemoryRemote::default();
     joining::header(&remote).await;
-    // The digest that a key holds is that of the plaintext, which may be what follows the frame's head.
+    // The digest that a key holds is that of the plaintext, which may be what follows the frame's
+    // head.
     let digest = Digest::of(body.get(9..).unwrap_or_default());
     let key = match kind % 3 {
         0 => joining::another_header(),

@@ -1,5 +1,5 @@
-//! Files of groups: corpora, arrays, FAISS indexes and clusters. They are judged, whatever they hold; of a
-//! corpus that is a list, as serde_json does.
+//! Files of groups: corpora, arrays, FAISS indexes and clusters. They are judged, whatever they
+//! hold; of a corpus that is a list, as serde_json does.
 
 #![no_main]
 

@@ -93,13 +93,13 @@ impl Assembly<'_> {
         self.disk.lstat(&self.layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder)
     }
 
-    /// Abilities of the vault's disks, each with its folder. Tried only by whoever holds the vault's lock; empty
-    /// where nobody knows.
+    /// Abilities of the vault's disks, each with its folder. Tried only by whoever holds the
+    /// vault's lock; empty where nobody knows.
     fn disks(&self) -> Vec<(String, Abilities)> {
         if !self.owner || !self.has_vault() {
             return Vec::new();
         }
-        abilities(self.disk.as_ref(), &self.layout, clock().as_ref()).unwrap_or_else(|error| {
+        abilities(self.disk.as_ref(), &self.layout, &|| clock().now_ns()).unwrap_or_else(|error| {
             tracing::warn!(%error, "what the vault's disk can do is not known");
             Vec::new()
         })

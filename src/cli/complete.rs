@@ -1,7 +1,7 @@
 //! Values that a shell completes: the program is asked for them.
 //!
-//! Whoever waits for a completion waits for a moment only, and an error completes nothing. The words
-//! typed so far may name another vault than the configured one.
+//! Whoever waits for a completion waits for a moment only, and an error completes nothing. The
+//! words typed so far may name another vault than the configured one.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -153,8 +153,8 @@ fn polls(app: &App) -> Polls {
     Polls { usual: sync.poll_interval, active: sync.poll_interval_active, idle: sync.poll_interval_idle }
 }
 
-/// The daemon's own account, or the reason why none answers. `reached` is true where this process has
-/// reached the remote.
+/// The daemon's own account, or the reason why none answers. `reached` is true where this process
+/// has reached the remote.
 async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
     const CHECK: &str = "daemon";
     let socket = app.socket.display();
@@ -196,7 +196,8 @@ async fn daemon(app: &App, reached: bool) -> Vec<Finding> {
     findings
 }
 
-/// The daemon's trouble with a remote that this program reaches: it may have another key, proxy or network.
+/// The daemon's trouble with a remote that this program reaches: it may have another key, proxy or
+/// network.
 fn differing(status: &StatusDocument) -> Option<Finding> {
     let said = status.errors.iter().find(|error| error.path.is_none() && !error.alarm);
     let (exit, said) = match (status.state, said) {

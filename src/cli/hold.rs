@@ -34,8 +34,8 @@ pub struct Args {
     command: Vec<String>,
 }
 
-/// Runs the command under the lock, then a cycle. The command holds the lock, too: whatever ends this
-/// process, the command stays protected. Signals that mean stop are passed on to it.
+/// Runs the command under the lock, then a cycle. The command holds the lock, too: whatever ends
+/// this process, the command stays protected. Signals that mean stop are passed on to it.
 ///
 /// # Errors
 /// If there is no vault, the command cannot be started or fails, or the cycle fails.

@@ -60,8 +60,8 @@ impl Args {
         given.into_iter().filter_map(flag).collect()
     }
 
-    /// The same command again; with `join`, as the approval of joining. One without the remote would
-    /// set up another vault, and report success.
+    /// The same command again; with `join`, as the approval of joining. One without the remote
+    /// would set up another vault, and report success.
     #[must_use]
     pub fn again(&self, join: bool) -> String {
         let mut command = "cogzy-vault init".to_owned();

@@ -225,8 +225,8 @@ impl Output {
         self.error(message, next.as_deref());
     }
 
-    /// Prints the parser's message on a command line that cannot be used, or that asks for help. With
-    /// `json` what cannot be used is a document, too.
+    /// Prints the parser's message on a command line that cannot be used, or that asks for help.
+    /// With `json` what cannot be used is a document, too.
     ///
     /// # Errors
     /// If it could not be written, unless the reader has gone.

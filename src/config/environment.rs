@@ -72,8 +72,8 @@ impl Environment {
         SENT_BY_THE_SDK.iter().try_for_each(|name| self.sent(name).map(drop))
     }
 
-    /// The names of variables that decide on the way to the remote: proxies, certificates. Those of the
-    /// AWS tools are among the credentials.
+    /// The names of variables that decide on the way to the remote: proxies, certificates. Those of
+    /// the AWS tools are among the credentials.
     #[must_use]
     pub fn network(&self) -> Vec<&str> {
         let names =
@@ -160,8 +160,8 @@ impl Environment {
         })
     }
 
-    /// The text of a variable that goes into a request, without the line end that `echo` and files from
-    /// Windows leave there.
+    /// The text of a variable that goes into a request, without the line end that `echo` and files
+    /// from Windows leave there.
     fn sent(&self, name: &str) -> Result<Option<&str>, ConfigError> {
         let text = self.text(name)?.map(str::trim).filter(|text| !text.is_empty());
         match text {

@@ -8,8 +8,8 @@ const OTHERS_WRITE: u32 = 0o002;
 /// In such a folder, only a file's owner replaces it.
 const STICKY: u32 = 0o1000;
 
-/// The file, or the folder that it is in, if another user than root can change it. A group is taken for
-/// the user's own, as most systems make one for each user.
+/// The file, or the folder that it is in, if another user than root can change it. A group is taken
+/// for the user's own, as most systems make one for each user.
 #[must_use]
 pub fn open_to_others(file: &Path) -> Option<PathBuf> {
     let ours = rustix::process::geteuid().as_raw();

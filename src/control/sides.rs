@@ -94,8 +94,8 @@ pub fn chosen(version: &KeptVersion, sides: &Sides, id: ConflictId) -> Result<Ke
     }
 }
 
-/// The decision that `version` stands for, of the open conflict `id`. Only a version that is named by
-/// its device needs the history.
+/// The decision that `version` stands for, of the open conflict `id`. Only a version that is named
+/// by its device needs the history.
 ///
 /// # Errors
 /// See [`chosen`]; if no such conflict is open.

@@ -1,6 +1,8 @@
-//! Events of the time in which a cycle runs: a save, a sleep of the machine, a store that falls silent.
+//! Events of the time in which a cycle runs: a save, a sleep of the machine, a store that falls
+//! silent.
 //!
-//! A cycle may wait long for a store that gives no answer. What is saved meanwhile must not look synced.
+//! A cycle may wait long for a store that gives no answer. What is saved meanwhile must not look
+//! synced.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -339,8 +339,8 @@ impl Scheduler {
         Next::Run(Ask { scan: scan || self.offline, whole: self.whole_at <= now })
     }
 
-    /// The time until the next poll: short after a change, and growing with the time without one, so
-    /// that devices which only wait stay within what a store gives for free.
+    /// The time until the next poll: short after a change, and growing with the time without one,
+    /// so that devices which only wait stay within what a store gives for free.
     fn poll_interval(&self, now: Duration) -> Duration {
         let quiet = now.saturating_sub(self.moved_at);
         if now < self.active_until {

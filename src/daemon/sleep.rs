@@ -1,4 +1,5 @@
-//! Sleep of the machine, as two clocks tell it: the wall clock goes on, the monotonic one stands still.
+//! Sleep of the machine, as two clocks tell it: the wall clock goes on, the monotonic one stands
+//! still.
 
 use std::time::Duration;
 

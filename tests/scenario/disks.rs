@@ -1,7 +1,7 @@
 //! A day of a vault on each disk that there is to try: nothing fails, nothing is lost.
 //!
-//! `COGZY_TEST_DISKS` names them, as `PATH` names folders (`.ci/run` mounts them); a plain folder is
-//! always among them.
+//! `COGZY_TEST_DISKS` names them, as `PATH` names folders (`.ci/run` mounts them); a plain folder
+//! is always among them.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -185,8 +185,8 @@ async fn names_are_kept(pair: &Pair) {
     assert_eq!(told.contains("names: it cannot hold"), !pair.holds_names, "{told}");
 }
 
-/// Where names with stand-ins were agreed before the disk was found to hold less, they keep their meaning, and
-/// what the disk cannot hold is left out and named.
+/// Where names with stand-ins were agreed before the disk was found to hold less, they keep their
+/// meaning, and what the disk cannot hold is left out and named.
 async fn what_is_left_out_is_named(pair: &Pair, disk: &Path) {
     const NOON: &str = "notes/at 12:00.md";
     if pair.holds_names {

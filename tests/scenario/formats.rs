@@ -56,7 +56,8 @@ async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
     }
 }
 
-/// A device that counts as one of an older version, a new one in its vault, and what was moved for that.
+/// A device that counts as one of an older version, a new one in its vault, and what was moved for
+/// that.
 pub async fn beside_an_older_device(folder: &Path) -> (Machine, Machine, Vec<(PathBuf, PathBuf)>) {
     let old = Machine::with_folder(folder, "old");
     old.good(&["init"]).await;

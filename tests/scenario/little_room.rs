@@ -1,4 +1,5 @@
-//! A vault on a disk that gets full, or read-only: what fits goes on, and whoever asks gets an answer.
+//! A vault on a disk that gets full, or read-only: what fits goes on, and whoever asks gets an
+//! answer.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Other disks that are mounted inside the vault: synced both ways while they are there, and missed by name
-//! while they are not.
+//! Other disks that are mounted inside the vault: synced both ways while they are there, and missed
+//! by name while they are not.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

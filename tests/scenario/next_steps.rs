@@ -1,5 +1,5 @@
-//! From every error, hold, trouble and refusal to its next step: the step is taken as it is written,
-//! and then things are as it says.
+//! From every error, hold, trouble and refusal to its next step: the step is taken as it is
+//! written, and then things are as it says.
 //!
 //! [`ROWS`] names the test of each, or the reason why nobody can run a command for it; a variant
 //! without a row fails. That each proposed command parses is in `words`.

@@ -1,5 +1,5 @@
-//! What a file is beside its bytes: what replaces it has its owner, group, mode and attributes, and what is
-//! new has its folder's.
+//! What a file is beside its bytes: what replaces it has its owner, group, mode and attributes, and
+//! what is new has its folder's.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;

@@ -64,7 +64,8 @@ async fn a_pack_that_claims_every_chunk_takes_none_of_them() {
     two.sync().await;
     assert_eq!(two.files(), one.files());
 
-    // What is true seems to be a second copy, and goes in the end; not before the first is looked at.
+    // What is true seems to be a second copy, and goes in the end; not before the first is looked
+    // at.
     for _ in 0..6 {
         bucket.pass(8 * DAY);
         prune(&mut one).await;

@@ -213,7 +213,8 @@ async fn after_a_pull_the_status_is_that_of_the_moment() {
     one.good(&["sync"]).await;
     let status = socket::ask(&one, "GET", "/v1/status").await.json();
     assert_eq!((&status["state"], &status["files"]), (&"in-sync".into(), &1.into()), "{status}");
-    // The watcher's hints of that pull are all in by now: a file of the user's own comes behind them.
+    // The watcher's hints of that pull are all in by now: a file of the user's own comes behind
+    // them.
     one.write("traces/b.json", "saved here");
     socket::until_state(&one, "pending").await;
     assert_eq!(daemon.terminate().await.0, Some(0));

@@ -1,5 +1,5 @@
-//! Keys with line ends, connections that die without a word, keys and disks that come later: nothing of
-//! that ends the daemon, and what it says is true.
+//! Keys with line ends, connections that die without a word, keys and disks that come later:
+//! nothing of that ends the daemon, and what it says is true.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,8 @@ use crate::support::process::{Machine, PATIENCE};
 use crate::support::s3_server::{KEY_ID, S3Server, SECRET};
 use crate::support::socket;
 
-/// The time within which a save is in the bucket once the network is back, with room for a busy machine.
+/// The time within which a save is in the bucket once the network is back, with room for a busy
+/// machine.
 const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +54,8 @@ async fn a_line_end_in_a_key_is_cut_off_and_what_cannot_be_sent_is_refused_by_na
     }
 }
 
-/// A proxy whose connections can fall silent, as they do when a machine sleeps or changes its network.
+/// A proxy whose connections can fall silent, as they do when a machine sleeps or changes its
+/// network.
 struct Line {
     endpoint: String,
     dead: Arc<std::sync::Mutex<Vec<Arc<AtomicBool>>>>,

@@ -1,5 +1,5 @@
-//! Prune commits that no device made, and devices that keep less than others: nothing goes that anybody
-//! keeps.
+//! Prune commits that no device made, and devices that keep less than others: nothing goes that
+//! anybody keeps.
 
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ pub async fn forge(bucket: &Bucket, change: impl FnOnce(&mut Commit)) -> CommitK
     put(bucket, forged::commit(vault(bucket), &[head(bucket)], change)).await
 }
 
-/// Prunes again and again, over so long a time that all that may go has gone; then every generation is
-/// still there.
+/// Prunes again and again, over so long a time that all that may go has gone; then every generation
+/// is still there.
 async fn nothing_is_lost(bucket: &Bucket, one: &mut Device, folder: &std::path::Path) {
     for _ in 0..4 {
         one.sync().await;

@@ -1,5 +1,5 @@
-//! Packs that cost too many requests or too many bytes: small ones are joined, of worn ones only what is
-//! needed is fetched, and they are deleted several at once.
+//! Packs that cost too many requests or too many bytes: small ones are joined, of worn ones only
+//! what is needed is fetched, and they are deleted several at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

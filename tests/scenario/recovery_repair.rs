@@ -136,8 +136,8 @@ async fn what_nobody_has_is_named_by_file_and_generation() {
     // The pack is put together in part where it also held the trace, which is still here.
     assert!(repaired.objects.is_empty() && repaired.partly.len() <= 1, "{repaired:?}");
     assert!(one.sync().await.holds.is_empty(), "what is here is not touched");
-    // Present versions are all in the bucket again, and a second repair has nothing to add. A pack of
-    // which nothing is left counts as lost after an hour: until then it may be on its way.
+    // Present versions are all in the bucket again, and a second repair has nothing to add. A pack
+    // of which nothing is left counts as lost after an hour: until then it may be on its way.
     for object in objects(&bucket, "commits") {
         let written = object.metadata().unwrap().modified().unwrap();
         let file = std::fs::File::options().write(true).open(object).unwrap();

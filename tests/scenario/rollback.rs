@@ -1,4 +1,5 @@
-//! The bucket is rolled back, replaced or emptied, and the vault's folder is gone, too: it is noticed.
+//! The bucket is rolled back, replaced or emptied, and the vault's folder is gone, too: it is
+//! noticed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

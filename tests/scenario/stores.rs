@@ -1,4 +1,5 @@
-//! Stores with habits of their own: each row of docs/STORES.md, played by the server in this process.
+//! Stores with habits of their own: each row of docs/STORES.md, played by the server in this
+//! process.
 
 use std::sync::Arc;
 

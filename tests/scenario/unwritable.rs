@@ -1,4 +1,5 @@
-//! Places that cannot be written: nothing is fetched for them, the rest goes on, and the status says why.
+//! Places that cannot be written: nothing is fetched for them, the rest goes on, and the status
+//! says why.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The words that the program can print: the commands that it proposes must be commands, and a change
-//! of words is seen in review.
+//! The words that the program can print: the commands that it proposes must be commands, and a
+//! change of words is seen in review.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -25,8 +25,8 @@ pub async fn pair() -> (tempfile::TempDir, Machine, Machine) {
     (folder, one, two)
 }
 
-/// Two machines that both have a database of so many memories by one name, and the program that has it
-/// open on the first.
+/// Two machines that both have a database of so many memories by one name, and the program that has
+/// it open on the first.
 pub async fn sharing(
     setup: &str,
     name: &str,

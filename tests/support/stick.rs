@@ -1,4 +1,5 @@
-//! A disk that holds names as FAT does, under a vault: it refuses signs in them, and cuts dots off their end.
+//! A disk that holds names as FAT does, under a vault: it refuses signs in them, and cuts dots off
+//! their end.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -6,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cogzy_engine::clock::SystemClock;
+use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::fs::{Escaping, Fs, ReadFile, RootedFs, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 use cogzy_engine::vault::{Layout, Spellings, abilities};
@@ -14,13 +15,18 @@ use cogzy_engine::vault::{Layout, Spellings, abilities};
 #[derive(Debug)]
 struct Stick(RootedFs);
 
-/// Such a disk, or another one, as the program opens it: what it holds is tried, and noted in the vault.
+/// Such a disk, or another one, as the program opens it: what it holds is tried, and noted in the
+/// vault.
 pub fn opened(layout: &Layout, stick: bool) -> Arc<dyn Fs> {
     let disk = RootedFs::open(layout.root(), layout.sync());
     let disk: Arc<dyn Fs> = if stick { Arc::new(Stick(disk)) } else { Arc::new(disk) };
     let mut spellings = Spellings::load(disk.as_ref(), layout).unwrap();
     spellings
-        .learn(disk.as_ref(), layout, &abilities(disk.as_ref(), layout, &SystemClock::new()).unwrap())
+        .learn(
+            disk.as_ref(),
+            layout,
+            &abilities(disk.as_ref(), layout, &|| SystemClock::new().now_ns()).unwrap(),
+        )
         .unwrap();
     let fs = Escaping::new(disk, layout.root());
     spellings.apply(&fs);

@@ -80,8 +80,9 @@ impl Paths {
     }
 
     /// The daemon's socket for the vault at `vault`, a path with every link resolved: two spellings
-    /// of one vault must not have two sockets. Where the platform has no folder for sockets it is in
-    /// the vault, and in the folder of this user's state where that path is too long for a socket.
+    /// of one vault must not have two sockets. Where the platform has no folder for sockets it is
+    /// in the vault, and in the folder of this user's state where that path is too long for a
+    /// socket.
     #[must_use]
     pub fn socket(&self, vault: &Path) -> PathBuf {
         let name = format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()));

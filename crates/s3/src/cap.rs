@@ -1,7 +1,7 @@
 //! An end to every answer, whatever the store sends.
 //!
-//! The SDK gathers the body of every answer that it parses, so a store, or whoever stands before it,
-//! could fill this machine's memory with one listing or one error document that never ends.
+//! The SDK gathers the body of every answer that it parses, so a store, or whoever stands before
+//! it, could fill this machine's memory with one listing or one error document that never ends.
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};

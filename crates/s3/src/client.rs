@@ -175,8 +175,8 @@ const AWS_REGION: &str =
 const EXPOSED: &str = "the endpoint is http://, and its host is neither this machine nor in a private network: anybody on the \
      way could read the backup and change it. Use https://, or set s3.insecure = true";
 
-/// The region that the environment or a profile names, or the one that every store knows: most stores
-/// other than AWS take any.
+/// The region that the environment or a profile names, or the one that every store knows: most
+/// stores other than AWS take any.
 fn told_region(options: &S3Options) -> RegionProviderChain {
     let mut profile = ProfileFileRegionProvider::builder();
     if let Some(name) = &options.profile {
@@ -191,7 +191,8 @@ fn misconfigured(url: &BucketUrl, what: &str) -> RemoteError {
     RemoteError::new(RemoteErrorKind::Unconfigured, "open", &url.to_string()).because(what)
 }
 
-/// The endpoint with a slash behind its path, if it has one: the SDK puts the bucket's name right there.
+/// The endpoint with a slash behind its path, if it has one: the SDK puts the bucket's name right
+/// there.
 fn closed(endpoint: String) -> String {
     match endpoint.splitn(4, '/').nth(3) {
         Some(path) if !path.is_empty() && !path.ends_with('/') => endpoint + "/",

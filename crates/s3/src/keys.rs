@@ -1,8 +1,8 @@
 //! Credentials as they can be sent, whatever source they come from.
 //!
-//! The signer puts key id and token into a header and takes for granted that they fit: a line end from
-//! `echo`, a file or a program that prints a key would end the process. So what the source gives is
-//! trimmed, and refused where it still does not fit.
+//! The signer puts key id and token into a header and takes for granted that they fit: a line end
+//! from `echo`, a file or a program that prints a key would end the process. So what the source
+//! gives is trimmed, and refused where it still does not fit.
 
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_credential_types::{Credentials, provider::error::CredentialsError};

@@ -1,9 +1,10 @@
 //! The line to the store: the client, how long it is waited for, and when it is made anew.
 //!
-//! A request lives as long as it moves. A small one that gets no first byte within seconds is taken to
-//! be on a connection that died without a word: a sleep or a change of network leaves such ones behind.
-//! Its pool of connections is let go with it, so that the next try does not meet another of them. After
-//! a refusal the client goes as well, for its credentials are those of the day it was made.
+//! A request lives as long as it moves. A small one that gets no first byte within seconds is taken
+//! to be on a connection that died without a word: a sleep or a change of network leaves such ones
+//! behind. Its pool of connections is let go with it, so that the next try does not meet another of
+//! them. After a refusal the client goes as well, for its credentials are those of the day it was
+//! made.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -21,7 +22,8 @@ use super::errors;
 use super::moved::{Moved, Watch};
 use cogzy_engine::remote::{BucketUrl, RemoteError, RemoteErrorKind};
 
-/// The first patience for the first byte of an answer. It doubles with each time that it was too short.
+/// The first patience for the first byte of an answer. It doubles with each time that it was too
+/// short.
 const FIRST_BYTE: Duration = Duration::from_secs(5);
 /// The time between two looks at what has moved.
 const ROUND: Duration = Duration::from_secs(1);

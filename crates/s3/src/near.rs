@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 /// Ends of names that no public server has.
 const PRIVATE_ENDS: [&str; 7] = [".localhost", ".local", ".lan", ".internal", ".home", ".home.arpa", ".test"];
 
-/// True if an endpoint is not encrypted, and its host is neither this machine nor in a private network.
+/// True if an endpoint is not encrypted, and its host is neither this machine nor in a private
+/// network.
 pub(crate) fn is_exposed(endpoint: &str) -> bool {
     let Some(rest) = endpoint.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://")) else {
         return false;

@@ -1,4 +1,5 @@
-//! Certificates beyond those of the system: a store at home, or a company's proxy, has its own authority.
+//! Certificates beyond those of the system: a store at home, or a company's proxy, has its own
+//! authority.
 //!
 //! The SDK ends the process over a file that holds no certificate, so each file is read here first.
 

@@ -1,6 +1,7 @@
 //! Listings that came to their end.
 //!
-//! The XML reader accepts a document that breaks off, so that half a listing would pass for a whole one.
+//! The XML reader accepts a document that breaks off, so that half a listing would pass for a whole
+//! one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

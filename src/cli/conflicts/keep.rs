@@ -3,8 +3,8 @@
 use cogzy_client::documents::KeptVersion;
 use cogzy_engine::model::Keep;
 
-/// The version that a person names. "mine" is what this device made, as a person means it; the socket
-/// calls the losing version by that name.
+/// The version that a person names. "mine" is what this device made, as a person means it; the
+/// socket calls the losing version by that name.
 pub fn kept(text: &str) -> Result<KeptVersion, &'static str> {
     match text {
         "mine" => Ok(KeptVersion::This),

@@ -1,8 +1,9 @@
 //! The cost of the daemon in a month, at Backblaze B2's prices: arithmetic over the settings, with
 //! every number shown.
 //!
-//! It counts the requests that this program makes by itself, on devices that are always on: one at work,
-//! the others waiting. Uploads are free there; downloads of other devices are free up to three times the stored amount.
+//! It counts the requests that this program makes by itself, on devices that are always on: one at
+//! work, the others waiting. Uploads are free there; downloads of other devices are free up to
+//! three times the stored amount.
 
 use std::time::Duration;
 
@@ -63,8 +64,8 @@ pub(super) struct Estimate {
     pub storage_usd: f64,
 }
 
-/// The month of a vault with `bytes` on so many devices. The one at work polls every `poll`, and every
-/// `poll_active` after a change; the others have come to poll every `poll_idle`.
+/// The month of a vault with `bytes` on so many devices. The one at work polls every `poll`, and
+/// every `poll_active` after a change; the others have come to poll every `poll_idle`.
 pub(super) fn estimate(polls: Polls, devices: usize, bytes: u64) -> Estimate {
     let seconds = |duration: Duration| duration.as_secs_f64().max(0.1);
     let others = f64::from(u32::try_from(devices.saturating_sub(1)).unwrap_or(u32::MAX));

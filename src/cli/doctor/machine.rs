@@ -10,7 +10,7 @@ use crate::cli::service;
 use crate::service::ServiceError;
 use cogzy_client::documents::DaemonDocument;
 use cogzy_client::paths::Paths;
-use cogzy_engine::clock::SystemClock;
+use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_engine::model::VaultPath;
 use cogzy_engine::vault::{Abilities, Filter, Layout, Spellings, Verdict, abilities};
@@ -88,8 +88,8 @@ pub(super) fn room(check: &'static str, folder: &Path, extent: &Extent) -> Findi
     Finding::ok(check, text)
 }
 
-/// A file of credentials that was changed after the daemon had read it: its variables are those that
-/// it was started with.
+/// A file of credentials that was changed after the daemon had read it: its variables are those
+/// that it was started with.
 pub(super) fn newer_credentials(file: &Path, daemon: &DaemonDocument) -> Option<Finding> {
     let since: jiff::Timestamp = daemon.since.as_deref()?.parse().ok()?;
     let changed = jiff::Timestamp::try_from(std::fs::metadata(file).ok()?.modified().ok()?).ok()?;
@@ -115,7 +115,7 @@ pub(super) fn unwritable(check: &'static str, disk: &RootedFs, layout: &Layout) 
 /// Abilities of the vault's disks, tried with two small files of ours that are removed again.
 pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Vec<Finding> {
     // What keeps anybody from trying is told by another check.
-    let Ok(all) = abilities(disk, layout, &SystemClock::new()) else { return Vec::new() };
+    let Ok(all) = abilities(disk, layout, &|| SystemClock::new().now_ns()) else { return Vec::new() };
     let place = |folder: &str| layout.root().join(folder).display().to_string();
     let spellings = Spellings::load(disk, layout).ok();
     let names = |folder: &str, can: &Abilities| spellings.as_ref()?.promise(folder, can.names);

@@ -1,8 +1,8 @@
 //! Lines that change in place for a user who watches. Without a terminal they follow each other.
 //!
-//! Each drawing goes back to the first line of the one before, and clears what stood there. Lines are
-//! broken here where the terminal is narrower than they are: one that it breaks by itself would be
-//! two, and the first would stay.
+//! Each drawing goes back to the first line of the one before, and clears what stood there. Lines
+//! are broken here where the terminal is narrower than they are: one that it breaks by itself would
+//! be two, and the first would stay.
 
 use super::progress::ProgressStep;
 use super::{Output, StyledLine};

@@ -295,8 +295,8 @@ fn a_cycle_that_never_reached_the_vault_leaves_it_to_a_look_and_a_pause_has_only
 }
 
 proptest! {
-    /// Whatever happens, the next look at the remote is no further away than the longest poll, or an
-    /// hour where only a person can help.
+    /// Whatever happens, the next look at the remote is no further away than the longest poll, or
+    /// an hour where only a person can help.
     #[test]
     fn nothing_is_put_off_for_ever(events in prop::collection::vec((0_u8..7, 1_u64..400), 0..60)) {
         let mut scheduler = started();

@@ -119,9 +119,9 @@ impl From<KeptVersion> for String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveRequest {
-    /// `this`, the version that the daemon's device made; `other`, that of the other device; `both`,
-    /// side by side; `mine` or `aside`, the version that lost; `remote` or `stands`, the one that
-    /// stands; or the name of the device that made it.
+    /// `this`, the version that the daemon's device made; `other`, that of the other device;
+    /// `both`, side by side; `mine` or `aside`, the version that lost; `remote` or `stands`, the
+    /// one that stands; or the name of the device that made it.
     #[schema(value_type = String)]
     pub keep: KeptVersion,
     /// Go on although it looks like an accident.
@@ -133,8 +133,8 @@ pub struct ResolveRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveSeveralRequest {
-    /// The conflicts, each with the version that is kept: `mine`, the one that lost; `remote`, the one
-    /// that stands; `both`, side by side.
+    /// The conflicts, each with the version that is kept: `mine`, the one that lost; `remote`, the
+    /// one that stands; `both`, side by side.
     #[schema(value_type = Vec<Object>)]
     pub decisions: Vec<Resolution>,
     /// Go on although it looks like an accident.

@@ -44,8 +44,8 @@ impl ChunkIndex {
         self.places(id).next()
     }
 
-    /// All locations of a chunk, by pack. What a table says may be wrong: whoever reads a chunk that is
-    /// not there tries the next one.
+    /// All locations of a chunk, by pack. What a table says may be wrong: whoever reads a chunk
+    /// that is not there tries the next one.
     pub fn places(&self, id: &Digest) -> impl Iterator<Item = (PackId, ChunkSlot)> + '_ {
         let (first, last) =
             (PackId::from_bytes([0; PackId::LEN]), PackId::from_bytes([u8::MAX; PackId::LEN]));

@@ -89,7 +89,8 @@ impl At<'_> {
         Ok(Box::new(RealWrite(File::from(file))))
     }
 
-    /// Fails where the folder does not let its names be changed, or the file does not let itself be replaced.
+    /// Fails where the folder does not let its names be changed, or the file does not let itself be
+    /// replaced.
     pub fn may_place(self) -> io::Result<()> {
         let rights = Access::WRITE_OK | Access::EXEC_OK;
         rustix::fs::accessat(self.folder, ".", rights, AtFlags::EACCESS)?;
@@ -124,8 +125,8 @@ impl At<'_> {
         }
     }
 
-    /// Renames where nothing stands, on a file system that has neither the flag nor links: who takes the name
-    /// between the look and the rename loses it.
+    /// Renames where nothing stands, on a file system that has neither the flag nor links: who
+    /// takes the name between the look and the rename loses it.
     fn rename_if_free(self, to: At) -> io::Result<()> {
         match super::found(to.lstat())? {
             Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
@@ -248,8 +249,8 @@ pub(super) fn absent_if_no_folder<T>(result: Result<T, Errno>) -> io::Result<T> 
     result.map_err(|error| if error == Errno::NOTDIR { io::ErrorKind::NotFound.into() } else { error.into() })
 }
 
-/// Takes it for done where a file system has no modes, or sets no times: the file is ours, so that nothing else
-/// can be forbidden.
+/// Takes it for done where a file system has no modes, or sets no times: the file is ours, so that
+/// nothing else can be forbidden.
 fn unless_lacking(done: io::Result<()>) -> io::Result<()> {
     done.or_else(|error| match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => Ok(()),

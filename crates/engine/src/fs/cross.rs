@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{Fs, found};
 
-/// Moves a file to a free name as [`Fs::rename_new`] does; where the two stand on different mounts, by a
-/// durable copy that takes the name at once. A crash may leave the file under both names.
+/// Moves a file to a free name as [`Fs::rename_new`] does; where the two stand on different mounts,
+/// by a durable copy that takes the name at once. A crash may leave the file under both names.
 ///
 /// # Errors
 /// As for [`Fs::rename_new`]; `AlreadyExists` also where the copy was made before a crash.

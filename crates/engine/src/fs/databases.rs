@@ -1,8 +1,8 @@
 //! The port for databases: files that other programs write through a library with locks of its own.
 //!
-//! Such a file is read and replaced through that library only, while it is in use: what it holds may
-//! stand in other files beside it, and a program that has it open must see the change. A disk of a
-//! simulation has none.
+//! Such a file is read and replaced through that library only, while it is in use: what it holds
+//! may stand in other files beside it, and a program that has it open must see the change. A disk
+//! of a simulation has none.
 //!
 //! A process loses its locks on a file when it closes any descriptor of it. So this process never
 //! has a file open for reading while its library has it: [`Turn`]s see to that for every file that
@@ -51,8 +51,8 @@ pub trait Databases {
     fn fold(&self, path: &Path) -> Result<(), DatabaseFault>;
 
     /// Gives the database at `path` the state of the one at `with`, in one transaction; durable on
-    /// return. Before, with other writers locked out, the state that will go is written to the empty
-    /// file `kept`, durably, and `agrees` says if that may go; if not, false is returned.
+    /// return. Before, with other writers locked out, the state that will go is written to the
+    /// empty file `kept`, durably, and `agrees` says if that may go; if not, false is returned.
     ///
     /// # Errors
     /// See [`DatabaseFault`]; and those of `agrees`.

@@ -1,8 +1,8 @@
 //! Owner, group, mode, extended attributes and access lists of a file that comes into its place.
 //!
-//! Attributes that a program has no right to pass on are left as they are, and named. Access lists are
-//! extended attributes, too (`system.posix_acl_access`). Labels of the system (`security.*`) belong to a file,
-//! not to its place: the system gives new ones.
+//! Attributes that a program has no right to pass on are left as they are, and named. Access lists
+//! are extended attributes, too (`system.posix_acl_access`). Labels of the system (`security.*`)
+//! belong to a file, not to its place: the system gives new ones.
 
 use std::fs::File;
 use std::io;

@@ -1,17 +1,18 @@
 //! The escape of names for disks that cannot hold every name of Unix: a pure table.
 //!
-//! FAT, exFAT, NTFS and SMB refuse `\ : * ? " < > |`, and a dot or a space at the end of a name is refused or
-//! silently cut off. There each of these signs is written as the one that looks like it: the full-width
-//! character `：` (U+FF1A) for `:` and so on, `．` (U+FF0E) for a dot and `␠` (U+2420) for a space at the end. A
-//! name that really has such a stand-in gets `‛` (U+201B) before it. These are the signs of rclone.
+//! FAT, exFAT, NTFS and SMB refuse `\ : * ? " < > |`, and a dot or a space at the end of a name is
+//! refused or silently cut off. There each of these signs is written as the one that looks like it:
+//! the full-width character `：` (U+FF1A) for `:` and so on, `．` (U+FF0E) for a dot and `␠` (U+2420)
+//! for a space at the end. A name that really has such a stand-in gets `‛` (U+201B) before it.
+//! These are the signs of rclone.
 //!
-//! Every name has one spelling, and every spelling that such a disk can hold is that of one name. So a
-//! run of `‛` counts only directly before a stand-in: `n` of them are `n / 2` that are meant, and
-//! an odd one more says that the stand-in itself is meant. Names that have neither a sign nor a
+//! Every name has one spelling, and every spelling that such a disk can hold is that of one name.
+//! So a run of `‛` counts only directly before a stand-in: `n` of them are `n / 2` that are meant,
+//! and an odd one more says that the stand-in itself is meant. Names that have neither a sign nor a
 //! stand-in are spelled as they are.
 //!
-//! No name is `.` or `..`, and no spelling may become one: for names that are only such dots, with or
-//! without `‛`, the stand-in itself is the rule and a plain dot the exception.
+//! No name is `.` or `..`, and no spelling may become one: for names that are only such dots, with
+//! or without `‛`, the stand-in itself is the rule and a plain dot the exception.
 
 use std::borrow::Cow;
 
@@ -50,8 +51,8 @@ pub fn escape(name: &str) -> Cow<'_, str> {
     })
 }
 
-/// Name that a spelling on such a disk stands for. A name that no other one is spelled as, such as one with a
-/// plain sign, stands for itself.
+/// Name that a spelling on such a disk stands for. A name that no other one is spelled as, such as
+/// one with a plain sign, stands for itself.
 #[must_use]
 pub fn unescape(spelled: &str) -> Cow<'_, str> {
     respell(spelled, |pair, quotes, reversed| {
@@ -72,8 +73,8 @@ pub fn has_signs(name: &str) -> bool {
     name.chars().enumerate().any(|(at, one)| pair(one, at == last).is_some_and(|pair| pair.is_sign))
 }
 
-/// Replaces each character of a pair, with the quotes before it, by what `new` gives: a character and a number
-/// of quotes. The third argument of `new` is true where the rule is reversed.
+/// Replaces each character of a pair, with the quotes before it, by what `new` gives: a character
+/// and a number of quotes. The third argument of `new` is true where the rule is reversed.
 fn respell(name: &str, new: impl Fn(Pair, usize, bool) -> Option<(char, usize)>) -> Cow<'_, str> {
     let last = name.chars().count().saturating_sub(1);
     let any = name.chars().enumerate().any(|(at, one)| pair(one, at == last).is_some());

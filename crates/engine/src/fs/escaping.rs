@@ -1,8 +1,8 @@
 //! A disk on parts of which names are written in the escape.
 //!
-//! Below it names are as the disk spells them, above it as they are meant: the callers know nothing of it. Each
-//! folder on which a disk is mounted, the vault's root among them, has its own [`Spelling`]. A vault
-//! on ordinary disks has none, and its paths are passed on as they are.
+//! Below it names are as the disk spells them, above it as they are meant: the callers know nothing
+//! of it. Each folder on which a disk is mounted, the vault's root among them, has its own
+//! [`Spelling`]. A vault on ordinary disks has none, and its paths are passed on as they are.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,10 +26,11 @@ pub enum Spelling {
     Plain,
     /// In the escape.
     Escaped,
-    /// As they are, on a disk that holds every name. Names in the escape came from a disk that does not, and
-    /// are read as what they stand for.
+    /// As they are, on a disk that holds every name. Names in the escape came from a disk that does
+    /// not, and are read as what they stand for.
     Mixed,
-    /// As they are, on a disk that does not hold every name: those that it does not hold are refused.
+    /// As they are, on a disk that does not hold every name: those that it does not hold are
+    /// refused.
     Refused,
 }
 

@@ -1,7 +1,7 @@
 //! Trial of the names that a disk holds.
 //!
-//! Some disks refuse a name, and some cut a dot or a space off, so that two names become one. So a name is held
-//! only if a listing shows it just as it was given.
+//! Some disks refuse a name, and some cut a dot or a space off, so that two names become one. So a
+//! name is held only if a listing shows it just as it was given.
 
 use std::io;
 use std::path::Path;

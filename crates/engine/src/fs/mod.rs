@@ -7,8 +7,8 @@
 //! simulated one) follows none below that root ([`Linked`]), and finds below it what is in that
 //! very folder, wherever its path leads by now ([`Replaced`]).
 //!
-//! SQLite has its own file access and does not use this port. Our own database is a cache that may be
-//! lost at any time; those of other programs are reached through [`Databases`].
+//! SQLite has its own file access and does not use this port. Our own database is a cache that may
+//! be lost at any time; those of other programs are reached through [`Databases`].
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
@@ -72,8 +72,8 @@ impl Replaced {
     }
 }
 
-/// A mount, as a folder that stands on it tells. Nothing is renamed from one mount to another, even where
-/// both show the same file system.
+/// A mount, as a folder that stands on it tells. Nothing is renamed from one mount to another, even
+/// where both show the same file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MountId {
     /// Number of the file system's device.
@@ -231,10 +231,10 @@ pub trait Fs: Send + Sync + Debug {
     /// Errors of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives a file that is not visible yet what belongs to its place: owner, group, mode, extended attributes
-    /// and access lists of the file that it replaces; for a new one its folder's owner and group, as far as the
-    /// system would give them, and its own mode less the umask. What our rights do not allow is left as it is;
-    /// gives the names of that. Durable on return.
+    /// Gives a file that is not visible yet what belongs to its place: owner, group, mode, extended
+    /// attributes and access lists of the file that it replaces; for a new one its folder's owner
+    /// and group, as far as the system would give them, and its own mode less the umask. What our
+    /// rights do not allow is left as it is; gives the names of that. Durable on return.
     ///
     /// # Errors
     /// Errors of the system.
@@ -243,8 +243,9 @@ pub trait Fs: Send + Sync + Debug {
         Ok(Vec::new())
     }
 
-    /// Looks, without changing anything, whether a file could be put at `path`, or taken from there: the folder
-    /// may be read-only, the file protected. What it does not find an attempt still may.
+    /// Looks, without changing anything, whether a file could be put at `path`, or taken from
+    /// there: the folder may be read-only, the file protected. What it does not find an attempt
+    /// still may.
     ///
     /// # Errors
     /// The reason why not.
@@ -253,8 +254,8 @@ pub trait Fs: Send + Sync + Debug {
         Ok(())
     }
 
-    /// Looks, without changing anything, whether the disk can hold the names of a path. What it does
-    /// not find an attempt still may.
+    /// Looks, without changing anything, whether the disk can hold the names of a path. What it
+    /// does not find an attempt still may.
     ///
     /// # Errors
     /// The reason why not.
@@ -271,8 +272,8 @@ pub trait Fs: Send + Sync + Debug {
         holds::try_names(self, folder)
     }
 
-    /// Has names in and below `folder`, relative to the vault's root, written in this way from now on. Without
-    /// effect on a disk that knows one way only ([`Escaping`] knows them).
+    /// Has names in and below `folder`, relative to the vault's root, written in this way from now
+    /// on. Without effect on a disk that knows one way only ([`Escaping`] knows them).
     fn spell(&self, folder: &str, how: Spelling) {
         let _known = (folder, how);
     }
@@ -297,7 +298,8 @@ pub trait Fs: Send + Sync + Debug {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// The databases of other programs. None on a disk that has none, where every file is only a file.
+    /// The databases of other programs. None on a disk that has none, where every file is only a
+    /// file.
     fn databases(&self) -> Option<&dyn Databases> {
         None
     }

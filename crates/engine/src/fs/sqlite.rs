@@ -5,8 +5,8 @@
 //! so nothing that a program wrote is moved by us. A snapshot is one step of the backup API: a copy
 //! in several would begin again whenever somebody writes.
 //!
-//! A process that holds a lock on a database as well as another descriptor of it loses the lock with
-//! that descriptor; see [`super::databases`].
+//! A process that holds a lock on a database as well as another descriptor of it loses the lock
+//! with that descriptor; see [`super::databases`].
 
 use std::io;
 use std::path::Path;
@@ -107,7 +107,8 @@ fn replace_wal(
         }
         finish(&backup)?;
     }
-    // Readers may allow a part of it. Programs that leave checkpoints to each other would find a long WAL.
+    // Readers may allow a part of it. Programs that leave checkpoints to each other would find a
+    // long WAL.
     let _later = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     Ok(true)
 }
@@ -176,7 +177,8 @@ fn reading(path: &Path) -> Result<Connection, DatabaseFault> {
         Ok(connection)
     };
     let begun = match begin(OpenFlags::SQLITE_OPEN_READ_ONLY) {
-        // A transaction that a crash cut short cannot be taken back, nor a WAL be read for the first time.
+        // A transaction that a crash cut short cannot be taken back, nor a WAL be read for the
+        // first time.
         Err(error) if needs_writing(&error) => begin(OpenFlags::SQLITE_OPEN_READ_WRITE),
         begun => begun,
     };

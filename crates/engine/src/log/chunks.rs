@@ -35,7 +35,8 @@ pub fn parse_pack_key(key: &str) -> Option<PackId> {
 /// Places of chunks in packs, by the offset in the pack.
 pub type Offsets = BTreeMap<PackId, BTreeSet<u32>>;
 
-/// Reads chunks from a remote's packs and checks each against its id. Clones share what they have read.
+/// Reads chunks from a remote's packs and checks each against its id. Clones share what they have
+/// read.
 #[derive(Debug, Clone)]
 pub struct ChunkReader {
     remote: Arc<dyn Remote>,
@@ -75,8 +76,8 @@ impl ChunkReader {
         Ok(chunks)
     }
 
-    /// Reads chunks into memory as [`Self::collect`] does, each from whichever of its places gives it. The
-    /// inner error is a chunk that no pack of `index` has.
+    /// Reads chunks into memory as [`Self::collect`] does, each from whichever of its places gives
+    /// it. The inner error is a chunk that no pack of `index` has.
     ///
     /// # Errors
     /// As for [`Self::collect`]; the error of its first place for a chunk that none of them gives.
@@ -105,7 +106,8 @@ impl ChunkReader {
         Ok(Ok(all))
     }
 
-    /// Reads a chunk from whichever of its places gives it. Returns `None` if no pack of `index` has it.
+    /// Reads a chunk from whichever of its places gives it. Returns `None` if no pack of `index`
+    /// has it.
     ///
     /// # Errors
     /// As for [`Self::gather`].

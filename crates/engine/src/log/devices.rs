@@ -88,9 +88,9 @@ impl Log {
         Ok(listed.iter().filter_map(said).collect())
     }
 
-    /// Wishes of other devices to keep old data: all that each of them ever said and did not take back, so that
-    /// whoever speaks in its name can only add to it. A device counts as long as its last commit is
-    /// younger than 30 days, or than the time that it keeps, by the server's time.
+    /// Wishes of other devices to keep old data: all that each of them ever said and did not take
+    /// back, so that whoever speaks in its name can only add to it. A device counts as long as its
+    /// last commit is younger than 30 days, or than the time that it keeps, by the server's time.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache too.
@@ -133,9 +133,9 @@ impl Log {
         Ok(())
     }
 
-    /// Digest of the sum of `head`'s state for its next commit, if that may name it: once commits do, all
-    /// do. They begin with a generation before which a checkpoint is due, when every device that
-    /// committed lately reads them.
+    /// Digest of the sum of `head`'s state for its next commit, if that may name it: once commits
+    /// do, all do. They begin with a generation before which a checkpoint is due, when every device
+    /// that committed lately reads them.
     ///
     /// # Errors
     /// See [`Log::devices_lately`].

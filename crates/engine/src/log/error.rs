@@ -91,8 +91,8 @@ impl LogError {
         }
     }
 
-    /// True for an error that is about one place of a chunk: damage there, or a pack that is not there.
-    /// Another place may give the chunk.
+    /// True for an error that is about one place of a chunk: damage there, or a pack that is not
+    /// there. Another place may give the chunk.
     pub(crate) fn is_of_a_place(&self) -> bool {
         self.is_damage() || matches!(self, Self::Remote(error) if error.kind == RemoteErrorKind::NotFound)
     }

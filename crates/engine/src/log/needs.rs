@@ -151,8 +151,8 @@ impl Contents {
 pub struct Places {
     /// Contents that are not complete in the packs at hand.
     pub lost: BTreeSet<Digest>,
-    /// Pack of each chunk that is still there and that a content needs: a lasting one if possible. What is
-    /// left of a content that is not complete may be what puts it right.
+    /// Pack of each chunk that is still there and that a content needs: a lasting one if possible.
+    /// What is left of a content that is not complete may be what puts it right.
     pub chunks: BTreeMap<Digest, PackId>,
 }
 

@@ -49,8 +49,8 @@ impl Log {
         Ok(Ok(snapshot))
     }
 
-    /// Packs that a merge sweeps and that its first parent's state has not marked, but another commit of
-    /// its past has. An ordinary commit sweeps what its parent's state has marked.
+    /// Packs that a merge sweeps and that its first parent's state has not marked, but another
+    /// commit of its past has. An ordinary commit sweeps what its parent's state has marked.
     async fn marked_elsewhere(
         &self,
         key: CommitKey,

@@ -83,8 +83,8 @@ impl Snapshot {
     }
 
     /// Advances to `commit`, a child of this snapshot's commit. The line of the commit itself, and
-    /// those of a second parent's past, are the caller's to add. `marked` are packs that others of its
-    /// past have marked.
+    /// those of a second parent's past, are the caller's to add. `marked` are packs that others of
+    /// its past have marked.
     ///
     /// # Errors
     /// If the commit cannot follow this one.

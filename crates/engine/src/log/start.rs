@@ -141,8 +141,8 @@ impl Log {
         for key in witnesses.iter().take(WITNESSES) {
             match self.read_commit(*key).await {
                 Ok((_, child)) if child.parents.first() == Some(&commit) => named.extend(child.base),
-                // One that cannot be read is no witness. If it is a true commit of a newer format, the reading
-                // of the commits says so.
+                // One that cannot be read is no witness. If it is a true commit of a newer format,
+                // the reading of the commits says so.
                 Ok(_) | Err(LogError::Newer { .. }) => {}
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),

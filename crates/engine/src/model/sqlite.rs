@@ -6,7 +6,8 @@
 //! version of the library, and whether there is a WAL. In the vault they have fixed values, so that
 //! one state has one content, on whichever device and by whichever way it came there. Pure.
 
-/// Endings of the names of files beside a database: its WAL, its rollback journal, and shared memory.
+/// Endings of the names of files beside a database: its WAL, its rollback journal, and shared
+/// memory.
 pub const COMPANIONS: [&str; 3] = ["-wal", "-journal", "-shm"];
 /// Length of a database's head.
 pub const HEAD: usize = 100;
@@ -42,8 +43,9 @@ pub const fn holds_wal(size: u64) -> bool {
     size > WAL_HEAD
 }
 
-/// True for the first bytes of a journal that may have to be rolled back. Those of a journal that is
-/// kept for the next transaction are zero; and so are those of one by which nothing was changed yet.
+/// True for the first bytes of a journal that may have to be rolled back. Those of a journal that
+/// is kept for the next transaction are zero; and so are those of one by which nothing was changed
+/// yet.
 #[must_use]
 pub fn holds_journal(head: &[u8]) -> bool {
     head.iter().take(JOURNAL_MAGIC.len()).any(|byte| *byte != 0)

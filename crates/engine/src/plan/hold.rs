@@ -152,8 +152,9 @@ pub fn filter_hold(hidden: &Tree) -> Option<Hold> {
     (!items.is_empty()).then_some(Hold { id, reason: Reason::Filter, direction, items, share: None })
 }
 
-/// Hold over a change of the groups that this device did not make: over the items of `paths` that are grouped
-/// or checked otherwise, and the groups that changed. `None` if the definitions are the same.
+/// Hold over a change of the groups that this device did not make: over the items of `paths` that
+/// are grouped or checked otherwise, and the groups that changed. `None` if the definitions are the
+/// same.
 #[must_use]
 pub fn groups_hold<'a>(
     accepted: &Groups,

@@ -3,7 +3,8 @@
 //! An object is a file of the same path. A PUT writes a temporary file beside its target, fsyncs
 //! it, renames it and fsyncs the folders above. So a reader finds the whole object or none, also
 //! after a crash, and an acknowledged object stays. A crash leaves at most a temporary file. It is
-//! never listed or read. A prune removes it after a day: until then another device may be writing it.
+//! never listed or read. A prune removes it after a day: until then another device may be writing
+//! it.
 //!
 //! The root holds a marker. Without it every call fails with `Unplugged`: the mount point of an
 //! unplugged disk is an empty folder too. It must neither be taken for an empty bucket nor be
@@ -47,8 +48,8 @@ impl FolderRemote {
         Ok(remote)
     }
 
-    /// Takes the remote in `root` as it is: as long as the folder or its marker is missing, each call
-    /// fails with `NoSuchBucket`.
+    /// Takes the remote in `root` as it is: as long as the folder or its marker is missing, each
+    /// call fails with `NoSuchBucket`.
     #[must_use]
     pub fn at(root: &Path, entropy: Arc<dyn Entropy>) -> Self {
         Self { root: root.to_owned(), entropy }

@@ -1,7 +1,7 @@
 //! Limit on concurrent requests, which follows what the line and the store can take.
 //!
-//! A call that got no answer in time shared the line with the others, and so did a store that asks to
-//! slow down: from then on half as many go out at once. Successes widen it again, one by one.
+//! A call that got no answer in time shared the line with the others, and so did a store that asks
+//! to slow down: from then on half as many go out at once. Successes widen it again, one by one.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};

@@ -109,8 +109,8 @@ pub struct Probe {
     pub server_ms: Option<i64>,
     /// True if the store keeps every version of an object. `None` if unknown.
     pub versioned: Option<bool>,
-    /// Days for which the store lets nobody delete a new object (Object Lock); 0 if it has no such rule.
-    /// `None` if unknown.
+    /// Days for which the store lets nobody delete a new object (Object Lock); 0 if it has no such
+    /// rule. `None` if unknown.
     pub locked_days: Option<u32>,
 }
 
@@ -172,8 +172,8 @@ pub trait Remote: Send + Sync + Debug {
         Ok(0)
     }
 
-    /// Lets go of connections and of what was read of credentials: the next call makes and reads them
-    /// anew. A call under way ends with `UnknownOutcome`.
+    /// Lets go of connections and of what was read of credentials: the next call makes and reads
+    /// them anew. A call under way ends with `UnknownOutcome`.
     fn renew(&self) {}
 }
 

@@ -84,9 +84,9 @@ struct State {
 }
 
 impl Database {
-    /// Opens the database at `path`, for whoever holds the vault's lock. A damaged database, or one of a newer
-    /// version, is deleted and created anew, because nothing in it is needed. Where the disk takes no database,
-    /// because it is full or read-only, there is one in memory.
+    /// Opens the database at `path`, for whoever holds the vault's lock. A damaged database, or one
+    /// of a newer version, is deleted and created anew, because nothing in it is needed. Where the
+    /// disk takes no database, because it is full or read-only, there is one in memory.
     ///
     /// # Errors
     /// If a new database cannot be created either.
@@ -94,8 +94,8 @@ impl Database {
         Self::open_within(fs, path, PATIENCE, true)
     }
 
-    /// The same for a program beside the one that holds the lock: it deletes nothing, and goes on in memory
-    /// instead.
+    /// The same for a program beside the one that holds the lock: it deletes nothing, and goes on
+    /// in memory instead.
     ///
     /// # Errors
     /// If another process keeps it busy, or something else stands in its place.

@@ -1,10 +1,12 @@
-//! `sync/marked.json`: packs that this device has seen on their way out of the bucket, and since when.
+//! `sync/marked.json`: packs that this device has seen on their way out of the bucket, and since
+//! when.
 //!
-//! A device deletes a pack only if it has known for a grace period that the pack is to go, by the server's
-//! clock: what others wrote into the bucket a moment ago, or while nobody looked, deletes nothing yet.
+//! A device deletes a pack only if it has known for a grace period that the pack is to go, by the
+//! server's clock: what others wrote into the bucket a moment ago, or while nobody looked, deletes
+//! nothing yet.
 //!
-//! Losing this file is harmless: the grace period begins anew. So a file that is damaged, newer or of
-//! another vault counts as lost.
+//! Losing this file is harmless: the grace period begins anew. So a file that is damaged, newer or
+//! of another vault counts as lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -79,8 +81,8 @@ impl Marked {
         }
     }
 
-    /// Notes what is on its way out now: packs that are `marked`, each with the commit that did it, and
-    /// packs that are `swept` and still there. Others have come back.
+    /// Notes what is on its way out now: packs that are `marked`, each with the commit that did it,
+    /// and packs that are `swept` and still there. Others have come back.
     pub fn see(&mut self, marked: &BTreeMap<PackId, CommitKey>, swept: &BTreeSet<PackId>, now_ms: i64) {
         self.packs.retain(|pack, _| marked.contains_key(pack) || swept.contains(pack));
         for pack in marked.keys().chain(swept) {
@@ -92,8 +94,8 @@ impl Marked {
         }
     }
 
-    /// True if this device has known for a `grace` period that the pack is to go. What it decided itself
-    /// counts from the commit that says so.
+    /// True if this device has known for a `grace` period that the pack is to go. What it decided
+    /// itself counts from the commit that says so.
     #[must_use]
     pub fn is_due(&self, pack: PackId, times: &BTreeMap<CommitKey, i64>, now_ms: i64, grace_ms: i64) -> bool {
         self.packs.get(&pack).is_some_and(|leaving| {

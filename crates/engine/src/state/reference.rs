@@ -49,7 +49,8 @@ pub struct Reference {
     /// Files that commits of this device took within the last day; times are of
     /// [`Reference::passed_ms`].
     pub losses: Losses,
-    /// The groups that this device goes by. Without them it goes by those of the commit that it agreed on.
+    /// The groups that this device goes by. Without them it goes by those of the commit that it
+    /// agreed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<Group>>,
 }

@@ -1,7 +1,8 @@
-//! The newest commit of a remote that this user's machine has agreed on, kept outside the vault's folder.
+//! The newest commit of a remote that this user's machine has agreed on, kept outside the vault's
+//! folder.
 //!
-//! Who deletes the vault's folder and joins again would take any older state of the bucket for the newest
-//! otherwise. Losing this file costs only that.
+//! Who deletes the vault's folder and joins again would take any older state of the bucket for the
+//! newest otherwise. Losing this file costs only that.
 
 use std::io;
 use std::path::Path;

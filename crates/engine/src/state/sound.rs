@@ -1,7 +1,7 @@
 //! Chunks of packs that this device has sent or read: it may rely on them.
 //!
-//! What the table of a pack says is somebody's word. Losing these records costs only that the chunks are read
-//! once more before something relies on them.
+//! What the table of a pack says is somebody's word. Losing these records costs only that the
+//! chunks are read once more before something relies on them.
 
 use std::collections::BTreeSet;
 

@@ -71,7 +71,8 @@ impl Database {
     }
 }
 
-/// Reads a row. A damaged row is ignored, as one of an older version is, and the file is hashed again.
+/// Reads a row. A damaged row is ignored, as one of an older version is, and the file is hashed
+/// again.
 fn read(row: &Row<'_>) -> Result<Option<(VaultPath, Cached)>, rusqlite::Error> {
     let mode: u32 = row.get(6)?;
     if mode & SETTLED_HEADS == 0 {

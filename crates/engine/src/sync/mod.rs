@@ -2,7 +2,8 @@
 //!
 //! A cycle reads like its own summary ([`Engine::cycle`]): finish what was left half-way → look at
 //! the remote → look at the vault → plan → pull → push → tidy. [`crate::plan`] decides about each
-//! item; this module fetches its inputs and carries out its steps. `--dry-run` stops after the plan.
+//! item; this module fetches its inputs and carries out its steps. `--dry-run` stops after the
+//! plan.
 //!
 //! The rooms, each over the `session::Session` of one run: `cycle` is that path, `recovery` goes
 //! back to earlier states, `upkeep` looks after the bucket, `joining` makes and joins vaults,

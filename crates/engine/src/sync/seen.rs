@@ -1,5 +1,5 @@
-//! What this machine has seen of a remote, for the day when the vault's folder is gone: a bucket that was
-//! rolled back, replaced or emptied is noticed all the same.
+//! What this machine has seen of a remote, for the day when the vault's folder is gone: a bucket
+//! that was rolled back, replaced or emptied is noticed all the same.
 
 use super::session::{Context, Session};
 use super::{SyncError, blocking};
@@ -21,7 +21,8 @@ impl Context {
         Ok(found(self.fs().remove_file(path)).at("remove", path).map(drop)?)
     }
 
-    /// Checks that the remote still has what this machine has seen. The inner error says what it lacks.
+    /// Checks that the remote still has what this machine has seen. The inner error says what it
+    /// lacks.
     pub(crate) async fn check_seen(
         &self,
         log: &mut Log,
@@ -50,8 +51,8 @@ impl Context {
 }
 
 impl Session<'_> {
-    /// Notes what this device has agreed on, where the vault's folder is not. A disk that cannot keep it costs
-    /// only that a rollback is not noticed without the folder.
+    /// Notes what this device has agreed on, where the vault's folder is not. A disk that cannot
+    /// keep it costs only that a rollback is not noticed without the folder.
     pub(crate) fn note_seen(&mut self, record: &LastSync) {
         if self.memory.seen == Some(record.commit) {
             return;

@@ -41,7 +41,8 @@ pub(crate) struct Memory {
     pub manifest_of: Option<Option<CommitKey>>,
     /// The commit that this process has noted outside the vault.
     pub seen: Option<Option<CommitKey>>,
-    /// True while the last survey left something undone that a poll of the remote alone would not see.
+    /// True while the last survey left something undone that a poll of the remote alone would not
+    /// see.
     pub unfinished: bool,
     /// Devices that cannot read a feature, and the time until which that answer counts.
     pub behind: BTreeMap<Feature, (Duration, Vec<String>)>,

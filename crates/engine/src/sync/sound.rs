@@ -1,9 +1,9 @@
 //! Chunks that something is about to rely on: are they where the tables of packs say?
 //!
-//! Whoever can write to the bucket can put a pack there whose table names any chunk. A device that believed
-//! it would not send what it has, and would delete the true copy. So before a commit relies on a chunk, and
-//! before a prune deletes another copy of it, the chunk is read, unless this device has sent or read it at
-//! that place before. Nothing is written but the cache.
+//! Whoever can write to the bucket can put a pack there whose table names any chunk. A device that
+//! believed it would not send what it has, and would delete the true copy. So before a commit
+//! relies on a chunk, and before a prune deletes another copy of it, the chunk is read, unless this
+//! device has sent or read it at that place before. Nothing is written but the cache.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
 pub(crate) struct Doubts {
     /// Places that do not give their chunk, although another place does.
     pub(crate) lies: BTreeSet<(PackId, Digest)>,
-    /// Chunks that none of their places gives. One of these may have held it before it was damaged, and
-    /// nobody can tell which: a repair needs that place.
+    /// Chunks that none of their places gives. One of these may have held it before it was damaged,
+    /// and nobody can tell which: a repair needs that place.
     pub(crate) nowhere: BTreeSet<Digest>,
 }
 
@@ -54,8 +54,8 @@ impl Context {
         Ok(missing)
     }
 
-    /// Reads chunks that have several places, as far as the first place that gives them. `lists` of packs
-    /// come in the order in which their chunks are preferred.
+    /// Reads chunks that have several places, as far as the first place that gives them. `lists` of
+    /// packs come in the order in which their chunks are preferred.
     pub(crate) async fn doubts(&self, lists: [&[Arc<PackInfo>]; 3]) -> Result<Doubts, SyncError> {
         let mut places: BTreeMap<Digest, Vec<(PackId, ChunkSlot)>> = BTreeMap::new();
         for list in lists {

@@ -1,11 +1,11 @@
-//! Databases in the vault: which files are one, what stands beside them, and snapshots of those that
-//! are in use.
+//! Databases in the vault: which files are one, what stands beside them, and snapshots of those
+//! that are in use.
 //!
-//! A SQLite database and its WAL or rollback journal are one file of the vault, under the database's
-//! name; shared memory is never synced. While nothing that counts stands beside it, the file holds
-//! its whole state, and is read as any file. Else a snapshot is read in its place, one transaction's
-//! view, taken by the disk's [`Databases`](crate::fs::Databases). A snapshot never settles and need
-//! not: nobody writes to it.
+//! A SQLite database and its WAL or rollback journal are one file of the vault, under the
+//! database's name; shared memory is never synced. While nothing that counts stands beside it, the
+//! file holds its whole state, and is read as any file. Else a snapshot is read in its place, one
+//! transaction's view, taken by the disk's [`Databases`](crate::fs::Databases). A snapshot never
+//! settles and need not: nobody writes to it.
 //!
 //! Snapshots live in a folder of their own below `sync/staging/`, until their [`Snapshots`] are
 //! dropped. A crash leaves the folder; the next start removes it as it does every stage.
@@ -104,8 +104,8 @@ pub(super) fn in_parts(fs: &dyn Fs, place: &Path, stat: &FileStat) -> io::Result
     Ok(Some(FileStat { ino: u64::from_le_bytes(*ino), size: 0, mtime_ns: last, ..*stat }))
 }
 
-/// The companion beside a place where no database stands that would be taken for a part of one which
-/// is put there.
+/// The companion beside a place where no database stands that would be taken for a part of one
+/// which is put there.
 pub(super) fn stale_companion(fs: &dyn Fs, place: &Path) -> io::Result<Option<PathBuf>> {
     for ending in ["-wal", "-journal"] {
         let companion = beside(place, ending);

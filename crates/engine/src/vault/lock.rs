@@ -49,8 +49,8 @@ impl FileLock {
         Ok(())
     }
 
-    /// Lets the programs that this process starts from now on hold the lock, too: it lasts until the
-    /// last of them has ended, even where this process is killed before.
+    /// Lets the programs that this process starts from now on hold the lock, too: it lasts until
+    /// the last of them has ended, even where this process is killed before.
     ///
     /// # Errors
     /// Errors of the system.

@@ -1,10 +1,11 @@
 //! Other disks that are mounted inside the vault.
 //!
-//! Each is marked: `.cogzy-vault/mount.json` on the disk holds a random id, and `sync/mounts.json` says which
-//! id belongs to which folder of the vault. So a disk that comes back is recognised, and a folder whose disk
-//! is away, or on which another one stands, is not taken for a folder whose files were deleted: what belongs
-//! below it is neither absent nor written. Files of such a folder are staged and displaced on their own disk
-//! ([`Mounts::home`]), since no rename leads from one mount to another.
+//! Each is marked: `.cogzy-vault/mount.json` on the disk holds a random id, and `sync/mounts.json`
+//! says which id belongs to which folder of the vault. So a disk that comes back is recognised, and
+//! a folder whose disk is away, or on which another one stands, is not taken for a folder whose
+//! files were deleted: what belongs below it is neither absent nor written. Files of such a folder
+//! are staged and displaced on their own disk ([`Mounts::home`]), since no rename leads from one
+//! mount to another.
 //!
 //! A crash while a disk is marked leaves a mark that nobody knows; the next scan takes it over.
 
@@ -92,7 +93,8 @@ impl Mounts {
         self.folders().filter(below).max_by_key(|folder| folder.len())
     }
 
-    /// Our own folder on the disk that holds a path, relative to the root; none for the vault's own disk.
+    /// Our own folder on the disk that holds a path, relative to the root; none for the vault's own
+    /// disk.
     #[must_use]
     pub fn home(&self, relative: &str) -> Option<String> {
         self.of(relative).map(|folder| self.home_on(folder))
@@ -149,8 +151,8 @@ impl Mounts {
         Ok(None)
     }
 
-    /// Marks the disk that is mounted at `folder`, or takes over the mark that it has, and notes it durably.
-    /// `random` names what is new.
+    /// Marks the disk that is mounted at `folder`, or takes over the mark that it has, and notes it
+    /// durably. `random` names what is new.
     ///
     /// # Errors
     /// Where the disk cannot be written, or no mount stands there any more.
@@ -201,8 +203,8 @@ impl Mounts {
         self.homes(layout).iter().try_for_each(|home| remove_tree(fs, &trash(home).join(id.as_str())))
     }
 
-    /// Removes from the disks what was left of applies that began before `older_than_ms` and of which the
-    /// vault's own trash has nothing any more: their disk was away when it was removed.
+    /// Removes from the disks what was left of applies that began before `older_than_ms` and of
+    /// which the vault's own trash has nothing any more: their disk was away when it was removed.
     pub(super) fn sweep(
         &self,
         fs: &dyn Fs,

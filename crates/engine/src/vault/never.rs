@@ -54,8 +54,8 @@ pub(super) const SECRETS: &[&str] = &[
     "application_default_credentials.json",
 ];
 
-/// Our folder on a mount inside the vault, half-written files, locks of editors, and metadata files of
-/// systems.
+/// Our folder on a mount inside the vault, half-written files, locks of editors, and metadata files
+/// of systems.
 pub(super) const TEMPORARY: &[&str] = &[
     MOUNT_FOLDER,
     "*.tmp",

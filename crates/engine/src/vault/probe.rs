@@ -7,7 +7,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Layout, Mounts};
-use crate::clock::Clock;
 use crate::fs::{At, Fs, Holds, IoAt, remove_tree};
 
 /// A time that no coarse clock can hold: an odd second and some.
@@ -17,6 +16,9 @@ const MODE: u32 = 0o640;
 const CLOSE: Duration = Duration::from_secs(1);
 /// What is farther away than a day is no clock: a disk that knows no times must not stop syncing.
 const FARTHEST: Duration = Duration::from_secs(24 * 3600);
+
+/// A clock: nanoseconds since the Unix epoch.
+type Now<'a> = &'a dyn Fn() -> i64;
 
 /// Abilities of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +46,8 @@ pub enum Skew {
 }
 
 impl Skew {
-    /// The skew of a disk that gave the time `given` to what was written between two moments, all in
-    /// nanoseconds; `tick` is the step of its times.
+    /// The skew of a disk that gave the time `given` to what was written between two moments, all
+    /// in nanoseconds; `tick` is the step of its times.
     fn of(given: i64, [before, after]: [i64; 2], tick: Duration) -> Self {
         let apart = |early: i64, late: i64| {
             let apart = Duration::from_nanos(u64::try_from(late.saturating_sub(early)).unwrap_or(0));
@@ -112,28 +114,28 @@ impl Abilities {
 }
 
 /// Tries what the vault's own disk can do, and those that are mounted inside it: each with the
-/// folder that it is mounted at, empty for the vault's own. `clock` is this machine's.
+/// folder that it is mounted at, empty for the vault's own. `now_ns` is this machine's clock.
 ///
 /// # Errors
 /// As the system reports them, for a disk that cannot be written, too.
-pub fn abilities(fs: &dyn Fs, layout: &Layout, clock: &dyn Clock) -> Result<Vec<(String, Abilities)>, IoAt> {
+pub fn abilities(fs: &dyn Fs, layout: &Layout, now_ns: Now<'_>) -> Result<Vec<(String, Abilities)>, IoAt> {
     let mounts = Mounts::load(fs, layout)?;
-    let mut all = vec![(String::new(), probe(fs, &layout.sync(), clock)?)];
+    let mut all = vec![(String::new(), probe(fs, &layout.sync(), now_ns)?)];
     for (folder, home) in mounts.folders().zip(mounts.homes(layout)) {
         // Without its disk there is nothing to try.
         if fs.lstat(&home).is_ok() {
-            all.push((folder.to_owned(), probe(fs, &home, clock)?));
+            all.push((folder.to_owned(), probe(fs, &home, now_ns)?));
         }
     }
     Ok(all)
 }
 
-fn probe(fs: &dyn Fs, ours: &Path, clock: &dyn Clock) -> Result<Abilities, IoAt> {
-    in_folder(fs, &ours.join("probe"), |fs, folder| try_out(fs, folder, clock))
+fn probe(fs: &dyn Fs, ours: &Path, now_ns: Now<'_>) -> Result<Abilities, IoAt> {
+    in_folder(fs, &ours.join("probe"), |fs, folder| try_out(fs, folder, now_ns))
 }
 
-/// Tries which names a disk holds, in a folder that is nobody else's and is removed again; none where nothing
-/// could be told.
+/// Tries which names a disk holds, in a folder that is nobody else's and is removed again; none
+/// where nothing could be told.
 ///
 /// # Errors
 /// As the system reports them, for the folder.
@@ -154,7 +156,7 @@ fn in_folder<T>(
     told
 }
 
-fn try_out(fs: &dyn Fs, folder: &Path, clock: &dyn Clock) -> io::Result<Abilities> {
+fn try_out(fs: &dyn Fs, folder: &Path, now_ns: Now<'_>) -> io::Result<Abilities> {
     let [one, other, third] = ["one", "other", "third"].map(|name| folder.join(name));
     let write = |path: &Path, time: Option<i64>| {
         let mut file = fs.create(path)?;
@@ -163,10 +165,10 @@ fn try_out(fs: &dyn Fs, folder: &Path, clock: &dyn Clock) -> io::Result<Abilitie
     };
     write(&one, Some(ODD_MS))?;
     // No time is set here: FAT shows one that was set as that of the change, too.
-    let before = clock.now_ns();
+    let before = now_ns();
     write(&other, None)?;
     let fresh = fs.lstat(&other)?;
-    let after = clock.now_ns();
+    let after = now_ns();
     let stat = fs.lstat(&one)?;
     let can = |done: io::Result<()>| match done {
         Ok(()) => Ok(true),
@@ -196,7 +198,7 @@ const fn tick(given: i64, kept: i64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{Clock, SystemClock};
     use crate::fs::RootedFs;
     use crate::vault::apply::tests::disk::{Disk, LINUX, NETWORK, STICK};
 
@@ -206,7 +208,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let layout = Layout::new(dir.path());
             std::fs::create_dir(layout.sync()).unwrap();
-            let all = abilities(&Disk::sound(kind, dir.path()), &layout, &SystemClock::new()).unwrap();
+            let all =
+                abilities(&Disk::sound(kind, dir.path()), &layout, &|| SystemClock::new().now_ns()).unwrap();
             let [(_, abilities)] = all.as_slice() else { panic!("{all:?}") };
             assert_eq!((abilities.exchange, abilities.links), (kind.exchange, kind.links));
             let names = if kind.names { Holds::All } else { Holds::Escaped };
@@ -252,7 +255,7 @@ mod tests {
         for (ours, longer, told) in [(0, 0, 0), (90, 90, 1), (-30, 0, 1)] {
             let clock = Apart(SystemClock::new(), ours);
             let disk = RootedFs::open(dir.path(), layout.sync());
-            let all = abilities(&disk, &layout, &clock).unwrap();
+            let all = abilities(&disk, &layout, &|| clock.now_ns()).unwrap();
             let [(_, can)] = all.as_slice() else { panic!("{all:?}") };
             let settle = can.settle(wanted);
             assert_eq!(settle.as_secs(), wanted.as_secs() + longer, "{can:?}");

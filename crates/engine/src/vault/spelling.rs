@@ -1,14 +1,17 @@
-//! `sync/names.json`: the way in which each disk of the vault spells names that not every disk holds.
+//! `sync/names.json`: the way in which each disk of the vault spells names that not every disk
+//! holds.
 //!
-//! What a disk holds is tried by whoever keeps the vault ([`super::abilities`]); the record tells it to
-//! everybody else, and stays when the vault moves to another disk. So names that were written in the
-//! escape are never taken for others. A disk that holds every name from the start has no record.
+//! What a disk holds is tried by whoever keeps the vault ([`super::abilities`]); the record tells
+//! it to everybody else, and stays when the vault moves to another disk. So names that were written
+//! in the escape are never taken for others. A disk that holds every name from the start has no
+//! record.
 //!
-//! A disk on which characters of the escape stand in names already keeps its spelling: in the escape they
-//! would be other names. Such a disk refuses what it does not hold. Where nothing was agreed yet, each name
-//! is what it stands for.
+//! A disk on which characters of the escape stand in names already keeps its spelling: in the
+//! escape they would be other names. Such a disk refuses what it does not hold. Where nothing was
+//! agreed yet, each name is what it stands for.
 //!
-//! The record is durable before a name is written in the escape; a crash leaves the old one or the new.
+//! The record is durable before a name is written in the escape; a crash leaves the old one or the
+//! new.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -52,7 +55,8 @@ impl Spellings {
         Err(io::Error::new(io::ErrorKind::InvalidData, newer)).at("read", &path)
     }
 
-    /// Takes in what the disks were found to hold, and notes it durably. `fs` shows names as they are spelled.
+    /// Takes in what the disks were found to hold, and notes it durably. `fs` shows names as they
+    /// are spelled.
     ///
     /// # Errors
     /// As the system reports them.
@@ -93,7 +97,8 @@ impl Spellings {
         next.replace(self, fs, layout)
     }
 
-    /// Tries a disk that was just taken in, notes its spelling, and has names written so from now on.
+    /// Tries a disk that was just taken in, notes its spelling, and has names written so from now
+    /// on.
     ///
     /// # Errors
     /// As the system reports them. Names are as they are until the next start then.

@@ -61,8 +61,8 @@ impl Stage {
         Ok(Self { fs, folder, elsewhere: BTreeMap::new() })
     }
 
-    /// Has the files of these slots staged on the disks that they will stand on: each with our own folder
-    /// there, relative to the root ([`Mounts::home`](super::Mounts::home)).
+    /// Has the files of these slots staged on the disks that they will stand on: each with our own
+    /// folder there, relative to the root ([`Mounts::home`](super::Mounts::home)).
     pub fn spread(&mut self, layout: &Layout, id: &ApplyId, homes: BTreeMap<u32, String>) {
         let folder = |home: String| layout.stage_on(&layout.root().join(home), id);
         self.elsewhere = homes.into_iter().map(|(slot, home)| (slot, folder(home))).collect();
@@ -74,8 +74,8 @@ impl Stage {
     /// Errors of the system; also one if the slot is taken.
     pub fn writer(&self, slot: u32) -> Result<StageWriter, StageError> {
         if let Some(folder) = self.elsewhere.get(&slot) {
-            // Our folder there was made when the disk was marked. Without it the disk is away, and none is
-            // made where it was.
+            // Our folder there was made when the disk was marked. Without it the disk is away, and
+            // none is made where it was.
             let home = folder.ancestors().nth(2).unwrap_or(folder);
             self.fs.lstat(home).at("look for the disk of", home)?;
         }

@@ -137,8 +137,8 @@ pub fn expire(fs: &dyn Fs, layout: &Layout, older_than_ms: u64) -> Result<Expire
     Ok(expired)
 }
 
-/// Removes acknowledged trashes, the oldest first, until `wanted` bytes are free that were not on the
-/// disk of `folder`: the vault's root, or where a disk is mounted in it. None where all of them
+/// Removes acknowledged trashes, the oldest first, until `wanted` bytes are free that were not on
+/// the disk of `folder`: the vault's root, or where a disk is mounted in it. None where all of them
 /// together would not do. Gives the number that went.
 ///
 /// # Errors
@@ -149,8 +149,8 @@ pub fn yields(fs: &dyn Fs, layout: &Layout, folder: &Path, wanted: u64) -> Resul
     if all < wanted { Ok(0) } else { remove_oldest(fs, layout, sizes, wanted) }
 }
 
-/// Removes acknowledged trashes, the oldest first, until those that are left hold at most `most` bytes
-/// of the disk of `folder`. Gives the number that went.
+/// Removes acknowledged trashes, the oldest first, until those that are left hold at most `most`
+/// bytes of the disk of `folder`. Gives the number that went.
 ///
 /// # Errors
 /// As the system reports them.

@@ -294,7 +294,8 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_watched_costs_its_neighbours_nothing() {
         if rustix::process::geteuid().is_root() {
-            // Permissions do not bind root: tests/scenario/process_watch.rs does it for another user.
+            // Permissions do not bind root: tests/scenario/process_watch.rs does it for another
+            // user.
             return;
         }
         let dir = tempfile::tempdir().unwrap();

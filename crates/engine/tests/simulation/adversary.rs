@@ -1,14 +1,17 @@
-//! Worlds with somebody who has a key to the bucket and means harm, among devices that know nothing of it.
+//! Worlds with somebody who has a key to the bucket and means harm, among devices that know nothing
+//! of it.
 //!
-//! The adversary puts junk below `commits/`, forges prune commits and checkpoints, makes commits that unpack
-//! to more than anybody should read, claims the chunks of others for packs of garbage, puts old objects
-//! again, and keeps new commits from a device for a while. In every fourth world its key may delete, too: it
-//! deletes and damages checkpoints, what devices say of themselves, and packs. Devices lose their databases, and one
-//! joins only in the end, so that what was forged is read anew.
+//! The adversary puts junk below `commits/`, forges prune commits and checkpoints, makes commits
+//! that unpack to more than anybody should read, claims the chunks of others for packs of garbage,
+//! puts old objects again, and keeps new commits from a device for a while. In every fourth world
+//! its key may delete, too: it deletes and damages checkpoints, what devices say of themselves, and
+//! packs. Devices lose their databases, and one joins only in the end, so that what was forged is
+//! read anew.
 //!
-//! The oracle asks: no device is stopped, none loses a byte, in the end all hold the same, nobody builds on a
-//! commit that unpacks to too much, and every version that retention justifies can be put together, but for
-//! those whose packs were deleted; of these, too, what a device still holds comes back.
+//! The oracle asks: no device is stopped, none loses a byte, in the end all hold the same, nobody
+//! builds on a commit that unpacks to too much, and every version that retention justifies can be
+//! put together, but for those whose packs were deleted; of these, too, what a device still holds
+//! comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -48,7 +51,8 @@ struct Adversary {
     made: BTreeSet<String>,
     /// True once it has marked packs that are needed.
     marked: bool,
-    /// True once it has swept packs that it had marked: until the next prune, files wait that need them.
+    /// True once it has swept packs that it had marked: until the next prune, files wait that need
+    /// them.
     swept: bool,
     /// Commits that it made and that nobody may take.
     bombs: BTreeSet<CommitKey>,
@@ -137,8 +141,8 @@ async fn prune(world: &mut World, at: usize, adversary: &Adversary) -> Check {
     }
 }
 
-/// Nothing is done any more: all devices come to hold the same, old data goes as far as it may, and then
-/// everything is there.
+/// Nothing is done any more: all devices come to hold the same, old data goes as far as it may, and
+/// then everything is there.
 async fn end(world: &mut World, adversary: &Adversary) -> Check {
     for device in &world.devices {
         *device.faults.lock().unwrap() = RemoteFaults::default();
@@ -200,8 +204,8 @@ fn nobody_took_a_bomb(world: &World, adversary: &Adversary) -> Check {
     Ok(())
 }
 
-/// Every version that a commit names can be put together from what is in the bucket, if the commit is young
-/// enough or all is kept.
+/// Every version that a commit names can be put together from what is in the bucket, if the commit
+/// is young enough or all is kept.
 fn everything_is_there(world: &World, adversary: &Adversary, retention: Retention) -> Check {
     let commits = commits(world);
     let bucket = world.store.lock();
@@ -293,8 +297,8 @@ impl Adversary {
         self.swept || !self.deleted.is_empty()
     }
 
-    /// Deletes or damages an object. Of a commit that is gone devices rightly halt; what a commit has named for
-    /// less than an hour may yet come, and is waited for.
+    /// Deletes or damages an object. Of a commit that is gone devices rightly halt; what a commit
+    /// has named for less than an hour may yet come, and is waited for.
     fn attack(&mut self, world: &World, rng: &mut Rng) {
         let mut bucket = world.store.lock();
         let old = |key: &str| bucket.time_of(key).is_some_and(|at| at + 3_700_000 < bucket.now_ms());

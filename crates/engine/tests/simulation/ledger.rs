@@ -171,7 +171,8 @@ impl Ledger {
     }
 
     /// Notes that the device's clock has jumped so many seconds ahead: half a day at most counts as
-    /// passed for what was taken. What is noted by this clock has lasted no shorter for a jump back.
+    /// passed for what was taken. What is noted by this clock has lasted no shorter for a jump
+    /// back.
     pub fn jumped(&mut self, seconds: i64) {
         let aged = seconds.clamp(0, 13 * 3_600) * 1_000;
         self.taken.values_mut().for_each(|taken| taken.at_ms -= aged);

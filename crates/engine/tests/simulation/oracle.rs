@@ -205,7 +205,8 @@ impl Oracle {
             if !touched {
                 visible.retain(|path, _| !pipeline::is_member(path));
             }
-            // What an apply that was cut short has displaced is where it belongs once it is finished.
+            // What an apply that was cut short has displaced is where it belongs once it is
+            // finished.
             site.ledger.half_written = (!touched || cut_short).then_some(left);
         }
         // While an apply is under way or cut short, its journal says so.

@@ -24,8 +24,8 @@ const MEMBERS: [&str; 3] = ["memory/nodes.json", "memory/nodes.npy", "memory/nod
 /// Time for which a group may be invalid on a device.
 pub const MAX_INVALID: Duration = Duration::from_secs(300);
 
-/// Time for which an index is waited for at the least: half of it, for the engine may see some requests
-/// earlier than the oracle that an index is missing.
+/// Time for which an index is waited for at the least: half of it, for the engine may see some
+/// requests earlier than the oracle that an index is missing.
 const TIME_FOR_AN_INDEX: i64 = MAX_INVALID.as_nanos() as i64 / 2;
 
 /// One seed in so many has pipelines.
@@ -87,9 +87,9 @@ fn without_index(files: &BTreeMap<String, Digest>) -> BTreeMap<String, Digest> {
     MEMBERS[..2].iter().filter_map(primary).collect()
 }
 
-/// True if a memory that its program `left` lacks only its index, the program had its time to compute
-/// it, and the rest is `saved`, in a commit or in a conflict that has yet to be sent: then what comes
-/// may displace it like any other.
+/// True if a memory that its program `left` lacks only its index, the program had its time to
+/// compute it, and the rest is `saved`, in a commit or in a conflict that has yet to be sent: then
+/// what comes may displace it like any other.
 pub fn saved_without_index(
     left: &BTreeMap<String, Digest>,
     site: &Site,
@@ -127,9 +127,9 @@ pub fn left_half_written(site: &Site, versions: &Versions) -> Option<BTreeMap<St
     check(&here, versions).is_err().then_some(here)
 }
 
-/// Lets a half-written memory go, if there is one: a reset keeps it as a conflict, while all else puts
-/// this disk back to a version that a person has named, with nothing left to decide, so that the trash
-/// is enough.
+/// Lets a half-written memory go, if there is one: a reset keeps it as a conflict, while all else
+/// puts this disk back to a version that a person has named, with nothing left to decide, so that
+/// the trash is enough.
 pub fn let_go(site: &mut Site, in_conflict: bool) {
     if site.ledger.half_written.is_none() {
         return;

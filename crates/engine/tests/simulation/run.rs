@@ -47,8 +47,8 @@ const WHOLE: Extent = Extent {
 const DEEP: usize = 2;
 
 /// Seeds that failed once, by a mistake of the engine or of the simulation; and two, 588 and 1166,
-/// that end a process just before it tells what it reads, which few seeds do. They are part of every
-/// run.
+/// that end a process just before it tells what it reads, which few seeds do. They are part of
+/// every run.
 const REGRESSIONS: &[u64] = &[
     344, 513, 588, 680, 783, 1_166, 1_733, 1_819, 1_847, 1_857, 1_954, 2_575, 3_625, 4_183, 900_102,
     1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867, 4_005_585,

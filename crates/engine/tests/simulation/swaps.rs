@@ -35,7 +35,8 @@ pub fn step(world: &World, seed: u64, number: usize, sound: bool) {
     mounts(world, seed, number, sound);
 }
 
-/// The disk inside a vault goes away and comes back, or another one is there; and a file gets rights of its own.
+/// The disk inside a vault goes away and comes back, or another one is there; and a file gets
+/// rights of its own.
 fn mounts(world: &World, seed: u64, number: usize, sound: bool) {
     let rng = &mut Rng::stream(seed, &format!("mounts {number}"));
     let at = rng.below(world.devices.len());

@@ -74,8 +74,8 @@ impl World {
         request: Request,
         approved: bool,
     ) -> Result<Vec<Outcome>, String> {
-        // A process that starts here finds its vault at its path; only the swaps of the cycle itself
-        // can take it away again, at last when all is done.
+        // A process that starts here finds its vault at its path; only the swaps of the cycle
+        // itself can take it away again, at last when all is done.
         for &at in which {
             self.devices[at].engine();
         }

@@ -26,7 +26,8 @@ fn options(endpoint: String, stall: Duration) -> S3Options {
     }
 }
 
-/// A store that does with each connection what `serve` says. Its endpoint, and a count of connections.
+/// A store that does with each connection what `serve` says. Its endpoint, and a count of
+/// connections.
 async fn store<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> (String, Arc<AtomicU64>)
 where
     F: Future<Output = ()> + Send + 'static,

@@ -62,8 +62,8 @@ impl Session<'_> {
         context.committed(&pending.record)
     }
 
-    /// Says what this program reads and this device wants to be kept, once before its first commit to a
-    /// vault, and whenever that changes.
+    /// Says what this program reads and this device wants to be kept, once before its first commit
+    /// to a vault, and whenever that changes.
     async fn announce(&self) -> Result<(), SyncError> {
         let database = &self.context.ports.database;
         let keeps = self.context.settings.retention.keeps();

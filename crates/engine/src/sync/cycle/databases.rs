@@ -1,12 +1,12 @@
 //! Databases: what stands beside one is no file of the vault, whatever older versions sent.
 //!
-//! Older versions send a database's WAL as a file of its own. Here such a file is left out of what is
-//! compared, in the base and in the remote as on the disk, and the next commit that has the database
-//! removes it. So it is neither a loss, nor written beside a database.
+//! Older versions send a database's WAL as a file of its own. Here such a file is left out of what
+//! is compared, in the base and in the remote as on the disk, and the next commit that has the
+//! database removes it. So it is neither a loss, nor written beside a database.
 //!
 //! Commits that have a database need the feature `sqlite`, once every device reads it
-//! ([`super::readers`]). Until then only a database that stands in one file, here and in the remote,
-//! is synced; any other waits, and the status names it. Only reads; a crash leaves nothing.
+//! ([`super::readers`]). Until then only a database that stands in one file, here and in the
+//! remote, is synced; any other waits, and the status names it. Only reads; a crash leaves nothing.
 
 use super::Local;
 use crate::log::Snapshot;
@@ -17,7 +17,8 @@ use crate::sync::session::{Context, Session};
 use crate::vault::is_database;
 
 impl Session<'_> {
-    /// Leaves out what stands beside databases, and blocks those that older devices would tear apart.
+    /// Leaves out what stands beside databases, and blocks those that older devices would tear
+    /// apart.
     pub(crate) async fn meet_databases(
         &mut self,
         local: &mut Local,

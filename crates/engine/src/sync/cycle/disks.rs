@@ -1,7 +1,8 @@
 //! Disks that are mounted inside the vault and that it does not know yet.
 //!
-//! Decided here: a disk on which every file stands that was agreed below its folder is marked and taken in.
-//! One that hides such files was mounted over them: they are neither absent, nor is anything written onto it.
+//! Decided here: a disk on which every file stands that was agreed below its folder is marked and
+//! taken in. One that hides such files was mounted over them: they are neither absent, nor is
+//! anything written onto it.
 
 use super::Scope;
 use super::local::{Local, below};
@@ -50,7 +51,8 @@ impl Context {
         Ok(())
     }
 
-    /// Finds out how the disk spells names. What was scanned in another spelling waits for the next scan.
+    /// Finds out how the disk spells names. What was scanned in another spelling waits for the next
+    /// scan.
     fn meet_names(&self, local: &mut Local, mounts: &Mounts, folder: VaultPath, on_disk: &str) {
         let spelling = match Spellings::meet_disk(self.fs(), &self.layout, mounts, on_disk) {
             Ok(spelling) => spelling,

@@ -81,7 +81,8 @@ impl Context {
     ) -> Result<Result<BTreeMap<Digest, Recipe>, String>, SyncError> {
         let mut sources = Vec::new();
         for (path, entry) in loser.files.iter().filter_map(|file| Some((&file.path, file.entry?))) {
-            // A member that was the same on both sides was not displaced: the bucket has it, so it need not be here.
+            // A member that was the same on both sides was not displaced: the bucket has it, so it
+            // need not be here.
             if run.relies_on(entry.content()) {
                 continue;
             }

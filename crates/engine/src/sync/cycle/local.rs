@@ -27,7 +27,8 @@ pub(crate) struct Local {
     pub(super) in_parts: BTreeSet<VaultPath>,
     /// The snapshots themselves, which go with this.
     pub(super) snapshots: Option<Snapshots>,
-    /// Companions of databases here that the remote has as files of their own, each with its database.
+    /// Companions of databases here that the remote has as files of their own, each with its
+    /// database.
     pub(super) parted: BTreeMap<VaultPath, VaultPath>,
     /// Links and special files, each with the words for it.
     foreign: BTreeMap<VaultPath, &'static str>,
@@ -83,8 +84,8 @@ impl Local {
         self.blocked.add_foreign(path, message);
     }
 
-    /// True for a name behind which nothing can be seen that is to be sent: that of a link, of a special
-    /// file, or of a folder whose disk is away.
+    /// True for a name behind which nothing can be seen that is to be sent: that of a link, of a
+    /// special file, or of a folder whose disk is away.
     pub(crate) fn hides(&self, path: &VaultPath) -> bool {
         self.foreign.contains_key(path) || self.away.contains(path)
     }

@@ -202,8 +202,8 @@ impl Session<'_> {
     /// have moved on since, and files that came from it must not pass for local edits.
     pub(crate) async fn recover(&mut self) -> Result<(), SyncError> {
         let context = self.context;
-        // Who only reads may hold the lock for long. Without a journal there is nothing to wait for: stages
-        // that nobody uses can go another time.
+        // Who only reads may hold the lock for long. Without a journal there is nothing to wait
+        // for: stages that nobody uses can go another time.
         let lock = if context.has_journal()? {
             context.apply_lock().await?
         } else {
@@ -293,8 +293,8 @@ impl Incoming<'_> {
 }
 
 impl Context {
-    /// The paths of items that were brought, as they were put in place. A file that stands otherwise
-    /// was touched since: that was not us.
+    /// The paths of items that were brought, as they were put in place. A file that stands
+    /// otherwise was touched since: that was not us.
     fn brought(
         &self,
         incoming: &Incoming<'_>,
@@ -329,8 +329,8 @@ impl Context {
         Ok(found(self.fs().lstat(&path)).at("look at", &path)?.is_some())
     }
 
-    /// The lock that other programs take shared while they open their files, if it is free now. The inner
-    /// one is none where there are no other programs.
+    /// The lock that other programs take shared while they open their files, if it is free now. The
+    /// inner one is none where there are no other programs.
     fn apply_lock_if_free(&self) -> Result<Option<Option<FileLock>>, SyncError> {
         if !self.fs().is_shared() {
             return Ok(Some(None));

@@ -167,8 +167,9 @@ impl Session<'_> {
         Ok(Some(prepared.key))
     }
 
-    /// Uploads what a batch and losing versions need. What that leaves to packs of others is read before
-    /// anything relies on it; a chunk that is not there is taken out of the index, and sent after all.
+    /// Uploads what a batch and losing versions need. What that leaves to packs of others is read
+    /// before anything relies on it; a chunk that is not there is taken out of the index, and sent
+    /// after all.
     async fn upload(
         &mut self,
         pushing: &mut Pushing<'_>,
@@ -197,8 +198,8 @@ impl Session<'_> {
         }
     }
 
-    /// Uploads what a batch and losing versions need and nobody seems to have sent. Returns the chunks that
-    /// others seem to have sent, too.
+    /// Uploads what a batch and losing versions need and nobody seems to have sent. Returns the
+    /// chunks that others seem to have sent, too.
     async fn upload_once(
         &mut self,
         pushing: &mut Pushing<'_>,

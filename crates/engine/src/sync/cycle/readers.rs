@@ -1,8 +1,8 @@
 //! Features that not every device reads yet: what needs one waits for its readers.
 //!
 //! Decided here: a commit may first need a feature once every device that committed in the last 30
-//! days reads it. From then on the vault needs the feature, and nothing waits for it any more. Nothing
-//! is written; a crash leaves nothing.
+//! days reads it. From then on the vault needs the feature, and nothing waits for it any more.
+//! Nothing is written; a crash leaves nothing.
 
 use std::time::Duration;
 

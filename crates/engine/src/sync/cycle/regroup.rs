@@ -1,12 +1,12 @@
 //! Changes of the groups that another device made: they wait for a person.
 //!
-//! Groups come with commits, and decide what moves together and what is checked before it is replaced. So a
-//! change of them that this device has not made is held, with the items that it is about; meanwhile this
-//! device goes by the groups that it knows, and everything else is synced. Merges in the log go by the groups
-//! of the commits, the same on every device.
+//! Groups come with commits, and decide what moves together and what is checked before it is
+//! replaced. So a change of them that this device has not made is held, with the items that it is
+//! about; meanwhile this device goes by the groups that it knows, and everything else is synced.
+//! Merges in the log go by the groups of the commits, the same on every device.
 //!
-//! The groups that this device goes by stand in `sync/reference.json`. Approved, the new ones stand there
-//! before anything is done by them; rejected, a commit puts the old ones back.
+//! The groups that this device goes by stand in `sync/reference.json`. Approved, the new ones stand
+//! there before anything is done by them; rejected, a commit puts the old ones back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ pub(crate) struct Change {
 }
 
 impl Session<'_> {
-    /// Compares the groups of the remote with those that this device goes by. Where these differ and nobody
-    /// has approved it, the remote in `sides` gets the latter.
+    /// Compares the groups of the remote with those that this device goes by. Where these differ
+    /// and nobody has approved it, the remote in `sides` gets the latter.
     pub(super) fn regroup(
         &self,
         sides: &mut Sides,
@@ -64,14 +64,15 @@ impl Session<'_> {
         Ok(Some(Change { hold, regrouped }))
     }
 
-    /// The groups that this device goes by: those that stand in its record, else those that were agreed.
+    /// The groups that this device goes by: those that stand in its record, else those that were
+    /// agreed.
     fn known_groups(&self, agreed: &Snapshot) -> Option<Vec<Group>> {
         let agreed = agreed.key.map(|_| agreed.groups.definitions().to_vec());
         self.reference.groups.clone().or(agreed)
     }
 
-    /// The newest state with the groups that this device goes by: what is restored or decided moves with the
-    /// files that the user of this device takes for its group.
+    /// The newest state with the groups that this device goes by: what is restored or decided moves
+    /// with the files that the user of this device takes for its group.
     pub(crate) async fn by_known_groups(&mut self, head: Stand) -> Result<Stand, SyncError> {
         let agreed = self.log.snapshot(self.context.agreed()?).await?;
         let known = self.known_groups(&agreed).filter(|known| known != head.groups.definitions());
@@ -103,8 +104,8 @@ impl Session<'_> {
     }
 }
 
-/// Puts a change of the groups into a plan: what waits for a decision is not done. Returns what became of it,
-/// and the hold that a person has rejected.
+/// Puts a change of the groups into a plan: what waits for a decision is not done. Returns what
+/// became of it, and the hold that a person has rejected.
 pub(super) fn enter(plan: &mut Plan, change: Option<Change>) -> (Regrouped, Option<HoldId>) {
     let Some(Change { hold, regrouped }) = change else { return (Regrouped::Accepted, None) };
     let id = hold.id;

@@ -1,7 +1,7 @@
 //! Room on the disk: what does not fit is left out item by item, and the trash yields before that.
 //!
-//! Decided here: how much stays free, which items are left out (the largest), and when old trashes go before
-//! their time. What is in the trash is in the backup, too, or a person was told of it.
+//! Decided here: how much stays free, which items are left out (the largest), and when old trashes
+//! go before their time. What is in the trash is in the backup, too, or a person was told of it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,8 +74,8 @@ impl Session<'_> {
         Ok(wanted.into_iter().filter(|file| slots.contains(&file.slot)).collect())
     }
 
-    /// Makes room at the beginning of a cycle where there is hardly any: what has served its time goes first,
-    /// for a cycle that stops never comes to tidy up.
+    /// Makes room at the beginning of a cycle where there is hardly any: what has served its time
+    /// goes first, for a cycle that stops never comes to tidy up.
     pub(super) fn relieve(&self) {
         let context = self.context;
         let Ok(free) = context.fs().free_space(context.layout.root()) else { return };

@@ -39,7 +39,8 @@ pub struct Survey {
     pub(crate) losses: Losses,
     /// Steps to take.
     pub plan: Plan,
-    /// Outcome for the groups of the newest commit, and the hold over them that a person has rejected.
+    /// Outcome for the groups of the newest commit, and the hold over them that a person has
+    /// rejected.
     pub(crate) regrouped: (Regrouped, Option<HoldId>),
     /// Files here, and their bytes.
     pub here: Amount,

@@ -1,8 +1,9 @@
-//! Places that cannot be written: found before anything is fetched for them, and not tried in every cycle.
+//! Places that cannot be written: found before anything is fetched for them, and not tried in every
+//! cycle.
 //!
-//! What can be told by looking is blocked in the survey, so that `status` knows it, too. What only fails when
-//! it is tried waits for a while, longer each time, and is not fetched meanwhile. That is kept in memory: a
-//! restart tries once more.
+//! What can be told by looking is blocked in the survey, so that `status` knows it, too. What only
+//! fails when it is tried waits for a while, longer each time, and is not fetched meanwhile. That
+//! is kept in memory: a restart tries once more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -98,7 +99,8 @@ impl Session<'_> {
 }
 
 impl Session<'_> {
-    /// Names, once for each kind and not again, what could not be passed on to files that were replaced.
+    /// Names, once for each kind and not again, what could not be passed on to files that were
+    /// replaced.
     pub(super) fn tell_left(&mut self, left: &[(&'static str, VaultPath)]) {
         for (what, path) in left {
             if !self.memory.told_left.insert(what) {

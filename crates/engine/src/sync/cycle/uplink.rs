@@ -1,7 +1,7 @@
 //! The speed of the uplink, and the size of packs that suits it.
 //!
-//! A pack is sent whole or not at all: what a break of the connection costs is one pack. So a pack is no
-//! larger than the line carries in a few seconds, within bounds.
+//! A pack is sent whole or not at all: what a break of the connection costs is one pack. So a pack
+//! is no larger than the line carries in a few seconds, within bounds.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -40,11 +40,11 @@ pub struct Joined {
     pub created: bool,
     /// Generation of the remote.
     pub generation: u64,
-    /// True where this machine has seen a newer state of the remote, or another vault there, and the user
-    /// has agreed to go on from what it holds now.
+    /// True where this machine has seen a newer state of the remote, or another vault there, and
+    /// the user has agreed to go on from what it holds now.
     pub rolled_back: bool,
-    /// Files that would meet each other, while both sides hold some and nobody has agreed to it yet. Then
-    /// nothing was joined.
+    /// Files that would meet each other, while both sides hold some and nobody has agreed to it
+    /// yet. Then nothing was joined.
     pub meets: Option<Meeting>,
 }
 
@@ -213,8 +213,8 @@ impl Context {
         }
     }
 
-    /// True where the remote lacks what this machine has seen of it, and the user has agreed to that; an error
-    /// where not.
+    /// True where the remote lacks what this machine has seen of it, and the user has agreed to
+    /// that; an error where not.
     async fn is_older_than_seen(
         &self,
         log: &mut Log,

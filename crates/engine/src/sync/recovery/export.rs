@@ -1,10 +1,11 @@
 //! Contents of the past, outside the vault: written to a folder, or read to be shown. Nothing in
 //! the vault or the bucket is changed, and the vault's lock is not needed.
 //!
-//! Files are staged in a hidden folder of the target, checked against their digests and then renamed; what exists is never
-//! overwritten. The target is empty, unless somebody insists, for it may be the folder of another program, and what is written
-//! there is what somebody once wrote into the bucket. It is held open, and no link in it is followed. What is never synced is
-//! never written either. A crash leaves that hidden folder, and files that are whole.
+//! Files are staged in a hidden folder of the target, checked against their digests and then
+//! renamed; what exists is never overwritten. The target is empty, unless somebody insists, for it
+//! may be the folder of another program, and what is written there is what somebody once wrote into
+//! the bucket. It is held open, and no link in it is followed. What is never synced is never
+//! written either. A crash leaves that hidden folder, and files that are whole.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -83,7 +84,8 @@ impl Engine {
     /// Writes files of the state at `point` to a folder outside the vault: `paths`, or all.
     ///
     /// # Errors
-    /// See [`SyncError`]; a [`Refusal`] where a file would be overwritten, or the target is not empty.
+    /// See [`SyncError`]; a [`Refusal`] where a file would be overwritten, or the target is not
+    /// empty.
     pub async fn export(
         &mut self,
         point: &Point,
@@ -261,8 +263,8 @@ impl Context {
         self.settings.filter.verdict(path) == Verdict::Never
     }
 
-    /// Makes the target, and holds it open: whoever swaps a folder in it with a link meanwhile leads no write out
-    /// of it. What names its disk holds is tried in `ours`, a folder in it.
+    /// Makes the target, and holds it open: whoever swaps a folder in it with a link meanwhile
+    /// leads no write out of it. What names its disk holds is tried in `ours`, a folder in it.
     fn open_target(
         &self,
         target: &Path,

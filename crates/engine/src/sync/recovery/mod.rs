@@ -6,8 +6,8 @@
 //! reads; [`point`] finds the requested state, [`put_back`] mends files of this disk, and
 //! [`compare`] tells two versions of a JSON file apart.
 //!
-//! A crash leaves everything as it was, or a commit that the next cycle finishes. A reset leaves the
-//! vault as it was, or a journal that the next start finishes.
+//! A crash leaves everything as it was, or a commit that the next cycle finishes. A reset leaves
+//! the vault as it was, or a journal that the next start finishes.
 
 mod compare;
 mod export;

@@ -2,9 +2,9 @@
 //!
 //! A group whose files do not fit together here is neither pushed nor pulled over. A restore of the
 //! very generation that stands commits nothing, and so would change nothing; but the user who asks
-//! for it means the disk. Replaced files go to the trash; a sound version that was never sent is kept
-//! as a conflict. A file that is being written is waited for; if that does not end, the request is
-//! refused.
+//! for it means the disk. Replaced files go to the trash; a sound version that was never sent is
+//! kept as a conflict. A file that is being written is waited for; if that does not end, the
+//! request is refused.
 //!
 //! A crash leaves the journal of an apply, which the next start finishes.
 
@@ -85,9 +85,9 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
     plan
 }
 
-/// Items whose version here is sound and was never sent: a brake holds it, in either direction, as at
-/// a first join; or it was saved a moment ago. The trash alone, which forgets, is no place for the
-/// only copy: it is kept as a conflict.
+/// Items whose version here is sound and was never sent: a brake holds it, in either direction, as
+/// at a first join; or it was saved a moment ago. The trash alone, which forgets, is no place for
+/// the only copy: it is kept as a conflict.
 fn unsent(plan: &Plan) -> BTreeSet<&Item> {
     let held = plan.holds.iter().flat_map(|hold| &hold.items);
     let going =

@@ -30,8 +30,8 @@ impl Engine {
         }
     }
 
-    /// True where `path`, as the disk spells it, stands as the last pull of this engine left it: whoever touched
-    /// it, it was us.
+    /// True where `path`, as the disk spells it, stands as the last pull of this engine left it:
+    /// whoever touched it, it was us.
     #[must_use]
     pub fn has_brought(&self, path: &VaultPath) -> bool {
         let (fs, root) = (self.context.fs(), self.context.layout.root());

@@ -68,8 +68,8 @@ impl Engine {
         Ok(Glance { device, generation: agreed.seq(), last_sync_ms, survey, conflicts, aside })
     }
 
-    /// The end of the last successful run: what a daemon can say before its first cycle. Reads neither
-    /// the vault's files nor the remote.
+    /// The end of the last successful run: what a daemon can say before its first cycle. Reads
+    /// neither the vault's files nor the remote.
     #[must_use]
     pub fn last_known(&self) -> LastKnown {
         let database = &self.context.ports.database;

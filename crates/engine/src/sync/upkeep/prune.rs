@@ -7,9 +7,10 @@
 //! then has been merged. A device that slept through all that finds its commit merged, except for
 //! files that it had built on swept packs: those it sends again.
 //!
-//! A crash before a commit leaves everything as it was; between a sweep and the deletion it leaves objects that belong to nothing, and
-//! the next prune deletes them. A device deletes only what it has known to go for a grace period ([`Marked`]). Every doubt (a listing without a time, a checkpoint that cannot be read, a fork that does not settle)
-//! ends in not deleting.
+//! A crash before a commit leaves everything as it was; between a sweep and the deletion it leaves
+//! objects that belong to nothing, and the next prune deletes them. A device deletes only what it
+//! has known to go for a grace period ([`Marked`]). Every doubt (a listing without a time, a
+//! checkpoint that cannot be read, a fork that does not settle) ends in not deleting.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -96,7 +97,8 @@ pub struct Pruned {
     /// True if nothing is marked or deleted because of that.
     #[serde(default)]
     pub stopped: bool,
-    /// Objects that were set aside less than a day ago: while there are any, nothing is marked or deleted.
+    /// Objects that were set aside less than a day ago: while there are any, nothing is marked or
+    /// deleted.
     #[serde(default)]
     pub doubtful: usize,
 }
@@ -194,7 +196,8 @@ impl Session<'_> {
         Ok(pruned)
     }
 
-    /// The result where something was set aside that may yet turn out to be a commit that needs old data.
+    /// The result where something was set aside that may yet turn out to be a commit that needs old
+    /// data.
     fn nothing(&self, pruned: Pruned) -> Pruned {
         let doubtful = self.log.aside().len();
         tracing::warn!(
@@ -215,8 +218,8 @@ impl Session<'_> {
         self.rewrite(head, rewrite, true).await
     }
 
-    /// Chunks of the `doomed` packs that are needed and lie nowhere else, whatever the tables of other
-    /// packs say.
+    /// Chunks of the `doomed` packs that are needed and lie nowhere else, whatever the tables of
+    /// other packs say.
     async fn lone_copies(
         &self,
         head: &Snapshot,
@@ -252,7 +255,8 @@ impl Session<'_> {
         Ok(marked)
     }
 
-    /// Moves what is needed of packs that were swept all the same to new ones. True if there was any.
+    /// Moves what is needed of packs that were swept all the same to new ones. True if there was
+    /// any.
     pub(super) async fn rescue(&mut self) -> Result<bool, SyncError> {
         let head = self.stand().await?;
         if head.swept.is_empty() {
@@ -319,8 +323,8 @@ impl Session<'_> {
         Ok(Objects::default())
     }
 
-    /// Deletes packs, several at once. Freed is what no listing shows afterwards, whatever the store
-    /// has said.
+    /// Deletes packs, several at once. Freed is what no listing shows afterwards, whatever the
+    /// store has said.
     async fn delete(&mut self, looked: &Looked, doomed: &BTreeSet<PackId>) -> Result<Objects, SyncError> {
         let remote = &self.context.ports.remote;
         let delete = |pack: PackId| async move { remote.delete(&pack_key(pack)).await };

@@ -1,8 +1,9 @@
 //! Weighs the bucket against what retention justifies, for a prune. Nothing is changed.
 //!
-//! Decided here: how far back contents are kept. Whoever can write to the bucket can say anything of that in
-//! a commit, so a commit only says what may be gone already. What this device keeps follows from its own
-//! settings, and from what other devices say below `devices/`, where nobody can take back what another said.
+//! Decided here: how far back contents are kept. Whoever can write to the bucket can say anything
+//! of that in a commit, so a commit only says what may be gone already. What this device keeps
+//! follows from its own settings, and from what other devices say below `devices/`, where nobody
+//! can take back what another said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,8 +37,8 @@ pub(super) struct Looked {
     /// Swept packs that are still there, and of which something is needed after all.
     pub rescue: Vec<Worn>,
     pub damaged: usize,
-    /// True where a version of the newest state or of an open conflict is among the damaged ones: what seems to be
-    /// needed by nothing may be what puts it right.
+    /// True where a version of the newest state or of an open conflict is among the damaged ones:
+    /// what seems to be needed by nothing may be what puts it right.
     pub stopped: bool,
     pub now_ms: i64,
     pub grace_ms: i64,
@@ -54,7 +55,8 @@ impl Looked {
 }
 
 impl Session<'_> {
-    /// Weighs the whole bucket against what retention justifies; against what it has justified, where only what is `recorded` counts.
+    /// Weighs the whole bucket against what retention justifies; against what it has justified,
+    /// where only what is `recorded` counts.
     pub(super) async fn look_for_old(&mut self, head: &Stand, recorded: bool) -> Result<Looked, SyncError> {
         let retention = self.context.settings.retention;
         let grace_ms = i64::try_from(retention.grace.as_millis()).unwrap_or(i64::MAX);
@@ -113,8 +115,8 @@ impl Session<'_> {
         })
     }
 
-    /// The oldest generation that this device, and others as they say, want to be kept. What the newest
-    /// commit says of it is no more than somebody's word.
+    /// The oldest generation that this device, and others as they say, want to be kept. What the
+    /// newest commit says of it is no more than somebody's word.
     async fn wanted_from(
         &self,
         head: &Snapshot,
@@ -129,9 +131,9 @@ impl Session<'_> {
         Ok(if planted(Bug::TakeForeignHorizon) { wanted.max(head.horizon) } else { wanted })
     }
 
-    /// Contents to keep, and those of them that must be there: what was before the generation that somebody
-    /// has recorded may be gone, and what is left of it is kept all the same. `recorded`: nothing goes for
-    /// a generation that nobody has recorded yet.
+    /// Contents to keep, and those of them that must be there: what was before the generation that
+    /// somebody has recorded may be gone, and what is left of it is kept all the same. `recorded`:
+    /// nothing goes for a generation that nobody has recorded yet.
     async fn kept(
         &mut self,
         head: &Snapshot,
@@ -160,9 +162,10 @@ struct Needed {
 }
 
 impl Context {
-    /// Finds what contents need, first in lasting packs, then in leaving ones, then in swept ones that are
-    /// still there. Of a chunk that none of its packs gives, each of them is needed: which one held it before
-    /// it was damaged nobody can tell, and without that one's place no repair can put the chunk back.
+    /// Finds what contents need, first in lasting packs, then in leaving ones, then in swept ones
+    /// that are still there. Of a chunk that none of its packs gives, each of them is needed: which
+    /// one held it before it was damaged nobody can tell, and without that one's place no repair
+    /// can put the chunk back.
     async fn needed_of(
         &self,
         contents: &Contents,

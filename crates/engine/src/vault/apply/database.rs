@@ -1,13 +1,14 @@
 //! Databases: replaced in one transaction of their own library, not by a rename.
 //!
 //! A program that has a database open would go on in the file that a rename displaced, and pages of
-//! the old one would stand beside the new one. So the new state is written *into* the database, with
-//! other writers locked out. Under that lock the old state is read once more, compared with what the
-//! plan saw, and put aside, durably, before the transaction commits: a snapshot, as every version of
-//! a database in the vault is. The staged file stays where it is until then, and is removed after.
+//! the old one would stand beside the new one. So the new state is written *into* the database,
+//! with other writers locked out. Under that lock the old state is read once more, compared with
+//! what the plan saw, and put aside, durably, before the transaction commits: a snapshot, as every
+//! version of a database in the vault is. The staged file stays where it is until then, and is
+//! removed after.
 //!
-//! A crash before the commit leaves the old state, and perhaps its copy aside; after it, the new one.
-//! The library itself takes back a transaction that was cut short, so the digest tells which.
+//! A crash before the commit leaves the old state, and perhaps its copy aside; after it, the new
+//! one. The library itself takes back a transaction that was cut short, so the digest tells which.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,9 @@ impl Hand<'_> {
         is_database(self.fs, place).at("read", place)
     }
 
-    /// Looks at a database before it is replaced or taken away. What takes its place in a transaction
-    /// is looked at under that transaction's lock; anything else must find it in one file.
+    /// Looks at a database before it is replaced or taken away. What takes its place in a
+    /// transaction is looked at under that transaction's lock; anything else must find it in one
+    /// file.
     pub fn check_database(&self, task: &Task, stat: FileStat, old: Content) -> Result<FileStat, Halt> {
         let (step, visible) = (task.step, self.visible(task.step));
         if self.is_taken_over(step)? {

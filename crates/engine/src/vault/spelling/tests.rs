@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::fs::Escaping;
 use crate::vault::abilities;
 use crate::vault::apply::tests::disk::{Disk, Kind, LINUX, STICK};
@@ -22,7 +22,9 @@ fn vault(agreed: bool) -> (tempfile::TempDir, Layout) {
 fn started(layout: &Layout, kind: Kind) -> Spelling {
     let disk = Disk::sound(kind, layout.root());
     let mut spellings = Spellings::load(&disk, layout).unwrap();
-    spellings.learn(&disk, layout, &abilities(&disk, layout, &SystemClock::new()).unwrap()).unwrap();
+    spellings
+        .learn(&disk, layout, &abilities(&disk, layout, &|| SystemClock::new().now_ns()).unwrap())
+        .unwrap();
     assert_eq!(Spellings::load(&disk, layout).unwrap().of(""), spellings.of(""), "it is not durable");
     spellings.of("")
 }
@@ -68,7 +70,7 @@ fn a_disk_that_could_not_be_tried_stays_as_it_was() {
     let (_dir, layout) = vault(true);
     started(&layout, STICK);
     let disk = Disk::sound(STICK, layout.root());
-    let mut disks = abilities(&disk, &layout, &SystemClock::new()).unwrap();
+    let mut disks = abilities(&disk, &layout, &|| SystemClock::new().now_ns()).unwrap();
     disks[0].1.names = None;
     let mut spellings = Spellings::load(&disk, &layout).unwrap();
     spellings.learn(&disk, &layout, &disks).unwrap();
@@ -82,7 +84,9 @@ fn a_folder_whose_disk_was_given_up_goes_by_the_disk_above() {
     let mut spellings = Spellings::load(&disk, &layout).unwrap();
     spellings.learn_new(&disk, &layout, "traces", Holds::Escaped).unwrap();
     assert_eq!((spellings.of("traces"), spellings.of("")), (Spelling::Escaped, Spelling::Plain));
-    spellings.learn(&disk, &layout, &abilities(&disk, &layout, &SystemClock::new()).unwrap()).unwrap();
+    spellings
+        .learn(&disk, &layout, &abilities(&disk, &layout, &|| SystemClock::new().now_ns()).unwrap())
+        .unwrap();
     assert_eq!(spellings.of("traces"), Spelling::Mixed);
 }
 

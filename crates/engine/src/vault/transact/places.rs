@@ -8,7 +8,8 @@ use crate::model::VaultPath;
 use crate::vault::mounts::incoming;
 use crate::vault::{ApplyId, Layout, Mounts};
 
-/// Folders that a transaction copies its files to, on the vault's own disk and on those mounted inside it.
+/// Folders that a transaction copies its files to, on the vault's own disk and on those mounted
+/// inside it.
 pub(super) struct Places<'a> {
     pub id: &'a ApplyId,
     mounts: Mounts,

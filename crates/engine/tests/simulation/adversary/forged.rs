@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Bytes of plaintext that a commit of few bytes has too many: docs/FORMAT.md allows it 1 MiB and 256 bytes
-/// for each byte that is stored.
+/// Bytes of plaintext that a commit of few bytes has too many: docs/FORMAT.md allows it 1 MiB and
+/// 256 bytes for each byte that is stored.
 const TOO_MANY: usize = 2 << 20;
 
 impl Adversary {
@@ -94,7 +94,8 @@ impl Adversary {
         self.forge(world, "poison", head, |commit| commit.packs = vec![pack]);
     }
 
-    /// A commit of few bytes that unpacks to more than a reader may take, and is well made but for that.
+    /// A commit of few bytes that unpacks to more than a reader may take, and is well made but for
+    /// that.
     pub(super) fn bomb(&mut self, world: &World, parent: CommitKey) {
         let (mut plain, seq) = self.stranger(world, parent, |_| {});
         world.trace.mark("adversary: bomb");

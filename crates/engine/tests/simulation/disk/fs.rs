@@ -10,7 +10,7 @@ use cogzy_engine::planted::{Bug, planted};
 
 use super::handles::{Reading, Writing};
 use super::places::{Stands, linked};
-use super::slots::{rename_slots, stat};
+use super::slots::{known, rename_slots, stat};
 use super::state::{Ino, Slot, State};
 use super::told::{Paths, place};
 use super::{Disk, ROOT, Site};
@@ -306,9 +306,7 @@ impl Fs for SimFs {
     }
 
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
-        if !self.look(|site| Ok(site.state.kind.exchange))? {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
+        self.look(|site| known(site.state.kind.exchange))?;
         self.effect("exchange", &[one, other], false, |state, now| {
             let slots = (self.slot(state, one)?, self.slot(state, other)?);
             state.places.on_one_mount(one, other)?;
@@ -327,9 +325,7 @@ impl Fs for SimFs {
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if !self.look(|site| Ok(site.state.kind.links))? {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
+        self.look(|site| known(site.state.kind.links))?;
         self.effect("link", &[from, to], false, |state, now| {
             state.places.on_one_mount(from, to)?;
             let from = self.slot(state, from)?;

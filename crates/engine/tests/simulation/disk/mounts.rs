@@ -55,8 +55,8 @@ impl Places {
         if same { Ok(()) } else { Err(io::ErrorKind::CrossesDevices.into()) }
     }
 
-    /// True where an app does not find what an act is about: its disk is away, or a name would have to be
-    /// moved from one disk to another, or a mount point itself.
+    /// True where an app does not find what an act is about: its disk is away, or a name would have
+    /// to be moved from one disk to another, or a mount point itself.
     pub fn hinders(&self, op: &UserOp, held: Option<&str>) -> bool {
         let Some(mounted) = self.mounted else { return false };
         let inside = |path: &str| path == MOUNT_POINT || path.starts_with(&format!("{MOUNT_POINT}/"));

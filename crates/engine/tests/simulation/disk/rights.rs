@@ -6,8 +6,8 @@ use crate::oracle::Check;
 
 impl Site {
     /// Checks that every file that took the place of another has the rights that the user gave to
-    /// that place. A name in another letter case is another place, also on a disk that ignores case:
-    /// what comes there is the file of whoever chose that name, as on every other disk.
+    /// that place. A name in another letter case is another place, also on a disk that ignores
+    /// case: what comes there is the file of whoever chose that name, as on every other disk.
     pub fn check_modes(&mut self) -> Check {
         for (path, mode) in std::mem::take(&mut self.ledger.modes) {
             let Some(ino) = self.file(&path).filter(|_| self.is_spelled_so(&path)) else { continue };

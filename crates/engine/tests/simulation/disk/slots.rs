@@ -81,3 +81,8 @@ pub(super) fn rename_slots(
     state.change(vec![(slot, None), (target, Some(moved))], durable, now);
     Ok(())
 }
+
+/// Refuses a call that a kind of disk does not know.
+pub fn known(call: bool) -> io::Result<()> {
+    if call { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
+}

@@ -53,7 +53,8 @@ pub struct Kind {
     pub case: bool,
     /// Spells names in decomposed Unicode, whichever program gives them.
     pub nfd: bool,
-    /// Holds every name. Otherwise it refuses signs as FAT does, and its users write them in the escape.
+    /// Holds every name. Otherwise it refuses signs as FAT does, and its users write them in the
+    /// escape.
     pub signs: bool,
     /// Syncing anything syncs all names, and a power cut forgets only the newest ones, as on ext4.
     /// Otherwise each folder is on its own, which is all that POSIX promises.

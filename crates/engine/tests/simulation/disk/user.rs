@@ -94,8 +94,8 @@ impl Site {
         self.state.node(ino).bytes.digest()
     }
 
-    /// True if a link stands above `path`: what is there lies outside the vault, and is no affair of
-    /// the vault's users.
+    /// True if a link stands above `path`: what is there lies outside the vault, and is no affair
+    /// of the vault's users.
     pub(super) fn is_behind_a_link(&self, path: &str) -> bool {
         path.match_indices('/').any(|(at, _)| self.is_link(&path[..at]))
     }

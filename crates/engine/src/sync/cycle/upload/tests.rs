@@ -114,7 +114,8 @@ impl Entropy for Seeded {
     }
 }
 
-/// A device that tries again until all is there. Returns the tries, and the bytes sent for each byte.
+/// A device that tries again until all is there. Returns the tries, and the bytes sent for each
+/// byte.
 async fn send_all(files: u64, breaks_every: Duration) -> (u32, f64) {
     let sent = Arc::<AtomicU64>::default();
     let entropy = Arc::new(Seeded::default());

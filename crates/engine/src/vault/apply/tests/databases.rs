@@ -1,4 +1,5 @@
-//! A database among the files of an item: every crash, and what another program keeps from happening.
+//! A database among the files of an item: every crash, and what another program keeps from
+//! happening.
 
 use std::cell::Cell;
 use std::ffi::OsString;
