@@ -54,7 +54,8 @@ impl Skew {
             (apart >= tick.saturating_add(CLOSE)).then_some(apart.min(FARTHEST))
         };
         match (apart(given, before), apart(after, given)) {
-            (Some(behind), _) => Self::Behind(behind),
+            // At most: how long before the end of the writing the time was taken, nobody knows.
+            (Some(behind), _) => Self::Behind(apart(given, after).unwrap_or(behind)),
             (None, Some(ahead)) => Self::Ahead(ahead),
             (None, None) => Self::None,
         }
@@ -258,7 +259,8 @@ mod tests {
             let all = abilities(&disk, &layout, &|| clock.now_ns()).unwrap();
             let [(_, can)] = all.as_slice() else { panic!("{all:?}") };
             let settle = can.settle(wanted);
-            assert_eq!(settle.as_secs(), wanted.as_secs() + longer, "{can:?}");
+            let longer = wanted + Duration::from_secs(longer);
+            assert!(settle >= longer && settle < longer + Duration::from_secs(60), "{can:?}");
             assert_eq!(can.weaker().len(), told, "{can:?}");
             std::fs::write(dir.path().join("now"), "x").unwrap();
             let stat = disk.lstat(&dir.path().join("now")).unwrap();
