@@ -89,8 +89,13 @@ impl Hand<'_> {
     /// Gives a displaced file its visible name again, if that name is free. On a disk that forgot
     /// later moves it may be kept for its conflict already.
     fn return_old(&mut self, task: &Task) -> Result<(), IoAt> {
-        let visible = self.visible(task.step);
-        let Some(aside) = self.place_of(task.entry, task.step)? else { return Ok(()) };
+        let (visible, aside) = (self.visible(task.step), self.aside(task.step));
+        if self.lstat(&aside)?.is_none() {
+            let Some(kept) = self.place_of(task.entry, task.step)? else { return Ok(()) };
+            // Conflicts are kept on the vault's own disk; the trash is on the file's.
+            self.make_room(&aside)?;
+            move_new(self.fs, &kept, &aside).at("take back", &kept)?;
+        }
         if self.is_same(&aside, &visible)? {
             return self.fs.remove_file(&aside).at("remove", &aside);
         }
