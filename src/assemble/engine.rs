@@ -105,7 +105,8 @@ impl Assembly<'_> {
         })
     }
 
-    /// The disk, with names written as each part of it can hold them.
+    /// The disk, with names written as each part of it can hold them. What a disk cannot do is
+    /// noted in the log.
     fn spelled(&self, disks: &[(String, Abilities)]) -> Result<Arc<dyn Fs>, AssembleError> {
         let mut spellings = Spellings::load(self.disk.as_ref(), &self.layout).map_err(SyncError::from)?;
         let fs = Escaping::new(Arc::clone(&self.disk), self.layout.root());
@@ -122,21 +123,16 @@ impl Assembly<'_> {
             }
         }
         for (folder, can) in disks {
-            if let Some(promise) = spellings.promise(folder, can.names) {
-                tracing::info!(%folder, %promise, "a disk of the vault can do less than others");
+            for weaker in spellings.promises(folder, can) {
+                tracing::info!(%folder, %weaker, "a disk of the vault can do less than others");
             }
         }
         Ok(Arc::new(fs))
     }
 
     /// The settle window: never shorter than two steps of a disk's times, and longer where a disk's
-    /// clock is behind. What else a disk cannot do is noted in the log.
+    /// clock is behind.
     fn settle(&self, disks: &[(String, Abilities)]) -> Duration {
-        for (folder, weaker) in disks.iter().map(|(folder, can)| (folder, can.weaker())) {
-            for weaker in weaker {
-                tracing::info!(%folder, %weaker, "a disk of the vault can do less than others");
-            }
-        }
         let configured = self.config.sync.settle;
         disks.iter().map(|(_, can)| can.settle(configured)).fold(configured, Duration::max)
     }

@@ -37,10 +37,17 @@ async fn remember(machine: &mut Machine, stale_index: &str) -> (String, bool) {
     (String::from_utf8(said).unwrap(), output.status.success())
 }
 
+fn there_is_python() -> bool {
+    let there_is = std::process::Command::new("python3").arg("--version").output().is_ok();
+    if !there_is {
+        eprintln!("skipped: there is no python3");
+    }
+    there_is
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_example_ends_in_a_vault_with_an_index_whichever_way_that_is_set() {
-    if std::process::Command::new("python3").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no python3");
+    if !there_is_python() {
         return;
     }
     let folder = fresh_folder();
@@ -65,8 +72,7 @@ async fn the_python_example_ends_in_a_vault_with_an_index_whichever_way_that_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_example_writes_the_first_memory_of_a_vault() {
-    if std::process::Command::new("python3").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no python3");
+    if !there_is_python() {
         return;
     }
     let folder = fresh_folder();

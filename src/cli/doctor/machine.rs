@@ -118,10 +118,13 @@ pub(super) fn disks(check: &'static str, disk: &RootedFs, layout: &Layout) -> Ve
     let Ok(all) = abilities(disk, layout, &|| SystemClock::new().now_ns()) else { return Vec::new() };
     let place = |folder: &str| layout.root().join(folder).display().to_string();
     let spellings = Spellings::load(disk, layout).ok();
-    let names = |folder: &str, can: &Abilities| spellings.as_ref()?.promise(folder, can.names);
-    let weaker = all.iter().flat_map(|(folder, can)| {
-        can.weaker().into_iter().chain(names(folder, can)).map(move |text| (folder, text))
-    });
+    let promises = |folder: &str, can: &Abilities| match &spellings {
+        Some(spellings) => spellings.promises(folder, can),
+        None => can.weaker(),
+    };
+    let weaker = all
+        .iter()
+        .flat_map(|(folder, can)| promises(folder, can).into_iter().map(move |text| (folder, text)));
     let findings: Vec<Finding> =
         weaker.map(|(folder, text)| Finding::note(check, format!("{}: {text}", place(folder)))).collect();
     if findings.is_empty() {

@@ -22,14 +22,14 @@ use crate::model::FileStat;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Spelling {
-    /// As they are.
+    /// The names themselves.
     Plain,
     /// In the escape.
     Escaped,
-    /// As they are, on a disk that holds every name. Names in the escape came from a disk that does
+    /// The names themselves, on a disk that holds every name. Names in the escape came from a disk that does
     /// not, and are read as what they stand for.
     Mixed,
-    /// As they are, on a disk that does not hold every name: those that it does not hold are
+    /// The names themselves, on a disk that does not hold every name: those that it does not hold are
     /// refused.
     Refused,
 }
@@ -90,7 +90,7 @@ impl<D: Fs + ?Sized> Escaping<D> {
 
     /// The name as the disk spells it, in the folder that it has at `folder`.
     fn spelled<'n>(&self, how: Spelling, folder: &Path, name: &'n OsStr) -> io::Result<Cow<'n, OsStr>> {
-        // What is no UTF-8 was never ours.
+        // A name that is no UTF-8 was never ours.
         let Some(text) = name.to_str() else { return Ok(Cow::Borrowed(name)) };
         match how {
             Spelling::Plain => Ok(Cow::Borrowed(name)),
@@ -171,6 +171,9 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
     }
 
     fn lstat_each(&self, folder: &Path, names: &[&OsStr]) -> io::Result<Vec<io::Result<FileStat>>> {
+        if self.spellings().is_empty() {
+            return self.disk.lstat_each(folder, names);
+        }
         let place = self.place(folder)?;
         let spelled: Vec<Cow<'_, OsStr>> = {
             let spellings = self.spellings();

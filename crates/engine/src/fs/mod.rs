@@ -26,10 +26,10 @@ mod escape;
 mod escaping;
 mod holds;
 mod io_at;
+mod network;
 mod real;
 mod resolve;
 mod rooted;
-mod shared;
 mod sqlite;
 mod tree;
 
@@ -39,9 +39,9 @@ pub use escape::{escape, has_signs, unescape};
 pub use escaping::{Escaping, Spelling};
 pub use holds::Holds;
 pub use io_at::{At, IoAt, found};
+pub use network::is_network;
 pub use real::RealFs;
 pub use rooted::RootedFs;
-pub use shared::is_shared;
 pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
 
 /// A folder above a path that is a symbolic link: its target is neither absent nor ours. It is the

@@ -28,6 +28,7 @@ mod marker;
 mod mounts;
 mod names;
 mod never;
+mod own;
 mod probe;
 mod read;
 mod record;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::own::read_own;
 use super::{ApplyId, Layout};
 use crate::fs::{self, At, Fs, IoAt, MOUNT_FOLDER, create_dir_durable, found, remove_below, remove_tree};
 use crate::planted::{Bug, planted};
@@ -64,16 +65,8 @@ impl Mounts {
     /// # Errors
     /// As the system reports them; `InvalidData` where it does not parse.
     pub fn load(fs: &dyn Fs, layout: &Layout) -> Result<Self, IoAt> {
-        let path = layout.mounts();
-        let Some(bytes) = found(fs::read(fs, &path, MAX_BYTES)).at("read", &path)? else {
-            return Ok(Self::none());
-        };
-        let parsed: Self = serde_json::from_slice(&bytes).map_err(io::Error::from).at("read", &path)?;
-        if parsed.format == FORMAT {
-            return Ok(parsed);
-        }
-        let newer = format!("its format is {}, and this program reads {FORMAT}", parsed.format);
-        Err(io::Error::new(io::ErrorKind::InvalidData, newer)).at("read", &path)
+        let read = read_own(fs, &layout.mounts(), MAX_BYTES, |read: &Self| (read.format, FORMAT))?;
+        Ok(read.unwrap_or_else(Self::none))
     }
 
     /// The id that the disk at `folder` must have; none where no disk is known there.

@@ -53,9 +53,9 @@ impl Skew {
             let apart = Duration::from_nanos(u64::try_from(late.saturating_sub(early)).unwrap_or(0));
             (apart >= tick.saturating_add(CLOSE)).then_some(apart.min(FARTHEST))
         };
-        match (apart(given, before), apart(after, given)) {
-            // At most: how long before the end of the writing the time was taken, nobody knows.
-            (Some(behind), _) => Self::Behind(apart(given, after).unwrap_or(behind)),
+        // At most: how long before the end of the writing the time was taken, nobody knows.
+        match (apart(given, before).and(apart(given, after)), apart(after, given)) {
+            (Some(behind), _) => Self::Behind(behind),
             (None, Some(ahead)) => Self::Ahead(ahead),
             (None, None) => Self::None,
         }

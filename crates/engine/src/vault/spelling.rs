@@ -18,6 +18,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::own::read_own;
 use super::{Abilities, Layout, Mounts, names_held};
 use crate::fs::{self, At, Fs, Holds, IoAt, MOUNT_FOLDER, Spelling, found, unescape};
 use crate::model::FileKind;
@@ -43,16 +44,8 @@ impl Spellings {
     /// # Errors
     /// As the system reports them; `InvalidData` where it does not parse.
     pub fn load(fs: &dyn Fs, layout: &Layout) -> Result<Self, IoAt> {
-        let path = layout.names();
-        let Some(bytes) = found(fs::read(fs, &path, MAX_BYTES)).at("read", &path)? else {
-            return Ok(Self { format: FORMAT, folders: BTreeMap::new() });
-        };
-        let parsed: Self = serde_json::from_slice(&bytes).map_err(io::Error::from).at("read", &path)?;
-        if parsed.format == FORMAT {
-            return Ok(parsed);
-        }
-        let newer = format!("its format is {}, and this program reads {FORMAT}", parsed.format);
-        Err(io::Error::new(io::ErrorKind::InvalidData, newer)).at("read", &path)
+        let read = read_own(fs, &layout.names(), MAX_BYTES, |read: &Self| (read.format, FORMAT))?;
+        Ok(read.unwrap_or_else(|| Self { format: FORMAT, folders: BTreeMap::new() }))
     }
 
     /// Takes in what the disks were found to hold, and notes it durably. `fs` shows names as they
@@ -174,6 +167,12 @@ impl Spellings {
     #[must_use]
     pub fn of(&self, folder: &str) -> Spelling {
         self.folders.get(folder).copied().unwrap_or(Spelling::Plain)
+    }
+
+    /// The promises that are weaker on a disk, for people; none on a common one.
+    #[must_use]
+    pub fn promises(&self, folder: &str, can: &Abilities) -> Vec<String> {
+        can.weaker().into_iter().chain(self.promise(folder, can.names)).collect()
     }
 
     /// The promise about the names of a disk, for people; none where they are as they are.

@@ -13,7 +13,7 @@ use notify::event::EventKind;
 use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{Filter, Layout, Mounts, Verdict};
-use crate::fs::{At, Fs, IoAt, found, is_shared};
+use crate::fs::{At, Fs, IoAt, found, is_network};
 use crate::model::{FileKind, VaultPath};
 
 /// Event of the watcher.
@@ -35,7 +35,7 @@ pub enum WatchError {
     Limit(PathBuf),
     /// It is watched, but the system hears only of what this machine writes there.
     #[error("{} is not on a disk of this machine, and what others write there causes no event", .0.display())]
-    Shared(PathBuf),
+    Network(PathBuf),
     /// Another error.
     #[error("{} cannot be watched: {why}", .path.display())]
     Other {
@@ -123,17 +123,17 @@ impl Watch {
             any |= self.visit(fs, folder, id, &mut visited);
         }
         self.watched.retain(|path, _| visited.contains(path));
-        self.note_shared(fs);
+        self.note_network(fs);
         Ok(any)
     }
 
     /// Notes which of the vault's disks are written by other machines, too.
-    fn note_shared(&mut self, fs: &dyn Fs) {
+    fn note_network(&mut self, fs: &dyn Fs) {
         // Of mounts that nobody has recorded yet, the scan that records them tells.
         let mounts = Mounts::load(fs, &self.layout).unwrap_or_else(|_| Mounts::none());
         // What cannot be asked is no disk that is there.
-        for disk in mounts.disks(&self.layout).into_iter().filter(|disk| is_shared(disk).unwrap_or(false)) {
-            self.blind.entry(disk.clone()).or_insert(WatchError::Shared(disk));
+        for disk in mounts.disks(&self.layout).into_iter().filter(|disk| is_network(disk).unwrap_or(false)) {
+            self.blind.entry(disk.clone()).or_insert(WatchError::Network(disk));
         }
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 /// # Errors
 /// As the system reports them.
 #[cfg(target_os = "linux")]
-pub fn is_shared(path: &Path) -> io::Result<bool> {
+pub fn is_network(path: &Path) -> io::Result<bool> {
     use rustix::fs::{major, stat, statfs};
     /// A program's file system (`FUSE_SUPER_MAGIC`); one on a disk of this machine (ntfs-3g, exFAT)
     /// has that disk's device.
@@ -41,7 +41,7 @@ pub fn is_shared(path: &Path) -> io::Result<bool> {
 /// # Errors
 /// As the system reports them.
 #[cfg(not(target_os = "linux"))]
-pub fn is_shared(path: &Path) -> io::Result<bool> {
+pub fn is_network(path: &Path) -> io::Result<bool> {
     /// `MNT_LOCAL` of `mount(2)` on macOS.
     const LOCAL: u32 = 0x1000;
     Ok(rustix::fs::statfs(path)?.f_flags & LOCAL == 0)
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_disk_of_this_machine_is_its_own() {
-        assert!(!is_shared(tempfile::tempdir().unwrap().path()).unwrap());
-        assert!(is_shared(Path::new("/nowhere/at/all")).is_err());
+        assert!(!is_network(tempfile::tempdir().unwrap().path()).unwrap());
+        assert!(is_network(Path::new("/nowhere/at/all")).is_err());
     }
 }
