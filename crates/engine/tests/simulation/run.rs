@@ -56,14 +56,14 @@ const DEEP: usize = 2;
 const REGRESSIONS: &[u64] = &[
     344, 513, 588, 680, 783, 1_166, 1_733, 1_819, 1_847, 1_857, 1_954, 2_575, 3_625, 4_183, 900_102,
     1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867, 4_005_585,
-    4_065_525, 4_071_093, 4_095_182,
+    4_065_525, 4_071_093, 4_095_182, 21_568, 22_719, 22_741, 23_330,
 ];
 
 /// Worlds that failed once in which old data is pruned.
 const PRUNE_REGRESSIONS: &[u64] = &[106, 195, 272, 307_025, 403_242];
 
 /// Worlds with an adversary that failed once.
-const ADVERSARY_REGRESSIONS: &[u64] = &[147, 463, 1093];
+const ADVERSARY_REGRESSIONS: &[u64] = &[147, 463, 1_093, 2_559];
 
 /// Result of one run.
 pub struct Ran {
