@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use super::claims::note_claim;
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
 use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
 use crate::model::{Commit, CommitKey, limits};
@@ -15,6 +16,9 @@ use crate::remote::{Object, RemoteError, Span, list_all};
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
+
+/// Names that no commit has, of a listing, that are told of at most.
+const ODD_NAMES: usize = 50;
 
 /// A commit object as a listing shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +72,13 @@ impl Log {
         let objects = list_all(self.remote.as_ref(), COMMITS, Some(&before_seq(from_seq))).await?;
         let newest = objects.iter().map(|object| object.modified_ms).max();
         self.newest_ms = self.newest_ms.max(newest);
+        let is_odd = |object: &&Object| {
+            // A hidden file in a folder is some system's, or a program's that copies it.
+            parse_commit_key(&object.key).is_none() && !object.key.contains("/.")
+        };
+        for odd in objects.iter().filter(is_odd).take(ODD_NAMES) {
+            note_claim(self.cache.as_ref(), &odd.key, "no commit has such a name: it is not read");
+        }
         let seen = |object: &Object| {
             let seen = Seen { size: object.size, modified_ms: object.modified_ms };
             Some((parse_commit_key(&object.key)?, seen))

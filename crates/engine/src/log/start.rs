@@ -28,6 +28,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
+use super::claims::note_claim;
 use super::format::CHECKPOINTS;
 use super::line::{Line, Past, check_past};
 use super::sum::{BYTES, HashedLine, StateSum};
@@ -106,6 +107,9 @@ impl Log {
                 Err(error @ LogError::Newer { .. }) => return Err(error),
                 Err(error) => {
                     tracing::warn!(key = object.key, %error, "a checkpoint is not used; an older one is tried");
+                    if error.is_damage() {
+                        note_claim(self.cache.as_ref(), &object.key, &unused(&error));
+                    }
                 }
             }
         }
@@ -267,6 +271,11 @@ impl Proof {
             checkpoint: String::from_utf8(checkpoint.to_vec()).ok()?,
         })
     }
+}
+
+/// The note of a checkpoint that is damaged or lies.
+fn unused(error: &LogError) -> String {
+    format!("this checkpoint is not used, the commits are read instead: {}", error.cause())
 }
 
 fn not_named(key: &str, commit: CommitKey) -> LogError {
