@@ -7,7 +7,6 @@
 #[path = "../../src/config"]
 mod config {
     mod error;
-    mod file;
     mod keys;
     mod layer;
     mod reader;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use cogzy_engine::fs::{Fs, RootedFs, unescape, escape};
+use cogzy_engine::fs::{Fs, RootedFs, escape, unescape};
 use cogzy_engine::model::{DeviceId, VaultId};
 use cogzy_engine::state::{LastSync, Marked, Paused, Pending, Reference, Seen};
 use cogzy_engine::vault::{Layout, MARKER_FORMAT, Marker, Mounts, Spellings, recover, settle_transaction, together};
@@ -53,7 +53,7 @@ fuzz_target!(|data: &[u8]| {
         1 => layout.marked(),
         6 => layout.marker(),
         7 => layout.sync().join("mounts.json"),
-        8 => layout.sync().join("spellings.json"),
+        8 => layout.sync().join("names.json"),
         9 => layout.together().join("x"),
         10 => layout.applying(),
         _ => layout.sync().join("record.json"),

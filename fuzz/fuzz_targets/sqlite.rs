@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use cogzy_engine::fs::{Databases, RealFs};
+use cogzy_engine::fs::{Databases, RootedFs};
 use cogzy_engine::model::sqlite::{HEAD, holds_journal, is_companion, is_database, settle_head};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,7 +26,8 @@ fuzz_target!(|data: &[u8]| {
     let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
     std::fs::File::create(&from).unwrap().write_all(&whole).unwrap();
     std::fs::File::create(&to).unwrap();
-    if RealFs.snapshot(&from, &to).is_ok() {
+    let fs = RootedFs::open(folder.path(), folder.path().to_owned());
+    if fs.snapshot(&from, &to).is_ok() {
         let copy = std::fs::read(&to).unwrap();
         assert!(copy.is_empty() || is_database(&copy));
     }

@@ -6,8 +6,11 @@ numpy wrote it as it is, whether its elements are numbers, and shape and type as
 """
 import io
 import json
+import math
 import os
 import random
+import re
+import resource
 import sys
 import warnings
 
@@ -17,6 +20,8 @@ from numpy.lib import format as npy
 folder, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 chance = random.Random(seed)
 warnings.simplefilter("ignore")
+# A header may claim any size: then numpy ends at once.
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 
 NUMBERS = ["<f2", "<f4", "<f8", ">f2", ">f4", ">f8", "|i1", "|u1", "<i2", "<i4", "<i8", ">i4", "<u2", "<u4", "<u8",
            "|b1", "<c8", "<c16", "<f16"]
@@ -57,7 +62,7 @@ def side():
 
 
 def tuple_text():
-    sides = [side() if chance.random() < 0.4 else "8" for _ in range(chance.choice([0, 1, 1, 2, 2, 3]))]
+    sides = [side() if chance.random() < 0.25 else "8" for _ in range(chance.choice([0, 1, 1, 2, 2, 3]))]
     end = "," if len(sides) == 1 and chance.random() < 0.7 or chance.random() < 0.2 else ""
     left, right = ("(", ")") if chance.random() < 0.95 else ("[", "]")
     return left + space() + ("," + chance.choice([" ", "", "\n", "\t"])).join(sides) + space() + end + space() + right
@@ -65,7 +70,7 @@ def tuple_text():
 
 def header_text():
     quote = chance.choice(["'", "'", "'", '"'])
-    descr = chance.choice(NUMBERS) if chance.random() < 0.6 else chance.choice(SPELLINGS + OTHERS)
+    descr = chance.choice(NUMBERS) if chance.random() < 0.75 else chance.choice(SPELLINGS + OTHERS)
     order = chance.choice(["False", "False", "True", "0", "1", "None", "not 1", "false", "'True'"])
     order = order if chance.random() < 0.3 else "False"
     members = [("descr", quote + descr + quote), ("fortran_order", order), ("shape", tuple_text())]
@@ -82,9 +87,11 @@ def header_text():
 
 def framed(text, version, data):
     header = text.encode("utf-8" if version == 3 or chance.random() < 0.5 else "latin1", "replace")
-    length = len(header) if chance.random() < 0.95 else chance.choice([0, 9_999, 10_001, 70_000, len(header) - 1, len(header) + 1])
-    length = max(length, 0)
-    if chance.random() < 0.02:
+    length = len(header)
+    if chance.random() < 0.05:
+        length = max(chance.choice([0, 70_000, length - 1, length + 1]), 0)
+    # Older versions are searched for an `L` of Python 2, which takes numpy minutes in long white space.
+    if version == 3 and chance.random() < 0.1:
         pad = chance.choice([9_999, 10_000, 10_001, 60_000]) - len(header)
         header, length = header + b" " * pad, len(header) + pad
     size = (length & 0xffff).to_bytes(2, "little") if version == 1 else length.to_bytes(4, "little")
@@ -92,7 +99,14 @@ def framed(text, version, data):
 
 
 def spelled():
-    return framed(header_text(), chance.choice([1, 1, 2, 3]), bytes(chance.choice([0, 1, 4, 32, 64, 256, 1280, 1281])))
+    """A header in some spelling, mostly with as many bytes as its numbers ask for, whoever may read them."""
+    text = header_text()
+    sides = re.findall(r"\d+", text[text.rfind("shape"):])
+    size = re.findall(r"\d+", text[text.find("descr"):])[:1] or ["4"]
+    count = min(math.prod(map(int, sides + size)), 10_000)
+    if chance.random() < 0.15:
+        count = chance.choice([0, 1, 32, count + 1, count + 8, max(count - 1, 0)])
+    return framed(text, chance.choice([1, 1, 2, 3]), bytes(count))
 
 
 def mutated(content):
@@ -114,7 +128,7 @@ def mutated(content):
         elif how == 5:
             made += bytes(chance.choice([1, 4, 32]))
         else:
-            made[6] = chance.choice([0, 1, 2, 3, 4, 255])
+            made[6:7] = bytes([chance.choice([0, 1, 2, 3, 4, 255])])
         if not made:
             return b""
     return bytes(made)

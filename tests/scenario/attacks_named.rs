@@ -125,15 +125,15 @@ fn unreadable(forge: &Forge) -> Vec<Forged> {
     vec![
         forge.bytes("it is shorter than its head", next, b"junk".to_vec()),
         forge.bytes("it needs a newer cogzy-vault: it has format 99", next, b"CGZcmt\x63\x00\x00{}".to_vec()),
-        forge.bytes("unpacks to more", next, bomb()),
+        forge.bytes("its plaintext: it has more than", next, bomb()),
         of_plain("18446744073709551615", json("")),
         of_plain("../outside", json("../outside")),
-        forge.commit("depth", |commit| {
+        forge.commit("more than 4 levels deep", |commit| {
             commit.changes = vec![file("traces/deep.json", digest, 1 << 40)];
             commit.recipes = vec![RecipeOf { digest, recipe }];
         }),
         forge.commit("4294967295", |commit| commit.packs = vec![pack(u32::MAX)]),
-        forge.commit("horizon", |commit| commit.prune.horizon = Some(next)),
+        forge.commit("it keeps no generation before its own", |commit| commit.prune.horizon = Some(next)),
     ]
 }
 
@@ -147,7 +147,7 @@ fn unfitting(forge: &Forge) -> Vec<Forged> {
     let foreign = forged::commit(VaultId::from_bytes([9; 16]), &[forge.head], |_| ());
     vec![
         named(format!("commits/{}", orphan.key), &orphan.bytes, "which cannot be used"),
-        named(format!("commits/{}", far.key), &far.bytes, "generation"),
+        named(format!("commits/{}", far.key), &far.bytes, "no commit has such a name"),
         named(format!("commits/{}", foreign.key), &foreign.bytes, "which has no header"),
         named(format!("commits/99999999999999999-{}", Digest::of(b"x")), b"x", "no commit has such a name"),
         forge.commit("which is not in the bucket", |commit| commit.packs = vec![pack(5)]),
@@ -218,8 +218,10 @@ async fn what_is_set_aside_or_not_believed_is_named_with_its_reason() {
     for machine in [&one, &two] {
         assert_told(machine, &objects).await;
     }
-    let verified = one.good(&["verify"]).await.stdout;
+    let verified = one.run(&["verify"]).await.stdout;
     assert!(objects.iter().all(|object| verified.contains(&object.key)), "{verified}");
+    // What was swept that files need is put where it is found again.
+    one.good(&["verify", "--repair"]).await;
     edit_and_sync(&one, &two, "last").await;
 }
 
@@ -237,7 +239,7 @@ async fn untrue(folder: &Path, one: &Machine, two: &Machine) -> Vec<Forged> {
         ),
         ("that no commit has marked: they stay", Box::new(|commit| commit.prune.swept = swept)),
         ("such as", Box::new(|commit| commit.prune.marked = marked)),
-        ("what is needed is kept", Box::new(|commit| commit.prune.swept = gone)),
+        ("they are not deleted", Box::new(|commit| commit.prune.swept = gone)),
         (
             "this device keeps 100 generations",
             Box::new(|commit| {

@@ -55,7 +55,7 @@ fn numpy_reads_what_ours_reads_and_reads_it_alike() {
     let mut command = Command::new(python);
     let made = command.arg(script).arg(folder.path()).args([FILES.to_string(), "1".to_owned()]).output();
     let made = made.unwrap();
-    assert!(made.status.success(), "{made:?}");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let (mut alike, mut refused, mut stricter) = (0, 0, 0);
     let mut wrong = Vec::new();
     for line in String::from_utf8(made.stdout).unwrap().lines() {

@@ -135,6 +135,26 @@ async fn assert_each_is_needed(rights: &Rights, folder: &Path) {
     }
 }
 
+#[test]
+fn every_test_that_the_page_names_is_there() {
+    let page = include_str!("../../docs/SECURITY.md");
+    let (_, table) = page.split_once("| attacker | asset | defence | test |\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let mut tests = 0;
+    for row in table.lines().skip(1) {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for test in last.split('`').skip(1).step_by(2) {
+            let (file, function) =
+                test.split_once("::").map_or((test, None), |(file, name)| (file, Some(name)));
+            let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file));
+            let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert!(function.is_none_or(|name| text.contains(&format!("fn {name}("))), "{test}");
+            tests += 1;
+        }
+    }
+    assert!(tests >= table.lines().count() - 1, "a row without a test");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_smallest_policy_of_the_page_is_enough_and_all_of_it_is_needed() {
     let folder = fresh_folder();

@@ -17,14 +17,16 @@ use serde::{Deserialize, Serialize};
 
 use super::aside::{Aside, SETTLED_MS};
 use super::chunks::PACKS;
-use super::format::{CHECKPOINTS, commit_key};
+use super::format::{CHECKPOINTS, COMMITS, commit_key, parse_commit_key};
 use super::{Log, LogError, ObjectCache, Snapshot};
-use crate::model::{Commit, CommitKey, Digest, PackId, PackInfo, VaultPath};
+use crate::model::{Commit, CommitKey, DeviceId, Digest, PackId, PackInfo, VaultPath};
 
 /// Prefix in the cache, followed by the key of the object.
 const CLAIMS: &str = "claim/";
 /// Objects that are noted, at most.
 const MOST: usize = 1000;
+/// Names that no commit has, of a listing, that are noted at most.
+const ODD_NAMES: usize = 50;
 
 /// Note of an untrue claim.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ struct Claim {
 
 /// The wishes that claims are held against.
 pub struct Wishes<'a> {
+    /// This device.
+    pub device: DeviceId,
     /// Newest generations that this device keeps.
     pub generations: u64,
     /// True for a path that is never synced.
@@ -53,6 +57,20 @@ pub fn note_claim(cache: &dyn ObjectCache, key: &str, why: &str) {
     }
     tracing::warn!(key, why, "an object of the bucket is not believed");
     write(cache, &name, &Claim { why: why.to_owned(), since_ms: cache.now_ms(), dismissed: false });
+}
+
+/// Notes objects below `commits/` whose names no commit has. If these are all that there are, others
+/// are forgotten.
+pub(super) fn note_odd_names(cache: &dyn ObjectCache, names: &[&str], is_all: bool) {
+    for name in names.iter().take(ODD_NAMES) {
+        note_claim(cache, name, "no commit has such a name: it is not read");
+    }
+    for noted in cache.keys(&format!("{CLAIMS}{COMMITS}")) {
+        let key = &noted[CLAIMS.len()..];
+        if is_all && parse_commit_key(key).is_none() && !names.contains(&key) {
+            cache.remove(&noted);
+        }
+    }
 }
 
 fn write(cache: &dyn ObjectCache, name: &str, claim: &Claim) {
@@ -148,17 +166,22 @@ impl Log {
             }
             if let Some(pack) = needed_pack(&state, commit) {
                 return Ok(Some(format!(
-                    "it gives up packs that files of the vault need, such as {pack}: what is needed is kept"
+                    "it gives up packs that files of the vault need, such as {pack}: they are not deleted, and a prune or `cogzy-vault verify --repair` takes them up again"
                 )));
             }
         }
         let generations = wishes.generations.max(1);
         let is_past = |horizon: &u64| *horizon > 1 && horizon.saturating_add(generations) > commit.seq;
-        Ok(prune.horizon.filter(is_past).map(|horizon| {
-            format!(
-                "it says that what is older than generation {horizon} may be deleted, and this device keeps {generations} generations: it deletes nothing for that"
-            )
-        }))
+        let (Some(horizon), Some(parent)) = (prune.horizon.filter(is_past), commit.parents.first()) else {
+            return Ok(None);
+        };
+        // Nobody heeds the wishes of a device that has not committed for long.
+        if !self.devices_lately(*parent).await?.contains_key(&wishes.device) {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "it says that what is older than generation {horizon} may be deleted, and this device keeps {generations} generations: it deletes nothing for that"
+        )))
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::claims::note_claim;
+use super::claims::note_odd_names;
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
 use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
 use crate::model::{Commit, CommitKey, limits};
@@ -16,9 +16,6 @@ use crate::remote::{Object, RemoteError, Span, list_all};
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
-
-/// Names that no commit has, of a listing, that are told of at most.
-const ODD_NAMES: usize = 50;
 
 /// A commit object as a listing shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +73,8 @@ impl Log {
             // A hidden file in a folder is some system's, or a program's that copies it.
             parse_commit_key(&object.key).is_none() && !object.key.contains("/.")
         };
-        for odd in objects.iter().filter(is_odd).take(ODD_NAMES) {
-            note_claim(self.cache.as_ref(), &odd.key, "no commit has such a name: it is not read");
-        }
+        let odd: Vec<&str> = objects.iter().filter(is_odd).map(|odd| odd.key.as_str()).collect();
+        note_odd_names(self.cache.as_ref(), &odd, from_seq == 0);
         let seen = |object: &Object| {
             let seen = Seen { size: object.size, modified_ms: object.modified_ms };
             Some((parse_commit_key(&object.key)?, seen))

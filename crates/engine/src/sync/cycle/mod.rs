@@ -301,7 +301,8 @@ impl Session<'_> {
     async fn weigh_claims(&mut self, head: Option<CommitKey>, known: Option<CommitKey>) {
         let Context { settings, .. } = self.context;
         let is_never = |path: &VaultPath| settings.filter.verdict(path) == Verdict::Never;
-        let wishes = Wishes { generations: settings.retention.generations, is_never: &is_never };
+        let generations = settings.retention.generations;
+        let wishes = Wishes { device: self.marker.device, generations, is_never: &is_never };
         if let Err(error) = self.log.weigh_claims(head, known, wishes).await {
             tracing::debug!(%error, "the claims of new commits are not weighed");
         }
