@@ -134,7 +134,7 @@ fn headers_that_numpy_does_not_read_are_refused() {
             let header = format!("{before}{text}");
             let length = u32::try_from(header.len()).unwrap().to_le_bytes();
             let length = if version == 1 { &length[..2] } else { &length };
-            let bytes = [b"\x93NUMPY", &[version, 0], length, header.as_bytes(), &[0; 8]].concat();
+            let bytes = [b"\x93NUMPY".as_slice(), &[version, 0], length, header.as_bytes(), &[0; 8]].concat();
             let facts = facts_of(&bytes, &Kind::Matrix);
             assert_eq!(matches!(facts, Facts::Matrix { .. }), is_read, "{version} {header:?}: {facts:?}");
         }
