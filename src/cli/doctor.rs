@@ -225,10 +225,10 @@ fn wrong(status: &StatusDocument) -> impl Iterator<Item = Finding> {
     errors.chain(status.aside.iter().flat_map(set_aside))
 }
 
-/// Objects in the bucket that no device of this vault made.
+/// Objects in the bucket that are not as this vault's devices make them.
 fn set_aside(aside: &AsideDocument) -> impl Iterator<Item = Finding> {
     aside.objects.iter().map(|AsideObject { key, why, since }| {
-        let what = format!("{key}, seen since {since}: no device of this vault made it: {why}");
+        let what = format!("{key}, seen since {since}, is not as this vault's devices make them: {why}");
         Finding::warning("bucket", what, aside.next.clone())
     })
 }

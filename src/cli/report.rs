@@ -143,7 +143,7 @@ fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
     list(&skipped, extent, all, |line| output.note(line));
     if let Some(aside) = &report.aside {
         let text = format!(
-            "set aside: {} in the bucket that no device of this vault made: `cogzy-vault status`",
+            "set aside: {} in the bucket, not as this vault's devices make them: `cogzy-vault status`",
             count(aside.count, "object")
         );
         output.toned(Tone::Warning, text);

@@ -54,7 +54,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             output.toned(Tone::Warning, format!("set aside: {}: {}", object.key, object.why));
         }
         output.note(format!(
-            "{} in the bucket that no device of this vault made",
+            "{} in the bucket, not as this vault's devices make them",
             count(aside.count, "object")
         ));
         output.note(aside.next);
@@ -93,7 +93,7 @@ fn tell(repaired: &Repaired, output: &mut Output) {
         output.line(format!("repaired as far as its bytes could be found: {name}"));
     }
     for name in &repaired.dismissed {
-        output.line(format!("told of no more, for no device of this vault made it: {name}"));
+        output.line(format!("told of no more: {name}"));
     }
     for name in &repaired.dropped {
         output.toned(Tone::Good, format!("deleted, for the commits say the same: {name}"));

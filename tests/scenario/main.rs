@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attacks_named;
 mod clock;
 mod disks;
 mod formats;
@@ -24,6 +25,7 @@ mod names;
 mod next_steps;
 mod next_steps_decisions;
 mod next_steps_errors;
+mod numpy;
 mod owners;
 mod poisoned;
 mod private;
@@ -68,6 +70,7 @@ mod remote;
 mod remote_answers;
 mod rollback;
 mod roots;
+mod smallest_key;
 mod sqlite;
 mod stale_index;
 mod stores;

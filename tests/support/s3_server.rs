@@ -24,9 +24,12 @@ use tokio::task::{JoinHandle, JoinSet};
 
 mod bucket;
 mod quirk;
+mod rights;
 
 use bucket::Bucket;
 pub use quirk::Quirk;
+pub use rights::Rights;
+use rights::Wish;
 
 /// The bucket's name.
 pub const BUCKET: &str = "test-bucket";
@@ -48,6 +51,8 @@ pub enum Loss {
 #[derive(Debug, Default)]
 struct Switches {
     forbidden: Vec<&'static str>,
+    /// Rights of the key. All, unless set.
+    rights: Option<Rights>,
     throttled: u32,
     retry_after: Option<u32>,
     losses: Vec<Loss>,
@@ -80,7 +85,7 @@ impl S3Server {
         let (bucket, switches) = (Bucket::default(), Arc::<Mutex<Switches>>::default());
         let mut builder = S3ServiceBuilder::new(bucket.clone());
         builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
-        builder.set_access(Gate(Arc::clone(&switches)));
+        builder.set_access(Gate { switches: Arc::clone(&switches), bucket: bucket.clone() });
         let service = builder.build();
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -139,6 +144,11 @@ impl S3Server {
     /// Refuses an operation with 403 from now on.
     pub fn forbid(&self, operation: &'static str) {
         self.switches().forbidden.push(operation);
+    }
+
+    /// Gives the key these rights, and no others.
+    pub fn entitle(&self, rights: Rights) {
+        self.switches().rights = Some(rights);
     }
 
     /// Answers the next `requests` with 503 `SlowDown`, asking to wait for `retry_after` seconds.
@@ -304,15 +314,22 @@ fn take_loss(switches: &Mutex<Switches>) -> Option<Loss> {
 }
 
 /// Counts, throttles and forbids, once the signature has been found right.
-struct Gate(Arc<Mutex<Switches>>);
+struct Gate {
+    switches: Arc<Mutex<Switches>>,
+    bucket: Bucket,
+}
 
 #[async_trait::async_trait]
 impl S3Access for Gate {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let mut switches = self.0.lock().unwrap();
         let operation = context.s3_op().name();
+        let key = context.s3_path().as_object().map(|(_, key)| key);
+        let is_there = key.is_some_and(|key| self.bucket.lock().has(key));
+        let mut switches = self.switches.lock().unwrap();
         *switches.requests.entry(operation.to_owned()).or_default() += 1;
-        if context.credentials().is_none() || switches.forbidden.contains(&operation) {
+        let wish = Wish { operation, key, uri: context.uri(), is_there };
+        let is_entitled = switches.rights.as_ref().is_none_or(|rights| rights.allow(&wish));
+        if context.credentials().is_none() || !is_entitled || switches.forbidden.contains(&operation) {
             return Err(S3Error::with_message(S3ErrorCode::AccessDenied, "not entitled"));
         }
         if let Some(refusal) = quirk::refusal(&switches.quirks, operation, context.headers()) {

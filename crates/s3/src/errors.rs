@@ -179,8 +179,8 @@ fn capability(operation: &str) -> &'static str {
         "list" => {
             "listing needs the capability listFiles (s3:ListBucket), and a key for this bucket and prefix"
         }
-        "delete" => {
-            "deleting needs the capabilities deleteFiles and listFiles (s3:DeleteObject, s3:DeleteObjectVersion, \
+        "delete" | "list versions" => {
+            "deleting needs the capabilities deleteFiles and listFiles (s3:DeleteObjectVersion and \
              s3:ListBucketVersions), and a key for this bucket and prefix"
         }
         _ => {

@@ -82,11 +82,11 @@ fn unwatched(folders: &[UnwatchedDocument]) -> Option<StyledLine> {
     Some(StyledLine::toned(Tone::Warning, text))
 }
 
-/// Objects that no device of this vault made, each with the reason.
+/// Objects that are not as this vault's devices make them, each with the reason.
 fn set_aside(aside: &AsideDocument, now_ms: u64) -> Vec<StyledLine> {
     let what = count(aside.count, "object");
     let text =
-        format!("! set aside: {what} in the bucket that no device of this vault made; syncing goes on");
+        format!("! set aside: {what} in the bucket, not as this vault's devices make them; syncing goes on");
     let mut lines = vec![StyledLine::toned(Tone::Warning, text)];
     lines.extend(aside.objects.iter().map(|object| {
         let since = millis(&object.since)

@@ -73,6 +73,11 @@ impl Contents {
         Some((version, version.bytes.as_ref()?))
     }
 
+    /// True if there is an object of that key.
+    pub fn has(&self, key: &str) -> bool {
+        self.newest(key).is_some()
+    }
+
     /// The objects that a listing shows, by key.
     fn listed(&self) -> impl Iterator<Item = (&String, &Version, &Bytes)> {
         let mut numbers: Vec<_> = self.versions.values().flatten().map(|version| version.number).collect();

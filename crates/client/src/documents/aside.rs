@@ -1,4 +1,4 @@
-//! Objects in the bucket that no device of the vault made.
+//! Objects in the bucket that are not as the vault's devices make them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,7 +9,8 @@ use cogzy_engine::sync::Aside;
 /// Number of objects that are told one by one.
 const FIRST: usize = 10;
 
-/// Objects in the bucket that were set aside. Syncing goes on without them.
+/// Objects in the bucket that were set aside, or are not believed. Syncing goes on without what
+/// they say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AsideDocument {
     /// The number of objects.

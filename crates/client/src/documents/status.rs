@@ -235,7 +235,7 @@ pub struct StatusDocument {
     pub holds: Vec<HoldDocument>,
     /// Errors that stand now.
     pub errors: Vec<ErrorDocument>,
-    /// Objects in the bucket that no device of this vault made, where there are any.
+    /// Objects in the bucket that were set aside, or are not believed, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aside: Option<AsideDocument>,
     /// The content of the vault, once its files were looked into.

@@ -31,7 +31,7 @@ pub struct SyncDocument {
     pub holds: Vec<HoldDocument>,
     /// Paths that were left out, each with the reason.
     pub problems: Vec<Trouble>,
-    /// Objects in the bucket that no device of this vault made, where there are any.
+    /// Objects in the bucket that were set aside, or are not believed, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aside: Option<AsideDocument>,
     /// The traffic with the remote.

@@ -33,7 +33,7 @@ use crate::model::{CommitKey, PackId, limits};
 /// Key in the cache.
 const NOTES: &str = "aside";
 /// Time after which an object that was set aside is taken for what it seems: one day.
-const SETTLED_MS: u64 = 24 * 3600 * 1000;
+pub(super) const SETTLED_MS: u64 = 24 * 3600 * 1000;
 
 /// Cause that keeps a commit out of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub(super) struct Note {
     dismissed: bool,
 }
 
-/// An object below `commits/` that is set aside.
+/// An object that is set aside, or not believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Aside {
     /// Its key in the bucket.
@@ -172,7 +172,8 @@ impl Note {
 }
 
 impl Log {
-    /// Objects below `commits/` that are set aside and not dismissed, by key.
+    /// Objects below `commits/` that are set aside, and others that are not believed
+    /// ([`super::claims`]), without the dismissed ones.
     #[must_use]
     pub fn aside(&self) -> Vec<Aside> {
         let told = self.asides.iter().filter(|(_, note)| !note.dismissed);
@@ -181,20 +182,26 @@ impl Log {
             why: note.why(),
             since_ms: note.since_ms,
         };
-        told.map(aside).collect()
+        told.map(aside).chain(self.claims()).collect()
     }
 
     /// True while something was set aside less than a day ago. It may yet turn out to be a commit
     /// that another one builds on, so nothing may be deleted as unneeded.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
-        let line = self.cache.now_ms().saturating_sub(SETTLED_MS);
-        self.asides.iter().any(|(_, note)| !note.dismissed && note.since_ms > line)
+        self.doubtful() > 0
     }
 
-    /// Dismisses the objects that were set aside more than a day ago: they are no longer reported.
-    /// They stay in the bucket, and are taken back if their missing objects come. Returns their
-    /// keys.
+    /// Number of objects that were set aside less than a day ago.
+    #[must_use]
+    pub fn doubtful(&self) -> usize {
+        let line = self.cache.now_ms().saturating_sub(SETTLED_MS);
+        self.asides.iter().filter(|(_, note)| !note.dismissed && note.since_ms > line).count()
+    }
+
+    /// Dismisses the objects that were set aside, or not believed, more than a day ago: they are no
+    /// longer reported. They stay in the bucket, and are taken back if their missing objects come.
+    /// Returns their keys.
     pub fn dismiss(&mut self) -> Vec<String> {
         let line = self.cache.now_ms().saturating_sub(SETTLED_MS);
         let mut dismissed = Vec::new();
@@ -206,6 +213,7 @@ impl Log {
         }
         self.asides.changed |= !dismissed.is_empty();
         self.asides.keep(self.cache.as_ref());
+        dismissed.extend(self.dismiss_claims());
         dismissed
     }
 

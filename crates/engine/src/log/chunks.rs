@@ -42,18 +42,26 @@ pub struct ChunkReader {
     remote: Arc<dyn Remote>,
     /// Places that gave the chunk that they should.
     sound: Arc<Mutex<Offsets>>,
+    /// Packs that did not give a chunk that another one gave, each with a chunk.
+    lies: Arc<Mutex<BTreeMap<PackId, Digest>>>,
 }
 
 impl ChunkReader {
     /// Creates a reader for the packs of `remote`.
     #[must_use]
     pub fn new(remote: Arc<dyn Remote>) -> Self {
-        Self { remote, sound: Arc::default() }
+        Self { remote, sound: Arc::default(), lies: Arc::default() }
     }
 
     /// Places that gave the chunk that they should, since this was asked last.
     pub fn take_sound(&self) -> Offsets {
         std::mem::take(&mut self.sound.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Packs that did not give a chunk that another one gave, each with a chunk, since this was
+    /// asked last.
+    pub fn take_lies(&self) -> BTreeMap<PackId, Digest> {
+        std::mem::take(&mut self.lies.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Executes one read and decodes its chunks.
@@ -113,6 +121,7 @@ impl ChunkReader {
     /// As for [`Self::gather`].
     pub async fn from_any(&self, index: &ChunkIndex, id: Digest) -> Result<Option<Vec<u8>>, LogError> {
         let mut first = None;
+        let mut lies = BTreeMap::new();
         for place in index.places(&id) {
             match self.collect(&[place]).await {
                 Err(error) if error.is_of_a_place() => {
@@ -120,9 +129,14 @@ impl ChunkReader {
                     if planted(Bug::FirstPlaceOnly) {
                         return Err(error);
                     }
+                    lies.extend(error.is_damage().then_some((place.0, id)));
                     first.get_or_insert(error);
                 }
-                read => return Ok(read?.remove(&id)),
+                read => {
+                    let chunk = read?.remove(&id);
+                    self.lies.lock().unwrap_or_else(PoisonError::into_inner).extend(lies);
+                    return Ok(chunk);
+                }
             }
         }
         first.map_or(Ok(None), Err)

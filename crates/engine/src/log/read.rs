@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use super::claims::note_odd_names;
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
 use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
 use crate::model::{Commit, CommitKey, limits};
@@ -68,6 +69,12 @@ impl Log {
         let objects = list_all(self.remote.as_ref(), COMMITS, Some(&before_seq(from_seq))).await?;
         let newest = objects.iter().map(|object| object.modified_ms).max();
         self.newest_ms = self.newest_ms.max(newest);
+        let is_odd = |object: &&Object| {
+            // A hidden file in a folder is some system's, or a program's that copies it.
+            parse_commit_key(&object.key).is_none() && !object.key.contains("/.")
+        };
+        let odd: Vec<&str> = objects.iter().filter(is_odd).map(|odd| odd.key.as_str()).collect();
+        note_odd_names(self.cache.as_ref(), &odd, from_seq == 0);
         let seen = |object: &Object| {
             let seen = Seen { size: object.size, modified_ms: object.modified_ms };
             Some((parse_commit_key(&object.key)?, seen))

@@ -28,6 +28,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
+use super::claims::note_claim;
 use super::format::CHECKPOINTS;
 use super::line::{Line, Past, check_past};
 use super::sum::{BYTES, HashedLine, StateSum};
@@ -97,28 +98,39 @@ impl Log {
         let built_on = |key: &str| seq_of(key).is_some_and(|seq| seqs.contains(&(seq + 1)));
         for object in listed.iter().rev().filter(|object| built_on(&object.key)).take(TRIES) {
             let proved = self.prove(&object.key, &commits).await;
-            if proved.is_err() {
+            if !matches!(proved, Ok(true)) {
                 self.forget_proved();
             }
             match proved {
-                Ok(()) => return Ok(()),
+                Ok(true) => return Ok(()),
+                // It may be as true as any: older versions write commits that name no state.
+                Ok(false) => {
+                    tracing::info!(
+                        key = object.key,
+                        "no commit says that this is its state; an older one is tried"
+                    );
+                }
                 Err(LogError::Remote(error)) if error.kind.offline() => return Err(error.into()),
                 Err(error @ LogError::Newer { .. }) => return Err(error),
                 Err(error) => {
                     tracing::warn!(key = object.key, %error, "a checkpoint is not used; an older one is tried");
+                    if error.is_damage() {
+                        note_claim(self.cache.as_ref(), &object.key, &unused(&error));
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    async fn prove(&mut self, key: &str, commits: &[CommitKey]) -> Result<(), LogError> {
+    /// Takes a checkpoint that commits prove. False if they do not say which state it should have.
+    async fn prove(&mut self, key: &str, commits: &[CommitKey]) -> Result<bool, LogError> {
         let checkpoint = self.read_checkpoint(key).await?;
         let commit = checkpoint.commit();
         let expected = self.named_base(commit, commits).await?;
         let believed = planted(Bug::BelieveCheckpoints);
         if expected.is_none() && !believed {
-            return Err(LogError::corrupt(key, "no commit says that this is its state"));
+            return Ok(false);
         }
         self.header_of(checkpoint.vault()).await?;
         let (_, own) = self.read_commit(commit).await?;
@@ -129,7 +141,7 @@ impl Log {
         }
         self.take_proved(commit, &proof)?;
         self.cache.put(&format!("{PROVED}{commit}"), &proof.to_bytes());
-        Ok(())
+        Ok(true)
     }
 
     /// The sum that commits which build on `commit` name for its state. `None` if they name none,
@@ -267,6 +279,11 @@ impl Proof {
             checkpoint: String::from_utf8(checkpoint.to_vec()).ok()?,
         })
     }
+}
+
+/// The note of a checkpoint that is damaged or lies.
+fn unused(error: &LogError) -> String {
+    format!("this checkpoint is not used, the commits are read instead: {}", error.cause())
 }
 
 fn not_named(key: &str, commit: CommitKey) -> LogError {

@@ -27,7 +27,7 @@ use crate::model::{
 use crate::remote::MemoryRemote;
 
 #[derive(Debug, Default)]
-struct MapCache(Mutex<BTreeMap<String, Vec<u8>>>, std::sync::atomic::AtomicU64);
+pub(super) struct MapCache(Mutex<BTreeMap<String, Vec<u8>>>, std::sync::atomic::AtomicU64);
 
 impl ObjectCache for MapCache {
     fn get(&self, key: &str) -> Option<Vec<u8>> {

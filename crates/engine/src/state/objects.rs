@@ -42,9 +42,11 @@ impl Database {
     /// Errors of the database.
     pub fn object_keys(&self, prefix: &str) -> Result<Vec<String>, DatabaseError> {
         self.with(|db| {
+            // A range of the index, whatever else there is: this is asked in every cycle.
+            let end = format!("{prefix}{}", char::MAX);
             let mut select =
-                db.prepare("SELECT key FROM object WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key")?;
-            select.query_map([prefix], |row| row.get(0))?.collect()
+                db.prepare("SELECT key FROM object WHERE key >= ?1 AND key < ?2 ORDER BY key")?;
+            select.query_map([prefix, &end], |row| row.get(0))?.collect()
         })
     }
 }

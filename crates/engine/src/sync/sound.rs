@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::SyncError;
 use super::session::Context;
+use super::{SyncError, object_cache};
 use crate::content::ChunkIndex;
-use crate::log::{ChunkReader, Offsets};
+use crate::log::{ChunkReader, note_claim, pack_key};
 use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
 
 /// Result of reading chunks that several packs say to have.
@@ -50,7 +50,7 @@ impl Context {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.note_sound(&reader.take_sound());
+        self.note_read(&reader);
         Ok(missing)
     }
 
@@ -73,11 +73,12 @@ impl Context {
             let first: Vec<(PackId, ChunkSlot)> =
                 places.values().filter_map(|places| places.first().copied()).collect();
             if first.is_empty() {
+                self.note_lies(&doubts.lies);
                 return Ok(doubts);
             }
             let missing: BTreeSet<(PackId, Digest)> =
                 reader.missing(&first).await?.into_iter().map(|(pack, slot)| (pack, slot.id)).collect();
-            self.note_sound(&reader.take_sound());
+            self.note_read(&reader);
             // What gave its chunk is settled, whether the cache could keep that or not.
             places.retain(|id, places| {
                 let lied = places.first().is_some_and(|(pack, _)| missing.contains(&(*pack, *id)));
@@ -94,12 +95,25 @@ impl Context {
         }
     }
 
-    /// Notes places that gave the chunk that they should.
-    pub(crate) fn note_sound(&self, places: &Offsets) {
-        for (pack, offsets) in places {
-            if let Err(error) = self.ports.database.note_sound(*pack, offsets) {
+    /// Notes places that gave the chunk that they should, and packs that did not.
+    pub(crate) fn note_read(&self, reader: &ChunkReader) {
+        for (pack, offsets) in reader.take_sound() {
+            if let Err(error) = self.ports.database.note_sound(pack, &offsets) {
                 tracing::debug!(%error, "what was read could not be noted; it is read again if need be");
             }
+        }
+        self.note_lies(&reader.take_lies().into_iter().collect());
+    }
+
+    /// Notes packs that do not hold a chunk that another one gives.
+    fn note_lies(&self, lies: &BTreeSet<(PackId, Digest)>) {
+        let cache = object_cache(&self.ports);
+        for (pack, chunk) in lies {
+            let why = format!(
+                "its commit says that it holds chunk {}, and it does not: another pack gives it",
+                chunk.short()
+            );
+            note_claim(cache.as_ref(), &pack_key(*pack), &why);
         }
     }
 }

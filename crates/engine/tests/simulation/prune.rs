@@ -171,6 +171,9 @@ async fn settle(world: &mut World, old: &mut OldData) -> Check {
         if !verified.faults.is_empty() {
             return Err(format!("{}: {:?}", device.name, verified.faults));
         }
+        if !verified.aside.is_empty() {
+            return Err(format!("{}: nobody lied here: {:?}", device.name, verified.aside));
+        }
     }
     Ok(())
 }

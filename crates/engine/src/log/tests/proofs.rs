@@ -1,6 +1,7 @@
 //! The proofs of a checkpoint, and that it is not believed without them.
 
 use super::faulty::Faulty;
+use super::format::CHECKPOINTS;
 use super::stored::checkpointed;
 use super::*;
 use crate::clock::SystemEntropy;
@@ -43,8 +44,11 @@ async fn a_new_device_gets_no_file_from_a_forged_checkpoint() {
         let mut next = naming(&mut log, head, 1, &[("more", Some("more"))]).await;
         next.base = next.base.filter(|_| named);
         publish(&mut log, &next).await;
-        let tree = head_tree(&mut opened(&remote).await).await;
-        assert_eq!(holds(&tree, "true"), digest("true"), "named: {named}");
+        let mut new = opened(&remote).await;
+        assert_eq!(holds(&head_tree(&mut new).await, "true"), digest("true"), "named: {named}");
+        let told: Vec<String> = new.aside().into_iter().map(|aside| aside.key).collect();
+        let is_checkpoint = |key: &String| key.starts_with(CHECKPOINTS);
+        assert_eq!((told.iter().all(is_checkpoint), told.len()), (true, usize::from(named)), "{told:?}");
     }
 }
 

@@ -84,7 +84,7 @@ impl Context {
             let batch = pieces.next(&reader, &index).await?;
             if batch.is_empty() {
                 let Output { lost, .. } = output;
-                self.note_sound(&reader.take_sound());
+                self.note_read(&reader);
                 return Ok(lost);
             }
             let mut arriving = Arriving { reads: output.source.begin(&batch), ready: HashMap::new() };

@@ -51,13 +51,13 @@ use super::report::{About, Standing, Trouble, Weight};
 use super::session::{Context, Session};
 use super::standing::Unsent;
 use super::{Engine, Report, SyncError, Watcher};
-use crate::log::{Depth, Log, LogError, Snapshot};
-use crate::model::{CommitKey, HoldId, Item};
+use crate::log::{Depth, Log, LogError, Snapshot, Wishes};
+use crate::model::{CommitKey, HoldId, Item, VaultPath};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
 use crate::remote::RemoteErrorKind;
 use crate::state::LastSync;
-use crate::vault::Marker;
+use crate::vault::{Marker, Verdict};
 
 /// Number of times a run waits for files that have not settled.
 pub(crate) const SETTLE_TRIES: usize = 4;
@@ -108,6 +108,7 @@ impl Engine {
         session.relieve();
         session.finish_unfinished().await?;
         session.rounds(request).await?;
+        session.report.aside = session.log.aside();
         let Session { mut report, memory, context, .. } = session;
         memory.unsent = Unsent::default();
         report.transfer = context.ports.meter.read() - before;
@@ -204,7 +205,6 @@ impl Session<'_> {
     async fn round(&mut self, request: Request, round: usize) -> Result<Round, SyncError> {
         let stored = self.context.record()?;
         let sides = self.look_at_remote(stored.as_ref(), request.ask.whole && round == 0).await?;
-        self.report.aside = self.log.aside();
         self.adopt_name()?;
         self.report.generation = sides.remote.seq();
         let scan = request.ask.scan && !planted(Bug::TrustTheWatcher);
@@ -290,10 +290,22 @@ impl Session<'_> {
         let agreed = self.log.snapshot(agreed_key).await?;
         self.log.trust_packs(&agreed);
         let head = self.log.settle().await?;
+        self.weigh_claims(head, agreed_key).await;
         let remote = self.log.snapshot(head).await?;
         let remote = self.log.at_hand(remote);
         let agreed = self.log.snapshot(before_void(self.log, agreed_key, &remote)).await?;
         Ok(Sides { head, remote, agreed })
+    }
+
+    /// Notes what new commits say and is not true. Nothing depends on it.
+    async fn weigh_claims(&mut self, head: Option<CommitKey>, known: Option<CommitKey>) {
+        let Context { settings, .. } = self.context;
+        let is_never = |path: &VaultPath| settings.filter.verdict(path) == Verdict::Never;
+        let generations = settings.retention.generations;
+        let wishes = Wishes { device: self.marker.device, generations, is_never: &is_never };
+        if let Err(error) = self.log.weigh_claims(head, known, wishes).await {
+            tracing::debug!(%error, "the claims of new commits are not weighed");
+        }
     }
 
     /// True if an object is missing because the head has moved on from the commit that named it.

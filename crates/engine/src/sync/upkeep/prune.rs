@@ -199,7 +199,7 @@ impl Session<'_> {
     /// The result where something was set aside that may yet turn out to be a commit that needs old
     /// data.
     fn nothing(&self, pruned: Pruned) -> Pruned {
-        let doubtful = self.log.aside().len();
+        let doubtful = self.log.doubtful();
         tracing::warn!(
             doubtful,
             "objects below commits/ were set aside within the last day: nothing is pruned"

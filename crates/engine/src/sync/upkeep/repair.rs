@@ -42,7 +42,7 @@ pub struct Repaired {
     /// Damaged checkpoints that were deleted: the commits hold the same.
     #[serde(default)]
     pub dropped: Vec<String>,
-    /// Objects that no device of this vault made, and that are told of no more.
+    /// Objects that were set aside, or are not believed, and that are told of no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dismissed: Vec<String>,
     /// Versions whose bytes are neither here nor in the bucket.

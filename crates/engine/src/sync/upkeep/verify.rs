@@ -51,7 +51,7 @@ pub struct Verified {
     /// Versions that the bucket cannot put together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
-    /// Objects in the bucket that no device of this vault made. Nothing depends on them.
+    /// Objects in the bucket that were set aside, or are not believed. Nothing depends on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<Aside>,
 }
@@ -100,9 +100,13 @@ impl Session<'_> {
         let base = self.log.snapshot(agreed).await?;
         blocking(|| self.check_local(&base, &mut verified))?;
         self.check_packs(packs, &mut verified).await?;
-        verified.aside = self.log.aside();
         verified.faults.sort();
         verified.faults.dedup();
+        if deep {
+            let faulty = verified.faults.iter().map(|fault| fault.path.as_str()).collect();
+            self.log.forget_claims_but(&faulty);
+        }
+        verified.aside = self.log.aside();
         if verified.faults.iter().any(|fault| parse_pack_key(&fault.path).is_some()) {
             verified.lost = self.lost(&verified.faults).await?;
         }

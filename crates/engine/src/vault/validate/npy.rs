@@ -11,8 +11,8 @@ use super::{ExamineError, Search};
 use crate::model::{Facts, Unreal};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// Maximum length of a header in bytes. numpy's own readers refuse more than 10,000.
-const MAX_HEADER: u64 = 64 << 10;
+/// Maximum length of a header in bytes, as for numpy's own reader.
+const MAX_HEADER: u64 = 10_000;
 /// Maximum number of dimensions in numpy.
 const MAX_DIMENSIONS: usize = 64;
 /// Number of blocks in a sample.
@@ -104,7 +104,8 @@ fn header(block: Block<'_>) -> Result<Header, ExamineError> {
             return Err(ExamineError::broken(format!("its header is no text at byte {at}")));
         }
     };
-    let mut literal = Literal { rest: text, all: text.len() };
+    // Python 2 marked long numbers. The third version is younger.
+    let mut literal = Literal { rest: text, all: text.len(), longs: major < 3 };
     literal
         .dictionary()
         .map_err(|(at, why)| {
@@ -120,6 +121,8 @@ fn header(block: Block<'_>) -> Result<Header, ExamineError> {
 struct Literal<'a> {
     rest: &'a str,
     all: usize,
+    /// True if a number may end in `L`.
+    longs: bool,
 }
 
 type LiteralError = (usize, &'static str);
@@ -138,7 +141,8 @@ impl<'a> Literal<'a> {
 
     fn dictionary(&mut self) -> Result<(String, bool, Vec<u64>), LiteralError> {
         let (mut dtype, mut fortran, mut shape) = (None, None, None);
-        if !self.take("{") {
+        // White space before it would be an indentation to Python.
+        if !self.rest.starts_with('{') || !self.take("{") {
             return self.wrong("expected `{`");
         }
         while !self.take("}") {
@@ -207,16 +211,27 @@ impl<'a> Literal<'a> {
             self.take(" ");
             let digits = self.rest.bytes().take_while(u8::is_ascii_digit).count();
             let (number, rest) = self.rest.split_at(digits);
+            if number.len() > 1 && number.starts_with('0') {
+                return self.wrong("expected a side of the shape without zeros before it");
+            }
             let Ok(side) = number.parse() else { return self.wrong("expected a side of the shape") };
             self.rest = rest;
-            // Python 2 wrote long numbers this way.
-            self.take("L");
+            if self.longs {
+                self.take("L");
+            }
             sides.push(side);
             if sides.len() > MAX_DIMENSIONS {
                 return self.wrong("it has more dimensions than numpy knows");
             }
-            if !self.take(",") && !self.rest.trim_start().starts_with(')') {
+            if self.take(",") {
+                continue;
+            }
+            if !self.rest.trim_start().starts_with(')') {
                 return self.wrong("expected `,` or `)`");
+            }
+            // Without a comma it is a number in parentheses.
+            if sides.len() == 1 {
+                return self.wrong("expected `,` after the only side");
             }
         }
         Ok(sides)
@@ -248,6 +263,9 @@ impl Dtype {
             ));
         }
         let size: u64 = chars.as_str().parse().map_err(|_| unknown())?;
+        if size.to_string() != chars.as_str() {
+            return Err(unknown());
+        }
         let legal = match kind {
             'f' => matches!(size, 2 | 4 | 8 | 16),
             'i' | 'u' => matches!(size, 1 | 2 | 4 | 8),

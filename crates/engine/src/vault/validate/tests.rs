@@ -118,6 +118,30 @@ fn a_sample_includes_the_first_and_the_last_row_of_a_long_array() {
 }
 
 #[test]
+fn headers_that_numpy_does_not_read_are_refused() {
+    for (version, dtype, shape, is_read) in [
+        (1, "<f4", "(2,)", true),
+        (1, "<f4", "(2L,)", true),
+        (3, "<f4", "(2L,)", false),
+        (1, "<f4", "(2)", false),
+        (1, "<f4", "(02,)", false),
+        (1, "<f04", "(2,)", false),
+        (1, "<f+4", "(2,)", false),
+        (3, "<f4", &format!("(2,){}", " ".repeat(10_000)), false),
+    ] {
+        let text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}}}");
+        for (before, is_read) in [("", is_read), ("\n ", false)] {
+            let header = format!("{before}{text}");
+            let length = u32::try_from(header.len()).unwrap().to_le_bytes();
+            let length = if version == 1 { &length[..2] } else { &length };
+            let bytes = [b"\x93NUMPY".as_slice(), &[version, 0], length, header.as_bytes(), &[0; 8]].concat();
+            let facts = facts_of(&bytes, &Kind::Matrix);
+            assert_eq!(matches!(facts, Facts::Matrix { .. }), is_read, "{version} {header:?}: {facts:?}");
+        }
+    }
+}
+
+#[test]
 fn faiss_indexes_of_every_type_are_read() {
     for (name, family) in [
         ("flat_l2", "Flat"),
