@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::sides;
 use cogzy_client::documents::{
     ConflictsDocument, HistoryDocument, KeptVersion, PruneDocument, ResetDocument, RewriteDocument,
-    SchemaVersion, VerifyDocument,
+    SchemaVersion, VerifyDocument, VerifyRequest,
 };
 use cogzy_engine::model::{ConflictId, Resolution, VaultPath};
 use cogzy_engine::sync::{Engine, Point, SyncError, Watcher};
@@ -42,12 +42,7 @@ pub enum Job {
         dry_run: bool,
     },
     /// A check of every file and object.
-    Verify {
-        /// Read every pack.
-        deep: bool,
-        /// Put right what can be; reads every pack.
-        repair: bool,
-    },
+    Verify(VerifyRequest),
 }
 
 /// A job that makes a new generation of old versions.
@@ -106,7 +101,7 @@ impl Job {
             Self::History(_) | Self::Conflicts => false,
             Self::Rewrite(_) | Self::Decide { .. } => true,
             Self::Reset { dry_run } | Self::Prune { dry_run } => !*dry_run,
-            Self::Verify { repair, .. } => *repair,
+            Self::Verify(request) => request.repair,
         }
     }
 }
@@ -131,7 +126,7 @@ pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Resul
         }
         Job::Reset { dry_run } => JobDocument::Reset(reset(engine, *dry_run, watcher).await?),
         Job::Prune { dry_run } => JobDocument::Prune(prune(engine, *dry_run, watcher).await?),
-        Job::Verify { deep, repair } => JobDocument::Verify(verify(engine, *deep, *repair, watcher).await?),
+        Job::Verify(request) => JobDocument::Verify(verify(engine, request, watcher).await?),
     })
 }
 
@@ -176,21 +171,26 @@ pub async fn prune(
     Ok(PruneDocument { schema: SchemaVersion, pruned: engine.prune(dry_run, watcher).await? })
 }
 
-/// Checks every file and object; with `repair`, puts right what can be and checks again.
+/// Checks every file and object; where it is asked for, puts right what can be, gives up what is
+/// lost, and checks again.
 ///
 /// # Errors
 /// See [`SyncError`].
 pub async fn verify(
     engine: &mut Engine,
-    deep: bool,
-    repair: bool,
+    request: &VerifyRequest,
     watcher: &dyn Watcher,
 ) -> Result<VerifyDocument, SyncError> {
-    let (verified, repaired) = if repair {
-        let (verified, repaired) = engine.repair(watcher).await?;
-        (verified, Some(repaired))
-    } else {
-        (engine.verify(deep, watcher).await?, None)
+    let (verified, repaired) = match &request.give_up {
+        Some(agreed) if request.repair => {
+            let (verified, repaired) = engine.give_up(agreed, watcher).await?;
+            (verified, Some(repaired))
+        }
+        _ if request.repair => {
+            let (verified, repaired) = engine.repair(watcher).await?;
+            (verified, Some(repaired))
+        }
+        _ => (engine.verify(request.deep, watcher).await?, None),
     };
     Ok(VerifyDocument { schema: SchemaVersion, verified, repaired })
 }

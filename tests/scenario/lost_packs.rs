@@ -9,7 +9,7 @@ use std::time::Duration;
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::Digest;
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::Unwatched;
+use cogzy_engine::sync::{Refusal, Repaired, SyncError, Unwatched, Verified};
 
 use crate::support::device::{Device, ShiftedClock};
 
@@ -131,4 +131,72 @@ async fn a_pack_that_was_named_lately_is_waited_for() {
     history.clock.pass(Duration::from_secs(1));
     new.sync().await;
     assert_eq!(new.files(), history.one.files());
+}
+
+/// Repairs, and gives up what nobody has any more. Returns what a look finds then.
+async fn given_up(device: &mut Device) -> (Verified, Repaired) {
+    let (_, repaired) = device.engine().repair(&Unwatched).await.unwrap();
+    device.engine().give_up(&repaired.lost, &Unwatched).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_is_named_and_stops_nothing_any_more() {
+    for number in 0..TURNS {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::new(folder.path()).await;
+        // A new device has nothing that could be put back.
+        let mut new = history.joins(folder.path(), "new").await;
+        history.bucket.remove(&history.packs[number]).unwrap();
+        new.sync().await;
+        let before = history.one.files();
+        let (verified, repaired) = given_up(&mut new).await;
+        assert!(verified.faults.is_empty() && verified.lost.is_empty(), "pack {number}: {verified:?}");
+        assert_eq!(verified.given_up.len(), repaired.given_up.len(), "{verified:?}");
+        assert!(!verified.given_up.is_empty(), "{verified:?}");
+        let again = new.engine().give_up(&[], &Unwatched).await.unwrap();
+        assert!(again.1.given_up.is_empty(), "there is nothing more: {again:?}");
+
+        // The file of the last turn goes back to the version before it.
+        if number == TURNS - 1 {
+            assert_eq!(new.text("notes/changing.txt").as_deref(), Some("turn 2 of many many "));
+            assert_eq!(new.text("notes/3.txt"), None);
+        }
+        let mut third = history.joins(folder.path(), "third").await;
+        let report = third.sync().await;
+        assert!(report.problems.is_empty(), "{report:?}");
+        assert_eq!(third.files(), new.files());
+        let pruned = third.engine().prune(false, &Unwatched).await.unwrap();
+        assert_eq!((pruned.damaged, pruned.stopped), (0, false), "{pruned:?}");
+        third.write("notes/third.txt", "a save of a new device");
+        third.sync().await;
+        let verified = third.verify().await;
+        assert!(verified.faults.is_empty() && !verified.given_up.is_empty(), "{verified:?}");
+
+        // A device that was away and still has the bytes loses none of them.
+        let report = history.one.sync().await;
+        third.sync().await;
+        history.one.sync().await;
+        assert_eq!(history.one.files(), third.files());
+        let after = history.one.files();
+        let lost: Vec<&String> = before.keys().filter(|path| !after.contains_key(*path)).collect();
+        assert!(lost.is_empty(), "pack {number}: {lost:?}");
+        let replaced: Vec<&String> =
+            before.keys().filter(|path| after.get(*path) != before.get(*path)).collect();
+        let expected: &[&str] = if number == TURNS - 1 { &["notes/changing.txt"] } else { &[] };
+        assert_eq!(replaced, expected, "pack {number}");
+        assert_eq!(report.conflicts.len(), expected.len(), "it is kept: {report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_given_up_than_somebody_has_agreed_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::new(folder.path()).await;
+    history.bucket.remove(&history.packs[1]).unwrap();
+    let commits =
+        |bucket: &MemoryRemote| bucket.dump().into_keys().filter(|key| key.starts_with("commits/")).count();
+    let before = commits(&history.bucket);
+    let error = history.one.engine().give_up(&[], &Unwatched).await.unwrap_err();
+    assert!(matches!(error, SyncError::Refused(Refusal::MoreLost)), "{error:?}");
+    assert_eq!(commits(&history.bucket), before);
 }

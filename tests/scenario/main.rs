@@ -8,6 +8,7 @@ mod support;
 
 mod clock;
 mod disks;
+mod every_loss;
 mod formats;
 mod groups_changed;
 mod large;

@@ -32,6 +32,6 @@ async fn verify(
     State(handles): State<Handles>,
     request: Result<Json<VerifyRequest>, JsonRejection>,
 ) -> Result<Json<JobDocument>, ProblemResponse> {
-    let Json(VerifyRequest { deep, repair }) = request.map_err(|error| bad_request(error.body_text()))?;
-    Ok(Json(handles.run(Job::Verify { deep, repair }).await?))
+    let Json(request) = request.map_err(|error| bad_request(error.body_text()))?;
+    Ok(Json(handles.run(Job::Verify(request)).await?))
 }

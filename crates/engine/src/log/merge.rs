@@ -71,7 +71,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
     let resolved = ours.resolved.iter().filter(|(id, _)| !theirs.resolved.contains_key(id));
     let definitions = groups.definitions();
     // The winner's children know what its own past needs, but not what the loser's does.
-    let needs = [Feature::Sqlite.need()].into_iter();
+    let needs = [Feature::GivenUp.need(), Feature::Sqlite.need()].into_iter();
     let needs = needs.filter(|need| ours.needs.contains(need) && !theirs.needs.contains(need));
     Commit {
         format: FIRST_FORMAT,

@@ -120,6 +120,10 @@ impl OldData {
             .filter(|pack| !is_swept(pack) && (self.needed.contains(*pack) || taken_back(pack)));
         let unkept = winner.conflicts.values().filter(|conflict| self.is_lost(conflict));
         let void: BTreeSet<CommitKey> = loser.void.iter().chain(&self.void).copied().collect();
+        let given_up = loser
+            .given_up
+            .iter()
+            .filter(|content| !base.given_up.contains(*content) && !winner.given_up.contains(*content));
         Prune {
             horizon: (loser.horizon > winner.horizon).then_some(loser.horizon),
             marked: marks.copied().collect(),
@@ -127,6 +131,7 @@ impl OldData {
             swept: swept.collect(),
             void: void.into_iter().filter(|key| !winner.void.contains(key)).collect(),
             unkept: unkept.map(|conflict| conflict.id).collect(),
+            given_up: given_up.copied().collect(),
         }
     }
 }

@@ -72,7 +72,8 @@ fn check_old_data(commit: &Commit) -> Result<(), String> {
         && ascends(prune.unmarked.iter())
         && ascends(prune.swept.iter())
         && ascends(prune.void.iter())
-        && ascends(prune.unkept.iter());
+        && ascends(prune.unkept.iter())
+        && ascends(prune.given_up.iter());
     if !sorted {
         return Err("what it says of old data is not sorted".into());
     }

@@ -14,6 +14,7 @@ mod commit;
 mod databases;
 mod disks;
 mod fetch;
+mod given_up;
 mod groups;
 mod intake;
 mod local;

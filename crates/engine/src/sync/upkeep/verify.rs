@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Lost;
+use super::lost::Losses;
 use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
 use crate::log::{Aside, ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
@@ -51,6 +52,9 @@ pub struct Verified {
     /// Versions that the bucket cannot put together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
+    /// Versions that were lost, and that a person has given up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<Lost>,
     /// Objects in the bucket that no device of this vault made. Nothing depends on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<Aside>,
@@ -75,6 +79,11 @@ impl Engine {
 impl Session<'_> {
     /// See [`Engine::verify`].
     pub(crate) async fn verify(&mut self, deep: bool) -> Result<Verified, SyncError> {
+        Ok(self.verify_all(deep).await?.0)
+    }
+
+    /// Verifies, and returns the lost versions that nobody has given up, with their contents.
+    pub(super) async fn verify_all(&mut self, deep: bool) -> Result<(Verified, Losses), SyncError> {
         self.log.refresh(Depth::Whole).await?;
         let agreed = self.context.agreed()?;
         if let Some(agreed) = agreed {
@@ -103,10 +112,32 @@ impl Session<'_> {
         verified.aside = self.log.aside();
         verified.faults.sort();
         verified.faults.dedup();
-        if verified.faults.iter().any(|fault| parse_pack_key(&fault.path).is_some()) {
-            verified.lost = self.lost(&verified.faults).await?;
+        let losses = self.tell_lost(&mut verified).await?;
+        Ok((verified, losses))
+    }
+
+    /// Finds the lost versions, and parts those that were given up from the others. A pack that is
+    /// on its way out is no fault once all that it lacks was given up.
+    async fn tell_lost(&mut self, verified: &mut Verified) -> Result<Losses, SyncError> {
+        let head = self.log.graph().heads().first().copied();
+        let head = self.log.snapshot(head).await?;
+        let gone = head.gone_for_good();
+        let of_pack = |fault: &Fault| parse_pack_key(&fault.path);
+        if gone.is_empty() && !verified.faults.iter().any(|fault| of_pack(fault).is_some()) {
+            return Ok(Losses::default());
         }
-        Ok(verified)
+        let mut losses = self.lost(&verified.faults).await?;
+        let (given_up, lost): (Vec<_>, Vec<_>) =
+            losses.versions.into_iter().partition(|version| gone.contains(&version.content));
+        verified.given_up = given_up.into_iter().map(|version| version.lost).collect();
+        losses.versions = lost;
+        self.last_readable(&mut losses).await?;
+        verified.lost = losses.told();
+        if verified.lost.is_empty() {
+            let is_leaving = |pack| head.marked.contains_key(&pack);
+            verified.faults.retain(|fault| !of_pack(fault).is_some_and(is_leaving));
+        }
+        Ok(losses)
     }
 
     /// Hashes every local file, whatever the cache knows. If a file's bytes have changed since it

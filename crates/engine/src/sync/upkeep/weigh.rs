@@ -150,6 +150,8 @@ impl Session<'_> {
             sure.extend(older);
             sure.extend(void);
         }
+        let gone = head.gone_for_good();
+        sure.all.retain(|content, _| !gone.contains(content));
         Ok((sure, must))
     }
 }
