@@ -288,6 +288,9 @@ impl Session<'_> {
         if let Some(agreed) = agreed_key {
             self.log.check_agreed(agreed).await?;
         }
+        if whole && let Err(error) = self.log.put_back_commits().await {
+            tracing::warn!(%error, "commits are missing from the bucket, and could not be put back");
+        }
         let agreed = self.log.snapshot(agreed_key).await?;
         self.log.trust_packs(&agreed);
         let head = self.log.settle().await?;

@@ -167,6 +167,7 @@ impl Session<'_> {
         self.log.refresh(Depth::Whole).await?;
         let head = self.stand().await?;
         self.log.take_back_keeps(self.marker.device, self.context.settings.retention.keeps()).await?;
+        self.log.put_back_header().await?;
         let looked = self.look_for_old(&head, false).await?;
         let mut pruned = told(&looked, &head);
         if self.log.is_doubtful() {

@@ -21,7 +21,7 @@ use super::verify::is_damaged;
 use super::{Fault, Verified};
 use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk, stored_in};
 use crate::fs::readable_files_below;
-use crate::log::{ChunkReader, Snapshot, pack_key, parse_commit_key};
+use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_commit_key};
 use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
 use crate::plan::{Action, FileStep, Step};
 use crate::sync::cycle::{Incoming, Local, OnDisk};
@@ -68,6 +68,10 @@ impl Engine {
 impl Session<'_> {
     /// See [`Engine::repair`]. Returns what is lost, too.
     pub(super) async fn repair(&mut self) -> Result<(Verified, Repaired, Losses), SyncError> {
+        self.log.refresh(Depth::Whole).await?;
+        if let Some(agreed) = self.context.agreed()? {
+            self.log.put_back_agreed(agreed).await?;
+        }
         let (mut first, losses) = self.verify_all(true).await?;
         let mut repaired = Repaired { dismissed: self.log.dismiss(), ..Repaired::default() };
         if first.faults.is_empty() {
