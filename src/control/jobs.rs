@@ -11,7 +11,7 @@ use cogzy_client::documents::{
     SchemaVersion, VerifyDocument, VerifyRequest,
 };
 use cogzy_engine::model::{ConflictId, Resolution, VaultPath};
-use cogzy_engine::sync::{Engine, Point, SyncError, Watcher};
+use cogzy_engine::sync::{Engine, Fault, Lost, Point, Repaired, SyncError, Watcher};
 
 /// A job that the socket takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,15 @@ pub enum Job {
         /// Only say what would be done.
         dry_run: bool,
     },
-    /// A check of every file and object.
-    Verify(VerifyRequest),
+    /// Repairs of faults that a check has found.
+    PutRight(Vec<Fault>),
+    /// The end of the search for what stays lost for faults that a check has found.
+    GiveUp {
+        /// Versions that may be given up.
+        agreed: Vec<Lost>,
+        /// Faults that a repair has left.
+        faults: Vec<Fault>,
+    },
 }
 
 /// A job that makes a new generation of old versions.
@@ -89,8 +96,8 @@ pub enum JobDocument {
     Reset(ResetDocument),
     /// To [`Job::Prune`].
     Prune(PruneDocument),
-    /// To [`Job::Verify`].
-    Verify(VerifyDocument),
+    /// To [`Job::PutRight`] and [`Job::GiveUp`].
+    Repaired(Repaired),
 }
 
 impl Job {
@@ -99,9 +106,8 @@ impl Job {
     pub const fn changes(&self) -> bool {
         match self {
             Self::History(_) | Self::Conflicts => false,
-            Self::Rewrite(_) | Self::Decide { .. } => true,
+            Self::Rewrite(_) | Self::Decide { .. } | Self::PutRight(_) | Self::GiveUp { .. } => true,
             Self::Reset { dry_run } | Self::Prune { dry_run } => !*dry_run,
-            Self::Verify(request) => request.repair,
         }
     }
 }
@@ -126,7 +132,11 @@ pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Resul
         }
         Job::Reset { dry_run } => JobDocument::Reset(reset(engine, *dry_run, watcher).await?),
         Job::Prune { dry_run } => JobDocument::Prune(prune(engine, *dry_run, watcher).await?),
-        Job::Verify(request) => JobDocument::Verify(verify(engine, request, watcher).await?),
+        Job::PutRight(faults) => JobDocument::Repaired(engine.put_right(faults, watcher).await?),
+        Job::GiveUp { agreed, faults } => {
+            let given_up = engine.declare_lost(agreed, faults, watcher).await?;
+            JobDocument::Repaired(Repaired { given_up, ..Repaired::default() })
+        }
     })
 }
 

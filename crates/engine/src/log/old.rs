@@ -39,6 +39,8 @@ impl OldData {
         let [one, other] = sides;
         let mut contents = Contents::of(one);
         contents.extend(Contents::of(other));
+        // For what is given up no pack is kept.
+        contents.all.retain(|id, _| !one.given_up.contains(id) && !other.given_up.contains(id));
         let there = || {
             let packs = one.packs.iter().chain(&other.packs);
             packs.filter(|(id, _)| sides.iter().all(|side| !side.swept.contains(id)))

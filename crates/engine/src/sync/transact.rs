@@ -95,7 +95,10 @@ impl Context {
             let ours =
                 path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.'));
             let id: Option<ApplyId> = ours.and_then(|name| name.parse().ok());
-            if id.is_some_and(|id| now.saturating_sub(id.ms()) > ABANDONED_MS) {
+            // What a program has put there has the time of its last change: a copy may keep an old
+            // `mtime`. A program that has not named it by then is dead.
+            let put = || u64::try_from(self.fs().lstat(&path).ok()?.ctime_ns / 1_000_000).ok();
+            if id.map(|id| id.ms()).or_else(put).is_some_and(|put| now.saturating_sub(put) > ABANDONED_MS) {
                 remove_tree(self.fs(), &path)?;
             }
         }

@@ -288,7 +288,8 @@ async fn what_a_branch_gives_up_is_given_up_by_the_merge_until_it_is_brought_aga
     let mut world = World::new(Prune::default()).await;
     let gone = Prune { given_up: vec![entry("d").digest], ..marks(&[4]) };
     let gives_up = world.branch(1, without_d(gone)).await;
-    let edits = world.branch(2, with("a", "new")).await;
+    let packs = vec![stored(&world.remote.store, 9, &[b"new"]).await];
+    let edits = world.branch(2, Branch { packs, ..with("a", "new") }).await;
     for (loser, winner) in [(gives_up, edits), (edits, gives_up)] {
         let merged = world.merge(loser, winner).await;
         merged.holds(&[("a", "new"), ("b", "b"), ("c", "c")]);

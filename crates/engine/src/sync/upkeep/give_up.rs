@@ -52,6 +52,23 @@ impl Engine {
         self.settled_cycle(Request::FULL, watcher).await?;
         Ok((self.session(watcher).await?.verify(true).await?, repaired))
     }
+
+    /// Gives up what stays lost for these faults, which a look has found after a repair, unless it
+    /// is more than the versions in `agreed`. Returns what was given up.
+    ///
+    /// # Errors
+    /// See [`Engine::give_up`].
+    pub async fn declare_lost(
+        &mut self,
+        agreed: &[Lost],
+        faults: &[Fault],
+        watcher: &dyn Watcher,
+    ) -> Result<Vec<Lost>, SyncError> {
+        let mut session = self.session(watcher).await?;
+        let losses = session.not_given_up(faults).await?;
+        let told = losses.told();
+        Ok(if session.give_up(agreed, losses, faults).await? { told } else { Vec::new() })
+    }
 }
 
 impl Session<'_> {

@@ -55,6 +55,14 @@ pub(super) struct Losses {
 }
 
 impl Losses {
+    /// Takes out the versions of these contents.
+    pub fn take(&mut self, contents: &BTreeSet<Digest>) -> Vec<LostVersion> {
+        let all = std::mem::take(&mut self.versions);
+        let (taken, left) = all.into_iter().partition(|version| contents.contains(&version.content));
+        self.versions = left;
+        taken
+    }
+
     /// The versions as people are told of them.
     pub fn told(&self) -> Vec<Lost> {
         self.versions.iter().map(|version| version.lost.clone()).collect()

@@ -3,7 +3,7 @@
 //!
 //! [`verify`] reads and changes nothing; [`repair`] puts right what it found; [`give_up`]
 //! declares what is [`lost`] for good. [`prune`] frees data
-//! that retention no longer needs, and [`repack`] moves the needed rest out of worn packs. Each
+//! that retention no longer needs, in two commits; [`sweep`] then deletes it, and [`repack`] moves the needed rest out of worn packs. Each
 //! file's head says what a crash leaves.
 
 mod give_up;
@@ -11,10 +11,11 @@ mod lost;
 mod prune;
 mod repack;
 mod repair;
+mod sweep;
 mod verify;
 mod weigh;
 
 pub use lost::Lost;
-pub use prune::{Objects, PRUNED, Pruned, Retention};
+pub use prune::{Objects, PRUNED, PruneRun, Pruned, Retention};
 pub use repair::Repaired;
 pub use verify::{Fault, Verified};

@@ -63,15 +63,31 @@ impl Engine {
         let (verified, repaired, _) = self.session(watcher).await?.repair().await?;
         Ok((verified, repaired))
     }
+
+    /// Puts right what it can of these faults, which a look has found, without looking at
+    /// everything again. Another look tells what is left.
+    ///
+    /// # Errors
+    /// Errors that keep it from writing.
+    pub async fn put_right(
+        &mut self,
+        faults: &[Fault],
+        watcher: &dyn Watcher,
+    ) -> Result<Repaired, SyncError> {
+        let mut session = self.session(watcher).await?;
+        session.put_back_agreed().await?;
+        let mut repaired = Repaired { dismissed: session.log.dismiss(), ..Repaired::default() };
+        if !faults.is_empty() {
+            session.put_right(faults, &mut repaired).await?;
+        }
+        Ok(repaired)
+    }
 }
 
 impl Session<'_> {
     /// See [`Engine::repair`]. Returns what is lost, too.
     pub(super) async fn repair(&mut self) -> Result<(Verified, Repaired, Losses), SyncError> {
-        self.log.refresh(Depth::Whole).await?;
-        if let Some(agreed) = self.context.agreed()? {
-            self.log.put_back_agreed(agreed).await?;
-        }
+        self.put_back_agreed().await?;
         let (mut first, losses) = self.verify_all(true).await?;
         let mut repaired = Repaired { dismissed: self.log.dismiss(), ..Repaired::default() };
         if first.faults.is_empty() {
@@ -82,6 +98,15 @@ impl Session<'_> {
         let (second, losses) = self.verify_all(true).await?;
         repaired.lost.clone_from(&second.lost);
         Ok((second, repaired, losses))
+    }
+
+    /// Puts the commits back that this device has agreed on, if the bucket has lost only them.
+    async fn put_back_agreed(&mut self) -> Result<(), SyncError> {
+        self.log.refresh(Depth::Whole).await?;
+        if let Some(agreed) = self.context.agreed()? {
+            self.log.put_back_agreed(agreed).await?;
+        }
+        Ok(())
     }
 
     async fn put_right(&mut self, faults: &[Fault], repaired: &mut Repaired) -> Result<(), SyncError> {

@@ -127,16 +127,21 @@ impl Session<'_> {
             return Ok(Losses::default());
         }
         let mut losses = self.lost(&verified.faults).await?;
-        let (given_up, lost): (Vec<_>, Vec<_>) =
-            losses.versions.into_iter().partition(|version| gone.contains(&version.content));
-        verified.given_up = given_up.into_iter().map(|version| version.lost).collect();
-        losses.versions = lost;
+        verified.given_up = losses.take(&gone).into_iter().map(|version| version.lost).collect();
         self.last_readable(&mut losses).await?;
         verified.lost = losses.told();
         if verified.lost.is_empty() {
             let is_leaving = |pack| head.marked.contains_key(&pack);
             verified.faults.retain(|fault| !of_pack(fault).is_some_and(is_leaving));
         }
+        Ok(losses)
+    }
+
+    /// Versions that are lost for these faults, and that nobody has given up.
+    pub(super) async fn not_given_up(&mut self, faults: &[Fault]) -> Result<Losses, SyncError> {
+        let mut losses = self.lost(faults).await?;
+        let gone = self.log.snapshot(losses.head).await?.gone_for_good();
+        losses.take(&gone);
         Ok(losses)
     }
 
@@ -200,8 +205,7 @@ impl Session<'_> {
             return Ok(());
         }
         let reader = ChunkReader::new(Arc::clone(self.log.remote()));
-        let mut progress =
-            Progress { phase: Phase::Download, files_total: there.len(), ..Progress::default() };
+        let mut progress = Progress { phase: Phase::Verify, files_total: there.len(), ..Progress::default() };
         progress.bytes_total = there.iter().map(|pack| pack.size).sum();
         let mut reads = stream::iter(there)
             .map(|pack| {
