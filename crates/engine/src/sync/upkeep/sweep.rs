@@ -123,7 +123,8 @@ impl Session<'_> {
                 continue;
             }
             let weighed = self.context.ports.clock.monotonic().saturating_sub(began);
-            let time = piece.map(|piece| piece.max(2 * weighed));
+            // No time at all means one wave.
+            let time = piece.map(|piece| if piece.is_zero() { piece } else { piece.max(2 * weighed) });
             return self.delete(&looked, &doomed, time).await;
         }
         tracing::warn!("other devices keep committing: what was swept is deleted by the next prune");
