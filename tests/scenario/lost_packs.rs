@@ -200,3 +200,53 @@ async fn no_more_is_given_up_than_somebody_has_agreed_to() {
     assert!(matches!(error, SyncError::Refused(Refusal::MoreLost)), "{error:?}");
     assert_eq!(commits(&history.bucket), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_still_arrive_is_not_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::new(folder.path()).await;
+    history.one.write("notes/hasty.txt", "named a moment ago");
+    history.one.sync().await;
+    let named: BTreeSet<String> = history.packs.iter().cloned().collect();
+    let keys = history.bucket.dump().into_keys();
+    let newest = keys.filter(|key| key.starts_with("packs/")).find(|key| !named.contains(key)).unwrap();
+    let bytes = history.bucket.remove(&newest).unwrap();
+    history.one.delete("notes/hasty.txt");
+    let lost = history.one.engine().repair(&Unwatched).await.unwrap().1.lost;
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    let error = history.one.engine().give_up(&lost, &Unwatched).await.unwrap_err();
+    assert!(matches!(error, SyncError::Refused(Refusal::MayCome(_))), "{error:?}");
+    history.bucket.put(&newest, bytes).await.unwrap();
+    assert!(history.one.verify().await.faults.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_up_conflict_comes_back_from_the_device_that_has_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::new(folder.path()).await;
+    let mut two = history.joins(folder.path(), "two").await;
+    two.sync().await;
+    history.one.write("notes/both.txt", "as device one has it");
+    history.one.sync().await;
+    two.write("notes/both.txt", "as device two has it");
+    let before: BTreeSet<String> = history.bucket.dump().into_keys().collect();
+    assert_eq!(two.sync().await.conflicts.len(), 1);
+    let mut new = history.bucket.dump().into_keys().filter(|key| !before.contains(key));
+    let kept = new.find(|key| key.starts_with("packs/")).unwrap();
+    history.bucket.remove(&kept).unwrap();
+    history.clock.pass(Duration::from_secs(2 * 3600));
+
+    let mut third = history.joins(folder.path(), "third").await;
+    third.sync().await;
+    let (verified, repaired) = given_up(&mut third).await;
+    assert!(verified.faults.is_empty() && verified.lost.is_empty(), "{verified:?}");
+    assert!(repaired.given_up[0].path.starts_with("conflict "), "{repaired:?}");
+    let open = async |device: &mut Device| device.engine().conflicts().await.unwrap().len();
+    assert_eq!(open(&mut third).await, 0);
+    // The device that lost still has its version, and nobody has decided against it.
+    two.sync().await;
+    third.sync().await;
+    assert_eq!(open(&mut third).await, 1);
+    let verified = third.verify().await;
+    assert!(verified.faults.is_empty() && verified.given_up.is_empty(), "{verified:?}");
+}

@@ -36,6 +36,7 @@ mod process_doctor;
 mod process_events;
 mod process_example;
 mod process_exit;
+mod process_give_up;
 mod process_honest;
 mod process_junk;
 mod process_kill;

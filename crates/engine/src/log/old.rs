@@ -24,6 +24,13 @@ pub struct OldData {
     void: Vec<CommitKey>,
 }
 
+/// True if a conflict of the common ancestor is gone on a side that has given up a content of it.
+pub(super) fn was_given_up(conflict: &Conflict, base: &Snapshot, side: &Snapshot) -> bool {
+    let is_gone = base.conflicts.contains_key(&conflict.id) && !side.conflicts.contains_key(&conflict.id);
+    let mut entries = conflict.files.iter().filter_map(|file| file.entry);
+    is_gone && entries.any(|entry| side.given_up.contains(&entry.digest))
+}
+
 impl OldData {
     /// Compares two branches that part at `base`.
     pub(super) async fn compare(
@@ -120,7 +127,10 @@ impl OldData {
             .marked
             .keys()
             .filter(|pack| !is_swept(pack) && (self.needed.contains(*pack) || taken_back(pack)));
-        let unkept = winner.conflicts.values().filter(|conflict| self.is_lost(conflict));
+        let unkept = winner
+            .conflicts
+            .values()
+            .filter(|conflict| self.is_lost(conflict) || was_given_up(conflict, base, loser));
         let void: BTreeSet<CommitKey> = loser.void.iter().chain(&self.void).copied().collect();
         let given_up = loser
             .given_up

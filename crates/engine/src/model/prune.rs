@@ -31,7 +31,8 @@ pub struct Prune {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub void: Vec<CommitKey>,
-    /// In a merge: conflicts of the first parent whose bytes are gone.
+    /// In a merge, or where contents are given up: conflicts of the first parent whose bytes are
+    /// gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub unkept: Vec<ConflictId>,

@@ -20,10 +20,9 @@ use super::repack::{Moved, Worn};
 use super::repair::stored_part;
 use super::{Fault, Lost, Repaired, Verified};
 use crate::content::ChunkIndex;
-use crate::log::{ChunkReader, Snapshot, parse_pack_key};
+use crate::log::{ChunkReader, Snapshot, pack_key, parse_pack_key};
 use crate::model::{
-    CommitKind, Conflict, ConflictId, Digest, Entry, Feature, Item, Keep, PackId, Prune, Resolution, Tree,
-    VaultPath,
+    CommitKind, Conflict, ConflictId, Digest, Entry, Feature, Item, PackId, Prune, Tree, VaultPath,
 };
 use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
@@ -83,6 +82,11 @@ impl Session<'_> {
         if losses.versions.is_empty() && bad.is_empty() {
             return Ok(false);
         }
+        if let Some(head) = losses.head
+            && let Some(pack) = self.log.note_gone(head, &bad).await?
+        {
+            return Err(Refusal::MayCome(pack_key(pack)).into());
+        }
         let head = self.stand().await?;
         let agreed: BTreeSet<(&str, u64)> =
             agreed.iter().map(|lost| (lost.path.as_str(), lost.from)).collect();
@@ -100,7 +104,7 @@ impl Session<'_> {
             from.recipes.extend(state.recipes.iter().map(|(id, recipe)| (*id, recipe.clone())));
             from.packs.extend(state.packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));
         }
-        let (kept, resolved) = without_lost(&head, &losses.versions);
+        let (kept, unkept) = without_lost(&head, &losses.versions);
         let wanted = instead(&head, &losses.versions, &back);
         let Moved { packs, left } = self.move_whole_chunks(&head, &bad).await?;
         let marked: BTreeSet<PackId> =
@@ -109,11 +113,12 @@ impl Session<'_> {
         let prune = Prune {
             marked: marked.into_iter().collect(),
             given_up: given_up.into_iter().collect(),
+            unkept,
             ..Prune::default()
         };
         let from = Some(Arc::new(from));
         let kind = CommitKind::GiveUp;
-        let rewrite = Rewrite { kind, wanted, from, kept, resolved, prune, packs, ..Rewrite::default() };
+        let rewrite = Rewrite { kind, wanted, from, kept, prune, packs, ..Rewrite::default() };
         Ok(self.rewrite(&head, rewrite, true).await?.is_some())
     }
 
@@ -161,14 +166,15 @@ fn instead(
     wanted
 }
 
-/// Open conflicts that have lost a file: they are closed, and what is left of them is kept.
-fn without_lost(head: &Snapshot, versions: &[LostVersion]) -> (Vec<Conflict>, Vec<Resolution>) {
+/// Open conflicts that have lost a file, and what is left of them as conflicts of their own. They
+/// are not decided: a device that has the bytes lists them again.
+fn without_lost(head: &Snapshot, versions: &[LostVersion]) -> (Vec<Conflict>, Vec<ConflictId>) {
     let gone: BTreeSet<Digest> = versions.iter().map(|version| version.content).collect();
     let ids: BTreeSet<ConflictId> = versions.iter().filter_map(|version| version.conflict).collect();
     let open = ids.iter().filter_map(|id| head.conflicts.get(id));
-    let (mut kept, mut resolved) = (Vec::new(), Vec::new());
+    let (mut kept, mut unkept) = (Vec::new(), Vec::new());
     for conflict in open {
-        resolved.push(Resolution { id: conflict.id, keep: Keep::Remote });
+        unkept.push(conflict.id);
         let mut rest = conflict.clone();
         rest.files.retain(|file| file.entry.is_none_or(|entry| !gone.contains(&entry.digest)));
         rest.id = Conflict::id_of(&rest.item, &rest.files);
@@ -176,5 +182,5 @@ fn without_lost(head: &Snapshot, versions: &[LostVersion]) -> (Vec<Conflict>, Ve
             kept.push(rest);
         }
     }
-    (kept, resolved)
+    (kept, unkept)
 }
