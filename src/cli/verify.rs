@@ -70,7 +70,7 @@ fn give_up(
     let VerifyDocument { verified, repaired, .. } = document;
     if !args.yes {
         tell(&repaired.unwrap_or_default(), output);
-        tell_given_up("would be given up", &verified.lost, output);
+        tell_given_up("would be given up", &verified.lost, Some(verified.generation), output);
         output.line("a device that is away may still have these bytes: what it has comes back with it");
         if !ask::is_possible(output) {
             let why = "giving up needs confirmation: nothing was given up";
@@ -90,10 +90,10 @@ fn tell_all(document: &VerifyDocument, output: &mut Output) -> Exit {
     let VerifyDocument { verified, repaired, .. } = document;
     if let Some(repaired) = repaired {
         tell(repaired, output);
-        tell_given_up("given up now", &repaired.given_up, output);
+        tell_given_up("given up now", &repaired.given_up, None, output);
     }
     if repaired.as_ref().is_none_or(|repaired| repaired.given_up.is_empty()) {
-        tell_given_up("given up", &verified.given_up, output);
+        tell_given_up("given up", &verified.given_up, None, output);
     }
     for fault in &verified.faults {
         output.toned(Tone::Bad, format!("damaged: {}: {}", fault.path, fault.message));
@@ -151,11 +151,14 @@ fn tell(repaired: &Repaired, output: &mut Output) {
     }
 }
 
-/// Prints versions that were given up, or would be, and what comes in their place.
-fn tell_given_up(what: &str, lost: &[Lost], output: &mut Output) {
+/// Prints versions that were given up, or would be, and what comes in their place. `newest` is the
+/// newest generation, in which a lost file would go.
+fn tell_given_up(what: &str, lost: &[Lost], newest: Option<u64>, output: &mut Output) {
     for lost in lost {
+        let goes = Some(lost.to) == newest && !lost.path.starts_with("conflict ");
         let instead = match lost.readable {
             Some(generation) => format!("; that of generation {generation} stands again"),
+            None if goes => "; nothing older can be read, so the file goes".to_owned(),
             None => String::new(),
         };
         output.line(format!("{what}: {}, {}{instead}", lost.path, generations(lost)));
