@@ -7,6 +7,7 @@ mod again;
 pub mod app;
 pub mod approve;
 pub mod args;
+mod ask;
 pub mod changes;
 mod complete;
 pub mod config;

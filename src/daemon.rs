@@ -48,6 +48,7 @@ use cogzy_engine::clock::{Clock, Entropy};
 use cogzy_engine::state::{Paused, WaitingList};
 use cogzy_engine::sync::{Engine, Request};
 use cogzy_engine::vault::{Filter, Watch, WatchError, WatchEvent};
+use daily::Pruning;
 pub use grip::Grip;
 pub use ground::Ended;
 pub use heart::Heart;
@@ -121,6 +122,8 @@ struct Course {
     blind: bool,
     /// Why the daemon ends.
     ended: Option<Ended>,
+    /// A prune under way.
+    pruning: Option<Pruning>,
 }
 
 impl Daemon {
@@ -151,12 +154,15 @@ impl Daemon {
             } else {
                 course.scheduler.next(now)
             };
+            if self.prune_piece(&mut course, next).await {
+                continue;
+            }
             let pause = match next {
                 Next::Run(ask) => {
                     // The result is in the log and on the board.
                     let told = self.turn(&mut course, Request { ask, derived: false }, false).await;
                     if told.is_ok() {
-                        self.prune_daily().await;
+                        self.prune_daily(&mut course);
                     }
                     self.watch_more(watch.as_mut(), &mut course);
                     // Commands that have come meanwhile go first, also where one of them broke the
@@ -214,6 +220,7 @@ impl Daemon {
             rewatch: true,
             blind: false,
             ended: None,
+            pruning: None,
         };
         if let Some(paused) = paused {
             tracing::info!("paused, as it was before");

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::app::App;
 use super::failure::Failure;
 use super::output::Output;
-use super::progress::ProgressWatcher;
+use super::progress::{ProgressWatcher, through_daemon};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket;
 use cogzy_engine::sync::{Engine, SyncError, Watcher};
@@ -29,6 +29,6 @@ pub fn perform<T: DeserializeOwned>(
             engine.claim_device(&machine_id())?;
             Ok(alone(&mut engine, &ProgressWatcher::on(output)).await?)
         },
-        async || Ok(socket::post(&app.socket, resource, request).await?),
+        async || through_daemon(&app.socket, output, socket::post(&app.socket, resource, request)).await,
     )
 }

@@ -1,8 +1,7 @@
 //! `cogzy-vault reset`
 
-use std::io::{IsTerminal, stdin};
-
 use super::app::App;
+use super::ask;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
@@ -40,14 +39,11 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
             return Ok(Exit::Done);
         }
         let asked = "replace the vault by the backup?";
-        if output.is_json() || !stdin().is_terminal() {
+        if !ask::is_possible(output) {
             return Err(Failure::new(Exit::Usage, "reset needs confirmation: nothing was changed")
                 .next("cogzy-vault reset --yes"));
         }
-        output.line(format!("{asked} [y/N]"));
-        let mut answer = String::new();
-        let read = stdin().read_line(&mut answer);
-        if read.is_err() || !matches!(answer.trim(), "y" | "Y" | "yes") {
+        if !ask::agrees(asked, output) {
             output.line("nothing was changed");
             return Ok(Exit::Done);
         }

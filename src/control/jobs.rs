@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::sides;
 use cogzy_client::documents::{
     ConflictsDocument, HistoryDocument, KeptVersion, PruneDocument, ResetDocument, RewriteDocument,
-    SchemaVersion, VerifyDocument,
+    SchemaVersion, VerifyDocument, VerifyRequest,
 };
 use cogzy_engine::model::{ConflictId, Resolution, VaultPath};
-use cogzy_engine::sync::{Engine, Point, SyncError, Watcher};
+use cogzy_engine::sync::{Engine, Fault, Lost, Point, Repaired, SyncError, Watcher};
 
 /// A job that the socket takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +41,14 @@ pub enum Job {
         /// Only say what would be done.
         dry_run: bool,
     },
-    /// A check of every file and object.
-    Verify {
-        /// Read every pack.
-        deep: bool,
-        /// Put right what can be; reads every pack.
-        repair: bool,
+    /// Repairs of faults that a check has found.
+    PutRight(Vec<Fault>),
+    /// The end of the search for what stays lost for faults that a check has found.
+    GiveUp {
+        /// Versions that may be given up.
+        agreed: Vec<Lost>,
+        /// Faults that a repair has left.
+        faults: Vec<Fault>,
     },
 }
 
@@ -94,8 +96,8 @@ pub enum JobDocument {
     Reset(ResetDocument),
     /// To [`Job::Prune`].
     Prune(PruneDocument),
-    /// To [`Job::Verify`].
-    Verify(VerifyDocument),
+    /// To [`Job::PutRight`] and [`Job::GiveUp`].
+    Repaired(Repaired),
 }
 
 impl Job {
@@ -104,9 +106,8 @@ impl Job {
     pub const fn changes(&self) -> bool {
         match self {
             Self::History(_) | Self::Conflicts => false,
-            Self::Rewrite(_) | Self::Decide { .. } => true,
+            Self::Rewrite(_) | Self::Decide { .. } | Self::PutRight(_) | Self::GiveUp { .. } => true,
             Self::Reset { dry_run } | Self::Prune { dry_run } => !*dry_run,
-            Self::Verify { repair, .. } => *repair,
         }
     }
 }
@@ -131,7 +132,11 @@ pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Resul
         }
         Job::Reset { dry_run } => JobDocument::Reset(reset(engine, *dry_run, watcher).await?),
         Job::Prune { dry_run } => JobDocument::Prune(prune(engine, *dry_run, watcher).await?),
-        Job::Verify { deep, repair } => JobDocument::Verify(verify(engine, *deep, *repair, watcher).await?),
+        Job::PutRight(faults) => JobDocument::Repaired(engine.put_right(faults, watcher).await?),
+        Job::GiveUp { agreed, faults } => {
+            let given_up = engine.declare_lost(agreed, faults, watcher).await?;
+            JobDocument::Repaired(Repaired { given_up, ..Repaired::default() })
+        }
     })
 }
 
@@ -176,21 +181,26 @@ pub async fn prune(
     Ok(PruneDocument { schema: SchemaVersion, pruned: engine.prune(dry_run, watcher).await? })
 }
 
-/// Checks every file and object; with `repair`, puts right what can be and checks again.
+/// Checks every file and object; where it is asked for, puts right what can be, gives up what is
+/// lost, and checks again.
 ///
 /// # Errors
 /// See [`SyncError`].
 pub async fn verify(
     engine: &mut Engine,
-    deep: bool,
-    repair: bool,
+    request: &VerifyRequest,
     watcher: &dyn Watcher,
 ) -> Result<VerifyDocument, SyncError> {
-    let (verified, repaired) = if repair {
-        let (verified, repaired) = engine.repair(watcher).await?;
-        (verified, Some(repaired))
-    } else {
-        (engine.verify(deep, watcher).await?, None)
+    let (verified, repaired) = match &request.give_up {
+        Some(agreed) if request.repair => {
+            let (verified, repaired) = engine.give_up(agreed, watcher).await?;
+            (verified, Some(repaired))
+        }
+        _ if request.repair => {
+            let (verified, repaired) = engine.repair(watcher).await?;
+            (verified, Some(repaired))
+        }
+        _ => (engine.verify(request.deep, watcher).await?, None),
     };
     Ok(VerifyDocument { schema: SchemaVersion, verified, repaired })
 }

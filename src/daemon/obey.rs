@@ -4,7 +4,7 @@ use super::grip::Ground;
 use super::ground::Ended;
 use super::{Course, Daemon};
 use crate::control::board::Command;
-use crate::control::jobs;
+use crate::control::jobs::{self, Job};
 use cogzy_client::documents::{ErrorDocument, Problem, State, moment};
 use cogzy_engine::state::Paused;
 use cogzy_engine::sync::{Request, SyncError};
@@ -34,6 +34,10 @@ impl Daemon {
             }
             Command::Resume { reply } => {
                 let _gone = reply.send(self.go_on(course).map_err(|error| Problem::from(&error)));
+                return;
+            }
+            Command::Recover { job: Job::Prune { dry_run: false }, reply } if course.paused.is_none() => {
+                Self::prune_for(course, reply);
                 return;
             }
             Command::Recover { job, reply } => {

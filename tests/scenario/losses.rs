@@ -214,6 +214,11 @@ async fn a_clock_that_jumps_ahead_for_a_cycle_deletes_nothing_for_its_age() {
 async fn what_is_old_goes_once_its_time_has_passed() {
     let folder = tempfile::tempdir().unwrap();
     let (mut one, mut two, server) = with_trash(folder.path()).await;
+    // Copies of a transaction, and what a program put there for one: both are dead.
+    two.write("sync/incoming/staged.json", "of a program that is dead");
+    let copies = two.root.join("sync/incoming").join(format!(".{}", ApplyId::new(two.now_ms(), [7; 4])));
+    std::fs::create_dir_all(&copies).unwrap();
+    let left = |device: &Device| std::fs::read_dir(device.root.join("sync/incoming")).unwrap().count();
     for half_days in 1..=62 {
         server.pass(DAY / 2);
         [&one, &two].iter().for_each(|device| device.pass(DAY / 2));
@@ -224,5 +229,7 @@ async fn what_is_old_goes_once_its_time_has_passed() {
         // Each new version displaces the one before.
         assert!(expected >= half_days.min(59), "{half_days}: {expected}");
         assert!(expected <= 62, "{half_days}: {expected}");
+        assert!(half_days > 12 || left(&two) == 2, "{half_days}: it may still be wanted");
     }
+    assert_eq!(left(&two), 0, "a week is enough");
 }

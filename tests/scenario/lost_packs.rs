@@ -9,7 +9,7 @@ use std::time::Duration;
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::Digest;
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::Unwatched;
+use cogzy_engine::sync::{Refusal, Repaired, SyncError, Unwatched, Verified};
 
 use crate::support::device::{Device, ShiftedClock};
 
@@ -131,4 +131,122 @@ async fn a_pack_that_was_named_lately_is_waited_for() {
     history.clock.pass(Duration::from_secs(1));
     new.sync().await;
     assert_eq!(new.files(), history.one.files());
+}
+
+/// Repairs, and gives up what nobody has any more. Returns what a look finds then.
+async fn given_up(device: &mut Device) -> (Verified, Repaired) {
+    let (_, repaired) = device.engine().repair(&Unwatched).await.unwrap();
+    device.engine().give_up(&repaired.lost, &Unwatched).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_is_named_and_stops_nothing_any_more() {
+    for number in 0..TURNS {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::new(folder.path()).await;
+        // A new device has nothing that could be put back.
+        let mut new = history.joins(folder.path(), "new").await;
+        history.bucket.remove(&history.packs[number]).unwrap();
+        new.sync().await;
+        let before = history.one.files();
+        let (verified, repaired) = given_up(&mut new).await;
+        assert!(verified.faults.is_empty() && verified.lost.is_empty(), "pack {number}: {verified:?}");
+        assert_eq!(verified.given_up.len(), repaired.given_up.len(), "{verified:?}");
+        assert!(!verified.given_up.is_empty(), "{verified:?}");
+        let again = new.engine().give_up(&[], &Unwatched).await.unwrap();
+        assert!(again.1.given_up.is_empty(), "there is nothing more: {again:?}");
+
+        // The file of the last turn goes back to the version before it.
+        if number == TURNS - 1 {
+            assert_eq!(new.text("notes/changing.txt").as_deref(), Some("turn 2 of many many "));
+            assert_eq!(new.text("notes/3.txt"), None);
+        }
+        let mut third = history.joins(folder.path(), "third").await;
+        let report = third.sync().await;
+        assert!(report.problems.is_empty(), "{report:?}");
+        assert_eq!(third.files(), new.files());
+        let pruned = third.engine().prune(false, &Unwatched).await.unwrap();
+        assert_eq!((pruned.damaged, pruned.stopped), (0, false), "{pruned:?}");
+        third.write("notes/third.txt", "a save of a new device");
+        third.sync().await;
+        let verified = third.verify().await;
+        assert!(verified.faults.is_empty() && !verified.given_up.is_empty(), "{verified:?}");
+
+        // A device that was away and still has the bytes loses none of them.
+        let report = history.one.sync().await;
+        third.sync().await;
+        history.one.sync().await;
+        assert_eq!(history.one.files(), third.files());
+        let after = history.one.files();
+        let lost: Vec<&String> = before.keys().filter(|path| !after.contains_key(*path)).collect();
+        assert!(lost.is_empty(), "pack {number}: {lost:?}");
+        let replaced: Vec<&String> =
+            before.keys().filter(|path| after.get(*path) != before.get(*path)).collect();
+        let expected: &[&str] = if number == TURNS - 1 { &["notes/changing.txt"] } else { &[] };
+        assert_eq!(replaced, expected, "pack {number}");
+        assert_eq!(report.conflicts.len(), expected.len(), "it is kept: {report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_given_up_than_somebody_has_agreed_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::new(folder.path()).await;
+    history.bucket.remove(&history.packs[1]).unwrap();
+    let commits =
+        |bucket: &MemoryRemote| bucket.dump().into_keys().filter(|key| key.starts_with("commits/")).count();
+    let before = commits(&history.bucket);
+    let error = history.one.engine().give_up(&[], &Unwatched).await.unwrap_err();
+    assert!(matches!(error, SyncError::Refused(Refusal::MoreLost)), "{error:?}");
+    assert_eq!(commits(&history.bucket), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_still_arrive_is_not_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::new(folder.path()).await;
+    history.one.write("notes/hasty.txt", "named a moment ago");
+    history.one.sync().await;
+    let named: BTreeSet<String> = history.packs.iter().cloned().collect();
+    let keys = history.bucket.dump().into_keys();
+    let newest = keys.filter(|key| key.starts_with("packs/")).find(|key| !named.contains(key)).unwrap();
+    let bytes = history.bucket.remove(&newest).unwrap();
+    history.one.delete("notes/hasty.txt");
+    let lost = history.one.engine().repair(&Unwatched).await.unwrap().1.lost;
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    let error = history.one.engine().give_up(&lost, &Unwatched).await.unwrap_err();
+    assert!(matches!(error, SyncError::Refused(Refusal::MayCome(_))), "{error:?}");
+    history.bucket.put(&newest, bytes).await.unwrap();
+    assert!(history.one.verify().await.faults.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_up_conflict_comes_back_from_the_device_that_has_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::new(folder.path()).await;
+    let mut two = history.joins(folder.path(), "two").await;
+    two.sync().await;
+    history.one.write("notes/both.txt", "as device one has it");
+    history.one.sync().await;
+    two.write("notes/both.txt", "as device two has it");
+    let before: BTreeSet<String> = history.bucket.dump().into_keys().collect();
+    assert_eq!(two.sync().await.conflicts.len(), 1);
+    let mut new = history.bucket.dump().into_keys().filter(|key| !before.contains(key));
+    let kept = new.find(|key| key.starts_with("packs/")).unwrap();
+    history.bucket.remove(&kept).unwrap();
+    history.clock.pass(Duration::from_secs(2 * 3600));
+
+    let mut third = history.joins(folder.path(), "third").await;
+    third.sync().await;
+    let (verified, repaired) = given_up(&mut third).await;
+    assert!(verified.faults.is_empty() && verified.lost.is_empty(), "{verified:?}");
+    assert!(repaired.given_up[0].path.starts_with("conflict "), "{repaired:?}");
+    let open = async |device: &mut Device| device.engine().conflicts().await.unwrap().len();
+    assert_eq!(open(&mut third).await, 0);
+    // The device that lost still has its version, and nobody has decided against it.
+    two.sync().await;
+    third.sync().await;
+    assert_eq!(open(&mut third).await, 1);
+    let verified = third.verify().await;
+    assert!(verified.faults.is_empty() && verified.given_up.is_empty(), "{verified:?}");
 }

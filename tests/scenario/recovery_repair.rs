@@ -130,7 +130,7 @@ async fn what_nobody_has_is_named_by_file_and_generation() {
     std::fs::remove_file(first.unwrap()).unwrap();
     let (verified, repaired) = repair(&mut one).await;
     assert_eq!(verified.faults.len(), 1, "{verified:?}");
-    let lost = |path: &str, to| Lost { path: path.into(), from: 1, to };
+    let lost = |path: &str, to| Lost { path: path.into(), from: 1, to, readable: None };
     let all = [lost("corpus/nodes.json", 1), lost("vectors/nodes.npy", 1)];
     assert!(!repaired.lost.is_empty() && repaired.lost.iter().all(|lost| all.contains(lost)), "{repaired:?}");
     // The pack is put together in part where it also held the trace, which is still here.

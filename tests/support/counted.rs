@@ -2,21 +2,51 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cogzy_engine::fs::{Databases, Fs, ReadFile, RootedFs, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 
-/// The paths that were opened, in order. Clones are the same list.
+/// The paths that were opened, in order, and the bytes read of them one after the other. Clones are
+/// the same.
 #[derive(Debug, Clone, Default)]
-pub struct Opened(Arc<Mutex<Vec<PathBuf>>>);
+pub struct Opened(Arc<Mutex<Vec<PathBuf>>>, Arc<AtomicU64>);
 
 impl Opened {
     /// Paths that were opened since this was asked last.
     pub fn take(&self) -> Vec<PathBuf> {
         std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// Bytes that were read since this was asked last.
+    pub fn take_bytes(&self) -> u64 {
+        self.1.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// A file whose bytes are counted.
+struct CountedFile {
+    bytes: Arc<AtomicU64>,
+    file: Box<dyn ReadFile>,
+}
+
+impl Read for CountedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl ReadFile for CountedFile {
+    fn stat(&self) -> io::Result<FileStat> {
+        self.file.stat()
+    }
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
     }
 }
 
@@ -29,7 +59,7 @@ pub struct Counted {
 impl Fs for Counted {
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
         self.opened.0.lock().unwrap().push(path.to_owned());
-        self.disk.open(path)
+        Ok(Box::new(CountedFile { bytes: Arc::clone(&self.opened.1), file: self.disk.open(path)? }))
     }
     fn lstat_each(&self, folder: &Path, names: &[&OsStr]) -> io::Result<Vec<io::Result<FileStat>>> {
         self.disk.lstat_each(folder, names)

@@ -49,6 +49,13 @@ impl ShiftedClock {
     }
 }
 
+impl ShiftedClock {
+    /// The clock is set back.
+    pub fn set_back(&self, time: Duration) {
+        self.shift_ns.fetch_sub(i64::try_from(time.as_nanos()).unwrap(), Ordering::Relaxed);
+    }
+}
+
 impl Clock for ShiftedClock {
     fn now_ns(&self) -> i64 {
         self.system.now_ns() + self.shift_ns.load(Ordering::Relaxed)

@@ -189,6 +189,16 @@ impl S3Server {
         self.bucket.lock().unversioned = true;
     }
 
+    /// Deletes this key of the bucket with no other ones from now on.
+    pub fn lock_against_batches(&self, key: &str) {
+        self.bucket.lock().undeletable.insert(key.to_owned());
+    }
+
+    /// Lists no more than so many versions on one page.
+    pub fn list_versions_by(&self, page: usize) {
+        self.bucket.lock().versions_page = Some(page);
+    }
+
     /// Waits until all losses that were asked for have happened.
     pub async fn lost(&self) {
         self.until(|switches| switches.losses.is_empty()).await;

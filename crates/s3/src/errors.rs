@@ -34,6 +34,8 @@ pub(super) struct ErrorReply {
     pub(super) foreign: bool,
     /// True where a server that wants https says so.
     pub(super) wants_tls: bool,
+    /// True where versions were asked for, and objects are listed: the store knows no versions.
+    pub(super) unversioned: bool,
 }
 
 /// Sorts an error of the SDK. The message names `endpoint` where that may be the cause.
@@ -70,6 +72,7 @@ impl ErrorReply {
         let bare = body.is_empty() && (operation == "head" || status != 404) && !raw.status().is_success();
         Self {
             foreign: code.is_none() && !bare && !body.contains("ListBucketResult"),
+            unversioned: operation == "list versions" && body.contains("<ListBucketResult"),
             wants_tls: body.contains("to an HTTPS server") || body.contains("to HTTPS port"),
             status,
             message: message.map(str::to_owned).or_else(|| element(&body, "Message")),
@@ -78,6 +81,17 @@ impl ErrorReply {
             times,
             code,
         }
+    }
+
+    /// The reply about one key of many. It has no status of its own.
+    pub(super) fn of_key(code: Option<&str>, message: Option<&str>) -> Self {
+        let status = match code {
+            Some("AccessDenied" | "AccountProblem") => 403,
+            Some("InternalError") => 500,
+            Some("SlowDown" | "ServiceUnavailable") => 503,
+            _ => 400,
+        };
+        Self { status, code: code.map(str::to_owned), message: message.map(str::to_owned), ..Self::default() }
     }
 
     /// The kind of error, which decides what the caller does.
@@ -121,6 +135,7 @@ impl ErrorReply {
             return Kind::QuotaExceeded;
         }
         match self.status {
+            200..=299 if self.unversioned => Kind::Other,
             // A 404 of a proxy or a login page does not say that an object is missing.
             200..=299 | 403 | 404 if self.foreign => Kind::WrongEndpoint,
             200..=299 => Kind::Malformed,
@@ -139,7 +154,7 @@ impl ErrorReply {
     }
 
     /// The store's words, and a hint where they lack one.
-    fn words(&self, kind: RemoteErrorKind, operation: &str, endpoint: &str) -> String {
+    pub(super) fn words(&self, kind: RemoteErrorKind, operation: &str, endpoint: &str) -> String {
         let code = self.code.as_deref().unwrap_or("no code");
         let said = match (kind, self.message.as_deref()) {
             (RemoteErrorKind::BadCredentials, _) | (_, None) => format!("{} {code}", self.status),

@@ -9,6 +9,7 @@
 //! An answer to a HEAD has no body, so a missing bucket looks like a missing object.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -45,6 +46,8 @@ use whole::Whole;
 pub struct S3Remote {
     url: BucketUrl,
     line: Line,
+    /// False once the store has answered that it deletes no more than one object at once.
+    batches: AtomicBool,
 }
 
 impl fmt::Debug for S3Remote {
@@ -61,11 +64,17 @@ impl S3Remote {
     /// # Errors
     /// `Unconfigured` if the options do not tell which endpoint to use.
     pub async fn open(url: &BucketUrl, options: &S3Options) -> Result<Self, RemoteError> {
-        Ok(Self { url: url.clone(), line: Line::open(url, options).await? })
+        let line = Line::open(url, options).await?;
+        Ok(Self { url: url.clone(), line, batches: AtomicBool::new(true) })
     }
 
     fn full(&self, key: &str) -> String {
         format!("{}{key}", self.url.prefix())
+    }
+
+    /// The key below the prefix.
+    fn relative<'a>(&self, full: &'a str) -> &'a str {
+        full.strip_prefix(self.url.prefix()).unwrap_or(full)
     }
 
     fn not_s3(&self, call: Call<'_>, missing: &str) -> RemoteError {
@@ -198,7 +207,11 @@ impl Remote for S3Remote {
     }
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.delete_versions(key).await
+        self.delete_versions(&[key.to_owned()]).await
+    }
+
+    async fn delete_all(&self, keys: &[String]) -> Result<(), RemoteError> {
+        self.delete_versions(keys).await
     }
 
     async fn server_ms(&self) -> Result<i64, RemoteError> {

@@ -37,6 +37,8 @@ impl fmt::Display for ProgressStep {
             Phase::Download => "downloading",
             Phase::Apply => "applying",
             Phase::Delete => "deleting",
+            Phase::Weigh => "weighing",
+            Phase::Verify => "checking",
         };
         write!(f, "{doing} {}/{}", thousands(files_done as u64), thousands(files_total as u64))?;
         if bytes_total > 0 {

@@ -9,8 +9,8 @@ use crate::control::board::{Board, Command};
 use crate::control::events::Events;
 use crate::control::jobs::{self, Job, JobDocument};
 use crate::control::pulse::Pulse;
-use cogzy_client::documents::Problem;
-use cogzy_engine::sync::{Engine, SyncError, Unwatched};
+use cogzy_client::documents::{Problem, SchemaVersion, VerifyDocument, VerifyRequest};
+use cogzy_engine::sync::{Engine, Progress, Repaired, SyncError, Unwatched, Verified, Watcher};
 
 /// The largest number of programs that follow the events at once.
 const MAX_STREAMS: usize = 64;
@@ -94,6 +94,49 @@ impl Handles {
         }
     }
 
+    /// Checks everything beside the daemon's thread, which goes on syncing.
+    async fn verify(&self, deep: bool) -> Result<Verified, ProblemResponse> {
+        let shown = Shown { board: self.board.clone(), events: self.events.clone() };
+        self.read(async move |engine| engine.verify(deep, &shown).await).await
+    }
+
+    /// Checks everything, and repairs. The daemon's thread is only needed for what is to be written.
+    pub(super) async fn look_for_damage(
+        &self,
+        request: VerifyRequest,
+    ) -> Result<VerifyDocument, ProblemResponse> {
+        let VerifyRequest { deep, repair, give_up } = request;
+        let document = |verified, repaired| VerifyDocument { schema: SchemaVersion, verified, repaired };
+        if !repair {
+            return Ok(document(self.verify(deep).await?, None));
+        }
+        let mut repaired = self.mend(Job::PutRight(Vec::new())).await?;
+        let mut verified = self.verify(true).await?;
+        if !verified.faults.is_empty() {
+            let dismissed = std::mem::take(&mut repaired.dismissed);
+            repaired = self.mend(Job::PutRight(verified.faults)).await?;
+            repaired.dismissed.extend(dismissed);
+            verified = self.verify(true).await?;
+        }
+        repaired.lost.clone_from(&verified.lost);
+        if let Some(agreed) = give_up {
+            let faults = verified.faults.clone();
+            repaired.given_up = self.mend(Job::GiveUp { agreed, faults }).await?.given_up;
+            if !repaired.given_up.is_empty() || !verified.faults.is_empty() {
+                verified = self.verify(true).await?;
+                repaired.lost.clone_from(&verified.lost);
+            }
+        }
+        Ok(document(verified, Some(repaired)))
+    }
+
+    async fn mend(&self, job: Job) -> Result<Repaired, ProblemResponse> {
+        match self.ask(|reply| Command::Recover { job, reply }).await? {
+            JobDocument::Repaired(repaired) => Ok(repaired),
+            _ => Err(stopping()),
+        }
+    }
+
     /// Has a job run. A job that changes nothing does not wait for the running cycle.
     pub(super) async fn run(&self, job: Job) -> Result<JobDocument, ProblemResponse> {
         if job.changes() {
@@ -101,5 +144,25 @@ impl Handles {
         } else {
             self.read(async move |engine| jobs::run(engine, &job, &Unwatched).await).await
         }
+    }
+}
+
+/// A watcher that shows the progress of a reader. It is no sign of the daemon's life.
+struct Shown {
+    board: Board,
+    events: Events,
+}
+
+impl Watcher for Shown {
+    fn progress(&self, progress: Progress) {
+        if let Some(shown) = self.board.shown(progress) {
+            self.events.progress(shown);
+        }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.board.update(|status| status.progress = None);
     }
 }

@@ -8,7 +8,6 @@ use utoipa::OpenApi;
 use super::family::{Family, Route};
 use super::handles::Handles;
 use super::problem::{ProblemResponse, bad_request};
-use crate::control::jobs::{Job, JobDocument};
 use cogzy_client::documents::{Problem, VerifyDocument, VerifyRequest};
 
 #[derive(OpenApi)]
@@ -31,7 +30,7 @@ pub(super) fn family() -> Family {
 async fn verify(
     State(handles): State<Handles>,
     request: Result<Json<VerifyRequest>, JsonRejection>,
-) -> Result<Json<JobDocument>, ProblemResponse> {
-    let Json(VerifyRequest { deep, repair }) = request.map_err(|error| bad_request(error.body_text()))?;
-    Ok(Json(handles.run(Job::Verify { deep, repair }).await?))
+) -> Result<Json<VerifyDocument>, ProblemResponse> {
+    let Json(request) = request.map_err(|error| bad_request(error.body_text()))?;
+    Ok(Json(handles.look_for_damage(request).await?))
 }

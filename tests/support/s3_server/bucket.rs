@@ -8,10 +8,11 @@ use bytes::Bytes;
 use cogzy_engine::clock::{Clock, SystemClock};
 use futures_util::TryStreamExt;
 use s3s::dto::{
-    DefaultRetention, DeleteMarkerEntry, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput,
-    GetObjectLockConfigurationInput, GetObjectLockConfigurationOutput, GetObjectOutput, HeadObjectInput,
-    HeadObjectOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, Object, ObjectLockConfiguration, ObjectLockRule, ObjectVersion, PutObjectInput,
+    DefaultRetention, DeleteMarkerEntry, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, ETag, GetObjectInput, GetObjectLockConfigurationInput,
+    GetObjectLockConfigurationOutput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
+    ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
+    ObjectIdentifier, ObjectLockConfiguration, ObjectLockRule, ObjectVersion, PutObjectInput,
     PutObjectOutput, StreamingBlob, Timestamp,
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
@@ -42,6 +43,10 @@ pub struct Contents {
     pub counts_all_keys: bool,
     /// True if a PUT replaces the object, and a DELETE frees it.
     pub unversioned: bool,
+    /// Keys that one DeleteObjects does not delete.
+    pub undeletable: BTreeSet<String>,
+    /// Versions in one page of a listing; 1000 unless set.
+    pub versions_page: Option<usize>,
 }
 
 /// The bucket; clones share it.
@@ -66,6 +71,20 @@ impl Contents {
         }
         versions.push(version);
         self.written
+    }
+
+    /// Frees a version; without one, hides the object.
+    fn delete(&mut self, key: String, version: Option<String>) {
+        match version {
+            Some(id) => {
+                if let Some(versions) = self.versions.get_mut(&key) {
+                    versions.retain(|version| version.number.to_string() != id);
+                }
+            }
+            None => {
+                self.write(key, None);
+            }
+        }
     }
 
     fn newest(&self, key: &str) -> Option<(&Version, &Bytes)> {
@@ -223,18 +242,25 @@ impl S3 for Bucket {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let DeleteObjectInput { bucket, key, version_id, .. } = request.input;
-        let mut contents = self.open(&bucket)?;
-        match version_id {
-            Some(id) => {
-                if let Some(versions) = contents.versions.get_mut(&key) {
-                    versions.retain(|version| version.number.to_string() != id);
-                }
-            }
-            None => {
-                contents.write(key, None);
+        self.open(&bucket)?.delete(key, version_id);
+        Ok(S3Response::new(DeleteObjectOutput::default()))
+    }
+
+    async fn delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let mut contents = self.open(&request.input.bucket)?;
+        let mut errors = Vec::new();
+        for ObjectIdentifier { key, version_id, .. } in request.input.delete.objects {
+            if contents.undeletable.contains(&key) {
+                let (code, message) = (Some("AccessDenied".to_owned()), Some("it is locked".to_owned()));
+                errors.push(s3s::dto::Error { code, key: Some(key), message, version_id });
+            } else {
+                contents.delete(key, version_id);
             }
         }
-        Ok(S3Response::new(DeleteObjectOutput::default()))
+        Ok(S3Response::new(DeleteObjectsOutput { errors: Some(errors), ..DeleteObjectsOutput::default() }))
     }
 
     async fn list_object_versions(
@@ -242,35 +268,48 @@ impl S3 for Bucket {
         request: S3Request<ListObjectVersionsInput>,
     ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
         let contents = self.open(&request.input.bucket)?;
-        let prefix = request.input.prefix.unwrap_or_default();
+        let ListObjectVersionsInput { prefix, key_marker, version_id_marker, .. } = request.input;
+        let (prefix, marker) = (prefix.unwrap_or_default(), key_marker.unwrap_or_default());
+        let after = |key: &String, number: u64| {
+            let same = version_id_marker.as_ref().and_then(|id| id.parse::<u64>().ok());
+            *key > marker || *key == marker && same.is_some_and(|same| number < same)
+        };
+        // By key, and the newest version first.
+        let all = contents.versions.iter().filter(|(key, _)| key.starts_with(&prefix));
+        let all = all.flat_map(|(key, all)| all.iter().rev().enumerate().map(move |of| (key, of)));
+        let all: Vec<_> = all.filter(|(key, (_, version))| after(key, version.number)).collect();
+        let page = contents.versions_page.unwrap_or(1000);
+        let last = all.get(page - 1).filter(|_| all.len() > page);
+        let last = last.map(|(key, (_, version))| ((*key).clone(), version.number.to_string()));
         let (mut versions, mut markers) = (Vec::new(), Vec::new());
-        for (key, all) in contents.versions.iter().filter(|(key, _)| key.starts_with(&prefix)) {
-            for (age, version) in all.iter().rev().enumerate() {
-                let (key, id) = (Some(key.clone()), Some(version.number.to_string()));
-                let (is_latest, last_modified) = (Some(age == 0), Some(Timestamp::from(version.time)));
-                match &version.bytes {
-                    Some(bytes) => versions.push(ObjectVersion {
-                        key,
-                        version_id: id,
-                        is_latest,
-                        last_modified,
-                        size: size(bytes),
-                        ..ObjectVersion::default()
-                    }),
-                    None => markers.push(DeleteMarkerEntry {
-                        key,
-                        version_id: id,
-                        is_latest,
-                        last_modified,
-                        ..DeleteMarkerEntry::default()
-                    }),
-                }
+        for (key, (age, version)) in all.into_iter().take(page) {
+            let (key, id) = (Some(key.clone()), Some(version.number.to_string()));
+            let (is_latest, last_modified) = (Some(age == 0), Some(Timestamp::from(version.time)));
+            match &version.bytes {
+                Some(bytes) => versions.push(ObjectVersion {
+                    key,
+                    version_id: id,
+                    is_latest,
+                    last_modified,
+                    size: size(bytes),
+                    ..ObjectVersion::default()
+                }),
+                None => markers.push(DeleteMarkerEntry {
+                    key,
+                    version_id: id,
+                    is_latest,
+                    last_modified,
+                    ..DeleteMarkerEntry::default()
+                }),
             }
         }
+        let (next_key_marker, next_version_id_marker) = last.unzip();
         Ok(S3Response::new(ListObjectVersionsOutput {
             versions: Some(versions),
             delete_markers: Some(markers),
-            is_truncated: Some(false),
+            is_truncated: Some(next_key_marker.is_some()),
+            next_key_marker,
+            next_version_id_marker,
             ..ListObjectVersionsOutput::default()
         }))
     }

@@ -26,18 +26,24 @@ pub enum Quirk {
     NoOtherChecksums,
     /// Versions cannot be listed.
     NoVersions,
+    /// Who asks for versions gets a listing of objects.
+    IgnoresVersions,
+    /// There is no DeleteObjects.
+    NoBatches,
 }
 
 /// The part of a request that quirks look at.
 pub struct Asked {
     method: Method,
     listing: bool,
+    versions: bool,
 }
 
 impl Asked {
     pub fn of<B>(request: &Request<B>) -> Self {
-        let listing = request.uri().query().is_some_and(|query| query.contains("list-type="));
-        Self { method: request.method().clone(), listing }
+        let asks = |word| request.uri().query().is_some_and(|query| query.contains(word));
+        let (listing, versions) = (asks("list-type="), asks("versions") && !asks("versioning"));
+        Self { method: request.method().clone(), listing, versions }
     }
 }
 
@@ -45,6 +51,12 @@ type Answer = Response<UnsyncBoxBody<Bytes, String>>;
 
 /// The answer as a store with these quirks gives it.
 pub fn apply(quirks: &[Quirk], asked: &Asked, answer: Response<s3s::Body>) -> Answer {
+    if asked.versions && quirks.contains(&Quirk::IgnoresVersions) {
+        let listing =
+            "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+        let body = StreamBody::new(futures_util::stream::iter([Ok(Frame::data(Bytes::from(listing)))]));
+        return Response::new(body.boxed_unsync());
+    }
     let mut answer = boxed(answer);
     let good = answer.status().is_success() && !asked.listing;
     let plays = |quirk| good && quirks.contains(&quirk);
@@ -80,6 +92,12 @@ pub fn refusal(quirks: &[Quirk], operation: &str, headers: &HeaderMap) -> Option
     }
     if put && quirks.contains(&Quirk::NoOtherChecksums) && checksum {
         return refuse(S3ErrorCode::SignatureDoesNotMatch, "the signature does not match");
+    }
+    if operation == "DeleteObjects" && quirks.contains(&Quirk::NoBatches) {
+        return refuse(S3ErrorCode::NotImplemented, "not implemented");
+    }
+    if operation == "DeleteObjects" && !headers.contains_key("content-md5") {
+        return refuse(S3ErrorCode::InvalidRequest, "Missing required header for this request: Content-MD5");
     }
     if operation == "ListObjectVersions" && quirks.contains(&Quirk::NoVersions) {
         return refuse(S3ErrorCode::NotImplemented, "not implemented");

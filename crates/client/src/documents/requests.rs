@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use cogzy_engine::model::{Resolution, VaultPath};
-use cogzy_engine::sync::Generation;
+use cogzy_engine::sync::{Generation, Lost};
 
 /// `POST /v1/sync`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -152,7 +152,7 @@ pub struct DryRunRequest {
 }
 
 /// `POST /v1/verify`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {
     /// Read every pack.
@@ -161,6 +161,9 @@ pub struct VerifyRequest {
     /// Put right what can be; reads every pack.
     #[serde(default)]
     pub repair: bool,
+    /// With `repair`: give up what stays lost, unless more is lost than these versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_up: Option<Vec<Lost>>,
 }
 
 /// A generation as a request names it: a number, or a text such as `7-3fa2`.

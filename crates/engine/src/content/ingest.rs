@@ -28,7 +28,13 @@ pub struct Ingested {
     pub recipe: Option<Recipe>,
     /// Number of bytes added to packs, as stored. 0 if the vault had all chunks.
     pub new_bytes: u64,
+    /// Chunks of the file and of its recipe, for a file that has several; empty if they are more
+    /// than [`MOST_NAMED`].
+    pub chunks: Vec<Digest>,
 }
+
+/// Maximum number of chunks that are named of one file: those of 4 GB.
+const MOST_NAMED: usize = 1 << 16;
 
 /// Error that prevents the start of a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,18 +125,35 @@ where
         let mut chunks = cutter.cut(source);
         let (mut whole, mut size) = (blake3::Hasher::new(), 0_u64);
         let (mut recipe, mut count) = (RecipeBuilder::default(), 0_u64);
+        let mut named = Vec::new();
+        let mut put = |bytes: &[u8]| {
+            let id = packer.put(bytes)?;
+            // One more tells that there are too many.
+            if named.len() <= MOST_NAMED {
+                named.push(id);
+            }
+            Ok::<_, IngestError<E>>(id)
+        };
         while let Some(chunk) = chunks.next_chunk().map_err(IngestError::Read)? {
             whole.update(chunk);
             size += chunk.len() as u64;
             count += 1;
             // The cutter refuses vaults with chunks longer than a u32 can express.
             let len = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            let part = Part { id: packer.put(chunk)?, len };
-            recipe.push(part, |leaf| packer.put(leaf))?;
+            let part = Part { id: put(chunk)?, len };
+            recipe.push(part, &mut put)?;
         }
-        let recipe = if count > 1 { Some(recipe.finish(|leaf| packer.put(leaf))?) } else { None };
+        let recipe = if count > 1 { Some(recipe.finish(&mut put)?) } else { None };
         let content = Content { digest: whole.finalize().into(), size };
-        Ok(Ingested { content, recipe, new_bytes: packer.stored - before })
+        if named.len() > MOST_NAMED || count < 2 {
+            named.clear();
+        }
+        Ok(Ingested { content, recipe, new_bytes: packer.stored - before, chunks: named })
+    }
+
+    /// True if a chunk need not be stored any more.
+    pub fn knows(&mut self, chunk: &Digest) -> bool {
+        self.packer.packed.contains(chunk) || (self.packer.known)(chunk)
     }
 
     /// Hands over the last pack.

@@ -36,6 +36,8 @@ impl Log {
         let listed = list_all(self.remote.as_ref(), VAULT, None).await?;
         let mut keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
         keys.retain(|key| parse_header_key(key).is_some());
+        let missing = self.missing_header().await?;
+        faults.extend(missing.map(|key| ObjectFault { key, error: None }));
         let commits: BTreeSet<CommitKey> = self.list_commits(0).await?.into_keys().collect();
         let missing = self.graph.iter().map(|(key, _)| key).filter(|key| !commits.contains(key));
         faults.extend(missing.map(|key| ObjectFault { key: commit_key(key), error: None }));

@@ -26,6 +26,8 @@ pub(super) enum Line {
     Marked(PackId, CommitKey),
     Swept(PackId),
     Void(CommitKey),
+    #[serde(rename = "given-up")]
+    GivenUp(Digest),
     Pack(Box<PackInfo>),
     Recipe(Digest, Recipe),
     File(VaultPath, Entry),
@@ -57,6 +59,7 @@ impl Snapshot {
             .chain(self.marked.iter().map(|(pack, by)| Line::Marked(*pack, *by)))
             .chain(self.swept.iter().map(|pack| Line::Swept(*pack)))
             .chain(self.void.iter().map(|commit| Line::Void(*commit)))
+            .chain(self.given_up.iter().map(|content| Line::GivenUp(*content)))
             .chain(self.packs.values().map(|pack| Line::Pack(Box::new(pack.as_ref().clone()))))
             .chain(self.recipes.iter().map(|(digest, recipe)| Line::Recipe(*digest, recipe.clone())))
             .chain(self.tree.iter().map(|(path, entry)| Line::File(path.clone(), *entry)))
@@ -75,6 +78,7 @@ impl Snapshot {
             Line::Marked(pack, by) => drop(self.marked.insert(pack, by)),
             Line::Swept(pack) => drop(self.swept.insert(pack)),
             Line::Void(commit) => drop(self.void.insert(commit)),
+            Line::GivenUp(content) => drop(self.given_up.insert(content)),
             Line::Pack(pack) => drop(self.packs.insert(pack.id, Arc::new(*pack))),
             Line::Recipe(digest, recipe) => drop(self.recipes.insert(digest, recipe)),
             Line::File(path, entry) => drop(self.tree.insert(path, entry)),
@@ -108,11 +112,12 @@ impl<'a> Touched<'a> {
         let after = commit.changes.iter().filter_map(|change| change.entry);
         let entries = files.filter_map(|file| file.entry).chain(before).chain(after);
         let recipes = commit.recipes.iter().map(|of| of.digest);
-        let contents = entries.map(|entry| entry.digest).chain(recipes).collect();
+        let given_up = prune.given_up.iter().copied();
+        let contents = entries.map(|entry| entry.digest).chain(recipes).chain(given_up).collect();
         Self { commit, packs: packs.collect(), contents, conflicts }
     }
 
-    /// Contents whose recipes may come or go.
+    /// Contents whose recipes may come or go, and contents that are given up or brought again.
     pub(super) const fn contents(&self) -> &BTreeSet<Digest> {
         &self.contents
     }
@@ -135,6 +140,7 @@ impl<'a> Touched<'a> {
             .chain(
                 commit.prune.void.iter().filter(|key| state.void.contains(key)).map(|key| Line::Void(*key)),
             )
+            .chain(contents.intersection(&state.given_up).map(|content| Line::GivenUp(*content)))
             .chain(
                 packs
                     .iter()

@@ -133,6 +133,30 @@ impl Log {
         self.lost_packs.extend(packs);
     }
 
+    /// Records those of `packs` that do not exist as lost. Returns one of them that was named so
+    /// lately that it may still show up.
+    ///
+    /// # Errors
+    /// Errors of the remote.
+    pub async fn note_gone(
+        &mut self,
+        head: CommitKey,
+        packs: &BTreeSet<PackId>,
+    ) -> Result<Option<PackId>, LogError> {
+        let mut gone = BTreeSet::new();
+        for pack in packs {
+            if !self.look_for_pack(*pack).await? {
+                gone.insert(*pack);
+            }
+        }
+        let old = self.named_long_ago(head).await?;
+        if let Some(pack) = gone.iter().find(|pack| !old.contains(pack)) {
+            return Ok(Some(*pack));
+        }
+        self.note_lost(&gone);
+        Ok(None)
+    }
+
     /// Records packs as existing, after they were seen.
     pub fn note_there(&mut self, packs: &BTreeSet<PackId>) {
         self.lost_packs.retain(|pack| !packs.contains(pack));

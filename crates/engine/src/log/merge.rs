@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Snapshot;
-use super::old::OldData;
+use super::old::{OldData, was_given_up};
 use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Digest, Entry, FIRST_FORMAT, Feature,
     Groups, Origin, RecipeOf, Resolution, VaultId, VaultPath, set_entry,
@@ -49,7 +49,9 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
         kept.insert(conflict.id, conflict);
     }
     kept.extend(ours.conflicts.iter().map(|(id, conflict)| (*id, conflict.clone())));
-    kept.retain(|id, _| !known(id) && !ours.resolved.contains_key(id));
+    kept.retain(|id, conflict| {
+        !known(id) && !ours.resolved.contains_key(id) && !was_given_up(conflict, base, theirs)
+    });
     // The loser of one merge may win another. Once its version is in place, there is nothing to
     // bring back.
     let changed: BTreeMap<&VaultPath, Option<Entry>> =
@@ -71,7 +73,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
     let resolved = ours.resolved.iter().filter(|(id, _)| !theirs.resolved.contains_key(id));
     let definitions = groups.definitions();
     // The winner's children know what its own past needs, but not what the loser's does.
-    let needs = [Feature::Sqlite.need()].into_iter();
+    let needs = [Feature::GivenUp.need(), Feature::Sqlite.need()].into_iter();
     let needs = needs.filter(|need| ours.needs.contains(need) && !theirs.needs.contains(need));
     Commit {
         format: FIRST_FORMAT,

@@ -33,6 +33,7 @@ mod merge;
 mod needs;
 mod old;
 mod open;
+mod put_back;
 mod read;
 mod replay;
 mod retain;

@@ -24,6 +24,13 @@ pub struct OldData {
     void: Vec<CommitKey>,
 }
 
+/// True if a conflict of the common ancestor is gone on a side that has given up a content of it.
+pub(super) fn was_given_up(conflict: &Conflict, base: &Snapshot, side: &Snapshot) -> bool {
+    let is_gone = base.conflicts.contains_key(&conflict.id) && !side.conflicts.contains_key(&conflict.id);
+    let mut entries = conflict.files.iter().filter_map(|file| file.entry);
+    is_gone && entries.any(|entry| side.given_up.contains(&entry.digest))
+}
+
 impl OldData {
     /// Compares two branches that part at `base`.
     pub(super) async fn compare(
@@ -39,6 +46,8 @@ impl OldData {
         let [one, other] = sides;
         let mut contents = Contents::of(one);
         contents.extend(Contents::of(other));
+        // For what is given up no pack is kept.
+        contents.all.retain(|id, _| !one.given_up.contains(id) && !other.given_up.contains(id));
         let there = || {
             let packs = one.packs.iter().chain(&other.packs);
             packs.filter(|(id, _)| sides.iter().all(|side| !side.swept.contains(id)))
@@ -118,8 +127,15 @@ impl OldData {
             .marked
             .keys()
             .filter(|pack| !is_swept(pack) && (self.needed.contains(*pack) || taken_back(pack)));
-        let unkept = winner.conflicts.values().filter(|conflict| self.is_lost(conflict));
+        let unkept = winner
+            .conflicts
+            .values()
+            .filter(|conflict| self.is_lost(conflict) || was_given_up(conflict, base, loser));
         let void: BTreeSet<CommitKey> = loser.void.iter().chain(&self.void).copied().collect();
+        let given_up = loser
+            .given_up
+            .iter()
+            .filter(|content| !base.given_up.contains(*content) && !winner.given_up.contains(*content));
         Prune {
             horizon: (loser.horizon > winner.horizon).then_some(loser.horizon),
             marked: marks.copied().collect(),
@@ -127,6 +143,7 @@ impl OldData {
             swept: swept.collect(),
             void: void.into_iter().filter(|key| !winner.void.contains(key)).collect(),
             unkept: unkept.map(|conflict| conflict.id).collect(),
+            given_up: given_up.copied().collect(),
         }
     }
 }

@@ -72,14 +72,16 @@ fn check_old_data(commit: &Commit) -> Result<(), String> {
         && ascends(prune.unmarked.iter())
         && ascends(prune.swept.iter())
         && ascends(prune.void.iter())
-        && ascends(prune.unkept.iter());
+        && ascends(prune.unkept.iter())
+        && ascends(prune.given_up.iter());
     if !sorted {
         return Err("what it says of old data is not sorted".into());
     }
     if prune.horizon.is_some_and(|horizon| horizon >= commit.seq) {
         return Err("it keeps no generation before its own".into());
     }
-    if commit.parents.len() < 2 && !(prune.void.is_empty() && prune.unkept.is_empty()) {
+    let gives_up = commit.kind == CommitKind::GiveUp;
+    if commit.parents.len() < 2 && !(prune.void.is_empty() && (prune.unkept.is_empty() || gives_up)) {
         return Err("only a merge finds that a commit is void".into());
     }
     Ok(())

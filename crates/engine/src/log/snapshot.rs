@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub horizon: u64,
     /// Commits that relied on swept packs. Only the changes that a merge took over from them count.
     pub void: BTreeSet<CommitKey>,
+    /// Contents that the bucket has lost and that nobody could give back.
+    pub given_up: BTreeSet<Digest>,
     /// Packs of the state that the bucket does not have, removed from `packs`. Empty in states that
     /// commits say; see [`super::Log::at_hand`].
     pub lost: BTreeSet<PackId>,
@@ -143,6 +145,7 @@ impl Snapshot {
         }
         self.change_packs(key, commit, marked);
         self.void.extend(&commit.prune.void);
+        self.give_up(commit);
         self.needs.extend(commit.needs.iter().cloned());
         for conflict in &commit.prune.unkept {
             self.close(conflict);
@@ -179,6 +182,15 @@ impl Snapshot {
             self.marked.remove(pack);
         }
         self.horizon = self.horizon.max(commit.prune.horizon.unwrap_or(0));
+    }
+
+    /// Takes in what the commit gives up. What it names is there again.
+    fn give_up(&mut self, commit: &Commit) {
+        self.given_up.extend(&commit.prune.given_up);
+        let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
+        for entry in commit.changes.iter().filter_map(|change| change.entry).chain(kept) {
+            self.given_up.remove(&entry.digest);
+        }
     }
 
     /// Removes a conflict.
@@ -224,6 +236,18 @@ impl Snapshot {
     #[must_use]
     pub fn has_swept(&self, pack: &PackId) -> bool {
         self.swept.contains(pack) && !self.packs.contains_key(pack)
+    }
+
+    /// Contents that were given up and that neither the manifest nor an open conflict names.
+    #[must_use]
+    pub fn gone_for_good(&self) -> BTreeSet<Digest> {
+        let mut gone = self.given_up.clone();
+        if !gone.is_empty() {
+            for entry in self.contents() {
+                gone.remove(&entry.digest);
+            }
+        }
+        gone
     }
 
     /// Entries that the manifest and the open conflicts name.

@@ -31,7 +31,8 @@ impl Retained {
 
 impl Log {
     /// Times at which commits were put, by the server's clock, in milliseconds since the Unix
-    /// epoch.
+    /// epoch. A commit was there before any that builds on it: where the clock was ahead for a
+    /// while, the first one after that tells.
     ///
     /// # Errors
     /// Errors of the remote.
@@ -39,7 +40,37 @@ impl Log {
         let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
         let time =
             |object: &crate::remote::Object| Some((parse_commit_key(&object.key)?, object.modified_ms));
-        Ok(listed.iter().filter_map(time).collect())
+        let mut times: BTreeMap<CommitKey, i64> = listed.iter().filter_map(time).collect();
+        for (key, node) in self.graph.iter().rev() {
+            let Some(time) = times.get(&key).copied() else { continue };
+            for parent in &node.parents {
+                times.entry(*parent).and_modify(|before| *before = time.min(*before));
+            }
+        }
+        Ok(times)
+    }
+
+    /// Corrects times of packs that lie ahead of the server's clock: a pack was put before the
+    /// first commit that names it.
+    ///
+    /// # Errors
+    /// Errors of the remote, for commits that are not in the cache.
+    pub async fn correct_times(
+        &self,
+        packs: &mut BTreeMap<PackId, InBucket>,
+        times: &BTreeMap<CommitKey, i64>,
+        now_ms: i64,
+    ) -> Result<(), LogError> {
+        if packs.values().all(|pack| pack.modified_ms <= now_ms) {
+            return Ok(());
+        }
+        for (key, time) in times.iter().filter(|(key, _)| self.graph.contains(**key)) {
+            let (_, commit) = self.read_commit(*key).await?;
+            for pack in &commit.packs {
+                packs.entry(pack.id).and_modify(|there| there.modified_ms = there.modified_ms.min(*time));
+            }
+        }
+        Ok(())
     }
 
     /// Commits in the past of `head` that are no generation of their own: those of prunes, and all

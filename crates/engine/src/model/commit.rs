@@ -62,10 +62,13 @@ pub enum CommitKind {
     Import,
     /// Old data marked or swept. No file changed.
     Prune,
+    /// Contents given up that the bucket has lost.
+    #[serde(rename = "give-up")]
+    GiveUp,
 }
 
 impl CommitKind {
-    /// Name of the kind: `sync`, `restore`, `undo`, `resolve`, `import` or `prune`.
+    /// Name of the kind: `sync`, `restore`, `undo`, `resolve`, `import`, `prune` or `give-up`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,6 +78,7 @@ impl CommitKind {
             Self::Resolve => "resolve",
             Self::Import => "import",
             Self::Prune => "prune",
+            Self::GiveUp => "give-up",
         }
     }
 
@@ -83,7 +87,7 @@ impl CommitKind {
     pub const fn of(self) -> Option<u64> {
         match self {
             Self::Restore(generation) | Self::Undo(generation) => Some(generation),
-            Self::Sync | Self::Resolve | Self::Import | Self::Prune => None,
+            Self::Sync | Self::Resolve | Self::Import | Self::Prune | Self::GiveUp => None,
         }
     }
 

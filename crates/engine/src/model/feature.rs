@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Commit, DeviceId, VaultPath};
+use super::{Commit, CommitKind, DeviceId, VaultPath};
 
 /// The newest format of commits, checkpoints and headers that this program reads.
 pub const FORMAT: u32 = 2;
@@ -20,6 +20,8 @@ pub const FIRST_FORMAT: u32 = 1;
 /// A part of a commit that not every reader knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
+    /// Contents that the bucket has lost, and that a commit gives up.
+    GivenUp,
     /// A database and what stands beside it are one file. No commit says which files are databases,
     /// so a writer names this feature where it sends one.
     Sqlite,
@@ -29,12 +31,13 @@ pub enum Feature {
 
 impl Feature {
     /// All features that this program reads, by name.
-    pub const ALL: [Self; 2] = [Self::Sqlite, Self::UnixNames];
+    pub const ALL: [Self; 3] = [Self::GivenUp, Self::Sqlite, Self::UnixNames];
 
     /// Its name in commits.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::GivenUp => "given-up",
             Self::Sqlite => "sqlite",
             Self::UnixNames => "unix-names",
         }
@@ -44,7 +47,7 @@ impl Feature {
     #[must_use]
     pub const fn since(self) -> &'static str {
         match self {
-            Self::Sqlite | Self::UnixNames => "0.2",
+            Self::GivenUp | Self::Sqlite | Self::UnixNames => "0.2",
         }
     }
 
@@ -53,7 +56,10 @@ impl Feature {
     pub fn of(commit: &Commit) -> BTreeSet<Self> {
         let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).map(|file| &file.path);
         let mut paths = commit.changes.iter().map(|change| &change.path).chain(kept);
-        BTreeSet::from_iter((!paths.all(VaultPath::is_portable)).then_some(Self::UnixNames))
+        let gives_up = !commit.prune.given_up.is_empty() || commit.kind == CommitKind::GiveUp;
+        let given_up = gives_up.then_some(Self::GivenUp);
+        let unix_names = (!paths.all(VaultPath::is_portable)).then_some(Self::UnixNames);
+        given_up.into_iter().chain(unix_names).collect()
     }
 
     /// The feature as a commit names it.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommitKey, ConflictId, PackId, bounded, limits};
+use super::{CommitKey, ConflictId, Digest, PackId, bounded, limits};
 
 /// Old data in the bucket: packs to delete, and commits and conflicts that lose their bytes.
 ///
@@ -31,10 +31,16 @@ pub struct Prune {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub void: Vec<CommitKey>,
-    /// In a merge: conflicts of the first parent whose bytes are gone.
+    /// In a merge, or where contents are given up: conflicts of the first parent whose bytes are
+    /// gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
     pub unkept: Vec<ConflictId>,
+    /// Contents that the bucket has lost and that nobody could give back. One that a later commit
+    /// brings again is no longer among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::LISTED }>")]
+    pub given_up: Vec<Digest>,
 }
 
 impl Prune {

@@ -112,6 +112,11 @@ impl<R: Remote> Remote for Limited<R> {
         self.run("delete", key, self.inner.delete(key)).await
     }
 
+    async fn delete_all(&self, keys: &[String]) -> Result<(), RemoteError> {
+        let first = keys.first().map_or("", String::as_str);
+        self.run("delete", first, self.inner.delete_all(keys)).await
+    }
+
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.run("time", "", self.inner.server_ms()).await
     }

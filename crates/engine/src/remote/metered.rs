@@ -146,6 +146,10 @@ impl<R: Remote> Remote for Metered<R> {
         self.meter.count(self.inner.delete(key)).await
     }
 
+    async fn delete_all(&self, keys: &[String]) -> Result<(), RemoteError> {
+        self.meter.count(self.inner.delete_all(keys)).await
+    }
+
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.meter.count(self.inner.server_ms()).await
     }

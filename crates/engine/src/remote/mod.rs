@@ -156,6 +156,23 @@ pub trait Remote: Send + Sync + Debug {
     /// See [`RemoteErrorKind`].
     async fn delete(&self, key: &str) -> Result<(), RemoteError>;
 
+    /// Deletes objects like [`Remote::delete`], as many at once as the store takes. One that cannot
+    /// be deleted keeps the others from nothing, and its error is returned.
+    ///
+    /// # Errors
+    /// See [`RemoteErrorKind`].
+    async fn delete_all(&self, keys: &[String]) -> Result<(), RemoteError> {
+        let mut done = Ok(());
+        for key in keys {
+            match self.delete(key).await {
+                // All others would fail alike.
+                Err(error) if error.kind.offline() => return Err(error),
+                deleted => done = done.and(deleted),
+            }
+        }
+        done
+    }
+
     /// Time of the store's clock, which also dates objects, in milliseconds since the Unix epoch.
     /// It may be rounded down to a whole second.
     ///
@@ -205,6 +222,10 @@ impl<R: Remote + ?Sized> Remote for Arc<R> {
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
         (**self).delete(key).await
+    }
+
+    async fn delete_all(&self, keys: &[String]) -> Result<(), RemoteError> {
+        (**self).delete_all(keys).await
     }
 
     async fn server_ms(&self) -> Result<i64, RemoteError> {

@@ -105,6 +105,10 @@ impl<R: Remote> Remote for Paced<R> {
         self.inner.delete(key).await
     }
 
+    async fn delete_all(&self, keys: &[String]) -> Result<(), RemoteError> {
+        self.inner.delete_all(keys).await
+    }
+
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.inner.server_ms().await
     }

@@ -118,6 +118,10 @@ impl<R: Remote> Remote for Retry<R> {
         self.run(|| self.inner.delete(key)).await
     }
 
+    async fn delete_all(&self, keys: &[String]) -> Result<(), RemoteError> {
+        self.run(|| self.inner.delete_all(keys)).await
+    }
+
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         self.run(|| self.inner.server_ms()).await
     }

@@ -35,6 +35,11 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE waiting (
         path TEXT PRIMARY KEY, first_seen_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, error TEXT, next_retry_ms INTEGER
     ) WITHOUT ROWID;
+", "
+    CREATE TABLE cut (
+        id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, recipe TEXT NOT NULL, chunks BLOB NOT NULL, proof BLOB NOT NULL,
+        total INTEGER NOT NULL
+    );
 "];
 
 /// Time to wait while another process uses the database.

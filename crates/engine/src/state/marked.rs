@@ -88,6 +88,8 @@ impl Marked {
         for pack in marked.keys().chain(swept) {
             let new = Leaving { seen_ms: now_ms, ours: false, by: None };
             let leaving = self.packs.entry(*pack).or_insert(new);
+            // The server's clock was ahead, and was set back.
+            leaving.seen_ms = leaving.seen_ms.min(now_ms);
             if let Some(by) = marked.get(pack).filter(|_| leaving.ours) {
                 leaving.by = Some(*by);
             }
@@ -138,6 +140,10 @@ mod tests {
         assert_eq!(due(&record, 1100), [false, true, false], "the others came back");
         record.see(&marks, &BTreeSet::new(), 1150);
         assert_eq!(due(&record, 1200), [false, true, false], "and are new when they go again");
+        // The server's clock was ahead, and is right again.
+        record.see(&marks, &BTreeSet::new(), 500);
+        assert_eq!(due(&record, 599), [false; 3]);
+        assert_eq!(due(&record, 600), [true, true, false], "nothing waits until that day");
         std::fs::write(&path, "{").unwrap();
         assert_eq!(due(&load(), 9999), [false; 3], "without the record nothing is due");
     }

@@ -8,6 +8,7 @@
 //! A crash leaves the old record or the new one. This module knows neither the vault's files nor
 //! the remote.
 
+mod cut;
 mod database;
 mod events;
 mod facts;
@@ -25,6 +26,7 @@ mod sound;
 mod stats;
 mod waiting;
 
+pub use cut::Cut;
 pub use database::{Database, DatabaseError};
 pub use events::{EventLog, EventLogError, StoredEvent};
 pub use failed::Failed;

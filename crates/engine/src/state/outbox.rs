@@ -33,12 +33,12 @@ impl Database {
         })
     }
 
-    /// Removes all stored packs, because a commit names them now or they are gone.
+    /// Removes all stored packs, and what is known of how files were cut into them, because a commit names them now or they are gone.
     ///
     /// # Errors
     /// Errors of the database.
     pub fn clear_uploaded(&self) -> Result<(), DatabaseError> {
-        self.with(|db| db.execute("DELETE FROM outbox_pack", []).map(drop))
+        self.with(|db| db.execute_batch("DELETE FROM outbox_pack; DELETE FROM cut;"))
     }
 }
 
@@ -48,6 +48,6 @@ impl Database {
     /// # Errors
     /// Errors of the database.
     pub fn forget_remote(&self) -> Result<(), DatabaseError> {
-        self.with(|db| db.execute_batch("DELETE FROM object; DELETE FROM outbox_pack;"))
+        self.with(|db| db.execute_batch("DELETE FROM object; DELETE FROM outbox_pack; DELETE FROM cut;"))
     }
 }

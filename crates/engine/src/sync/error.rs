@@ -209,7 +209,7 @@ impl SyncError {
             Self::Log(LogError::Remote(error)) => remote_next(error.kind),
             Self::Refused(refusal) => refusal.next(),
             Self::Log(LogError::RolledBack { .. }) => {
-                "nothing was changed on either side; if the bucket was replaced on purpose, run `cogzy-vault init --join` to join it anew"
+                "nothing was changed on either side; if it has lost an object, `cogzy-vault verify --repair` puts it back; if the bucket was replaced on purpose, run `cogzy-vault init --join` to join it anew"
             }
             Self::Log(LogError::Foreign { .. }) | Self::OtherRemote { .. } => {
                 "check `remote` with `cogzy-vault config show`; to join another remote on purpose, run `cogzy-vault init --join`"

@@ -53,7 +53,7 @@ pub use recovery::{
 pub use refusal::Refusal;
 pub use report::{About, Amount, Report, Standing, Trouble, Weight};
 pub use standing::{Changes, Glance, LastKnown, Moved, News};
-pub use upkeep::{Fault, Lost, Objects, PRUNED, Pruned, Repaired, Retention, Verified};
+pub use upkeep::{Fault, Lost, Objects, PRUNED, PruneRun, Pruned, Repaired, Retention, Verified};
 
 pub use crate::log::{Aside, Past, devices};
 

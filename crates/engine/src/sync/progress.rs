@@ -39,6 +39,10 @@ pub enum Phase {
     Apply,
     /// Deleting old data from the bucket; its objects count as files.
     Delete,
+    /// Looking what of the bucket is needed; the steps of that count as files.
+    Weigh,
+    /// Reading the bucket's packs to check them.
+    Verify,
 }
 
 impl std::fmt::Display for Phase {
@@ -49,6 +53,8 @@ impl std::fmt::Display for Phase {
             Self::Download => "download",
             Self::Apply => "apply",
             Self::Delete => "delete",
+            Self::Weigh => "weigh",
+            Self::Verify => "verify",
         })
     }
 }

@@ -104,6 +104,20 @@ pub enum Refusal {
         "the backup is at generation {0}: plain objects can only become the first generation of a new one"
     )]
     NotNew(u64),
+    /// More is lost than a person has agreed to give up, or the backup has changed meanwhile.
+    #[error("the backup has changed since it was asked what to give up: nothing was given up")]
+    MoreLost,
+    /// A pack that is missing was named a moment ago.
+    #[error("{0} is missing, but was named less than an hour ago and may still arrive: nothing was given up")]
+    MayCome(String),
+    /// Devices could not read the commit.
+    #[error("{} cannot read that something was given up, so nothing was changed: it takes cogzy-vault {since} there", .devices.join(", "))]
+    Behind {
+        /// Their names.
+        devices: Vec<String>,
+        /// The first version that can.
+        since: &'static str,
+    },
     /// There is nothing to take over.
     #[error("{0} holds no plain objects that could be taken over")]
     NothingPlain(String),
@@ -171,6 +185,11 @@ impl Refusal {
                 "close the programs that write there, make unreadable files readable, then try again"
             }
             Self::NotNew(_) => "choose an unused prefix or user id for `remote`, then import into that",
+            Self::MoreLost => "cogzy-vault verify --repair --give-up",
+            Self::MayCome(_) => "wait an hour, then run `cogzy-vault verify --repair --give-up` again",
+            Self::Behind { .. } => {
+                "install that version there and let it commit something; a device that is gone counts for 30 days after its last commit"
+            }
             Self::NothingPlain(_) => {
                 "name the prefix that holds corpus/ and vectors/: `cogzy-vault import URL`"
             }

@@ -12,7 +12,7 @@ use super::session::Context;
 use super::{Engine, SyncError};
 use crate::clock::random;
 use crate::fs::{At, found, remove_tree};
-use crate::model::{Digest, Groups, Item, VaultPath};
+use crate::model::{Digest, FileKind, Groups, Item, VaultPath};
 use crate::plan::Unfit;
 use crate::vault::{Answer, ApplyId, FileLock, TransactError, Transaction, current, transact};
 
@@ -95,8 +95,16 @@ impl Context {
             let ours =
                 path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.'));
             let id: Option<ApplyId> = ours.and_then(|name| name.parse().ok());
-            if id.is_some_and(|id| now.saturating_sub(id.ms()) > ABANDONED_MS) {
-                remove_tree(self.fs(), &path)?;
+            let Some(stat) = found(self.fs().lstat(&path)).at("look at", &path)? else { continue };
+            // What a program has put there has the time of its last change: a copy may keep an old
+            // `mtime`. A program that has not named it by then is dead.
+            let put_ms = u64::try_from(stat.ctime_ns / 1_000_000).unwrap_or(u64::MAX);
+            if now.saturating_sub(id.map_or(put_ms, |id| id.ms())) <= ABANDONED_MS {
+                continue;
+            }
+            match stat.kind {
+                FileKind::Folder => remove_tree(self.fs(), &path)?,
+                _ => self.fs().remove_file(&path).at("remove", &path)?,
             }
         }
         Ok(())

@@ -11,7 +11,7 @@
 //! The oracle asks: no device is stopped, none loses a byte, in the end all hold the same, nobody
 //! builds on a commit that unpacks to too much, and every version that retention justifies can be
 //! put together, but for those whose packs were deleted; of these, too, what a device still holds
-//! comes back.
+//! comes back, the rest is given up, and nothing tells of it as damage any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +21,9 @@ use cogzy_engine::model::{
     ChunkSlot, Codec, Commit, CommitId, CommitKey, CommitKind, Device as Maker, DeviceId, Digest,
     FIRST_FORMAT, Hlc, PackId, PackInfo, Prune, Recipe,
 };
-use cogzy_engine::sync::{Advice, Fault, Request, Retention, Trouble, Unwatched, Weight};
+use cogzy_engine::sync::{
+    Advice, Fault, Refusal, Request, Retention, SyncError, Trouble, Unwatched, Verified, Weight,
+};
 use cogzy_testkit::rng::Rng;
 
 use crate::device::{DAY, Outcome};
@@ -162,6 +164,7 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
             repair(world, at).await?;
         }
     }
+    let is_given_up = !adversary.deleted.is_empty() && give_up(world).await?;
     for at in (0..=DEVICES).chain(0..DEVICES) {
         sync(world, at, false).await?;
     }
@@ -174,9 +177,16 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
     nobody_took_a_bomb(world, adversary)?;
     let expected = |path: &str| adversary.made.contains(path) || adversary.attacked.contains(path);
     for at in 0..=DEVICES {
-        let faults = repair(world, at).await?;
-        if let Some(fault) = faults.iter().find(|fault| !expected(&fault.path)) {
+        let verified = repair(world, at).await?;
+        let is_bad = |fault: &&Fault| {
+            let is_pack = fault.path.starts_with("packs/");
+            !expected(&fault.path) || is_pack && is_given_up
+        };
+        if let Some(fault) = verified.faults.iter().find(is_bad) {
             return Err(format!("{}: {fault:?}", world.devices[at].name));
+        }
+        if let Some(lost) = verified.lost.first().filter(|_| is_given_up) {
+            return Err(format!("{}: {lost:?} is told of although it was given up", world.devices[at].name));
         }
     }
     match world.store.lock().overwritten.iter().find(|key| !expected(key)) {
@@ -186,11 +196,26 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
 }
 
 /// Repairs what can be, and returns what was found.
-async fn repair(world: &mut World, at: usize) -> Result<Vec<Fault>, String> {
+async fn repair(world: &mut World, at: usize) -> Result<Verified, String> {
     let device = &mut world.devices[at];
     let repaired = device.engine().repair(&Unwatched).await;
     let (verified, _) = repaired.map_err(|error| format!("{} cannot verify: {error}", device.name))?;
-    Ok(verified.faults)
+    Ok(verified)
+}
+
+/// Gives up what no device could put back. False if a device has not said that it could read of it,
+/// for the adversary may have deleted its word.
+async fn give_up(world: &mut World) -> Result<bool, String> {
+    let lost = repair(world, 0).await?.lost;
+    let device = &mut world.devices[0];
+    match device.engine().give_up(&lost, &Unwatched).await {
+        Ok((verified, _)) if verified.lost.is_empty() => {
+            world.trace.mark("adversary: lost versions are given up");
+            Ok(true)
+        }
+        Err(SyncError::Refused(Refusal::Behind { .. })) => Ok(false),
+        other => Err(format!("{} cannot give up what is lost: {other:?}", device.name)),
+    }
 }
 
 /// No commit builds on one that unpacks to too much.

@@ -111,6 +111,7 @@ fn rich(head: CommitKey) -> Prepared {
         horizon: Some(head.seq - 1),
         marked: vec![pack(3)],
         swept: vec![pack(4)],
+        given_up: vec![entry("gone").digest],
         ..Prune::default()
     };
     Prepared::new(&mut full.clone()).unwrap()
@@ -139,6 +140,7 @@ async fn a_state_read_from_a_checkpoint_equals_the_state_of_its_commits() {
     let replayed = log.snapshot(Some(last.key)).await.unwrap();
     assert!(replayed.horizon > 0 && !replayed.marked.is_empty() && !replayed.swept.is_empty());
     assert!(!replayed.void.is_empty() && !replayed.conflicts.is_empty() && !replayed.resolved.is_empty());
+    assert!(!replayed.given_up.is_empty());
     assert!(!replayed.recipes.is_empty() && !replayed.ages.is_empty() && replayed.packs.len() > 2);
     assert!(write(&mut log, last.key).await);
     let proof = naming(&mut log, last.key, 1, &[]).await;

@@ -103,6 +103,17 @@ fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
     broken(&|c| c.prune.marked = down(), ordinary(), why);
     broken(&|c| c.prune.unmarked = down(), ordinary(), why);
     broken(&|c| c.prune.swept = down(), ordinary(), why);
+    let contents = || vec![Digest::from_bytes([2; 32]), Digest::from_bytes([1; 32])];
+    broken(
+        &|c| {
+            c.prune.given_up = contents();
+            c.settle_format();
+        },
+        ordinary(),
+        why,
+    );
+    broken(&|c| c.prune.given_up = vec![contents()[0]], ordinary(), "a feature that it does not name");
+    broken(&|c| c.kind = CommitKind::GiveUp, ordinary(), "a feature that it does not name");
     broken(&|c| c.prune.horizon = Some(c.seq), ordinary(), "it keeps no generation before its own");
     broken(&|c| c.prune.void = keys(), merge(), why);
     broken(&|c| c.prune.unkept = conflicts(), merge(), why);

@@ -282,3 +282,28 @@ async fn the_horizon_never_goes_back_and_a_void_commit_stays_void() {
     assert_eq!(says(&plain, &knowing), []);
     assert_eq!(says(&knowing, &knowing), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_branch_gives_up_is_given_up_by_the_merge_until_it_is_brought_again() {
+    let mut world = World::new(Prune::default()).await;
+    let gone = Prune { given_up: vec![entry("d").digest], ..marks(&[4]) };
+    let gives_up = world.branch(1, without_d(gone)).await;
+    let packs = vec![stored(&world.remote.store, 9, &[b"new"]).await];
+    let edits = world.branch(2, Branch { packs, ..with("a", "new") }).await;
+    for (loser, winner) in [(gives_up, edits), (edits, gives_up)] {
+        let merged = world.merge(loser, winner).await;
+        merged.holds(&[("a", "new"), ("b", "b"), ("c", "c")]);
+        let known = if winner == gives_up { vec![] } else { vec![entry("d").digest] };
+        assert_eq!(merged.commit.prune.given_up, known, "a difference to the winner");
+        // Whichever of the two has the higher key.
+        let mut settled = merged.commit.clone();
+        settled.settle_format();
+        let needs = settled.needs.contains(&crate::model::Feature::GivenUp.need());
+        assert_eq!(needs, winner != gives_up, "the winner's past says it already");
+    }
+    let state = world.state(gives_up).await;
+    assert_eq!(state.gone_for_good(), BTreeSet::from([entry("d").digest]));
+    let again = Branch { changes: vec![("e", Some("d"))], ..Branch::default() };
+    let again = publish(&mut world.log, &on(Some(gives_up), 1, again)).await;
+    assert!(world.state(again).await.given_up.is_empty(), "who still had it has sent it again");
+}

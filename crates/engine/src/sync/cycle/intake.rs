@@ -4,6 +4,7 @@
 //! what [`super::upload`] says.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use super::upload::Counted;
@@ -49,8 +50,20 @@ impl Context {
         }
         let taken = blocking(|| {
             let left_out = |error: std::io::Error| Ok(Taken::LeftOut(error.to_string()));
-            let reader = open_stable(self.fs(), self.layout.root(), &source.relative, &source.stat);
-            let mut reader = match reader {
+            let open = || open_stable(self.fs(), self.layout.root(), &source.relative, &source.stat);
+            if let Some(recipe) = run.was_sent(source.content) {
+                // Its beginning tells of a database; that is cut again, for its head is set anew.
+                let is_database = open().and_then(|mut reader| {
+                    let _read = reader.read(&mut [0])?;
+                    Ok(reader.is_database())
+                });
+                match is_database {
+                    Ok(false) => return Ok(Taken::Read { recipe, database: false }),
+                    Ok(true) => {}
+                    Err(error) => return left_out(error),
+                }
+            }
+            let mut reader = match open() {
                 Ok(reader) => reader,
                 Err(error) => return left_out(error),
             };
@@ -67,6 +80,7 @@ impl Context {
             if ingested.content != source.content {
                 return Ok(Taken::LeftOut("it changed since it was scanned".to_owned()));
             }
+            run.remember(&ingested);
             Ok::<_, SyncError>(Taken::Read { recipe: ingested.recipe, database })
         })?;
         run.send().await?;

@@ -14,6 +14,7 @@ mod commit;
 mod databases;
 mod disks;
 mod fetch;
+mod given_up;
 mod groups;
 mod intake;
 mod local;
@@ -286,6 +287,9 @@ impl Session<'_> {
         let agreed_key = record.and_then(|record| record.commit);
         if let Some(agreed) = agreed_key {
             self.log.check_agreed(agreed).await?;
+        }
+        if whole && let Err(error) = self.log.put_back_commits().await {
+            tracing::warn!(%error, "commits are missing from the bucket, and could not be put back");
         }
         let agreed = self.log.snapshot(agreed_key).await?;
         self.log.trust_packs(&agreed);

@@ -18,7 +18,7 @@ const ASK_EVERY: Duration = Duration::from_secs(3600);
 
 impl Session<'_> {
     /// Names of the devices for which a commit after `head` may not need `feature` yet.
-    pub(super) async fn behind(
+    pub(crate) async fn behind(
         &mut self,
         feature: Feature,
         head: &Snapshot,

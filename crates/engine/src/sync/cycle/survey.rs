@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Local;
+use super::given_up::forget_given_up;
 use super::groups::Judged;
 use super::regroup::{self, Regrouped};
 use super::stale;
@@ -153,6 +154,7 @@ impl Session<'_> {
             }
         }
         base.retain(|path, _| self.context.visible(path));
+        forget_given_up(&mut base, [&local.tree, &remote], &there.groups, &there.gone_for_good());
         self.meet_databases(&mut local, [&mut base, &mut remote], &there).await?;
         local.name_what_blocks(&base, &remote);
         self.context.meet_disks(&mut local, &base, scope)?;

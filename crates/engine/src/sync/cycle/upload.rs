@@ -216,6 +216,8 @@ pub(crate) struct Run<'a> {
     relied: Vec<Content>,
     /// True where some of the index was found to be missing.
     doubtful: bool,
+    /// True where an earlier run has sent packs that no commit names yet.
+    resumes: bool,
 }
 
 impl<'a> Run<'a> {
@@ -226,6 +228,7 @@ impl<'a> Run<'a> {
         uploads: Uploads,
     ) -> Result<Self, SyncError> {
         let (remote, index, doubtful) = (known.remote, known.index, known.doubtful);
+        let resumes = !known.left_over.is_empty();
         let known: KnownFn<'a> = Box::new(|id| known.has_chunk(id));
         let to = uploads.clone();
         let sink: SinkFn<'a> = Box::new(move |pack| to.take(pack));
@@ -233,7 +236,7 @@ impl<'a> Run<'a> {
             .map_err(|error| SyncError::Upload(error.to_string()))?;
         let uplink = uploads.uplink.clone();
         let ingest = ingest.with_pack_target(move || uplink.pack_target());
-        Ok(Self { ingest, remote, index, uploads, relied: Vec::new(), doubtful })
+        Ok(Self { ingest, remote, index, uploads, relied: Vec::new(), doubtful, resumes })
     }
 
     /// The packs on their way.
@@ -248,6 +251,28 @@ impl<'a> Run<'a> {
             self.relied.push(content);
         }
         known
+    }
+
+    /// Recipe of a content that an earlier run has cut and sent whole, so that it need not be cut
+    /// again. The inner one is none for a content of one chunk. A file that has changed since then
+    /// has another content.
+    pub(crate) fn was_sent(&mut self, content: Content) -> Option<Option<Recipe>> {
+        if !self.resumes {
+            return None;
+        }
+        if self.ingest.knows(&content.digest) {
+            return Some(None);
+        }
+        let cut = self.uploads.database.cut(content).unwrap_or_default()?;
+        cut.chunks.iter().all(|chunk| self.ingest.knows(chunk)).then_some(Some(cut.recipe))
+    }
+
+    /// Remembers how a content was cut, for a run that goes on after this one was broken off.
+    pub(crate) fn remember(&self, ingested: &Ingested) {
+        let Ingested { content, recipe: Some(recipe), chunks, .. } = ingested else { return };
+        if let Err(error) = self.uploads.database.put_cut(*content, recipe, chunks) {
+            tracing::debug!(%error, "how a file was cut could not be noted; it is cut again if need be");
+        }
     }
 
     /// True where the vault holds a whole content already.

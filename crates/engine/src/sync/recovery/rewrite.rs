@@ -172,7 +172,7 @@ impl Session<'_> {
             self.context.brake(head, &after)?;
         }
         let (recipes, mut packs) = self.context.sources(head, from.as_deref(), &wanted).await?;
-        if !wanted.is_empty() {
+        if !wanted.is_empty() && kind != CommitKind::GiveUp {
             let mut state = head.as_ref().clone();
             state.recipes.extend(recipes.iter().map(|(digest, recipe)| (*digest, recipe.clone())));
             state.packs.extend(packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));

@@ -1,16 +1,21 @@
 //! Care for the stored data: checks that it is whole, repairs it, and frees what is no longer
 //! needed.
 //!
-//! [`verify`] reads and changes nothing; [`repair`] puts right what it found. [`prune`] frees data
-//! that retention no longer needs, and [`repack`] moves the needed rest out of worn packs. Each
+//! [`verify`] reads and changes nothing; [`repair`] puts right what it found; [`give_up`]
+//! declares what is [`lost`] for good. [`prune`] frees data
+//! that retention no longer needs, in two commits; [`sweep`] then deletes it, and [`repack`] moves the needed rest out of worn packs. Each
 //! file's head says what a crash leaves.
 
+mod give_up;
+mod lost;
 mod prune;
 mod repack;
 mod repair;
+mod sweep;
 mod verify;
 mod weigh;
 
-pub use prune::{Objects, PRUNED, Pruned, Retention};
-pub use repair::{Lost, Repaired};
+pub use lost::Lost;
+pub use prune::{Objects, PRUNED, PruneRun, Pruned, Retention};
+pub use repair::Repaired;
 pub use verify::{Fault, Verified};

@@ -12,30 +12,23 @@
 //! has known to go for a grace period ([`Marked`]). Every doubt (a listing without a time, a
 //! checkpoint that cannot be read, a fork that does not settle) ends in not deleting.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::repack::Worn;
+use super::repack::{MOST_BYTES, Worn};
+use super::sweep::Swept;
 use super::weigh::Looked;
-use crate::content::ChunkIndex;
-use crate::log::{Depth, Fate, Snapshot, pack_key};
-use crate::model::{Commit, CommitKind, Digest, Keeps, PackId, PackInfo, Prune};
-use crate::planted::{Bug, planted};
+use crate::log::{Depth, Fate, Snapshot};
+use crate::model::{Commit, CommitKind, Keeps, PackId, PackInfo, Prune};
 use crate::state::Marked;
 use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
-use crate::sync::{Engine, Phase, Progress, SyncError, Watcher};
+use crate::sync::{Engine, SyncError, Watcher};
 
-/// Rounds of waiting for other heads. Others may commit during a sweep: after so many new heads,
-/// the deletion is left to the next prune.
-const ROUNDS: usize = 4;
-/// Deletions that are under way at once.
-const AT_ONCE: usize = 8;
+/// Bytes of chunks that one piece moves, unless a single pack has more.
+const PIECE_BYTES: u64 = 32 << 20;
 /// Key of the time at which the last prune ended.
 pub const PRUNED: &str = "pruned";
 const HOUR_MS: u64 = 3600 * 1000;
@@ -103,6 +96,77 @@ pub struct Pruned {
     pub doubtful: usize,
 }
 
+/// A prune, which may be done in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct PruneRun {
+    /// Time for which a piece deletes; none where all is done at once.
+    piece: Option<Duration>,
+    /// Bytes of chunks that were moved.
+    moved: u64,
+    /// Result of the pieces so far.
+    pruned: Option<Pruned>,
+}
+
+impl PruneRun {
+    /// A prune in pieces, each of which deletes for some `time`.
+    #[must_use]
+    pub fn in_pieces(time: Duration) -> Self {
+        Self { piece: Some(time), ..Self::default() }
+    }
+
+    /// The result, once there is no more to do.
+    #[must_use]
+    pub fn result(self) -> Pruned {
+        self.pruned.unwrap_or_default()
+    }
+
+    /// Worn packs to move now, and true if others are left for the next piece.
+    fn share(&mut self, worn: Vec<Worn>) -> (Vec<Worn>, bool) {
+        if self.piece.is_none() {
+            return (worn, false);
+        }
+        let (all, mut share, before) = (worn.len(), Vec::new(), self.moved);
+        for worn in worn {
+            let bytes: u64 = worn.live.iter().map(|slot| u64::from(slot.stored)).sum();
+            let is_first = self.moved == before;
+            if self.moved >= MOST_BYTES || !is_first && self.moved + bytes > before + PIECE_BYTES {
+                break;
+            }
+            self.moved += bytes;
+            share.push(worn);
+        }
+        let more = share.len() < all && self.moved < MOST_BYTES;
+        (share, more)
+    }
+
+    /// Adds the result of a piece.
+    fn add(&mut self, piece: Pruned) {
+        let Some(sum) = &mut self.pruned else {
+            self.pruned = Some(piece);
+            return;
+        };
+        let Pruned {
+            generation,
+            kept_from,
+            marked,
+            repacked,
+            waiting,
+            freed,
+            damaged,
+            stopped,
+            doubtful,
+            ..
+        } = piece;
+        (sum.generation, sum.kept_from, sum.waiting) = (generation, kept_from, waiting);
+        (sum.damaged, sum.stopped, sum.doubtful) = (damaged, stopped, doubtful);
+        for (sum, more) in [(&mut sum.marked, marked), (&mut sum.repacked, repacked), (&mut sum.freed, freed)]
+        {
+            sum.objects += more.objects;
+            sum.bytes += more.bytes;
+        }
+    }
+}
+
 impl Engine {
     /// Marks, sweeps and deletes data that retention no longer needs.
     ///
@@ -110,7 +174,25 @@ impl Engine {
     /// See [`SyncError`]; data deleted until then was not needed.
     pub async fn prune(&mut self, dry_run: bool, watcher: &dyn Watcher) -> Result<Pruned, SyncError> {
         let mut session = self.session(watcher).await?;
-        if dry_run { session.would_prune().await } else { session.prune_now().await }
+        if dry_run {
+            return session.would_prune().await;
+        }
+        let mut run = PruneRun::default();
+        session.prune_now(&mut run).await?;
+        Ok(run.pruned.unwrap_or_default())
+    }
+
+    /// Does a piece of a prune: some of what there is to move and to delete. Between two pieces
+    /// anything else may run. True if there is more to do.
+    ///
+    /// # Errors
+    /// See [`Engine::prune`].
+    pub async fn prune_piece(
+        &mut self,
+        run: &mut PruneRun,
+        watcher: &dyn Watcher,
+    ) -> Result<bool, SyncError> {
+        self.session(watcher).await?.prune_now(run).await
     }
 
     /// True if this device's last prune is a day ago. The first question counts as a prune: on the
@@ -162,15 +244,20 @@ impl Session<'_> {
         Ok(pruned)
     }
 
-    async fn prune_now(&mut self) -> Result<Pruned, SyncError> {
+    /// Prunes, or does a piece of it. True if there is more to do.
+    async fn prune_now(&mut self, run: &mut PruneRun) -> Result<bool, SyncError> {
         self.finish_unfinished().await?;
         self.log.refresh(Depth::Whole).await?;
         let head = self.stand().await?;
         self.log.take_back_keeps(self.marker.device, self.context.settings.retention.keeps()).await?;
-        let looked = self.look_for_old(&head, false).await?;
+        self.log.put_back_header().await?;
+        let mut looked = self.look_for_old(&head, false).await?;
+        let (worn, worn_left) = run.share(std::mem::take(&mut looked.worn));
+        looked.worn = worn;
         let mut pruned = told(&looked, &head);
         if self.log.is_doubtful() {
-            return Ok(self.nothing(pruned));
+            run.add(self.nothing(pruned));
+            return Ok(false);
         }
         let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
         let moved = self.context.repack(looked.worn.clone(), self.watcher).await?;
@@ -185,15 +272,21 @@ impl Session<'_> {
             let commit = self.commit_prune(&head, prune, moved.packs).await?;
             pruned.generation = commit.map_or(pruned.generation, |commit| commit.seq);
         }
+        let mut swept = Swept::default();
         if !looked.stopped {
             let before_ms = looked.now_ms.saturating_sub(looked.grace_ms);
             self.log.delete_old_checkpoints(before_ms, &head).await?;
-            pruned.freed = self.delete_swept(&looked).await?;
+            swept = self.delete_swept(&looked, run.piece).await?;
+        }
+        pruned.freed = swept.freed;
+        run.add(pruned);
+        if worn_left || swept.more {
+            return Ok(true);
         }
         if let Err(error) = self.log.remote().clear_leftovers().await {
             tracing::warn!(%error, "what cut-off uploads left behind could not be removed; the next prune tries again");
         }
-        Ok(pruned)
+        Ok(false)
     }
 
     /// The result where something was set aside that may yet turn out to be a commit that needs old
@@ -208,7 +301,7 @@ impl Session<'_> {
         Pruned { marked: none, repacked: none, freed: none, doubtful, ..pruned }
     }
 
-    async fn commit_prune(
+    pub(super) async fn commit_prune(
         &mut self,
         head: &Stand,
         prune: Prune,
@@ -218,40 +311,11 @@ impl Session<'_> {
         self.rewrite(head, rewrite, true).await
     }
 
-    /// Chunks of the `doomed` packs that are needed and lie nowhere else, whatever the tables of
-    /// other packs say.
-    async fn lone_copies(
-        &self,
-        head: &Snapshot,
-        looked: &Looked,
-        doomed: &BTreeSet<PackId>,
-    ) -> Result<Vec<Worn>, SyncError> {
-        let there = |pack: &&Arc<PackInfo>| looked.bucket.contains_key(&pack.id);
-        let others: ChunkIndex = head.packs.values().filter(there).map(AsRef::as_ref).collect();
-        let going: Vec<&Arc<PackInfo>> =
-            looked.swept.iter().filter(|pack| doomed.contains(&pack.id)).collect();
-        let copies = going.iter().flat_map(|pack| &pack.chunks).map(|slot| slot.id);
-        let needed: BTreeSet<Digest> = copies.filter(|id| looked.chunks.contains_key(id)).collect();
-        let missing = self.context.not_there(&others, needed).await?;
-        let lone = going.into_iter().map(|pack| {
-            let live = pack.chunks.iter().filter(|slot| missing.contains(&slot.id)).copied().collect();
-            Worn { pack: Arc::clone(pack), live }
-        });
-        Ok(lone.filter(|worn| !worn.live.is_empty()).collect())
-    }
-
     /// Packs on their way out, as this device knows them now.
-    fn leaving(&self, head: &Snapshot, looked: &Looked) -> Result<Marked, SyncError> {
+    pub(super) fn leaving(&self, head: &Snapshot, looked: &Looked) -> Result<Marked, SyncError> {
         let mut marked = Marked::load(self.context.fs(), &self.context.layout.marked(), self.marker.vault)?;
         let swept = looked.bucket.keys().copied().filter(|pack| head.has_swept(pack)).collect();
         marked.see(&head.marked, &swept, looked.now_ms);
-        Ok(marked)
-    }
-
-    /// Notes what is on its way out, durably: a grace period begins.
-    fn note_leaving(&self, head: &Snapshot, looked: &Looked) -> Result<Marked, SyncError> {
-        let marked = self.leaving(head, looked)?;
-        marked.save(self.context.fs(), &self.context.layout.marked())?;
         Ok(marked)
     }
 
@@ -268,85 +332,6 @@ impl Session<'_> {
         }
         let moved = self.context.repack(looked.rescue, self.watcher).await?;
         Ok(self.commit_prune(&head, Prune::default(), moved.packs).await?.is_some())
-    }
-
-    /// Deletes swept packs, once every commit has been merged with the sweep. The kept history is
-    /// weighed once more then: a sweep may have been decided on a view that was old by the time it
-    /// was made, and a merge looks only at the newest state. A part of a swept pack that is needed
-    /// after all moves to a new pack first.
-    async fn delete_swept(&mut self, looked: &Looked) -> Result<Objects, SyncError> {
-        for _ in 0..ROUNDS {
-            self.log.refresh(Depth::Whole).await?;
-            let settled = self.log.graph().heads();
-            let head = self.stand().await?;
-            if self.log.is_doubtful() {
-                return Ok(Objects::default());
-            }
-            if settled != head.key.into_iter().collect::<Vec<_>>() {
-                continue;
-            }
-            let marked = self.note_leaving(&head, looked)?;
-            // As a rule there is nothing to delete, and so nothing to weigh.
-            if !looked.bucket.keys().any(|pack| head.has_swept(pack)) {
-                return Ok(Objects::default());
-            }
-            let looked = self.look_for_old(&head, true).await?;
-            if looked.stopped {
-                return Ok(Objects::default());
-            }
-            if !looked.rescue.is_empty() {
-                let moved = self.context.repack(looked.rescue, self.watcher).await?;
-                if moved.packs.is_empty() {
-                    return Ok(Objects::default());
-                }
-                self.commit_prune(&head, Prune::default(), moved.packs).await?;
-                continue;
-            }
-            let is_doomed = |pack: &PackId| {
-                let early = planted(Bug::DeleteUnswept) && !looked.live.contains(pack);
-                let due = marked.is_due(*pack, &looked.times, looked.now_ms, looked.grace_ms);
-                early || head.has_swept(pack) && (due || planted(Bug::SweepAtOnce))
-            };
-            let doomed: BTreeSet<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
-            let lone = self.lone_copies(&head, &looked, &doomed).await?;
-            if !lone.is_empty() {
-                let moved = self.context.repack(lone, self.watcher).await?;
-                if moved.packs.is_empty() {
-                    return Ok(Objects::default());
-                }
-                self.commit_prune(&head, Prune::default(), moved.packs).await?;
-                continue;
-            }
-            return self.delete(&looked, &doomed).await;
-        }
-        tracing::warn!("other devices keep committing: what was swept is deleted by the next prune");
-        Ok(Objects::default())
-    }
-
-    /// Deletes packs, several at once. Freed is what no listing shows afterwards, whatever the
-    /// store has said.
-    async fn delete(&mut self, looked: &Looked, doomed: &BTreeSet<PackId>) -> Result<Objects, SyncError> {
-        let remote = &self.context.ports.remote;
-        let delete = |pack: PackId| async move { remote.delete(&pack_key(pack)).await };
-        let mut deletions = stream::iter(doomed.iter().copied()).map(delete).buffer_unordered(AT_ONCE);
-        let mut progress =
-            Progress { phase: Phase::Delete, files_total: doomed.len(), ..Progress::default() };
-        while let Some(deleted) = deletions.next().await {
-            deleted?;
-            progress.files_done += 1;
-            self.watcher.progress(progress);
-        }
-        drop(deletions);
-        self.log.forget_packs(doomed);
-        if doomed.is_empty() {
-            return Ok(Objects::default());
-        }
-        let left = self.log.packs_there().await?;
-        let kept = doomed.iter().filter(|pack| left.contains_key(pack)).count();
-        if kept > 0 {
-            tracing::warn!(kept, "the store still lists packs that it said to have deleted");
-        }
-        Ok(looked.sum(doomed.iter().filter(|pack| !left.contains_key(pack))))
     }
 }
 

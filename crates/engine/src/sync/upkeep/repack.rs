@@ -21,7 +21,7 @@ use crate::sync::{Phase, Progress, SyncError, Watcher};
 /// Percentage of its chunks' bytes that nothing needs, above which a pack is worth moving.
 const MOSTLY_DEAD: u64 = 20;
 /// Most bytes that one run fetches.
-const MOST_BYTES: u64 = 256 << 20;
+pub(super) const MOST_BYTES: u64 = 256 << 20;
 /// Needed bytes below which a pack is small. Two that are not make a pack of the usual size.
 const SMALL: u64 = PACK_TARGET as u64 / 2;
 /// Small packs that are never too many: each new one would else be joined by the next prune.

@@ -10,20 +10,21 @@
 //!
 //! A crash leaves what was repaired until then; running it again goes on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::lost::{Losses, Lost};
 use super::verify::is_damaged;
 use super::{Fault, Verified};
 use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk, stored_in};
 use crate::fs::readable_files_below;
 use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_commit_key};
-use crate::model::{ChunkSlot, CommitKey, Digest, Entry, PackId, PackInfo, VaultPath};
+use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
 use crate::plan::{Action, FileStep, Step};
-use crate::sync::cycle::{Incoming, Local, OnDisk, list_chunks};
+use crate::sync::cycle::{Incoming, Local, OnDisk};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, SyncError, Watcher, blocking};
 use crate::vault::{Purpose, Scan};
@@ -47,17 +48,9 @@ pub struct Repaired {
     pub dismissed: Vec<String>,
     /// Versions whose bytes are neither here nor in the bucket.
     pub lost: Vec<Lost>,
-}
-
-/// A version of a file that cannot be put together any more.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-pub struct Lost {
-    /// The file. For a conflict, its id comes first.
-    pub path: String,
-    /// Generation that made it.
-    pub from: u64,
-    /// Last generation that has it.
-    pub to: u64,
+    /// Versions of those that were given up now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<Lost>,
 }
 
 impl Engine {
@@ -67,21 +60,55 @@ impl Engine {
     /// # Errors
     /// Errors that keep it from looking or writing; its findings are no errors.
     pub async fn repair(&mut self, watcher: &dyn Watcher) -> Result<(Verified, Repaired), SyncError> {
+        let (verified, repaired, _) = self.session(watcher).await?.repair().await?;
+        Ok((verified, repaired))
+    }
+
+    /// Puts right what it can of these faults, which a look has found, without looking at
+    /// everything again. Another look tells what is left.
+    ///
+    /// # Errors
+    /// Errors that keep it from writing.
+    pub async fn put_right(
+        &mut self,
+        faults: &[Fault],
+        watcher: &dyn Watcher,
+    ) -> Result<Repaired, SyncError> {
         let mut session = self.session(watcher).await?;
-        let mut first = session.verify(true).await?;
+        session.put_back_agreed().await?;
         let mut repaired = Repaired { dismissed: session.log.dismiss(), ..Repaired::default() };
-        if first.faults.is_empty() {
-            first.aside = session.log.aside();
-            return Ok((first, repaired));
+        if !faults.is_empty() {
+            session.put_right(faults, &mut repaired).await?;
         }
-        session.put_right(&first.faults, &mut repaired).await?;
-        let second = session.verify(true).await?;
-        repaired.lost.clone_from(&second.lost);
-        Ok((second, repaired))
+        Ok(repaired)
     }
 }
 
 impl Session<'_> {
+    /// See [`Engine::repair`]. Returns what is lost, too.
+    pub(super) async fn repair(&mut self) -> Result<(Verified, Repaired, Losses), SyncError> {
+        self.put_back_agreed().await?;
+        let (mut first, losses) = self.verify_all(true).await?;
+        let mut repaired = Repaired { dismissed: self.log.dismiss(), ..Repaired::default() };
+        if first.faults.is_empty() {
+            first.aside = self.log.aside();
+            return Ok((first, repaired, losses));
+        }
+        self.put_right(&first.faults, &mut repaired).await?;
+        let (second, losses) = self.verify_all(true).await?;
+        repaired.lost.clone_from(&second.lost);
+        Ok((second, repaired, losses))
+    }
+
+    /// Puts the commits back that this device has agreed on, if the bucket has lost only them.
+    async fn put_back_agreed(&mut self) -> Result<(), SyncError> {
+        self.log.refresh(Depth::Whole).await?;
+        if let Some(agreed) = self.context.agreed()? {
+            self.log.put_back_agreed(agreed).await?;
+        }
+        Ok(())
+    }
+
     async fn put_right(&mut self, faults: &[Fault], repaired: &mut Repaired) -> Result<(), SyncError> {
         self.recover().await?;
         let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
@@ -184,49 +211,6 @@ impl Session<'_> {
         let mended = incoming.steps.iter().filter(|step| done.contains(&step.item));
         Ok(mended.flat_map(|step| &step.files).map(|file| file.path.to_string()).collect())
     }
-
-    /// Versions that need a chunk of a pack that is still damaged.
-    pub(super) async fn lost(&mut self, faults: &[Fault]) -> Result<Vec<Lost>, SyncError> {
-        self.log.refresh(Depth::Near).await?;
-        let Some(head) = self.log.graph().heads().first().copied() else { return Ok(Vec::new()) };
-        let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
-        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
-        let mut readable: HashMap<Digest, bool> = HashMap::new();
-        let mut open: BTreeMap<String, (u64, bool)> = BTreeMap::new();
-        let mut lost = BTreeSet::new();
-        let line: Vec<CommitKey> = self.log.line(head).into_iter().rev().collect();
-        // A chunk that a later pack holds too is not lost.
-        let (mut index, mut packs) = (ChunkIndex::default(), BTreeSet::new());
-        let newest = self.log.snapshot(Some(head)).await?;
-        add_readable(&reader, &newest, &bad, &mut packs, &mut index).await?;
-        for key in line {
-            let changed = self.log.changed_by(key).await?;
-            let state = self.log.readable(key, Some(head)).await?;
-            add_readable(&reader, &state, &bad, &mut packs, &mut index).await?;
-            let files = changed.iter().map(|path| (path.to_string(), state.tree.get(path).copied()));
-            let kept = state.conflicts.values().flat_map(|conflict| {
-                let named = move |path: &VaultPath| format!("conflict {}: {path}", conflict.id.short());
-                conflict.files.iter().map(move |file| (named(&file.path), file.entry))
-            });
-            let kept = kept.filter(|(name, _)| !open.contains_key(name));
-            let looked: Vec<(String, Option<Entry>)> = files.chain(kept).collect();
-            for (name, entry) in looked {
-                if let Some((from, true)) = open.remove(&name) {
-                    lost.insert(Lost { path: name.clone(), from, to: key.seq - 1 });
-                }
-                let Some(entry) = entry else { continue };
-                let is_readable = match readable.get(&entry.digest) {
-                    Some(known) => *known,
-                    None => can_be_read(&reader, &index, &state, &name, entry).await?,
-                };
-                readable.insert(entry.digest, is_readable);
-                open.insert(name, (key.seq, !is_readable));
-            }
-        }
-        let standing = open.into_iter().filter(|(_, (_, is_lost))| *is_lost);
-        lost.extend(standing.map(|(path, (from, _))| Lost { path, from, to: head.seq }));
-        Ok(lost.into_iter().collect())
-    }
 }
 
 impl Context {
@@ -256,27 +240,6 @@ impl Context {
     }
 }
 
-/// Adds the chunks that can be read of a state's packs, except the `packs` that were looked at
-/// before.
-async fn add_readable(
-    reader: &ChunkReader,
-    state: &Snapshot,
-    bad: &BTreeSet<&str>,
-    packs: &mut BTreeSet<PackId>,
-    index: &mut ChunkIndex,
-) -> Result<(), SyncError> {
-    for pack in state.packs.values().filter(|pack| packs.insert(pack.id)) {
-        if !bad.contains(pack_key(pack.id).as_str()) {
-            index.insert(pack);
-            continue;
-        }
-        let Some(bytes) = reader.whole(pack.id).await? else { continue };
-        let chunks = pack.chunks.iter().filter(|slot| stored_part(pack.id, slot, &bytes).is_some());
-        index.insert(&PackInfo { chunks: chunks.copied().collect(), ..pack.as_ref().clone() });
-    }
-    Ok(())
-}
-
 /// Stored bytes of a chunk in a pack's object, if they are right.
 pub(crate) fn stored_part<'a>(pack: PackId, slot: &ChunkSlot, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let stored = stored_in(slot, bytes);
@@ -299,20 +262,5 @@ async fn elsewhere(
         Ok(chunk) => Ok(chunk),
         Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-async fn can_be_read(
-    reader: &ChunkReader,
-    index: &ChunkIndex,
-    state: &Snapshot,
-    name: &str,
-    entry: Entry,
-) -> Result<bool, SyncError> {
-    let recipe = state.recipes.get(&entry.digest);
-    match list_chunks(reader, index, name, entry.content(), recipe).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_damage() => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Lost;
+use super::lost::Losses;
 use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
 use crate::log::{Aside, ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
@@ -51,6 +52,9 @@ pub struct Verified {
     /// Versions that the bucket cannot put together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
+    /// Versions that were lost, and that a person has given up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<Lost>,
     /// Objects in the bucket that were set aside, or are not believed. Nothing depends on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<Aside>,
@@ -75,6 +79,11 @@ impl Engine {
 impl Session<'_> {
     /// See [`Engine::verify`].
     pub(crate) async fn verify(&mut self, deep: bool) -> Result<Verified, SyncError> {
+        Ok(self.verify_all(deep).await?.0)
+    }
+
+    /// Verifies, and returns the lost versions that nobody has given up, with their contents.
+    pub(super) async fn verify_all(&mut self, deep: bool) -> Result<(Verified, Losses), SyncError> {
         self.log.refresh(Depth::Whole).await?;
         let agreed = self.context.agreed()?;
         if let Some(agreed) = agreed {
@@ -107,10 +116,37 @@ impl Session<'_> {
             self.log.forget_claims_but(&faulty);
         }
         verified.aside = self.log.aside();
-        if verified.faults.iter().any(|fault| parse_pack_key(&fault.path).is_some()) {
-            verified.lost = self.lost(&verified.faults).await?;
+        let losses = self.tell_lost(&mut verified).await?;
+        Ok((verified, losses))
+    }
+
+    /// Finds the lost versions, and parts those that were given up from the others. A pack that is
+    /// on its way out is no fault once all that it lacks was given up.
+    async fn tell_lost(&mut self, verified: &mut Verified) -> Result<Losses, SyncError> {
+        let head = self.log.graph().heads().first().copied();
+        let head = self.log.snapshot(head).await?;
+        let gone = head.gone_for_good();
+        let of_pack = |fault: &Fault| parse_pack_key(&fault.path);
+        if gone.is_empty() && !verified.faults.iter().any(|fault| of_pack(fault).is_some()) {
+            return Ok(Losses::default());
         }
-        Ok(verified)
+        let mut losses = self.lost(&verified.faults).await?;
+        verified.given_up = losses.take(&gone).into_iter().map(|version| version.lost).collect();
+        self.last_readable(&mut losses).await?;
+        verified.lost = losses.told();
+        if verified.lost.is_empty() {
+            let is_leaving = |pack| head.marked.contains_key(&pack);
+            verified.faults.retain(|fault| !of_pack(fault).is_some_and(is_leaving));
+        }
+        Ok(losses)
+    }
+
+    /// Versions that are lost for these faults, and that nobody has given up.
+    pub(super) async fn not_given_up(&mut self, faults: &[Fault]) -> Result<Losses, SyncError> {
+        let mut losses = self.lost(faults).await?;
+        let gone = self.log.snapshot(losses.head).await?.gone_for_good();
+        losses.take(&gone);
+        Ok(losses)
     }
 
     /// Hashes every local file, whatever the cache knows. If a file's bytes have changed since it
@@ -173,8 +209,7 @@ impl Session<'_> {
             return Ok(());
         }
         let reader = ChunkReader::new(Arc::clone(self.log.remote()));
-        let mut progress =
-            Progress { phase: Phase::Download, files_total: there.len(), ..Progress::default() };
+        let mut progress = Progress { phase: Phase::Verify, files_total: there.len(), ..Progress::default() };
         progress.bytes_total = there.iter().map(|pack| pack.size).sum();
         let mut reads = stream::iter(there)
             .map(|pack| {

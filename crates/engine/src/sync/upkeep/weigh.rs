@@ -15,9 +15,12 @@ use crate::log::{
 };
 use crate::model::{ChunkSlot, CommitKey, Digest, Keeps, PackId, PackInfo};
 use crate::planted::{Bug, planted};
-use crate::sync::SyncError;
 use crate::sync::recovery::Stand;
 use crate::sync::session::{Context, Session};
+use crate::sync::{Phase, Progress, SyncError};
+
+/// Steps of a weighing: listings, checkpoints, the contents to keep, and their places.
+const STEPS: usize = 4;
 
 /// State of bucket and history before anything is decided.
 pub(super) struct Looked {
@@ -60,12 +63,17 @@ impl Session<'_> {
     pub(super) async fn look_for_old(&mut self, head: &Stand, recorded: bool) -> Result<Looked, SyncError> {
         let retention = self.context.settings.retention;
         let grace_ms = i64::try_from(retention.grace.as_millis()).unwrap_or(i64::MAX);
+        self.weighs(0);
         let now_ms = self.log.remote().server_ms().await?;
         let times = self.log.commit_times().await?;
-        let bucket = self.log.packs_there().await?;
+        let mut bucket = self.log.packs_there().await?;
+        self.log.correct_times(&mut bucket, &times, now_ms).await?;
+        self.weighs(1);
         let checkpoints = self.log.checkpoint_packs().await?;
         let horizon = self.wanted_from(head, &times, now_ms).await?;
+        self.weighs(2);
         let (sure, must) = self.kept(head, horizon, recorded).await?;
+        self.weighs(3);
         // What commits name and nobody finds is damage, not what is needed.
         let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
         let (leaving, lasting): (Vec<Arc<PackInfo>>, Vec<Arc<PackInfo>>) = {
@@ -115,6 +123,12 @@ impl Session<'_> {
         })
     }
 
+    /// Shows that so many steps of the weighing are done.
+    fn weighs(&self, done: usize) {
+        let (phase, files_total) = (Phase::Weigh, STEPS);
+        self.watcher.progress(Progress { phase, files_done: done, files_total, ..Progress::default() });
+    }
+
     /// The oldest generation that this device, and others as they say, want to be kept. What the
     /// newest commit says of it is no more than somebody's word.
     async fn wanted_from(
@@ -150,6 +164,8 @@ impl Session<'_> {
             sure.extend(older);
             sure.extend(void);
         }
+        let gone = head.gone_for_good();
+        sure.all.retain(|content, _| !gone.contains(content));
         Ok((sure, must))
     }
 }

@@ -1,0 +1,243 @@
+//! Versions that the bucket cannot put together any more, by file and generation.
+//!
+//! Found by a walk over the whole history, so it is asked for only where a pack is missing or
+//! damaged, or where contents were given up. Nothing is written; a crash leaves nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Fault;
+use super::repair::stored_part;
+use crate::content::ChunkIndex;
+use crate::log::{ChunkReader, Depth, Snapshot, pack_key};
+use crate::model::{CommitKey, ConflictId, Digest, Entry, Item, PackId, PackInfo, VaultPath};
+use crate::sync::SyncError;
+use crate::sync::cycle::list_chunks;
+use crate::sync::session::Session;
+
+/// A version of a file that cannot be put together any more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
+pub struct Lost {
+    /// The file. For a conflict, its id comes first.
+    pub path: String,
+    /// Generation that made it.
+    pub from: u64,
+    /// Last generation that has it.
+    pub to: u64,
+    /// For a file that is lost in the newest generation: the last one whose version of it can be
+    /// read. To give the lost one up means to go back to that; without one, the file goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readable: Option<u64>,
+}
+
+/// A lost version as the history names it.
+#[derive(Debug)]
+pub(super) struct LostVersion {
+    pub lost: Lost,
+    pub content: Digest,
+    pub path: VaultPath,
+    /// The conflict that keeps it; none for a file.
+    pub conflict: Option<ConflictId>,
+}
+
+/// Lost versions.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// The head of the history that was walked.
+    pub head: Option<CommitKey>,
+    /// Versions that retention keeps.
+    pub versions: Vec<LostVersion>,
+    /// All contents that cannot be put together, of whichever age.
+    unreadable: BTreeSet<Digest>,
+}
+
+impl Losses {
+    /// Takes out the versions of these contents.
+    pub fn take(&mut self, contents: &BTreeSet<Digest>) -> Vec<LostVersion> {
+        let all = std::mem::take(&mut self.versions);
+        let (taken, left) = all.into_iter().partition(|version| contents.contains(&version.content));
+        self.versions = left;
+        taken
+    }
+
+    /// The versions as people are told of them.
+    pub fn told(&self) -> Vec<Lost> {
+        self.versions.iter().map(|version| version.lost.clone()).collect()
+    }
+}
+
+/// A file, or a file that a conflict keeps.
+type Name = (Option<ConflictId>, VaultPath);
+
+/// State of a walk over the history, from its beginning.
+struct LostWalk<'a> {
+    reader: ChunkReader,
+    /// Keys of packs that are missing or damaged.
+    bad: BTreeSet<&'a str>,
+    /// Chunks that can be read, of the packs that were looked at.
+    index: ChunkIndex,
+    packs: BTreeSet<PackId>,
+    readable: HashMap<Digest, bool>,
+    /// Version of each file that stands, and the generation that made it.
+    open: BTreeMap<Name, (u64, Digest)>,
+    losses: Losses,
+}
+
+impl Session<'_> {
+    /// Versions that need a chunk of a pack that is still damaged, or that is gone although
+    /// retention keeps them.
+    pub(super) async fn lost(&mut self, faults: &[Fault]) -> Result<Losses, SyncError> {
+        self.log.refresh(Depth::Near).await?;
+        let Some(head) = self.log.graph().heads().first().copied() else { return Ok(Losses::default()) };
+        let newest = self.log.snapshot(Some(head)).await?;
+        let mut walk = LostWalk {
+            reader: ChunkReader::new(Arc::clone(&self.context.ports.remote)),
+            bad: faults.iter().map(|fault| fault.path.as_str()).collect(),
+            index: ChunkIndex::default(),
+            packs: BTreeSet::new(),
+            readable: HashMap::new(),
+            open: BTreeMap::new(),
+            losses: Losses { head: Some(head), ..Losses::default() },
+        };
+        // A chunk that a later pack holds too is not lost.
+        walk.add_readable(&newest).await?;
+        let line: Vec<CommitKey> = self.log.line(head).into_iter().rev().collect();
+        for key in line {
+            let changed = self.log.changed_by(key).await?;
+            let state = self.log.readable(key, Some(head)).await?;
+            walk.step(key, &changed, &state).await?;
+        }
+        Ok(walk.ended(head, newest.horizon))
+    }
+
+    /// Notes for each file that is lost in the newest generation the last one in which it, with its
+    /// group, can be read. Returns the states of those items.
+    pub(super) async fn last_readable(
+        &mut self,
+        losses: &mut Losses,
+    ) -> Result<BTreeMap<Item, (u64, Arc<Snapshot>)>, SyncError> {
+        let mut found = BTreeMap::new();
+        let Some(head) = losses.head else { return Ok(found) };
+        let groups = self.log.snapshot(Some(head)).await?.groups.clone();
+        let item = |version: &LostVersion| {
+            let stands = version.conflict.is_none() && version.lost.to == head.seq;
+            stands.then(|| groups.item(&version.path))
+        };
+        let items: BTreeSet<Item> = losses.versions.iter().filter_map(item).collect();
+        if items.is_empty() {
+            return Ok(found);
+        }
+        for key in self.log.line(head).into_iter().rev() {
+            let changed = self.log.changed_by(key).await?;
+            let touched: BTreeSet<Item> =
+                changed.iter().map(|path| groups.item(path)).filter(|item| items.contains(item)).collect();
+            if touched.is_empty() {
+                continue;
+            }
+            let state = self.log.readable(key, Some(head)).await?;
+            for item in touched {
+                let mut members = state.tree.iter().filter(|(path, _)| groups.item(path) == item).peekable();
+                if members.peek().is_some()
+                    && members.all(|(_, entry)| !losses.unreadable.contains(&entry.digest))
+                {
+                    found.insert(item, (key.seq, Arc::clone(&state)));
+                }
+            }
+        }
+        for version in &mut losses.versions {
+            let last = item(version).and_then(|item| found.get(&item));
+            version.lost.readable = last.map(|(seq, _)| *seq);
+        }
+        Ok(found)
+    }
+}
+
+impl LostWalk<'_> {
+    /// Looks at the versions that one commit brought.
+    async fn step(
+        &mut self,
+        key: CommitKey,
+        changed: &[VaultPath],
+        state: &Snapshot,
+    ) -> Result<(), SyncError> {
+        self.add_readable(state).await?;
+        let files = changed.iter().map(|path| ((None, path.clone()), state.tree.get(path).copied()));
+        let kept = state.conflicts.values().flat_map(|conflict| {
+            conflict.files.iter().map(|file| ((Some(conflict.id), file.path.clone()), file.entry))
+        });
+        let new: Vec<(Name, Option<Entry>)> =
+            files.chain(kept.filter(|(name, _)| !self.open.contains_key(name))).collect();
+        for (name, entry) in new {
+            self.close(&name, key.seq - 1);
+            let Some(entry) = entry else { continue };
+            if !self.readable.contains_key(&entry.digest) {
+                let is_readable = self.can_be_read(state, &name.1, entry).await?;
+                self.readable.insert(entry.digest, is_readable);
+            }
+            self.open.insert(name, (key.seq, entry.digest));
+        }
+        // Conflicts come after all files.
+        let of_conflicts = self.open.keys().rev().take_while(|(conflict, _)| conflict.is_some());
+        let is_decided = |id: &ConflictId| !state.conflicts.contains_key(id);
+        let decided: Vec<Name> =
+            of_conflicts.filter(|(id, _)| id.as_ref().is_some_and(is_decided)).cloned().collect();
+        decided.iter().for_each(|name| self.close(name, key.seq - 1));
+        Ok(())
+    }
+
+    /// Ends the time of a version.
+    fn close(&mut self, name: &Name, to: u64) {
+        let Some((from, content)) = self.open.remove(name) else { return };
+        if self.readable.get(&content) == Some(&false) {
+            let (conflict, path) = name.clone();
+            let told = match conflict {
+                Some(id) => format!("conflict {}: {path}", id.short()),
+                None => path.to_string(),
+            };
+            let lost = Lost { path: told, from, to, readable: None };
+            self.losses.versions.push(LostVersion { lost, content, path, conflict });
+        }
+    }
+
+    /// What was lost on the way. Versions from before the horizon may be gone.
+    fn ended(mut self, head: CommitKey, horizon: u64) -> Losses {
+        let standing: Vec<Name> = self.open.keys().cloned().collect();
+        standing.iter().for_each(|name| self.close(name, head.seq));
+        let mut losses = self.losses;
+        losses.versions.retain(|version| version.lost.to >= horizon);
+        losses.versions.sort_by(|a, b| a.lost.cmp(&b.lost));
+        let unreadable = self.readable.into_iter().filter(|(_, is_readable)| !is_readable);
+        losses.unreadable = unreadable.map(|(digest, _)| digest).collect();
+        losses
+    }
+
+    /// Adds the chunks that can be read of a state's packs, except those that were looked at
+    /// before.
+    async fn add_readable(&mut self, state: &Snapshot) -> Result<(), SyncError> {
+        for pack in state.packs.values() {
+            if !self.packs.insert(pack.id) {
+                continue;
+            }
+            if !self.bad.contains(pack_key(pack.id).as_str()) {
+                self.index.insert(pack);
+                continue;
+            }
+            let Some(bytes) = self.reader.whole(pack.id).await? else { continue };
+            let chunks = pack.chunks.iter().filter(|slot| stored_part(pack.id, slot, &bytes).is_some());
+            self.index.insert(&PackInfo { chunks: chunks.copied().collect(), ..pack.as_ref().clone() });
+        }
+        Ok(())
+    }
+
+    async fn can_be_read(&self, state: &Snapshot, path: &VaultPath, entry: Entry) -> Result<bool, SyncError> {
+        let recipe = state.recipes.get(&entry.digest);
+        match list_chunks(&self.reader, &self.index, path.as_str(), entry.content(), recipe).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_damage() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

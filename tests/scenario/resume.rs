@@ -1,0 +1,93 @@
+//! A push that is broken off goes on where it was: what was sent is not sent again, and what was cut
+//! into chunks is not read again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cogzy_engine::remote::{
+    Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind, Span,
+};
+use cogzy_testkit::fresh_folder;
+
+use crate::support::device::Device;
+use crate::support::process::noise;
+
+const MB: usize = 1 << 20;
+
+/// A bucket that takes packs of so many bytes and is out of reach then.
+#[derive(Debug)]
+struct Breaks {
+    bucket: MemoryRemote,
+    room: AtomicUsize,
+}
+
+#[async_trait]
+impl Remote for Breaks {
+    fn url(&self) -> String {
+        self.bucket.url()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.bucket.capabilities()
+    }
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        let is_left = |left: usize| left.checked_sub(body.len());
+        let counts = key.starts_with("packs/");
+        if counts && self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_left).is_err() {
+            return Err(RemoteError::new(RemoteErrorKind::Offline, "put", key));
+        }
+        self.bucket.put(key, body).await
+    }
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
+        self.bucket.get(key, span).await
+    }
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        self.bucket.head(key).await
+    }
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        self.bucket.list(prefix, after).await
+    }
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.bucket.delete(key).await
+    }
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.bucket.server_ms().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_was_broken_off_cuts_no_file_again_that_was_sent_whole() {
+    let folder = fresh_folder();
+    let bucket = MemoryRemote::default();
+    let breaks = Arc::new(Breaks { bucket: bucket.clone(), room: AtomicUsize::new(33 * MB) });
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&breaks) as Arc<dyn Remote>).await;
+    // The first has more chunks than a recipe lists at once, the second has one.
+    let sizes = [9 * MB, 10_000, 7 * MB, 7 * MB, 7 * MB, 6 * MB];
+    for (number, size) in sizes.into_iter().enumerate() {
+        one.write(&format!("vectors/{number}.npy"), noise(&format!("file {number}"), size));
+    }
+    one.try_sync().await.unwrap_err();
+    let whole: usize = sizes.iter().sum();
+    assert!(one.opened.take_bytes() >= whole as u64, "all is read in the first run");
+
+    // One of them changes meanwhile.
+    one.write("vectors/5.npy", noise("file 5, changed", 6 * MB));
+    one.restart();
+    breaks.room.store(usize::MAX, Ordering::SeqCst);
+    let packs = |bucket: &MemoryRemote| -> usize {
+        let packs = bucket.dump().into_iter().filter(|(key, _)| key.starts_with("packs/"));
+        packs.map(|(_, body)| body.len()).sum()
+    };
+    let before = packs(&bucket);
+    assert!(before > 16 * MB, "{before} bytes had arrived");
+    assert_eq!(one.sync().await.pushed, sizes.len());
+    // The changed file is hashed and cut; of the others those that had not arrived whole.
+    let (read, rest) = (one.opened.take_bytes(), whole - before + MB);
+    assert!(read < (rest + 2 * 6 * MB + 7 * MB) as u64, "{read} bytes were read, and {before} had arrived");
+    assert!(packs(&bucket) - before < rest + 6 * MB, "what had arrived is not sent again");
+
+    let mut two = Device::joined(folder.path(), "two", Arc::new(bucket)).await;
+    two.sync().await;
+    assert_eq!(two.files(), one.files());
+}
