@@ -21,6 +21,7 @@
 //! - Items written in one transaction are pushed in one commit.
 //! - Content that moved is at its new name before it leaves the old one.
 
+mod alike;
 mod batches;
 mod diff;
 mod hold;

@@ -10,11 +10,13 @@
 //! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
 //! what each room says at its head; the next cycle finishes that first.
 
+mod census;
 mod commit;
 mod databases;
 mod disks;
 mod fetch;
 mod groups;
+mod indexed;
 mod intake;
 mod local;
 mod names;
@@ -34,8 +36,10 @@ mod upload;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub(crate) use census::{Census, Visible};
 pub(crate) use fetch::{Order, Wanted, list_chunks};
-pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into, members};
+pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into};
+pub(crate) use indexed::Indexed;
 pub(crate) use local::Local;
 pub(crate) use on_disk::OnDisk;
 pub(crate) use pull::Incoming;
@@ -131,6 +135,7 @@ impl Engine {
             self.context.wait_to_settle().await;
             whole = self.cycle(request, watcher).await?.after(&whole);
         }
+        self.write_manifest().await?;
         self.note_success();
         Ok(whole)
     }
