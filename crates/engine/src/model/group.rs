@@ -214,7 +214,8 @@ pub fn beginning_with<'a, V>(
 }
 
 /// The part of a pattern before its first wildcard, which matches literally.
-fn start(pattern: &str) -> &str {
+#[must_use]
+pub fn start(pattern: &str) -> &str {
     pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@
 //! This module has no I/O, no clock, no randomness and no tokio. Every module may import it, and it
 //! imports none. docs/FORMAT.md describes byte for byte what is written to the bucket.
 
+mod alike;
 mod bounded;
 mod commit;
 mod conflict;
@@ -28,6 +29,7 @@ mod shared_map;
 pub mod sqlite;
 mod stat;
 
+pub use alike::Alike;
 pub(crate) use bounded::at_most;
 pub use commit::{Change, Commit, CommitKey, CommitKind, Device, Ext, RecipeOf};
 pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
@@ -36,7 +38,7 @@ pub use digest::Digest;
 pub use entry::{Content, Entry, Tree, set_entry};
 pub use facts::{Embeddings, Facts, Holdings, Index, Unreal, stem};
 pub use feature::{Announcement, FIRST_FORMAT, FORMAT, Feature, Keeps, Need, Reads};
-pub use group::{Group, GroupError, Groups, Item, Role, Validate, beginning_with, starts};
+pub use group::{Group, GroupError, Groups, Item, Role, Validate, beginning_with, start, starts};
 pub use header::{ChunkParams, VaultHeader};
 pub use hlc::{Hlc, MAX_AHEAD_MS};
 pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};

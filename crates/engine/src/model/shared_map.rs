@@ -5,11 +5,17 @@
 //! nothing, a change copies one leaf, and [`SharedMap::diff`] passes over each leaf that two maps
 //! share. So what a change costs does not follow the size of the vault.
 
+mod build;
+mod iter;
+
 use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Bound, Index, RangeBounds};
 use std::sync::Arc;
+
+use build::Builder;
+pub use iter::{Diff, Iter};
+use iter::{Place, after, entry};
 
 /// Most entries of a leaf.
 const FULL: usize = 128;
@@ -22,28 +28,6 @@ type Leaf<K, V> = Arc<Vec<(K, V)>>;
 pub struct SharedMap<K, V> {
     leaves: Arc<Vec<Leaf<K, V>>>,
     len: usize,
-}
-
-/// Place of an entry, or of the gap before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    leaf: usize,
-    at: usize,
-}
-
-impl Place {
-    const START: Self = Self { leaf: 0, at: 0 };
-}
-
-/// The entry at a place.
-fn entry<K, V>(leaves: &[Leaf<K, V>], place: Place) -> Option<(&K, &V)> {
-    leaves.get(place.leaf)?.get(place.at).map(|(key, value)| (key, value))
-}
-
-/// The place after an entry.
-fn after<K, V>(leaves: &[Leaf<K, V>], Place { leaf, at }: Place) -> Place {
-    let ends = leaves.get(leaf).is_none_or(|entries| at + 1 >= entries.len());
-    if ends { Place { leaf: leaf + 1, at: 0 } } else { Place { leaf, at: at + 1 } }
 }
 
 impl<K, V> SharedMap<K, V> {
@@ -277,149 +261,6 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         }
         shared.entries(own.map(|(key, value)| (key.clone(), value.clone())));
         *self = shared.end();
-    }
-}
-
-/// A map that is built in order.
-struct Builder<K, V> {
-    leaves: Vec<Leaf<K, V>>,
-    open: Vec<(K, V)>,
-    len: usize,
-}
-
-impl<K, V> Default for Builder<K, V> {
-    fn default() -> Self {
-        Self { leaves: Vec::new(), open: Vec::new(), len: 0 }
-    }
-}
-
-impl<K: Clone, V: Clone> Builder<K, V> {
-    fn entries(&mut self, entries: impl IntoIterator<Item = (K, V)>) {
-        for entry in entries {
-            self.len += 1;
-            self.open.push(entry);
-            if self.open.len() == FULL {
-                self.close();
-            }
-        }
-    }
-
-    /// Adds a whole leaf, and shares it unless it is small.
-    fn leaf(&mut self, leaf: &Leaf<K, V>) {
-        if leaf.len() < SMALL {
-            return self.entries(leaf.iter().cloned());
-        }
-        self.close();
-        self.len += leaf.len();
-        self.leaves.push(Arc::clone(leaf));
-    }
-
-    fn close(&mut self) {
-        if !self.open.is_empty() {
-            let mut entries = std::mem::take(&mut self.open);
-            entries.shrink_to_fit();
-            self.leaves.push(Arc::new(entries));
-        }
-    }
-
-    fn end(mut self) -> SharedMap<K, V> {
-        self.close();
-        SharedMap { leaves: Arc::new(self.leaves), len: self.len }
-    }
-}
-
-/// Entries of a map in order.
-#[derive(Debug)]
-pub struct Iter<'a, K, V> {
-    leaves: &'a [Leaf<K, V>],
-    front: Place,
-    /// The place after the last one.
-    back: Place,
-}
-
-impl<K, V> Iter<'_, K, V> {
-    fn is_over(&self) -> bool {
-        (self.front.leaf, self.front.at) >= (self.back.leaf, self.back.at)
-    }
-}
-
-impl<K, V> Clone for Iter<'_, K, V> {
-    fn clone(&self) -> Self {
-        Self { leaves: self.leaves, front: self.front, back: self.back }
-    }
-}
-
-impl<'a, K, V> Iterator for Iter<'a, K, V> {
-    type Item = (&'a K, &'a V);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over() {
-            return None;
-        }
-        let found = entry(self.leaves, self.front);
-        self.front = after(self.leaves, self.front);
-        found
-    }
-}
-
-impl<K, V> DoubleEndedIterator for Iter<'_, K, V> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        if self.is_over() {
-            return None;
-        }
-        if self.back.at == 0 {
-            let leaf = self.back.leaf.checked_sub(1)?;
-            self.back = Place { leaf, at: self.leaves.get(leaf)?.len() };
-        }
-        self.back.at = self.back.at.checked_sub(1)?;
-        entry(self.leaves, self.back)
-    }
-}
-
-/// Differences between two maps; see [`SharedMap::diff`].
-#[derive(Debug)]
-pub struct Diff<'a, K, V> {
-    here: &'a [Leaf<K, V>],
-    there: &'a [Leaf<K, V>],
-    at: [Place; 2],
-    same: fn(&V, &V) -> bool,
-}
-
-impl<'a, K: Ord, V> Iterator for Diff<'a, K, V> {
-    type Item = (&'a K, Option<&'a V>, Option<&'a V>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let [here, there] = &mut self.at;
-            if here.at == 0
-                && there.at == 0
-                && let (Some(one), Some(other)) = (self.here.get(here.leaf), self.there.get(there.leaf))
-                && Arc::ptr_eq(one, other)
-            {
-                here.leaf += 1;
-                there.leaf += 1;
-                continue;
-            }
-            let (one, other) = (entry(self.here, *here), entry(self.there, *there));
-            let order = match (one, other) {
-                (None, None) => return None,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some((one, _)), Some((other, _))) => one.cmp(other),
-            };
-            if order.is_le() {
-                *here = after(self.here, *here);
-            }
-            if order.is_ge() {
-                *there = after(self.there, *there);
-            }
-            match (one.filter(|_| order.is_le()), other.filter(|_| order.is_ge())) {
-                (Some((_, one)), Some((_, other))) if (self.same)(one, other) => {}
-                (Some((key, one)), other) => return Some((key, Some(one), other.map(|(_, other)| other))),
-                (None, Some((key, other))) => return Some((key, None, Some(other))),
-                (None, None) => return None,
-            }
-        }
     }
 }
 

@@ -21,7 +21,6 @@
 //! - Items written in one transaction are pushed in one commit.
 //! - Content that moved is at its new name before it leaves the old one.
 
-mod alike;
 mod batches;
 mod diff;
 mod hold;
@@ -187,6 +186,11 @@ impl Blocked {
     /// Blocks a path occupied by something that is never synced, and everything below it.
     pub fn add_foreign(&mut self, path: VaultPath, why: impl Into<String>) {
         self.foreign.insert(path, why.into());
+    }
+
+    /// All paths that are blocked by themselves.
+    pub fn paths(&self) -> impl Iterator<Item = &VaultPath> {
+        self.paths.keys().chain(self.foreign.keys())
     }
 
     /// Why `path` is blocked, if it is.

@@ -8,10 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use super::alike::Alike;
 use super::reconcile::yield_to_remote;
 use super::{FileStep, Hold, Input, Mode, Step, Waiting};
-use crate::model::{Item, Tree, VaultPath};
+use crate::model::{Alike, Item, Tree, VaultPath};
 
 pub(super) fn settle(
     input: &Input,

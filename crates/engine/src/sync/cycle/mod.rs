@@ -16,6 +16,7 @@ mod databases;
 mod disks;
 mod fetch;
 mod groups;
+mod hinted;
 mod indexed;
 mod intake;
 mod local;
@@ -39,6 +40,7 @@ use std::time::Duration;
 pub(crate) use census::{Census, Visible};
 pub(crate) use fetch::{Order, Wanted, list_chunks};
 pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into};
+pub(crate) use hinted::LastLook;
 pub(crate) use indexed::Indexed;
 pub(crate) use local::Local;
 pub(crate) use on_disk::OnDisk;
@@ -56,7 +58,7 @@ use super::session::{Context, Session};
 use super::standing::Unsent;
 use super::{Engine, Report, SyncError, Watcher};
 use crate::log::{Depth, Log, LogError, Snapshot};
-use crate::model::{CommitKey, HoldId, Item};
+use crate::model::{CommitKey, HoldId, Item, VaultPath};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
 use crate::remote::RemoteErrorKind;
@@ -107,8 +109,23 @@ impl Engine {
     /// # Errors
     /// See [`SyncError`]. Finished steps stay done, and the next cycle does not repeat them.
     pub async fn cycle(&mut self, request: Request, watcher: &dyn Watcher) -> Result<Report, SyncError> {
+        self.cycle_at(request, None, watcher).await
+    }
+
+    /// Runs one cycle. Where it has to look at the vault, and that is enough, it looks only at the
+    /// places that a watcher has named since the last look, and at what depends on them.
+    ///
+    /// # Errors
+    /// See [`Engine::cycle`].
+    pub async fn cycle_at(
+        &mut self,
+        request: Request,
+        places: Option<BTreeSet<VaultPath>>,
+        watcher: &dyn Watcher,
+    ) -> Result<Report, SyncError> {
         let before = self.context.ports.meter.read();
         let mut session = self.session(watcher).await?;
+        session.hints = places;
         session.relieve();
         session.finish_unfinished().await?;
         session.rounds(request).await?;
@@ -220,6 +237,7 @@ impl Session<'_> {
         let scope = Scope { derived: request.derived, ..Scope::default() };
         let survey = self.survey(stored.as_ref(), sides, scope).await?;
         self.take_note(&survey)?;
+        let known = self.report.problems.len();
         if let (Regrouped::Overruled(groups), Some(hold)) = &survey.regrouped {
             self.overrule(groups.clone(), *hold).await?;
             return Ok(Round::Again);
@@ -234,6 +252,8 @@ impl Session<'_> {
             }
             done => done?,
         };
+        let written = incoming.steps.iter().flat_map(|step| &step.files).map(|file| &file.path);
+        self.memory.written = written.cloned().collect();
         done.retain(|_| !planted(Bug::Echo));
         done.extend(settled_by_record(&survey));
         self.context.agree(&mut record, &survey, &done, head, &survey.remote.tree)?;
@@ -254,6 +274,8 @@ impl Session<'_> {
         }
         self.tidy(&record).await?;
         self.note_standing(&survey, &done)?;
+        let calm = self.report.problems.len() == known && survey.regrouped.1.is_none();
+        self.memory.last = LastLook::of(&survey).filter(|_| calm);
         Ok(Round::Done)
     }
 

@@ -65,7 +65,7 @@ impl Session<'_> {
 
     /// The groups that this device goes by: those that stand in its record, else those that were
     /// agreed.
-    fn known_groups(&self, agreed: &Snapshot) -> Option<Vec<Group>> {
+    pub(super) fn known_groups(&self, agreed: &Snapshot) -> Option<Vec<Group>> {
         let agreed = agreed.key.map(|_| agreed.groups.definitions().to_vec());
         self.reference.groups.clone().or(agreed)
     }

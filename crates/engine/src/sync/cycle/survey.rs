@@ -3,7 +3,6 @@
 //! Decided here: which base a device without a record has, and how filters limit what it agrees on.
 //! A crash leaves nothing.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -133,7 +132,13 @@ impl Session<'_> {
     ) -> Result<Survey, SyncError> {
         let held = self.context.groups_right()?.is_held();
         let noted = self.context.noted_together()?;
-        let mut local = blocking(|| self.look(&sides.remote.tree, scope))?;
+        // Whatever ends this run early, the next one looks at all of the vault again.
+        let last = self.memory.last.take();
+        let hinted = blocking(|| self.look_at_hints(last, &sides, &noted, scope))?;
+        let mut local = match hinted {
+            Some(local) => local,
+            None => blocking(|| self.look(&sides.remote.tree, scope))?,
+        };
         self.hold_unread_names(&mut local, &sides).await?;
         let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         let mut sides = sides;
@@ -274,12 +279,12 @@ impl Survey {
 }
 
 impl Context {
-    /// The filters under which a device has agreed: mostly the present ones.
-    fn filter_of(&self, record: &LastSync) -> Result<Cow<'_, Filter>, SyncError> {
+    /// The filters under which a device has agreed. None if they are the present ones.
+    fn earlier_filter(&self, record: &LastSync) -> Result<Option<Filter>, SyncError> {
         if record.filter == self.settings.filter_record {
-            return Ok(Cow::Borrowed(&self.settings.filter));
+            return Ok(None);
         }
-        Ok(Cow::Owned(Filter::new(&record.filter.include, &record.filter.exclude)?))
+        Ok(Some(Filter::new(&record.filter.include, &record.filter.exclude)?))
     }
 
     /// The part of a manifest that the present filters let be synced.
@@ -287,24 +292,20 @@ impl Context {
         self.shown.of(&self.settings.filter, manifest)
     }
 
-    /// The part of a manifest that a filter of [`Context::filter_of`] lets be synced.
-    fn seen_through(&self, filter: &Cow<'_, Filter>, manifest: &Tree) -> Tree {
-        match filter {
-            Cow::Borrowed(_) => self.shown(manifest),
-            Cow::Owned(filter) => {
-                let mut seen = manifest.clone();
-                seen.retain(|path, _| filter.verdict(path) == Verdict::Synced);
-                seen
-            }
-        }
+    /// The part of a manifest that earlier filters let be synced, or the present ones.
+    fn seen_through(&self, earlier: Option<&Filter>, manifest: &Tree) -> Tree {
+        let Some(filter) = earlier else { return self.shown(manifest) };
+        let mut seen = manifest.clone();
+        seen.retain(|path, _| filter.verdict(path) == Verdict::Synced);
+        seen
     }
 
     /// The base of a device with a record, and the part of it that the filters now exclude.
     fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
-        let filter = self.filter_of(record)?;
-        let base = record.base(&self.seen_through(&filter, manifest));
+        let earlier = self.earlier_filter(record)?;
+        let base = record.base(&self.seen_through(earlier.as_ref(), manifest));
         let mut hidden = Tree::new();
-        if let Cow::Owned(_) = filter {
+        if earlier.is_some() {
             hidden = base.clone();
             hidden.retain(|path, _| !self.visible(path));
         } else {
@@ -324,8 +325,8 @@ impl Context {
         applied: &Snapshot,
         items: &BTreeSet<Item>,
     ) -> Result<(), SyncError> {
-        let filter = self.filter_of(record)?;
-        let manifest = self.seen_through(&filter, &agreed.tree);
+        let earlier = self.earlier_filter(record)?;
+        let manifest = self.seen_through(earlier.as_ref(), &agreed.tree);
         let mut base = record.base(&manifest);
         base.retain(|path, _| !items.contains(&applied.groups.item(path)));
         let fresh = applied.tree.iter().filter(|(path, _)| items.contains(&applied.groups.item(path)));
@@ -348,20 +349,21 @@ impl Context {
         if survey.hidden.is_empty() {
             record.filter = self.settings.filter_record.clone();
         }
-        let filter = self.filter_of(record)?;
+        let earlier = self.earlier_filter(record)?;
         record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
         record.held = survey.plan.to_remember(done);
         // Older programs do not know this reason, and nothing depends on it.
         record.held.retain(|held| held.reason != Reason::Groups);
         forget_decided(record, survey, done);
+        let filter = earlier.as_ref().unwrap_or(&self.settings.filter);
         let synced = |path: &VaultPath| filter.verdict(path) == Verdict::Synced;
-        if let Cow::Owned(_) = filter {
-            // All of it is visible through the present filters.
+        if earlier.is_some() {
+            // Through the present filters all of it is visible.
             base.retain(|path, _| synced(path));
         }
         let hidden = survey.hidden.iter().filter(|(path, _)| synced(path));
         base.extend(hidden.map(|(path, entry)| (path.clone(), *entry)));
-        record.set_base(commit, &self.seen_through(&filter, manifest), &base);
+        record.set_base(commit, &self.seen_through(earlier.as_ref(), manifest), &base);
         Ok(())
     }
 }

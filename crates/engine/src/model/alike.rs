@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::ops::Bound;
 
-use crate::model::{Tree, VaultPath, beginning_with};
+use super::{Tree, VaultPath, beginning_with};
 
 /// Number of paths that begin alike below which each of them is folded.
 const FEW: usize = 4;
@@ -17,7 +17,8 @@ const FEW: usize = 4;
 const MANY: usize = 64;
 
 /// Names of a tree, for looks by letter case.
-pub(super) struct Alike<'a> {
+#[derive(Debug)]
+pub struct Alike<'a> {
     tree: &'a Tree,
     /// All of them by their keys, where many are asked for.
     folded: Option<HashMap<String, Vec<&'a VaultPath>>>,
@@ -25,7 +26,8 @@ pub(super) struct Alike<'a> {
 
 impl<'a> Alike<'a> {
     /// The names of `tree`, to be asked for `times` times.
-    pub(super) fn of(tree: &'a Tree, times: usize) -> Self {
+    #[must_use]
+    pub fn of(tree: &'a Tree, times: usize) -> Self {
         let folded = (times > tree.len() / MANY).then(|| {
             let mut folded: HashMap<String, Vec<&VaultPath>> = HashMap::new();
             tree.keys().for_each(|path| folded.entry(path.fold_key()).or_default().push(path));
@@ -35,23 +37,35 @@ impl<'a> Alike<'a> {
     }
 
     /// Paths that differ from `path` in letter case only, sorted.
-    pub(super) fn to(&self, path: &VaultPath) -> Vec<&'a VaultPath> {
+    #[must_use]
+    pub fn to(&self, path: &VaultPath) -> Vec<&'a VaultPath> {
         let key = path.fold_key();
         if let Some(folded) = &self.folded {
             let found = folded.get(&key).into_iter().flatten().copied();
             return found.filter(|other| *other != path).collect();
         }
-        let mut search = Search { tree: self.tree, path, key, found: Vec::new() };
+        let mut search = Search { tree: self.tree, text: path.as_str(), key, whole: true, found: Vec::new() };
         search.below(&mut String::with_capacity(path.as_str().len()));
         search.found.sort();
         search.found
+    }
+
+    /// A path below a folder that differs from `folder` in letter case only.
+    #[must_use]
+    pub fn inside(&self, folder: &VaultPath) -> Option<&'a VaultPath> {
+        let (text, key) = (format!("{folder}/"), format!("{}/", folder.fold_key()));
+        let mut search = Search { tree: self.tree, text: &text, key, whole: false, found: Vec::new() };
+        search.below(&mut String::with_capacity(text.len()));
+        search.found.into_iter().next()
     }
 }
 
 struct Search<'a, 's> {
     tree: &'a Tree,
-    path: &'s VaultPath,
+    text: &'s str,
     key: String,
+    /// True to look for a path that is alike as a whole; else for one that begins alike.
+    whole: bool,
     found: Vec<&'a VaultPath>,
 }
 
@@ -62,8 +76,8 @@ impl<'a> Search<'a, '_> {
         if beginning_with(self.tree, start).nth(FEW).is_none() {
             return self.fold(start, start.len());
         }
-        let Some(next) = self.path.as_str().get(start.len()..).and_then(|rest| rest.chars().next()) else {
-            return self.fold_one(start);
+        let Some(next) = self.text.get(start.len()..).and_then(|rest| rest.chars().next()) else {
+            return self.at_end(start);
         };
         if !next.is_ascii() {
             return self.fold(start, start.len());
@@ -93,14 +107,23 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    fn fold_one(&mut self, text: &str) {
-        if let Some((other, _)) = self.tree.get_key_value(text) {
+    fn at_end(&mut self, text: &str) {
+        let from_there = self.tree.range::<str, _>((Bound::Included(text), Bound::Unbounded)).next();
+        // Of those that begin alike one tells enough.
+        let is_one = |other: &VaultPath| {
+            if self.whole { other.as_str() == text } else { other.as_str().starts_with(text) }
+        };
+        if let Some((other, _)) = from_there.filter(|(other, _)| is_one(other)) {
             self.take(other);
         }
     }
 
     fn take(&mut self, other: &'a VaultPath) {
-        if other != self.path && other.fold_key() == self.key {
+        let alike = match self.whole {
+            true => other.as_str() != self.text && other.fold_key() == self.key,
+            false => !other.as_str().starts_with(self.text) && other.fold_key().starts_with(&self.key),
+        };
+        if alike {
             self.found.push(other);
         }
     }
@@ -128,6 +151,10 @@ mod tests {
             for times in [0, 1000] {
                 prop_assert_eq!(&Alike::of(&tree, times).to(&wanted), &expected);
             }
+            let (text, key) = (format!("{wanted}/"), format!("{}/", wanted.fold_key()));
+            let begins = |other: &&VaultPath| other.fold_key().starts_with(&key) && !other.as_str().starts_with(&text);
+            let inside = Alike::of(&tree, 0).inside(&wanted).is_some();
+            prop_assert_eq!(inside, tree.keys().any(|other| begins(&other)));
         }
     }
 }
