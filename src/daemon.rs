@@ -367,6 +367,8 @@ impl Daemon {
                 tracing::warn!(why, "the watcher failed: the vault is scanned at every poll");
                 scheduler.watching(false);
                 scheduler.overflow(now);
+                // It may miss some folders from now on; a new one finds out which.
+                course.rewatch = true;
             }
         }
         self.board.update(|status| {
