@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cogzy_testkit::fresh_folder;
+use cogzy_testkit::{amount, fresh_folder};
 use rusqlite::Connection;
 
 use crate::formats::{beside_an_older_device, forget_what_devices_read};
@@ -68,7 +68,7 @@ async fn what_is_sent_while_a_program_writes_is_a_state_that_it_committed() {
             });
             begun.recv().unwrap();
             let both = async {
-                for _ in 0..8 {
+                for _ in 0..amount(4, 8) {
                     // While one writes, it may be busy at the moment of a scan.
                     let ran = one.run(&["sync", "--json"]).await;
                     assert!(matches!(ran.code, Some(0 | 9)), "{ran:?}");

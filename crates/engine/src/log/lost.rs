@@ -88,12 +88,24 @@ impl Log {
     }
 
     /// Packs of the newest state before `head` that is old enough for its packs to have shown up.
+    ///
+    /// Whoever puts a commit again makes it look new in the bucket, so a commit that says itself
+    /// that it is old counts as old, too. If that is a lie, its packs are looked for at once.
     async fn named_long_ago(&mut self, head: CommitKey) -> Result<BTreeSet<PackId>, LogError> {
         let until = self.remote.server_ms().await?.saturating_sub(SHOWS_UP_MS);
         let times = self.commit_times().await?;
-        let is_old = |key: &CommitKey| times.get(key).is_some_and(|time| *time <= until);
-        let Some(old) = self.line(head).into_iter().find(is_old) else { return Ok(BTreeSet::new()) };
-        Ok(self.snapshot(Some(old)).await?.packs.keys().copied().collect())
+        for key in self.line(head) {
+            let mut is_old = times.get(&key).is_some_and(|time| *time <= until);
+            if !is_old {
+                let (_, commit) = self.read_commit(key).await?;
+                is_old =
+                    commit.txn.is_some_and(|made| i64::try_from(made.wall_ms).is_ok_and(|at| at <= until));
+            }
+            if is_old {
+                return Ok(self.snapshot(Some(key)).await?.packs.keys().copied().collect());
+            }
+        }
+        Ok(BTreeSet::new())
     }
 
     /// The state as the bucket can give it: without lost packs.

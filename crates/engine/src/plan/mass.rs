@@ -10,7 +10,7 @@
 //! | what | held above |
 //! |---|---|
 //! | deleted, of `min_files` or more | `max_delete_percent` |
-//! | deleted, of any number | nine tenths: all but the last few |
+//! | deleted, of any number, or of what the remote still has | nine tenths: all but the last few |
 //! | deleted or changed, of `min_files` or more | two thirds, or `max_delete_percent` if that is more |
 //!
 //! Changes have a share of their own, since an app rewrites its files as a matter of course, and
@@ -54,7 +54,8 @@ impl<'a> Tally<'a> {
         let most = |lost: usize, of: usize| of >= brakes.min_files && lost * 100 > of * percent;
         let all = |lost: usize, of: usize| lost * 100 >= of * percent.max(EVERYTHING);
         let deleted = |lost, of| most(lost, of) || all(lost, of);
-        let deletes = gone > 0 && (deleted(gone, self.agreed) || deleted(run, stood));
+        let deletes =
+            gone > 0 && (deleted(gone, self.agreed) || deleted(run, stood) || all(gone, self.there.max(1)));
         let touched = gone + self.changed.len();
         let two_thirds = |lost: usize, of: usize| most(lost, of) && lost * 3 > of * 2;
         let touches = two_thirds(touched, self.agreed) || two_thirds(run + self.changed_in_run(), stood);

@@ -15,6 +15,9 @@ static NO_LOSSES: Losses = Losses::new();
 pub(super) struct Tally<'a> {
     /// Number of agreed files.
     pub(super) agreed: usize,
+    /// Number of files of the side that loses: fewer than agreed, where what it has lost already is
+    /// held here.
+    pub(super) there: usize,
     /// Agreed files that get another content, also those that have not settled.
     pub(super) changed: BTreeSet<&'a VaultPath>,
     /// Files whose content earlier commits changed, or that come back with another one.
@@ -53,7 +56,9 @@ impl<'a> Tally<'a> {
         let away = || losses.iter().filter(|(path, _)| !input.base.contains_key(*path));
         let moves = Moves::of(steps, away().map(|(path, loss)| (path, loss.entry)));
         let counts = |path: &VaultPath| !input.groups.is_derived(path);
-        let mut tally = Self { agreed: count(input.base, input.groups), ..Self::default() };
+        let side = if outgoing { input.remote } else { input.base };
+        let [agreed, there] = [input.base, side].map(|tree| count(tree, input.groups));
+        let mut tally = Self { agreed, there, ..Self::default() };
         for file in steps.iter().flat_map(|step| &step.files).filter(|file| counts(&file.path)) {
             let path = &file.path;
             let moved =

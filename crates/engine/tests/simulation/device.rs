@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cogzy_engine::clock::Clock;
+use cogzy_engine::model::Item;
 use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
@@ -20,6 +21,7 @@ use crate::arms::Arms;
 use crate::disk::{Disk, Stands};
 use crate::entropy::SimEntropy;
 use crate::fuse::Fuse;
+use crate::pipeline;
 use crate::rumours::Rumours;
 use crate::store::{RemoteFaults, SimRemote, Store};
 use crate::trace::Trace;
@@ -349,6 +351,9 @@ impl Device {
         let mut site = self.disk.site();
         if approve {
             site.ledger.approve(hold);
+        } else if hold.items.iter().any(|item| matches!(item, Item::Group(_))) {
+            // A person who takes a memory back lets half of it go.
+            pipeline::let_go(&mut site, false);
         }
         let hold = hold.id;
         let (yes, no) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };

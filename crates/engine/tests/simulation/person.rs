@@ -54,7 +54,10 @@ impl World {
         self.trace.note(format_args!("{} is asked: {asked:?}", device.name));
         if let Asked::Reset | Asked::Restore(_) | Asked::Undo(..) = asked {
             // A person who names a version lets half written files go.
-            pipeline::let_go(&mut device.disk.site(), matches!(asked, Asked::Reset));
+            let mut site = device.disk.site();
+            pipeline::let_go(&mut site, matches!(asked, Asked::Reset));
+            // What was taken before no longer counts: this is what the vault is to be.
+            site.ledger.taken.clear();
         }
         let outcome = device
             .live(async |device| match carry_out(device, asked).await {

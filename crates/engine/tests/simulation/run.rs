@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use cogzy_engine::clock::{Clock, SystemClock};
 
 use crate::chance::{self, Without};
-use crate::crashes::{self, Cut, Found};
+use crate::crashes::{self, Cut, Depth, Found};
 use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
@@ -21,6 +21,8 @@ struct Extent {
     adversaries: u64,
     /// Stories whose crashes are followed.
     stories: fn() -> Vec<usize>,
+    /// Of the crashes of a recovery, one of so many; of those before it, all.
+    deeper: usize,
     /// Names that must be reached.
     reached: &'static [&'static [&'static str]],
 }
@@ -28,9 +30,10 @@ struct Extent {
 /// `cargo test`.
 const QUICK: Extent = Extent {
     seeds: 300,
-    prunes: 50,
-    adversaries: 50,
+    prunes: 25,
+    adversaries: 25,
     stories: stories::telling,
+    deeper: 3,
     reached: &[coverage::OFTEN],
 };
 
@@ -40,6 +43,7 @@ const WHOLE: Extent = Extent {
     prunes: 200,
     adversaries: 200,
     stories: stories::every,
+    deeper: 1,
     reached: &[coverage::OFTEN, coverage::SELDOM],
 };
 
@@ -52,14 +56,14 @@ const DEEP: usize = 2;
 const REGRESSIONS: &[u64] = &[
     344, 513, 588, 680, 783, 1_166, 1_733, 1_819, 1_847, 1_857, 1_954, 2_575, 3_625, 4_183, 900_102,
     1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867, 4_005_585,
-    4_065_525, 4_071_093, 4_095_182,
+    4_065_525, 4_071_093, 4_095_182, 21_568, 22_719, 22_741, 23_330,
 ];
 
 /// Worlds that failed once in which old data is pruned.
 const PRUNE_REGRESSIONS: &[u64] = &[106, 195, 272, 307_025, 403_242];
 
 /// Worlds with an adversary that failed once.
-const ADVERSARY_REGRESSIONS: &[u64] = &[147, 463];
+const ADVERSARY_REGRESSIONS: &[u64] = &[147, 463, 1_093, 2_559];
 
 /// Result of one run.
 pub struct Ran {
@@ -185,8 +189,8 @@ struct Asked {
 fn run(asked: &Asked) -> bool {
     let mut sound = asked.extent.is_none() || alike();
     let found = Found::default();
-    let mut batches =
-        vec![crashes::batch(&asked.stories, asked.deep, &found), seeds(asked.from, asked.seeds)];
+    let depth = Depth { crashes: asked.deep, every: asked.extent.map_or(1, |extent| extent.deeper) };
+    let mut batches = vec![crashes::batch(&asked.stories, depth, &found), seeds(asked.from, asked.seeds)];
     batches.extend(asked.extent.map(|extent| prunes(0, extent.prunes)));
     batches.extend(asked.extent.map(|extent| adversaries(0, extent.adversaries)));
     let clock = SystemClock::new();

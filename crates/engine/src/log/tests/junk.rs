@@ -2,6 +2,7 @@
 
 use super::faulty::Faulty;
 use super::*;
+use crate::clock::{Clock, SystemClock};
 use crate::model::{Ext, Need};
 use crate::remote::RemoteErrorKind;
 
@@ -192,6 +193,26 @@ async fn what_this_device_has_agreed_on_is_never_set_aside() {
     log.refresh(Depth::Whole).await.unwrap();
     let refused = log.check_agreed(keys[2]).await.unwrap_err();
     assert!(refused.is_damage() && refused.to_string().contains(&format::commit_key(keys[1])), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_pack_of_a_commit_that_was_put_again_is_not_waited_for() {
+    let clock = Arc::new(SystemClock::new());
+    for (made_ms, is_waited_for) in [(clock.now_ms(), true), (1, false)] {
+        // In the bucket both are new.
+        let store = MemoryRemote::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        create_vault(&store, &header(VAULT)).await.unwrap();
+        let remote = Faulty::over(&store);
+        let mut log = remote.opened().await;
+        let first = publish(&mut log, &plain(None, 1, &[("a", Some("a"))])).await;
+        let mut lacks = plain(Some(first), 2, &[("x", Some("x"))]);
+        lacks.packs = vec![info(1)];
+        lacks.txn.as_mut().unwrap().wall_ms = made_ms;
+        let lacks = put_commit(&remote, &lacks).await;
+        let mut log = remote.opened().await;
+        assert_eq!(log.settle().await.unwrap(), Some(if is_waited_for { first } else { lacks }));
+        assert_eq!(log.aside().is_empty(), !is_waited_for);
+    }
 }
 
 #[tokio::test(start_paused = true)]

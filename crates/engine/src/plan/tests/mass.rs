@@ -1,5 +1,7 @@
 //! Mass losses: shares of what stood, however few files there are, and what only moves.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::super::Direction;
@@ -33,6 +35,10 @@ fn distinct(folder: &str, count: usize) -> Tree {
 
 fn skipping(tree: &Tree, count: usize) -> Tree {
     tree.iter().skip(count).map(|(path, entry)| (path.clone(), *entry)).collect()
+}
+
+fn rest(tree: &Tree, count: usize) -> Tree {
+    tree.iter().take(count).map(|(path, entry)| (path.clone(), *entry)).collect()
 }
 
 /// The tree with its first `count` files rewritten.
@@ -93,6 +99,16 @@ proptest! {
         prop_assert_eq!(reasons(&plan), Vec::from_iter(held.then_some((Reason::MassChange, Direction::Outgoing))));
         prop_assert_eq!(plan.steps.len(), if held { 0 } else { deleted + changed });
     }
+}
+
+#[test]
+fn what_is_left_of_a_remote_is_not_emptied_while_its_loss_is_held() {
+    // Of 40 files another device deleted 39, which is held here, and the last one goes here.
+    let base = distinct("traces", 40);
+    let plan = braked(&base, &skipping(&base, 1), &rest(&base, 1)).plan();
+    let both = [(Reason::MassDelete, Direction::Outgoing), (Reason::MassDelete, Direction::Incoming)];
+    assert_eq!(reasons(&plan).into_iter().collect::<BTreeSet<_>>(), both.into());
+    assert_eq!(plan.steps.iter().filter(|step| step.outgoing()).count(), 0);
 }
 
 #[test]

@@ -183,10 +183,11 @@ pub fn apply_unless(
     check_ours(fs, layout)?;
     let (journal, seen) = split(plan, &Mounts::load(fs, layout)?);
     // The stages are durable before the journal names them, the journal before the first rename.
-    // The folders of stages may be just as new.
+    // The folders of stages may be just as new: a stage that a power cut takes away looks as if all
+    // of it had been put in place.
     let stages = journal.stages(layout);
-    let above = stages.iter().filter_map(|stage| stage.parent());
-    for folder in stages.iter().map(PathBuf::as_path).chain(above).chain([layout.sync().as_path()]) {
+    let (sync, levels) = (layout.sync(), stages.iter().flat_map(|stage| stage.ancestors().take(3)));
+    for folder in levels.chain([sync.as_path()]).collect::<BTreeSet<_>>() {
         found(fs.sync_dir(folder)).at("sync", folder)?;
     }
     journal.write(fs, layout)?;

@@ -130,6 +130,8 @@ impl Site {
 
     fn replace(&mut self, path: &str, bytes: &[u8], now: i64) {
         self.make_way(path, now);
+        // What stood behind a link may be there again, under another letter case.
+        let path = &self.spelled(path);
         let target = absolute(path);
         let fresh = target.with_extension("tmp");
         let (Ok(slot), ino) = (self.state.slot(&fresh), self.state.add(FileKind::File, now)) else { return };
@@ -229,14 +231,18 @@ impl Site {
         | UserOp::Link(path)
         | UserOp::Hold(path) = &mut op
         {
-            let same = |there: &String| there.to_lowercase() == path.to_lowercase() && !is_ours(there);
-            let there: Vec<String> =
-                self.files_below("").into_iter().map(|(there, _)| there).filter(same).collect();
-            if !there.contains(path) {
-                *path = there.into_iter().next().unwrap_or_else(|| path.clone());
-            }
+            *path = self.spelled(path);
         }
         op
+    }
+
+    /// The path, as the file that is there is spelled.
+    fn spelled(&self, path: &str) -> String {
+        let same = |there: &String| there.to_lowercase() == path.to_lowercase() && !is_ours(there);
+        let there: Vec<String> =
+            self.files_below("").into_iter().map(|(there, _)| there).filter(same).collect();
+        let stays = there.is_empty() || there.iter().any(|there| there == path);
+        if stays { path.to_owned() } else { there[0].clone() }
     }
 
     fn recase(&mut self, path: &str, now: i64) {
