@@ -33,6 +33,7 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -57,8 +58,10 @@ pub use signals::StopSignals;
 pub use signs::Signs;
 use sleep::Sleep;
 
-/// The number of hints that may pile up; more of them say nothing new.
+/// The number of hints that may pile up; if there are more, the vault is scanned.
 const HINTS: usize = 4096;
+/// The shortest time between two writes of the manifest of a large vault.
+const MANIFEST_EVERY: Duration = Duration::from_secs(60);
 /// The longest time between two rounds of the loop, which looks whether the machine was asleep.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -120,6 +123,10 @@ struct Course {
     rewatch: bool,
     /// True if no watcher could be started.
     blind: bool,
+    /// True once hints were lost because the queue was full.
+    lost: Arc<AtomicBool>,
+    /// Time since which `sync/manifest.json` lacks what was agreed.
+    manifest_lacks: Option<Duration>,
     /// Why the daemon ends.
     ended: Option<Ended>,
     /// A prune under way.
@@ -147,6 +154,10 @@ impl Daemon {
                 // The old one first: two would count against the system's limit.
                 drop(watch.take());
                 watch = self.watch(hints.clone(), &mut course);
+                if watch.is_some() {
+                    // Of what happened without a watcher nobody has heard.
+                    course.scheduler.overflow(self.clock.monotonic());
+                }
             }
             let now = self.clock.monotonic();
             let next = if course.paused.is_some() {
@@ -160,7 +171,9 @@ impl Daemon {
             let pause = match next {
                 Next::Run(ask) => {
                     // The result is in the log and on the board.
-                    let told = self.turn(&mut course, Request { ask, derived: false }, false).await;
+                    let places = course.scheduler.named(now);
+                    let request = Request { ask, derived: false };
+                    let told = self.turn(&mut course, request, places, false).await;
                     if told.is_ok() {
                         self.prune_daily(&mut course);
                     }
@@ -184,7 +197,10 @@ impl Daemon {
                     self.look(&mut course).await;
                     continue;
                 }
-                Next::Wait(until) => until.saturating_sub(now),
+                Next::Wait(until) => {
+                    self.write_manifest(now, &mut course).await;
+                    until.saturating_sub(now)
+                }
                 Next::Stopped => TICK,
             };
             tokio::select! {
@@ -194,6 +210,9 @@ impl Daemon {
             }
             while let Ok(hint) = course.hints.try_recv() {
                 self.take(self.clock.monotonic(), hint, &mut course);
+            }
+            if course.lost.swap(false, Ordering::Relaxed) {
+                self.take(self.clock.monotonic(), WatchEvent::Overflow, &mut course);
             }
         }
     }
@@ -219,6 +238,8 @@ impl Daemon {
             stuck: None,
             rewatch: true,
             blind: false,
+            lost: Arc::default(),
+            manifest_lacks: None,
             ended: None,
             pruning: None,
         };
@@ -255,11 +276,30 @@ impl Daemon {
         }
     }
 
+    /// Brings `sync/manifest.json` up to date once it has lacked something for a minute. In a large
+    /// vault it costs more than a small save.
+    async fn write_manifest(&mut self, now: Duration, course: &mut Course) {
+        if !self.engine.is_manifest_due() {
+            course.manifest_lacks = None;
+            return;
+        }
+        let since = *course.manifest_lacks.get_or_insert(now);
+        if now.saturating_sub(since) < MANIFEST_EVERY {
+            return;
+        }
+        course.manifest_lacks = Some(now);
+        if let Err(error) = self.engine.write_manifest().await {
+            tracing::warn!(%error, "sync/manifest.json could not be written; it is tried again in a minute");
+        }
+    }
+
     /// Starts the watcher. Without it a scan finds everything, only later.
     fn watch(&self, hints: mpsc::Sender<WatchEvent>, course: &mut Course) -> Option<Watch> {
+        let lost = Arc::clone(&course.lost);
         let on_event = move |event| {
-            // A full queue says the same as one more hint: there is something to look at.
-            let _full_or_stopping = hints.try_send(event);
+            if hints.try_send(event).is_err() {
+                lost.store(true, Ordering::Relaxed);
+            }
         };
         let layout = self.engine.layout();
         match Watch::start(self.grip.disk.as_ref(), layout, &self.filter, on_event) {
@@ -334,6 +374,8 @@ impl Daemon {
                 tracing::warn!(why, "the watcher failed: the vault is scanned at every poll");
                 scheduler.watching(false);
                 scheduler.overflow(now);
+                // It may miss some folders from now on; a new one finds out which.
+                course.rewatch = true;
             }
         }
         self.board.update(|status| {

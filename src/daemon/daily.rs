@@ -123,7 +123,7 @@ impl Daemon {
         };
         if !replies.is_empty() && course.paused.is_none() && answer.is_ok() {
             // The answer has the result; this cycle brings the board up to date.
-            let _told = self.turn(course, Request::FULL, false).await;
+            let _told = self.turn(course, Request::FULL, None, false).await;
         }
         for reply in replies {
             // The client may have gone.

@@ -56,10 +56,13 @@ impl<R: Fn()> Meanwhile<R> {
     }
 
     fn hear(&mut self, hint: WatchEvent) {
-        // Many say no more than some.
-        if self.heard.len() < HINTS || !matches!(hint, WatchEvent::Touched(_)) {
-            self.heard.push((self.clock.monotonic(), hint));
-        }
+        // Of many, nobody needs to know where.
+        let hint = match hint {
+            WatchEvent::Touched(_) if self.heard.len() == HINTS => WatchEvent::Overflow,
+            WatchEvent::Touched(_) if self.heard.len() > HINTS => return,
+            hint => hint,
+        };
+        self.heard.push((self.clock.monotonic(), hint));
         self.board.update(|status| {
             if status.state == State::InSync {
                 status.state = State::Syncing;

@@ -46,17 +46,17 @@ impl Daemon {
                 let answer = jobs::run(&mut self.engine, &job, &watcher).await;
                 self.board.update(|status| status.progress = None);
                 // The answer has the result; this cycle brings the board up to date.
-                let _told = self.turn(course, Request::FULL, false).await;
+                let _told = self.turn(course, Request::FULL, None, false).await;
                 let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
                 return;
             }
             Command::Sync { derived, reply } => {
-                (reply, self.turn(course, Request { derived, ..Request::FULL }, true).await)
+                (reply, self.turn(course, Request { derived, ..Request::FULL }, None, true).await)
             }
             Command::Decide { holds, approve, reply } => {
                 let (approved, rejected) = if approve { (holds, vec![]) } else { (vec![], holds) };
                 let answer = match self.engine.decide(&approved, &rejected) {
-                    Ok(()) => self.turn(course, Request::FULL, true).await,
+                    Ok(()) => self.turn(course, Request::FULL, None, true).await,
                     Err(error) => Err(Problem::from(&error)),
                 };
                 (reply, answer)

@@ -126,6 +126,8 @@ pub struct Scheduler {
     unasked_at: Duration,
     not_before: Duration,
     watching: bool,
+    /// True where the running cycle scans the whole vault.
+    whole_scan: bool,
     /// The time of the next look at the vault, unless a cycle has looked before.
     look_at: Option<Duration>,
     looked: Option<Duration>,
@@ -153,6 +155,7 @@ impl Scheduler {
             unasked_at: now,
             not_before: now,
             watching: true,
+            whole_scan: true,
             look_at: None,
             looked: None,
         }
@@ -268,7 +271,9 @@ impl Scheduler {
                 }
                 if ask.scan {
                     self.look_at = None;
-                    self.rescan_at = now + self.timing.rescan;
+                    if std::mem::replace(&mut self.whole_scan, true) {
+                        self.rescan_at = now + self.timing.rescan;
+                    }
                     // Files that were touched while the cycle ran may have been scanned before:
                     // they count for the next one.
                     self.touched = self.touched.take().and_then(|touched| touched.since(started));
@@ -374,18 +379,6 @@ impl Scheduler {
         let longest = MAX_AGAIN.max(self.timing.settle);
         let at = now + self.timing.settle.saturating_mul(2_u32.saturating_pow(times)).min(longest);
         self.last_push.map_or(at, |last| at.max(last + self.timing.batch_interval))
-    }
-
-    /// The time to push the touched files: when one has stood still, not too soon after the last
-    /// push, and not put off for ever by further changes.
-    fn push_at(&self) -> Option<Duration> {
-        let touched = self.touched.as_ref()?;
-        let settled = touched.stillest() + self.timing.settle;
-        if touched.count() >= self.timing.batch_files {
-            return Some(settled.min(touched.first + self.timing.batch_interval.max(self.timing.settle)));
-        }
-        let batched = self.last_push.map_or(settled, |last| settled.max(last + self.timing.batch_interval));
-        Some(batched.min(touched.first + self.timing.max_delay))
     }
 }
 

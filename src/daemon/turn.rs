@@ -10,15 +10,18 @@ use super::{Course, Daemon, obey, show};
 use crate::control::board::Board;
 use crate::control::events::Events;
 use cogzy_client::documents::{Problem, SyncDocument};
+use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::{Advice, Interrupt, Progress, Report, Request, SyncError, Watcher};
 
 impl Daemon {
     /// Runs one cycle, and hands its news to the scheduler, the board and the subscribers. With
-    /// `settle` it first waits for files that were written a moment ago.
+    /// `settle` it first waits for files that were written a moment ago; with `places` it looks only
+    /// at those, where that is enough.
     pub(super) async fn turn(
         &mut self,
         course: &mut Course,
         request: Request,
+        places: Option<BTreeSet<VaultPath>>,
         settle: bool,
     ) -> Result<SyncDocument, Problem> {
         let started = self.clock.monotonic();
@@ -36,7 +39,7 @@ impl Daemon {
             if settle {
                 self.engine.settled_cycle(request, &watcher).await
             } else {
-                self.engine.cycle(request, &watcher).await
+                self.engine.cycle_at(request, places, &watcher).await
             }
         };
         let result = tokio::select! {

@@ -57,11 +57,13 @@ pub enum Bug {
     BelieveCheckpoints,
     /// A packed object may unpack to any length.
     NoCapOnUnpacking,
+    /// A look at the places that a watcher has named leaves out the rest of a group.
+    HalfAGroup,
 }
 
 impl Bug {
     /// Mistakes that any run may find.
-    pub const SYNC: [Self; 16] = [
+    pub const SYNC: [Self; 17] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -78,6 +80,7 @@ impl Bug {
         Self::TrustTheRoot,
         Self::ForgetMounts,
         Self::ReplaceTheMode,
+        Self::HalfAGroup,
     ];
 
     /// Mistakes that only show where somebody writes to the bucket who is no device.

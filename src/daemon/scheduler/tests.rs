@@ -248,6 +248,31 @@ fn items_that_do_not_settle_are_looked_at_less_and_less_and_a_hint_comes_sooner(
 }
 
 #[test]
+fn places_are_named_until_a_scan_of_all_is_due_or_nobody_knows_where() {
+    let path = |name: &str| VaultPath::new(name).unwrap();
+    let (mut scheduler, scan) = (started(), Ask { scan: true, whole: false });
+    scheduler.touch(secs(30), Some(path("a")));
+    scheduler.touch(secs(31), Some(path("b")));
+    assert_eq!(scheduler.named(secs(33)), Some([path("a"), path("b")].into()));
+    scheduler.ended(secs(33), secs(33), scan, QUIET, 0.5);
+    assert_eq!(scheduler.named(secs(40)), Some([].into()), "they were looked at");
+    scheduler.ended(secs(40), secs(40), scan, QUIET, 0.5);
+    scheduler.touch(secs(50), None);
+    assert_eq!(scheduler.named(secs(52)), None, "it was somewhere");
+    scheduler.ended(secs(52), secs(52), scan, QUIET, 0.5);
+    scheduler.touch(secs(60), Some(path("a")));
+    let rescan = secs(52 + 3600);
+    assert!(scheduler.named(rescan - secs(1)).is_some());
+    scheduler.ended(rescan - secs(1), rescan - secs(1), scan, QUIET, 0.5);
+    assert_eq!(scheduler.named(rescan), None, "a look at some places put off the scan of all");
+    scheduler.ended(rescan, rescan, scan, CycleOutcome::Failed, 0.5);
+    assert_eq!(scheduler.named(rescan + secs(30)), None, "something went wrong");
+    scheduler.ended(rescan + secs(30), rescan + secs(30), scan, QUIET, 0.5);
+    scheduler.watching(false);
+    assert_eq!(scheduler.named(rescan + secs(40)), None, "it does not hear of everything");
+}
+
+#[test]
 fn after_a_sleep_everything_is_due() {
     let mut scheduler = started();
     assert_eq!(wait(&scheduler, secs(7)), secs(60));

@@ -20,17 +20,41 @@ pub struct Node {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     nodes: BTreeMap<CommitKey, Node>,
+    /// Number of known children, of commits that have any, whether or not they are known themselves.
+    children: BTreeMap<CommitKey, usize>,
+    /// Commits without a child.
+    heads: BTreeSet<CommitKey>,
 }
 
 impl Graph {
     /// Adds a commit.
     pub fn insert(&mut self, key: CommitKey, node: Node) {
+        self.remove(key);
+        for parent in &node.parents {
+            *self.children.entry(*parent).or_default() += 1;
+            self.heads.remove(parent);
+        }
+        if !self.children.contains_key(&key) {
+            self.heads.insert(key);
+        }
         self.nodes.insert(key, node);
     }
 
     /// Removes a commit.
     pub(super) fn remove(&mut self, key: CommitKey) {
-        self.nodes.remove(&key);
+        let Some(node) = self.nodes.remove(&key) else { return };
+        self.heads.remove(&key);
+        for parent in node.parents {
+            let left = self.children.get(&parent).map_or(0, |children| children.saturating_sub(1));
+            if left > 0 {
+                self.children.insert(parent, left);
+                continue;
+            }
+            self.children.remove(&parent);
+            if self.nodes.contains_key(&parent) {
+                self.heads.insert(parent);
+            }
+        }
     }
 
     /// True if the commit is known.
@@ -61,9 +85,7 @@ impl Graph {
     /// Commits without a child, the highest first.
     #[must_use]
     pub fn heads(&self) -> Vec<CommitKey> {
-        let parents: BTreeSet<CommitKey> =
-            self.nodes.values().flat_map(|node| node.parents.iter().copied()).collect();
-        self.nodes.keys().rev().filter(|key| !parents.contains(key)).copied().collect()
+        self.heads.iter().rev().copied().collect()
     }
 
     /// A commit and all its ancestors.
@@ -173,6 +195,8 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::CommitId;
 
@@ -196,6 +220,29 @@ mod tests {
         assert_eq!(graph.heads(), [two, one], "the higher rank comes first");
         assert_eq!(graph.nearest_common(one, two), [root]);
         assert!(graph.descends(two, root) && !graph.descends(root, two) && !graph.descends(one, two));
+    }
+
+    proptest! {
+        #[test]
+        fn heads_are_the_commits_that_no_known_one_builds_on(
+            steps in prop::collection::vec((0_u8..12, prop::option::weighted(0.7, (0_u8..12, 0_u8..12))), 1..40),
+        ) {
+            let mut graph = Graph::default();
+            for (at, parents) in steps {
+                let key = |at| key(u64::from(at), at);
+                match parents {
+                    Some((one, other)) => {
+                        let parents = if one == other { vec![key(one)] } else { vec![key(one), key(other)] };
+                        graph.insert(key(at), Node { parents, vault: VaultId::from_bytes([0; 16]) });
+                    }
+                    None => graph.remove(key(at)),
+                }
+                let is_parent = |key: &CommitKey| graph.nodes.values().any(|node| node.parents.contains(key));
+                let expected: Vec<CommitKey> =
+                    graph.nodes.keys().rev().filter(|key| !is_parent(key)).copied().collect();
+                prop_assert_eq!(graph.heads(), expected);
+            }
+        }
     }
 
     #[test]

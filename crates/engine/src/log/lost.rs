@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::chunks::{PACKS, pack_key, parse_pack_key};
 use super::{Log, LogError, Snapshot};
-use crate::model::{CommitKey, PackId};
+use crate::model::{CommitKey, PackId, SharedMap};
 use crate::remote::{RemoteErrorKind, list_all};
 
 /// Maximum number of packs to check one by one. For more, a listing is cheaper.
@@ -26,8 +26,11 @@ impl Log {
         snapshot: &Snapshot,
         swept: &BTreeSet<PackId>,
     ) -> Result<BTreeSet<PackId>, LogError> {
-        let unseen = snapshot.packs.keys().filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
-        let unseen: Vec<PackId> = unseen.copied().collect();
+        // Packs that were not trusted with the last state, and those that are asked for each time.
+        let fresh = self.trusted.diff(&snapshot.packs).filter(|(_, _, now)| now.is_some()).map(|(id, ..)| id);
+        let lost = self.lost_packs.iter().filter(|id| snapshot.packs.contains_key(*id));
+        let unseen = fresh.chain(lost).filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
+        let unseen: BTreeSet<PackId> = unseen.copied().collect();
         if unseen.len() > HEADS_BEFORE_LIST {
             let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
             self.seen_packs.extend(listed.iter().filter_map(|object| parse_pack_key(&object.key)));
@@ -119,11 +122,14 @@ impl Log {
     /// Records the packs of `snapshot` as existing: this device saw them when it agreed on the
     /// snapshot.
     pub fn trust_packs(&mut self, snapshot: &Snapshot) {
-        self.seen_packs.extend(snapshot.packs.keys().filter(|pack| !self.lost_packs.contains(pack)));
+        let fresh = self.trusted.diff(&snapshot.packs).filter(|(_, _, now)| now.is_some()).map(|(id, ..)| id);
+        self.seen_packs.extend(fresh.filter(|pack| !self.lost_packs.contains(pack)));
+        self.trusted = snapshot.packs.clone();
     }
 
     /// Forgets that these packs exist, because they were deleted or not found.
     pub fn forget_packs(&mut self, packs: &BTreeSet<PackId>) {
+        self.trusted = SharedMap::new();
         self.seen_packs.retain(|pack| !packs.contains(pack));
     }
 

@@ -77,7 +77,7 @@ pub use survey::Retained;
 pub use walk::Walk;
 pub use write::Prepared;
 
-use crate::model::{CommitKey, PackId, VaultHeader, VaultId};
+use crate::model::{CommitKey, PackId, PackInfo, SharedMap, VaultHeader, VaultId};
 use crate::remote::Remote;
 
 /// Number of generations behind the head that every poll lists. A PUT that a sleeping laptop had
@@ -123,6 +123,8 @@ pub struct Log {
     recent: Vec<Arc<Snapshot>>,
     /// Packs known to exist.
     seen_packs: BTreeSet<PackId>,
+    /// Packs of a state that was trusted: all of them are known to exist, or to be lost.
+    trusted: SharedMap<PackId, Arc<PackInfo>>,
     /// Packs that were named long ago and are not in the bucket.
     lost_packs: BTreeSet<PackId>,
     /// State that replays can start from.

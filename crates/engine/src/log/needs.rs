@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::walk::check_length;
 use super::{ChunkReader, LogError, Snapshot};
 use crate::content::{ChunkIndex, ContentError, Expansion, Next, RecipeError, check_recipe, read_leaf};
-use crate::model::{Content, Digest, Entry, PackId, PackInfo, Part, Recipe, limits};
+use crate::model::{Content, Digest, Entry, PackId, PackInfo, Part, Recipe, SharedMap, limits};
 
 /// Lists of chunks of long files, by chunk id.
 pub type Leaves = HashMap<Digest, Vec<u8>>;
@@ -122,7 +122,7 @@ pub struct Contents {
     /// Contents by digest.
     pub all: BTreeMap<Digest, Content>,
     /// Recipes of the contents that have one.
-    pub recipes: BTreeMap<Digest, Recipe>,
+    pub recipes: SharedMap<Digest, Recipe>,
 }
 
 impl Contents {

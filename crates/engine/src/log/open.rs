@@ -8,7 +8,7 @@ use super::format::{VAULT, encode_header, header_key, parse_header_key};
 use super::header::list_headers;
 use super::read::Listed;
 use super::{Graph, Log, LogError, ObjectCache};
-use crate::model::VaultId;
+use crate::model::{SharedMap, VaultId};
 use crate::remote::Remote;
 
 impl Log {
@@ -56,6 +56,7 @@ impl Log {
             newest_ms: None,
             recent: Vec::new(),
             seen_packs: BTreeSet::new(),
+            trusted: SharedMap::new(),
             lost_packs: BTreeSet::new(),
             start: None,
             checkpointed: 0,

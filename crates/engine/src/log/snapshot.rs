@@ -8,7 +8,7 @@ use super::line::{Line, Touched};
 use super::sum::StateSum;
 use crate::model::{
     Commit, CommitKey, Conflict, ConflictId, Digest, Entry, Group, Groups, Keep, Need, PackId, PackInfo,
-    Recipe, Role, Tree, set_entry,
+    Recipe, Role, SharedMap, Tree, set_entry,
 };
 use crate::plan::Ages;
 use crate::planted::{Bug, planted};
@@ -24,9 +24,9 @@ pub struct Snapshot {
     /// Manifest.
     pub tree: Tree,
     /// Recipes of contents with several chunks that the manifest or an open conflict names.
-    pub recipes: BTreeMap<Digest, Recipe>,
+    pub recipes: SharedMap<Digest, Recipe>,
     /// Packs of the state.
-    pub packs: BTreeMap<PackId, Arc<PackInfo>>,
+    pub packs: SharedMap<PackId, Arc<PackInfo>>,
     /// Groups in force.
     pub groups: Groups,
     /// Generations of the last change of each group's members.
@@ -56,7 +56,7 @@ pub struct Snapshot {
     /// True if the state's commit names the sum of its first parent's state, as its children will.
     pub(crate) names_base: bool,
     /// Number of files and open conflicts that use each recipe.
-    pub(crate) uses: BTreeMap<Digest, usize>,
+    pub(crate) uses: SharedMap<Digest, usize>,
 }
 
 impl Snapshot {
@@ -126,7 +126,9 @@ impl Snapshot {
             self.groups = Groups::new(groups.clone()).map_err(|error| LogError::groups(key, &error))?;
         }
         for of in &commit.recipes {
-            self.recipes.entry(of.digest).or_insert_with(|| of.recipe.clone());
+            if !self.recipes.contains_key(&of.digest) {
+                self.recipes.insert(of.digest, of.recipe.clone());
+            }
         }
         for change in &commit.changes {
             if let Some((group, role)) = self.groups.find(&change.path) {
@@ -202,24 +204,24 @@ impl Snapshot {
 
     fn begin_use(&mut self, entry: Option<Entry>) {
         if let Some(entry) = entry.filter(|entry| self.recipes.contains_key(&entry.digest)) {
-            *self.uses.entry(entry.digest).or_default() += 1;
+            let uses = self.uses.get(&entry.digest).copied().unwrap_or_default();
+            self.uses.insert(entry.digest, uses + 1);
         }
     }
 
     fn end_use(&mut self, entry: Option<Entry>) {
         let Some(entry) = entry else { return };
-        if let Some(uses) = self.uses.get_mut(&entry.digest) {
-            *uses -= 1;
-            if *uses == 0 {
-                self.uses.remove(&entry.digest);
-            }
+        match self.uses.get(&entry.digest).copied() {
+            Some(1) => drop(self.uses.remove(&entry.digest)),
+            Some(uses) => drop(self.uses.insert(entry.digest, uses - 1)),
+            None => {}
         }
     }
 
     /// Counts the uses of recipes, for a state that was not made by commits.
     pub(super) fn count_uses(&mut self) {
         let entries: Vec<Entry> = self.contents().copied().collect();
-        self.uses.clear();
+        self.uses = SharedMap::new();
         entries.into_iter().for_each(|entry| self.begin_use(Some(entry)));
     }
 
@@ -229,6 +231,16 @@ impl Snapshot {
             .iter()
             .filter(|(id, _)| !self.marked.contains_key(id) || planted(Bug::ReuseMarked))
             .map(|(_, pack)| pack)
+    }
+
+    /// The same as a map.
+    #[must_use]
+    pub fn lasting(&self) -> SharedMap<PackId, Arc<PackInfo>> {
+        let mut lasting = self.packs.clone();
+        for id in self.marked.keys().filter(|_| !planted(Bug::ReuseMarked)) {
+            lasting.remove(id);
+        }
+        lasting
     }
 
     /// True if the pack is swept and no longer part of the state, so that its object may be

@@ -1,10 +1,8 @@
 //! Entries of a manifest.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, VaultPath, bounded, limits};
+use super::{Digest, SharedMap, VaultPath, bounded, limits};
 
 /// Content of a file. Only a different content counts as a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,6 +42,13 @@ impl Entry {
     pub const fn content(&self) -> Content {
         Content { digest: self.digest, size: self.size }
     }
+
+    /// True if the entries are equal in everything, also in what never counts as a change.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let rest = |entry: &Self| (entry.mtime_ms, entry.mode, entry.rows);
+        self == other && rest(self) == rest(other)
+    }
 }
 
 impl PartialEq for Entry {
@@ -52,8 +57,8 @@ impl PartialEq for Entry {
     }
 }
 
-/// Manifest: path → entry, sorted.
-pub type Tree = BTreeMap<VaultPath, Entry>;
+/// Manifest: path → entry, sorted. Copies share what they have in common.
+pub type Tree = SharedMap<VaultPath, Entry>;
 
 /// Sets the entry of one path. `None` removes the path.
 pub fn set_entry(tree: &mut Tree, path: VaultPath, entry: Option<Entry>) {

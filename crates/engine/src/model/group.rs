@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Bound;
 
 use globset::{Glob, GlobBuilder, GlobSet};
 use serde::{Deserialize, Serialize};
 
-use super::{VaultPath, bounded, limits};
+use super::{SharedMap, VaultPath, bounded, limits};
 
 /// Treatment of a group that fails validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -107,6 +108,8 @@ pub struct Groups {
     patterns: GlobSet,
     /// Group and role of the pattern at the same index.
     rules: Vec<(usize, Role)>,
+    /// For each group, the texts that its members' paths begin with. None begins with another one.
+    starts: Vec<Vec<String>>,
 }
 
 impl Groups {
@@ -143,7 +146,8 @@ impl Groups {
             let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
             unusable(&names.join(", "), error.glob().unwrap_or_default(), &error)
         })?;
-        Ok(Self { groups, patterns, rules })
+        let starts = groups.iter().map(|group| starts(group.primary.iter().chain(&group.derived))).collect();
+        Ok(Self { groups, patterns, rules, starts })
     }
 
     /// Definitions as given.
@@ -160,14 +164,26 @@ impl Groups {
         self.groups.get(*index).map(|group| (group, *role))
     }
 
+    /// Members of the group `name` in a tree, in order. Only paths that begin as the group's patterns
+    /// do are looked at.
+    pub fn members<'a, V>(
+        &'a self,
+        name: &'a str,
+        tree: &'a SharedMap<VaultPath, V>,
+    ) -> impl Iterator<Item = (&'a VaultPath, &'a V)> {
+        let index = self.groups.iter().position(|group| group.name == name);
+        let starts = index.and_then(|index| self.starts.get(index)).into_iter().flatten();
+        let near = starts.flat_map(|start| beginning_with(tree, start));
+        near.filter(move |(path, _)| self.find(path).is_some_and(|(group, _)| group.name == name))
+    }
+
     /// True if members of the group `name` may lie below `folder`.
     #[must_use]
     pub fn reaches(&self, name: &str, folder: &VaultPath) -> bool {
         let below = format!("{folder}/");
         let patterns = self.groups.iter().filter(|group| group.name == name);
         patterns.flat_map(|group| group.primary.iter().chain(&group.derived)).any(|pattern| {
-            // The part of the pattern before its first wildcard matches literally.
-            let fixed = pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
+            let fixed = start(pattern);
             fixed.starts_with(&below) || below.starts_with(fixed)
         })
     }
@@ -186,6 +202,29 @@ impl Groups {
     pub fn is_derived(&self, path: &VaultPath) -> bool {
         self.find(path).is_some_and(|(_, role)| role == Role::Derived)
     }
+}
+
+/// Entries of a tree whose paths begin with `start`, in order.
+pub fn beginning_with<'a, V>(
+    tree: &'a SharedMap<VaultPath, V>,
+    start: &'a str,
+) -> impl Iterator<Item = (&'a VaultPath, &'a V)> {
+    let from_there = tree.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+    from_there.take_while(move |(path, _)| path.as_str().starts_with(start))
+}
+
+/// The part of a pattern before its first wildcard, which matches literally.
+#[must_use]
+pub fn start(pattern: &str) -> &str {
+    pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default()
+}
+
+/// The texts that what these patterns match begins with, sorted; none begins with another one.
+pub fn starts<'a>(patterns: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut starts: Vec<String> = patterns.map(|pattern| start(pattern).to_owned()).collect();
+    starts.sort();
+    starts.dedup_by(|next, kept| next.starts_with(kept.as_str()));
+    starts
 }
 
 /// Refuses definitions that would take much memory to compile.

@@ -6,6 +6,7 @@
 //! This module has no I/O, no clock, no randomness and no tokio. Every module may import it, and it
 //! imports none. docs/FORMAT.md describes byte for byte what is written to the bucket.
 
+mod alike;
 mod bounded;
 mod commit;
 mod conflict;
@@ -24,9 +25,11 @@ mod pack;
 mod path;
 mod prune;
 mod recipe;
+mod shared_map;
 pub mod sqlite;
 mod stat;
 
+pub use alike::Alike;
 pub(crate) use bounded::at_most;
 pub use commit::{Change, Commit, CommitKey, CommitKind, Device, Ext, RecipeOf};
 pub use conflict::{Conflict, Keep, Kept, Origin, Resolution};
@@ -35,7 +38,7 @@ pub use digest::Digest;
 pub use entry::{Content, Entry, Tree, set_entry};
 pub use facts::{Embeddings, Facts, Holdings, Index, Unreal, stem};
 pub use feature::{Announcement, FIRST_FORMAT, FORMAT, Feature, Keeps, Need, Reads};
-pub use group::{Group, GroupError, Groups, Item, Role, Validate};
+pub use group::{Group, GroupError, Groups, Item, Role, Validate, beginning_with, start, starts};
 pub use header::{ChunkParams, VaultHeader};
 pub use hlc::{Hlc, MAX_AHEAD_MS};
 pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};
@@ -44,4 +47,5 @@ pub use pack::{ChunkSlot, Codec, PackInfo};
 pub use path::{PathError, VaultPath};
 pub use prune::Prune;
 pub use recipe::{Part, Recipe};
+pub use shared_map::SharedMap;
 pub use stat::{Cached, FileKind, FileStat};

@@ -16,12 +16,9 @@ pub(super) fn moved(input: &Input) -> BTreeSet<Item> {
     items
 }
 
-/// Paths at which two trees differ: first those of `one`, then those only in `other`, each in
-/// order.
+/// Paths at which two trees differ, in order.
 pub(super) fn differing<'a>(one: &'a Tree, other: &'a Tree) -> impl Iterator<Item = &'a VaultPath> {
-    let gone_or_changed = one.iter().filter(|(path, entry)| other.get(*path) != Some(entry));
-    let added = other.keys().filter(|path| !one.contains_key(*path));
-    gone_or_changed.map(|(path, _)| path).chain(added)
+    one.diff(other).map(|(path, _, _)| path)
 }
 
 /// One path in the three trees.
@@ -74,13 +71,10 @@ impl View {
         let members = match item {
             Item::File(path) => BTreeMap::from([(path.clone(), member(path, Role::Primary))]),
             Item::Group(name) => {
-                let paths = input.base.keys().chain(input.local.keys()).chain(input.remote.keys());
-                let in_group = |path: &VaultPath| {
-                    input.groups.find(path).filter(|(group, _)| group.name == *name).map(|(_, role)| role)
-                };
-                paths
-                    .filter_map(|path| in_group(path).map(|role| (path.clone(), member(path, role))))
-                    .collect()
+                let trees = [input.base, input.local, input.remote];
+                let paths = trees.into_iter().flat_map(|tree| input.groups.members(name, tree));
+                let role = |path| if input.groups.is_derived(path) { Role::Derived } else { Role::Primary };
+                paths.map(|(path, _)| (path.clone(), member(path, role(path)))).collect()
             }
         };
         Self { members }

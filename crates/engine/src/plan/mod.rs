@@ -188,6 +188,11 @@ impl Blocked {
         self.foreign.insert(path, why.into());
     }
 
+    /// All paths that are blocked by themselves.
+    pub fn paths(&self) -> impl Iterator<Item = &VaultPath> {
+        self.paths.keys().chain(self.foreign.keys())
+    }
+
     /// Why `path` is blocked, if it is.
     #[must_use]
     pub fn reason(&self, path: &VaultPath) -> Option<&str> {

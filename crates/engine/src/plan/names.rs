@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 use super::reconcile::yield_to_remote;
 use super::{FileStep, Hold, Input, Mode, Step, Waiting};
-use crate::model::{Item, Tree, VaultPath};
+use crate::model::{Alike, Item, Tree, VaultPath};
 
 pub(super) fn settle(
     input: &Input,
@@ -20,7 +20,6 @@ pub(super) fn settle(
 ) {
     let new = |step: &Step| step.files.iter().any(is_new);
     if !steps.values().any(new) {
-        // Folding every name of a large vault would cost more than the rest of the plan.
         return;
     }
     // Repeat until nothing changes: a waiting item frees no names, and a yielding one takes or
@@ -109,10 +108,9 @@ fn standing<'a>(
 ) -> impl Iterator<Item = &'a VaultPath> {
     let above = path.folders().filter_map(|folder| VaultPath::new(folder).ok());
     let above = above.filter_map(|folder| side.get_key_value(&folder)).map(|(other, _)| other);
-    let below = side.range::<VaultPath, _>((Bound::Excluded(path), Bound::Unbounded)).map(|(other, _)| other);
-    let below = below
-        .take_while(|other| other.as_str().starts_with(path.as_str()))
-        .filter(|other| other.is_at_or_below(path));
+    let inside = format!("{path}/");
+    let below = side.range::<str, _>((Bound::Included(inside.as_str()), Bound::Unbounded));
+    let below = below.map(|(other, _)| other).take_while(move |other| other.as_str().starts_with(&inside));
     above.chain(below).filter(|other| !leaving.contains(other))
 }
 
@@ -135,7 +133,7 @@ fn case_clashes(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Waiting> {
     let paths = FinalPaths::of(input, steps);
     let clash = |step: &Step| {
         step.files.iter().filter(|file| is_new(file)).find_map(|file| {
-            let twin = paths.twins(&file.path).next()?;
+            let twin = paths.twin(&file.path)?;
             let why = format!(
                 "{}: its name differs from {twin} in letter case only; rename one of them",
                 file.path
@@ -146,56 +144,53 @@ fn case_clashes(input: &Input, steps: &BTreeMap<Item, Step>) -> Vec<Waiting> {
     steps.values().filter_map(clash).collect()
 }
 
-/// Paths that both sides will have after all steps, by letter-case key, and those of them that the
-/// remote has and keeps.
+/// Paths that both sides will have after all steps: those that stand there and stay, and those that
+/// arrive.
 struct FinalPaths<'a> {
-    by_key: HashMap<String, Vec<&'a VaultPath>>,
-    standing: BTreeSet<&'a VaultPath>,
-    folders: HashMap<&'a str, &'a VaultPath>,
+    remote: &'a Tree,
+    leaving: BTreeSet<&'a VaultPath>,
+    /// By the key without letter case, each list sorted.
+    arriving: HashMap<String, Vec<&'a VaultPath>>,
+    there: Alike<'a>,
+    /// A merge has no disk.
+    here: Option<Alike<'a>>,
 }
 
 impl<'a> FinalPaths<'a> {
     fn of(input: &Input<'a>, steps: &'a BTreeMap<Item, Step>) -> Self {
-        let leaving: BTreeSet<&VaultPath> = steps
-            .values()
-            .flat_map(|step| step.agreed.iter())
-            .filter(|(_, entry)| entry.is_none())
-            .map(|(path, _)| path)
-            .collect();
-        let arriving = steps.values().flat_map(|step| &step.files).filter(|file| file.to.is_some());
-        let mut all: BTreeSet<&VaultPath> = arriving.map(|file| &file.path).collect();
-        let mut standing = BTreeSet::new();
-        for path in input.remote.keys().filter(|path| !leaving.contains(path)) {
-            standing.insert(path);
-            all.insert(path);
-        }
-        if input.mode != Mode::Merge {
-            all.extend(input.local.keys().filter(|path| !leaving.contains(path)));
-        }
-        let folders = standing.iter().flat_map(|path| path.folders().map(|folder| (folder, *path))).collect();
-        let mut by_key: HashMap<String, Vec<&VaultPath>> = HashMap::new();
+        let gone = steps.values().flat_map(|step| step.agreed.iter()).filter(|(_, entry)| entry.is_none());
+        let leaving = gone.map(|(path, _)| path).collect();
+        let files = steps.values().flat_map(|step| &step.files).filter(|file| file.to.is_some());
+        let all: BTreeSet<&VaultPath> = files.map(|file| &file.path).collect();
+        let times = all.len();
+        let mut arriving: HashMap<String, Vec<&VaultPath>> = HashMap::new();
         for path in all {
-            by_key.entry(path.fold_key()).or_default().push(path);
+            arriving.entry(path.fold_key()).or_default().push(path);
         }
-        Self { by_key, standing, folders }
+        let here = (input.mode != Mode::Merge).then(|| Alike::of(input.local, times));
+        Self { remote: input.remote, leaving, arriving, there: Alike::of(input.remote, times), here }
     }
 
-    fn twins(&self, path: &VaultPath) -> impl Iterator<Item = &'a VaultPath> {
-        let same_key = self.by_key.get(&path.fold_key()).into_iter().flatten();
-        same_key.copied().filter(move |other| *other != path)
+    /// Paths that stay there or here and differ from this one only in letter case.
+    fn staying(&self, side: &Alike<'a>, path: &VaultPath) -> impl Iterator<Item = &'a VaultPath> {
+        side.to(path).into_iter().filter(|other| !self.leaving.contains(other))
+    }
+
+    /// The first path that differs from this one only in letter case.
+    fn twin(&self, path: &VaultPath) -> Option<&'a VaultPath> {
+        let arriving = self.arriving.get(&path.fold_key()).into_iter().flatten().copied();
+        let sides = self.here.iter().chain([&self.there]).flat_map(|side| self.staying(side, path));
+        arriving.filter(|other| *other != path).chain(sides).min()
     }
 
     /// True if the remote keeps a path that differs from this one only in letter case.
     fn case_twin(&self, path: &VaultPath) -> bool {
-        self.twins(path).any(|twin| self.standing.contains(twin))
+        self.staying(&self.there, path).next().is_some()
     }
 
     /// True if the remote keeps a file where this path needs a folder, or a folder where this path
     /// is a file.
     fn shape_clash(&self, path: &VaultPath) -> bool {
-        let file_above = path
-            .folders()
-            .any(|folder| VaultPath::new(folder).is_ok_and(|folder| self.standing.contains(&folder)));
-        file_above || self.folders.contains_key(path.as_str())
+        standing(self.remote, &self.leaving, path).next().is_some()
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use super::moves::Moves;
 use super::{Brakes, Direction, Input, Step};
-use crate::model::{Groups, Losses, Place, Tree, VaultPath};
+use crate::model::{Groups, Losses, Place, Tree, VaultPath, beginning_with, starts};
 use crate::planted::{Bug, planted};
 
 static NO_LOSSES: Losses = Losses::new();
@@ -98,11 +98,8 @@ impl<'a> Tally<'a> {
         let going: BTreeSet<&VaultPath> =
             steps.iter().flat_map(|step| &step.files).map(|file| &file.path).collect();
         let counts = |path: &VaultPath| !going.contains(path) && !input.groups.is_derived(path);
-        let changed = input
-            .base
-            .iter()
-            .filter(|(path, entry)| input.local.get(*path).is_some_and(|here| here != *entry));
-        self.changed.extend(changed.map(|(path, _)| path).filter(|path| counts(path)));
+        let changed = input.base.diff(input.local).filter(|(_, was, here)| was.is_some() && here.is_some());
+        self.changed.extend(changed.map(|(path, _, _)| path).filter(|path| counts(path)));
         let known = |path: &VaultPath| input.base.contains_key(path) || input.remote.contains_key(path);
         for path in input.blocked.paths.keys().filter(|path| !known(path) && counts(path)) {
             self.folder(path).coming.insert(path);
@@ -286,16 +283,7 @@ pub(super) fn carrying<'a>(path: &VaultPath, names: &BTreeSet<&'a str>) -> Vec<&
 /// Number of files of a tree that cannot be computed again. Only files below the names that the
 /// patterns of derived members begin with are looked at.
 fn count(tree: &Tree, groups: &Groups) -> usize {
-    let fixed = |pattern: &String| pattern.split(['*', '?', '[', '{']).next().unwrap_or_default().to_owned();
-    let mut starts: Vec<String> =
-        groups.definitions().iter().flat_map(|group| &group.derived).map(fixed).collect();
-    starts.sort();
-    starts.dedup_by(|next, kept| next.starts_with(kept.as_str()));
-    let below = |start: &String| {
-        let from = tree.range::<str, _>((Bound::Included(start.as_str()), Bound::Unbounded));
-        from.take_while(|(path, _)| path.as_str().starts_with(start))
-            .filter(|(path, _)| groups.is_derived(path))
-            .count()
-    };
-    tree.len() - starts.iter().map(below).sum::<usize>()
+    let starts = starts(groups.definitions().iter().flat_map(|group| &group.derived));
+    let derived = |start| beginning_with(tree, start).filter(|(path, _)| groups.is_derived(path)).count();
+    tree.len() - starts.iter().map(|start| derived(start)).sum::<usize>()
 }

@@ -141,14 +141,10 @@ impl LastSync {
 
     /// Sets the exceptions so that they turn the agreed commit's manifest into `base`.
     pub fn set_base(&mut self, commit: Option<CommitKey>, manifest: &Tree, base: &Tree) {
-        let missing = manifest.keys().filter(|path| !base.contains_key(*path)).map(|path| (path, None));
-        let differing = base
-            .iter()
-            .filter(|(path, entry)| manifest.get(*path) != Some(entry))
-            .map(|(path, entry)| (path, Some(*entry)));
-        let mut exceptions: Vec<Exception> =
-            missing.chain(differing).map(|(path, entry)| Exception { path: path.clone(), entry }).collect();
-        exceptions.sort_by(|a, b| a.path.cmp(&b.path));
+        let exceptions = manifest
+            .diff(base)
+            .map(|(path, _, entry)| Exception { path: path.clone(), entry: entry.copied() });
+        let exceptions = exceptions.collect();
         self.commit = commit;
         self.exceptions = exceptions;
     }
@@ -195,7 +191,8 @@ mod tests {
             mode: 0o644,
             rows: None,
         });
-        prop::collection::btree_map("[a-e]".prop_map(|name| VaultPath::new(&name).unwrap()), entry, 0..5)
+        let path = "[a-e]".prop_map(|name| VaultPath::new(&name).unwrap());
+        prop::collection::vec((path, entry), 0..5).prop_map(Tree::from_iter)
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Stat cache: the digest of each file, with the file's stat when it was hashed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Row, params};
 
@@ -13,6 +13,9 @@ use crate::model::{Cached, Digest, FileKind, FileStat, VaultPath};
 /// [`sqlite`]: crate::model::sqlite
 const SETTLED_HEADS: u32 = 1 << 16;
 
+/// Columns in the order in which [`read`] takes them.
+const COLUMNS: &str = "path, dev, ino, size, mtime_ns, ctime_ns, mode, digest, hashed_ns";
+
 impl Database {
     /// Reads the whole stat cache.
     ///
@@ -20,10 +23,28 @@ impl Database {
     /// Errors of the database.
     pub fn stats(&self) -> Result<HashMap<VaultPath, Cached>, DatabaseError> {
         self.with(|db| {
-            let columns = "path, dev, ino, size, mtime_ns, ctime_ns, mode, digest, hashed_ns";
-            let mut select = db.prepare(&format!("SELECT {columns} FROM stat"))?;
+            let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM stat"))?;
             let rows = select.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
             Ok(rows.into_iter().flatten().collect())
+        })
+    }
+
+    /// The entries of the stat cache for these paths.
+    ///
+    /// # Errors
+    /// Errors of the database.
+    pub fn stats_of(&self, paths: &BTreeSet<VaultPath>) -> Result<HashMap<VaultPath, Cached>, DatabaseError> {
+        if paths.is_empty() {
+            return Ok(HashMap::new());
+        }
+        self.with(|db| {
+            let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM stat WHERE path = ?1"))?;
+            let mut found = HashMap::new();
+            for path in paths {
+                let rows = select.query_map([path.as_str()], read)?.collect::<Result<Vec<_>, _>>()?;
+                found.extend(rows.into_iter().flatten());
+            }
+            Ok(found)
         })
     }
 
@@ -121,5 +142,7 @@ mod tests {
         let second = HashMap::from([(path("b"), cached(3)), (path("c"), cached(4))]);
         database.update_stats(&first, &second).unwrap();
         assert_eq!(database.stats().unwrap(), second);
+        let some = BTreeSet::from([path("a"), path("c")]);
+        assert_eq!(database.stats_of(&some).unwrap(), HashMap::from([(path("c"), cached(4))]));
     }
 }

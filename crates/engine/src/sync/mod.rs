@@ -143,8 +143,8 @@ impl Engine {
     #[must_use]
     pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
-        let uplink = cycle::Uplink::default();
-        let context = Context { layout, ports, settings, facts, interrupt, uplink };
+        let (uplink, shown, indexed) = Default::default();
+        let context = Context { layout, ports, settings, facts, interrupt, uplink, shown, indexed };
         Self { context, memory: Memory::default(), log: None }
     }
 

@@ -65,6 +65,8 @@ pub trait Watcher: Send + Sync {
     fn progress(&self, progress: Progress);
     /// Called with the plan of a cycle before it is carried out.
     fn planned(&self, _plan: &Plan) {}
+    /// Called with the number of places that a look was at, if it was not at all of the vault.
+    fn named(&self, _places: usize) {}
 }
 
 /// A watcher that ignores everything.

@@ -17,7 +17,7 @@ use crate::fs::Fs;
 use crate::log::{Log, LogError};
 use crate::model::{CommitKey, Decisions, Feature, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::{FactsKnown, PutOff, Uplink};
+use crate::sync::cycle::{Census, FactsKnown, Indexed, LastLook, PutOff, Uplink, Visible};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -32,6 +32,10 @@ pub(crate) struct Context {
     pub interrupt: Interrupt,
     /// Measured speed of the line.
     pub uplink: Uplink,
+    /// The last manifest as the filters show it.
+    pub shown: Visible,
+    /// The index of the vault's chunks.
+    pub indexed: Indexed,
 }
 
 /// State that one run leaves for the next.
@@ -39,6 +43,8 @@ pub(crate) struct Context {
 pub(crate) struct Memory {
     /// Commit whose manifest this process has seen on disk.
     pub manifest_of: Option<Option<CommitKey>>,
+    /// Commit that the last cycle agreed on.
+    pub agreed: Option<Option<CommitKey>>,
     /// The commit that this process has noted outside the vault.
     pub seen: Option<Option<CommitKey>>,
     /// True while the last survey left something undone that a poll of the remote alone would not
@@ -54,6 +60,14 @@ pub(crate) struct Memory {
     pub told_left: BTreeSet<&'static str>,
     /// Items that the disk did not let be put in place.
     pub put_off: BTreeMap<Item, PutOff>,
+    /// The files here as the last look found them, where the next one may go on from there.
+    pub last: Option<LastLook>,
+    /// Places that a pull has written since the last look.
+    pub written: BTreeSet<VaultPath>,
+    /// Facts of the files here.
+    pub here: Census,
+    /// Facts of the agreed files and of those of the newest commit, whichever was looked at last.
+    pub there: Census,
 }
 
 /// One run over one vault.
@@ -66,6 +80,8 @@ pub(crate) struct Session<'e> {
     /// Reference of the brakes, and the trusted time.
     pub reference: Reference,
     pub watcher: &'e dyn Watcher,
+    /// Places that the next look is to be at. None to look at all of the vault.
+    pub hints: Option<BTreeSet<VaultPath>>,
 }
 
 impl Engine {
@@ -83,7 +99,16 @@ impl Engine {
             return Err(LogError::Foreign { expected, found: log.vault() }.into());
         }
         let reference = context.reference(expected, log)?;
-        Ok(Session { context, memory, log, marker, report: Report::default(), reference, watcher })
+        Ok(Session {
+            context,
+            memory,
+            log,
+            marker,
+            report: Report::default(),
+            reference,
+            watcher,
+            hints: None,
+        })
     }
 
     /// The log of the remote, whichever vault that is: this machine may have none.

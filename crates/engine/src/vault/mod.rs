@@ -58,7 +58,9 @@ pub use names::Names;
 pub use probe::{Abilities, abilities, names_held};
 pub use read::{FileChanged, StableReader, hash_stable, open_stable};
 pub use record::{Answer, Written};
-pub use scan::{Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan};
+pub use scan::{
+    Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan, scan_places,
+};
 pub use spelling::Spellings;
 pub use stage::{Stage, StageError, StageWriter};
 pub use together::{Together, forget_together, together};

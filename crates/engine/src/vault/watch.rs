@@ -88,9 +88,7 @@ impl Watch {
     ) -> Result<Self, WatchError> {
         let (root, judge) = (layout.root().to_owned(), filter.clone());
         let handler = move |event: notify::Result<notify::Event>| {
-            if let Some(event) = meaning(&root, &judge, event) {
-                on_event(event);
-            }
+            meaning(&root, &judge, event).into_iter().for_each(&on_event);
         };
         let config = Config::default().with_follow_symlinks(false);
         let watcher =
@@ -225,31 +223,26 @@ fn fault(path: &Path, error: notify::Error) -> WatchError {
     }
 }
 
-/// Translates an event of the system. `None` if it does not matter for the vault.
-fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -> Option<WatchEvent> {
+/// Translates an event of the system. Nothing if it does not matter for the vault.
+fn meaning(root: &Path, filter: &Filter, event: notify::Result<notify::Event>) -> Vec<WatchEvent> {
     let event = match event {
         Ok(event) => event,
-        Err(error) => return Some(WatchEvent::Failed(fault(root, error).to_string())),
+        Err(error) => return vec![WatchEvent::Failed(fault(root, error).to_string())],
     };
     if event.need_rescan() {
-        return Some(WatchEvent::Overflow);
+        return vec![WatchEvent::Overflow];
     }
     // Our own reads must not wake us.
     if matches!(event.kind, EventKind::Access(_)) {
-        return None;
+        return Vec::new();
     }
     // The scan reports a name that makes no path.
     let known = |path: &PathBuf| {
         path.strip_prefix(root).ok().and_then(Path::to_str).and_then(|path| VaultPath::new(path).ok())
     };
     let matters = |path: &VaultPath| filter.verdict(path) == Verdict::Synced && !filter.prunes(path);
-    let touched: Vec<Option<VaultPath>> =
-        event.paths.iter().map(known).filter(|path| path.as_ref().is_none_or(matters)).collect();
-    match touched.as_slice() {
-        [] => None,
-        [one] => Some(WatchEvent::Touched(one.clone())),
-        _ => Some(WatchEvent::Touched(None)),
-    }
+    let touched = event.paths.iter().map(known).filter(|path| path.as_ref().is_none_or(matters));
+    touched.map(WatchEvent::Touched).collect()
 }
 
 #[cfg(test)]
@@ -258,7 +251,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use notify::event::{AccessKind, CreateKind, Flag};
+    use notify::event::{AccessKind, CreateKind, Flag, ModifyKind, RenameMode};
 
     use super::*;
     use crate::fs::RealFs;
@@ -274,20 +267,23 @@ mod tests {
             meaning(Path::new("/v"), &filter(), Ok(event))
         };
         let create = EventKind::Create(CreateKind::File);
-        let touched = |path: &str| Some(WatchEvent::Touched(VaultPath::new(path).ok()));
+        let touched = |path: &str| vec![WatchEvent::Touched(VaultPath::new(path).ok())];
         assert_eq!(told(create, "corpus/nodes.json"), touched("corpus/nodes.json"));
         assert_eq!(told(create, "new"), touched("new"));
-        assert_eq!(told(create, "odd\u{7}"), Some(WatchEvent::Touched(None)));
-        assert_eq!(told(EventKind::Access(AccessKind::Read), "corpus/nodes.json"), None);
+        assert_eq!(told(create, "odd\u{7}"), vec![WatchEvent::Touched(None)]);
+        assert_eq!(told(EventKind::Access(AccessKind::Read), "corpus/nodes.json"), vec![]);
         for ignored in ["sync/x", "sync", "cache", "cache/x", "logs/x", "config.json", "corpus/x.tmp"] {
-            assert_eq!(told(create, ignored), None, "{ignored}");
+            assert_eq!(told(create, ignored), vec![], "{ignored}");
         }
         let overflow = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert_eq!(meaning(Path::new("/v"), &filter(), Ok(overflow)), Some(WatchEvent::Overflow));
+        assert_eq!(meaning(Path::new("/v"), &filter(), Ok(overflow)), vec![WatchEvent::Overflow]);
         let limit = notify::Error::new(ErrorKind::MaxFilesWatch);
-        let Some(WatchEvent::Failed(text)) = meaning(Path::new("/v"), &filter(), Err(limit)) else {
-            panic!()
-        };
+        let told = meaning(Path::new("/v"), &filter(), Err(limit));
+        let [WatchEvent::Failed(text)] = told.as_slice() else { panic!("{told:?}") };
+        let both = notify::Event::new(EventKind::Modify(ModifyKind::Name(RenameMode::Both)));
+        let both = both.add_path("/v/old.json".into()).add_path("/v/new.json".into());
+        let told = meaning(Path::new("/v"), &filter(), Ok(both));
+        assert_eq!(told, [touched("old.json"), touched("new.json")].concat(), "a rename names two");
         assert!(text.contains("fs.inotify.max_user_watches"));
     }
 

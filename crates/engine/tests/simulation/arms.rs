@@ -12,6 +12,10 @@ pub struct Arms(pub Trace);
 impl Watcher for Arms {
     fn progress(&self, _: Progress) {}
 
+    fn named(&self, _: usize) {
+        self.0.mark("scan: some places");
+    }
+
     fn planned(&self, plan: &Plan) {
         for step in &plan.steps {
             let action = match step.action {

@@ -306,6 +306,7 @@ async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Chec
     let versions = world.oracle.versions.clone();
     for &at in &which {
         let device = &mut world.devices[at];
+        device.watcher.heeded = true;
         device.engine();
         let mut site = device.disk.site();
         site.interruptions.clear();
@@ -327,6 +328,7 @@ async fn cycle(world: &mut World, rng: &mut Rng, at: usize, sound: bool) -> Chec
         world.trace.mark("watcher: missed a change");
     }
     let outcomes = world.cycle(&which, request, approved).await?;
+    world.devices.iter_mut().for_each(|device| device.watcher.heeded = false);
     for (&at, outcome) in which.iter().zip(&outcomes) {
         world.check_outcome(outcome, sound)?;
         if matches!(outcome, crate::device::Outcome::Ended) {

@@ -88,6 +88,7 @@ pub const OFTEN: &[&str] = &[
     "user: symbolic link",
     "user: temp + rename",
     "user: write to an open file",
+    "scan: some places",
     "watcher: missed a change",
     "plan: adopt a file",
     "plan: adopt a group",

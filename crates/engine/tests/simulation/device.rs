@@ -22,6 +22,7 @@ use crate::disk::{Disk, Stands};
 use crate::entropy::SimEntropy;
 use crate::fuse::Fuse;
 use crate::pipeline;
+use crate::rumours::Rumours;
 use crate::store::{RemoteFaults, SimRemote, Store};
 use crate::trace::Trace;
 
@@ -59,6 +60,7 @@ pub struct Device {
     pub retention: Retention,
     pub trash: Duration,
     pub store: Store,
+    pub watcher: Rumours,
     rng: Arc<Mutex<Rng>>,
     entropy: Arc<SimEntropy>,
     pub database: Arc<Database>,
@@ -98,6 +100,7 @@ impl Device {
             fuse: Fuse::new(),
             retention: Retention { generations: 100, age: 30 * DAY, grace: 7 * DAY },
             trash: 30 * DAY,
+            watcher: Rumours::new(stream("watcher")),
             store,
             rng: Arc::new(Mutex::new(stream("remote"))),
             entropy: Arc::new(SimEntropy::new(stream("entropy"))),
@@ -118,6 +121,7 @@ impl Device {
             exclude: self.exclude.clone(),
             filter: self.filter.clone(),
             fuse: Fuse::new(),
+            watcher: self.watcher.clone(),
             store,
             rng: Arc::new(Mutex::new(self.rng.lock().unwrap().clone())),
             entropy: Arc::new(self.entropy.copy()),
@@ -261,7 +265,8 @@ impl Device {
                 Err(error) => return Outcome::Failed(error),
             }
         }
-        match self.engine().cycle(request, &arms).await {
+        let places = self.watcher.hear(std::mem::take(&mut self.disk.site().touched));
+        match self.engine().cycle_at(request, places, &arms).await {
             Ok(report) => Outcome::Done(report),
             Err(error) => Outcome::Failed(error),
         }
@@ -363,36 +368,33 @@ impl Device {
 
     /// The syncer's own record of what was agreed is gone.
     pub fn lose_record(&mut self) {
-        let mut site = self.disk.site();
-        let path = std::path::Path::new(crate::disk::ROOT).join("sync/last_sync.json");
-        if let Ok(slot) = site.state.slot(&path)
-            && site.state.at(&slot).is_some()
-        {
-            let now = self.disk.clock.now_ns();
-            site.state.change(vec![(slot, None)], true, now);
-            site.ledger.excused = true;
-            self.trace.note(format_args!("{} the record is lost", self.name));
-            self.trace.mark("record lost");
+        if self.lose("last_sync.json", "record") {
+            self.disk.site().ledger.excused = true;
         }
-        drop(site);
-        self.engine = None;
     }
 
     /// The record of what was lost lately is gone.
     pub fn lose_reference(&mut self) {
+        if self.lose("reference.json", "reference") {
+            self.disk.site().ledger.taken.clear();
+        }
+    }
+
+    /// A file of the syncer's is gone. True if there was one.
+    fn lose(&mut self, file: &str, what: &str) -> bool {
         let mut site = self.disk.site();
-        let path = std::path::Path::new(crate::disk::ROOT).join("sync/reference.json");
-        if let Ok(slot) = site.state.slot(&path)
-            && site.state.at(&slot).is_some()
-        {
+        let path = format!("{}/sync/{file}", crate::disk::ROOT);
+        let slot = site.state.slot(path.as_ref()).ok().filter(|slot| site.state.at(slot).is_some());
+        let there = slot.is_some();
+        if let Some(slot) = slot {
             let now = self.disk.clock.now_ns();
             site.state.change(vec![(slot, None)], true, now);
-            site.ledger.taken.clear();
-            self.trace.note(format_args!("{} the reference is lost", self.name));
-            self.trace.mark("reference lost");
+            self.trace.note(format_args!("{} the {what} is lost", self.name));
+            self.trace.mark(format!("{what} lost"));
         }
         drop(site);
         self.engine = None;
+        there
     }
 
     /// The device's clock jumps.

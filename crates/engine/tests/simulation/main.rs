@@ -35,6 +35,7 @@ mod pipeline;
 mod planted;
 mod prune;
 mod prune_oracle;
+mod rumours;
 mod run;
 mod scenarios;
 mod shrink;

@@ -1,10 +1,10 @@
 //! Effects of one commit on a state, and of a merge on the loser's changes.
 
 use super::*;
-use crate::model::{Conflict, ConflictId, Item, Keep, Kept, Recipe};
+use crate::model::{Conflict, ConflictId, Item, Keep, Kept, Recipe, SharedMap};
 use crate::plan::Ages;
 
-fn packs<const N: usize>(ids: [u8; N]) -> BTreeMap<PackId, Arc<PackInfo>> {
+fn packs<const N: usize>(ids: [u8; N]) -> SharedMap<PackId, Arc<PackInfo>> {
     ids.map(|id| (pack(id), Arc::new(info(id)))).into()
 }
 

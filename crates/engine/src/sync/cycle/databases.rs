@@ -8,6 +8,8 @@
 //! ([`super::readers`]). Until then only a database that stands in one file, here and in the
 //! remote, is synced; any other waits, and the status names it. Only reads; a crash leaves nothing.
 
+use std::collections::BTreeSet;
+
 use super::Local;
 use crate::log::Snapshot;
 use crate::model::sqlite::{COMPANIONS, main_of};
@@ -26,7 +28,7 @@ impl Session<'_> {
         there: &Snapshot,
     ) -> Result<(), SyncError> {
         for tree in trees {
-            let parts = self.context.parts_in(local, tree);
+            let parts = self.context.parts_in(local, self.memory.there.take(tree).parts());
             for (part, _) in &parts {
                 tree.remove(part);
             }
@@ -48,15 +50,15 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// Paths of a tree that are parts of databases which stand here, each with its database.
-    fn parts_in(&self, local: &Local, tree: &Tree) -> Vec<(VaultPath, VaultPath)> {
+    /// Those of `paths` that are parts of databases which stand here, each with its database.
+    fn parts_in(&self, local: &Local, paths: &BTreeSet<VaultPath>) -> Vec<(VaultPath, VaultPath)> {
         let of_name = |path: &VaultPath| {
             let main = VaultPath::new(main_of(path.as_str())?).ok()?;
             let is_one = || is_database(self.fs(), &local.names.locate(self.layout.root(), &main));
             // A file that cannot be read is told of by the scan.
             (local.tree.contains_key(&main) && is_one().unwrap_or_default()).then(|| (path.clone(), main))
         };
-        tree.keys().filter_map(of_name).collect()
+        paths.iter().filter_map(of_name).collect()
     }
 }
 

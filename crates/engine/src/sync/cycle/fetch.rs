@@ -64,7 +64,7 @@ impl Context {
         watcher: &dyn Watcher,
     ) -> Result<BTreeMap<u32, SyncError>, SyncError> {
         let Order { params, remote, wanted, old } = order;
-        let index: ChunkIndex = remote.packs.values().map(AsRef::as_ref).collect();
+        let index = self.indexed.take(&remote.packs);
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let mut on_disk = OnDisk::default();
         blocking(|| old.into_iter().for_each(|path| on_disk.add_file(self.fs(), path, params)));
@@ -85,6 +85,7 @@ impl Context {
             if batch.is_empty() {
                 let Output { lost, .. } = output;
                 self.note_read(&reader);
+                self.indexed.keep(remote.packs.clone(), index);
                 return Ok(lost);
             }
             let mut arriving = Arriving { reads: output.source.begin(&batch), ready: HashMap::new() };

@@ -98,7 +98,7 @@ impl Context {
         held: bool,
     ) -> Result<(), SyncError> {
         let paths: Vec<VaultPath> =
-            members(groups, looked.name, &local.tree).map(|(path, _)| path.clone()).collect();
+            groups.members(looked.name, &local.tree).map(|(path, _)| path.clone()).collect();
         // A file that still changes is judged once it has settled; until then its group waits
         // anyway.
         let settled = !held && paths.iter().all(|path| local.blocked.reason(path).is_none());
@@ -117,7 +117,9 @@ impl Context {
             }
             if let Some(facts) = facts {
                 judged.holdings.add(&path, entry.size, &facts);
-                local.tree.insert(path.clone(), Entry { rows: facts.rows(), ..entry });
+                if entry.rows != facts.rows() {
+                    local.tree.insert(path.clone(), Entry { rows: facts.rows(), ..entry });
+                }
                 found.insert(path, facts);
             }
         }
@@ -170,7 +172,7 @@ impl Context {
         let mut refused = BTreeSet::new();
         for looked in looked_into(groups).filter(|looked| staged.contains(&looked.item)) {
             let mut found = Members::new();
-            for (path, entry) in members(groups, looked.name, &incoming.remote.tree) {
+            for (path, entry) in groups.members(looked.name, &incoming.remote.tree) {
                 let Some(kind) = kind(groups, path) else { continue };
                 let file = wanted.iter().find(|file| file.entry == *entry && file.name == path.as_str());
                 let facts = match (self.known_facts(&entry.digest, &kind), file) {
@@ -210,7 +212,7 @@ impl Context {
         'groups: for looked in looked_into(groups).filter(seen) {
             let mut found = Members::new();
             let ours = |path: &VaultPath| groups.is_derived(path) && !agreed.contains_key(path);
-            for (path, entry) in members(groups, looked.name, &local.tree) {
+            for (path, entry) in groups.members(looked.name, &local.tree) {
                 let Some(kind) = kind(groups, path).filter(|_| !ours(path)) else { continue };
                 let facts = match self.known_facts(&entry.digest, &kind) {
                     None if local.blocked.reason(path).is_none() => {
@@ -263,13 +265,15 @@ impl Context {
     fn count_known(&self, groups: &Groups, looked: &Looked<'_>, tree: &mut Tree) -> Option<Vec<Fault>> {
         let mut found = Members::new();
         let mut whole = true;
-        let paths: Vec<VaultPath> =
-            members(groups, looked.name, tree).map(|(path, _)| path.clone()).collect();
+        let paths: Vec<VaultPath> = groups.members(looked.name, tree).map(|(path, _)| path.clone()).collect();
         for path in paths {
-            let (Some(kind), Some(entry)) = (kind(groups, &path), tree.get_mut(&path)) else { continue };
+            let (Some(kind), Some(entry)) = (kind(groups, &path), tree.get(&path).copied()) else { continue };
             match self.known_facts(&entry.digest, &kind) {
                 Some(facts) => {
-                    entry.rows = facts.rows();
+                    // What is not changed stays shared with other trees.
+                    if entry.rows != facts.rows() {
+                        tree.insert(path.clone(), Entry { rows: facts.rows(), ..entry });
+                    }
                     found.insert(path, facts);
                 }
                 None => whole = false,
@@ -356,17 +360,9 @@ pub(crate) fn looked_into(groups: &Groups) -> impl Iterator<Item = Looked<'_>> {
     })
 }
 
-pub(crate) fn members<'a>(
-    groups: &'a Groups,
-    name: &'a str,
-    tree: &'a Tree,
-) -> impl Iterator<Item = (&'a VaultPath, &'a Entry)> {
-    tree.iter().filter(move |(path, _)| groups.find(path).is_some_and(|(group, _)| group.name == name))
-}
-
 /// True if a member of the group, agreed or not, cannot be seen here.
 fn hidden(groups: &Groups, looked: &Looked<'_>, agreed: &Tree, local: &Local) -> bool {
-    let known = members(groups, looked.name, agreed).map(|(path, _)| path);
+    let known = groups.members(looked.name, agreed).map(|(path, _)| path);
     local.blocked.hides(groups, &looked.item, known)
 }
 

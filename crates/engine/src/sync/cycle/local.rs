@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FileStat, Tree, VaultPath};
+use crate::model::{FileStat, SharedMap, Tree, VaultPath};
 use crate::plan::Blocked;
 use crate::sync::report::{About, Trouble, Weight};
 use crate::vault::{Names, Problem, ProblemKind, Scan, Snapshots};
@@ -16,11 +16,15 @@ pub(crate) struct Local {
     /// Files by path, with their contents.
     pub(crate) tree: Tree,
     /// State in which each file was read.
-    pub(crate) stats: BTreeMap<VaultPath, FileStat>,
+    pub(crate) stats: SharedMap<VaultPath, FileStat>,
     /// Spelling of names on disk.
     pub(crate) names: Names,
     /// Paths that cannot be judged.
     pub(crate) blocked: Blocked,
+    /// Those of them that were written a moment ago.
+    pub(super) unsettled: BTreeSet<VaultPath>,
+    /// True where the next look may be at some places only.
+    pub(super) plain: bool,
     /// Names that cannot be synced as they are, for people.
     pub(crate) troubles: Vec<Trouble>,
     /// Databases that were read as snapshots: a part of each stands beside its file.
@@ -40,11 +44,11 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) fn of(scan: Scan) -> Self {
-        let Scan { names, new_mounts, in_parts, .. } = scan;
-        let mut local = Self { names, new_mounts, in_parts, ..Self::default() };
+        let Scan { names, new_mounts, in_parts, plain, .. } = scan;
+        let mut local = Self { names, new_mounts, in_parts, plain, ..Self::default() };
         for (path, found) in scan.files {
             if !found.settled {
-                local.blocked.add(path.clone(), "it was written a moment ago and has not settled yet");
+                local.wait_to_settle(path.clone());
             }
             local.tree.insert(path.clone(), found.entry);
             local.stats.insert(path, found.stat);
@@ -53,6 +57,24 @@ impl Local {
             local.block(problem);
         }
         local
+    }
+
+    /// Files that are known already, in a plain vault.
+    pub(super) fn known(
+        tree: Tree,
+        stats: SharedMap<VaultPath, FileStat>,
+        unsettled: BTreeSet<VaultPath>,
+        snapshots: Snapshots,
+    ) -> Self {
+        let snapshots = Some(snapshots);
+        let mut local = Self { tree, stats, snapshots, plain: true, ..Self::default() };
+        unsettled.into_iter().for_each(|path| local.wait_to_settle(path));
+        local
+    }
+
+    fn wait_to_settle(&mut self, path: VaultPath) {
+        self.blocked.add(path.clone(), "it was written a moment ago and has not settled yet");
+        self.unsettled.insert(path);
     }
 
     fn block(&mut self, problem: &Problem) {

@@ -10,12 +10,15 @@
 //! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
 //! what each room says at its head; the next cycle finishes that first.
 
+mod census;
 mod commit;
 mod databases;
 mod disks;
 mod fetch;
 mod given_up;
 mod groups;
+mod hinted;
+mod indexed;
 mod intake;
 mod local;
 mod names;
@@ -35,8 +38,11 @@ mod upload;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub(crate) use census::{Census, Visible};
 pub(crate) use fetch::{Order, Wanted, list_chunks};
-pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into, members};
+pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into};
+pub(crate) use hinted::LastLook;
+pub(crate) use indexed::Indexed;
 pub(crate) use local::Local;
 pub(crate) use on_disk::OnDisk;
 pub(crate) use pull::Incoming;
@@ -104,8 +110,23 @@ impl Engine {
     /// # Errors
     /// See [`SyncError`]. Finished steps stay done, and the next cycle does not repeat them.
     pub async fn cycle(&mut self, request: Request, watcher: &dyn Watcher) -> Result<Report, SyncError> {
+        self.cycle_at(request, None, watcher).await
+    }
+
+    /// Runs one cycle. Where it has to look at the vault, and that is enough, it looks only at the
+    /// places that a watcher has named since the last look, and at what depends on them.
+    ///
+    /// # Errors
+    /// See [`Engine::cycle`].
+    pub async fn cycle_at(
+        &mut self,
+        request: Request,
+        places: Option<BTreeSet<VaultPath>>,
+        watcher: &dyn Watcher,
+    ) -> Result<Report, SyncError> {
         let before = self.context.ports.meter.read();
         let mut session = self.session(watcher).await?;
+        session.hints = places;
         session.relieve();
         session.finish_unfinished().await?;
         session.rounds(request).await?;
@@ -133,6 +154,7 @@ impl Engine {
             self.context.wait_to_settle().await;
             whole = self.cycle(request, watcher).await?.after(&whole);
         }
+        self.write_manifest().await?;
         self.note_success();
         Ok(whole)
     }
@@ -216,6 +238,7 @@ impl Session<'_> {
         let scope = Scope { derived: request.derived, ..Scope::default() };
         let survey = self.survey(stored.as_ref(), sides, scope).await?;
         self.take_note(&survey)?;
+        let known = self.report.problems.len();
         if let (Regrouped::Overruled(groups), Some(hold)) = &survey.regrouped {
             self.overrule(groups.clone(), *hold).await?;
             return Ok(Round::Again);
@@ -230,6 +253,8 @@ impl Session<'_> {
             }
             done => done?,
         };
+        let written = incoming.steps.iter().flat_map(|step| &step.files).map(|file| &file.path);
+        self.memory.written = written.cloned().collect();
         done.retain(|_| !planted(Bug::Echo));
         done.extend(settled_by_record(&survey));
         self.context.agree(&mut record, &survey, &done, head, &survey.remote.tree)?;
@@ -250,6 +275,8 @@ impl Session<'_> {
         }
         self.tidy(&record).await?;
         self.note_standing(&survey, &done)?;
+        let calm = self.report.problems.len() == known && survey.regrouped.1.is_none();
+        self.memory.last = LastLook::of(&survey).filter(|_| calm);
         Ok(Round::Done)
     }
 

@@ -19,7 +19,7 @@ impl Session<'_> {
         if sides.remote.needs.contains(&Feature::UnixNames.need()) {
             return Ok(());
         }
-        let new: Vec<VaultPath> = local.tree.keys().filter(|path| !path.is_portable()).cloned().collect();
+        let new: Vec<VaultPath> = self.memory.here.take(&local.tree).unportable().iter().cloned().collect();
         if new.is_empty() {
             return Ok(());
         }

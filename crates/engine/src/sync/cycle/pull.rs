@@ -372,7 +372,7 @@ impl Context {
             |folder: &VaultPath| groups.reaches(name, folder) && !self.settings.filter.prunes(folder);
         let there = members(self.fs(), &self.layout, &wanted, &enters)?;
         let local = incoming.local;
-        for (path, stat) in local.stats.iter().filter(|(path, _)| wanted(path)) {
+        for (path, stat) in groups.members(name, &local.stats).filter(|(path, _)| wanted(path)) {
             match there.get(path) {
                 Some(states) if states.contains(stat) => {}
                 Some(_) => return Ok(Some(format!("{path} changed after it was scanned"))),

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::indexed::Packs;
 use super::intake::Taken;
 use super::upload::PACKS_IN_FLIGHT;
 use super::{Known, Run, Survey, Uploads, list_chunks};
@@ -41,6 +42,8 @@ struct Pushing<'s> {
     head: Arc<Snapshot>,
     /// Chunks that need not be uploaded.
     index: ChunkIndex,
+    /// Packs that the index is of. None once it is of other chunks than their tables say.
+    packs: Option<Packs>,
     /// Uploaded packs that no commit names.
     left_over: Vec<PackInfo>,
     record: LastSync,
@@ -89,6 +92,9 @@ impl Session<'_> {
         if last.is_some() {
             self.context.clear_uploaded();
         }
+        if let Some(packs) = pushing.packs {
+            self.context.indexed.keep(packs, pushing.index);
+        }
         Ok(last)
     }
 
@@ -106,9 +112,11 @@ impl Session<'_> {
             let is_known = head.packs.contains_key(&pack.id) || head.marked.contains_key(&pack.id);
             !is_known && !head.swept.contains(&pack.id)
         });
+        let packs = head.lasting();
         Ok(Pushing {
             survey,
-            index: head.lasting_packs().map(AsRef::as_ref).collect(),
+            index: self.context.indexed.take(&packs),
+            packs: Some(packs),
             head,
             left_over,
             record: record.clone(),
@@ -157,6 +165,9 @@ impl Session<'_> {
         self.publish(&prepared, record.clone()).await?;
         for pack in &commit.packs {
             pushing.index.insert(pack);
+            if let Some(packs) = &mut pushing.packs {
+                packs.insert(pack.id, Arc::new(pack.clone()));
+            }
             pushing.left_over.retain(|left| left.id != pack.id);
         }
         self.report.sent(&commit);
@@ -187,6 +198,7 @@ impl Session<'_> {
                 chunks = missing.len(),
                 "packs do not hold what their tables say: it is sent again"
             );
+            pushing.packs = None;
             for id in &missing {
                 let packs: Vec<PackId> = pushing.index.places(id).map(|(pack, _)| pack).collect();
                 packs.into_iter().for_each(|pack| pushing.index.forget(*id, pack));

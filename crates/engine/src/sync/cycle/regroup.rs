@@ -8,12 +8,11 @@
 //! The groups that this device goes by stand in `sync/reference.json`. Approved, the new ones stand
 //! there before anything is done by them; rejected, a commit puts the old ones back.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Sides;
 use crate::log::{LogError, Snapshot};
-use crate::model::{CommitKind, Decisions, Group, Groups, HoldId, VaultPath};
+use crate::model::{CommitKind, Decisions, Group, Groups, HoldId, Tree};
 use crate::plan::{self, Hold, Plan};
 use crate::sync::SyncError;
 use crate::sync::recovery::{Rewrite, Stand};
@@ -44,7 +43,7 @@ impl Session<'_> {
     pub(super) fn regroup(
         &self,
         sides: &mut Sides,
-        local: &BTreeSet<VaultPath>,
+        local: &Tree,
         decisions: &Decisions,
     ) -> Result<Option<Change>, SyncError> {
         let Some(known) = self.known_groups(&sides.agreed) else { return Ok(None) };
@@ -53,7 +52,7 @@ impl Session<'_> {
         }
         let accepted =
             Groups::new(known.clone()).map_err(|error| LogError::groups("sync/reference.json", &error))?;
-        let paths = sides.agreed.tree.keys().chain(sides.remote.tree.keys()).chain(local);
+        let paths = sides.agreed.tree.keys().chain(sides.remote.tree.keys()).chain(local.keys());
         let Some(hold) = plan::groups_hold(&accepted, &sides.remote.groups, paths) else { return Ok(None) };
         if decisions.approved.contains(&hold.id) {
             return Ok(Some(Change { hold, regrouped: Regrouped::Accepted }));
@@ -66,7 +65,7 @@ impl Session<'_> {
 
     /// The groups that this device goes by: those that stand in its record, else those that were
     /// agreed.
-    fn known_groups(&self, agreed: &Snapshot) -> Option<Vec<Group>> {
+    pub(super) fn known_groups(&self, agreed: &Snapshot) -> Option<Vec<Group>> {
         let agreed = agreed.key.map(|_| agreed.groups.definitions().to_vec());
         self.reference.groups.clone().or(agreed)
     }

@@ -11,7 +11,7 @@
 //! the group is invalid, so a crash changes nothing.
 
 use super::Local;
-use super::groups::{Judged, Looked, members};
+use super::groups::{Judged, Looked};
 use crate::model::{Groups, Tree, VaultPath};
 use crate::plan::Plan;
 use crate::sync::report::{About, Trouble, Weight};
@@ -25,13 +25,13 @@ pub(super) fn leave_out(
     judged: &mut Judged,
 ) {
     let Some(stale) = judged.stale.remove(&looked.item) else { return };
-    let primary = |tree| members(groups, looked.name, tree).filter(|(path, _)| !groups.is_derived(path));
-    let agreed = members(groups, looked.name, base).any(|(path, _)| groups.is_derived(path));
+    let primary = |tree| groups.members(looked.name, tree).filter(|(path, _)| !groups.is_derived(path));
+    let agreed = groups.members(looked.name, base).any(|(path, _)| groups.is_derived(path));
     if agreed && primary(&local.tree).eq(primary(base)) {
         return;
     }
     judged.unfit.here.remove(&looked.item);
-    let derived = members(groups, looked.name, &local.tree).map(|(path, _)| path);
+    let derived = groups.members(looked.name, &local.tree).map(|(path, _)| path);
     judged.left_out.extend(derived.filter(|path| groups.is_derived(path)).cloned());
     let about = About::Item(looked.item.clone());
     local.troubles.retain(|trouble| trouble.about != about || trouble.weight != Weight::Overdue);

@@ -3,7 +3,6 @@
 //! Decided here: which base a device without a record has, and how filters limit what it agrees on.
 //! A crash leaves nothing.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -134,15 +133,19 @@ impl Session<'_> {
     ) -> Result<Survey, SyncError> {
         let held = self.context.groups_right()?.is_held();
         let noted = self.context.noted_together()?;
-        let mut local = blocking(|| self.look(&sides.remote.tree, scope))?;
+        // Whatever ends this run early, the next one looks at all of the vault again.
+        let last = self.memory.last.take();
+        let hinted = blocking(|| self.look_at_hints(last, &sides, &noted, scope))?;
+        let mut local = match hinted {
+            Some(local) => local,
+            None => blocking(|| self.look(&sides.remote.tree, scope))?,
+        };
         self.hold_unread_names(&mut local, &sides).await?;
         let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         let mut sides = sides;
-        let here: BTreeSet<VaultPath> = local.tree.keys().cloned().collect();
-        let regrouped = self.regroup(&mut sides, &here, &decisions)?;
+        let regrouped = self.regroup(&mut sides, &local.tree, &decisions)?;
         let Sides { head, remote: there, agreed } = sides;
-        let mut remote = there.tree.clone();
-        remote.retain(|path, _| self.context.visible(path));
+        let mut remote = self.context.shown(&there.tree);
         let (mut base, hidden) = match record {
             Some(record) => self.context.agreed_base(record, &agreed.tree)?,
             None => (Tree::new(), Tree::new()),
@@ -150,11 +153,17 @@ impl Session<'_> {
         let joining = record.is_none_or(|record| record.joining);
         if joining {
             for (path, entry) in self.base_from_history(&local.tree, &remote, head).await? {
-                base.entry(path).or_insert(entry);
+                if !base.contains_key(&path) {
+                    base.insert(path, entry);
+                }
             }
         }
-        base.retain(|path, _| self.context.visible(path));
+        for path in hidden.keys() {
+            base.remove(path);
+        }
         forget_given_up(&mut base, [&local.tree, &remote], &there.groups, &there.gone_for_good());
+        // From here on, whatever compares the trees looks at their differences only.
+        local.tree.share_with(&base);
         self.meet_databases(&mut local, [&mut base, &mut remote], &there).await?;
         local.name_what_blocks(&base, &remote);
         self.context.meet_disks(&mut local, &base, scope)?;
@@ -191,10 +200,7 @@ impl Session<'_> {
             ..Input::of([&base, &local.tree, &remote], groups, &there.ages)
         });
         stale::forget_displaced(&plan, &mut local);
-        let here = local.tree.values().fold(Amount::default(), |sum, entry| Amount {
-            files: sum.files + 1,
-            bytes: sum.bytes + entry.size,
-        });
+        let here = self.memory.here.take(&local.tree).amount();
         let regrouped = regroup::enter(&mut plan, regrouped);
         let mut survey =
             Survey { remote: there, base, hidden, local, bound, losses, plan, regrouped, here, holdings };
@@ -266,7 +272,7 @@ impl Survey {
     fn hold_hidden(&mut self, decisions: &Decisions) {
         let Some(hold) = plan::filter_hold(&self.hidden) else { return };
         if decisions.approved.contains(&hold.id) {
-            self.hidden.clear();
+            self.hidden = Tree::new();
             self.plan.approved.push(hold);
         } else {
             self.plan.holds.push(hold);
@@ -275,19 +281,40 @@ impl Survey {
 }
 
 impl Context {
-    /// The filters under which a device has agreed: mostly the present ones.
-    fn filter_of(&self, record: &LastSync) -> Result<Cow<'_, Filter>, SyncError> {
+    /// The filters under which a device has agreed. None if they are the present ones.
+    fn earlier_filter(&self, record: &LastSync) -> Result<Option<Filter>, SyncError> {
         if record.filter == self.settings.filter_record {
-            return Ok(Cow::Borrowed(&self.settings.filter));
+            return Ok(None);
         }
-        Ok(Cow::Owned(Filter::new(&record.filter.include, &record.filter.exclude)?))
+        Ok(Some(Filter::new(&record.filter.include, &record.filter.exclude)?))
+    }
+
+    /// The part of a manifest that the present filters let be synced.
+    pub(crate) fn shown(&self, manifest: &Tree) -> Tree {
+        self.shown.of(&self.settings.filter, manifest)
+    }
+
+    /// The part of a manifest that earlier filters let be synced, or the present ones.
+    fn seen_through(&self, earlier: Option<&Filter>, manifest: &Tree) -> Tree {
+        let Some(filter) = earlier else { return self.shown(manifest) };
+        let mut seen = manifest.clone();
+        seen.retain(|path, _| filter.verdict(path) == Verdict::Synced);
+        seen
     }
 
     /// The base of a device with a record, and the part of it that the filters now exclude.
     fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
-        let base = record.base(&seen_through(self.filter_of(record)?.as_ref(), manifest));
-        let hidden = base.iter().filter(|(path, _)| !self.visible(path));
-        let hidden = hidden.map(|(path, entry)| (path.clone(), *entry)).collect();
+        let earlier = self.earlier_filter(record)?;
+        let base = record.base(&self.seen_through(earlier.as_ref(), manifest));
+        let mut hidden = Tree::new();
+        if earlier.is_some() {
+            hidden = base.clone();
+            hidden.retain(|path, _| !self.visible(path));
+        } else {
+            let kept = record.exceptions.iter().filter_map(|kept| Some((&kept.path, kept.entry?)));
+            let unseen = kept.filter(|(path, _)| !self.visible(path));
+            hidden.extend(unseen.map(|(path, entry)| (path.clone(), entry)));
+        }
         Ok((base, hidden))
     }
 
@@ -300,8 +327,8 @@ impl Context {
         applied: &Snapshot,
         items: &BTreeSet<Item>,
     ) -> Result<(), SyncError> {
-        let filter = self.filter_of(record)?;
-        let manifest = seen_through(&filter, &agreed.tree);
+        let earlier = self.earlier_filter(record)?;
+        let manifest = self.seen_through(earlier.as_ref(), &agreed.tree);
         let mut base = record.base(&manifest);
         base.retain(|path, _| !items.contains(&applied.groups.item(path)));
         let fresh = applied.tree.iter().filter(|(path, _)| items.contains(&applied.groups.item(path)));
@@ -324,15 +351,21 @@ impl Context {
         if survey.hidden.is_empty() {
             record.filter = self.settings.filter_record.clone();
         }
-        let filter = self.filter_of(record)?;
-        base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
+        let earlier = self.earlier_filter(record)?;
         record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
         record.held = survey.plan.to_remember(done);
         // Older programs do not know this reason, and nothing depends on it.
         record.held.retain(|held| held.reason != Reason::Groups);
         forget_decided(record, survey, done);
-        base.retain(|path, _| filter.verdict(path) == Verdict::Synced);
-        record.set_base(commit, &seen_through(&filter, manifest), &base);
+        let filter = earlier.as_ref().unwrap_or(&self.settings.filter);
+        let synced = |path: &VaultPath| filter.verdict(path) == Verdict::Synced;
+        if earlier.is_some() {
+            // Through the present filters all of it is visible.
+            base.retain(|path, _| synced(path));
+        }
+        let hidden = survey.hidden.iter().filter(|(path, _)| synced(path));
+        base.extend(hidden.map(|(path, entry)| (path.clone(), *entry)));
+        record.set_base(commit, &self.seen_through(earlier.as_ref(), manifest), &base);
         Ok(())
     }
 }
@@ -346,9 +379,4 @@ fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>)
         }
     }
     record.decisions.join &= record.joining;
-}
-
-fn seen_through(filter: &Filter, manifest: &Tree) -> Tree {
-    let seen = manifest.iter().filter(|(path, _)| filter.verdict(path) == Verdict::Synced);
-    seen.map(|(path, entry)| (path.clone(), *entry)).collect()
 }

@@ -12,12 +12,15 @@ use crate::fs::{self, At};
 use crate::log::Snapshot;
 use crate::model::{CommitKey, Digest, VaultId, VaultPath};
 use crate::state::LastSync;
-use crate::sync::session::{Context, Session};
-use crate::sync::{SyncError, blocking};
+use crate::sync::session::{Context, Memory, Session};
+use crate::sync::{Engine, SyncError, Unwatched, blocking};
 use crate::vault::trash;
 
 /// Format of the manifest.
 const FORMAT: u32 = 1;
+/// Most files of a manifest that is written with each cycle that moves something. A longer one costs
+/// more than a small save: it is left to [`Engine::write_manifest`].
+const AT_ONCE: usize = 1000;
 /// Longest manifest, in bytes: one of ten million files.
 const MAX_BYTES: u64 = 4 << 30;
 
@@ -57,11 +60,11 @@ impl Session<'_> {
             let cleared = context.clear_trash(age_ms)?;
             context.tidy_transactions(age_ms)?;
             context.clear_resolved(&snapshot, &discarded)?;
-            if self.memory.manifest_of != Some(record.commit) {
-                context.write_manifest(record.vault, &snapshot)?;
-            }
             Ok::<_, SyncError>(cleared)
         })?;
+        if snapshot.tree.len() <= AT_ONCE {
+            blocking(|| self.memory.write_manifest(context, record, &snapshot))?;
+        }
         if self.report.pulled + self.report.deleted_local > 0 {
             self.limit_trash();
         }
@@ -71,7 +74,7 @@ impl Session<'_> {
         if cleared.waiting > 0 {
             self.report.trash_waits();
         }
-        self.memory.manifest_of = Some(record.commit);
+        self.memory.agreed = Some(record.commit);
         self.note_time();
         self.note_seen(record);
         let sent = self.report.pushed + self.report.deleted_remote > 0;
@@ -95,6 +98,45 @@ impl Session<'_> {
                 tracing::warn!(%error, "no checkpoint could be written; the next commit tries again");
             }
         }
+    }
+}
+
+impl Memory {
+    /// Writes the manifest of the agreed commit, unless this process has.
+    fn write_manifest(
+        &mut self,
+        context: &Context,
+        record: &LastSync,
+        agreed: &Snapshot,
+    ) -> Result<(), SyncError> {
+        if self.manifest_of != Some(record.commit) {
+            context.write_manifest(record.vault, agreed)?;
+            self.manifest_of = Some(record.commit);
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// True if `sync/manifest.json` is of another commit than the one that was agreed last.
+    #[must_use]
+    pub fn is_manifest_due(&self) -> bool {
+        self.memory.agreed.is_some() && self.memory.manifest_of != self.memory.agreed
+    }
+
+    /// Brings `sync/manifest.json` up to date, if it is not. To be called now and then by who runs
+    /// cycles: those of large vaults leave it as it is.
+    ///
+    /// # Errors
+    /// See [`SyncError`].
+    pub async fn write_manifest(&mut self) -> Result<(), SyncError> {
+        if !self.is_manifest_due() {
+            return Ok(());
+        }
+        let session = self.session(&Unwatched).await?;
+        let Some(record) = session.context.record()? else { return Ok(()) };
+        let agreed = session.log.snapshot(record.commit).await?;
+        blocking(|| session.memory.write_manifest(session.context, &record, &agreed))
     }
 }
 

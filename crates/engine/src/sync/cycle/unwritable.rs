@@ -5,7 +5,7 @@
 //! fails when it is tried waits for a while, longer each time, and is not fetched meanwhile. That
 //! is kept in memory: a restart tries once more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,12 +35,8 @@ pub(crate) struct PutOff {
 impl Context {
     /// Blocks the paths whose newer version in the backup could not be put in place.
     pub(super) fn block_unwritable(&self, local: &mut Local, base: &Tree, remote: &Tree) {
-        let content = |tree: &Tree, path: &VaultPath| tree.get(path).map(Entry::content);
-        let coming = |path: &&VaultPath| {
-            let there = content(remote, path);
-            there != content(base, path) && there != content(&local.tree, path)
-        };
-        let paths: BTreeSet<&VaultPath> = base.keys().chain(remote.keys()).filter(coming).collect();
+        let paths = base.diff(remote).filter(|(path, _, there)| local.tree.get(*path) != *there);
+        let paths: Vec<&VaultPath> = paths.map(|(path, _, _)| path).collect();
         // Where no file stands, its folder tells for all of them.
         let mut folders: BTreeMap<PathBuf, Option<String>> = BTreeMap::new();
         let mut found = Vec::new();

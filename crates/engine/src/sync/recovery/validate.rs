@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::clock::random;
 use crate::log::Snapshot;
 use crate::model::{Entry, Tree, VaultPath};
-use crate::sync::cycle::{Members, Order, Wanted, kind, listed, looked_into, members};
+use crate::sync::cycle::{Members, Order, Wanted, kind, listed, looked_into};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Progress, Refusal, SyncError, Unwatched, blocking};
 use crate::vault::validate::{Kind, check};
@@ -29,7 +29,7 @@ impl Session<'_> {
         let touched = |item| changed.keys().any(|path| groups.item(path) == item);
         for looked in looked_into(groups).filter(|looked| looked.enforce && touched(looked.item.clone())) {
             let (mut found, mut unknown) = (Members::new(), Vec::new());
-            for (path, entry) in members(groups, looked.name, after) {
+            for (path, entry) in groups.members(looked.name, after) {
                 let Some(kind) = kind(groups, path) else { continue };
                 match self.context.known_facts(&entry.digest, &kind) {
                     Some(facts) => drop(found.insert(path.clone(), facts)),

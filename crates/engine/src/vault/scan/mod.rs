@@ -1,8 +1,9 @@
 //! Scan of the vault.
 //!
 //! [`walk`] lists the folders, [`clash`] ensures that no two files have the same path, [`hashing`]
-//! reads the files that the cache does not know, and [`members()`] checks a few files again. The
-//! result is sorted and does not depend on the order in which threads finish.
+//! reads the files that the cache does not know, [`members()`] checks a few files again, and
+//! [`scan_places`] looks at those places only that a watcher has named. The result is sorted and does
+//! not depend on the order in which threads finish.
 //!
 //! Invariants:
 //! - A file is found only if it was stable while it was read.
@@ -17,6 +18,7 @@
 mod clash;
 mod hashing;
 mod members;
+mod places;
 mod walk;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 pub use members::members;
+pub use places::scan_places;
 
 use hashing::Claims;
 use walk::Claim;
@@ -102,6 +105,9 @@ pub struct Scan {
     pub new_mounts: Vec<VaultPath>,
     /// Databases that were read as snapshots: a part of each stands beside its file.
     pub in_parts: BTreeSet<VaultPath>,
+    /// True where the next scan may look at some places only: nothing here may be a part of a
+    /// database, and no disk is mounted.
+    pub plain: bool,
     /// Cache for the next scan: files whose state no later write can repeat.
     pub cache: HashMap<VaultPath, Cached>,
 }
@@ -189,8 +195,11 @@ pub enum ScanError {
 /// If nothing is known about the vault. Anything less is a [`Problem`] in the result.
 pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan, ScanError> {
     Marker::read_of(fs, layout, options.vault)?;
-    let walked = walk::walk(fs, layout, &Mounts::load(fs, layout)?, options)?;
-    let mut scan = Scan { problems: walked.problems, new_mounts: walked.new_mounts, ..Scan::default() };
+    let mounts = Mounts::load(fs, layout)?;
+    let walked = walk::walk(fs, layout, &mounts, options)?;
+    let plain = walked.companions.is_empty() && mounts.folders().next().is_none();
+    let mut scan =
+        Scan { problems: walked.problems, new_mounts: walked.new_mounts, plain, ..Scan::default() };
     let databases = databases_of(fs, layout, &walked.companions);
     let of_database = |claim: &Claim| main_of(&claim.on_disk).is_some_and(|main| databases.contains(main));
     let files = walked.files.into_iter().filter(|claim| !of_database(claim)).collect();

@@ -1,3 +1,5 @@
+mod places;
+
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs as disk;

@@ -59,9 +59,38 @@ pub(super) fn walk(
     // An unreadable root is an error, not a problem in the result: nothing is known about the
     // vault.
     let (mount, names) = fs.read_dir_on(layout.root()).at("list", layout.root())?;
-    let mut open = sort(names, "", mount, options, &mut walked);
+    let open = sort(names, "", mount, options, &mut walked);
+    enter_all(fs, layout, mounts, open, options, &mut walked);
+    walked.miss(mounts, options);
+    Ok(walked)
+}
+
+/// Lists one folder, whose name is spelled as its path, and all below it. `above` is the mount that
+/// it should stand on.
+pub(super) fn walk_in(
+    fs: &dyn Fs,
+    layout: &Layout,
+    mounts: &Mounts,
+    folder: &VaultPath,
+    above: MountId,
+    options: &ScanOptions,
+) -> Walked {
+    let mut walked = Walked::default();
+    let open = vec![Open { path: folder.clone(), on_disk: folder.as_str().to_owned(), above }];
+    enter_all(fs, layout, mounts, open, options, &mut walked);
+    walked
+}
+
+fn enter_all(
+    fs: &dyn Fs,
+    layout: &Layout,
+    mounts: &Mounts,
+    mut open: Vec<Open>,
+    options: &ScanOptions,
+    walked: &mut Walked,
+) {
     while let Some(folder) = open.pop() {
-        match enter(fs, layout, mounts, &folder, options, &mut walked) {
+        match enter(fs, layout, mounts, &folder, options, walked) {
             Ok(deeper) => open.extend(deeper),
             // It was there just now, so it is being moved and is not absent.
             Err(error) if FileChanged::is(&error) => {
@@ -75,8 +104,6 @@ pub(super) fn walk(
         walked.folders.push((folder.path, folder.on_disk));
         (options.progress)(ScanProgress { files: walked.files.len() as u64, ..ScanProgress::default() });
     }
-    walked.miss(mounts, options);
-    Ok(walked)
 }
 
 /// Lists a folder, if the disk stands there that belongs there.

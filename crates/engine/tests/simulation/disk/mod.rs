@@ -13,6 +13,7 @@ mod state;
 mod told;
 mod user;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cogzy_engine::fs::{Escaping, Fs, Spelling};
@@ -66,6 +67,8 @@ pub struct Site {
     pub swaps: Vec<(u64, UserOp)>,
     /// Files that a program holds open for writing.
     pub held_open: Vec<(String, u64)>,
+    /// Places that the user has touched since a watcher was last asked.
+    pub touched: BTreeSet<String>,
 }
 
 /// A site, shared with the process that runs on it.
@@ -87,6 +90,7 @@ impl Disk {
             interruptions: Vec::new(),
             swaps: Vec::new(),
             held_open: Vec::new(),
+            touched: BTreeSet::new(),
         };
         Self { name: name.into(), site: Arc::new(Mutex::new(site)), clock, trace }
     }

@@ -74,6 +74,29 @@ impl fmt::Display for UserOp {
 }
 
 impl UserOp {
+    /// Places of which a watcher hears. It hears nothing of mounts, and of an open file only later.
+    pub fn places(&self) -> Vec<String> {
+        match self {
+            Self::Replace(path, _)
+            | Self::Rewrite(path, _)
+            | Self::Append(path, _)
+            | Self::Delete(path)
+            | Self::Lock(path)
+            | Self::Unlock(path)
+            | Self::Disguise(path, _)
+            | Self::Recase(path)
+            | Self::Link(path)
+            | Self::Unlink(path)
+            | Self::DeleteFolder(path)
+            | Self::LinkFolder(path)
+            | Self::Hold(path) => vec![path.clone()],
+            Self::Together(files) => files.iter().map(|(path, _)| path.clone()).collect(),
+            Self::DeleteTogether(paths) => paths.clone(),
+            Self::RenameFolder(from, to) => vec![from.clone(), to.clone()],
+            Self::Root(_) | Self::Mount(_) | Self::WriteHeld(_) => Vec::new(),
+        }
+    }
+
     /// Its name in what was reached.
     pub const fn mark(&self) -> &'static str {
         match self {

@@ -36,6 +36,7 @@ impl Site {
         }
         disk.trace.note(format_args!("{} user {op}", disk.name));
         disk.trace.mark(op.mark());
+        self.touched.extend(op.places());
         match op {
             UserOp::Replace(path, bytes) => self.replace(path, bytes, now),
             UserOp::Rewrite(path, bytes) => self.edit(path, |_| bytes.clone(), now),

@@ -1,0 +1,84 @@
+//! Facts of whole trees that every cycle asks for, kept between cycles and brought up to date by what
+//! has changed.
+//!
+//! All of it follows from the trees: a process that begins computes it once. Nothing is written; a
+//! crash leaves nothing.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use crate::model::sqlite::main_of;
+use crate::model::{Entry, Tree, VaultPath, set_entry};
+use crate::sync::Amount;
+use crate::vault::{Filter, Verdict};
+
+/// The last manifest that was looked at through the present filters.
+#[derive(Debug, Default)]
+pub(crate) struct Visible(Mutex<Shown>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    whole: Tree,
+    seen: Tree,
+}
+
+impl Visible {
+    /// The part of a manifest that `filter` lets be synced. It must be the same filter each time.
+    pub(crate) fn of(&self, filter: &Filter, manifest: &Tree) -> Tree {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shown { whole, seen } = &mut *shown;
+        for (path, _, now) in whole.diff_by(manifest, Entry::is_same) {
+            if filter.verdict(path) == Verdict::Synced {
+                set_entry(seen, path.clone(), now.copied());
+            }
+        }
+        *whole = manifest.clone();
+        seen.clone()
+    }
+}
+
+/// Facts of a tree.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    tree: Tree,
+    bytes: u64,
+    /// Paths that Windows cannot store.
+    unportable: BTreeSet<VaultPath>,
+    /// Paths that may be parts of databases.
+    parts: BTreeSet<VaultPath>,
+}
+
+impl Census {
+    /// Brings the facts up to date: they are those of `tree` from now on.
+    pub(crate) fn take(&mut self, tree: &Tree) -> &Self {
+        for (path, was, now) in self.tree.diff(tree) {
+            self.bytes += now.map_or(0, |entry| entry.size);
+            self.bytes = self.bytes.saturating_sub(was.map_or(0, |entry| entry.size));
+            let (is, odd, part) = (now.is_some(), !path.is_portable(), main_of(path.as_str()).is_some());
+            for names in [odd.then_some(&mut self.unportable), part.then_some(&mut self.parts)] {
+                match names {
+                    Some(names) if is => drop(names.insert(path.clone())),
+                    Some(names) => drop(names.remove(path)),
+                    None => {}
+                }
+            }
+        }
+        self.tree = tree.clone();
+        self
+    }
+
+    /// Number of files, and their bytes.
+    pub(crate) fn amount(&self) -> Amount {
+        Amount { files: self.tree.len(), bytes: self.bytes }
+    }
+
+    /// Paths that Windows cannot store.
+    pub(crate) const fn unportable(&self) -> &BTreeSet<VaultPath> {
+        &self.unportable
+    }
+
+    /// Paths that may be parts of databases.
+    pub(crate) const fn parts(&self) -> &BTreeSet<VaultPath> {
+        &self.parts
+    }
+}
