@@ -214,6 +214,8 @@ async fn what_is_set_aside_or_not_believed_is_named_with_its_reason() {
         }
         forge.take_away(&objects);
     }
+    // What a device wants to be kept is heeded if it has committed lately.
+    edit_and_sync(&two, &one, "fourth").await;
     let objects = untrue(folder.path(), &one, &two).await;
     for machine in [&one, &two] {
         assert_told(machine, &objects).await;
@@ -225,12 +227,15 @@ async fn what_is_set_aside_or_not_believed_is_named_with_its_reason() {
     edit_and_sync(&one, &two, "last").await;
 }
 
+/// What is changed of a well-made commit.
+type Forging = Box<dyn FnOnce(&mut Commit)>;
+
 /// Commits of the history that say what is not true, one after the other.
 async fn untrue(folder: &Path, one: &Machine, two: &Machine) -> Vec<Forged> {
     let packs = Bucket::in_folder(folder).await.head().await.packs.keys().copied().collect::<Vec<_>>();
     let (swept, marked, gone) = (packs.clone(), packs.clone(), packs);
     let config = Digest::of(b"");
-    let makers: [(&'static str, Box<dyn FnOnce(&mut Commit)>); 5] = [
+    let makers: [(&'static str, Forging); 5] = [
         (
             "config.json, which no device syncs",
             Box::new(move |commit| {

@@ -89,23 +89,31 @@ impl Log {
 
     /// Packs of the newest state before `head` that is old enough for its packs to have shown up.
     ///
-    /// Whoever puts a commit again makes it look new in the bucket, so a commit that says itself
-    /// that it is old counts as old, too. If that is a lie, its packs are looked for at once.
+    /// Whoever puts a commit again makes it look new in the bucket, so a commit counts as old, too,
+    /// if it says so itself and its parent does not say otherwise. If that is a lie, its packs are
+    /// looked for at once.
     async fn named_long_ago(&mut self, head: CommitKey) -> Result<BTreeSet<PackId>, LogError> {
         let until = self.remote.server_ms().await?.saturating_sub(SHOWS_UP_MS);
         let times = self.commit_times().await?;
         for key in self.line(head) {
-            let mut is_old = times.get(&key).is_some_and(|time| *time <= until);
-            if !is_old {
-                let (_, commit) = self.read_commit(key).await?;
-                is_old =
-                    commit.txn.is_some_and(|made| i64::try_from(made.wall_ms).is_ok_and(|at| at <= until));
-            }
-            if is_old {
+            let is_old = times.get(&key).is_some_and(|time| *time <= until);
+            if is_old || self.says_it_is_old(key, until).await? {
                 return Ok(self.snapshot(Some(key)).await?.packs.keys().copied().collect());
             }
         }
         Ok(BTreeSet::new())
+    }
+
+    /// True if a commit and its parent say that they were made by then.
+    async fn says_it_is_old(&self, key: CommitKey, until_ms: i64) -> Result<bool, LogError> {
+        for key in [Some(key), self.graph.first_parent(key)].into_iter().flatten() {
+            let (_, commit) = self.read_commit(key).await?;
+            let made_ms = commit.txn.map_or(u64::MAX, |made| made.wall_ms);
+            if i64::try_from(made_ms).unwrap_or(i64::MAX) > until_ms {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The state as the bucket can give it: without lost packs.

@@ -296,18 +296,10 @@ impl Found {
     }
 }
 
-/// How far the crashes of a story are followed.
-#[derive(Clone, Copy)]
-pub struct Depth {
-    /// Crashes one after the other.
-    pub crashes: usize,
-    /// Of those after the first, one of so many.
-    pub every: usize,
-}
-
-/// A story that is followed through its crashes: all those of its own cycle, and so on.
+/// A story that is followed through all its crashes: those of its own cycle, and so on, `deep` one
+/// after the other.
 struct Following<'a> {
-    depth: Depth,
+    deep: usize,
     book: Arc<Book>,
     found: &'a Found,
     /// States that crashes have left.
@@ -360,12 +352,10 @@ impl Following<'_> {
     /// that are alike come to rest alike. So one of them is enough, unless everything turns on the
     /// ages of things.
     async fn ends(&mut self, still: Rc<Still>) -> Check {
-        let before = still.cut.crashes.len();
-        let deeper = before == 0 || before < self.depth.crashes && still.is_unfinished();
+        let depth = still.cut.crashes.len();
+        let deeper = depth == 0 || depth < self.deep && still.is_unfinished();
         let (world, old, crashes) = still.go_on(&self.book, deeper).await?;
-        let every = if before == 0 { 1 } else { self.depth.every };
-        let crashes = crashes.into_iter().step_by(every);
-        self.open.extend(crashes.map(|(crash, state)| (Rc::clone(&still), crash, state)));
+        self.open.extend(crashes.into_iter().map(|(crash, state)| (Rc::clone(&still), crash, state)));
         let scenario = still.cut.scenario();
         let state = self.book.world(&world);
         if scenario.prunes() || !self.rested.contains(&state) {
@@ -376,8 +366,8 @@ impl Following<'_> {
     }
 }
 
-/// The crashes of these stories.
-pub fn batch<'a>(stories: &[usize], depth: Depth, found: &'a Found) -> Batch<'a> {
+/// All crashes of these stories, `deep` one after the other.
+pub fn batch<'a>(stories: &[usize], deep: usize, found: &'a Found) -> Batch<'a> {
     let cut = |kind| move |&story: &usize| Cut { story, kind, crashes: Vec::new() };
     let cuts: Vec<Cut> = (0..KINDS.len()).flat_map(|kind| stories.iter().map(cut(kind))).collect();
     let count = u64::try_from(cuts.len()).unwrap();
@@ -387,7 +377,7 @@ pub fn batch<'a>(stories: &[usize], depth: Depth, found: &'a Found) -> Batch<'a>
             let told = Still::told(cut.clone(), trace).await?;
             let book = Arc::new(Book::new(told.world.oracle.versions.clone()));
             let (seen, rested, ended, open) = Default::default();
-            Following { depth, book, found, seen, rested, ended, open }.follow(told).await
+            Following { deep, book, found, seen, rested, ended, open }.follow(told).await
         };
         let ran = in_virtual_time(false, follow);
         if let Err(why) = &ran.check {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use cogzy_engine::clock::{Clock, SystemClock};
 
 use crate::chance::{self, Without};
-use crate::crashes::{self, Cut, Depth, Found};
+use crate::crashes::{self, Cut, Found};
 use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
@@ -21,8 +21,6 @@ struct Extent {
     adversaries: u64,
     /// Stories whose crashes are followed.
     stories: fn() -> Vec<usize>,
-    /// Of the crashes of a recovery, one of so many; of those before it, all.
-    deeper: usize,
     /// Names that must be reached.
     reached: &'static [&'static [&'static str]],
 }
@@ -30,10 +28,9 @@ struct Extent {
 /// `cargo test`.
 const QUICK: Extent = Extent {
     seeds: 300,
-    prunes: 25,
-    adversaries: 25,
+    prunes: 50,
+    adversaries: 50,
     stories: stories::telling,
-    deeper: 3,
     reached: &[coverage::OFTEN],
 };
 
@@ -43,7 +40,6 @@ const WHOLE: Extent = Extent {
     prunes: 200,
     adversaries: 200,
     stories: stories::every,
-    deeper: 1,
     reached: &[coverage::OFTEN, coverage::SELDOM],
 };
 
@@ -189,8 +185,8 @@ struct Asked {
 fn run(asked: &Asked) -> bool {
     let mut sound = asked.extent.is_none() || alike();
     let found = Found::default();
-    let depth = Depth { crashes: asked.deep, every: asked.extent.map_or(1, |extent| extent.deeper) };
-    let mut batches = vec![crashes::batch(&asked.stories, depth, &found), seeds(asked.from, asked.seeds)];
+    let mut batches =
+        vec![crashes::batch(&asked.stories, asked.deep, &found), seeds(asked.from, asked.seeds)];
     batches.extend(asked.extent.map(|extent| prunes(0, extent.prunes)));
     batches.extend(asked.extent.map(|extent| adversaries(0, extent.adversaries)));
     let clock = SystemClock::new();

@@ -48,13 +48,14 @@ pub(crate) use on_disk::OnDisk;
 pub(crate) use pull::Incoming;
 pub use survey::Survey;
 pub(crate) use survey::{Scope, Sides};
+pub(crate) use tidy::note;
 pub(crate) use unwritable::PutOff;
 pub(crate) use uplink::Uplink;
 pub(crate) use upload::{Known, Run, Uploads};
 
 use regroup::Regrouped;
 
-use super::report::{About, Standing, Trouble, Weight};
+use super::report::Standing;
 use super::session::{Context, Session};
 use super::standing::Unsent;
 use super::{Engine, Report, SyncError, Watcher};
@@ -374,34 +375,4 @@ fn settled_by_record(survey: &Survey) -> BTreeSet<Item> {
     let quiet =
         survey.plan.steps.iter().filter(|step| matches!(step.action, Action::Adopt | Action::KeepLocal));
     quiet.map(|step| step.item.clone()).collect()
-}
-
-/// Adds everything that the survey could not deal with to the report.
-pub(crate) fn note(survey: &Survey, report: &mut Report) {
-    report.holds.clone_from(&survey.plan.holds);
-    report.problems.clone_from(&survey.local.troubles);
-    report.holdings = Some(survey.holdings.clone());
-    for waiting in &survey.plan.waiting {
-        let about = |about: &About| report.problems.iter().find(|trouble| trouble.about == *about);
-        let of_item = |item: &Item| {
-            let path = match item {
-                Item::File(path) => about(&About::Path(path.clone())),
-                Item::Group(_) => None,
-            };
-            about(&About::Item(item.clone())).or(path)
-        };
-        // An item that waits for another one has the same weight as that one.
-        let weight = match survey.plan.bound.get(&waiting.item) {
-            Some(cause) => of_item(cause).map_or(Weight::Lasting, |trouble| trouble.weight),
-            None => {
-                let blocked = waiting.blocked_by.clone().map(About::Path);
-                let known = about(&About::Item(waiting.item.clone()));
-                if known.or(blocked.as_ref().and_then(about)).is_some() {
-                    continue;
-                }
-                Weight::Passing
-            }
-        };
-        report.problems.push(Trouble::of(&waiting.item, waiting.why.clone(), weight));
-    }
 }

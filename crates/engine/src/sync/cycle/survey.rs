@@ -146,21 +146,7 @@ impl Session<'_> {
         let regrouped = self.regroup(&mut sides, &local.tree, &decisions)?;
         let Sides { head, remote: there, agreed } = sides;
         let mut remote = self.context.shown(&there.tree);
-        let (mut base, hidden) = match record {
-            Some(record) => self.context.agreed_base(record, &agreed.tree)?,
-            None => (Tree::new(), Tree::new()),
-        };
-        let joining = record.is_none_or(|record| record.joining);
-        if joining {
-            for (path, entry) in self.base_from_history(&local.tree, &remote, head).await? {
-                if !base.contains_key(&path) {
-                    base.insert(path, entry);
-                }
-            }
-        }
-        for path in hidden.keys() {
-            base.remove(path);
-        }
+        let (mut base, hidden) = self.base_of(record, &agreed.tree, &local.tree, &remote, head).await?;
         forget_given_up(&mut base, [&local.tree, &remote], &there.groups, &there.gone_for_good());
         // From here on, whatever compares the trees looks at their differences only.
         local.tree.share_with(&base);
@@ -169,6 +155,7 @@ impl Session<'_> {
         self.context.meet_disks(&mut local, &base, scope)?;
         blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
         let groups = &there.groups;
+        let joining = record.is_none_or(|record| record.joining);
         // One look before the scan and one after it: a command that ended in between may have left
         // half of its files in the scan.
         let held = held || self.context.groups_right()?.is_held();
@@ -206,6 +193,32 @@ impl Session<'_> {
             Survey { remote: there, base, hidden, local, bound, losses, plan, regrouped, here, holdings };
         survey.hold_hidden(&decisions);
         Ok(survey)
+    }
+
+    /// The base, and what of it filters hide now. A device that joins finds its base in the history.
+    async fn base_of(
+        &self,
+        record: Option<&LastSync>,
+        agreed: &Tree,
+        local: &Tree,
+        remote: &Tree,
+        head: Option<CommitKey>,
+    ) -> Result<(Tree, Tree), SyncError> {
+        let (mut base, hidden) = match record {
+            Some(record) => self.context.agreed_base(record, agreed)?,
+            None => (Tree::new(), Tree::new()),
+        };
+        if record.is_none_or(|record| record.joining) {
+            for (path, entry) in self.base_from_history(local, remote, head).await? {
+                if !base.contains_key(&path) {
+                    base.insert(path, entry);
+                }
+            }
+        }
+        for path in hidden.keys() {
+            base.remove(path);
+        }
+        Ok((base, hidden))
     }
 
     /// Scans the vault.

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Survey;
 use crate::fs::{self, At};
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Digest, VaultId, VaultPath};
+use crate::model::{CommitKey, Digest, Item, VaultId, VaultPath};
 use crate::state::LastSync;
+use crate::sync::report::{About, Trouble, Weight};
 use crate::sync::session::{Context, Memory, Session};
-use crate::sync::{Engine, SyncError, Unwatched, blocking};
+use crate::sync::{Engine, Report, SyncError, Unwatched, blocking};
 use crate::vault::trash;
 
 /// Format of the manifest.
@@ -162,5 +164,35 @@ impl Context {
             return Ok(());
         }
         Ok(fs::replace(self.fs(), &path, &bytes, 0o600).at("write", &path)?)
+    }
+}
+
+/// Adds everything that the survey could not deal with to the report.
+pub(crate) fn note(survey: &Survey, report: &mut Report) {
+    report.holds.clone_from(&survey.plan.holds);
+    report.problems.clone_from(&survey.local.troubles);
+    report.holdings = Some(survey.holdings.clone());
+    for waiting in &survey.plan.waiting {
+        let about = |about: &About| report.problems.iter().find(|trouble| trouble.about == *about);
+        let of_item = |item: &Item| {
+            let path = match item {
+                Item::File(path) => about(&About::Path(path.clone())),
+                Item::Group(_) => None,
+            };
+            about(&About::Item(item.clone())).or(path)
+        };
+        // An item that waits for another one has the same weight as that one.
+        let weight = match survey.plan.bound.get(&waiting.item) {
+            Some(cause) => of_item(cause).map_or(Weight::Lasting, |trouble| trouble.weight),
+            None => {
+                let blocked = waiting.blocked_by.clone().map(About::Path);
+                let known = about(&About::Item(waiting.item.clone()));
+                if known.or(blocked.as_ref().and_then(about)).is_some() {
+                    continue;
+                }
+                Weight::Passing
+            }
+        };
+        report.problems.push(Trouble::of(&waiting.item, waiting.why.clone(), weight));
     }
 }

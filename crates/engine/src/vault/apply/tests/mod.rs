@@ -65,10 +65,10 @@ const SWAPS: &[Case] = &[
 ];
 
 /// Moments at which something happens, in the order of effects: every one in a whole run. A quick
-/// run takes every eleventh and begins at another one where `from` differs, so that many of them
+/// run takes every seventh and begins at another one where `from` differs, so that many of them
 /// together reach all.
 fn moments(from: usize) -> impl Iterator<Item = usize> {
-    let stride = amount(11, 1);
+    let stride = amount(7, 1);
     (from % stride..).step_by(stride)
 }
 
