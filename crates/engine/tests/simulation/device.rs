@@ -28,6 +28,8 @@ use crate::trace::Trace;
 
 pub use crate::pipeline::groups;
 
+mod loss;
+
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const SETTLE: Duration = Duration::from_secs(2);
 
@@ -364,37 +366,6 @@ impl Device {
         self.trace.note(format_args!("{} decides {hold}: {approve}", self.name));
         self.trace.mark(if approve { "hold approved" } else { "hold rejected" });
         self.engine().decide(&yes, &no)
-    }
-
-    /// The syncer's own record of what was agreed is gone.
-    pub fn lose_record(&mut self) {
-        if self.lose("last_sync.json", "record") {
-            self.disk.site().ledger.excused = true;
-        }
-    }
-
-    /// The record of what was lost lately is gone.
-    pub fn lose_reference(&mut self) {
-        if self.lose("reference.json", "reference") {
-            self.disk.site().ledger.taken.clear();
-        }
-    }
-
-    /// A file of the syncer's is gone. True if there was one.
-    fn lose(&mut self, file: &str, what: &str) -> bool {
-        let mut site = self.disk.site();
-        let path = format!("{}/sync/{file}", crate::disk::ROOT);
-        let slot = site.state.slot(path.as_ref()).ok().filter(|slot| site.state.at(slot).is_some());
-        let there = slot.is_some();
-        if let Some(slot) = slot {
-            let now = self.disk.clock.now_ns();
-            site.state.change(vec![(slot, None)], true, now);
-            self.trace.note(format_args!("{} the {what} is lost", self.name));
-            self.trace.mark(format!("{what} lost"));
-        }
-        drop(site);
-        self.engine = None;
-        there
     }
 
     /// The device's clock jumps.
