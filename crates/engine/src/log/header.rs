@@ -82,14 +82,25 @@ impl Log {
     pub(super) async fn header_of(&mut self, vault: VaultId) -> Result<&VaultHeader, LogError> {
         if !self.headers.contains_key(&vault) {
             let key = header_key(vault);
-            let bytes = match self.cache.get(&key) {
-                Some(bytes) => Bytes::from(bytes),
-                None => self.remote.get(&key, WHOLE).await?,
+            let header = match self.cache.get(&key).map(|bytes| decode_header(&key, &bytes)) {
+                Some(cached) => cached?,
+                None => self.read_header(&key).await?,
             };
-            let header = decode_header(&key, &bytes)?;
-            self.cache.put(&key, &bytes);
             self.headers.insert(vault, header);
         }
         self.headers.get(&vault).ok_or_else(|| LogError::corrupt(header_key(vault), "it is missing"))
+    }
+
+    /// Reads a header, and caches it. One that is damaged is read again: the way here may have
+    /// damaged it, and all commits of the vault depend on it.
+    async fn read_header(&self, key: &str) -> Result<VaultHeader, LogError> {
+        let mut bytes = self.remote.get(key, WHOLE).await?;
+        if let Err(error) = decode_header(key, &bytes) {
+            tracing::debug!(%error, "a header is read again: the way here may have damaged it");
+            bytes = self.remote.get(key, WHOLE).await?;
+        }
+        let header = decode_header(key, &bytes)?;
+        self.cache.put(key, &bytes);
+        Ok(header)
     }
 }

@@ -232,6 +232,19 @@ async fn a_prefix_without_a_header_holds_no_vault_and_a_damaged_cached_one_is_ig
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_header_that_was_damaged_on_its_way_is_read_again() {
+    let remote = Faulty::over(&made().await);
+    let mut log = remote.opened().await;
+    let other = VaultId::from_bytes([9; 16]);
+    create_vault(&remote.store, &header(other)).await.unwrap();
+    remote.flip(&format::header_key(other), 1);
+    assert!(log.look_for(other).await.unwrap());
+    let damaged = VaultId::from_bytes([8; 16]);
+    remote.store.put(&format::header_key(damaged), "junk".into()).await.unwrap();
+    assert!(log.look_for(damaged).await.unwrap_err().is_damage());
+}
+
+#[tokio::test(start_paused = true)]
 async fn recent_states_stay_in_memory_and_the_checkpoints_always() {
     let (remote, head) = super::stored::checkpointed().await;
     let remote = Faulty::over(&remote);
