@@ -187,7 +187,8 @@ pub fn apply_unless(
     // of it had been put in place.
     let stages = journal.stages(layout);
     let (sync, levels) = (layout.sync(), stages.iter().flat_map(|stage| stage.ancestors().take(3)));
-    for folder in levels.chain([sync.as_path()]).collect::<BTreeSet<_>>() {
+    // The inner ones first.
+    for folder in levels.chain([sync.as_path()]).collect::<BTreeSet<_>>().into_iter().rev() {
         found(fs.sync_dir(folder)).at("sync", folder)?;
     }
     journal.write(fs, layout)?;
