@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::Digest;
 use cogzy_engine::remote::{MemoryRemote, Remote};
@@ -39,18 +40,30 @@ impl History {
             one.sync().await;
             // An edit in the same second belongs to the next turn.
             one.pass(Duration::from_secs(3600));
-            let named: BTreeSet<String> = packs.iter().cloned().collect();
-            let there = bucket.dump().into_keys().filter(|key| key.starts_with("packs/"));
-            packs.extend(there.filter(|key| !named.contains(key)));
+            packs.extend(new_packs(&bucket, &packs));
         }
         assert_eq!(packs.len(), TURNS);
         clock.pass(Duration::from_secs(2 * 3600));
         Self { bucket, clock, one, packs }
     }
 
+    /// Takes the one pack away that came since. Returns its key and bytes.
+    fn take_new_pack(&self) -> (String, Bytes) {
+        let new = new_packs(&self.bucket, &self.packs);
+        assert_eq!(new.len(), 1, "{new:?}");
+        let bytes = self.bucket.remove(&new[0]).unwrap();
+        (new[0].clone(), bytes)
+    }
+
     async fn joins(&self, folder: &Path, name: &str) -> Device {
         Device::joined(folder, name, Arc::new(self.bucket.clone()) as Arc<dyn Remote>).await
     }
+}
+
+/// Packs of a bucket that are not among the known ones.
+fn new_packs(bucket: &MemoryRemote, known: &[String]) -> Vec<String> {
+    let there = bucket.dump().into_keys().filter(|key| key.starts_with("packs/"));
+    there.filter(|key| !known.contains(key)).collect()
 }
 
 /// Number of files of a device that are the same on the other one.
@@ -114,11 +127,7 @@ async fn a_pack_that_was_named_lately_is_waited_for() {
     let mut history = History::new(folder.path()).await;
     history.one.write("notes/late.txt", "its pack shows up later than its commit");
     history.one.sync().await;
-    let named: BTreeSet<String> = history.packs.iter().cloned().collect();
-    let late =
-        history.bucket.dump().into_keys().find(|key| key.starts_with("packs/") && !named.contains(key));
-    let late = late.unwrap();
-    let bytes = history.bucket.remove(&late).unwrap();
+    let (late, bytes) = history.take_new_pack();
 
     let mut new = Device::new(folder.path(), "new", Arc::new(history.bucket.clone()) as Arc<dyn Remote>);
     new.join(false).await.unwrap();
@@ -207,10 +216,7 @@ async fn what_may_still_arrive_is_not_given_up() {
     let mut history = History::new(folder.path()).await;
     history.one.write("notes/hasty.txt", "named a moment ago");
     history.one.sync().await;
-    let named: BTreeSet<String> = history.packs.iter().cloned().collect();
-    let keys = history.bucket.dump().into_keys();
-    let newest = keys.filter(|key| key.starts_with("packs/")).find(|key| !named.contains(key)).unwrap();
-    let bytes = history.bucket.remove(&newest).unwrap();
+    let (newest, bytes) = history.take_new_pack();
     history.one.delete("notes/hasty.txt");
     let lost = history.one.engine().repair(&Unwatched).await.unwrap().1.lost;
     assert_eq!(lost.len(), 1, "{lost:?}");

@@ -60,14 +60,15 @@ pub fn note_claim(cache: &dyn ObjectCache, key: &str, why: &str) {
 }
 
 /// Notes objects below `commits/` whose names no commit has. If these are all that there are, others
-/// are forgotten.
+/// are forgotten; a poll lists only a part, and does not look for them.
 pub(super) fn note_odd_names(cache: &dyn ObjectCache, names: &[&str], is_all: bool) {
     for name in names.iter().take(ODD_NAMES) {
         note_claim(cache, name, "no commit has such a name: it is not read");
     }
-    for noted in cache.keys(&format!("{CLAIMS}{COMMITS}")) {
+    let known = if is_all { cache.keys(&format!("{CLAIMS}{COMMITS}")) } else { Vec::new() };
+    for noted in known {
         let key = &noted[CLAIMS.len()..];
-        if is_all && parse_commit_key(key).is_none() && !names.contains(&key) {
+        if parse_commit_key(key).is_none() && !names.contains(&key) {
             cache.remove(&noted);
         }
     }

@@ -55,7 +55,7 @@ impl<'a> Tally<'a> {
         let all = |lost: usize, of: usize| lost * 100 >= of * percent.max(EVERYTHING);
         let deleted = |lost, of| most(lost, of) || all(lost, of);
         let deletes =
-            gone > 0 && (deleted(gone, self.agreed) || deleted(run, stood) || all(gone, self.there.max(1)));
+            gone > 0 && (deleted(gone, self.agreed) || deleted(run, stood) || all(gone, self.there));
         let touched = gone + self.changed.len();
         let two_thirds = |lost: usize, of: usize| most(lost, of) && lost * 3 > of * 2;
         let touches = two_thirds(touched, self.agreed) || two_thirds(run + self.changed_in_run(), stood);

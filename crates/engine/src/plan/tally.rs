@@ -56,8 +56,8 @@ impl<'a> Tally<'a> {
         let away = || losses.iter().filter(|(path, _)| !input.base.contains_key(*path));
         let moves = Moves::of(steps, away().map(|(path, loss)| (path, loss.entry)));
         let counts = |path: &VaultPath| !input.groups.is_derived(path);
-        let side = if outgoing { input.remote } else { input.base };
-        let [agreed, there] = [input.base, side].map(|tree| count(tree, input.groups));
+        let agreed = count(input.base, input.groups);
+        let there = if outgoing { count(input.remote, input.groups) } else { agreed };
         let mut tally = Self { agreed, there, ..Self::default() };
         for file in steps.iter().flat_map(|step| &step.files).filter(|file| counts(&file.path)) {
             let path = &file.path;

@@ -50,7 +50,7 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// Those of `paths` that are parts of databases which stand here, each with its database.
+    /// Parts, among `paths`, of databases that stand here, each with its database.
     fn parts_in(&self, local: &Local, paths: &BTreeSet<VaultPath>) -> Vec<(VaultPath, VaultPath)> {
         let of_name = |path: &VaultPath| {
             let main = VaultPath::new(main_of(path.as_str())?).ok()?;

@@ -270,7 +270,7 @@ impl Context {
             let (Some(kind), Some(entry)) = (kind(groups, &path), tree.get(&path).copied()) else { continue };
             match self.known_facts(&entry.digest, &kind) {
                 Some(facts) => {
-                    // What is not changed stays shared with other trees.
+                    // An unchanged entry stays shared with other trees.
                     if entry.rows != facts.rows() {
                         tree.insert(path.clone(), Entry { rows: facts.rows(), ..entry });
                     }

@@ -82,8 +82,8 @@ impl Session<'_> {
         let (context, ports) = (self.context, &self.context.ports);
         let LastLook { mut tree, mut stats, mut unsettled } = last;
         let mut cache = cached(&tree, &stats, &unsettled, places);
-        // What had not settled may have been hashed all the same, in a state that no later write
-        // can repeat.
+        // Files that had not settled may have been hashed all the same, in a state that no later
+        // write can repeat.
         cache.extend(ports.database.stats_of(&unsettled).unwrap_or_default());
         let snapshots = Snapshots::new(Arc::clone(&ports.fs), &context.layout);
         let options = ScanOptions {
@@ -110,7 +110,7 @@ impl Session<'_> {
             } else {
                 unsettled.insert(path.clone());
             }
-            // What stands as it stood stays shared with other trees.
+            // An unchanged entry stays shared with other trees.
             if tree.get(&path) != Some(&found.entry) {
                 tree.insert(path.clone(), found.entry);
             }

@@ -21,7 +21,7 @@ pub(crate) struct Local {
     pub(crate) names: Names,
     /// Paths that cannot be judged.
     pub(crate) blocked: Blocked,
-    /// Those of them that were written a moment ago.
+    /// Files among them that were written a moment ago.
     pub(super) unsettled: BTreeSet<VaultPath>,
     /// True where the next look may be at some places only.
     pub(super) plain: bool,

@@ -141,29 +141,23 @@ impl PruneRun {
 
     /// Adds the result of a piece.
     fn add(&mut self, piece: Pruned) {
-        let Some(sum) = &mut self.pruned else {
+        let Some(before) = self.pruned.take() else {
             self.pruned = Some(piece);
             return;
         };
-        let Pruned {
-            generation,
-            kept_from,
-            marked,
-            repacked,
-            waiting,
-            freed,
-            damaged,
-            stopped,
-            doubtful,
-            ..
-        } = piece;
-        (sum.generation, sum.kept_from, sum.waiting) = (generation, kept_from, waiting);
-        (sum.damaged, sum.stopped, sum.doubtful) = (damaged, stopped, doubtful);
-        for (sum, more) in [(&mut sum.marked, marked), (&mut sum.repacked, repacked), (&mut sum.freed, freed)]
-        {
-            sum.objects += more.objects;
-            sum.bytes += more.bytes;
-        }
+        let sum = |one: Objects, more: Objects| Objects {
+            objects: one.objects + more.objects,
+            bytes: one.bytes + more.bytes,
+        };
+        self.pruned = Some(Pruned {
+            marked: sum(before.marked, piece.marked),
+            repacked: sum(before.repacked, piece.repacked),
+            freed: sum(before.freed, piece.freed),
+            dry_run: before.dry_run,
+            all: before.all,
+            needed: before.needed,
+            ..piece
+        });
     }
 }
 
