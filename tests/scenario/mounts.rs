@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
@@ -141,4 +142,20 @@ async fn a_disk_that_is_mounted_over_synced_files_deletes_none_of_them() {
     partly(&one).await;
     two.sync().await;
     assert!(two.read("traces/a.json").is_some());
+}
+
+#[test]
+fn a_disk_is_not_unmounted_in_the_middle_of_an_apply() {
+    let folder = fresh_folder();
+    let (vault, disk) = (folder.path().join("vault"), folder.path().join("disk"));
+    let traces = vault.join("traces");
+    let Some(_mount) = Mount::bind(&disk, &traces) else { return };
+    let fs = RootedFs::open(&vault, vault.join("sync"));
+    let unmount = || Command::new("umount").arg(&traces).output().unwrap();
+    let pinned = fs.pin(&traces).unwrap();
+    let refused = unmount();
+    assert!(!refused.status.success(), "it was unmounted while an apply held it");
+    drop(pinned);
+    let done = unmount();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

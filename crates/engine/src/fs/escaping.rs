@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use serde::{Deserialize, Serialize};
 
 use super::escape::{escape, has_signs, unescape};
-use super::{DatabaseFault, Databases, Fs, Holds, Like, MountId, Names, ReadFile, WriteFile, found};
+use super::{DatabaseFault, Databases, Fs, Holds, Like, MountId, Names, Pinned, ReadFile, WriteFile, found};
 use crate::model::FileStat;
 
 /// The way in which names are written on a disk.
@@ -291,6 +291,10 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
         if spellings.values().all(|how| *how == Spelling::Plain) {
             spellings.clear();
         }
+    }
+
+    fn pin(&self, folder: &Path) -> io::Result<Pinned> {
+        self.disk.pin(&self.place(folder)?)
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {

@@ -27,6 +27,7 @@ mod escaping;
 mod holds;
 mod io_at;
 mod network;
+mod pinned;
 mod real;
 mod resolve;
 mod rooted;
@@ -40,6 +41,7 @@ pub use escaping::{Escaping, Spelling};
 pub use holds::Holds;
 pub use io_at::{At, IoAt, found};
 pub use network::is_network;
+pub use pinned::Pinned;
 pub use real::RealFs;
 pub use rooted::RootedFs;
 pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
@@ -159,6 +161,15 @@ pub trait Fs: Send + Sync + Debug {
     /// As for [`Fs::read_dir`].
     fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
         Ok((self.mount(path)?, self.read_dir(path)?))
+    }
+
+    /// Keeps the disk that a folder stands on from being unmounted for as long as the result lives.
+    /// One that is pulled out goes all the same.
+    ///
+    /// # Errors
+    /// As for [`Fs::read_dir`].
+    fn pin(&self, folder: &Path) -> io::Result<Pinned> {
+        self.lstat(folder).map(|_nobody_unmounts_it| Pinned::new(()))
     }
 
     /// Opens a regular file for reading. Fails on a symbolic link or a special file without waiting

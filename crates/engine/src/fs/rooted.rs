@@ -30,7 +30,7 @@ use super::at::{self, At, FOLDER, READ};
 use super::dress;
 use super::resolve::{STEP, absent, check, open_below};
 use super::{
-    Databases, Fs, Like, MOUNT_FOLDER, MountId, Names, ReadFile, RealFs, Replaced, WriteFile, found,
+    Databases, Fs, Like, MOUNT_FOLDER, MountId, Names, Pinned, ReadFile, RealFs, Replaced, WriteFile, found,
 };
 use crate::model::{FileKind, FileStat};
 
@@ -261,6 +261,10 @@ impl Fs for RootedFs {
 
     fn mount(&self, path: &Path) -> io::Result<MountId> {
         at::mount_of(self.step(path)?.as_fd())
+    }
+
+    fn pin(&self, folder: &Path) -> io::Result<Pinned> {
+        self.step(folder).map(Pinned::new)
     }
 
     fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {

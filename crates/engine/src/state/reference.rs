@@ -57,10 +57,11 @@ pub struct Reference {
 
 impl Reference {
     /// Record of a device that looks for the first time. `server_ms` is the newest time that the
-    /// server told.
+    /// server told. Until one tells any, no time is believed and nothing is old: this very clock may
+    /// be the one that jumped.
     #[must_use]
     pub fn new(vault: VaultId, local_ms: u64, server_ms: Option<u64>) -> Self {
-        let believed_ms = bounded(local_ms, server_ms);
+        let believed_ms = server_ms.map_or(0, |_| bounded(local_ms, server_ms));
         Self {
             format: FORMAT,
             vault,
@@ -134,16 +135,24 @@ impl Reference {
         recent.map(|(path, loss)| (path.clone(), loss.clone())).collect()
     }
 
-    /// Takes note of the clock. True if enough has changed for the record to be written.
-    pub fn look(&mut self, local_ms: u64) -> bool {
-        let worth = local_ms < self.local_ms || local_ms - self.local_ms >= HOUR_MS;
+    /// Takes note of the clock, and of the newest time that the server told. True if enough has
+    /// changed for the record to be written.
+    pub fn look(&mut self, local_ms: u64, server_ms: Option<u64>) -> bool {
+        let told = server_ms.map_or(0, |server| local_ms.min(server));
+        let first = self.believed_ms == 0 && told > 0;
+        let worth = first || local_ms < self.local_ms || local_ms - self.local_ms >= HOUR_MS;
         if worth {
             self.passed_ms = self.passed_ms(local_ms);
-            self.believed_ms =
-                self.believed_ms.max(local_ms.min(self.believed_ms.saturating_add(MAX_AHEAD_MS)));
+            let followed = local_ms.min(self.believed_ms.saturating_add(MAX_AHEAD_MS));
+            self.believed_ms = self.believed_ms.max(followed).max(told);
             self.local_ms = local_ms;
         }
         worth
+    }
+
+    /// Goes on as the record of a vault that has another name from now on.
+    pub const fn rename(&mut self, vault: VaultId) {
+        self.vault = vault;
     }
 }
 
@@ -193,7 +202,7 @@ mod tests {
                     prop_assert!(age <= real - born + 2 * DAY_MS, "{} seems {} old", real - born, age);
                 }
                 named.push((real, record.name_ms(local)));
-                record.look(local);
+                record.look(local, None);
             }
         }
 
@@ -205,11 +214,11 @@ mod tests {
             record.losses.insert(VaultPath::new("a").unwrap(), loss(record.loss_ms(NOW)));
             let minutes = |minutes: u64| NOW + minutes * 60_000;
             let jumped = minutes(after).saturating_add_signed(jump * 86_400_000);
-            record.look(jumped);
-            record.look(minutes(after + 1));
+            record.look(jumped, None);
+            record.look(minutes(after + 1), None);
             prop_assert_eq!(record.losses_now(minutes(after + 2)).len(), 1);
             for hour in 1..=49 {
-                record.look(minutes(after + hour * 60));
+                record.look(minutes(after + hour * 60), None);
             }
             prop_assert_eq!(record.losses_now(minutes(after + 49 * 60)).len(), 0);
         }
@@ -217,22 +226,31 @@ mod tests {
 
     #[test]
     fn without_a_server_the_believed_time_follows_by_a_day_at_a_time() {
-        let mut record = Reference::new(vault(), NOW, None);
+        let mut record = Reference::new(vault(), NOW, Some(NOW));
         let later = NOW + 3 * DAY_MS;
         let ages: Vec<u64> = (0..4)
             .map(|_| {
-                record.look(later);
+                record.look(later, None);
                 (record.age_ms(later, None) - NOW) / DAY_MS
             })
             .collect();
         assert_eq!(ages, [2, 2, 2, 2], "nobody looks twice in an hour");
         let ages: Vec<u64> = (0..4_u64)
             .map(|hour| {
-                record.look(later + hour * HOUR_MS);
+                record.look(later + hour * HOUR_MS, None);
                 (record.age_ms(later + hour * HOUR_MS, None) - NOW) / DAY_MS
             })
             .collect();
         assert_eq!(ages, [2, 3, 3, 3]);
+    }
+
+    #[test]
+    fn without_a_record_nothing_is_old_until_a_server_tells_the_time() {
+        let jumped = NOW + 60 * DAY_MS;
+        let mut record = Reference::new(vault(), jumped, None);
+        assert!(record.age_ms(jumped, None) <= DAY_MS);
+        assert!(record.look(jumped, Some(NOW)), "the record is worth writing");
+        assert_eq!(record.age_ms(jumped, None), NOW + DAY_MS);
     }
 
     #[test]

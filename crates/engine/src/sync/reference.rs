@@ -93,7 +93,8 @@ impl Session<'_> {
     pub(crate) fn note_time(&mut self) {
         let local = self.context.ports.clock.now_ms();
         let losses = self.reference.losses_now(local);
-        if self.reference.look(local) || losses.len() < self.reference.losses.len() || self.is_first_look() {
+        let looked = self.reference.look(local, server_ms(self.log));
+        if looked || losses.len() < self.reference.losses.len() || self.is_first_look() {
             self.reference.losses = losses;
             if let Err(error) = self.save_reference() {
                 tracing::warn!(%error, "the time could not be noted; what is old goes later");

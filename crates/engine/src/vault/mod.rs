@@ -29,6 +29,7 @@ mod mounts;
 mod names;
 mod never;
 mod own;
+mod pins;
 mod probe;
 mod read;
 mod record;

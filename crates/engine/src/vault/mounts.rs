@@ -128,22 +128,6 @@ impl Mounts {
         Ok(if id.as_deref() == self.mark(folder) { Presence::Here } else { Presence::Other })
     }
 
-    /// The first folder among `homes` whose disk is not there.
-    pub(super) fn missing<'a>(
-        &self,
-        fs: &dyn Fs,
-        layout: &Layout,
-        homes: impl Iterator<Item = &'a str>,
-    ) -> Result<Option<PathBuf>, IoAt> {
-        for home in homes {
-            let Some(folder) = self.of(home) else { continue };
-            if self.presence(fs, layout, folder)? != Presence::Here {
-                return Ok(Some(layout.root().join(folder)));
-            }
-        }
-        Ok(None)
-    }
-
     /// Marks the disk that is mounted at `folder`, or takes over the mark that it has, and notes it
     /// durably. `random` names what is new.
     ///
@@ -162,6 +146,7 @@ impl Mounts {
         if next.own.is_empty() {
             next.own.clone_from(&fresh);
         }
+        let _pinned = fs.pin(&place).at("look for the disk at", &place)?;
         let known = read_mark(fs, &place).at("read the mark of", &place)?;
         if !is_mount(fs, &place).at("look at", &place)? {
             return Err(io::Error::from(io::ErrorKind::NotFound)).at("look for the disk at", &place);

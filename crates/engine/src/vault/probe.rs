@@ -153,7 +153,7 @@ fn in_folder<T>(
     remove_tree(fs, folder)?;
     // A disk that goes right now must not leave a folder below the place where it was mounted.
     let above = folder.parent().unwrap_or(folder);
-    fs.lstat(above).at("look at", above)?;
+    let _pinned = fs.pin(above).at("look at", above)?;
     fs.create_dir_all(folder).at("create", folder)?;
     let told = tried(fs, folder).at("try out the disk in", folder);
     remove_tree(fs, folder)?;

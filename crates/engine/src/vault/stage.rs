@@ -77,7 +77,8 @@ impl Stage {
             // Our folder there was made when the disk was marked. Without it the disk is away, and
             // none is made where it was.
             let home = folder.ancestors().nth(2).unwrap_or(folder);
-            self.fs.lstat(home).at("look for the disk of", home)?;
+            let _pinned = self.fs.pin(home).at("look for the disk of", home)?;
+            return StageWriter::create(&*self.fs, &self.path(slot));
         }
         StageWriter::create(&*self.fs, &self.path(slot))
     }

@@ -198,7 +198,7 @@ fn copy_all(
     places: &Places,
     now_ms: i64,
 ) -> Result<Vec<Prepared>, TransactError> {
-    places.check(fs, layout, request)?;
+    places.check(request)?;
     for place in places.all.iter().take(1) {
         fs.create_dir_all(&place.aside).at("create", &place.aside)?;
     }
@@ -238,7 +238,6 @@ fn commit(
     if let Some(Record { done: true, answer }) = Record::read(fs, layout, &name_of(&request.id))? {
         return Ok(answer);
     }
-    places.check(fs, layout, request)?;
     let mut there: BTreeMap<VaultPath, Option<Seen>> = BTreeMap::new();
     for path in request.expected.keys().chain(request.writes.keys()).chain(&request.deletes) {
         if !there.contains_key(path) {

@@ -188,9 +188,10 @@ pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], no
         if primary(tree) == 0 && primary(parent) > 0 {
             return Err(format!("{} deletes all that there is, and nobody was asked", device.name));
         }
+        // A file that another device has brought back, and that stands here again, is not replaced.
+        let held = |plain: &str| has(tree, plain) && site.file(plain).is_none();
         let stays = |path: &&VaultPath| {
-            let plain = path.as_str().strip_suffix(".locked");
-            plain.is_some_and(|plain| has(tree, plain)) && !parent.contains_key(*path)
+            path.as_str().strip_suffix(".locked").is_some_and(held) && !parent.contains_key(*path)
         };
         let mut sent = commit.changes.iter().map(|change| &change.path);
         if let Some(path) = sent.find(stays) {

@@ -53,6 +53,7 @@ pub const OFTEN: &[&str] = &[
     "mount: another disk",
     "mount: away",
     "mount: back",
+    "mount: busy",
     "person: reset",
     "person: resolve",
     "person: restore",

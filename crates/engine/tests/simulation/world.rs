@@ -165,7 +165,9 @@ impl World {
         // A clock that was set back makes what it has seen look too young to be touched.
         self.pass(Duration::from_secs(24 * 3600)).await;
         let mut last = String::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            // People who decide against each other, by turns, come to an agreement at last.
+            let agree = round >= ROUNDS / 2;
             let mut quiet = true;
             let mut generations = BTreeSet::new();
             last.clear();
@@ -175,7 +177,7 @@ impl World {
                 let outcome = self.cycle(&[at], Request::FULL, true).await?.pop();
                 let calm = match outcome {
                     Some(Outcome::Done(report)) => {
-                        self.decide(at, &report.holds)?;
+                        self.decide(at, &report.holds, agree)?;
                         let chose = self.choose_names(at, &report.problems);
                         generations.insert(report.generation);
                         joined && !chose && !report.moved() && report.holds.is_empty() && !report.again()
@@ -209,9 +211,9 @@ impl World {
         chosen.inspect(|(path, _)| self.user(at, &UserOp::Recase(path.clone()))).is_some()
     }
 
-    fn decide(&mut self, at: usize, holds: &[Hold]) -> Check {
+    fn decide(&mut self, at: usize, holds: &[Hold], agree: bool) -> Check {
         for hold in holds {
-            let approve = self.rng.chance(70);
+            let approve = self.rng.chance(70) || agree;
             let decided = self.devices[at].decide(hold, approve);
             decided.map_err(|error| format!("a hold cannot be decided: {error}"))?;
         }

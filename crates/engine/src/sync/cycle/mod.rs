@@ -356,7 +356,10 @@ impl Session<'_> {
         let Some(vault) = self.log.vault().filter(|vault| *vault != ours) else { return Ok(()) };
         tracing::info!(from = %ours, to = %vault, "another device made this vault at the same moment; its name is used");
         self.marker.vault = vault;
-        Ok(self.marker.write(self.context.fs(), &self.context.layout)?)
+        self.marker.write(self.context.fs(), &self.context.layout)?;
+        // What this device has lost within the last day, it has lost in this vault.
+        self.reference.rename(vault);
+        self.save_reference()
     }
 }
 

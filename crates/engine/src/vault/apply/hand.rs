@@ -8,6 +8,7 @@ use super::{ApplyId, Entry, Layout, Step, Unit};
 use crate::fs::{self, At, Fs, IoAt, Linked, MOUNT_FOLDER, found};
 use crate::model::{FileKind, FileStat, VaultPath};
 use crate::vault::layout::APP_FOLDERS;
+use crate::vault::pins::Pins;
 
 /// Cause why a unit is not in place.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub(super) struct Hand<'a> {
     shown: BTreeSet<PathBuf>,
     /// Folders of new files.
     stages: BTreeSet<PathBuf>,
+    /// Disks that stay until the apply is done.
+    pins: Pins,
     /// Owners, modes and attributes that could not be passed on to files in their places.
     pub left: BTreeSet<(&'static str, VaultPath)>,
 }
@@ -50,12 +53,12 @@ impl<'a> Hand<'a> {
     pub fn new(fs: &'a dyn Fs, layout: &'a Layout, id: &'a ApplyId) -> Self {
         let [kept, room, shown] = [const { BTreeSet::new() }; 3];
         let (stages, left) = (BTreeSet::from([layout.staging_of(id)]), BTreeSet::new());
-        Self { fs, layout, id, kept, room, shown, stages, left }
+        Self { fs, layout, id, kept, room, shown, stages, pins: Pins::default(), left }
     }
 
     /// The same, with the stages of an apply that has to do with other disks, too.
-    pub fn with_stages(self, stages: BTreeSet<PathBuf>) -> Self {
-        Self { stages, ..self }
+    pub fn with_disks(self, stages: BTreeSet<PathBuf>, pins: Pins) -> Self {
+        Self { stages, pins, ..self }
     }
 
     /// Place where the file is visible.
@@ -78,9 +81,12 @@ impl<'a> Hand<'a> {
         step.home.as_ref().map(|home| self.layout.root().join(home))
     }
 
-    /// True where the disk that a step's file is to stand on went away after its file was staged.
+    /// True where the disk that a step's file is to stand on went away after the scan, or after its
+    /// file was staged.
     pub fn lacks_disk(&self, step: &Step) -> Result<bool, IoAt> {
-        Ok(step.home.is_some() && step.new.is_some() && self.lstat(&self.stage_folder(step))?.is_none())
+        let Some(home) = &step.home else { return Ok(false) };
+        let staged = step.new.is_none() || self.lstat(&self.stage_folder(step))?.is_some();
+        Ok(self.pins.lack(home) || !staged)
     }
 
     /// Place where the old file is put.

@@ -181,7 +181,9 @@ pub fn apply_unless(
         return Err(ApplyError::Unfinished(path));
     }
     check_ours(fs, layout)?;
-    let (journal, seen) = split(plan, &Mounts::load(fs, layout)?);
+    let mounts = Mounts::load(fs, layout)?;
+    let (journal, seen) = split(plan, &mounts);
+    let pins = mounts.pin(fs, layout, journal.homes());
     // The stages are durable before the journal names them, the journal before the first rename.
     // The folders of stages may be just as new: a stage that a power cut takes away looks as if all
     // of it had been put in place.
@@ -192,7 +194,7 @@ pub fn apply_unless(
         found(fs.sync_dir(folder)).at("sync", folder)?;
     }
     journal.write(fs, layout)?;
-    let mut hand = Hand::new(fs, layout, &journal.id).with_stages(stages);
+    let mut hand = Hand::new(fs, layout, &journal.id).with_disks(stages, pins);
     let mut applied = Outcome::new(&journal);
     for mut unit in unit::units(&journal.items) {
         for task in &mut unit.tasks {
@@ -227,10 +229,11 @@ pub fn recover(
         return Ok(None);
     };
     // Without its disk nobody can tell how far a unit has come.
-    if let Some(folder) = mounts.missing(fs, layout, journal.homes().into_iter())? {
+    let pins = mounts.pin(fs, layout, journal.homes());
+    if let Some(folder) = mounts.first_away(layout, &pins) {
         return Err(ApplyError::DiskAway(folder));
     }
-    let mut hand = Hand::new(fs, layout, &journal.id).with_stages(journal.stages(layout));
+    let mut hand = Hand::new(fs, layout, &journal.id).with_disks(journal.stages(layout), pins);
     let mut applied = Outcome::new(&journal);
     let units = unit::units(&journal.items);
     // The disk must show the same after the next power cut as now: the moves below build on it.

@@ -6,6 +6,7 @@ use super::{TransactError, Transaction};
 use crate::fs::{At, Fs, IoAt, found};
 use crate::model::VaultPath;
 use crate::vault::mounts::incoming;
+use crate::vault::pins::Pins;
 use crate::vault::{ApplyId, Layout, Mounts};
 
 /// Folders that a transaction copies its files to, on the vault's own disk and on those mounted
@@ -13,6 +14,8 @@ use crate::vault::{ApplyId, Layout, Mounts};
 pub(super) struct Places<'a> {
     pub id: &'a ApplyId,
     mounts: Mounts,
+    /// Disks that stay until the transaction is done.
+    pins: Pins,
     /// That of the vault's own disk first.
     pub all: Vec<Place>,
 }
@@ -30,7 +33,9 @@ impl<'a> Places<'a> {
         let on_mount = |home: PathBuf| place(incoming(&home), layout.stage_on(&home, id));
         let own = place(layout.incoming(), layout.staging_of(id));
         let all = std::iter::once(own).chain(mounts.homes(layout).into_iter().map(on_mount)).collect();
-        Ok(Self { id, mounts, all })
+        let homes: Vec<_> = mounts.folders().map(|folder| mounts.home_on(folder)).collect();
+        let pins = mounts.pin(fs, layout, homes.iter().map(String::as_str));
+        Ok(Self { id, mounts, pins, all })
     }
 
     /// The folder that a path's new content is copied to.
@@ -41,10 +46,9 @@ impl<'a> Places<'a> {
     }
 
     /// Refuses what would be written where a disk is away.
-    pub fn check(&self, fs: &dyn Fs, layout: &Layout, request: &Transaction) -> Result<(), TransactError> {
+    pub fn check(&self, request: &Transaction) -> Result<(), TransactError> {
         for path in request.writes.keys().chain(&request.deletes) {
-            let home = self.mounts.home(path.as_str());
-            if self.mounts.missing(fs, layout, home.as_deref().into_iter())?.is_some() {
+            if self.mounts.home(path.as_str()).is_some_and(|home| self.pins.lack(&home)) {
                 let why = "the disk that it stands on is not mounted".to_owned();
                 return Err(TransactError::Refused { what: path.to_string(), why });
             }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::fs::{Fs, Like, Linked, MountId, Names, ReadFile, Replaced, WriteFile, has_signs};
+use cogzy_engine::fs::{Fs, Like, MountId, Names, Pinned, ReadFile, Replaced, WriteFile, has_signs};
 use cogzy_engine::model::{FileKind, FileStat};
 use cogzy_engine::planted::{Bug, planted};
 
@@ -12,7 +12,7 @@ use super::handles::{Reading, Writing};
 use super::places::{Stands, linked};
 use super::slots::{known, rename_slots, stat};
 use super::state::{Ino, Slot, State};
-use super::told::{Paths, place};
+use super::told::{Paths, absent_below_files, place};
 use super::{Disk, ROOT, Site};
 use crate::fuse::Fuse;
 
@@ -138,6 +138,9 @@ impl SimFs {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let done = work(&mut site.state, self.disk.clock.now_ns());
+        if paths.first().is_some_and(|path| path.ends_with("sync/applying")) {
+            site.forget_modes_of_the_deleted();
+        }
         match &done {
             Ok(_) => self.disk.trace.note(format_args!("{}   {what} {names}", self.disk.name)),
             Err(error) => {
@@ -160,9 +163,11 @@ impl SimFs {
                 self.disk.clock.tick();
             }
         }
-        if let Some((left, _)) = site.swaps.last_mut() {
-            if *left > 0 {
-                *left -= 1;
+        if let Some((left, op)) = site.swaps.last_mut() {
+            // A user whose disk is busy tries again.
+            let waits = *left > 0 || self.disk.is_busy_for(op);
+            if waits {
+                *left = left.saturating_sub(1);
             } else if let Some((_, op)) = site.swaps.pop() {
                 site.perform(&op, &self.disk);
             }
@@ -227,6 +232,10 @@ impl Fs for SimFs {
             self.folder(&site.state, path)?;
             Ok(site.state.places.mount(path))
         })
+    }
+
+    fn pin(&self, folder: &Path) -> io::Result<Pinned> {
+        Ok(self.disk.pins.pin(self.mount(folder)?))
     }
 
     fn read_dir_on(&self, path: &Path) -> io::Result<(MountId, Names)> {
@@ -387,11 +396,4 @@ impl Fs for SimFs {
     fn is_shared(&self) -> bool {
         false
     }
-}
-
-fn absent_below_files<T>(found: io::Result<T>) -> io::Result<T> {
-    found.map_err(|error| match error.kind() {
-        io::ErrorKind::NotADirectory if !Linked::is(&error) => io::ErrorKind::NotFound.into(),
-        _ => error,
-    })
 }

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 pub use content::Content;
 pub use fs::SimFs;
+use mounts::DiskPins;
 pub use mounts::{Mounted, is_in, is_ours};
 pub use op::UserOp;
 pub use places::Stands;
@@ -78,6 +79,7 @@ pub struct Disk {
     site: Arc<Mutex<Site>>,
     pub clock: Arc<SimClock>,
     pub trace: Trace,
+    pins: DiskPins,
 }
 
 impl Disk {
@@ -92,7 +94,7 @@ impl Disk {
             held_open: Vec::new(),
             touched: BTreeSet::new(),
         };
-        Self { name: name.into(), site: Arc::new(Mutex::new(site)), clock, trace }
+        Self { name: name.into(), site: Arc::new(Mutex::new(site)), clock, trace, pins: DiskPins::default() }
     }
 
     /// The disk as it was at `then`, for a world of its own.
@@ -102,6 +104,7 @@ impl Disk {
             site: Arc::new(Mutex::new(self.site().clone())),
             clock: Arc::new(self.clock.copy(then)),
             trace: self.trace.clone(),
+            pins: DiskPins::default(),
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cogzy_engine::fs::{MOUNT_FOLDER, MountId};
+use cogzy_engine::fs::{MOUNT_FOLDER, MountId, Pinned};
 use cogzy_engine::model::FileKind;
 
 use super::op::UserOp;
@@ -16,6 +18,34 @@ use crate::oracle::Check;
 
 /// The folder that a disk is mounted at, on the devices that have one.
 pub const MOUNT_POINT: &str = "traces";
+
+/// Holds of a process on the disk that is mounted inside the vault. They end with it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DiskPins(Arc<AtomicUsize>);
+
+/// One of them.
+struct Hold(DiskPins);
+
+impl DiskPins {
+    pub(super) fn pin(&self, mount: MountId) -> Pinned {
+        if mount.id == 0 {
+            return Pinned::new(());
+        }
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Pinned::new(Hold(self.clone()))
+    }
+
+    /// True while the disk cannot be unmounted.
+    pub(super) fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// State of that folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +115,17 @@ impl Places {
             | UserOp::LinkFolder(path)
             | UserOp::Hold(path) => inside(path),
         }
+    }
+}
+
+impl Disk {
+    /// True for an act that the system refuses while the engine holds the disk.
+    pub(super) fn is_busy_for(&self, op: &UserOp) -> bool {
+        let busy = matches!(op, UserOp::Mount(_)) && self.pins.any();
+        if busy {
+            self.trace.mark("mount: busy");
+        }
+        busy
     }
 }
 

@@ -20,6 +20,14 @@ impl Site {
         Ok(())
     }
 
+    /// Forgets the rights of what an apply has deleted, now that it is concluded: a file that the
+    /// next one brings to such a place is a new one.
+    pub fn forget_modes_of_the_deleted(&mut self) {
+        let mut modes = std::mem::take(&mut self.ledger.modes);
+        modes.retain(|path, _| self.file(path).is_some());
+        self.ledger.modes = modes;
+    }
+
     /// True if the disk holds this name in this very letter case.
     fn is_spelled_so(&self, path: &str) -> bool {
         let path = absolute(path);

@@ -1,7 +1,9 @@
 //! How calls on a disk are told in traces and marks.
 
-use std::fmt;
 use std::path::Path;
+use std::{fmt, io};
+
+use cogzy_engine::fs::Linked;
 
 /// The paths of a call.
 pub(super) struct Paths<'a>(pub &'a [&'a Path]);
@@ -30,4 +32,12 @@ pub(super) fn place(path: &Path) -> &'static str {
     ];
     let relative = path.strip_prefix(super::ROOT).unwrap_or(path).to_string_lossy();
     OURS.iter().find(|ours| relative.starts_with(**ours)).copied().unwrap_or("visible")
+}
+
+/// What a file stands above is not there, as the port has it.
+pub(super) fn absent_below_files<T>(found: io::Result<T>) -> io::Result<T> {
+    found.map_err(|error| match error.kind() {
+        io::ErrorKind::NotADirectory if !Linked::is(&error) => io::ErrorKind::NotFound.into(),
+        _ => error,
+    })
 }
