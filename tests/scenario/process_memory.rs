@@ -278,6 +278,10 @@ async fn a_command_under_hold_stays_protected_when_hold_is_ended() {
     let ran = one.run(&["sync"]).await;
     assert!(ran.code == Some(9) && ran.stdout.contains("cogzy-vault hold"), "half of it was sent: {ran:?}");
     std::fs::write(one.root.join("cache/go"), "").unwrap();
+    // It looks for that in this folder: it must not outlive it.
+    let corpus = one.root.join("corpus/nodes.json");
+    let done = || std::fs::read(&corpus).is_ok_and(|bytes| bytes == b"done\n");
+    assert!(onlooker.until(PATIENCE, done), "the command never came to its end");
     let script = format!("{}; exit 7", wait("go"));
     assert_eq!(
         one.run(&["hold", "--", "sh", "-c", &script]).await.code,
