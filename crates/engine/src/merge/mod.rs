@@ -27,6 +27,7 @@ mod tests;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use unmerged::{Unmerged, Version};
 
@@ -71,7 +72,7 @@ pub struct Names {
 }
 
 /// A clash: both sides changed the same, and the version that stands was taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Clash {
     /// Id of the entry. None for a member of the document itself.
     pub id: Option<String>,

@@ -36,6 +36,20 @@ pub enum Unmerged {
         /// The version.
         version: Version,
     },
+    /// A file is missing.
+    #[error("{version} has no {name}")]
+    Missing {
+        /// The version.
+        version: Version,
+        /// Name of the file.
+        name: String,
+    },
+    /// A file that is no corpus and follows none is other on both sides.
+    #[error("both versions changed {name}, which is no list of memories")]
+    ChangedByBoth {
+        /// Name of the file.
+        name: String,
+    },
     /// A file is not what it should be.
     #[error("{version} cannot be read: {why}")]
     Damaged {
