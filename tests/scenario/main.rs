@@ -21,6 +21,8 @@ mod losses;
 mod lost_packs;
 mod main_path;
 mod mended;
+mod merge_by_hand;
+mod merge_model;
 mod mounts;
 mod names;
 mod next_steps;

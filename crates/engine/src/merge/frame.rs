@@ -22,8 +22,7 @@ impl Around {
     /// The frame of the result, which has `entries` entries.
     pub(super) fn merged(
         base: Option<&Document<'_>>,
-        here: &Document<'_>,
-        there: &Document<'_>,
+        (here, there): (&Document<'_>, &Document<'_>),
         entries: usize,
         clashes: &mut Vec<Clash>,
     ) -> Result<Self, Unmerged> {

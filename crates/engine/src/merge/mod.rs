@@ -112,23 +112,20 @@ pub fn merge<'a>(
     if let Some(old) = &old {
         old.must_be_like(&theirs, names)?;
     }
-    let mut picked = {
-        let tables = Tables {
-            base: old.as_ref().map(Read::table).transpose()?,
-            here: ours.table()?,
-            there: theirs.table()?,
-        };
-        tables.pick()?
-    };
-    let base_document = old.as_ref().map(|old| &old.document);
-    let documents = (&ours.document, &theirs.document);
-    let around =
-        Around::merged(base_document, documents.0, documents.1, picked.picks.len(), &mut picked.clashes)?;
     let whole = match base {
         Some(base) if same(base, here)? => Some(Version::There),
         Some(base) if same(base, there)? => Some(Version::Here),
         _ => None,
     };
+    let mut picked = Picked::default();
+    if whole.is_none() {
+        let base = old.as_ref().map(Read::table).transpose()?;
+        picked = Tables { base, here: ours.table()?, there: theirs.table()? }.pick()?;
+    }
+    let base_document = old.as_ref().map(|old| &old.document);
+    let documents = (&ours.document, &theirs.document);
+    let count = picked.picks.len();
+    let around = Around::merged(base_document, documents, count, &mut picked.clashes)?;
     Ok(Merged {
         documents: [ours.document, theirs.document],
         rows: [ours.rows, theirs.rows],
@@ -143,12 +140,6 @@ impl Merged<'_> {
     #[must_use]
     pub fn clashes(&self) -> &[Clash] {
         &self.picked.clashes
-    }
-
-    /// Number of entries.
-    #[must_use]
-    pub const fn entries(&self) -> usize {
-        self.picked.picks.len()
     }
 
     /// Writes the corpus.
