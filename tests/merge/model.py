@@ -81,7 +81,7 @@ def merge(base, here, there):
     for key, (memory, vector) in theirs.items():
         was, mine = old.get(key), ours.get(key)
         if mine is None:
-            if was is not None and was == (memory, vector):
+            if was is not None and content(was[0]) == content(memory):
                 if content(memory) not in spare:
                     continue
                 spare.remove(content(memory))

@@ -90,6 +90,8 @@ pub struct Clash {
 pub struct Merged<'a> {
     documents: [Document<'a>; 2],
     rows: [Vec<Rows<'a>>; 2],
+    /// Ids of the rows in each of their files that has them.
+    ids: Vec<Option<Vec<i64>>>,
     /// The version that the result is, if only one side changed anything.
     whole: Option<Version>,
     around: Around,
@@ -126,7 +128,13 @@ pub fn merge<'a>(
     let documents = (&ours.document, &theirs.document);
     let count = picked.picks.len();
     let around = Around::merged(base_document, documents, count, &mut picked.clashes)?;
+    let pairs = ours.rows.iter().zip(&theirs.rows).zip(&names.rows);
+    let ids = pairs.map(|((here, there), (_, name))| {
+        rows::ids([here, there], picked.picks.iter().map(|pick| pick.row), name)
+    });
+    let ids = ids.collect::<Result<_, _>>()?;
     Ok(Merged {
+        ids,
         documents: [ours.document, theirs.document],
         rows: [ours.rows, theirs.rows],
         whole,
@@ -166,7 +174,10 @@ impl Merged<'_> {
         let (Some(here), Some(there)) = (here.get(at), there.get(at)) else { return Ok(()) };
         match self.whole {
             Some(version) => copy(if version == Version::Here { here.block() } else { there.block() }, out),
-            None => write::rows(&self.picked.picks, [here, there], out),
+            None => {
+                let ids = self.ids.get(at).and_then(Option::as_ref);
+                write::rows(&self.picked.picks, [here, there], ids, out)
+            }
         }
     }
 }

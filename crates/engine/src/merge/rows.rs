@@ -25,6 +25,8 @@ pub(super) struct Rows<'a> {
     width: usize,
     pub(super) count: u64,
     form: Form,
+    /// Ids of the rows, where the file has them.
+    ids: Option<Vec<i64>>,
 }
 
 /// Everything about a file but its rows and their number.
@@ -49,6 +51,7 @@ impl<'a> Rows<'a> {
         };
         let rows = found?;
         let bytes = rows.count.checked_mul(rows.width as u64);
+        // Of an index the reader has seen to that.
         let is_whole = matches!(rows.form, Form::Flat(_)) || bytes == Some(block.len() - rows.start);
         if is_whole && rows.width > 0 {
             return Ok(rows);
@@ -71,13 +74,13 @@ impl<'a> Rows<'a> {
         }
         let width = columns.checked_mul(dtype.size).and_then(|width| usize::try_from(width).ok());
         let form = Form::Matrix { dtype: header.dtype, columns };
-        Ok(Self { block, start: header.data, width: width.unwrap_or_default(), count, form })
+        Ok(Self { block, start: header.data, width: width.unwrap_or_default(), count, form, ids: None })
     }
 
     fn flat(block: Block<'a>, name: &str) -> Result<Self, Unmerged> {
         match flat::read(block) {
-            Ok(Some(flat::Flat { head, rows, start, width })) => {
-                Ok(Self { block, start, width, count: rows, form: Form::Flat(head) })
+            Ok(Some(flat::Flat { head, rows, start, width, ids })) => {
+                Ok(Self { block, start, width, count: rows, form: Form::Flat(head), ids })
             }
             Err(ExamineError::Io(error)) => Err(error.into()),
             Ok(None) | Err(ExamineError::Broken(_)) => Err(Unmerged::ToBuildAnew { name: name.to_owned() }),
@@ -149,16 +152,47 @@ impl std::fmt::Display for Form {
     }
 }
 
+/// Ids of the rows of a result that takes its rows from these places. None if the files have none.
+/// Ids that are the number of their row stay that; others follow their row.
+///
+/// # Errors
+/// If two rows would have one id.
+pub(super) fn ids(
+    [here, there]: [&Rows<'_>; 2],
+    places: impl Iterator<Item = (Version, usize)>,
+    name: &str,
+) -> Result<Option<Vec<i64>>, Unmerged> {
+    let (Some(ours), Some(theirs)) = (&here.ids, &there.ids) else { return Ok(None) };
+    let is_number = |ids: &[i64]| ids.iter().zip(0_i64..).all(|(id, row)| *id == row);
+    if is_number(ours) && is_number(theirs) {
+        return Ok(Some(places.zip(0_i64..).map(|(_, row)| row).collect()));
+    }
+    let of = |(version, at): (Version, usize)| {
+        (if version == Version::Here { ours } else { theirs }).get(at).copied().unwrap_or_default()
+    };
+    let ids: Vec<i64> = places.map(of).collect();
+    let different: std::collections::HashSet<&i64> = ids.iter().collect();
+    if different.len() < ids.len() {
+        return Err(Unmerged::ToBuildAnew { name: name.to_owned() });
+    }
+    Ok(Some(ids))
+}
+
 /// Writes a file of rows. `rows` yields runs: the file they stand in, the first row and the number.
 pub(super) fn write<'a>(
     like: &Rows<'a>,
     count: u64,
     runs: impl Iterator<Item = (&'a Rows<'a>, usize, usize)>,
+    ids: Option<&Vec<i64>>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     out.write_all(&like.head(count)?)?;
     for (from, first, count) in runs {
         from.copy(first, count, out)?;
+    }
+    if let Some(ids) = ids {
+        out.write_all(&count.to_le_bytes())?;
+        ids.iter().try_for_each(|id| out.write_all(&id.to_le_bytes()))?;
     }
     Ok(())
 }

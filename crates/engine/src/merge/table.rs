@@ -134,7 +134,8 @@ impl Tables<'_> {
                     picked.clashes.push(self.clash(&entry.id, None, Some(here.at), Some(at))?);
                     picked.picks.push(stays);
                 }
-                (Some(Some(base)), None) if there.is(&base) && !rescued.take(base.content) => {}
+                // A new vector of the same memory is no change that would bring it back.
+                (Some(Some(base)), None) if there.content == base.content && !rescued.take(base.content) => {}
                 (_, None) => picked.picks.push(stays),
             }
         }

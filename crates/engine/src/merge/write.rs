@@ -109,12 +109,17 @@ fn copy(document: &Document<'_>, span: &Range<u64>, out: &mut dyn Write) -> io::
 }
 
 /// Writes a file of rows: those of `picks`, in the form of the version that stands.
-pub(super) fn rows(picks: &[Pick], [here, there]: [&Rows<'_>; 2], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn rows(
+    picks: &[Pick],
+    [here, there]: [&Rows<'_>; 2],
+    ids: Option<&Vec<i64>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let runs = picks.chunk_by(next).filter_map(|run| {
         let (version, first) = run.first()?.row;
         Some((if version == Version::Here { here } else { there }, first, run.len()))
     });
-    rows::write(there, picks.len() as u64, runs, out)
+    rows::write(there, picks.len() as u64, runs, ids, out)
 }
 
 /// True if the row of `other` follows that of `one` in the same file.

@@ -154,3 +154,6 @@ impl Versions {
         Ok(Set { corpus: corpus.clone(), key: key.to_owned(), rows })
     }
 }
+
+#[cfg(test)]
+mod tests;
