@@ -22,6 +22,7 @@ mod lost_packs;
 mod main_path;
 mod mended;
 mod merge_by_hand;
+mod merge_fork;
 mod merge_model;
 mod mounts;
 mod names;

@@ -19,24 +19,24 @@ use crate::support::socket;
 
 const INDEX: &str = "indexes/nodes.index";
 
-fn write(device: &Device, memories: &Memories) {
+pub(super) fn write(device: &Device, memories: &Memories) {
     for (path, bytes) in memories::files(memories) {
         device.write(path, bytes);
     }
 }
 
-fn read(device: &Device) -> Memories {
+pub(super) fn read(device: &Device) -> Memories {
     let file = |path: &str| device.read(path);
     let (corpus, matrix) = (file("corpus/nodes.json").unwrap(), file("vectors/nodes.npy").unwrap());
     memories::read(&corpus, &matrix, file(INDEX).as_deref())
 }
 
 /// The memories `n0` to `n9`.
-fn ten() -> Memories {
+pub(super) fn ten() -> Memories {
     (0..10_u8).map(|n| (format!("n{n}"), (format!("memory {n}"), f32::from(n)))).collect()
 }
 
-fn put(memories: &mut Memories, id: &str, text: &str, vector: f32) {
+pub(super) fn put(memories: &mut Memories, id: &str, text: &str, vector: f32) {
     memories.insert(id.to_owned(), (text.to_owned(), vector));
 }
 
@@ -227,6 +227,24 @@ async fn what_cannot_be_merged_is_refused_with_the_reason_and_nothing_changes() 
         assert_eq!((two.files(), open(&mut two).await.id), (before, conflict.id));
         assert!(!two.sync().await.moved());
     }
+}
+
+#[tokio::test]
+async fn a_corpus_without_vectors_is_not_merged() {
+    let folder = fresh_folder();
+    let (mut one, mut two) = pair(folder.path()).await;
+    let corpus = |text: &str| json!([{"id": "e1", "content": text}]).to_string();
+    one.write("corpus/episodes.json", corpus("both"));
+    one.sync().await;
+    two.sync().await;
+    one.write("corpus/episodes.json", corpus("one"));
+    two.write("corpus/episodes.json", corpus("two"));
+    one.sync().await;
+    two.sync().await;
+    let conflict = open(&mut two).await;
+    let refused = merge(&mut two, &conflict).await;
+    let Err(SyncError::Refused(Refusal::NotMerged { why, .. })) = refused else { panic!("{refused:?}") };
+    assert!(why.contains("no vectors"), "{why}");
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 //! The device that finds a conflict knows it, and notes it beside the losing version. Where that
 //! note is missing, the history tells less: where a merge of two commits listed the conflict, their
 //! common ancestor; else the last version of the group that the losing device itself had sent. That
-//! one may be older than the true base, never newer: with an older base a deletion may come back,
-//! with a newer one a memory could be lost. Where there is neither, there is no base.
+//! one may be older than the true base: then a deletion may come back. It is no newer, with which a
+//! memory could be lost, as long as that device remembered what it had agreed on. Where there is
+//! neither, there is no base.
 //!
 //! A crash leaves a conflict without its note.
 
@@ -28,8 +29,9 @@ const MAX_NOTE: u64 = 64 << 20;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Base {
-    /// Commit that this device had agreed on.
-    commit: CommitKey,
+    /// Commit that this device had agreed on. None at a first join: then there is no base, whatever
+    /// the history says.
+    commit: Option<CommitKey>,
     /// Files of the group on which it had agreed.
     files: Vec<Kept>,
 }
@@ -42,14 +44,14 @@ impl Session<'_> {
         done: &BTreeSet<Item>,
         agreed: Option<CommitKey>,
     ) -> Result<(), SyncError> {
-        let Some(commit) = agreed else { return Ok(()) };
         for step in survey.plan.steps.iter().filter(|step| done.contains(&step.item)) {
             let (Action::Conflict(conflict), Item::Group(name)) = (&step.action, &step.item) else {
                 continue;
             };
             let members = survey.remote.groups.members(name, &survey.base);
             let kept = |(path, entry): (&VaultPath, &_)| Kept { path: path.clone(), entry: Some(*entry) };
-            self.context.note_base(conflict.id, &Base { commit, files: members.map(kept).collect() })?;
+            self.context
+                .note_base(conflict.id, &Base { commit: agreed, files: members.map(kept).collect() })?;
         }
         Ok(())
     }
@@ -61,12 +63,13 @@ impl Session<'_> {
         name: &str,
         head: &Stand,
     ) -> Result<Option<Stand>, SyncError> {
-        if let Some(note) = self.context.noted_base(conflict.id)?
-            && head.key.is_some_and(|head| self.log.graph().descends(head, note.commit))
-        {
-            let state = self.log.readable(note.commit, head.key).await?;
-            if note.is_in(name, head, &state) {
-                return Ok(Some(state));
+        if let Some(note) = self.context.noted_base(conflict.id)? {
+            let Some(commit) = note.commit else { return Ok(None) };
+            if head.key.is_some_and(|head| self.log.graph().descends(head, commit)) {
+                let state = self.log.readable(commit, head.key).await?;
+                if note.is_in(name, head, &state) {
+                    return Ok(Some(state));
+                }
             }
         }
         let Some(key) = self.base_in_history(conflict, head).await? else { return Ok(None) };
