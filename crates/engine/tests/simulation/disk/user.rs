@@ -255,8 +255,7 @@ impl Site {
             return self.delete(path, now);
         }
         self.release(path);
-        self.ledger.deleted(path);
-        self.ledger.wrote(&to, digest);
+        self.ledger.recased(path, &to, digest);
         self.state.sync_path(&absolute(path));
         rename(&mut self.state, &absolute(path), &absolute(&to), true, now).unwrap();
     }
@@ -368,6 +367,7 @@ impl Site {
     fn chmod(&mut self, path: &str, mode: u32, now: i64) {
         let now = self.state.stamp(now);
         if let Some(ino) = self.file(path) {
+            self.state.sync_path(&absolute(path));
             let node = self.state.node_mut(ino);
             (node.mode, node.ctime_ns) = (mode, now);
             self.ledger.modes.insert(path.to_owned(), mode);
