@@ -188,6 +188,8 @@ impl Site {
         self.state.sync_all();
         let (old, new) = (self.digest(ino), [&self.state.node(ino).bytes[..], bytes].concat());
         self.ledger.released(&path, old);
+        // See [`Self::write`].
+        self.ledger.modes.remove(&path);
         self.ledger.versions.add(&new, None);
         self.ledger.wrote(&path, Digest::of(&new));
         if !visible {
