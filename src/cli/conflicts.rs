@@ -6,6 +6,7 @@ use clap_complete::ArgValueCandidates;
 use serde::Serialize;
 
 mod keep;
+mod merge;
 
 use super::app::{App, runtime};
 use super::complete;
@@ -63,8 +64,9 @@ pub enum ConflictsAction {
         #[arg(long, conflicts_with = "id")]
         all: bool,
         /// this: this device's version; other: that of the other device; both: the one set aside is
-        /// put beside the one that stands; or a version as `show` names it: aside, stands, or the
-        /// device that made it
+        /// put beside the one that stands; merged: a group's two versions become one, memory by
+        /// memory (docs/MERGING.md); or a version as `show` names it: aside, stands, or the device
+        /// that made it
         #[arg(long, value_name = "VERSION", value_parser = keep::kept)]
         keep: KeptVersion,
         /// Also where it looks like an accident: a group that gets much smaller
@@ -107,7 +109,15 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
                 Some(id) => vec![pick(&open, id)?],
                 None => open.iter().collect(),
             };
-            return decide(app, &chosen, keep, *yes, output);
+            return match (keep, chosen.as_slice()) {
+                (KeptVersion::Merged, [one]) => merge::decide(app, &one.conflict, *yes, output),
+                (KeptVersion::Merged, [_, ..]) => Err(Failure::new(
+                    Exit::Usage,
+                    "conflicts are merged one at a time: a later one may come to another result by then",
+                )
+                .next("cogzy-vault conflicts")),
+                _ => decide(app, &chosen, keep, *yes, output),
+            };
         }
     }
     Ok(Exit::Done)
@@ -171,6 +181,7 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
         output.note("in each case one version stands and the other one is set aside, and kept:");
         output.note("    `cogzy-vault conflicts show ID`                       how they differ");
         output.note("    `cogzy-vault conflicts resolve ID --keep this`        this device's version (or other, both)");
+        output.note("    `cogzy-vault conflicts resolve ID --keep merged`      memories of both, where it is a memory");
         output
             .note("    `cogzy-vault conflicts resolve --all --keep other`    all of them in one generation");
     }
@@ -275,6 +286,11 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
         output.line("    the version that was set aside is in the bucket: --to DIR writes it out");
     }
     let id = conflict.id.short();
+    if matches!(conflict.item, Item::Group(_)) {
+        output.note(format!(
+            "    `cogzy-vault conflicts resolve {id} --keep merged`    both become one, memory by memory"
+        ));
+    }
     for (version, what) in sides.choices() {
         output.note(format!("    `cogzy-vault conflicts resolve {id} --keep {version}`    {what}"));
     }

@@ -125,6 +125,10 @@ pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Resul
             JobDocument::Conflicts(ConflictsDocument::from(engine.conflicts().await?.as_slice()))
         }
         Job::Rewrite(job) => JobDocument::Rewrite(rewrite(engine, job, watcher).await?),
+        Job::Decide { id, keep: KeptVersion::Merged, yes } => {
+            let merged = engine.merge_conflict(*id, *yes, watcher).await?;
+            JobDocument::Rewrite(RewriteDocument::from(&merged))
+        }
         Job::Decide { id, keep, yes } => {
             let decisions = vec![Resolution { id: *id, keep: sides::decision(engine, *id, keep).await? }];
             let job = RewriteJob::Resolve { decisions, yes: *yes };

@@ -75,6 +75,8 @@ pub fn chosen(version: &KeptVersion, sides: &Sides, id: ConflictId) -> Result<Ke
         KeptVersion::Lost => Ok(Keep::Mine),
         KeptVersion::Stands => Ok(Keep::Remote),
         KeptVersion::Both => Ok(Keep::Both),
+        // A merge is no decision for a version: see `Job::Decide`.
+        KeptVersion::Merged => unclear("a merge is asked for by itself, one conflict at a time".to_owned()),
         KeptVersion::This => sides.keep_this().map_or_else(|| unclear(neither()), Ok),
         KeptVersion::Other => match sides.keep_this() {
             Some(Keep::Mine) => Ok(Keep::Remote),
@@ -104,7 +106,7 @@ pub async fn decision(engine: &mut Engine, id: ConflictId, version: &KeptVersion
         KeptVersion::Lost => Ok(Keep::Mine),
         KeptVersion::Stands => Ok(Keep::Remote),
         KeptVersion::Both => Ok(Keep::Both),
-        KeptVersion::This | KeptVersion::Other | KeptVersion::Of(_) => {
+        KeptVersion::This | KeptVersion::Other | KeptVersion::Merged | KeptVersion::Of(_) => {
             let open = engine.conflicts().await?;
             let listed = open.iter().find(|listed| listed.conflict.id == id);
             let conflict = &listed.ok_or(Refusal::NoConflict(id))?.conflict;

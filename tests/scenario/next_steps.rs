@@ -38,6 +38,8 @@ const ROWS: &[(&str, &str, Row)] = &[
     ("Refusal", "NoConflict", Row::Test("conflicts_that_cannot_be_decided_so")),
     ("Refusal", "Decided", Row::Test("conflicts_that_cannot_be_decided_so")),
     ("Refusal", "NoSuchVersion", Row::Test("conflicts_that_cannot_be_decided_so")),
+    ("Refusal", "NotMerged", Row::Test("conflicts_that_cannot_be_decided_so")),
+    ("Refusal", "NotAtRest", Row::Says("it waits for something that `sync` names: merge_by_hand")),
     ("Refusal", "NoPlaceBeside", Row::Says("every name is a group's: recovery")),
     ("Refusal", "NoGeneration", Row::Test("what_is_asked_of_the_past_and_is_not_there")),
     ("Refusal", "NothingYet", Row::Test("what_is_asked_of_the_past_and_is_not_there")),

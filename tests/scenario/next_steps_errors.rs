@@ -136,7 +136,9 @@ async fn conflicts_that_cannot_be_decided_so() {
     let shown = obey(&machine, &next).await;
     assert!(shown.iter().all(|ran| ran.code == Some(0)), "{shown:#?}");
     assert!(shown[1].stdout.contains("version of other"), "whose they are is not told: {shown:#?}");
-    machine.good(&["conflicts", "resolve", &id, "--keep", "stands"]).await;
+    let told = error(&machine, &["conflicts", "resolve", &id, "--keep", "merged"]).await;
+    let shown = obey(&machine, &told["next"].as_str().unwrap().replace("ID", &id)).await;
+    assert!(shown.iter().all(|ran| ran.code == Some(0)), "{shown:#?}");
     // Decided already.
     obeyed(&machine, &["conflicts", "resolve", &id, "--keep", "both"]).await;
 }

@@ -20,5 +20,6 @@ pub mod state;
 pub mod vault;
 
 pub mod log;
+pub mod merge;
 
 pub mod sync;

@@ -20,8 +20,12 @@ const MAY_NAME: Table<'_> = &[
     ("remote", &["clock"]),
     ("state", &["fs", "model"]),
     ("vault", &["fs", "model", "planted"]),
+    ("merge", &["fs", "model", "vault"]),
     ("log", &["clock", "content", "model", "plan", "planted", "remote"]),
-    ("sync", &["clock", "content", "fs", "log", "model", "plan", "planted", "remote", "state", "vault"]),
+    (
+        "sync",
+        &["clock", "content", "fs", "log", "merge", "model", "plan", "planted", "remote", "state", "vault"],
+    ),
 ];
 
 /// Modules that decide: the same input gives the same answer.
@@ -30,6 +34,7 @@ const PURE: &[&str] = &[
     "crates/engine/src/plan/",
     "crates/engine/src/log/graph.rs",
     "crates/engine/src/log/merge.rs",
+    "crates/engine/src/merge/",
 ];
 
 const EFFECTS: &[&str] = &[

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{SchemaVersion, SyncDocument, moment};
 use cogzy_engine::model::{Conflict, ConflictId, VaultPath};
-use cogzy_engine::sync::{ListedConflict, Past, Pruned, Repaired, Reset, Rewritten, Verified};
+use cogzy_engine::sync::{Clash, ListedConflict, Past, Pruned, Repaired, Reset, Rewritten, Verified};
 
 /// One commit: `history --json` and `GET /v1/history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -96,6 +96,9 @@ pub struct RewriteDocument {
     pub put_back: usize,
     /// Second copies that it made.
     pub beside: Vec<String>,
+    /// Clashes of a merge: both sides changed the same, and the version that stands won.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clashes: Vec<Clash>,
     /// The cycle that applied it here.
     pub sync: SyncDocument,
 }
@@ -258,7 +261,7 @@ fn versions<'a>(past: &'a Past, path: &'a VaultPath) -> impl Iterator<Item = Ver
 
 impl From<&Rewritten> for RewriteDocument {
     fn from(rewritten: &Rewritten) -> Self {
-        let Rewritten { generation, of, changed, deleted, put_back, beside, report } = rewritten;
+        let Rewritten { generation, of, changed, deleted, put_back, beside, clashes, report } = rewritten;
         Self {
             schema: SchemaVersion,
             generation: *generation,
@@ -267,6 +270,7 @@ impl From<&Rewritten> for RewriteDocument {
             deleted: *deleted,
             put_back: *put_back,
             beside: beside.iter().map(ToString::to_string).collect(),
+            clashes: clashes.clone(),
             sync: SyncDocument::from(report),
         }
     }

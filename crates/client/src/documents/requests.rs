@@ -78,6 +78,8 @@ pub enum KeptVersion {
     Other,
     /// Both, side by side.
     Both,
+    /// Both, merged memory by memory.
+    Merged,
     /// The one that lost.
     Lost,
     /// The one that stands.
@@ -94,9 +96,10 @@ impl TryFrom<String> for KeptVersion {
             "this" => Self::This,
             "other" => Self::Other,
             "both" => Self::Both,
+            "merged" => Self::Merged,
             "mine" | "aside" => Self::Lost,
             "remote" | "stands" => Self::Stands,
-            "" => return Err("expected this, other, both, aside, stands or the name of a device"),
+            "" => return Err("expected this, other, both, merged, aside, stands or the name of a device"),
             _ => Self::Of(text),
         })
     }
@@ -108,6 +111,7 @@ impl From<KeptVersion> for String {
             KeptVersion::This => "this".to_owned(),
             KeptVersion::Other => "other".to_owned(),
             KeptVersion::Both => "both".to_owned(),
+            KeptVersion::Merged => "merged".to_owned(),
             KeptVersion::Lost => "aside".to_owned(),
             KeptVersion::Stands => "stands".to_owned(),
             KeptVersion::Of(device) => device,
@@ -120,8 +124,9 @@ impl From<KeptVersion> for String {
 #[serde(deny_unknown_fields)]
 pub struct ResolveRequest {
     /// `this`, the version that the daemon's device made; `other`, that of the other device;
-    /// `both`, side by side; `mine` or `aside`, the version that lost; `remote` or `stands`, the
-    /// one that stands; or the name of the device that made it.
+    /// `both`, side by side; `merged`, a group's versions memory by memory; `mine` or `aside`, the
+    /// version that lost; `remote` or `stands`, the one that stands; or the name of the device that
+    /// made it.
     #[schema(value_type = String)]
     pub keep: KeptVersion,
     /// Go on although it looks like an accident.

@@ -17,6 +17,7 @@
 //!
 //! The engine holds no thread and reads no clock of its own; its owner holds the vault's lock.
 
+mod bases;
 mod conflicts;
 mod cycle;
 mod error;
@@ -40,6 +41,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::merge::Clash;
 pub use crate::vault::{TransactError, Transaction};
 pub use conflicts::{ListedConflict, LocalConflict};
 pub use cycle::{Ask, Request, Survey};

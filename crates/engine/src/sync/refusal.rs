@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Advice;
-use crate::model::{ConflictId, Keep, VaultPath};
+use crate::model::{ConflictId, Item, Keep, VaultPath};
 
 /// Cause for refusing a request of the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +24,22 @@ pub enum Refusal {
     NoSuchVersion {
         /// Conflict to decide.
         id: ConflictId,
+        /// Cause.
+        why: String,
+    },
+    /// The two versions cannot become one.
+    #[error("conflict {} cannot be merged, so nothing was changed: {why}", .id.short())]
+    NotMerged {
+        /// Conflict to decide.
+        id: ConflictId,
+        /// Cause.
+        why: String,
+    },
+    /// An item waits here for something else.
+    #[error("{item} is not at rest, so nothing was changed: {why}")]
+    NotAtRest {
+        /// The item.
+        item: Item,
         /// Cause.
         why: String,
     },
@@ -144,7 +160,7 @@ impl Refusal {
     #[must_use]
     pub const fn advice(&self) -> Advice {
         match self {
-            Self::Braked(_) | Self::Busy(_) | Self::Empty => Advice::Stopped,
+            Self::Braked(_) | Self::Busy(_) | Self::Empty | Self::NotAtRest { .. } => Advice::Stopped,
             Self::Gone { .. } => Advice::Corrupt,
             _ => Advice::Usage,
         }
@@ -157,6 +173,12 @@ impl Refusal {
             Self::NoConflict(_) | Self::Decided { .. } => "cogzy-vault conflicts",
             Self::NoSuchVersion { .. } => {
                 "`cogzy-vault conflicts` lists it, and `cogzy-vault conflicts show ID` tells whose the two versions are; `--keep aside` and `--keep stands` name them"
+            }
+            Self::NotMerged { .. } => {
+                "`cogzy-vault conflicts show ID` tells how the two versions differ; keep one of them with `cogzy-vault conflicts resolve ID --keep this` (or other, both)"
+            }
+            Self::NotAtRest { .. } => {
+                "`cogzy-vault sync` tells what it waits for; then run the same command again"
             }
             Self::NoPlaceBeside(_) => {
                 "keep one of the two; the other stays in the history: `cogzy-vault conflicts show ID --to DIR` writes it out"

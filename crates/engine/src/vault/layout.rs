@@ -222,6 +222,12 @@ impl Layout {
         self.conflicts().join(id.to_string()).join("conflict.json")
     }
 
+    /// Note of the version that the losing one came from.
+    #[must_use]
+    pub fn conflict_base(&self, id: ConflictId) -> PathBuf {
+        self.conflicts().join(id.to_string()).join("base.json")
+    }
+
     /// File with the losing version of `path`. It is apart from the record, because a vault may
     /// have a file of the record's name.
     #[must_use]

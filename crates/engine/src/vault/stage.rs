@@ -122,6 +122,12 @@ impl StageWriter {
         Ok(Self { path: path.to_owned(), file, hasher: blake3::Hasher::new(), size: 0 })
     }
 
+    /// Content of what was written so far.
+    #[must_use]
+    pub fn written(&self) -> Content {
+        Content { digest: Digest::from(self.hasher.finalize()), size: self.size }
+    }
+
     /// Checks that the written bytes are `expected`, sets mode and modification time, and makes the
     /// file durable (its name becomes durable when the folder is synced). The owner may always read
     /// and write it.
@@ -130,7 +136,7 @@ impl StageWriter {
     /// An error if the content is another one; errors of the system. The file then counts for
     /// nothing.
     pub fn finish(mut self, expected: Content, mode: u32, mtime_ms: i64) -> Result<(), StageError> {
-        let written = Content { digest: Digest::from(self.hasher.finalize()), size: self.size };
+        let written = self.written();
         if written != expected {
             return Err(StageError::Mismatch { path: self.path, expected, written });
         }

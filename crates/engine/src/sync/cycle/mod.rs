@@ -258,6 +258,7 @@ impl Session<'_> {
         self.memory.written = written.cloned().collect();
         done.retain(|_| !planted(Bug::Echo));
         done.extend(settled_by_record(&survey));
+        self.note_bases(&survey, &done, stored.as_ref().and_then(|record| record.commit))?;
         self.context.agree(&mut record, &survey, &done, head, &survey.remote.tree)?;
         if stored.as_ref() != Some(&record) {
             self.context.save_record(&record)?;

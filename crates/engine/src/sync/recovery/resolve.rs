@@ -59,13 +59,8 @@ impl Engine {
 
 /// The files that `decisions` ask for, and the names of second copies among them.
 fn wanted(decisions: &[Resolution], head: &Snapshot) -> Result<(Wanted, Vec<VaultPath>), Refusal> {
-    let conflict =
-        |&Resolution { id, keep }: &Resolution| match (head.conflicts.get(&id), head.resolved.get(&id)) {
-            (Some(conflict), _) => Ok((conflict, keep)),
-            (None, Some(&keep)) => Err(Refusal::Decided { id, keep }),
-            (None, None) => Err(Refusal::NoConflict(id)),
-        };
-    let mut decided = decisions.iter().map(conflict).collect::<Result<Vec<_>, _>>()?;
+    let conflict = |&Resolution { id, keep }: &Resolution| Ok((open_conflict(head, id)?, keep));
+    let mut decided = decisions.iter().map(conflict).collect::<Result<Vec<_>, Refusal>>()?;
     // A version without an origin was never committed: it is the newest.
     let age =
         |conflict: &Conflict| (conflict.origin.is_none(), conflict.origin.as_ref().map(|origin| origin.txn));
@@ -87,6 +82,15 @@ fn wanted(decisions: &[Resolution], head: &Snapshot) -> Result<(Wanted, Vec<Vaul
         }
     }
     Ok((whole, names))
+}
+
+/// The open conflict of this id.
+pub(super) fn open_conflict(head: &Snapshot, id: ConflictId) -> Result<&Conflict, Refusal> {
+    match (head.conflicts.get(&id), head.resolved.get(&id)) {
+        (Some(conflict), _) => Ok(conflict),
+        (None, Some(&keep)) => Err(Refusal::Decided { id, keep }),
+        (None, None) => Err(Refusal::NoConflict(id)),
+    }
 }
 
 impl Context {

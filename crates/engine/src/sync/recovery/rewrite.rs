@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Depth, Log, Prepared, Snapshot};
+use crate::merge::Clash;
 use crate::model::{
     Change, Commit, CommitKind, Conflict, Digest, Entry, Group, Item, PackId, PackInfo, Prune, Recipe,
     RecipeOf, Resolution, Tree, VaultPath, set_entry,
@@ -57,12 +58,14 @@ pub struct Rewritten {
     pub put_back: usize,
     /// Second copies made by it.
     pub beside: Vec<VaultPath>,
+    /// Clashes of a merge, in which the version that stands won.
+    pub clashes: Vec<Clash>,
     /// Report of the cycle that brought it here.
     pub report: Report,
 }
 
 /// A generation that was made, if one was needed.
-struct Made {
+pub(super) struct Made {
     rewritten: Rewritten,
     /// Items changed by it.
     items: BTreeSet<Item>,
@@ -83,7 +86,19 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<Rewritten, SyncError> {
         let before = self.settled_cycle(Request::FULL, watcher).await?;
-        let Made { mut rewritten, items, put_back } = self.session(watcher).await?.make(make, yes).await?;
+        let made = self.session(watcher).await?.make(make, yes).await?;
+        self.bring(made, before, yes, watcher).await
+    }
+
+    /// Brings a generation here that was made after the cycle that reported `before`.
+    pub(super) async fn bring(
+        &mut self,
+        made: Made,
+        before: Report,
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
+        let Made { mut rewritten, items, put_back } = made;
         let mut report = before;
         if rewritten.generation.is_some() {
             report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
@@ -124,10 +139,22 @@ impl Session<'_> {
     ) -> Result<Made, SyncError> {
         let head = self.stand().await?;
         let head = self.by_known_groups(head).await?;
-        let (mut rewrite, beside) = make(self.log, &head).await?;
+        let (rewrite, beside) = make(self.log, &head).await?;
+        self.commit_rewrite(&head, rewrite, beside, yes).await
+    }
+
+    /// Commits a rewrite of `head`, if there is anything to commit. `beside` are second copies in
+    /// it.
+    pub(super) async fn commit_rewrite(
+        &mut self,
+        head: &Stand,
+        mut rewrite: Rewrite,
+        beside: Vec<VaultPath>,
+        yes: bool,
+    ) -> Result<Made, SyncError> {
         let of = rewrite.kind.of();
         let put_back = std::mem::take(&mut rewrite.put_back);
-        let Some(commit) = self.rewrite(&head, rewrite, yes).await? else {
+        let Some(commit) = self.rewrite(head, rewrite, yes).await? else {
             let rewritten = Rewritten { of, ..Rewritten::default() };
             return Ok(Made { rewritten, items: BTreeSet::new(), put_back });
         };

@@ -9,7 +9,7 @@ const BUFFER: usize = 256 << 10;
 
 /// Open file of known length.
 #[derive(Clone, Copy)]
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     file: &'a dyn ReadFile,
     len: u64,
     /// Number of bytes that a stream reads at a time.
@@ -17,7 +17,7 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    pub(super) const fn new(file: &'a dyn ReadFile, len: u64) -> Self {
+    pub(crate) const fn new(file: &'a dyn ReadFile, len: u64) -> Self {
         Self { file, len, buffer: BUFFER }
     }
 
@@ -26,23 +26,23 @@ impl<'a> Block<'a> {
         Self { buffer, ..self }
     }
 
-    pub(super) const fn len(&self) -> u64 {
+    pub(crate) const fn len(&self) -> u64 {
         self.len
     }
 
     /// Fills the buffer with the bytes from `at` on.
-    pub(super) fn fill(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    pub(crate) fn fill(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, at)
     }
 
     /// Stream of the bytes from `start` to `end`.
-    pub(super) fn stream(&self, start: u64, end: u64) -> Stream<'a> {
+    pub(crate) fn stream(&self, start: u64, end: u64) -> Stream<'a> {
         Stream { block: *self, at: start, end, buffer: vec![0; self.buffer], from: 0, filled: 0 }
     }
 }
 
 /// Part of a file, read block by block.
-pub(super) struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     block: Block<'a>,
     at: u64,
     end: u64,
@@ -54,7 +54,7 @@ pub(super) struct Stream<'a> {
 impl Stream<'_> {
     /// Reads the next block: a full buffer except at the end, and empty after it. Skips the rest of
     /// the previous block.
-    pub(super) fn next_block(&mut self) -> io::Result<&[u8]> {
+    pub(crate) fn next_block(&mut self) -> io::Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let wanted = left.min(self.buffer.len());
         (self.from, self.filled) = (0, 0);
@@ -65,17 +65,17 @@ impl Stream<'_> {
     }
 
     /// Rest of the last block.
-    pub(super) fn ready(&self) -> &[u8] {
+    pub(crate) fn ready(&self) -> &[u8] {
         self.buffer.get(self.from..self.filled).unwrap_or_default()
     }
 
     /// Skips this many bytes of [`Stream::ready`].
-    pub(super) fn pass(&mut self, count: usize) {
+    pub(crate) fn pass(&mut self, count: usize) {
         self.from = self.filled.min(self.from + count);
     }
 
     /// Position of the next byte in the file.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.at - (self.filled - self.from) as u64
     }
 }

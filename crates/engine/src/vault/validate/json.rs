@@ -15,7 +15,7 @@ pub(super) const DEPTH: usize = 1 << 20;
 const ESCAPED: usize = 6;
 
 #[derive(Debug)]
-pub(super) enum JsonError {
+pub(crate) enum JsonError {
     Io(io::Error),
     /// The file ends inside the document.
     Ended,
@@ -29,30 +29,34 @@ impl From<io::Error> for JsonError {
     }
 }
 
-pub(super) struct Json<'a> {
+pub(crate) struct Json<'a> {
     text: Text<'a>,
     /// Closing character of each array and object around the current position.
     open: Vec<u8>,
 }
 
 impl<'a> Json<'a> {
-    pub(super) const fn new(text: Text<'a>) -> Self {
+    pub(crate) const fn new(text: Text<'a>) -> Self {
         Self { text, open: Vec::new() }
     }
 
-    pub(super) const fn text(&self) -> &Text<'a> {
+    pub(crate) const fn text(&self) -> &Text<'a> {
         &self.text
     }
 
-    /// Skips the array that starts here, and returns its number of elements.
-    pub(super) fn array(&mut self) -> Result<u64, JsonError> {
+    /// Walks through the array that starts here, and returns its number of elements. `element` must
+    /// skip each.
+    pub(crate) fn array(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<u64, JsonError> {
         self.text.pass(1);
         let mut count = 0;
         if self.take(b']')? {
             return Ok(count);
         }
         loop {
-            self.skip()?;
+            element(self)?;
             count += 1;
             if self.take(b']')? {
                 return Ok(count);
@@ -68,6 +72,17 @@ impl<'a> Json<'a> {
         key: &str,
         mut value: impl FnMut(&mut Self, bool) -> Result<(), JsonError>,
     ) -> Result<u64, JsonError> {
+        self.members(key.len() * ESCAPED, |json, name| value(json, name.is(key)))
+    }
+
+    /// Walks through the object that starts here, and returns its number of members. `value` must
+    /// skip each value. Of a name longer than `most` bytes it gets the beginning, which is longer
+    /// than that.
+    pub(crate) fn members(
+        &mut self,
+        most: usize,
+        mut value: impl FnMut(&mut Self, Name<'_>) -> Result<(), JsonError>,
+    ) -> Result<u64, JsonError> {
         self.text.pass(1);
         let (mut count, mut name) = (0, Vec::new());
         if self.take(b'}')? {
@@ -75,12 +90,14 @@ impl<'a> Json<'a> {
         }
         loop {
             name.clear();
+            self.token()?;
+            let at = self.text.position();
             self.name(|part| {
-                if name.len() <= key.len() * ESCAPED {
+                if name.len() <= most {
                     name.extend_from_slice(part);
                 }
             })?;
-            value(self, is_key(&name, key))?;
+            value(self, Name { at, text: &name })?;
             count += 1;
             if self.take(b'}')? {
                 return Ok(count);
@@ -90,7 +107,7 @@ impl<'a> Json<'a> {
     }
 
     /// Skips a value of any kind.
-    pub(super) fn skip(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
         loop {
             match self.token()? {
                 b'"' => self.string(|_| {})?,
@@ -233,7 +250,7 @@ impl<'a> Json<'a> {
     }
 
     /// Next byte after white space.
-    pub(super) fn token(&mut self) -> Result<u8, JsonError> {
+    pub(crate) fn token(&mut self) -> Result<u8, JsonError> {
         let space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
         match self.byte()? {
             byte if !space(&byte) => Ok(byte),
@@ -276,7 +293,7 @@ impl<'a> Json<'a> {
     }
 
     /// Creates an error at the next byte.
-    pub(super) fn wrong<T>(&self, why: impl Into<String>) -> Result<T, JsonError> {
+    pub(crate) fn wrong<T>(&self, why: impl Into<String>) -> Result<T, JsonError> {
         Err(JsonError::At(self.text.position(), why.into()))
     }
 }
@@ -316,11 +333,22 @@ fn special(text: &[u8]) -> usize {
     words.len() * 8 + tail
 }
 
-/// True if a name, as written in the text, is `key`.
-fn is_key(name: &[u8], key: &str) -> bool {
-    if !name.contains(&b'\\') {
-        return name == key.as_bytes();
+/// Name of a member, as written in the text.
+#[derive(Clone, Copy)]
+pub(crate) struct Name<'n> {
+    /// Position of its quotation mark.
+    pub(crate) at: u64,
+    /// Text between its quotation marks.
+    pub(crate) text: &'n [u8],
+}
+
+impl Name<'_> {
+    /// True if the name is `key`.
+    pub(crate) fn is(&self, key: &str) -> bool {
+        if !self.text.contains(&b'\\') {
+            return self.text == key.as_bytes();
+        }
+        let quoted = [b"\"", self.text, b"\""].concat();
+        serde_json::from_slice::<String>(&quoted).is_ok_and(|name| name == key)
     }
-    let quoted = [b"\"", name, b"\""].concat();
-    serde_json::from_slice::<String>(&quoted).is_ok_and(|name| name == key)
 }

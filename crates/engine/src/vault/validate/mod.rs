@@ -19,9 +19,10 @@ mod block;
 mod clusters;
 mod corpus;
 mod faiss;
+pub(crate) mod flat;
 mod group;
 mod json;
-mod npy;
+pub(crate) mod npy;
 mod text;
 
 #[cfg(test)]
@@ -35,7 +36,9 @@ pub use group::{Fault, check};
 use super::FileChanged;
 use crate::fs::Fs;
 use crate::model::{Facts, FileStat, Role, VaultPath, stem};
-use block::Block;
+pub(crate) use block::Block;
+pub(crate) use json::{Json, JsonError};
+pub(crate) use text::Text;
 
 /// Part of a matrix that is searched for elements that are not finite numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -136,7 +139,7 @@ fn read_facts(block: Block<'_>, kind: &Kind, search: Search) -> io::Result<Facts
 
 /// Reason why a file has no facts.
 #[derive(Debug, thiserror::Error)]
-enum ExamineError {
+pub(crate) enum ExamineError {
     /// The file is not what it should be.
     #[error("{0}")]
     Broken(String),

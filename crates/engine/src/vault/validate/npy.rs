@@ -22,12 +22,12 @@ const SAMPLE: u64 = 16 << 10;
 
 /// Header of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) dtype: String,
-    pub(super) fortran: bool,
-    pub(super) shape: Vec<u64>,
+pub(crate) struct Header {
+    pub(crate) dtype: String,
+    pub(crate) fortran: bool,
+    pub(crate) shape: Vec<u64>,
     /// Position of the first element.
-    pub(super) data: u64,
+    pub(crate) data: u64,
 }
 
 /// Reads the facts of an array.
@@ -58,7 +58,8 @@ pub(super) fn shape_text(shape: &[u64]) -> String {
     format!("({})", sides.join(", "))
 }
 
-fn header(block: Block<'_>) -> Result<Header, ExamineError> {
+/// Reads the header of an array.
+pub(crate) fn header(block: Block<'_>) -> Result<Header, ExamineError> {
     let truncated = |need: u64| {
         ExamineError::broken(format!("it ends at byte {}, inside its header of {need} bytes", block.len()))
     };
@@ -239,9 +240,9 @@ impl<'a> Literal<'a> {
 }
 
 /// Type of element.
-struct Dtype {
+pub(crate) struct Dtype {
     /// Size of an element in bytes.
-    size: u64,
+    pub(crate) size: u64,
     float: Option<Float>,
 }
 
@@ -252,7 +253,7 @@ struct Float {
 }
 
 impl Dtype {
-    fn of(text: &str) -> Result<Self, ExamineError> {
+    pub(crate) fn of(text: &str) -> Result<Self, ExamineError> {
         let unknown = || ExamineError::broken(format!("its type of element {text:?} is not one of numbers"));
         let mut chars = text.chars();
         let order = chars.next().filter(|order| "<>|=".contains(*order)).ok_or_else(unknown)?;

@@ -4,19 +4,19 @@ use std::io::{self, Read};
 
 use super::block::{Block, Stream};
 
-pub(super) struct Text<'a> {
+pub(crate) struct Text<'a> {
     stream: Stream<'a>,
     utf8: Utf8,
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(block: Block<'a>) -> Self {
+    pub(crate) fn new(block: Block<'a>) -> Self {
         Self { stream: block.stream(0, block.len()), utf8: Utf8::default() }
     }
 
     /// Next bytes: at least one, except at the end. A block that is not UTF-8 ends the text.
     #[inline]
-    pub(super) fn rest(&mut self) -> io::Result<&[u8]> {
+    pub(crate) fn rest(&mut self) -> io::Result<&[u8]> {
         if self.stream.ready().is_empty() && self.utf8.wrong.is_none() {
             self.utf8.check(self.stream.next_block()?);
             if self.utf8.wrong.is_some() {
@@ -28,17 +28,17 @@ impl<'a> Text<'a> {
 
     /// Skips this many of the next bytes.
     #[inline]
-    pub(super) fn pass(&mut self, count: usize) {
+    pub(crate) fn pass(&mut self, count: usize) {
         self.stream.pass(count);
     }
 
     /// Position of the next byte in the file.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.stream.position()
     }
 
     /// Position of the first byte read that is not UTF-8.
-    pub(super) const fn wrong(&self) -> Option<u64> {
+    pub(crate) const fn wrong(&self) -> Option<u64> {
         self.utf8.wrong
     }
 }

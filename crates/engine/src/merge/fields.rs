@@ -1,0 +1,186 @@
+//! The fields of one entry: three versions become one, field by field.
+//!
+//! The vector counts as a field. Where a side changed it, it is one with all fields that this side
+//! changed: nobody knows which of them it was computed from. Where both sides changed the same
+//! field, the one that stands wins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::value::{Member, Unread, members};
+use crate::model::Digest;
+
+/// Object in memory, with its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Object {
+    pub(super) text: String,
+    pub(super) members: Vec<Member>,
+}
+
+/// Vectors of an entry that differ between its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Vectors {
+    /// True if the vector here is not that of the base.
+    pub(super) here: bool,
+    /// True if the vector there is not that of the base.
+    pub(super) there: bool,
+    /// True if here and there have different ones.
+    pub(super) differ: bool,
+}
+
+/// Fields to take from here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Taken {
+    /// Names of fields that are here as here, or absent as here.
+    pub(super) fields: BTreeSet<String>,
+    /// True if the vector is the one from here.
+    pub(super) vector: bool,
+    /// Fields whose version here lost.
+    pub(super) lost: BTreeSet<String>,
+}
+
+impl Object {
+    /// Reads an object. None if the text is another value.
+    pub(super) fn read(text: String) -> Result<Option<Self>, Unread> {
+        Ok(members(&text)?.map(|members| Self { text, members }))
+    }
+
+    pub(super) fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// Text of a value.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.member(name).and_then(|member| self.text.get(member.value.clone()))
+    }
+
+    fn digests(&self) -> BTreeMap<&str, Digest> {
+        self.members.iter().map(|member| (member.name.as_str(), member.digest)).collect()
+    }
+
+    /// Names of members that are other than in `base`, or in only one of the two.
+    fn changed<'a>(&'a self, base: &'a Self) -> BTreeSet<&'a str> {
+        let (ours, theirs) = (self.digests(), base.digests());
+        let names: BTreeSet<&str> = ours.keys().chain(theirs.keys()).copied().collect();
+        names.into_iter().filter(|name| ours.get(name) != theirs.get(name)).collect()
+    }
+
+    /// This object with `fields` as they are in `other`, in its own text.
+    pub(super) fn with(&self, other: &Self, fields: &BTreeSet<String>) -> String {
+        let text = |object: &'_ Self, span: std::ops::Range<usize>| {
+            object.text.get(span).unwrap_or_default().to_owned()
+        };
+        let start = self.text.find('{').map_or(0, |at| at + 1);
+        let mut leads = Vec::new();
+        let mut end = start;
+        for member in &self.members {
+            leads.push(text(self, end..member.text.start));
+            end = member.text.end;
+        }
+        let first = leads.first().cloned().unwrap_or_default();
+        let next = leads
+            .get(1)
+            .cloned()
+            .unwrap_or_else(|| format!(",{}", if first.is_empty() { " " } else { &first }));
+        let mut parts: Vec<(Option<&String>, String)> = Vec::new();
+        for (member, lead) in self.members.iter().zip(&leads) {
+            let lead = Some(lead).filter(|_| !parts.is_empty());
+            if !fields.contains(&member.name) {
+                parts.push((lead, text(self, member.text.clone())));
+            } else if let Some(value) = other.value(&member.name) {
+                let name = text(self, member.text.start..member.value.start);
+                parts.push((lead, format!("{name}{value}")));
+            }
+        }
+        let new =
+            other.members.iter().filter(|one| fields.contains(&one.name) && self.member(&one.name).is_none());
+        for member in new {
+            let lead = Some(&next).filter(|_| !parts.is_empty());
+            parts.push((lead, text(other, member.text.clone())));
+        }
+        let mut whole = text(self, 0..start);
+        for (lead, part) in parts {
+            whole.push_str(lead.unwrap_or(&first));
+            whole.push_str(&part);
+        }
+        whole.push_str(&text(self, end..self.text.len()));
+        whole
+    }
+}
+
+/// Decides which fields of an entry that both sides changed are taken from here. Members in `same`
+/// count as equal.
+pub(super) fn merge(base: &Object, here: &Object, there: &Object, vectors: Vectors, same: &[&str]) -> Taken {
+    let (ours, theirs) = (here.changed(base), there.changed(base));
+    let agreed = |name: &&str| {
+        same.contains(name)
+            || here.member(name).map(|one| one.digest) == there.member(name).map(|one| one.digest)
+    };
+    let ours: BTreeSet<&str> = ours.into_iter().filter(|name| !agreed(name)).collect();
+    let owned = |names: &mut dyn Iterator<Item = &&str>| names.map(|name| (*name).to_owned()).collect();
+    let clash: BTreeSet<String> = owned(&mut ours.iter().filter(|name| theirs.contains(*name)));
+    let all: BTreeSet<String> = owned(&mut ours.iter());
+    let vectors = if vectors.differ { vectors } else { Vectors::default() };
+    match (vectors.here, vectors.there) {
+        // The vector from here and its fields are one, and it clashes with another one.
+        (true, true) => Taken { lost: all, ..Taken::default() },
+        (true, false) if clash.is_empty() => Taken { fields: all, vector: true, lost: clash },
+        (true, false) => Taken { lost: all, ..Taken::default() },
+        (false, _) => Taken { fields: all.difference(&clash).cloned().collect(), vector: false, lost: clash },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(text: &str) -> Object {
+        Object::read(text.to_owned()).unwrap().unwrap()
+    }
+
+    fn taken(base: &str, here: &str, there: &str, vectors: Vectors) -> (String, bool, Vec<String>) {
+        let (here, there) = (object(here), object(there));
+        let taken = merge(&object(base), &here, &there, vectors, &[]);
+        (there.with(&here, &taken.fields), taken.vector, taken.lost.into_iter().collect())
+    }
+
+    #[test]
+    fn fields_that_only_one_side_changed_are_both_in_the_text_of_the_one_that_stands() {
+        let (base, none) = (r#"{"a":1,"b":2,"c":3}"#, Vectors::default());
+        for (here, there, merged) in [
+            (r#"{"a":9,"b":2,"c":3}"#, r#"{ "a" : 1, "b":8, "c":3 }"#, r#"{ "a" : 9, "b":8, "c":3 }"#),
+            (r#"{"b":2,"c":3}"#, r#"{ "a":1, "b":8, "c":3 }"#, r#"{ "b":8, "c":3 }"#),
+            (r#"{"a":1,"b":2,"c":3,"d":[4]}"#, r#"{"a":1, "b":8}"#, r#"{"a":1, "b":8, "d":[4]}"#),
+            (r#"{"a":1.0,"b":2,"c":3}"#, r#"{"a":1,"b":8,"c":3}"#, r#"{"a":1,"b":8,"c":3}"#),
+            (r#"{}"#, r#"{"a":1,"b":2,"c":3,"x":0}"#, r#"{"x":0}"#),
+            (r#"{"c":3,"d":1,"e":2}"#, r#"{}"#, r#"{"d":1, "e":2}"#),
+        ] {
+            assert_eq!(taken(base, here, there, none), (merged.to_owned(), false, vec![]), "{here} {there}");
+        }
+    }
+
+    #[test]
+    fn the_same_field_on_both_sides_is_that_of_the_one_that_stands() {
+        let (base, there) = (r#"{"a":1,"b":2}"#, r#"{"a":8,"b":2}"#);
+        let found = taken(base, r#"{"a":9,"b":7}"#, there, Vectors::default());
+        assert_eq!(found, (r#"{"a":8,"b":7}"#.to_owned(), false, vec!["a".to_owned()]));
+        let found = taken(base, r#"{"b":2}"#, there, Vectors::default());
+        assert_eq!(found, (there.to_owned(), false, vec!["a".to_owned()]), "deleted here, changed there");
+    }
+
+    #[test]
+    fn a_vector_is_one_with_the_fields_that_its_side_changed() {
+        let (base, there) = (r#"{"a":1,"b":2,"c":3}"#, r#"{"a":1,"b":2,"c":7}"#);
+        let both = r#"{"a":9,"b":9,"c":3}"#;
+        let with = |here, there, differ| Vectors { here, there, differ };
+        let (text, vector, lost) = taken(base, both, there, with(true, false, true));
+        assert_eq!((text.as_str(), vector, lost.len()), (r#"{"a":9,"b":9,"c":7}"#, true, 0));
+        let (text, vector, lost) = taken(base, r#"{"a":9,"b":2,"c":9}"#, there, with(true, false, true));
+        assert_eq!((text.as_str(), vector, lost.len()), (there, false, 2), "one of its fields clashes");
+        let (text, vector, lost) = taken(base, both, there, with(true, true, true));
+        assert_eq!((text.as_str(), vector, lost.len()), (there, false, 2), "the vectors clash");
+        let (text, vector, lost) = taken(base, both, there, with(false, true, true));
+        assert_eq!((text.as_str(), vector, lost.len()), (r#"{"a":9,"b":9,"c":7}"#, false, 0));
+        let (text, vector, lost) = taken(base, both, there, with(true, true, false));
+        assert_eq!((text.as_str(), vector, lost.len()), (r#"{"a":9,"b":9,"c":7}"#, false, 0));
+    }
+}

@@ -1,0 +1,92 @@
+//! The text around the entries: its members merge like the fields of an entry, and one that counts
+//! the entries is set to their new number.
+
+use std::collections::BTreeSet;
+
+use super::document::{Document, Frame, HOLE};
+use super::fields::{self, Object, Vectors};
+use super::value::Unread;
+use super::{Clash, Unmerged};
+
+/// Words in the name of a member that counts.
+const COUNTS: [&str; 5] = ["count", "total", "number", "size", "len"];
+
+/// Text before and after the entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Around {
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+impl Around {
+    /// The frame of the result, which has `entries` entries.
+    pub(super) fn merged(
+        base: Option<&Document<'_>>,
+        (here, there): (&Document<'_>, &Document<'_>),
+        entries: usize,
+        clashes: &mut Vec<Clash>,
+    ) -> Result<Self, Unmerged> {
+        let Some(key) = &there.frame.key else {
+            return Ok(Self::split(&there.frame.text, there.frame.hole));
+        };
+        let old = base.map_or_else(|| Ok(empty()), object)?;
+        let (ours, theirs) = (object(here)?, object(there)?);
+        let mut counted = vec![(&ours, here.entries.len()), (&theirs, there.entries.len())];
+        counted.extend(base.map(|base| (&old, base.entries.len())));
+        let counters = counters(&counted);
+        let same: Vec<&str> = counters.iter().map(String::as_str).collect();
+        let taken = fields::merge(&old, &ours, &theirs, Vectors::default(), &same);
+        for field in &taken.lost {
+            clashes.push(Clash::of_the_document(field, ours.value(field), theirs.value(field)));
+        }
+        let number = format!(
+            "{{{}}}",
+            counters.iter().map(|name| counter(name, entries)).collect::<Vec<_>>().join(",")
+        );
+        let text = theirs.with(&ours, &taken.fields);
+        let text = read(text, there)?.with(&read(number, there)?, &counters);
+        let hole = read(text.clone(), there)?.member(key).map(|member| member.value.start);
+        Ok(Self::split(&text, hole.unwrap_or_default()))
+    }
+
+    fn split(text: &str, hole: usize) -> Self {
+        let (before, after) = text.split_at_checked(hole).unwrap_or_default();
+        Self { before: before.to_owned(), after: after.strip_prefix(HOLE).unwrap_or(after).to_owned() }
+    }
+}
+
+fn counter(name: &str, entries: usize) -> String {
+    format!("{}:{entries}", serde_json::Value::from(name))
+}
+
+fn empty() -> Object {
+    Object { text: "{}".to_owned(), members: Vec::new() }
+}
+
+fn object(document: &Document<'_>) -> Result<Object, Unmerged> {
+    let Frame { text, .. } = &document.frame;
+    read(text.clone(), document)
+}
+
+fn read(text: String, document: &Document<'_>) -> Result<Object, Unmerged> {
+    let version = document.version;
+    match Object::read(text) {
+        Ok(Some(object)) => Ok(object),
+        Ok(None) => Err(Unmerged::Damaged { version, why: "it is no object".to_owned() }),
+        Err(Unread::Twice(name)) => Err(Unmerged::NamedTwice { version, name }),
+        Err(Unread::Other(why)) => Err(Unmerged::Damaged { version, why }),
+    }
+}
+
+/// Names of the members that count the entries of each version. Where all versions have as many, a
+/// number may be anything: then only a name tells.
+fn counters(frames: &[(&Object, usize)]) -> BTreeSet<String> {
+    let counts: BTreeSet<usize> = frames.iter().map(|(_, count)| *count).collect();
+    let Some((first, _)) = frames.first() else { return BTreeSet::new() };
+    let counts_it = |name: &str| {
+        let is_told = COUNTS.iter().any(|word| name.contains(word));
+        let fits = |(frame, count): &(&Object, usize)| frame.value(name) == Some(count.to_string().as_str());
+        (is_told || counts.len() > 1) && frames.iter().all(fits)
+    };
+    first.members.iter().map(|one| one.name.clone()).filter(|name| counts_it(name)).collect()
+}

@@ -1,0 +1,302 @@
+//! Merges three versions of a corpus by the identity of its entries, with the vectors of each.
+//!
+//! A pure function over files that can be read at any place: the same inputs give the same bytes on
+//! every device. *There* is the version that stands, *here* the one that lost to it, *base* the one
+//! that both came from, if it is known. The module reads no vault and decides nothing about files;
+//! docs/MERGING.md has the rules for people.
+//!
+//! Invariants:
+//! - Identity decides, never position: a row goes with its entry.
+//! - Untouched entries keep their very bytes.
+//! - No entry that neither side deleted is lost, and what loses a clash is named.
+//! - What is not understood is not merged ([`Unmerged`]): a wrong merge is worse than none.
+//! - Ids, spans and digests are in memory; texts and rows are not.
+
+mod document;
+mod fields;
+mod frame;
+mod rows;
+mod table;
+mod unmerged;
+mod value;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use unmerged::{Unmerged, Version};
+
+use crate::fs::ReadFile;
+use crate::model::Digest;
+use crate::vault::validate::{Block, Kind};
+use document::Document;
+use frame::Around;
+use rows::Rows;
+use table::{Picked, Table, Tables};
+
+/// Characters of an entry or a field that are told.
+const TOLD: usize = 80;
+/// Members of an entry that say what it is about, the first that there is.
+const SAYING: [&str; 6] = ["content", "text", "title", "summary", "name", "label"];
+
+/// An open file of known length.
+#[derive(Clone, Copy)]
+pub struct File<'a> {
+    /// The file.
+    pub file: &'a dyn ReadFile,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// One version of a corpus and of the files whose rows follow it.
+#[derive(Clone)]
+pub struct Side<'a> {
+    /// The corpus.
+    pub corpus: File<'a>,
+    /// Files of rows, in the order of [`Names::rows`].
+    pub rows: Vec<File<'a>>,
+}
+
+/// What the files are, the same for all versions.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// Member of the corpus that holds the entries, if it has it.
+    pub key: String,
+    /// Kind and name of each file of rows. A merge needs at least one [`Kind::Matrix`].
+    pub rows: Vec<(Kind, String)>,
+}
+
+/// A clash: both sides changed the same, and the version that stands was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Clash {
+    /// Id of the entry. None for a member of the document itself.
+    pub id: Option<String>,
+    /// First words of the entry.
+    pub words: String,
+    /// Field that clashes. None if the whole entry does.
+    pub field: Option<String>,
+    /// Beginning of its value in the version that lost. None if that has none.
+    pub here: Option<String>,
+    /// Beginning of its value in the version that stands. None if that has none.
+    pub there: Option<String>,
+}
+
+/// A merge, decided and ready to be written.
+pub struct Merged<'a> {
+    documents: [Document<'a>; 2],
+    rows: [Vec<Rows<'a>>; 2],
+    /// Ids of the rows in each of their files that has them.
+    ids: Vec<Option<Vec<i64>>>,
+    /// The version that the result is, if only one side changed anything.
+    whole: Option<Version>,
+    around: Around,
+    picked: Picked,
+}
+
+/// Merges three versions.
+///
+/// # Errors
+/// If they cannot be merged, with the cause.
+pub fn merge<'a>(
+    names: &Names,
+    base: Option<&Side<'a>>,
+    here: &Side<'a>,
+    there: &Side<'a>,
+) -> Result<Merged<'a>, Unmerged> {
+    let old = base.map(|base| Read::of(names, base, Version::Base)).transpose()?;
+    let (ours, theirs) = (Read::of(names, here, Version::Here)?, Read::of(names, there, Version::There)?);
+    ours.must_be_like(&theirs, names)?;
+    if let Some(old) = &old {
+        old.must_be_like(&theirs, names)?;
+    }
+    let whole = match base {
+        Some(base) if same(base, here)? => Some(Version::There),
+        Some(base) if same(base, there)? => Some(Version::Here),
+        _ => None,
+    };
+    let mut picked = Picked::default();
+    if whole.is_none() {
+        let base = old.as_ref().map(Read::table).transpose()?;
+        picked = Tables { base, here: ours.table()?, there: theirs.table()? }.pick()?;
+    }
+    let base_document = old.as_ref().map(|old| &old.document);
+    let documents = (&ours.document, &theirs.document);
+    let count = picked.picks.len();
+    let around = Around::merged(base_document, documents, count, &mut picked.clashes)?;
+    let pairs = ours.rows.iter().zip(&theirs.rows).zip(&names.rows);
+    let ids = pairs.map(|((here, there), (_, name))| {
+        rows::ids([here, there], picked.picks.iter().map(|pick| pick.row), name)
+    });
+    let ids = ids.collect::<Result<_, _>>()?;
+    Ok(Merged {
+        ids,
+        documents: [ours.document, theirs.document],
+        rows: [ours.rows, theirs.rows],
+        whole,
+        around,
+        picked,
+    })
+}
+
+impl Merged<'_> {
+    /// Clashes of entries and fields.
+    #[must_use]
+    pub fn clashes(&self) -> &[Clash] {
+        &self.picked.clashes
+    }
+
+    /// Writes the corpus.
+    ///
+    /// # Errors
+    /// Errors of reading and writing.
+    pub fn write_corpus(&self, out: &mut dyn Write) -> Result<(), Unmerged> {
+        let [here, there] = &self.documents;
+        match self.whole {
+            Some(version) => {
+                let block = if version == Version::Here { here.block() } else { there.block() };
+                Ok(copy(block, out)?)
+            }
+            None => write::corpus(&self.picked.picks, [here, there], &self.around, out),
+        }
+    }
+
+    /// Writes the file of rows at this place of [`Names::rows`].
+    ///
+    /// # Errors
+    /// Errors of reading and writing.
+    pub fn write_rows(&self, at: usize, out: &mut dyn Write) -> io::Result<()> {
+        let [here, there] = &self.rows;
+        let (Some(here), Some(there)) = (here.get(at), there.get(at)) else { return Ok(()) };
+        match self.whole {
+            Some(version) => copy(if version == Version::Here { here.block() } else { there.block() }, out),
+            None => {
+                let ids = self.ids.get(at).and_then(Option::as_ref);
+                write::rows(&self.picked.picks, [here, there], ids, out)
+            }
+        }
+    }
+}
+
+/// One version as it was read.
+struct Read<'a> {
+    document: Document<'a>,
+    rows: Vec<Rows<'a>>,
+    /// Digest of each row over all arrays.
+    digests: Vec<Digest>,
+}
+
+impl<'a> Read<'a> {
+    fn of(names: &Names, side: &Side<'a>, version: Version) -> Result<Self, Unmerged> {
+        if !names.rows.iter().any(|(kind, _)| *kind == Kind::Matrix) {
+            return Err(Unmerged::NoVectors { version });
+        }
+        let block = |file: &File<'a>| Block::new(file.file, file.len);
+        let document = Document::read(block(&side.corpus), &names.key, version)?;
+        let entries = document.entries.len();
+        let mut rows = Vec::with_capacity(names.rows.len());
+        for (file, (kind, name)) in side.rows.iter().zip(&names.rows) {
+            let read = Rows::read(block(file), kind, version, name)?;
+            if read.count != entries as u64 {
+                let (name, rows) = (name.clone(), read.count);
+                return Err(Unmerged::OtherCount { version, name, rows, entries });
+            }
+            rows.push(read);
+        }
+        let arrays = rows.iter().zip(&names.rows).filter(|(_, (kind, _))| *kind == Kind::Matrix);
+        let digests = rows::digests(arrays.map(|(rows, _)| rows), entries)?;
+        Ok(Self { document, rows, digests })
+    }
+
+    fn table(&self) -> Result<Table<'_>, Unmerged> {
+        Table::new(&self.document, &self.digests)
+    }
+
+    fn must_be_like(&self, other: &Self, names: &Names) -> Result<(), Unmerged> {
+        let shape = |read: &Self| (read.document.shape, read.document.frame.key.is_some());
+        if shape(self) != shape(other) {
+            return Err(Unmerged::OtherShape);
+        }
+        let pairs = self.rows.iter().zip(&other.rows).zip(&names.rows);
+        pairs.into_iter().try_for_each(|((ours, theirs), (_, name))| ours.must_be_alike(theirs, name))
+    }
+}
+
+impl Clash {
+    /// Clash of an entry with these values, or of one of its fields.
+    fn new(id: &str, field: Option<&str>, here: Option<&str>, there: Option<&str>) -> Result<Self, Unmerged> {
+        let read =
+            |text: Option<&str>| text.and_then(|text| fields::Object::read(text.to_owned()).ok().flatten());
+        let objects = [read(here), read(there)];
+        let saying = objects.iter().flatten().find_map(|object| {
+            let texts = SAYING.iter().filter_map(|name| object.value(name));
+            texts.filter_map(|text| serde_json::from_str::<String>(text).ok()).next()
+        });
+        let of = |object: &Option<fields::Object>, whole: Option<&str>| match field {
+            Some(field) => object.as_ref().and_then(|object| object.value(field)).map(begin),
+            None => whole.map(begin),
+        };
+        let [ours, theirs] = &objects;
+        Ok(Self {
+            id: Some(id.to_owned()),
+            words: begin(&saying.unwrap_or_default()),
+            field: field.map(ToOwned::to_owned),
+            here: of(ours, here),
+            there: of(theirs, there),
+        })
+    }
+
+    fn of_the_document(field: &str, here: Option<&str>, there: Option<&str>) -> Self {
+        let (here, there) = (here.map(begin), there.map(begin));
+        Self { id: None, words: String::new(), field: Some(field.to_owned()), here, there }
+    }
+}
+
+/// Beginning of a text, in one line.
+fn begin(text: &str) -> String {
+    let mut short: String = text.chars().take(TOLD).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(TOLD).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// True if all files of two versions have the same bytes.
+fn same(one: &Side<'_>, other: &Side<'_>) -> io::Result<bool> {
+    for (one, other) in files(one).iter().zip(&files(other)) {
+        if one.len() != other.len() {
+            return Ok(false);
+        }
+        let (mut ours, mut theirs) = (one.stream(0, one.len()), other.stream(0, other.len()));
+        loop {
+            let part = ours.next_block()?;
+            if part != theirs.next_block()? {
+                return Ok(false);
+            }
+            if part.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn files<'a>(side: &Side<'a>) -> Vec<Block<'a>> {
+    let all = std::iter::once(&side.corpus).chain(&side.rows);
+    all.map(|file| Block::new(file.file, file.len)).collect()
+}
+
+fn copy(block: Block<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut stream = block.stream(0, block.len());
+    loop {
+        let part = stream.next_block()?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        out.write_all(part)?;
+    }
+}

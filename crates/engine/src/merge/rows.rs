@@ -1,0 +1,231 @@
+//! Rows of vectors: the arrays and indexes that follow a corpus row by row.
+//!
+//! A row is only bytes here, compared and copied as they are. Two kinds of file are understood
+//! well enough to be written anew with other rows: numpy arrays of two dimensions in C order, and
+//! flat FAISS indexes.
+
+use std::io::{self, Write};
+
+use super::{Unmerged, Version};
+use crate::model::Digest;
+use crate::vault::validate::npy::{self, Dtype};
+use crate::vault::validate::{Block, ExamineError, Kind, flat};
+
+/// Bytes copied or hashed at once.
+const AT_ONCE: usize = 1 << 20;
+/// numpy pads its headers to a multiple of this.
+const ALIGNED: usize = 64;
+
+/// File of rows.
+pub(super) struct Rows<'a> {
+    block: Block<'a>,
+    /// Position of the first row.
+    start: u64,
+    /// Bytes of a row.
+    width: usize,
+    pub(super) count: u64,
+    form: Form,
+    /// Ids of the rows, where the file has them.
+    ids: Option<Vec<i64>>,
+}
+
+/// Everything about a file but its rows and their number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    Matrix { dtype: String, columns: u64 },
+    Flat(flat::Head),
+}
+
+impl<'a> Rows<'a> {
+    /// Reads the head of a file. `name` is for messages.
+    pub(super) fn read(
+        block: Block<'a>,
+        kind: &Kind,
+        version: Version,
+        name: &str,
+    ) -> Result<Self, Unmerged> {
+        let found = match kind {
+            Kind::Matrix => Self::matrix(block, version, name),
+            Kind::Index => Self::flat(block, name),
+            Kind::Corpus(_) | Kind::Clusters => Err(Unmerged::ToBuildAnew { name: name.to_owned() }),
+        };
+        let rows = found?;
+        let bytes = rows.count.checked_mul(rows.width as u64);
+        // Of an index the reader has seen to that.
+        let is_whole = matches!(rows.form, Form::Flat(_)) || bytes == Some(block.len() - rows.start);
+        if is_whole && rows.width > 0 {
+            return Ok(rows);
+        }
+        let why = format!("{name} has no whole rows of vectors");
+        Err(Unmerged::Damaged { version, why })
+    }
+
+    fn matrix(block: Block<'a>, version: Version, name: &str) -> Result<Self, Unmerged> {
+        let header = npy::header(block).map_err(|error| broken(error, version, name))?;
+        let dtype = Dtype::of(&header.dtype).map_err(|error| broken(error, version, name))?;
+        let &[count, columns] = header.shape.as_slice() else {
+            return Err(Unmerged::OtherVectors {
+                name: name.to_owned(),
+                why: format!("{version} has an array of {} dimensions", header.shape.len()),
+            });
+        };
+        if header.fortran {
+            return Err(Unmerged::Fortran { version, name: name.to_owned() });
+        }
+        let width = columns.checked_mul(dtype.size).and_then(|width| usize::try_from(width).ok());
+        let form = Form::Matrix { dtype: header.dtype, columns };
+        Ok(Self { block, start: header.data, width: width.unwrap_or_default(), count, form, ids: None })
+    }
+
+    fn flat(block: Block<'a>, name: &str) -> Result<Self, Unmerged> {
+        match flat::read(block) {
+            Ok(Some(flat::Flat { head, rows, start, width, ids })) => {
+                Ok(Self { block, start, width, count: rows, form: Form::Flat(head), ids })
+            }
+            Err(ExamineError::Io(error)) => Err(error.into()),
+            Ok(None) | Err(ExamineError::Broken(_)) => Err(Unmerged::ToBuildAnew { name: name.to_owned() }),
+        }
+    }
+
+    pub(super) const fn block(&self) -> Block<'a> {
+        self.block
+    }
+
+    /// Refuses files whose rows cannot stand in one file.
+    pub(super) fn must_be_alike(&self, other: &Self, name: &str) -> Result<(), Unmerged> {
+        if self.form == other.form && self.width == other.width {
+            return Ok(());
+        }
+        let why = format!("{} in one version, {} in another", self.form, other.form);
+        Err(Unmerged::OtherVectors { name: name.to_owned(), why })
+    }
+
+    /// Adds the bytes of each row to a digest of it.
+    fn add_to(&self, digests: &mut [Digest]) -> io::Result<()> {
+        let each = (AT_ONCE / self.width).max(1);
+        let mut buffer = vec![0; each.min(digests.len()) * self.width];
+        for (at, part) in digests.chunks_mut(each).enumerate() {
+            let bytes = buffer.get_mut(..part.len() * self.width).unwrap_or_default();
+            self.block.fill(bytes, self.start + (at * each * self.width) as u64)?;
+            for (digest, row) in part.iter_mut().zip(bytes.chunks(self.width)) {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update(digest.as_bytes()).update(row);
+                *digest = Digest::from(hasher.finalize());
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies `count` rows from the row `first` on.
+    fn copy(&self, first: usize, count: usize, out: &mut dyn Write) -> io::Result<()> {
+        let (mut at, end) = (first * self.width, (first + count) * self.width);
+        let mut buffer = vec![0; AT_ONCE.min(end - at)];
+        while at < end {
+            let part = buffer.get_mut(..AT_ONCE.min(end - at)).unwrap_or_default();
+            self.block.fill(part, self.start + at as u64)?;
+            out.write_all(part)?;
+            at += part.len();
+        }
+        Ok(())
+    }
+
+    /// Head of a file like this one with `count` rows. Its own bytes, if that is its number.
+    fn head(&self, count: u64) -> io::Result<Vec<u8>> {
+        if count == self.count {
+            let mut head = vec![0; usize::try_from(self.start).map_err(io::Error::other)?];
+            self.block.fill(&mut head, 0)?;
+            return Ok(head);
+        }
+        Ok(match &self.form {
+            Form::Flat(head) => head.of(count),
+            Form::Matrix { dtype, columns } => matrix_head(dtype, count, *columns),
+        })
+    }
+}
+
+impl std::fmt::Display for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Matrix { dtype, columns } => write!(f, "{columns} columns of {dtype}"),
+            Self::Flat(head) => write!(f, "a flat index of {} dimensions", head.dim),
+        }
+    }
+}
+
+/// Ids of the rows of a result that takes its rows from these places. None if the files have none.
+/// Ids that are the number of their row stay that; others follow their row.
+///
+/// # Errors
+/// If two rows would have one id.
+pub(super) fn ids(
+    [here, there]: [&Rows<'_>; 2],
+    places: impl Iterator<Item = (Version, usize)>,
+    name: &str,
+) -> Result<Option<Vec<i64>>, Unmerged> {
+    let (Some(ours), Some(theirs)) = (&here.ids, &there.ids) else { return Ok(None) };
+    let is_number = |ids: &[i64]| ids.iter().zip(0_i64..).all(|(id, row)| *id == row);
+    if is_number(ours) && is_number(theirs) {
+        return Ok(Some(places.zip(0_i64..).map(|(_, row)| row).collect()));
+    }
+    let of = |(version, at): (Version, usize)| {
+        (if version == Version::Here { ours } else { theirs }).get(at).copied().unwrap_or_default()
+    };
+    let ids: Vec<i64> = places.map(of).collect();
+    let different: std::collections::HashSet<&i64> = ids.iter().collect();
+    if different.len() < ids.len() {
+        return Err(Unmerged::ToBuildAnew { name: name.to_owned() });
+    }
+    Ok(Some(ids))
+}
+
+/// Writes a file of rows. `rows` yields runs: the file they stand in, the first row and the number.
+pub(super) fn write<'a>(
+    like: &Rows<'a>,
+    count: u64,
+    runs: impl Iterator<Item = (&'a Rows<'a>, usize, usize)>,
+    ids: Option<&Vec<i64>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    out.write_all(&like.head(count)?)?;
+    for (from, first, count) in runs {
+        from.copy(first, count, out)?;
+    }
+    if let Some(ids) = ids {
+        out.write_all(&count.to_le_bytes())?;
+        ids.iter().try_for_each(|id| out.write_all(&id.to_le_bytes()))?;
+    }
+    Ok(())
+}
+
+/// Header of an array as numpy writes it.
+pub(super) fn matrix_head(dtype: &str, rows: u64, columns: u64) -> Vec<u8> {
+    let text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    let before = b"\x93NUMPY\x01\x00".len() + 2;
+    let whole = (before + text.len() + 1).next_multiple_of(ALIGNED);
+    let len = u16::try_from(whole - before).unwrap_or_default();
+    let mut head = b"\x93NUMPY\x01\x00".to_vec();
+    head.extend(len.to_le_bytes());
+    head.extend(text.bytes());
+    head.resize(whole - 1, b' ');
+    head.push(b'\n');
+    head
+}
+
+fn broken(error: ExamineError, version: Version, name: &str) -> Unmerged {
+    match error {
+        ExamineError::Io(error) => error.into(),
+        ExamineError::Broken(why) => Unmerged::Damaged { version, why: format!("{name}: {why}") },
+    }
+}
+
+/// Digest of each row, over all arrays of a corpus.
+pub(super) fn digests<'r>(
+    arrays: impl Iterator<Item = &'r Rows<'r>>,
+    count: usize,
+) -> io::Result<Vec<Digest>> {
+    let mut digests = vec![Digest::of(b""); count];
+    for array in arrays {
+        array.add_to(&mut digests)?;
+    }
+    Ok(digests)
+}

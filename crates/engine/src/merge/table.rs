@@ -1,0 +1,258 @@
+//! The table: what becomes of each entry, by its id.
+//!
+//! | here / there | result |
+//! |---|---|
+//! | added on one side | kept, with its vector |
+//! | added on both, equal | once |
+//! | added on both, different | the one there; the one here is a clash |
+//! | changed on one side | that one |
+//! | changed on both | field by field (`fields`) |
+//! | deleted on one side, unchanged on the other | deleted |
+//! | deleted here, changed there | the one there |
+//! | changed here, deleted there | deleted; the one here is a clash |
+//!
+//! Without a base nothing counts as deleted, and entries with equal ids and different contents are
+//! clashes. The order is that of the side that stands, then what is new here in its own order.
+
+use std::collections::HashMap;
+
+use super::document::{Document, Id};
+use super::fields::{self, Object, Vectors};
+use super::value::Unread;
+use super::{Clash, Unmerged, Version};
+use crate::model::Digest;
+
+/// One version of a corpus with the digests of its rows.
+pub(super) struct Table<'a> {
+    pub(super) document: &'a Document<'a>,
+    pub(super) rows: &'a [Digest],
+    pub(super) places: HashMap<&'a Id, usize>,
+}
+
+/// Entry of the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pick {
+    pub(super) text: Source,
+    /// Version that its vector is taken from, and the row there.
+    pub(super) row: (Version, usize),
+}
+
+/// Where the text of an entry is taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The entry at this place here.
+    Here(usize),
+    /// The entry at this place there.
+    There(usize),
+    /// The entry at this place there, with another value.
+    Built(usize, String),
+}
+
+/// All three versions.
+pub(super) struct Tables<'a> {
+    pub(super) base: Option<Table<'a>>,
+    pub(super) here: Table<'a>,
+    pub(super) there: Table<'a>,
+}
+
+/// Result of a merge of entries.
+#[derive(Debug, Default)]
+pub(super) struct Picked {
+    pub(super) picks: Vec<Pick>,
+    pub(super) clashes: Vec<Clash>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(document: &'a Document<'a>, rows: &'a [Digest]) -> Result<Self, Unmerged> {
+        Ok(Self { document, rows, places: document.places()? })
+    }
+
+    /// Content and vector of an entry. None if there is none with that id.
+    fn find(&self, id: &Id) -> Option<Found> {
+        let at = *self.places.get(id)?;
+        let content = self.document.entries.get(at)?.content;
+        Some(Found { at, content, row: *self.rows.get(at)? })
+    }
+
+    fn text(&self, at: usize) -> Result<String, Unmerged> {
+        let entry = self.document.entries.get(at);
+        entry.map_or_else(|| Ok(String::new()), |entry| self.document.text(&entry.value))
+    }
+
+    fn object(&self, at: usize) -> Result<Result<Object, String>, Unmerged> {
+        let text = self.text(at)?;
+        let version = self.document.version;
+        match Object::read(text.clone()) {
+            Ok(object) => Ok(object.ok_or(text)),
+            Err(Unread::Twice(name)) => Err(Unmerged::NamedTwice { version, name }),
+            Err(Unread::Other(why)) => Err(Unmerged::Damaged { version, why }),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Found {
+    at: usize,
+    content: Digest,
+    row: Digest,
+}
+
+impl Found {
+    fn is(&self, other: &Self) -> bool {
+        (self.content, self.row) == (other.content, other.row)
+    }
+}
+
+impl Tables<'_> {
+    /// Decides about all entries.
+    pub(super) fn pick(&self) -> Result<Picked, Unmerged> {
+        self.must_not_be_embedded_anew()?;
+        let mut picked = Picked::default();
+        let mut rescued = self.deleted_there();
+        for (at, entry) in self.there.document.entries.iter().enumerate() {
+            let Some(there) = self.there.find(&entry.id) else { continue };
+            let base = self.base.as_ref().map(|base| base.find(&entry.id));
+            let stays = Pick { text: Source::There(at), row: (Version::There, at) };
+            match (base, self.here.find(&entry.id)) {
+                (_, Some(here)) if here.content == there.content => {
+                    // Of two vectors for one content, a new one here is taken if it is the only one.
+                    let is_new = |base: Found| base.row == there.row && here.row != there.row;
+                    let only_here = base.flatten().is_some_and(is_new);
+                    let row = if only_here { (Version::Here, here.at) } else { stays.row };
+                    picked.picks.push(Pick { row, ..stays });
+                }
+                (Some(Some(base)), Some(here)) if here.is(&base) => picked.picks.push(stays),
+                (Some(Some(base)), Some(here)) if there.is(&base) => {
+                    let (text, row) = (Source::Here(here.at), (Version::Here, here.at));
+                    picked.picks.push(Pick { text, row });
+                }
+                (Some(Some(base)), Some(here)) => {
+                    let pick = self.mix(&entry.id, [base, here, there], &mut picked.clashes)?;
+                    picked.picks.push(pick);
+                }
+                (_, Some(here)) => {
+                    picked.clashes.push(self.clash(&entry.id, None, Some(here.at), Some(at))?);
+                    picked.picks.push(stays);
+                }
+                // A new vector of the same memory is no change that would bring it back.
+                (Some(Some(base)), None) if there.content == base.content && !rescued.take(base.content) => {}
+                (_, None) => picked.picks.push(stays),
+            }
+        }
+        for (at, entry) in self.here.document.entries.iter().enumerate() {
+            if self.there.places.contains_key(&entry.id) {
+                continue;
+            }
+            let base = self.base.as_ref().and_then(|base| base.find(&entry.id));
+            match (base, self.here.find(&entry.id)) {
+                (None, _) => {
+                    picked.picks.push(Pick { text: Source::Here(at), row: (Version::Here, at) });
+                }
+                (Some(base), Some(here)) if here.content != base.content => {
+                    picked.clashes.push(self.clash(&entry.id, None, Some(at), None)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(picked)
+    }
+
+    /// An entry that both sides changed.
+    fn mix(
+        &self,
+        id: &Id,
+        [base, here, there]: [Found; 3],
+        clashes: &mut Vec<Clash>,
+    ) -> Result<Pick, Unmerged> {
+        let stays = Pick { text: Source::There(there.at), row: (Version::There, there.at) };
+        let objects = match &self.base {
+            Some(table) => [table.object(base.at)?, self.here.object(here.at)?, self.there.object(there.at)?],
+            None => return Ok(stays),
+        };
+        let [Ok(old), Ok(ours), Ok(theirs)] = objects else {
+            // Values without fields: all of it is one.
+            clashes.push(self.clash(id, None, Some(here.at), Some(there.at))?);
+            return Ok(stays);
+        };
+        let vectors = Vectors {
+            here: here.row != base.row,
+            there: there.row != base.row,
+            differ: here.row != there.row,
+        };
+        let taken = fields::merge(&old, &ours, &theirs, vectors, &[]);
+        for field in &taken.lost {
+            clashes.push(self.clash(id, Some(field), Some(here.at), Some(there.at))?);
+        }
+        let text = if taken.fields.is_empty() {
+            stays.text
+        } else {
+            Source::Built(there.at, theirs.with(&ours, &taken.fields))
+        };
+        let row = if taken.vector { (Version::Here, here.at) } else { stays.row };
+        Ok(Pick { text, row })
+    }
+
+    fn clash(
+        &self,
+        id: &Id,
+        field: Option<&String>,
+        here: Option<usize>,
+        there: Option<usize>,
+    ) -> Result<Clash, Unmerged> {
+        let texts = [here.map(|at| self.here.text(at)), there.map(|at| self.there.text(at))];
+        let [here, there] = texts.map(Option::transpose);
+        Clash::new(id.told(), field.map(String::as_str), here?.as_deref(), there?.as_deref())
+    }
+
+    /// Contents of entries that are still here, as they were, and were deleted there. Where an equal
+    /// one was deleted here, it stays: of two equal memories, each side deleted another.
+    fn deleted_there(&self) -> Counted {
+        let mut counted = Counted::default();
+        let Some(base) = &self.base else { return counted };
+        let gone = base.document.entries.iter().filter(|entry| !self.there.places.contains_key(&entry.id));
+        for entry in gone {
+            let is_here = self.here.find(&entry.id).is_some_and(|here| here.content == entry.content);
+            *counted.0.entry(entry.content).or_default() += usize::from(is_here);
+        }
+        counted
+    }
+
+    /// Refuses a merge where most vectors of entries that a side left alone are new: it embedded
+    /// anew, and vectors of two models are no neighbours of each other.
+    fn must_not_be_embedded_anew(&self) -> Result<(), Unmerged> {
+        let mut sides = vec![(&self.there, &self.here, Version::There)];
+        if let Some(base) = &self.base {
+            sides = vec![(base, &self.here, Version::Here), (base, &self.there, Version::There)];
+        }
+        for (old, new, version) in sides {
+            let (mut alone, mut anew) = (0_usize, 0_usize);
+            for entry in &old.document.entries {
+                let both = old.find(&entry.id).zip(new.find(&entry.id));
+                let Some((old, new)) = both.filter(|(old, new)| old.content == new.content) else { continue };
+                alone += 1;
+                anew += usize::from(old.row != new.row);
+            }
+            if anew * 2 > alone {
+                return Err(Unmerged::EmbeddedAnew { version });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Contents, each with a number.
+#[derive(Default)]
+struct Counted(HashMap<Digest, usize>);
+
+impl Counted {
+    /// Takes one of this content. False if there is none left.
+    fn take(&mut self, content: Digest) -> bool {
+        match self.0.get_mut(&content) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One JSON value in memory: its members as spans of its text, and a digest of what it says.
+//!
+//! Two values are equal if they say the same: numbers by exact decimal value, texts by their
+//! characters, objects whatever the order of their members. White space and spelling do not count.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::model::Digest;
+
+/// Maximum nesting: each level is read once more for the one around it.
+const DEPTH: usize = 64;
+
+/// Member of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) name: String,
+    /// Name and value in the text of the object.
+    pub(super) text: Range<usize>,
+    /// Value in the text of the object.
+    pub(super) value: Range<usize>,
+    /// Digest of the value.
+    pub(super) digest: Digest,
+}
+
+/// Cause for which a value cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// An object names this member twice.
+    Twice(String),
+    /// It is no JSON that can be read, or too deeply nested.
+    Other(String),
+}
+
+impl From<serde_json::Error> for Unread {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+/// Members of the object that `text` is. None if it is no object.
+pub(super) fn members(text: &str) -> Result<Option<Vec<Member>>, Unread> {
+    if !is_object(text) {
+        return Ok(None);
+    }
+    let Pairs(pairs) = pairs(text)?;
+    let (mut members, mut at) = (Vec::with_capacity(pairs.len()), 0);
+    for (name, value) in pairs {
+        // A raw value is a part of the text that it was read from.
+        let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
+        let value_at = start..start + value.get().len();
+        let digest = digest_of(value.get(), DEPTH)?;
+        let skipped = text.get(at..).unwrap_or_default().find('"').unwrap_or_default();
+        members.push(Member { name, text: at + skipped..value_at.end, value: value_at.clone(), digest });
+        at = value_at.end;
+    }
+    Ok(Some(members))
+}
+
+/// Digest of what a value says.
+pub(super) fn digest(text: &str) -> Result<Digest, Unread> {
+    digest_of(text, DEPTH)
+}
+
+/// Digest of an object with these members: that of its text, unless one is left out.
+pub(super) fn digest_of_members<'a>(members: impl Iterator<Item = (&'a str, Digest)>) -> Digest {
+    let mut sorted: Vec<(&str, Digest)> = members.collect();
+    sorted.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"{");
+    for (name, digest) in sorted {
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name.as_bytes());
+        hasher.update(digest.as_bytes());
+    }
+    Digest::from(hasher.finalize())
+}
+
+fn digest_of(text: &str, deep: usize) -> Result<Digest, Unread> {
+    let Some(deeper) = deep.checked_sub(1) else {
+        return Err(Unread::Other(format!("a value is nested more than {DEPTH} times")));
+    };
+    let text = text.trim_matches([' ', '\n', '\r', '\t']);
+    let kind = text.bytes().next();
+    if kind == Some(b'{') {
+        let Pairs(pairs) = pairs(text)?;
+        let digests = pairs.iter().map(|(name, value)| Ok((name.as_str(), digest_of(value.get(), deeper)?)));
+        return Ok(digest_of_members(digests.collect::<Result<Vec<_>, Unread>>()?.into_iter()));
+    }
+    let mut hasher = blake3::Hasher::new();
+    match kind {
+        Some(b'[') => {
+            hasher.update(b"[");
+            for value in serde_json::from_str::<Vec<&RawValue>>(text)? {
+                hasher.update(digest_of(value.get(), deeper)?.as_bytes());
+            }
+        }
+        Some(b'"') => {
+            hasher.update(b"\"");
+            hasher.update(serde_json::from_str::<String>(text)?.as_bytes());
+        }
+        Some(b'-' | b'0'..=b'9') => {
+            hasher.update(b"0");
+            hasher.update(number(text).as_bytes());
+        }
+        _ => {
+            hasher.update(text.as_bytes());
+        }
+    }
+    Ok(Digest::from(hasher.finalize()))
+}
+
+/// A number in the one form that all spellings of its value have. A number whose exponent is beyond
+/// all use is only equal to the same text.
+pub(super) fn number(text: &str) -> String {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let Ok(exponent) = exponent.trim_start_matches('+').parse::<i64>() else { return text.to_owned() };
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{part}");
+    let digits = digits.trim_start_matches('0');
+    let short = digits.trim_end_matches('0');
+    if short.is_empty() {
+        return "0".to_owned();
+    }
+    let dropped = i64::try_from(digits.len() - short.len()).unwrap_or(i64::MAX);
+    let behind = i64::try_from(part.len()).unwrap_or(i64::MAX);
+    match exponent.checked_add(dropped).and_then(|exponent| exponent.checked_sub(behind)) {
+        Some(exponent) => format!("{sign}{short}e{exponent}"),
+        None => text.to_owned(),
+    }
+}
+
+pub(super) fn is_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('{')
+}
+
+/// Members of an object, in order, each name once.
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+
+fn pairs(text: &str) -> Result<Pairs<'_>, Unread> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let pairs = json.deserialize_map(PairsVisitor)?;
+    json.end()?;
+    let mut names: Vec<&str> = pairs.0.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find_map(|two| two.first().filter(|one| Some(*one) == two.get(1)));
+    match twice {
+        Some(name) => Err(Unread::Twice((*name).to_owned())),
+        None => Ok(pairs),
+    }
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_equal_if_they_say_the_same() {
+        let same = |one: &str, other: &str| digest(one).unwrap() == digest(other).unwrap();
+        for (one, other) in [
+            ("1", "1.0"),
+            ("100", "1e2"),
+            ("0.10", "1E-1"),
+            ("0", "-0.000"),
+            ("123456789012345678901234567890", "1.2345678901234567890123456789e29"),
+            (r#""é""#, r#""\u00e9""#),
+            (r#"{"a":1,"b":[2, 3]}"#, r#" { "b" : [2,3.0], "a" : 1 } "#),
+        ] {
+            assert!(same(one, other), "{one} and {other}");
+        }
+        for (one, other) in [
+            ("1", "\"1\""),
+            ("0.1", "0.1000000000000000000001"),
+            ("1e999999999999999999999", "1e999999999999999999998"),
+            ("[1,2]", "[2,1]"),
+            ("null", "false"),
+            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#),
+            (r#"{"a":{"b":1}}"#, r#"{"a":{"c":1}}"#),
+            ("[]", "{}"),
+        ] {
+            assert!(!same(one, other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn members_are_spans_of_the_text() {
+        let text = " {\"a\" : 1 ,\n \"b\\u0063\":{\"x\":[\"}\"]}}";
+        let found = members(text).unwrap().unwrap();
+        let told: Vec<_> = found
+            .iter()
+            .map(|one| (one.name.as_str(), &text[one.text.clone()], &text[one.value.clone()]))
+            .collect();
+        let second = "\"b\\u0063\":{\"x\":[\"}\"]}";
+        assert_eq!(told, [("a", "\"a\" : 1", "1"), ("bc", second, &second[10..])]);
+        assert_eq!(members("[1]"), Ok(None));
+        assert_eq!(members(r#"{"a":1,"\u0061":2}"#), Err(Unread::Twice("a".to_owned())));
+        assert_eq!(digest(r#"[{"ab":1,"ab":2}]"#), Err(Unread::Twice("ab".to_owned())));
+        assert!(digest(&format!("{}{}", "[".repeat(70), "]".repeat(70))).is_err());
+        assert!(digest(r#""\ud800""#).is_err(), "half a character says nothing");
+    }
+}

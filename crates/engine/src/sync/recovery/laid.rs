@@ -1,0 +1,257 @@
+//! Versions of a group in a stage, and the files that a merge makes of them.
+//!
+//! Every content stands in the stage once, in a slot of its own. Nothing outside of the stage is
+//! written but packs. A crash leaves what [`super::merge`] says.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+
+use super::Stand;
+use super::sets::{Division, Files, Set, Versions};
+use crate::fs::{At, ReadFile};
+use crate::log::Snapshot;
+use crate::merge::{Clash, File, Names, Side, Unmerged, merge};
+use crate::model::{ConflictId, Digest, Entry, Groups, VaultPath};
+use crate::sync::cycle::{Known, Members, Order, Run, Uploads, Wanted, kind, listed};
+use crate::sync::session::{Context, Session};
+use crate::sync::{Progress, Refusal, SyncError, blocking};
+use crate::vault::validate::{Kind, check};
+use crate::vault::{Stage, StageError, StageWriter};
+
+/// Bytes that are written at once.
+const BUFFER: usize = 256 << 10;
+
+/// An open file, and its length.
+type Opened = (Box<dyn ReadFile>, u64);
+
+/// Files in a stage.
+pub(super) struct Laid<'s> {
+    stage: &'s Stage,
+    id: ConflictId,
+    /// Slot of each content.
+    slots: BTreeMap<Digest, u32>,
+    /// Slots in use.
+    next: u32,
+    /// New entries of the group. None for a member that goes.
+    pub(super) wanted: BTreeMap<VaultPath, Option<Entry>>,
+    /// Contents that were made here.
+    made: Vec<(Entry, u32)>,
+}
+
+impl<'s> Laid<'s> {
+    pub(super) const fn new(stage: &'s Stage, id: ConflictId) -> Self {
+        Self { stage, id, slots: BTreeMap::new(), next: 0, wanted: BTreeMap::new(), made: Vec::new() }
+    }
+
+    fn slot(&mut self) -> u32 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn open(&self, context: &Context, entry: &Entry) -> Result<Box<dyn ReadFile>, SyncError> {
+        let slot = self.slots.get(&entry.digest).copied().unwrap_or(u32::MAX);
+        let place = self.stage.path(slot);
+        Ok(context.fs().open(&place).at("open", &place)?)
+    }
+
+    /// Writes a new file to the stage. Returns its slot and its entry, with the attributes of the
+    /// `like` one.
+    fn write(
+        &mut self,
+        context: &Context,
+        like: &Entry,
+        fill: impl FnOnce(&mut dyn Write) -> Result<(), Unmerged>,
+    ) -> Result<(u32, Entry), SyncError> {
+        let slot = self.slot();
+        let mut out = BufWriter::with_capacity(BUFFER, self.stage.writer(slot)?);
+        fill(&mut out).map_err(|error| self.unmerged(error))?;
+        let inner = out.into_inner().map_err(io::IntoInnerError::into_error);
+        let writer: StageWriter = inner.map_err(|error| self.unmerged(error.into()))?;
+        let content = writer.written();
+        let mtime_ms = i64::try_from(context.ports.clock.now_ms()).unwrap_or(i64::MAX);
+        writer.finish(content, like.mode, mtime_ms)?;
+        let entry =
+            Entry { digest: content.digest, size: content.size, mtime_ms, mode: like.mode, rows: None };
+        Ok((slot, entry))
+    }
+
+    fn unmerged(&self, error: Unmerged) -> SyncError {
+        match error {
+            Unmerged::Io(source) => {
+                let path = self.stage.path(self.next);
+                StageError::Io(crate::fs::IoAt { operation: "merge", path, source }).into()
+            }
+            other => Refusal::NotMerged { id: self.id, why: other.to_string() }.into(),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Stages files that are not staged yet. Returns one that nobody has any more.
+    pub(super) async fn lay(
+        &self,
+        laid: &mut Laid<'_>,
+        files: &Files,
+        state: &Stand,
+    ) -> Result<Option<VaultPath>, SyncError> {
+        let layout = &self.context.layout;
+        let (mut wanted, mut old) = (Vec::new(), Vec::new());
+        for (path, entry) in files {
+            if laid.slots.contains_key(&entry.digest) {
+                continue;
+            }
+            let slot = laid.slot();
+            laid.slots.insert(entry.digest, slot);
+            wanted.push(Wanted { name: path.to_string(), slot, entry: *entry });
+            old.extend([path.below(layout.root()), layout.conflict_file(laid.id, path)]);
+        }
+        self.context.check_room(&wanted, layout.root())?;
+        let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };
+        let lost = self.context.fetch(order, laid.stage, Progress::default(), self.watcher).await?;
+        let missing = wanted.iter().find(|file| lost.contains_key(&file.slot));
+        Ok(missing.and_then(|file| VaultPath::new(&file.name).ok()))
+    }
+
+    /// Uploads the contents that were made here. Returns the newest state with what names them.
+    pub(super) async fn upload_laid(
+        &self,
+        laid: &Laid<'_>,
+        head: &Stand,
+    ) -> Result<Arc<Snapshot>, SyncError> {
+        let context = self.context;
+        let packs = head.lasting();
+        let mut index = context.indexed.take(&packs);
+        let mut from = head.as_ref().clone();
+        loop {
+            let mut known = Known::new(head, &index, Vec::new());
+            let uploads = Uploads::new(context);
+            let params = self.log.header()?.chunking;
+            let mut run = Run::new(params, context.ports.entropy.as_ref(), &mut known, uploads.clone())?;
+            for (entry, slot) in &laid.made {
+                let place = laid.stage.path(*slot);
+                let ingested = blocking(|| {
+                    let mut file = context.fs().open(&place).at("open", &place)?;
+                    Ok::<_, SyncError>(run.add(&mut file)?.at("read", &place)?)
+                })?;
+                if ingested.content != entry.content() {
+                    return Err(SyncError::Upload(format!("{} changed while it was read", place.display())));
+                }
+                from.recipes.extend(ingested.recipe.map(|recipe| (entry.digest, recipe)));
+                run.send().await?;
+            }
+            blocking(|| run.finish())?;
+            uploads.wait_for(0).await?;
+            let relied = known.relied().clone();
+            for pack in uploads.done().await {
+                from.packs.insert(pack.id, Arc::new(pack));
+            }
+            let missing = context.not_there(&index, relied).await?;
+            if missing.is_empty() {
+                return Ok(Arc::new(from));
+            }
+            // Packs do not hold what their tables say: it is sent again.
+            for id in &missing {
+                let places: Vec<_> = index.places(id).map(|(pack, _)| pack).collect();
+                places.into_iter().for_each(|pack| index.forget(*id, pack));
+            }
+        }
+    }
+}
+
+impl Context {
+    /// Merges what is laid out, into new files of the stage.
+    pub(super) fn merge_laid(
+        &self,
+        laid: &mut Laid<'_>,
+        versions: &Versions,
+        groups: &Groups,
+    ) -> Result<Vec<Clash>, SyncError> {
+        let Division { sets, taken } = versions.divide(groups).map_err(|error| laid.unmerged(error))?;
+        laid.wanted = taken;
+        let mut clashes = Vec::new();
+        for set in &sets {
+            clashes.extend(self.merge_set(laid, versions, set)?);
+        }
+        Ok(clashes)
+    }
+
+    fn merge_set(
+        &self,
+        laid: &mut Laid<'_>,
+        versions: &Versions,
+        set: &Set,
+    ) -> Result<Vec<Clash>, SyncError> {
+        let open = |files: &Files| -> Result<Vec<Opened>, SyncError> {
+            let paths = std::iter::once(&set.corpus).chain(set.rows.iter().map(|(_, path)| path));
+            let entries = paths.filter_map(|path| files.get(path));
+            entries.map(|entry| Ok((laid.open(self, entry)?, entry.size))).collect()
+        };
+        let (here, there) = (open(&versions.here)?, open(&versions.there)?);
+        let base = versions.base.as_ref().map(open).transpose()?;
+        let names = Names {
+            key: set.key.clone(),
+            rows: set.rows.iter().map(|(kind, path)| (kind.clone(), path.to_string())).collect(),
+        };
+        let sides = [side(&here), side(&there)];
+        let [Some(here), Some(there)] = &sides else { return Ok(Vec::new()) };
+        let base = base.as_deref().and_then(side);
+        let merged = merge(&names, base.as_ref(), here, there).map_err(|error| laid.unmerged(error))?;
+        let corpus = (Kind::Corpus(set.key.clone()), set.corpus.clone());
+        for (at, (kind, path)) in std::iter::once(&corpus).chain(&set.rows).enumerate() {
+            let Some(like) = versions.there.get(path) else { continue };
+            let (slot, mut entry) = laid.write(self, like, |out| match at.checked_sub(1) {
+                None => merged.write_corpus(out),
+                Some(at) => Ok(merged.write_rows(at, out)?),
+            })?;
+            entry.rows = self.facts_in(laid.stage, slot, &entry.digest, kind)?.and_then(|facts| facts.rows());
+            if let std::collections::btree_map::Entry::Vacant(free) = laid.slots.entry(entry.digest) {
+                free.insert(slot);
+                laid.made.push((entry, slot));
+            }
+            laid.wanted.insert(path.clone(), Some(entry));
+        }
+        Ok(merged.clashes().to_vec())
+    }
+
+    /// Refuses a result whose files do not fit together, whatever the group's definition says.
+    pub(super) fn must_fit_together(
+        &self,
+        laid: &Laid<'_>,
+        there: &Files,
+        groups: &Groups,
+        name: &str,
+    ) -> Result<(), SyncError> {
+        let mut after = there.clone();
+        for (path, entry) in &laid.wanted {
+            match entry {
+                Some(entry) => drop(after.insert(path.clone(), *entry)),
+                None => drop(after.remove(path)),
+            }
+        }
+        let mut found = Members::new();
+        for (path, entry) in &after {
+            let Some(kind) = kind(groups, path) else { continue };
+            let facts = match (self.known_facts(&entry.digest, &kind), laid.slots.get(&entry.digest)) {
+                (None, Some(slot)) => self.facts_in(laid.stage, *slot, &entry.digest, &kind)?,
+                (known, _) => known,
+            };
+            found.extend(facts.map(|facts| (path.clone(), facts)));
+        }
+        let faults = check(&found);
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Unfit { group: name.to_owned(), faults: listed(&faults) }.into())
+    }
+}
+
+/// One version of a set, from its open files: the corpus first.
+fn side(files: &[Opened]) -> Option<Side<'_>> {
+    let (corpus, rows) = files.split_first()?;
+    Some(Side { corpus: file(corpus), rows: rows.iter().map(file).collect() })
+}
+
+fn file((file, len): &Opened) -> File<'_> {
+    File { file: file.as_ref(), len: *len }
+}

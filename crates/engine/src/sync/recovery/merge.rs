@@ -1,0 +1,118 @@
+//! Decides a conflict over a group by merging its two versions, memory by memory.
+//!
+//! Both versions and the one that they came from are staged and checked by digest, so nothing that
+//! an app does meanwhile matters. The result is staged, looked into and uploaded; then it is
+//! committed with the decision, and comes here as to every other device: by the ordinary pull. The
+//! version that was set aside goes to the trash, as in every decision.
+//!
+//! Nothing is decided here about entries ([`crate::merge`]) or about which files merge
+//! ([`super::sets`]). A crash leaves a stage, which the next start clears away, and packs that no
+//! commit names; or a commit that the next cycle finishes.
+
+use super::laid::Laid;
+use super::resolve::open_conflict;
+use super::rewrite::Made;
+use super::sets::{Files, Versions};
+use super::{Rewrite, Rewritten, Stand};
+use crate::merge::Clash;
+use crate::model::{CommitKind, Conflict, ConflictId, Item, Keep, Resolution};
+use crate::sync::cycle::Request;
+use crate::sync::session::Session;
+use crate::sync::{Engine, Refusal, SyncError, Watcher, blocking};
+use crate::vault::Stage;
+
+impl Engine {
+    /// Decides a conflict over a group, for all devices, by merging the version that was set aside
+    /// into the one that stands.
+    ///
+    /// # Errors
+    /// See [`SyncError`]; a [`Refusal`] if it is not open, cannot be merged, or the group is not at
+    /// rest here. Nothing is decided then.
+    pub async fn merge_conflict(
+        &mut self,
+        id: ConflictId,
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
+        let before = self.settled_cycle(Request::FULL, watcher).await?;
+        let open = self.conflicts().await?;
+        if let Some(listed) = open.iter().find(|listed| listed.conflict.id == id) {
+            self.must_be_at_rest(&listed.conflict.item, watcher).await?;
+        }
+        let (made, clashes) = self.session(watcher).await?.merge_conflict(id, yes).await?;
+        let rewritten = self.bring(made, before, yes, watcher).await?;
+        Ok(Rewritten { clashes, ..rewritten })
+    }
+
+    /// Refuses while anything of an item waits here: what stands must be what the remote has.
+    async fn must_be_at_rest(&mut self, item: &Item, watcher: &dyn Watcher) -> Result<(), SyncError> {
+        let plan = self.dry_run(false, watcher).await?.plan;
+        let held = plan.holds.iter().find(|hold| hold.items.contains(item)).map(ToString::to_string);
+        let waiting = plan.waiting.iter().find(|waiting| waiting.item == *item).map(|one| one.why.clone());
+        let moves = plan.steps.iter().any(|step| step.item == *item && (step.outgoing() || step.incoming()));
+        let unsent = moves.then(|| "it has changes that are not agreed with the backup yet".to_owned());
+        match held.or(waiting).or(unsent) {
+            Some(why) => Err(Refusal::NotAtRest { item: item.clone(), why }.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Session<'_> {
+    async fn merge_conflict(&mut self, id: ConflictId, yes: bool) -> Result<(Made, Vec<Clash>), SyncError> {
+        let head = self.stand().await?;
+        let head = self.by_known_groups(head).await?;
+        let conflict = open_conflict(&head, id)?.clone();
+        let stage = Stage::create(self.context.ports.fs.clone(), &self.context.layout, &self.apply_id())?;
+        let merged = self.merge_in(&stage, &conflict, &head).await;
+        let discarded = stage.discard();
+        let (rewrite, clashes) = merged?;
+        discarded?;
+        Ok((self.commit_rewrite(&head, rewrite, Vec::new(), yes).await?, clashes))
+    }
+
+    /// Merges in a stage, and uploads the result.
+    async fn merge_in(
+        &mut self,
+        stage: &Stage,
+        conflict: &Conflict,
+        head: &Stand,
+    ) -> Result<(Rewrite, Vec<Clash>), SyncError> {
+        let id = conflict.id;
+        let Item::Group(name) = &conflict.item else {
+            let why = format!("{} is a single file, and only groups of memories merge", conflict.item);
+            return Err(Refusal::NotMerged { id, why }.into());
+        };
+        let base = self.common_version(conflict, name, head).await?;
+        let members = |state: &Stand| -> Files {
+            head.groups.members(name, &state.tree).map(|(path, entry)| (path.clone(), *entry)).collect()
+        };
+        let here: Files =
+            conflict.files.iter().filter_map(|file| Some((file.path.clone(), file.entry?))).collect();
+        let mut laid = Laid::new(stage, id);
+        for files in [&here, &members(head)] {
+            if let Some(path) = self.lay(&mut laid, files, head).await? {
+                return Err(Refusal::Gone { path }.into());
+            }
+        }
+        let mut versions = Versions { base: None, here, there: members(head) };
+        if let Some(state) = &base {
+            let files = members(state);
+            // A base whose contents were pruned is none.
+            if self.lay(&mut laid, &files, state).await?.is_none() {
+                versions.base = Some(files);
+            }
+        }
+        let clashes = blocking(|| {
+            let clashes = self.context.merge_laid(&mut laid, &versions, &head.groups)?;
+            self.context.must_fit_together(&laid, &versions.there, &head.groups, name)?;
+            Ok::<_, SyncError>(clashes)
+        })?;
+        let from = Some(self.upload_laid(&laid, head).await?);
+        // Older devices know no other word for it: something of both versions stands.
+        let resolved = vec![Resolution { id, keep: Keep::Both }];
+        let rewrite =
+            Rewrite { kind: CommitKind::Resolve, wanted: laid.wanted, from, resolved, ..Rewrite::default() };
+        Ok((rewrite, clashes))
+    }
+}

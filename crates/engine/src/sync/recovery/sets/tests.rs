@@ -1,0 +1,108 @@
+use super::*;
+use crate::model::{Digest, Group, Validate};
+
+fn path(text: &str) -> VaultPath {
+    VaultPath::new(text).unwrap()
+}
+
+fn groups() -> Groups {
+    let of = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
+    Groups::new(vec![Group {
+        name: "all".to_owned(),
+        primary: of(&["corpus/*.json", "vectors/*.npy", "more/*"]),
+        derived: of(&["indexes/**"]),
+        validate: Validate::Off,
+    }])
+    .unwrap()
+}
+
+/// Files with a letter each, which stands for their content.
+fn files(list: &[(&str, &str)]) -> Files {
+    let entry = |content: &str| Entry {
+        digest: Digest::of(content.as_bytes()),
+        size: 1,
+        mtime_ms: 0,
+        mode: 0o644,
+        rows: None,
+    };
+    list.iter().map(|(name, content)| (path(name), entry(content))).collect()
+}
+
+const NODES: [&str; 3] = ["corpus/nodes.json", "vectors/nodes.npy", "indexes/nodes.index"];
+
+/// The usual three files, with contents, and more.
+fn nodes(contents: [&str; 3], more: &[(&str, &str)]) -> Files {
+    let mut all: Vec<(&str, &str)> = NODES.into_iter().zip(contents).collect();
+    all.extend(more);
+    all.retain(|(_, content)| !content.is_empty());
+    files(&all)
+}
+
+fn divide(base: Option<Files>, here: &Files, there: &Files) -> Result<Division, String> {
+    let versions = Versions { base, here: here.clone(), there: there.clone() };
+    versions.divide(&groups()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_corpus_merges_with_the_files_that_follow_it() {
+    let (base, here, there) =
+        (nodes(["b", "b", "b"], &[]), nodes(["h", "h", "h"], &[]), nodes(["t", "t", "t"], &[]));
+    let division = divide(Some(base.clone()), &here, &there).unwrap();
+    let [set] = division.sets.as_slice() else { panic!("{division:?}") };
+    assert_eq!((set.corpus.as_str(), set.key.as_str()), ("corpus/nodes.json", "nodes"));
+    let rows = [(Kind::Matrix, path("vectors/nodes.npy")), (Kind::Index, path("indexes/nodes.index"))];
+    assert_eq!(set.rows, rows);
+    assert!(division.taken.is_empty());
+    // An index that does not stand is none that could go wrong.
+    let without = nodes(["t", "t", ""], &[]);
+    assert_eq!(divide(Some(base), &here, &without).unwrap().sets[0].rows.len(), 1);
+}
+
+#[test]
+fn where_one_side_changed_nothing_the_other_one_is_taken_whole() {
+    let (base, other) = (nodes(["b", "b", "b"], &[]), nodes(["x", "x", ""], &[]));
+    assert_eq!(divide(Some(base.clone()), &base, &other).unwrap(), Division::default());
+    let taken = divide(Some(base.clone()), &other, &base).unwrap();
+    assert!(taken.sets.is_empty());
+    assert_eq!(taken.taken[&path("indexes/nodes.index")], None, "an index of other rows stays");
+    assert_eq!(taken.taken[&path("corpus/nodes.json")], other.get(&path("corpus/nodes.json")).copied());
+    assert_eq!(divide(None, &other, &other).unwrap(), Division::default());
+}
+
+#[test]
+fn each_corpus_of_a_group_is_judged_by_itself() {
+    let of = |nodes_are: [&str; 3], other: &str, more: &str| {
+        let more = [("corpus/e.json", other), ("vectors/e.npy", other), ("more/x", more)];
+        nodes(nodes_are, &more)
+    };
+    let (base, here, there) =
+        (of(["b", "b", "b"], "b", "b"), of(["h", "h", "h"], "h", "h"), of(["t", "t", "t"], "b", "b"));
+    let division = divide(Some(base), &here, &there).unwrap();
+    assert_eq!(division.sets.len(), 1);
+    let taken: Vec<&str> = division.taken.keys().map(VaultPath::as_str).collect();
+    assert_eq!(taken, ["corpus/e.json", "more/x", "vectors/e.npy"]);
+}
+
+#[test]
+fn what_could_go_wrong_is_refused() {
+    let base = nodes(["b", "b", "b"], &[]);
+    let (here, there) = (nodes(["h", "h", "h"], &[]), nodes(["t", "t", "t"], &[]));
+    let refused = |here: &Files, there: &Files| divide(Some(base.clone()), here, there).unwrap_err();
+    let cases = [
+        (nodes(["h", "", "h"], &[]), there.clone(), "set aside has no vectors/nodes.npy"),
+        (nodes(["h", "h", ""], &[]), there.clone(), "must be built anew: indexes/nodes.index"),
+        (here.clone(), nodes(["t", "", ""], &[]), "stands has no vectors/nodes.npy"),
+        (here.clone(), nodes(["t", "t", "t"], &[("indexes/clusters.json", "t")]), "built anew"),
+        (
+            nodes(["h", "h", "h"], &[("more/x", "h")]),
+            nodes(["t", "t", "t"], &[("more/x", "t")]),
+            "both versions changed more/x",
+        ),
+    ];
+    for (here, there, words) in cases {
+        let why = refused(&here, &there);
+        assert!(why.contains(words), "{why}");
+    }
+    let without = divide(Some(nodes(["b", "", ""], &[])), &here, &there).unwrap_err();
+    assert!(without.contains("both came from has no vectors/nodes.npy"), "{without}");
+}

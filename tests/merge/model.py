@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""A model of the merge of memories, as plain as it can be: python3 model.py < TRIPLES
+
+tests/scenario/merge_model.rs runs it and holds the program's own merge against it. Each line is one case, a JSON object
+with `base` (or null), `here` and `there`: lists of [memory, vector], in order. Each answer is a line: the merged list and
+the clashes as [id, field or null], or why nothing is merged. docs/MERGING.md has the rules in words.
+"""
+import json
+import sys
+
+
+def by_id(version):
+    return {memory["id"]: (memory, vector) for memory, vector in version}
+
+
+def fields(memory):
+    return {name: value for name, value in memory.items() if name != "id"}
+
+
+def content(memory):
+    return json.dumps(fields(memory), sort_keys=True)
+
+
+def row_number(version):
+    """A field that is the number of its memory in every one of them."""
+    if len(version) < 2:
+        return False
+    names = set.intersection(*(set(memory) for memory, _ in version))
+    return any(all(memory[name] == at and memory[name] is not False and memory[name] is not True
+                   for at, (memory, _) in enumerate(version)) for name in names)
+
+
+def embedded_anew(old, new):
+    alone = [key for key in old if key in new and content(old[key][0]) == content(new[key][0])]
+    return sum(old[key][1] != new[key][1] for key in alone) * 2 > len(alone)
+
+
+def changed(memory, base):
+    one, other = fields(memory), fields(base)
+    return {name for name in one.keys() | other.keys() if (name in one, one.get(name)) != (name in other, other.get(name))}
+
+
+def mixed(base, here, there):
+    """Both sides changed it: the memory, its vector, and the fields that lost."""
+    same = {name for name in fields(here[0]).keys() | fields(there[0]).keys() | fields(base[0]).keys()
+            if (name in here[0], here[0].get(name)) == (name in there[0], there[0].get(name))}
+    ours, theirs = changed(here[0], base[0]) - same, changed(there[0], base[0])
+    clash = ours & theirs
+    new_here, new_there = here[1] != base[1], there[1] != base[1]
+    vectors_differ = here[1] != there[1]
+    if vectors_differ and new_here:
+        # The vector and the fields that it came with are one.
+        taken, lost = (set(), ours) if new_there or clash else (ours, set())
+        vector = here[1] if not (new_there or clash) else there[1]
+    else:
+        taken, lost, vector = ours - clash, clash, there[1]
+    memory = {name: value for name, value in there[0].items() if name not in taken}
+    memory.update({name: here[0][name] for name in taken if name in here[0]})
+    return memory, vector, lost
+
+
+def merge(base, here, there):
+    for version in (base, here, there):
+        if version is not None and row_number(version):
+            return {"refused": "row number"}
+    old, ours, theirs = by_id(base or []), by_id(here), by_id(there)
+    if base is not None and base == here:
+        return {"merged": there, "clashes": []}
+    if base is not None and base == there:
+        return {"merged": here, "clashes": []}
+    if base is None:
+        anew = embedded_anew(theirs, ours)
+    else:
+        anew = embedded_anew(old, ours) or embedded_anew(old, theirs)
+    if anew:
+        return {"refused": "embedded anew"}
+    merged, clashes = [], []
+    # Equal memories of which the other side deleted another one.
+    spare = [content(old[key][0]) for key in old
+             if key not in theirs and key in ours and content(ours[key][0]) == content(old[key][0])]
+    for key, (memory, vector) in theirs.items():
+        was, mine = old.get(key), ours.get(key)
+        if mine is None:
+            if was is not None and content(was[0]) == content(memory):
+                if content(memory) not in spare:
+                    continue
+                spare.remove(content(memory))
+            merged.append([memory, vector])
+        elif content(mine[0]) == content(memory):
+            only_here = was is not None and was[1] == vector
+            merged.append([memory, mine[1] if only_here else vector])
+        elif was is None:
+            clashes.append([key, None])
+            merged.append([memory, vector])
+        elif mine == was:
+            merged.append([memory, vector])
+        elif (memory, vector) == was:
+            merged.append([mine[0], mine[1]])
+        else:
+            memory, vector, lost = mixed(was, mine, (memory, vector))
+            clashes.extend([key, name] for name in lost)
+            merged.append([memory, vector])
+    for key, (memory, vector) in ours.items():
+        if key in theirs:
+            continue
+        if key not in old:
+            merged.append([memory, vector])
+        elif content(memory) != content(old[key][0]):
+            clashes.append([key, None])
+    return {"merged": merged, "clashes": sorted(clashes, key=json.dumps)}
+
+
+for line in sys.stdin:
+    case = json.loads(line)
+    print(json.dumps(merge(case["base"], case["here"], case["there"])))
