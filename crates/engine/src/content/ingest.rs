@@ -29,7 +29,7 @@ pub struct Ingested {
     /// Number of bytes added to packs, as stored. 0 if the vault had all chunks.
     pub new_bytes: u64,
     /// Chunks of the file and of its recipe, for a file that has several; empty if they are more
-    /// than [`MOST_NAMED`].
+    /// than 65,536.
     pub chunks: Vec<Digest>,
 }
 

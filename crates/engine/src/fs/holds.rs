@@ -30,9 +30,12 @@ pub(super) fn try_names<F: Fs + ?Sized>(fs: &F, folder: &Path) -> io::Result<Hol
     let all = |spell: &dyn Fn(&str) -> String| {
         TRIED.iter().try_fold(true, |all, name| Ok::<_, io::Error>(all && holds(fs, folder, &spell(name))?))
     };
+    let escaped = || all(&|name| escape(name).into_owned());
     Ok(if all(&str::to_owned)? {
         Holds::All
-    } else if all(&|name| escape(name).into_owned())? {
+    // Hardly any disk refuses the escape, and it would leave files out until the next start: what
+    // may have been a failure of the moment is tried again.
+    } else if escaped()? || escaped()? {
         Holds::Escaped
     } else {
         Holds::Some
@@ -41,6 +44,8 @@ pub(super) fn try_names<F: Fs + ?Sized>(fs: &F, folder: &Path) -> io::Result<Hol
 
 fn holds<F: Fs + ?Sized>(fs: &F, folder: &Path, name: &str) -> io::Result<bool> {
     match fs.create(&folder.join(name)) {
+        // Tried before; the listing tells.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) if refuses(&error) => return Ok(false),
         // Nothing of it has to outlast the look.
         made => drop(made?),
@@ -56,7 +61,6 @@ fn refuses(error: &io::Error) -> bool {
         Kind::InvalidInput,
         Kind::InvalidFilename,
         Kind::NotFound,
-        Kind::AlreadyExists,
         Kind::PermissionDenied,
         Kind::Unsupported,
     ];

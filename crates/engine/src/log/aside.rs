@@ -172,8 +172,8 @@ impl Note {
 }
 
 impl Log {
-    /// Objects below `commits/` that are set aside, and others that are not believed
-    /// ([`super::claims`]), without the dismissed ones.
+    /// Objects below `commits/` that are set aside, and others whose claims are not believed,
+    /// without the dismissed ones.
     #[must_use]
     pub fn aside(&self) -> Vec<Aside> {
         let told = self.asides.iter().filter(|(_, note)| !note.dismissed);

@@ -226,14 +226,6 @@ impl Snapshot {
     }
 
     /// Packs that are not marked for deletion.
-    pub fn lasting_packs(&self) -> impl Iterator<Item = &Arc<PackInfo>> {
-        self.packs
-            .iter()
-            .filter(|(id, _)| !self.marked.contains_key(id) || planted(Bug::ReuseMarked))
-            .map(|(_, pack)| pack)
-    }
-
-    /// The same as a map.
     #[must_use]
     pub fn lasting(&self) -> SharedMap<PackId, Arc<PackInfo>> {
         let mut lasting = self.packs.clone();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use cogzy_engine::model::{Digest, Entry, Item};
+use cogzy_engine::model::{Digest, Entry, Item, Tree};
 use cogzy_engine::plan::Hold;
 
 use crate::key::Key;
@@ -68,6 +68,8 @@ pub struct Ledger {
     pub sends_again: bool,
     /// Paths that the user has ever deleted.
     deleted: BTreeSet<String>,
+    /// Names that the user gave to files in another letter case, with the names before.
+    recased: BTreeMap<String, String>,
     /// Versions that have ever stood here.
     held: BTreeSet<(String, Digest)>,
     /// The user has decided something the other way, or this device has lost its record: it may
@@ -129,9 +131,16 @@ impl Ledger {
         self.held.insert((path.into(), digest));
     }
 
-    /// True if this device may replace a version: it must have known it.
+    /// True if this device may replace a version: it must have known it, under the name that its
+    /// user gave it in another letter case, too.
     pub fn may_replace(&self, path: &str, digest: Digest) -> bool {
-        self.excused || self.held.contains(&(path.to_owned(), digest))
+        let mut names = self
+            .recased
+            .iter()
+            .filter(|(_, before)| *before == path)
+            .map(|(to, _)| to.as_str())
+            .chain([path]);
+        self.excused || names.any(|name| self.held.contains(&(name.to_owned(), digest)))
     }
 
     /// Lets files be sent again that were sent from below `folder` and not synced for a while: the
@@ -144,6 +153,20 @@ impl Ledger {
     pub fn released(&mut self, path: &str, digest: Digest) {
         self.owed.remove(&(path.to_owned(), digest));
         self.held(path, digest);
+    }
+
+    /// The file at `path` has the name `to` from now on, which differs in letter case.
+    pub fn recased(&mut self, path: &str, to: &str, digest: Digest) {
+        self.deleted(path);
+        self.wrote(to, digest);
+        self.recased.insert(to.to_owned(), path.to_owned());
+    }
+
+    /// True for a version that the user has renamed in letter case without knowing it: an apply
+    /// that was under way put it under the new name.
+    pub fn has_recased(&self, path: &str, digest: Option<Digest>, parent: &Tree) -> bool {
+        let before = self.recased.get(path).and_then(|before| parent.get(before.as_str()));
+        digest.is_some() && digest == before.map(|entry| entry.digest)
     }
 
     pub fn deleted(&mut self, path: &str) {

@@ -268,7 +268,8 @@ impl Context {
             .map(|(id, pack)| (*id, Arc::clone(pack)))
             .collect();
         // A pack that is about to go must not be relied on again.
-        let index: ChunkIndex = head.lasting_packs().chain(more.values()).map(AsRef::as_ref).collect();
+        let lasting = head.lasting();
+        let index: ChunkIndex = lasting.values().chain(more.values()).map(AsRef::as_ref).collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let (mut recipes, mut packs) = (BTreeMap::new(), BTreeMap::new());
         for (path, entry) in wanted.iter().filter_map(|(path, entry)| entry.map(|entry| (path, entry))) {

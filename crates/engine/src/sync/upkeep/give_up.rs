@@ -127,7 +127,8 @@ impl Session<'_> {
         // Lost packs are in the state that commits say, and not at hand.
         let said = self.log.snapshot(head.key).await?;
         let named = said.packs.values().filter(|pack| bad.contains(&pack.id)).cloned();
-        let others = head.lasting_packs().filter(|pack| !bad.contains(&pack.id));
+        let others = head.lasting();
+        let others = others.values().filter(|pack| !bad.contains(&pack.id));
         let others: ChunkIndex = others.map(AsRef::as_ref).collect();
         let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
         let mut worn = Vec::new();

@@ -57,7 +57,7 @@ pub(crate) fn needed(packs: &[Arc<PackInfo>], places: &Places) -> Vec<Worn> {
 /// one run may. `old` is true for packs old enough to be touched.
 pub(crate) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bool) -> Vec<Worn> {
     let lasting: Vec<Arc<PackInfo>> =
-        state.lasting_packs().filter(|pack| old(pack.id)).map(Arc::clone).collect();
+        state.lasting().values().filter(|pack| old(pack.id)).map(Arc::clone).collect();
     let (mut found, mut small) = (Vec::new(), Vec::new());
     for worn in needed(&lasting, places) {
         let (kept, all) = (bytes(&worn.live), bytes(&worn.pack.chunks));

@@ -188,6 +188,8 @@ impl Site {
         self.state.sync_all();
         let (old, new) = (self.digest(ino), [&self.state.node(ino).bytes[..], bytes].concat());
         self.ledger.released(&path, old);
+        // See [`Self::write`].
+        self.ledger.modes.remove(&path);
         self.ledger.versions.add(&new, None);
         self.ledger.wrote(&path, Digest::of(&new));
         if !visible {
@@ -255,8 +257,7 @@ impl Site {
             return self.delete(path, now);
         }
         self.release(path);
-        self.ledger.deleted(path);
-        self.ledger.wrote(&to, digest);
+        self.ledger.recased(path, &to, digest);
         self.state.sync_path(&absolute(path));
         rename(&mut self.state, &absolute(path), &absolute(&to), true, now).unwrap();
     }
@@ -368,6 +369,7 @@ impl Site {
     fn chmod(&mut self, path: &str, mode: u32, now: i64) {
         let now = self.state.stamp(now);
         if let Some(ino) = self.file(path) {
+            self.state.sync_path(&absolute(path));
             let node = self.state.node_mut(ino);
             (node.mode, node.ctime_ns) = (mode, now);
             self.ledger.modes.insert(path.to_owned(), mode);
