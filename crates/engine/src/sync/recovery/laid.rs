@@ -205,10 +205,12 @@ impl Context {
                 Some(at) => Ok(merged.write_rows(at, out)?),
             })?;
             entry.rows = self.facts_in(laid.stage, slot, &entry.digest, kind)?.and_then(|facts| facts.rows());
-            if let std::collections::btree_map::Entry::Vacant(free) = laid.slots.entry(entry.digest) {
-                free.insert(slot);
+            // The newest state has the contents of both sides, but not that of the base.
+            let both = versions.here.values().chain(versions.there.values());
+            if !both.into_iter().any(|known| *known == entry) {
                 laid.made.push((entry, slot));
             }
+            laid.slots.insert(entry.digest, slot);
             laid.wanted.insert(path.clone(), Some(entry));
         }
         Ok(merged.clashes().to_vec())
