@@ -143,8 +143,10 @@ impl Reference {
         let worth = first || local_ms < self.local_ms || local_ms - self.local_ms >= HOUR_MS;
         if worth {
             self.passed_ms = self.passed_ms(local_ms);
+            // From then on a server that jumps with this clock, a folder of this machine, is not
+            // believed either.
             let followed = local_ms.min(self.believed_ms.saturating_add(MAX_AHEAD_MS));
-            self.believed_ms = self.believed_ms.max(followed).max(told);
+            self.believed_ms = self.believed_ms.max(if first { told } else { followed });
             self.local_ms = local_ms;
         }
         worth
