@@ -106,11 +106,12 @@ impl Session<'_> {
 }
 
 impl Base {
-    /// True if `state` has the group as it is noted.
+    /// True if `state` has the contents of the group that are noted. What else an entry says, the
+    /// number of rows among it, depends on who looked.
     fn is_in(&self, name: &str, head: &Snapshot, state: &Snapshot) -> bool {
         let members = head.groups.members(name, &state.tree);
-        let noted = self.files.iter().map(|file| (&file.path, file.entry));
-        members.map(|(path, entry)| (path, Some(*entry))).eq(noted)
+        let noted = self.files.iter().map(|file| (&file.path, file.entry.map(|entry| entry.content())));
+        members.map(|(path, entry)| (path, Some(entry.content()))).eq(noted)
     }
 }
 
