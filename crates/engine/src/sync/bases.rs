@@ -25,6 +25,9 @@ use crate::plan::Action;
 /// Longest note, in bytes.
 const MAX_NOTE: u64 = 64 << 20;
 
+/// Commits in which the noted version is looked for.
+const MAX_LOOKS: usize = 50;
+
 /// Note of the version that a losing one came from.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,9 +69,17 @@ impl Session<'_> {
         if let Some(note) = self.context.noted_base(conflict.id)? {
             let Some(commit) = note.commit else { return Ok(None) };
             if head.key.is_some_and(|head| self.log.graph().descends(head, commit)) {
-                let state = self.log.readable(commit, head.key).await?;
-                if note.is_in(name, head, &state) {
-                    return Ok(Some(state));
+                // A group that waited for its files to settle was agreed on in an older commit.
+                let past = self.log.past(commit).await?;
+                let of_the_group = |past: &&Past| {
+                    past.changes.iter().any(|change| head.groups.item(&change.path) == conflict.item)
+                };
+                let older = past.iter().filter(of_the_group).map(|past| past.key);
+                for key in std::iter::once(commit).chain(older).take(MAX_LOOKS) {
+                    let state = self.log.readable(key, head.key).await?;
+                    if note.is_in(name, head, &state) {
+                        return Ok(Some(state));
+                    }
                 }
             }
         }
