@@ -50,6 +50,15 @@ async fn pair(folder: &Path) -> (Device, Device) {
     (one, two)
 }
 
+/// Both have the memories `n0` to `n9`.
+async fn agreed(folder: &Path) -> (Device, Device) {
+    let (mut one, mut two) = pair(folder).await;
+    write(&one, &ten());
+    one.sync().await;
+    two.sync().await;
+    (one, two)
+}
+
 async fn merge(device: &mut Device, conflict: &Conflict) -> Result<Rewritten, SyncError> {
     device.pass(Duration::from_secs(10));
     device.engine().merge_conflict(conflict.id, false, &Unwatched).await
@@ -75,10 +84,7 @@ async fn clash(one: &mut Device, two: &mut Device, here: &Memories, there: &Memo
 #[tokio::test]
 async fn both_devices_end_with_every_memory_that_nobody_deleted_beside_its_own_vector() {
     let folder = fresh_folder();
-    let (mut one, mut two) = pair(folder.path()).await;
-    write(&one, &ten());
-    one.sync().await;
-    two.sync().await;
+    let (mut one, mut two) = agreed(folder.path()).await;
     let (mut here, mut there) = (ten(), ten());
     put(&mut here, "a-here", "new here", 50.0);
     put(&mut here, "n1", "changed here", 51.0);
@@ -143,10 +149,7 @@ async fn a_conflict_is_merged_on_the_device_that_did_not_find_it() {
 #[tokio::test]
 async fn without_a_base_nothing_counts_as_deleted_and_differences_are_clashes() {
     let folder = fresh_folder();
-    let (mut one, mut two) = pair(folder.path()).await;
-    write(&one, &ten());
-    one.sync().await;
-    two.sync().await;
+    let (mut one, mut two) = agreed(folder.path()).await;
     let (mut here, there) = (ten(), ten());
     put(&mut here, "n1", "changed here", 51.0);
     put(&mut here, "a-here", "new here", 50.0);
@@ -167,10 +170,7 @@ async fn without_a_base_nothing_counts_as_deleted_and_differences_are_clashes() 
 #[tokio::test]
 async fn what_stands_by_then_is_merged_and_a_group_that_is_not_at_rest_is_not() {
     let folder = fresh_folder();
-    let (mut one, mut two) = pair(folder.path()).await;
-    write(&one, &ten());
-    one.sync().await;
-    two.sync().await;
+    let (mut one, mut two) = agreed(folder.path()).await;
     let (mut here, mut there) = (ten(), ten());
     put(&mut here, "a-here", "new here", 50.0);
     put(&mut there, "n3", "changed there", 63.0);

@@ -3,21 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::model::Keep;
-use cogzy_engine::remote::{
-    Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind, Span,
-};
+use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::sync::{Point, Pruned, Refusal, Retention, SyncError, Unwatched};
 use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
 use crate::support::process::noise;
+use crate::support::sleeper::Sleeper;
 
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -266,74 +264,13 @@ async fn packs_of_an_upload_that_was_never_finished_go_and_come_again() {
     assert_sound(&mut two).await;
 }
 
-/// The way to the bucket of a device that falls asleep whenever it is about to commit.
-#[derive(Debug)]
-struct Sleeper {
-    inner: Arc<dyn Remote>,
-    asleep: AtomicBool,
-    /// The commit that it was about to put.
-    held: Mutex<Option<(String, Bytes)>>,
-}
-
-#[async_trait::async_trait]
-impl Remote for Sleeper {
-    fn url(&self) -> String {
-        self.inner.url()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        if key.starts_with("commits/") && self.asleep.load(Ordering::Relaxed) {
-            *self.held.lock().unwrap() = Some((key.to_owned(), body));
-            return Err(RemoteError::new(RemoteErrorKind::UnknownOutcome, "put", key));
-        }
-        self.inner.put(key, body).await
-    }
-
-    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.inner.get(key, span).await
-    }
-
-    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.inner.head(key).await
-    }
-
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.inner.list(prefix, after).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.inner.delete(key).await
-    }
-
-    async fn server_ms(&self) -> Result<i64, RemoteError> {
-        self.inner.server_ms().await
-    }
-}
-
 /// The device uploads what it has and falls asleep on the way to its commit.
 async fn falls_asleep(bucket: &Bucket, device: &mut Device) -> Arc<Sleeper> {
     let inner: Arc<dyn Remote> = Arc::new(bucket.remote.clone());
-    let (asleep, held) = (AtomicBool::new(true), Mutex::default());
-    let sleeper = Arc::new(Sleeper { inner, asleep, held });
+    let sleeper = Arc::new(Sleeper::over(inner));
+    sleeper.falls_asleep();
     device.use_remote(Arc::clone(&sleeper) as Arc<dyn Remote>);
     device.try_sync().await.unwrap_err();
     assert!(device.root.join("sync/pending").exists(), "its commit is on its way");
     sleeper
-}
-
-impl Sleeper {
-    fn wakes_up(&self) {
-        self.asleep.store(false, Ordering::Relaxed);
-    }
-
-    /// The commit arrives while the device still sleeps.
-    async fn arrives(&self) {
-        let (key, body) = self.held.lock().unwrap().take().unwrap();
-        self.inner.put(&key, body).await.unwrap();
-        self.wakes_up();
-    }
 }

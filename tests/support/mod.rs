@@ -13,6 +13,7 @@ pub mod memories;
 pub mod moments;
 pub mod process;
 pub mod s3_server;
+pub mod sleeper;
 pub mod socket;
 pub mod sqlite;
 pub mod stick;

@@ -62,7 +62,7 @@ pub struct Side<'a> {
     pub rows: Vec<File<'a>>,
 }
 
-/// What the files are, the same for all versions.
+/// Kinds and names of the files, the same for all versions.
 #[derive(Debug, Clone)]
 pub struct Names {
     /// Member of the corpus that holds the entries, if it has it.

@@ -257,7 +257,7 @@ fn memory() -> impl Strategy<Value = Memory> {
     (0..3_u8, 0..3_u8, 0..40_u8)
 }
 
-/// What a user does to a memory.
+/// An act of a user on a memory.
 #[derive(Debug, Clone)]
 enum Edit {
     Put(u8, Memory),

@@ -358,7 +358,7 @@ impl Session<'_> {
         tracing::info!(from = %ours, to = %vault, "another device made this vault at the same moment; its name is used");
         self.marker.vault = vault;
         self.marker.write(self.context.fs(), &self.context.layout)?;
-        // What this device has lost within the last day, it has lost in this vault.
+        // The losses of the last day are losses of this vault.
         self.reference.rename(vault);
         self.save_reference()
     }

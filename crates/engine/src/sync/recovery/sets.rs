@@ -31,7 +31,7 @@ pub(super) struct Set {
     pub(super) rows: Vec<(Kind, VaultPath)>,
 }
 
-/// What becomes of the members of a group.
+/// Fate of the members of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Division {
     pub(super) sets: Vec<Set>,

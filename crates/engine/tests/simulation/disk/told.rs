@@ -34,7 +34,7 @@ pub(super) fn place(path: &Path) -> &'static str {
     OURS.iter().find(|ours| relative.starts_with(**ours)).copied().unwrap_or("visible")
 }
 
-/// What a file stands above is not there, as the port has it.
+/// Errors as the port has them: nothing is below a file.
 pub(super) fn absent_below_files<T>(found: io::Result<T>) -> io::Result<T> {
     found.map_err(|error| match error.kind() {
         io::ErrorKind::NotADirectory if !Linked::is(&error) => io::ErrorKind::NotFound.into(),
