@@ -55,9 +55,12 @@ impl ChunkIndex {
         })
     }
 
-    /// Removes one location of a chunk.
-    pub fn forget(&mut self, id: Digest, pack: PackId) {
-        self.places.remove(&(id, pack));
+    /// Removes all locations of a chunk.
+    pub fn forget(&mut self, id: &Digest) {
+        let packs: Vec<PackId> = self.places(id).map(|(pack, _)| pack).collect();
+        for pack in packs {
+            self.places.remove(&(*id, pack));
+        }
     }
 
     /// True if one of the packs holds the chunk.

@@ -167,7 +167,7 @@ pub trait Fs: Send + Sync + Debug {
     /// One that is pulled out goes all the same.
     ///
     /// # Errors
-    /// As for [`Fs::read_dir`].
+    /// See [`Fs::read_dir`].
     fn pin(&self, folder: &Path) -> io::Result<Pinned> {
         self.lstat(folder).map(|_nobody_unmounts_it| Pinned::new(()))
     }

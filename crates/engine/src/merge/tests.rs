@@ -1,34 +1,11 @@
 //! Merges of corpora in memory, written out and read again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::FileStat;
-
-/// File in memory.
-struct Bytes(Vec<u8>);
-
-impl io::Read for Bytes {
-    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-impl ReadFile for Bytes {
-    fn stat(&self) -> io::Result<FileStat> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap();
-        let part = self.0.get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(part);
-        Ok(())
-    }
-}
+use crate::vault::validate::tests::Bytes;
 
 /// A corpus and its matrix of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +28,7 @@ fn vault(corpus: &str, rows: &[f32]) -> Vault {
 
 fn merged(base: Option<&Vault>, here: &Vault, there: &Vault) -> Result<(Vault, Vec<Clash>), Unmerged> {
     let names = Names { key: "nodes".to_owned(), rows: vec![(Kind::Matrix, "nodes.npy".to_owned())] };
-    let files: Vec<[Bytes; 2]> = [base, Some(here), Some(there)]
+    let files: Vec<[Bytes<Vec<u8>>; 2]> = [base, Some(here), Some(there)]
         .into_iter()
         .flatten()
         .map(|one| [Bytes(one.corpus.clone().into_bytes()), Bytes(one.matrix.clone())])
@@ -66,7 +43,7 @@ fn merged(base: Option<&Vault>, here: &Vault, there: &Vault) -> Result<(Vault, V
     Ok((Vault { corpus: String::from_utf8(corpus).unwrap(), matrix }, merged.clashes().to_vec()))
 }
 
-fn file(file: &Bytes) -> File<'_> {
+fn file(file: &Bytes<Vec<u8>>) -> File<'_> {
     File { file, len: file.0.len() as u64 }
 }
 

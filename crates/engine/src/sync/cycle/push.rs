@@ -199,10 +199,7 @@ impl Session<'_> {
                 "packs do not hold what their tables say: it is sent again"
             );
             pushing.packs = None;
-            for id in &missing {
-                let packs: Vec<PackId> = pushing.index.places(id).map(|(pack, _)| pack).collect();
-                packs.into_iter().for_each(|pack| pushing.index.forget(*id, pack));
-            }
+            missing.iter().for_each(|id| pushing.index.forget(id));
             // What was sent just now need not be sent again.
             pushing.left_over.retain(|pack| !sent.packs.contains_key(&pack.id));
             pushing.left_over.extend(sent.packs.into_values());

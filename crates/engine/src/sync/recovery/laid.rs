@@ -120,8 +120,10 @@ impl Session<'_> {
         head: &Stand,
     ) -> Result<Arc<Snapshot>, SyncError> {
         let context = self.context;
-        let packs = head.lasting();
-        let mut index = context.indexed.take(&packs);
+        let lasting = head.lasting();
+        let mut index = context.indexed.take(&lasting);
+        // None once the index is no longer what their tables say.
+        let mut packs = Some(lasting);
         let mut from = head.as_ref().clone();
         loop {
             let mut known = Known::new(head, &index, Vec::new());
@@ -148,13 +150,14 @@ impl Session<'_> {
             }
             let missing = context.not_there(&index, relied).await?;
             if missing.is_empty() {
+                if let Some(packs) = packs {
+                    context.indexed.keep(packs, index);
+                }
                 return Ok(Arc::new(from));
             }
             // Packs do not hold what their tables say: it is sent again.
-            for id in &missing {
-                let places: Vec<_> = index.places(id).map(|(pack, _)| pack).collect();
-                places.into_iter().for_each(|pack| index.forget(*id, pack));
-            }
+            packs = None;
+            missing.iter().for_each(|id| index.forget(id));
         }
     }
 }

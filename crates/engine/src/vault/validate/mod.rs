@@ -26,7 +26,7 @@ pub(crate) mod npy;
 mod text;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::path::Path;

@@ -19,23 +19,23 @@ fn examined(folder: &Path, name: &str, kind: &Kind, search: Search) -> Facts {
     examine(&RealFs, folder, name, &seen, kind, search).unwrap().expect("the file is stable")
 }
 
-/// File in memory.
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+/// File in memory, which is only read at offsets.
+pub(crate) struct Bytes<B>(pub(crate) B);
 
-impl io::Read for Bytes<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+impl<B> io::Read for Bytes<B> {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
-impl crate::fs::ReadFile for Bytes<'_> {
+impl<B: AsRef<[u8]> + Send> crate::fs::ReadFile for Bytes<B> {
     fn stat(&self) -> io::Result<FileStat> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap();
-        let part = self.0.get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let part = self.0.as_ref().get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(part);
         Ok(())
     }
