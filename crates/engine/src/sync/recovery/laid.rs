@@ -209,8 +209,8 @@ impl Context {
             })?;
             entry.rows = self.facts_in(laid.stage, slot, &entry.digest, kind)?.and_then(|facts| facts.rows());
             // The newest state has the contents of both sides, but not that of the base.
-            let both = versions.here.values().chain(versions.there.values());
-            if !both.into_iter().any(|known| *known == entry) {
+            let mut both = versions.here.values().chain(versions.there.values());
+            if !both.any(|known| *known == entry) {
                 laid.made.push((entry, slot));
             }
             laid.slots.insert(entry.digest, slot);

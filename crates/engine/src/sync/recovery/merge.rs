@@ -89,13 +89,14 @@ impl Session<'_> {
         };
         let here: Files =
             conflict.files.iter().filter_map(|file| Some((file.path.clone(), file.entry?))).collect();
+        let there = members(head);
         let mut laid = Laid::new(stage, id);
-        for files in [&here, &members(head)] {
+        for files in [&here, &there] {
             if let Some(path) = self.lay(&mut laid, files, head).await? {
                 return Err(Refusal::Gone { path }.into());
             }
         }
-        let mut versions = Versions { base: None, here, there: members(head) };
+        let mut versions = Versions { base: None, here, there };
         if let Some(state) = &base {
             let files = members(state);
             // A base whose contents were pruned is none.
