@@ -1,13 +1,14 @@
 //! Content that leaves one name and arrives under another: it moves and is not lost.
 //!
-//! A new name takes one content that left, so that one copy does not excuse many deletions. A name
+//! A new name takes one content that left, so that one copy does not excuse many deletions. A file
+//! that moves to the name of a derived member is lost: it would be computed again. A name
 //! that has not settled cannot be sent yet; the deletion of its old name waits for it, or a renamed
 //! folder would first pass for a deleted one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Input, Step, Waiting};
-use crate::model::{Content, Entry, Item, VaultPath};
+use crate::model::{Content, Entry, Groups, Item, VaultPath};
 
 /// Names that content left, and names that it arrived under.
 #[derive(Debug, Default)]
@@ -17,16 +18,24 @@ pub(super) struct Moves<'a> {
 }
 
 /// Names by the content that left them, each list in the order of the plan.
-type Stock<'a> = BTreeMap<Content, VecDeque<&'a VaultPath>>;
+struct Stock<'a> {
+    groups: &'a Groups,
+    /// True for the contents of derived members.
+    names: BTreeMap<(bool, Content), VecDeque<&'a VaultPath>>,
+}
 
 impl<'a> Moves<'a> {
     /// Matches contents that the steps delete, and those that went `before`, with contents that
     /// arrive.
-    pub(super) fn of(steps: &[&'a Step], before: impl Iterator<Item = (&'a VaultPath, Entry)>) -> Self {
-        let mut stock = stock(deletions(steps).chain(before));
+    pub(super) fn of(
+        groups: &'a Groups,
+        steps: &[&'a Step],
+        before: impl Iterator<Item = (&'a VaultPath, Entry)>,
+    ) -> Self {
+        let mut stock = Stock::of(groups, deletions(steps).chain(before));
         let mut moves = Self::default();
         for (path, entry) in arrivals(steps) {
-            if let Some(left) = take(&mut stock, entry) {
+            if let Some(left) = stock.take(path, entry) {
                 moves.left.insert(left);
                 moves.arrived.insert(path);
             }
@@ -43,11 +52,11 @@ pub(super) fn wait_for_names(
     waiting: &mut Vec<Waiting>,
 ) -> bool {
     let outgoing: Vec<&Step> = steps.values().filter(|step| step.outgoing()).collect();
-    let mut stock = stock(deletions(&outgoing));
-    for (_, entry) in arrivals(&outgoing) {
-        take(&mut stock, entry);
+    let mut stock = Stock::of(input.groups, deletions(&outgoing));
+    for (path, entry) in arrivals(&outgoing) {
+        stock.take(path, entry);
     }
-    if stock.is_empty() {
+    if stock.names.is_empty() {
         return false;
     }
     let mut stopped = Vec::new();
@@ -56,8 +65,8 @@ pub(super) fn wait_for_names(
         input.blocked.paths.keys().chain(waiting.iter().filter_map(of_file)).collect();
     for name in names {
         let here = input.local.get(name).filter(|entry| input.base.get(name) != Some(*entry));
-        let Some(entry) = here.filter(|entry| take(&mut claimed, **entry).is_none()) else { continue };
-        if let Some(path) = take(&mut stock, *entry) {
+        let Some(entry) = here.filter(|entry| claimed.take(name, **entry).is_none()) else { continue };
+        if let Some(path) = stock.take(name, *entry) {
             let unsettled = input.blocked.find(name).is_some();
             let why = if unsettled { "has not settled yet" } else { "waits itself" };
             let why = format!("{path}: its content stands under {name}, which {why}");
@@ -71,9 +80,9 @@ pub(super) fn wait_for_names(
 }
 
 /// Contents of deletions that wait already: each waits for one name.
-fn claimed<'a>(input: &Input, waiting: &'a [Waiting]) -> Stock<'a> {
+fn claimed<'a>(input: &Input<'a>, waiting: &'a [Waiting]) -> Stock<'a> {
     let gone = waiting.iter().filter_map(of_file).filter(|path| !input.local.contains_key(*path));
-    stock(gone.filter_map(|path| Some((path, *input.base.get(path)?))))
+    Stock::of(input.groups, gone.filter_map(|path| Some((path, *input.base.get(path)?))))
 }
 
 fn of_file(waiting: &Waiting) -> Option<&VaultPath> {
@@ -83,22 +92,29 @@ fn of_file(waiting: &Waiting) -> Option<&VaultPath> {
     }
 }
 
-fn stock<'a>(leaving: impl Iterator<Item = (&'a VaultPath, Entry)>) -> Stock<'a> {
-    let mut stock = Stock::new();
-    for (path, entry) in leaving {
-        stock.entry(entry.content()).or_default().push_back(path);
+impl<'a> Stock<'a> {
+    fn of(groups: &'a Groups, leaving: impl Iterator<Item = (&'a VaultPath, Entry)>) -> Self {
+        let mut stock = Self { groups, names: BTreeMap::new() };
+        for (path, entry) in leaving {
+            stock.names.entry(stock.key(path, entry)).or_default().push_back(path);
+        }
+        stock
     }
-    stock
-}
 
-/// Takes a name that this content left.
-fn take<'a>(stock: &mut Stock<'a>, entry: Entry) -> Option<&'a VaultPath> {
-    let names = stock.get_mut(&entry.content())?;
-    let first = names.pop_front();
-    if names.is_empty() {
-        stock.remove(&entry.content());
+    fn key(&self, path: &VaultPath, entry: Entry) -> (bool, Content) {
+        (self.groups.is_derived(path), entry.content())
     }
-    first
+
+    /// Takes a name that the content left which arrives as `path`.
+    fn take(&mut self, path: &VaultPath, entry: Entry) -> Option<&'a VaultPath> {
+        let key = self.key(path, entry);
+        let names = self.names.get_mut(&key)?;
+        let first = names.pop_front();
+        if names.is_empty() {
+            self.names.remove(&key);
+        }
+        first
+    }
 }
 
 fn deletions<'a>(steps: &[&'a Step]) -> impl Iterator<Item = (&'a VaultPath, Entry)> {

@@ -54,7 +54,7 @@ impl<'a> Tally<'a> {
         let outgoing = direction == Direction::Outgoing;
         let losses = if outgoing && !planted(Bug::OwnBatchAlone) { input.losses } else { &NO_LOSSES };
         let away = || losses.iter().filter(|(path, _)| !input.base.contains_key(*path));
-        let moves = Moves::of(steps, away().map(|(path, loss)| (path, loss.entry)));
+        let moves = Moves::of(input.groups, steps, away().map(|(path, loss)| (path, loss.entry)));
         let counts = |path: &VaultPath| !input.groups.is_derived(path);
         let agreed = count(input.base, input.groups);
         let there = if outgoing { count(input.remote, input.groups) } else { agreed };

@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,9 +16,10 @@ use cogzy_engine::sync::Request;
 use cogzy_testkit::rng::Rng;
 use tokio::time::Instant;
 
+use crate::cut::{Crash, Cut};
 use crate::device::{Device, Outcome};
 use crate::disk::{Kind, Site};
-use crate::fuse::Observer;
+use crate::fuse::{Effect, Observer};
 use crate::key::Book;
 use crate::oracle::Check;
 use crate::person::Asked;
@@ -27,7 +27,6 @@ use crate::prune;
 use crate::prune_oracle::OldData;
 use crate::run::{Ran, in_virtual_time};
 use crate::scenarios::{Scenario, tell};
-use crate::stories::ALL;
 use crate::trace::Trace;
 use crate::work::{Batch, Came};
 use crate::world::World;
@@ -46,47 +45,13 @@ const KINDS: [Kind; 2] = [
     },
 ];
 
-/// The end of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Crash {
-    /// The number of effects before it.
-    before: u64,
-    /// True if the power goes, and not only the process.
-    power: bool,
-}
-
-/// A story, and the crashes after it, each while the process recovers from the one before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cut {
-    story: usize,
-    kind: usize,
-    crashes: Vec<Crash>,
-}
-
-impl std::fmt::Display for Cut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "--cut {},{}", self.story, self.kind)?;
-        let how = |crash: &Crash| if crash.power { "power" } else { "kill" };
-        self.crashes.iter().try_for_each(|crash| write!(f, ",{}{}", how(crash), crash.before))
-    }
-}
-
-impl FromStr for Cut {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
-        let mut parts = text.split(',');
-        let mut place =
-            || usize::try_from(number(parts.next().unwrap_or_default())?).map_err(|error| error.to_string());
-        let (story, kind) = (place()?, place()?);
-        let crash = |text: &str| match (text.strip_prefix("power"), text.strip_prefix("kill")) {
-            (Some(before), _) => Ok(Crash { before: number(before)?, power: true }),
-            (_, Some(before)) => Ok(Crash { before: number(before)?, power: false }),
-            _ => Err(format!("{text} is neither powerN nor killN")),
-        };
-        Ok(Self { story, kind, crashes: parts.map(crash).collect::<Result<_, _>>()? })
-    }
+/// A crash that is possible.
+struct Possible {
+    crash: Crash,
+    /// The state that it leaves.
+    state: Digest,
+    /// The effect of the disk that it comes before; empty for another one.
+    effect: String,
 }
 
 /// A world that stands still; others go on from it.
@@ -154,11 +119,11 @@ impl Still {
         &self,
         book: &Arc<Book>,
         crashes: bool,
-    ) -> Result<(World, OldData, Vec<(Crash, Digest)>), String> {
+    ) -> Result<(World, OldData, Vec<Possible>), String> {
         let (mut world, old) = self.copy();
         let at = self.cut.scenario().actor;
         let all = self.cut.crashes.is_empty();
-        let found: Arc<Mutex<Vec<(Crash, Digest)>>> = Arc::default();
+        let found: Arc<Mutex<Vec<Possible>>> = Arc::default();
         world.devices[at].engine();
         if crashes {
             world.devices[at].fuse.observe(observer(&world.devices[at], book, all, Arc::clone(&found)));
@@ -171,16 +136,12 @@ impl Still {
 }
 
 /// Notes the state that a crash would leave before each effect of a device's process.
-fn observer(
-    device: &Device,
-    book: &Arc<Book>,
-    all: bool,
-    found: Arc<Mutex<Vec<(Crash, Digest)>>>,
-) -> Observer {
+fn observer(device: &Device, book: &Arc<Book>, all: bool, found: Arc<Mutex<Vec<Possible>>>) -> Observer {
     let (disk, database, store) = (device.disk.clone(), Arc::clone(&device.database), device.store.clone());
     let book = Arc::clone(book);
     let known = Mutex::new((0, database.stats().unwrap()));
-    Observer(Box::new(move |before, transaction| {
+    Observer(Box::new(move |before, effect| {
+        let transaction = effect == Effect::Transaction;
         let mut known = known.lock().unwrap();
         if known.0 > 0 && !transaction {
             *known = (0, database.stats().unwrap());
@@ -192,9 +153,16 @@ fn observer(
             let mut rng = draw(&killed);
             site.state.cut_power(&mut rng);
             let cut = book.key(&site, &store.lock(), stats, *unread);
-            let crashes =
-                [(false, killed), (true, cut)].map(|(power, state)| (Crash { before, power }, state));
-            found.lock().unwrap().extend(crashes);
+            let effect = match effect {
+                Effect::Disk(what, place) => format!("{what} {place}"),
+                _ => String::new(),
+            };
+            let both = [(false, killed), (true, cut)].map(|(power, state)| Possible {
+                crash: Crash { before, power },
+                state,
+                effect: effect.clone(),
+            });
+            found.lock().unwrap().extend(both);
         }
         // Asked for within a transaction, a database does not answer.
         known.0 += u64::from(transaction);
@@ -211,16 +179,6 @@ async fn comes_to_rest(mut world: World, mut old: OldData, scenario: &Scenario) 
     // Another time it comes to its end.
     world.devices[scenario.actor].prune().await.ok_or("it cannot prune")?;
     look(&mut world, &mut old, scenario)
-}
-
-impl Cut {
-    fn scenario(&self) -> &'static Scenario {
-        ALL[self.story]
-    }
-
-    fn and(&self, crash: Crash) -> Self {
-        Self { crashes: self.crashes.iter().copied().chain([crash]).collect(), ..*self }
-    }
 }
 
 /// Draws the volatile effects that survive: anew for each state, and the same for the same state.
@@ -311,14 +269,15 @@ struct Following<'a> {
     ended: Option<(Rc<Still>, u64, Still)>,
     /// Crashes that are still to be looked at, those of few first, so that each state is come upon
     /// by the shortest way.
-    open: VecDeque<(Rc<Still>, Crash, Digest)>,
+    open: VecDeque<(Rc<Still>, Possible)>,
+    trace: Trace,
 }
 
 impl Following<'_> {
     async fn follow(&mut self, told: Still) -> Check {
         self.seen.insert(state(&told.world, told.cut.scenario().actor, &self.book));
         self.ends(Rc::new(told)).await?;
-        while let Some((from, crash, state)) = self.open.pop_front() {
+        while let Some((from, Possible { crash, state, effect })) = self.open.pop_front() {
             self.found.crashes.fetch_add(1, Ordering::Relaxed);
             if self.seen.insert(state) {
                 let cut = from.cut.and(crash);
@@ -326,6 +285,9 @@ impl Following<'_> {
                 if let Err(why) = self.after(&from, crash).await {
                     self.found.fails(&cut, &why);
                 }
+            } else if !effect.is_empty() {
+                // The crash before another effect left the same state.
+                self.trace.mark(format!("crash before: {effect}"));
             }
         }
         Ok(())
@@ -355,7 +317,7 @@ impl Following<'_> {
         let depth = still.cut.crashes.len();
         let deeper = depth == 0 || depth < self.deep && still.is_unfinished();
         let (world, old, crashes) = still.go_on(&self.book, deeper).await?;
-        self.open.extend(crashes.into_iter().map(|(crash, state)| (Rc::clone(&still), crash, state)));
+        self.open.extend(crashes.into_iter().map(|possible| (Rc::clone(&still), possible)));
         let scenario = still.cut.scenario();
         let state = self.book.world(&world);
         if scenario.prunes() || !self.rested.contains(&state) {
@@ -373,11 +335,11 @@ pub fn batch<'a>(stories: &[usize], deep: usize, found: &'a Found) -> Batch<'a> 
     let count = u64::try_from(cuts.len()).unwrap();
     let run = move |at: u64| {
         let cut = &cuts[usize::try_from(at).unwrap()];
-        let follow = async |trace| {
-            let told = Still::told(cut.clone(), trace).await?;
+        let follow = async |trace: Trace| {
+            let told = Still::told(cut.clone(), trace.clone()).await?;
             let book = Arc::new(Book::new(told.world.oracle.versions.clone()));
             let (seen, rested, ended, open) = Default::default();
-            Following { deep, book, found, seen, rested, ended, open }.follow(told).await
+            Following { deep, book, found, seen, rested, ended, open, trace }.follow(told).await
         };
         let ran = in_virtual_time(false, follow);
         if let Err(why) = &ran.check {

@@ -21,9 +21,17 @@ struct Inner {
     observer: OnceLock<Observer>,
 }
 
-/// Observer of each effect before it takes place: gets the number of effects before it, and true
-/// for a transaction of the database.
-pub struct Observer(pub Box<dyn Fn(u64, bool) + Send + Sync>);
+/// An effect, as an observer sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect<'a> {
+    /// A call of the disk, and the family of places that it is for.
+    Disk(&'a str, &'a str),
+    Bucket,
+    Transaction,
+}
+
+/// Observer of each effect before it takes place; also gets the number of effects before it.
+pub struct Observer(pub Box<dyn Fn(u64, Effect<'_>) + Send + Sync>);
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,15 +75,15 @@ impl Fuse {
     }
 
     /// Lets the observer look; nothing that it looks at may be locked.
-    pub fn look(&self, transaction: bool) {
+    pub fn look(&self, effect: Effect<'_>) {
         if let Some(Observer(observer)) = self.0.observer.get() {
-            observer(self.effects(), transaction);
+            observer(self.effects(), effect);
         }
     }
 
-    /// True if an effect may take place.
+    /// True if an effect on the bucket may take place.
     pub fn effect(&self) -> bool {
-        self.look(false);
+        self.look(Effect::Bucket);
         self.spend()
     }
 
@@ -94,7 +102,7 @@ impl Fuse {
     /// True if a transaction of the cache may take place: an effect, but one that a vault at rest
     /// may have.
     pub fn transaction(&self) -> bool {
-        self.look(true);
+        self.look(Effect::Transaction);
         self.0.transactions.fetch_add(1, Ordering::Relaxed);
         self.spend()
     }

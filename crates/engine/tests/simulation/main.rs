@@ -21,6 +21,7 @@ mod clock;
 mod contract;
 mod coverage;
 mod crashes;
+mod cut;
 mod device;
 mod disk;
 mod drift;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use cogzy_engine::clock::{Clock, SystemClock};
 
 use crate::chance::{self, Without};
-use crate::crashes::{self, Cut, Found};
+use crate::crashes::{self, Found};
+use crate::cut::Cut;
 use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
@@ -52,7 +53,7 @@ const DEEP: usize = 2;
 const REGRESSIONS: &[u64] = &[
     325, 344, 513, 588, 680, 783, 1_166, 1_733, 1_819, 1_847, 1_857, 1_954, 2_575, 3_625, 4_183, 21_568,
     22_719, 22_741, 23_330, 24_233, 27_547, 29_036, 30_691, 31_017, 35_072, 36_553, 38_986, 219_521, 223_118,
-    900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867,
+    365_124, 900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867,
     4_005_585, 4_065_525, 4_071_093, 4_095_182,
 ];
 

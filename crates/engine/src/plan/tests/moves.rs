@@ -71,6 +71,21 @@ proptest! {
 }
 
 #[test]
+fn a_file_whose_content_stands_in_an_index_alone_is_lost() {
+    let base = tree(&[("a.json", "x")]);
+    let index = tree(&[("index/a", "x")]);
+    for (local, remote) in [(&index, &base), (&base, &index)] {
+        let plan = braked(&base, local, remote).plan();
+        assert_eq!(plan.holds.iter().map(|hold| hold.reason).collect::<Vec<_>>(), [Reason::MassDelete]);
+        assert_eq!(step(&plan, &file("a.json")), None);
+    }
+    // One index may move to another place.
+    let moved = tree(&[("index/b", "x"), ("a.json", "x")]);
+    let was = tree(&[("index/a", "x"), ("a.json", "x")]);
+    assert_eq!(braked(&was, &moved, &was).plan().holds, []);
+}
+
+#[test]
 fn a_deletion_that_waits_says_what_for_and_no_more_wait_than_there_are_names() {
     let base = tree(&[("a", "x"), ("b", "x"), ("c", "y")]);
     let mut case = Case::of(base.clone(), tree(&[("d", "x")]), base);

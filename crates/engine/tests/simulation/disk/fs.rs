@@ -14,7 +14,7 @@ use super::slots::{known, rename_slots, stat};
 use super::state::{Ino, Slot, State};
 use super::told::{Paths, absent_below_files, place};
 use super::{Disk, ROOT, Site};
-use crate::fuse::Fuse;
+use crate::fuse::{Effect, Fuse};
 
 /// A disk as one process sees it.
 #[derive(Debug, Clone)]
@@ -116,11 +116,11 @@ impl SimFs {
         if self.fuse.is_dead() {
             return Err(crashed());
         }
-        // Before the disk is locked, since the observer looks at it.
-        self.fuse.look(false);
-        let mut site = self.enter();
         let names = Paths(paths);
         let place = paths.last().map_or("", |path| place(path));
+        // Before the disk is locked, since the observer looks at it.
+        self.fuse.look(Effect::Disk(what, place));
+        let mut site = self.enter();
         if !self.fuse.spend() {
             self.disk.trace.note(format_args!("{} ✝ before {what} {names}", self.disk.name));
             self.disk.trace.mark(format!("crash before: {what} {place}"));

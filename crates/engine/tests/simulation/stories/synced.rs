@@ -60,6 +60,12 @@ pub const SYNCED: &[Scenario] = &[
         &[Disk(1), Write(0, A), Seconds(3), Sync(0), Sync(1), Write(0, A), Write(1, A), Seconds(3), Sync(0)],
     ),
     story(
+        "pull of a file on a disk inside the vault",
+        2,
+        1,
+        &[Disk(1), Write(0, A), Seconds(3), Sync(0), Sync(1), Write(0, A), Seconds(3), Sync(0)],
+    ),
+    story(
         "pull of a large file",
         2,
         1,
