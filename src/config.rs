@@ -32,8 +32,8 @@ pub use error::ConfigError;
 pub use file::{names, update};
 pub use others::open_to_others;
 pub use settings::{
-    Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Policy,
-    RetentionSettings, RetrySettings, S3Settings, SafetySettings, StaleIndex, SyncSettings,
+    Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Merge,
+    Policy, RetentionSettings, RetrySettings, S3Settings, SafetySettings, StaleIndex, SyncSettings,
 };
 pub use source::{SettingSource, ShownKey};
 pub use units::{Size, Span, UnitError};

@@ -11,7 +11,7 @@ use cogzy_engine::model::FileKind;
 use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::Meter;
 use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
-use cogzy_engine::sync::{Engine, Ports, Retention, Settings, StaleIndex, SyncError};
+use cogzy_engine::sync::{Engine, Merge, Ports, Retention, Settings, StaleIndex, SyncError};
 use cogzy_engine::vault::validate::Search;
 use cogzy_engine::vault::{Abilities, Filter, Spellings, abilities};
 
@@ -168,6 +168,10 @@ impl Assembly<'_> {
             stale_index: match config.sync.stale_index {
                 config::StaleIndex::LeaveOut => StaleIndex::LeaveOut,
                 config::StaleIndex::Hold => StaleIndex::Hold,
+            },
+            merge: match config.conflict.merge {
+                config::Merge::Entries => Merge::Entries,
+                config::Merge::Off => Merge::Off,
             },
             search: match config.validation.finite {
                 Finite::Full => Search::Full,

@@ -122,6 +122,9 @@ fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
         size(transfer.bytes_down),
         thousands(transfer.requests),
     ));
+    for item in &report.merged {
+        output.note(format!("merged, memory by memory: {item}"));
+    }
     let kept = |conflict: &ConflictId| {
         format!(
             "conflict: the remote's version stands, the local one is kept: `cogzy-vault conflicts show {}`",

@@ -10,7 +10,7 @@ use super::ConfigError;
 use super::layer::Setting;
 use super::reader::{Reader, Spans, refused, texts};
 use super::settings::{
-    Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings,
+    Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Merge,
     NotifySettings, Policy, RetentionSettings, RetrySettings, S3Settings, SafetySettings, StaleIndex,
     SyncSettings, ValidationSettings,
 };
@@ -56,6 +56,7 @@ impl Config {
             groups: groups(from)?,
             conflict: ConflictSettings {
                 policy: from.word("conflict.policy", &[("remote-wins", Policy::RemoteWins)])?,
+                merge: from.word("conflict.merge", &[("entries", Merge::Entries), ("off", Merge::Off)])?,
             },
             safety: SafetySettings {
                 max_delete_percent: from.number("safety.max_delete_percent", 1..=100)?,

@@ -139,6 +139,8 @@ pub struct FilterSettings {
 pub struct ConflictSettings {
     /// The winner.
     pub policy: Policy,
+    /// The treatment of two versions of a group of memories.
+    pub merge: Merge,
 }
 
 /// A winner of conflicts.
@@ -146,6 +148,15 @@ pub struct ConflictSettings {
 pub enum Policy {
     /// The remote; the local version is kept.
     RemoteWins,
+}
+
+/// A treatment of two versions of a group of memories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// They are merged, if no memory was changed on both sides.
+    Entries,
+    /// They wait for a person.
+    Off,
 }
 
 /// Limits from which on the user is asked first.

@@ -160,6 +160,10 @@ fn an_error_names_its_place_and_the_allowed_values() {
             "[conflict]\npolicy = \"mine\"",
             "config.toml:2: conflict.policy is \"mine\": expected \"remote-wins\"",
         ),
+        (
+            "[conflict]\nmerge = true",
+            "config.toml:2: conflict.merge is true: expected \"entries\" or \"off\"",
+        ),
         ("[log]\nlevel = \"loud\"", "config.toml:2: log.level is \"loud\": expected \"error\" or \"warn\""),
         ("[log]\nfile = 1", "config.toml:2: log.file is 1: expected true or false"),
         ("remote = \"my-bucket\"", "config.toml:1: remote is \"my-bucket\": expected b2://"),

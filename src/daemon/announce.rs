@@ -11,7 +11,7 @@ use crate::control::events::Events;
 use cogzy_client::documents::{
     ChangeEvent, ConflictEvent, ErrorDocument, EventBody, EventDocument, HoldDocument, State, StatusDocument,
 };
-use cogzy_engine::model::{Commit, CommitKey, Conflict};
+use cogzy_engine::model::{Commit, CommitKey, Conflict, ConflictId};
 use cogzy_engine::sync::Engine;
 
 /// The largest number of paths that a change names.
@@ -59,9 +59,17 @@ impl Announcer {
         if self.generation != Some(status.generation) {
             match engine.news(self.commit).await {
                 Ok(news) => {
+                    // A conflict that was merged right away is none to a person.
+                    let decided: BTreeSet<ConflictId> = news
+                        .commits
+                        .iter()
+                        .flat_map(|(_, commit)| &commit.resolved)
+                        .map(|one| one.id)
+                        .collect();
                     for (key, commit) in &news.commits {
                         bodies.push(EventBody::Change(change(*key, commit)));
-                        for conflict in commit.kept.iter().map(kept) {
+                        let open = commit.kept.iter().filter(|conflict| !decided.contains(&conflict.id));
+                        for conflict in open.map(kept) {
                             if !conflicts.contains(&conflict.conflict) {
                                 conflicts.push(conflict.conflict.clone());
                                 bodies.push(EventBody::Conflict(conflict));

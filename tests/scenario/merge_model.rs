@@ -11,11 +11,10 @@ use std::process::{Command, Stdio};
 use cogzy_engine::fs::{Fs, ReadFile, RealFs};
 use cogzy_engine::merge::{File, Names, Side, Unmerged, merge};
 use cogzy_engine::vault::validate::Kind;
+use cogzy_testkit::memories;
 use cogzy_testkit::rng::Rng;
 use cogzy_testkit::{amount, fresh_folder};
 use serde_json::{Map, Value, json};
-
-use crate::support::memories;
 
 /// Memories by id, each with its vector.
 type Memories = BTreeMap<u8, (Map<String, Value>, u8)>;

@@ -15,8 +15,8 @@ use cogzy_engine::plan::{Brakes, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
-    Engine, Joined, Joining, Ports, Progress, Report, Request, Retention, Settings, StaleIndex, SyncError,
-    Unwatched, Verified, Watcher, join,
+    Engine, Joined, Joining, Merge, Ports, Progress, Report, Request, Retention, Settings, StaleIndex,
+    SyncError, Unwatched, Verified, Watcher, join,
 };
 use cogzy_engine::vault::validate::Search;
 use cogzy_engine::vault::{Filter, Layout};
@@ -75,6 +75,8 @@ pub struct Device {
     /// join.
     pub validate: Validate,
     pub stale_index: StaleIndex,
+    /// Its treatment of two versions of a group.
+    pub merge: Merge,
     /// The folder lives as long as its last device.
     pub folder: Option<Arc<tempfile::TempDir>>,
     /// Retention of a prune by this device.
@@ -125,6 +127,7 @@ impl Device {
             exclude,
             validate: Validate::Off,
             stale_index: StaleIndex::default(),
+            merge: Merge::Off,
             folder: None,
             retention: RETENTION,
             limits: Limits::default(),
@@ -193,6 +196,7 @@ impl Device {
                 retention: self.retention,
                 max_invalid: Duration::from_secs(300),
                 stale_index: self.stale_index,
+                merge: self.merge,
                 search: Search::Full,
                 seen: None,
             };

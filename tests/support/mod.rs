@@ -9,7 +9,6 @@ pub mod foreign;
 pub mod forged;
 pub mod history;
 pub mod hook;
-pub mod memories;
 pub mod moments;
 pub mod process;
 pub mod s3_server;

@@ -59,6 +59,14 @@ pub enum Bug {
     NoCapOnUnpacking,
     /// A look at the places that a watcher has named leaves out the rest of a group.
     HalfAGroup,
+    /// A vector of a new memory is looked for at the beginning, and not beside it.
+    FirstRow,
+    /// Nothing counts as deleted in a merge of memories.
+    ForgetDeletions,
+    /// Two versions came from the one that the losing one replaced last.
+    LastReplaced,
+    /// What loses a clash of memories is not kept.
+    DropTheClashes,
 }
 
 impl Bug {
@@ -82,6 +90,10 @@ impl Bug {
         Self::ReplaceTheMode,
         Self::HalfAGroup,
     ];
+
+    /// Mistakes that only show where memories are merged.
+    pub const MERGE: [Self; 4] =
+        [Self::FirstRow, Self::ForgetDeletions, Self::LastReplaced, Self::DropTheClashes];
 
     /// Mistakes that only show where somebody writes to the bucket who is no device.
     pub const BUCKET: [Self; 4] =

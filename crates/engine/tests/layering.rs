@@ -20,7 +20,7 @@ const MAY_NAME: Table<'_> = &[
     ("remote", &["clock"]),
     ("state", &["fs", "model"]),
     ("vault", &["fs", "model", "planted"]),
-    ("merge", &["fs", "model", "vault"]),
+    ("merge", &["fs", "model", "planted", "vault"]),
     ("log", &["clock", "content", "model", "plan", "planted", "remote"]),
     (
         "sync",

@@ -15,6 +15,7 @@
 mod amount;
 mod folder;
 mod harness;
+pub mod memories;
 pub mod memory;
 pub mod rng;
 pub mod rules;

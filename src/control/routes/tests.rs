@@ -21,7 +21,7 @@ use cogzy_engine::fs::RealFs;
 use cogzy_engine::plan::{Brakes, Limits};
 use cogzy_engine::remote::{MemoryRemote, Meter};
 use cogzy_engine::state::{Database, FilterRecord};
-use cogzy_engine::sync::{Engine, Ports, Settings, StaleIndex};
+use cogzy_engine::sync::{Engine, Merge, Ports, Settings, StaleIndex};
 use cogzy_engine::vault::{Filter, Layout};
 
 fn handles() -> Handles {
@@ -56,6 +56,7 @@ fn handles() -> Handles {
         },
         max_invalid: Duration::MAX,
         stale_index: StaleIndex::default(),
+        merge: Merge::default(),
         search: cogzy_engine::vault::validate::Search::Full,
         seen: None,
     };

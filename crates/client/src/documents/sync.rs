@@ -27,6 +27,9 @@ pub struct SyncDocument {
     /// Conflicts kept.
     #[schema(value_type = Vec<String>)]
     pub conflicts: Vec<ConflictId>,
+    /// Groups whose two versions were merged, memory by memory, where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<String>,
     /// Changes that wait for a decision.
     pub holds: Vec<HoldDocument>,
     /// Paths that were left out, each with the reason.
@@ -51,6 +54,7 @@ impl From<&Report> for SyncDocument {
             deleted_local: report.deleted_local,
             deleted_remote: report.deleted_remote,
             conflicts: report.conflicts.clone(),
+            merged: report.merged.iter().map(ToString::to_string).collect(),
             holds: holds(&report.holds),
             problems: report.problems.clone(),
             aside: AsideDocument::of(&report.aside),

@@ -150,6 +150,21 @@ impl Merged<'_> {
         &self.picked.clashes
     }
 
+    /// True if entries of the version that lost are left out or replaced.
+    #[must_use]
+    pub fn loses(&self) -> bool {
+        !self.picked.lost.is_empty()
+    }
+
+    /// Writes the entries that lost a clash, as they were: a list, or a map by id.
+    ///
+    /// # Errors
+    /// Errors of reading and writing.
+    pub fn write_lost(&self, out: &mut dyn Write) -> Result<(), Unmerged> {
+        let [here, _] = &self.documents;
+        Ok(write::some(&self.picked.lost, here, out)?)
+    }
+
     /// Writes the corpus.
     ///
     /// # Errors

@@ -14,13 +14,14 @@
 //! Without a base nothing counts as deleted, and entries with equal ids and different contents are
 //! clashes. The order is that of the side that stands, then what is new here in its own order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::document::{Document, Id};
 use super::fields::{self, Object, Vectors};
 use super::value::Unread;
 use super::{Clash, Unmerged, Version};
 use crate::model::Digest;
+use crate::planted::{Bug, planted};
 
 /// One version of a corpus with the digests of its rows.
 pub(super) struct Table<'a> {
@@ -60,6 +61,8 @@ pub(super) struct Tables<'a> {
 pub(super) struct Picked {
     pub(super) picks: Vec<Pick>,
     pub(super) clashes: Vec<Clash>,
+    /// Places of the entries here that lost a clash.
+    pub(super) lost: Vec<usize>,
 }
 
 impl<'a> Table<'a> {
@@ -146,7 +149,8 @@ impl Tables<'_> {
             let base = self.base.as_ref().and_then(|base| base.find(&entry.id));
             match (base, self.here.find(&entry.id)) {
                 (None, _) => {
-                    picked.picks.push(Pick { text: Source::Here(at), row: (Version::Here, at) });
+                    let row = if planted(Bug::FirstRow) { 0 } else { at };
+                    picked.picks.push(Pick { text: Source::Here(at), row: (Version::Here, row) });
                 }
                 (Some(base), Some(here)) if here.content != base.content => {
                     picked.clashes.push(self.clash(&entry.id, None, Some(at), None)?);
@@ -154,6 +158,10 @@ impl Tables<'_> {
                 _ => {}
             }
         }
+        let ids: HashSet<&str> = picked.clashes.iter().filter_map(|clash| clash.id.as_deref()).collect();
+        let lost =
+            self.here.document.entries.iter().enumerate().filter(|(_, one)| ids.contains(one.id.told()));
+        picked.lost = lost.map(|(at, _)| at).collect();
         Ok(picked)
     }
 

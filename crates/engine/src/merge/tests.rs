@@ -40,7 +40,20 @@ fn merged(base: Option<&Vault>, here: &Vault, there: &Vault) -> Result<(Vault, V
     let (mut corpus, mut matrix) = (Vec::new(), Vec::new());
     merged.write_corpus(&mut corpus)?;
     merged.write_rows(0, &mut matrix)?;
+    assert_eq!(lost(&merged), merged.clashes().iter().filter_map(|clash| clash.id.clone()).collect());
     Ok((Vault { corpus: String::from_utf8(corpus).unwrap(), matrix }, merged.clashes().to_vec()))
+}
+
+/// Ids of the entries that a merge writes out because they lost a clash.
+fn lost(merged: &Merged<'_>) -> BTreeSet<String> {
+    let mut written = Vec::new();
+    merged.write_lost(&mut written).unwrap();
+    let id = |id: &serde_json::Value| id.as_str().map_or_else(|| id.to_string(), ToOwned::to_owned);
+    match serde_json::from_slice(&written).unwrap() {
+        serde_json::Value::Array(entries) => entries.iter().map(|entry| id(&entry["id"])).collect(),
+        serde_json::Value::Object(entries) => entries.keys().cloned().collect(),
+        other => panic!("{other}"),
+    }
 }
 
 fn file(file: &Bytes<Vec<u8>>) -> File<'_> {

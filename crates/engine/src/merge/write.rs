@@ -49,6 +49,18 @@ pub(super) fn corpus(
     Ok(out.write_all(around.after.as_bytes())?)
 }
 
+/// Writes the entries at these places, as they are, into a document of their own.
+pub(super) fn some(places: &[usize], of: &Document<'_>, out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(opening(of))?;
+    for (count, at) in places.iter().enumerate() {
+        out.write_all(if count == 0 { b"\n  " } else { b",\n  " })?;
+        copy(of, &span(of, *at), out)?;
+    }
+    out.write_all(b"\n")?;
+    out.write_all(closing(of))?;
+    out.write_all(b"\n")
+}
+
 fn opening(document: &Document<'_>) -> &'static [u8] {
     match document.shape {
         super::document::Shape::List => b"[",

@@ -1,15 +1,18 @@
 //! The version that both sides of a conflict over a group came from.
 //!
 //! The device that finds a conflict knows it, and notes it beside the losing version. Where that
-//! note is missing, the history tells less: where a merge of two commits listed the conflict, their
-//! common ancestor; else the last version of the group that the losing device itself had sent. That
-//! one may be older than the true base: then a deletion may come back. It is no newer, with which a
-//! memory could be lost, as long as that device remembered what it had agreed on. Where there is
-//! neither, there is no base.
+//! note is missing, the history tells it if a merge of two commits listed the conflict. Else there
+//! is no base. The last version that the losing device had sent is none, for it may have lost
+//! itself; nor is an older one: what somebody put back since then would count as deleted here, and
+//! go.
+//!
+//! A merge of two commits takes one side's version of an item as it is. So two versions came from
+//! the newest one that both replaced, and not from what stands in the nearest common ancestor of
+//! their commits: one of them may have overruled that, and what it lacks would count as deleted.
 //!
 //! A crash leaves a conflict without its note.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +22,9 @@ use super::session::{Context, Session};
 use super::{Past, SyncError};
 use crate::fs::{self, At, found};
 use crate::log::Snapshot;
-use crate::model::{CommitKey, CommitKind, Conflict, ConflictId, Item, Kept, VaultPath};
+use crate::model::{Change, CommitKey, Conflict, ConflictId, Entry, Groups, Item, Kept, VaultPath};
 use crate::plan::Action;
+use crate::planted::{Bug, planted};
 
 /// Longest note, in bytes.
 const MAX_NOTE: u64 = 64 << 20;
@@ -59,66 +63,125 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// State with the version that both sides of a conflict over the group `name` came from.
+    /// What both sides of a conflict over the group `name` came from.
     pub(crate) async fn common_version(
         &mut self,
         conflict: &Conflict,
         name: &str,
         head: &Stand,
-    ) -> Result<Option<Stand>, SyncError> {
-        if let Some(note) = self.context.noted_base(conflict.id)? {
-            let Some(commit) = note.commit else { return Ok(None) };
-            if head.key.is_some_and(|head| self.log.graph().descends(head, commit)) {
-                // A group that waited for its files to settle was agreed on in an older commit.
-                let past = self.log.past(commit).await?;
-                let of_the_group = |past: &&Past| {
-                    past.changes.iter().any(|change| head.groups.item(&change.path) == conflict.item)
-                };
-                let older = past.iter().filter(of_the_group).map(|past| past.key);
-                for key in std::iter::once(commit).chain(older).take(MAX_LOOKS) {
-                    let state = self.log.readable(key, head.key).await?;
-                    if note.is_in(name, head, &state) {
-                        return Ok(Some(state));
-                    }
-                }
-            }
-        }
-        let Some(key) = self.base_in_history(conflict, head).await? else { return Ok(None) };
-        Ok(Some(self.log.readable(key, head.key).await?))
+    ) -> Result<Common, SyncError> {
+        let Some(newest) = head.key else { return Ok(Common::default()) };
+        let past = self.log.past(newest).await?;
+        let lines = Lines::of(&past, &head.groups, &conflict.item);
+        let from = match self.context.noted_base(conflict.id)? {
+            Some(Base { commit: None, .. }) => return Ok(Common { unrelated: true, ..Common::default() }),
+            Some(note) => self.noted(&note, name, head, &lines).await?,
+            // The oldest list tells of the fork; a later merge may have listed it again.
+            None => past.iter().rev().find(|past| past.kept.contains(&conflict.id)).and_then(loser),
+        };
+        let Some(from) = from else { return Ok(Common::default()) };
+        let there: BTreeSet<CommitKey> = lines.down(newest).collect();
+        let is_common = |key: &CommitKey| there.contains(key) || planted(Bug::LastReplaced);
+        let Some(key) = lines.down(from).find(is_common) else {
+            return Ok(Common::default());
+        };
+        let replaced: BTreeSet<CommitKey> = lines.down(from).take_while(|at| *at != key).collect();
+        let open = head.conflicts.values().filter(|other| other.item == conflict.item);
+        let is_replaced = |other: &&Conflict| {
+            bringer(&past, other, &head.groups).is_some_and(|past| replaced.contains(&past.key))
+        };
+        let continued = open.filter(is_replaced).map(|other| other.id).collect();
+        let base = Some(self.log.readable(key, head.key).await?);
+        Ok(Common { base, unrelated: false, continued })
     }
 
-    async fn base_in_history(
-        &self,
-        conflict: &Conflict,
+    /// The commit with the noted version. A group that waited for its files to settle was agreed on
+    /// in an older one than the rest.
+    async fn noted(
+        &mut self,
+        note: &Base,
+        name: &str,
         head: &Stand,
+        lines: &Lines<'_>,
     ) -> Result<Option<CommitKey>, SyncError> {
-        let Some(newest) = head.key else { return Ok(None) };
-        let past = self.log.past(newest).await?;
-        // The newest comes first, and a merge may list again what an ancestor listed.
-        let Some(listed) = past.iter().rev().find(|past| past.kept.contains(&conflict.id)) else {
-            return Ok(None);
-        };
-        if let [one, other] = listed.parents.as_slice() {
-            let nearest = self.log.graph().nearest_common(*one, *other);
-            // Crossed merges have several, and their merge is no commit.
-            return Ok(nearest.first().copied().filter(|_| nearest.len() == 1));
+        let Some(commit) = note.commit else { return Ok(None) };
+        for key in std::iter::once(commit).chain(lines.down(commit)).take(MAX_LOOKS) {
+            let state = self.log.readable(key, head.key).await?;
+            if note.is_in(name, head, &state) {
+                return Ok(Some(key));
+            }
         }
-        let Some(device) = listed.device.as_ref().map(|device| device.id) else { return Ok(None) };
-        let before = self.log.graph().ancestry(listed.key);
-        let sent = |past: &&Past| {
-            let of_the_group =
-                past.changes.iter().any(|change| head.groups.item(&change.path) == conflict.item);
-            let is_sent = matches!(past.kind, CommitKind::Sync | CommitKind::Import);
-            let is_its = past.device.as_ref().is_some_and(|maker| maker.id == device);
-            past.key != listed.key && before.contains(&past.key) && is_its && is_sent && of_the_group
-        };
-        Ok(past.iter().find(sent).map(|past| past.key))
+        Ok(None)
+    }
+}
+
+/// What two versions of a group came from.
+#[derive(Default)]
+pub(crate) struct Common {
+    /// State with the newest version that both replaced, if there is one.
+    pub base: Option<Stand>,
+    /// True if they are known to have come from none: this device has joined with a version of its
+    /// own.
+    pub unrelated: bool,
+    /// Open conflicts over versions that the losing one replaced in its turn: it has what they have.
+    pub continued: BTreeSet<ConflictId>,
+}
+
+/// The ordinary commit that brought the losing version of a conflict, if one did.
+pub(crate) fn bringer<'p>(past: &'p [Past], conflict: &Conflict, groups: &Groups) -> Option<&'p Past> {
+    // What else an entry says, the number of rows among it, depends on who looked.
+    let content = |entry: Option<Entry>| entry.map(|entry| entry.content());
+    let brings = |change: &Change| {
+        let mut files = conflict.files.iter().filter(|file| !groups.is_derived(&file.path));
+        files.any(|file| file.path == change.path && content(file.entry) == content(change.entry))
+    };
+    past.iter().find(|past| past.device.is_some() && past.changes.iter().any(brings))
+}
+
+/// The side that lost in a merge of two commits. None for an ordinary commit.
+fn loser(past: &Past) -> Option<CommitKey> {
+    match past.parents.as_slice() {
+        [_, loser] => Some(*loser),
+        _ => None,
+    }
+}
+
+/// The commits that brought versions of one item, each with the one that its version replaced.
+struct Lines<'p> {
+    past: BTreeMap<CommitKey, &'p Past>,
+    /// Commits that bring or remove a file of the item.
+    bring: BTreeSet<CommitKey>,
+}
+
+impl<'p> Lines<'p> {
+    fn of(past: &'p [Past], groups: &Groups, item: &Item) -> Self {
+        let of_item = |past: &&Past| past.changes.iter().any(|change| groups.item(&change.path) == *item);
+        let bring = past.iter().filter(of_item).map(|past| past.key).collect();
+        Self { past: past.iter().map(|past| (past.key, past)).collect(), bring }
+    }
+
+    /// Commits that brought the version which stands in `from`, the one that this one replaced, and
+    /// so on. A merge brings nothing: it takes the version of one of its parents.
+    fn down(&self, from: CommitKey) -> impl Iterator<Item = CommitKey> {
+        let mut at = Some(from);
+        std::iter::from_fn(move || {
+            loop {
+                let past = self.past.get(&at?)?;
+                let brings = self.bring.contains(&past.key);
+                at = match past.parents.as_slice() {
+                    [_, other] if brings => Some(*other),
+                    parents => parents.first().copied(),
+                };
+                if brings && past.parents.len() < 2 {
+                    return Some(past.key);
+                }
+            }
+        })
     }
 }
 
 impl Base {
-    /// True if `state` has the contents of the group that are noted. What else an entry says, the
-    /// number of rows among it, depends on who looked.
+    /// True if `state` has the contents of the group that are noted.
     fn is_in(&self, name: &str, head: &Snapshot, state: &Snapshot) -> bool {
         let members = head.groups.members(name, &state.tree);
         let noted = self.files.iter().map(|file| (&file.path, file.entry.map(|entry| entry.content())));

@@ -7,8 +7,8 @@
 //!
 //! The rooms, each over the `session::Session` of one run: `cycle` is that path, `recovery` goes
 //! back to earlier states, `upkeep` looks after the bucket, `joining` makes and joins vaults,
-//! `standing` answers questions. Beside them stand what they share: report, errors, conflicts,
-//! transactions.
+//! `standing` answers questions. Beside them stand what they share: report, errors, conflicts
+//! and their merges, transactions.
 //!
 //! A crash leaves an apply journal ([`crate::vault::recover`]), a commit whose outcome is unknown
 //! (`sync/pending`), uploaded packs that no commit names (the outbox in the cache database), losing
@@ -23,6 +23,7 @@ mod cycle;
 mod error;
 mod interrupt;
 mod joining;
+mod merging;
 mod progress;
 mod recovery;
 mod reference;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub max_invalid: Duration,
     /// Fate of derived members that were not computed again for that long.
     pub stale_index: StaleIndex,
+    /// Treatment of conflicts over groups of memories.
+    pub merge: Merge,
     /// Extent of the search for values in a matrix that are no numbers.
     pub search: Search,
     /// File outside the vault's folder that notes the newest commit which this machine has seen.
@@ -113,6 +116,16 @@ pub enum StaleIndex {
     LeaveOut,
     /// The group is held back.
     Hold,
+}
+
+/// Treatment of a conflict over a group of memories whose losing version was this device's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Merge {
+    /// Its two versions are merged, memory by memory, where none was changed on both sides.
+    #[default]
+    Entries,
+    /// It waits for a person.
+    Off,
 }
 
 /// Effects that the engine is given.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::log::Aside;
-use crate::model::{Commit, ConflictId, Holdings, Item, VaultPath};
+use crate::model::{Commit, Conflict, ConflictId, Holdings, Item, VaultPath};
 use crate::plan::Hold;
 use crate::remote::Transfer;
 use crate::vault::Applied;
@@ -26,6 +26,8 @@ pub struct Report {
     pub deleted_remote: usize,
     /// Conflicts kept in this cycle.
     pub conflicts: Vec<ConflictId>,
+    /// Groups whose two versions were merged in this cycle, memory by memory.
+    pub merged: Vec<Item>,
     /// Changes that wait for `approve`.
     pub holds: Vec<Hold>,
     /// Paths and items that could not be dealt with, each with its cause.
@@ -140,6 +142,7 @@ impl Report {
         self.deleted_local += earlier.deleted_local;
         self.deleted_remote += earlier.deleted_remote;
         self.conflicts.extend(&earlier.conflicts);
+        self.merged.extend(earlier.merged.iter().cloned());
         self.transfer = self.transfer + earlier.transfer;
         self
     }
@@ -164,6 +167,13 @@ impl Report {
     /// to them.
     pub(crate) fn trash_waits(&mut self) {
         self.passes(of_ours("sync/trash", "what was just replaced is removed when it has settled"));
+    }
+
+    /// Counts a conflict that was merged, of which only the conflicts in `kept` are left.
+    pub(crate) fn merged(&mut self, conflict: &Conflict, kept: Vec<ConflictId>) {
+        self.conflicts.retain(|id| *id != conflict.id);
+        self.conflicts.extend(kept);
+        self.merged.push(conflict.item.clone());
     }
 
     /// Counts the changes that an apply has made here.

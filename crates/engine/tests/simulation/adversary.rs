@@ -28,7 +28,8 @@ use cogzy_testkit::rng::Rng;
 
 use crate::device::{DAY, Outcome};
 use crate::disk::{Kind, UserOp};
-use crate::oracle::{Check, parse, visible};
+use crate::oracle::{Check, visible};
+use crate::replayed::parse;
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;

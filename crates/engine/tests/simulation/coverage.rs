@@ -25,6 +25,9 @@ pub const ADVERSARIES: &[&str] = &[
     "adversary: withhold",
 ];
 
+/// Reached by fifty worlds of memories.
+pub const MEMORIES: &[&str] = &["memories: a clash waits", "memories: all merged"];
+
 /// Reached by three hundred seeds together with the crashes of a few stories.
 pub const OFTEN: &[&str] = &[
     "attic: Delete",

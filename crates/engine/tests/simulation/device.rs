@@ -10,8 +10,8 @@ use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
-    Advice, Engine, Joining, Ports, Pruned, Report, Request, Retention, Settings, StaleIndex, SyncError,
-    Unwatched, join,
+    Advice, Engine, Joining, Merge, Ports, Pruned, Report, Request, Retention, Settings, StaleIndex,
+    SyncError, Unwatched, join,
 };
 use cogzy_engine::vault::{Filter, Layout};
 use cogzy_testkit::rng::Rng;
@@ -36,7 +36,7 @@ pub const SETTLE: Duration = Duration::from_secs(2);
 /// The outcome of a cycle.
 #[derive(Debug)]
 pub enum Outcome {
-    Done(Report),
+    Done(Box<Report>),
     /// Both sides hold files, and the user must agree that the remote's win.
     Meets,
     Failed(SyncError),
@@ -61,6 +61,7 @@ pub struct Device {
     pub fuse: Fuse,
     pub retention: Retention,
     pub trash: Duration,
+    pub merge: Merge,
     pub store: Store,
     pub watcher: Rumours,
     rng: Arc<Mutex<Rng>>,
@@ -102,6 +103,7 @@ impl Device {
             fuse: Fuse::new(),
             retention: Retention { generations: 100, age: 30 * DAY, grace: 7 * DAY },
             trash: 30 * DAY,
+            merge: Merge::Off,
             watcher: Rumours::new(stream("watcher")),
             store,
             rng: Arc::new(Mutex::new(stream("remote"))),
@@ -196,6 +198,7 @@ impl Device {
             retention: self.retention,
             max_invalid: crate::pipeline::MAX_INVALID,
             stale_index: StaleIndex::default(),
+            merge: self.merge,
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,
         };
@@ -269,7 +272,7 @@ impl Device {
         }
         let places = self.watcher.hear(std::mem::take(&mut self.disk.site().touched));
         match self.engine().cycle_at(request, places, &arms).await {
-            Ok(report) => Outcome::Done(report),
+            Ok(report) => Outcome::Done(Box::new(report)),
             Err(error) => Outcome::Failed(error),
         }
     }
@@ -320,7 +323,7 @@ impl Device {
             .live(async |device| match device.engine().prune(false, &Unwatched).await {
                 Ok(done) => {
                     pruned = Some(done);
-                    Outcome::Done(Report::default())
+                    Outcome::Done(Box::default())
                 }
                 Err(error) => Outcome::Failed(error),
             })

@@ -17,7 +17,7 @@ use cogzy_engine::model::{Cached, Digest, VaultPath};
 
 use crate::disk::{Content, Site};
 use crate::ledger::Versions;
-use crate::oracle::parse;
+use crate::replayed::parse;
 use crate::store::Bucket;
 use crate::world::World;
 

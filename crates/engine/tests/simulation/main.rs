@@ -6,9 +6,9 @@
 //! have been reached. After `--`: `--seeds N` and `--from N` run others; `--seed N`, with
 //! `--without A,B` for the steps to leave out, and `--cut …` replay one with its trace; `--prunes
 //! N` runs N worlds in which old data is pruned, `--prune N` replays one; `--adversaries N` and
-//! `--adversary N` do so for worlds with an adversary; `--crashes` runs only the
-//! crashes, `--deep N` so many one after the other; with `--features planted-bugs`, `--planted`
-//! looks whether mistakes are found.
+//! `--adversary N` do so for worlds with an adversary, `--memories N` and `--memory N` for worlds
+//! of memories; `--crashes` runs only the crashes, `--deep N` so many one after the other; with
+//! `--features planted-bugs`, `--planted` looks whether mistakes are found.
 
 #![cfg(test)]
 
@@ -29,6 +29,7 @@ mod entropy;
 mod fuse;
 mod key;
 mod ledger;
+mod memories;
 mod oracle;
 mod person;
 mod pipeline;
@@ -36,6 +37,7 @@ mod pipeline;
 mod planted;
 mod prune;
 mod prune_oracle;
+mod replayed;
 mod rumours;
 mod run;
 mod scenarios;

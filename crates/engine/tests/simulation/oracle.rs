@@ -6,16 +6,14 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use cogzy_engine::clock::Clock;
-use cogzy_engine::content::open_chunk;
-use cogzy_engine::model::{
-    Change, ChunkSlot, Commit, CommitKey, CommitKind, Digest, Entry, Groups, Item, PackId, Recipe, Role, Tree,
-};
+use cogzy_engine::model::{Change, Commit, CommitKey, CommitKind, Digest, Entry, Groups, Item, Role, Tree};
 
 use crate::attic;
 use crate::device::{Device, groups};
 use crate::disk::{Site, is_in, is_ours};
 use crate::ledger::Versions;
 use crate::pipeline;
+use crate::replayed::{Replayed, parse, restore};
 use crate::store::Store;
 
 static GROUPS: LazyLock<Groups> = LazyLock::new(|| Groups::new(groups()).unwrap());
@@ -25,15 +23,6 @@ const TRASH_SLACK_MS: i64 = 5 * 24 * 3_600_000;
 
 /// A broken invariant.
 pub type Check = Result<(), String>;
-
-/// The vault as one commit left it, replayed here.
-#[derive(Debug, Clone, Default)]
-pub struct Replayed {
-    pub tree: Tree,
-    packs: BTreeSet<PackId>,
-    chunks: BTreeMap<Digest, (PackId, ChunkSlot)>,
-    recipes: BTreeMap<Digest, Recipe>,
-}
 
 /// The bucket as the oracle has seen it.
 #[derive(Debug, Clone)]
@@ -113,15 +102,12 @@ impl Oracle {
         }
         let first = commit.parents.first().map(|parent| self.commits[parent].clone());
         let mut state = first.unwrap_or_default();
-        for pack in &commit.packs {
-            let id = pack.id.to_string();
+        for id in commit.packs.iter().map(|pack| pack.id.to_string()) {
             if !self.pruning && !objects.contains_key(&format!("packs/{}/{id}", &id[..2])) {
                 return Err(format!("it names pack {id}, which is not there"));
             }
-            state.packs.insert(pack.id);
-            state.chunks.extend(pack.chunks.iter().map(|slot| (slot.id, (pack.id, *slot))));
         }
-        state.recipes.extend(commit.recipes.iter().map(|of| (of.digest, of.recipe.clone())));
+        let named = state.take(commit);
         for change in &commit.changes {
             let path = change.path.as_str();
             if ["config.json", "sync/", "cache/", ".cogzy"].iter().any(|never| path.starts_with(never))
@@ -134,8 +120,7 @@ impl Oracle {
                 None => state.tree.remove(&change.path),
             };
         }
-        let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
-        for entry in commit.changes.iter().filter_map(|change| change.entry).chain(kept) {
+        for entry in named {
             if !self.versions.knows(&entry.digest) {
                 return Err(format!("it carries a torn version: {}", entry.digest));
             }
@@ -338,41 +323,6 @@ fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
         }
     }
     Ok(())
-}
-
-/// Puts a content together and holds it against its digest.
-fn restore(state: &Replayed, entry: &Entry, objects: &BTreeMap<String, (Bytes, u64)>) -> Check {
-    let parts = match state.recipes.get(&entry.digest) {
-        Some(recipe) if recipe.depth > 0 => {
-            return Err("a recipe of recipes: the simulation writes none".into());
-        }
-        Some(recipe) => recipe.parts.iter().map(|part| part.id).collect(),
-        None if entry.size == 0 => vec![],
-        None => vec![entry.digest],
-    };
-    let mut whole = Vec::new();
-    for part in parts {
-        let (pack, slot) =
-            state.chunks.get(&part).ok_or(format!("chunk {part} of {} is nowhere", entry.digest))?;
-        let id = pack.to_string();
-        let (body, _) =
-            objects.get(&format!("packs/{}/{id}", &id[..2])).ok_or(format!("pack {id} is gone"))?;
-        let [start, stored] = [slot.offset, slot.stored].map(|at| usize::try_from(at).unwrap());
-        let stored = body.get(start..start + stored).ok_or(format!("pack {id} is too short"))?;
-        whole.extend(open_chunk(*pack, slot, stored).map_err(|error| error.to_string())?);
-    }
-    if Digest::of(&whole) == entry.digest {
-        Ok(())
-    } else {
-        Err(format!("{} cannot be put together", entry.digest))
-    }
-}
-
-pub fn parse(body: &[u8]) -> Result<Commit, String> {
-    let (head, rest) = body.split_at_checked(9).ok_or("a commit is too short")?;
-    let plain =
-        if head[8] == 1 { zstd::decode_all(rest).map_err(|error| error.to_string())? } else { rest.to_vec() };
-    serde_json::from_slice(&plain).map_err(|error| error.to_string())
 }
 
 /// The files that the app sees, and that are synced unless a filter says otherwise.

@@ -61,7 +61,7 @@ impl World {
         }
         let outcome = device
             .live(async |device| match carry_out(device, asked).await {
-                Ok(report) => Outcome::Done(report),
+                Ok(report) => Outcome::Done(Box::new(report)),
                 Err(error) => Outcome::Failed(error),
             })
             .await;

@@ -4,7 +4,7 @@
 use cogzy_engine::planted::{Bug, plant};
 
 use crate::chance::Without;
-use crate::run::{Ran, adversary_world, prune_world, seed};
+use crate::run::{Ran, adversary_world, memory_world, prune_world, seed};
 
 /// Seeds that must be enough.
 const SEEDS: u64 = 2_000;
@@ -14,10 +14,16 @@ pub fn all(only: Option<usize>) -> bool {
     let synced = Bug::SYNC.map(|bug| (bug, (|at| seed(at, &Without::new(), false)) as fn(u64) -> Ran));
     let pruned = Bug::PRUNE.map(|bug| (bug, (|at| prune_world(at, false)) as fn(u64) -> Ran));
     let attacked = Bug::BUCKET.map(|bug| (bug, (|at| adversary_world(at, false)) as fn(u64) -> Ran));
+    let merged = Bug::MERGE.map(|bug| (bug, (|at| memory_world(at, false)) as fn(u64) -> Ran));
     let mut found_all = true;
     let wanted = |at: &usize| only.is_none_or(|only| only == *at);
-    for (_, (bug, run)) in
-        synced.into_iter().chain(pruned).chain(attacked).enumerate().filter(|(at, _)| wanted(at))
+    for (_, (bug, run)) in synced
+        .into_iter()
+        .chain(pruned)
+        .chain(attacked)
+        .chain(merged)
+        .enumerate()
+        .filter(|(at, _)| wanted(at))
     {
         plant(Some(bug));
         let found = (0..SEEDS).find_map(|at| Some((at, run(at).check.err()?)));

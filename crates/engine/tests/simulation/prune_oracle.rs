@@ -14,7 +14,8 @@ use cogzy_engine::model::{
 };
 use cogzy_engine::sync::Retention;
 
-use crate::oracle::{Check, parse};
+use crate::oracle::Check;
+use crate::replayed::parse;
 use crate::store::{Bucket, Store};
 
 /// The vault as one commit left it.

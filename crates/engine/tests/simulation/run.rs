@@ -11,7 +11,7 @@ use crate::cut::Cut;
 use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
-use crate::{adversary, coverage, drift, prune, shrink, stories};
+use crate::{adversary, coverage, drift, memories, prune, shrink, stories};
 
 /// The amount that a complete run tries.
 struct Extent {
@@ -20,6 +20,8 @@ struct Extent {
     prunes: u64,
     /// Worlds with an adversary.
     adversaries: u64,
+    /// Worlds of memories.
+    memories: u64,
     /// Stories whose crashes are followed.
     stories: fn() -> Vec<usize>,
     /// Names that must be reached.
@@ -31,6 +33,7 @@ const QUICK: Extent = Extent {
     seeds: 300,
     prunes: 50,
     adversaries: 50,
+    memories: 50,
     stories: stories::telling,
     reached: &[coverage::OFTEN],
 };
@@ -40,6 +43,7 @@ const WHOLE: Extent = Extent {
     seeds: 2_000,
     prunes: 200,
     adversaries: 200,
+    memories: 200,
     stories: stories::every,
     reached: &[coverage::OFTEN, coverage::SELDOM],
 };
@@ -62,6 +66,9 @@ const PRUNE_REGRESSIONS: &[u64] = &[106, 195, 272, 307_025, 403_242];
 
 /// Worlds with an adversary that failed once.
 const ADVERSARY_REGRESSIONS: &[u64] = &[147, 463, 1_093, 2_559];
+
+/// Worlds of memories that failed once.
+const MEMORY_REGRESSIONS: &[u64] = &[1_596, 1_971, 1_989, 2_225, 2_441];
 
 /// Result of one run.
 pub struct Ran {
@@ -114,6 +121,9 @@ pub fn main(args: &[String]) -> ExitCode {
     if let Some(one) = number("--adversary") {
         return replay(|| adversary_world(one, true));
     }
+    if let Some(one) = number("--memory") {
+        return replay(|| memory_world(one, true));
+    }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
         return replay(|| crashes::cut(&at, true));
     }
@@ -125,6 +135,9 @@ pub fn main(args: &[String]) -> ExitCode {
         return code(
             work(&[adversaries(from, count)]).iter().all(|came| tell_adversaries(from, count, came)),
         );
+    }
+    if let Some(count) = number("--memories") {
+        return code(work(&[memory_worlds(from, count)]).iter().all(|came| tell_memories(from, count, came)));
     }
     let deep = number("--deep").and_then(|deep| usize::try_from(deep).ok()).unwrap_or(DEEP);
     if asked("--seeds") || asked("--crashes") {
@@ -191,6 +204,7 @@ fn run(asked: &Asked) -> bool {
         vec![crashes::batch(&asked.stories, asked.deep, &found), seeds(asked.from, asked.seeds)];
     batches.extend(asked.extent.map(|extent| prunes(0, extent.prunes)));
     batches.extend(asked.extent.map(|extent| adversaries(0, extent.adversaries)));
+    batches.extend(asked.extent.map(|extent| memory_worlds(0, extent.memories)));
     let clock = SystemClock::new();
     let mut came = work(&batches).into_iter();
     let (crashed, seeded) = (came.next().unwrap(), came.next().unwrap());
@@ -208,6 +222,7 @@ fn run(asked: &Asked) -> bool {
     if let Some(extent) = asked.extent {
         sound &= tell_prunes(0, extent.prunes, &came.next().unwrap());
         sound &= tell_adversaries(0, extent.adversaries, &came.next().unwrap());
+        sound &= tell_memories(0, extent.memories, &came.next().unwrap());
         let missing = coverage::missing(&marks, extent.reached);
         missing.iter().for_each(|name| println!("never reached: {name}"));
         sound &= missing.is_empty();
@@ -297,4 +312,30 @@ fn tell_adversaries(from: u64, count: u64, came: &Came) -> bool {
 /// Runs a world with an adversary.
 pub fn adversary_world(seed: u64, aloud: bool) -> Ran {
     in_virtual_time(aloud, |trace| async move { adversary::run(seed, trace).await })
+}
+
+/// Worlds of memories.
+fn memory_worlds(from: u64, count: u64) -> Batch<'static> {
+    numbered(MEMORY_REGRESSIONS, from, count, |at| memory_world(at, false))
+}
+
+/// Tells which of these worlds failed, and what they reached. True where all is well.
+fn tell_memories(from: u64, count: u64, came: &Came) -> bool {
+    for (seed, why) in came.failed.iter().take(20) {
+        println!("memory {seed}: {why}\n    cargo test --test simulation -- --memory {seed}");
+    }
+    let seconds = came.time.as_secs_f64();
+    println!("{count} worlds of memories from {from}: {} failed; {seconds:.1} s", came.failed.len());
+    for (name, times) in came.marks.iter().filter(|(name, _)| name.starts_with("memories:")) {
+        println!("{times:9}  {name}");
+    }
+    let missing: Vec<&&str> =
+        coverage::MEMORIES.iter().filter(|name| !came.marks.contains_key(**name)).collect();
+    missing.iter().for_each(|name| println!("never reached: {name}"));
+    came.failed.is_empty() && (count < QUICK.memories || missing.is_empty())
+}
+
+/// Runs a world of memories.
+pub fn memory_world(seed: u64, aloud: bool) -> Ran {
+    in_virtual_time(aloud, |trace| async move { memories::run(seed, trace).await })
 }

@@ -275,6 +275,9 @@ impl Session<'_> {
             record = self.context.record()?.unwrap_or(record);
             self.report.generation = pushed.seq;
         }
+        if round + 2 < MAX_ROUNDS && self.merge_unasked(&survey, &done).await? {
+            return Ok(Round::Again);
+        }
         self.tidy(&record).await?;
         self.note_standing(&survey, &done)?;
         let calm = self.report.problems.len() == known && survey.regrouped.1.is_none();

@@ -37,11 +37,21 @@ pub(super) struct Laid<'s> {
     pub(super) wanted: BTreeMap<VaultPath, Option<Entry>>,
     /// Contents that were made here.
     made: Vec<(Entry, u32)>,
+    /// Entries that lost a clash, by the corpus that they are of.
+    pub(super) lost: Vec<(VaultPath, Entry)>,
 }
 
 impl<'s> Laid<'s> {
     pub(super) const fn new(stage: &'s Stage, id: ConflictId) -> Self {
-        Self { stage, id, slots: BTreeMap::new(), next: 0, wanted: BTreeMap::new(), made: Vec::new() }
+        Self {
+            stage,
+            id,
+            slots: BTreeMap::new(),
+            next: 0,
+            wanted: BTreeMap::new(),
+            made: Vec::new(),
+            lost: Vec::new(),
+        }
     }
 
     fn slot(&mut self) -> u32 {
@@ -215,6 +225,12 @@ impl Context {
             }
             laid.slots.insert(entry.digest, slot);
             laid.wanted.insert(path.clone(), Some(entry));
+        }
+        let like = versions.here.get(&set.corpus).filter(|_| merged.loses());
+        if let Some(like) = like {
+            let (slot, entry) = laid.write(self, like, |out| merged.write_lost(out))?;
+            laid.made.push((entry, slot));
+            laid.lost.push((set.corpus.clone(), entry));
         }
         Ok(merged.clashes().to_vec())
     }

@@ -10,16 +10,27 @@
 //! commit names; or a commit that the next cycle finishes.
 
 use super::laid::Laid;
-use super::resolve::open_conflict;
+use super::resolve::{name_beside, open_conflict};
 use super::rewrite::Made;
 use super::sets::{Files, Versions};
 use super::{Rewrite, Rewritten, Stand};
 use crate::merge::Clash;
-use crate::model::{CommitKind, Conflict, ConflictId, Item, Keep, Resolution};
+use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Keep, Kept, Resolution, VaultPath};
+use crate::planted::{Bug, planted};
+use crate::sync::bases::Common;
 use crate::sync::cycle::Request;
 use crate::sync::session::Session;
 use crate::sync::{Engine, Refusal, SyncError, Watcher, blocking};
 use crate::vault::Stage;
+
+/// Treatment of entries that both versions changed. Those of the version that stands win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clashes {
+    /// A person has decided them by asking for the merge.
+    Decided,
+    /// The losing ones are a conflict of their own.
+    Kept,
+}
 
 impl Engine {
     /// Decides a conflict over a group, for all devices, by merging the version that was set aside
@@ -63,27 +74,39 @@ impl Session<'_> {
         let head = self.stand().await?;
         let head = self.by_known_groups(head).await?;
         let conflict = open_conflict(&head, id)?.clone();
-        let stage = Stage::create(self.context.ports.fs.clone(), &self.context.layout, &self.apply_id())?;
-        let merged = self.merge_in(&stage, &conflict, &head).await;
-        let discarded = stage.discard();
-        let (rewrite, clashes) = merged?;
-        discarded?;
+        let (rewrite, clashes) = self.merge_versions(&conflict, &head, Clashes::Decided).await?;
         Ok((self.commit_rewrite(&head, rewrite, Vec::new(), yes).await?, clashes))
     }
 
-    /// Merges in a stage, and uploads the result.
+    /// Merges both versions of a conflict, and uploads the result. What is to be committed, and the
+    /// clashes.
+    pub(crate) async fn merge_versions(
+        &mut self,
+        conflict: &Conflict,
+        head: &Stand,
+        losing: Clashes,
+    ) -> Result<(Rewrite, Vec<Clash>), SyncError> {
+        let stage = Stage::create(self.context.ports.fs.clone(), &self.context.layout, &self.apply_id())?;
+        let merged = self.merge_in(&stage, conflict, head, losing).await;
+        let discarded = stage.discard();
+        let merged = merged?;
+        discarded?;
+        Ok(merged)
+    }
+
     async fn merge_in(
         &mut self,
         stage: &Stage,
         conflict: &Conflict,
         head: &Stand,
+        losing: Clashes,
     ) -> Result<(Rewrite, Vec<Clash>), SyncError> {
         let id = conflict.id;
         let Item::Group(name) = &conflict.item else {
             let why = format!("{} is a single file, and only groups of memories merge", conflict.item);
             return Err(Refusal::NotMerged { id, why }.into());
         };
-        let base = self.common_version(conflict, name, head).await?;
+        let Common { base, unrelated, continued } = self.common_version(conflict, name, head).await?;
         let members = |state: &Stand| -> Files {
             head.groups.members(name, &state.tree).map(|(path, entry)| (path.clone(), *entry)).collect()
         };
@@ -104,16 +127,39 @@ impl Session<'_> {
                 versions.base = Some(files);
             }
         }
+        if losing == Clashes::Kept && versions.base.is_none() && !unrelated {
+            let why = "it is not known which version both came from, so what was deleted would come back";
+            return Err(Refusal::NotMerged { id, why: why.to_owned() }.into());
+        }
+        versions.base = versions.base.filter(|_| !planted(Bug::ForgetDeletions));
         let clashes = blocking(|| {
             let clashes = self.context.merge_laid(&mut laid, &versions, &head.groups)?;
             self.context.must_fit_together(&laid, &versions.there, &head.groups, name)?;
             Ok::<_, SyncError>(clashes)
         })?;
+        if losing == Clashes::Kept && clashes.iter().any(|clash| clash.id.is_none()) {
+            let why = "both versions changed what stands beside the memories in the corpus".to_owned();
+            return Err(Refusal::NotMerged { id, why }.into());
+        }
         let from = Some(self.upload_laid(&laid, head).await?);
+        let keeps = losing == Clashes::Kept && !planted(Bug::DropTheClashes);
+        let kept = if keeps { lost(&laid, conflict, head)? } else { Vec::new() };
         // Older devices know no other word for it: something of both versions stands.
-        let resolved = vec![Resolution { id, keep: Keep::Both }];
+        let decided = std::iter::once(id).chain(continued.into_iter().filter(|other| *other != id));
+        let resolved = decided.map(|id| Resolution { id, keep: Keep::Both }).collect();
+        let wanted = laid.wanted;
         let rewrite =
-            Rewrite { kind: CommitKind::Resolve, wanted: laid.wanted, from, resolved, ..Rewrite::default() };
+            Rewrite { kind: CommitKind::Resolve, wanted, from, kept, resolved, ..Rewrite::default() };
         Ok((rewrite, clashes))
     }
+}
+
+/// Conflicts over the entries that lost: files of their own, under names that tell their origin.
+fn lost(laid: &Laid<'_>, conflict: &Conflict, head: &Stand) -> Result<Vec<Conflict>, Refusal> {
+    let place = |(corpus, entry): &(VaultPath, Entry)| {
+        let path = name_beside(corpus, conflict, head)?;
+        let kept = vec![Kept { path: path.clone(), entry: Some(*entry) }];
+        Ok(Conflict::new(Item::File(path), kept, conflict.origin.clone()))
+    };
+    laid.lost.iter().map(place).collect()
 }

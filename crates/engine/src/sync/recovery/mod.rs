@@ -24,6 +24,7 @@ mod validate;
 
 pub use compare::{Difference, differences};
 pub use export::{Exported, Target, Versions};
+pub(crate) use merge::Clashes;
 pub use point::{Generation, GenerationError, Point};
 pub use reset::Reset;
 pub use rewrite::Rewritten;

@@ -128,12 +128,24 @@ fn beside(conflict: &Conflict, head: &Snapshot, taken: &Wanted) -> Result<Wanted
         if head.tree.get(path) == Some(&entry) {
             continue; // The same version stands already: nothing to keep beside it.
         }
-        let name =
-            free_name(path, &whence, head, &taken).ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))?;
+        let is_taken = head.tree.contains_key(path) || taken.contains_key(path);
+        let told = path.file_name().contains(&format!("({whence}")) && !is_taken;
+        let name = if told { Some(path.clone()) } else { free_name(path, &whence, head, &taken) };
+        let name = name.ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))?;
         taken.insert(name.clone(), Some(entry));
         wanted.insert(name, Some(entry));
     }
     Ok(wanted)
+}
+
+/// A free name for a part of a conflict's losing version of `path`.
+pub(super) fn name_beside(
+    path: &VaultPath,
+    conflict: &Conflict,
+    head: &Snapshot,
+) -> Result<VaultPath, Refusal> {
+    let name = free_name(path, &whence(conflict), head, &Wanted::new());
+    name.ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))
 }
 
 /// Origin of a conflict, such as `laptop 2026-11-21 101502`. The conflict's id if the origin is

@@ -198,7 +198,12 @@ impl Session<'_> {
         if !yes {
             self.context.brake(head, &after)?;
         }
-        let (recipes, mut packs) = self.context.sources(head, from.as_deref(), &wanted).await?;
+        let set = wanted.iter().map(|(path, entry)| (path, entry.as_ref()));
+        let files = kept.iter().flat_map(|conflict| &conflict.files);
+        let all = set.chain(files.map(|file| (&file.path, file.entry.as_ref())));
+        let needed: Vec<(&VaultPath, &Entry)> =
+            all.filter_map(|(path, entry)| entry.map(|entry| (path, entry))).collect();
+        let (recipes, mut packs) = self.context.sources(head, from.as_deref(), &needed).await?;
         if !wanted.is_empty() && kind != CommitKind::GiveUp {
             let mut state = head.as_ref().clone();
             state.recipes.extend(recipes.iter().map(|(digest, recipe)| (*digest, recipe.clone())));
@@ -254,13 +259,13 @@ impl Context {
         Err(Refusal::Braked(plan.holds.iter().map(ToString::to_string).collect()).into())
     }
 
-    /// Recipes and packs that the contents of `wanted` need beyond those of `head`. Every chunk is
+    /// Recipes and packs that these contents need beyond those of `head`. Every chunk is
     /// looked for: a commit never names a missing object.
     async fn sources(
         &self,
         head: &Snapshot,
         from: Option<&Snapshot>,
-        wanted: &BTreeMap<VaultPath, Option<Entry>>,
+        needed: &[(&VaultPath, &Entry)],
     ) -> Result<(BTreeMap<Digest, Recipe>, BTreeMap<PackId, Arc<PackInfo>>), SyncError> {
         let old = from.map(|from| &from.packs).into_iter().flatten();
         let more: BTreeMap<PackId, Arc<PackInfo>> = old
@@ -272,7 +277,7 @@ impl Context {
         let index: ChunkIndex = lasting.values().chain(more.values()).map(AsRef::as_ref).collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let (mut recipes, mut packs) = (BTreeMap::new(), BTreeMap::new());
-        for (path, entry) in wanted.iter().filter_map(|(path, entry)| entry.map(|entry| (path, entry))) {
+        for &(path, entry) in needed {
             let known = head.recipes.get(&entry.digest);
             let recipe = known.or_else(|| from.and_then(|from| from.recipes.get(&entry.digest)));
             let gone = || SyncError::from(Refusal::Gone { path: path.clone() });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cogzy_testkit::memory;
+use crate::memory;
 use serde_json::{Value, json};
 
 /// Columns of the matrices.
@@ -12,11 +12,13 @@ const DIM: usize = 2;
 pub type Memories = BTreeMap<String, (String, f32)>;
 
 /// A matrix with a vector of this number for each row.
+#[must_use]
 pub fn matrix(rows: &[f32]) -> Vec<u8> {
     filled(memory::matrix(rows.len(), DIM, 0.0), rows)
 }
 
 /// A flat index over the same vectors.
+#[must_use]
 pub fn index(rows: &[f32]) -> Vec<u8> {
     filled(memory::index(rows.len(), DIM, 0.0), rows)
 }
@@ -29,12 +31,18 @@ fn filled(mut file: Vec<u8>, rows: &[f32]) -> Vec<u8> {
 }
 
 /// The number of each vector in a matrix.
+#[must_use]
 pub fn rows(matrix: &[u8]) -> Vec<f32> {
     let count = memory::rows(matrix);
     numbers(&matrix[matrix.len() - count * DIM * 4..])
 }
 
-fn numbers(vectors: &[u8]) -> Vec<f32> {
+/// The number of each of these vectors.
+///
+/// # Panics
+/// If a vector is not of one number.
+#[must_use]
+pub fn numbers(vectors: &[u8]) -> Vec<f32> {
     let vectors = vectors.chunks(DIM * 4);
     vectors
         .map(|vector| {
@@ -46,6 +54,7 @@ fn numbers(vectors: &[u8]) -> Vec<f32> {
 }
 
 /// The files of a group with these memories.
+#[must_use]
 pub fn files(memories: &Memories) -> [(&'static str, Vec<u8>); 3] {
     let nodes: Vec<Value> = memories
         .iter()
@@ -61,6 +70,7 @@ pub fn files(memories: &Memories) -> [(&'static str, Vec<u8>); 3] {
 }
 
 /// The memories in the files of a group, each with the vector beside it.
+#[must_use]
 pub fn read(corpus: &[u8], matrix: &[u8], index: Option<&[u8]>) -> Memories {
     let corpus: Value = serde_json::from_slice(corpus).unwrap();
     let nodes = corpus["nodes"].as_array().unwrap();

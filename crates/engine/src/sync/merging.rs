@@ -1,0 +1,160 @@
+//! Merges that nobody asks for: two versions of a group of memories become one.
+//!
+//! The device whose version was set aside merges it into the one that stands, memory by memory, as
+//! soon as the group is at rest here. The merge is the decision of that conflict, as a person would
+//! make it by `--keep merged`, and it comes here as to every other device: by the next round's pull.
+//! No other device merges that version, so no merge is made twice.
+//!
+//! Memories that were changed on both sides are a conflict of their own: the ones there stand, and
+//! those that were here are listed as a file, to be put beside or given up.
+//!
+//! Decided here: which conflicts are merged. One over files that cannot be merged is left alone
+//! until the version that stands changes; that is noted in the cache database, and without the note
+//! it is tried again. A conflict that is decided, also one whose merge was undone, is never
+//! merged again.
+//!
+//! A crash leaves what [`super::recovery`] says: packs that no commit names, or a commit that the
+//! next cycle finishes.
+
+use std::collections::BTreeSet;
+
+use super::bases::bringer;
+use super::cycle::Survey;
+use super::recovery::{Clashes, Stand};
+use super::report::{Trouble, Weight};
+use super::session::{Context, Session};
+use super::{Merge, Past, SyncError, served};
+use crate::log::Snapshot;
+use crate::model::{Conflict, ConflictId, Content, Item, VaultPath};
+use crate::plan::{Action, Step};
+
+/// Where the database notes the version that stood when a conflict was not merged.
+const NOTES: &str = "merge/";
+
+/// Contents of a group's files.
+type Contents = Vec<(VaultPath, Content)>;
+
+impl Session<'_> {
+    /// Merges the versions of a conflict of this device. True if there was one: the remote has moved
+    /// on then.
+    pub(crate) async fn merge_unasked(
+        &mut self,
+        survey: &Survey,
+        done: &BTreeSet<Item>,
+    ) -> Result<bool, SyncError> {
+        if self.context.settings.merge == Merge::Off || !self.context.may_merge(survey) {
+            return Ok(false);
+        }
+        let resting = |item: &Item| is_at_rest(item, survey, done);
+        let head = self.stand().await?;
+        let head = self.by_known_groups(head).await?;
+        self.context.forget_decided(&head);
+        for conflict in self.ours(&head).await?.into_iter().filter(|one| resting(&one.item)) {
+            match self.merge_one(&conflict, &head).await {
+                Ok(()) => return Ok(true),
+                Err(SyncError::Refused(refusal)) => {
+                    tracing::info!(conflict = %conflict.id.short(), %refusal, "a conflict waits for a person");
+                    self.context.note_unmerged(&conflict, &head);
+                }
+                Err(error @ SyncError::Log(_)) => return Err(error),
+                Err(error) => {
+                    let why = format!("its two versions are not merged yet: {error}");
+                    self.report.problems.push(Trouble::of(&conflict.item, why, Weight::Warned));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Conflicts to merge whose losing version was this device's, the newest version first, for it may
+    /// have been made on top of another one, and then decides both. It stands aside here, or a
+    /// commit of this device brought it, and a merge of the log set it aside.
+    async fn ours(&self, head: &Snapshot) -> Result<Vec<Conflict>, SyncError> {
+        let mut ours = Vec::new();
+        let open = self.context.to_merge(head);
+        let Some(newest) = head.key.filter(|_| !open.is_empty()) else { return Ok(Vec::new()) };
+        let (local, past) = (self.context.local_conflicts()?, self.log.past(newest).await?);
+        for conflict in open {
+            let is_ours =
+                |past: &&Past| past.device.as_ref().is_some_and(|device| device.id == self.marker.device);
+            let brought = bringer(&past, &conflict, &head.groups).filter(is_ours);
+            let is_here = local.contains_key(&conflict.id);
+            let age = is_here.then_some(u64::MAX).or(brought.map(|past| past.key.seq));
+            match age {
+                Some(age) => ours.push((age, conflict)),
+                None => self.context.note_unmerged(&conflict, head),
+            }
+        }
+        ours.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
+        Ok(ours.into_iter().map(|(_, conflict)| conflict).collect())
+    }
+
+    async fn merge_one(&mut self, conflict: &Conflict, head: &Stand) -> Result<(), SyncError> {
+        let (rewrite, _) = self.merge_versions(conflict, head, Clashes::Kept).await?;
+        let kept: Vec<ConflictId> = rewrite.kept.iter().map(|kept| kept.id).collect();
+        self.rewrite(head, rewrite, false).await?;
+        self.report.merged(conflict, kept);
+        tracing::info!(conflict = %conflict.id.short(), item = %conflict.item, "merged, memory by memory");
+        Ok(())
+    }
+}
+
+/// True if nothing of an item waits here, so that what stands is what the remote has.
+fn is_at_rest(item: &Item, survey: &Survey, done: &BTreeSet<Item>) -> bool {
+    let plan = &survey.plan;
+    let moves = plan.steps.iter().any(|step| step.item == *item && step.incoming() && !done.contains(item));
+    let waits = plan.waiting.iter().any(|waiting| waiting.item == *item);
+    !moves && !waits && !plan.holds.iter().any(|hold| hold.items.contains(item))
+}
+
+impl Context {
+    /// True if the survey knows of a conflict that this device may merge. Most cycles end here,
+    /// without a request.
+    fn may_merge(&self, survey: &Survey) -> bool {
+        let found = |step: &Step| matches!((&step.item, &step.action), (Item::Group(_), Action::Conflict(_)));
+        survey.plan.steps.iter().any(found) || !self.to_merge(&survey.remote).is_empty()
+    }
+
+    /// Open conflicts over groups, but those of which it is known that this device does not merge
+    /// them.
+    fn to_merge(&self, head: &Snapshot) -> Vec<Conflict> {
+        let open = head.conflicts.values().filter(|conflict| matches!(conflict.item, Item::Group(_)));
+        open.filter(|conflict| !self.is_left_alone(conflict, head)).cloned().collect()
+    }
+
+    /// True if the conflict was not merged with the version that stands.
+    fn is_left_alone(&self, conflict: &Conflict, head: &Snapshot) -> bool {
+        let note = served(self.ports.database.object(&name(conflict.id))).flatten();
+        let note: Option<Contents> = note.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        note.is_some_and(|there| there == standing(&conflict.item, head))
+    }
+
+    /// Forgets the notes of conflicts that are open no more.
+    fn forget_decided(&self, head: &Snapshot) {
+        let noted = served(self.ports.database.object_keys(NOTES)).unwrap_or_default();
+        let is_open = |key: &String| {
+            let id = key.strip_prefix(NOTES).and_then(|id| id.parse().ok());
+            id.is_some_and(|id: ConflictId| head.conflicts.contains_key(&id))
+        };
+        for key in noted.iter().filter(|key| !is_open(key)) {
+            served(self.ports.database.remove_object(key));
+        }
+    }
+
+    fn note_unmerged(&self, conflict: &Conflict, head: &Snapshot) {
+        if let Ok(bytes) = serde_json::to_vec(&standing(&conflict.item, head)) {
+            served(self.ports.database.put_object(&name(conflict.id), &bytes));
+        }
+    }
+}
+
+fn name(id: ConflictId) -> String {
+    format!("{NOTES}{id}")
+}
+
+/// The version of a group in a state.
+fn standing(item: &Item, state: &Snapshot) -> Contents {
+    let Item::Group(name) = item else { return Vec::new() };
+    let members = state.groups.members(name, &state.tree);
+    members.map(|(path, entry)| (path.clone(), entry.content())).collect()
+}

@@ -1,0 +1,187 @@
+//! Worlds of memories: apps on several devices add, change and delete memories of one group at the
+//! same time, and all devices merge.
+//!
+//! An app reads the group from its disk, changes a few memories, at times sorts them, and writes
+//! corpus, vectors and index at once. Commits are made at the same moment, requests are lost, and
+//! processes end in the middle. [`book`] knows every memory, and asks: no write is lost but to a
+//! write of the same memory that knew it or whose conflict waits for a person; what was deleted does
+//! not come back; and every vector stands beside its memory.
+
+mod app;
+mod book;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cogzy_engine::model::{ConflictId, Item, Keep};
+use cogzy_engine::sync::{Merge, Refusal, Report, Request, SyncError, Unwatched};
+use cogzy_testkit::rng::Rng;
+use futures_util::future::join_all;
+
+use crate::device::{Device, Outcome};
+use crate::disk::Kind;
+use crate::oracle::Check;
+use crate::store::RemoteFaults;
+use crate::trace::Trace;
+use crate::world::World;
+use book::Book;
+
+/// After a heal all must have come to rest within so many rounds.
+const ROUNDS: usize = 16;
+
+/// What all users of a world have done.
+type Shared = Arc<Mutex<Book>>;
+
+/// Runs a seed from the first step to the end.
+pub async fn run(seed: u64, trace: Trace) -> Check {
+    let mut rng = Rng::stream(seed, "memories");
+    let count = 2 + rng.below(2);
+    let kinds: Vec<Kind> = (0..count).map(|_| disk(&mut rng)).collect();
+    let mut world = World::new(seed, &kinds, trace);
+    let book = Shared::default();
+    for device in &mut world.devices {
+        device.merge = Merge::Entries;
+    }
+    app::act(&world.devices[0], &mut rng, &book)?;
+    for at in 0..count {
+        world.pass(Duration::from_secs(3)).await;
+        world.devices[at].cycle(Request::FULL, true).await;
+    }
+    let sound = rng.chance(30);
+    for round in 0..2 + rng.below(5) {
+        world.trace.note(format_args!("round {round}"));
+        let mut lives = Vec::new();
+        for (at, device) in world.devices.iter_mut().enumerate() {
+            let mut rng = Rng::stream(seed, &format!("memories {round} d{at}"));
+            *device.faults.lock().unwrap() = if sound { RemoteFaults::default() } else { faults(&mut rng) };
+            lives.push(live(device, rng, Arc::clone(&book)));
+        }
+        join_all(lives).await.into_iter().collect::<Check>()?;
+        for at in 0..count {
+            let device = &mut world.devices[at];
+            if device.fuse.is_dead() {
+                let power = rng.chance(50);
+                device.kill();
+                if power {
+                    device.disk.cut_power();
+                }
+            }
+            world.devices[at].fuse.unset();
+        }
+    }
+    world.heal();
+    rest(&mut world).await?;
+    let open = app::open(&mut world).await?;
+    let shown = app::shown(&world.devices[0])?;
+    book.lock().unwrap().no_write_is_lost(&shown, &open)?;
+    world.trace.mark(if open.is_empty() { "memories: all merged" } else { "memories: a clash waits" });
+    merge_by_hand(&mut world).await?;
+    rest(&mut world).await?;
+    let shown = app::shown(&world.devices[0])?;
+    // A version that has waited for long may bring back what was deleted since.
+    book.lock().unwrap().nothing_is_gone(&shown)
+}
+
+fn disk(rng: &mut Rng) -> Kind {
+    Kind {
+        exchange: rng.chance(75),
+        links: true,
+        case: true,
+        ordered: rng.chance(50),
+        nfd: false,
+        signs: true,
+        tick_ns: 1_000,
+    }
+}
+
+fn faults(rng: &mut Rng) -> RemoteFaults {
+    let some = RemoteFaults { delay_ms: 500, ..RemoteFaults::default() };
+    match rng.below(4) {
+        0 => RemoteFaults { before: 100, ..some },
+        1 => RemoteFaults { lost_response: 15, late: 15, ..some },
+        2 => RemoteFaults { stale: 15, ..some },
+        _ => some,
+    }
+}
+
+/// The life of one device in a round.
+async fn live(device: &mut Device, mut rng: Rng, book: Shared) -> Check {
+    for _ in 0..1 + rng.below(3) {
+        if rng.chance(70) {
+            app::act(device, &mut rng, &book)?;
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        if rng.chance(15) {
+            device.engine();
+            device.fuse.set(u64::try_from(rng.below(120)).unwrap());
+        }
+        let outcome = device.cycle(Request::FULL, true).await;
+        app::shown(device)?;
+        if let Outcome::Done(report) = outcome {
+            approve(device, &report)?;
+        }
+    }
+    Ok(())
+}
+
+/// A person who deletes many memories means it.
+fn approve(device: &mut Device, report: &Report) -> Check {
+    for hold in &report.holds {
+        match device.decide(hold, true) {
+            Err(error) if !device.fuse.is_dead() => return Err(format!("{}: {error}", device.name)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// All devices come to hold the same.
+async fn rest(world: &mut World) -> Check {
+    world.pass(Duration::from_secs(24 * 3600)).await;
+    for _ in 0..ROUNDS {
+        let mut quiet = true;
+        for device in &mut world.devices {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            match device.cycle(Request::FULL, true).await {
+                Outcome::Done(report) => {
+                    approve(device, &report)?;
+                    quiet &= !report.moved() && report.holds.is_empty() && !report.again();
+                }
+                other => return Err(format!("{} is stopped: {other:?}", device.name)),
+            }
+            app::shown(device)?;
+        }
+        if quiet {
+            return app::all_hold_the_same(world);
+        }
+    }
+    Err(format!("not at rest after {ROUNDS} rounds"))
+}
+
+fn has(device: &Device, conflict: ConflictId) -> bool {
+    device.disk.site().file(&format!("sync/conflicts/{conflict}/conflict.json")).is_some()
+}
+
+/// A person puts what lost a clash beside the rest, and merges what waits.
+async fn merge_by_hand(world: &mut World) -> Check {
+    let open = world.devices[0].engine().conflicts().await.map_err(|error| error.to_string())?;
+    for listed in open {
+        // Where the version was set aside it is known what it came from.
+        let at = world.devices.iter().position(|device| has(device, listed.conflict.id)).unwrap_or(0);
+        let device = &mut world.devices[at];
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let id = listed.conflict.id;
+        let decided = if matches!(listed.conflict.item, Item::File(_)) {
+            device.engine().resolve(id, Keep::Mine, true, &Unwatched).await
+        } else {
+            world.trace.mark("memories: merged by hand");
+            device.engine().merge_conflict(id, true, &Unwatched).await
+        };
+        match decided {
+            // An earlier one may have decided it.
+            Ok(_) | Err(SyncError::Refused(Refusal::Decided { .. })) => {}
+            Err(error) => return Err(format!("{} cannot merge by hand: {error}", device.name)),
+        }
+    }
+    Ok(())
+}

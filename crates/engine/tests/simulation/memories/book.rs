@@ -1,0 +1,148 @@
+//! All writes of memories by users, and what each of them knew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::oracle::Check;
+
+/// A memory: a text, whose vector follows it, and a tag, of which no vector knows. Each text and
+/// each tag is written once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    pub id: String,
+    pub text: u32,
+    pub tag: u32,
+}
+
+/// Memories by id.
+pub type Shown = BTreeMap<String, Memory>;
+
+/// A part of a memory that merges by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Text,
+    Tag,
+}
+
+/// A write of a part of a memory.
+#[derive(Debug, Clone)]
+struct Write {
+    id: String,
+    part: Part,
+    /// The memory as it was before. None for a new one.
+    knew: Option<Memory>,
+}
+
+/// All writes, each under its own number, and all deletions.
+#[derive(Debug, Default)]
+pub struct Book {
+    writes: BTreeMap<u32, Write>,
+    deleted: BTreeMap<String, Vec<Memory>>,
+}
+
+impl Book {
+    fn write(&mut self, id: &str, part: Part, knew: Option<Memory>) -> u32 {
+        let number = u32::try_from(self.writes.len()).unwrap() + 1;
+        self.writes.insert(number, Write { id: id.to_owned(), part, knew });
+        number
+    }
+
+    pub fn adds(&mut self) -> Memory {
+        let id = format!("m{}", self.writes.len());
+        let [text, tag] = [Part::Text, Part::Tag].map(|part| self.write(&id, part, None));
+        Memory { id, text, tag }
+    }
+
+    pub fn changes(&mut self, memory: &mut Memory, part: Part) {
+        let number = self.write(&memory.id, part, Some(memory.clone()));
+        match part {
+            Part::Text => memory.text = number,
+            Part::Tag => memory.tag = number,
+        }
+    }
+
+    pub fn deletes(&mut self, memory: &Memory) {
+        self.deleted.entry(memory.id.clone()).or_default().push(memory.clone());
+    }
+
+    /// The writes that whoever saw this memory knew of, as far as they are known to be.
+    fn past(&self, memory: &Memory) -> BTreeSet<u32> {
+        let (mut past, mut open) = (BTreeSet::new(), vec![memory.text, memory.tag]);
+        while let Some(number) = open.pop() {
+            if past.insert(number)
+                && let Some(knew) = self.writes.get(&number).and_then(|write| write.knew.as_ref())
+            {
+                open.extend([knew.text, knew.tag]);
+            }
+        }
+        past
+    }
+
+    /// Writes of the same memory that did not know of the write `number`, and of which it did not
+    /// know.
+    fn rivals(&self, number: u32) -> impl Iterator<Item = u32> {
+        let id = &self.writes[&number].id;
+        let knew =
+            |number: u32| self.writes[&number].knew.as_ref().map(|knew| self.past(knew)).unwrap_or_default();
+        let ours = knew(number);
+        let others = self.writes.iter().filter(move |(other, write)| write.id == *id && **other != number);
+        others
+            .map(|(other, _)| *other)
+            .filter(move |other| !ours.contains(other) && !knew(*other).contains(&number))
+    }
+
+    /// No write is lost without a word: it is shown, or was known by who replaced or deleted it, or
+    /// it stands in a version that waits for a person.
+    pub fn no_write_is_lost(&self, shown: &Shown, open: &[Memory]) -> Check {
+        let mut there: BTreeSet<u32> = shown.values().flat_map(|memory| self.past(memory)).collect();
+        there.extend(open.iter().flat_map(|memory| self.past(memory)));
+        there.extend(self.deleted.values().flatten().flat_map(|memory| self.past(memory)));
+        match self.writes.iter().find(|(number, _)| !there.contains(number)) {
+            Some((number, write)) => Err(format!("write {number} is lost: {write:?}")),
+            // Where a version waits, what it deleted does, too.
+            None if open.is_empty() => self.nothing_is_gone(shown).and_then(|()| self.nothing_is_old(shown)),
+            None => Ok(()),
+        }
+    }
+
+    /// What nobody deleted is there.
+    pub fn nothing_is_gone(&self, shown: &Shown) -> Check {
+        let mut written = self.writes.values().map(|write| &write.id);
+        match written.find(|id| !shown.contains_key(*id) && !self.deleted.contains_key(*id)) {
+            Some(id) => Err(format!("{id} is gone, and nobody deleted it")),
+            None => Ok(()),
+        }
+    }
+
+    /// What was deleted is not there, and nothing is older than it may be.
+    fn nothing_is_old(&self, shown: &Shown) -> Check {
+        for memory in shown.values() {
+            let known = |deleted: &&Memory| {
+                let past = self.past(deleted);
+                past.contains(&memory.text) && past.contains(&memory.tag)
+            };
+            if let Some(deleted) = self.deleted.get(&memory.id).and_then(|all| all.iter().find(known)) {
+                return Err(format!("{memory:?} is back, deleted as {deleted:?}"));
+            }
+            self.is_newest(memory)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing that was written over a part of this memory is newer, but for what others wrote at
+    /// the same time.
+    fn is_newest(&self, memory: &Memory) -> Check {
+        for (part, number) in [(Part::Text, memory.text), (Part::Tag, memory.tag)] {
+            let over = |write: &Write| match (&write.knew, write.part == part) {
+                (Some(knew), true) => number == if part == Part::Text { knew.text } else { knew.tag },
+                _ => false,
+            };
+            for (newer, write) in self.writes.iter().filter(|(_, write)| write.id == memory.id && over(write))
+            {
+                if self.rivals(*newer).next().is_none() {
+                    return Err(format!("{memory:?} is old: nothing clashed with {newer}, {write:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
