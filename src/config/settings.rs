@@ -153,7 +153,7 @@ pub enum Policy {
 /// A treatment of two versions of a group of memories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// They are merged, if no memory was changed on both sides.
+    /// They are merged; a memory that both changed waits for a person.
     Entries,
     /// They wait for a person.
     Off,

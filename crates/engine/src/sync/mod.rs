@@ -121,7 +121,7 @@ pub enum StaleIndex {
 /// Treatment of a conflict over a group of memories whose losing version was this device's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Merge {
-    /// Its two versions are merged, memory by memory, where none was changed on both sides.
+    /// Its two versions are merged, memory by memory. One that both changed waits for a person.
     #[default]
     Entries,
     /// It waits for a person.
