@@ -11,11 +11,12 @@
 //! A crash leaves at worst the note of a transaction that changed nothing. The digests it names
 //! stand nowhere, so it binds nothing.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::Layout;
 use super::record::{Record, Written};
-use crate::fs::{At, Fs, IoAt, found, replace};
+use crate::fs::{At, Fs, IoAt, found};
 
 /// Paths that one transaction wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,14 @@ pub(super) fn note_together(fs: &dyn Fs, layout: &Layout, name: &str) -> Result<
     let folder = layout.together();
     fs.create_dir_all(&folder).at("create", &folder)?;
     let path = place(layout, name);
-    replace(fs, &path, b"", 0o600).at("write", &path)
+    // Under no other name before: a cycle that looks meanwhile would forget that as an old note.
+    match fs.create(&path) {
+        Ok(mut file) => file.finish(0o600, None).at("write", &path)?,
+        // The same transaction was cut short before.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).at("write", &path),
+    }
+    fs.sync_dir(&folder).at("sync", &folder)
 }
 
 /// Forgets a note.
@@ -63,4 +71,42 @@ pub fn forget_together(fs: &dyn Fs, layout: &Layout, name: &str) -> Result<(), I
 
 fn place(layout: &Layout, name: &str) -> PathBuf {
     layout.together().join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::fs::RealFs;
+
+    /// A daemon's cycle looks while an app writes its note.
+    #[test]
+    fn a_note_is_written_whoever_forgets_old_ones_meanwhile() {
+        let folder = cogzy_testkit::fresh_folder();
+        let layout = Layout::new(folder.path());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    for note in together(&RealFs, &layout).unwrap() {
+                        forget_together(&RealFs, &layout, &note.name).unwrap();
+                    }
+                }
+            });
+            let noted = (0..500).try_for_each(|number| note_together(&RealFs, &layout, &format!("{number}")));
+            done.store(true, Ordering::Relaxed);
+            noted.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_note_that_is_there_stays() {
+        let folder = cogzy_testkit::fresh_folder();
+        let layout = Layout::new(folder.path());
+        for _ in 0..2 {
+            note_together(&RealFs, &layout, "one").unwrap();
+            assert_eq!(together(&RealFs, &layout).unwrap().len(), 1);
+        }
+    }
 }
