@@ -75,7 +75,7 @@ fn place(layout: &Layout, name: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::fs::RealFs;
@@ -85,18 +85,21 @@ mod tests {
     fn a_note_is_written_whoever_forgets_old_ones_meanwhile() {
         let folder = cogzy_testkit::fresh_folder();
         let layout = Layout::new(folder.path());
-        let done = AtomicBool::new(false);
+        let looks = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
+                while looks.fetch_add(1, Ordering::Relaxed) < 3000 {
                     for note in together(&RealFs, &layout).unwrap() {
                         forget_together(&RealFs, &layout, &note.name).unwrap();
                     }
                 }
             });
-            let noted = (0..500).try_for_each(|number| note_together(&RealFs, &layout, &format!("{number}")));
-            done.store(true, Ordering::Relaxed);
-            noted.unwrap();
+            for number in 0.. {
+                if looks.load(Ordering::Relaxed) > 3000 {
+                    break;
+                }
+                note_together(&RealFs, &layout, &format!("{number}")).unwrap();
+            }
         });
     }
 
