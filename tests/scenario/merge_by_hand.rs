@@ -243,18 +243,28 @@ async fn a_conflict_over_a_file_is_not_merged() {
     assert!(matches!(refused, Err(SyncError::Refused(Refusal::NotMerged { .. }))), "{refused:?}");
 }
 
-/// Two machines with a conflict; the second one's version lost.
-async fn machines(folder: &Path) -> (Machine, Machine, String) {
+pub(super) fn lay(machine: &Machine, memories: &Memories) {
+    memories::files(memories).into_iter().for_each(|(path, bytes)| machine.write(path, bytes));
+}
+
+/// Two machines that have the memories `n0` to `n9`; the second one has these settings.
+pub(super) async fn two_machines(folder: &Path, settings: &str) -> [Machine; 2] {
     let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder, name));
-    let lay = |machine: &Machine, memories: &Memories| {
-        memories::files(memories).into_iter().for_each(|(path, bytes)| machine.write(path, bytes));
-    };
     one.good(&["init"]).await;
     lay(&one, &ten());
     one.sync().await;
     two.good(&["init"]).await;
-    two.configure("[conflict]\nmerge = \"off\"\n");
+    two.configure(settings);
     two.sync().await;
+    [one, two]
+}
+
+/// Setting with which a device leaves its versions to a person.
+pub(super) const OFF: &str = "[conflict]\nmerge = \"off\"\n";
+
+/// Two machines with a conflict; the second one's version lost.
+async fn machines(folder: &Path) -> (Machine, Machine, String) {
+    let [one, two] = two_machines(folder, OFF).await;
     let (mut here, mut there) = (ten(), ten());
     put(&mut here, "a-here", "new here", 50.0);
     put(&mut here, "n5", "clash: here", 55.0);

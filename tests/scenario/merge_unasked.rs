@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use cogzy_engine::model::{Item, Keep, Validate};
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::{Merge, Point, Unwatched};
+use cogzy_engine::sync::{Merge, Point, Report, Unwatched};
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memories::{self, Memories};
 use serde_json::{Value, json};
 
-use super::merge_by_hand::{put, read, ten, write};
+use super::merge_by_hand::{OFF, lay, put, read, ten, two_machines, write};
 use crate::support::daemon::Daemon;
 use crate::support::device::Device;
-use crate::support::process::Machine;
 use crate::support::sleeper::Sleeper;
 
 /// Two devices that merge, and have the same ten memories.
@@ -50,6 +49,15 @@ async fn sync(devices: &mut [Device; 2]) {
     panic!("they do not come to rest");
 }
 
+/// Each writes its version, and the one of the second device, `here`, comes too late. Returns the
+/// report of that device.
+async fn both_write(devices: &mut [Device; 2], here: &Memories, there: &Memories) -> Report {
+    write(&devices[0], there);
+    write(&devices[1], here);
+    devices[0].sync().await;
+    devices[1].sync().await
+}
+
 async fn open(device: &mut Device) -> usize {
     device.engine().conflicts().await.unwrap().len()
 }
@@ -75,10 +83,7 @@ async fn two_devices_that_wrote_on_one_day_both_end_with_all_memories_and_no_con
     let folder = fresh_folder();
     let mut devices = agreed(folder.path(), bucket()).await;
     let (here, there, both) = changed();
-    write(&devices[0], &there);
-    write(&devices[1], &here);
-    devices[0].sync().await;
-    let report = devices[1].sync().await;
+    let report = both_write(&mut devices, &here, &there).await;
     assert_eq!((report.conflicts.as_slice(), report.merged.len()), ([].as_slice(), 1), "{report:?}");
     sync(&mut devices).await;
     for device in &mut devices {
@@ -118,10 +123,7 @@ async fn only_a_memory_that_both_changed_waits_for_a_person() {
     put(&mut here, "n5", "clash: here", 55.0);
     put(&mut there, "n5", "clash: there", 65.0);
     put(&mut both, "n5", "clash: there", 65.0);
-    write(&devices[0], &there);
-    write(&devices[1], &here);
-    devices[0].sync().await;
-    let report = devices[1].sync().await;
+    let report = both_write(&mut devices, &here, &there).await;
     assert_eq!((report.conflicts.len(), report.merged.len()), (1, 1), "{report:?}");
     sync(&mut devices).await;
     assert_eq!((read(&devices[0]), read(&devices[1])), (both.clone(), both.clone()));
@@ -183,18 +185,7 @@ async fn a_merge_that_was_undone_is_not_made_again() {
 async fn daemons_merge_and_a_configuration_may_say_no() {
     for off in [false, true] {
         let folder = fresh_folder();
-        let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
-        let lay = |machine: &Machine, memories: &Memories| {
-            memories::files(memories).into_iter().for_each(|(path, bytes)| machine.write(path, bytes));
-        };
-        one.good(&["init"]).await;
-        lay(&one, &ten());
-        one.sync().await;
-        two.good(&["init"]).await;
-        two.sync().await;
-        if off {
-            two.configure("[conflict]\nmerge = \"off\"\n");
-        }
+        let [one, two] = two_machines(folder.path(), if off { OFF } else { "" }).await;
         let (here, there, both) = changed();
         lay(&one, &there);
         one.sync().await;

@@ -65,7 +65,7 @@ pub enum Bug {
     ForgetDeletions,
     /// Two versions came from the one that the losing one replaced last.
     LastReplaced,
-    /// What loses a clash of memories is not kept.
+    /// A memory that loses a clash is not kept.
     DropTheClashes,
 }
 

@@ -14,7 +14,7 @@
 //! Without a base nothing counts as deleted, and entries with equal ids and different contents are
 //! clashes. The order is that of the side that stands, then what is new here in its own order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::document::{Document, Id};
 use super::fields::{self, Object, Vectors};
@@ -130,11 +130,11 @@ impl Tables<'_> {
                     picked.picks.push(Pick { text, row });
                 }
                 (Some(Some(base)), Some(here)) => {
-                    let pick = self.mix(&entry.id, [base, here, there], &mut picked.clashes)?;
+                    let pick = self.mix(&entry.id, [base, here, there], &mut picked)?;
                     picked.picks.push(pick);
                 }
                 (_, Some(here)) => {
-                    picked.clashes.push(self.clash(&entry.id, None, Some(here.at), Some(at))?);
+                    self.clash(&entry.id, None, (here.at, Some(at)), &mut picked)?;
                     picked.picks.push(stays);
                 }
                 // A new vector of the same memory is no change that would bring it back.
@@ -153,25 +153,18 @@ impl Tables<'_> {
                     picked.picks.push(Pick { text: Source::Here(at), row: (Version::Here, row) });
                 }
                 (Some(base), Some(here)) if here.content != base.content => {
-                    picked.clashes.push(self.clash(&entry.id, None, Some(at), None)?);
+                    self.clash(&entry.id, None, (at, None), &mut picked)?;
                 }
                 _ => {}
             }
         }
-        let ids: HashSet<&str> = picked.clashes.iter().filter_map(|clash| clash.id.as_deref()).collect();
-        let lost =
-            self.here.document.entries.iter().enumerate().filter(|(_, one)| ids.contains(one.id.told()));
-        picked.lost = lost.map(|(at, _)| at).collect();
+        picked.lost.sort_unstable();
+        picked.lost.dedup();
         Ok(picked)
     }
 
     /// An entry that both sides changed.
-    fn mix(
-        &self,
-        id: &Id,
-        [base, here, there]: [Found; 3],
-        clashes: &mut Vec<Clash>,
-    ) -> Result<Pick, Unmerged> {
+    fn mix(&self, id: &Id, [base, here, there]: [Found; 3], picked: &mut Picked) -> Result<Pick, Unmerged> {
         let stays = Pick { text: Source::There(there.at), row: (Version::There, there.at) };
         let objects = match &self.base {
             Some(table) => [table.object(base.at)?, self.here.object(here.at)?, self.there.object(there.at)?],
@@ -179,7 +172,7 @@ impl Tables<'_> {
         };
         let [Ok(old), Ok(ours), Ok(theirs)] = objects else {
             // Values without fields: all of it is one.
-            clashes.push(self.clash(id, None, Some(here.at), Some(there.at))?);
+            self.clash(id, None, (here.at, Some(there.at)), picked)?;
             return Ok(stays);
         };
         let vectors = Vectors {
@@ -189,7 +182,7 @@ impl Tables<'_> {
         };
         let taken = fields::merge(&old, &ours, &theirs, vectors, &[]);
         for field in &taken.lost {
-            clashes.push(self.clash(id, Some(field), Some(here.at), Some(there.at))?);
+            self.clash(id, Some(field), (here.at, Some(there.at)), picked)?;
         }
         let text = if taken.fields.is_empty() {
             stays.text
@@ -200,16 +193,20 @@ impl Tables<'_> {
         Ok(Pick { text, row })
     }
 
+    /// Notes a clash of an entry, or of one of its fields, between its place here and the one there.
     fn clash(
         &self,
         id: &Id,
         field: Option<&String>,
-        here: Option<usize>,
-        there: Option<usize>,
-    ) -> Result<Clash, Unmerged> {
-        let texts = [here.map(|at| self.here.text(at)), there.map(|at| self.there.text(at))];
-        let [here, there] = texts.map(Option::transpose);
-        Clash::new(id.told(), field.map(String::as_str), here?.as_deref(), there?.as_deref())
+        (here, there): (usize, Option<usize>),
+        picked: &mut Picked,
+    ) -> Result<(), Unmerged> {
+        let ours = self.here.text(here)?;
+        let theirs = there.map(|at| self.there.text(at)).transpose()?;
+        let field = field.map(String::as_str);
+        picked.clashes.push(Clash::new(id.told(), field, Some(&ours), theirs.as_deref())?);
+        picked.lost.push(here);
+        Ok(())
     }
 
     /// Contents of entries that are still here, as they were, and were deleted there. Where an equal

@@ -1,9 +1,9 @@
 //! Content that leaves one name and arrives under another: it moves and is not lost.
 //!
 //! A new name takes one content that left, so that one copy does not excuse many deletions. A file
-//! that moves to the name of a derived member is lost: it would be computed again. A name
-//! that has not settled cannot be sent yet; the deletion of its old name waits for it, or a renamed
-//! folder would first pass for a deleted one.
+//! that moves to the name of a derived member is lost: it would be computed again. A name that has
+//! not settled cannot be sent yet; the deletion of its old name waits for it, or a renamed folder
+//! would first pass for a deleted one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

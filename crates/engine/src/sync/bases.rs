@@ -63,7 +63,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What both sides of a conflict over the group `name` came from.
+    /// The origin of both sides of a conflict over the group `name`.
     pub(crate) async fn common_version(
         &mut self,
         conflict: &Conflict,
@@ -86,7 +86,8 @@ impl Session<'_> {
             return Ok(Common::default());
         };
         let replaced: BTreeSet<CommitKey> = lines.down(from).take_while(|at| *at != key).collect();
-        let open = head.conflicts.values().filter(|other| other.item == conflict.item);
+        let others = |other: &&Conflict| other.item == conflict.item && other.id != conflict.id;
+        let open = head.conflicts.values().filter(others);
         let is_replaced = |other: &&Conflict| {
             bringer(&past, other, &head.groups).is_some_and(|past| replaced.contains(&past.key))
         };
@@ -115,7 +116,7 @@ impl Session<'_> {
     }
 }
 
-/// What two versions of a group came from.
+/// The origin of two versions of a group.
 #[derive(Default)]
 pub(crate) struct Common {
     /// State with the newest version that both replaced, if there is one.
@@ -123,13 +124,13 @@ pub(crate) struct Common {
     /// True if they are known to have come from none: this device has joined with a version of its
     /// own.
     pub unrelated: bool,
-    /// Open conflicts over versions that the losing one replaced in its turn: it has what they have.
+    /// Other open conflicts, over versions that the losing one replaced in its turn: it has what they have.
     pub continued: BTreeSet<ConflictId>,
 }
 
 /// The ordinary commit that brought the losing version of a conflict, if one did.
 pub(crate) fn bringer<'p>(past: &'p [Past], conflict: &Conflict, groups: &Groups) -> Option<&'p Past> {
-    // What else an entry says, the number of rows among it, depends on who looked.
+    // The number of rows in an entry depends on who looked.
     let content = |entry: Option<Entry>| entry.map(|entry| entry.content());
     let brings = |change: &Change| {
         let mut files = conflict.files.iter().filter(|file| !groups.is_derived(&file.path));

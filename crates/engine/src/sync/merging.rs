@@ -46,8 +46,7 @@ impl Session<'_> {
             return Ok(false);
         }
         let resting = |item: &Item| is_at_rest(item, survey, done);
-        let head = self.stand().await?;
-        let head = self.by_known_groups(head).await?;
+        let head = self.stand_by_known_groups().await?;
         self.context.forget_decided(&head);
         for conflict in self.ours(&head).await?.into_iter().filter(|one| resting(&one.item)) {
             match self.merge_one(&conflict, &head).await {

@@ -48,6 +48,7 @@ mod swaps;
 mod trace;
 mod work;
 mod world;
+mod worlds;
 
 use std::process::ExitCode;
 

@@ -29,7 +29,7 @@ use book::Book;
 /// After a heal all must have come to rest within so many rounds.
 const ROUNDS: usize = 16;
 
-/// What all users of a world have done.
+/// The acts of all users of a world.
 type Shared = Arc<Mutex<Book>>;
 
 /// Runs a seed from the first step to the end.

@@ -4,7 +4,8 @@
 use cogzy_engine::planted::{Bug, plant};
 
 use crate::chance::Without;
-use crate::run::{Ran, adversary_world, memory_world, prune_world, seed};
+use crate::run::{Ran, seed};
+use crate::worlds::{ADVERSARIES, MEMORIES, PRUNES};
 
 /// Seeds that must be enough.
 const SEEDS: u64 = 2_000;
@@ -12,9 +13,9 @@ const SEEDS: u64 = 2_000;
 /// Prints the table of docs/TESTING.md, or one line of it. True where all were found.
 pub fn all(only: Option<usize>) -> bool {
     let synced = Bug::SYNC.map(|bug| (bug, (|at| seed(at, &Without::new(), false)) as fn(u64) -> Ran));
-    let pruned = Bug::PRUNE.map(|bug| (bug, (|at| prune_world(at, false)) as fn(u64) -> Ran));
-    let attacked = Bug::BUCKET.map(|bug| (bug, (|at| adversary_world(at, false)) as fn(u64) -> Ran));
-    let merged = Bug::MERGE.map(|bug| (bug, (|at| memory_world(at, false)) as fn(u64) -> Ran));
+    let pruned = Bug::PRUNE.map(|bug| (bug, (|at| (PRUNES.run)(at, false)) as fn(u64) -> Ran));
+    let attacked = Bug::BUCKET.map(|bug| (bug, (|at| (ADVERSARIES.run)(at, false)) as fn(u64) -> Ran));
+    let merged = Bug::MERGE.map(|bug| (bug, (|at| (MEMORIES.run)(at, false)) as fn(u64) -> Ran));
     let mut found_all = true;
     let wanted = |at: &usize| only.is_none_or(|only| only == *at);
     for (_, (bug, run)) in synced

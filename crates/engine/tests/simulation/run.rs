@@ -11,17 +11,14 @@ use crate::cut::Cut;
 use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
-use crate::{adversary, coverage, drift, memories, prune, shrink, stories};
+use crate::worlds::{self, numbered};
+use crate::{coverage, drift, shrink, stories};
 
 /// The amount that a complete run tries.
 struct Extent {
     seeds: u64,
-    /// Worlds in which old data is pruned.
-    prunes: u64,
-    /// Worlds with an adversary.
-    adversaries: u64,
-    /// Worlds of memories.
-    memories: u64,
+    /// Worlds of each kind.
+    worlds: u64,
     /// Stories whose crashes are followed.
     stories: fn() -> Vec<usize>,
     /// Names that must be reached.
@@ -29,21 +26,13 @@ struct Extent {
 }
 
 /// `cargo test`.
-const QUICK: Extent = Extent {
-    seeds: 300,
-    prunes: 50,
-    adversaries: 50,
-    memories: 50,
-    stories: stories::telling,
-    reached: &[coverage::OFTEN],
-};
+const QUICK: Extent =
+    Extent { seeds: 300, worlds: worlds::MANY, stories: stories::telling, reached: &[coverage::OFTEN] };
 
 /// The same with `COGZY_TEST_WHOLE=1`, and `--whole`.
 const WHOLE: Extent = Extent {
     seeds: 2_000,
-    prunes: 200,
-    adversaries: 200,
-    memories: 200,
+    worlds: 200,
     stories: stories::every,
     reached: &[coverage::OFTEN, coverage::SELDOM],
 };
@@ -60,15 +49,6 @@ const REGRESSIONS: &[u64] = &[
     365_124, 900_102, 1_007_672, 1_008_956, 1_034_271, 1_041_108, 1_053_451, 2_031_711, 2_035_595, 2_043_867,
     4_005_585, 4_065_525, 4_071_093, 4_095_182,
 ];
-
-/// Worlds that failed once in which old data is pruned.
-const PRUNE_REGRESSIONS: &[u64] = &[106, 195, 272, 307_025, 403_242];
-
-/// Worlds with an adversary that failed once.
-const ADVERSARY_REGRESSIONS: &[u64] = &[147, 463, 1_093, 2_559];
-
-/// Worlds of memories that failed once.
-const MEMORY_REGRESSIONS: &[u64] = &[1_596, 1_971, 1_989, 2_225, 2_441];
 
 /// Result of one run.
 pub struct Ran {
@@ -115,29 +95,20 @@ pub fn main(args: &[String]) -> ExitCode {
             value("--without").map(|list| list.split(',').filter_map(|at| at.parse().ok()).collect());
         return replay(|| seed(one, &without.unwrap_or_default(), true));
     }
-    if let Some(one) = number("--prune") {
-        return replay(|| prune_world(one, true));
-    }
-    if let Some(one) = number("--adversary") {
-        return replay(|| adversary_world(one, true));
-    }
-    if let Some(one) = number("--memory") {
-        return replay(|| memory_world(one, true));
+    for worlds in worlds::ALL {
+        if let Some(one) = number(&format!("--{}", worlds.one)) {
+            return replay(|| (worlds.run)(one, true));
+        }
     }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
         return replay(|| crashes::cut(&at, true));
     }
     let from = number("--from").unwrap_or(0);
-    if let Some(count) = number("--prunes") {
-        return code(work(&[prunes(from, count)]).iter().all(|came| tell_prunes(from, count, came)));
-    }
-    if let Some(count) = number("--adversaries") {
-        return code(
-            work(&[adversaries(from, count)]).iter().all(|came| tell_adversaries(from, count, came)),
-        );
-    }
-    if let Some(count) = number("--memories") {
-        return code(work(&[memory_worlds(from, count)]).iter().all(|came| tell_memories(from, count, came)));
+    for worlds in worlds::ALL {
+        if let Some(count) = number(&format!("--{}", worlds.many)) {
+            let came = work(&[worlds.batch(from, count)]);
+            return code(came.iter().all(|came| worlds.tell(from, count, came)));
+        }
     }
     let deep = number("--deep").and_then(|deep| usize::try_from(deep).ok()).unwrap_or(DEEP);
     if asked("--seeds") || asked("--crashes") {
@@ -202,9 +173,8 @@ fn run(asked: &Asked) -> bool {
     let found = Found::default();
     let mut batches =
         vec![crashes::batch(&asked.stories, asked.deep, &found), seeds(asked.from, asked.seeds)];
-    batches.extend(asked.extent.map(|extent| prunes(0, extent.prunes)));
-    batches.extend(asked.extent.map(|extent| adversaries(0, extent.adversaries)));
-    batches.extend(asked.extent.map(|extent| memory_worlds(0, extent.memories)));
+    let extent = asked.extent.into_iter();
+    batches.extend(extent.flat_map(|extent| worlds::ALL.map(|worlds| worlds.batch(0, extent.worlds))));
     let clock = SystemClock::new();
     let mut came = work(&batches).into_iter();
     let (crashed, seeded) = (came.next().unwrap(), came.next().unwrap());
@@ -220,9 +190,9 @@ fn run(asked: &Asked) -> bool {
         println!("{times:9}  {name}");
     }
     if let Some(extent) = asked.extent {
-        sound &= tell_prunes(0, extent.prunes, &came.next().unwrap());
-        sound &= tell_adversaries(0, extent.adversaries, &came.next().unwrap());
-        sound &= tell_memories(0, extent.memories, &came.next().unwrap());
+        for (worlds, came) in worlds::ALL.iter().zip(came) {
+            sound &= worlds.tell(0, extent.worlds, &came);
+        }
         let missing = coverage::missing(&marks, extent.reached);
         missing.iter().for_each(|name| println!("never reached: {name}"));
         sound &= missing.is_empty();
@@ -253,89 +223,4 @@ fn tell_seeds(from: u64, count: u64, came: &Came) -> bool {
     let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
     println!("{count} seeds from {from}: {} failed; {seconds:.1} s, {rate:.0} a second", came.failed.len());
     came.failed.is_empty()
-}
-
-/// Runs with these numbers first, then with `count` from `from` on.
-fn numbered<'a>(first: &'a [u64], from: u64, count: u64, run: impl Fn(u64) -> Ran + Sync + 'a) -> Batch<'a> {
-    let kept = u64::try_from(first.len()).unwrap();
-    let nth = move |at: u64| {
-        let old = usize::try_from(at).ok().and_then(|at| first.get(at)).copied();
-        old.unwrap_or_else(|| from + at - kept)
-    };
-    Batch { count: kept + count, run: Box::new(move |at| (nth(at), run(nth(at)))) }
-}
-
-/// Worlds in which old data is pruned.
-fn prunes(from: u64, count: u64) -> Batch<'static> {
-    numbered(PRUNE_REGRESSIONS, from, count, |at| prune_world(at, false))
-}
-
-/// Tells which of these worlds failed, and what they reached. True where all is well.
-fn tell_prunes(from: u64, count: u64, came: &Came) -> bool {
-    for (seed, why) in came.failed.iter().take(20) {
-        println!("prune {seed}: {why}\n    cargo test --test simulation -- --prune {seed}");
-    }
-    let seconds = came.time.as_secs_f64();
-    println!("{count} prunes from {from}: {} failed; {seconds:.1} s", came.failed.len());
-    for (name, times) in came.marks.iter().filter(|(name, _)| name.starts_with("prune:")) {
-        println!("{times:9}  {name}");
-    }
-    let missing: Vec<&&str> =
-        coverage::PRUNES.iter().filter(|name| !came.marks.contains_key(**name)).collect();
-    missing.iter().for_each(|name| println!("never reached: {name}"));
-    came.failed.is_empty() && (count < QUICK.prunes || missing.is_empty())
-}
-
-/// Runs a world in which old data is pruned.
-pub fn prune_world(seed: u64, aloud: bool) -> Ran {
-    in_virtual_time(aloud, |trace| async move { prune::run(seed, trace).await })
-}
-
-/// Worlds with an adversary.
-fn adversaries(from: u64, count: u64) -> Batch<'static> {
-    numbered(ADVERSARY_REGRESSIONS, from, count, |at| adversary_world(at, false))
-}
-
-/// Tells which of these worlds failed, and what they reached. True where all is well.
-fn tell_adversaries(from: u64, count: u64, came: &Came) -> bool {
-    for (seed, why) in came.failed.iter().take(20) {
-        println!("adversary {seed}: {why}\n    cargo test --test simulation -- --adversary {seed}");
-    }
-    let seconds = came.time.as_secs_f64();
-    println!("{count} adversaries from {from}: {} failed; {seconds:.1} s", came.failed.len());
-    let missing: Vec<&&str> =
-        coverage::ADVERSARIES.iter().filter(|name| !came.marks.contains_key(**name)).collect();
-    missing.iter().for_each(|name| println!("never reached: {name}"));
-    came.failed.is_empty() && (count < QUICK.adversaries || missing.is_empty())
-}
-
-/// Runs a world with an adversary.
-pub fn adversary_world(seed: u64, aloud: bool) -> Ran {
-    in_virtual_time(aloud, |trace| async move { adversary::run(seed, trace).await })
-}
-
-/// Worlds of memories.
-fn memory_worlds(from: u64, count: u64) -> Batch<'static> {
-    numbered(MEMORY_REGRESSIONS, from, count, |at| memory_world(at, false))
-}
-
-/// Tells which of these worlds failed, and what they reached. True where all is well.
-fn tell_memories(from: u64, count: u64, came: &Came) -> bool {
-    for (seed, why) in came.failed.iter().take(20) {
-        println!("memory {seed}: {why}\n    cargo test --test simulation -- --memory {seed}");
-    }
-    let seconds = came.time.as_secs_f64();
-    println!("{count} worlds of memories from {from}: {} failed; {seconds:.1} s", came.failed.len());
-    for (name, times) in came.marks.iter().filter(|(name, _)| name.starts_with("memories:")) {
-        println!("{times:9}  {name}");
-    }
-    let missing: Vec<&&str> =
-        coverage::MEMORIES.iter().filter(|name| !came.marks.contains_key(**name)).collect();
-    missing.iter().for_each(|name| println!("never reached: {name}"));
-    came.failed.is_empty() && (count < QUICK.memories || missing.is_empty())
-}
-
-/// Runs a world of memories.
-pub fn memory_world(seed: u64, aloud: bool) -> Ran {
-    in_virtual_time(aloud, |trace| async move { memories::run(seed, trace).await })
 }

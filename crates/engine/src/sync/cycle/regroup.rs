@@ -72,7 +72,8 @@ impl Session<'_> {
 
     /// The newest state with the groups that this device goes by: what is restored or decided moves
     /// with the files that the user of this device takes for its group.
-    pub(crate) async fn by_known_groups(&mut self, head: Stand) -> Result<Stand, SyncError> {
+    pub(crate) async fn stand_by_known_groups(&mut self) -> Result<Stand, SyncError> {
+        let head = self.stand().await?;
         let agreed = self.log.snapshot(self.context.agreed()?).await?;
         let known = self.known_groups(&agreed).filter(|known| known != head.groups.definitions());
         let Some(known) = known else { return Ok(head) };

@@ -71,8 +71,7 @@ impl Engine {
 
 impl Session<'_> {
     async fn merge_conflict(&mut self, id: ConflictId, yes: bool) -> Result<(Made, Vec<Clash>), SyncError> {
-        let head = self.stand().await?;
-        let head = self.by_known_groups(head).await?;
+        let head = self.stand_by_known_groups().await?;
         let conflict = open_conflict(&head, id)?.clone();
         let (rewrite, clashes) = self.merge_versions(&conflict, &head, Clashes::Decided).await?;
         Ok((self.commit_rewrite(&head, rewrite, Vec::new(), yes).await?, clashes))
@@ -145,7 +144,7 @@ impl Session<'_> {
         let keeps = losing == Clashes::Kept && !planted(Bug::DropTheClashes);
         let kept = if keeps { lost(&laid, conflict, head)? } else { Vec::new() };
         // Older devices know no other word for it: something of both versions stands.
-        let decided = std::iter::once(id).chain(continued.into_iter().filter(|other| *other != id));
+        let decided = std::iter::once(id).chain(continued);
         let resolved = decided.map(|id| Resolution { id, keep: Keep::Both }).collect();
         let wanted = laid.wanted;
         let rewrite =

@@ -137,8 +137,7 @@ impl Session<'_> {
         make: impl AsyncFnOnce(&mut Log, &Snapshot) -> Result<(Rewrite, Vec<VaultPath>), SyncError>,
         yes: bool,
     ) -> Result<Made, SyncError> {
-        let head = self.stand().await?;
-        let head = self.by_known_groups(head).await?;
+        let head = self.stand_by_known_groups().await?;
         let (rewrite, beside) = make(self.log, &head).await?;
         self.commit_rewrite(&head, rewrite, beside, yes).await
     }

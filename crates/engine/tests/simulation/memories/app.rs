@@ -97,7 +97,7 @@ fn parse(corpus: &[u8]) -> Option<Vec<Memory>> {
         let tag = u32::try_from(node["tag"].as_u64()?).ok()?;
         Some(Memory { id: node["id"].as_str()?.to_owned(), text, tag })
     };
-    // Those that lost a clash stand in a list of their own.
+    // Memories that lost a clash stand in a list of their own.
     document.get("nodes").unwrap_or(&document).as_array()?.iter().map(memory).collect()
 }
 

@@ -104,7 +104,7 @@ impl Book {
         }
     }
 
-    /// What nobody deleted is there.
+    /// Nothing is gone that nobody deleted.
     pub fn nothing_is_gone(&self, shown: &Shown) -> Check {
         let mut written = self.writes.values().map(|write| &write.id);
         match written.find(|id| !shown.contains_key(*id) && !self.deleted.contains_key(*id)) {
@@ -113,7 +113,7 @@ impl Book {
         }
     }
 
-    /// What was deleted is not there, and nothing is older than it may be.
+    /// Nothing is there that was deleted, and nothing is older than it may be.
     fn nothing_is_old(&self, shown: &Shown) -> Check {
         for memory in shown.values() {
             let known = |deleted: &&Memory| {

@@ -1,0 +1,100 @@
+//! Worlds of their own kinds, beside the seeds: each draws a whole run from one number.
+
+use crate::run::{Ran, in_virtual_time};
+use crate::work::{Batch, Came};
+use crate::{adversary, coverage, memories, prune};
+
+/// So many worlds must reach all that their kind can.
+pub const MANY: u64 = 50;
+
+/// A kind of worlds.
+pub struct Worlds {
+    /// Name of one world, on the command line.
+    pub one: &'static str,
+    /// Name of many of them there.
+    pub many: &'static str,
+    told: &'static str,
+    /// Start of the marks of this kind.
+    marks: &'static str,
+    /// Worlds that failed once.
+    regressions: &'static [u64],
+    /// Marks that must be reached.
+    reached: &'static [&'static str],
+    /// Runs one, aloud or not.
+    pub run: fn(u64, bool) -> Ran,
+}
+
+/// Worlds in which old data is pruned.
+pub static PRUNES: Worlds = Worlds {
+    one: "prune",
+    many: "prunes",
+    told: "prunes",
+    marks: "prune:",
+    regressions: &[106, 195, 272, 307_025, 403_242],
+    reached: coverage::PRUNES,
+    run: |seed, aloud| in_virtual_time(aloud, |trace| async move { prune::run(seed, trace).await }),
+};
+
+/// Worlds with an adversary.
+pub static ADVERSARIES: Worlds = Worlds {
+    one: "adversary",
+    many: "adversaries",
+    told: "adversaries",
+    marks: "adversary:",
+    regressions: &[147, 463, 1_093, 2_559],
+    reached: coverage::ADVERSARIES,
+    run: |seed, aloud| in_virtual_time(aloud, |trace| async move { adversary::run(seed, trace).await }),
+};
+
+/// Worlds in which memories are merged.
+pub static MEMORIES: Worlds = Worlds {
+    one: "memory",
+    many: "memories",
+    told: "worlds of memories",
+    marks: "memories:",
+    regressions: &[1_596, 1_971, 1_989, 2_225, 2_441],
+    reached: coverage::MEMORIES,
+    run: |seed, aloud| in_virtual_time(aloud, |trace| async move { memories::run(seed, trace).await }),
+};
+
+/// All kinds.
+pub static ALL: [&Worlds; 3] = [&PRUNES, &ADVERSARIES, &MEMORIES];
+
+impl Worlds {
+    /// The ones that failed once, and `count` from `from` on.
+    pub fn batch(&self, from: u64, count: u64) -> Batch<'_> {
+        numbered(self.regressions, from, count, |at| (self.run)(at, false))
+    }
+
+    /// Tells which of these worlds failed, and what they reached. True where all is well.
+    pub fn tell(&self, from: u64, count: u64, came: &Came) -> bool {
+        let Self { one, told, .. } = self;
+        for (seed, why) in came.failed.iter().take(20) {
+            println!("{one} {seed}: {why}\n    cargo test --test simulation -- --{one} {seed}");
+        }
+        let seconds = came.time.as_secs_f64();
+        println!("{count} {told} from {from}: {} failed; {seconds:.1} s", came.failed.len());
+        for (name, times) in came.marks.iter().filter(|(name, _)| name.starts_with(self.marks)) {
+            println!("{times:9}  {name}");
+        }
+        let missing: Vec<&&str> =
+            self.reached.iter().filter(|name| !came.marks.contains_key(**name)).collect();
+        missing.iter().for_each(|name| println!("never reached: {name}"));
+        came.failed.is_empty() && (count < MANY || missing.is_empty())
+    }
+}
+
+/// Runs with these numbers first, then with `count` from `from` on.
+pub fn numbered<'a>(
+    first: &'a [u64],
+    from: u64,
+    count: u64,
+    run: impl Fn(u64) -> Ran + Sync + 'a,
+) -> Batch<'a> {
+    let kept = u64::try_from(first.len()).unwrap();
+    let nth = move |at: u64| {
+        let old = usize::try_from(at).ok().and_then(|at| first.get(at)).copied();
+        old.unwrap_or_else(|| from + at - kept)
+    };
+    Batch { count: kept + count, run: Box::new(move |at| (nth(at), run(nth(at)))) }
+}
