@@ -173,6 +173,7 @@ impl Assembly<'_> {
                 config::Merge::Entries => Merge::Entries,
                 config::Merge::Off => Merge::Off,
             },
+            quiet: config.conflict.quiet.iter().cloned().collect(),
             search: match config.validation.finite {
                 Finite::Full => Search::Full,
                 Finite::Sample => Search::Sample,

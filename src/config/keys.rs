@@ -57,6 +57,7 @@ impl Config {
             conflict: ConflictSettings {
                 policy: from.word("conflict.policy", &[("remote-wins", Policy::RemoteWins)])?,
                 merge: from.word("conflict.merge", &[("entries", Merge::Entries), ("off", Merge::Off)])?,
+                quiet: from.texts("conflict.quiet")?,
             },
             safety: SafetySettings {
                 max_delete_percent: from.number("safety.max_delete_percent", 1..=100)?,

@@ -141,6 +141,8 @@ pub struct ConflictSettings {
     pub policy: Policy,
     /// The treatment of two versions of a group of memories.
     pub merge: Merge,
+    /// Members of a corpus and of its memories of which a merge takes the version that stands.
+    pub quiet: Vec<String>,
 }
 
 /// A winner of conflicts.

@@ -8,6 +8,8 @@ the clashes as [id, field or null], or why nothing is merged. docs/MERGING.md ha
 import json
 import sys
 
+QUIET = {"seen"}
+
 
 def by_id(version):
     return {memory["id"]: (memory, vector) for memory, vector in version}
@@ -21,17 +23,22 @@ def content(memory):
     return json.dumps(fields(memory), sort_keys=True)
 
 
+def essence(memory):
+    """What counts of it where it is deleted elsewhere."""
+    return json.dumps({name: value for name, value in fields(memory).items() if name not in QUIET}, sort_keys=True)
+
+
 def row_number(version):
     """A field that is the number of its memory in every one of them."""
     if len(version) < 2:
         return False
     names = set.intersection(*(set(memory) for memory, _ in version))
     return any(all(memory[name] == at and memory[name] is not False and memory[name] is not True
-                   for at, (memory, _) in enumerate(version)) for name in names)
+                   for at, (memory, _) in enumerate(version)) for name in names - QUIET)
 
 
 def embedded_anew(old, new):
-    alone = [key for key in old if key in new and content(old[key][0]) == content(new[key][0])]
+    alone = [key for key in old if key in new and essence(old[key][0]) == essence(new[key][0])]
     return sum(old[key][1] != new[key][1] for key in alone) * 2 > len(alone)
 
 
@@ -44,13 +51,14 @@ def mixed(base, here, there):
     """Both sides changed it: the memory, its vector, and the fields that lost."""
     same = {name for name in fields(here[0]).keys() | fields(there[0]).keys() | fields(base[0]).keys()
             if (name in here[0], here[0].get(name)) == (name in there[0], there[0].get(name))}
-    ours, theirs = changed(here[0], base[0]) - same, changed(there[0], base[0])
+    theirs = changed(there[0], base[0])
+    ours = changed(here[0], base[0]) - same - (QUIET & theirs)
     clash = ours & theirs
     new_here, new_there = here[1] != base[1], there[1] != base[1]
     vectors_differ = here[1] != there[1]
     if vectors_differ and new_here:
         # The vector and the fields that it came with are one.
-        taken, lost = (set(), ours) if new_there or clash else (ours, set())
+        taken, lost = (set(), ours - QUIET) if new_there or clash else (ours, set())
         vector = here[1] if not (new_there or clash) else there[1]
     else:
         taken, lost, vector = ours - clash, clash, there[1]
@@ -76,21 +84,22 @@ def merge(base, here, there):
         return {"refused": "embedded anew"}
     merged, clashes = [], []
     # Equal memories of which the other side deleted another one.
-    spare = [content(old[key][0]) for key in old
-             if key not in theirs and key in ours and content(ours[key][0]) == content(old[key][0])]
+    spare = [essence(old[key][0]) for key in old
+             if key not in theirs and key in ours and essence(ours[key][0]) == essence(old[key][0])]
     for key, (memory, vector) in theirs.items():
         was, mine = old.get(key), ours.get(key)
         if mine is None:
-            if was is not None and content(was[0]) == content(memory):
-                if content(memory) not in spare:
+            if was is not None and essence(was[0]) == essence(memory):
+                if essence(memory) not in spare:
                     continue
-                spare.remove(content(memory))
+                spare.remove(essence(memory))
             merged.append([memory, vector])
         elif content(mine[0]) == content(memory):
             only_here = was is not None and was[1] == vector
             merged.append([memory, mine[1] if only_here else vector])
         elif was is None:
-            clashes.append([key, None])
+            if essence(mine[0]) != essence(memory):
+                clashes.append([key, None])
             merged.append([memory, vector])
         elif mine == was:
             merged.append([memory, vector])
@@ -105,7 +114,7 @@ def merge(base, here, there):
             continue
         if key not in old:
             merged.append([memory, vector])
-        elif content(memory) != content(old[key][0]):
+        elif essence(memory) != essence(old[key][0]):
             clashes.append([key, None])
     return {"merged": merged, "clashes": sorted(clashes, key=json.dumps)}
 

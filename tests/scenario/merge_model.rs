@@ -44,7 +44,7 @@ fn edited(rng: &mut Rng, base: &Memories) -> Memories {
             0 => drop(memories.remove(&id)),
             1 => drop(memories.insert(id, memory(rng, id))),
             _ => {
-                let name = *rng.pick(&["text", "tags", "new"]);
+                let name = *rng.pick(&["text", "tags", "new", "seen"]);
                 let (value, vector) = (value(rng), u8::try_from(rng.below(200)).unwrap());
                 let Some(known) = memories.get_mut(&id) else { continue };
                 if rng.below(4) == 0 {
@@ -97,7 +97,8 @@ fn merged(folder: &Path, has_base: bool) -> Value {
             rows: vec![File { file: rows.0.as_ref(), len: rows.1 }],
         })
         .collect();
-    let names = Names { key: "nodes".to_owned(), rows: vec![(Kind::Matrix, "nodes.npy".to_owned())] };
+    let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
+    let names = Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into() };
     let merged = match merge(&names, has_base.then_some(&sides[0]), &sides[1], &sides[2]) {
         Ok(merged) => merged,
         Err(Unmerged::RowNumber { .. }) => return json!({"refused": "row number"}),

@@ -141,6 +141,46 @@ async fn only_a_memory_that_both_changed_waits_for_a_person() {
     assert_eq!((read(&devices[1]), open(&mut devices[1]).await), (both, 0));
 }
 
+/// Writes a version whose corpus says this of itself.
+fn write_with(device: &Device, memories: &Memories, around: &Value) {
+    write(device, memories);
+    let mut corpus: Value = serde_json::from_str(&device.text("corpus/nodes.json").unwrap()).unwrap();
+    corpus.as_object_mut().unwrap().extend(around.as_object().unwrap().clone());
+    device.write("corpus/nodes.json", corpus.to_string());
+}
+
+/// Nearly every app notes the time at which it wrote the corpus.
+#[tokio::test]
+async fn what_changes_with_every_write_keeps_no_version_from_being_merged() {
+    let folder = fresh_folder();
+    let mut devices = agreed(folder.path(), bucket()).await;
+    let (here, there, both) = changed();
+    write_with(&devices[0], &there, &json!({"updated_at": "10:00", "version": 2}));
+    write_with(&devices[1], &here, &json!({"updated_at": "09:00"}));
+    sync(&mut devices).await;
+    for device in &mut devices {
+        assert_eq!((read(device), open(device).await), (both.clone(), 0), "{}", device.name);
+        let corpus: Value = serde_json::from_str(&device.text("corpus/nodes.json").unwrap()).unwrap();
+        assert_eq!((&corpus["updated_at"], &corpus["version"]), (&json!("10:00"), &json!(2)));
+    }
+}
+
+#[tokio::test]
+async fn what_both_changed_around_the_memories_waits_and_the_memories_are_merged() {
+    let folder = fresh_folder();
+    let mut devices = agreed(folder.path(), bucket()).await;
+    let (here, there, both) = changed();
+    write_with(&devices[0], &there, &json!({"owner": "there"}));
+    write_with(&devices[1], &here, &json!({"owner": "here"}));
+    sync(&mut devices).await;
+    assert_eq!((read(&devices[0]), read(&devices[1])), (both.clone(), both));
+    let [conflict] = devices[1].engine().conflicts().await.unwrap().try_into().unwrap();
+    let Item::File(path) = &conflict.conflict.item else { panic!("{conflict:?}") };
+    devices[1].engine().resolve(conflict.conflict.id, Keep::Mine, false, &Unwatched).await.unwrap();
+    let lost: Value = serde_json::from_str(&devices[1].text(path.as_str()).unwrap()).unwrap();
+    assert_eq!(lost, json!({"owner": "here", "nodes": []}));
+}
+
 #[tokio::test]
 async fn what_cannot_be_merged_waits_and_is_not_read_again_in_every_cycle() {
     let folder = fresh_folder();

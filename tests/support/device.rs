@@ -197,6 +197,7 @@ impl Device {
                 max_invalid: Duration::from_secs(300),
                 stale_index: self.stale_index,
                 merge: self.merge,
+                quiet: ["updated_at".to_owned()].into(),
                 search: Search::Full,
                 seen: None,
             };

@@ -57,6 +57,7 @@ fn handles() -> Handles {
         max_invalid: Duration::MAX,
         stale_index: StaleIndex::default(),
         merge: Merge::default(),
+        quiet: BTreeSet::new(),
         search: cogzy_engine::vault::validate::Search::Full,
         seen: None,
     };

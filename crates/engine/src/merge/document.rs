@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 
 use super::value::{Unread, digest, digest_of_members, members};
-use super::{Unmerged, Version};
+use super::{Names, Unmerged, Version};
 use crate::model::Digest;
 use crate::vault::validate::{Block, Json, JsonError, Text};
 
@@ -35,11 +35,28 @@ pub(super) enum Shape {
 
 /// Identity of an entry: a text, with a quotation mark before it, or a whole number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Id(String);
+pub struct Id(String);
 
 impl Id {
+    /// An id that is a text.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self(format!("\"{text}"))
+    }
+
+    /// The id that a JSON value says. None if it is neither a text nor a whole number.
+    #[must_use]
+    pub fn read(json: &str) -> Option<Self> {
+        if json.starts_with('"') {
+            return serde_json::from_str::<String>(json).ok().map(|text| Self::text(&text));
+        }
+        let is_whole = json.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && json != "-0";
+        (is_whole && !json.is_empty()).then(|| Self(json.to_owned()))
+    }
+
     /// The id as people write it.
-    pub(super) fn told(&self) -> &str {
+    #[must_use]
+    pub fn told(&self) -> &str {
         self.0.strip_prefix('"').unwrap_or(&self.0)
     }
 }
@@ -54,6 +71,8 @@ pub(super) struct Entry {
     pub(super) value: Range<u64>,
     /// Digest of its content, without the id.
     pub(super) content: Digest,
+    /// The same without quiet members.
+    pub(super) essence: Digest,
 }
 
 /// Text outside of the list, which a [`HOLE`] stands for.
@@ -78,8 +97,9 @@ pub(super) struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Reads a corpus. `key` is the member that holds the entries, if the object has it.
-    pub(super) fn read(block: Block<'a>, key: &str, version: Version) -> Result<Self, Unmerged> {
+    /// Reads a corpus, whose entries the names tell how to find and to compare.
+    pub(super) fn read(block: Block<'a>, names: &Names, version: Version) -> Result<Self, Unmerged> {
+        let key = names.key.as_str();
         let damaged = |why: String| Unmerged::Damaged { version, why };
         let mut json = Json::new(Text::new(block));
         let found = Found::read(&mut json, key);
@@ -103,26 +123,31 @@ impl<'a> Document<'a> {
             let members = members(bytes).map_err(unread)?;
             let is_id = |name: &str| shape == Shape::List && name == ID;
             let id = match &name {
-                Some(name) => Some(Id(format!("\"{name}"))),
+                Some(name) => Some(Id::text(name)),
                 None => members
                     .iter()
                     .flatten()
                     .find(|one| is_id(&one.name))
-                    .and_then(|one| id(bytes.get(one.value.clone()).unwrap_or_default())),
+                    .and_then(|one| Id::read(bytes.get(one.value.clone()).unwrap_or_default())),
             };
             let id = id.ok_or(Unmerged::NoId { version, at })?;
-            let content = match &members {
+            let (content, essence) = match &members {
                 Some(all) => {
-                    numbered.look(at, all.iter().map(|one| (one.name.as_str(), one.digest)));
-                    let content = all.iter().filter(|one| !is_id(&one.name));
-                    digest_of_members(content.map(|one| (one.name.as_str(), one.digest)))
+                    let loud = all.iter().filter(|one| !names.quiet.contains(&one.name));
+                    numbered.look(at, loud.map(|one| (one.name.as_str(), one.digest)));
+                    let without = |is_out: &dyn Fn(&str) -> bool| {
+                        let rest = all.iter().filter(|one| !is_id(&one.name) && !is_out(&one.name));
+                        digest_of_members(rest.map(|one| (one.name.as_str(), one.digest)))
+                    };
+                    (without(&|_| false), without(&|name| names.quiet.contains(name)))
                 }
                 None => {
                     numbered.look(at, std::iter::empty());
-                    digest(bytes).map_err(unread)?
+                    let whole = digest(bytes).map_err(unread)?;
+                    (whole, whole)
                 }
             };
-            entries.push(Entry { id, text, value, content });
+            entries.push(Entry { id, text, value, content, essence });
         }
         if let Some(field) = numbered.field(entries.len()) {
             return Err(Unmerged::RowNumber { version, field });
@@ -158,15 +183,6 @@ fn unread(error: Unread, version: Version) -> Unmerged {
         Unread::Twice(name) => Unmerged::NamedTwice { version, name },
         Unread::Other(why) => Unmerged::Damaged { version, why },
     }
-}
-
-/// Id that a value says. None if it is neither a text nor a whole number.
-fn id(text: &str) -> Option<Id> {
-    if text.starts_with('"') {
-        return serde_json::from_str::<String>(text).ok().map(|text| Id(format!("\"{text}")));
-    }
-    let is_whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && text != "-0";
-    is_whole.then(|| Id(text.to_owned()))
 }
 
 /// Members that are the number of their entry, counted from 0, in every entry so far.

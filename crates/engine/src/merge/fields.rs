@@ -107,13 +107,28 @@ impl Object {
     }
 }
 
-/// Decides which fields of an entry that both sides changed are taken from here. Members in `same`
-/// count as equal.
-pub(super) fn merge(base: &Object, here: &Object, there: &Object, vectors: Vectors, same: &[&str]) -> Taken {
+/// Members that never clash.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Apart<'a> {
+    /// They count as equal.
+    pub(super) same: &'a [&'a str],
+    /// Where both sides changed one, the version that stands has it.
+    pub(super) quiet: &'a BTreeSet<String>,
+}
+
+/// Decides which fields of an entry that both sides changed are taken from here.
+pub(super) fn merge(
+    base: &Object,
+    here: &Object,
+    there: &Object,
+    vectors: Vectors,
+    Apart { same, quiet }: Apart<'_>,
+) -> Taken {
     let (ours, theirs) = (here.changed(base), there.changed(base));
     let agreed = |name: &&str| {
         same.contains(name)
             || here.member(name).map(|one| one.digest) == there.member(name).map(|one| one.digest)
+            || quiet.contains(*name) && theirs.contains(name)
     };
     let ours: BTreeSet<&str> = ours.into_iter().filter(|name| !agreed(name)).collect();
     let owned = |names: &mut dyn Iterator<Item = &&str>| names.map(|name| (*name).to_owned()).collect();
@@ -121,10 +136,9 @@ pub(super) fn merge(base: &Object, here: &Object, there: &Object, vectors: Vecto
     let all: BTreeSet<String> = owned(&mut ours.iter());
     let vectors = if vectors.differ { vectors } else { Vectors::default() };
     match (vectors.here, vectors.there) {
-        // The vector from here and its fields are one, and it clashes with another one.
-        (true, true) => Taken { lost: all, ..Taken::default() },
         (true, false) if clash.is_empty() => Taken { fields: all, vector: true, lost: clash },
-        (true, false) => Taken { lost: all, ..Taken::default() },
+        // The vector from here and its fields are one, and it clashes.
+        (true, _) => Taken { lost: all.difference(quiet).cloned().collect(), ..Taken::default() },
         (false, _) => Taken { fields: all.difference(&clash).cloned().collect(), vector: false, lost: clash },
     }
 }
@@ -139,7 +153,9 @@ mod tests {
 
     fn taken(base: &str, here: &str, there: &str, vectors: Vectors) -> (String, bool, Vec<String>) {
         let (here, there) = (object(here), object(there));
-        let taken = merge(&object(base), &here, &there, vectors, &[]);
+        let quiet = BTreeSet::from(["q".to_owned()]);
+        let apart = Apart { same: &[], quiet: &quiet };
+        let taken = merge(&object(base), &here, &there, vectors, apart);
         (there.with(&here, &taken.fields), taken.vector, taken.lost.into_iter().collect())
     }
 
@@ -182,5 +198,27 @@ mod tests {
         assert_eq!((text.as_str(), vector, lost.len()), (r#"{"a":9,"b":9,"c":7}"#, false, 0));
         let (text, vector, lost) = taken(base, both, there, with(true, true, false));
         assert_eq!((text.as_str(), vector, lost.len()), (r#"{"a":9,"b":9,"c":7}"#, false, 0));
+    }
+
+    #[test]
+    fn a_quiet_field_never_clashes() {
+        let (base, there) = (r#"{"a":1,"q":1}"#, r#"{"a":1,"q":3}"#);
+        let with = |here, there| Vectors { here, there, differ: true };
+        for (here, vectors, merged) in [
+            // Both changed it: the one there.
+            (r#"{"a":2,"q":2}"#, Vectors::default(), r#"{"a":2,"q":3}"#),
+            (r#"{"a":2}"#, Vectors::default(), r#"{"a":2,"q":3}"#),
+            (r#"{"a":2,"q":2}"#, with(true, false), r#"{"a":2,"q":3}"#),
+            // The vectors clash, and nothing else was changed here.
+            (r#"{"a":1,"q":2}"#, with(true, true), there),
+        ] {
+            let (text, vector, lost) = taken(base, here, there, vectors);
+            assert_eq!((text.as_str(), vector, lost.len()), (merged, vectors.here && !vectors.there, 0));
+        }
+        // Only here it was changed.
+        let (text, _, lost) = taken(base, r#"{"a":1,"q":2}"#, r#"{"a":4,"q":1}"#, Vectors::default());
+        assert_eq!((text.as_str(), lost.len()), (r#"{"a":4,"q":2}"#, 0));
+        let clash = taken(base, r#"{"a":2,"q":2}"#, r#"{"a":4,"q":1}"#, with(true, false));
+        assert_eq!(clash, (r#"{"a":4,"q":1}"#.to_owned(), false, vec!["a".to_owned()]));
     }
 }

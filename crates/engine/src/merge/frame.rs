@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::document::{Document, Frame, HOLE};
-use super::fields::{self, Object, Vectors};
+use super::fields::{self, Apart, Object, Vectors};
 use super::value::Unread;
 use super::{Clash, Unmerged};
 
@@ -16,6 +16,9 @@ const COUNTS: [&str; 5] = ["count", "total", "number", "size", "len"];
 pub(super) struct Around {
     pub(super) before: String,
     pub(super) after: String,
+    pub(super) clashes: Vec<Clash>,
+    /// Members of the version here that lost a clash, as they are there: name and value.
+    pub(super) lost: Vec<String>,
 }
 
 impl Around {
@@ -24,7 +27,7 @@ impl Around {
         base: Option<&Document<'_>>,
         (here, there): (&Document<'_>, &Document<'_>),
         entries: usize,
-        clashes: &mut Vec<Clash>,
+        quiet: &BTreeSet<String>,
     ) -> Result<Self, Unmerged> {
         let Some(key) = &there.frame.key else {
             return Ok(Self::split(&there.frame.text, there.frame.hole));
@@ -35,23 +38,42 @@ impl Around {
         counted.extend(base.map(|base| (&old, base.entries.len())));
         let counters = counters(&counted);
         let same: Vec<&str> = counters.iter().map(String::as_str).collect();
-        let taken = fields::merge(&old, &ours, &theirs, Vectors::default(), &same);
-        for field in &taken.lost {
-            clashes.push(Clash::of_the_document(field, ours.value(field), theirs.value(field)));
-        }
-        let number = format!(
-            "{{{}}}",
-            counters.iter().map(|name| counter(name, entries)).collect::<Vec<_>>().join(",")
-        );
-        let text = theirs.with(&ours, &taken.fields);
-        let text = read(text, there)?.with(&read(number, there)?, &counters);
-        let hole = read(text.clone(), there)?.member(key).map(|member| member.value.start);
+        let taken = fields::merge(&old, &ours, &theirs, Vectors::default(), Apart { same: &same, quiet });
+        let clash = |field: &String| Clash::of_the_document(field, ours.value(field), theirs.value(field));
+        let (clashes, members) = (taken.lost.iter().map(clash), taken.lost.iter());
+        let lost = members.filter_map(|field| ours.text.get(ours.member(field)?.text.clone()));
+        let mixed = read(theirs.with(&ours, &taken.fields), there)?;
+        let split = Self::with_counters(&mixed, &counters, entries, (there, key))?;
+        Ok(Self { clashes: clashes.collect(), lost: lost.map(ToOwned::to_owned).collect(), ..split })
+    }
+
+    /// The frame of a document that has `entries` entries now.
+    pub(super) fn counted(document: &Document<'_>, entries: usize) -> Result<Self, Unmerged> {
+        let Frame { text, hole, key } = &document.frame;
+        let Some(key) = key else { return Ok(Self::split(text, *hole)) };
+        let object = object(document)?;
+        let counters = counters(&[(&object, document.entries.len())]);
+        Self::with_counters(&object, &counters, entries, (document, key))
+    }
+
+    /// The frame in which these members are the number of entries.
+    fn with_counters(
+        object: &Object,
+        counters: &BTreeSet<String>,
+        entries: usize,
+        (document, key): (&Document<'_>, &str),
+    ) -> Result<Self, Unmerged> {
+        let numbers: Vec<String> = counters.iter().map(|name| counter(name, entries)).collect();
+        let numbers = read(format!("{{{}}}", numbers.join(",")), document)?;
+        let text = object.with(&numbers, counters);
+        let hole = read(text.clone(), document)?.member(key).map(|member| member.value.start);
         Ok(Self::split(&text, hole.unwrap_or_default()))
     }
 
     fn split(text: &str, hole: usize) -> Self {
         let (before, after) = text.split_at_checked(hole).unwrap_or_default();
-        Self { before: before.to_owned(), after: after.strip_prefix(HOLE).unwrap_or(after).to_owned() }
+        let after = after.strip_prefix(HOLE).unwrap_or(after);
+        Self { before: before.to_owned(), after: after.to_owned(), clashes: Vec::new(), lost: Vec::new() }
     }
 }
 

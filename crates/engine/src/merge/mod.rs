@@ -1,6 +1,7 @@
-//! Merges three versions of a corpus by the identity of its entries, with the vectors of each.
+//! Merges three versions of a corpus by the identity of its entries, with the vectors of each; and
+//! finds and changes single entries by the same means.
 //!
-//! A pure function over files that can be read at any place: the same inputs give the same bytes on
+//! Pure functions over files that can be read at any place: the same inputs give the same bytes on
 //! every device. *There* is the version that stands, *here* the one that lost to it, *base* the one
 //! that both came from, if it is known. The module reads no vault and decides nothing about files;
 //! docs/MERGING.md has the rules for people.
@@ -13,7 +14,9 @@
 //! - Ids, spans and digests are in memory; texts and rows are not.
 
 mod document;
+mod edit;
 mod fields;
+mod find;
 mod frame;
 mod rows;
 mod table;
@@ -24,11 +27,15 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use document::Id;
+pub use edit::{Edit, Edited, Expectation, Put, Stood, Unedited, Vector, edit};
+pub use find::{Found, find};
 pub use unmerged::{Unmerged, Version};
 
 use crate::fs::ReadFile;
@@ -62,13 +69,16 @@ pub struct Side<'a> {
     pub rows: Vec<File<'a>>,
 }
 
-/// Kinds and names of the files, the same for all versions.
+/// Kinds and names of the files, and of what is in them: the same for all versions.
 #[derive(Debug, Clone)]
 pub struct Names {
     /// Member of the corpus that holds the entries, if it has it.
     pub key: String,
     /// Kind and name of each file of rows. A merge needs at least one [`Kind::Matrix`].
     pub rows: Vec<(Kind, String)>,
+    /// Quiet members, of entries and of the document: where both sides changed one, the version that
+    /// stands has it, and it alone keeps no entry from being deleted.
+    pub quiet: BTreeSet<String>,
 }
 
 /// A clash: both sides changed the same, and the version that stands was taken.
@@ -122,12 +132,14 @@ pub fn merge<'a>(
     let mut picked = Picked::default();
     if whole.is_none() {
         let base = old.as_ref().map(Read::table).transpose()?;
-        picked = Tables { base, here: ours.table()?, there: theirs.table()? }.pick()?;
+        let (here, there) = (ours.table()?, theirs.table()?);
+        picked = Tables { base, here, there, quiet: &names.quiet }.pick()?;
     }
     let base_document = old.as_ref().map(|old| &old.document);
     let documents = (&ours.document, &theirs.document);
     let count = picked.picks.len();
-    let around = Around::merged(base_document, documents, count, &mut picked.clashes)?;
+    let around = Around::merged(base_document, documents, count, &names.quiet)?;
+    picked.clashes.extend(around.clashes.iter().cloned());
     let pairs = ours.rows.iter().zip(&theirs.rows).zip(&names.rows);
     let ids = pairs.map(|((here, there), (_, name))| {
         rows::ids([here, there], picked.picks.iter().map(|pick| pick.row), name)
@@ -150,19 +162,20 @@ impl Merged<'_> {
         &self.picked.clashes
     }
 
-    /// True if entries of the version that lost are left out or replaced.
+    /// True if entries or members of the version that lost are left out or replaced.
     #[must_use]
     pub fn loses(&self) -> bool {
-        !self.picked.lost.is_empty()
+        !self.picked.lost.is_empty() || !self.around.lost.is_empty()
     }
 
-    /// Writes the entries that lost a clash, as they were: a list, or a map by id.
+    /// Writes what lost a clash, as it was: the entries as a list or a map by id, and the members of
+    /// the document around it.
     ///
     /// # Errors
     /// Errors of reading and writing.
     pub fn write_lost(&self, out: &mut dyn Write) -> Result<(), Unmerged> {
         let [here, _] = &self.documents;
-        Ok(write::some(&self.picked.lost, here, out)?)
+        Ok(write::some(&self.picked.lost, &self.around.lost, here, out)?)
     }
 
     /// Writes the corpus.
@@ -176,7 +189,10 @@ impl Merged<'_> {
                 let block = if version == Version::Here { here.block() } else { there.block() };
                 Ok(copy(block, out)?)
             }
-            None => write::corpus(&self.picked.picks, [here, there], &self.around, out),
+            None => {
+                let texts = self.picked.picks.iter().map(|pick| &pick.text);
+                write::corpus(texts, [here, there], &self.around, out)
+            }
         }
     }
 
@@ -211,7 +227,7 @@ impl<'a> Read<'a> {
             return Err(Unmerged::NoVectors { version });
         }
         let block = |file: &File<'a>| Block::new(file.file, file.len);
-        let document = Document::read(block(&side.corpus), &names.key, version)?;
+        let document = Document::read(block(&side.corpus), names, version)?;
         let entries = document.entries.len();
         let mut rows = Vec::with_capacity(names.rows.len());
         for (file, (kind, name)) in side.rows.iter().zip(&names.rows) {

@@ -11,6 +11,8 @@ use crate::model::Digest;
 use crate::vault::validate::npy::{self, Dtype};
 use crate::vault::validate::{Block, ExamineError, Kind, flat};
 
+/// Type of the elements of a FAISS index, in the words of numpy.
+pub(super) const FLOATS: &str = "<f4";
 /// Bytes copied or hashed at once.
 const AT_ONCE: usize = 1 << 20;
 /// numpy pads its headers to a multiple of this.
@@ -100,6 +102,62 @@ impl<'a> Rows<'a> {
         Err(Unmerged::OtherVectors { name: name.to_owned(), why })
     }
 
+    /// Bytes of a row and type of its elements. None of a file that is no array.
+    pub(super) fn of_matrix(&self) -> Option<(usize, String)> {
+        match &self.form {
+            Form::Matrix { dtype, .. } => Some((self.width, dtype.clone())),
+            Form::Flat(_) => None,
+        }
+    }
+
+    /// True if the rows of this index are those of an array, byte for byte.
+    pub(super) fn has_rows_of(&self, array: &Self) -> io::Result<bool> {
+        let is_alike = (self.count, self.width) == (array.count, array.width);
+        if !is_alike || !matches!(&array.form, Form::Matrix { dtype, .. } if dtype == FLOATS) {
+            return Ok(false);
+        }
+        let end = |rows: &Self| rows.start + rows.count * rows.width as u64;
+        let mut ours = self.block.stream(self.start, end(self));
+        let mut theirs = array.block.stream(array.start, end(array));
+        loop {
+            let part = ours.next_block()?;
+            if part != theirs.next_block()? {
+                return Ok(false);
+            }
+            if part.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Ids of the rows that are left from these places, and of new ones. None if nobody knows those
+    /// of the new ones; else none within if the file has no ids.
+    #[expect(clippy::option_option, reason = "an index without ids is not one whose ids are unknown")]
+    pub(super) fn ids_after(&self, places: impl Iterator<Item = Option<usize>>) -> Option<Option<Vec<i64>>> {
+        let Some(ids) = &self.ids else { return Some(None) };
+        if are_row_numbers(ids) {
+            return Some(Some(places.zip(0_i64..).map(|(_, row)| row).collect()));
+        }
+        places.map(|at| ids.get(at?).copied()).collect::<Option<Vec<i64>>>().map(Some)
+    }
+
+    /// The element at each place of a row, if it is a float of 32 or 64 bits.
+    pub(super) fn numbers(&self, row: usize) -> io::Result<Option<Vec<f64>>> {
+        let mut bytes = vec![0; self.width];
+        self.block.fill(&mut bytes, self.start + (row * self.width) as u64)?;
+        Ok(match &self.form {
+            Form::Matrix { dtype, .. } if dtype == "<f8" => {
+                let read = |part: &[u8]| part.try_into().map(f64::from_le_bytes).unwrap_or_default();
+                Some(bytes.chunks(8).map(read).collect())
+            }
+            Form::Matrix { dtype, .. } if dtype == FLOATS => {
+                let read = |part: &[u8]| part.try_into().map(f32::from_le_bytes).unwrap_or_default();
+                Some(bytes.chunks(4).map(|part| f64::from(read(part))).collect())
+            }
+            _ => None,
+        })
+    }
+
     /// Adds the bytes of each row to a digest of it.
     fn add_to(&self, digests: &mut [Digest]) -> io::Result<()> {
         let each = (AT_ONCE / self.width).max(1);
@@ -152,6 +210,10 @@ impl std::fmt::Display for Form {
     }
 }
 
+fn are_row_numbers(ids: &[i64]) -> bool {
+    ids.iter().zip(0_i64..).all(|(id, row)| *id == row)
+}
+
 /// Ids of the rows of a result that takes its rows from these places. None if the files have none.
 /// Ids that are the number of their row stay that; others follow their row.
 ///
@@ -163,8 +225,7 @@ pub(super) fn ids(
     name: &str,
 ) -> Result<Option<Vec<i64>>, Unmerged> {
     let (Some(ours), Some(theirs)) = (&here.ids, &there.ids) else { return Ok(None) };
-    let is_number = |ids: &[i64]| ids.iter().zip(0_i64..).all(|(id, row)| *id == row);
-    if is_number(ours) && is_number(theirs) {
+    if are_row_numbers(ours) && are_row_numbers(theirs) {
         return Ok(Some(places.zip(0_i64..).map(|(_, row)| row).collect()));
     }
     let of = |(version, at): (Version, usize)| {
@@ -178,17 +239,28 @@ pub(super) fn ids(
     Ok(Some(ids))
 }
 
-/// Writes a file of rows. `rows` yields runs: the file they stand in, the first row and the number.
-pub(super) fn write<'a>(
+/// Rows that are written one after the other.
+pub(super) enum Run<'r, 'a> {
+    /// So many rows of a file from this one on.
+    Of(&'r Rows<'a>, usize, usize),
+    /// The bytes of one row.
+    New(&'r [u8]),
+}
+
+/// Writes a file of rows.
+pub(super) fn write<'r, 'a: 'r>(
     like: &Rows<'a>,
     count: u64,
-    runs: impl Iterator<Item = (&'a Rows<'a>, usize, usize)>,
+    runs: impl Iterator<Item = Run<'r, 'a>>,
     ids: Option<&Vec<i64>>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     out.write_all(&like.head(count)?)?;
-    for (from, first, count) in runs {
-        from.copy(first, count, out)?;
+    for run in runs {
+        match run {
+            Run::Of(from, first, count) => from.copy(first, count, out)?,
+            Run::New(row) => out.write_all(row)?,
+        }
     }
     if let Some(ids) = ids {
         out.write_all(&count.to_le_bytes())?;

@@ -11,13 +11,14 @@
 //! | deleted here, changed there | the one there |
 //! | changed here, deleted there | deleted; the one here is a clash |
 //!
+//! A quiet field alone makes no change of a memory that is deleted on the other side, and no clash.
 //! Without a base nothing counts as deleted, and entries with equal ids and different contents are
 //! clashes. The order is that of the side that stands, then what is new here in its own order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::document::{Document, Id};
-use super::fields::{self, Object, Vectors};
+use super::document::{Document, Entry, Id};
+use super::fields::{self, Apart, Object, Vectors};
 use super::value::Unread;
 use super::{Clash, Unmerged, Version};
 use crate::model::Digest;
@@ -47,6 +48,8 @@ pub(super) enum Source {
     There(usize),
     /// The entry at this place there, with another value.
     Built(usize, String),
+    /// An entry of neither side, with its name in a map.
+    New(String),
 }
 
 /// All three versions.
@@ -54,6 +57,7 @@ pub(super) struct Tables<'a> {
     pub(super) base: Option<Table<'a>>,
     pub(super) here: Table<'a>,
     pub(super) there: Table<'a>,
+    pub(super) quiet: &'a BTreeSet<String>,
 }
 
 /// Result of a merge of entries.
@@ -73,8 +77,8 @@ impl<'a> Table<'a> {
     /// Content and vector of an entry. None if there is none with that id.
     fn find(&self, id: &Id) -> Option<Found> {
         let at = *self.places.get(id)?;
-        let content = self.document.entries.get(at)?.content;
-        Some(Found { at, content, row: *self.rows.get(at)? })
+        let Entry { content, essence, .. } = *self.document.entries.get(at)?;
+        Some(Found { at, content, essence, row: *self.rows.get(at)? })
     }
 
     fn text(&self, at: usize) -> Result<String, Unmerged> {
@@ -97,6 +101,7 @@ impl<'a> Table<'a> {
 struct Found {
     at: usize,
     content: Digest,
+    essence: Digest,
     row: Digest,
 }
 
@@ -134,11 +139,13 @@ impl Tables<'_> {
                     picked.picks.push(pick);
                 }
                 (_, Some(here)) => {
-                    self.clash(&entry.id, None, (here.at, Some(at)), &mut picked)?;
+                    if here.essence != there.essence {
+                        self.clash(&entry.id, None, (here.at, Some(at)), &mut picked)?;
+                    }
                     picked.picks.push(stays);
                 }
                 // A new vector of the same memory is no change that would bring it back.
-                (Some(Some(base)), None) if there.content == base.content && !rescued.take(base.content) => {}
+                (Some(Some(base)), None) if there.essence == base.essence && !rescued.take(base.essence) => {}
                 (_, None) => picked.picks.push(stays),
             }
         }
@@ -152,7 +159,7 @@ impl Tables<'_> {
                     let row = if planted(Bug::FirstRow) { 0 } else { at };
                     picked.picks.push(Pick { text: Source::Here(at), row: (Version::Here, row) });
                 }
-                (Some(base), Some(here)) if here.content != base.content => {
+                (Some(base), Some(here)) if here.essence != base.essence => {
                     self.clash(&entry.id, None, (at, None), &mut picked)?;
                 }
                 _ => {}
@@ -180,7 +187,8 @@ impl Tables<'_> {
             there: there.row != base.row,
             differ: here.row != there.row,
         };
-        let taken = fields::merge(&old, &ours, &theirs, vectors, &[]);
+        let apart = Apart { same: &[], quiet: self.quiet };
+        let taken = fields::merge(&old, &ours, &theirs, vectors, apart);
         for field in &taken.lost {
             self.clash(id, Some(field), (here.at, Some(there.at)), picked)?;
         }
@@ -216,8 +224,8 @@ impl Tables<'_> {
         let Some(base) = &self.base else { return counted };
         let gone = base.document.entries.iter().filter(|entry| !self.there.places.contains_key(&entry.id));
         for entry in gone {
-            let is_here = self.here.find(&entry.id).is_some_and(|here| here.content == entry.content);
-            *counted.0.entry(entry.content).or_default() += usize::from(is_here);
+            let is_here = self.here.find(&entry.id).is_some_and(|here| here.essence == entry.essence);
+            *counted.0.entry(entry.essence).or_default() += usize::from(is_here);
         }
         counted
     }
@@ -233,7 +241,7 @@ impl Tables<'_> {
             let (mut alone, mut anew) = (0_usize, 0_usize);
             for entry in &old.document.entries {
                 let both = old.find(&entry.id).zip(new.find(&entry.id));
-                let Some((old, new)) = both.filter(|(old, new)| old.content == new.content) else { continue };
+                let Some((old, new)) = both.filter(|(old, new)| old.essence == new.essence) else { continue };
                 alone += 1;
                 anew += usize::from(old.row != new.row);
             }

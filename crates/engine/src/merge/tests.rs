@@ -1,8 +1,9 @@
 //! Merges of corpora in memory, written out and read again.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod edits;
+mod random;
 
-use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 use super::*;
 use crate::vault::validate::tests::Bytes;
@@ -27,7 +28,23 @@ fn vault(corpus: &str, rows: &[f32]) -> Vault {
 }
 
 fn merged(base: Option<&Vault>, here: &Vault, there: &Vault) -> Result<(Vault, Vec<Clash>), Unmerged> {
-    let names = Names { key: "nodes".to_owned(), rows: vec![(Kind::Matrix, "nodes.npy".to_owned())] };
+    merge_all(base, here, there, |merged| {
+        let (mut corpus, mut matrix) = (Vec::new(), Vec::new());
+        merged.write_corpus(&mut corpus).unwrap();
+        merged.write_rows(0, &mut matrix).unwrap();
+        assert_eq!(lost(merged), merged.clashes().iter().filter_map(|clash| clash.id.clone()).collect());
+        (Vault { corpus: String::from_utf8(corpus).unwrap(), matrix }, merged.clashes().to_vec())
+    })
+}
+
+fn merge_all<T>(
+    base: Option<&Vault>,
+    here: &Vault,
+    there: &Vault,
+    told: impl FnOnce(&Merged<'_>) -> T,
+) -> Result<T, Unmerged> {
+    let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
+    let names = Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into() };
     let files: Vec<[Bytes<Vec<u8>>; 2]> = [base, Some(here), Some(there)]
         .into_iter()
         .flatten()
@@ -36,12 +53,7 @@ fn merged(base: Option<&Vault>, here: &Vault, there: &Vault) -> Result<(Vault, V
     let sides: Vec<Side<'_>> =
         files.iter().map(|[corpus, rows]| Side { corpus: file(corpus), rows: vec![file(rows)] }).collect();
     let [.., here, there] = sides.as_slice() else { unreachable!() };
-    let merged = merge(&names, base.and(sides.first()), here, there)?;
-    let (mut corpus, mut matrix) = (Vec::new(), Vec::new());
-    merged.write_corpus(&mut corpus)?;
-    merged.write_rows(0, &mut matrix)?;
-    assert_eq!(lost(&merged), merged.clashes().iter().filter_map(|clash| clash.id.clone()).collect());
-    Ok((Vault { corpus: String::from_utf8(corpus).unwrap(), matrix }, merged.clashes().to_vec()))
+    Ok(told(&merge(&names, base.and(sides.first()), here, there)?))
 }
 
 /// Ids of the entries that a merge writes out because they lost a clash.
@@ -49,7 +61,9 @@ fn lost(merged: &Merged<'_>) -> BTreeSet<String> {
     let mut written = Vec::new();
     merged.write_lost(&mut written).unwrap();
     let id = |id: &serde_json::Value| id.as_str().map_or_else(|| id.to_string(), ToOwned::to_owned);
-    match serde_json::from_slice(&written).unwrap() {
+    let mut written: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    let nested = written.get_mut("nodes").map(serde_json::Value::take);
+    match nested.unwrap_or(written) {
         serde_json::Value::Array(entries) => entries.iter().map(|entry| id(&entry["id"])).collect(),
         serde_json::Value::Object(entries) => entries.keys().cloned().collect(),
         other => panic!("{other}"),
@@ -149,6 +163,50 @@ fn members_around_the_list_merge_and_counters_are_counted_anew() {
 }
 
 #[test]
+fn a_quiet_member_makes_no_clash_and_keeps_nothing_from_being_deleted() {
+    let base = vault(
+        r#"{"seen": 1, "by": "x", "nodes": [{"id":"a","t":1,"seen":1},{"id":"b","t":2},{"id":"c","t":3}]}"#,
+        &[1.0, 2.0, 3.0],
+    );
+    // a: read on both sides; b: read here, deleted there; c: deleted here, read there; d: added on
+    // both, read more often here.
+    let here = vault(
+        r#"{"seen": 2, "by": "y", "nodes": [{"id":"a","t":2,"seen":2},{"id":"b","t":2,"seen":2},{"id":"d","t":1,"seen":2}]}"#,
+        &[1.0, 2.0, 4.0],
+    );
+    let there = vault(
+        r#"{"seen": 3, "by": "x", "nodes": [{"id":"a","t":1,"seen":3},{"id":"c","t":3,"seen":3},{"id":"d","t":1}]}"#,
+        &[1.0, 3.0, 4.0],
+    );
+    let (corpus, rows, clashes) = told(&base, &here, &there);
+    let expected = r#"{"seen": 3, "by": "y", "nodes": [{"id":"a","t":2,"seen":3},{"id":"d","t":1}]}"#;
+    assert_eq!((corpus.as_str(), rows, clashes.len()), (expected, vec![1.0, 4.0], 0));
+    // A counter that happens to be the row number is none.
+    let counted = vault(r#"[{"id":"a","seen":0},{"id":"b","seen":1}]"#, &[1.0, 2.0]);
+    merged(None, &counted, &counted).unwrap();
+}
+
+#[test]
+fn what_lost_around_the_list_is_written_with_the_entries_that_lost() {
+    let base = vault(r#"{"by": "x", "nodes": [{"id":"a","t":1}]}"#, &[1.0]);
+    let here = vault(r#"{"by": "y", "nodes": [{"id":"a","t":2}]}"#, &[1.0]);
+    let there = vault(r#"{"by": "z", "nodes": [{"id":"a","t":3}]}"#, &[1.0]);
+    let lost = |here: &Vault, there: &Vault| {
+        let written = merge_all(Some(&base), here, there, |merged| {
+            assert!(merged.loses());
+            let mut written = Vec::new();
+            merged.write_lost(&mut written).unwrap();
+            written
+        });
+        serde_json::from_slice::<serde_json::Value>(&written.unwrap()).unwrap()
+    };
+    let all = serde_json::json!({"by": "y", "nodes": [{"id": "a", "t": 2}]});
+    assert_eq!(lost(&here, &there), all);
+    let only_around = vault(r#"{"by": "y", "nodes": [{"id":"a","t":1}]}"#, &[1.0]);
+    assert_eq!(lost(&only_around, &there), serde_json::json!({"by": "y", "nodes": []}));
+}
+
+#[test]
 fn what_is_not_understood_is_not_merged() {
     let one = vault(r#"[{"id":"a"}]"#, &[1.0]);
     let refused = |base: Option<&Vault>, here: &Vault| merged(base, here, &one).unwrap_err().to_string();
@@ -208,7 +266,7 @@ fn index(rows: &[f32], ids: Option<&[i64]>) -> Vec<u8> {
 /// Merges two vaults with an index each, and returns that of the result.
 fn merged_index(sides: [(&Vault, Vec<u8>); 2]) -> Result<Vec<u8>, Unmerged> {
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned()), (Kind::Index, "nodes.index".to_owned())];
-    let names = Names { key: "nodes".to_owned(), rows };
+    let names = Names { key: "nodes".to_owned(), rows, quiet: BTreeSet::new() };
     let files = sides.map(|(vault, index)| {
         [Bytes(vault.corpus.clone().into_bytes()), Bytes(vault.matrix.clone()), Bytes(index)]
     });
@@ -237,147 +295,4 @@ fn a_flat_index_follows_row_by_row_and_ids_that_are_row_numbers_stay_that() {
     }
     let stale = merged_index([(&here, index(&[1.0], None)), (&there, index(&[3.0, 1.0], None))]);
     assert!(stale.unwrap_err().to_string().contains("1 rows for 2 memories"));
-}
-
-/// A memory of a random vault: its two fields and its vector.
-type Memory = (u8, u8, u8);
-type Memories = BTreeMap<u8, Memory>;
-
-fn memory() -> impl Strategy<Value = Memory> {
-    (0..3_u8, 0..3_u8, 0..40_u8)
-}
-
-/// An act of a user on a memory.
-#[derive(Debug, Clone)]
-enum Edit {
-    Put(u8, Memory),
-    Delete(u8),
-    /// One field, the vector left as it is.
-    Touch(u8, u8),
-}
-
-fn edits() -> impl Strategy<Value = Vec<Edit>> {
-    let edit = prop_oneof![
-        (0..12_u8, memory()).prop_map(|(id, memory)| Edit::Put(id, memory)),
-        (0..12_u8).prop_map(Edit::Delete),
-        (0..12_u8, 0..3_u8).prop_map(|(id, value)| Edit::Touch(id, value)),
-    ];
-    prop::collection::vec(edit, 0..5)
-}
-
-fn edited(base: &Memories, edits: &[Edit]) -> Memories {
-    let mut memories = base.clone();
-    for edit in edits {
-        match edit {
-            Edit::Put(id, memory) => drop(memories.insert(*id, *memory)),
-            Edit::Delete(id) => drop(memories.remove(id)),
-            Edit::Touch(id, value) => {
-                memories.entry(*id).and_modify(|memory| memory.1 = *value);
-            }
-        }
-    }
-    memories
-}
-
-/// Writes memories in an order that depends on `turn`.
-fn written(memories: &Memories, turn: u8) -> Vault {
-    let mut ids: Vec<&u8> = memories.keys().collect();
-    ids.sort_by_key(|id| id.wrapping_mul(turn | 1));
-    let text = |id: &&u8| {
-        let (a, b, _) = memories[*id];
-        format!("{{\"id\":\"m{id}\",\"a\":{a},\"b\":{b}}}")
-    };
-    let texts: Vec<String> = ids.iter().map(text).collect();
-    let rows: Vec<f32> = ids.iter().map(|id| f32::from(memories[*id].2)).collect();
-    vault(&format!("[{}]", texts.join(", ")), &rows)
-}
-
-fn read(vault: &Vault) -> Memories {
-    let list: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&vault.corpus).unwrap();
-    let rows = numbers(vault);
-    assert_eq!(rows.len(), list.len());
-    let memories: Memories = list
-        .iter()
-        .zip(&rows)
-        .map(|(entry, row)| {
-            let number = |name: &str| u8::try_from(entry[name].as_u64().unwrap()).unwrap();
-            let id = entry["id"].as_str().unwrap()[1..].parse().unwrap();
-            (id, (number("a"), number("b"), *row as u8))
-        })
-        .collect();
-    assert_eq!(memories.len(), list.len(), "an id stands there twice");
-    memories
-}
-
-fn clashing(clashes: &[Clash]) -> BTreeSet<u8> {
-    clashes.iter().map(|clash| clash.id.as_deref().unwrap()[1..].parse().unwrap()).collect()
-}
-
-proptest! {
-    #[test]
-    fn random_memories_merge(
-        memories in prop::collection::btree_map(0..12_u8, memory(), 0..10),
-        here in edits(),
-        there in edits(),
-        turns in any::<[u8; 3]>(),
-    ) {
-        let (ours, theirs) = (edited(&memories, &here), edited(&memories, &there));
-        let [base, here, there] = [(&memories, turns[0]), (&ours, turns[1]), (&theirs, turns[2])]
-            .map(|(memories, turn)| written(memories, turn));
-        let Ok((result, clashes)) = merged(Some(&base), &here, &there) else {
-            // Numbers that happen to be the row's, or most vectors new: said elsewhere.
-            return Ok(());
-        };
-        let found = read(&result);
-        prop_assert_eq!(merged(Some(&base), &here, &there).unwrap(), (result.clone(), clashes.clone()));
-        // Nothing that nobody deleted is missing, and every vector is that of a side's own entry.
-        let lost = clashing(&clashes);
-        for (id, (a, b, row)) in &found {
-            let (from_here, from_there) = (ours.get(id), theirs.get(id));
-            prop_assert!(from_here.is_some() || from_there.is_some());
-            let of = |one: &dyn Fn(&Memory) -> bool| [from_here, from_there].into_iter().flatten().any(one);
-            prop_assert!(of(&|one| one.0 == *a) && of(&|one| one.1 == *b) && of(&|one| one.2 == *row));
-        }
-        for id in memories.keys().chain(ours.keys()).chain(theirs.keys()) {
-            let sides = (ours.get(id), theirs.get(id));
-            match (memories.get(id), sides) {
-                (_, (Some(one), Some(other))) if one == other => prop_assert_eq!(found.get(id), Some(one)),
-                (_, (Some(_), Some(_))) => prop_assert!(found.contains_key(id)),
-                (None, (Some(one), None) | (None, Some(one))) => prop_assert_eq!(found.get(id), Some(one)),
-                (Some(old), (Some(one), None)) => {
-                    prop_assert!(!found.contains_key(id));
-                    prop_assert_eq!(lost.contains(id), (old.0, old.1) != (one.0, one.1));
-                }
-                _ => {}
-            }
-        }
-        // Only one side changed: that one, byte by byte.
-        prop_assert_eq!(&merged(Some(&base), &base, &there).unwrap().0, &there);
-        if let Ok((alone, clashes)) = merged(Some(&base), &here, &base) {
-            prop_assert_eq!((&alone, clashes.len()), (&here, 0));
-        }
-        // Merging the result again changes nothing.
-        if let Ok((again, _)) = merged(Some(&base), &here, &result) {
-            prop_assert_eq!(read(&again), found.clone());
-        }
-        // The other way round it is the same but for order and clashes.
-        if let Ok((turned, other)) = merged(Some(&base), &there, &here) {
-            let turned = read(&turned);
-            let clear = |memories: &Memories| -> Memories {
-                let clashes: BTreeSet<u8> = lost.union(&clashing(&other)).copied().collect();
-                memories.iter().filter(|(id, _)| !clashes.contains(id)).map(|(id, one)| (*id, *one)).collect()
-            };
-            let (one, two) = (clear(&found), clear(&turned));
-            let fields = |memories: &Memories| -> BTreeMap<u8, (u8, u8)> {
-                memories.iter().map(|(id, one)| (*id, (one.0, one.1))).collect()
-            };
-            // Of two equal memories one stays, and which depends on the side.
-            let kinds = |memories: &Memories| -> Vec<(u8, u8)> {
-                let mut kinds: Vec<(u8, u8)> = fields(memories).into_values().collect();
-                kinds.sort_unstable();
-                kinds
-            };
-            prop_assert_eq!(kinds(&one), kinds(&two));
-        }
-    }
 }

@@ -12,6 +12,8 @@ pub enum Version {
     Here,
     /// The one that stands.
     There,
+    /// The only one, in which memories are looked up or changed.
+    Now,
 }
 
 impl fmt::Display for Version {
@@ -20,6 +22,7 @@ impl fmt::Display for Version {
             Self::Base => "the version that both came from",
             Self::Here => "the version that was set aside",
             Self::There => "the version that stands",
+            Self::Now => "the vault",
         })
     }
 }
@@ -123,7 +126,7 @@ pub enum Unmerged {
     },
     /// A field tells the row.
     #[error(
-        "in {version} the field {field:?} is the row number of each memory, which a merge would make wrong"
+        "in {version} the field {field:?} is the row number of each memory, which would be wrong afterwards"
     )]
     RowNumber {
         /// The version.

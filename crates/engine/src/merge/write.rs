@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::document::Document;
 use super::frame::Around;
-use super::rows::{self, Rows};
+use super::rows::{self, Rows, Run};
 use super::table::{Pick, Source};
 use super::{Unmerged, Version};
 
@@ -16,16 +16,17 @@ use super::{Unmerged, Version};
 const AT_ONCE: u64 = 1 << 20;
 
 /// Writes the corpus.
-pub(super) fn corpus(
-    picks: &[Pick],
+pub(super) fn corpus<'a>(
+    texts: impl ExactSizeIterator<Item = &'a Source>,
     [here, there]: [&Document<'_>; 2],
     around: &Around,
     out: &mut dyn Write,
 ) -> Result<(), Unmerged> {
+    let is_empty = texts.len() == 0;
     let gaps = Gaps::of(here, there)?;
     out.write_all(around.before.as_bytes())?;
     out.write_all(opening(there))?;
-    for (count, Pick { text, .. }) in picks.iter().enumerate() {
+    for (count, text) in texts.enumerate() {
         match text {
             _ if count == 0 => out.write_all(gaps.first.as_bytes())?,
             Source::There(at) | Source::Built(at, _) if *at > 0 => copy(there, &gap(there, *at), out)?,
@@ -40,17 +41,30 @@ pub(super) fn corpus(
                 copy(there, &(whole.start..before), out)?;
                 out.write_all(value.as_bytes())?;
             }
+            Source::New(text) => out.write_all(text.as_bytes())?,
         }
     }
-    if !picks.is_empty() {
+    if !is_empty {
         out.write_all(gaps.last.as_bytes())?;
     }
     out.write_all(closing(there))?;
     Ok(out.write_all(around.after.as_bytes())?)
 }
 
-/// Writes the entries at these places, as they are, into a document of their own.
-pub(super) fn some(places: &[usize], of: &Document<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the entries at these places, as they are, into a document of their own, beside these
+/// members.
+pub(super) fn some(
+    places: &[usize],
+    members: &[String],
+    of: &Document<'_>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let key = of.frame.key.as_deref().filter(|_| !members.is_empty());
+    if let Some(key) = key {
+        out.write_all(b"{")?;
+        members.iter().try_for_each(|member| write!(out, "\n  {member},"))?;
+        write!(out, "\n  {}: ", serde_json::Value::from(key))?;
+    }
     out.write_all(opening(of))?;
     for (count, at) in places.iter().enumerate() {
         out.write_all(if count == 0 { b"\n  " } else { b",\n  " })?;
@@ -58,7 +72,7 @@ pub(super) fn some(places: &[usize], of: &Document<'_>, out: &mut dyn Write) -> 
     }
     out.write_all(b"\n")?;
     out.write_all(closing(of))?;
-    out.write_all(b"\n")
+    out.write_all(if key.is_some() { b"\n}\n" } else { b"\n" })
 }
 
 fn opening(document: &Document<'_>) -> &'static [u8] {
@@ -87,7 +101,9 @@ impl Gaps {
         let model = if there.entries.is_empty() { here } else { there };
         let two = if there.entries.len() > 1 { there } else { here };
         let (Some(first), Some(last)) = (model.entries.first(), model.entries.last()) else {
-            return Ok(Self { first: String::new(), between: String::new(), last: String::new() });
+            // Nothing says it.
+            let [first, between, last] = ["\n  ", ",\n  ", "\n"].map(ToOwned::to_owned);
+            return Ok(Self { first, between, last });
         };
         let opened = model.text(&(model.inside.start..first.text.start))?;
         let between = if two.entries.len() > 1 { two.text(&gap(two, 1))? } else { format!(",{opened}") };
@@ -129,7 +145,7 @@ pub(super) fn rows(
 ) -> io::Result<()> {
     let runs = picks.chunk_by(next).filter_map(|run| {
         let (version, first) = run.first()?.row;
-        Some((if version == Version::Here { here } else { there }, first, run.len()))
+        Some(Run::Of(if version == Version::Here { here } else { there }, first, run.len()))
     });
     rows::write(there, picks.len() as u64, runs, ids, out)
 }

@@ -37,6 +37,7 @@ mod together;
 mod transact;
 mod upkeep;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,6 +102,8 @@ pub struct Settings {
     pub stale_index: StaleIndex,
     /// Treatment of conflicts over groups of memories.
     pub merge: Merge,
+    /// Members of a corpus and of its memories of which a merge takes the version that stands.
+    pub quiet: BTreeSet<String>,
     /// Extent of the search for values in a matrix that are no numbers.
     pub search: Search,
     /// File outside the vault's folder that notes the newest commit which this machine has seen.

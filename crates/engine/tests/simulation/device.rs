@@ -199,6 +199,7 @@ impl Device {
             max_invalid: crate::pipeline::MAX_INVALID,
             stale_index: StaleIndex::default(),
             merge: self.merge,
+            quiet: ["access_count", "updated_at"].map(ToOwned::to_owned).into(),
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,
         };

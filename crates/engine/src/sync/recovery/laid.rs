@@ -205,6 +205,7 @@ impl Context {
         let names = Names {
             key: set.key.clone(),
             rows: set.rows.iter().map(|(kind, path)| (kind.clone(), path.to_string())).collect(),
+            quiet: self.settings.quiet.clone(),
         };
         let sides = [side(&here), side(&there)];
         let [Some(here), Some(there)] = &sides else { return Ok(Vec::new()) };

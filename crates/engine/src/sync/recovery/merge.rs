@@ -136,10 +136,6 @@ impl Session<'_> {
             self.context.must_fit_together(&laid, &versions.there, &head.groups, name)?;
             Ok::<_, SyncError>(clashes)
         })?;
-        if losing == Clashes::Kept && clashes.iter().any(|clash| clash.id.is_none()) {
-            let why = "both versions changed what stands beside the memories in the corpus".to_owned();
-            return Err(Refusal::NotMerged { id, why }.into());
-        }
         let from = Some(self.upload_laid(&laid, head).await?);
         let keeps = losing == Clashes::Kept && !planted(Bug::DropTheClashes);
         let kept = if keeps { lost(&laid, conflict, head)? } else { Vec::new() };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cogzy_engine::clock::Clock;
 use cogzy_engine::model::{Digest, Entry};
 use cogzy_testkit::memories::{index, matrix, numbers, rows};
 use cogzy_testkit::rng::Rng;
@@ -36,10 +37,11 @@ pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
     }
     // A version that was decided before stays decided: none is written twice.
     memories.push(book.adds());
+    book.reads(&mut memories);
     if rng.chance(20) {
         memories.reverse();
     }
-    let [corpus, matrix, index] = files(&memories);
+    let [corpus, matrix, index] = files(&memories, device.disk.clock.now_ns());
     drop(book);
     device.disk.trace.note(format_args!("{} has {}", device.name, told(&memories)));
     let files = [(CORPUS, corpus), (MATRIX, matrix), (INDEX, index)];
@@ -49,11 +51,14 @@ pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
     Ok(())
 }
 
-fn files(memories: &[Memory]) -> [Vec<u8>; 3] {
-    let node = |memory: &Memory| json!({"id": memory.id, "content": format!("text {}", memory.text), "tag": memory.tag, "own": [1.50]});
+fn files(memories: &[Memory], now: i64) -> [Vec<u8>; 3] {
+    let node = |memory: &Memory| {
+        let Memory { id, text, tag, reads } = memory;
+        json!({"id": id, "content": format!("text {text}"), "tag": tag, "access_count": reads, "own": [1.50]})
+    };
     let nodes: Vec<Value> = memories.iter().map(node).collect();
     let vectors: Vec<f32> = memories.iter().map(|memory| vector(memory.text)).collect();
-    let corpus = json!({"version": 1, "nodes": nodes}).to_string().into_bytes();
+    let corpus = json!({"version": 1, "updated_at": now, "nodes": nodes}).to_string().into_bytes();
     [corpus, matrix(&vectors), index(&vectors)]
 }
 
@@ -95,15 +100,16 @@ fn parse(corpus: &[u8]) -> Option<Vec<Memory>> {
     let memory = |node: &Value| {
         let text = node["content"].as_str()?.strip_prefix("text ")?.parse().ok()?;
         let tag = u32::try_from(node["tag"].as_u64()?).ok()?;
-        Some(Memory { id: node["id"].as_str()?.to_owned(), text, tag })
+        let reads = u32::try_from(node["access_count"].as_u64()?).ok()?;
+        Some(Memory { id: node["id"].as_str()?.to_owned(), text, tag, reads })
     };
     // Memories that lost a clash stand in a list of their own.
     document.get("nodes").unwrap_or(&document).as_array()?.iter().map(memory).collect()
 }
 
-/// Memories in a few words: `m1:text:tag`.
+/// Memories in a few words: `m1:text:tag:reads`.
 fn told(memories: &[Memory]) -> String {
-    let one = |memory: &Memory| format!("{}:{}:{}", memory.id, memory.text, memory.tag);
+    let one = |memory: &Memory| format!("{}:{}:{}:{}", memory.id, memory.text, memory.tag, memory.reads);
     memories.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 

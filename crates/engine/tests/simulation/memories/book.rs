@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::oracle::Check;
 
 /// A memory: a text, whose vector follows it, and a tag, of which no vector knows. Each text and
-/// each tag is written once.
+/// each tag is written once. How often it was read is quiet: of that nothing is promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
     pub id: String,
     pub text: u32,
     pub tag: u32,
+    pub reads: u32,
 }
 
 /// Memories by id.
@@ -49,7 +50,7 @@ impl Book {
     pub fn adds(&mut self) -> Memory {
         let id = format!("m{}", self.writes.len());
         let [text, tag] = [Part::Text, Part::Tag].map(|part| self.write(&id, part, None));
-        Memory { id, text, tag }
+        Memory { id, text, tag, reads: 0 }
     }
 
     pub fn changes(&mut self, memory: &mut Memory, part: Part) {
@@ -58,6 +59,12 @@ impl Book {
             Part::Text => memory.text = number,
             Part::Tag => memory.tag = number,
         }
+    }
+
+    /// Reads a memory, which the app counts.
+    pub fn reads(&self, memories: &mut [Memory]) {
+        let at = self.writes.len() % memories.len();
+        memories[at].reads += 1;
     }
 
     pub fn deletes(&mut self, memory: &Memory) {

@@ -1,0 +1,446 @@
+//! Changes single memories of a corpus, by id: puts and deletions, each with its vector.
+//!
+//! Pure, like the merge, and by the same means: untouched entries keep their very bytes, and a row
+//! goes with its entry. An index whose rows are those of the array follows it; another one is left
+//! as it is, for nobody knows what it was computed from.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+
+use super::document::{Document, ID, Id, Shape};
+use super::fields::Object;
+use super::frame::Around;
+use super::rows::{FLOATS, Rows, Run};
+use super::table::Source;
+use super::value::{Member, Unread, digest_of_members};
+use super::{Names, Unmerged, Version, rows, write};
+use crate::fs::ReadFile;
+use crate::model::{Digest, FileStat};
+use crate::vault::validate::{Block, Kind};
+
+/// A corpus that does not exist yet.
+const NONE_YET: &[u8] = b"[]";
+
+/// Change of one memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edit {
+    /// Its id.
+    pub id: Id,
+    /// What it becomes. None deletes it.
+    pub put: Option<Put>,
+}
+
+/// A memory as it shall be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Put {
+    /// A JSON object. Its member `id` is the memory's id.
+    pub entry: String,
+    /// Its vector. None leaves the one that it has.
+    pub vector: Option<Vector>,
+}
+
+/// Vector of a memory.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Vector {
+    /// Its elements, which become elements of the array's type.
+    Numbers(Vec<f64>),
+    /// Its bytes in the array.
+    Bytes(Vec<u8>),
+}
+
+/// State that a memory, or one of its fields, must be in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    /// Id of the memory.
+    pub id: Id,
+    /// The field. None for the whole memory.
+    pub field: Option<String>,
+    /// Its digest ([`super::Found`]). None if it must not exist.
+    pub digest: Option<Digest>,
+}
+
+/// Cause for which memories are not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unedited {
+    /// The files cannot be read as memories, or do not fit together.
+    #[error(transparent)]
+    Unread(#[from] Unmerged),
+    /// A memory or a field is not what was expected.
+    #[error("memory {id:?}{} is no longer what was expected", .field.as_ref().map(|field| format!(", field {field:?},")).unwrap_or_default())]
+    Changed {
+        /// Id of the memory.
+        id: String,
+        /// The field. None for the whole memory.
+        field: Option<String>,
+        /// JSON of what stands there. None if there is nothing.
+        current: Option<String>,
+    },
+    /// A change cannot be made as it is.
+    #[error("memory {id:?}: {why}")]
+    Refused {
+        /// Id of the memory.
+        id: String,
+        /// Cause.
+        why: String,
+    },
+}
+
+/// The files of a corpus as they stand.
+#[derive(Clone)]
+pub struct Stood<'a> {
+    /// The corpus, with its length in bytes. None if there is none yet.
+    pub corpus: Option<super::File<'a>>,
+    /// Files of rows, in the order of [`Names::rows`]. None for one that does not exist.
+    pub rows: Vec<Option<super::File<'a>>>,
+}
+
+/// Changed files, ready to be written.
+pub struct Edited<'a> {
+    document: Document<'a>,
+    around: Around,
+    texts: Vec<Source>,
+    places: Vec<Place>,
+    files: Vec<Followed<'a>>,
+    corpus_differs: bool,
+    rows_differ: bool,
+}
+
+/// Row of an entry of the result.
+#[derive(Debug, Clone, PartialEq)]
+enum Place {
+    /// The row that the entry has.
+    Old(usize),
+    New(Vec<u8>),
+}
+
+/// A file of rows.
+enum Followed<'a> {
+    /// It is written anew.
+    Rows(Rows<'a>, Option<Vec<i64>>),
+    /// An array that does not exist yet, of so many columns.
+    Begun(u64),
+    /// It stays as it is.
+    Left,
+}
+
+/// Changes memories.
+///
+/// # Errors
+/// See [`Unedited`]. Nothing is changed then.
+pub fn edit<'a>(
+    names: &Names,
+    stood: &Stood<'a>,
+    expected: &[Expectation],
+    edits: &[Edit],
+) -> Result<Edited<'a>, Unedited> {
+    let none_yet = super::File { file: &NoneYet, len: NONE_YET.len() as u64 };
+    let corpus = stood.corpus.unwrap_or(none_yet);
+    let document = Document::read(Block::new(corpus.file, corpus.len), names, Version::Now)?;
+    let array = array(names, stood, document.entries.len())?;
+    meet(&document, expected)?;
+    let (texts, places) = Changes::of(&document, array.as_ref(), edits)?.apply()?;
+    let files = follow(names, stood, array, &places)?;
+    let around = Around::counted(&document, texts.len())?;
+    let is_old = |(at, text): (usize, &Source)| *text == Source::There(at);
+    let fewer = texts.len() != document.entries.len();
+    let corpus_differs = fewer || !texts.iter().enumerate().all(is_old);
+    let rows_differ = fewer || places.iter().any(|place| matches!(place, Place::New(_)));
+    Ok(Edited { document, around, texts, places, files, corpus_differs, rows_differ })
+}
+
+impl Edited<'_> {
+    /// True if the corpus is another one now.
+    #[must_use]
+    pub const fn changes_corpus(&self) -> bool {
+        self.corpus_differs
+    }
+
+    /// True if the file of rows at this place of [`Names::rows`] is another one now.
+    #[must_use]
+    pub fn changes_rows(&self, at: usize) -> bool {
+        self.rows_differ && !matches!(self.files.get(at), None | Some(Followed::Left))
+    }
+
+    /// Writes the corpus.
+    ///
+    /// # Errors
+    /// Errors of reading and writing.
+    pub fn write_corpus(&self, out: &mut dyn Write) -> Result<(), Unmerged> {
+        let documents = [&self.document, &self.document];
+        write::corpus(self.texts.iter(), documents, &self.around, out)
+    }
+
+    /// Writes the file of rows at this place of [`Names::rows`].
+    ///
+    /// # Errors
+    /// Errors of reading and writing.
+    pub fn write_rows(&self, at: usize, out: &mut dyn Write) -> io::Result<()> {
+        let count = self.places.len() as u64;
+        match self.files.get(at) {
+            Some(Followed::Rows(file, ids)) => {
+                let runs = self.places.iter().map(|place| match place {
+                    Place::Old(at) => Run::Of(file, *at, 1),
+                    Place::New(row) => Run::New(row),
+                });
+                rows::write(file, count, runs, ids.as_ref(), out)
+            }
+            Some(Followed::Begun(columns)) => {
+                out.write_all(&rows::matrix_head(FLOATS, count, *columns))?;
+                self.places.iter().try_for_each(|place| match place {
+                    Place::New(row) => out.write_all(row),
+                    Place::Old(_) => Ok(()),
+                })
+            }
+            Some(Followed::Left) | None => Ok(()),
+        }
+    }
+}
+
+/// The array beside the corpus. None if there is none.
+fn array<'a>(names: &Names, stood: &Stood<'a>, entries: usize) -> Result<Option<Rows<'a>>, Unmerged> {
+    let version = Version::Now;
+    let mut named = names.rows.iter().zip(&stood.rows);
+    let Some(((kind, name), file)) = named.find(|((kind, _), _)| *kind == Kind::Matrix) else {
+        return Ok(None);
+    };
+    let Some(file) = file else {
+        let missing = Unmerged::Missing { version, name: name.clone() };
+        return if entries > 0 { Err(missing) } else { Ok(None) };
+    };
+    let read = Rows::read(Block::new(file.file, file.len), kind, version, name)?;
+    if read.count != entries as u64 {
+        let (name, rows) = (name.clone(), read.count);
+        return Err(Unmerged::OtherCount { version, name, rows, entries });
+    }
+    Ok(Some(read))
+}
+
+/// Refuses a change that was made for another state.
+fn meet(document: &Document<'_>, expected: &[Expectation]) -> Result<(), Unedited> {
+    let places = document.places()?;
+    for Expectation { id, field, digest } in expected {
+        let entry = places.get(id).and_then(|at| document.entries.get(*at));
+        let text = entry.map(|entry| document.text(&entry.value)).transpose()?;
+        let (found, current) = match (field, entry) {
+            (None, entry) => (entry.map(|entry| entry.content), text),
+            (Some(_), None) => (None, None),
+            (Some(field), Some(_)) => {
+                let object = object(&text.unwrap_or_default())?;
+                let value = object.as_ref().and_then(|object| object.value(field).map(ToOwned::to_owned));
+                (object.as_ref().and_then(|object| object.member(field)).map(|one| one.digest), value)
+            }
+        };
+        if found != *digest {
+            let (id, field) = (id.told().to_owned(), field.clone());
+            return Err(Unedited::Changed { id, field, current });
+        }
+    }
+    Ok(())
+}
+
+fn object(text: &str) -> Result<Option<Object>, Unmerged> {
+    let version = Version::Now;
+    Object::read(text.to_owned()).map_err(|error| match error {
+        Unread::Twice(name) => Unmerged::NamedTwice { version, name },
+        Unread::Other(why) => Unmerged::Damaged { version, why },
+    })
+}
+
+/// Changes by id, against what stands.
+struct Changes<'d> {
+    document: &'d Document<'d>,
+    /// Bytes of a row, and the type of its elements. None if no memory has a vector.
+    row: Option<(usize, String)>,
+    edits: Vec<&'d Edit>,
+    by_id: HashMap<&'d Id, &'d Edit>,
+}
+
+impl<'d> Changes<'d> {
+    fn of(document: &'d Document<'d>, array: Option<&Rows<'_>>, edits: &'d [Edit]) -> Result<Self, Unedited> {
+        let mut by_id = HashMap::new();
+        for edit in edits {
+            if by_id.insert(&edit.id, edit).is_some() {
+                return Err(refused(edit, "it is changed twice"));
+            }
+        }
+        // The first vectors of a corpus tell how long they are.
+        let first = edits.iter().find_map(|edit| match edit.put.as_ref()?.vector.as_ref()? {
+            Vector::Numbers(numbers) => Some(numbers.len() * size_of::<f32>()),
+            Vector::Bytes(bytes) => Some(bytes.len()),
+        });
+        let first = first.filter(|_| document.entries.is_empty()).map(|width| (width, FLOATS.to_owned()));
+        let row = array.and_then(Rows::of_matrix).or(first);
+        Ok(Self { document, row, edits: edits.iter().collect(), by_id })
+    }
+
+    /// Texts and rows of the result.
+    fn apply(&self) -> Result<(Vec<Source>, Vec<Place>), Unedited> {
+        let (mut texts, mut places) = (Vec::new(), Vec::new());
+        for (at, entry) in self.document.entries.iter().enumerate() {
+            match self.by_id.get(&entry.id) {
+                None => {
+                    texts.push(Source::There(at));
+                    places.push(Place::Old(at));
+                }
+                Some(Edit { put: None, .. }) => {}
+                Some(edit @ Edit { put: Some(put), .. }) => {
+                    let is_same = content(edit, put)? == entry.content;
+                    texts.push(if is_same {
+                        Source::There(at)
+                    } else {
+                        Source::Built(at, put.entry.clone())
+                    });
+                    let row = put.vector.as_ref().map(|vector| self.bytes(edit, vector)).transpose()?;
+                    places.push(row.map_or(Place::Old(at), Place::New));
+                }
+            }
+        }
+        let stands = self.document.places()?;
+        for edit in self.edits.iter().filter(|edit| !stands.contains_key(&edit.id)) {
+            let Some(put) = &edit.put else { continue };
+            content(edit, put)?;
+            texts.push(Source::New(match self.document.shape {
+                Shape::List => put.entry.clone(),
+                Shape::Map => format!("{}: {}", serde_json::Value::from(edit.id.told()), put.entry),
+            }));
+            let row = match (&put.vector, &self.row) {
+                (Some(vector), _) => self.bytes(edit, vector)?,
+                (None, Some(_)) => {
+                    return Err(refused(edit, "it is new and needs a vector, as the others have"));
+                }
+                (None, None) => Vec::new(),
+            };
+            places.push(Place::New(row));
+        }
+        Ok((texts, places))
+    }
+
+    /// Bytes of a vector in the array.
+    fn bytes(&self, edit: &Edit, vector: &Vector) -> Result<Vec<u8>, Unedited> {
+        let Some((width, dtype)) = &self.row else {
+            return Err(refused(edit, "it has a vector, and the memories beside it have none"));
+        };
+        let size = match dtype.as_str() {
+            FLOATS => size_of::<f32>(),
+            "<f8" => size_of::<f64>(),
+            _ => 1,
+        };
+        let bytes = match vector {
+            Vector::Bytes(bytes) => bytes.clone(),
+            Vector::Numbers(numbers) if size == size_of::<f32>() =>
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "the array holds no more")]
+                numbers.iter().flat_map(|number| (*number as f32).to_le_bytes()).collect()
+            }
+            Vector::Numbers(numbers) if size == size_of::<f64>() => {
+                numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+            }
+            Vector::Numbers(_) => {
+                let why = format!("its vector must come as bytes: the array holds {dtype}");
+                return Err(refused(edit, &why));
+            }
+        };
+        if bytes.len() != *width || *width == 0 {
+            let (has, wants) = (bytes.len() / size, width / size);
+            let what = if size > 1 { "elements" } else { "bytes" };
+            return Err(refused(edit, &format!("its vector has {has} {what}, and the others {wants}")));
+        }
+        let is_finite = |element: &[u8]| match (size, element) {
+            (4, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]).is_finite(),
+            (8, &[a, b, c, d, e, f, g, h]) => f64::from_le_bytes([a, b, c, d, e, f, g, h]).is_finite(),
+            _ => true,
+        };
+        match bytes.chunks(size).position(|element| !is_finite(element)) {
+            Some(at) => Err(refused(edit, &format!("element {at} of its vector is no finite number"))),
+            None => Ok(bytes),
+        }
+    }
+}
+
+/// Content of an entry that is put, which must be an object with its id.
+fn content(edit: &Edit, put: &Put) -> Result<Digest, Unedited> {
+    let object = Object::read(put.entry.clone()).map_err(|error| match error {
+        Unread::Twice(name) => refused(edit, &format!("it has two members named {name:?}")),
+        Unread::Other(why) => refused(edit, &why),
+    })?;
+    let object = object.ok_or_else(|| refused(edit, "it is no object"))?;
+    let id = object.value(ID).and_then(Id::read);
+    if id.as_ref() != Some(&edit.id) {
+        return Err(refused(edit, "its member `id` is another one"));
+    }
+    let members = object.members.iter().filter(|one: &&Member| one.name != ID);
+    Ok(digest_of_members(members.map(|one| (one.name.as_str(), one.digest))))
+}
+
+/// Fate of each file of rows.
+fn follow<'a>(
+    names: &Names,
+    stood: &Stood<'a>,
+    array: Option<Rows<'a>>,
+    places: &[Place],
+) -> Result<Vec<Followed<'a>>, Unmerged> {
+    let mut files = Vec::with_capacity(names.rows.len());
+    for ((kind, name), file) in names.rows.iter().zip(&stood.rows) {
+        if *kind == Kind::Matrix {
+            files.push(Followed::Left);
+            continue;
+        }
+        let read = file.map(|file| Rows::read(Block::new(file.file, file.len), kind, Version::Now, name));
+        let index = match (read, &array) {
+            (Some(Err(Unmerged::Io(error))), _) => return Err(error.into()),
+            (Some(Ok(index)), Some(array)) if index.has_rows_of(array)? => index,
+            _ => {
+                files.push(Followed::Left);
+                continue;
+            }
+        };
+        files.push(
+            match index.ids_after(places.iter().map(|place| match place {
+                Place::Old(at) => Some(*at),
+                Place::New(_) => None,
+            })) {
+                Some(ids) => Followed::Rows(index, ids),
+                None => Followed::Left,
+            },
+        );
+    }
+    let at = names.rows.iter().position(|(kind, _)| *kind == Kind::Matrix);
+    let new = places.iter().find_map(|place| match place {
+        Place::New(row) if !row.is_empty() => Some(row.len() / size_of::<f32>()),
+        _ => None,
+    });
+    if let Some(place) = at.and_then(|at| files.get_mut(at)) {
+        *place = match (array, new) {
+            (Some(array), _) => Followed::Rows(array, None),
+            (None, Some(columns)) => Followed::Begun(columns as u64),
+            (None, None) => Followed::Left,
+        };
+    }
+    Ok(files)
+}
+
+fn refused(edit: &Edit, why: &str) -> Unedited {
+    Unedited::Refused { id: edit.id.told().to_owned(), why: why.to_owned() }
+}
+
+/// File with [`NONE_YET`] in it.
+struct NoneYet;
+
+impl Read for NoneYet {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl ReadFile for NoneYet {
+    fn stat(&self) -> io::Result<FileStat> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let part = NONE_YET.get(start..).and_then(|rest| rest.get(..buffer.len()));
+        buffer.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
