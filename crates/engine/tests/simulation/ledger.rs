@@ -155,6 +155,13 @@ impl Ledger {
         self.held(path, digest);
     }
 
+    /// The version is gone by the user's own hand, whatever name in another letter case it had got.
+    pub fn released_in_any_case(&mut self, path: &str, digest: Digest) {
+        let name = path.to_lowercase();
+        self.owed.retain(|owed| owed.1 != digest || owed.0.to_lowercase() != name);
+        self.held(path, digest);
+    }
+
     /// The file at `path` has the name `to` from now on, which differs in letter case.
     pub fn recased(&mut self, path: &str, to: &str, digest: Digest) {
         self.deleted(path);

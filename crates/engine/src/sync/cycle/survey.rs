@@ -383,7 +383,8 @@ impl Context {
     }
 }
 
-/// Forgets decisions that are carried out: if the same state comes again, it is asked about again.
+/// Forgets decisions that are carried out, and those about states that are no more: if the same
+/// state comes again, it is asked about again.
 fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>) {
     for hold in survey.plan.approved.iter().chain(&survey.plan.rejected) {
         if matches!(hold.reason, Reason::Filter | Reason::Groups) || hold.items.is_subset(done) {
@@ -391,5 +392,10 @@ fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>)
             record.decisions.rejected.remove(&hold.id);
         }
     }
+    let plan = &survey.plan;
+    let holds = plan.holds.iter().chain(&plan.approved).chain(&plan.rejected);
+    let there: BTreeSet<HoldId> = holds.map(|hold| hold.id).collect();
+    record.decisions.approved.retain(|id| there.contains(id));
+    record.decisions.rejected.retain(|id| there.contains(id));
     record.decisions.join &= record.joining;
 }

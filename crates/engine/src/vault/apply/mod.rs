@@ -15,14 +15,17 @@
 //! A crash leaves the journal behind. [`recover`] looks at each file's digest in its three places
 //! (visible, staged, aside) and goes on from there, so that it may itself be cut short anywhere. A
 //! unit of which nothing was moved yet is planned again: the plan is old by now, and programs may
-//! have written to files that it does not name. The journal stays until the caller has saved the
-//! new base and calls [`conclude`].
+//! have written to files that it does not name. Once all units have come to rest their results are
+//! noted ([`ended`]), and the disk is asked no more. The journal stays until the caller has saved
+//! the new base and calls [`conclude`].
 
 mod back;
 mod database;
+mod ended;
 mod forward;
 mod hand;
 mod look;
+mod outcome;
 mod unit;
 
 #[cfg(test)]
@@ -35,8 +38,10 @@ use super::journal::{Entry, Journal, Keeping, Purpose, Staged, Step};
 use super::{ApplyId, FileLock, JournalError, Layout, Mounts, trash};
 use crate::fs::{At, Fs, IoAt, found, remove_below, remove_tree};
 use crate::model::{Content, FileKind, FileStat, Item, VaultPath};
+use ended::Ended;
 use hand::Hand;
 use look::Way;
+use outcome::Outcome;
 use unit::{Task, Unit};
 
 /// Files to put in place.
@@ -235,6 +240,11 @@ pub fn recover(
     }
     let mut hand = Hand::new(fs, layout, &journal.id).with_disks(journal.stages(layout), pins);
     let mut applied = Outcome::new(&journal);
+    let recovered =
+        |applied| Ok(Some(Recovered { id: journal.id.clone(), purpose: journal.purpose.clone(), applied }));
+    if let Some(ended) = Ended::read(fs, layout, &journal)? {
+        return recovered(applied.after(ended).tell(&hand)?);
+    }
     let units = unit::units(&journal.items);
     // The disk must show the same after the next power cut as now: the moves below build on it.
     let sync = layout.sync();
@@ -249,8 +259,7 @@ pub fn recover(
         };
         applied.close(&mut hand, &unit, outcome)?;
     }
-    let applied = applied.finish(&mut hand)?;
-    Ok(Some(Recovered { id: journal.id.clone(), purpose: journal.purpose.clone(), applied }))
+    recovered(applied.finish(&mut hand)?)
 }
 
 /// Drops the journal and the stage, once the new base is saved. If files were displaced, the
@@ -313,78 +322,4 @@ fn check_ours(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
         }
     }
     Ok(())
-}
-
-/// Collects the results of the units.
-struct Outcome<'a> {
-    journal: &'a Journal,
-    /// One for each item: none until it is decided, then whether it is in place, or the cause.
-    fates: Vec<Option<Result<(), String>>>,
-    failed: BTreeSet<Item>,
-}
-
-impl<'a> Outcome<'a> {
-    fn new(journal: &'a Journal) -> Self {
-        Self { journal, fates: vec![None; journal.items.len()], failed: BTreeSet::new() }
-    }
-
-    /// Brings a unit to rest.
-    fn close(&mut self, hand: &mut Hand, unit: &Unit, outcome: Result<(), hand::Halt>) -> Result<(), IoAt> {
-        let failed = matches!(outcome, Err(hand::Halt::Io(_)));
-        let fate = match outcome {
-            Err(halt) if halt.undo() => {
-                hand.back(unit)?;
-                hand.tidy(unit)?;
-                Err(halt.to_string())
-            }
-            rest => {
-                hand.tidy(unit)?;
-                hand.keep(unit)?;
-                rest.map_err(|halt| halt.to_string())
-            }
-        };
-        for &item in &unit.items {
-            if let Some(slot) = self.fates.get_mut(item) {
-                *slot = Some(fate.clone());
-            }
-            if let Some(entry) = self.journal.items.get(item).filter(|_| failed) {
-                self.failed.insert(entry.item.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes folders that deletes have left empty, makes everything durable, and returns the
-    /// result for the items.
-    fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
-        hand.sync()?;
-        let mut left: Vec<_> = std::mem::take(&mut hand.left).into_iter().collect();
-        left.dedup_by_key(|(what, _)| *what);
-        let mut applied = Applied { failed: self.failed, left, ..Applied::default() };
-        for (entry, fate) in self.journal.items.iter().zip(self.fates) {
-            match fate {
-                Some(Ok(())) => {
-                    for step in &entry.steps {
-                        match step.new {
-                            Some(_) => applied.placed += 1,
-                            None => {
-                                applied.removed += 1;
-                                hand.remove_companions(step, hand.place_of(entry, step)?.as_deref())?;
-                                hand.remove_emptied(step, &|_| true)?;
-                            }
-                        }
-                        if let Some(place) = hand.place_of(entry, step)? {
-                            applied.displaced.push(Displaced { path: step.path.clone(), place });
-                        }
-                    }
-                    applied.done.push(entry.item.clone());
-                }
-                Some(Err(why)) => applied.retry.push((entry.item.clone(), why)),
-                // An item without steps has no unit, and nothing to do.
-                None => applied.done.push(entry.item.clone()),
-            }
-        }
-        hand.sync()?;
-        Ok(applied)
-    }
 }

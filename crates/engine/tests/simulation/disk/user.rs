@@ -187,7 +187,7 @@ impl Site {
         let path = now_at.unwrap_or(path);
         self.state.sync_all();
         let (old, new) = (self.digest(ino), [&self.state.node(ino).bytes[..], bytes].concat());
-        self.ledger.released(&path, old);
+        self.ledger.released_in_any_case(&path, old);
         // See [`Self::write`].
         self.ledger.modes.remove(&path);
         self.ledger.versions.add(&new, None);

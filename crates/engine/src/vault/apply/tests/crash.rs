@@ -121,6 +121,42 @@ fn what_is_deleted_after_a_crash_stays_deleted() {
     }
 }
 
+/// The caller may have recorded the new base by then: whatever changes now is an edit of it.
+#[test]
+fn what_came_to_rest_is_never_judged_by_the_disk_again() {
+    for kind in [LINUX, NETWORK, STICK, MAC] {
+        for cases in [MIXED, SWAPS] {
+            let names: Vec<&str> =
+                Vault::new(cases).moves().filter_map(|each| each.2.map(|_| each.0)).collect();
+            for name in names {
+                let vault = Vault::new(cases);
+                let disk = Disk::sound(kind, vault.root());
+                let applied = run(&disk, &vault).unwrap();
+                std_fs::remove_file(vault.root().join(name)).unwrap();
+                let mut expected = vault.visible();
+                let recovered = recover(&disk, &vault.layout(), None).unwrap().unwrap();
+                assert_eq!(
+                    (recovered.applied, vault.visible()),
+                    (applied, expected.clone()),
+                    "{kind:?} {name}"
+                );
+                vault.put(name, "an edit");
+                expected.insert(name.to_owned(), "an edit".to_owned());
+                recover(&disk, &vault.layout(), None).unwrap();
+                conclude(&disk, &vault.layout()).unwrap();
+                assert_eq!(vault.visible(), expected, "{kind:?} {name}");
+            }
+        }
+    }
+    let vault = Vault::new(MIXED);
+    let plan = vault.plan();
+    vault.put("corpus/nodes.json", "an edit!!");
+    let applied = apply(&RealFs, &vault.layout(), plan, None, &mut |_| {}).unwrap();
+    std_fs::remove_file(vault.root().join("traces/a.json")).unwrap();
+    let recovered = recover(&RealFs, &vault.layout(), None).unwrap().unwrap();
+    assert_eq!((recovered.applied.retry.len(), recovered.applied), (1, applied));
+}
+
 /// An error that goes away: nothing is half done, and nothing is lost.
 #[test]
 fn a_stage_that_was_removed_leaves_everything_old() {

@@ -1,0 +1,102 @@
+//! Collects what becomes of the units, and tells it by item.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ended::Ended;
+use super::hand::{Halt, Hand};
+use super::{Applied, ApplyError, Displaced, Journal, Unit};
+use crate::fs::IoAt;
+use crate::model::Item;
+
+/// Collects the results of the units.
+pub(super) struct Outcome<'a> {
+    journal: &'a Journal,
+    /// One for each item: none until it is decided, then whether it is in place, or the cause.
+    fates: Vec<Option<Result<(), String>>>,
+    failed: BTreeSet<Item>,
+}
+
+impl<'a> Outcome<'a> {
+    pub fn new(journal: &'a Journal) -> Self {
+        Self { journal, fates: vec![None; journal.items.len()], failed: BTreeSet::new() }
+    }
+
+    /// Brings a unit to rest.
+    pub fn close(&mut self, hand: &mut Hand, unit: &Unit, outcome: Result<(), Halt>) -> Result<(), IoAt> {
+        let failed = matches!(outcome, Err(Halt::Io(_)));
+        let fate = match outcome {
+            Err(halt) if halt.undo() => {
+                hand.back(unit)?;
+                hand.tidy(unit)?;
+                Err(halt.to_string())
+            }
+            rest => {
+                hand.tidy(unit)?;
+                hand.keep(unit)?;
+                rest.map_err(|halt| halt.to_string())
+            }
+        };
+        for &item in &unit.items {
+            if let Some(slot) = self.fates.get_mut(item) {
+                *slot = Some(fate.clone());
+            }
+            if let Some(entry) = self.journal.items.get(item).filter(|_| failed) {
+                self.failed.insert(entry.item.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// What was brought to rest before a crash.
+    pub fn after(mut self, ended: Ended) -> Self {
+        let mut left: BTreeMap<Item, String> = ended.retry.into_iter().collect();
+        let fates = self.journal.items.iter().map(|entry| left.remove(&entry.item).map_or(Ok(()), Err));
+        self.fates = fates.map(Some).collect();
+        self.failed = ended.failed;
+        self
+    }
+
+    /// Removes folders that deletes have left empty, makes everything durable, and returns the
+    /// result for the items.
+    pub fn finish(self, hand: &mut Hand) -> Result<Applied, ApplyError> {
+        hand.sync()?;
+        for (entry, fate) in self.journal.items.iter().zip(&self.fates) {
+            let is_done = matches!(fate, Some(Ok(())));
+            for step in entry.steps.iter().filter(|step| is_done && step.new.is_none()) {
+                hand.remove_companions(step, hand.place_of(entry, step)?.as_deref())?;
+                hand.remove_emptied(step, &|_| true)?;
+            }
+        }
+        hand.sync()?;
+        let mut left: Vec<_> = std::mem::take(&mut hand.left).into_iter().collect();
+        left.dedup_by_key(|(what, _)| *what);
+        let applied = Applied { left, ..self.tell(hand)? };
+        Ended::note(hand.fs, hand.layout, self.journal, &applied)?;
+        Ok(applied)
+    }
+
+    /// Result for the items. Only reads.
+    pub fn tell(&self, hand: &Hand) -> Result<Applied, ApplyError> {
+        let mut applied = Applied { failed: self.failed.clone(), ..Applied::default() };
+        for (entry, fate) in self.journal.items.iter().zip(&self.fates) {
+            match fate {
+                Some(Ok(())) => {
+                    for step in &entry.steps {
+                        match step.new {
+                            Some(_) => applied.placed += 1,
+                            None => applied.removed += 1,
+                        }
+                        if let Some(place) = hand.place_of(entry, step)? {
+                            applied.displaced.push(Displaced { path: step.path.clone(), place });
+                        }
+                    }
+                    applied.done.push(entry.item.clone());
+                }
+                Some(Err(why)) => applied.retry.push((entry.item.clone(), why.clone())),
+                // An item without steps has no unit, and nothing to do.
+                None => applied.done.push(entry.item.clone()),
+            }
+        }
+        Ok(applied)
+    }
+}
