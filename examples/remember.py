@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Adds a memory with its vector to a vault through the daemon's socket, in one transaction, and waits until it is
-committed. Where the group has an index that is not rebuilt for it, the daemon saves the memory without the index after
+"""Adds a memory with its vector to a vault through the daemon's socket, and waits until it is committed. Where the group
+has an index of another kind than flat, which is not rebuilt for it, the daemon saves the memory without the index after
 `sync.max_invalid`; with `stale_index = "hold"` it does not, and this says so and ends.
 
     examples/remember.py SOCKET "the meeting moved to Thursday"
@@ -42,67 +42,33 @@ def ask(path, method, resource, body=None):
     return answer.status, document
 
 
-def read(root, path, otherwise):
+def columns(root):
+    """The columns of the vectors that are there; 8 where there are none yet."""
     try:
-        with open(os.path.join(root, path), "rb") as file:
-            return file.read()
+        with open(os.path.join(root, "vectors", "nodes.npy"), "rb") as file:
+            start = file.read(12)
+            at, size = (10, "<H") if start[6] == 1 else (12, "<I")
+            file.seek(at)
+            header = ast.literal_eval(file.read(struct.unpack_from(size, start, 8)[0]).decode("latin1"))
+            return header["shape"][1]
     except FileNotFoundError:
-        return otherwise
+        return 8
 
 
-def stage(root, name, data):
-    """Puts bytes where the daemon may take them from: the same disk, so that they need not travel."""
-    incoming = os.path.join(root, "sync", "incoming")
-    os.makedirs(incoming, exist_ok=True)
-    with open(os.path.join(incoming, name), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return name
-
-
-def shape_and_rows(stored):
-    """The rows, the columns and the bytes of a matrix of <f4 in a file of numpy's; without a file, none of 8 columns."""
-    if not stored:
-        return 0, 8, b""
-    at, size = (10, "<H") if stored[6] == 1 else (12, "<I")
-    length = struct.unpack_from(size, stored, 8)[0]
-    header = ast.literal_eval(stored[at : at + length].decode("latin1"))
-    if header["descr"] != "<f4" or header["fortran_order"]:
-        sys.exit(f"the vectors are {header['descr']}, in an order of their own: this example adds to rows of <f4")
-    return *header["shape"], stored[at + length :]
-
-
-def with_row(stored):
-    """The same file with one more row: a unit vector, as an embedding is one."""
-    rows, columns, data = shape_and_rows(stored)
-    vector = [random.gauss(0, 1) for _ in range(columns)]
+def embed(count):
+    """A unit vector, as an embedding is one; a real app asks its model."""
+    vector = [random.gauss(0, 1) for _ in range(count)]
     length = math.sqrt(sum(x * x for x in vector))
-    data += struct.pack(f"<{columns}f", *(x / length for x in vector))
-    header = repr({"descr": "<f4", "fortran_order": False, "shape": (rows + 1, columns)}).encode()
-    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+    return [x / length for x in vector]
 
 
 def remember(path, root, text):
-    """One try. The digests are asked for before the files are read: if somebody writes in between, the daemon says CONFLICT."""
-    paths = ["corpus/nodes.json", "vectors/nodes.npy"]
-    expected = {name: ask(path, "GET", "/v1/files?path=" + quote(name))[1]["digest"] for name in paths}
-    corpus = json.loads(read(root, paths[0], b'{"nodes": []}'))
-    nodes = corpus["nodes"] if isinstance(corpus, dict) else corpus
-    nodes.append({"id": uuid.uuid4().hex, "content": text})
-    matrix = with_row(read(root, paths[1], None))
-
-    name = uuid.uuid4().hex
+    """The daemon puts the memory and its vector into the files, beside what other programs write. A flat index follows."""
+    entry = {"id": uuid.uuid4().hex, "content": text}
     return ask(path, "POST", "/v1/transactions", {
-        "transaction_id": name,
+        "transaction_id": entry["id"],
         "source_id": "remember.py",
-        "expected": expected,
-        "writes": [
-            {"path": paths[0], "staged": stage(root, name + ".json", json.dumps(corpus).encode())},
-            {"path": paths[1], "staged": stage(root, name + ".npy", matrix)},
-        ],
-        "deletes": [],
+        "puts": [{"group": "nodes", "entry": entry, "vector": embed(columns(root))}],
     })
 
 
@@ -132,10 +98,7 @@ def main():
     path, text = sys.argv[1:]
     status = ask(path, "GET", "/v1/status")[1]
     generation = status["generation"]
-    for _ in range(10):
-        code, answer = remember(path, status["vault"], text)
-        if answer.get("code") != "CONFLICT":
-            break
+    code, answer = remember(path, status["vault"], text)
     if code != 200:
         sys.exit(f"{answer['detail']}; next: {answer['next']}")
     print("written:", ", ".join(answer["files"]))

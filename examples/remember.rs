@@ -1,11 +1,10 @@
-//! Adds a memory with its vector to a vault, in one transaction, and counts what is there.
+//! Adds a memory with its vector to a vault, and counts what is there.
 //!
 //!     cargo run --example remember -- ~/.local/share/cogzy "the meeting moved to Thursday"
 
 use std::error::Error;
 
-use cogzy_client::local_vault::{Corpus, LocalVault, LocalVaultError};
-use ndarray::{Array1, Array2, Axis};
+use cogzy_client::local_vault::{LocalVault, LocalVaultError};
 use serde_json::json;
 
 /// Dimensions of the first vector, where the vault has none yet.
@@ -18,33 +17,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: remember VAULT TEXT".into());
     };
     let vault = LocalVault::open(root)?;
-    // Both of one generation: while this lives, nothing is put in place.
-    let reading = vault.reading()?;
-    let mut nodes = or_else(reading.nodes(), Corpus::default)?;
-    let mut vectors = or_else(reading.embeddings("nodes"), || Array2::zeros((0, DIMENSIONS)))?;
-    drop(reading);
-
-    nodes.push(&json!({ "id": format!("n{}", nodes.len()), "content": text }))?;
-    vectors.push(Axis(0), embed(&text, vectors.ncols()).view())?;
-
-    let mut transaction = vault.transaction();
-    transaction.nodes(&nodes)?.embeddings("nodes", &vectors)?;
-    transaction.commit()?;
-    println!("{} nodes, {} vectors of {} dimensions", vault.node_count()?, vectors.nrows(), vectors.ncols());
+    let (nodes, dimensions) = match vault.map_embeddings("nodes") {
+        Ok(vectors) => vectors.view()?.dim(),
+        Err(LocalVaultError::Missing(_)) => (0, DIMENSIONS),
+        Err(other) => return Err(other.into()),
+    };
+    // The memory and its vector come into the files beside what other programs write.
+    let entry = json!({ "id": format!("n{nodes}"), "content": text });
+    vault.upsert("nodes", &entry, Some(&embed(&text, dimensions)))?;
+    println!("{} nodes, with vectors of {dimensions} dimensions", vault.node_count()?);
     Ok(())
 }
 
-fn or_else<T>(read: Result<T, LocalVaultError>, none: impl FnOnce() -> T) -> Result<T, LocalVaultError> {
-    match read {
-        Err(LocalVaultError::Missing(_)) => Ok(none()),
-        other => other,
-    }
-}
-
 /// Stands for a model: the same text always has the same vector, of length 1.
-fn embed(text: &str, dimensions: usize) -> Array1<f32> {
+fn embed(text: &str, dimensions: usize) -> Vec<f32> {
     let letter = |n: usize| text.bytes().skip(n % 7).step_by(dimensions).map(f32::from).sum::<f32>() + 1.0;
-    let vector = Array1::from_iter((0..dimensions).map(letter));
-    let length = vector.dot(&vector).sqrt();
-    vector / length
+    let vector: Vec<f32> = (0..dimensions).map(letter).collect();
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    vector.into_iter().map(|x| x / length).collect()
 }

@@ -10,6 +10,7 @@ mod family;
 mod guard;
 mod handles;
 mod holds;
+mod memories;
 mod metrics;
 mod openapi;
 mod outbox;
@@ -43,6 +44,7 @@ fn families() -> Vec<Family> {
         pause::family(),
         outbox::family(),
         transactions::family(),
+        memories::family(),
         verify::family(),
         metrics::family(),
     ];

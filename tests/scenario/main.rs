@@ -20,6 +20,7 @@ mod local_reading;
 mod losses;
 mod lost_packs;
 mod main_path;
+mod memories;
 mod mended;
 mod merge_by_hand;
 mod merge_fork;

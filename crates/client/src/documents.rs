@@ -5,6 +5,7 @@ mod aside;
 mod content;
 mod event;
 mod holds;
+mod memories;
 mod outbox;
 mod plan;
 mod problem;
@@ -23,6 +24,10 @@ pub use event::{
     ChangeEvent, ChangesDocument, ConflictEvent, EventBody, EventDocument, EventsDocument, MovedDocument,
 };
 pub use holds::{DecideRequest, HoldDocument, HoldsDocument, holds};
+pub use memories::{
+    DeleteRequest, ExpectRequest, FieldConflictProblem, MemoriesDocument, MemoryDocument, MemoryId,
+    PutRequest, VectorRequest, Written,
+};
 pub use outbox::{OutboxDocument, WaitingDocument};
 pub use plan::{
     ActionDocument, ConflictRecord, FileStepDocument, PlanDocument, PlannedHoldDocument, StepDocument,

@@ -6,15 +6,17 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let vault = LocalVault::open("/home/me/.local/share/cogzy")?;
-//! let (mut nodes, vectors) = {
+//! let (text, vector) = ("the meeting moved to Thursday", [0.1; 384]);
+//! vault.upsert("nodes", &serde_json::json!({"id": "n1", "content": text}), Some(&vector))?;
+//! let memory = vault.get("nodes", "n1")?;
+//! vault.delete("nodes", "n1")?; // with its vector
+//!
+//! let (nodes, vectors) = {
 //!     let reading = vault.reading()?; // one generation: nothing is put in place meanwhile
 //!     (reading.nodes()?, reading.embeddings("nodes")?)
 //! };
-//! nodes.push(&serde_json::json!({"id": "n1", "content": "a memory"}))?;
-//! let mut grown = ndarray::Array2::zeros((nodes.len(), vectors.ncols()));
-//! grown.slice_mut(ndarray::s![..vectors.nrows(), ..]).assign(&vectors);
 //! let mut transaction = vault.transaction();
-//! transaction.nodes(&nodes)?.embeddings("nodes", &grown)?;
+//! transaction.nodes(&nodes)?.embeddings("nodes", &vectors)?;
 //! transaction.commit()?; // both files, or none
 //! # Ok(())
 //! # }
@@ -35,6 +37,7 @@
 mod corpus;
 mod map;
 mod matrix;
+mod memories;
 mod reading;
 mod transaction;
 
@@ -48,6 +51,7 @@ use ndarray::Array2;
 
 pub use corpus::Corpus;
 pub use map::MappedEmbeddings;
+pub use memories::{Memory, MemoryId};
 pub use reading::Reading;
 pub use transaction::LocalTransaction;
 
@@ -56,6 +60,7 @@ use crate::paths::{Paths, socket_within};
 use crate::socket::{self, ClientError};
 use cogzy_engine::fs::IoAt;
 use cogzy_engine::fs::{Escaping, RootedFs};
+use cogzy_engine::memories::MemoriesError;
 use cogzy_engine::model::{Digest, PathError, VaultId, VaultPath};
 use cogzy_engine::vault::{Layout, Marker, MarkerError, Spellings, TransactError};
 
@@ -98,6 +103,21 @@ pub enum LocalVaultError {
         /// The digest of its content now.
         current: Option<Digest>,
     },
+    /// Another program has changed a memory since this one read it.
+    #[error("{corpus}: another program changed memory {id:?}{} after it was read: read it again", .field.as_ref().map(|field| format!(", field {field:?},")).unwrap_or_default())]
+    Changed {
+        /// The corpus.
+        corpus: VaultPath,
+        /// The memory's id.
+        id: String,
+        /// Its field; none if the whole memory was expected to be another one.
+        field: Option<String>,
+        /// JSON of what stands there now.
+        current: Option<String>,
+    },
+    /// Memories cannot be read or written.
+    #[error(transparent)]
+    Memories(MemoriesError),
     /// Another program keeps the vault busy.
     #[error("{0}")]
     Busy(String),

@@ -20,6 +20,7 @@ pub mod state;
 pub mod vault;
 
 pub mod log;
+pub mod memories;
 pub mod merge;
 
 pub mod sync;

@@ -21,10 +21,14 @@ const MAY_NAME: Table<'_> = &[
     ("state", &["fs", "model"]),
     ("vault", &["fs", "model", "planted"]),
     ("merge", &["fs", "model", "planted", "vault"]),
+    ("memories", &["fs", "merge", "model", "state", "vault"]),
     ("log", &["clock", "content", "model", "plan", "planted", "remote"]),
     (
         "sync",
-        &["clock", "content", "fs", "log", "merge", "model", "plan", "planted", "remote", "state", "vault"],
+        &[
+            "clock", "content", "fs", "log", "memories", "merge", "model", "plan", "planted", "remote",
+            "state", "vault",
+        ],
     ),
 ];
 

@@ -1,6 +1,6 @@
-//! Transactions: several files written as one, for programs in any language.
+//! Transactions: several files and memories written as one, for programs in any language.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
@@ -8,21 +8,32 @@ use axum::extract::{Json, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde::Deserialize;
-use utoipa::{IntoParams, OpenApi};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::family::{Family, Route};
 use super::handles::Handles;
+use super::memories::{changes, refused};
 use super::problem::{ProblemResponse, bad_request, problem};
 use cogzy_client::documents::{
-    ConflictProblem, FileDocument, Problem, SchemaVersion, TransactionDocument, TransactionRequest,
-    WriteRequest,
+    ConflictProblem, DeleteRequest, FieldConflictProblem, FileDocument, Problem, SchemaVersion,
+    TransactionDocument, TransactionRequest, WriteRequest,
 };
+use cogzy_engine::memories::MemoriesError;
 use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::{TransactError, Transaction};
 
 /// The longest body, in bytes: ten thousand paths fit.
 const MAX_BODY: usize = 16 << 20;
+
+/// The answers of status 409.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only described")]
+enum Conflicts {
+    File(ConflictProblem),
+    Memory(FieldConflictProblem),
+}
 
 #[derive(OpenApi)]
 #[openapi(paths(transact, file))]
@@ -36,12 +47,12 @@ pub(super) fn family() -> Family {
     }
 }
 
-/// Writes several files as one, or none of them.
+/// Writes several files and memories as one, or none of them.
 #[utoipa::path(
     post, path = "/v1/transactions", request_body = TransactionRequest,
     responses(
         (status = 200, body = TransactionDocument, description = "All of it is written, now or when it was first asked for"),
-        (status = 409, body = ConflictProblem, content_type = "application/problem+json", description = "`code` CONFLICT: `path` no longer holds what was expected but `current`"),
+        (status = 409, body = Conflicts, content_type = "application/problem+json", description = "`code` CONFLICT: `path` no longer holds what was expected but `current`; FIELD_CONFLICT: the memory `id`, or its `field`, is no longer what was expected but `current`"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -50,7 +61,7 @@ async fn transact(
     request: Result<Json<TransactionRequest>, JsonRejection>,
 ) -> Result<Json<TransactionDocument>, Response> {
     let Json(request) = request.map_err(|error| {
-        let expected = r#"expected {"transaction_id","source_id","expected":{},"writes":[{"path","staged"}],"deletes":[]}"#;
+        let expected = r#"expected {"transaction_id","source_id","expected":{},"writes":[{"path","staged"}],"deletes":[],"puts":[{"group","entry","vector"}],"expect":[]}"#;
         problem(error.status(), "bad-request", &format!("{}; {expected}", error.body_text())).into_response()
     })?;
     let engine = Arc::clone(&handles.engine);
@@ -70,17 +81,31 @@ async fn transact(
             return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "bad-request", &text).into_response());
         }
     }
+    let (mut deletes, mut forgotten) = (BTreeSet::new(), Vec::new());
+    for delete in request.deletes {
+        match delete {
+            DeleteRequest::File(path) => drop(deletes.insert(path)),
+            DeleteRequest::Memory { group, id } => forgotten.push((group, id)),
+        }
+    }
+    let changes = changes(request.puts, forgotten, request.expect).map_err(IntoResponse::into_response)?;
     let request = Transaction {
         id: request.transaction_id,
         source: request.source_id,
         expected: request.expected,
         writes,
-        deletes: request.deletes,
+        deletes,
     };
-    let done = tokio::task::spawn_blocking(move || engine.transact(&request)).await;
+    let done = tokio::task::spawn_blocking(move || {
+        if changes.is_empty() {
+            return engine.transact(&request).map_err(MemoriesError::from);
+        }
+        engine.write_memories(request, changes)
+    });
     let answer = done
+        .await
         .map_err(|error| internal(&error.to_string()).into_response())?
-        .map_err(|error| refusal(&error))?;
+        .map_err(|error| refused(&error))?;
     Ok(Json(TransactionDocument {
         schema: SchemaVersion,
         transaction_id: answer.transaction_id,
@@ -115,11 +140,11 @@ async fn file(
     Ok(Json(FileDocument { schema: SchemaVersion, path, digest }))
 }
 
-fn internal(detail: &str) -> ProblemResponse {
+pub(super) fn internal(detail: &str) -> ProblemResponse {
     problem(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail)
 }
 
-fn refusal(error: &TransactError) -> Response {
+pub(super) fn refusal(error: &TransactError) -> Response {
     let detail = error.to_string();
     match error {
         TransactError::Conflict { path, current } => {

@@ -122,6 +122,20 @@ fn a_transaction_keeps_its_form() {
     pin::<TransactionDocument>(&format!(
         r#"{{"schema":1,"transaction_id":"t","files":{{"a":"{ID}","b":null}}}}"#
     ));
+    pin::<TransactionRequest>(&format!(
+        r#"{{"transaction_id":"t","source_id":"s","expected":{{}},"writes":[],"deletes":["b",{{"group":"nodes","id":7}}],"puts":[{{"group":"nodes","entry":{{"id": "n","w":1.50}},"vector":[0.5,-1.0]}},{{"group":"nodes","entry":{{"id":1}},"vector":{{"base64":"AAA="}}}}],"expect":[{{"group":"nodes","id":"n","field":"w","value_digest":"{ID}"}},{{"group":"nodes","id":"m","value_digest":null}}]}}"#
+    ));
+    for slip in [
+        r#""expect":[{"group":"g","id":"n"}]"#,
+        r#""deletes":[{"group":"g","id":1.5}]"#,
+        r#""puts":[{"group":"g"}]"#,
+    ] {
+        let request = format!(r#"{{"transaction_id":"t",{slip}}}"#);
+        assert!(serde_json::from_str::<TransactionRequest>(&request).is_err(), "{slip} was taken");
+    }
+    pin::<MemoriesDocument>(&format!(
+        r#"{{"schema":1,"group":"nodes","memories":[{{"id":"n","entry":{{"id": "n","w":1.50}},"digest":"{ID}","fields":{{"w":"{ID}"}},"vector":[0.5]}}]}}"#
+    ));
     pin::<FileDocument>(&format!(r#"{{"schema":1,"path":"a","digest":"{ID}"}}"#));
 }
 
@@ -129,6 +143,9 @@ fn a_transaction_keeps_its_form() {
 fn a_refused_transaction_keeps_its_form() {
     pin::<ConflictProblem>(
         r#"{"type":"about:cogzy-vault/conflict","title":"Conflict","status":409,"detail":"d","next":"n","advice":null,"code":"CONFLICT","path":"a","current":null}"#,
+    );
+    pin::<FieldConflictProblem>(
+        r#"{"type":"about:cogzy-vault/conflict","title":"Conflict","status":409,"detail":"d","next":"n","advice":null,"code":"FIELD_CONFLICT","id":"n","field":null,"current":{"id":"n"}}"#,
     );
 }
 

@@ -1,15 +1,15 @@
-//! Writing several files as one, over the socket.
+//! Writing several files and memories as one, over the socket.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Problem, SchemaVersion};
+use super::{DeleteRequest, ExpectRequest, Problem, PutRequest, SchemaVersion};
 use cogzy_engine::model::{Digest, VaultPath};
 
 /// `POST /v1/transactions`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransactionRequest {
     /// The transaction's name; the client chooses it. The same name again gets the same answer and
@@ -26,10 +26,16 @@ pub struct TransactionRequest {
     /// The files to write.
     #[serde(default)]
     pub writes: Vec<WriteRequest>,
-    /// The files to delete.
+    /// The files to delete, each by its path, and the memories, each as `{"group", "id"}`.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
-    pub deletes: BTreeSet<VaultPath>,
+    #[schema(value_type = Vec<serde_json::Value>)]
+    pub deletes: Vec<DeleteRequest>,
+    /// The memories to write, each with its vector.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub puts: Vec<PutRequest>,
+    /// What must hold of memories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<ExpectRequest>,
 }
 
 /// One file of a transaction.

@@ -2,42 +2,30 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use ndarray::Array2;
 
 use super::{Corpus, LocalVault, LocalVaultError, MappedEmbeddings, corpus_path, map, matrix, vectors_path};
 use cogzy_engine::fs::{self, Escaping, Fs, IoAt, RootedFs};
 use cogzy_engine::model::{Facts, Role, VaultPath};
+use cogzy_engine::vault::FileLock;
 use cogzy_engine::vault::validate::{Kind, Search, examine};
-use cogzy_engine::vault::{FileLock, wait_for};
 
-/// The longest wait for a generation that is being put in place.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(1);
 /// The longest corpus, in bytes.
 const MAX_CORPUS: u64 = 16 << 30;
 
 /// The right to read files of one generation: while it lives, no other generation is put in place.
 #[derive(Debug)]
 pub struct Reading<'a> {
-    vault: &'a LocalVault,
-    disk: Escaping<RootedFs>,
+    pub(super) vault: &'a LocalVault,
+    pub(super) disk: Escaping<RootedFs>,
     _lock: FileLock,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn start(vault: &'a LocalVault) -> Result<Self, LocalVaultError> {
         let disk = vault.disk()?;
-        let take = || -> Result<Option<FileLock>, LocalVaultError> {
-            let lock = FileLock::try_take_shared(&disk, &vault.layout.apply_lock())?;
-            let applying = vault.layout.applying();
-            // A journal without a lock is about to be dropped, or was left by a crash.
-            let whole =
-                matches!(disk.lstat(&applying), Err(error) if error.kind() == io::ErrorKind::NotFound);
-            Ok(lock.filter(|_| whole))
-        };
-        let lock = wait_for(PATIENCE, PAUSE, take)?.ok_or_else(|| {
+        let lock = FileLock::of_one_generation(&disk, &vault.layout)?.ok_or_else(|| {
             let text = "files are being put in place, or that was cut short: `cogzy-vault sync` finishes it";
             LocalVaultError::Busy(text.to_owned())
         })?;

@@ -219,3 +219,53 @@ fn a_reader_under_the_lock_never_sees_half_a_generation() {
     assert_eq!(wrong, 0);
     assert!(seen.len() > 3, "only the generations {seen:?} arrived");
 }
+
+#[test]
+fn memories_are_written_read_and_deleted_by_id() {
+    let (_folder, vault) = vault();
+    let [one, two] = [[1.0_f32, 0.5], [2.0, 0.25]];
+    vault.upsert("nodes", &json!({"id": "a", "content": "one"}), Some(&one)).unwrap();
+    vault.upsert("nodes", &json!({"id": 7, "content": "two"}), Some(&two)).unwrap();
+    vault.upsert("nodes", &json!({"id": "a", "content": "changed"}), None).unwrap();
+    let a = vault.get("nodes", "a").unwrap().unwrap();
+    assert_eq!(a.entry::<Value>().unwrap()["content"], "changed");
+    assert_eq!(a.vector(), Some(&[1.0, 0.5][..]));
+    let seven = vault.get("nodes", 7).unwrap().unwrap();
+    assert_eq!((seven.json(), seven.vector()), (r#"{"content":"two","id":7}"#, Some(&[2.0, 0.25][..])));
+    assert_eq!(vault.get("nodes", "7").unwrap(), None);
+    assert_eq!((vault.node_count().unwrap(), vault.read_embeddings("nodes").unwrap().nrows()), (2, 2));
+    vault.delete("nodes", "a").unwrap();
+    vault.delete("nodes", "nobody").unwrap();
+    assert_eq!((vault.get("nodes", "a").unwrap(), vault.node_count().unwrap()), (None, 1));
+    assert_eq!(vault.read_embeddings("nodes").unwrap(), ndarray::array![[2.0_f32, 0.25]]);
+}
+
+#[test]
+fn a_memory_that_another_program_changed_is_not_overwritten() {
+    let (_folder, vault) = vault();
+    vault.upsert("nodes", &json!({"id": "a", "content": "one", "tag": 1}), Some(&[1.0])).unwrap();
+    let read = vault.get("nodes", "a").unwrap().unwrap();
+    vault.upsert("nodes", &json!({"id": "a", "content": "one", "tag": 2}), None).unwrap();
+    let write = |field: Option<&str>, digest| {
+        let mut transaction = vault.transaction();
+        transaction.upsert("nodes", &json!({"id": "a", "content": "two"}), Some(&[2.0])).unwrap();
+        transaction.expect("nodes", "a", field, digest).file("traces/t.json", b"{}".to_vec()).unwrap();
+        transaction.commit()
+    };
+    for (field, digest, now) in [
+        (None, Some(read.digest()), r#"{"content":"one","id":"a","tag":2}"#),
+        (Some("tag"), read.field("tag"), "2"),
+        (None, None, r#"{"content":"one","id":"a","tag":2}"#),
+    ] {
+        let refused = write(field, digest).unwrap_err();
+        let LocalVaultError::Changed { id, current, .. } = &refused else { panic!("{refused}") };
+        assert_eq!((id.as_str(), current.as_deref()), ("a", Some(now)));
+        assert!(!vault.root().join("traces/t.json").exists(), "nothing of it is written");
+    }
+    write(Some("content"), read.field("content")).unwrap();
+    assert!(vault.root().join("traces/t.json").exists());
+    let refused = vault.upsert("nodes", &json!({"content": "no id"}), None).unwrap_err();
+    assert!(refused.to_string().contains("id"), "{refused}");
+    let refused = vault.upsert("nodes", &json!({"id": "b"}), Some(&[1.0, 2.0])).unwrap_err().to_string();
+    assert!(refused.contains("corpus/nodes.json: memory \"b\": its vector has 2 elements"), "{refused}");
+}

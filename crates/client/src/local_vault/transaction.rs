@@ -1,12 +1,16 @@
-//! Transactions: several files, written as one.
+//! Transactions: several files and memories, written as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::Array2;
+use serde::Serialize;
 
-use super::{Corpus, LocalVault, LocalVaultError, corpus_path, matrix, vectors_path};
+use super::memories::Changed;
+use super::{Corpus, LocalVault, LocalVaultError, MemoryId, corpus_path, matrix, vectors_path};
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy, random};
 use cogzy_engine::fs::{self, Fs, IoAt};
+use cogzy_engine::memories::{self, Changes, Collection, MemoriesError, Request};
+use cogzy_engine::merge::{Edit, Expectation};
 use cogzy_engine::model::{Digest, VaultPath};
 use cogzy_engine::vault::{ApplyId, Filter, TransactError, Transaction, transact};
 
@@ -18,11 +22,13 @@ pub struct LocalTransaction<'a> {
     expected: BTreeMap<VaultPath, Option<Digest>>,
     writes: BTreeMap<VaultPath, Vec<u8>>,
     deletes: BTreeSet<VaultPath>,
+    memories: BTreeMap<String, Changed>,
 }
 
 impl<'a> LocalTransaction<'a> {
-    pub(super) const fn new(vault: &'a LocalVault) -> Self {
-        Self { vault, expected: BTreeMap::new(), writes: BTreeMap::new(), deletes: BTreeSet::new() }
+    pub(super) fn new(vault: &'a LocalVault) -> Self {
+        let (expected, writes, memories) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { vault, expected, writes, deletes: BTreeSet::new(), memories }
     }
 
     /// Replaces the corpus of nodes. One that was read from the vault is only replaced while the
@@ -79,6 +85,41 @@ impl<'a> LocalTransaction<'a> {
         Ok(self)
     }
 
+    /// Writes a memory, as [`LocalVault::upsert`] does.
+    ///
+    /// # Errors
+    /// If it has no JSON form, or no `id`.
+    pub fn upsert<T: Serialize>(
+        &mut self,
+        group: &str,
+        entry: &T,
+        vector: Option<&[f32]>,
+    ) -> Result<&mut Self, LocalVaultError> {
+        self.memories.entry(group.to_owned()).or_default().put(entry, vector)?;
+        Ok(self)
+    }
+
+    /// Deletes a memory with its vector.
+    pub fn delete_memory(&mut self, group: &str, id: impl Into<MemoryId>) -> &mut Self {
+        let edit = Edit { id: id.into(), put: None };
+        self.memories.entry(group.to_owned()).or_default().edits.push(edit);
+        self
+    }
+
+    /// Lets nothing be written unless a memory, or one of its fields, still has this digest
+    /// ([`Memory::digest`](super::Memory::digest)); none if it must not exist.
+    pub fn expect(
+        &mut self,
+        group: &str,
+        id: impl Into<MemoryId>,
+        field: Option<&str>,
+        digest: Option<Digest>,
+    ) -> &mut Self {
+        let expected = Expectation { id: id.into(), field: field.map(ToOwned::to_owned), digest };
+        self.memories.entry(group.to_owned()).or_default().expected.push(expected);
+        self
+    }
+
     /// Writes everything. It is durable when this returns, and is sent when it has settled.
     ///
     /// # Errors
@@ -112,7 +153,17 @@ impl<'a> LocalTransaction<'a> {
         };
         let all = Filter::new(&[], &[]).map_err(|error| TransactError::Busy(error.to_string()))?;
         let now_ms = i64::try_from(clock.now_ms()).unwrap_or(i64::MAX);
-        let result = transact(&disk, layout, &all, &request, &id, now_ms);
+        let result = if self.memories.is_empty() {
+            transact(&disk, layout, &all, &request, &id, now_ms).map_err(MemoriesError::from)
+        } else {
+            let changes = self.memories.into_iter().map(|(group, Changed { expected, edits })| {
+                let collection = Collection::named(&disk, layout, self.vault.vault, &group)?;
+                Ok(Changes { collection, expected, edits })
+            });
+            let changes = changes.collect::<Result<_, MemoriesError>>()?;
+            let request = Request { transaction: request.clone(), changes };
+            memories::write(&disk, layout, &all, &request, &id, now_ms)
+        };
         if result.is_err() {
             for own in request.writes.values() {
                 // A file that cannot be removed now disturbs nothing: its name is never used again.

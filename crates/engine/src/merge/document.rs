@@ -54,10 +54,28 @@ impl Id {
         (is_whole && !json.is_empty()).then(|| Self(json.to_owned()))
     }
 
+    /// The text of a whole number. None of an id that is a text.
+    #[must_use]
+    pub fn number(&self) -> Option<&str> {
+        (!self.0.starts_with('"')).then_some(self.0.as_str())
+    }
+
     /// The id as people write it.
     #[must_use]
     pub fn told(&self) -> &str {
         self.0.strip_prefix('"').unwrap_or(&self.0)
+    }
+}
+
+impl From<&str> for Id {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<i64> for Id {
+    fn from(number: i64) -> Self {
+        Self(number.to_string())
     }
 }
 

@@ -141,10 +141,16 @@ impl<'a> Rows<'a> {
         places.map(|at| ids.get(at?).copied()).collect::<Option<Vec<i64>>>().map(Some)
     }
 
-    /// The element at each place of a row, if it is a float of 32 or 64 bits.
-    pub(super) fn numbers(&self, row: usize) -> io::Result<Option<Vec<f64>>> {
+    /// Bytes of a row.
+    pub(super) fn row(&self, row: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.width];
         self.block.fill(&mut bytes, self.start + (row * self.width) as u64)?;
+        Ok(bytes)
+    }
+
+    /// The element at each place of a row, if it is a float of 32 or 64 bits.
+    pub(super) fn numbers(&self, row: usize) -> io::Result<Option<Vec<f64>>> {
+        let bytes = self.row(row)?;
         Ok(match &self.form {
             Form::Matrix { dtype, .. } if dtype == "<f8" => {
                 let read = |part: &[u8]| part.try_into().map(f64::from_le_bytes).unwrap_or_default();

@@ -5,6 +5,7 @@
 //! apply lock keeps the two apart while they put files in place. [`crate::vault::transact()`] tells
 //! what a crash leaves.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use super::session::Context;
 use super::{Engine, SyncError};
 use crate::clock::random;
 use crate::fs::{At, found, remove_tree};
+use crate::memories::{self, Changes, Collection, MemoriesError, Request};
+use crate::merge::{Edit, Expectation, Found, Id};
 use crate::model::{Digest, FileKind, Groups, Item, VaultPath};
 use crate::plan::Unfit;
-use crate::vault::{Answer, ApplyId, FileLock, TransactError, Transaction, current, transact};
+use crate::vault::{Answer, ApplyId, FileLock, Marker, TransactError, Transaction, current, transact};
 
 /// Cause why groups wait while a command runs.
 pub(crate) const HELD: &str =
@@ -64,6 +67,55 @@ impl Engine {
             "written"
         );
         Ok(answer)
+    }
+
+    /// Changes memories in the groups of these names, in a transaction that may change other files,
+    /// too. Blocks.
+    ///
+    /// # Errors
+    /// See [`MemoriesError`].
+    pub fn write_memories(
+        &self,
+        transaction: Transaction,
+        changes: BTreeMap<String, (Vec<Expectation>, Vec<Edit>)>,
+    ) -> Result<Answer, MemoriesError> {
+        let Context { layout, ports, settings, .. } = &self.context;
+        let changes = changes.into_iter().map(|(name, (expected, edits))| {
+            Ok(Changes { collection: self.collection(&name)?, expected, edits })
+        });
+        let request = Request { transaction, changes: changes.collect::<Result<_, MemoriesError>>()? };
+        let now_ms = ports.clock.now_ms();
+        let id = ApplyId::new(now_ms, random(ports.entropy.as_ref()));
+        let now_ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
+        let answer = memories::write(self.context.fs(), layout, &settings.filter, &request, &id, now_ms)?;
+        let Transaction { id, source, .. } = &request.transaction;
+        tracing::info!(transaction = id, source, files = answer.files.len(), "memories written");
+        Ok(answer)
+    }
+
+    /// Finds memories of a group by id. Blocks.
+    ///
+    /// # Errors
+    /// See [`MemoriesError`].
+    pub fn memories(
+        &self,
+        group: &str,
+        ids: &BTreeSet<Id>,
+        vectors: bool,
+    ) -> Result<Vec<Found>, MemoriesError> {
+        let (fs, layout) = (self.context.fs(), &self.context.layout);
+        let collection = self.collection(group)?;
+        let _lock =
+            FileLock::of_one_generation(fs, layout).map_err(TransactError::from)?.ok_or_else(|| {
+                TransactError::Busy("files are being put in place, or that was cut short".to_owned())
+            })?;
+        memories::read(fs, layout, &collection, ids, vectors)
+    }
+
+    fn collection(&self, group: &str) -> Result<Collection, MemoriesError> {
+        let (fs, layout) = (self.context.fs(), &self.context.layout);
+        let marker = Marker::read_joined(fs, layout).map_err(TransactError::from)?;
+        Ok(Collection::named(fs, layout, marker.vault, group)?)
     }
 
     /// Digest of the file at a path now. Blocks.

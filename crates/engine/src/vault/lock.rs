@@ -13,7 +13,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::Layout;
 use crate::fs::{At, Fs, IoAt, found};
+
+/// Longest wait for a generation that is being put in place.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -37,6 +42,21 @@ impl FileLock {
     /// See [`FileLock::try_take`].
     pub fn try_take_shared(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, IoAt> {
         Self::take_with(fs, path, File::try_lock_shared)
+    }
+
+    /// Takes the apply lock shared, under which all files are those of one generation. Returns `None`
+    /// if one is being put in place for half a minute, or was cut short. Blocks.
+    ///
+    /// # Errors
+    /// See [`FileLock::try_take`].
+    pub fn of_one_generation(fs: &dyn Fs, layout: &Layout) -> Result<Option<Self>, IoAt> {
+        wait_for(PATIENCE, PAUSE, || {
+            let lock = Self::try_take_shared(fs, &layout.apply_lock())?;
+            let applying = layout.applying();
+            // A journal without a lock is about to be dropped, or was left by a crash.
+            let is_whole = found(fs.lstat(&applying)).at("look at", &applying)?.is_none();
+            Ok(lock.filter(|_| is_whole))
+        })
     }
 
     /// Records in the file that work under this lock ends now: it updates the file's time and makes

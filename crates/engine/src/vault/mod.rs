@@ -65,5 +65,8 @@ pub use scan::{
 pub use spelling::Spellings;
 pub use stage::{Stage, StageError, StageWriter};
 pub use together::{Together, forget_together, together};
-pub use transact::{TransactError, Transaction, current, settle_transaction, transact};
+pub use transact::{
+    Making, TransactError, Transaction, answered, current, open_current, settle_transaction, transact,
+    transact_made,
+};
 pub use watch::{Watch, WatchError, WatchEvent};

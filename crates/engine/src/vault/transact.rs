@@ -20,6 +20,7 @@
 //! [`settle_transaction`], so the answer is the same as without the crash. A record without a
 //! journal belongs to a transaction that changed nothing, and is made anew.
 
+mod copies;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,15 +30,16 @@ use std::time::Duration;
 use super::journal::{Journal, Purpose};
 use super::lock::wait_for;
 use super::names::spelling;
-use super::read::{hash_stable, open_stable};
+use super::read::hash_stable;
 use super::record::{Answer, Record, name_of};
 use super::together::{forget_together, note_together};
 use super::{
     Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Filter, Layout, Marker,
-    MarkerError, Recovered, Seen, StageError, StageWriter, Staged, Verdict, apply, conclude, recover,
+    MarkerError, Recovered, Seen, StageError, Verdict, apply, conclude, recover,
 };
-use crate::fs::{At, Fs, IoAt, Linked, found, remove_tree};
+use crate::fs::{At, Fs, IoAt, Linked, ReadFile, found, remove_tree};
 use crate::model::{Content, Digest, FileKind, Item, VaultPath};
+use copies::Prepared;
 use places::Places;
 
 /// Largest number of paths in a transaction.
@@ -62,6 +64,32 @@ pub struct Transaction {
     pub writes: BTreeMap<VaultPath, VaultPath>,
     /// Paths to delete.
     pub deletes: BTreeSet<VaultPath>,
+}
+
+/// Writes a new content.
+pub type Maker<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
+
+/// A transaction with contents that are made from what stands.
+pub struct Making<'a> {
+    /// The transaction. It may change no file of its own.
+    pub transaction: &'a Transaction,
+    /// Contents by path.
+    pub made: BTreeMap<VaultPath, Maker<'a>>,
+    /// Digests of the files that they are made from.
+    pub made_from: BTreeMap<VaultPath, Option<Digest>>,
+}
+
+impl Making<'_> {
+    /// Paths that are written or deleted.
+    fn changed(&self) -> impl Iterator<Item = &VaultPath> {
+        let Transaction { writes, deletes, .. } = self.transaction;
+        writes.keys().chain(self.made.keys()).chain(deletes)
+    }
+
+    /// Digests that must stand at these paths.
+    fn expected(&self) -> impl Iterator<Item = (&VaultPath, &Option<Digest>)> {
+        self.transaction.expected.iter().chain(&self.made_from)
+    }
 }
 
 /// Cause why a transaction changed nothing.
@@ -100,12 +128,6 @@ pub enum TransactError {
     Apply(#[from] ApplyError),
 }
 
-/// A new content, copied beside the vault's files.
-struct Prepared {
-    path: VaultPath,
-    staged: Staged,
-}
-
 /// Carries out a transaction. `id` names the apply, `now_ms` becomes the new files' time. Blocks
 /// while other programs hold the lock, 30 seconds at most. Durable when it returns.
 ///
@@ -120,17 +142,48 @@ pub fn transact(
     id: &ApplyId,
     now_ms: i64,
 ) -> Result<Answer, TransactError> {
-    check(request, filter)?;
+    if request.writes.is_empty() && request.deletes.is_empty() {
+        let why = "it changes nothing".to_owned();
+        return Err(TransactError::Refused { what: "writes".to_owned(), why });
+    }
+    let making = Making { transaction: request, made: BTreeMap::new(), made_from: BTreeMap::new() };
+    transact_made(fs, layout, filter, &making, id, now_ms)
+}
+
+/// The answer to a transaction that was carried out before. None if there is none.
+///
+/// # Errors
+/// Errors of the system.
+pub fn answered(fs: &dyn Fs, layout: &Layout, id: &str) -> Result<Option<Answer>, TransactError> {
+    let record = Record::read(fs, layout, &name_of(id))?;
+    Ok(record.filter(|record| record.done).map(|record| record.answer))
+}
+
+/// Carries out a transaction with contents that are made from what stands, like [`transact()`]. If a
+/// file that they were made from has changed meanwhile, that is a [`TransactError::Conflict`].
+///
+/// # Errors
+/// See [`transact()`].
+pub fn transact_made(
+    fs: &dyn Fs,
+    layout: &Layout,
+    filter: &Filter,
+    making: &Making<'_>,
+    id: &ApplyId,
+    now_ms: i64,
+) -> Result<Answer, TransactError> {
+    let request = making.transaction;
+    check(making, filter)?;
     Marker::read_joined(fs, layout)?;
-    if let Some(Record { done: true, answer }) = Record::read(fs, layout, &name_of(&request.id))? {
+    if let Some(answer) = answered(fs, layout, &request.id)? {
         return Ok(answer);
     }
     let places = Places::new(fs, layout, id)?;
-    let prepared = copy_all(fs, layout, request, &places, now_ms);
+    let prepared = copies::prepare(fs, layout, making, &places, now_ms);
     let result = prepared.and_then(|prepared| {
         let lock = take_lock(fs, layout)?;
         Marker::read_joined(fs, layout)?;
-        let answer = commit(fs, layout, request, &places, &prepared, lock.as_ref())?;
+        let answer = commit(fs, layout, making, &places, &prepared, lock.as_ref())?;
         // All files are in the folder that was opened; the caller must know if the path leads
         // elsewhere by now.
         Marker::read_joined(fs, layout)?;
@@ -167,85 +220,52 @@ pub fn current(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<
     Ok(look(fs, layout, path)?.map(|seen| seen.content.digest))
 }
 
-fn check(request: &Transaction, filter: &Filter) -> Result<(), TransactError> {
+fn check(making: &Making<'_>, filter: &Filter) -> Result<(), TransactError> {
+    let request = making.transaction;
     let refuse = |what: &dyn std::fmt::Display, why: &str| {
         Err(TransactError::Refused { what: what.to_string(), why: why.to_owned() })
     };
     if request.id.is_empty() || request.id.chars().count() > 200 {
         return refuse(&"transaction_id", "expected 1 to 200 characters");
     }
-    if request.writes.is_empty() && request.deletes.is_empty() {
-        return refuse(&"writes", "it changes nothing");
-    }
     if request.writes.len() + request.deletes.len() + request.expected.len() > MAX_PATHS {
         return refuse(&"writes", "it names more than 10000 paths");
     }
-    for path in request.writes.keys().chain(&request.deletes) {
+    for path in making.changed() {
         if filter.verdict(path) != Verdict::Synced {
             return refuse(path, "this path is not synced, so it is not written either");
         }
         if request.writes.contains_key(path) && request.deletes.contains(path) {
             return refuse(path, "it is both written and deleted");
         }
+        if making.made.contains_key(path) && making.changed().filter(|other| *other == path).count() > 1 {
+            return refuse(path, "it is written or deleted as a file, and memories in it are changed");
+        }
     }
     Ok(())
-}
-
-fn copy_all(
-    fs: &dyn Fs,
-    layout: &Layout,
-    request: &Transaction,
-    places: &Places,
-    now_ms: i64,
-) -> Result<Vec<Prepared>, TransactError> {
-    places.check(request)?;
-    for place in places.all.iter().take(1) {
-        fs.create_dir_all(&place.aside).at("create", &place.aside)?;
-    }
-    let incoming = layout.incoming();
-    let mut prepared = Vec::new();
-    for (slot, (path, staged)) in (0_u32..).zip(&request.writes) {
-        let source = staged.below(&incoming);
-        let refused = |why: String| TransactError::Refused { what: format!("staged {staged}"), why };
-        let stat = found(fs.lstat(&source)).at("look at", &source)?;
-        let stat = stat.filter(|stat| stat.kind == FileKind::File);
-        let stat =
-            stat.ok_or_else(|| refused(format!("there is no such file below {}", incoming.display())))?;
-        let moved = || refused("it changed while it was read: close it first".to_owned());
-        let content =
-            hash_stable(fs, &incoming, staged.as_str(), &stat).at("read", &source)?.ok_or_else(moved)?;
-        let aside = places.aside_of(layout, path);
-        let mut writer = StageWriter::create(fs, &Layout::slot_in(&aside, slot))?;
-        let mut reader = open_stable(fs, &incoming, staged.as_str(), &stat).at("open", &source)?;
-        io::copy(&mut reader, &mut writer).at("copy", &source)?;
-        writer.flush().at("write", &aside)?;
-        let old = look(fs, layout, path)?;
-        writer.finish(content, old.map_or(MODE, |seen| seen.stat.mode), now_ms)?;
-        prepared.push(Prepared { path: path.clone(), staged: Staged { slot, content } });
-    }
-    Ok(prepared)
 }
 
 /// The part during which no other program may change files.
 fn commit(
     fs: &dyn Fs,
     layout: &Layout,
-    request: &Transaction,
+    making: &Making<'_>,
     places: &Places,
     prepared: &[Prepared],
     lock: Option<&FileLock>,
 ) -> Result<Answer, TransactError> {
-    if let Some(Record { done: true, answer }) = Record::read(fs, layout, &name_of(&request.id))? {
+    let request = making.transaction;
+    if let Some(answer) = answered(fs, layout, &request.id)? {
         return Ok(answer);
     }
     let mut there: BTreeMap<VaultPath, Option<Seen>> = BTreeMap::new();
-    for path in request.expected.keys().chain(request.writes.keys()).chain(&request.deletes) {
+    for path in making.expected().map(|(path, _)| path).chain(making.changed()) {
         if !there.contains_key(path) {
             there.insert(path.clone(), look(fs, layout, path)?);
         }
     }
     let digest = |path: &VaultPath| there.get(path).copied().flatten().map(|seen| seen.content.digest);
-    for (path, expected) in &request.expected {
+    for (path, expected) in making.expected() {
         let current = digest(path);
         if current != *expected {
             return Err(TransactError::Conflict { path: path.clone(), current });
@@ -298,6 +318,20 @@ fn close(fs: &dyn Fs, layout: &Layout, mut record: Record, applied: &Applied) ->
     }
     forget_together(fs, layout, &record.name())?;
     record.remove(fs, layout)
+}
+
+/// Opens the file at `path` for reading, with its content at that moment. None if there is no file.
+///
+/// # Errors
+/// See [`current`].
+pub fn open_current(
+    fs: &dyn Fs,
+    layout: &Layout,
+    path: &VaultPath,
+) -> Result<Option<(Box<dyn ReadFile>, Content)>, TransactError> {
+    let Some(seen) = look(fs, layout, path)? else { return Ok(None) };
+    let place = layout.root().join(spelling(fs, layout.root(), path)?.unwrap_or_else(|| path.to_string()));
+    Ok(found(fs.open(&place)).at("open", &place)?.map(|file| (file, seen.content)))
 }
 
 /// The file at a path, however the disk spells it, in a state that stood still while it was read.

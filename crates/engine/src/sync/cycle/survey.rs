@@ -392,9 +392,8 @@ fn forget_decided(record: &mut LastSync, survey: &Survey, done: &BTreeSet<Item>)
             record.decisions.rejected.remove(&hold.id);
         }
     }
-    let plan = &survey.plan;
-    let holds = plan.holds.iter().chain(&plan.approved).chain(&plan.rejected);
-    let there: BTreeSet<HoldId> = holds.map(|hold| hold.id).collect();
+    let Plan { holds, approved, rejected, .. } = &survey.plan;
+    let there: BTreeSet<HoldId> = holds.iter().chain(approved).chain(rejected).map(|hold| hold.id).collect();
     record.decisions.approved.retain(|id| there.contains(id));
     record.decisions.rejected.retain(|id| there.contains(id));
     record.decisions.join &= record.joining;

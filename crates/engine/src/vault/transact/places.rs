@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{TransactError, Transaction};
+use super::{Making, TransactError};
 use crate::fs::{At, Fs, IoAt, found};
 use crate::model::VaultPath;
 use crate::vault::mounts::incoming;
@@ -46,8 +46,8 @@ impl<'a> Places<'a> {
     }
 
     /// Refuses what would be written where a disk is away.
-    pub fn check(&self, request: &Transaction) -> Result<(), TransactError> {
-        for path in request.writes.keys().chain(&request.deletes) {
+    pub fn check(&self, making: &Making<'_>) -> Result<(), TransactError> {
+        for path in making.changed() {
             if self.mounts.home(path.as_str()).is_some_and(|home| self.pins.lack(&home)) {
                 let why = "the disk that it stands on is not mounted".to_owned();
                 return Err(TransactError::Refused { what: path.to_string(), why });

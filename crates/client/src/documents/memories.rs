@@ -1,0 +1,165 @@
+//! Single memories over the socket: found by id, and changed in transactions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::{Problem, SchemaVersion};
+use cogzy_engine::merge::{Found, Id};
+use cogzy_engine::model::{Digest, VaultPath};
+
+/// The id of a memory: a text or a whole number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryId(pub Id);
+
+impl<'de> Deserialize<'de> for MemoryId {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(json)?;
+        let id = if value.is_f64() { None } else { Id::read(&value.to_string()) };
+        id.map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!("{value} is no id: expected a text or a whole number"))
+        })
+    }
+}
+
+impl Serialize for MemoryId {
+    fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
+        match self.0.number() {
+            Some(number) => {
+                RawValue::from_string(number.to_owned()).map_err(serde::ser::Error::custom)?.serialize(json)
+            }
+            None => json.serialize_str(self.0.told()),
+        }
+    }
+}
+
+/// A JSON value, kept as it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Written(pub Box<RawValue>);
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for Written {}
+
+/// A memory to write, in a transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutRequest {
+    /// The group, such as `nodes`.
+    pub group: String,
+    /// The memory, whose member `id` tells which one it replaces; a new one comes at the end.
+    #[schema(value_type = Object)]
+    pub entry: Written,
+    /// Its vector. Without one a memory that is there keeps its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<VectorRequest>,
+}
+
+/// The vector of a memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum VectorRequest {
+    /// Its elements.
+    Numbers(Vec<f64>),
+    /// The bytes of its row in the array.
+    Bytes {
+        /// The bytes, as base64 with padding.
+        base64: String,
+    },
+}
+
+/// Something to delete, in a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DeleteRequest {
+    /// A file, by its path.
+    File(VaultPath),
+    /// A memory.
+    Memory {
+        /// The group.
+        group: String,
+        /// Its id.
+        id: MemoryId,
+    },
+}
+
+/// What must hold of a memory, or nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectRequest {
+    /// The group.
+    pub group: String,
+    /// The memory's id.
+    #[schema(value_type = Value)]
+    pub id: MemoryId,
+    /// One of its members; the whole memory without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The digest of its value, as `GET /v1/memories` tells it; null if it must not exist.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(value_type = Option<String>, required)]
+    pub value_digest: Option<Digest>,
+}
+
+/// Memories of a group: `GET /v1/memories`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemoriesDocument {
+    /// The schema's number.
+    pub schema: SchemaVersion,
+    /// The group.
+    pub group: String,
+    /// Those that were found, in the order of the corpus.
+    pub memories: Vec<MemoryDocument>,
+}
+
+/// A memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemoryDocument {
+    /// Its id.
+    #[schema(value_type = Value)]
+    pub id: MemoryId,
+    /// The memory.
+    #[schema(value_type = Object)]
+    pub entry: Written,
+    /// The digest of what it says but its id, to be expected by a transaction.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// The digest of each of its members, in the same way.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub fields: BTreeMap<String, Digest>,
+    /// Its vector, if that was asked for and is of floats of 32 or 64 bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Vec<f64>>,
+}
+
+impl From<Found> for MemoryDocument {
+    fn from(found: Found) -> Self {
+        let Found { id, entry, digest, fields, vector } = found;
+        // The reader of the corpus has read it as JSON.
+        let entry = Written(RawValue::from_string(entry).unwrap_or_else(|_| RawValue::NULL.to_owned()));
+        Self { id: MemoryId(id), entry, digest, fields, vector }
+    }
+}
+
+/// A transaction that was refused because a memory was changed: a [`Problem`] that names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FieldConflictProblem {
+    /// The error.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// Always `FIELD_CONFLICT`.
+    pub code: String,
+    /// The memory's id.
+    pub id: String,
+    /// Its member; null if the whole memory was expected to be another one.
+    pub field: Option<String>,
+    /// What stands there now; null if there is nothing.
+    pub current: Option<Value>,
+}

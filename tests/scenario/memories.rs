@@ -1,0 +1,131 @@
+//! Programs write memories, not files: over the socket, and with `LocalVault`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cogzy_client::local_vault::LocalVault;
+use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memories::{self, Memories};
+use serde_json::{Value, json};
+
+use super::merge_by_hand::{lay, ten};
+use crate::support::daemon::Daemon;
+use crate::support::process::Machine;
+use crate::support::socket;
+
+async fn kept(folder: &Path) -> (Machine, Daemon) {
+    let mut machine = Machine::with_folder(folder, "one");
+    for (key, value) in [("POLL_INTERVAL", "1s"), ("SETTLE", "100ms"), ("BATCH_INTERVAL", "100ms")] {
+        machine.set(&format!("COGZY_VAULT__SYNC__{key}"), value);
+    }
+    machine.good(&["init"]).await;
+    lay(&machine, &ten());
+    machine.sync().await;
+    let daemon = Daemon::start(&machine).await;
+    (machine, daemon)
+}
+
+async fn post(machine: &Machine, request: Value) -> (Option<u16>, Value) {
+    let header = "content-type: application/json\r\n";
+    let answer = socket::ask_with(machine, "POST", "/v1/transactions", header, &request.to_string()).await;
+    (answer.status, answer.json())
+}
+
+async fn find(machine: &Machine, query: &str) -> Value {
+    let answer = socket::ask(machine, "GET", &format!("/v1/memories?group=nodes&{query}")).await;
+    assert_eq!(answer.status, Some(200), "{answer:?}");
+    answer.json()["memories"].clone()
+}
+
+fn shown(machine: &Machine) -> Memories {
+    let file = |path: &str| machine.read(path).unwrap();
+    let index = file("indexes/nodes.index");
+    memories::read(&file("corpus/nodes.json"), &file("vectors/nodes.npy"), Some(&index))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memories_are_written_over_the_socket_and_reach_the_other_devices_with_vectors_and_index() {
+    let folder = fresh_folder();
+    let (machine, daemon) = kept(folder.path()).await;
+    let entry = json!({"id": "new", "content": "over the socket"});
+    let bytes: Vec<u8> = [9.0_f32; 2].iter().flat_map(|number| number.to_le_bytes()).collect();
+    assert_eq!(bytes, [0, 0, 16, 65, 0, 0, 16, 65]);
+    let request = json!({
+        "transaction_id": "one", "source_id": "test",
+        "puts": [
+            {"group": "nodes", "entry": entry, "vector": {"base64": "AAAQQQAAEEE="}},
+            {"group": "nodes", "entry": {"id": "n1", "content": "changed"}, "vector": [8.0, 8.0]},
+        ],
+        "deletes": [{"group": "nodes", "id": "n2"}],
+    });
+    let (status, done) = post(&machine, request.clone()).await;
+    assert_eq!((status, done["files"].as_object().unwrap().len()), (Some(200), 3), "{done}");
+    assert_eq!(post(&machine, request).await, (status, done), "asked twice, done once");
+    let mut expected = ten();
+    expected.insert("new".to_owned(), ("over the socket".to_owned(), 9.0));
+    expected.insert("n1".to_owned(), ("changed".to_owned(), 8.0));
+    expected.remove("n2");
+    assert_eq!(shown(&machine), expected);
+    machine.good(&["sync"]).await;
+    let other = Machine::with_folder(folder.path(), "other");
+    other.good(&["init"]).await;
+    other.sync().await;
+    assert_eq!(shown(&other), expected);
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_that_was_read_before_somebody_changed_it_is_refused_with_what_stands_there() {
+    let folder = fresh_folder();
+    let (machine, daemon) = kept(folder.path()).await;
+    let found = find(&machine, "ids=n3,nobody,n1&vectors=true").await;
+    let ids: BTreeSet<&str> = found.as_array().unwrap().iter().filter_map(|one| one["id"].as_str()).collect();
+    assert_eq!(ids, ["n1", "n3"].into());
+    let n3 = found.as_array().unwrap().iter().find(|one| one["id"] == "n3").unwrap().clone();
+    assert_eq!((&n3["entry"]["own"], &n3["vector"]), (&json!({"of": "the app"}), &json!([3.0, 3.0])));
+    // A program without the socket.
+    let vault = LocalVault::open(&machine.root).unwrap();
+    vault.upsert("nodes", &json!({"id": "n3", "content": "meanwhile"}), None).unwrap();
+    let write = |id: &str, expect: Value| {
+        let put = json!([{"group": "nodes", "entry": {"id": "n3", "content": "mine"}}]);
+        json!({"transaction_id": id, "puts": put, "expect": [expect]})
+    };
+    let expect =
+        json!({"group": "nodes", "id": "n3", "field": "content", "value_digest": n3["fields"]["content"]});
+    let (status, refused) = post(&machine, write("two", expect)).await;
+    assert_eq!((status, &refused["code"]), (Some(409), &json!("FIELD_CONFLICT")), "{refused}");
+    let told = (&refused["id"], &refused["field"], &refused["current"]);
+    assert_eq!(told, (&json!("n3"), &json!("content"), &json!("meanwhile")));
+    let now = find(&machine, "id=n3").await[0].clone();
+    assert_eq!((&now["entry"]["content"], now.get("vector")), (&json!("meanwhile"), None));
+    let expect = json!({"group": "nodes", "id": "n3", "value_digest": now["digest"]});
+    assert_eq!(post(&machine, write("three", expect)).await.0, Some(200));
+    assert_eq!(shown(&machine)["n3"], ("mine".to_owned(), 3.0));
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_makes_no_sense_is_refused_and_says_what_to_do() {
+    let folder = fresh_folder();
+    let (machine, daemon) = kept(folder.path()).await;
+    let put = |group: &str, entry: Value, vector: Value| json!({"transaction_id": "t", "puts": [{"group": group, "entry": entry, "vector": vector}]});
+    for (request, words) in [
+        (
+            put("none", json!({"id": "a"}), json!(null)),
+            "there is no group \"none\": this vault has nodes, episodes",
+        ),
+        (put("nodes", json!({"content": "a"}), json!(null)), "missing field `id`"),
+        (put("nodes", json!({"id": 1.5}), json!(null)), "expected a text or a whole number"),
+        (put("nodes", json!({"id": "a"}), json!(null)), "it is new and needs a vector"),
+        (put("nodes", json!({"id": "a"}), json!([1.0])), "its vector has 1 elements, and the others 2"),
+        (put("nodes", json!({"id": "a"}), json!({"base64": "?"})), "is no base64"),
+    ] {
+        let before = shown(&machine);
+        let (status, refused) = post(&machine, request).await;
+        assert_eq!((status, shown(&machine)), (Some(422), before), "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains(words), "{words}: {refused}");
+    }
+    let empty = socket::ask(&machine, "GET", "/v1/memories?group=nodes").await;
+    assert_eq!(empty.status, Some(400));
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
