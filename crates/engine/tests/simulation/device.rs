@@ -227,7 +227,10 @@ impl Device {
         self.filter = filter(&exclude);
         let before = std::mem::replace(&mut self.exclude, exclude);
         for folder in before.iter().filter(|glob| !self.exclude.contains(glob)) {
-            self.disk.site().ledger.synced_again(folder.trim_end_matches("**"));
+            let (mut site, folder) = (self.disk.site(), folder.trim_end_matches("**"));
+            let here = site.files_below(folder.trim_end_matches('/'));
+            let here = here.into_iter().map(|(path, ino)| (path, site.digest(ino))).collect();
+            site.ledger.synced_again(folder, here);
         }
         self.engine = None;
     }

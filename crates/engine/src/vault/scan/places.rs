@@ -64,11 +64,14 @@ impl Look<'_> {
         let (mut files, mut folders) = (Files::new(), BTreeMap::new());
         for place in places.iter().filter(|place| !self.options.filter.prunes(place)) {
             let above = place.folders().next().unwrap_or_default();
-            let on_root = match folders.get(above) {
+            let is_plain = match folders.get(above) {
                 Some(known) => *known,
-                None => *folders.entry(above).or_insert(self.nearest_mount(above)? == root),
+                None => {
+                    let is_plain = self.nearest_mount(above)? == root && self.is_spelled_so(above)?;
+                    *folders.entry(above).or_insert(is_plain)
+                }
             };
-            if !on_root || !self.at(place, root, &mut files)? {
+            if !is_plain || !self.at(place, root, &mut files)? {
                 return Ok(None);
             }
         }
@@ -90,10 +93,34 @@ impl Look<'_> {
         }
     }
 
+    /// True if each name of a path that is there is spelled on the disk as it is here. A disk that
+    /// ignores letter case has it under others, too.
+    fn is_spelled_so(&self, path: &str) -> io::Result<bool> {
+        let mut folder = self.layout.root().to_owned();
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let other = if name.to_uppercase() == name { name.to_lowercase() } else { name.to_uppercase() };
+            let inode = |name: &str| -> io::Result<_> {
+                Ok(found(self.fs.lstat(&folder.join(name)))?.map(|stat| (stat.dev, stat.ino)))
+            };
+            let there = if other == name { None } else { inode(&other)? };
+            if there.is_some()
+                && there == inode(name)?
+                && !self.fs.read_dir(&folder)?.iter().any(|(spelled, _)| spelled == name)
+            {
+                return Ok(false);
+            }
+            folder.push(name);
+        }
+        Ok(true)
+    }
+
     /// Looks at one place. False where only a scan of all will do.
     fn at(&self, place: &VaultPath, root: MountId, files: &mut Files) -> io::Result<bool> {
         let at = place.below(self.layout.root());
         let stat = found(self.fs.lstat(&at))?;
+        if stat.is_some() && !self.is_spelled_so(place.as_str())? {
+            return Ok(false);
+        }
         let inside = format!("{place}/");
         let was_folder = beginning_with(self.known, &inside).next().is_some();
         let was_file = self.known.contains_key(place);

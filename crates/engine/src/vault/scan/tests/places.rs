@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::{Entry, Tree};
+use crate::vault::apply::tests::disk::{Disk, MAC};
 
 fn known(scan: &Scan) -> Tree {
     scan.files.iter().map(|(path, found)| (path.clone(), found.entry)).collect()
@@ -43,6 +44,26 @@ fn what_is_new_and_what_has_changed_is_found_at_its_place_and_nothing_elsewhere(
     let found = vault.look(&before, &["deep", "traces"]).unwrap();
     let after = known(&vault.scan());
     assert!(found.iter().all(|(name, entry)| after[&path(name)] == *entry));
+}
+
+/// A disk that ignores letter case has a file under its old name, too.
+#[test]
+fn a_name_that_is_spelled_in_another_way_by_now_is_found_by_a_scan_of_all() {
+    let vault = Vault::new();
+    vault.put("traces/a", "1");
+    vault.put("traces/b", "1");
+    let before = vault.scan();
+    let root = vault.dir.path();
+    let look = |name: &str| {
+        let disk = Disk::sound(MAC, root);
+        let places = [path(name)].into();
+        scan_places(&disk, &vault.layout(), &vault.options(), &known(&before), &places).unwrap()
+    };
+    disk::rename(root.join("traces/a"), root.join("traces/A")).unwrap();
+    assert!(look("traces/a").is_none());
+    assert!(look("traces/b").is_some());
+    disk::rename(root.join("traces"), root.join("Traces")).unwrap();
+    assert!(look("traces/b").is_none());
 }
 
 #[test]
