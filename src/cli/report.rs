@@ -122,6 +122,11 @@ fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
         size(transfer.bytes_down),
         thousands(transfer.requests),
     ));
+    for item in &report.reverted {
+        output.note(format!(
+            "a program saved {item} as it was before the last pull: what had come was kept, too"
+        ));
+    }
     for item in &report.merged {
         output.note(format!("merged, memory by memory: {item}"));
     }

@@ -98,7 +98,8 @@ fn merged(folder: &Path, has_base: bool) -> Value {
         })
         .collect();
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
-    let names = Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into() };
+    let names =
+        Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into(), gone: BTreeMap::new() };
     let merged = match merge(&names, has_base.then_some(&sides[0]), &sides[1], &sides[2]) {
         Ok(merged) => merged,
         Err(Unmerged::RowNumber { .. }) => return json!({"refused": "row number"}),

@@ -149,6 +149,78 @@ fn write_with(device: &Device, memories: &Memories, around: &Value) {
     device.write("corpus/nodes.json", corpus.to_string());
 }
 
+/// An app that holds its memories and saves them all, whatever stands in the vault by then.
+fn save(device: &Device, held: &mut Memories, id: &str) {
+    put(held, id, id, 70.0);
+    write(device, held);
+}
+
+#[tokio::test]
+async fn an_app_that_saves_what_it_holds_takes_back_nothing_that_came_meanwhile() {
+    let folder = fresh_folder();
+    let mut devices = agreed(folder.path(), bucket()).await;
+    let (mut held, mut both) = (ten(), ten());
+    for round in 0..4 {
+        // The other device's app reads before it writes.
+        let mut there = read(&devices[0]);
+        for memories in [&mut there, &mut both] {
+            put(memories, &format!("there {round}"), "from the other device", 60.0);
+            put(memories, "n1", &format!("changed there, {round}"), 61.0);
+            memories.remove(&format!("n{}", 2 + round));
+        }
+        write(&devices[0], &there);
+        sync(&mut devices).await;
+        assert_eq!(read(&devices[1]), both);
+        for save_twice in [false, true] {
+            let id = format!("here {round} {save_twice}");
+            save(&devices[1], &mut held, &id);
+            put(&mut both, &id, &id, 70.0);
+            let report = devices[1].sync().await;
+            assert_eq!(
+                (report.reverted.len(), report.merged.len(), report.conflicts.len()),
+                (1, 1, 0),
+                "{report:?}"
+            );
+            // Its clock is behind: what came would have been written a moment ago.
+            devices[0].pass(Duration::from_secs(60));
+            sync(&mut devices).await;
+            assert_eq!((read(&devices[0]), read(&devices[1])), (both.clone(), both.clone()), "{id}");
+        }
+    }
+    assert_eq!(open(&mut devices[1]).await, 0);
+}
+
+/// Whoever deletes what came a moment ago has to do so twice: the first time it may be an app that
+/// did not know of it.
+#[tokio::test]
+async fn what_came_may_be_deleted() {
+    let folder = fresh_folder();
+    let mut devices = agreed(folder.path(), bucket()).await;
+    let mut there = ten();
+    put(&mut there, "came", "from the other device", 60.0);
+    write(&devices[0], &there);
+    sync(&mut devices).await;
+    write(&devices[1], &ten());
+    let report = devices[1].sync().await;
+    assert_eq!((report.reverted.len(), report.conflicts.len()), (1, 0), "{report:?}");
+    assert_eq!(read(&devices[1]), there);
+    write(&devices[1], &ten());
+    sync(&mut devices).await;
+    assert_eq!((read(&devices[0]), read(&devices[1])), (ten(), ten()));
+    // An app that knows of it says so by what else it has.
+    let mut more = ten();
+    put(&mut more, "one", "one", 61.0);
+    put(&mut more, "two", "two", 62.0);
+    write(&devices[0], &more);
+    sync(&mut devices).await;
+    more.remove("one");
+    write(&devices[1], &more);
+    let report = devices[1].sync().await;
+    assert_eq!((report.reverted.len(), report.conflicts.len()), (0, 0), "{report:?}");
+    sync(&mut devices).await;
+    assert_eq!((read(&devices[0]), read(&devices[1])), (more.clone(), more));
+}
+
 /// Nearly every app notes the time at which it wrote the corpus.
 #[tokio::test]
 async fn what_changes_with_every_write_keeps_no_version_from_being_merged() {

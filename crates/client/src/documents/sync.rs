@@ -30,6 +30,10 @@ pub struct SyncDocument {
     /// Groups whose two versions were merged, memory by memory, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<String>,
+    /// Groups that a program saved as it knew them before the last pull, where there are any. What
+    /// that pull had brought was merged with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reverted: Vec<String>,
     /// Changes that wait for a decision.
     pub holds: Vec<HoldDocument>,
     /// Paths that were left out, each with the reason.
@@ -55,6 +59,7 @@ impl From<&Report> for SyncDocument {
             deleted_remote: report.deleted_remote,
             conflicts: report.conflicts.clone(),
             merged: report.merged.iter().map(ToString::to_string).collect(),
+            reverted: report.reverted.iter().map(ToString::to_string).collect(),
             holds: holds(&report.holds),
             problems: report.problems.clone(),
             aside: AsideDocument::of(&report.aside),

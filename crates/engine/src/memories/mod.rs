@@ -29,7 +29,7 @@ use crate::merge::{
 use crate::model::{Content, Digest, VaultPath};
 use crate::vault::validate::Kind;
 use crate::vault::{
-    Answer, ApplyId, Filter, Layout, Making, TransactError, Transaction, answered, open_current,
+    Answer, ApplyId, Filter, Layout, Making, OpenFile, TransactError, Transaction, answered, open_current,
     transact_made,
 };
 
@@ -169,7 +169,7 @@ fn of(file: &dyn ReadFile, content: Content) -> File<'_> {
 /// Open files of a collection, with their contents.
 struct Opened {
     /// The corpus, then the files of rows.
-    files: Vec<(VaultPath, Option<(Box<dyn ReadFile>, Content)>)>,
+    files: Vec<(VaultPath, Option<OpenFile>)>,
 }
 
 impl Opened {
@@ -199,7 +199,7 @@ impl Collection {
     fn names(&self) -> Names {
         let kinds = self.array.iter().map(|_| Kind::Matrix).chain(self.indexes.iter().map(|_| Kind::Index));
         let rows = kinds.zip(self.rows()).map(|(kind, path)| (kind, path.to_string())).collect();
-        Names { key: self.key.clone(), rows, quiet: BTreeSet::new() }
+        Names { key: self.key.clone(), rows, quiet: BTreeSet::new(), gone: BTreeMap::new() }
     }
 
     fn unedited(&self, cause: Unedited) -> MemoriesError {

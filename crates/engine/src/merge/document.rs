@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::value::{Unread, digest, digest_of_members, members};
 use super::{Names, Unmerged, Version};
 use crate::model::Digest;
@@ -34,7 +36,7 @@ pub(super) enum Shape {
 }
 
 /// Identity of an entry: a text, with a quotation mark before it, or a whole number.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Id(String);
 
 impl Id {

@@ -62,3 +62,12 @@ pub fn find(
     });
     found.collect()
 }
+
+/// What each memory says but its id and its quiet members.
+///
+/// # Errors
+/// If the corpus cannot be read as memories.
+pub fn essences(names: &Names, corpus: File<'_>) -> Result<BTreeMap<Id, Digest>, Unmerged> {
+    let document = Document::read(Block::new(corpus.file, corpus.len), names, Version::Now)?;
+    Ok(document.entries.into_iter().map(|entry| (entry.id, entry.essence)).collect())
+}

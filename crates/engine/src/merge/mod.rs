@@ -27,7 +27,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ use utoipa::ToSchema;
 
 pub use document::Id;
 pub use edit::{Edit, Edited, Expectation, Put, Stood, Unedited, Vector, edit};
-pub use find::{Found, find};
+pub use find::{Found, essences, find};
 pub use unmerged::{Unmerged, Version};
 
 use crate::fs::ReadFile;
@@ -79,6 +79,9 @@ pub struct Names {
     /// Quiet members, of entries and of the document: where both sides changed one, the version that
     /// stands has it, and it alone keeps no entry from being deleted.
     pub quiet: BTreeSet<String>,
+    /// Entries that the version here has deleted although the base does not have them, each as it was
+    /// then ([`essences`]): they go, unless they have changed since.
+    pub gone: BTreeMap<Id, Digest>,
 }
 
 /// A clash: both sides changed the same, and the version that stands was taken.
@@ -133,7 +136,7 @@ pub fn merge<'a>(
     if whole.is_none() {
         let base = old.as_ref().map(Read::table).transpose()?;
         let (here, there) = (ours.table()?, theirs.table()?);
-        picked = Tables { base, here, there, quiet: &names.quiet }.pick()?;
+        picked = Tables { base, here, there, names }.pick()?;
     }
     let base_document = old.as_ref().map(|old| &old.document);
     let documents = (&ours.document, &theirs.document);

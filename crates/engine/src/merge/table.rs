@@ -15,12 +15,12 @@
 //! Without a base nothing counts as deleted, and entries with equal ids and different contents are
 //! clashes. The order is that of the side that stands, then what is new here in its own order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::document::{Document, Entry, Id};
 use super::fields::{self, Apart, Object, Vectors};
 use super::value::Unread;
-use super::{Clash, Unmerged, Version};
+use super::{Clash, Names, Unmerged, Version};
 use crate::model::Digest;
 use crate::planted::{Bug, planted};
 
@@ -57,7 +57,7 @@ pub(super) struct Tables<'a> {
     pub(super) base: Option<Table<'a>>,
     pub(super) here: Table<'a>,
     pub(super) there: Table<'a>,
-    pub(super) quiet: &'a BTreeSet<String>,
+    pub(super) names: &'a Names,
 }
 
 /// Result of a merge of entries.
@@ -146,6 +146,7 @@ impl Tables<'_> {
                 }
                 // A new vector of the same memory is no change that would bring it back.
                 (Some(Some(base)), None) if there.essence == base.essence && !rescued.take(base.essence) => {}
+                (None | Some(None), None) if self.names.gone.get(&entry.id) == Some(&there.essence) => {}
                 (_, None) => picked.picks.push(stays),
             }
         }
@@ -187,7 +188,7 @@ impl Tables<'_> {
             there: there.row != base.row,
             differ: here.row != there.row,
         };
-        let apart = Apart { same: &[], quiet: self.quiet };
+        let apart = Apart { same: &[], quiet: &self.names.quiet };
         let taken = fields::merge(&old, &ours, &theirs, vectors, apart);
         for field in &taken.lost {
             self.clash(id, Some(field), (here.at, Some(there.at)), picked)?;

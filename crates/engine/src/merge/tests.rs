@@ -3,7 +3,7 @@
 mod edits;
 mod random;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::vault::validate::tests::Bytes;
@@ -44,7 +44,8 @@ fn merge_all<T>(
     told: impl FnOnce(&Merged<'_>) -> T,
 ) -> Result<T, Unmerged> {
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
-    let names = Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into() };
+    let names =
+        Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into(), gone: BTreeMap::new() };
     let files: Vec<[Bytes<Vec<u8>>; 2]> = [base, Some(here), Some(there)]
         .into_iter()
         .flatten()
@@ -266,7 +267,7 @@ fn index(rows: &[f32], ids: Option<&[i64]>) -> Vec<u8> {
 /// Merges two vaults with an index each, and returns that of the result.
 fn merged_index(sides: [(&Vault, Vec<u8>); 2]) -> Result<Vec<u8>, Unmerged> {
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned()), (Kind::Index, "nodes.index".to_owned())];
-    let names = Names { key: "nodes".to_owned(), rows, quiet: BTreeSet::new() };
+    let names = Names { key: "nodes".to_owned(), rows, quiet: BTreeSet::new(), gone: BTreeMap::new() };
     let files = sides.map(|(vault, index)| {
         [Bytes(vault.corpus.clone().into_bytes()), Bytes(vault.matrix.clone()), Bytes(index)]
     });

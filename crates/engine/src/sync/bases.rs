@@ -18,11 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use super::cycle::Survey;
 use super::recovery::Stand;
+use super::reverts::Reverted;
 use super::session::{Context, Session};
 use super::{Past, SyncError};
 use crate::fs::{self, At, found};
 use crate::log::Snapshot;
-use crate::model::{Change, CommitKey, Conflict, ConflictId, Entry, Groups, Item, Kept, VaultPath};
+use crate::merge::Id;
+use crate::model::{Change, CommitKey, Conflict, ConflictId, Digest, Entry, Groups, Item, Kept, VaultPath};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
 
@@ -41,7 +43,16 @@ struct Base {
     commit: Option<CommitKey>,
     /// Files of the group on which it had agreed.
     files: Vec<Kept>,
+    /// Conflicts over versions of which the losing one has everything, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    continues: Vec<ConflictId>,
+    /// Memories that the losing version has deleted although those files do not have them, by corpus.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    gone: Gone,
 }
+
+/// Memories by corpus, each with the digest of what it said.
+pub(crate) type Gone = BTreeMap<VaultPath, BTreeMap<Id, Digest>>;
 
 impl Session<'_> {
     /// Notes beside each losing version of a group that was put aside just now what it came from.
@@ -57,8 +68,10 @@ impl Session<'_> {
             };
             let members = survey.remote.groups.members(name, &survey.base);
             let kept = |(path, entry): (&VaultPath, &_)| Kept { path: path.clone(), entry: Some(*entry) };
-            self.context
-                .note_base(conflict.id, &Base { commit: agreed, files: members.map(kept).collect() })?;
+            let Reverted { aside: continues, gone } =
+                survey.reverted.get(&step.item).cloned().unwrap_or_default();
+            let note = Base { commit: agreed, files: members.map(kept).collect(), continues, gone };
+            self.context.note_base(conflict.id, &note)?;
         }
         Ok(())
     }
@@ -73,7 +86,10 @@ impl Session<'_> {
         let Some(newest) = head.key else { return Ok(Common::default()) };
         let past = self.log.past(newest).await?;
         let lines = Lines::of(&past, &head.groups, &conflict.item);
-        let from = match self.context.noted_base(conflict.id)? {
+        let note = self.context.noted_base(conflict.id)?;
+        let noted: Vec<ConflictId> = note.iter().flat_map(|note| note.continues.iter().copied()).collect();
+        let gone = note.as_ref().map(|note| note.gone.clone()).unwrap_or_default();
+        let from = match note {
             Some(Base { commit: None, .. }) => return Ok(Common { unrelated: true, ..Common::default() }),
             Some(note) => self.noted(&note, name, head, &lines).await?,
             // The oldest list tells of the fork; a later merge may have listed it again.
@@ -89,11 +105,12 @@ impl Session<'_> {
         let others = |other: &&Conflict| other.item == conflict.item && other.id != conflict.id;
         let open = head.conflicts.values().filter(others);
         let is_replaced = |other: &&Conflict| {
-            bringer(&past, other, &head.groups).is_some_and(|past| replaced.contains(&past.key))
+            noted.contains(&other.id)
+                || bringer(&past, other, &head.groups).is_some_and(|past| replaced.contains(&past.key))
         };
         let continued = open.filter(is_replaced).map(|other| other.id).collect();
         let base = Some(self.log.readable(key, head.key).await?);
-        Ok(Common { base, unrelated: false, continued })
+        Ok(Common { base, unrelated: false, continued, gone })
     }
 
     /// The commit with the noted version. A group that waited for its files to settle was agreed on
@@ -126,6 +143,8 @@ pub(crate) struct Common {
     pub unrelated: bool,
     /// Other open conflicts, over versions that the losing one replaced in its turn: it has what they have.
     pub continued: BTreeSet<ConflictId>,
+    /// Memories that the losing one has deleted although the origin does not have them.
+    pub gone: Gone,
 }
 
 /// The ordinary commit that brought the losing version of a conflict, if one did.
@@ -203,6 +222,11 @@ impl Context {
         let text =
             text.map_err(|error| SyncError::Damaged { path: place.clone(), why: error.to_string() })?;
         Ok(fs::replace(self.fs(), &place, text.as_bytes(), 0o600).at("write", &place)?)
+    }
+
+    /// Number of conflicts over versions of which that of this conflict has everything, too.
+    pub(super) fn continued_by(&self, id: ConflictId) -> Result<u64, SyncError> {
+        Ok(self.noted_base(id)?.map_or(0, |note| note.continues.len() as u64))
     }
 
     /// Note beside a losing version. One that cannot be read counts as none.

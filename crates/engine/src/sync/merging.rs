@@ -78,7 +78,8 @@ impl Session<'_> {
                 |past: &&Past| past.device.as_ref().is_some_and(|device| device.id == self.marker.device);
             let brought = bringer(&past, &conflict, &head.groups).filter(is_ours);
             let is_here = local.contains_key(&conflict.id);
-            let age = is_here.then_some(u64::MAX).or(brought.map(|past| past.key.seq));
+            let here = is_here.then(|| self.context.continued_by(conflict.id)).transpose()?;
+            let age = here.map(|others| (true, others)).or(brought.map(|past| (false, past.key.seq)));
             match age {
                 Some(age) => ours.push((age, conflict)),
                 None => self.context.note_unmerged(&conflict, head),

@@ -29,6 +29,7 @@ mod recovery;
 mod reference;
 mod refusal;
 mod report;
+mod reverts;
 mod seen;
 mod session;
 mod sound;

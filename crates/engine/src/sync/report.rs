@@ -28,6 +28,8 @@ pub struct Report {
     pub conflicts: Vec<ConflictId>,
     /// Groups whose two versions were merged in this cycle, memory by memory.
     pub merged: Vec<Item>,
+    /// Groups that a program saved as it knew them before the last pull.
+    pub reverted: Vec<Item>,
     /// Changes that wait for `approve`.
     pub holds: Vec<Hold>,
     /// Paths and items that could not be dealt with, each with its cause.

@@ -222,6 +222,18 @@ impl Layout {
         self.conflicts().join(id.to_string()).join("conflict.json")
     }
 
+    /// `sync/brought/<group>.json`: what pulls have brought to a group.
+    #[must_use]
+    pub fn brought(&self, group: &str) -> PathBuf {
+        self.sync().join("brought").join(format!("{group}.json"))
+    }
+
+    /// The same, of a pull that may not have come to its end.
+    #[must_use]
+    pub fn bringing(&self, group: &str) -> PathBuf {
+        self.sync().join("brought").join(format!("{group}.next"))
+    }
+
     /// Note of the version that the losing one came from.
     #[must_use]
     pub fn conflict_base(&self, id: ConflictId) -> PathBuf {

@@ -66,7 +66,7 @@ pub use spelling::Spellings;
 pub use stage::{Stage, StageError, StageWriter};
 pub use together::{Together, forget_together, together};
 pub use transact::{
-    Making, TransactError, Transaction, answered, current, open_current, settle_transaction, transact,
-    transact_made,
+    Making, OpenFile, TransactError, Transaction, answered, current, open_current, settle_transaction,
+    transact, transact_made,
 };
 pub use watch::{Watch, WatchError, WatchEvent};

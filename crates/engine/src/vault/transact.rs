@@ -320,6 +320,9 @@ fn close(fs: &dyn Fs, layout: &Layout, mut record: Record, applied: &Applied) ->
     record.remove(fs, layout)
 }
 
+/// An open file, with its content.
+pub type OpenFile = (Box<dyn ReadFile>, Content);
+
 /// Opens the file at `path` for reading, with its content at that moment. None if there is no file.
 ///
 /// # Errors
@@ -328,7 +331,7 @@ pub fn open_current(
     fs: &dyn Fs,
     layout: &Layout,
     path: &VaultPath,
-) -> Result<Option<(Box<dyn ReadFile>, Content)>, TransactError> {
+) -> Result<Option<OpenFile>, TransactError> {
     let Some(seen) = look(fs, layout, path)? else { return Ok(None) };
     let place = layout.root().join(spelling(fs, layout.root(), path)?.unwrap_or_else(|| path.to_string()));
     Ok(found(fs.open(&place)).at("open", &place)?.map(|file| (file, seen.content)))

@@ -39,9 +39,11 @@ impl SimClock {
         self.effects.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Sets the device's clock forward or back.
+    /// Sets the device's clock forward or back, which takes some seconds.
     pub fn jump(&self, seconds: i64) {
         self.skew_ns.fetch_add(seconds * 1_000_000_000, Ordering::Relaxed);
+        // Nobody sets a clock within one tick of a disk's times.
+        self.effects.fetch_add(5_000_000_000 / EFFECT_NS, Ordering::Relaxed);
     }
 }
 

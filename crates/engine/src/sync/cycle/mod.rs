@@ -10,6 +10,7 @@
 //! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
 //! what each room says at its head; the next cycle finishes that first.
 
+mod base;
 mod census;
 mod commit;
 mod databases;
@@ -247,6 +248,7 @@ impl Session<'_> {
         self.go_by(&survey.regrouped.0, &survey.remote.groups)?;
         let mut record = stored.clone().unwrap_or_else(|| self.context.first_record(self.marker.vault));
         let mut incoming = Incoming::of(&survey);
+        self.report.reverted.extend(survey.reverted.keys().cloned());
         self.leave_put_off(&mut incoming);
         let mut done = match self.pull(&incoming).await {
             Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(&error, head).await? => {

@@ -13,11 +13,12 @@ use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
 use crate::fs::{At, IoAt, found};
 use crate::log::{Depth, Snapshot};
-use crate::model::{Conflict, Digest, FileStat, Item, Kept, PackId, VaultPath};
+use crate::model::{Conflict, Digest, FileStat, Item, Kept, PackId, Tree, VaultPath};
 use crate::plan::{Action, FileStep, Step};
 use crate::planted::{Bug, planted};
 use crate::sync::conflicts::to_record;
 use crate::sync::report::{Trouble, Weight};
+use crate::sync::reverts::Reverted;
 use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};
@@ -38,6 +39,10 @@ pub(crate) struct Incoming<'a> {
     pub remote: &'a Snapshot,
     /// Findings of the local scan.
     pub local: &'a Local,
+    /// Agreed state. None where nothing is noted of what is brought.
+    pub base: Option<&'a Tree>,
+    /// Groups that a program saved as it knew them before the last pull.
+    pub reverted: BTreeMap<Item, Reverted>,
     pub purpose: Purpose,
     /// True to put them in place even if a crash comes first ([`ApplyPlan::finish`]).
     pub finish: bool,
@@ -50,7 +55,9 @@ impl<'a> Incoming<'a> {
     pub fn of(survey: &'a Survey) -> Self {
         let steps = survey.plan.steps.iter().filter(|step| step.incoming()).collect();
         let purpose = survey.remote.key.map_or(Purpose::Repair, Purpose::Generation);
-        Self { steps, remote: &survey.remote, local: &survey.local, purpose, finish: false, whole: false }
+        let Survey { remote, local, base, reverted, .. } = survey;
+        let base = Some(base);
+        Self { steps, remote, local, base, reverted: reverted.clone(), purpose, finish: false, whole: false }
     }
 }
 
@@ -97,6 +104,7 @@ impl Session<'_> {
             }
             items.retain(|item| matches!(item.item, Item::File(_)));
         }
+        blocking(|| self.note_brought(incoming, &items, &wanted, &stage))?;
         let plan = ApplyPlan { id, purpose: incoming.purpose.clone(), finish: incoming.finish, items };
         let done = self.put_in_place(incoming, plan, wanted.len()).await?;
         drop(right);
@@ -178,6 +186,7 @@ impl Session<'_> {
                 self.report.wait(item, why.clone());
             }
         }
+        self.context.confirm_brought(&applied.done)?;
         self.tell_left(&applied.left);
         self.memory.put_off.retain(|item, _| !applied.done.contains(item));
         self.report.brought(&applied);
@@ -221,6 +230,7 @@ impl Session<'_> {
         );
         if let Purpose::Generation(commit) = recovered.purpose {
             self.report.brought(applied);
+            context.confirm_brought(&applied.done)?;
             let done: BTreeSet<Item> = applied.done.iter().cloned().collect();
             // A first join that was cut short has also agreed on the files that it brought.
             let mut record = context.record_or_first(self.marker.vault)?;

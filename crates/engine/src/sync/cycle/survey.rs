@@ -15,6 +15,7 @@ use crate::log::Snapshot;
 use crate::model::{CommitKey, Decisions, Direction, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
+use crate::sync::reverts::Reverted;
 use crate::sync::session::{Context, Session};
 use crate::sync::together::Bound;
 use crate::sync::transact::held_by_command;
@@ -42,6 +43,8 @@ pub struct Survey {
     /// Outcome for the groups of the newest commit, and the hold over them that a person has
     /// rejected.
     pub(crate) regrouped: (Regrouped, Option<HoldId>),
+    /// Groups that a program saved as it knew them before the last pull.
+    pub(crate) reverted: BTreeMap<Item, Reverted>,
     /// Files here, and their bytes.
     pub here: Amount,
     /// Facts of the groups, as far as they were looked into.
@@ -128,7 +131,7 @@ impl Session<'_> {
     pub(crate) async fn survey(
         &mut self,
         record: Option<&LastSync>,
-        sides: Sides,
+        mut sides: Sides,
         scope: Scope,
     ) -> Result<Survey, SyncError> {
         let held = self.context.groups_right()?.is_held();
@@ -142,7 +145,6 @@ impl Session<'_> {
         };
         self.hold_unread_names(&mut local, &sides).await?;
         let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
-        let mut sides = sides;
         let regrouped = self.regroup(&mut sides, &local.tree, &decisions)?;
         let Sides { head, remote: there, agreed } = sides;
         let mut remote = self.context.shown(&there.tree);
@@ -171,6 +173,7 @@ impl Session<'_> {
                 unfit.here.entry(item.clone()).or_insert_with(|| why.clone());
             }
         }
+        let reverted = blocking(|| self.context.find_reverts(groups, &local, &unfit, &mut base))?;
         let bound = Bound::of(noted, groups, &local.tree, &base);
         let losses = self.losses();
         let mut plan = plan::plan(&Input {
@@ -189,36 +192,21 @@ impl Session<'_> {
         stale::forget_displaced(&plan, &mut local);
         let here = self.memory.here.take(&local.tree).amount();
         let regrouped = regroup::enter(&mut plan, regrouped);
-        let mut survey =
-            Survey { remote: there, base, hidden, local, bound, losses, plan, regrouped, here, holdings };
+        let mut survey = Survey {
+            remote: there,
+            base,
+            hidden,
+            local,
+            bound,
+            losses,
+            plan,
+            regrouped,
+            reverted,
+            here,
+            holdings,
+        };
         survey.hold_hidden(&decisions);
         Ok(survey)
-    }
-
-    /// The base, and what of it filters hide now. A device that joins finds its base in the history.
-    async fn base_of(
-        &self,
-        record: Option<&LastSync>,
-        agreed: &Tree,
-        local: &Tree,
-        remote: &Tree,
-        head: Option<CommitKey>,
-    ) -> Result<(Tree, Tree), SyncError> {
-        let (mut base, hidden) = match record {
-            Some(record) => self.context.agreed_base(record, agreed)?,
-            None => (Tree::new(), Tree::new()),
-        };
-        if record.is_none_or(|record| record.joining) {
-            for (path, entry) in self.base_from_history(local, remote, head).await? {
-                if !base.contains_key(&path) {
-                    base.insert(path, entry);
-                }
-            }
-        }
-        for path in hidden.keys() {
-            base.remove(path);
-        }
-        Ok((base, hidden))
     }
 
     /// Scans the vault.
@@ -255,28 +243,6 @@ impl Session<'_> {
         let mut local = Local::of(scan);
         local.snapshots = Some(snapshots);
         Ok(local)
-    }
-
-    /// The base of a device whose record is lost, or that joins with files of its own: each local
-    /// file that the path's history knows is unchanged since then. A path that the remote no longer
-    /// has is not in this base: joining deletes nothing.
-    async fn base_from_history(
-        &self,
-        local: &Tree,
-        remote: &Tree,
-        head: Option<CommitKey>,
-    ) -> Result<Tree, SyncError> {
-        let differing: BTreeSet<VaultPath> = local
-            .iter()
-            .filter(|(path, entry)| remote.get(*path).is_some_and(|there| there != *entry))
-            .map(|(path, _)| path.clone())
-            .collect();
-        let (Some(head), false) = (head, differing.is_empty()) else { return Ok(Tree::new()) };
-        let history: BTreeMap<VaultPath, _> = self.log.versions(head, &differing).await?;
-        let known = local.iter().filter(|(path, entry)| {
-            history.get(*path).is_some_and(|versions: &BTreeSet<_>| versions.contains(&entry.digest))
-        });
-        Ok(known.map(|(path, entry)| (path.clone(), *entry)).collect())
     }
 }
 
@@ -316,7 +282,7 @@ impl Context {
     }
 
     /// The base of a device with a record, and the part of it that the filters now exclude.
-    fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
+    pub(super) fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
         let earlier = self.earlier_filter(record)?;
         let base = record.base(&self.seen_through(earlier.as_ref(), manifest));
         let mut hidden = Tree::new();

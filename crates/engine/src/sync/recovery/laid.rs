@@ -206,6 +206,7 @@ impl Context {
             key: set.key.clone(),
             rows: set.rows.iter().map(|(kind, path)| (kind.clone(), path.to_string())).collect(),
             quiet: self.settings.quiet.clone(),
+            gone: versions.gone.get(&set.corpus).cloned().unwrap_or_default(),
         };
         let sides = [side(&here), side(&there)];
         let [Some(here), Some(there)] = &sides else { return Ok(Vec::new()) };

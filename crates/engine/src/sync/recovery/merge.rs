@@ -105,7 +105,7 @@ impl Session<'_> {
             let why = format!("{} is a single file, and only groups of memories merge", conflict.item);
             return Err(Refusal::NotMerged { id, why }.into());
         };
-        let Common { base, unrelated, continued } = self.common_version(conflict, name, head).await?;
+        let Common { base, unrelated, continued, gone } = self.common_version(conflict, name, head).await?;
         let members = |state: &Stand| -> Files {
             head.groups.members(name, &state.tree).map(|(path, entry)| (path.clone(), *entry)).collect()
         };
@@ -118,7 +118,7 @@ impl Session<'_> {
                 return Err(Refusal::Gone { path }.into());
             }
         }
-        let mut versions = Versions { base: None, here, there };
+        let mut versions = Versions { base: None, here, there, gone };
         if let Some(state) = &base {
             let files = members(state);
             // A base whose contents were pruned is none.

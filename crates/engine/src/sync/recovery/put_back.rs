@@ -86,11 +86,14 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
 }
 
 /// Items whose version here is sound and was never sent: a brake holds it, in either direction, as
-/// at a first join; or it was saved a moment ago. The trash alone, which forgets, is no place for
+/// at a first join; it was saved a moment ago; or a file waits, for its name or its disk. The trash alone, which forgets, is no place for
 /// the only copy: it is kept as a conflict.
 fn unsent(plan: &Plan) -> BTreeSet<&Item> {
     let held = plan.holds.iter().flat_map(|hold| &hold.items);
     let going =
         plan.steps.iter().filter(|step| step.outgoing() || matches!(step.action, Action::Conflict(_)));
-    held.chain(going.map(|step| &step.item)).collect()
+    let waiting = plan.waiting.iter().map(|waiting| &waiting.item);
+    // A group waits because its files do not fit together.
+    let waiting = waiting.filter(|item| matches!(item, Item::File(_)));
+    held.chain(going.map(|step| &step.item)).chain(waiting).collect()
 }

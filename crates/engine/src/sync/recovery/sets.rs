@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::merge::{Unmerged, Version};
 use crate::model::{Entry, Groups, VaultPath, stem};
+use crate::sync::bases::Gone;
 use crate::sync::cycle::kind;
 use crate::vault::validate::Kind;
 
@@ -19,6 +20,8 @@ pub(super) struct Versions {
     pub(super) base: Option<Files>,
     pub(super) here: Files,
     pub(super) there: Files,
+    /// Memories that were deleted here although the base does not have them, by corpus.
+    pub(super) gone: Gone,
 }
 
 /// A corpus that merges with the files that follow it.

@@ -202,6 +202,8 @@ impl Session<'_> {
             steps,
             remote: &state,
             local: &local,
+            base: None,
+            reverted: BTreeMap::new(),
             purpose: Purpose::Repair,
             finish: true,
             whole: false,

@@ -179,6 +179,7 @@ impl Hand<'_> {
             done => {
                 done.at("put in place", &visible)?;
                 self.confirm(&staged, task)?;
+                self.dress_again(&task.step.path, &visible, &staged)?;
                 self.set_aside(&staged, task.step)?;
                 Ok(())
             }
@@ -193,6 +194,16 @@ impl Hand<'_> {
         let left = self.fs.dress(staged, like).at("pass on owner and rights to", staged)?;
         self.left.extend(left.into_iter().map(|what| (what, path.clone())));
         Ok(())
+    }
+
+    /// Dresses a file that is in place already, if somebody has changed the rights of the one that it
+    /// replaced since that was looked at.
+    fn dress_again(&mut self, path: &VaultPath, visible: &Path, old: &Path) -> Result<(), Halt> {
+        let rights = |stat: Option<FileStat>| stat.map(|stat| stat.mode);
+        if rights(self.lstat(visible)?) == rights(self.lstat(old)?) {
+            return Ok(());
+        }
+        self.dress(path, visible, Like::File(old))
     }
 
     /// Replaces a file without an exchange: the old file gets a second name before the new one
@@ -222,7 +233,8 @@ impl Hand<'_> {
         }
         self.fs.rename(staged, visible).at("put in place", visible)?;
         // A program may have written to it until its name was gone.
-        self.confirm(&aside, task)
+        self.confirm(&aside, task)?;
+        self.dress_again(&task.step.path, visible, &aside)
     }
 
     /// Makes the new file visible at a free name.

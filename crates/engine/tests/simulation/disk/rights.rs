@@ -24,7 +24,7 @@ impl Site {
     /// next one brings to such a place is a new one.
     pub fn forget_modes_of_the_deleted(&mut self) {
         let mut modes = std::mem::take(&mut self.ledger.modes);
-        modes.retain(|path, _| self.file(path).is_some());
+        modes.retain(|path, _| self.file(path).is_some() && self.is_spelled_so(path));
         self.ledger.modes = modes;
     }
 

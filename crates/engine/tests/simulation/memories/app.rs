@@ -25,6 +25,10 @@ const INDEX: &str = "memory/nodes.index";
 pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
     let Some(mut memories) = read(device)? else { return Ok(()) };
     let mut book = book.lock().unwrap();
+    if let Some(held) = book.holds(&device.name) {
+        device.disk.trace.mark("memories: an app saves what it holds");
+        memories = held;
+    }
     for _ in 0..1 + rng.below(4) {
         let at = rng.below(memories.len().max(1));
         match rng.below(10) {
@@ -41,6 +45,7 @@ pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
     if rng.chance(20) {
         memories.reverse();
     }
+    book.wrote(&device.name, &memories);
     let [corpus, matrix, index] = files(&memories, device.disk.clock.now_ns());
     drop(book);
     device.disk.trace.note(format_args!("{} has {}", device.name, told(&memories)));

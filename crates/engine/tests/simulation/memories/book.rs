@@ -38,6 +38,8 @@ struct Write {
 pub struct Book {
     writes: BTreeMap<u32, Write>,
     deleted: BTreeMap<String, Vec<Memory>>,
+    /// What the app of each device wrote last. Some apps hold that, and look at nothing else.
+    held: BTreeMap<String, Vec<Memory>>,
 }
 
 impl Book {
@@ -59,6 +61,15 @@ impl Book {
             Part::Text => memory.text = number,
             Part::Tag => memory.tag = number,
         }
+    }
+
+    /// What the app of a device has in memory, at a moment at which it does not read its files again.
+    pub fn holds(&self, device: &str) -> Option<Vec<Memory>> {
+        self.held.get(device).filter(|_| self.writes.len().is_multiple_of(3)).cloned()
+    }
+
+    pub fn wrote(&mut self, device: &str, memories: &[Memory]) {
+        self.held.insert(device.to_owned(), memories.to_vec());
     }
 
     /// Reads a memory, which the app counts.

@@ -39,7 +39,7 @@ fn nodes(contents: [&str; 3], more: &[(&str, &str)]) -> Files {
 }
 
 fn divide(base: Option<Files>, here: &Files, there: &Files) -> Result<Division, String> {
-    let versions = Versions { base, here: here.clone(), there: there.clone() };
+    let versions = Versions { base, here: here.clone(), there: there.clone(), gone: BTreeMap::new() };
     versions.divide(&groups()).map_err(|error| error.to_string())
 }
 
