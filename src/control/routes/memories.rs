@@ -20,8 +20,7 @@ use cogzy_client::documents::{
     ExpectRequest, FieldConflictProblem, MemoriesDocument, MemoryId, Problem, PutRequest, SchemaVersion,
     VectorRequest,
 };
-use cogzy_engine::memories::MemoriesError;
-use cogzy_engine::merge::{Edit, Expectation, Id, Put, Unedited, Vector};
+use cogzy_engine::sync::{Edit, Expectation, Id, MemoriesError, Put, Unedited, Vector};
 
 /// What is expected of memories and changed in them, by group.
 pub(super) type Changes = BTreeMap<String, (Vec<Expectation>, Vec<Edit>)>;

@@ -19,9 +19,8 @@ use cogzy_client::documents::{
     ConflictProblem, DeleteRequest, FieldConflictProblem, FileDocument, Problem, SchemaVersion,
     TransactionDocument, TransactionRequest, WriteRequest,
 };
-use cogzy_engine::memories::MemoriesError;
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::sync::{TransactError, Transaction};
+use cogzy_engine::sync::{MemoriesError, TransactError, Transaction};
 
 /// The longest body, in bytes: ten thousand paths fit.
 const MAX_BODY: usize = 16 << 20;
