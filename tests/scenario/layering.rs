@@ -100,6 +100,7 @@ const CLIENT: Table<'_> = &[
         &[
             "cogzy_engine::clock",
             "cogzy_engine::fs",
+            "cogzy_engine::memories",
             "cogzy_engine::model",
             "cogzy_engine::vault",
             "documents",

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{Problem, SchemaVersion};
-use cogzy_engine::merge::{Found, Id};
 use cogzy_engine::model::{Digest, VaultPath};
+use cogzy_engine::sync::{Found, Id};
 
 /// The id of a memory: a text or a whole number.
 #[derive(Debug, Clone, PartialEq, Eq)]

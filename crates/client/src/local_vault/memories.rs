@@ -6,12 +6,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{LocalVault, LocalVaultError, Reading};
-use cogzy_engine::memories::{self, Collection, MemoriesError};
-use cogzy_engine::merge::{Edit, Expectation, Found, Put, Unedited, Vector};
+use cogzy_engine::memories::{
+    self, Collection, Edit, Expectation, Found, MemoriesError, Put, Unedited, Vector,
+};
 use cogzy_engine::model::Digest;
 
 /// The id of a memory: a text or a whole number.
-pub use cogzy_engine::merge::Id as MemoryId;
+pub use cogzy_engine::memories::Id as MemoryId;
 
 /// A memory as it stands in the vault.
 #[derive(Debug, Clone, PartialEq)]

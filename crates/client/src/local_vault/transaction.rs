@@ -9,8 +9,7 @@ use super::memories::Changed;
 use super::{Corpus, LocalVault, LocalVaultError, MemoryId, corpus_path, matrix, vectors_path};
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy, random};
 use cogzy_engine::fs::{self, Fs, IoAt};
-use cogzy_engine::memories::{self, Changes, Collection, MemoriesError, Request};
-use cogzy_engine::merge::{Edit, Expectation};
+use cogzy_engine::memories::{self, Changes, Collection, Edit, Expectation, MemoriesError, Request};
 use cogzy_engine::model::{Digest, VaultPath};
 use cogzy_engine::vault::{ApplyId, Filter, TransactError, Transaction, transact};
 

@@ -23,9 +23,8 @@ use std::io;
 pub use collection::{Collection, NoCollection};
 
 use crate::fs::{Fs, ReadFile};
-use crate::merge::{
-    Edit, Edited, Expectation, File, Found, Id, Names, Stood, Unedited, Unmerged, edit, find,
-};
+pub use crate::merge::{Edit, Expectation, Found, Id, Put, Unedited, Vector};
+use crate::merge::{Edited, File, Names, Stood, Unmerged, edit, find};
 use crate::model::{Content, Digest, VaultPath};
 use crate::vault::validate::Kind;
 use crate::vault::{

@@ -44,8 +44,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::memories::MemoriesError;
-pub use crate::merge::{Clash, Edit, Expectation, Id, Put, Unedited, Vector};
+pub use crate::memories::{Edit, Expectation, Found, Id, MemoriesError, Put, Unedited, Vector};
+pub use crate::merge::Clash;
 pub use crate::vault::{TransactError, Transaction};
 pub use conflicts::{ListedConflict, LocalConflict};
 pub use cycle::{Ask, Request, Survey};
