@@ -18,6 +18,9 @@ use crate::planted::{Bug, planted};
 /// Buffer size in bytes: large enough that system calls cost little beside the hashing.
 const BUFFER: usize = 256 << 10;
 
+/// The permission bit without which a file's owner cannot read it.
+const OWNER_READS: u32 = 0o400;
+
 /// Lead in nanoseconds over the clock at which a file's time cannot be that of a current write.
 pub(super) const FUTURE_NS: i64 = 60_000_000_000;
 
@@ -155,6 +158,11 @@ pub(super) fn hash_file(fs: &dyn Fs, path: &Path, seen: &FileStat) -> io::Result
         (Some(folder), Some(name)) if seen.kind == FileKind::File => hash_stable(fs, folder, name, seen),
         _ => Ok(None),
     }
+}
+
+/// True if a file cannot be read because its user has taken the right to away.
+pub(super) fn is_locked(error: &io::Error, stat: &FileStat) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && stat.mode & OWNER_READS == 0
 }
 
 fn hash(reader: &mut dyn Read) -> io::Result<Digest> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::database::hash_as_it_is;
 use super::journal::{Journal, Purpose};
-use super::read::{hash_file, quiet};
+use super::read::{hash_file, is_locked, quiet};
 use super::{ApplyId, JournalError, Layout, Mounts};
 use crate::fs::{self, At, Fs, IoAt, files_below, found, remove_tree};
 use crate::model::{ConflictId, Content, VaultPath};
@@ -295,7 +295,12 @@ fn changes(
         if !quiet(&stat, now_ns, settle) {
             return Ok(None);
         }
-        let Some(content) = hash_file(fs, &place, &stat).at("read", &place)? else { return Ok(None) };
+        let content = match hash_file(fs, &place, &stat) {
+            // Its user has locked it: nothing can be told of it, and it stays.
+            Err(error) if is_locked(&error, &stat) => continue,
+            content => content.at("read", &place)?,
+        };
+        let Some(content) = content else { return Ok(None) };
         // Older versions took the bytes of a database for its content.
         let is_known = |digest| known.contains(&Content { digest, ..content });
         let raw = || hash_as_it_is(fs, &place).at("read", &place);

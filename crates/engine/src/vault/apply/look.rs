@@ -1,7 +1,6 @@
 //! State of a unit, told by digests alone: after a crash, no file state from before can be trusted.
 //! Only reads.
 
-use std::io;
 use std::path::Path;
 
 use super::hand::Hand;
@@ -9,10 +8,7 @@ use super::{Content, Step, Task, Unit};
 use crate::fs::{At, IoAt};
 use crate::model::FileKind;
 use crate::vault::database::hash_as_it_is;
-use crate::vault::read::{Folders, check_folders, hash_file};
-
-/// The permission bit without which a file's owner cannot read it.
-const OWNER_READS: u32 = 0o400;
+use crate::vault::read::{Folders, check_folders, hash_file, is_locked};
 
 /// Content of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +65,7 @@ impl Hand<'_> {
             Ok(_) => Ok(What::Other),
             // The user has locked it. A disk that merely fails must not pass for an edit: half a
             // unit would stay as it is.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && stat.mode & OWNER_READS == 0 => {
-                Ok(What::Other)
-            }
+            Err(error) if is_locked(&error, &stat) => Ok(What::Other),
             Err(error) => Err(error).at("read", path),
         }
     }
