@@ -148,7 +148,17 @@ impl Session<'_> {
             context.fs().create_dir_all(folder).at("create", folder)?;
         }
         let bytes = serde_json::to_vec(&note).map_err(io::Error::from).at("write", &place)?;
-        Ok(fs::replace(context.fs(), &place, &bytes, 0o600).at("write", &place)?)
+        if bytes.len() as u64 > MAX_NOTE {
+            return Ok(());
+        }
+        match fs::replace(context.fs(), &place, &bytes, 0o600) {
+            // There may be room for what is pulled all the same.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                tracing::warn!(%error, group = name, "no note is taken of what a pull brings");
+                Ok(())
+            }
+            done => Ok(done.at("write", &place)?),
+        }
     }
 }
 
@@ -196,12 +206,13 @@ impl Context {
             let Some((entry, stat)) = entry.filter(|_| local.tree.keys().any(is_array)) else {
                 return Ok(None);
             };
-            let place = corpus.below(self.layout.root());
-            let content = hash_stable(self.fs(), self.layout.root(), corpus.as_str(), stat);
-            if content.at("read", &place)? != Some(entry.content()) {
+            let on_disk = local.names.on_disk(corpus).unwrap_or_else(|| corpus.to_string());
+            let place = self.layout.root().join(&on_disk);
+            let content = found(hash_stable(self.fs(), self.layout.root(), &on_disk, stat));
+            if content.at("read", &place)?.flatten() != Some(entry.content()) {
                 return Ok(None);
             }
-            let file = self.fs().open(&place).at("open", &place)?;
+            let Some(file) = found(self.fs().open(&place)).at("open", &place)? else { return Ok(None) };
             let Some(here) = self.table(file.as_ref(), entry.content(), &key)? else { return Ok(None) };
             // What is gone may have been deleted here, too.
             let is_known = |line: &Line| line.after.is_some() && here.get(&line.id) == line.after.as_ref();
