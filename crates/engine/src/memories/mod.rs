@@ -1,8 +1,9 @@
 //! Single memories of the vault: found and changed by id, each with its vector.
 //!
 //! A change is a transaction: corpus, array and index are written anew and put in place as one, or
-//! none of them. The new files are made from what stands, outside of any lock; if another program
-//! has changed a file by the time they are to be put in place, they are made again.
+//! none of them. The new files are made from what stands. The lock is held while that is opened and
+//! while they are put in place, and not in between; if another program has changed a file by then,
+//! they are made again.
 //!
 //! Invariants:
 //! - Every memory stands beside its own vector, before and after.
@@ -29,7 +30,7 @@ use crate::model::{Content, Digest, VaultPath};
 use crate::vault::validate::Kind;
 use crate::vault::{
     Answer, ApplyId, Filter, Layout, Making, OpenFile, TransactError, Transaction, answered, open_current,
-    transact_made,
+    take_lock, transact_made,
 };
 
 /// Times that files are made again because other programs changed them.
@@ -94,8 +95,11 @@ pub fn write(
     }
     let mut again = None;
     for _ in 0..TRIES {
+        // All of one state: another program's transaction is not seen by half.
+        let lock = take_lock(fs, layout)?;
         let opened = request.changes.iter().map(|changes| Opened::open(fs, layout, &changes.collection));
         let opened: Vec<Opened> = opened.collect::<Result<_, _>>()?;
+        drop(lock);
         let made_from: BTreeMap<_, _> = opened.iter().flat_map(Opened::digests).collect();
         let edited = opened.iter().zip(&request.changes);
         let edited: Vec<Edited<'_>> =

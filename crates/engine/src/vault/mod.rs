@@ -67,6 +67,6 @@ pub use stage::{Stage, StageError, StageWriter};
 pub use together::{Together, forget_together, together};
 pub use transact::{
     Making, OpenFile, TransactError, Transaction, answered, current, open_current, settle_transaction,
-    transact, transact_made,
+    take_lock, transact, transact_made,
 };
 pub use watch::{Watch, WatchError, WatchEvent};

@@ -357,7 +357,10 @@ fn look(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<Seen>, 
 
 /// Takes the apply lock, with no other apply left half-way. A transaction that a crash cut short is
 /// finished here; a generation is left to the next sync.
-fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactError> {
+///
+/// # Errors
+/// See [`transact()`].
+pub fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, TransactError> {
     if !fs.is_shared() {
         return Ok(None);
     }
