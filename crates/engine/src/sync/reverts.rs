@@ -7,9 +7,8 @@
 //!
 //! A pull notes which memories it brings, changes or removes, before it puts them in place; later
 //! pulls add to that until something is written here. A save that has none of these memories as they
-//! came, and some as they were before, is taken for one of these; where the pull only added memories,
-//! one that has none of them. One that does nothing else is taken for it once: if the same is saved
-//! again, a person has deleted what came.
+//! came, and some as they were before, is taken for one of these. One that does nothing else is taken
+//! for it once: if the same is saved again, a person has deleted what came.
 //!
 //! Decided here: which saves those are. Without the note, or with `[conflict] merge = "off"`, a save
 //! is what it says. The note counts once the pull has come to its end. A crash in between leaves it
@@ -186,17 +185,22 @@ impl Context {
             }
             let note = self.note_of(name)?.filter(|note| alike(groups, &note.agreed, &agreed));
             let Some(note) = note else { continue };
-            let Some(gone) = self.is_reverted(groups, &note, local)? else { continue };
+            let Some(found) = self.is_reverted(groups, &note, local)? else { continue };
             tracing::info!(group = name, "a program saved what it held before the last pull; it is merged");
             base.retain(|path, _| groups.item(path) != item);
             base.extend(note.origin.iter().filter_map(|file| Some((file.path.clone(), file.entry?))));
-            reverted.insert(item, Reverted { aside: note.aside, gone });
+            reverted.insert(item, found);
         }
         Ok(reverted)
     }
 
-    /// What else was deleted, if the files here take back what is noted and that was not meant.
-    fn is_reverted(&self, groups: &Groups, note: &Brought, local: &Local) -> Result<Option<Gone>, SyncError> {
+    /// What the files here are, if they take back what is noted and that was not meant.
+    fn is_reverted(
+        &self,
+        groups: &Groups,
+        note: &Brought,
+        local: &Local,
+    ) -> Result<Option<Reverted>, SyncError> {
         let (mut is_pure, mut takes_back, mut gone) = (true, false, Gone::new());
         let (mut had, mut has) = (false, false);
         for (corpus, lines) in &note.lines {
@@ -222,17 +226,19 @@ impl Context {
                 return Ok(None);
             }
             takes_back |= lines.iter().any(|line| here.get(&line.id) == line.before.as_ref());
-            // Whoever has read again and deleted all that came has nothing of what was there before.
-            let mut before = lines.iter().filter(|line| line.before.is_some());
-            had |= before.clone().next().is_some();
-            has |= before.any(|line| here.get(&line.id) == line.before.as_ref());
+            let before = lines.iter().filter(|line| line.before.is_some());
+            had |= before.clone().count() > 0;
+            has |= before.clone().any(|line| here.get(&line.id) == line.before.as_ref());
             let wrote = note.wrote.get(corpus).cloned().unwrap_or_default();
             is_pure &= wrote == here;
             let deleted = wrote.into_iter().filter(|(id, _)| !here.contains_key(id));
             gone.insert(corpus.clone(), deleted.collect());
         }
-        let is_made_from_it = takes_back && (has || !had);
-        Ok((is_made_from_it && !(is_pure && note.merged)).then_some(gone))
+        // Whoever has read again and deleted all that came has nothing of what was there before, and
+        // may not have what waits beside.
+        let aside = if has { note.aside.clone() } else { Vec::new() };
+        let gone = if has || !had { gone } else { Gone::new() };
+        Ok((takes_back && !(is_pure && note.merged)).then_some(Reverted { aside, gone }))
     }
 
     /// What a corpus says here, and what it will say. None if it is new or goes, or cannot be read as
