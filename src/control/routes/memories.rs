@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Json, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, OpenApi};
 
 use super::family::{Family, Route};
 use super::handles::Handles;
-use super::problem::{ProblemResponse, bad_request, problem};
+use super::problem::{ProblemResponse, bad_request, conflict, problem};
 use super::transactions::{internal, refusal};
 use cogzy_client::documents::{
     ExpectRequest, FieldConflictProblem, MemoriesDocument, MemoryId, Problem, PutRequest, SchemaVersion,
@@ -120,19 +120,12 @@ pub(super) fn refused(error: &MemoriesError) -> Response {
     match error {
         MemoriesError::Transaction(error) => refusal(error),
         MemoriesError::Unedited { cause: Unedited::Changed { id, field, current }, .. } => {
-            let problem = Problem {
-                kind: "about:cogzy-vault/conflict".to_owned(),
-                title: "Conflict".to_owned(),
-                status: StatusCode::CONFLICT.as_u16(),
-                detail,
-                next: "read the memory again and repeat the transaction under another id".to_owned(),
-                advice: None,
-            };
-            let current = current.as_deref().and_then(|text| serde_json::from_str(text).ok());
-            let (code, id, field) = ("FIELD_CONFLICT".to_owned(), id.clone(), field.clone());
-            let body = FieldConflictProblem { problem, code, id, field, current };
-            (StatusCode::CONFLICT, [(header::CONTENT_TYPE, "application/problem+json")], Json(body))
-                .into_response()
+            let next = "read the memory again and repeat the transaction under another id";
+            conflict(&detail, next, |problem| {
+                let current = current.as_deref().and_then(|text| serde_json::from_str(text).ok());
+                let (code, id, field) = ("FIELD_CONFLICT".to_owned(), id.clone(), field.clone());
+                FieldConflictProblem { problem, code, id, field, current }
+            })
         }
         MemoriesError::Unedited { .. } | MemoriesError::NoCollection(_) => {
             problem(StatusCode::UNPROCESSABLE_ENTITY, "refused", &detail).into_response()

@@ -3,6 +3,7 @@
 use axum::extract::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use cogzy_client::documents::Problem;
 
@@ -31,6 +32,17 @@ impl IntoResponse for ProblemResponse {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
     }
+}
+
+/// The response to a transaction that was made for another state; `complete` adds what is there.
+pub(super) fn conflict<T: Serialize>(
+    detail: &str,
+    next: &str,
+    complete: impl FnOnce(Problem) -> T,
+) -> Response {
+    let ProblemResponse(problem) = problem(StatusCode::CONFLICT, "conflict", detail);
+    let body = complete(Problem { next: next.to_owned(), ..problem });
+    (StatusCode::CONFLICT, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
 }
 
 /// The answer of a daemon that is about to end.

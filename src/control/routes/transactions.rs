@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use super::family::{Family, Route};
 use super::handles::Handles;
 use super::memories::{changes, refused};
-use super::problem::{ProblemResponse, bad_request, problem};
+use super::problem::{ProblemResponse, bad_request, conflict, problem};
 use cogzy_client::documents::{
     ConflictProblem, DeleteRequest, FieldConflictProblem, FileDocument, Problem, SchemaVersion,
     TransactionDocument, TransactionRequest, WriteRequest,
@@ -147,18 +147,11 @@ pub(super) fn refusal(error: &TransactError) -> Response {
     let detail = error.to_string();
     match error {
         TransactError::Conflict { path, current } => {
-            let problem = Problem {
-                kind: "about:cogzy-vault/conflict".to_owned(),
-                title: "Conflict".to_owned(),
-                status: StatusCode::CONFLICT.as_u16(),
-                detail,
-                next: "read the file again and repeat the transaction under another id".to_owned(),
-                advice: None,
-            };
-            let (code, path, current) = ("CONFLICT".to_owned(), path.clone(), *current);
-            let body = ConflictProblem { problem, code, path, current };
-            (StatusCode::CONFLICT, [(header::CONTENT_TYPE, "application/problem+json")], Json(body))
-                .into_response()
+            let next = "read the file again and repeat the transaction under another id";
+            conflict(&detail, next, |problem| {
+                let (code, path, current) = ("CONFLICT".to_owned(), path.clone(), *current);
+                ConflictProblem { problem, code, path, current }
+            })
         }
         TransactError::Refused { .. } => {
             problem(StatusCode::UNPROCESSABLE_ENTITY, "refused", &detail).into_response()

@@ -90,7 +90,7 @@ pub enum DeleteRequest {
     },
 }
 
-/// What must hold of a memory, or nothing is written.
+/// State in which a memory must be, or nothing is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectRequest {
@@ -115,7 +115,7 @@ pub struct MemoriesDocument {
     pub schema: SchemaVersion,
     /// The group.
     pub group: String,
-    /// Those that were found, in the order of the corpus.
+    /// The memories that were found, in the order of the corpus.
     pub memories: Vec<MemoryDocument>,
 }
 
@@ -160,6 +160,6 @@ pub struct FieldConflictProblem {
     pub id: String,
     /// Its member; null if the whole memory was expected to be another one.
     pub field: Option<String>,
-    /// What stands there now; null if there is nothing.
+    /// The present value; null if there is nothing.
     pub current: Option<Value>,
 }

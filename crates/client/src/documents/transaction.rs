@@ -33,7 +33,7 @@ pub struct TransactionRequest {
     /// The memories to write, each with its vector.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub puts: Vec<PutRequest>,
-    /// What must hold of memories.
+    /// States in which memories must be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<ExpectRequest>,
 }

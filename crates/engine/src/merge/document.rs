@@ -198,7 +198,8 @@ impl<'a> Document<'a> {
     }
 }
 
-fn unread(error: Unread, version: Version) -> Unmerged {
+/// Error of a version of which a value cannot be compared.
+pub(super) fn unread(error: Unread, version: Version) -> Unmerged {
     match error {
         Unread::Twice(name) => Unmerged::NamedTwice { version, name },
         Unread::Other(why) => Unmerged::Damaged { version, why },

@@ -8,12 +8,11 @@ mod changes;
 
 use std::io::{self, Read, Write};
 
-use super::document::{Document, Id};
+use super::document::{Document, Id, unread};
 use super::fields::Object;
 use super::frame::Around;
 use super::rows::{FLOATS, Rows, Run};
 use super::table::Source;
-use super::value::Unread;
 use super::{Names, Unmerged, Version, rows, write};
 use crate::fs::ReadFile;
 use crate::model::{Digest, FileStat};
@@ -28,7 +27,7 @@ const NONE_YET: &[u8] = b"[]";
 pub struct Edit {
     /// Its id.
     pub id: Id,
-    /// What it becomes. None deletes it.
+    /// Its new state. None deletes it.
     pub put: Option<Put>,
 }
 
@@ -209,12 +208,7 @@ fn array<'a>(names: &Names, stood: &Stood<'a>, entries: usize) -> Result<Option<
         let missing = Unmerged::Missing { version, name: name.clone() };
         return if entries > 0 { Err(missing) } else { Ok(None) };
     };
-    let read = Rows::read(Block::new(file.file, file.len), kind, version, name)?;
-    if read.count != entries as u64 {
-        let (name, rows) = (name.clone(), read.count);
-        return Err(Unmerged::OtherCount { version, name, rows, entries });
-    }
-    Ok(Some(read))
+    Rows::of_entries(Block::new(file.file, file.len), kind, (version, name), entries).map(Some)
 }
 
 /// Refuses a change that was made for another state.
@@ -241,11 +235,7 @@ fn meet(document: &Document<'_>, expected: &[Expectation]) -> Result<(), Unedite
 }
 
 fn object(text: &str) -> Result<Option<Object>, Unmerged> {
-    let version = Version::Now;
-    Object::read(text.to_owned()).map_err(|error| match error {
-        Unread::Twice(name) => Unmerged::NamedTwice { version, name },
-        Unread::Other(why) => Unmerged::Damaged { version, why },
-    })
+    Object::read(text.to_owned()).map_err(|error| unread(error, Version::Now))
 }
 
 /// Fate of each file of rows.

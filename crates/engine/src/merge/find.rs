@@ -39,11 +39,7 @@ pub fn find(
     let document = Document::read(Block::new(corpus.file, corpus.len), names, version)?;
     let entries = document.entries.len();
     let rows = array.map(|(name, file)| {
-        let rows = Rows::read(Block::new(file.file, file.len), &Kind::Matrix, version, name)?;
-        if rows.count == entries as u64 {
-            return Ok(rows);
-        }
-        Err(Unmerged::OtherCount { version, name: name.to_owned(), rows: rows.count, entries })
+        Rows::of_entries(Block::new(file.file, file.len), &Kind::Matrix, (version, name), entries)
     });
     let rows = rows.transpose()?;
     let wanted = document.entries.iter().enumerate().filter(|(_, entry)| ids.contains(&entry.id));
@@ -63,7 +59,7 @@ pub fn find(
     found.collect()
 }
 
-/// What each memory says but its id and its quiet members.
+/// Digest of each memory, without its id and its quiet members.
 ///
 /// # Errors
 /// If the corpus cannot be read as memories.

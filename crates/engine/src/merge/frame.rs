@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{Document, Frame, HOLE};
+use super::document::{Document, Frame, HOLE, unread};
 use super::fields::{self, Apart, Object, Vectors};
-use super::value::Unread;
 use super::{Clash, Unmerged};
 
 /// Words in the name of a member that counts.
@@ -92,12 +91,8 @@ fn object(document: &Document<'_>) -> Result<Object, Unmerged> {
 
 fn read(text: String, document: &Document<'_>) -> Result<Object, Unmerged> {
     let version = document.version;
-    match Object::read(text) {
-        Ok(Some(object)) => Ok(object),
-        Ok(None) => Err(Unmerged::Damaged { version, why: "it is no object".to_owned() }),
-        Err(Unread::Twice(name)) => Err(Unmerged::NamedTwice { version, name }),
-        Err(Unread::Other(why)) => Err(Unmerged::Damaged { version, why }),
-    }
+    let object = Object::read(text).map_err(|error| unread(error, version))?;
+    object.ok_or_else(|| Unmerged::Damaged { version, why: "it is no object".to_owned() })
 }
 
 /// Names of the members that count the entries of each version. Where all versions have as many, a

@@ -234,12 +234,7 @@ impl<'a> Read<'a> {
         let entries = document.entries.len();
         let mut rows = Vec::with_capacity(names.rows.len());
         for (file, (kind, name)) in side.rows.iter().zip(&names.rows) {
-            let read = Rows::read(block(file), kind, version, name)?;
-            if read.count != entries as u64 {
-                let (name, rows) = (name.clone(), read.count);
-                return Err(Unmerged::OtherCount { version, name, rows, entries });
-            }
-            rows.push(read);
+            rows.push(Rows::of_entries(block(file), kind, (version, name), entries)?);
         }
         let arrays = rows.iter().zip(&names.rows).filter(|(_, (kind, _))| *kind == Kind::Matrix);
         let digests = rows::digests(arrays.map(|(rows, _)| rows), entries)?;

@@ -62,6 +62,20 @@ impl<'a> Rows<'a> {
         Err(Unmerged::Damaged { version, why })
     }
 
+    /// Reads the head of a file that must have a row for each entry of its corpus.
+    pub(super) fn of_entries(
+        block: Block<'a>,
+        kind: &Kind,
+        (version, name): (Version, &str),
+        entries: usize,
+    ) -> Result<Self, Unmerged> {
+        let rows = Self::read(block, kind, version, name)?;
+        if rows.count == entries as u64 {
+            return Ok(rows);
+        }
+        Err(Unmerged::OtherCount { version, name: name.to_owned(), rows: rows.count, entries })
+    }
+
     fn matrix(block: Block<'a>, version: Version, name: &str) -> Result<Self, Unmerged> {
         let header = npy::header(block).map_err(|error| broken(error, version, name))?;
         let dtype = Dtype::of(&header.dtype).map_err(|error| broken(error, version, name))?;

@@ -17,9 +17,8 @@
 
 use std::collections::HashMap;
 
-use super::document::{Document, Entry, Id};
+use super::document::{Document, Entry, Id, unread};
 use super::fields::{self, Apart, Object, Vectors};
-use super::value::Unread;
 use super::{Clash, Names, Unmerged, Version};
 use crate::model::Digest;
 use crate::planted::{Bug, planted};
@@ -88,12 +87,8 @@ impl<'a> Table<'a> {
 
     fn object(&self, at: usize) -> Result<Result<Object, String>, Unmerged> {
         let text = self.text(at)?;
-        let version = self.document.version;
-        match Object::read(text.clone()) {
-            Ok(object) => Ok(object.ok_or(text)),
-            Err(Unread::Twice(name)) => Err(Unmerged::NamedTwice { version, name }),
-            Err(Unread::Other(why)) => Err(Unmerged::Damaged { version, why }),
-        }
+        let object = Object::read(text.clone()).map_err(|error| unread(error, self.document.version))?;
+        Ok(object.ok_or(text))
     }
 }
 

@@ -255,7 +255,11 @@ fn index(rows: &[f32], ids: Option<&[i64]>) -> Vec<u8> {
     let mut flat = cogzy_testkit::memory::index(rows.len(), 1, 0.0);
     flat.truncate(flat.len() - rows.len() * 4);
     rows.iter().for_each(|row| flat.extend(row.to_le_bytes()));
-    let Some(ids) = ids else { return flat };
+    ids.map_or(flat.clone(), |ids| in_map(&flat, ids))
+}
+
+/// A flat index in a map with these ids.
+fn in_map(flat: &[u8], ids: &[i64]) -> Vec<u8> {
     let mut map = b"IxMp".to_vec();
     map.extend(&flat[4..37]);
     map.extend(flat);

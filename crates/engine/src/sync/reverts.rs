@@ -25,7 +25,7 @@ use super::session::{Context, Session};
 use super::{Merge, SyncError};
 use crate::fs::{self, At, ReadFile, found};
 use crate::merge::{File, Id, Names, essences};
-use crate::model::{ConflictId, Content, Digest, Groups, Item, Kept, Tree, VaultPath, stem};
+use crate::model::{ConflictId, Content, Digest, Entry, Groups, Item, Kept, Tree, VaultPath, stem};
 use crate::plan::{Action, Unfit};
 use crate::vault::validate::Kind;
 use crate::vault::{ApplyItem, ApplyStep, Stage, hash_stable};
@@ -74,7 +74,7 @@ pub(crate) struct Reverted {
     pub gone: Gone,
 }
 
-/// What each memory says.
+/// Digest of each memory.
 type Table = BTreeMap<Id, Digest>;
 
 impl Session<'_> {
@@ -178,16 +178,20 @@ impl Context {
         }
         for group in groups.definitions() {
             let (item, name) = (Item::Group(group.name.clone()), group.name.as_str());
-            let (agreed, here) = (members(groups, name, base), members(groups, name, &local.tree));
-            let waits = || here.iter().any(|file| local.blocked.paths().any(|path| *path == file.path));
-            if alike(groups, &agreed, &here) || unfit.here.contains_key(&item) || waits() {
+            let is_same = primary(groups, groups.members(name, base))
+                .eq(primary(groups, groups.members(name, &local.tree)));
+            let blocks = |path: &VaultPath| local.tree.contains_key(path) && groups.item(path) == item;
+            if is_same || unfit.here.contains_key(&item) || local.blocked.paths().any(blocks) {
                 continue;
             }
+            let agreed = members(groups, name, base);
             let note = self.note_of(name)?.filter(|note| alike(groups, &note.agreed, &agreed));
             let Some(note) = note else { continue };
             let Some(found) = self.is_reverted(groups, &note, local)? else { continue };
             tracing::info!(group = name, "a program saved what it held before the last pull; it is merged");
-            base.retain(|path, _| groups.item(path) != item);
+            for file in &agreed {
+                base.remove(&file.path);
+            }
             base.extend(note.origin.iter().filter_map(|file| Some((file.path.clone(), file.entry?))));
             reverted.insert(item, found);
         }
@@ -226,9 +230,9 @@ impl Context {
                 return Ok(None);
             }
             takes_back |= lines.iter().any(|line| here.get(&line.id) == line.before.as_ref());
-            let before = lines.iter().filter(|line| line.before.is_some());
-            had |= before.clone().count() > 0;
-            has |= before.clone().any(|line| here.get(&line.id) == line.before.as_ref());
+            had |= lines.iter().any(|line| line.before.is_some());
+            has |=
+                lines.iter().any(|line| line.before.is_some() && here.get(&line.id) == line.before.as_ref());
             let wrote = note.wrote.get(corpus).cloned().unwrap_or_default();
             is_pure &= wrote == here;
             let deleted = wrote.into_iter().filter(|(id, _)| !here.contains_key(id));
@@ -337,13 +341,21 @@ fn members(groups: &Groups, name: &str, tree: &Tree) -> Vec<Kept> {
     groups.members(name, tree).map(kept).collect()
 }
 
+/// Contents of the primary ones among the members of a group.
+fn primary<'f>(
+    groups: &Groups,
+    members: impl Iterator<Item = (&'f VaultPath, &'f Entry)>,
+) -> impl Iterator<Item = (&'f VaultPath, Content)> {
+    members.filter(|(path, _)| !groups.is_derived(path)).map(|(path, entry)| (path, entry.content()))
+}
+
 /// True if the primary members of two versions have the same contents.
 fn alike(groups: &Groups, one: &[Kept], other: &[Kept]) -> bool {
-    let primary = |files: &[Kept]| -> Vec<(VaultPath, Option<Content>)> {
-        let files = files.iter().filter(|file| !groups.is_derived(&file.path));
-        files.map(|file| (file.path.clone(), file.entry.map(|entry| entry.content()))).collect()
-    };
-    primary(one) == primary(other)
+    primary(groups, entries(one)).eq(primary(groups, entries(other)))
+}
+
+fn entries(files: &[Kept]) -> impl Iterator<Item = (&VaultPath, &Entry)> {
+    files.iter().filter_map(|file| Some((&file.path, file.entry.as_ref()?)))
 }
 
 fn difference(before: &Table, after: &Table) -> Vec<Line> {

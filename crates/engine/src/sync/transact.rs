@@ -55,10 +55,8 @@ impl Engine {
     /// # Errors
     /// See [`TransactError`].
     pub fn transact(&self, request: &Transaction) -> Result<Answer, TransactError> {
-        let Context { layout, ports, settings, .. } = &self.context;
-        let now_ms = ports.clock.now_ms();
-        let id = ApplyId::new(now_ms, random(ports.entropy.as_ref()));
-        let now_ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
+        let Context { layout, settings, .. } = &self.context;
+        let (id, now_ms) = self.new_apply();
         let answer = transact(self.context.fs(), layout, &settings.filter, request, &id, now_ms)?;
         tracing::info!(
             transaction = request.id,
@@ -79,14 +77,12 @@ impl Engine {
         transaction: Transaction,
         changes: BTreeMap<String, (Vec<Expectation>, Vec<Edit>)>,
     ) -> Result<Answer, MemoriesError> {
-        let Context { layout, ports, settings, .. } = &self.context;
+        let Context { layout, settings, .. } = &self.context;
         let changes = changes.into_iter().map(|(name, (expected, edits))| {
             Ok(Changes { collection: self.collection(&name)?, expected, edits })
         });
         let request = Request { transaction, changes: changes.collect::<Result<_, MemoriesError>>()? };
-        let now_ms = ports.clock.now_ms();
-        let id = ApplyId::new(now_ms, random(ports.entropy.as_ref()));
-        let now_ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
+        let (id, now_ms) = self.new_apply();
         let answer = memories::write(self.context.fs(), layout, &settings.filter, &request, &id, now_ms)?;
         let Transaction { id, source, .. } = &request.transaction;
         tracing::info!(transaction = id, source, files = answer.files.len(), "memories written");
@@ -110,6 +106,14 @@ impl Engine {
                 TransactError::Busy("files are being put in place, or that was cut short".to_owned())
             })?;
         memories::read(fs, layout, &collection, ids, vectors)
+    }
+
+    /// Name of a new apply, and the time in milliseconds since the Unix epoch.
+    fn new_apply(&self) -> (ApplyId, i64) {
+        let ports = &self.context.ports;
+        let now_ms = ports.clock.now_ms();
+        let id = ApplyId::new(now_ms, random(ports.entropy.as_ref()));
+        (id, i64::try_from(now_ms).unwrap_or(i64::MAX))
     }
 
     fn collection(&self, group: &str) -> Result<Collection, MemoriesError> {

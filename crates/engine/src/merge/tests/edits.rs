@@ -113,13 +113,7 @@ fn an_index_with_the_same_rows_follows_and_another_one_is_left() {
 /// An index as faiss writes it, of two columns.
 fn two_columns(rows: &[f32], ids: Option<&[i64]>) -> Vec<u8> {
     let flat = cogzy_testkit::memories::index(rows);
-    let Some(ids) = ids else { return flat };
-    let mut map = b"IxMp".to_vec();
-    map.extend(&flat[4..37]);
-    map.extend(flat);
-    map.extend((ids.len() as u64).to_le_bytes());
-    ids.iter().for_each(|id| map.extend(id.to_le_bytes()));
-    map
+    ids.map_or(flat.clone(), |ids| in_map(&flat, ids))
 }
 
 #[test]
