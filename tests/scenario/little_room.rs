@@ -156,6 +156,17 @@ async fn on_a_full_disk_the_commands_of_the_page_make_room_and_bring_everything(
         two.sync().await;
     }
     one.write("traces/next.bin", noise("next", 4 << 20));
+    // The trash yields what was looked at again.
+    let trash = two.root.join("sync/trash");
+    let looked_at =
+        || std::fs::read_dir(&trash).unwrap().any(|one| one.unwrap().path().join("applied.json").exists());
+    for _ in 0..1000 {
+        if looked_at() {
+            break;
+        }
+        two.sync().await;
+    }
+    assert!(looked_at(), "what was displaced was never looked at again");
     one.sync().await;
     disk.fill();
     recovery_page::run_section(&two, "The disk is full").await;
