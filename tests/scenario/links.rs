@@ -13,9 +13,10 @@ use cogzy_engine::sync::Transaction;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::main_path::{World, world};
-use crate::support::daemon::{Daemon, Onlooker};
+use crate::support::daemon::Daemon;
 use crate::support::device::Device;
-use crate::support::process::{Machine, PATIENCE};
+use crate::support::process::Machine;
+use crate::support::socket;
 
 /// Rounds of the race in `cargo test`; `COGZY_TEST_WHOLE=1` goes on for a minute.
 const ROUNDS: u64 = 40;
@@ -239,9 +240,11 @@ async fn a_synced_folder_that_becomes_a_link_is_named_and_its_files_are_neither_
     machine.set("COGZY_VAULT__SYNC__POLL_INTERVAL", "200ms");
     let daemon = Daemon::start(&machine).await;
     machine.write("later.md", "goes on");
-    let onlooker = Onlooker::of(&machine.root.join("sync"));
-    let manifest = || String::from_utf8(machine.read("sync/manifest.json").unwrap()).unwrap();
-    assert!(onlooker.until(PATIENCE, || manifest().contains("later.md")), "it does not go on");
+    // The manifest names what is sent a moment before the status does.
+    socket::until(&machine, "sent", |status| {
+        status["files"] == 3 && status["pending"]["up"]["files"] == 0 && status["state"] == "error"
+    })
+    .await;
     let status = machine.run(&["status"]).await.stdout;
     assert!(status.contains(SAYS) && !status.contains("to send"), "{status}");
     assert!(!status.starts_with("✓ in sync"), "{status}");

@@ -63,7 +63,10 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
 }
 
 fn told(error: &ErrorDocument, now_ms: u64) -> [StyledLine; 2] {
-    let about = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+    let name = error.path.as_ref().map(|path| path.strip_prefix("file:").unwrap_or(path));
+    // Many messages begin with the name themselves.
+    let about = name.map(|name| format!("{name}: ")).filter(|name| !error.message.starts_with(name));
+    let about = about.unwrap_or_default();
     let tries = tries(error.attempts, error.next_retry.as_deref(), now_ms);
     [
         StyledLine::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
