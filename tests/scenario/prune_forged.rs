@@ -128,6 +128,30 @@ async fn a_repair_puts_the_vault_right_that_a_stranger_swept() {
 }
 
 #[tokio::test]
+async fn a_repair_sends_again_what_a_stranger_swept_and_deleted() {
+    let folder = fresh_folder();
+    let (bucket, mut one) = world(folder.path()).await;
+    one.write("traces/b.json", version("b1"));
+    one.sync().await;
+    let all = packs(&bucket);
+    let marked = all.clone();
+    forge(&bucket, |commit| commit.prune.marked = marked).await;
+    forge(&bucket, |commit| commit.prune.swept = all).await;
+    bucket.packs().iter().for_each(|pack| drop(bucket.remote.remove(pack)));
+    one.sync().await;
+    // A file that has been edited since then is another one, and the rest does not wait for it.
+    std::fs::write(one.root.join("traces/b.json"), "not sent yet").unwrap();
+    one.engine().repair(&Unwatched).await.unwrap();
+    let mut new = bucket.device(folder.path(), "new").await;
+    let _waits = new.try_sync().await;
+    assert_eq!(new.read("traces/a.json"), Some(version("a5")));
+    assert_eq!(new.read("traces/b.json"), None, "nobody has it any more");
+    one.sync().await;
+    new.sync().await;
+    assert_eq!(new.files(), one.files());
+}
+
+#[tokio::test]
 async fn a_device_deletes_only_what_it_has_known_to_go_for_a_grace_period() {
     let folder = fresh_folder();
     let (bucket, mut one) = world(folder.path()).await;

@@ -57,6 +57,7 @@ pub use marker::{MARKER_FORMAT, Marker, MarkerError};
 pub use mounts::{Mounts, Presence};
 pub use names::Names;
 pub use probe::{Abilities, abilities, names_held};
+pub(crate) use read::hash_file;
 pub use read::{FileChanged, StableReader, hash_stable, open_stable};
 pub use record::{Answer, Written};
 pub use scan::{

@@ -153,7 +153,7 @@ pub fn hash_stable(fs: &dyn Fs, root: &Path, relative: &str, seen: &FileStat) ->
 }
 
 /// Hashes the file at `path` like [`hash_stable`]. Its folders are known not to be links.
-pub(super) fn hash_file(fs: &dyn Fs, path: &Path, seen: &FileStat) -> io::Result<Option<Content>> {
+pub(crate) fn hash_file(fs: &dyn Fs, path: &Path, seen: &FileStat) -> io::Result<Option<Content>> {
     match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
         (Some(folder), Some(name)) if seen.kind == FileKind::File => hash_stable(fs, folder, name, seen),
         _ => Ok(None),

@@ -218,16 +218,11 @@ impl LostWalk<'_> {
     /// before.
     async fn add_readable(&mut self, state: &Snapshot) -> Result<(), SyncError> {
         for pack in state.packs.values() {
-            if !self.packs.insert(pack.id) {
-                continue;
+            if self.packs.insert(pack.id)
+                && let Some(sound) = sound_part(&self.reader, pack, &self.bad).await?
+            {
+                self.index.insert(&sound);
             }
-            if !self.bad.contains(pack_key(pack.id).as_str()) {
-                self.index.insert(pack);
-                continue;
-            }
-            let Some(bytes) = self.reader.whole(pack.id).await? else { continue };
-            let chunks = pack.chunks.iter().filter(|slot| stored_part(pack.id, slot, &bytes).is_some());
-            self.index.insert(&PackInfo { chunks: chunks.copied().collect(), ..pack.as_ref().clone() });
         }
         Ok(())
     }
@@ -240,4 +235,19 @@ impl LostWalk<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The pack with those of its chunks that can be read. One that is not among the `bad` is taken for
+/// whole. None if there is nothing of it.
+pub(super) async fn sound_part(
+    reader: &ChunkReader,
+    pack: &Arc<PackInfo>,
+    bad: &BTreeSet<&str>,
+) -> Result<Option<Arc<PackInfo>>, SyncError> {
+    if !bad.contains(pack_key(pack.id).as_str()) {
+        return Ok(Some(Arc::clone(pack)));
+    }
+    let Some(bytes) = reader.whole(pack.id).await? else { return Ok(None) };
+    let chunks = pack.chunks.iter().filter(|slot| stored_part(pack.id, slot, &bytes).is_some());
+    Ok(Some(Arc::new(PackInfo { chunks: chunks.copied().collect(), ..pack.as_ref().clone() })))
 }

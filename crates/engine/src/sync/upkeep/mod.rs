@@ -1,8 +1,8 @@
 //! Care for the stored data: checks that it is whole, repairs it, and frees what is no longer
 //! needed.
 //!
-//! [`verify`] reads and changes nothing; [`repair`] puts right what it found; [`give_up`]
-//! declares what is [`lost`] for good. [`prune`] frees data
+//! [`verify`] reads and changes nothing; [`repair`] puts right what it found, and [`send_again`]
+//! sends what no pack holds; [`give_up`] declares what is [`lost`] for good. [`prune`] frees data
 //! that retention no longer needs, in two commits; [`sweep`] then deletes it, and [`repack`] moves the needed rest out of worn packs. Each
 //! file's head says what a crash leaves.
 
@@ -11,6 +11,7 @@ mod lost;
 mod prune;
 mod repack;
 mod repair;
+mod send_again;
 mod sweep;
 mod verify;
 mod weigh;

@@ -4,7 +4,8 @@
 //! were committed. Commits and headers come from the cache's verified copies; a pack is put
 //! together from the chunks that can still be read, here or there. If some of its chunks are
 //! nowhere, zeros stand for them, which no reader takes for a chunk; the others are at their places
-//! again. So the only bytes ever overwritten are wrong ones. A damaged local file is replaced as in
+//! again. So the only bytes ever overwritten are wrong ones. What no pack can have again is sent in
+//! new ones ([`super::send_again`]). A damaged local file is replaced as in
 //! any apply, and lies in the trash afterwards. A version that cannot be repaired is named by file
 //! and generation.
 //!
@@ -134,6 +135,8 @@ impl Session<'_> {
         if !packs.is_empty() {
             self.rebuild_packs(&state, &packs, repaired).await?;
         }
+        let sent = self.send_again(faults).await?;
+        repaired.objects.extend(sent.iter().map(|pack| pack_key(pack.id)));
         // After the bucket, since they come from it.
         repaired.files = self.repair_files().await?;
         Ok(())

@@ -1,0 +1,148 @@
+//! Sends contents again that the newest state names and no pack holds any more, from the files of
+//! this device.
+//!
+//! A pack that a commit names is put back under its own name ([`super::repair`]). Here are the
+//! contents that no pack names, or only one that never held them: a member may have marked and
+//! swept the true one. They go into new packs, and a commit without changes names these. A file is
+//! sent only if its bytes are those of the version that is lost.
+//!
+//! A crash before the commit leaves packs that belong to nothing, and a later prune takes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Fault;
+use super::lost::sound_part;
+use crate::content::ChunkIndex;
+use crate::log::{ChunkReader, Snapshot};
+use crate::model::{Content, Digest, PackInfo, Prune, Recipe};
+use crate::sync::cycle::{Known, Run, Uploads, list_chunks};
+use crate::sync::session::{Context, Session};
+use crate::sync::{SyncError, blocking};
+use crate::vault::hash_file;
+
+/// A content that no pack holds, and the files that may have it.
+struct Unheld {
+    content: Content,
+    recipe: Option<Recipe>,
+    files: Vec<PathBuf>,
+}
+
+impl Session<'_> {
+    /// Sends what is lost of the newest state and stands on this disk. Returns the new packs.
+    pub(super) async fn send_again(&mut self, faults: &[Fault]) -> Result<Vec<PackInfo>, SyncError> {
+        let head = self.stand().await?;
+        let bad: BTreeSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
+        let (mut all, mut lasting) = (ChunkIndex::default(), ChunkIndex::default());
+        for pack in head.packs.values() {
+            let Some(sound) = sound_part(&reader, pack, &bad).await? else { continue };
+            all.insert(&sound);
+            if !head.marked.contains_key(&pack.id) {
+                lasting.insert(&sound);
+            }
+        }
+        let mut unheld = self.context.unheld(&reader, &all, &head).await?;
+        if unheld.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.find_in_vault(&head, &mut unheld)?;
+        let packs = self.send_files(&head, &lasting, unheld.into_values()).await?;
+        self.commit_prune(&head, Prune::default(), packs.clone()).await?;
+        Ok(packs)
+    }
+
+    /// Adds the synced files that have one of these contents, under whichever name.
+    fn find_in_vault(
+        &self,
+        head: &Snapshot,
+        unheld: &mut BTreeMap<Digest, Unheld>,
+    ) -> Result<(), SyncError> {
+        let scan = blocking(|| self.context.fresh_scan(self.marker.vault, head))?;
+        // The file of a database in use is not what was sent of it.
+        for (path, found) in scan.files.iter().filter(|(path, _)| !scan.in_parts.contains(*path)) {
+            if let Some(unheld) = unheld.get_mut(&found.entry.digest) {
+                unheld.files.push(scan.names.locate(self.context.layout.root(), path));
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_files(
+        &self,
+        head: &Snapshot,
+        lasting: &ChunkIndex,
+        unheld: impl Iterator<Item = Unheld>,
+    ) -> Result<Vec<PackInfo>, SyncError> {
+        let context = self.context;
+        let mut known = Known::new(head, lasting, Vec::new());
+        let uploads = Uploads::new(context);
+        let params = self.log.header()?.chunking;
+        let mut run = Run::new(params, context.ports.entropy.as_ref(), &mut known, uploads.clone())?;
+        for Unheld { content, recipe, files } in unheld {
+            let Some(path) = blocking(|| files.into_iter().find(|path| context.holds(path, content)))
+            else {
+                continue;
+            };
+            let Ok(mut file) = context.fs().open(&path) else { continue };
+            match blocking(|| run.add(&mut file))? {
+                Ok(sent) if sent.content == content && sent.recipe == recipe => {}
+                Ok(_) => tracing::warn!(path = %path.display(), "it changed while it was sent again"),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "it could not be sent again"),
+            }
+            run.send().await?;
+        }
+        blocking(|| run.finish())?;
+        uploads.wait_for(0).await?;
+        Ok(uploads.done().await)
+    }
+}
+
+impl Context {
+    /// Contents of the newest state and its open conflicts that cannot be put together.
+    async fn unheld(
+        &self,
+        reader: &ChunkReader,
+        index: &ChunkIndex,
+        head: &Snapshot,
+    ) -> Result<BTreeMap<Digest, Unheld>, SyncError> {
+        let kept = head.conflicts.values().flat_map(|conflict| {
+            conflict.files.iter().filter_map(|file| {
+                let place = self.layout.conflict_file(conflict.id, &file.path);
+                file.entry.map(|entry| (&file.path, entry, Some(place)))
+            })
+        });
+        let all = head.tree.iter().map(|(path, entry)| (path, *entry, None)).chain(kept);
+        let (mut whole, mut unheld) = (BTreeSet::new(), BTreeMap::<Digest, Unheld>::new());
+        for (path, entry, place) in all {
+            let content = entry.content();
+            if whole.contains(&content.digest) {
+                continue;
+            }
+            if !unheld.contains_key(&content.digest) {
+                let recipe = head.recipes.get(&content.digest);
+                match list_chunks(reader, index, path.as_str(), content, recipe).await {
+                    Ok(_) => {
+                        whole.insert(content.digest);
+                        continue;
+                    }
+                    Err(error) if error.is_damage() => {}
+                    Err(other) => return Err(other),
+                }
+                let lost = Unheld { content, recipe: recipe.cloned(), files: Vec::new() };
+                unheld.insert(content.digest, lost);
+            }
+            if let Some(unheld) = unheld.get_mut(&content.digest) {
+                unheld.files.extend(place);
+            }
+        }
+        Ok(unheld)
+    }
+
+    /// True if a file can be read and has this content.
+    fn holds(&self, path: &Path, content: Content) -> bool {
+        let read = || hash_file(self.fs(), path, &self.fs().lstat(path)?);
+        read().is_ok_and(|found| found == Some(content))
+    }
+}
