@@ -174,6 +174,7 @@ impl Assembly<'_> {
                 config::Merge::Off => Merge::Off,
             },
             quiet: config.conflict.quiet.iter().cloned().collect(),
+            texts: config.conflict.texts.clone(),
             search: match config.validation.finite {
                 Finite::Full => Search::Full,
                 Finite::Sample => Search::Sample,

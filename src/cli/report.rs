@@ -128,7 +128,10 @@ fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
         ));
     }
     for item in &report.merged {
-        output.note(format!("merged, memory by memory: {item}"));
+        output.note(match item.strip_prefix("file:") {
+            Some(path) => format!("merged, line by line: {path}"),
+            None => format!("merged, memory by memory: {item}"),
+        });
     }
     let kept = |conflict: &ConflictId| {
         format!(

@@ -15,6 +15,7 @@ use super::settings::{
     SyncSettings, ValidationSettings,
 };
 use super::units::Span;
+use cogzy_engine::merge::Texts;
 use cogzy_engine::model::{Group, Groups};
 
 const SECOND: u64 = 1000;
@@ -58,6 +59,7 @@ impl Config {
                 policy: from.word("conflict.policy", &[("remote-wins", Policy::RemoteWins)])?,
                 merge: from.word("conflict.merge", &[("entries", Merge::Entries), ("off", Merge::Off)])?,
                 quiet: from.texts("conflict.quiet")?,
+                texts: line_merges(from)?,
             },
             safety: SafetySettings {
                 max_delete_percent: from.number("safety.max_delete_percent", 1..=100)?,
@@ -191,6 +193,16 @@ fn level(from: &mut Reader) -> Result<tracing::Level, ConfigError> {
         ("trace", Level::TRACE),
     ];
     from.word("log.level", &words)
+}
+
+fn line_merges(from: &mut Reader) -> Result<Texts, ConfigError> {
+    let [lines, text] = [from.texts("conflict.lines")?, from.texts("conflict.text")?];
+    for (key, patterns) in [("conflict.lines", &lines), ("conflict.text", &text)] {
+        if let Err(error) = Texts::new(patterns, &[]) {
+            from.refuse(key, &format!("a list of patterns, such as [\"notes/**/*.md\"]: {error}"))?;
+        }
+    }
+    Ok(Texts::new(&lines, &text).unwrap_or_default())
 }
 
 fn groups(from: &mut Reader) -> Result<Groups, ConfigError> {

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cogzy_engine::merge::Texts;
 use cogzy_engine::model::Groups;
 
 /// All settings.
@@ -143,6 +144,8 @@ pub struct ConflictSettings {
     pub merge: Merge,
     /// Members of a corpus and of its memories of which a merge takes the version that stands.
     pub quiet: Vec<String>,
+    /// Single files that merge line by line.
+    pub texts: Texts,
 }
 
 /// A winner of conflicts.

@@ -25,6 +25,7 @@ mod mended;
 mod merge_by_hand;
 mod merge_fork;
 mod merge_model;
+mod merge_texts;
 mod merge_unasked;
 mod mounts;
 mod names;

@@ -10,6 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
 use cogzy_engine::fs::{Fs, RealFs, RootedFs};
+use cogzy_engine::merge::Texts;
 use cogzy_engine::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
 use cogzy_engine::plan::{Brakes, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote};
@@ -198,6 +199,7 @@ impl Device {
                 stale_index: self.stale_index,
                 merge: self.merge,
                 quiet: ["updated_at".to_owned()].into(),
+                texts: Texts::new(&["**/*.log".into()], &["**/*.md".into()]).unwrap(),
                 search: Search::Full,
                 seen: None,
             };

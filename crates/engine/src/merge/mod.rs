@@ -1,5 +1,5 @@
 //! Merges three versions of a corpus by the identity of its entries, with the vectors of each; and
-//! finds and changes single entries by the same means.
+//! finds and changes single entries by the same means. Beside it, logs and texts are merged by lines.
 //!
 //! Pure functions over files that can be read at any place: the same inputs give the same bytes on
 //! every device. *There* is the version that stands, *here* the one that lost to it, *base* the one
@@ -18,8 +18,10 @@ mod edit;
 mod fields;
 mod find;
 mod frame;
+mod lines;
 mod rows;
 mod table;
+mod texts;
 mod unmerged;
 mod value;
 mod write;
@@ -36,6 +38,8 @@ use utoipa::ToSchema;
 pub use document::Id;
 pub use edit::{Edit, Edited, Expectation, Put, Stood, Unedited, Vector, edit};
 pub use find::{Found, essences, find};
+pub use lines::{append, weave};
+pub use texts::{LineMerge, NoPattern, Texts};
 pub use unmerged::{Unmerged, Version};
 
 use crate::fs::ReadFile;

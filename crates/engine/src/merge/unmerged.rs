@@ -142,6 +142,32 @@ pub enum Unmerged {
         /// Position in the corpus.
         at: u64,
     },
+    /// A log has other lines where both versions had the same.
+    #[error("{version} has changed what was there before: only a log that grows at its end is merged")]
+    NotAppended {
+        /// The version.
+        version: Version,
+    },
+    /// Both sides changed the same lines of a text.
+    #[error("both versions changed line {line} of the version that both came from, or lines beside it")]
+    SameLines {
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// A text is too long to be merged.
+    #[error("{version} is longer than {most} MiB, the longest text that is merged")]
+    LongText {
+        /// The version.
+        version: Version,
+        /// Longest text, in MiB.
+        most: u64,
+    },
+    /// A file is no text.
+    #[error("{version} is no text: it has a byte 0")]
+    NoText {
+        /// The version.
+        version: Version,
+    },
     /// A derived file has to be computed again.
     #[error("its index must be built anew: {name} is no flat index that could be merged row for row")]
     ToBuildAnew {

@@ -177,6 +177,19 @@ impl Groups {
         near.filter(move |(path, _)| self.find(path).is_some_and(|(group, _)| group.name == name))
     }
 
+    /// Files of an item in a tree, in order.
+    pub fn files_of<'a, V>(
+        &'a self,
+        item: &'a Item,
+        tree: &'a SharedMap<VaultPath, V>,
+    ) -> impl Iterator<Item = (&'a VaultPath, &'a V)> {
+        let (group, file) = match item {
+            Item::Group(name) => (Some(self.members(name, tree)), None),
+            Item::File(path) => (None, tree.get(path).map(|value| (path, value))),
+        };
+        group.into_iter().flatten().chain(file)
+    }
+
     /// True if members of the group `name` may lie below `folder`.
     #[must_use]
     pub fn reaches(&self, name: &str, folder: &VaultPath) -> bool {

@@ -1,4 +1,4 @@
-//! The version that both sides of a conflict over a group came from.
+//! The version that both sides of a conflict came from, over a group or a file that merges.
 //!
 //! The device that finds a conflict knows it, and notes it beside the losing version. Where that
 //! note is missing, the history tells it if a merge of two commits listed the conflict. Else there
@@ -41,7 +41,7 @@ struct Base {
     /// Commit that this device had agreed on. None at a first join: then there is no base, whatever
     /// the history says.
     commit: Option<CommitKey>,
-    /// Files of the group on which it had agreed.
+    /// Files of the item on which it had agreed.
     files: Vec<Kept>,
     /// Conflicts over versions of which the losing one has everything, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +55,7 @@ struct Base {
 pub(crate) type Gone = BTreeMap<VaultPath, BTreeMap<Id, Digest>>;
 
 impl Session<'_> {
-    /// Notes beside each losing version of a group that was put aside just now what it came from.
+    /// Notes beside each losing version that was put aside just now what it came from.
     pub(crate) fn note_bases(
         &self,
         survey: &Survey,
@@ -63,10 +63,11 @@ impl Session<'_> {
         agreed: Option<CommitKey>,
     ) -> Result<(), SyncError> {
         for step in survey.plan.steps.iter().filter(|step| done.contains(&step.item)) {
-            let (Action::Conflict(conflict), Item::Group(name)) = (&step.action, &step.item) else {
+            let Action::Conflict(conflict) = &step.action else { continue };
+            if !self.context.settings.can_merge(&step.item) {
                 continue;
-            };
-            let members = survey.remote.groups.members(name, &survey.base);
+            }
+            let members = survey.remote.groups.files_of(&step.item, &survey.base);
             let kept = |(path, entry): (&VaultPath, &_)| Kept { path: path.clone(), entry: Some(*entry) };
             let Reverted { aside: continues, gone } =
                 survey.reverted.get(&step.item).cloned().unwrap_or_default();
@@ -76,11 +77,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The origin of both sides of a conflict over the group `name`.
+    /// The origin of both sides of a conflict.
     pub(crate) async fn common_version(
         &mut self,
         conflict: &Conflict,
-        name: &str,
         head: &Stand,
     ) -> Result<Common, SyncError> {
         let Some(newest) = head.key else { return Ok(Common::default()) };
@@ -91,14 +91,24 @@ impl Session<'_> {
         let gone = note.as_ref().map(|note| note.gone.clone()).unwrap_or_default();
         let from = match note {
             Some(Base { commit: None, .. }) => return Ok(Common { unrelated: true, ..Common::default() }),
-            Some(note) => self.noted(&note, name, head, &lines).await?,
+            Some(note) => {
+                let from = self.noted(&note, &conflict.item, head, &lines).await?;
+                if let (Some(key), Item::File(_), []) = (from, &conflict.item, note.files.as_slice()) {
+                    // Both sides began a file that was not there.
+                    let base = Some(self.log.readable(key, head.key).await?);
+                    return Ok(Common { base, ..Common::default() });
+                }
+                from
+            }
             // The oldest list tells of the fork; a later merge may have listed it again.
             None => past.iter().rev().find(|past| past.kept.contains(&conflict.id)).and_then(loser),
         };
         let Some(from) = from else { return Ok(Common::default()) };
         let there: BTreeSet<CommitKey> = lines.down(newest).collect();
         let is_common = |key: &CommitKey| there.contains(key) || planted(Bug::LastReplaced);
-        let Some(key) = lines.down(from).find(is_common) else {
+        // Two devices may have begun one file at the same moment.
+        let begun = lines.first(from).filter(|_| matches!(conflict.item, Item::File(_)));
+        let Some(key) = lines.down(from).find(is_common).or(begun) else {
             return Ok(Common::default());
         };
         let replaced: BTreeSet<CommitKey> = lines.down(from).take_while(|at| *at != key).collect();
@@ -113,19 +123,19 @@ impl Session<'_> {
         Ok(Common { base, unrelated: false, continued, gone })
     }
 
-    /// The commit with the noted version. A group that waited for its files to settle was agreed on
+    /// The commit with the noted version. An item that waited for its files to settle was agreed on
     /// in an older one than the rest.
     async fn noted(
         &mut self,
         note: &Base,
-        name: &str,
+        item: &Item,
         head: &Stand,
         lines: &Lines<'_>,
     ) -> Result<Option<CommitKey>, SyncError> {
         let Some(commit) = note.commit else { return Ok(None) };
         for key in std::iter::once(commit).chain(lines.down(commit)).take(MAX_LOOKS) {
             let state = self.log.readable(key, head.key).await?;
-            if note.is_in(name, head, &state) {
+            if note.is_in(item, head, &state) {
                 return Ok(Some(key));
             }
         }
@@ -133,7 +143,7 @@ impl Session<'_> {
     }
 }
 
-/// The origin of two versions of a group.
+/// The origin of two versions of an item.
 #[derive(Default)]
 pub(crate) struct Common {
     /// State with the newest version that both replaced, if there is one.
@@ -187,23 +197,38 @@ impl<'p> Lines<'p> {
         std::iter::from_fn(move || {
             loop {
                 let past = self.past.get(&at?)?;
-                let brings = self.bring.contains(&past.key);
-                at = match past.parents.as_slice() {
-                    [_, other] if brings => Some(*other),
-                    parents => parents.first().copied(),
-                };
-                if brings && past.parents.len() < 2 {
+                at = self.above(past);
+                if self.bring.contains(&past.key) && past.parents.len() < 2 {
                     return Some(past.key);
                 }
             }
         })
     }
+
+    /// The commit whose version stands in one that brings none.
+    fn above(&self, past: &Past) -> Option<CommitKey> {
+        match past.parents.as_slice() {
+            [_, other] if self.bring.contains(&past.key) => Some(*other),
+            parents => parents.first().copied(),
+        }
+    }
+
+    /// The first commit of all, which `from` goes back to. None if the history does not reach so far.
+    fn first(&self, from: CommitKey) -> Option<CommitKey> {
+        let mut at = from;
+        loop {
+            match self.above(self.past.get(&at)?) {
+                Some(above) => at = above,
+                None => return Some(at),
+            }
+        }
+    }
 }
 
 impl Base {
-    /// True if `state` has the contents of the group that are noted.
-    fn is_in(&self, name: &str, head: &Snapshot, state: &Snapshot) -> bool {
-        let members = head.groups.members(name, &state.tree);
+    /// True if `state` has the contents of the item that are noted.
+    fn is_in(&self, item: &Item, head: &Snapshot, state: &Snapshot) -> bool {
+        let members = head.groups.files_of(item, &state.tree);
         let noted = self.files.iter().map(|file| (&file.path, file.entry.map(|entry| entry.content())));
         members.map(|(path, entry)| (path, Some(entry.content()))).eq(noted)
     }

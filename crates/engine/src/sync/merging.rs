@@ -1,7 +1,7 @@
-//! Merges that nobody asks for: two versions of a group of memories become one.
+//! Merges that nobody asks for: two versions of a group of memories, or of a text, become one.
 //!
-//! The device whose version was set aside merges it into the one that stands, memory by memory, as
-//! soon as the group is at rest here. The merge is the decision of that conflict, as a person would
+//! The device whose version was set aside merges it into the one that stands, memory by memory or
+//! line by line, as soon as the item is at rest here. The merge is the decision of that conflict, as a person would
 //! make it by `--keep merged`, and it comes here as to every other device: by the next round's pull.
 //! No other device merges that version, so no merge is made twice.
 //!
@@ -31,7 +31,7 @@ use crate::plan::{Action, Step};
 /// Where the database notes the version that stood when a conflict was not merged.
 const NOTES: &str = "merge/";
 
-/// Contents of a group's files.
+/// Contents of an item's files.
 type Contents = Vec<(VaultPath, Content)>;
 
 impl Session<'_> {
@@ -94,7 +94,7 @@ impl Session<'_> {
         let kept: Vec<ConflictId> = rewrite.kept.iter().map(|kept| kept.id).collect();
         self.rewrite(head, rewrite, false).await?;
         self.report.merged(conflict, kept);
-        tracing::info!(conflict = %conflict.id.short(), item = %conflict.item, "merged, memory by memory");
+        tracing::info!(conflict = %conflict.id.short(), item = %conflict.item, "its two versions were merged");
         Ok(())
     }
 }
@@ -111,14 +111,15 @@ impl Context {
     /// True if the survey knows of a conflict that this device may merge. Most cycles end here,
     /// without a request.
     fn may_merge(&self, survey: &Survey) -> bool {
-        let found = |step: &Step| matches!((&step.item, &step.action), (Item::Group(_), Action::Conflict(_)));
+        let found =
+            |step: &Step| matches!(step.action, Action::Conflict(_)) && self.settings.can_merge(&step.item);
         survey.plan.steps.iter().any(found) || !self.to_merge(&survey.remote).is_empty()
     }
 
-    /// Open conflicts over groups, but those of which it is known that this device does not merge
-    /// them.
+    /// Open conflicts over what merges, but those of which it is known that this device does not
+    /// merge them.
     fn to_merge(&self, head: &Snapshot) -> Vec<Conflict> {
-        let open = head.conflicts.values().filter(|conflict| matches!(conflict.item, Item::Group(_)));
+        let open = head.conflicts.values().filter(|conflict| self.settings.can_merge(&conflict.item));
         open.filter(|conflict| !self.is_left_alone(conflict, head)).cloned().collect()
     }
 
@@ -152,9 +153,8 @@ fn name(id: ConflictId) -> String {
     format!("{NOTES}{id}")
 }
 
-/// The version of a group in a state.
+/// The version of an item in a state.
 fn standing(item: &Item, state: &Snapshot) -> Contents {
-    let Item::Group(name) = item else { return Vec::new() };
-    let members = state.groups.members(name, &state.tree);
-    members.map(|(path, entry)| (path.clone(), entry.content())).collect()
+    let files = state.groups.files_of(item, &state.tree);
+    files.map(|(path, entry)| (path.clone(), entry.content())).collect()
 }

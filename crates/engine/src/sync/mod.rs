@@ -66,6 +66,8 @@ pub use crate::log::{Aside, Past, devices};
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
 use crate::log::{Log, ObjectCache};
+use crate::merge::Texts;
+use crate::model::Item;
 use crate::plan::{Brakes, Limits};
 use crate::remote::{Meter, Remote};
 use crate::state::{Database, DatabaseError, FilterRecord};
@@ -102,8 +104,10 @@ pub struct Settings {
     pub max_invalid: Duration,
     /// Fate of derived members that were not computed again for that long.
     pub stale_index: StaleIndex,
-    /// Treatment of conflicts over groups of memories.
+    /// Treatment of conflicts over groups of memories, and over `texts`.
     pub merge: Merge,
+    /// Single files that merge line by line.
+    pub texts: Texts,
     /// Members of a corpus and of its memories of which a merge takes the version that stands.
     pub quiet: BTreeSet<String>,
     /// Extent of the search for values in a matrix that are no numbers.
@@ -123,10 +127,22 @@ pub enum StaleIndex {
     Hold,
 }
 
-/// Treatment of a conflict over a group of memories whose losing version was this device's.
+impl Settings {
+    /// True if two versions of an item may become one: of a group, or of a text.
+    fn can_merge(&self, item: &Item) -> bool {
+        match item {
+            Item::Group(_) => true,
+            Item::File(path) => self.texts.of(path).is_some(),
+        }
+    }
+}
+
+/// Treatment of a conflict over a group of memories, or over a text, whose losing version was this
+/// device's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Merge {
-    /// Its two versions are merged, memory by memory. One that both changed waits for a person.
+    /// Its two versions are merged, memory by memory or line by line. A memory that both changed waits
+    /// for a person; so does a text of which both changed the same lines.
     #[default]
     Entries,
     /// It waits for a person.

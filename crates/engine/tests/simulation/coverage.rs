@@ -26,7 +26,8 @@ pub const ADVERSARIES: &[&str] = &[
 ];
 
 /// Reached by fifty worlds of memories.
-pub const MEMORIES: &[&str] = &["memories: a clash waits", "memories: all merged"];
+pub const MEMORIES: &[&str] =
+    &["memories: a clash waits", "memories: a log grows", "memories: a log merged", "memories: all merged"];
 
 /// Reached by three hundred seeds together with the crashes of a few stories.
 pub const OFTEN: &[&str] = &[

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cogzy_engine::clock::Clock;
+use cogzy_engine::merge::Texts;
 use cogzy_engine::model::Item;
 use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
@@ -70,6 +71,9 @@ pub struct Device {
     engine: Option<Engine>,
     trace: Trace,
 }
+
+/// Logs that merge line by line.
+const LOGS: &str = "**/*.log";
 
 fn filter(exclude: &[String]) -> Filter {
     Filter::new(&[], exclude).unwrap()
@@ -200,6 +204,7 @@ impl Device {
             stale_index: StaleIndex::default(),
             merge: self.merge,
             quiet: ["access_count", "updated_at"].map(ToOwned::to_owned).into(),
+            texts: Texts::new(&[LOGS.to_owned()], &[]).unwrap(),
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,
         };

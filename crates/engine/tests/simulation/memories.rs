@@ -3,12 +3,13 @@
 //!
 //! An app reads the group from its disk, changes a few memories, at times sorts them, and writes
 //! corpus, vectors and index at once. Commits are made at the same moment, requests are lost, and
-//! processes end in the middle. [`book`] knows every memory, and asks: no write is lost but to a
+//! processes end in the middle. In half of the worlds they add lines to a [`log`], too. [`book`] knows every memory, and asks: no write is lost but to a
 //! write of the same memory that knew it or whose conflict waits for a person; what was deleted does
 //! not come back; and every vector stands beside its memory.
 
 mod app;
 mod book;
+mod log;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,12 +26,16 @@ use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;
 use book::Book;
+use log::{LOG, Lines};
 
 /// After a heal all must have come to rest within so many rounds.
 const ROUNDS: usize = 16;
 
 /// The acts of all users of a world.
 type Shared = Arc<Mutex<Book>>;
+
+/// The log that they add to, in a world that has one.
+type SharedLog = Option<Arc<Mutex<Lines>>>;
 
 /// Runs a seed from the first step to the end.
 pub async fn run(seed: u64, trace: Trace) -> Check {
@@ -39,6 +44,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     let kinds: Vec<Kind> = (0..count).map(|_| disk(&mut rng)).collect();
     let mut world = World::new(seed, &kinds, trace);
     let book = Shared::default();
+    let log: SharedLog = Rng::stream(seed, "log").chance(50).then(Arc::default);
     for device in &mut world.devices {
         device.merge = Merge::Entries;
     }
@@ -54,7 +60,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
         for (at, device) in world.devices.iter_mut().enumerate() {
             let mut rng = Rng::stream(seed, &format!("memories {round} d{at}"));
             *device.faults.lock().unwrap() = if sound { RemoteFaults::default() } else { faults(&mut rng) };
-            lives.push(live(device, rng, Arc::clone(&book)));
+            lives.push(live(device, rng, Arc::clone(&book), log.clone()));
         }
         join_all(lives).await.into_iter().collect::<Check>()?;
         for at in 0..count {
@@ -75,8 +81,11 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     let shown = app::shown(&world.devices[0])?;
     book.lock().unwrap().no_write_is_lost(&shown, &open)?;
     world.trace.mark(if open.is_empty() { "memories: all merged" } else { "memories: a clash waits" });
+    let lines = log.map(|log| std::mem::take(&mut *log.lock().unwrap())).unwrap_or_default();
+    lines.none_is_lost(&mut world).await?;
     merge_by_hand(&mut world).await?;
     rest(&mut world).await?;
+    lines.all_are_there(&world)?;
     let shown = app::shown(&world.devices[0])?;
     // A version that has waited for long may bring back what was deleted since.
     book.lock().unwrap().nothing_is_gone(&shown)
@@ -105,8 +114,11 @@ fn faults(rng: &mut Rng) -> RemoteFaults {
 }
 
 /// The life of one device in a round.
-async fn live(device: &mut Device, mut rng: Rng, book: Shared) -> Check {
+async fn live(device: &mut Device, mut rng: Rng, book: Shared, log: SharedLog) -> Check {
     for _ in 0..1 + rng.below(3) {
+        if let Some(log) = log.as_ref().filter(|_| rng.chance(50)) {
+            log.lock().unwrap().append(device, &mut rng);
+        }
         if rng.chance(70) {
             app::act(device, &mut rng, &book)?;
         }
@@ -171,7 +183,9 @@ async fn merge_by_hand(world: &mut World) -> Check {
         let device = &mut world.devices[at];
         tokio::time::sleep(Duration::from_secs(10)).await;
         let id = listed.conflict.id;
-        let decided = if matches!(listed.conflict.item, Item::File(_)) {
+        let is_log = |item: &Item| matches!(item, Item::File(path) if path.as_str() == LOG);
+        let item = &listed.conflict.item;
+        let decided = if matches!(item, Item::File(_)) && !is_log(item) {
             device.engine().resolve(id, Keep::Mine, true, &Unwatched).await
         } else {
             world.trace.mark("memories: merged by hand");

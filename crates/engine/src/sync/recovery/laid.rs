@@ -11,7 +11,7 @@ use super::Stand;
 use super::sets::{Division, Files, Set, Versions};
 use crate::fs::{At, ReadFile};
 use crate::log::Snapshot;
-use crate::merge::{Clash, File, Names, Side, Unmerged, merge};
+use crate::merge::{Clash, File, LineMerge, Names, Side, Unmerged, append, merge, weave};
 use crate::model::{ConflictId, Digest, Entry, Groups, VaultPath};
 use crate::sync::cycle::{Known, Members, Order, Run, Uploads, Wanted, kind, listed};
 use crate::sync::session::{Context, Session};
@@ -169,6 +169,33 @@ impl Session<'_> {
             packs = None;
             missing.iter().for_each(|id| index.forget(id));
         }
+    }
+}
+
+impl Laid<'_> {
+    /// Merges two versions of a file line by line, into a new file of the stage. Returns its entry.
+    pub(super) fn merge_lines(
+        &mut self,
+        context: &Context,
+        how: LineMerge,
+        base: Option<&Entry>,
+        [here, there]: [&Entry; 2],
+    ) -> Result<Entry, SyncError> {
+        let open =
+            |entry: &Entry| -> Result<Opened, SyncError> { Ok((self.open(context, entry)?, entry.size)) };
+        let (base, here, opened) = (base.map(open).transpose()?, open(here)?, open(there)?);
+        let (slot, entry) = self.write(context, there, |out| {
+            let (base, here, there) = (base.as_ref().map(file), file(&here), file(&opened));
+            match how {
+                LineMerge::Append => append(base.as_ref(), &here, &there, out),
+                LineMerge::Weave => weave(base.as_ref(), &here, &there, out),
+            }
+        })?;
+        if entry.content() == there.content() {
+            return Ok(*there);
+        }
+        self.made.push((entry, slot));
+        Ok(entry)
     }
 }
 

@@ -33,8 +33,8 @@ pub(crate) enum Clashes {
 }
 
 impl Engine {
-    /// Decides a conflict over a group, for all devices, by merging the version that was set aside
-    /// into the one that stands.
+    /// Decides a conflict over a group or a text, for all devices, by merging the version that was
+    /// set aside into the one that stands.
     ///
     /// # Errors
     /// See [`SyncError`]; a [`Refusal`] if it is not open, cannot be merged, or the group is not at
@@ -101,11 +101,14 @@ impl Session<'_> {
         losing: Clashes,
     ) -> Result<(Rewrite, Vec<Clash>), SyncError> {
         let id = conflict.id;
-        let Item::Group(name) = &conflict.item else {
-            let why = format!("{} is a single file, and only groups of memories merge", conflict.item);
-            return Err(Refusal::NotMerged { id, why }.into());
+        let name = match &conflict.item {
+            Item::Group(name) => name,
+            Item::File(path) => {
+                let rewrite = self.merge_file(stage, conflict, path, head, losing).await?;
+                return Ok((rewrite, Vec::new()));
+            }
         };
-        let Common { base, unrelated, continued, gone } = self.common_version(conflict, name, head).await?;
+        let Common { base, unrelated, continued, gone } = self.common_version(conflict, head).await?;
         let members = |state: &Stand| -> Files {
             head.groups.members(name, &state.tree).map(|(path, entry)| (path.clone(), *entry)).collect()
         };

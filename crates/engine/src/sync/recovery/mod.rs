@@ -1,7 +1,7 @@
 //! Ways back: to earlier states, to the backup, and out of conflicts.
 //!
 //! [`restore`], an undo and [`resolve`] are commits made of contents that the bucket holds already,
-//! by [`rewrite`]. So is [`merge`], whose contents are new. [`validate`] refuses those after which the files of a group would not fit
+//! by [`rewrite`]. So are [`merge`] and [`merge_file`], whose contents are new. [`validate`] refuses those after which the files of a group would not fit
 //! together. [`reset`] makes no commit: the vault becomes equal to the backup. [`export`] only
 //! reads; [`point`] finds the requested state, [`put_back`] mends files of this disk, and
 //! [`compare`] tells two versions of a JSON file apart.
@@ -13,6 +13,7 @@ mod compare;
 mod export;
 mod laid;
 mod merge;
+mod merge_file;
 mod point;
 mod put_back;
 mod reset;

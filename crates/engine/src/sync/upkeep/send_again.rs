@@ -54,11 +54,7 @@ impl Session<'_> {
     }
 
     /// Adds the synced files that have one of these contents, under whichever name.
-    fn find_in_vault(
-        &self,
-        head: &Snapshot,
-        unheld: &mut BTreeMap<Digest, Unheld>,
-    ) -> Result<(), SyncError> {
+    fn find_in_vault(&self, head: &Snapshot, unheld: &mut BTreeMap<Digest, Unheld>) -> Result<(), SyncError> {
         let scan = blocking(|| self.context.fresh_scan(self.marker.vault, head))?;
         // The file of a database in use is not what was sent of it.
         for (path, found) in scan.files.iter().filter(|(path, _)| !scan.in_parts.contains(*path)) {
@@ -81,8 +77,7 @@ impl Session<'_> {
         let params = self.log.header()?.chunking;
         let mut run = Run::new(params, context.ports.entropy.as_ref(), &mut known, uploads.clone())?;
         for Unheld { content, recipe, files } in unheld {
-            let Some(path) = blocking(|| files.into_iter().find(|path| context.holds(path, content)))
-            else {
+            let Some(path) = blocking(|| files.into_iter().find(|path| context.holds(path, content))) else {
                 continue;
             };
             let Ok(mut file) = context.fs().open(&path) else { continue };

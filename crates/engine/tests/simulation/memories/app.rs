@@ -96,7 +96,7 @@ fn read(device: &Device) -> Result<Option<Vec<Memory>>, String> {
     Ok(Some(memories))
 }
 
-fn bytes(site: &Site, path: &str) -> Option<Vec<u8>> {
+pub(super) fn bytes(site: &Site, path: &str) -> Option<Vec<u8>> {
     site.file(path).map(|ino| site.state.node(ino).bytes.to_vec())
 }
 

@@ -1,0 +1,172 @@
+//! Merges two versions of a single file line by line.
+//!
+//! No line is lost that neither side removed, and nothing is guessed: where both sides changed the
+//! same lines, or lines beside each other, the file is not merged.
+
+use std::io::Write;
+use std::ops::Range;
+
+use imara_diff::sources::byte_lines;
+use imara_diff::{Algorithm, Diff, InternedInput};
+
+use super::{File, Unmerged, Version};
+
+/// Longest text that is woven, in bytes: it is held in memory, three times.
+const MAX_TEXT: u64 = 16 << 20;
+/// Bytes of a log compared or copied at once.
+const AT_ONCE: usize = 256 << 10;
+
+/// Writes a log that both sides have added to: the one there, then what is new here. No `base`: both
+/// began it.
+///
+/// # Errors
+/// [`Unmerged::NotAppended`] if a version does not begin with the base, to the end of a line.
+pub fn append(
+    base: Option<&File<'_>>,
+    here: &File<'_>,
+    there: &File<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Unmerged> {
+    let common = base.map_or(0, |base| base.len);
+    for (version, side) in [(Version::Here, here), (Version::There, there)] {
+        let grows = match base {
+            None => true,
+            Some(base) => begins_with(side, base)? && ends_a_line(side, common)?,
+        };
+        if !grows {
+            return Err(Unmerged::NotAppended { version });
+        }
+    }
+    copy(there, 0..there.len, out)?;
+    let is_new = here.len > common;
+    if is_new && there.len > 0 && byte(there, there.len - 1)? != b'\n' && byte(here, common)? != b'\n' {
+        out.write_all(b"\n")?;
+    }
+    copy(here, common..here.len, out)
+}
+
+/// True if the file begins with all of the other one.
+fn begins_with(file: &File<'_>, base: &File<'_>) -> Result<bool, Unmerged> {
+    if file.len < base.len {
+        return Ok(false);
+    }
+    let mut at = 0;
+    while at < base.len {
+        let end = base.len.min(at + AT_ONCE as u64);
+        if read(file, at..end)? != read(base, at..end)? {
+            return Ok(false);
+        }
+        at = end;
+    }
+    Ok(true)
+}
+
+/// True if a line ends at this place, or nothing stands before or after it. Some programs write the
+/// end of a line before the next one.
+fn ends_a_line(file: &File<'_>, at: u64) -> Result<bool, Unmerged> {
+    Ok(at == 0 || at == file.len || byte(file, at - 1)? == b'\n' || byte(file, at)? == b'\n')
+}
+
+fn byte(file: &File<'_>, at: u64) -> Result<u8, Unmerged> {
+    Ok(read(file, at..at + 1)?.first().copied().unwrap_or_default())
+}
+
+fn read(file: &File<'_>, range: Range<u64>) -> Result<Vec<u8>, Unmerged> {
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(usize::MAX)];
+    file.file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes)
+}
+
+fn copy(file: &File<'_>, range: Range<u64>, out: &mut dyn Write) -> Result<(), Unmerged> {
+    let mut at = range.start;
+    while at < range.end {
+        let end = range.end.min(at + AT_ONCE as u64);
+        out.write_all(&read(file, at..end)?)?;
+        at = end;
+    }
+    Ok(())
+}
+
+/// Writes the base with the changes of both sides.
+///
+/// # Errors
+/// [`Unmerged::SameLines`] if both changed the same lines, or such that touch.
+pub fn weave(
+    base: Option<&File<'_>>,
+    here: &File<'_>,
+    there: &File<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Unmerged> {
+    let base = base.map(|base| text(base, Version::Base)).transpose()?.unwrap_or_default();
+    let (here, there) = (text(here, Version::Here)?, text(there, Version::There)?);
+    Ok(out.write_all(&woven(&base, &here, &there)?)?)
+}
+
+fn text(file: &File<'_>, version: Version) -> Result<Vec<u8>, Unmerged> {
+    if file.len > MAX_TEXT {
+        return Err(Unmerged::LongText { version, most: MAX_TEXT >> 20 });
+    }
+    let bytes = read(file, 0..file.len)?;
+    if bytes.contains(&0) {
+        return Err(Unmerged::NoText { version });
+    }
+    Ok(bytes)
+}
+
+/// Lines of the base, and what one side has in their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Changed<'a> {
+    lines: Range<usize>,
+    by: &'a [&'a [u8]],
+}
+
+fn woven(base: &[u8], here: &[u8], there: &[u8]) -> Result<Vec<u8>, Unmerged> {
+    let [base, here, there] = [base, here, there].map(|bytes| byte_lines(bytes).collect::<Vec<&[u8]>>());
+    let (ours, theirs) = (changes(&base, &here), changes(&base, &there));
+    let mut merged = Vec::new();
+    let mut put = |lines: &[&[u8]]| lines.iter().for_each(|line| merged.extend_from_slice(line));
+    let (mut ours, mut theirs) = (ours.into_iter().peekable(), theirs.into_iter().peekable());
+    let mut at = 0;
+    loop {
+        let next = match (ours.peek(), theirs.peek()) {
+            (None, None) => break,
+            (Some(one), Some(other)) if one == other => {
+                ours.next();
+                theirs.next()
+            }
+            (Some(one), Some(other)) if touch(&one.lines, &other.lines) => {
+                return Err(Unmerged::SameLines { line: one.lines.start.max(other.lines.start) + 1 });
+            }
+            (Some(one), Some(other)) if other.lines.start < one.lines.start => theirs.next(),
+            (None, Some(_)) => theirs.next(),
+            _ => ours.next(),
+        };
+        let Some(Changed { lines, by }) = next else { break };
+        put(base.get(at..lines.start).unwrap_or_default());
+        put(by);
+        at = lines.end;
+    }
+    put(base.get(at..).unwrap_or_default());
+    Ok(merged)
+}
+
+/// True if two changes have a line or a border in common: then their order, or their sense together,
+/// would be a guess.
+const fn touch(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.start <= other.end && other.start <= one.end
+}
+
+fn changes<'a>(base: &[&[u8]], side: &'a [&'a [u8]]) -> Vec<Changed<'a>> {
+    let mut input = InternedInput::default();
+    input.update_before(base.iter().copied());
+    input.update_after(side.iter().copied());
+    let diff = Diff::compute(Algorithm::Histogram, &input);
+    let wide = |range: Range<u32>| range.start as usize..range.end as usize;
+    let hunks = diff
+        .hunks()
+        .map(|hunk| Changed { lines: wide(hunk.before), by: side.get(wide(hunk.after)).unwrap_or_default() });
+    hunks.collect()
+}
+
+#[cfg(test)]
+mod tests;
