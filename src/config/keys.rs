@@ -15,8 +15,7 @@ use super::settings::{
     SyncSettings, ValidationSettings,
 };
 use super::units::Span;
-use cogzy_engine::merge::Texts;
-use cogzy_engine::model::{Group, Groups};
+use cogzy_engine::model::{Group, Groups, Texts};
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;

@@ -4,8 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cogzy_engine::merge::Texts;
-use cogzy_engine::model::Groups;
+use cogzy_engine::model::{Groups, Texts};
 
 /// All settings.
 #[derive(Debug, Clone)]

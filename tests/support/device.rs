@@ -10,8 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy};
 use cogzy_engine::fs::{Fs, RealFs, RootedFs};
-use cogzy_engine::merge::Texts;
-use cogzy_engine::model::{Conflict, Digest, Group, HoldId, Validate, VaultPath};
+use cogzy_engine::model::{Conflict, Digest, Group, HoldId, Texts, Validate, VaultPath};
 use cogzy_engine::plan::{Brakes, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote};
 use cogzy_engine::state::{Database, FilterRecord};

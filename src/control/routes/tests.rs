@@ -58,7 +58,7 @@ fn handles() -> Handles {
         stale_index: StaleIndex::default(),
         merge: Merge::default(),
         quiet: BTreeSet::new(),
-        texts: cogzy_engine::merge::Texts::default(),
+        texts: cogzy_engine::model::Texts::default(),
         search: cogzy_engine::vault::validate::Search::Full,
         seen: None,
     };

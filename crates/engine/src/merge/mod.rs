@@ -21,7 +21,6 @@ mod frame;
 mod lines;
 mod rows;
 mod table;
-mod texts;
 mod unmerged;
 mod value;
 mod write;
@@ -39,7 +38,6 @@ pub use document::Id;
 pub use edit::{Edit, Edited, Expectation, Put, Stood, Unedited, Vector, edit};
 pub use find::{Found, essences, find};
 pub use lines::{append, weave};
-pub use texts::{LineMerge, NoPattern, Texts};
 pub use unmerged::{Unmerged, Version};
 
 use crate::fs::ReadFile;

@@ -28,6 +28,7 @@ mod recipe;
 mod shared_map;
 pub mod sqlite;
 mod stat;
+mod texts;
 
 pub use alike::Alike;
 pub(crate) use bounded::at_most;
@@ -49,3 +50,4 @@ pub use prune::Prune;
 pub use recipe::{Part, Recipe};
 pub use shared_map::SharedMap;
 pub use stat::{Cached, FileKind, FileStat};
+pub use texts::{LineMerge, NoPattern, Texts};

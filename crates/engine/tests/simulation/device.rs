@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::merge::Texts;
-use cogzy_engine::model::Item;
+use cogzy_engine::model::{Item, Texts};
 use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};

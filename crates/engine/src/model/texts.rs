@@ -2,14 +2,14 @@
 
 use globset::{GlobBuilder, GlobSet};
 
-use crate::model::VaultPath;
+use super::VaultPath;
 
 /// How two versions of a single file become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineMerge {
-    /// A log that only grows: what is new there, then what is new here ([`super::append`]).
+    /// A log that only grows: what is new there, then what is new here (`merge::append`).
     Append,
-    /// A text that people edit anywhere: three-way, by lines ([`super::weave`]).
+    /// A text that people edit anywhere: three-way, by lines (`merge::weave`).
     Weave,
 }
 
