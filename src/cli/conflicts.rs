@@ -266,6 +266,9 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
         Some(made) => output.line(format!("    stands:    the version of {made}")),
         None => output.line("    stands:    a version whose device the history does not name"),
     }
+    if let Some(why) = &listed.unmerged {
+        output.line(format!("    not merged: {why}"));
+    }
     let layout = app.layout();
     let version = |entry: Option<Entry>| match entry {
         Some(entry) => format!("{}, {}", size(entry.size), moment(entry.mtime_ms.max(0).unsigned_abs())),

@@ -98,6 +98,10 @@ async fn what_both_changed_at_one_place_waits_for_a_person_who_can_still_merge_t
             _ => "neither `conflict.lines` nor `conflict.text` names it",
         };
         two.run(&["conflicts", "resolve", id, "--keep", "merged"]).await.expect(2, &[why]);
+        // Of a file that no pattern names it was not tried.
+        let shown = two.good(&["conflicts", "show", id]).await.stdout;
+        let tried = !why.starts_with("neither");
+        assert_eq!(shown.contains("    not merged: ") && shown.contains(why), tried, "{shown}");
     }
 
     // By hand, with merging off, on the device that has the version.

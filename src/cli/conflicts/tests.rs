@@ -6,7 +6,8 @@ use cogzy_engine::model::Kept;
 fn the_document_of_a_comparison_keeps_its_form() {
     let path = VaultPath::new("a.json").unwrap();
     let kept = vec![Kept { path: path.clone(), entry: None }];
-    let listed = ListedConflict { conflict: Conflict::new(Item::File(path.clone()), kept, None), here: true };
+    let conflict = Conflict::new(Item::File(path.clone()), kept, None);
+    let listed = ListedConflict { conflict, here: true, unmerged: None };
     let mut compared = [FileComparison { path, standing: None, differing: None, differences: vec![] }];
     let [first] = &mut compared;
     compare(br#"{"x":1}"#, br#"{"x":2}"#, first);

@@ -190,11 +190,15 @@ pub struct ConflictDocument {
     pub conflict: Conflict,
     /// True if the losing version is on this disk.
     pub here: bool,
+    /// Cause for which this device has not merged it, if it has tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmerged: Option<String>,
 }
 
 impl From<&ListedConflict> for ConflictDocument {
     fn from(listed: &ListedConflict) -> Self {
-        Self { conflict: listed.conflict.clone(), here: listed.here }
+        let ListedConflict { conflict, here, unmerged } = listed.clone();
+        Self { conflict, here, unmerged }
     }
 }
 

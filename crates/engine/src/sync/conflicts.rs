@@ -34,6 +34,9 @@ pub struct ListedConflict {
     pub conflict: Conflict,
     /// True if the losing version is on this disk.
     pub here: bool,
+    /// Cause for which this device has not merged it with the version that stands, if it has tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmerged: Option<String>,
 }
 
 /// Text of a conflict's record.
@@ -75,15 +78,17 @@ impl Context {
     /// Conflicts that `snapshot` lists, and those that only this disk keeps.
     pub(crate) fn list_conflicts(&self, snapshot: &Snapshot) -> Result<Vec<ListedConflict>, SyncError> {
         let local = self.local_conflicts()?;
-        let here = |id: &ConflictId| local.contains_key(id);
-        let listed = snapshot.conflicts.iter();
-        let mut all: BTreeMap<ConflictId, ListedConflict> = listed
-            .map(|(id, conflict)| (*id, ListedConflict { conflict: conflict.clone(), here: here(id) }))
-            .collect();
+        let listed = |id: &ConflictId, conflict: &Conflict| ListedConflict {
+            conflict: conflict.clone(),
+            here: local.contains_key(id),
+            unmerged: self.why_unmerged(conflict, snapshot),
+        };
+        let known = snapshot.conflicts.iter();
+        let mut all: BTreeMap<ConflictId, ListedConflict> =
+            known.map(|(id, conflict)| (*id, listed(id, conflict))).collect();
         for (id, kept) in &local {
             if !snapshot.resolved.contains_key(id) {
-                all.entry(*id)
-                    .or_insert_with(|| ListedConflict { conflict: kept.conflict.clone(), here: true });
+                all.entry(*id).or_insert_with(|| listed(id, &kept.conflict));
             }
         }
         Ok(all.into_values().collect())

@@ -18,18 +18,33 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::bases::bringer;
 use super::cycle::Survey;
 use super::recovery::{Clashes, Stand};
 use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
-use super::{Merge, Past, SyncError, served};
+use super::{Merge, Past, Refusal, SyncError, served};
 use crate::log::Snapshot;
 use crate::model::{Conflict, ConflictId, Content, Item, VaultPath};
 use crate::plan::{Action, Step};
 
-/// Where the database notes the version that stood when a conflict was not merged.
+/// Where the database notes conflicts that were not merged.
 const NOTES: &str = "merge/";
+
+/// Cause for which a device leaves a conflict alone whose losing version is another one's.
+const NOT_OURS: &str = "it is another device's version, and merged there";
+
+/// Note of a conflict that was not merged.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    /// Version that stood then.
+    there: Contents,
+    /// Cause.
+    why: String,
+}
 
 /// Contents of an item's files.
 type Contents = Vec<(VaultPath, Content)>;
@@ -53,7 +68,11 @@ impl Session<'_> {
                 Ok(()) => return Ok(true),
                 Err(SyncError::Refused(refusal)) => {
                     tracing::info!(conflict = %conflict.id.short(), %refusal, "a conflict waits for a person");
-                    self.context.note_unmerged(&conflict, &head);
+                    let why = match refusal {
+                        Refusal::NotMerged { why, .. } => why,
+                        other => other.to_string(),
+                    };
+                    self.context.note_unmerged(&conflict, &head, why);
                 }
                 Err(error @ SyncError::Log(_)) => return Err(error),
                 Err(error) => {
@@ -82,7 +101,7 @@ impl Session<'_> {
             let age = here.map(|others| (true, others)).or(brought.map(|past| (false, past.key.seq)));
             match age {
                 Some(age) => ours.push((age, conflict)),
-                None => self.context.note_unmerged(&conflict, head),
+                None => self.context.note_unmerged(&conflict, head, NOT_OURS.to_owned()),
             }
         }
         ours.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
@@ -120,14 +139,14 @@ impl Context {
     /// merge them.
     fn to_merge(&self, head: &Snapshot) -> Vec<Conflict> {
         let open = head.conflicts.values().filter(|conflict| self.settings.can_merge(&conflict.item));
-        open.filter(|conflict| !self.is_left_alone(conflict, head)).cloned().collect()
+        open.filter(|conflict| self.why_unmerged(conflict, head).is_none()).cloned().collect()
     }
 
-    /// True if the conflict was not merged with the version that stands.
-    fn is_left_alone(&self, conflict: &Conflict, head: &Snapshot) -> bool {
-        let note = served(self.ports.database.object(&name(conflict.id))).flatten();
-        let note: Option<Contents> = note.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        note.is_some_and(|there| there == standing(&conflict.item, head))
+    /// Cause for which the conflict was not merged with the version that stands, if that was tried.
+    pub(super) fn why_unmerged(&self, conflict: &Conflict, head: &Snapshot) -> Option<String> {
+        let note = served(self.ports.database.object(&name(conflict.id))).flatten()?;
+        let note: Note = serde_json::from_slice(&note).ok()?;
+        (note.there == standing(&conflict.item, head)).then_some(note.why)
     }
 
     /// Forgets the notes of conflicts that are open no more.
@@ -142,8 +161,9 @@ impl Context {
         }
     }
 
-    fn note_unmerged(&self, conflict: &Conflict, head: &Snapshot) {
-        if let Ok(bytes) = serde_json::to_vec(&standing(&conflict.item, head)) {
+    fn note_unmerged(&self, conflict: &Conflict, head: &Snapshot, why: String) {
+        let note = Note { there: standing(&conflict.item, head), why };
+        if let Ok(bytes) = serde_json::to_vec(&note) {
             served(self.ports.database.put_object(&name(conflict.id), &bytes));
         }
     }
