@@ -181,7 +181,7 @@ fn list(conflicts: &[ListedConflict], output: &mut Output) {
         output.note("in each case one version stands and the other one is set aside, and kept:");
         output.note("    `cogzy-vault conflicts show ID`                       how they differ");
         output.note("    `cogzy-vault conflicts resolve ID --keep this`        this device's version (or other, both)");
-        output.note("    `cogzy-vault conflicts resolve ID --keep merged`      memories of both, where it is a memory");
+        output.note("    `cogzy-vault conflicts resolve ID --keep merged`      memories or lines of both, where they merge");
         output
             .note("    `cogzy-vault conflicts resolve --all --keep other`    all of them in one generation");
     }

@@ -59,6 +59,7 @@ pub fn overdue(since_ms: u64, now_ms: u64) -> Option<ErrorDocument> {
         next_retry: None,
         next: "`cogzy-vault doctor` finds most causes".to_owned(),
         alarm: true,
+        waits: false,
     })
 }
 

@@ -97,7 +97,7 @@ impl Daemon {
             .problems
             .iter()
             .filter(|trouble| trouble.weight != Weight::Skipped)
-            .map(|trouble| error_of(course, trouble))
+            .map(|trouble| error_of(course, trouble, now_ms))
             .collect();
         self.board.update(|status| {
             status.progress = None;
@@ -154,6 +154,7 @@ impl Daemon {
             next_retry: retry.map(|wait| moment(now_ms.saturating_add(millis(wait)))),
             next,
             alarm: false,
+            waits: false,
         };
         // The loop itself raises it the first time.
         let alarm = course.alarm.is_raised().then(|| course.alarm.check(now_ms)).flatten();
@@ -173,12 +174,15 @@ impl Daemon {
     }
 }
 
-fn error_of(course: &Course, trouble: &Trouble) -> ErrorDocument {
+fn error_of(course: &Course, trouble: &Trouble, now_ms: u64) -> ErrorDocument {
     let waiting = course.waiting.get(&trouble.path);
+    let since_ms = waiting.map_or(now_ms, |waiting| waiting.first_seen_ms);
+    let document = ErrorDocument::from(trouble);
     ErrorDocument {
+        waits: document.waits && Duration::from_millis(now_ms.saturating_sub(since_ms)) < BUSY_TOO_LONG,
         attempts: waiting.map_or(1, |waiting| waiting.attempts),
         next_retry: waiting.and_then(|waiting| waiting.next_retry_ms).map(moment),
-        ..ErrorDocument::from(trouble)
+        ..document
     }
 }
 

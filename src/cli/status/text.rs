@@ -62,13 +62,16 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
     lines
 }
 
-fn told(error: &ErrorDocument, now_ms: u64) -> [StyledLine; 2] {
+fn told(error: &ErrorDocument, now_ms: u64) -> Vec<StyledLine> {
     let name = error.path.as_ref().map(|path| path.strip_prefix("file:").unwrap_or(path));
     // Many messages begin with the name themselves.
     let about = name.map(|name| format!("{name}: ")).filter(|name| !error.message.starts_with(name));
     let about = about.unwrap_or_default();
     let tries = tries(error.attempts, error.next_retry.as_deref(), now_ms);
-    [
+    if error.waits {
+        return vec![StyledLine::toned(Tone::Warning, format!("… {about}{}{tries}", error.message))];
+    }
+    vec![
         StyledLine::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
         StyledLine::plain(format!("  next: {}{tries}", error.next)),
     ]
@@ -135,7 +138,7 @@ fn verdict(status: &StatusDocument, now_ms: u64) -> StyledLine {
 
 /// True if all else is in sync, and yet something needs attention.
 fn attention(status: &StatusDocument) -> bool {
-    let wrong = status.errors.iter().any(|error| error.path.is_some());
+    let wrong = status.errors.iter().any(|error| error.path.is_some() && !error.waits);
     let only_paths = status.errors.iter().all(|error| error.path.is_some());
     match status.state {
         State::InSync => status.conflicts > 0 || wrong,
@@ -145,7 +148,8 @@ fn attention(status: &StatusDocument) -> bool {
 }
 
 fn left_out(status: &StatusDocument) -> String {
-    count(status.errors.iter().filter(|error| error.path.is_some()).count(), "problem")
+    let problems = status.errors.iter().filter(|error| error.path.is_some() && !error.waits);
+    count(problems.count(), "problem")
 }
 
 fn conflicts(status: &StatusDocument) -> StyledLine {

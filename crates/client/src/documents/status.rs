@@ -138,6 +138,10 @@ pub struct ErrorDocument {
     /// True if nothing has been synced for so long that this error comes before everything else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
+    /// True if nothing is wrong: the path is waited for, such as a file that was written a moment ago,
+    /// and tried again without anybody doing anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
 }
 
 impl ErrorDocument {
@@ -145,7 +149,7 @@ impl ErrorDocument {
     #[must_use]
     pub fn of(message: &str, next: &str) -> Self {
         let (message, next) = (message.to_owned(), next.to_owned());
-        Self { path: None, message, attempts: 1, next_retry: None, next, alarm: false }
+        Self { path: None, message, attempts: 1, next_retry: None, next, alarm: false, waits: false }
     }
 }
 
@@ -172,6 +176,7 @@ impl From<&Trouble> for ErrorDocument {
                 _ => "cogzy-vault sync".to_owned(),
             },
             alarm: false,
+            waits: trouble.weight == Weight::Passing,
         }
     }
 }

@@ -11,8 +11,10 @@ use imara_diff::{Algorithm, Diff, InternedInput};
 
 use super::{File, Unmerged, Version};
 
-/// Longest text that is woven, in bytes: it is held in memory, three times.
-const MAX_TEXT: u64 = 16 << 20;
+/// Longest text that is woven, in bytes: three of them are held in memory.
+const MAX_TEXT: u64 = 4 << 20;
+/// Most lines of a text that is woven: each takes some tens of bytes beside its own.
+const MAX_LINES: usize = 100_000;
 /// Bytes of a log compared or copied at once.
 const AT_ONCE: usize = 256 << 10;
 
@@ -103,10 +105,14 @@ pub fn weave(
 }
 
 fn text(file: &File<'_>, version: Version) -> Result<Vec<u8>, Unmerged> {
+    let long = || Unmerged::LongText { version, mib: MAX_TEXT >> 20, lines: MAX_LINES };
     if file.len > MAX_TEXT {
-        return Err(Unmerged::LongText { version, most: MAX_TEXT >> 20 });
+        return Err(long());
     }
     let bytes = read(file, 0..file.len)?;
+    if byte_lines(&bytes).count() > MAX_LINES {
+        return Err(long());
+    }
     if bytes.contains(&0) {
         return Err(Unmerged::NoText { version });
     }

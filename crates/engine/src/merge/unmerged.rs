@@ -155,12 +155,14 @@ pub enum Unmerged {
         line: usize,
     },
     /// A text is too long to be merged.
-    #[error("{version} is longer than {most} MiB, the longest text that is merged")]
+    #[error("{version} has more than {mib} MiB or {lines} lines, the longest text that is merged")]
     LongText {
         /// The version.
         version: Version,
         /// Longest text, in MiB.
-        most: u64,
+        mib: u64,
+        /// Most lines.
+        lines: usize,
     },
     /// A file is no text.
     #[error("{version} is no text: it has a byte 0")]

@@ -126,6 +126,27 @@ bad  ✗ traces/a.json: it cannot be read
 }
 
 #[test]
+fn what_is_only_waited_for_is_no_problem() {
+    expect(
+        |status| {
+            status["state"] = "error".into();
+            status["errors"] = serde_json::json!([
+                { "path": "traces/a.json", "message": "it cannot be read", "attempts": 1, "next_retry": null,
+                  "next": "cogzy-vault sync" },
+                { "path": "file:b.md", "message": "b.md: it was written a moment ago", "attempts": 1,
+                  "next_retry": "2027-01-15T08:00:12Z", "next": "cogzy-vault sync", "waits": true },
+            ]);
+        },
+        "warn ! 1 problem, told below
+       otherwise in sync · 2,143 files · synced 12 s ago
+bad  ✗ traces/a.json: it cannot be read
+       next: cogzy-vault sync
+warn … b.md: it was written a moment ago (next try now)
+",
+    );
+}
+
+#[test]
 fn an_alarm_stands_above_the_verdict() {
     let alarm = crate::daemon::overdue(0, NOW).unwrap();
     expect(

@@ -73,6 +73,14 @@ fn what_touches_is_not_guessed() {
     assert!(matches!(wove("a\n", "a\0\n", "b\n"), Err(Unmerged::NoText { version: Version::Here })));
 }
 
+#[test]
+fn a_text_of_very_many_lines_is_not_merged() {
+    let many = "\n".repeat(MAX_LINES + 1);
+    assert!(matches!(wove("a\n", "b\n", &many), Err(Unmerged::LongText { version: Version::There, .. })));
+    let most = "\n".repeat(MAX_LINES);
+    assert_eq!(wove(&most, &most, &format!("a{most}")).unwrap(), format!("a{most}"));
+}
+
 fn text() -> impl Strategy<Value = Vec<String>> {
     vec("[a-c]{1}", 0..12)
 }
