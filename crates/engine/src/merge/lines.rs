@@ -3,6 +3,7 @@
 //! No line is lost that neither side removed, and nothing is guessed: where both sides changed the
 //! same lines, or lines beside each other, the file is not merged.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::ops::Range;
 
@@ -11,18 +12,21 @@ use imara_diff::{Algorithm, Diff, InternedInput};
 
 use super::{File, Unmerged, Version};
 
-/// Longest text that is woven, in bytes: three of them are held in memory.
+/// Longest text that is woven, and longest new part of a log, in bytes: up to three of them are held
+/// in memory.
 const MAX_TEXT: u64 = 4 << 20;
-/// Most lines of a text that is woven: each takes some tens of bytes beside its own.
+/// Most lines of it: each takes some tens of bytes beside its own.
 const MAX_LINES: usize = 100_000;
 /// Bytes of a log compared or copied at once.
 const AT_ONCE: usize = 256 << 10;
 
-/// Writes a log that both sides have added to: the one there, then what is new here. No `base`: both
-/// began it.
+/// Writes a log that both sides have added to: the one there, then what is new here. A line that both
+/// have added is there once, as often as the side has it that has it more often: so nothing comes
+/// twice where a version has been merged before. No `base`: both began it.
 ///
 /// # Errors
-/// [`Unmerged::NotAppended`] if a version does not begin with the base, to the end of a line.
+/// [`Unmerged::NotAppended`] if a version does not begin with the base, to the end of a line;
+/// [`Unmerged::LongText`] if too much is new.
 pub fn append(
     base: Option<&File<'_>>,
     here: &File<'_>,
@@ -39,12 +43,30 @@ pub fn append(
             return Err(Unmerged::NotAppended { version });
         }
     }
+    let new_there = text(there, common, Version::There)?;
+    let new_here = text(here, common, Version::Here)?;
+    let mut known: HashMap<&[u8], usize> = HashMap::new();
+    byte_lines(&new_there).for_each(|line| *known.entry(said(line)).or_default() += 1);
     copy(there, 0..there.len, out)?;
-    let is_new = here.len > common;
-    if is_new && there.len > 0 && byte(there, there.len - 1)? != b'\n' && byte(here, common)? != b'\n' {
-        out.write_all(b"\n")?;
+    let mut ended = there.len == 0 || byte(there, there.len - 1)? == b'\n';
+    for line in byte_lines(&new_here) {
+        match known.get_mut(said(line)) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => {
+                if !ended {
+                    out.write_all(b"\n")?;
+                }
+                out.write_all(line)?;
+                ended = line.ends_with(b"\n");
+            }
+        }
     }
-    copy(here, common..here.len, out)
+    Ok(())
+}
+
+/// A line without its end.
+fn said(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").unwrap_or(line)
 }
 
 /// True if the file begins with all of the other one.
@@ -99,22 +121,25 @@ pub fn weave(
     there: &File<'_>,
     out: &mut dyn Write,
 ) -> Result<(), Unmerged> {
-    let base = base.map(|base| text(base, Version::Base)).transpose()?.unwrap_or_default();
-    let (here, there) = (text(here, Version::Here)?, text(there, Version::There)?);
+    let base = base.map(|base| text(base, 0, Version::Base)).transpose()?.unwrap_or_default();
+    let (here, there) = (text(here, 0, Version::Here)?, text(there, 0, Version::There)?);
+    for (bytes, version) in [(&base, Version::Base), (&here, Version::Here), (&there, Version::There)] {
+        if bytes.contains(&0) {
+            return Err(Unmerged::NoText { version });
+        }
+    }
     Ok(out.write_all(&woven(&base, &here, &there)?)?)
 }
 
-fn text(file: &File<'_>, version: Version) -> Result<Vec<u8>, Unmerged> {
+/// The file from a place on.
+fn text(file: &File<'_>, from: u64, version: Version) -> Result<Vec<u8>, Unmerged> {
     let long = || Unmerged::LongText { version, mib: MAX_TEXT >> 20, lines: MAX_LINES };
-    if file.len > MAX_TEXT {
+    if file.len - from > MAX_TEXT {
         return Err(long());
     }
-    let bytes = read(file, 0..file.len)?;
+    let bytes = read(file, from..file.len)?;
     if byte_lines(&bytes).count() > MAX_LINES {
         return Err(long());
-    }
-    if bytes.contains(&0) {
-        return Err(Unmerged::NoText { version });
     }
     Ok(bytes)
 }

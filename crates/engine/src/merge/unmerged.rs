@@ -155,7 +155,7 @@ pub enum Unmerged {
         line: usize,
     },
     /// A text is too long to be merged.
-    #[error("{version} has more than {mib} MiB or {lines} lines, the longest text that is merged")]
+    #[error("{version} has more than {mib} MiB or {lines} lines that would have to be compared")]
     LongText {
         /// The version.
         version: Version,

@@ -122,7 +122,7 @@ impl Session<'_> {
         let last = known.as_ref().filter(|note| alike(groups, &note.agreed, &base));
         let is_reverted = incoming.reverted.contains_key(&item.item);
         let mut note = Brought {
-            origin: last.map_or_else(|| base.clone(), |last| last.origin.clone()),
+            origin: base.clone(),
             agreed: members(groups, name, &incoming.remote.tree),
             wrote,
             lines: brought,
@@ -132,6 +132,7 @@ impl Session<'_> {
         if alike(groups, &here, &base)
             && let Some(last) = last
         {
+            note.origin = last.origin.clone();
             note.merged = last.merged && !last.grows_with(&note.lines);
             note.wrote = last.wrote.clone();
             note.lines = last.and_then(note.lines);

@@ -139,9 +139,19 @@ proptest! {
     }
 
     #[test]
-    fn no_line_of_a_log_is_lost_and_none_comes_twice(base in text(), here in text(), there in text()) {
+    fn no_line_of_a_log_is_lost_and_what_both_added_comes_once(
+        base in text(), here in text(), there in text(),
+    ) {
+        let mut known = there.clone();
+        let ours: Vec<String> = here.iter().filter(|line| {
+            let at = known.iter().position(|known| known == *line);
+            at.map(|at| known.swap_remove(at)).is_none()
+        }).cloned().collect();
         let [base, here, there] = [base, here, there].map(|lines| joined(&lines));
-        let log = appended(Some(&base), &format!("{base}{here}"), &format!("{base}{there}")).unwrap();
-        prop_assert_eq!(log, format!("{base}{there}{here}"));
+        let (here, there) = (format!("{base}{here}"), format!("{base}{there}"));
+        let log = appended(Some(&base), &here, &there).unwrap();
+        prop_assert_eq!(&log, &format!("{there}{}", joined(&ours)));
+        prop_assert_eq!(&appended(Some(&base), &here, &log).unwrap(), &log, "merged again");
+        prop_assert_eq!(&appended(Some(&base), &there, &log).unwrap(), &log, "merged again");
     }
 }

@@ -115,21 +115,18 @@ impl Context {
             if whole.contains(&content.digest) {
                 continue;
             }
-            if !unheld.contains_key(&content.digest) {
-                let recipe = head.recipes.get(&content.digest);
-                match list_chunks(reader, index, path.as_str(), content, recipe).await {
-                    Ok(_) => {
-                        whole.insert(content.digest);
-                        continue;
-                    }
-                    Err(error) if error.is_damage() => {}
-                    Err(other) => return Err(other),
-                }
-                let lost = Unheld { content, recipe: recipe.cloned(), files: Vec::new() };
-                unheld.insert(content.digest, lost);
+            if let Some(known) = unheld.get_mut(&content.digest) {
+                known.files.extend(place);
+                continue;
             }
-            if let Some(unheld) = unheld.get_mut(&content.digest) {
-                unheld.files.extend(place);
+            let recipe = head.recipes.get(&content.digest);
+            match list_chunks(reader, index, path.as_str(), content, recipe).await {
+                Ok(_) => drop(whole.insert(content.digest)),
+                Err(error) if error.is_damage() => {
+                    let files = place.into_iter().collect();
+                    unheld.insert(content.digest, Unheld { content, recipe: recipe.cloned(), files });
+                }
+                Err(other) => return Err(other),
             }
         }
         Ok(unheld)
