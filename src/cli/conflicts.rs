@@ -289,9 +289,14 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
         output.line("    the version that was set aside is in the bucket: --to DIR writes it out");
     }
     let id = conflict.id.short();
-    if matches!(conflict.item, Item::Group(_)) {
+    let merges = match &conflict.item {
+        Item::Group(_) => Some("memory by memory"),
+        Item::File(_) if listed.unmerged.is_some() => None,
+        Item::File(path) => app.loaded.config.conflict.texts.of(path).map(|_| "line by line"),
+    };
+    if let Some(how) = merges {
         output.note(format!(
-            "    `cogzy-vault conflicts resolve {id} --keep merged`    both become one, memory by memory"
+            "    `cogzy-vault conflicts resolve {id} --keep merged`    both become one, {how}"
         ));
     }
     for (version, what) in sides.choices() {

@@ -1,9 +1,9 @@
 //! Merges that nobody asks for: two versions of a group of memories, or of a text, become one.
 //!
 //! The device whose version was set aside merges it into the one that stands, memory by memory or
-//! line by line, as soon as the item is at rest here. The merge is the decision of that conflict, as a person would
-//! make it by `--keep merged`, and it comes here as to every other device: by the next round's pull.
-//! No other device merges that version, so no merge is made twice.
+//! line by line, as soon as the item is at rest here. The merge is the decision of that conflict,
+//! as a person would make it by `--keep merged`, and it comes here as to every other device: by the
+//! next round's pull. No other device merges that version, so no merge is made twice.
 //!
 //! Memories that were changed on both sides are a conflict of their own: the ones there stand, and
 //! those that were here are listed as a file, to be put beside or given up.

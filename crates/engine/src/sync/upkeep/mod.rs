@@ -3,8 +3,8 @@
 //!
 //! [`verify`] reads and changes nothing; [`repair`] puts right what it found, and [`send_again`]
 //! sends what no pack holds; [`give_up`] declares what is [`lost`] for good. [`prune`] frees data
-//! that retention no longer needs, in two commits; [`sweep`] then deletes it, and [`repack`] moves the needed rest out of worn packs. Each
-//! file's head says what a crash leaves.
+//! that retention no longer needs, in two commits; [`sweep`] then deletes it, and [`repack`] moves
+//! the needed rest out of worn packs. Each file's head says what a crash leaves.
 
 mod give_up;
 mod lost;
