@@ -122,6 +122,32 @@ async fn what_both_changed_at_one_place_waits_for_a_person_who_can_still_merge_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_texts_are_merged_in_one_generation() {
+    let folder = fresh_folder();
+    let pair = pair(folder.path()).await;
+    let [one, two] = &pair;
+    for number in 0..50 {
+        one.write(&format!("notes/{number}.md"), format!("{number}\n\nfirst\n\nsecond\n"));
+        one.write(&format!("traces/{number}.json"), "{}");
+    }
+    meet(&pair).await;
+    for number in 0..30 {
+        one.write(&format!("notes/{number}.md"), format!("{number}\n\nFIRST\n\nsecond\n"));
+        two.write(&format!("notes/{number}.md"), format!("{number}\n\nfirst\n\nSECOND\n"));
+    }
+    // One of them cannot be merged, and holds up none.
+    one.write("notes/7.md", "another\n");
+    one.sync().await;
+    let before = one.sync().await["generation"].as_u64().unwrap();
+    let report = two.sync().await;
+    assert_eq!(report["merged"].as_array().unwrap().len(), 29, "{report}");
+    assert!(report["generation"].as_u64().unwrap() <= before + 2, "a commit lists, and one merges: {report}");
+    meet(&pair).await;
+    assert_eq!(text(one, "notes/8.md"), "8\n\nFIRST\n\nSECOND\n");
+    assert_eq!((text(one, "notes/7.md"), conflicts(one).await.len()), ("another\n".to_owned(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pattern_that_is_none_is_named_with_its_key() {
     let folder = fresh_folder();
     let mut machine = Machine::with_folder(folder.path(), "one");

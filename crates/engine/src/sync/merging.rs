@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bases::bringer;
 use super::cycle::Survey;
-use super::recovery::{Clashes, Stand};
+use super::recovery::{Clashes, MergedFiles, Stand};
 use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
 use super::{Merge, Past, Refusal, SyncError, served};
@@ -63,25 +63,69 @@ impl Session<'_> {
         let resting = |item: &Item| is_at_rest(item, survey, done);
         let head = self.stand_by_known_groups().await?;
         self.context.forget_decided(&head);
-        for conflict in self.ours(&head).await?.into_iter().filter(|one| resting(&one.item)) {
+        let ours = self.ours(&head).await?.into_iter().filter(|one| resting(&one.item));
+        let (groups, files): (Vec<_>, Vec<_>) =
+            ours.partition(|conflict| matches!(conflict.item, Item::Group(_)));
+        for conflict in groups {
             match self.merge_one(&conflict, &head).await {
                 Ok(()) => return Ok(true),
-                Err(SyncError::Refused(refusal)) => {
-                    tracing::info!(conflict = %conflict.id.short(), %refusal, "a conflict waits for a person");
-                    let why = match refusal {
-                        Refusal::NotMerged { why, .. } => why,
-                        other => other.to_string(),
-                    };
-                    self.context.note_unmerged(&conflict, &head, why);
-                }
-                Err(error @ SyncError::Log(_)) => return Err(error),
-                Err(error) => {
+                Err(error) => self.not_merged(&[conflict], &head, error)?,
+            }
+        }
+        // The newest version of each. What is left of the others waits for the next round.
+        let mut seen = BTreeSet::new();
+        let files: Vec<Conflict> = files.into_iter().filter(|one| seen.insert(one.item.clone())).collect();
+        match self.merge_texts(files.clone(), &head).await {
+            Ok(merged) => Ok(merged),
+            Err(error) => self.not_merged(&files, &head, error).map(|()| false),
+        }
+    }
+
+    /// Merges the versions of these files in one commit. True if there was any.
+    async fn merge_texts(&mut self, conflicts: Vec<Conflict>, head: &Stand) -> Result<bool, SyncError> {
+        if conflicts.is_empty() {
+            return Ok(false);
+        }
+        let MergedFiles { rewrite, merged, refused } =
+            self.merge_files(conflicts, head, Clashes::Kept).await?;
+        for (conflict, refusal) in refused {
+            self.not_merged(&[conflict], head, refusal.into())?;
+        }
+        if merged.is_empty() {
+            return Ok(false);
+        }
+        self.rewrite(head, rewrite, false).await?;
+        for conflict in merged {
+            tracing::info!(conflict = %conflict.id.short(), item = %conflict.item, "its two versions were merged");
+            self.report.merged(&conflict, Vec::new());
+        }
+        Ok(true)
+    }
+
+    /// Notes why conflicts were not merged. Errors of the log end the run.
+    fn not_merged(
+        &mut self,
+        conflicts: &[Conflict],
+        head: &Snapshot,
+        error: SyncError,
+    ) -> Result<(), SyncError> {
+        let why = match error {
+            SyncError::Refused(Refusal::NotMerged { why, .. }) => why,
+            SyncError::Refused(other) => other.to_string(),
+            error @ SyncError::Log(_) => return Err(error),
+            error => {
+                for conflict in conflicts {
                     let why = format!("its two versions are not merged yet: {error}");
                     self.report.problems.push(Trouble::of(&conflict.item, why, Weight::Warned));
                 }
+                return Ok(());
             }
+        };
+        for conflict in conflicts {
+            tracing::info!(conflict = %conflict.id.short(), why, "a conflict waits for a person");
+            self.context.note_unmerged(conflict, head, why.clone());
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Conflicts to merge whose losing version was this device's, the newest version first, for it may

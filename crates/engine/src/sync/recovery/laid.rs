@@ -28,7 +28,8 @@ type Opened = (Box<dyn ReadFile>, u64);
 /// Files in a stage.
 pub(super) struct Laid<'s> {
     stage: &'s Stage,
-    id: ConflictId,
+    /// Conflict whose versions are laid out now.
+    pub(super) id: ConflictId,
     /// Slot of each content.
     slots: BTreeMap<Digest, u32>,
     /// Slots in use.

@@ -73,6 +73,13 @@ impl Session<'_> {
     async fn merge_conflict(&mut self, id: ConflictId, yes: bool) -> Result<(Made, Vec<Clash>), SyncError> {
         let head = self.stand_by_known_groups().await?;
         let conflict = open_conflict(&head, id)?.clone();
+        if matches!(conflict.item, Item::File(_)) {
+            let mut files = self.merge_files(vec![conflict], &head, Clashes::Decided).await?;
+            return match files.refused.pop() {
+                Some((_, refusal)) => Err(refusal.into()),
+                None => Ok((self.commit_rewrite(&head, files.rewrite, Vec::new(), yes).await?, Vec::new())),
+            };
+        }
         let (rewrite, clashes) = self.merge_versions(&conflict, &head, Clashes::Decided).await?;
         Ok((self.commit_rewrite(&head, rewrite, Vec::new(), yes).await?, clashes))
     }
@@ -101,12 +108,8 @@ impl Session<'_> {
         losing: Clashes,
     ) -> Result<(Rewrite, Vec<Clash>), SyncError> {
         let id = conflict.id;
-        let name = match &conflict.item {
-            Item::Group(name) => name,
-            Item::File(path) => {
-                let rewrite = self.merge_file(stage, conflict, path, head, losing).await?;
-                return Ok((rewrite, Vec::new()));
-            }
+        let Item::Group(name) = &conflict.item else {
+            return Err(Refusal::NotMerged { id, why: format!("{} is a single file", conflict.item) }.into());
         };
         let Common { base, unrelated, continued, gone } = self.common_version(conflict, head).await?;
         let members = |state: &Stand| -> Files {

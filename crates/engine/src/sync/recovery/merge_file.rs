@@ -1,32 +1,87 @@
-//! Decides a conflict over a single file by merging its two versions, line by line.
+//! Decides conflicts over single files by merging their two versions, line by line.
 //!
 //! The files are named by pattern, in the settings of the device that merges: logs that only grow,
-//! and texts. Staged, uploaded and committed as a group is ([`super::merge`]). Where both sides
-//! changed the same lines nothing is merged, and the conflict waits for a person.
-
-use std::collections::BTreeMap;
+//! and texts. Staged, uploaded and committed as a group is ([`super::merge`]), but all in one
+//! commit: a program may have changed hundreds of texts on both sides, and history keeps generations.
+//! Where both sides changed the same lines a file is not merged, and its conflict waits for a person.
 
 use super::laid::Laid;
 use super::merge::Clashes;
 use super::sets::Files;
 use super::{Rewrite, Stand};
-use crate::model::{CommitKind, Conflict, Entry, Keep, LineMerge, Resolution, VaultPath};
+use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Keep, LineMerge, Resolution, VaultPath};
 use crate::sync::bases::Common;
 use crate::sync::session::Session;
 use crate::sync::{Refusal, SyncError, blocking};
 use crate::vault::Stage;
 
+/// Conflicts over files that are merged, each over another file, as they are to be committed.
+#[derive(Default)]
+pub(crate) struct MergedFiles {
+    pub(crate) rewrite: Rewrite,
+    pub(crate) merged: Vec<Conflict>,
+    /// Those that are not, and why.
+    pub(crate) refused: Vec<(Conflict, Refusal)>,
+}
+
 impl Session<'_> {
-    /// Merges both versions of a file, and uploads the result. What is to be committed.
-    pub(super) async fn merge_file(
+    /// Merges both versions of each of these files, and uploads the results.
+    pub(crate) async fn merge_files(
+        &mut self,
+        conflicts: Vec<Conflict>,
+        head: &Stand,
+        losing: Clashes,
+    ) -> Result<MergedFiles, SyncError> {
+        let stage = Stage::create(self.context.ports.fs.clone(), &self.context.layout, &self.apply_id())?;
+        let merged = self.merge_in_stage(&stage, conflicts, head, losing).await;
+        let discarded = stage.discard();
+        let merged = merged?;
+        discarded?;
+        Ok(merged)
+    }
+
+    async fn merge_in_stage(
         &mut self,
         stage: &Stage,
+        conflicts: Vec<Conflict>,
+        head: &Stand,
+        losing: Clashes,
+    ) -> Result<MergedFiles, SyncError> {
+        let mut files = MergedFiles::default();
+        let Some(first) = conflicts.first() else { return Ok(files) };
+        let mut laid = Laid::new(stage, first.id);
+        for conflict in conflicts {
+            let Item::File(path) = &conflict.item else { continue };
+            laid.id = conflict.id;
+            match self.merge_file(&mut laid, &conflict, path, head, losing).await {
+                Ok(decided) => {
+                    // Older devices know no other word for it: something of both versions stands.
+                    let resolved = decided.into_iter().map(|id| Resolution { id, keep: Keep::Both });
+                    files.rewrite.resolved.extend(resolved);
+                    files.merged.push(conflict);
+                }
+                Err(SyncError::Refused(refusal)) => files.refused.push((conflict, refusal)),
+                Err(error) => return Err(error),
+            }
+        }
+        if !files.merged.is_empty() {
+            files.rewrite.from = Some(self.upload_laid(&laid, head).await?);
+        }
+        (files.rewrite.kind, files.rewrite.wanted) = (CommitKind::Resolve, laid.wanted);
+        Ok(files)
+    }
+
+    /// Merges both versions of a file. Returns the conflicts that this decides.
+    async fn merge_file(
+        &mut self,
+        laid: &mut Laid<'_>,
         conflict: &Conflict,
         path: &VaultPath,
         head: &Stand,
         losing: Clashes,
-    ) -> Result<Rewrite, SyncError> {
-        let unmerged = |why: String| SyncError::from(Refusal::NotMerged { id: conflict.id, why });
+    ) -> Result<Vec<ConflictId>, SyncError> {
+        let id = conflict.id;
+        let unmerged = |why: String| SyncError::from(Refusal::NotMerged { id, why });
         let Some(how) = self.context.settings.texts.of(path) else {
             return Err(unmerged(format!(
                 "{path} is a single file, and neither `conflict.lines` nor `conflict.text` names it"
@@ -47,26 +102,20 @@ impl Session<'_> {
             None if begun_by_both => None,
             None => return Err(unmerged("it is not known which version both came from".to_owned())),
         };
-        let mut laid = Laid::new(stage, conflict.id);
-        let sides = [&here, &there].map(|entry| of_path(Some(entry)));
-        for files in &sides {
-            if let Some(path) = self.lay(&mut laid, files, head).await? {
+        for files in [&here, &there].map(|entry| of_path(Some(entry))) {
+            if let Some(path) = self.lay(laid, &files, head).await? {
                 return Err(Refusal::Gone { path }.into());
             }
         }
         let mut from = None;
         if let Some((files, state)) = &base {
-            if self.lay(&mut laid, files, state).await?.is_some() {
+            if self.lay(laid, files, state).await?.is_some() {
                 return Err(unmerged("the version that both came from was pruned".to_owned()));
             }
             from = files.get(path);
         }
         let merged = blocking(|| laid.merge_lines(self.context, how, from, [&here, &there]))?;
-        laid.wanted = BTreeMap::from([(path.clone(), Some(merged))]);
-        let from = Some(self.upload_laid(&laid, head).await?);
-        let decided = std::iter::once(conflict.id).chain(continued);
-        // Older devices know no other word for it: something of both versions stands.
-        let resolved = decided.map(|id| Resolution { id, keep: Keep::Both }).collect();
-        Ok(Rewrite { kind: CommitKind::Resolve, wanted: laid.wanted, from, resolved, ..Rewrite::default() })
+        laid.wanted.insert(path.clone(), Some(merged));
+        Ok(std::iter::once(id).chain(continued).collect())
     }
 }
