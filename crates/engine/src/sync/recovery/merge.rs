@@ -23,6 +23,11 @@ use crate::sync::session::Session;
 use crate::sync::{Engine, Refusal, SyncError, Watcher, blocking};
 use crate::vault::Stage;
 
+/// Cause for which a version that stands is not merged unasked. In another branch of the log it may
+/// be the one that lost: once that conflict is decided, it would be gone with it. After the next
+/// change of the item the conflict is merged.
+pub(super) const STANDS: &str = "it is the version that stands";
+
 /// Treatment of entries that both versions changed. Those of the version that stands win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clashes {
@@ -118,6 +123,9 @@ impl Session<'_> {
         let here: Files =
             conflict.files.iter().filter_map(|file| Some((file.path.clone(), file.entry?))).collect();
         let there = members(head);
+        if losing == Clashes::Kept && says_the_same(&here, &there) {
+            return Err(Refusal::NotMerged { id, why: STANDS.to_owned() }.into());
+        }
         let mut laid = Laid::new(stage, id);
         for files in [&here, &there] {
             if let Some(path) = self.lay(&mut laid, files, head).await? {
@@ -153,6 +161,13 @@ impl Session<'_> {
             Rewrite { kind: CommitKind::Resolve, wanted, from, kept, resolved, ..Rewrite::default() };
         Ok((rewrite, clashes))
     }
+}
+
+fn says_the_same(one: &Files, other: &Files) -> bool {
+    let contents = |files: &Files| -> Vec<_> {
+        files.iter().map(|(path, entry)| (path.clone(), entry.content())).collect()
+    };
+    contents(one) == contents(other)
 }
 
 /// Conflicts over the entries that lost: files of their own, under names that tell their origin.

@@ -6,7 +6,7 @@
 //! Where both sides changed the same lines a file is not merged, and its conflict waits for a person.
 
 use super::laid::Laid;
-use super::merge::Clashes;
+use super::merge::{Clashes, STANDS};
 use super::sets::Files;
 use super::{Rewrite, Stand};
 use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Keep, LineMerge, Resolution, VaultPath};
@@ -94,6 +94,9 @@ impl Session<'_> {
         let (Some(here), Some(there)) = (here, head.tree.get(path).copied()) else {
             return Err(unmerged("one side deleted it".to_owned()));
         };
+        if losing == Clashes::Kept && here.content() == there.content() {
+            return Err(unmerged(STANDS.to_owned()));
+        }
         let Common { base, continued, .. } = self.common_version(conflict, head).await?;
         let begun_by_both = how == LineMerge::Append && losing == Clashes::Decided;
         let base = match base {
