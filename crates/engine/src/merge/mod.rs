@@ -81,8 +81,8 @@ pub struct Names {
     /// Quiet members, of entries and of the document: where both sides changed one, the version that
     /// stands has it, and it alone keeps no entry from being deleted.
     pub quiet: BTreeSet<String>,
-    /// Entries that the version here has deleted although the base does not have them, each as it was
-    /// then ([`essences`]): they go, unless they have changed since.
+    /// Entries that the version here has deleted although the base does not have them, or not as they
+    /// were then, each as it was ([`essences`]): they go, unless they have changed since.
     pub gone: BTreeMap<Id, Digest>,
 }
 

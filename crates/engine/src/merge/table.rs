@@ -139,9 +139,10 @@ impl Tables<'_> {
                     }
                     picked.picks.push(stays);
                 }
+                // Whoever deleted it here has seen it as it stands.
+                (_, None) if self.names.gone.get(&entry.id) == Some(&there.essence) => {}
                 // A new vector of the same memory is no change that would bring it back.
                 (Some(Some(base)), None) if there.essence == base.essence && !rescued.take(base.essence) => {}
-                (None | Some(None), None) if self.names.gone.get(&entry.id) == Some(&there.essence) => {}
                 (_, None) => picked.picks.push(stays),
             }
         }

@@ -52,7 +52,10 @@ pub static MEMORIES: Worlds = Worlds {
     many: "memories",
     told: "worlds of memories",
     marks: "memories:",
-    regressions: &[127, 1_258, 1_304, 1_596, 1_971, 1_989, 2_225, 2_441, 20_110, 20_595, 21_464, 21_650],
+    regressions: &[
+        127, 1_258, 1_304, 1_596, 1_971, 1_989, 2_225, 2_441, 20_110, 20_595, 21_464, 21_650, 22_114, 23_509,
+        23_704, 23_960,
+    ],
     reached: coverage::MEMORIES,
     run: |seed, aloud| in_virtual_time(aloud, |trace| async move { memories::run(seed, trace).await }),
 };
