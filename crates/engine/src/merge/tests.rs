@@ -43,10 +43,21 @@ fn merge_all<T>(
     there: &Vault,
     told: impl FnOnce(&Merged<'_>) -> T,
 ) -> Result<T, Unmerged> {
+    merge_by(&names(), [base, Some(here), Some(there)], told)
+}
+
+fn names() -> Names {
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
-    let names =
-        Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into(), gone: BTreeMap::new() };
-    let files: Vec<[Bytes<Vec<u8>>; 2]> = [base, Some(here), Some(there)]
+    Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into(), gone: BTreeMap::new() }
+}
+
+fn merge_by<T>(
+    names: &Names,
+    versions: [Option<&Vault>; 3],
+    told: impl FnOnce(&Merged<'_>) -> T,
+) -> Result<T, Unmerged> {
+    let base = versions[0];
+    let files: Vec<[Bytes<Vec<u8>>; 2]> = versions
         .into_iter()
         .flatten()
         .map(|one| [Bytes(one.corpus.clone().into_bytes()), Bytes(one.matrix.clone())])
@@ -54,7 +65,30 @@ fn merge_all<T>(
     let sides: Vec<Side<'_>> =
         files.iter().map(|[corpus, rows]| Side { corpus: file(corpus), rows: vec![file(rows)] }).collect();
     let [.., here, there] = sides.as_slice() else { unreachable!() };
-    Ok(told(&merge(&names, base.and(sides.first()), here, there)?))
+    Ok(told(&merge(names, base.and(sides.first()), here, there)?))
+}
+
+#[test]
+fn what_an_app_has_deleted_as_it_stands_goes_whatever_the_base_says() {
+    let corpus = |content: &str| format!(r#"{{"nodes":[{{"id":"a","content":"{content}"}},{{"id":"b"}}]}}"#);
+    let (base, there) = (vault(&corpus("old"), &[1.0, 2.0]), vault(&corpus("new"), &[1.0, 2.0]));
+    let here = vault(r#"{"nodes":[{"id":"b"}]}"#, &[2.0]);
+    let merged = |seen: Option<&Vault>| {
+        let mut names = names();
+        if let Some(seen) = seen {
+            let all = essences(&names, file(&Bytes(seen.corpus.clone().into_bytes()))).unwrap();
+            names.gone = all.into_iter().filter(|(id, _)| *id == Id::text("a")).collect();
+        }
+        let mut corpus = Vec::new();
+        merge_by(&names, [Some(&base), Some(&here), Some(&there)], |merged| {
+            merged.write_corpus(&mut corpus).unwrap();
+        })
+        .unwrap();
+        String::from_utf8(corpus).unwrap().contains("new")
+    };
+    assert!(merged(None), "it was changed there");
+    assert!(merged(Some(&base)), "the app had not seen the change");
+    assert!(!merged(Some(&there)), "the app had");
 }
 
 /// Ids of the entries that a merge writes out because they lost a clash.
