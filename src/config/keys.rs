@@ -196,12 +196,12 @@ fn level(from: &mut Reader) -> Result<tracing::Level, ConfigError> {
 
 fn line_merges(from: &mut Reader) -> Result<Texts, ConfigError> {
     let [lines, text] = [from.texts("conflict.lines")?, from.texts("conflict.text")?];
-    for (key, patterns) in [("conflict.lines", &lines), ("conflict.text", &text)] {
-        if let Err(error) = Texts::new(patterns, &[]) {
-            from.refuse(key, &format!("a list of patterns, such as [\"notes/**/*.md\"]: {error}"))?;
-        }
+    let texts = Texts::new(&lines, &text);
+    if let Err(error) = &texts {
+        let key = if lines.contains(&error.pattern) { "conflict.lines" } else { "conflict.text" };
+        from.refuse(key, &format!("a list of patterns, such as [\"notes/**/*.md\"]: {error}"))?;
     }
-    Ok(Texts::new(&lines, &text).unwrap_or_default())
+    Ok(texts.unwrap_or_default())
 }
 
 fn groups(from: &mut Reader) -> Result<Groups, ConfigError> {

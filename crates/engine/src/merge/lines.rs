@@ -11,14 +11,13 @@ use imara_diff::sources::byte_lines;
 use imara_diff::{Algorithm, Diff, InternedInput};
 
 use super::{File, Unmerged, Version};
+use crate::vault::validate::Block;
 
 /// Longest text that is woven, and longest new part of a log, in bytes: up to three of them are held
 /// in memory.
 const MAX_TEXT: u64 = 4 << 20;
 /// Most lines of it: each takes some tens of bytes beside its own.
 const MAX_LINES: usize = 100_000;
-/// Bytes of a log compared or copied at once.
-const AT_ONCE: usize = 256 << 10;
 
 /// Writes a log that both sides have added to: the one there, then what is new here. A line that both
 /// have added is there once, as often as the side has it that has it more often: so nothing comes
@@ -47,7 +46,13 @@ pub fn append(
     let new_here = text(here, common, Version::Here)?;
     let mut known: HashMap<&[u8], usize> = HashMap::new();
     byte_lines(&new_there).for_each(|line| *known.entry(said(line)).or_default() += 1);
-    copy(there, 0..there.len, out)?;
+    let mut stream = Block::new(there.file, there.len).stream(0, there.len);
+    loop {
+        match stream.next_block()? {
+            [] => break,
+            block => out.write_all(block)?,
+        }
+    }
     let mut ended = there.len == 0 || byte(there, there.len - 1)? == b'\n';
     for line in byte_lines(&new_here) {
         match known.get_mut(said(line)) {
@@ -71,18 +76,14 @@ fn said(line: &[u8]) -> &[u8] {
 
 /// True if the file begins with all of the other one.
 fn begins_with(file: &File<'_>, base: &File<'_>) -> Result<bool, Unmerged> {
-    if file.len < base.len {
-        return Ok(false);
-    }
-    let mut at = 0;
-    while at < base.len {
-        let end = base.len.min(at + AT_ONCE as u64);
-        if read(file, at..end)? != read(base, at..end)? {
-            return Ok(false);
+    let [mut ours, mut theirs] =
+        [file, base].map(|one| Block::new(one.file, one.len).stream(0, base.len.min(one.len)));
+    loop {
+        let (our, their) = (ours.next_block()?, theirs.next_block()?);
+        if our != their || their.is_empty() {
+            return Ok(their.is_empty());
         }
-        at = end;
     }
-    Ok(true)
 }
 
 /// True if a line ends at this place, or nothing stands before or after it. Some programs write the
@@ -97,18 +98,8 @@ fn byte(file: &File<'_>, at: u64) -> Result<u8, Unmerged> {
 
 fn read(file: &File<'_>, range: Range<u64>) -> Result<Vec<u8>, Unmerged> {
     let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(usize::MAX)];
-    file.file.read_exact_at(&mut bytes, range.start)?;
+    Block::new(file.file, file.len).fill(&mut bytes, range.start)?;
     Ok(bytes)
-}
-
-fn copy(file: &File<'_>, range: Range<u64>, out: &mut dyn Write) -> Result<(), Unmerged> {
-    let mut at = range.start;
-    while at < range.end {
-        let end = range.end.min(at + AT_ONCE as u64);
-        out.write_all(&read(file, at..end)?)?;
-        at = end;
-    }
-    Ok(())
 }
 
 /// Writes the base with the changes of both sides.

@@ -258,7 +258,8 @@ fn check_amounts(groups: &[Group]) -> Result<(), GroupError> {
     Ok(())
 }
 
-fn glob(pattern: &str) -> Result<Glob, globset::Error> {
+/// Compiles a pattern.
+pub(super) fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     // `*` stops at a slash, as in .gitignore; `**` does not.
     GlobBuilder::new(pattern).literal_separator(true).build()
 }

@@ -1,8 +1,9 @@
 //! Single files that merge line by line, by the patterns that name them.
 
-use globset::{GlobBuilder, GlobSet};
+use globset::GlobSet;
 
 use super::VaultPath;
+use super::group::glob;
 
 /// How two versions of a single file become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +57,7 @@ fn compiled(patterns: &[String]) -> Result<GlobSet, NoPattern> {
     };
     let mut set = GlobSet::builder();
     for pattern in patterns {
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-        set.add(glob.map_err(|error| no_pattern(pattern, &error))?);
+        set.add(glob(pattern).map_err(|error| no_pattern(pattern, &error))?);
     }
     set.build().map_err(|error| no_pattern(error.glob().unwrap_or_default(), &error))
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bases::bringer;
 use super::cycle::Survey;
-use super::recovery::{Clashes, MergedFiles, Stand};
+use super::recovery::{Clashes, MergedFiles, Rewrite, Stand};
 use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
 use super::{Merge, Past, Refusal, SyncError, served};
@@ -75,10 +75,7 @@ impl Session<'_> {
         // The newest version of each. What is left of the others waits for the next round.
         let mut seen = BTreeSet::new();
         let files: Vec<Conflict> = files.into_iter().filter(|one| seen.insert(one.item.clone())).collect();
-        match self.merge_texts(files.clone(), &head).await {
-            Ok(merged) => Ok(merged),
-            Err(error) => self.not_merged(&files, &head, error).map(|()| false),
-        }
+        self.merge_texts(files, &head).await
     }
 
     /// Merges the versions of these files in one commit. True if there was any.
@@ -86,20 +83,37 @@ impl Session<'_> {
         if conflicts.is_empty() {
             return Ok(false);
         }
-        let MergedFiles { rewrite, merged, refused } =
-            self.merge_files(conflicts, head, Clashes::Kept).await?;
+        let files = match self.merge_files(conflicts.clone(), head, Clashes::Kept).await {
+            Err(error) => return self.not_merged(&conflicts, head, error).map(|()| false),
+            Ok(files) => files,
+        };
+        let MergedFiles { rewrite, merged, refused } = files;
         for (conflict, refusal) in refused {
             self.not_merged(&[conflict], head, refusal.into())?;
         }
         if merged.is_empty() {
             return Ok(false);
         }
+        match self.commit_merged(&merged, head, rewrite).await {
+            Ok(()) => Ok(true),
+            Err(error) => self.not_merged(&merged, head, error).map(|()| false),
+        }
+    }
+
+    /// Commits what these conflicts have become.
+    async fn commit_merged(
+        &mut self,
+        merged: &[Conflict],
+        head: &Stand,
+        rewrite: Rewrite,
+    ) -> Result<(), SyncError> {
+        let kept: Vec<ConflictId> = rewrite.kept.iter().map(|kept| kept.id).collect();
         self.rewrite(head, rewrite, false).await?;
         for conflict in merged {
             tracing::info!(conflict = %conflict.id.short(), item = %conflict.item, "its two versions were merged");
-            self.report.merged(&conflict, Vec::new());
+            self.report.merged(conflict, kept.clone());
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Notes why conflicts were not merged. Errors of the log end the run.
@@ -133,7 +147,7 @@ impl Session<'_> {
     /// commit of this device brought it, and a merge of the log set it aside.
     async fn ours(&self, head: &Snapshot) -> Result<Vec<Conflict>, SyncError> {
         let mut ours = Vec::new();
-        let open = self.context.to_merge(head);
+        let open: Vec<Conflict> = self.context.to_merge(head).cloned().collect();
         let Some(newest) = head.key.filter(|_| !open.is_empty()) else { return Ok(Vec::new()) };
         let (local, past) = (self.context.local_conflicts()?, self.log.past(newest).await?);
         for conflict in open {
@@ -154,11 +168,7 @@ impl Session<'_> {
 
     async fn merge_one(&mut self, conflict: &Conflict, head: &Stand) -> Result<(), SyncError> {
         let (rewrite, _) = self.merge_versions(conflict, head, Clashes::Kept).await?;
-        let kept: Vec<ConflictId> = rewrite.kept.iter().map(|kept| kept.id).collect();
-        self.rewrite(head, rewrite, false).await?;
-        self.report.merged(conflict, kept);
-        tracing::info!(conflict = %conflict.id.short(), item = %conflict.item, "its two versions were merged");
-        Ok(())
+        self.commit_merged(std::slice::from_ref(conflict), head, rewrite).await
     }
 }
 
@@ -176,14 +186,14 @@ impl Context {
     fn may_merge(&self, survey: &Survey) -> bool {
         let found =
             |step: &Step| matches!(step.action, Action::Conflict(_)) && self.settings.can_merge(&step.item);
-        survey.plan.steps.iter().any(found) || !self.to_merge(&survey.remote).is_empty()
+        survey.plan.steps.iter().any(found) || self.to_merge(&survey.remote).next().is_some()
     }
 
     /// Open conflicts over what merges, but those of which it is known that this device does not
     /// merge them.
-    fn to_merge(&self, head: &Snapshot) -> Vec<Conflict> {
+    fn to_merge<'a>(&'a self, head: &'a Snapshot) -> impl Iterator<Item = &'a Conflict> {
         let open = head.conflicts.values().filter(|conflict| self.settings.can_merge(&conflict.item));
-        open.filter(|conflict| self.why_unmerged(conflict, head).is_none()).cloned().collect()
+        open.filter(|conflict| self.why_unmerged(conflict, head).is_none())
     }
 
     /// Cause for which the conflict was not merged with the version that stands, if that was tried.

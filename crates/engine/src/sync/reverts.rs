@@ -199,7 +199,8 @@ impl Context {
         Ok(reverted)
     }
 
-    /// What the files here are, if they take back what is noted and that was not meant.
+    /// Judges the files here: a save that takes back what is noted although that was not meant, or
+    /// none.
     fn is_reverted(
         &self,
         groups: &Groups,

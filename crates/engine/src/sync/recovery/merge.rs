@@ -97,12 +97,20 @@ impl Session<'_> {
         head: &Stand,
         losing: Clashes,
     ) -> Result<(Rewrite, Vec<Clash>), SyncError> {
+        self.in_stage(async |session, stage| session.merge_in(stage, conflict, head, losing).await).await
+    }
+
+    /// Does what needs a stage, and clears the stage away however that ends.
+    pub(super) async fn in_stage<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Self, &Stage) -> Result<T, SyncError>,
+    ) -> Result<T, SyncError> {
         let stage = Stage::create(self.context.ports.fs.clone(), &self.context.layout, &self.apply_id())?;
-        let merged = self.merge_in(&stage, conflict, head, losing).await;
+        let done = work(self, &stage).await;
         let discarded = stage.discard();
-        let merged = merged?;
+        let done = done?;
         discarded?;
-        Ok(merged)
+        Ok(done)
     }
 
     async fn merge_in(
@@ -153,21 +161,25 @@ impl Session<'_> {
         let from = Some(self.upload_laid(&laid, head).await?);
         let keeps = losing == Clashes::Kept && !planted(Bug::DropTheClashes);
         let kept = if keeps { lost(&laid, conflict, head)? } else { Vec::new() };
-        // Older devices know no other word for it: something of both versions stands.
-        let decided = std::iter::once(id).chain(continued);
-        let resolved = decided.map(|id| Resolution { id, keep: Keep::Both }).collect();
-        let wanted = laid.wanted;
+        let (resolved, wanted) = (decided(id, continued).collect(), laid.wanted);
         let rewrite =
             Rewrite { kind: CommitKind::Resolve, wanted, from, kept, resolved, ..Rewrite::default() };
         Ok((rewrite, clashes))
     }
 }
 
+/// Decisions of a conflict that is merged, and of those over versions which the losing one replaced.
+pub(super) fn decided(
+    id: ConflictId,
+    continued: impl IntoIterator<Item = ConflictId>,
+) -> impl Iterator<Item = Resolution> {
+    // Older devices know no other word for it: something of both versions stands.
+    std::iter::once(id).chain(continued).map(|id| Resolution { id, keep: Keep::Both })
+}
+
 fn says_the_same(one: &Files, other: &Files) -> bool {
-    let contents = |files: &Files| -> Vec<_> {
-        files.iter().map(|(path, entry)| (path.clone(), entry.content())).collect()
-    };
-    contents(one) == contents(other)
+    let [one, other] = [one, other].map(|files| files.iter().map(|(path, entry)| (path, entry.content())));
+    one.eq(other)
 }
 
 /// Conflicts over the entries that lost: files of their own, under names that tell their origin.

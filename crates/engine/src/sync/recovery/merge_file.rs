@@ -5,11 +5,13 @@
 //! commit: a program may have changed hundreds of texts on both sides, and history keeps generations.
 //! Where both sides changed the same lines a file is not merged, and its conflict waits for a person.
 
+use std::collections::BTreeSet;
+
 use super::laid::Laid;
-use super::merge::{Clashes, STANDS};
+use super::merge::{Clashes, STANDS, decided};
 use super::sets::Files;
 use super::{Rewrite, Stand};
-use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Keep, LineMerge, Resolution, VaultPath};
+use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, LineMerge, VaultPath};
 use crate::sync::bases::Common;
 use crate::sync::session::Session;
 use crate::sync::{Refusal, SyncError, blocking};
@@ -20,7 +22,7 @@ use crate::vault::Stage;
 pub(crate) struct MergedFiles {
     pub(crate) rewrite: Rewrite,
     pub(crate) merged: Vec<Conflict>,
-    /// Those that are not, and why.
+    /// Conflicts that are not merged, each with the cause.
     pub(crate) refused: Vec<(Conflict, Refusal)>,
 }
 
@@ -32,12 +34,8 @@ impl Session<'_> {
         head: &Stand,
         losing: Clashes,
     ) -> Result<MergedFiles, SyncError> {
-        let stage = Stage::create(self.context.ports.fs.clone(), &self.context.layout, &self.apply_id())?;
-        let merged = self.merge_in_stage(&stage, conflicts, head, losing).await;
-        let discarded = stage.discard();
-        let merged = merged?;
-        discarded?;
-        Ok(merged)
+        self.in_stage(async |session, stage| session.merge_in_stage(stage, conflicts, head, losing).await)
+            .await
     }
 
     async fn merge_in_stage(
@@ -54,10 +52,8 @@ impl Session<'_> {
             let Item::File(path) = &conflict.item else { continue };
             laid.id = conflict.id;
             match self.merge_file(&mut laid, &conflict, path, head, losing).await {
-                Ok(decided) => {
-                    // Older devices know no other word for it: something of both versions stands.
-                    let resolved = decided.into_iter().map(|id| Resolution { id, keep: Keep::Both });
-                    files.rewrite.resolved.extend(resolved);
+                Ok(continued) => {
+                    files.rewrite.resolved.extend(decided(conflict.id, continued));
                     files.merged.push(conflict);
                 }
                 Err(SyncError::Refused(refusal)) => files.refused.push((conflict, refusal)),
@@ -71,7 +67,7 @@ impl Session<'_> {
         Ok(files)
     }
 
-    /// Merges both versions of a file. Returns the conflicts that this decides.
+    /// Merges both versions of a file. Returns the other conflicts that this decides.
     async fn merge_file(
         &mut self,
         laid: &mut Laid<'_>,
@@ -79,7 +75,7 @@ impl Session<'_> {
         path: &VaultPath,
         head: &Stand,
         losing: Clashes,
-    ) -> Result<Vec<ConflictId>, SyncError> {
+    ) -> Result<BTreeSet<ConflictId>, SyncError> {
         let id = conflict.id;
         let unmerged = |why: String| SyncError::from(Refusal::NotMerged { id, why });
         let Some(how) = self.context.settings.texts.of(path) else {
@@ -119,6 +115,6 @@ impl Session<'_> {
         }
         let merged = blocking(|| laid.merge_lines(self.context, how, from, [&here, &there]))?;
         laid.wanted.insert(path.clone(), Some(merged));
-        Ok(std::iter::once(id).chain(continued).collect())
+        Ok(continued)
     }
 }
