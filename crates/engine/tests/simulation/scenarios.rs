@@ -169,32 +169,33 @@ async fn perform(world: &mut World, act: Act) -> Check {
                 world.user(at, &UserOp::Replace(path, bytes));
             }
         }
-        Thin(at, count) => {
-            let there: Vec<String> = world.devices[at]
-                .disk
-                .site()
-                .files_below("attic")
-                .into_iter()
-                .map(|(path, _)| path)
-                .collect();
-            there.into_iter().take(count).for_each(|path| world.user(at, &UserOp::Delete(path)));
-        }
+        Thin(at, count) => thin(world, at, count),
         KeepTrash(at, days) => world.devices[at].keep_trash(days * DAY),
         Arrive => world.store.settle(),
         Exclude(at) => world.devices[at].set_exclude(vec!["cache/**".into(), "private/**".into()]),
         LoseDatabase(at) => world.devices[at].lose_database(),
         LoseRecord(at) => world.devices[at].lose_record(),
-        Decide(at, approve) => {
-            world.pass(Duration::from_secs(3)).await;
-            let outcome = world.cycle(&[at], Request::FULL, true).await?.pop();
-            let Some(Outcome::Done(report)) = outcome else { return Err(format!("{outcome:?}")) };
-            if report.holds.is_empty() {
-                return Err("nothing is held".into());
-            }
-            for hold in report.holds {
-                world.devices[at].decide(&hold, approve).map_err(|error| error.to_string())?;
-            }
-        }
+        Decide(at, approve) => decide(world, at, approve).await?,
+    }
+    Ok(())
+}
+
+fn thin(world: &mut World, at: usize, count: usize) {
+    let there = world.devices[at].disk.site().files_below("attic");
+    for (path, _) in there.into_iter().take(count) {
+        world.user(at, &UserOp::Delete(path));
+    }
+}
+
+async fn decide(world: &mut World, at: usize, approve: bool) -> Check {
+    world.pass(Duration::from_secs(3)).await;
+    let outcome = world.cycle(&[at], Request::FULL, true).await?.pop();
+    let Some(Outcome::Done(report)) = outcome else { return Err(format!("{outcome:?}")) };
+    if report.holds.is_empty() {
+        return Err("nothing is held".into());
+    }
+    for hold in report.holds {
+        world.devices[at].decide(&hold, approve).map_err(|error| error.to_string())?;
     }
     Ok(())
 }

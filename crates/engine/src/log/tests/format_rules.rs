@@ -64,14 +64,16 @@ fn resolution(id: u8) -> Resolution {
     Resolution { id: ConflictId::from_bytes([id; 32]), keep: Keep::Mine }
 }
 
+/// That a commit with this change is refused for this reason.
+fn broken(change: &dyn Fn(&mut Commit), base: Commit, why: &str) {
+    let mut commit = base;
+    change(&mut commit);
+    let said = read(&commit).expect_err(why);
+    assert!(said.contains(why), "{said}, expected: {why}");
+}
+
 #[test]
-fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
-    let broken = |change: &dyn Fn(&mut Commit), base: Commit, why: &str| {
-        let mut commit = base;
-        change(&mut commit);
-        let said = read(&commit).expect_err(why);
-        assert!(said.contains(why), "{said}, expected: {why}");
-    };
+fn a_commit_out_of_its_place_or_order_is_refused_with_that_reason() {
     broken(&|c| c.parents.push(key(4, 1)), merge(), "more than 2 elements");
     for seq in [6, 8] {
         broken(&|c| c.seq = seq, ordinary(), "does not follow");
@@ -97,6 +99,10 @@ fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
         ordinary(),
         "its resolutions are not sorted",
     );
+}
+
+#[test]
+fn what_a_commit_may_not_say_of_old_data_is_refused_with_that_reason() {
     let (down, keys) = (|| vec![pack(2), pack(1)], || vec![key(2, 1), key(1, 1)]);
     let conflicts = || vec![ConflictId::from_bytes([2; 32]), ConflictId::from_bytes([1; 32])];
     let why = "what it says of old data is not sorted";
@@ -118,6 +124,7 @@ fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
     broken(&|c| c.prune.void = keys(), merge(), why);
     broken(&|c| c.prune.unkept = conflicts(), merge(), why);
     broken(&|c| c.prune.void = vec![key(1, 1)], ordinary(), "only a merge finds");
+    let kept = by_id(["x", "y"].map(conflict));
     broken(&|c| c.prune.unkept = vec![kept[0].id], ordinary(), "only a merge finds");
     broken(
         &|c| {
@@ -127,6 +134,10 @@ fn a_commit_that_breaks_one_rule_is_refused_with_that_reason() {
         ordinary(),
         "a conflict's id is not the digest",
     );
+}
+
+#[test]
+fn a_commit_of_a_wrong_or_newer_format_is_refused_with_that_reason() {
     broken(&|c| c.format = 0, ordinary(), "its format is 0");
     broken(&|commit| commit.format = 3, ordinary(), "needs a newer cogzy-vault");
     let later = Need { feature: "zither".to_owned(), since: "0.10".to_owned() };
