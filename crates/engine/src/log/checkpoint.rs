@@ -220,7 +220,7 @@ impl Log {
             self.remote.put(&pack_key(pack.info.id), pack.bytes.clone()).await?;
         }
         let mut places = known;
-        packs.iter().for_each(|pack| places.insert(&pack.info));
+        packs.iter().for_each(|pack| places.insert(pack.info.clone()));
         let place = |id: &Digest| {
             let found = places.get(id).map(|(pack, slot)| Piece { pack, slot });
             found.ok_or_else(|| LogError::corrupt("a new checkpoint", "a chunk of it was not stored"))
@@ -306,7 +306,7 @@ fn pieces_index(pieces: &[Piece]) -> ChunkIndex {
         let blank = || PackInfo { id: piece.pack, digest: Digest::of(b""), size: 0, chunks: Vec::new() };
         packs.entry(piece.pack).or_insert_with(blank).chunks.push(piece.slot);
     }
-    packs.values().collect()
+    packs.into_values().collect()
 }
 
 /// Name of a checkpoint: the generation in 16 digits, and the digest of its plaintext.

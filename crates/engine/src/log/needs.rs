@@ -169,13 +169,13 @@ impl ChunkReader {
         leaving: impl IntoIterator<Item = &Arc<PackInfo>>,
         there: &[Arc<PackInfo>],
     ) -> Result<Places, LogError> {
-        let lasting: ChunkIndex = lasting.into_iter().map(AsRef::as_ref).collect();
+        let lasting: ChunkIndex = lasting.into_iter().cloned().collect();
         let (mut on_leave, mut all) = (ChunkIndex::default(), lasting.clone());
         for pack in leaving {
-            on_leave.insert(pack);
-            all.insert(pack);
+            on_leave.insert(Arc::clone(pack));
+            all.insert(Arc::clone(pack));
         }
-        there.iter().for_each(|pack| all.insert(pack));
+        there.iter().for_each(|pack| all.insert(Arc::clone(pack)));
         let (mut places, mut known) = (Places::default(), Leaves::new());
         for (digest, content) in &contents.all {
             let recipe = contents.recipes.get(digest);

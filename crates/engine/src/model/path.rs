@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
@@ -17,10 +18,10 @@ const MAX_NAME_BYTES: usize = 255;
 ///
 /// It is safe to join to the root: it has no empty name, no `.` or `..`, no root and no control
 /// character. Not every platform can store each of its names ([`VaultPath::is_portable`]). Paths
-/// are ordered by bytes.
+/// are ordered by bytes. Copies share the text: a path stands in many maps at once.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct VaultPath(Box<str>);
+pub struct VaultPath(Arc<str>);
 
 /// Reason why a text is not a valid path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +39,7 @@ impl VaultPath {
     pub fn new(text: &str) -> Result<Self, PathError> {
         let nfc: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
         match unsafe_reason(&nfc) {
-            None => Ok(Self(nfc.into_boxed_str())),
+            None => Ok(Self(nfc.into())),
             Some(reason) => Err(PathError { path: text.chars().take(200).collect(), reason }),
         }
     }
@@ -186,7 +187,7 @@ impl TryFrom<String> for VaultPath {
 
 impl From<VaultPath> for String {
     fn from(path: VaultPath) -> Self {
-        path.0.into_string()
+        path.as_str().to_owned()
     }
 }
 

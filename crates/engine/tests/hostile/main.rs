@@ -48,7 +48,7 @@ async fn a_deep_recipe() {
     let deep = made::deep_recipe();
     let remote: Arc<dyn Remote> = vault([deep.stored]).await;
     let reader = ChunkReader::new(remote);
-    let index: ChunkIndex = [&deep.pack].into_iter().collect();
+    let index: ChunkIndex = [deep.pack.clone()].into_iter().collect();
     for size in [1000, deep.content.size] {
         let content = Content { size, ..deep.content };
         let listed = reader.list_chunks(&index, &Leaves::new(), content, Some(&deep.recipe)).await;

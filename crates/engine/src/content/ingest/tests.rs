@@ -38,7 +38,7 @@ impl Vault {
         let mut run = run.with_pack_target(move || target);
         let added: Vec<Ingested> = files.iter().map(|file| run.add(*file).unwrap()).collect();
         run.finish().unwrap();
-        packs.iter().for_each(|pack| self.index.insert(&pack.info));
+        packs.iter().for_each(|pack| self.index.insert(pack.info.clone()));
         self.packs.extend(packs);
         added
     }
@@ -149,7 +149,7 @@ fn a_failing_source_does_not_affect_other_files() {
     );
     let added = run.add(data.as_slice()).unwrap();
     run.finish().unwrap();
-    let vault = Vault { index: packs.iter().map(|pack| &pack.info).collect(), packs, entropy };
+    let vault = Vault { index: packs.iter().map(|pack| pack.info.clone()).collect(), packs, entropy };
     assert_eq!(vault.restore(&added), data);
 }
 

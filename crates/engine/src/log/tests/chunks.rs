@@ -129,7 +129,7 @@ async fn lists_of_lists_are_read_level_by_level_except_known_ones() {
     let (content, recipe, [left, right, top]) = deep();
     let [of_chunks, of_lists] =
         [stored(&remote.store, 1, &CHUNKS).await, stored(&remote.store, 2, &[&left, &right, &top]).await];
-    let index: ChunkIndex = [&of_chunks, &of_lists].into_iter().collect();
+    let index: ChunkIndex = [of_chunks.clone(), of_lists].into_iter().collect();
     let listed = reader(&remote).list_chunks(&index, &Leaves::new(), content, Some(&recipe)).await.unwrap();
     assert_eq!(listed.chunks, CHUNKS.map(Digest::of).into());
     let ids = |lists: &[&Vec<u8>]| lists.iter().map(|list| Digest::of(list)).collect::<BTreeSet<_>>();
@@ -142,7 +142,7 @@ async fn lists_of_lists_are_read_level_by_level_except_known_ones() {
     assert_eq!(remote.asked().len(), 0);
     // One list is not known, and no pack has it.
     known.remove(&Digest::of(&right));
-    let without: ChunkIndex = [&of_chunks].into_iter().collect();
+    let without: ChunkIndex = [of_chunks].into_iter().collect();
     let missing = reader(&remote).list_chunks(&without, &known, content, Some(&recipe)).await.unwrap();
     assert_eq!(missing.missing, Some(Digest::of(&right)));
     known.insert(Digest::of(&right), left);

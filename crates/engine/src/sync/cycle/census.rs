@@ -20,17 +20,28 @@ pub(crate) struct Visible(Mutex<Shown>);
 struct Shown {
     whole: Tree,
     seen: Tree,
+    /// Number of paths that are not seen.
+    hidden: usize,
 }
 
 impl Visible {
     /// The part of a manifest that `filter` lets be synced. It must be the same filter each time.
     pub(crate) fn of(&self, filter: &Filter, manifest: &Tree) -> Tree {
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Shown { whole, seen } = &mut *shown;
-        for (path, _, now) in whole.diff_by(manifest, Entry::is_same) {
+        let Shown { whole, seen, hidden } = &mut *shown;
+        for (path, was, now) in whole.diff_by(manifest, Entry::is_same) {
             if filter.verdict(path) == Verdict::Synced {
                 set_entry(seen, path.clone(), now.copied());
+            } else {
+                *hidden = *hidden + usize::from(now.is_some()) - usize::from(was.is_some());
             }
+        }
+        // Where nothing is hidden, both are one, and so are their memory and whatever is compared
+        // with them.
+        if *hidden == 0 {
+            *seen = manifest.clone();
+        } else if whole.is_empty() {
+            seen.share_with(manifest);
         }
         *whole = manifest.clone();
         seen.clone()

@@ -43,10 +43,12 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn of(scan: Scan) -> Self {
+    /// What a scan found. `known` is a tree whose paths are shared.
+    pub(crate) fn of(scan: Scan, known: &Tree) -> Self {
         let Scan { names, new_mounts, in_parts, plain, .. } = scan;
         let mut local = Self { names, new_mounts, in_parts, plain, ..Self::default() };
         for (path, found) in scan.files {
+            let path = known.get_key_value(&path).map_or(path, |(known, _)| known.clone());
             if !found.settled {
                 local.wait_to_settle(path.clone());
             }

@@ -163,11 +163,11 @@ impl Session<'_> {
         self.context.agree(record, survey, done, Some(prepared.key), &after)?;
         self.note_losses(survey, done)?;
         self.publish(&prepared, record.clone()).await?;
-        for pack in &commit.packs {
-            pushing.index.insert(pack);
+        for pack in commit.packs.iter().cloned().map(Arc::new) {
             if let Some(packs) = &mut pushing.packs {
-                packs.insert(pack.id, Arc::new(pack.clone()));
+                packs.insert(pack.id, Arc::clone(&pack));
             }
+            pushing.index.insert(Arc::clone(&pack));
             pushing.left_over.retain(|left| left.id != pack.id);
         }
         self.report.sent(&commit);

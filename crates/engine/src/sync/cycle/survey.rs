@@ -240,7 +240,7 @@ impl Session<'_> {
         if let Err(error) = ports.database.update_stats(&known, &scan.cache) {
             tracing::warn!(%error, "the stat cache could not be written; files are hashed again next time");
         }
-        let mut local = Local::of(scan);
+        let mut local = Local::of(scan, manifest);
         local.snapshots = Some(snapshots);
         Ok(local)
     }

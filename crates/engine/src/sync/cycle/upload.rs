@@ -42,7 +42,7 @@ pub(crate) struct Known<'a> {
 
 impl<'a> Known<'a> {
     pub(crate) fn new(remote: &'a Snapshot, index: &'a ChunkIndex, left_over: Vec<PackInfo>) -> Self {
-        let left_over_index = left_over.iter().collect();
+        let left_over_index = left_over.iter().cloned().collect();
         let left_over = left_over.into_iter().map(|pack| (pack.id, pack)).collect();
         Self {
             remote,

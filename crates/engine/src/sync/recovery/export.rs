@@ -165,7 +165,7 @@ impl Context {
         if let Some(bytes) = on_disk.filter(|bytes| Digest::of(bytes) == entry.digest) {
             return Ok(Some(bytes));
         }
-        let index: ChunkIndex = state.packs.values().map(AsRef::as_ref).collect();
+        let index: ChunkIndex = state.packs.values().cloned().collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let name = here.display().to_string();
         let recipe = state.recipes.get(&entry.digest);

@@ -273,7 +273,7 @@ impl Context {
             .collect();
         // A pack that is about to go must not be relied on again.
         let lasting = head.lasting();
-        let index: ChunkIndex = lasting.values().chain(more.values()).map(AsRef::as_ref).collect();
+        let index: ChunkIndex = lasting.values().chain(more.values()).cloned().collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let (mut recipes, mut packs) = (BTreeMap::new(), BTreeMap::new());
         for &(path, entry) in needed {

@@ -129,7 +129,7 @@ impl Session<'_> {
         let named = said.packs.values().filter(|pack| bad.contains(&pack.id)).cloned();
         let others = head.lasting();
         let others = others.values().filter(|pack| !bad.contains(&pack.id));
-        let others: ChunkIndex = others.map(AsRef::as_ref).collect();
+        let others: ChunkIndex = others.cloned().collect();
         let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
         let mut worn = Vec::new();
         for pack in named {

@@ -221,7 +221,7 @@ impl LostWalk<'_> {
             if self.packs.insert(pack.id)
                 && let Some(sound) = sound_part(&self.reader, pack, &self.bad).await?
             {
-                self.index.insert(&sound);
+                self.index.insert(sound);
             }
         }
         Ok(())

@@ -151,7 +151,7 @@ impl Session<'_> {
     ) -> Result<(), SyncError> {
         let Context { layout, ports, .. } = self.context;
         let is_good = |pack: &&Arc<PackInfo>| bad.iter().all(|other| other.id != pack.id);
-        let good: ChunkIndex = state.packs.values().filter(is_good).map(AsRef::as_ref).collect();
+        let good: ChunkIndex = state.packs.values().filter(is_good).cloned().collect();
         let params = self.log.header()?.chunking;
         let mut here = OnDisk::default();
         blocking(|| {
@@ -199,7 +199,7 @@ impl Session<'_> {
         let state = self.log.snapshot(context.agreed()?).await?;
         let scan = blocking(|| context.fresh_scan(self.marker.vault, &state))?;
         let steps = context.damaged(&scan, &state);
-        let (steps, local) = (steps.iter().collect(), Local::of(scan));
+        let (steps, local) = (steps.iter().collect(), Local::of(scan, &state.tree));
         // Of no commit: the agreed state stays as it is, also if this is cut short.
         let incoming = Incoming {
             steps,

@@ -38,10 +38,10 @@ impl Session<'_> {
         let (mut all, mut lasting) = (ChunkIndex::default(), ChunkIndex::default());
         for pack in head.packs.values() {
             let Some(sound) = sound_part(&reader, pack, &bad).await? else { continue };
-            all.insert(&sound);
             if !head.marked.contains_key(&pack.id) {
-                lasting.insert(&sound);
+                lasting.insert(Arc::clone(&sound));
             }
+            all.insert(sound);
         }
         let mut unheld = self.context.unheld(&reader, &all, &head).await?;
         if unheld.is_empty() {

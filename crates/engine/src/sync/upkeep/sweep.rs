@@ -50,7 +50,7 @@ impl Session<'_> {
         doomed: &BTreeSet<PackId>,
     ) -> Result<Vec<Worn>, SyncError> {
         let there = |pack: &&Arc<PackInfo>| looked.bucket.contains_key(&pack.id);
-        let others: ChunkIndex = head.packs.values().filter(there).map(AsRef::as_ref).collect();
+        let others: ChunkIndex = head.packs.values().filter(there).cloned().collect();
         let going: Vec<&Arc<PackInfo>> =
             looked.swept.iter().filter(|pack| doomed.contains(&pack.id)).collect();
         let copies = going.iter().flat_map(|pack| &pack.chunks).map(|slot| slot.id);

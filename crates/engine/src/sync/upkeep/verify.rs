@@ -176,7 +176,9 @@ impl Session<'_> {
         let visible = base.tree.iter().filter(|(path, _)| self.context.visible(path));
         let differs = |path: &VaultPath, entry| scan.files.get(path).map(|found| found.entry) != Some(entry);
         verified.differing = visible.filter(|(path, entry)| differs(path, **entry)).count();
-        for (item, faults) in self.context.unfit_here(&base.groups, &base.tree, &Local::of(scan))? {
+        for (item, faults) in
+            self.context.unfit_here(&base.groups, &base.tree, &Local::of(scan, &base.tree))?
+        {
             verified.fault(item, format!("{faults}; `cogzy-vault restore --generation {}` with one of its paths brings the last good version back", base.seq()));
         }
         Ok(())
@@ -252,7 +254,7 @@ impl Context {
     /// Checks that every content of a manifest or an open conflict can be put together from packs
     /// that it names.
     async fn check_contents(&self, snapshot: &Snapshot, verified: &mut Verified) -> Result<(), SyncError> {
-        let index: ChunkIndex = snapshot.packs.values().map(AsRef::as_ref).collect();
+        let index: ChunkIndex = snapshot.packs.values().cloned().collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let kept = snapshot.conflicts.values().flat_map(|conflict| &conflict.files);
         let kept = kept.filter_map(|file| file.entry.map(|entry| (&file.path, entry)));
