@@ -6,7 +6,8 @@
 //! Invariants:
 //! - A chunk that [`Ingested`] names is known to the vault or is in a pack of this run.
 //! - Each chunk goes into at most one pack of a run.
-//! - Memory is bounded by one pack and a few chunks, plus 32 bytes per new chunk of the run.
+//! - Memory is bounded by one pack, a few chunks and a megabyte of lists, plus 32 bytes per new chunk
+//!   of the run.
 //! - A file that fails midway, or a crash, leaves unused chunks, which are harmless.
 
 use std::collections::HashSet;
@@ -18,6 +19,10 @@ use super::pack::{FinishedPack, PACK_TARGET, PackBuilder, PackError};
 use super::recipe::{RecipeBuilder, RecipeError};
 use crate::clock::{Entropy, random};
 use crate::model::{ChunkParams, Content, Digest, PackId, Part, Recipe};
+
+/// Bytes of lists that wait for each other. Whoever puts a file together reads them first: beside
+/// each other, one read brings them.
+const LISTS: usize = 1 << 20;
 
 /// Result for one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,24 +131,31 @@ where
         let (mut whole, mut size) = (blake3::Hasher::new(), 0_u64);
         let (mut recipe, mut count) = (RecipeBuilder::default(), 0_u64);
         let mut named = Vec::new();
-        let mut put = |bytes: &[u8]| {
-            let id = packer.put(bytes)?;
-            // One more tells that there are too many.
+        // One more tells that there are too many.
+        let name = |named: &mut Vec<Digest>, id| {
             if named.len() <= MOST_NAMED {
                 named.push(id);
             }
-            Ok::<_, IngestError<E>>(id)
         };
+        let mut lists = Lists::default();
         while let Some(chunk) = chunks.next_chunk().map_err(IngestError::Read)? {
             whole.update(chunk);
             size += chunk.len() as u64;
             count += 1;
             // The cutter refuses vaults with chunks longer than a u32 can express.
             let len = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            let part = Part { id: put(chunk)?, len };
-            recipe.push(part, &mut put)?;
+            let part = Part { id: packer.put(chunk)?, len };
+            name(&mut named, part.id);
+            recipe.push::<RecipeError>(part, |list| Ok(lists.add(list)))?;
+            if lists.bytes >= LISTS {
+                lists.store(packer, |id| name(&mut named, id))?;
+            }
         }
-        let recipe = if count > 1 { Some(recipe.finish(&mut put)?) } else { None };
+        let recipe = match count {
+            0 | 1 => None,
+            _ => Some(recipe.finish::<RecipeError>(|list| Ok(lists.add(list)))?),
+        };
+        lists.store(packer, |id| name(&mut named, id))?;
         let content = Content { digest: whole.finalize().into(), size };
         if named.len() > MOST_NAMED || count < 2 {
             named.clear();
@@ -162,6 +174,38 @@ where
     /// If it cannot be handed over.
     pub fn finish(mut self) -> Result<(), IngestError<E>> {
         self.packer.flush()
+    }
+}
+
+/// Lists of a file that are not in a pack yet.
+#[derive(Default)]
+struct Lists {
+    waiting: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Lists {
+    fn add(&mut self, list: &[u8]) -> Digest {
+        self.waiting.push(list.to_vec());
+        self.bytes += list.len();
+        Digest::of(list)
+    }
+
+    /// Stores them one after the other.
+    fn store<E, K, S>(
+        &mut self,
+        packer: &mut Packer<'_, K, S>,
+        mut name: impl FnMut(Digest),
+    ) -> Result<(), IngestError<E>>
+    where
+        K: FnMut(&Digest) -> bool,
+        S: FnMut(FinishedPack) -> Result<(), E>,
+    {
+        self.bytes = 0;
+        for list in self.waiting.drain(..) {
+            name(packer.put(&list)?);
+        }
+        Ok(())
     }
 }
 

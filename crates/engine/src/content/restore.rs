@@ -1,5 +1,6 @@
 //! Reads of packs that fetch the chunks of contents.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::pack::{PackError, open_chunk};
@@ -7,8 +8,13 @@ use crate::model::{ChunkSlot, PackId, limits};
 
 /// Largest gap in bytes that a joined read may include: reading it costs less than another request.
 pub const READ_GAP: u64 = 64 << 10;
-/// Largest joined read in bytes, which the caller holds in memory.
-pub const READ_MAX: u64 = 8 << 20;
+/// Largest joined read in bytes, which the caller holds in memory: half of a pack, which is a
+/// little larger than its target.
+pub const READ_MAX: u64 = (8 << 20) + (512 << 10);
+
+/// Bytes that chunks unpack to among which [`bring_together`] changes the order. The caller holds
+/// them in memory until they are needed.
+pub const READ_WINDOW: u64 = 32 << 20;
 
 /// One read of a pack, and the chunks it fetches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +43,28 @@ impl PackRead {
             });
             open_chunk(self.pack, slot, stored.flatten().ok_or(other)?)
         })
+    }
+}
+
+/// Brings chunks of one pack together, so that fewer reads fetch them. Files are seldom needed in
+/// the order in which they were sent. No chunk moves by more than `window` bytes of what chunks
+/// unpack to. Packs stay in the order of their first use.
+pub fn bring_together(slots: &mut [(PackId, ChunkSlot)], window: u64) {
+    let mut rest = slots;
+    while !rest.is_empty() {
+        let mut unpacked = 0_u64;
+        let fits = |(_, slot): &&(PackId, ChunkSlot)| {
+            unpacked = unpacked.saturating_add(slot.len.into());
+            unpacked <= window
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (now, later) = rest.split_at_mut(count);
+        let mut first: HashMap<PackId, usize> = HashMap::new();
+        for (at, (pack, _)) in now.iter().enumerate() {
+            first.entry(*pack).or_insert(at);
+        }
+        now.sort_by_key(|(pack, slot)| (first.get(pack).copied(), slot.offset));
+        rest = later;
     }
 }
 

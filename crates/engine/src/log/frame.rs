@@ -20,7 +20,7 @@ use crate::planted::{Bug, planted};
 
 const ZSTD_LEVEL: i32 = 3;
 /// Plaintext that is held whole, in bytes. Parsing it is faster then.
-const AT_ONCE: u64 = 4 << 20;
+const AT_ONCE: u64 = 24 << 20;
 
 /// Kind of a framed object.
 #[derive(Debug, Clone, Copy)]

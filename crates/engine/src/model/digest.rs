@@ -3,16 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-use super::id::{IdError, parse_hex, write_hex};
+use super::id::{IdError, as_hex, parse_hex};
 
 /// BLAKE3-256 digest (32 bytes; as text, 64 lower-case hex digits).
 ///
 /// Source: <https://github.com/BLAKE3-team/BLAKE3-specs>.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
+
+as_hex!(Digest);
 
 impl Digest {
     /// Computes the digest of `bytes`.
@@ -46,12 +45,6 @@ impl From<blake3::Hash> for Digest {
     }
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
-    }
-}
-
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.short())
@@ -63,19 +56,5 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         parse_hex("digest", text).map(Self)
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = IdError;
-
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.to_string()
     }
 }

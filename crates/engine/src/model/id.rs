@@ -1,9 +1,10 @@
 //! Identifiers: byte strings of fixed length, written as lower-case hex, one type for each use.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
 
 /// Text that is not an identifier of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,9 +15,69 @@ pub struct IdError {
     text: String,
 }
 
-pub(super) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+/// Digits of the longest identifier.
+const MOST_DIGITS: usize = 64;
+
+/// Bytes as lower-case hex. They are written so for every file of a vault.
+pub(super) struct Hex {
+    digits: [u8; MOST_DIGITS],
+    len: usize,
 }
+
+impl Hex {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        let mut digits = [0; MOST_DIGITS];
+        let (pairs, _) = digits.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(bytes) {
+            *pair = [digit(byte >> 4), digit(byte & 0xf)];
+        }
+        Self { digits, len: MOST_DIGITS.min(2 * bytes.len()) }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.digits.get(..self.len).and_then(|digits| str::from_utf8(digits).ok()).unwrap_or_default()
+    }
+}
+
+/// Reads an identifier from a text that need not be copied.
+pub(super) struct OfText<T>(pub(super) PhantomData<T>);
+
+impl<T: FromStr<Err = IdError>> Visitor<'_> for OfText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+/// How an identifier stands in JSON and in messages: as hex.
+macro_rules! as_hex {
+    ($name:ident) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str($crate::model::id::Hex::of(&self.0).as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str($crate::model::id::OfText(std::marker::PhantomData))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($crate::model::id::Hex::of(&self.0).as_str())
+            }
+        }
+    };
+}
+pub(super) use as_hex;
 
 pub(super) fn parse_hex<const N: usize>(kind: &'static str, text: &str) -> Result<[u8; N], IdError> {
     let error = || IdError { kind, digits: 2 * N, text: text.chars().take(80).collect() };
@@ -39,9 +100,10 @@ pub(super) fn parse_hex<const N: usize>(kind: &'static str, text: &str) -> Resul
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $len:literal, $kind:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; $len]);
+
+        as_hex!($name);
 
         impl $name {
             /// Length of the identifier in bytes.
@@ -66,12 +128,6 @@ macro_rules! id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(f, &self.0)
-            }
-        }
-
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.short())
@@ -83,20 +139,6 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 parse_hex($kind, text).map(Self)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = IdError;
-
-            fn try_from(text: String) -> Result<Self, IdError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.to_string()
             }
         }
     };

@@ -49,5 +49,5 @@ pub use path::{PathError, VaultPath};
 pub use prune::Prune;
 pub use recipe::{Part, Recipe};
 pub use shared_map::SharedMap;
-pub use stat::{Cached, FileKind, FileStat};
+pub use stat::{Cached, FileKind, FileStat, KnownDigests};
 pub use texts::{LineMerge, NoPattern, Texts};

@@ -1,12 +1,13 @@
 //! Paths inside the vault.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Longest path that is synced, in bytes of UTF-8.
@@ -19,8 +20,7 @@ const MAX_NAME_BYTES: usize = 255;
 /// It is safe to join to the root: it has no empty name, no `.` or `..`, no root and no control
 /// character. Not every platform can store each of its names ([`VaultPath::is_portable`]). Paths
 /// are ordered by bytes. Copies share the text: a path stands in many maps at once.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VaultPath(Arc<str>);
 
 /// Reason why a text is not a valid path.
@@ -37,7 +37,7 @@ impl VaultPath {
     /// # Errors
     /// If the path cannot be created safely.
     pub fn new(text: &str) -> Result<Self, PathError> {
-        let nfc: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
+        let nfc: Cow<'_, str> = if is_nfc(text) { text.into() } else { text.nfc().collect() };
         match unsafe_reason(&nfc) {
             None => Ok(Self(nfc.into())),
             Some(reason) => Err(PathError { path: text.chars().take(200).collect(), reason }),
@@ -171,23 +171,33 @@ impl FromStr for VaultPath {
     }
 }
 
-impl TryFrom<String> for VaultPath {
-    type Error = PathError;
-
-    /// Refuses text that is not NFC, unlike [`VaultPath::new`]: a manifest must not hold two
-    /// spellings of one path.
-    fn try_from(text: String) -> Result<Self, PathError> {
-        if is_nfc(&text) {
-            Self::new(&text)
-        } else {
-            Err(PathError { path: text, reason: "it is not in Unicode normal form C" })
-        }
+impl Serialize for VaultPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
-impl From<VaultPath> for String {
-    fn from(path: VaultPath) -> Self {
-        path.as_str().to_owned()
+/// Refuses text that is not NFC, unlike [`VaultPath::new`]: a manifest must not hold two spellings
+/// of one path.
+impl<'de> Deserialize<'de> for VaultPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfText;
+
+        impl Visitor<'_> for OfText {
+            type Value = VaultPath;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<VaultPath, E> {
+                let reason = "it is not in Unicode normal form C";
+                let other_form = || E::custom(PathError { path: text.to_owned(), reason });
+                if is_nfc(text) { VaultPath::new(text).map_err(E::custom) } else { Err(other_form()) }
+            }
+        }
+
+        deserializer.deserialize_str(OfText)
     }
 }
 

@@ -83,6 +83,13 @@ impl<K: Ord, V> SharedMap<K, V> {
         found.map(|at| Place { leaf, at }).map_err(|at| Place { leaf, at })
     }
 
+    /// The place at the end, for a key beyond all others. Most maps are filled in order.
+    fn beyond(&self, key: &K) -> Option<Place> {
+        let last = self.leaves.last()?;
+        let is_beyond = last.last().is_some_and(|(last, _)| last < key);
+        is_beyond.then(|| Place { leaf: self.leaves.len() - 1, at: last.len() })
+    }
+
     /// Entry of a key.
     #[must_use]
     pub fn get_key_value<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
@@ -153,7 +160,7 @@ impl<K: Ord, V> SharedMap<K, V> {
 impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     /// Sets the value of a key. Returns the one before.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let place = self.seek(&key);
+        let place = self.beyond(&key).map_or_else(|| self.seek(&key), Err);
         let leaves = Arc::make_mut(&mut self.leaves);
         let at = match place {
             Ok(Place { leaf, at }) => {

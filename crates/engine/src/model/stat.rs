@@ -1,6 +1,8 @@
 //! Metadata of a file, read without opening it.
 
-use super::Digest;
+use std::collections::HashMap;
+
+use super::{Digest, VaultPath};
 
 /// Type of a file. Only regular files are synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,4 +55,16 @@ pub struct Cached {
     pub digest: Digest,
     /// Time of hashing, in nanoseconds since the Unix epoch.
     pub hashed_ns: i64,
+}
+
+/// Digests that are known from the last scan.
+pub trait KnownDigests {
+    /// The digest of a path. Each path is asked for at most once, in ascending order.
+    fn digest_of(&self, path: &VaultPath) -> Option<Cached>;
+}
+
+impl KnownDigests for HashMap<VaultPath, Cached> {
+    fn digest_of(&self, path: &VaultPath) -> Option<Cached> {
+        self.get(path).copied()
+    }
 }

@@ -36,4 +36,5 @@ pub use paused::Paused;
 pub use pending::Pending;
 pub use reference::Reference;
 pub use seen::Seen;
+pub use stats::StatRows;
 pub use waiting::{Waiting, WaitingList};

@@ -134,6 +134,20 @@ fn one_changed_row_adds_a_few_chunks() {
     assert_eq!(vault.restore(&added[0]), rows);
 }
 
+/// Whoever puts a file together reads its lists first: with one read, if they are neighbours.
+#[test]
+fn the_lists_of_a_file_stand_beside_each_other() {
+    let mut vault = Vault::default();
+    let file = noise("lists", 8_000_000);
+    let added = vault.add(usize::MAX, &[&file]);
+    let recipe = added[0].recipe.as_ref().unwrap();
+    assert!(recipe.depth > 0 && recipe.parts.len() > 2, "{} parts", recipe.parts.len());
+    let pack = &vault.packs[0].info.chunks;
+    let place = |part: &Part| pack.iter().position(|slot| slot.id == part.id).unwrap();
+    let places: Vec<usize> = recipe.parts.iter().map(place).collect();
+    assert_eq!(places, (places[0]..pack.len()).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_failing_source_does_not_affect_other_files() {
     let (data, entropy) = (noise("fails", 30_000), Counter::default());

@@ -81,7 +81,39 @@ fn reads_give_their_chunks_and_refuse_a_wrong_body() {
     assert!(backwards.open(body).all(|chunk| matches!(chunk, Err(PackError::Range { .. }))));
 }
 
+#[test]
+fn chunks_of_one_pack_are_brought_together_within_a_window() {
+    let (a, b) = (pack(1), pack(2));
+    let mut slots =
+        [(b, slot(40, 10)), (a, slot(30, 10)), (b, slot(8, 10)), (a, slot(8, 10)), (b, slot(18, 10))];
+    bring_together(&mut slots, 40);
+    assert_eq!(
+        slots.map(|(id, slot)| (id.as_bytes()[0], slot.offset)),
+        [(2, 8), (2, 40), (1, 8), (1, 30), (2, 18)]
+    );
+}
+
 proptest! {
+    /// What is read too early stays in memory: no more than two windows of it.
+    #[test]
+    fn no_chunk_moves_further_than_a_window(
+        slots in prop::collection::vec((0_u8..3, 0_u32..500, 1_u32..40), 0..60),
+        window in 1_u64..300,
+    ) {
+        let slots: Vec<(PackId, ChunkSlot)> =
+            (0..).zip(slots).map(|(n, (id, at, len))| (pack(id), slot(at * 100 + n, len))).collect();
+        let mut moved = slots.clone();
+        bring_together(&mut moved, window);
+        for (at, now) in moved.iter().enumerate() {
+            let was = slots.iter().position(|slot| slot == now).expect("no chunk is lost");
+            let between = &slots[at.min(was)..=at.max(was)];
+            let bytes: u64 = between.iter().map(|(_, slot)| u64::from(slot.len)).sum();
+            prop_assert!(at == was || bytes <= window, "{bytes} of {window}");
+        }
+        let sorted = |mut slots: Vec<(PackId, ChunkSlot)>| { slots.sort_by_key(|(id, slot)| (*id, slot.offset)); slots };
+        prop_assert_eq!(sorted(moved), sorted(slots));
+    }
+
     #[test]
     fn reads_fetch_the_requested_chunks_in_order(
         slots in prop::collection::vec((0_u8..3, 0_u32..500, 1_u32..40), 0..60),

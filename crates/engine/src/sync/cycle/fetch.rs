@@ -14,8 +14,9 @@ use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt, stream};
 
+use super::finishing::Finishing;
 use super::on_disk::OnDisk;
-use crate::content::{ChunkIndex, Placed, READ_GAP, READ_MAX, join_ranges};
+use crate::content::{ChunkIndex, Placed, READ_GAP, READ_MAX, READ_WINDOW, bring_together, join_ranges};
 use crate::fs::{At, Fs};
 use crate::log::{ChunkReader, Leaves, Listing, LogError, Snapshot, Walk, parse_pack_key};
 use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Recipe};
@@ -67,7 +68,7 @@ impl Context {
         let index = self.indexed.take(&remote.packs);
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let mut on_disk = OnDisk::default();
-        blocking(|| old.into_iter().for_each(|path| on_disk.add_file(self.fs(), path, params)));
+        blocking(|| on_disk.add_files(self.fs(), &old, params, self.settings.threads));
         let leaves = std::mem::take(&mut on_disk.leaves);
         let mut pieces = Pieces { remote, leaves: &leaves, ahead: wanted.iter(), open: None };
         let source = Source { fs: self.fs(), reader: &reader, index: &index, on_disk };
@@ -75,6 +76,7 @@ impl Context {
             source,
             stage,
             writer: None,
+            finishing: Finishing::default(),
             bytes_before: progress.bytes_done,
             progress,
             watcher,
@@ -83,7 +85,8 @@ impl Context {
         loop {
             let batch = pieces.next(&reader, &index).await?;
             if batch.is_empty() {
-                let Output { lost, .. } = output;
+                let Output { lost, finishing, .. } = output;
+                finishing.end().await?;
                 self.note_read(&reader);
                 self.indexed.keep(remote.packs.clone(), index);
                 return Ok(lost);
@@ -177,6 +180,7 @@ struct Output<'a> {
     stage: &'a Stage,
     /// File that is open. None for a file that is lost.
     writer: Option<StageWriter>,
+    finishing: Finishing,
     /// Progress at the beginning of this file.
     bytes_before: u64,
     progress: Progress,
@@ -210,7 +214,7 @@ impl Output<'_> {
         }
         let Entry { size, mode, mtime_ms, .. } = file.entry;
         if let Some(writer) = self.writer.take() {
-            blocking(|| writer.finish(file.entry.content(), mode, mtime_ms))?;
+            self.finishing.add(writer, file.entry.content(), mode, mtime_ms).await?;
         }
         self.bytes_before += size;
         self.progress.bytes_done = self.bytes_before;
@@ -269,7 +273,9 @@ impl Source<'_> {
     /// Begins the reads of packs that a batch needs. Each is a task of its own, so that it goes on
     /// while another one is written.
     fn begin(&self, batch: &[Piece<'_>]) -> impl Stream<Item = Arrived> + Unpin + use<> {
-        let reads = join_ranges(&self.needed(batch), READ_GAP, READ_MAX);
+        let mut needed = self.needed(batch);
+        bring_together(&mut needed, READ_WINDOW);
+        let reads = join_ranges(&needed, READ_GAP, READ_MAX);
         let reader = self.reader.clone();
         let spawned = stream::iter(reads).map(move |read| {
             let reader = reader.clone();

@@ -101,7 +101,7 @@ impl Session<'_> {
         let Some(scan) = scan_places(context.fs(), &context.layout, &options, &tree, places)? else {
             return Ok(None);
         };
-        if let Err(error) = ports.database.update_stats(&cache, &scan.cache) {
+        if let Err(error) = ports.database.update_stats(&scan.news, &[]) {
             tracing::warn!(%error, "the stat cache could not be written; files are hashed again next time");
         }
         for (path, found) in scan.files {

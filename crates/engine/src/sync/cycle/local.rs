@@ -47,8 +47,10 @@ impl Local {
     pub(crate) fn of(scan: Scan, known: &Tree) -> Self {
         let Scan { names, new_mounts, in_parts, plain, .. } = scan;
         let mut local = Self { names, new_mounts, in_parts, plain, ..Self::default() };
+        let mut known = known.keys().peekable();
         for (path, found) in scan.files {
-            let path = known.get_key_value(&path).map_or(path, |(known, _)| known.clone());
+            while known.next_if(|known| **known < path).is_some() {}
+            let path = known.next_if(|known| **known == path).cloned().unwrap_or(path);
             if !found.settled {
                 local.wait_to_settle(path.clone());
             }

@@ -16,6 +16,7 @@ mod commit;
 mod databases;
 mod disks;
 mod fetch;
+mod finishing;
 mod given_up;
 mod groups;
 mod hinted;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,6 +41,37 @@ impl std::fmt::Debug for OpenFile {
 }
 
 impl OnDisk {
+    /// Notes all chunks of local files, of which so many are cut at once. The first file that holds
+    /// a chunk is its place.
+    pub(crate) fn add_files(
+        &mut self,
+        fs: &dyn Fs,
+        paths: &[PathBuf],
+        params: ChunkParams,
+        threads: NonZeroUsize,
+    ) {
+        for some in paths.chunks(threads.get()) {
+            let cut = |path: &PathBuf| {
+                let mut found = Self::default();
+                found.add_file(fs, path.clone(), params);
+                found
+            };
+            let found: Vec<Self> = match some {
+                [path] => vec![cut(path)],
+                _ => std::thread::scope(|scope| {
+                    let cuts: Vec<_> = some.iter().map(|path| scope.spawn(|| cut(path))).collect();
+                    cuts.into_iter().filter_map(|cut| cut.join().ok()).collect()
+                }),
+            };
+            for Self { places, leaves, .. } in found {
+                for (chunk, place) in places {
+                    self.places.entry(chunk).or_insert(place);
+                }
+                self.leaves.extend(leaves);
+            }
+        }
+    }
+
     /// Notes all chunks of a local file. A file that cannot be read is left out.
     pub(crate) fn add_file(&mut self, fs: &dyn Fs, path: PathBuf, params: ChunkParams) {
         let (Ok(mut cutter), Ok(file)) = (Cutter::new(params), fs.open(&path)) else { return };

@@ -212,7 +212,7 @@ impl Session<'_> {
     /// Scans the vault.
     fn look(&self, manifest: &Tree, scope: Scope) -> Result<Local, SyncError> {
         let Context { ports, settings, layout, .. } = self.context;
-        let known = ports.database.stats().unwrap_or_default();
+        let known = ports.database.rows();
         let now_ns = ports.clock.now_ns();
         let snapshots = Snapshots::new(Arc::clone(&ports.fs), layout);
         let rehash = i64::try_from(settings.rehash.as_nanos()).unwrap_or(i64::MAX);
@@ -237,7 +237,7 @@ impl Session<'_> {
             },
         };
         let scan = scan(self.context.fs(), layout, &options)?;
-        if let Err(error) = ports.database.update_stats(&known, &scan.cache) {
+        if let Err(error) = ports.database.update_stats(&scan.news, &known.gone()) {
             tracing::warn!(%error, "the stat cache could not be written; files are hashed again next time");
         }
         let mut local = Local::of(scan, manifest);

@@ -73,12 +73,12 @@ impl Engine {
     #[must_use]
     pub fn last_known(&self) -> LastKnown {
         let database = &self.context.ports.database;
-        let here = database.stats().unwrap_or_default();
+        let (files, bytes) = database.amount().unwrap_or_default();
         LastKnown {
             // Whatever is wrong with the record, the first cycle says so.
             generation: self.context.agreed().ok().flatten().map_or(0, |commit| commit.seq),
             last_sync_ms: self.context.last_success(),
-            here: Amount { files: here.len(), bytes: here.values().map(|cached| cached.stat.size).sum() },
+            here: Amount { files, bytes },
         }
     }
 

@@ -6,7 +6,8 @@
 //! path by bytes. A file also clashes with a folder of the same name, and so with every file below
 //! that.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 use super::walk::Claim;
 use super::{Problem, ProblemKind};
@@ -14,20 +15,27 @@ use crate::model::VaultPath;
 
 /// Removes clashing files and reports them as problems. Returns the others, sorted by path.
 pub(super) fn settle(
-    claims: Vec<Claim>,
+    mut claims: Vec<Claim>,
     prefer: &dyn Fn(&VaultPath) -> bool,
     problems: &mut Vec<Problem>,
 ) -> Vec<Claim> {
+    claims.sort_by(|a, b| a.path.cmp(&b.path));
+    if all_differ(&claims) {
+        return claims;
+    }
     let mut ranked: Vec<(bool, Claim)> =
         claims.into_iter().map(|claim| (!prefer(&claim.path), claim)).collect();
-    ranked.sort_by(|(a_new, a), (b_new, b)| (a_new, &a.path, &a.on_disk).cmp(&(b_new, &b.path, &b.on_disk)));
+    ranked
+        .sort_by(|(a_new, a), (b_new, b)| (a_new, &a.path, a.on_disk()).cmp(&(b_new, &b.path, b.on_disk())));
     let mut taken = Taken::default();
     let mut standing = Vec::with_capacity(ranked.len());
     for (_, claim) in ranked {
         let key = claim.path.fold_key();
         match taken.by(&key) {
-            Some(with) => problems
-                .push(Problem { path: claim.on_disk, kind: ProblemKind::Clash { with: with.clone() } }),
+            Some(with) => problems.push(Problem {
+                path: claim.on_disk().to_owned(),
+                kind: ProblemKind::Clash { with: with.clone() },
+            }),
             None => {
                 taken.add(key, &claim.path);
                 standing.push(claim);
@@ -36,6 +44,28 @@ pub(super) fn settle(
     }
     standing.sort_by(|a, b| a.path.cmp(&b.path));
     standing
+}
+
+/// True if surely no claim, of those sorted by path, clashes with another one. Hashes of the keys
+/// tell, so that an ordinary vault needs no copy of all its names.
+fn all_differ(claims: &[Claim]) -> bool {
+    let hasher = RandomState::new();
+    let (mut files, mut above) = (HashSet::with_capacity(claims.len()), HashSet::new());
+    let mut folder = "";
+    for claim in claims {
+        let path = claim.path.as_str();
+        if !files.insert(hasher.hash_one(claim.path.fold_key())) {
+            return false;
+        }
+        let own = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if own != folder {
+            folder = own;
+            for path in claim.path.folders().filter_map(|folder| VaultPath::new(folder).ok()) {
+                above.insert(hasher.hash_one(path.fold_key()));
+            }
+        }
+    }
+    files.is_disjoint(&above)
 }
 
 /// Keys in use, each with a file that uses it.

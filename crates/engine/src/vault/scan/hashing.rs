@@ -7,11 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use super::walk::Claim;
-use super::{
-    Cached, Found, Layout, Problem, ProblemKind, Scan, ScanOptions, ScanProgress, Snapshots, settled,
-};
+use super::{Found, Layout, Problem, ProblemKind, Scan, ScanOptions, ScanProgress, Snapshots, settled};
 use crate::fs::{DatabaseFault, Fs};
-use crate::model::{Content, Entry, FileKind, FileStat, VaultPath};
+use crate::model::{Cached, Content, Entry, FileKind, FileStat};
 use crate::vault::database::in_parts;
 use crate::vault::read::{FileChanged, hash_stable, quiet};
 
@@ -25,6 +23,8 @@ pub(super) struct Claims {
 struct Job {
     claim: Claim,
     stat: FileStat,
+    /// What the cache says of an earlier state.
+    known: Option<Cached>,
     /// State of a database of which a part stands beside it, with that part.
     parts: Option<FileStat>,
 }
@@ -39,33 +39,36 @@ pub(super) fn take_in(
 ) {
     let mut jobs = Vec::new();
     let mut progress = ScanProgress { files: claims.len() as u64, ..ScanProgress::default() };
-    let stats = stats(fs, layout, &claims);
-    for (claim, stat) in claims.into_iter().zip(stats) {
+    for (claim, stat) in stats(fs, layout, claims) {
+        let known = options.cache.digest_of(&claim.path);
         let looked = stat.and_then(|stat| {
-            let parts = databases.contains(&claim.on_disk).then(|| layout.root().join(&claim.on_disk));
+            let parts = databases.contains(claim.on_disk()).then(|| layout.root().join(claim.on_disk()));
             Ok((stat, parts.map_or(Ok(None), |place| in_parts(fs, &place, &stat))?))
         });
         match looked {
-            Ok((stat, _)) if stat.kind != FileKind::File => scan.problem(claim, ProblemKind::Busy),
+            Ok((stat, _)) if stat.kind != FileKind::File => scan.problem(claim, ProblemKind::Busy, known),
             Ok((stat, parts)) => {
                 // How long a database is whose parts stand apart, only its snapshot tells.
                 let state = |cached: &Cached| match parts {
                     Some(parts) => FileStat { size: cached.stat.size, ..parts },
                     None => stat,
                 };
-                match options.cache.get(&claim.path) {
-                    Some(known) if known.stat == state(known) && known.hashed_ns >= options.rehash_before => {
-                        scan.insert(claim.path, stat, parts.is_some(), *known, options);
+                let job = Job { claim, stat, known, parts };
+                match known {
+                    Some(known)
+                        if known.stat == state(&known) && known.hashed_ns >= options.rehash_before =>
+                    {
+                        scan.insert(job, known, options);
                     }
                     _ => {
                         progress.to_hash += 1;
                         progress.to_hash_bytes = progress.to_hash_bytes.saturating_add(stat.size);
-                        jobs.push(Job { claim, stat, parts });
+                        jobs.push(job);
                     }
                 }
             }
-            Err(error) if FileChanged::is(&error) => scan.problem(claim, ProblemKind::Busy),
-            Err(error) => scan.problem(claim, ProblemKind::Unreadable(error.to_string())),
+            Err(error) if FileChanged::is(&error) => scan.problem(claim, ProblemKind::Busy, known),
+            Err(error) => scan.problem(claim, ProblemKind::Unreadable(error.to_string()), known),
         }
     }
     (options.progress)(progress);
@@ -79,58 +82,69 @@ pub(super) fn take_in(
     });
     // Restore the order of the paths.
     outcomes.sort_by_key(|(at, _)| *at);
-    for (Job { claim, stat, parts }, (_, outcome)) in jobs.into_iter().zip(outcomes) {
+    for (job, (_, outcome)) in jobs.into_iter().zip(outcomes) {
         match outcome {
             Ok(Content { digest, size }) => {
-                let state = parts.map_or(stat, |parts| FileStat { size, ..parts });
+                let state = job.parts.map_or(job.stat, |parts| FileStat { size, ..parts });
                 let cached = Cached { stat: state, digest, hashed_ns: options.now_ns };
-                scan.insert(claim.path, stat, parts.is_some(), cached, options);
+                scan.insert(job, cached, options);
             }
-            Err(kind) => scan.problem(claim, kind),
+            Err(kind) => scan.problem(job.claim, kind, job.known),
         }
     }
 }
 
-/// `lstat` of each claim. Neighbours lie in one folder: it is opened once for all of them.
-fn stats(fs: &dyn Fs, layout: &Layout, claims: &[Claim]) -> Vec<io::Result<FileStat>> {
-    let mut stats = Vec::with_capacity(claims.len());
-    for run in claims.chunk_by(|one, other| one.folder() == other.folder()) {
+/// Each claim with its `lstat`. Neighbours lie in one folder: it is opened once for all of them.
+fn stats<'a>(
+    fs: &'a dyn Fs,
+    layout: &'a Layout,
+    claims: Vec<Claim>,
+) -> impl Iterator<Item = (Claim, io::Result<FileStat>)> + 'a {
+    let mut claims = claims.into_iter().peekable();
+    let runs = std::iter::from_fn(move || {
+        let mut run = vec![claims.next()?];
+        while let Some(next) =
+            claims.next_if(|next| run.first().is_some_and(|first| first.folder() == next.folder()))
+        {
+            run.push(next);
+        }
+        Some(run)
+    });
+    runs.flat_map(move |run| {
         let folder = layout.root().join(run.first().map(Claim::folder).unwrap_or_default());
         let names: Vec<&OsStr> = run.iter().map(|claim| OsStr::new(claim.name())).collect();
-        match fs.lstat_each(&folder, &names) {
-            Ok(each) => stats.extend(each),
+        let stats = match fs.lstat_each(&folder, &names) {
+            Ok(stats) => stats,
             Err(error) => {
-                stats.extend(names.iter().map(|_| Err(io::Error::new(error.kind(), error.to_string()))));
+                let again = |_| Err(io::Error::new(error.kind(), error.to_string()));
+                names.iter().map(again).collect()
             }
-        }
-    }
-    stats
+        };
+        run.into_iter().zip(stats).collect::<Vec<_>>()
+    })
 }
 
 impl Scan {
-    fn problem(&mut self, claim: Claim, kind: ProblemKind) {
-        self.problems.push(Problem { path: claim.on_disk, kind });
+    fn problem(&mut self, claim: Claim, kind: ProblemKind, known: Option<Cached>) {
+        self.problems.push(Problem { path: claim.on_disk().to_owned(), kind });
+        if known.is_some() {
+            self.news.insert(claim.path, None);
+        }
     }
 
-    /// Takes in a file whose state is `stat`; for a database in parts, the state of all of them is
-    /// that of `cached`.
-    fn insert(
-        &mut self,
-        path: VaultPath,
-        stat: FileStat,
-        in_parts: bool,
-        cached: Cached,
-        options: &ScanOptions,
-    ) {
-        let (state, mode) = (cached.stat, stat.mode);
-        let (size, mtime_ms) = (state.size, state.mtime_ms());
-        let entry = Entry { digest: cached.digest, size, mtime_ms, mode, rows: None };
+    /// Takes in a file. `cached` is its digest and the state that this is of: for a database in
+    /// parts, that of all of them.
+    fn insert(&mut self, job: Job, cached: Cached, options: &ScanOptions) {
+        let Job { claim: Claim { path, .. }, stat, known, parts } = job;
+        let (size, mtime_ms) = (cached.stat.size, cached.stat.mtime_ms());
+        let entry = Entry { digest: cached.digest, size, mtime_ms, mode: stat.mode, rows: None };
         // A snapshot stands still: only this process knows it.
-        let settled = in_parts || settled(&path, &stat, options);
-        if quiet(&state, options.now_ns, options.settle) {
-            self.cache.insert(path.clone(), cached);
+        let settled = parts.is_some() || settled(&stat, known.as_ref(), options);
+        let lasting = Some(cached).filter(|cached| quiet(&cached.stat, options.now_ns, options.settle));
+        if lasting != known {
+            self.news.insert(path.clone(), lasting);
         }
-        if in_parts {
+        if parts.is_some() {
             self.in_parts.insert(path.clone());
         }
         self.files.insert(path, Found { entry, stat, settled });
@@ -184,14 +198,14 @@ fn hash(
 ) -> Result<Content, ProblemKind> {
     if job.parts.is_some() {
         let snapshots = snapshots.ok_or(ProblemKind::Busy)?;
-        let taken = snapshots.take(&job.claim.path, &layout.root().join(&job.claim.on_disk));
+        let taken = snapshots.take(&job.claim.path, &layout.root().join(job.claim.on_disk()));
         return taken.map_err(|fault| match fault {
             DatabaseFault::Busy | DatabaseFault::Open(_) => ProblemKind::Busy,
             DatabaseFault::Damaged(why) | DatabaseFault::BadSource(why) => ProblemKind::Database(why),
             DatabaseFault::Disk(error) => ProblemKind::Unreadable(error.to_string()),
         });
     }
-    match hash_stable(fs, layout.root(), &job.claim.on_disk, &job.stat) {
+    match hash_stable(fs, layout.root(), job.claim.on_disk(), &job.stat) {
         Ok(Some(content)) => Ok(content),
         Ok(None) => Err(ProblemKind::Busy),
         Err(error) => Err(ProblemKind::Unreadable(error.to_string())),

@@ -24,7 +24,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ use super::read::{FUTURE_NS, quiet};
 use super::{Filter, Layout, Marker, MarkerError, Mounts, Names, Snapshots};
 use crate::fs::{Fs, IoAt};
 use crate::model::sqlite::main_of;
-use crate::model::{Cached, Entry, FileStat, PathError, VaultId, VaultPath};
+use crate::model::{Cached, Entry, FileStat, KnownDigests, PathError, SharedMap, VaultId, VaultPath};
 
 /// Inputs of a scan besides the disk.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ pub struct ScanOptions<'a> {
     /// Selection of synced paths.
     pub filter: &'a Filter,
     /// Digests known from the last scan.
-    pub cache: &'a HashMap<VaultPath, Cached>,
+    pub cache: &'a dyn KnownDigests,
     /// Current time in nanoseconds since the Unix epoch.
     pub now_ns: i64,
     /// Time for which a file must be unchanged to count as settled.
@@ -96,7 +96,7 @@ pub struct Found {
 #[derive(Debug, Clone, Default)]
 pub struct Scan {
     /// Synced files.
-    pub files: BTreeMap<VaultPath, Found>,
+    pub files: SharedMap<VaultPath, Found>,
     /// Problems, sorted by path. The paths that they cover do not count as absent.
     pub problems: Vec<Problem>,
     /// Spellings of names on disk.
@@ -108,8 +108,9 @@ pub struct Scan {
     /// True where the next scan may look at some places only: nothing here may be a part of a
     /// database, and no disk is mounted.
     pub plain: bool,
-    /// Cache for the next scan: files whose state no later write can repeat.
-    pub cache: HashMap<VaultPath, Cached>,
+    /// What the cache for the next scan does not know yet: files whose state no later write can
+    /// repeat. None for a file that it has to forget.
+    pub news: BTreeMap<VaultPath, Option<Cached>>,
 }
 
 /// Path in the vault that cannot be synced as it is.
@@ -201,14 +202,14 @@ pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan,
     let mut scan =
         Scan { problems: walked.problems, new_mounts: walked.new_mounts, plain, ..Scan::default() };
     let databases = databases_of(fs, layout, &walked.companions);
-    let of_database = |claim: &Claim| main_of(&claim.on_disk).is_some_and(|main| databases.contains(main));
+    let of_database = |claim: &Claim| main_of(claim.on_disk()).is_some_and(|main| databases.contains(main));
     let files = walked.files.into_iter().filter(|claim| !of_database(claim)).collect();
     let claims = clash::settle(files, options.prefer, &mut scan.problems);
     for (path, on_disk) in &walked.folders {
         scan.names.note(path, on_disk);
     }
     for claim in &claims {
-        scan.names.note(&claim.path, &claim.on_disk);
+        scan.names.note(&claim.path, claim.on_disk());
     }
     hashing::take_in(fs, layout, options, Claims { claims, databases }, &mut scan);
     scan.problems.sort_by(|a, b| a.path.cmp(&b.path));
@@ -217,9 +218,9 @@ pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan,
 }
 
 /// True if the file was unchanged for the settle window. A time in the future proves nothing, so
-/// then the file must also be as in the last scan.
-fn settled(path: &VaultPath, stat: &FileStat, options: &ScanOptions) -> bool {
+/// then the file must also be as in the last scan, of which `known` is.
+fn settled(stat: &FileStat, known: Option<&Cached>, options: &ScanOptions) -> bool {
     let ahead = stat.mtime_ns.max(stat.ctime_ns) > options.now_ns.saturating_add(FUTURE_NS);
     quiet(stat, options.now_ns, options.settle)
-        && (!ahead || options.cache.get(path).is_some_and(|cached| cached.stat == *stat))
+        && (!ahead || known.is_some_and(|cached| cached.stat == *stat))
 }

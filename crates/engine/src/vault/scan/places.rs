@@ -132,7 +132,7 @@ impl Look<'_> {
                 if self.options.filter.verdict(place) != Verdict::Synced {
                     return Ok(true);
                 }
-                let claim = Claim { path: place.clone(), on_disk: place.as_str().to_owned() };
+                let claim = Claim::new(place.clone(), place.as_str());
                 files.insert(place.clone(), claim);
                 Ok(!self.has_companion(&at)?)
             }
@@ -181,12 +181,11 @@ impl Look<'_> {
 /// Adds the files that a walk found. False where it found anything that is not plain.
 fn take_in(walked: Walked, files: &mut Files) -> bool {
     let Walked { files: claims, folders, new_mounts, companions, problems } = walked;
-    let is_plain = |path: &VaultPath, on_disk: &String| path.as_str() == on_disk;
     let plain = new_mounts.is_empty()
         && companions.is_empty()
         && problems.is_empty()
-        && folders.iter().all(|(path, on_disk)| is_plain(path, on_disk))
-        && claims.iter().all(|claim| is_plain(&claim.path, &claim.on_disk));
+        && folders.iter().all(|(path, on_disk)| path.as_str() == on_disk)
+        && claims.iter().all(|claim| claim.path.as_str() == claim.on_disk());
     files.extend(claims.into_iter().map(|claim| (claim.path.clone(), claim)));
     plain
 }

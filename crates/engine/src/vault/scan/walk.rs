@@ -12,19 +12,30 @@ use crate::vault::{FileChanged, Layout, Mounts, Verdict};
 #[derive(Debug)]
 pub(super) struct Claim {
     pub path: VaultPath,
-    /// Path relative to the root, as spelled on disk.
-    pub on_disk: String,
+    /// Path relative to the root, as spelled on disk, where that is another spelling.
+    other: Option<Box<str>>,
 }
 
 impl Claim {
+    /// The claim of a file that is spelled so on the disk, relative to the root.
+    pub fn new(path: VaultPath, on_disk: &str) -> Self {
+        let other = (path.as_str() != on_disk).then(|| on_disk.into());
+        Self { path, other }
+    }
+
+    /// Path relative to the root, as spelled on disk.
+    pub fn on_disk(&self) -> &str {
+        self.other.as_deref().unwrap_or(self.path.as_str())
+    }
+
     /// The folder that it stands in, as the disk spells it; empty for the root.
     pub fn folder(&self) -> &str {
-        self.on_disk.rsplit_once('/').map_or("", |(folder, _)| folder)
+        self.on_disk().rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
     /// Its name in that folder.
     pub fn name(&self) -> &str {
-        self.on_disk.rsplit_once('/').map_or(&self.on_disk, |(_, name)| name)
+        self.on_disk().rsplit_once('/').map_or(self.on_disk(), |(_, name)| name)
     }
 }
 
@@ -182,7 +193,7 @@ fn sort(
         match kind {
             FileKind::Folder if options.filter.prunes(&path) => {}
             FileKind::Folder => deeper.push(Open { path, on_disk, above }),
-            FileKind::File if wanted() => walked.files.push(Claim { path, on_disk }),
+            FileKind::File if wanted() => walked.files.push(Claim::new(path, &on_disk)),
             FileKind::File => {}
             // A link in the place of an excluded folder does not matter.
             FileKind::Symlink | FileKind::Special if !wanted() || options.filter.prunes(&path) => {}
