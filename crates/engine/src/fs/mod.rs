@@ -358,6 +358,19 @@ pub fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Errors of the system. The old file stays in place.
 pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    replace_with(fs, path, mode, |file| file.write_all(bytes))
+}
+
+/// Like [`replace`], for a file that `fill` writes piece by piece.
+///
+/// # Errors
+/// Errors of the system and of `fill`. The old file stays in place.
+pub fn replace_with(
+    fs: &dyn Fs,
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let fresh = Path::new(&name);
@@ -366,7 +379,7 @@ pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<
         _ => {}
     }
     let mut file = fs.create(fresh)?;
-    file.write_all(bytes)?;
+    fill(&mut file)?;
     file.finish(mode, None)?;
     drop(file);
     fs.rename(fresh, path)?;

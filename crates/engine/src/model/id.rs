@@ -79,22 +79,31 @@ macro_rules! as_hex {
 }
 pub(super) use as_hex;
 
+/// Value of each digit. Those that are none have a bit above.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        nibbles[digit as usize] = value;
+        value += 1;
+    }
+    nibbles
+};
+
 pub(super) fn parse_hex<const N: usize>(kind: &'static str, text: &str) -> Result<[u8; N], IdError> {
     let error = || IdError { kind, digits: 2 * N, text: text.chars().take(80).collect() };
     let digits = text.as_bytes();
     if digits.len() != 2 * N {
         return Err(error());
     }
-    let nibble = |digit: u8| match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(error()),
-    };
-    let mut bytes = [0; N];
+    let (mut bytes, mut wrong) = ([0; N], 0);
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        let [high, low] = [pair[0], pair[1]].map(|digit| NIBBLES[usize::from(digit)]);
+        wrong |= high | low;
+        *byte = high << 4 | low & 0xf;
     }
-    Ok(bytes)
+    if wrong > 0xf { Err(error()) } else { Ok(bytes) }
 }
 
 macro_rules! id {

@@ -25,7 +25,7 @@ impl Default for Limits {
     /// A commit of less than 8 MiB when it is compressed, and less than twenty minutes of upload at
     /// two megabits per second.
     fn default() -> Self {
-        Self { described: 24 << 20, content: 256 << 20 }
+        Self { described: 12 << 20, content: 256 << 20 }
     }
 }
 

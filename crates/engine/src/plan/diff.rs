@@ -106,11 +106,14 @@ impl View {
             let (from, to) = ends(member);
             (from != to).then(|| FileStep { path: path.clone(), from, to })
         };
-        self.members.iter().filter_map(step).collect()
+        let mut steps: Vec<FileStep> = self.members.iter().filter_map(step).collect();
+        // Most items are one file, and a first push has a step for each.
+        steps.shrink_to_fit();
+        steps
     }
 
     /// State of all members on one side.
-    pub(super) fn side(&self, side: fn(&Member) -> Option<Entry>) -> BTreeMap<VaultPath, Option<Entry>> {
+    pub(super) fn side(&self, side: fn(&Member) -> Option<Entry>) -> Vec<(VaultPath, Option<Entry>)> {
         self.members.iter().map(|(path, member)| (path.clone(), side(member))).collect()
     }
 }

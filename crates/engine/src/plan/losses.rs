@@ -41,7 +41,8 @@ pub fn losses(input: &Input, plan: &Plan, done: &BTreeSet<Item>, at_ms: u64) -> 
     for path in steps
         .iter()
         .filter(|step| step.incoming() || approved(&step.item))
-        .flat_map(|step| step.agreed.keys())
+        .flat_map(|step| &step.agreed)
+        .map(|(path, _)| path)
     {
         losses.remove(path);
     }

@@ -45,9 +45,9 @@ pub struct Step {
     /// Files that change on the receiving side (the remote for a push, the vault for a pull),
     /// sorted by path.
     pub files: Vec<FileStep>,
-    /// State of the item's paths that both sides agree on after the step.
+    /// State of the item's paths that both sides agree on after the step, sorted by path.
     #[serde(skip)]
-    pub agreed: BTreeMap<VaultPath, Option<Entry>>,
+    pub agreed: Vec<(VaultPath, Option<Entry>)>,
 }
 
 impl Step {

@@ -50,7 +50,7 @@ fn steps(from: &Tree, to: &Tree) -> Vec<Step> {
             from: from.get(path).copied(),
             to: to.get(path).copied(),
         }],
-        agreed: BTreeMap::new(),
+        agreed: Vec::new(),
     };
     changed.map(step).collect()
 }

@@ -78,7 +78,7 @@ fn every_case_of_a_single_file_is_decided_as_the_design_says() {
             item: file("f"),
             action,
             files,
-            agreed: BTreeMap::from([(path("f"), agreed)]),
+            agreed: vec![(path("f"), agreed)],
         });
         assert_eq!(plan.steps, Vec::from_iter(expected), "{what}");
         assert_eq!(plan.waiting, Vec::<Waiting>::new(), "{what}");

@@ -4,14 +4,14 @@
 //! Nothing here can lose anything: the trash is looked at again before any of it goes, and the
 //! manifest is only for other programs to read. A crash leaves work for the next cycle.
 
-use std::collections::BTreeMap;
+use std::io::{BufWriter, Read, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Survey;
 use crate::fs::{self, At};
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Digest, Item, VaultId, VaultPath};
+use crate::model::{CommitKey, Digest, Entry, Item, Tree, VaultId};
 use crate::state::LastSync;
 use crate::sync::report::{About, Trouble, Weight};
 use crate::sync::session::{Context, Memory, Session};
@@ -23,8 +23,8 @@ const FORMAT: u32 = 1;
 /// Most files of a manifest that is written with each cycle that moves something. A longer one costs
 /// more than a small save: it is left to [`Engine::write_manifest`].
 const AT_ONCE: usize = 1000;
-/// Longest manifest, in bytes: one of ten million files.
-const MAX_BYTES: u64 = 4 << 30;
+/// Bytes of a manifest that are written at once.
+const PIECE: usize = 1 << 20;
 
 /// Findings of [`Context::clear_trash`].
 pub(crate) struct Cleared {
@@ -42,7 +42,14 @@ struct Manifest<'a> {
     vault: VaultId,
     generation: u64,
     commit: Option<CommitKey>,
-    files: BTreeMap<&'a VaultPath, File>,
+    #[serde(serialize_with = "files")]
+    files: &'a Tree,
+}
+
+/// A map from path to file.
+fn files<S: Serializer>(tree: &Tree, serializer: S) -> Result<S::Ok, S::Error> {
+    let file = |entry: &Entry| File { size: entry.size, blake3: entry.digest, mtime_ms: entry.mtime_ms };
+    serializer.collect_map(tree.iter().map(|(path, entry)| (path, file(entry))))
 }
 
 #[derive(Debug, Serialize)]
@@ -154,16 +161,30 @@ impl Context {
     /// Writes the manifest of a snapshot, unless the disk has it already.
     fn write_manifest(&self, vault: VaultId, snapshot: &Snapshot) -> Result<(), SyncError> {
         let path = self.layout.manifest();
-        let files = snapshot.tree.iter().map(|(path, entry)| {
-            (path, File { size: entry.size, blake3: entry.digest, mtime_ms: entry.mtime_ms })
-        });
         let (generation, commit) = (snapshot.seq(), snapshot.key);
-        let manifest = Manifest { format: FORMAT, vault, generation, commit, files: files.collect() };
-        let bytes = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::from).at("write", &path)?;
-        if fs::read(self.fs(), &path, MAX_BYTES).is_ok_and(|old| old == bytes) {
+        let manifest = Manifest { format: FORMAT, vault, generation, commit, files: &snapshot.tree };
+        if self.has_manifest(&manifest).unwrap_or_default() {
             return Ok(());
         }
-        Ok(fs::replace(self.fs(), &path, &bytes, 0o600).at("write", &path)?)
+        let written = fs::replace_with(self.fs(), &path, 0o600, |file| {
+            let mut file = BufWriter::with_capacity(PIECE, file);
+            serde_json::to_writer_pretty(&mut file, &manifest)?;
+            file.flush()
+        });
+        Ok(written.at("write", &path)?)
+    }
+
+    /// True if the disk has this manifest. It is put there whole, so in a large vault its head tells.
+    fn has_manifest(&self, manifest: &Manifest<'_>) -> std::io::Result<bool> {
+        let mut file = self.fs().open(&self.layout.manifest())?;
+        let is_large = manifest.files.len() > AT_ONCE;
+        let shown = if is_large { &Manifest { files: &Tree::new(), ..*manifest } } else { manifest };
+        let bytes = serde_json::to_vec_pretty(shown)?;
+        // Without the end of the empty map.
+        let expected = bytes.strip_suffix(b"}\n}").filter(|_| is_large).unwrap_or(&bytes);
+        let mut found = vec![0; expected.len()];
+        file.read_exact(&mut found)?;
+        Ok(found == expected && (is_large || file.read(&mut [0])? == 0))
     }
 }
 

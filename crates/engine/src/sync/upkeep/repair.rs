@@ -237,7 +237,7 @@ impl Context {
                 item,
                 action: Action::Pull,
                 files: Vec::new(),
-                agreed: BTreeMap::new(),
+                agreed: Vec::new(),
             });
             step.files.push(file);
         }
