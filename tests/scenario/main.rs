@@ -23,6 +23,7 @@ mod main_path;
 mod memories;
 mod mended;
 mod merge_by_hand;
+mod merge_derived;
 mod merge_fork;
 mod merge_model;
 mod merge_texts;

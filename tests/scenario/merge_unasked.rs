@@ -18,7 +18,7 @@ use crate::support::device::Device;
 use crate::support::sleeper::Sleeper;
 
 /// Two devices that merge, and have the same ten memories.
-async fn agreed(folder: &Path, remotes: [Arc<dyn Remote>; 2]) -> [Device; 2] {
+pub(super) async fn agreed(folder: &Path, remotes: [Arc<dyn Remote>; 2]) -> [Device; 2] {
     let [one, two] = remotes;
     let mut devices = [Device::new(folder, "one", one), Device::new(folder, "two", two)];
     for device in &mut devices {
@@ -30,13 +30,13 @@ async fn agreed(folder: &Path, remotes: [Arc<dyn Remote>; 2]) -> [Device; 2] {
     devices
 }
 
-fn bucket() -> [Arc<dyn Remote>; 2] {
+pub(super) fn bucket() -> [Arc<dyn Remote>; 2] {
     let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
     [Arc::clone(&remote), remote]
 }
 
 /// Each in its turn, until nothing moves.
-async fn sync(devices: &mut [Device; 2]) {
+pub(super) async fn sync(devices: &mut [Device; 2]) {
     for _ in 0..10 {
         let mut moved = false;
         for device in &mut *devices {
@@ -63,7 +63,7 @@ async fn open(device: &mut Device) -> usize {
 }
 
 /// What both have, after each added, changed and deleted a memory; `here` lost.
-fn changed() -> (Memories, Memories, Memories) {
+pub(super) fn changed() -> (Memories, Memories, Memories) {
     let (mut here, mut there) = (ten(), ten());
     put(&mut here, "a-here", "new here", 50.0);
     put(&mut here, "n1", "changed here", 51.0);

@@ -10,7 +10,8 @@
 //! - Identity decides, never position: a row goes with its entry.
 //! - Untouched entries keep their very bytes.
 //! - No entry that neither side deleted is lost, and what loses a clash is named.
-//! - What is not understood is not merged ([`Unmerged`]): a wrong merge is worse than none.
+//! - What is not understood is not merged ([`Unmerged`]): a wrong merge is worse than none. An index
+//!   that is not understood is left out: it can be computed again.
 //! - Ids, spans and digests are in memory; texts and rows are not.
 
 mod document;
@@ -104,13 +105,20 @@ pub struct Clash {
 /// A merge, decided and ready to be written.
 pub struct Merged<'a> {
     documents: [Document<'a>; 2],
-    rows: [Vec<Rows<'a>>; 2],
-    /// Ids of the rows in each of their files that has them.
-    ids: Vec<Option<Vec<i64>>>,
+    sides: [Side<'a>; 2],
+    /// Files of rows. None for an index that is left out.
+    rows: Vec<Option<Joined<'a>>>,
     /// The version that the result is, if only one side changed anything.
     whole: Option<Version>,
     around: Around,
     picked: Picked,
+}
+
+/// A file of rows on both sides, here and there, and the ids of the rows that it will have, if it has
+/// any.
+struct Joined<'a> {
+    sides: [Rows<'a>; 2],
+    ids: Option<Vec<i64>>,
 }
 
 /// Merges three versions.
@@ -145,19 +153,35 @@ pub fn merge<'a>(
     let count = picked.picks.len();
     let around = Around::merged(base_document, documents, count, &names.quiet)?;
     picked.clashes.extend(around.clashes.iter().cloned());
-    let pairs = ours.rows.iter().zip(&theirs.rows).zip(&names.rows);
-    let ids = pairs.map(|((here, there), (_, name))| {
-        rows::ids([here, there], picked.picks.iter().map(|pick| pick.row), name)
+    let rows = ours.rows.into_iter().zip(theirs.rows).zip(&names.rows);
+    let rows = rows.map(|((here, there), (kind, name))| match here.zip(there) {
+        Some((here, there)) => join([here, there], &picked, kind, name),
+        None => Ok(None),
     });
-    let ids = ids.collect::<Result<_, _>>()?;
     Ok(Merged {
-        ids,
+        rows: rows.collect::<Result<_, _>>()?,
         documents: [ours.document, theirs.document],
-        rows: [ours.rows, theirs.rows],
+        sides: [here.clone(), there.clone()],
         whole,
         around,
         picked,
     })
+}
+
+/// Joins the two versions of a file of rows. None if it is an index of which nobody knows what the
+/// result would be.
+fn join<'a>(
+    sides: [Rows<'a>; 2],
+    picked: &Picked,
+    kind: &Kind,
+    name: &str,
+) -> Result<Option<Joined<'a>>, Unmerged> {
+    let [here, there] = &sides;
+    if *kind == Kind::Index && here.must_be_alike(there, name).is_err() {
+        return Ok(None);
+    }
+    let ids = rows::ids([here, there], picked.picks.iter().map(|pick| pick.row));
+    Ok(ids.map(|ids| Joined { sides, ids }))
 }
 
 impl Merged<'_> {
@@ -171,6 +195,13 @@ impl Merged<'_> {
     #[must_use]
     pub fn loses(&self) -> bool {
         !self.picked.lost.is_empty() || !self.around.lost.is_empty()
+    }
+
+    /// True if the result has no file at this place of [`Names::rows`]: an index that is not flat, or
+    /// of which the versions do not fit together. It has to be computed again.
+    #[must_use]
+    pub fn leaves_out(&self, at: usize) -> bool {
+        self.whole.is_none() && self.rows.get(at).is_none_or(Option::is_none)
     }
 
     /// Writes what lost a clash, as it was: the entries as a list or a map by id, and the members of
@@ -201,27 +232,27 @@ impl Merged<'_> {
         }
     }
 
-    /// Writes the file of rows at this place of [`Names::rows`].
+    /// Writes the file of rows at this place of [`Names::rows`], unless it is left out.
     ///
     /// # Errors
     /// Errors of reading and writing.
     pub fn write_rows(&self, at: usize, out: &mut dyn Write) -> io::Result<()> {
-        let [here, there] = &self.rows;
-        let (Some(here), Some(there)) = (here.get(at), there.get(at)) else { return Ok(()) };
-        match self.whole {
-            Some(version) => copy(if version == Version::Here { here.block() } else { there.block() }, out),
-            None => {
-                let ids = self.ids.get(at).and_then(Option::as_ref);
-                write::rows(&self.picked.picks, [here, there], ids, out)
-            }
+        if let Some(version) = self.whole {
+            let [here, there] = &self.sides;
+            let side = if version == Version::Here { here } else { there };
+            let file = side.rows.get(at);
+            return file.map_or(Ok(()), |file| copy(Block::new(file.file, file.len), out));
         }
+        let Some(Some(Joined { sides: [here, there], ids })) = self.rows.get(at) else { return Ok(()) };
+        write::rows(&self.picked.picks, [here, there], ids.as_ref(), out)
     }
 }
 
 /// One version as it was read.
 struct Read<'a> {
     document: Document<'a>,
-    rows: Vec<Rows<'a>>,
+    /// None for an index whose rows are not understood.
+    rows: Vec<Option<Rows<'a>>>,
     /// Digest of each row over all arrays.
     digests: Vec<Digest>,
 }
@@ -236,10 +267,14 @@ impl<'a> Read<'a> {
         let entries = document.entries.len();
         let mut rows = Vec::with_capacity(names.rows.len());
         for (file, (kind, name)) in side.rows.iter().zip(&names.rows) {
-            rows.push(Rows::of_entries(block(file), kind, (version, name), entries)?);
+            rows.push(match Rows::of_entries(block(file), kind, (version, name), entries) {
+                Err(Unmerged::Io(error)) => return Err(error.into()),
+                Err(_) if *kind == Kind::Index => None,
+                read => Some(read?),
+            });
         }
         let arrays = rows.iter().zip(&names.rows).filter(|(_, (kind, _))| *kind == Kind::Matrix);
-        let digests = rows::digests(arrays.map(|(rows, _)| rows), entries)?;
+        let digests = rows::digests(arrays.filter_map(|(rows, _)| rows.as_ref()), entries)?;
         Ok(Self { document, rows, digests })
     }
 
@@ -253,7 +288,11 @@ impl<'a> Read<'a> {
             return Err(Unmerged::OtherShape);
         }
         let pairs = self.rows.iter().zip(&other.rows).zip(&names.rows);
-        pairs.into_iter().try_for_each(|((ours, theirs), (_, name))| ours.must_be_alike(theirs, name))
+        let arrays = pairs.filter(|(_, (kind, _))| *kind == Kind::Matrix);
+        arrays.into_iter().try_for_each(|((ours, theirs), (_, name))| match (ours, theirs) {
+            (Some(ours), Some(theirs)) => ours.must_be_alike(theirs, name),
+            _ => Ok(()),
+        })
     }
 }
 

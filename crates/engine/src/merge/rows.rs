@@ -103,10 +103,6 @@ impl<'a> Rows<'a> {
         }
     }
 
-    pub(super) const fn block(&self) -> Block<'a> {
-        self.block
-    }
-
     /// Refuses files whose rows cannot stand in one file.
     pub(super) fn must_be_alike(&self, other: &Self, name: &str) -> Result<(), Unmerged> {
         if self.form == other.form && self.width == other.width {
@@ -234,29 +230,24 @@ fn are_row_numbers(ids: &[i64]) -> bool {
     ids.iter().zip(0_i64..).all(|(id, row)| *id == row)
 }
 
-/// Ids of the rows of a result that takes its rows from these places. None if the files have none.
-/// Ids that are the number of their row stay that; others follow their row.
-///
-/// # Errors
-/// If two rows would have one id.
+/// Ids of the rows of a result that takes its rows from these places: none within if the files have
+/// none, and none at all if two rows would have one id. Ids that are the number of their row stay
+/// that; others follow their row.
+#[expect(clippy::option_option, reason = "an index without ids is not one whose ids are unknown")]
 pub(super) fn ids(
     [here, there]: [&Rows<'_>; 2],
     places: impl Iterator<Item = (Version, usize)>,
-    name: &str,
-) -> Result<Option<Vec<i64>>, Unmerged> {
-    let (Some(ours), Some(theirs)) = (&here.ids, &there.ids) else { return Ok(None) };
+) -> Option<Option<Vec<i64>>> {
+    let (Some(ours), Some(theirs)) = (&here.ids, &there.ids) else { return Some(None) };
     if are_row_numbers(ours) && are_row_numbers(theirs) {
-        return Ok(Some(places.zip(0_i64..).map(|(_, row)| row).collect()));
+        return Some(Some(places.zip(0_i64..).map(|(_, row)| row).collect()));
     }
     let of = |(version, at): (Version, usize)| {
         (if version == Version::Here { ours } else { theirs }).get(at).copied().unwrap_or_default()
     };
     let ids: Vec<i64> = places.map(of).collect();
     let different: std::collections::HashSet<&i64> = ids.iter().collect();
-    if different.len() < ids.len() {
-        return Err(Unmerged::ToBuildAnew { name: name.to_owned() });
-    }
-    Ok(Some(ids))
+    (different.len() == ids.len()).then_some(Some(ids))
 }
 
 /// Rows that are written one after the other.

@@ -34,7 +34,7 @@ pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step>
         () if !apart && !derived_apart && planted(Bug::Echo) => Action::Push,
         () if !apart && !derived_apart => Action::Adopt,
         // Same corpus, different index: an index alone is never a conflict.
-        () if !apart => derived_only(input, item, derived_there),
+        () if !apart => derived_only(input, item, view, derived_there),
         // A rebuilt index for the last good corpus is no reason to undo a newer corpus, even a bad
         // one.
         () if !here && !there => return None,
@@ -48,7 +48,7 @@ pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step>
 }
 
 /// Action for derived members that differ while the primary ones are equal.
-fn derived_only(input: &Input, item: &Item, derived_there: bool) -> Action {
+fn derived_only(input: &Input, item: &Item, view: &View, derived_there: bool) -> Action {
     if derived_there {
         return Action::Pull;
     }
@@ -57,7 +57,10 @@ fn derived_only(input: &Input, item: &Item, derived_there: bool) -> Action {
     // The first index for a state of the corpus wins. Otherwise two devices with non-deterministic
     // rebuilds would replace each other's index forever.
     let fits = !input.unfit.there.contains_key(item);
-    if fresh && fits && !input.push_derived { Action::KeepLocal } else { Action::Push }
+    // One that is nowhere replaces none. A merge of forks is made by older devices, too, and alike.
+    let is_first = |member: &Member| member.local.is_some() && member.remote.is_none();
+    let first = input.mode != Mode::Merge && view.any(Role::Derived, is_first);
+    if fresh && fits && !first && !input.push_derived { Action::KeepLocal } else { Action::Push }
 }
 
 /// Conflict over the local version that is about to be replaced. `None` if no primary member is

@@ -23,6 +23,7 @@ mod cycle;
 mod error;
 mod interrupt;
 mod joining;
+mod left_out;
 mod merging;
 mod progress;
 mod recovery;
@@ -52,6 +53,7 @@ pub use cycle::{Ask, Request, Survey};
 pub use error::{Advice, SyncError};
 pub use interrupt::Interrupt;
 pub use joining::{Imported, Joined, Joining, join};
+pub use left_out::LeftOut;
 pub use progress::{Pace, Phase, Progress, Unwatched, Watcher};
 pub use recovery::{
     Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Target, Versions, differences,

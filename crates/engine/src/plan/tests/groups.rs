@@ -95,7 +95,7 @@ fn check(case: &mut Case, [base, local, remote]: [Side; 3], fresh: bool, push_de
         Action::Adopt
     } else if remote[2] != base[2] {
         Action::Pull
-    } else if fresh && !push_derived {
+    } else if fresh && !push_derived && !(local[2].is_some() && remote[2].is_none()) {
         Action::KeepLocal
     } else {
         Action::Push

@@ -269,6 +269,7 @@ impl Session<'_> {
         self.note_losses(&survey, &done)?;
         self.conclude().await?;
         let pushed = self.push(&record, &survey, &done).await?;
+        self.context.note_left_out_by(&survey, &done, pushed.is_some());
         if let Some(pushed) = pushed {
             if self.log.settle().await? != Some(pushed) {
                 // Another device committed at the same moment: the merge is pulled like any other
@@ -301,6 +302,7 @@ impl Session<'_> {
         self.memory.unfinished = self.report.problems.iter().any(|trouble| trouble.weight.left_out());
         self.memory.unsent = Unsent::of(survey);
         self.context.forget_sent(&survey.bound)?;
+        self.context.forget_left_out(&survey.remote);
         self.note_standing(survey, &BTreeSet::new())
     }
 

@@ -3,7 +3,7 @@
 //! Every content stands in the stage once, in a slot of its own. Nothing outside of the stage is
 //! written but packs. A crash leaves what [`super::merge`] says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
@@ -208,12 +208,19 @@ impl Context {
         versions: &Versions,
         groups: &Groups,
     ) -> Result<Vec<Clash>, SyncError> {
-        let Division { sets, taken } = versions.divide(groups).map_err(|error| laid.unmerged(error))?;
+        let division = versions.divide(groups).map_err(|error| laid.unmerged(error))?;
+        let Division { sets, taken, mut left_out } = division;
         laid.wanted = taken;
         let mut clashes = Vec::new();
         for set in &sets {
-            clashes.extend(self.merge_set(laid, versions, set)?);
+            clashes.extend(self.merge_set(laid, versions, set, &mut left_out)?);
         }
+        versions.settle_derived(&mut laid.wanted, left_out, groups);
+        let stays = |entry: &Entry| {
+            laid.wanted.values().any(|wanted| *wanted == Some(*entry))
+                || laid.lost.iter().any(|(_, lost)| lost == entry)
+        };
+        laid.made.retain(|(entry, _)| stays(entry));
         Ok(clashes)
     }
 
@@ -222,6 +229,7 @@ impl Context {
         laid: &mut Laid<'_>,
         versions: &Versions,
         set: &Set,
+        left_out: &mut BTreeSet<VaultPath>,
     ) -> Result<Vec<Clash>, SyncError> {
         let open = |files: &Files| -> Result<Vec<Opened>, SyncError> {
             let paths = std::iter::once(&set.corpus).chain(set.rows.iter().map(|(_, path)| path));
@@ -243,6 +251,10 @@ impl Context {
         let corpus = (Kind::Corpus(set.key.clone()), set.corpus.clone());
         for (at, (kind, path)) in std::iter::once(&corpus).chain(&set.rows).enumerate() {
             let Some(like) = versions.there.get(path) else { continue };
+            if at.checked_sub(1).is_some_and(|at| merged.leaves_out(at)) {
+                left_out.insert(path.clone());
+                continue;
+            }
             let (slot, mut entry) = laid.write(self, like, |out| match at.checked_sub(1) {
                 None => merged.write_corpus(out),
                 Some(at) => Ok(merged.write_rows(at, out)?),

@@ -225,6 +225,9 @@ impl Session<'_> {
             groups,
             ..self.draft(head, txn, kind).await?
         };
+        let moved =
+            commit.changes.iter().map(|Change { path, entry }| (path, head.tree.get(path), entry.as_ref()));
+        self.context.note_left_out(&head.groups, moved, true);
         // The record keeps naming the present local state: the commit is pulled like that of
         // another device. Packs that wait for a commit of their own go on waiting.
         self.publish(&Prepared::new(&mut commit)?, record).await?;

@@ -1,7 +1,8 @@
 //! Files of a group that merge together: a corpus, its vectors and its index. Pure.
 //!
-//! Arrays and indexes follow the corpus of their stem. Everything else of a group is taken from the
-//! one side that changed it, or nothing is merged.
+//! Arrays and indexes follow the corpus of their stem. Every other primary member is taken from the one
+//! side that changed it, or nothing is merged. Every other derived member is left out: it was computed
+//! from what one side had, and can be computed again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,9 @@ pub(super) struct Division {
     pub(super) sets: Vec<Set>,
     /// Members that are taken from here as they are. None if they go.
     pub(super) taken: BTreeMap<VaultPath, Option<Entry>>,
+    /// Derived members of the version that stands which do not belong to the result, unless that is
+    /// one of both versions.
+    pub(super) left_out: BTreeSet<VaultPath>,
 }
 
 impl Versions {
@@ -80,15 +84,20 @@ impl Versions {
                     division.taken.extend(taken);
                 }
                 Some(_) => {}
-                None => division.sets.push(self.set(corpus, key, rows)?),
+                None => {
+                    // An index of one side alone is not rewritten.
+                    let both = |(kind, path): &(Kind, VaultPath)| {
+                        *kind == Kind::Matrix || self.here.contains_key(path)
+                    };
+                    let (rows, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(both);
+                    division.left_out.extend(others.into_iter().map(|(_, path)| path));
+                    division.sets.push(self.set(corpus, key, rows)?);
+                }
             }
         }
         for path in all.into_iter().filter(|path| !followers.contains(*path)) {
-            let name = || path.to_string();
             if !primary.contains(path) {
-                if self.there.contains_key(path) {
-                    return Err(Unmerged::ToBuildAnew { name: name() });
-                }
+                division.left_out.extend(self.there.contains_key(path).then(|| path.clone()));
                 continue;
             }
             match self.side_of(&BTreeSet::from([path])) {
@@ -96,7 +105,7 @@ impl Versions {
                     division.taken.extend([(path.clone(), self.here.get(path).copied())]);
                 }
                 Some(_) => {}
-                None => return Err(Unmerged::ChangedByBoth { name: name() }),
+                None => return Err(Unmerged::ChangedByBoth { name: path.to_string() }),
             }
         }
         Ok(division)
@@ -111,6 +120,38 @@ impl Versions {
             return Some(Version::There);
         }
         is_base(&self.there).then_some(Version::Here)
+    }
+
+    /// True if the primary members of a result have the contents of this side: then what was computed
+    /// for that side belongs to it.
+    fn is_of(&self, side: &Files, result: &BTreeMap<VaultPath, Option<Entry>>, groups: &Groups) -> bool {
+        let all: BTreeSet<&VaultPath> = self.here.keys().chain(self.there.keys()).collect();
+        let content = |entry: Option<&Entry>| entry.map(Entry::content);
+        all.into_iter().filter(|path| !groups.is_derived(path)).all(|path| {
+            let stands = result.get(path).map_or_else(|| self.there.get(path), Option::as_ref);
+            content(stands) == content(side.get(path))
+        })
+    }
+
+    /// Decides about the derived members of a result: where it is one of both versions, they are those
+    /// of that version; else some are left out.
+    pub(super) fn settle_derived(
+        &self,
+        result: &mut BTreeMap<VaultPath, Option<Entry>>,
+        left_out: BTreeSet<VaultPath>,
+        groups: &Groups,
+    ) {
+        let derived = |side: &Files| -> Vec<VaultPath> {
+            side.keys().filter(|path| groups.is_derived(path)).cloned().collect()
+        };
+        if self.is_of(&self.there, result, groups) {
+            result.retain(|path, _| !groups.is_derived(path));
+        } else if self.is_of(&self.here, result, groups) {
+            let all = derived(&self.there).into_iter().chain(derived(&self.here));
+            result.extend(all.map(|path| (path.clone(), self.here.get(&path).copied())));
+        } else {
+            result.extend(left_out.into_iter().map(|path| (path, None)));
+        }
     }
 
     fn rows_of(
@@ -150,9 +191,6 @@ impl Versions {
             if let Some(path) = arrays.chain([corpus]).find(|path| !files.contains_key(*path)) {
                 return Err(Unmerged::Missing { version, name: path.to_string() });
             }
-        }
-        if let Some((_, path)) = rows.iter().find(|(_, path)| !self.here.contains_key(path)) {
-            return Err(Unmerged::ToBuildAnew { name: path.to_string() });
         }
         Ok(Set { corpus: corpus.clone(), key: key.to_owned(), rows })
     }

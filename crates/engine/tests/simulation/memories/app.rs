@@ -1,4 +1,5 @@
-//! The app: it keeps memories in the three files of a group.
+//! The app: it keeps memories in the files of a group. Two indexes follow from them: a flat one, and
+//! one that no merge can write.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::world::World;
 const CORPUS: &str = "memory/nodes.json";
 const MATRIX: &str = "memory/nodes.npy";
 const INDEX: &str = "memory/nodes.index";
+const GRAPH: &str = "memory/graph.index";
 
 /// The app of a device adds, changes and deletes some memories. While the engine is in the middle of
 /// an apply it waits.
@@ -47,9 +49,10 @@ pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
     }
     book.wrote(&device.name, &memories);
     let [corpus, matrix, index] = files(&memories, device.disk.clock.now_ns());
+    let graph = graph(&memories);
     drop(book);
     device.disk.trace.note(format_args!("{} has {}", device.name, told(&memories)));
-    let files = [(CORPUS, corpus), (MATRIX, matrix), (INDEX, index)];
+    let files = [(CORPUS, corpus), (MATRIX, matrix), (INDEX, index), (GRAPH, graph)];
     let files = files.map(|(path, bytes)| (path.to_owned(), bytes)).to_vec();
     device.disk.clock.tick();
     device.disk.site().perform(&UserOp::Together(files), &device.disk);
@@ -65,6 +68,12 @@ fn files(memories: &[Memory], now: i64) -> [Vec<u8>; 3] {
     let vectors: Vec<f32> = memories.iter().map(|memory| vector(memory.text)).collect();
     let corpus = json!({"version": 1, "updated_at": now, "nodes": nodes}).to_string().into_bytes();
     [corpus, matrix(&vectors), index(&vectors)]
+}
+
+/// An index of a family that nobody knows, over these memories in their order.
+fn graph(memories: &[Memory]) -> Vec<u8> {
+    let of = |memory: &Memory| format!(" {}:{}", memory.id, memory.text);
+    format!("IxHO{}", memories.iter().map(of).collect::<String>()).into_bytes()
 }
 
 /// The vector of a text.
@@ -92,6 +101,9 @@ fn read(device: &Device) -> Result<Option<Vec<Memory>>, String> {
         if vectors != expected {
             return Err(wrong(&format!("the index has {vectors:?} for {}", told(&memories))));
         }
+    }
+    if bytes(&site, GRAPH).is_some_and(|found| found != graph(&memories)) {
+        return Err(wrong(&format!("the graph is not that of {}", told(&memories))));
     }
     Ok(Some(memories))
 }

@@ -90,9 +90,7 @@ fn what_could_go_wrong_is_refused() {
     let refused = |here: &Files, there: &Files| divide(Some(base.clone()), here, there).unwrap_err();
     let cases = [
         (nodes(["h", "", "h"], &[]), there.clone(), "set aside has no vectors/nodes.npy"),
-        (nodes(["h", "h", ""], &[]), there.clone(), "must be built anew: indexes/nodes.index"),
         (here.clone(), nodes(["t", "", ""], &[]), "stands has no vectors/nodes.npy"),
-        (here.clone(), nodes(["t", "t", "t"], &[("indexes/clusters.json", "t")]), "built anew"),
         (
             nodes(["h", "h", "h"], &[("more/x", "h")]),
             nodes(["t", "t", "t"], &[("more/x", "t")]),
@@ -105,4 +103,62 @@ fn what_could_go_wrong_is_refused() {
     }
     let without = divide(Some(nodes(["b", "", ""], &[])), &here, &there).unwrap_err();
     assert!(without.contains("both came from has no vectors/nodes.npy"), "{without}");
+}
+
+/// Contents of the derived members once `result` is what the primary ones have become.
+fn derived(
+    here: &Files,
+    there: &Files,
+    result: [&str; 2],
+    left_out: BTreeSet<VaultPath>,
+) -> Vec<(String, String)> {
+    let base = nodes(["b", "b", "b"], &[]);
+    let versions =
+        Versions { base: Some(base), here: here.clone(), there: there.clone(), gone: BTreeMap::new() };
+    let mut wanted: BTreeMap<VaultPath, Option<Entry>> = nodes([result[0], result[1], "m"], &[])
+        .into_iter()
+        .map(|(path, entry)| (path, Some(entry)))
+        .collect();
+    versions.settle_derived(&mut wanted, left_out, &groups());
+    let mut after = there.clone();
+    for (path, entry) in wanted {
+        after.remove(&path);
+        after.extend(entry.map(|entry| (path, entry)));
+    }
+    let name = |entry: &Entry| {
+        let mut names = ["b", "h", "t", "m"].into_iter();
+        names.find(|name| Digest::of(name.as_bytes()) == entry.digest).unwrap().to_owned()
+    };
+    let derived = after.iter().filter(|(path, _)| groups().is_derived(path));
+    derived.map(|(path, entry)| (path.file_name().to_owned(), name(entry))).collect()
+}
+
+#[test]
+fn derived_members_that_cannot_be_rewritten_are_left_out_unless_the_result_is_one_of_both_versions() {
+    let (base, clusters) = (nodes(["b", "b", "b"], &[]), "indexes/clusters.json");
+    let here = nodes(["h", "h", "h"], &[(clusters, "h"), ("indexes/x.bin", "h")]);
+    let there = nodes(["t", "t", "t"], &[(clusters, "t")]);
+    let division = divide(Some(base.clone()), &here, &there).unwrap();
+    assert_eq!(division.left_out, BTreeSet::from([path(clusters)]));
+    assert_eq!(division.sets[0].rows.len(), 2);
+    // One that stands nowhere else cannot be rewritten either.
+    let without = nodes(["h", "h", ""], &[]);
+    let division = divide(Some(base), &without, &there).unwrap();
+    assert_eq!(division.left_out, BTreeSet::from([path(clusters), path("indexes/nodes.index")]));
+    assert_eq!(division.sets[0].rows.len(), 1);
+
+    let told = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+        list.iter().map(|(name, content)| ((*name).to_owned(), (*content).to_owned())).collect()
+    };
+    let left_out = || BTreeSet::from([path(clusters)]);
+    assert_eq!(derived(&here, &there, ["m", "m"], left_out()), told(&[("nodes.index", "m")]));
+    assert_eq!(
+        derived(&here, &there, ["t", "t"], left_out()),
+        told(&[("clusters.json", "t"), ("nodes.index", "t")])
+    );
+    assert_eq!(
+        derived(&here, &there, ["h", "h"], left_out()),
+        told(&[("clusters.json", "h"), ("nodes.index", "h"), ("x.bin", "h")])
+    );
+    assert_eq!(derived(&here, &there, ["h", "t"], left_out()), told(&[("nodes.index", "m")]));
 }
