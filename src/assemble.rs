@@ -72,6 +72,7 @@ impl Assembly<'_> {
             holds: Vec::new(),
             errors: Vec::new(),
             aside: None,
+            left_out: Vec::new(),
             content: None,
             transfer: Transfer::default(),
         }

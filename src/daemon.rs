@@ -23,6 +23,7 @@ mod look;
 mod meanwhile;
 mod notices;
 mod obey;
+mod rebuild;
 pub mod scheduler;
 mod show;
 mod signals;
@@ -54,6 +55,7 @@ pub use grip::Grip;
 pub use ground::Ended;
 pub use heart::Heart;
 pub use hooks::Hooks;
+pub use rebuild::Rebuild;
 pub use signals::StopSignals;
 pub use signs::Signs;
 use sleep::Sleep;
@@ -88,6 +90,8 @@ pub struct Daemon {
     pub events: Events,
     /// The user's programs that events start.
     pub hooks: Hooks,
+    /// The user's program that computes again what merges have left out.
+    pub rebuild: Rebuild,
     /// The signs of life.
     pub heart: Heart,
     /// Places whose change is a reason to try again at once.
@@ -106,6 +110,7 @@ struct Course {
     scheduler: Scheduler,
     announcer: Announcer,
     hooks: hooks::Runner,
+    rebuilds: rebuild::Rebuilds,
     alarm: Alarm,
     waiting: WaitingList,
     paused: Option<Paused>,
@@ -227,6 +232,7 @@ impl Daemon {
             scheduler: Scheduler::new(self.timing.clone(), now),
             announcer: Announcer::new(self.events.clone(), self.board.read().state),
             hooks: self.hooks.clone().start(),
+            rebuilds: rebuild::Rebuilds::new(self.rebuild.clone()),
             alarm: Alarm::new(self.engine.awaiting_since()),
             waiting: self.engine.waiting_list(),
             paused: None,
@@ -267,6 +273,7 @@ impl Daemon {
             self.end_pause(course);
         }
         self.look_at_ground(course);
+        self.compute_again(now, course).await;
         if course.paused.is_some() {
             course.alarm.excuse(now_ms);
         } else if let Some((document, true)) = course.alarm.check(now_ms) {

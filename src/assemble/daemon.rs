@@ -13,7 +13,7 @@ use crate::control::events::Events;
 use crate::control::routes::Handles;
 use crate::control::server;
 use crate::daemon::scheduler::Timing;
-use crate::daemon::{Daemon, Grip, Heart, Hooks, Signs};
+use crate::daemon::{Daemon, Grip, Heart, Hooks, Rebuild, Signs};
 use crate::service::notify::Notifier;
 use crate::telemetry::Rotated;
 use cogzy_client::documents::{DaemonDocument, State, StatusDocument, moment};
@@ -92,6 +92,7 @@ impl Assembly<'_> {
             board,
             events,
             hooks: self.hooks(),
+            rebuild: self.rebuild(),
             heart,
             signs: self.signs(),
             commands,
@@ -143,6 +144,18 @@ impl Assembly<'_> {
             RemoteUrl::Folder(root) => vec![FolderRemote::marker(root)],
             RemoteUrl::Bucket(_) => self.environment.aws_files(),
         })
+    }
+
+    fn rebuild(&self) -> Rebuild {
+        Rebuild {
+            argv: self.config.hooks.rebuild.clone(),
+            timeout: self.config.hooks.rebuild_timeout,
+            withheld: self.environment.credentials().into_iter().map(str::to_owned).collect(),
+            vault: self.layout.root().to_owned(),
+            lock: self.layout.hold_lock(),
+            disk: Arc::clone(&self.disk),
+            running: Arc::default(),
+        }
     }
 
     fn hooks(&self) -> Hooks {

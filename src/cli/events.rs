@@ -7,7 +7,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use crate::control::events::documents;
-use cogzy_client::documents::{EventBody, EventDocument, EventsDocument, SchemaVersion};
+use cogzy_client::documents::{
+    EventBody, EventDocument, EventsDocument, LeftOutDocument, RebuildState, SchemaVersion,
+};
 use cogzy_client::follow::follow;
 use cogzy_client::socket::ClientError;
 use cogzy_engine::fs::RootedFs;
@@ -93,9 +95,27 @@ pub fn words(event: &EventDocument) -> String {
             format!("{path}{}; next: {}", error.message, error.next)
         }
         EventBody::State { state, was } => format!("{was} -> {state}"),
+        EventBody::LeftOut(document) => left_out(document),
         EventBody::Progress { progress } => {
             let progress = progress.progress;
             format!("{} {}/{}", progress.phase, progress.files_done, progress.files_total)
         }
     }
+}
+
+/// Derived members that a group lacks, and what is done about it.
+fn left_out(document: &LeftOutDocument) -> String {
+    let LeftOutDocument { group, left_out, rebuild, .. } = document;
+    if left_out.is_empty() {
+        return format!("{group} has all its files again");
+    }
+    let line = rebuild.as_ref().and_then(|run| run.last_line.as_deref());
+    let line = line.map_or_else(String::new, |line| format!(": {line}"));
+    let run = match rebuild.as_ref().map(|run| run.state) {
+        None => String::new(),
+        Some(RebuildState::Running) => "; `hooks.rebuild` computes it again".to_owned(),
+        Some(RebuildState::Done) => format!("; `hooks.rebuild` has ended{line}"),
+        Some(RebuildState::Failed) => format!("; `hooks.rebuild` failed{line}"),
+    };
+    format!("{group} is without {}{run}", left_out.join(", "))
 }

@@ -55,11 +55,12 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         // that.
         return Ok(Exit::Done);
     };
-    let (hooks, heart) = (daemon.hooks.clone(), daemon.heart.clone());
+    let (hooks, rebuild, heart) = (daemon.hooks.clone(), daemon.rebuild.clone(), daemon.heart.clone());
     let (engine, ended) = spawn(daemon, &runtime)?;
     let events = output.is_watched().then_some(events);
     let ended = runtime.block_on(unless_stopped(&mut signals, telling(ended, events, output)));
     hooks.end();
+    rebuild.end();
     heart.stopping();
     // The engine's thread ends with the process, wherever it stands; taking its runtime away would
     // only make it complain. The lock ends with the process, too.

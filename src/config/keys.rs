@@ -75,6 +75,8 @@ impl Config {
                 on_hold: from.texts("hooks.on_hold")?,
                 on_error: from.texts("hooks.on_error")?,
                 timeout: from.span("hooks.timeout", spans(SECOND, HOUR))?,
+                rebuild: from.texts("hooks.rebuild")?,
+                rebuild_timeout: from.span("hooks.rebuild_timeout", spans(SECOND, DAY))?,
             },
             notify: NotifySettings { desktop: from.boolean("notify.desktop")? },
             log: LogSettings { level: level(from)?, file: from.boolean("log.file")? },

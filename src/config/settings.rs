@@ -209,13 +209,20 @@ pub struct HookSettings {
     pub on_error: Vec<String>,
     /// The longest time that one of them may take.
     pub timeout: Duration,
+    /// The program that computes again what merges have left out.
+    pub rebuild: Vec<String>,
+    /// The longest time that it may take.
+    pub rebuild_timeout: Duration,
 }
 
 impl HookSettings {
     /// True if there is nothing to run.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.on_conflict.is_empty() && self.on_hold.is_empty() && self.on_error.is_empty()
+        self.on_conflict.is_empty()
+            && self.on_hold.is_empty()
+            && self.on_error.is_empty()
+            && self.rebuild.is_empty()
     }
 }
 

@@ -152,6 +152,7 @@ pub(crate) mod tests {
             holds: Vec::new(),
             errors: Vec::new(),
             aside: None,
+            left_out: Vec::new(),
             content: None,
             transfer: cogzy_engine::remote::Transfer::default(),
         }

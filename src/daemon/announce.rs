@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::control::events::Events;
 use cogzy_client::documents::{
-    ChangeEvent, ConflictEvent, ErrorDocument, EventBody, EventDocument, HoldDocument, State, StatusDocument,
+    ChangeEvent, ConflictEvent, ErrorDocument, EventBody, EventDocument, HoldDocument, LeftOutDocument,
+    State, StatusDocument,
 };
 use cogzy_engine::model::{Commit, CommitKey, Conflict, ConflictId};
 use cogzy_engine::sync::Engine;
@@ -23,6 +24,8 @@ const OPEN: &str = "told-open";
 /// Key of the announced conflicts, the newest at the end. A merge lists again the ones that one
 /// side had kept.
 const CONFLICTS: &str = "told-conflicts";
+/// Key of the announced groups without some of their derived members.
+const LEFT_OUT: &str = "told-left-out";
 /// The largest number of conflicts to remember.
 const MAX_CONFLICTS: usize = 1000;
 
@@ -34,6 +37,7 @@ pub(super) struct Announcer {
     generation: Option<u64>,
     open: BTreeSet<String>,
     conflicts: Vec<String>,
+    left_out: Vec<LeftOutDocument>,
     state: State,
 }
 
@@ -43,7 +47,9 @@ impl Announcer {
         let commit = events.cursor(COMMIT).and_then(|text| CommitKey::parse(&text));
         let open = events.cursor(OPEN).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let conflicts = events.cursor(CONFLICTS).and_then(|text| serde_json::from_str(&text).ok());
-        Self { events, commit, generation: None, open, conflicts: conflicts.unwrap_or_default(), state }
+        let left_out = events.cursor(LEFT_OUT).and_then(|text| serde_json::from_str(&text).ok());
+        let (conflicts, left_out) = (conflicts.unwrap_or_default(), left_out.unwrap_or_default());
+        Self { events, commit, generation: None, open, conflicts, left_out, state }
     }
 
     /// Announces the news of a cycle that left `status` behind; errors of the paths in `passing` go
@@ -94,12 +100,17 @@ impl Announcer {
         if open != self.open {
             cursors.push((OPEN, serde_json::to_string(&open).unwrap_or_default()));
         }
+        if status.left_out != self.left_out {
+            bodies.extend(left_out(&self.left_out, &status.left_out).map(EventBody::LeftOut));
+            cursors.push((LEFT_OUT, serde_json::to_string(&status.left_out).unwrap_or_default()));
+        }
         if status.state != self.state {
             bodies.push(EventBody::State { state: status.state, was: self.state });
         }
         let Some(told) = self.events.publish(bodies, &cursors) else { return Vec::new() };
         self.generation = (commit.map_or(0, |key| key.seq) == status.generation).then_some(status.generation);
         (self.commit, self.open, self.conflicts, self.state) = (commit, open, conflicts, status.state);
+        self.left_out.clone_from(&status.left_out);
         told
     }
 
@@ -144,6 +155,18 @@ impl Announcer {
         }
         open
     }
+}
+
+/// The groups of which other derived members are missing now, or the program for them is in another
+/// state.
+fn left_out<'a>(
+    was: &'a [LeftOutDocument],
+    is: &'a [LeftOutDocument],
+) -> impl Iterator<Item = LeftOutDocument> {
+    let of = |list: &'a [LeftOutDocument], group: &str| list.iter().find(|one| one.group == group);
+    let over = was.iter().filter(move |one| of(is, &one.group).is_none());
+    let over = over.map(|one| LeftOutDocument { left_out: Vec::new(), ..one.clone() });
+    is.iter().filter(|one| !was.contains(one)).cloned().chain(over)
 }
 
 fn change(key: CommitKey, commit: &Commit) -> ChangeEvent {

@@ -54,7 +54,10 @@ impl Hooks {
             EventBody::Conflict(_) => &self.on_conflict,
             EventBody::Hold { .. } => &self.on_hold,
             EventBody::Error { .. } => &self.on_error,
-            EventBody::Change(_) | EventBody::State { .. } | EventBody::Progress { .. } => &[],
+            EventBody::Change(_)
+            | EventBody::State { .. }
+            | EventBody::LeftOut(_)
+            | EventBody::Progress { .. } => &[],
         }
     }
 

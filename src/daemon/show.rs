@@ -99,8 +99,10 @@ impl Daemon {
             .filter(|trouble| trouble.weight != Weight::Skipped)
             .map(|trouble| error_of(course, trouble, now_ms))
             .collect();
+        course.rebuilds.note(self.engine.left_out());
         self.board.update(|status| {
             status.progress = None;
+            status.left_out = course.rebuilds.documents();
             status.generation = report.generation;
             status.remote_generation = report.generation;
             status.last_sync = Some(moment(now_ms));

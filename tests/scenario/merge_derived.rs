@@ -8,9 +8,12 @@ use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memories::Memories;
 use serde_json::json;
 
-use super::merge_by_hand::{put, read, ten, write};
+use super::merge_by_hand::{lay, put, read, ten, two_machines, write};
 use super::merge_unasked::{agreed, bucket, changed, sync};
+use crate::support::daemon::Daemon;
 use crate::support::device::{Device, collect};
+use crate::support::process::Machine;
+use crate::support::socket;
 
 const CLUSTERS: &str = "indexes/clusters.json";
 const GRAPH: &str = "indexes/nodes.hnsw.index";
@@ -124,4 +127,80 @@ async fn what_was_computed_for_the_result_stays() {
         assert_eq!(device.text(CLUSTERS), Some(clusters(more.len())), "{}", device.name);
         assert_eq!(device.text(GRAPH), Some(graph(more.len())), "{}", device.name);
     }
+}
+
+/// Two machines whose memories have clusters; `rebuild` is the second one's program for them.
+async fn machines(folder: &Path, rebuild: &str) -> [Machine; 2] {
+    let program = folder.join("rebuild.sh");
+    std::fs::write(&program, rebuild).unwrap();
+    let hooks = format!("[hooks]\nrebuild = [\"/bin/sh\", {:?}]\n", program.to_str().unwrap());
+    let [one, two] = two_machines(folder, &hooks).await;
+    one.write(CLUSTERS, clusters(10));
+    one.sync().await;
+    two.sync().await;
+    assert!(two.read(CLUSTERS).is_some());
+    [one, two]
+}
+
+/// Both write, and the second one merges under its daemon.
+async fn merged_by_a_daemon([one, two]: &[Machine; 2]) -> Daemon {
+    let (here, there, _) = changed();
+    for (machine, memories) in [(one, &there), (two, &here)] {
+        lay(machine, memories);
+        machine.write(CLUSTERS, clusters(memories.len()));
+    }
+    one.sync().await;
+    Daemon::start(two).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_that_merged_has_what_was_left_out_computed_again_and_sends_it() {
+    let folder = fresh_folder();
+    let count = changed().2.len();
+    let told = folder.path().join("told");
+    // It hears what is missing, and finds that no generation is put in place meanwhile.
+    let script = format!(
+        "cat > '{told}'\nprintf '%s' '{clusters}' > '{root}/{CLUSTERS}'\necho 'all clusters computed'\n",
+        told = told.display(),
+        clusters = clusters(count),
+        root = Machine::with_folder(folder.path(), "two").root.display(),
+    );
+    let machines = machines(folder.path(), &script).await;
+    let mut daemon = merged_by_a_daemon(&machines).await;
+    daemon.says("what was left out is computed again").await;
+    let [one, two] = &machines;
+    let asked: serde_json::Value = serde_json::from_slice(&std::fs::read(&told).unwrap()).unwrap();
+    assert_eq!((&asked["group"], &asked["left_out"]), (&json!("nodes"), &json!([CLUSTERS])), "{asked}");
+    socket::until(two, "whole", |status| status["left_out"].is_null()).await;
+    let events = two.good(&["events", "--json"]).await.json();
+    let told = events["events"].as_array().unwrap().iter().filter(|event| event["event"] == "left-out");
+    let told: Vec<_> = told.map(|event| (&event["left_out"][0], &event["rebuild"]["last_line"])).collect();
+    assert_eq!(told[0], (&json!(CLUSTERS), &json!(null)));
+    assert!(told.contains(&(&json!(CLUSTERS), &json!("all clusters computed"))), "{told:?}");
+    assert_eq!(told.last().map(|told| told.0), Some(&json!(null)), "{told:?}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    one.sync().await;
+    assert_eq!(one.read(CLUSTERS), Some(clusters(count).into_bytes()));
+    assert_eq!(one.files(), two.files());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_fails_is_told_with_its_last_line_and_the_memories_are_merged_all_the_same() {
+    let folder = fresh_folder();
+    let machines = machines(folder.path(), "echo 'no module named faiss' >&2\nexit 3\n").await;
+    let mut daemon = merged_by_a_daemon(&machines).await;
+    daemon.says("`hooks.rebuild` failed").await;
+    let [one, two] = &machines;
+    let failed = |status: &serde_json::Value| status["left_out"][0]["rebuild"]["state"] == "failed";
+    let status = socket::until(two, "told as failed", failed).await;
+    assert_eq!(status["left_out"][0]["left_out"], json!([CLUSTERS]), "{status}");
+    let told = two.run(&["status"]).await.stdout;
+    assert!(told.contains("nodes is without indexes/clusters.json"), "{told}");
+    assert!(told.contains("failed: no module named faiss"), "{told}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    one.sync().await;
+    assert_eq!(one.read(CLUSTERS), None);
+    // Without a daemon, too, and on the device that did not merge.
+    let status = one.good(&["status", "--json"]).await.json();
+    assert_eq!(status["left_out"][0]["left_out"], json!([CLUSTERS]), "{status}");
 }

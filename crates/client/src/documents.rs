@@ -5,6 +5,7 @@ mod aside;
 mod content;
 mod event;
 mod holds;
+mod left_out;
 mod memories;
 mod outbox;
 mod plan;
@@ -24,6 +25,7 @@ pub use event::{
     ChangeEvent, ChangesDocument, ConflictEvent, EventBody, EventDocument, EventsDocument, MovedDocument,
 };
 pub use holds::{DecideRequest, HoldDocument, HoldsDocument, holds};
+pub use left_out::{LeftOutDocument, RebuildDocument, RebuildState};
 pub use memories::{
     DeleteRequest, ExpectRequest, FieldConflictProblem, MemoriesDocument, MemoryDocument, MemoryId,
     PutRequest, VectorRequest, Written,

@@ -4,7 +4,8 @@ use crate::cli::app::App;
 use crate::cli::failure::Failure;
 use crate::daemon::overdue;
 use cogzy_client::documents::{
-    AsideDocument, ContentDocument, ErrorDocument, PendingDocument, State, StatusDocument, holds, moment,
+    AsideDocument, ContentDocument, ErrorDocument, LeftOutDocument, PendingDocument, State, StatusDocument,
+    holds, moment,
 };
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::sync::{Glance, Unwatched, Weight};
@@ -15,6 +16,7 @@ pub async fn look(app: &App) -> Result<StatusDocument, Failure> {
     let glance = engine.glance(&Unwatched).await?;
     let mut status = app.assembly().status(State::Stopped, glance.device);
     fill(&mut status, &glance);
+    status.left_out = engine.left_out().iter().map(LeftOutDocument::from).collect();
     // A pause is the user's own wish: no alarm.
     if let (Some(then), None) = (glance.last_sync_ms, engine.paused()?) {
         status.errors.splice(0..0, overdue(then, SystemClock::new().now_ms()));

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use crate::cli::output::{ProgressStep, StyledLine, Tone, count, duration, size};
 use crate::cli::report::ways;
-use cogzy_client::documents::{AsideDocument, ErrorDocument, State, StatusDocument, UnwatchedDocument};
+use cogzy_client::documents::{
+    AsideDocument, ErrorDocument, LeftOutDocument, RebuildState, State, StatusDocument, UnwatchedDocument,
+};
 use cogzy_engine::sync::Amount;
 
 /// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
@@ -51,6 +53,7 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
         lines.extend(ways(hold).map(StyledLine::plain));
     }
     lines.extend(errors.into_iter().flat_map(|error| told(error, now_ms)));
+    lines.extend(status.left_out.iter().flat_map(without));
     lines.extend(unwatched(&status.unwatched));
     lines.extend(status.aside.iter().flat_map(|aside| set_aside(aside, now_ms)));
     lines.push(StyledLine::plain(format!(
@@ -75,6 +78,25 @@ fn told(error: &ErrorDocument, now_ms: u64) -> Vec<StyledLine> {
         StyledLine::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
         StyledLine::plain(format!("  next: {}{tries}", error.next)),
     ]
+}
+
+/// Derived members that a group lacks, and the next thing to do.
+fn without(left_out: &LeftOutDocument) -> Vec<StyledLine> {
+    let LeftOutDocument { group, left_out, rebuild, .. } = left_out;
+    let text = format!("! {group} is without {}, left out of a merge", left_out.join(", "));
+    let line = rebuild.as_ref().and_then(|run| run.last_line.as_deref());
+    let line = line.map_or_else(String::new, |line| format!(": {line}"));
+    let next = match rebuild.as_ref().map(|run| run.state) {
+        None => "let the app compute it again; it is then sent by itself".to_owned(),
+        Some(RebuildState::Running) => "`hooks.rebuild` computes it again now".to_owned(),
+        Some(RebuildState::Done) => {
+            format!("`hooks.rebuild` has ended{line}; what it wrote is sent once it fits")
+        }
+        Some(RebuildState::Failed) => {
+            format!("see to `hooks.rebuild`, which failed{line}; it is tried again in an hour")
+        }
+    };
+    vec![StyledLine::toned(Tone::Warning, text), StyledLine::plain(format!("  next: {next}"))]
 }
 
 /// The first folder that cannot be watched, and the number of the others.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ErrorDocument, HoldDocument, ProgressDocument, SchemaVersion, State};
+use super::{ErrorDocument, HoldDocument, LeftOutDocument, ProgressDocument, SchemaVersion, State};
 use cogzy_engine::sync::Moved;
 
 /// Something that happened: `events`, `GET /v1/events`, and the standard input of a hook.
@@ -44,6 +44,9 @@ pub enum EventBody {
         /// The verdict before.
         was: State,
     },
+    /// Derived members of a group were left out, are there again, or are computed again.
+    #[serde(rename = "left-out")]
+    LeftOut(LeftOutDocument),
     /// A cycle has made progress.
     Progress {
         /// The progress.
@@ -61,6 +64,7 @@ impl EventBody {
             Self::Hold { .. } => "hold",
             Self::Error { .. } => "error",
             Self::State { .. } => "state",
+            Self::LeftOut(_) => "left-out",
             Self::Progress { .. } => "progress",
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AsideDocument, ContentDocument, HoldDocument, SchemaVersion};
+use super::{AsideDocument, ContentDocument, HoldDocument, LeftOutDocument, SchemaVersion};
 use cogzy_engine::model::DeviceId;
 use cogzy_engine::remote::Transfer;
 use cogzy_engine::sync::{Amount, Progress, Trouble, Weight};
@@ -243,6 +243,9 @@ pub struct StatusDocument {
     /// Objects in the bucket that were set aside, or are not believed, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aside: Option<AsideDocument>,
+    /// Groups without some of their derived members, where there are any: a merge left them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutDocument>,
     /// The content of the vault, once its files were looked into.
     pub content: Option<ContentDocument>,
     /// The traffic with the remote since the daemon started.

@@ -17,6 +17,7 @@ const HOLD: &str = r#"{"id":"0123456789abcdef","reason":"deleted here","items":[
 const ERROR: &str = r#"{"path":"traces/a.json","message":"it is busy","attempts":2,"next_retry":null,"next":"cogzy-vault sync"}"#;
 const PROGRESS: &str =
     r#"{"phase":"upload","files_done":1,"files_total":2,"bytes_done":3,"bytes_total":4,"seconds_left":5}"#;
+const LEFT_OUT: &str = r#""group":"nodes","left_out":["indexes/clusters.json"],"since":"2027-01-01T00:00:00Z","rebuild":{"state":"failed","at":"2027-01-01T00:01:00Z","last_line":"no module named faiss"}"#;
 const SYNC: &str = r#"{"schema":1,"generation":7,"pushed":1,"pulled":2,"deleted_local":3,"deleted_remote":4,"conflicts":["4444444444444444444444444444444444444444444444444444444444444444"],"holds":[],"problems":[{"path":"traces/a.json","message":"it is busy","weight":"passing"}],"transfer":{"requests":5,"bytes_up":6,"bytes_down":7}}"#;
 
 #[test]
@@ -191,6 +192,7 @@ fn each_kind_of_event_keeps_its_form() {
     event(&format!(r#""event":"hold","hold":{HOLD}"#));
     event(&format!(r#""event":"error","error":{ERROR}"#));
     event(r#""event":"state","state":"in-sync","was":"pending""#);
+    event(&format!(r#""event":"left-out",{LEFT_OUT}"#));
     event(&format!(r#""event":"progress","progress":{PROGRESS}"#));
 }
 

@@ -278,6 +278,9 @@ impl Session<'_> {
             }
             record = self.context.record()?.unwrap_or(record);
             self.report.generation = pushed.seq;
+            if !self.context.left_out().is_empty() {
+                self.context.forget_left_out(&*self.log.snapshot(Some(pushed)).await?);
+            }
         }
         if round + 2 < MAX_ROUNDS && self.merge_unasked(&survey, &done).await? {
             return Ok(Round::Again);
