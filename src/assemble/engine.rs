@@ -173,7 +173,7 @@ impl Assembly<'_> {
                 config::Merge::Entries => Merge::Entries,
                 config::Merge::Off => Merge::Off,
             },
-            quiet: config.conflict.quiet.iter().cloned().collect(),
+            rules: config.conflict.rules.clone(),
             texts: config.conflict.texts.clone(),
             search: match config.validation.finite {
                 Finite::Full => Search::Full,

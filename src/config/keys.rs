@@ -15,7 +15,7 @@ use super::settings::{
     SyncSettings, ValidationSettings,
 };
 use super::units::Span;
-use cogzy_engine::model::{Group, Groups, Texts};
+use cogzy_engine::model::{Group, Groups, Rank, Rules, Texts};
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
@@ -57,7 +57,11 @@ impl Config {
             conflict: ConflictSettings {
                 policy: from.word("conflict.policy", &[("remote-wins", Policy::RemoteWins)])?,
                 merge: from.word("conflict.merge", &[("entries", Merge::Entries), ("off", Merge::Off)])?,
-                quiet: from.texts("conflict.quiet")?,
+                rules: Rules {
+                    quiet: from.texts("conflict.quiet")?.into_iter().collect(),
+                    no_embed: from.texts("conflict.no_embed")?.into_iter().collect(),
+                    rank: rank(from)?,
+                },
                 texts: line_merges(from)?,
             },
             safety: SafetySettings {
@@ -194,6 +198,13 @@ fn level(from: &mut Reader) -> Result<tracing::Level, ConfigError> {
         ("trace", Level::TRACE),
     ];
     from.word("log.level", &words)
+}
+
+fn rank(from: &mut Reader) -> Result<Option<Rank>, ConfigError> {
+    let field =
+        from.optional_text("conflict.rank.field", "the name of a field", |text| Some(text.to_owned()))?;
+    let order = from.texts("conflict.rank.order")?;
+    Ok(field.map(|field| Rank { field, order }))
 }
 
 fn line_merges(from: &mut Reader) -> Result<Texts, ConfigError> {

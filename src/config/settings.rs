@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cogzy_engine::model::{Groups, Texts};
+use cogzy_engine::model::{Groups, Rules, Texts};
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -141,8 +141,8 @@ pub struct ConflictSettings {
     pub policy: Policy,
     /// The treatment of two versions of a group of memories.
     pub merge: Merge,
-    /// Members of a corpus and of its memories of which a merge takes the version that stands.
-    pub quiet: Vec<String>,
+    /// Wishes for merges of memories.
+    pub rules: Rules,
     /// Single files that merge line by line.
     pub texts: Texts,
 }

@@ -13,7 +13,7 @@ use cogzy_client::documents::{
     State, StatusDocument,
 };
 use cogzy_engine::model::{Commit, CommitKey, Conflict, ConflictId};
-use cogzy_engine::sync::Engine;
+use cogzy_engine::sync::{Clash, Engine};
 
 /// The largest number of paths that a change names.
 const MAX_PATHS: usize = 100;
@@ -38,6 +38,8 @@ pub(super) struct Announcer {
     open: BTreeSet<String>,
     conflicts: Vec<String>,
     left_out: Vec<LeftOutDocument>,
+    /// What clashed in merges of this device, by the conflicts that keep what lost.
+    clashes: Vec<(ConflictId, Clash)>,
     state: State,
 }
 
@@ -49,7 +51,7 @@ impl Announcer {
         let conflicts = events.cursor(CONFLICTS).and_then(|text| serde_json::from_str(&text).ok());
         let left_out = events.cursor(LEFT_OUT).and_then(|text| serde_json::from_str(&text).ok());
         let (conflicts, left_out) = (conflicts.unwrap_or_default(), left_out.unwrap_or_default());
-        Self { events, commit, generation: None, open, conflicts, left_out, state }
+        Self { events, commit, generation: None, open, conflicts, left_out, clashes: Vec::new(), state }
     }
 
     /// Announces the news of a cycle that left `status` behind; errors of the paths in `passing` go
@@ -75,7 +77,10 @@ impl Announcer {
                     for (key, commit) in &news.commits {
                         bodies.push(EventBody::Change(change(*key, commit)));
                         let open = commit.kept.iter().filter(|conflict| !decided.contains(&conflict.id));
-                        for conflict in open.map(kept) {
+                        for mut conflict in open.map(kept) {
+                            let of = |(id, _): &&(ConflictId, Clash)| id.to_string() == conflict.conflict;
+                            let clashes = self.clashes.iter().filter(of);
+                            conflict.clashes = clashes.map(|(_, clash)| clash.clone()).collect();
                             if !conflicts.contains(&conflict.conflict) {
                                 conflicts.push(conflict.conflict.clone());
                                 bodies.push(EventBody::Conflict(conflict));
@@ -111,7 +116,13 @@ impl Announcer {
         self.generation = (commit.map_or(0, |key| key.seq) == status.generation).then_some(status.generation);
         (self.commit, self.open, self.conflicts, self.state) = (commit, open, conflicts, status.state);
         self.left_out.clone_from(&status.left_out);
+        self.clashes.clear();
         told
+    }
+
+    /// Takes what clashed in merges, for the events of their conflicts.
+    pub(super) fn heard(&mut self, clashes: &[(ConflictId, Clash)]) {
+        self.clashes.extend_from_slice(clashes);
     }
 
     /// Announces a new verdict, if it is one.
@@ -186,5 +197,6 @@ fn kept(conflict: &Conflict) -> ConflictEvent {
         item: conflict.item.to_string(),
         device: conflict.origin.as_ref().map(|origin| origin.device.clone()),
         next: format!("cogzy-vault conflicts show {}", conflict.id.short()),
+        clashes: Vec::new(),
     }
 }

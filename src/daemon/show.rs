@@ -99,6 +99,7 @@ impl Daemon {
             .filter(|trouble| trouble.weight != Weight::Skipped)
             .map(|trouble| error_of(course, trouble, now_ms))
             .collect();
+        course.announcer.heard(&report.clashes);
         course.rebuilds.note(self.engine.left_out());
         self.board.update(|status| {
             status.progress = None;

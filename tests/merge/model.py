@@ -2,13 +2,16 @@
 """A model of the merge of memories, as plain as it can be: python3 model.py < TRIPLES
 
 tests/scenario/merge_model.rs runs it and holds the program's own merge against it. Each line is one case, a JSON object
-with `base` (or null), `here` and `there`: lists of [memory, vector], in order. Each answer is a line: the merged list and
-the clashes as [id, field or null], or why nothing is merged. docs/MERGING.md has the rules in words.
+with `base` (or null), `here` and `there`: lists of [memory, vector], in order; and `rules`, true if there are ranks and fields
+that no vector comes from. Each answer is a line: the merged list and the clashes as [id, field or null, whether here won],
+or why nothing is merged. docs/MERGING.md has the rules in words.
 """
 import json
 import sys
 
 QUIET = {"seen"}
+NO_EMBED = {"tags"}
+RANKED, ORDER = "source", ["user", "agent"]
 
 
 def by_id(version):
@@ -47,27 +50,46 @@ def changed(memory, base):
     return {name for name in one.keys() | other.keys() if (name in one, one.get(name)) != (name in other, other.get(name))}
 
 
-def mixed(base, here, there):
-    """Both sides changed it: the memory, its vector, and the fields that lost."""
+def onto(base, here, there, no_embed):
+    """Both sides changed it: the memory as it stands there with changes from here, its vector, and the fields that lost."""
     same = {name for name in fields(here[0]).keys() | fields(there[0]).keys() | fields(base[0]).keys()
             if (name in here[0], here[0].get(name)) == (name in there[0], there[0].get(name))}
     theirs = changed(there[0], base[0])
     ours = changed(here[0], base[0]) - same - (QUIET & theirs)
     clash = ours & theirs
     new_here, new_there = here[1] != base[1], there[1] != base[1]
-    vectors_differ = here[1] != there[1]
-    if vectors_differ and new_here:
+    taken, lost, vector = ours - clash, clash, there[1]
+    if here[1] != there[1] and new_here:
         # The vector and the fields that it came with are one.
-        taken, lost = (set(), ours - QUIET) if new_there or clash else (ours, set())
-        vector = here[1] if not (new_there or clash) else there[1]
-    else:
-        taken, lost, vector = ours - clash, clash, there[1]
+        unit = ours - no_embed
+        if new_there or clash & unit:
+            taken, lost = taken - unit, (unit - QUIET) | (clash - unit)
+        else:
+            vector = here[1]
     memory = {name: value for name, value in there[0].items() if name not in taken}
     memory.update({name: here[0][name] for name in taken if name in here[0]})
     return memory, vector, lost
 
 
-def merge(base, here, there):
+def rank(memory):
+    value = memory.get(RANKED)
+    return ORDER.index(value) if value in ORDER else len(ORDER)
+
+
+def mixed(base, here, there, rules):
+    """As above, and whether the side here stands where both changed the same."""
+    no_embed = NO_EMBED if rules else set()
+    memory, vector, lost = onto(base, here, there, no_embed)
+    if not lost or not rules or rank(here[0]) >= rank(there[0]):
+        return memory, vector, lost, False
+    memory, vector, lost = onto(base, there, here, no_embed)
+    for name in QUIET & changed(there[0], base[0]):
+        memory.pop(name, None)
+        memory.update({name: there[0][name]} if name in there[0] else {})
+    return memory, vector, lost, True
+
+
+def merge(base, here, there, rules):
     for version in (base, here, there):
         if version is not None and row_number(version):
             return {"refused": "row number"}
@@ -99,15 +121,15 @@ def merge(base, here, there):
             merged.append([memory, mine[1] if only_here else vector])
         elif was is None:
             if essence(mine[0]) != essence(memory):
-                clashes.append([key, None])
+                clashes.append([key, None, False])
             merged.append([memory, vector])
         elif mine == was:
             merged.append([memory, vector])
         elif (memory, vector) == was:
             merged.append([mine[0], mine[1]])
         else:
-            memory, vector, lost = mixed(was, mine, (memory, vector))
-            clashes.extend([key, name] for name in lost)
+            memory, vector, lost, here_wins = mixed(was, mine, (memory, vector), rules)
+            clashes.extend([key, name, here_wins] for name in lost)
             merged.append([memory, vector])
     for key, (memory, vector) in ours.items():
         if key in theirs:
@@ -115,10 +137,10 @@ def merge(base, here, there):
         if key not in old:
             merged.append([memory, vector])
         elif essence(memory) != essence(old[key][0]):
-            clashes.append([key, None])
+            clashes.append([key, None, False])
     return {"merged": merged, "clashes": sorted(clashes, key=json.dumps)}
 
 
 for line in sys.stdin:
     case = json.loads(line)
-    print(json.dumps(merge(case["base"], case["here"], case["there"])))
+    print(json.dumps(merge(case["base"], case["here"], case["there"], case["rules"])))

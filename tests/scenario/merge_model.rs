@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cogzy_engine::fs::{Fs, ReadFile, RealFs};
-use cogzy_engine::merge::{File, Names, Side, Unmerged, merge};
+use cogzy_engine::merge::{Clash, File, Names, Rank, Rules, Side, Unmerged, merge};
 use cogzy_engine::vault::validate::Kind;
 use cogzy_testkit::memories;
 use cogzy_testkit::rng::Rng;
@@ -33,19 +33,37 @@ fn memory(rng: &mut Rng, id: u8) -> (Map<String, Value>, u8) {
             fields.insert(name.to_owned(), value(rng));
         }
     }
+    if rng.below(2) == 0 {
+        fields.insert("source".to_owned(), source(rng));
+    }
     (fields, u8::try_from(rng.below(200)).unwrap())
+}
+
+/// A rank, or what is none.
+fn source(rng: &mut Rng) -> Value {
+    rng.pick(&[json!("user"), json!("agent"), json!("cloud"), json!(1)]).clone()
+}
+
+/// Ranks and fields that no vector comes from, as the model has them, or none.
+fn rules(rng: &mut Rng) -> Option<Rules> {
+    let rank = Rank { field: "source".to_owned(), order: vec!["user".to_owned(), "agent".to_owned()] };
+    let no_embed = ["tags".to_owned()].into();
+    (rng.below(3) > 0).then(|| Rules { rank: Some(rank), no_embed, ..Rules::default() })
 }
 
 fn edited(rng: &mut Rng, base: &Memories) -> Memories {
     let mut memories = base.clone();
     for _ in 0..rng.below(8) {
-        let id = u8::try_from(rng.below(24)).unwrap();
-        match rng.below(6) {
+        // Both sides are busy with the same few.
+        let most = if rng.below(2) == 0 { 3 } else { 24 };
+        let id = u8::try_from(rng.below(most)).unwrap();
+        match rng.below(9) {
             0 => drop(memories.remove(&id)),
             1 => drop(memories.insert(id, memory(rng, id))),
             _ => {
-                let name = *rng.pick(&["text", "tags", "new", "seen"]);
-                let (value, vector) = (value(rng), u8::try_from(rng.below(200)).unwrap());
+                let name = *rng.pick(&["text", "tags", "new", "seen", "source"]);
+                let value = if name == "source" { source(rng) } else { value(rng) };
+                let vector = u8::try_from(rng.below(200)).unwrap();
                 let Some(known) = memories.get_mut(&id) else { continue };
                 if rng.below(4) == 0 {
                     known.0.remove(name);
@@ -54,6 +72,9 @@ fn edited(rng: &mut Rng, base: &Memories) -> Memories {
                 }
                 if rng.below(2) == 0 {
                     known.1 = vector;
+                }
+                if rng.below(2) == 0 {
+                    known.0.insert("source".to_owned(), source(rng));
                 }
             }
         }
@@ -81,7 +102,7 @@ fn write(folder: &Path, name: &str, list: &[(Map<String, Value>, u8)], pretty: b
 }
 
 /// The merge by the program, in the words of the model.
-fn merged(folder: &Path, has_base: bool) -> Value {
+fn merged(folder: &Path, has_base: bool, rules: Rules) -> Value {
     let open = |name: String| -> (Box<dyn ReadFile>, u64) {
         let path = folder.join(name);
         (RealFs.open(&path).unwrap(), std::fs::metadata(path).unwrap().len())
@@ -98,8 +119,8 @@ fn merged(folder: &Path, has_base: bool) -> Value {
         })
         .collect();
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
-    let names =
-        Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into(), gone: BTreeMap::new() };
+    let rules = Rules { quiet: ["seen".to_owned()].into(), ..rules };
+    let names = Names { key: "nodes".to_owned(), rows, rules, gone: BTreeMap::new() };
     let merged = match merge(&names, has_base.then_some(&sides[0]), &sides[1], &sides[2]) {
         Ok(merged) => merged,
         Err(Unmerged::RowNumber { .. }) => return json!({"refused": "row number"}),
@@ -113,7 +134,8 @@ fn merged(folder: &Path, has_base: bool) -> Value {
     let rows = memories::rows(&rows);
     assert_eq!(corpus.len(), rows.len());
     let list: Vec<Value> = corpus.iter().zip(rows).map(|(memory, row)| json!([memory, row as u8])).collect();
-    let clashes = merged.clashes().iter().map(|clash| json!([clash.id, clash.field]));
+    let here_wins = |clash: &Clash| clash.ranks.as_ref().is_some_and(|ranks| ranks.here_wins);
+    let clashes = merged.clashes().iter().map(|clash| json!([clash.id, clash.field, here_wins(clash)]));
     json!({"merged": list, "clashes": sorted(clashes.collect())})
 }
 
@@ -149,8 +171,10 @@ fn the_merge_of_memories_is_that_of_the_model() {
         let has_base = rng.below(5) > 0;
         let [base, here, there] = lists;
         let base = has_base.then_some(base);
-        cases += &format!("{}\n", json!({"base": base, "here": here, "there": there}));
-        ours.push(merged(folder.path(), has_base));
+        let rules = rules(&mut rng);
+        let case = json!({"base": base, "here": here, "there": there, "rules": rules.is_some()});
+        cases += &format!("{case}\n");
+        ours.push(merged(folder.path(), has_base, rules.unwrap_or_default()));
     }
     let mut input = model.stdin.take().unwrap();
     let asked = cases.clone();
@@ -160,7 +184,7 @@ fn the_merge_of_memories_is_that_of_the_model() {
     assert!(answered.status.success(), "the model failed");
     let answers = String::from_utf8(answered.stdout).unwrap();
     assert_eq!(answers.lines().count(), ours.len());
-    let (mut merges, mut clashes) = (0, 0);
+    let (mut merges, mut clashes, mut won) = (0, 0, 0);
     for ((answer, ours), case) in answers.lines().zip(&ours).zip(cases.lines()) {
         let mut model: Value = serde_json::from_str(answer).unwrap();
         if let Some(Value::Array(list)) = model.get("clashes").cloned() {
@@ -169,6 +193,9 @@ fn the_merge_of_memories_is_that_of_the_model() {
         assert_eq!(ours, &model, "{case}");
         merges += usize::from(ours.get("merged").is_some());
         clashes += usize::from(ours["clashes"].as_array().is_some_and(|list| !list.is_empty()));
+        let told = ours["clashes"].as_array().into_iter().flatten();
+        won += told.filter(|clash| clash[2] == true).count();
     }
-    assert!(merges * 2 > ours.len() && clashes * 10 > ours.len(), "{merges} merges, {clashes} with clashes");
+    let told = format!("{merges} merges, {clashes} with clashes, of which {won} were won here");
+    assert!(merges * 2 > ours.len() && clashes * 10 > ours.len() && won * 50 > ours.len(), "{told}");
 }

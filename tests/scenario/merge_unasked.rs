@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cogzy_engine::model::{Item, Keep, Validate};
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::{Merge, Point, Report, Unwatched};
+use cogzy_engine::sync::{Merge, Point, Rank, Report, Unwatched};
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memories::{self, Memories};
 use serde_json::{Value, json};
@@ -139,6 +139,45 @@ async fn only_a_memory_that_both_changed_waits_for_a_person() {
     let told: Vec<_> = lost.as_array().unwrap().iter().map(|one| (&one["id"], &one["content"])).collect();
     assert_eq!(told, [(&json!("n5"), &json!("clash: here"))]);
     assert_eq!((read(&devices[1]), open(&mut devices[1]).await), (both, 0));
+}
+
+/// Writes a version in which one memory comes from this source.
+fn write_from(device: &Device, memories: &Memories, id: &str, source: &str) {
+    write(device, memories);
+    let mut corpus: Value = serde_json::from_str(&device.text("corpus/nodes.json").unwrap()).unwrap();
+    let nodes = corpus["nodes"].as_array_mut().unwrap();
+    let node = nodes.iter_mut().find(|node| node["id"] == id).unwrap();
+    node["source"] = json!(source);
+    device.write("corpus/nodes.json", corpus.to_string());
+}
+
+/// What a user says stands against what an agent says, although it came too late.
+#[tokio::test]
+async fn a_memory_of_a_higher_rank_stands_and_the_one_there_is_kept_under_the_name_of_its_device() {
+    let folder = fresh_folder();
+    let mut devices = agreed(folder.path(), bucket()).await;
+    for device in &mut devices {
+        let order = ["user", "agent"].map(ToOwned::to_owned).to_vec();
+        device.rules.rank = Some(Rank { field: "source".to_owned(), order });
+        device.restart();
+    }
+    let (mut here, mut there, mut both) = changed();
+    put(&mut here, "n5", "clash: here", 55.0);
+    put(&mut there, "n5", "clash: there", 65.0);
+    put(&mut both, "n5", "clash: here", 55.0);
+    write_from(&devices[0], &there, "n5", "agent");
+    write_from(&devices[1], &here, "n5", "user");
+    devices[0].sync().await;
+    let report = devices[1].sync().await;
+    assert_eq!((report.conflicts.len(), report.merged.len()), (1, 1), "{report:?}");
+    sync(&mut devices).await;
+    assert_eq!((read(&devices[0]), read(&devices[1])), (both.clone(), both));
+    let [conflict] = devices[0].engine().conflicts().await.unwrap().try_into().unwrap();
+    let Item::File(path) = &conflict.conflict.item else { panic!("{conflict:?}") };
+    assert!(path.as_str().starts_with("corpus/nodes (one "), "{path}");
+    devices[0].engine().resolve(conflict.conflict.id, Keep::Mine, false, &Unwatched).await.unwrap();
+    let lost = devices[0].text(path.as_str()).unwrap();
+    assert!(lost.contains("clash: there") && lost.contains("agent"), "{lost}");
 }
 
 /// Writes a version whose corpus says this of itself.

@@ -15,7 +15,7 @@ use cogzy_engine::plan::{Brakes, Limits, Plan};
 use cogzy_engine::remote::{Meter, Metered, Remote};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
-    Engine, Joined, Joining, Merge, Ports, Progress, Report, Request, Retention, Settings, StaleIndex,
+    Engine, Joined, Joining, Merge, Ports, Progress, Report, Request, Retention, Rules, Settings, StaleIndex,
     SyncError, Unwatched, Verified, Watcher, join,
 };
 use cogzy_engine::vault::validate::Search;
@@ -75,6 +75,7 @@ pub struct Device {
     /// join.
     pub validate: Validate,
     pub stale_index: StaleIndex,
+    pub rules: Rules,
     /// Its treatment of two versions of a group.
     pub merge: Merge,
     /// The folder lives as long as its last device.
@@ -127,6 +128,7 @@ impl Device {
             exclude,
             validate: Validate::Off,
             stale_index: StaleIndex::default(),
+            rules: Rules { quiet: ["updated_at".to_owned()].into(), ..Rules::default() },
             merge: Merge::Off,
             folder: None,
             retention: RETENTION,
@@ -197,7 +199,7 @@ impl Device {
                 max_invalid: Duration::from_secs(300),
                 stale_index: self.stale_index,
                 merge: self.merge,
-                quiet: ["updated_at".to_owned()].into(),
+                rules: self.rules.clone(),
                 texts: Texts::new(&["**/*.log".into()], &["**/*.md".into()]).unwrap(),
                 search: Search::Full,
                 seen: None,

@@ -8,7 +8,7 @@ use crate::cli::output::{Output, count};
 use crate::cli::rewritten::tell;
 use cogzy_client::documents::{KeptVersion, ResolveRequest, RewriteDocument};
 use cogzy_engine::model::Conflict;
-use cogzy_engine::sync::Clash;
+use cogzy_engine::sync::{Clash, Ranks};
 
 /// The largest number of clashes that are printed for people.
 const SHOWN: usize = 20;
@@ -40,10 +40,7 @@ fn clashes(clashes: &[Clash], output: &mut Output) {
     if clashes.is_empty() {
         return;
     }
-    output.line(format!(
-        "{} changed on both sides: what stood stays, and this was left out:",
-        count(clashes.len(), "value")
-    ));
+    output.line(format!("{} changed on both sides, and this was left out:", count(clashes.len(), "value")));
     for clash in clashes.iter().take(SHOWN) {
         output.line(format!("    {}", told(clash)));
     }
@@ -61,6 +58,15 @@ fn told(clash: &Clash) -> String {
     };
     let words = if clash.words.is_empty() { String::new() } else { format!(" ({})", clash.words) };
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let higher = clash.ranks.as_ref().filter(|ranks| ranks.here_wins);
+    if let Some(Ranks { here, there, .. }) = higher {
+        let ranks = format!("{} ranks before {}", value(here), value(there));
+        return format!(
+            "{what}{words}: left out {}, stands {}, for {ranks}",
+            value(&clash.there),
+            value(&clash.here)
+        );
+    }
     let stands = if clash.there.is_none() && clash.field.is_none() {
         "it was deleted".to_owned()
     } else {
@@ -82,10 +88,16 @@ mod tests {
             field: text("tags"),
             here: text("[1]"),
             there: None,
+            ranks: None,
         };
         assert_eq!(told(&field), "memory \"n1\", tags (What I like): left out [1], stands nothing");
         let whole = Clash { field: None, words: String::new(), ..field.clone() };
         assert_eq!(told(&whole), "memory \"n1\": left out [1], stands it was deleted");
+        let ranks = Some(Ranks { here: text("user"), there: None, here_wins: true });
+        assert_eq!(
+            told(&Clash { ranks, ..field.clone() }),
+            "memory \"n1\", tags (What I like): left out nothing, stands [1], for user ranks before nothing"
+        );
         let of_the_file = Clash { id: None, words: String::new(), there: text("2"), ..field };
         assert_eq!(told(&of_the_file), "tags of the whole file: left out [1], stands 2");
     }

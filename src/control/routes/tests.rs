@@ -57,7 +57,7 @@ fn handles() -> Handles {
         max_invalid: Duration::MAX,
         stale_index: StaleIndex::default(),
         merge: Merge::default(),
-        quiet: BTreeSet::new(),
+        rules: cogzy_engine::sync::Rules::default(),
         texts: cogzy_engine::model::Texts::default(),
         search: cogzy_engine::vault::validate::Search::Full,
         seen: None,

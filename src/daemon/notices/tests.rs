@@ -11,6 +11,7 @@ fn conflict(item: &str) -> Arc<EventDocument> {
         item: item.to_owned(),
         device: None,
         next: "cogzy-vault conflicts show c".to_owned(),
+        clashes: Vec::new(),
     }))
 }
 

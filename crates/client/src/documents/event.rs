@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{ErrorDocument, HoldDocument, LeftOutDocument, ProgressDocument, SchemaVersion, State};
-use cogzy_engine::sync::Moved;
+use cogzy_engine::sync::{Clash, Moved};
 
 /// Something that happened: `events`, `GET /v1/events`, and the standard input of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -98,6 +98,9 @@ pub struct ConflictEvent {
     pub device: Option<String>,
     /// The command that shows the conflict.
     pub next: String,
+    /// What clashed, with the ranks of both sides, where this device has merged them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clashes: Vec<Clash>,
 }
 
 /// A page of kept events.

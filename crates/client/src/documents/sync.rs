@@ -7,7 +7,7 @@ use super::{AsideDocument, HoldDocument, PlanDocument, SchemaVersion, holds};
 use cogzy_engine::model::ConflictId;
 use cogzy_engine::plan::Plan;
 use cogzy_engine::remote::Transfer;
-use cogzy_engine::sync::{Report, Trouble};
+use cogzy_engine::sync::{Clash, Report, Trouble};
 
 /// The result of a cycle: `sync --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,6 +30,10 @@ pub struct SyncDocument {
     /// Groups whose two versions were merged, memory by memory, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<String>,
+    /// What clashed in these merges, where anything did: both sides changed the same. What lost is kept
+    /// as one of `conflicts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clashes: Vec<Clash>,
     /// Groups that a program saved as it knew them before the last pull, where there are any. What
     /// that pull had brought was merged with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,6 +63,7 @@ impl From<&Report> for SyncDocument {
             deleted_remote: report.deleted_remote,
             conflicts: report.conflicts.clone(),
             merged: report.merged.iter().map(ToString::to_string).collect(),
+            clashes: report.clashes.iter().map(|(_, clash)| clash.clone()).collect(),
             reverted: report.reverted.iter().map(ToString::to_string).collect(),
             holds: holds(&report.holds),
             problems: report.problems.clone(),

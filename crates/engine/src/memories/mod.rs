@@ -24,7 +24,7 @@ use std::io;
 pub use collection::{Collection, NoCollection};
 
 use crate::fs::{Fs, ReadFile};
-pub use crate::merge::{Edit, Expectation, Found, Id, Put, Unedited, Vector};
+pub use crate::merge::{Edit, Expectation, Found, Id, Put, Rules, Unedited, Vector};
 use crate::merge::{Edited, File, Names, Stood, Unmerged, edit, find};
 use crate::model::{Content, Digest, VaultPath};
 use crate::vault::validate::Kind;
@@ -202,7 +202,7 @@ impl Collection {
     fn names(&self) -> Names {
         let kinds = self.array.iter().map(|_| Kind::Matrix).chain(self.indexes.iter().map(|_| Kind::Index));
         let rows = kinds.zip(self.rows()).map(|(kind, path)| (kind, path.to_string())).collect();
-        Names { key: self.key.clone(), rows, quiet: BTreeSet::new(), gone: BTreeMap::new() }
+        Names { key: self.key.clone(), rows, rules: Rules::default(), gone: BTreeMap::new() }
     }
 
     fn unedited(&self, cause: Unedited) -> MemoriesError {

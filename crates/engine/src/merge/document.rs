@@ -153,13 +153,13 @@ impl<'a> Document<'a> {
             let id = id.ok_or(Unmerged::NoId { version, at })?;
             let (content, essence) = match &members {
                 Some(all) => {
-                    let loud = all.iter().filter(|one| !names.quiet.contains(&one.name));
+                    let loud = all.iter().filter(|one| !names.rules.quiet.contains(&one.name));
                     numbered.look(at, loud.map(|one| (one.name.as_str(), one.digest)));
                     let without = |is_out: &dyn Fn(&str) -> bool| {
                         let rest = all.iter().filter(|one| !is_id(&one.name) && !is_out(&one.name));
                         digest_of_members(rest.map(|one| (one.name.as_str(), one.digest)))
                     };
-                    (without(&|_| false), without(&|name| names.quiet.contains(name)))
+                    (without(&|_| false), without(&|name| names.rules.quiet.contains(name)))
                 }
                 None => {
                     numbered.look(at, std::iter::empty());

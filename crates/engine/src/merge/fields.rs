@@ -1,8 +1,9 @@
 //! The fields of one entry: three versions become one, field by field.
 //!
 //! The vector counts as a field. Where a side changed it, it is one with all fields that this side
-//! changed: nobody knows which of them it was computed from. Where both sides changed the same
-//! field, the one that stands wins.
+//! changed, but those that no vector is computed from: nobody knows which of the others it was
+//! computed from. Where both sides changed the same field, the one that stands wins, unless the one
+//! here ranks higher.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -114,6 +115,8 @@ pub(super) struct Apart<'a> {
     pub(super) same: &'a [&'a str],
     /// Where both sides changed one, the version that stands has it.
     pub(super) quiet: &'a BTreeSet<String>,
+    /// No vector is computed from them.
+    pub(super) no_embed: &'a BTreeSet<String>,
 }
 
 /// Decides which fields of an entry that both sides changed are taken from here.
@@ -122,7 +125,7 @@ pub(super) fn merge(
     here: &Object,
     there: &Object,
     vectors: Vectors,
-    Apart { same, quiet }: Apart<'_>,
+    Apart { same, quiet, no_embed }: Apart<'_>,
 ) -> Taken {
     let (ours, theirs) = (here.changed(base), there.changed(base));
     let agreed = |name: &&str| {
@@ -130,17 +133,45 @@ pub(super) fn merge(
             || here.member(name).map(|one| one.digest) == there.member(name).map(|one| one.digest)
             || quiet.contains(*name) && theirs.contains(name)
     };
-    let ours: BTreeSet<&str> = ours.into_iter().filter(|name| !agreed(name)).collect();
-    let owned = |names: &mut dyn Iterator<Item = &&str>| names.map(|name| (*name).to_owned()).collect();
-    let clash: BTreeSet<String> = owned(&mut ours.iter().filter(|name| theirs.contains(*name)));
-    let all: BTreeSet<String> = owned(&mut ours.iter());
+    let all: BTreeSet<String> =
+        ours.into_iter().filter(|name| !agreed(name)).map(ToOwned::to_owned).collect();
+    let clash: BTreeSet<String> = all.iter().filter(|name| theirs.contains(name.as_str())).cloned().collect();
+    // Fields that are one with the vector from here, if it has one.
+    let unit: BTreeSet<String> = all.difference(no_embed).cloned().collect();
+    let single = |names: &BTreeSet<String>| -> BTreeSet<String> {
+        names.iter().filter(|name| no_embed.contains(*name)).cloned().collect()
+    };
     let vectors = if vectors.differ { vectors } else { Vectors::default() };
-    match (vectors.here, vectors.there) {
-        (true, false) if clash.is_empty() => Taken { fields: all, vector: true, lost: clash },
-        // The vector from here and its fields are one, and it clashes.
-        (true, _) => Taken { lost: all.difference(quiet).cloned().collect(), ..Taken::default() },
-        (false, _) => Taken { fields: all.difference(&clash).cloned().collect(), vector: false, lost: clash },
+    if !vectors.here {
+        return Taken { fields: all.difference(&clash).cloned().collect(), vector: false, lost: clash };
     }
+    if !vectors.there && clash.is_disjoint(&unit) {
+        return Taken { fields: all.difference(&clash).cloned().collect(), vector: true, lost: clash };
+    }
+    // The vector from here and its fields are one, and it clashes.
+    let lost = unit.difference(quiet).cloned().chain(single(&clash)).collect();
+    Taken { fields: single(&all).difference(&clash).cloned().collect(), vector: false, lost }
+}
+
+/// The same where the side here ranks higher, and stands.
+pub(super) fn merge_as_higher(
+    base: &Object,
+    here: &Object,
+    there: &Object,
+    vectors: Vectors,
+    apart: Apart<'_>,
+) -> Taken {
+    let turned = Vectors { here: vectors.there, there: vectors.here, differ: vectors.differ };
+    let from_there = merge(base, there, here, turned, apart);
+    let changed = there.changed(base);
+    // Quiet fields are those of the version that stands for everybody.
+    let stays = |name: &&str| {
+        from_there.fields.contains(*name) || apart.quiet.contains(*name) && changed.contains(name)
+    };
+    let other = here.changed(there);
+    let fields = other.into_iter().filter(|name| !stays(name)).map(ToOwned::to_owned).collect();
+    let vector = vectors.differ && !from_there.vector;
+    Taken { fields, vector, lost: from_there.lost }
 }
 
 #[cfg(test)]

@@ -37,7 +37,13 @@ impl Around {
         counted.extend(base.map(|base| (&old, base.entries.len())));
         let counters = counters(&counted);
         let same: Vec<&str> = counters.iter().map(String::as_str).collect();
-        let taken = fields::merge(&old, &ours, &theirs, Vectors::default(), Apart { same: &same, quiet });
+        let taken = fields::merge(
+            &old,
+            &ours,
+            &theirs,
+            Vectors::default(),
+            Apart { same: &same, quiet, no_embed: &BTreeSet::new() },
+        );
         let clash = |field: &String| Clash::of_the_document(field, ours.value(field), theirs.value(field));
         let (clashes, members) = (taken.lost.iter().map(clash), taken.lost.iter());
         let lost = members.filter_map(|field| ours.text.get(ours.member(field)?.text.clone()));

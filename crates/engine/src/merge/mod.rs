@@ -29,12 +29,13 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use crate::model::{Rank, Rules};
 pub use document::Id;
 pub use edit::{Edit, Edited, Expectation, Put, Stood, Unedited, Vector, edit};
 pub use find::{Found, essences, find};
@@ -79,15 +80,14 @@ pub struct Names {
     pub key: String,
     /// Kind and name of each file of rows. A merge needs at least one [`Kind::Matrix`].
     pub rows: Vec<(Kind, String)>,
-    /// Quiet members, of entries and of the document: where both sides changed one, the version that
-    /// stands has it, and it alone keeps no entry from being deleted.
-    pub quiet: BTreeSet<String>,
+    /// Wishes of the device.
+    pub rules: Rules,
     /// Entries that the version here has deleted although the base does not have them, or not as they
     /// were then, each as it was ([`essences`]): they go, unless they have changed since.
     pub gone: BTreeMap<Id, Digest>,
 }
 
-/// A clash: both sides changed the same, and the version that stands was taken.
+/// A clash: both sides changed the same, and one was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Clash {
     /// Id of the entry. None for a member of the document itself.
@@ -100,6 +100,21 @@ pub struct Clash {
     pub here: Option<String>,
     /// Beginning of its value in the version that stands. None if that has none.
     pub there: Option<String>,
+    /// Ranks of the two sides, where the configuration has some and the entry was changed field by
+    /// field. The higher one was taken, and that of the version that stands where they are equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<Ranks>,
+}
+
+/// Ranks of the two sides of an entry: the values of the field that ranks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ranks {
+    /// That of the version that was set aside.
+    pub here: Option<String>,
+    /// That of the version that stands.
+    pub there: Option<String>,
+    /// True if the one here is higher, so that its value was taken.
+    pub here_wins: bool,
 }
 
 /// A merge, decided and ready to be written.
@@ -151,7 +166,7 @@ pub fn merge<'a>(
     let base_document = old.as_ref().map(|old| &old.document);
     let documents = (&ours.document, &theirs.document);
     let count = picked.picks.len();
-    let around = Around::merged(base_document, documents, count, &names.quiet)?;
+    let around = Around::merged(base_document, documents, count, &names.rules.quiet)?;
     picked.clashes.extend(around.clashes.iter().cloned());
     let rows = ours.rows.into_iter().zip(theirs.rows).zip(&names.rows);
     let rows = rows.map(|((here, there), (kind, name))| match here.zip(there) {
@@ -191,10 +206,11 @@ impl Merged<'_> {
         &self.picked.clashes
     }
 
-    /// True if entries or members of the version that lost are left out or replaced.
+    /// True if entries or members of this version lost a clash.
     #[must_use]
-    pub fn loses(&self) -> bool {
-        !self.picked.lost.is_empty() || !self.around.lost.is_empty()
+    pub fn loses(&self, version: Version) -> bool {
+        let of = |(loser, _): &(Version, usize)| *loser == version;
+        self.picked.lost.iter().any(of) || version == Version::Here && !self.around.lost.is_empty()
     }
 
     /// True if the result has no file at this place of [`Names::rows`]: an index that is not flat, or
@@ -204,14 +220,18 @@ impl Merged<'_> {
         self.whole.is_none() && self.rows.get(at).is_none_or(Option::is_none)
     }
 
-    /// Writes what lost a clash, as it was: the entries as a list or a map by id, and the members of
-    /// the document around it.
+    /// Writes what lost a clash of this version, here or there, as it was: the entries as a list or a
+    /// map by id, and the members of the document around it.
     ///
     /// # Errors
     /// Errors of reading and writing.
-    pub fn write_lost(&self, out: &mut dyn Write) -> Result<(), Unmerged> {
-        let [here, _] = &self.documents;
-        Ok(write::some(&self.picked.lost, &self.around.lost, here, out)?)
+    pub fn write_lost(&self, version: Version, out: &mut dyn Write) -> Result<(), Unmerged> {
+        let [here, there] = &self.documents;
+        let lost = self.picked.lost.iter().filter(|(loser, _)| *loser == version);
+        let places: Vec<usize> = lost.map(|(_, at)| *at).collect();
+        let (document, members) =
+            if version == Version::Here { (here, self.around.lost.as_slice()) } else { (there, &[][..]) };
+        Ok(write::some(&places, members, document, out)?)
     }
 
     /// Writes the corpus.
@@ -317,12 +337,13 @@ impl Clash {
             field: field.map(ToOwned::to_owned),
             here: of(ours, here),
             there: of(theirs, there),
+            ranks: None,
         })
     }
 
     fn of_the_document(field: &str, here: Option<&str>, there: Option<&str>) -> Self {
         let (here, there) = (here.map(begin), there.map(begin));
-        Self { id: None, words: String::new(), field: Some(field.to_owned()), here, there }
+        Self { id: None, words: String::new(), field: Some(field.to_owned()), here, there, ranks: None }
     }
 }
 

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 use super::document::{Document, Entry, Id, unread};
 use super::fields::{self, Apart, Object, Vectors};
-use super::{Clash, Names, Unmerged, Version};
+use super::{Clash, Names, Ranks, Rules, Unmerged, Version};
 use crate::model::Digest;
 use crate::planted::{Bug, planted};
 
@@ -64,8 +64,8 @@ pub(super) struct Tables<'a> {
 pub(super) struct Picked {
     pub(super) picks: Vec<Pick>,
     pub(super) clashes: Vec<Clash>,
-    /// Places of the entries here that lost a clash.
-    pub(super) lost: Vec<usize>,
+    /// Entries that lost a clash, by version and place.
+    pub(super) lost: Vec<(Version, usize)>,
 }
 
 impl<'a> Table<'a> {
@@ -135,7 +135,7 @@ impl Tables<'_> {
                 }
                 (_, Some(here)) => {
                     if here.essence != there.essence {
-                        self.clash(&entry.id, None, (here.at, Some(at)), &mut picked)?;
+                        self.clash(&entry.id, (here.at, Some(at)), &mut picked)?;
                     }
                     picked.picks.push(stays);
                 }
@@ -157,7 +157,7 @@ impl Tables<'_> {
                     picked.picks.push(Pick { text: Source::Here(at), row: (Version::Here, row) });
                 }
                 (Some(base), Some(here)) if here.essence != base.essence => {
-                    self.clash(&entry.id, None, (at, None), &mut picked)?;
+                    self.clash(&entry.id, (at, None), &mut picked)?;
                 }
                 _ => {}
             }
@@ -176,7 +176,7 @@ impl Tables<'_> {
         };
         let [Ok(old), Ok(ours), Ok(theirs)] = objects else {
             // Values without fields: all of it is one.
-            self.clash(id, None, (here.at, Some(there.at)), picked)?;
+            self.clash(id, (here.at, Some(there.at)), picked)?;
             return Ok(stays);
         };
         let vectors = Vectors {
@@ -184,10 +184,22 @@ impl Tables<'_> {
             there: there.row != base.row,
             differ: here.row != there.row,
         };
-        let apart = Apart { same: &[], quiet: &self.names.quiet };
-        let taken = fields::merge(&old, &ours, &theirs, vectors, apart);
+        let Rules { quiet, no_embed, rank } = &self.names.rules;
+        let apart = Apart { same: &[], quiet, no_embed };
+        let mut taken = fields::merge(&old, &ours, &theirs, vectors, apart);
+        let ranks = rank.as_ref().map(|rank| {
+            let value = |entry: &Object| serde_json::from_str(entry.value(&rank.field)?).ok();
+            let (here, there): (Option<String>, Option<String>) = (value(&ours), value(&theirs));
+            Ranks { here_wins: rank.is_higher(here.as_deref(), there.as_deref()), here, there }
+        });
+        let here_wins = ranks.as_ref().is_some_and(|ranks| ranks.here_wins);
+        if here_wins && !taken.lost.is_empty() {
+            taken = fields::merge_as_higher(&old, &ours, &theirs, vectors, apart);
+        }
         for field in &taken.lost {
-            self.clash(id, Some(field), (here.at, Some(there.at)), picked)?;
+            let clash = Clash::new(id.told(), Some(field), Some(&ours.text), Some(&theirs.text))?;
+            picked.clashes.push(Clash { ranks: ranks.clone(), ..clash });
+            picked.lost.push(if here_wins { (Version::There, there.at) } else { (Version::Here, here.at) });
         }
         let text = if taken.fields.is_empty() {
             stays.text
@@ -198,19 +210,17 @@ impl Tables<'_> {
         Ok(Pick { text, row })
     }
 
-    /// Notes a clash of an entry, or of one of its fields, between its place here and the one there.
+    /// Notes a clash of an entry, between its place here and the one there, which stands.
     fn clash(
         &self,
         id: &Id,
-        field: Option<&String>,
         (here, there): (usize, Option<usize>),
         picked: &mut Picked,
     ) -> Result<(), Unmerged> {
         let ours = self.here.text(here)?;
         let theirs = there.map(|at| self.there.text(at)).transpose()?;
-        let field = field.map(String::as_str);
-        picked.clashes.push(Clash::new(id.told(), field, Some(&ours), theirs.as_deref())?);
-        picked.lost.push(here);
+        picked.clashes.push(Clash::new(id.told(), None, Some(&ours), theirs.as_deref())?);
+        picked.lost.push((Version::Here, here));
         Ok(())
     }
 

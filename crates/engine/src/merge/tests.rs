@@ -2,6 +2,7 @@
 
 mod edits;
 mod random;
+mod ranks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +49,12 @@ fn merge_all<T>(
 
 fn names() -> Names {
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
-    Names { key: "nodes".to_owned(), rows, quiet: ["seen".to_owned()].into(), gone: BTreeMap::new() }
+    Names {
+        key: "nodes".to_owned(),
+        rows,
+        rules: Rules { quiet: ["seen".to_owned()].into(), ..Rules::default() },
+        gone: BTreeMap::new(),
+    }
 }
 
 fn merge_by<T>(
@@ -94,7 +100,7 @@ fn what_an_app_has_deleted_as_it_stands_goes_whatever_the_base_says() {
 /// Ids of the entries that a merge writes out because they lost a clash.
 fn lost(merged: &Merged<'_>) -> BTreeSet<String> {
     let mut written = Vec::new();
-    merged.write_lost(&mut written).unwrap();
+    merged.write_lost(Version::Here, &mut written).unwrap();
     let id = |id: &serde_json::Value| id.as_str().map_or_else(|| id.to_string(), ToOwned::to_owned);
     let mut written: serde_json::Value = serde_json::from_slice(&written).unwrap();
     let nested = written.get_mut("nodes").map(serde_json::Value::take);
@@ -228,9 +234,9 @@ fn what_lost_around_the_list_is_written_with_the_entries_that_lost() {
     let there = vault(r#"{"by": "z", "nodes": [{"id":"a","t":3}]}"#, &[1.0]);
     let lost = |here: &Vault, there: &Vault| {
         let written = merge_all(Some(&base), here, there, |merged| {
-            assert!(merged.loses());
+            assert!(merged.loses(Version::Here));
             let mut written = Vec::new();
-            merged.write_lost(&mut written).unwrap();
+            merged.write_lost(Version::Here, &mut written).unwrap();
             written
         });
         serde_json::from_slice::<serde_json::Value>(&written.unwrap()).unwrap()
@@ -305,7 +311,7 @@ fn in_map(flat: &[u8], ids: &[i64]) -> Vec<u8> {
 /// Merges two vaults with an index each, and returns that of the result. None if it is left out.
 fn merged_index(sides: [(&Vault, Vec<u8>); 2]) -> Option<Vec<u8>> {
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned()), (Kind::Index, "nodes.index".to_owned())];
-    let names = Names { key: "nodes".to_owned(), rows, quiet: BTreeSet::new(), gone: BTreeMap::new() };
+    let names = Names { key: "nodes".to_owned(), rows, rules: Rules::default(), gone: BTreeMap::new() };
     let files = sides.map(|(vault, index)| {
         [Bytes(vault.corpus.clone().into_bytes()), Bytes(vault.matrix.clone()), Bytes(index)]
     });

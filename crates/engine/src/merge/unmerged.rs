@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 /// One of the versions that meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// The one that both came from.
     Base,

@@ -27,6 +27,7 @@ use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
 use super::{Merge, Past, Refusal, SyncError, served};
 use crate::log::Snapshot;
+use crate::merge::Clash;
 use crate::model::{Conflict, ConflictId, Content, Item, VaultPath};
 use crate::plan::{Action, Step};
 
@@ -167,8 +168,18 @@ impl Session<'_> {
     }
 
     async fn merge_one(&mut self, conflict: &Conflict, head: &Stand) -> Result<(), SyncError> {
-        let (rewrite, _) = self.merge_versions(conflict, head, Clashes::Kept).await?;
-        self.commit_merged(std::slice::from_ref(conflict), head, rewrite).await
+        let (rewrite, clashes) = self.merge_versions(conflict, head, Clashes::Kept).await?;
+        let kept: Vec<(ConflictId, bool)> =
+            rewrite.kept.iter().map(|kept| (kept.id, kept.origin != conflict.origin)).collect();
+        self.commit_merged(std::slice::from_ref(conflict), head, rewrite).await?;
+        // What lost there came from another device, and is kept apart.
+        let keeps = |clash: &Clash| {
+            let here_wins = clash.ranks.as_ref().is_some_and(|ranks| ranks.here_wins);
+            kept.iter().find(|(_, of_there)| *of_there == here_wins).map(|(id, _)| *id)
+        };
+        let clashes = clashes.into_iter().filter_map(|clash| Some((keeps(&clash)?, clash)));
+        self.report.clashes.extend(clashes);
+        Ok(())
     }
 }
 

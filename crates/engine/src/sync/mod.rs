@@ -39,14 +39,13 @@ mod together;
 mod transact;
 mod upkeep;
 
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::memories::{Edit, Expectation, Found, Id, MemoriesError, Put, Unedited, Vector};
-pub use crate::merge::Clash;
+pub use crate::merge::{Clash, Rank, Ranks, Rules};
 pub use crate::vault::{TransactError, Transaction};
 pub use conflicts::{ListedConflict, LocalConflict};
 pub use cycle::{Ask, Request, Survey};
@@ -109,8 +108,8 @@ pub struct Settings {
     pub merge: Merge,
     /// Single files that merge line by line.
     pub texts: Texts,
-    /// Members of a corpus and of its memories of which a merge takes the version that stands.
-    pub quiet: BTreeSet<String>,
+    /// Wishes for merges of memories.
+    pub rules: Rules,
     /// Extent of the search for values in a matrix that are no numbers.
     pub search: Search,
     /// File outside the vault's folder that notes the newest commit which this machine has seen.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::log::Aside;
+use crate::merge::Clash;
 use crate::model::{Commit, Conflict, ConflictId, Holdings, Item, VaultPath};
 use crate::plan::Hold;
 use crate::remote::Transfer;
@@ -28,6 +29,8 @@ pub struct Report {
     pub conflicts: Vec<ConflictId>,
     /// Groups whose two versions were merged in this cycle, memory by memory.
     pub merged: Vec<Item>,
+    /// What clashed in these merges, each with the conflict that keeps what lost.
+    pub clashes: Vec<(ConflictId, Clash)>,
     /// Groups that a program saved as it knew them before the last pull.
     pub reverted: Vec<Item>,
     /// Changes that wait for `approve`.
@@ -145,6 +148,7 @@ impl Report {
         self.deleted_remote += earlier.deleted_remote;
         self.conflicts.extend(&earlier.conflicts);
         self.merged.extend(earlier.merged.iter().cloned());
+        self.clashes.extend(earlier.clashes.iter().cloned());
         self.transfer = self.transfer + earlier.transfer;
         self
     }

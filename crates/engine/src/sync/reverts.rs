@@ -269,8 +269,8 @@ impl Context {
     }
 
     fn table(&self, file: &dyn ReadFile, content: Content, key: &str) -> Result<Option<Table>, SyncError> {
-        let quiet = self.settings.quiet.clone();
-        let names = Names { key: key.to_owned(), rows: Vec::new(), quiet, gone: BTreeMap::new() };
+        let rules = self.settings.rules.clone();
+        let names = Names { key: key.to_owned(), rows: Vec::new(), rules, gone: BTreeMap::new() };
         match essences(&names, File { file, len: content.size }) {
             Ok(table) => Ok(Some(table)),
             // What cannot be read as memories is not merged either.

@@ -10,7 +10,7 @@ use cogzy_engine::plan::{Brakes, Hold, Limits};
 use cogzy_engine::remote::{Meter, Metered, Remote, Retry, RetryPolicy};
 use cogzy_engine::state::{Database, FilterRecord};
 use cogzy_engine::sync::{
-    Advice, Engine, Joining, Merge, Ports, Pruned, Report, Request, Retention, Settings, StaleIndex,
+    Advice, Engine, Joining, Merge, Ports, Pruned, Report, Request, Retention, Rules, Settings, StaleIndex,
     SyncError, Unwatched, join,
 };
 use cogzy_engine::vault::{Filter, Layout};
@@ -202,7 +202,10 @@ impl Device {
             max_invalid: crate::pipeline::MAX_INVALID,
             stale_index: StaleIndex::default(),
             merge: self.merge,
-            quiet: ["access_count", "updated_at"].map(ToOwned::to_owned).into(),
+            rules: Rules {
+                quiet: ["access_count", "updated_at"].map(ToOwned::to_owned).into(),
+                ..Rules::default()
+            },
             texts: Texts::new(&[LOGS.to_owned()], &[]).unwrap(),
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,

@@ -11,7 +11,7 @@ use super::Stand;
 use super::sets::{Division, Files, Set, Versions};
 use crate::fs::{At, ReadFile};
 use crate::log::Snapshot;
-use crate::merge::{Clash, File, Names, Side, Unmerged, append, merge, weave};
+use crate::merge::{Clash, File, Names, Side, Unmerged, Version, append, merge, weave};
 use crate::model::{ConflictId, Digest, Entry, Groups, LineMerge, VaultPath};
 use crate::sync::cycle::{Known, Members, Order, Run, Uploads, Wanted, kind, listed};
 use crate::sync::session::{Context, Session};
@@ -38,8 +38,8 @@ pub(super) struct Laid<'s> {
     pub(super) wanted: BTreeMap<VaultPath, Option<Entry>>,
     /// Contents that were made here.
     made: Vec<(Entry, u32)>,
-    /// Entries that lost a clash, by the corpus that they are of.
-    pub(super) lost: Vec<(VaultPath, Entry)>,
+    /// Entries that lost a clash, by the corpus and the version that they are of.
+    pub(super) lost: Vec<(VaultPath, Version, Entry)>,
 }
 
 impl<'s> Laid<'s> {
@@ -218,7 +218,7 @@ impl Context {
         versions.settle_derived(&mut laid.wanted, left_out, groups);
         let stays = |entry: &Entry| {
             laid.wanted.values().any(|wanted| *wanted == Some(*entry))
-                || laid.lost.iter().any(|(_, lost)| lost == entry)
+                || laid.lost.iter().any(|(_, _, lost)| lost == entry)
         };
         laid.made.retain(|(entry, _)| stays(entry));
         Ok(clashes)
@@ -241,7 +241,7 @@ impl Context {
         let names = Names {
             key: set.key.clone(),
             rows: set.rows.iter().map(|(kind, path)| (kind.clone(), path.to_string())).collect(),
-            quiet: self.settings.quiet.clone(),
+            rules: self.settings.rules.clone(),
             gone: versions.gone.get(&set.corpus).cloned().unwrap_or_default(),
         };
         let sides = [side(&here), side(&there)];
@@ -268,11 +268,11 @@ impl Context {
             laid.slots.insert(entry.digest, slot);
             laid.wanted.insert(path.clone(), Some(entry));
         }
-        let like = versions.here.get(&set.corpus).filter(|_| merged.loses());
-        if let Some(like) = like {
-            let (slot, entry) = laid.write(self, like, |out| merged.write_lost(out))?;
+        for (version, files) in [(Version::Here, &versions.here), (Version::There, &versions.there)] {
+            let Some(like) = files.get(&set.corpus).filter(|_| merged.loses(version)) else { continue };
+            let (slot, entry) = laid.write(self, like, |out| merged.write_lost(version, out))?;
             laid.made.push((entry, slot));
-            laid.lost.push((set.corpus.clone(), entry));
+            laid.lost.push((set.corpus.clone(), version, entry));
         }
         Ok(merged.clashes().to_vec())
     }

@@ -14,8 +14,10 @@ use super::resolve::{name_beside, open_conflict};
 use super::rewrite::Made;
 use super::sets::{Files, Versions};
 use super::{Rewrite, Rewritten, Stand};
-use crate::merge::Clash;
-use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Keep, Kept, Resolution, VaultPath};
+use crate::merge::{Clash, Version};
+use crate::model::{
+    Change, CommitKind, Conflict, ConflictId, Entry, Item, Keep, Kept, Origin, Resolution, VaultPath,
+};
 use crate::planted::{Bug, planted};
 use crate::sync::bases::Common;
 use crate::sync::cycle::Request;
@@ -160,11 +162,45 @@ impl Session<'_> {
         })?;
         let from = Some(self.upload_laid(&laid, head).await?);
         let keeps = losing == Clashes::Kept && !planted(Bug::DropTheClashes);
-        let kept = if keeps { lost(&laid, conflict, head)? } else { Vec::new() };
+        let kept = if keeps { self.kept_of(&laid, conflict, head).await? } else { Vec::new() };
         let (resolved, wanted) = (decided(id, continued).collect(), laid.wanted);
         let rewrite =
             Rewrite { kind: CommitKind::Resolve, wanted, from, kept, resolved, ..Rewrite::default() };
         Ok((rewrite, clashes))
+    }
+}
+
+impl Session<'_> {
+    /// Conflicts over the entries that lost: files of their own, under names that tell their origin.
+    async fn kept_of(
+        &mut self,
+        laid: &Laid<'_>,
+        conflict: &Conflict,
+        head: &Stand,
+    ) -> Result<Vec<Conflict>, SyncError> {
+        let mut kept = Vec::new();
+        for (corpus, version, entry) in &laid.lost {
+            let origin = match version {
+                Version::There => self.bringer_of(corpus, head).await?,
+                _ => conflict.origin.clone(),
+            };
+            let path = name_beside(corpus, &Conflict { origin: origin.clone(), ..conflict.clone() }, head)?;
+            let files = vec![Kept { path: path.clone(), entry: Some(*entry) }];
+            kept.push(Conflict::new(Item::File(path), files, origin));
+        }
+        Ok(kept)
+    }
+
+    /// Origin of the version of a file that stands.
+    async fn bringer_of(&mut self, path: &VaultPath, head: &Stand) -> Result<Option<Origin>, SyncError> {
+        let Some(newest) = head.key else { return Ok(None) };
+        let past = self.log.past(newest).await?;
+        let stands = head.tree.get(path).map(Entry::content);
+        let brings =
+            |change: &Change| change.path == *path && change.entry.map(|one| one.content()) == stands;
+        let bringer = past.iter().find(|past| past.device.is_some() && past.changes.iter().any(brings));
+        Ok(bringer
+            .and_then(|past| Some(Origin { device: past.device.as_ref()?.name.clone(), txn: past.txn? })))
     }
 }
 
@@ -180,14 +216,4 @@ pub(super) fn decided(
 fn says_the_same(one: &Files, other: &Files) -> bool {
     let [one, other] = [one, other].map(|files| files.iter().map(|(path, entry)| (path, entry.content())));
     one.eq(other)
-}
-
-/// Conflicts over the entries that lost: files of their own, under names that tell their origin.
-fn lost(laid: &Laid<'_>, conflict: &Conflict, head: &Stand) -> Result<Vec<Conflict>, Refusal> {
-    let place = |(corpus, entry): &(VaultPath, Entry)| {
-        let path = name_beside(corpus, conflict, head)?;
-        let kept = vec![Kept { path: path.clone(), entry: Some(*entry) }];
-        Ok(Conflict::new(Item::File(path), kept, conflict.origin.clone()))
-    };
-    laid.lost.iter().map(place).collect()
 }
