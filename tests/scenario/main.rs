@@ -24,6 +24,7 @@ mod memories;
 mod mended;
 mod merge_by_hand;
 mod merge_derived;
+mod merge_faiss;
 mod merge_fork;
 mod merge_model;
 mod merge_texts;
