@@ -20,7 +20,7 @@ use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
 use crate::control::sides::{self, Makers, Sides};
 use cogzy_client::documents::{ConflictsDocument, KeptVersion, ResolveSeveralRequest, SchemaVersion, moment};
-use cogzy_engine::model::{Conflict, Entry, Item, Resolution, VaultPath};
+use cogzy_engine::model::{Conflict, Entry, Item, LineMerge, Resolution, VaultPath};
 use cogzy_engine::sync::{Difference, Engine, ListedConflict, SyncError, Target, differences};
 
 /// The longest file that is compared, in bytes.
@@ -292,7 +292,10 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     let merges = match &conflict.item {
         Item::Group(_) => Some("memory by memory"),
         Item::File(_) if listed.unmerged.is_some() => None,
-        Item::File(path) => app.loaded.config.conflict.texts.of(path).map(|_| "line by line"),
+        Item::File(path) => app.loaded.config.conflict.texts.of(path).map(|how| match how {
+            LineMerge::Keys => "key by key",
+            LineMerge::Append | LineMerge::Weave => "line by line",
+        }),
     };
     if let Some(how) = merges {
         output.note(format!(

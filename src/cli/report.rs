@@ -129,7 +129,7 @@ fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
     }
     for item in &report.merged {
         output.note(match item.strip_prefix("file:") {
-            Some(path) => format!("merged, line by line: {path}"),
+            Some(path) => format!("merged: {path}"),
             None => format!("merged, memory by memory: {item}"),
         });
     }

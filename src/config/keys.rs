@@ -208,10 +208,15 @@ fn rank(from: &mut Reader) -> Result<Option<Rank>, ConfigError> {
 }
 
 fn line_merges(from: &mut Reader) -> Result<Texts, ConfigError> {
-    let [lines, text] = [from.texts("conflict.lines")?, from.texts("conflict.text")?];
-    let texts = Texts::new(&lines, &text);
+    let [lines, json, text] =
+        [from.texts("conflict.lines")?, from.texts("conflict.json")?, from.texts("conflict.text")?];
+    let texts = Texts::new([&lines, &json, &text]);
     if let Err(error) = &texts {
-        let key = if lines.contains(&error.pattern) { "conflict.lines" } else { "conflict.text" };
+        let key = match () {
+            () if lines.contains(&error.pattern) => "conflict.lines",
+            () if json.contains(&error.pattern) => "conflict.json",
+            () => "conflict.text",
+        };
         from.refuse(key, &format!("a list of patterns, such as [\"notes/**/*.md\"]: {error}"))?;
     }
     Ok(texts.unwrap_or_default())

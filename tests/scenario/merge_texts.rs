@@ -51,7 +51,7 @@ async fn logs_and_texts_that_both_changed_are_merged_unasked() {
     one.sync().await;
     let said = two.good(&["sync"]).await.stdout;
     for path in [LOG, TEXT, "traces/old.jsonl"] {
-        assert!(said.contains(&format!("merged, line by line: {path}\n")), "{said}");
+        assert!(said.contains(&format!("merged: {path}\n")), "{said}");
     }
     meet(&pair).await;
     assert_eq!(text(one, LOG), "{\"from\":\"one\"}\n{\"from\":\"two\"}\n");
@@ -95,12 +95,12 @@ async fn what_both_changed_at_one_place_waits_for_a_person_who_can_still_merge_t
         let why = match conflict["files"][0]["path"].as_str().unwrap() {
             TEXT => "both versions changed line 2",
             "traces/log.jsonl" => "has changed what was there before",
-            _ => "neither `conflict.lines` nor `conflict.text` names it",
+            _ => "none of `conflict.lines`, `json` and `text` names it",
         };
         two.run(&["conflicts", "resolve", id, "--keep", "merged"]).await.expect(2, &[why]);
         // Of a file that no pattern names it was not tried.
         let shown = two.good(&["conflicts", "show", id]).await.stdout;
-        let tried = !why.starts_with("neither");
+        let tried = !why.starts_with("none of");
         assert_eq!(shown.contains("    not merged: ") && shown.contains(why), tried, "{shown}");
     }
 
@@ -154,4 +154,34 @@ async fn a_pattern_that_is_none_is_named_with_its_key() {
     machine.set("COGZY_VAULT__CONFLICT__TEXT", "[\"notes/{\"]");
     let refused = machine.run(&["init"]).await;
     refused.expect(2, &["conflict.text", "a list of patterns", "notes/{"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_named_merges_key_by_key_and_one_key_that_both_changed_waits() {
+    let folder = fresh_folder();
+    let pair = pair(folder.path()).await;
+    let [one, two] = &pair;
+    for machine in &pair {
+        machine.configure("[conflict]\njson = [\"settings/*.json\"]\n");
+    }
+    let (named, clashing, other) = ("settings/app.json", "settings/b.json", "other.json");
+    for path in [named, clashing, other] {
+        one.write(path, r#"{"font": {"size": 9, "name": "a"}, "dark": false}"#);
+    }
+    meet(&pair).await;
+    for path in [named, other] {
+        one.write(path, r#"{"font": {"size": 12, "name": "a"}, "dark": false}"#);
+        two.write(path, r#"{"font": {"size": 9, "name": "b"}, "dark": false, "new": 1}"#);
+    }
+    one.write(clashing, r#"{"font": 1}"#);
+    two.write(clashing, r#"{"font": 2}"#);
+    one.sync().await;
+    two.run(&["sync"]).await;
+    meet(&pair).await;
+    assert_eq!(text(one, named), r#"{"font": {"size": 12, "name": "b"}, "dark": false, "new": 1}"#);
+    assert_eq!(text(one, clashing), r#"{"font": 1}"#);
+    let open = conflicts(two).await;
+    let mut files: Vec<_> = open.iter().map(|conflict| conflict["item"]["file"].as_str().unwrap()).collect();
+    files.sort_unstable();
+    assert_eq!(files, [other, clashing], "{open:?}");
 }

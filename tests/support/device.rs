@@ -200,7 +200,7 @@ impl Device {
                 stale_index: self.stale_index,
                 merge: self.merge,
                 rules: self.rules.clone(),
-                texts: Texts::new(&["**/*.log".into()], &["**/*.md".into()]).unwrap(),
+                texts: Texts::new([&["**/*.log".into()], &[], &["**/*.md".into()]]).unwrap(),
                 search: Search::Full,
                 seen: None,
             };

@@ -54,12 +54,17 @@ impl Object {
         self.member(name).and_then(|member| self.text.get(member.value.clone()))
     }
 
+    /// True if a member says the same in both, or is in neither.
+    pub(super) fn has_equal(&self, other: &Self, name: &str) -> bool {
+        self.member(name).map(|one| one.digest) == other.member(name).map(|one| one.digest)
+    }
+
     fn digests(&self) -> BTreeMap<&str, Digest> {
         self.members.iter().map(|member| (member.name.as_str(), member.digest)).collect()
     }
 
     /// Names of members that are other than in `base`, or in only one of the two.
-    fn changed<'a>(&'a self, base: &'a Self) -> BTreeSet<&'a str> {
+    pub(super) fn changed<'a>(&'a self, base: &'a Self) -> BTreeSet<&'a str> {
         let (ours, theirs) = (self.digests(), base.digests());
         let names: BTreeSet<&str> = ours.keys().chain(theirs.keys()).copied().collect();
         names.into_iter().filter(|name| ours.get(name) != theirs.get(name)).collect()
@@ -129,9 +134,7 @@ pub(super) fn merge(
 ) -> Taken {
     let (ours, theirs) = (here.changed(base), there.changed(base));
     let agreed = |name: &&str| {
-        same.contains(name)
-            || here.member(name).map(|one| one.digest) == there.member(name).map(|one| one.digest)
-            || quiet.contains(*name) && theirs.contains(name)
+        same.contains(name) || here.has_equal(there, name) || quiet.contains(*name) && theirs.contains(name)
     };
     let all: BTreeSet<String> =
         ours.into_iter().filter(|name| !agreed(name)).map(ToOwned::to_owned).collect();

@@ -123,7 +123,7 @@ pub fn weave(
 }
 
 /// The file from a place on.
-fn text(file: &File<'_>, from: u64, version: Version) -> Result<Vec<u8>, Unmerged> {
+pub(super) fn text(file: &File<'_>, from: u64, version: Version) -> Result<Vec<u8>, Unmerged> {
     let long = || Unmerged::LongText { version, mib: MAX_TEXT >> 20, lines: MAX_LINES };
     if file.len - from > MAX_TEXT {
         return Err(long());

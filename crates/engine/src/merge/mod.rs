@@ -19,6 +19,7 @@ mod edit;
 mod fields;
 mod find;
 mod frame;
+mod keys;
 mod lines;
 mod rows;
 mod table;
@@ -39,6 +40,7 @@ pub use crate::model::{Rank, Rules};
 pub use document::Id;
 pub use edit::{Edit, Edited, Expectation, Put, Stood, Unedited, Vector, edit};
 pub use find::{Found, essences, find};
+pub use keys::join_keys;
 pub use lines::{append, weave};
 pub use unmerged::{Unmerged, Version};
 

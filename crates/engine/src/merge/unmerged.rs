@@ -154,6 +154,18 @@ pub enum Unmerged {
         /// The line, counted from 1.
         line: usize,
     },
+    /// Both sides gave a key of an object another value.
+    #[error("both versions changed {path} in another way")]
+    SameKey {
+        /// The keys down to it, with dots between.
+        path: String,
+    },
+    /// A file is no object.
+    #[error("{version} is no JSON object")]
+    NoObject {
+        /// The version.
+        version: Version,
+    },
     /// A text is too long to be merged.
     #[error("{version} has more than {mib} MiB or {lines} lines that would have to be compared")]
     LongText {

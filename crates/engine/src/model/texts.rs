@@ -1,4 +1,4 @@
-//! Single files that merge line by line, by the patterns that name them.
+//! Single files that merge line by line or key by key, by the patterns that name them.
 
 use globset::GlobSet;
 
@@ -10,6 +10,8 @@ use super::group::glob;
 pub enum LineMerge {
     /// A log that only grows: what is new there, then what is new here (`merge::append`).
     Append,
+    /// A JSON object, key by key (`merge::join_keys`).
+    Keys,
     /// A text that people edit anywhere: three-way, by lines (`merge::weave`).
     Weave,
 }
@@ -18,6 +20,7 @@ pub enum LineMerge {
 #[derive(Debug, Clone, Default)]
 pub struct Texts {
     appended: GlobSet,
+    keyed: GlobSet,
     woven: GlobSet,
 }
 
@@ -32,19 +35,23 @@ pub struct NoPattern {
 }
 
 impl Texts {
-    /// Compiles the patterns of logs and of texts.
+    /// Compiles the patterns of logs, of JSON objects and of texts.
     ///
     /// # Errors
     /// The first that is none.
-    pub fn new(appended: &[String], woven: &[String]) -> Result<Self, NoPattern> {
-        Ok(Self { appended: compiled(appended)?, woven: compiled(woven)? })
+    pub fn new([appended, keyed, woven]: [&[String]; 3]) -> Result<Self, NoPattern> {
+        Ok(Self { appended: compiled(appended)?, keyed: compiled(keyed)?, woven: compiled(woven)? })
     }
 
-    /// How a file merges. None for one that does not. A log is no other text, whatever its name.
+    /// How a file merges. None for one that does not. A log is nothing else, whatever its name, and an
+    /// object is no text.
     #[must_use]
     pub fn of(&self, path: &VaultPath) -> Option<LineMerge> {
         if self.appended.is_match(path.as_str()) {
             return Some(LineMerge::Append);
+        }
+        if self.keyed.is_match(path.as_str()) {
+            return Some(LineMerge::Keys);
         }
         self.woven.is_match(path.as_str()).then_some(LineMerge::Weave)
     }
@@ -69,19 +76,22 @@ mod tests {
     #[test]
     fn a_file_merges_by_the_first_kind_that_names_it() {
         let of = |patterns: &[&str]| patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        let texts = Texts::new(&of(&["traces/**/*.jsonl"]), &of(&["**/*.md", "traces/**"])).unwrap();
+        let texts =
+            Texts::new([&of(&["traces/**/*.jsonl"]), &of(&["**/*.json"]), &of(&["**/*.md", "traces/**"])])
+                .unwrap();
         let how = |path: &str| texts.of(&VaultPath::new(path).unwrap());
         assert_eq!(how("traces/day.jsonl"), Some(LineMerge::Append));
         assert_eq!(how("traces/deep/er/day.jsonl"), Some(LineMerge::Append));
         assert_eq!(how("readme.md"), Some(LineMerge::Weave));
         assert_eq!(how("notes/a.md"), Some(LineMerge::Weave));
+        assert_eq!(how("traces/a.json"), Some(LineMerge::Keys));
         assert_eq!(how("notes/a.mdx"), None);
         assert_eq!(Texts::default().of(&VaultPath::new("a.md").unwrap()), None);
     }
 
     #[test]
     fn what_is_no_pattern_is_named() {
-        let error = Texts::new(&[], &["a{".to_owned()]).unwrap_err().to_string();
+        let error = Texts::new([&[], &[], &["a{".to_owned()]]).unwrap_err().to_string();
         assert!(error.starts_with("\"a{\" is no pattern: "), "{error}");
     }
 }

@@ -206,7 +206,7 @@ impl Device {
                 quiet: ["access_count", "updated_at"].map(ToOwned::to_owned).into(),
                 ..Rules::default()
             },
-            texts: Texts::new(&[LOGS.to_owned()], &[]).unwrap(),
+            texts: Texts::new([&[LOGS.to_owned()], &[], &[]]).unwrap(),
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,
         };

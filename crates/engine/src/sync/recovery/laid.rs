@@ -11,7 +11,7 @@ use super::Stand;
 use super::sets::{Division, Files, Set, Versions};
 use crate::fs::{At, ReadFile};
 use crate::log::Snapshot;
-use crate::merge::{Clash, File, Names, Side, Unmerged, Version, append, merge, weave};
+use crate::merge::{Clash, File, Names, Side, Unmerged, Version, append, join_keys, merge, weave};
 use crate::model::{ConflictId, Digest, Entry, Groups, LineMerge, VaultPath};
 use crate::sync::cycle::{Known, Members, Order, Run, Uploads, Wanted, kind, listed};
 use crate::sync::session::{Context, Session};
@@ -174,7 +174,7 @@ impl Session<'_> {
 }
 
 impl Laid<'_> {
-    /// Merges two versions of a file line by line, into a new file of the stage. Returns its entry.
+    /// Merges two versions of a single file into a new file of the stage. Returns its entry.
     pub(super) fn merge_lines(
         &mut self,
         context: &Context,
@@ -189,6 +189,7 @@ impl Laid<'_> {
             let (base, here, there) = (base.as_ref().map(file), file(&here), file(&opened));
             match how {
                 LineMerge::Append => append(base.as_ref(), &here, &there, out),
+                LineMerge::Keys => join_keys(base.as_ref(), &here, &there, out),
                 LineMerge::Weave => weave(base.as_ref(), &here, &there, out),
             }
         })?;

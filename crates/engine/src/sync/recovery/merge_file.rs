@@ -1,9 +1,9 @@
-//! Decides conflicts over single files by merging their two versions, line by line.
+//! Decides conflicts over single files by merging their two versions, line by line or key by key.
 //!
 //! The files are named by pattern, in the settings of the device that merges: logs that only grow,
-//! and texts. Staged, uploaded and committed as a group is ([`super::merge`]), but all in one
+//! JSON objects, and texts. Staged, uploaded and committed as a group is ([`super::merge`]), but all in one
 //! commit: a program may have changed hundreds of texts on both sides, and history keeps generations.
-//! Where both sides changed the same lines a file is not merged, and its conflict waits for a person.
+//! Where both sides changed the same lines or keys a file is not merged, and its conflict waits for a person.
 
 use std::collections::BTreeSet;
 
@@ -80,7 +80,7 @@ impl Session<'_> {
         let unmerged = |why: String| SyncError::from(Refusal::NotMerged { id, why });
         let Some(how) = self.context.settings.texts.of(path) else {
             return Err(unmerged(format!(
-                "{path} is a single file, and neither `conflict.lines` nor `conflict.text` names it"
+                "{path} is a single file, and none of `conflict.lines`, `json` and `text` names it"
             )));
         };
         let of_path = |entry: Option<&Entry>| -> Files {
