@@ -6,6 +6,7 @@ use std::path::Path;
 use cogzy_client::local_vault::LocalVault;
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memories::{self, Memories};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::merge_by_hand::{lay, ten};
@@ -127,5 +128,59 @@ async fn a_request_that_makes_no_sense_is_refused_and_says_what_to_do() {
     }
     let empty = socket::ask(&machine, "GET", "/v1/memories?group=nodes").await;
     assert_eq!(empty.status, Some(400));
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+/// Posts requests at the same time; the answers in their order.
+async fn post_all(machine: &Machine, requests: Vec<Value>) -> Vec<(Option<u16>, Value)> {
+    join_all(requests.into_iter().map(|request| post(machine, request))).await
+}
+
+fn put(id: &str, vector: f64) -> Value {
+    json!([{"group": "nodes", "entry": {"id": id, "content": id}, "vector": [vector, vector]}])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_programs_that_write_at_once_are_each_answered_by_itself() {
+    let folder = fresh_folder();
+    let (machine, daemon) = kept(folder.path()).await;
+    let stale = find(&machine, "id=n3").await[0]["digest"].clone();
+    let changed = json!({"transaction_id": "before", "puts": [{"group": "nodes", "entry": {"id": "n3", "content": "meanwhile"}}]});
+    assert_eq!(post(&machine, changed).await.0, Some(200));
+    let write = |number: usize| match number {
+        // One was made for another state, one makes no sense, and one is asked for twice.
+        7 => json!({"transaction_id": "t7", "puts": put("new-7", 7.0),
+                    "expect": [{"group": "nodes", "id": "n3", "value_digest": stale}]}),
+        8 => {
+            json!({"transaction_id": "t8", "puts": [{"group": "nodes", "entry": {"id": "new-8"}, "vector": [1.0]}]})
+        }
+        other => json!({"transaction_id": format!("t{other}"), "puts": put(&format!("new-{other}"), 20.0)}),
+    };
+    let mut requests: Vec<Value> = (0..40).map(write).collect();
+    requests.push(write(0));
+    let answers = post_all(&machine, requests.clone()).await;
+    for (number, (status, answer)) in answers.iter().enumerate() {
+        let expected = match number {
+            7 => 409,
+            8 => 422,
+            _ => 200,
+        };
+        assert_eq!(*status, Some(expected), "{number}: {answer}");
+    }
+    assert_eq!((&answers[7].1["code"], &answers[7].1["id"]), (&json!("FIELD_CONFLICT"), &json!("n3")));
+    assert_eq!(answers[40], answers[0]);
+    let mut expected = ten();
+    expected.insert("n3".to_owned(), ("meanwhile".to_owned(), 3.0));
+    for number in (0..40).filter(|number| ![7, 8].contains(number)) {
+        let id = format!("new-{number}");
+        expected.insert(id.clone(), (id, 20.0));
+    }
+    assert_eq!(shown(&machine), expected);
+    // Each name is known, also to the next daemon.
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    let daemon = Daemon::start(&machine).await;
+    let again = post_all(&machine, requests[..7].to_vec()).await;
+    assert_eq!(again, answers[..7]);
+    assert_eq!(shown(&machine), expected);
     assert_eq!(daemon.terminate().await.0, Some(0));
 }

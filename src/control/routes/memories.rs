@@ -119,6 +119,7 @@ pub(super) fn refused(error: &MemoriesError) -> Response {
     let detail = error.to_string();
     match error {
         MemoriesError::Transaction(error) => refusal(error),
+        MemoriesError::Shared(error) => refused(error),
         MemoriesError::Unedited { cause: Unedited::Changed { id, field, current }, .. } => {
             let next = "read the memory again and repeat the transaction under another id";
             conflict(&detail, next, |problem| {

@@ -8,33 +8,31 @@
 //! Invariants:
 //! - Every memory stands beside its own vector, before and after.
 //! - What a caller expects is compared with the files that the new ones are made from.
-//! - Untouched memories keep their very bytes ([`crate::merge::edit()`]).
+//! - Untouched memories keep their very bytes ([`crate::merge::Editing`]).
+//! - Of several requests that are carried out as one, each finds the state that those before it
+//!   leave, and one that fails leaves the others as they would be without it.
 //!
 //! Not decided here: what becomes of an index of another kind than flat, which is left as it is; and
 //! whether the group is sent. A crash leaves what [`crate::vault::transact()`] says.
 
 mod collection;
+mod together;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::sync::Arc;
 
 pub use collection::{Collection, NoCollection};
 
 use crate::fs::{Fs, ReadFile};
 pub use crate::merge::{Edit, Expectation, Found, Id, Put, Rules, Unedited, Vector};
-use crate::merge::{Edited, File, Names, Stood, Unmerged, edit, find};
+use crate::merge::{Editable, File, Names, Stood, find};
 use crate::model::{Content, Digest, VaultPath};
 use crate::vault::validate::Kind;
-use crate::vault::{
-    Answer, ApplyId, Filter, Layout, Making, OpenFile, TransactError, Transaction, answered, open_current,
-    take_lock, transact_made,
-};
-
-/// Times that files are made again because other programs changed them.
-const TRIES: usize = 8;
+use crate::vault::{Answer, ApplyId, Filter, Layout, OpenFile, TransactError, Transaction, open_current};
+use together::Batch;
 
 /// Changes of memories in one corpus.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +71,9 @@ pub enum MemoriesError {
     /// There is no such corpus.
     #[error(transparent)]
     NoCollection(#[from] NoCollection),
+    /// Several requests that were carried out as one have this cause in common.
+    #[error(transparent)]
+    Shared(Arc<MemoriesError>),
 }
 
 /// Changes memories. `id` names the apply, `now_ms` becomes the new files' time. Blocks like
@@ -89,36 +90,35 @@ pub fn write(
     id: &ApplyId,
     now_ms: i64,
 ) -> Result<Answer, MemoriesError> {
-    let transaction = &request.transaction;
-    if let Some(answer) = answered(fs, layout, &transaction.id)? {
-        return Ok(answer);
-    }
-    let mut again = None;
-    for _ in 0..TRIES {
-        // All of one state: another program's transaction is not seen by half.
-        let lock = take_lock(fs, layout)?;
-        let opened = request.changes.iter().map(|changes| Opened::open(fs, layout, &changes.collection));
-        let opened: Vec<Opened> = opened.collect::<Result<_, _>>()?;
-        drop(lock);
-        let made_from: BTreeMap<_, _> = opened.iter().flat_map(Opened::digests).collect();
-        let edited = opened.iter().zip(&request.changes);
-        let edited: Vec<Edited<'_>> =
-            edited.map(|(opened, changes)| opened.edit(changes)).collect::<Result<_, _>>()?;
-        let mut making = Making { transaction, made: BTreeMap::new(), made_from };
-        for (edited, changes) in edited.iter().zip(&request.changes) {
-            make(edited, &changes.collection, &mut making);
-        }
-        match transact_made(fs, layout, filter, &making, id, now_ms) {
-            Err(TransactError::Conflict { path, .. })
-                if making.made_from.contains_key(&path) && !transaction.expected.contains_key(&path) =>
-            {
-                again = Some(path);
-            }
-            done => return Ok(done?),
-        }
-    }
-    let path = again.map(|path| path.to_string()).unwrap_or_default();
-    Err(TransactError::Busy(format!("other programs keep writing {path}")).into())
+    let place = Place { fs, layout, filter };
+    let mut results = write_together(place, std::slice::from_ref(request), id, now_ms);
+    let none = || MemoriesError::Transaction(TransactError::Busy("it was not answered".to_owned()));
+    let result = results.pop().ok_or_else(none)?;
+    result.map_err(|error| Arc::try_unwrap(error).unwrap_or_else(MemoriesError::Shared))
+}
+
+/// Where memories are changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The disk.
+    pub fs: &'a dyn Fs,
+    /// The vault.
+    pub layout: &'a Layout,
+    /// The files that may be written.
+    pub filter: &'a Filter,
+}
+
+/// Carries out several requests one after the other, and puts the result in place as one. Each has
+/// its own result, in the same order. None of several may have to do with
+/// files of its own ([`Transaction::concerns_files`]), and no two may have one id. Blocks like [`write`].
+#[must_use]
+pub fn write_together(
+    place: Place<'_>,
+    requests: &[Request],
+    id: &ApplyId,
+    now_ms: i64,
+) -> Vec<Result<Answer, Arc<MemoriesError>>> {
+    Batch::new(place, requests).carry_out(id, now_ms)
 }
 
 /// Finds memories by id, in the order of the corpus. The caller sees to it that no generation is put
@@ -144,27 +144,6 @@ pub fn read(
         .map_err(|cause| collection.unedited(cause.into()))
 }
 
-/// Adds the files that an edit changes.
-fn make<'e>(edited: &'e Edited<'_>, collection: &Collection, making: &mut Making<'e>) {
-    if edited.changes_corpus() {
-        let write = move |out: &mut dyn io::Write| edited.write_corpus(out).map_err(failed);
-        making.made.insert(collection.corpus.clone(), Box::new(write));
-    }
-    for (at, path) in collection.rows().enumerate() {
-        if edited.changes_rows(at) {
-            let write = move |out: &mut dyn io::Write| edited.write_rows(at, out);
-            making.made.insert(path.clone(), Box::new(write));
-        }
-    }
-}
-
-fn failed(error: Unmerged) -> io::Error {
-    match error {
-        Unmerged::Io(error) => error,
-        other => io::Error::other(other),
-    }
-}
-
 fn of(file: &dyn ReadFile, content: Content) -> File<'_> {
     File { file, len: content.size }
 }
@@ -186,15 +165,14 @@ impl Opened {
         self.files.iter().map(|(path, file)| (path.clone(), file.as_ref().map(|(_, content)| content.digest)))
     }
 
-    fn edit(&self, changes: &Changes) -> Result<Edited<'_>, MemoriesError> {
+    fn read(&self, collection: &Collection) -> Result<Editable<'_>, MemoriesError> {
         let mut files = self
             .files
             .iter()
             .map(|(_, file)| file.as_ref().map(|(file, content)| of(file.as_ref(), *content)));
         let corpus = files.next().flatten();
         let stood = Stood { corpus, rows: files.collect() };
-        edit(&changes.collection.names(), &stood, &changes.expected, &changes.edits)
-            .map_err(|cause| changes.collection.unedited(cause))
+        Editable::read(collection.names(), stood).map_err(|cause| collection.unedited(cause))
     }
 }
 

@@ -9,7 +9,8 @@ use super::*;
 use crate::fs::RealFs;
 use crate::merge::{Put, Vector};
 use crate::model::{DeviceId, Group, Groups, Validate, VaultId};
-use crate::vault::{MARKER_FORMAT, Marker};
+use crate::vault::apply_disk::{Disk, LINUX, STICK};
+use crate::vault::{MARKER_FORMAT, Marker, conclude, recover, settle_transaction};
 
 const VAULT: VaultId = VaultId::from_bytes([1; 16]);
 
@@ -107,6 +108,135 @@ fn the_first_memory_of_a_vault_begins_its_files() {
     let collection = Collection::named(&RealFs, &layout, VAULT, "nodes").unwrap();
     let found = read(&RealFs, &layout, &collection, &[Id::text("a")].into(), true).unwrap();
     assert_eq!(found[0].vector, Some(vec![1.0, 1.0]));
+}
+
+/// A request over the memories of `nodes`.
+fn asked(layout: &Layout, id: &str, expected: Vec<Expectation>, edits: Vec<Edit>) -> Request {
+    let transaction = Transaction {
+        id: id.to_owned(),
+        source: "test".to_owned(),
+        expected: BTreeMap::new(),
+        writes: BTreeMap::new(),
+        deletes: BTreeSet::new(),
+    };
+    let collection = Collection::named(&RealFs, layout, VAULT, "nodes").unwrap();
+    Request { transaction, changes: vec![Changes { collection, expected, edits }] }
+}
+
+fn all(
+    fs: &dyn Fs,
+    layout: &Layout,
+    requests: &[Request],
+    at: u64,
+) -> Vec<Result<Answer, Arc<MemoriesError>>> {
+    let filter = Filter::new(&[], &[]).unwrap();
+    let apply = ApplyId::new(at, [7; 4]);
+    write_together(Place { fs, layout, filter: &filter }, requests, &apply, 1_000)
+}
+
+/// Three requests of which the second expects what the first leaves, and the third what it undoes.
+fn three(layout: &Layout) -> [Request; 3] {
+    let content = |text: &str| {
+        // The same text has the same digest in every vault.
+        let (_folder, other) = vault(false);
+        change(&other, "other", vec![], vec![put("b", text, 1.0)]).unwrap();
+        let collection = Collection::named(&RealFs, &other, VAULT, "nodes").unwrap();
+        let b = read(&RealFs, &other, &collection, &[Id::text("b")].into(), false).unwrap().remove(0);
+        let digest = Some(b.fields["content"]);
+        vec![Expectation { id: Id::text("b"), field: Some("content".to_owned()), digest }]
+    };
+    [
+        asked(layout, "1", content("of b"), vec![put("b", "first", 4.0)]),
+        asked(layout, "2", content("first"), vec![put("c", "second", 5.0)]),
+        asked(layout, "3", content("of b"), vec![put("d", "third", 6.0)]),
+    ]
+}
+
+#[test]
+fn of_several_each_finds_what_those_before_it_leave_and_gets_its_own_answer() {
+    let (_folder, layout) = vault(false);
+    let requests = three(&layout);
+    let results = all(&RealFs, &layout, &requests, 1);
+    let files = |at: usize| results[at].as_ref().unwrap().files.len();
+    assert_eq!((files(0), files(1)), (3, 3));
+    let MemoriesError::Unedited { cause: Unedited::Changed { current, .. }, .. } =
+        &**results[2].as_ref().unwrap_err()
+    else {
+        panic!("{results:?}")
+    };
+    assert_eq!(current.as_deref(), Some("\"first\""));
+    let now = Memories::from([
+        ("a".into(), ("of a".into(), 1.0)),
+        ("b".into(), ("first".into(), 4.0)),
+        ("c".into(), ("second".into(), 5.0)),
+    ]);
+    assert_eq!(shown(&layout), now);
+    assert_eq!(crate::vault::together(&RealFs, &layout).unwrap().len(), 1, "they are sent as one");
+    // The same ids again get the same answers, together and alone; the refused one may be right now.
+    let again = all(&RealFs, &layout, &requests[..2], 2);
+    assert_eq!(
+        [again[0].as_ref().unwrap(), again[1].as_ref().unwrap()],
+        [0, 1].map(|at| results[at].as_ref().unwrap())
+    );
+    assert_eq!(&change(&layout, "2", vec![], vec![put("x", "", 0.0)]).unwrap(), results[1].as_ref().unwrap());
+    change(&layout, "3", vec![], vec![put("d", "third", 6.0)]).unwrap();
+    assert_eq!(shown(&layout).len(), 4);
+}
+
+#[test]
+fn a_crash_before_any_effect_leaves_all_of_several_or_none_and_asking_again_ends_it() {
+    let mut crashes = 0;
+    for kind in [LINUX, STICK] {
+        for at in 0.. {
+            let (folder, layout) = vault(false);
+            let before = shown(&layout);
+            let requests = three(&layout);
+            let fs = Disk::crashing(kind, folder.path(), at);
+            let results = all(&fs, &layout, &requests[..2], 1);
+            let done = fs.reached();
+            if !done {
+                assert!(results.iter().all(Result::is_ok));
+                break;
+            }
+            crashes += 1;
+            if let Some(recovered) = recover(&RealFs, &layout, None).unwrap() {
+                settle_transaction(&RealFs, &layout, &recovered).unwrap();
+                conclude(&RealFs, &layout).unwrap();
+            }
+            let state = shown(&layout);
+            let after = state.len() == 3 && state["b"].0 == "first";
+            assert!(after || state == before, "crash {at}: {state:?}");
+            // Those who asked ask again, each by itself and in another order.
+            let mut answers = Vec::new();
+            for request in requests[..2].iter().rev() {
+                answers.push(
+                    all(&RealFs, &layout, std::slice::from_ref(request), 2 + answers.len() as u64).remove(0),
+                );
+            }
+            let second = answers.remove(0);
+            assert_eq!(second.is_ok(), after, "it expects what the first one leaves");
+            assert!(answers.remove(0).is_ok(), "crash {at}");
+            if !after {
+                all(&RealFs, &layout, &requests[1..2], 9).remove(0).unwrap();
+            }
+            let state = shown(&layout);
+            assert_eq!((state.len(), state["c"].0.as_str(), state["b"].1), (3, "second", 4.0), "crash {at}");
+        }
+    }
+    assert!(crashes > 60, "only {crashes} moments to crash at");
+}
+
+#[test]
+fn what_cannot_be_read_fails_those_that_need_it_and_no_others() {
+    let (folder, layout) = vault(false);
+    disk::write(folder.path().join("corpus/episodes.json"), "[{").unwrap();
+    let mut requests = three(&layout);
+    requests[1].changes[0].collection = Collection::named(&RealFs, &layout, VAULT, "episodes").unwrap();
+    let results = all(&RealFs, &layout, &requests, 1);
+    assert!(results[0].is_ok(), "{results:?}");
+    let why = results[1].as_ref().unwrap_err().to_string();
+    assert!(why.contains("corpus/episodes.json"), "{why}");
+    assert_eq!(shown(&layout)["b"].0, "first");
 }
 
 /// Writers that meet: each makes its files again, and none undoes another one's change.

@@ -3,13 +3,16 @@
 //! Pure, like the merge, and by the same means: untouched entries keep their very bytes, and a row
 //! goes with its entry. An index whose rows are those of the array follows it; another one is left
 //! as it is, for nobody knows what it was computed from.
+//!
+//! Several changes may be taken one after the other ([`Editing`]): each finds the state that those
+//! before it leave, and all are written once.
 
-mod changes;
+mod editing;
+mod vector;
 
 use std::io::{self, Read, Write};
 
-use super::document::{Document, Id, unread};
-use super::fields::Object;
+use super::document::{Document, Id};
 use super::frame::Around;
 use super::rows::{FLOATS, Rows, Run};
 use super::table::Source;
@@ -17,7 +20,7 @@ use super::{Names, Unmerged, Version, rows, write};
 use crate::fs::ReadFile;
 use crate::model::{Digest, FileStat};
 use crate::vault::validate::{Block, Kind};
-use changes::Changes;
+pub use editing::{Editing, Step, Touched};
 
 /// A corpus that does not exist yet.
 const NONE_YET: &[u8] = b"[]";
@@ -95,9 +98,17 @@ pub struct Stood<'a> {
     pub rows: Vec<Option<super::File<'a>>>,
 }
 
+/// A corpus with the files of its rows, read to be changed.
+pub struct Editable<'a> {
+    names: Names,
+    stood: Stood<'a>,
+    document: Document<'a>,
+    array: Option<Rows<'a>>,
+}
+
 /// Changed files, ready to be written.
 pub struct Edited<'a> {
-    document: Document<'a>,
+    of: &'a Editable<'a>,
     around: Around,
     texts: Vec<Source>,
     places: Vec<Place>,
@@ -116,40 +127,46 @@ enum Place {
 
 /// A file of rows.
 enum Followed<'a> {
-    /// It is written anew.
-    Rows(Rows<'a>, Option<Vec<i64>>),
+    /// The array, which is written anew.
+    Array,
+    /// An index that is written anew.
+    Index(Rows<'a>, Option<Vec<i64>>),
     /// An array that does not exist yet, of so many columns.
     Begun(u64),
     /// It stays as it is.
     Left,
 }
 
-/// Changes memories.
-///
-/// # Errors
-/// See [`Unedited`]. Nothing is changed then.
-pub fn edit<'a>(
-    names: &Names,
-    stood: &Stood<'a>,
-    expected: &[Expectation],
-    edits: &[Edit],
-) -> Result<Edited<'a>, Unedited> {
-    let none_yet = super::File { file: &NoneYet, len: NONE_YET.len() as u64 };
-    let corpus = stood.corpus.unwrap_or(none_yet);
-    let document = Document::read(Block::new(corpus.file, corpus.len), names, Version::Now)?;
-    let array = array(names, stood, document.entries.len())?;
-    meet(&document, expected)?;
-    let (texts, places) = Changes::of(&document, array.as_ref(), edits)?.apply()?;
-    let files = follow(names, stood, array, &places)?;
-    let around = Around::counted(&document, texts.len())?;
-    let is_old = |(at, text): (usize, &Source)| *text == Source::There(at);
-    let fewer = texts.len() != document.entries.len();
-    let corpus_differs = fewer || !texts.iter().enumerate().all(is_old);
-    let rows_differ = fewer || places.iter().any(|place| matches!(place, Place::New(_)));
-    Ok(Edited { document, around, texts, places, files, corpus_differs, rows_differ })
+impl<'a> Editable<'a> {
+    /// Reads the files that are to be changed.
+    ///
+    /// # Errors
+    /// If they cannot be read as memories, or do not fit together.
+    pub fn read(names: Names, stood: Stood<'a>) -> Result<Self, Unedited> {
+        let none_yet = super::File { file: &NoneYet, len: NONE_YET.len() as u64 };
+        let corpus = stood.corpus.unwrap_or(none_yet);
+        let document = Document::read(Block::new(corpus.file, corpus.len), &names, Version::Now)?;
+        let array = array(&names, &stood, document.entries.len())?;
+        Ok(Self { names, stood, document, array })
+    }
+
+    /// Place of the array among the files of rows.
+    fn matrix(&self) -> Option<usize> {
+        self.names.rows.iter().position(|(kind, _)| *kind == Kind::Matrix)
+    }
 }
 
-impl Edited<'_> {
+impl<'a> Edited<'a> {
+    fn new(of: &'a Editable<'a>, texts: Vec<Source>, places: Vec<Place>) -> Result<Self, Unedited> {
+        let around = Around::counted(&of.document, texts.len())?;
+        let is_old = |(at, text): (usize, &Source)| *text == Source::There(at);
+        let fewer = texts.len() != of.document.entries.len();
+        let corpus_differs = fewer || !texts.iter().enumerate().all(is_old);
+        let rows_differ = fewer || places.iter().enumerate().any(|(at, place)| *place != Place::Old(at));
+        let files = follow(of, &places, rows_differ)?;
+        Ok(Self { of, around, texts, places, files, corpus_differs, rows_differ })
+    }
+
     /// True if the corpus is another one now.
     #[must_use]
     pub const fn changes_corpus(&self) -> bool {
@@ -167,7 +184,7 @@ impl Edited<'_> {
     /// # Errors
     /// Errors of reading and writing.
     pub fn write_corpus(&self, out: &mut dyn Write) -> Result<(), Unmerged> {
-        let documents = [&self.document, &self.document];
+        let documents = [&self.of.document, &self.of.document];
         write::corpus(self.texts.iter(), documents, &self.around, out)
     }
 
@@ -177,24 +194,29 @@ impl Edited<'_> {
     /// Errors of reading and writing.
     pub fn write_rows(&self, at: usize, out: &mut dyn Write) -> io::Result<()> {
         let count = self.places.len() as u64;
-        match self.files.get(at) {
-            Some(Followed::Rows(file, ids)) => {
-                let runs = self.places.iter().map(|place| match place {
-                    Place::Old(at) => Run::Of(file, *at, 1),
-                    Place::New(row) => Run::New(row),
-                });
-                rows::write(file, count, runs, ids.as_ref(), out)
-            }
-            Some(Followed::Begun(columns)) => {
+        let (file, ids) = match (self.files.get(at), &self.of.array) {
+            (Some(Followed::Index(file, ids)), _) => (file, ids.as_ref()),
+            (Some(Followed::Array), Some(array)) => (array, None),
+            (Some(Followed::Begun(columns)), _) => {
                 out.write_all(&rows::matrix_head(FLOATS, count, *columns))?;
-                self.places.iter().try_for_each(|place| match place {
+                return self.places.iter().try_for_each(|place| match place {
                     Place::New(row) => out.write_all(row),
                     Place::Old(_) => Ok(()),
-                })
+                });
             }
-            Some(Followed::Left) | None => Ok(()),
-        }
+            _ => return Ok(()),
+        };
+        let runs = self.places.chunk_by(next).filter_map(|run| match run.first()? {
+            Place::Old(at) => Some(Run::Of(file, *at, run.len())),
+            Place::New(row) => Some(Run::New(row)),
+        });
+        rows::write(file, count, runs, ids, out)
     }
+}
+
+/// True if both rows stand one after the other in the old file.
+const fn next(one: &Place, other: &Place) -> bool {
+    matches!((one, other), (Place::Old(one), Place::Old(other)) if *other == *one + 1)
 }
 
 /// The array beside the corpus. None if there is none.
@@ -211,48 +233,20 @@ fn array<'a>(names: &Names, stood: &Stood<'a>, entries: usize) -> Result<Option<
     Rows::of_entries(Block::new(file.file, file.len), kind, (version, name), entries).map(Some)
 }
 
-/// Refuses a change that was made for another state.
-fn meet(document: &Document<'_>, expected: &[Expectation]) -> Result<(), Unedited> {
-    let places = document.places()?;
-    for Expectation { id, field, digest } in expected {
-        let entry = places.get(id).and_then(|at| document.entries.get(*at));
-        let text = entry.map(|entry| document.text(&entry.value)).transpose()?;
-        let (found, current) = match (field, entry) {
-            (None, entry) => (entry.map(|entry| entry.content), text),
-            (Some(_), None) => (None, None),
-            (Some(field), Some(_)) => {
-                let object = object(&text.unwrap_or_default())?;
-                let value = object.as_ref().and_then(|object| object.value(field).map(ToOwned::to_owned));
-                (object.as_ref().and_then(|object| object.member(field)).map(|one| one.digest), value)
-            }
-        };
-        if found != *digest {
-            let (id, field) = (id.told().to_owned(), field.clone());
-            return Err(Unedited::Changed { id, field, current });
-        }
-    }
-    Ok(())
-}
-
-fn object(text: &str) -> Result<Option<Object>, Unmerged> {
-    Object::read(text.to_owned()).map_err(|error| unread(error, Version::Now))
-}
-
 /// Fate of each file of rows.
 fn follow<'a>(
-    names: &Names,
-    stood: &Stood<'a>,
-    array: Option<Rows<'a>>,
+    of: &'a Editable<'a>,
     places: &[Place],
+    rows_differ: bool,
 ) -> Result<Vec<Followed<'a>>, Unmerged> {
-    let mut files = Vec::with_capacity(names.rows.len());
-    for ((kind, name), file) in names.rows.iter().zip(&stood.rows) {
-        if *kind == Kind::Matrix {
+    let mut files = Vec::with_capacity(of.names.rows.len());
+    for ((kind, name), file) in of.names.rows.iter().zip(&of.stood.rows) {
+        if *kind == Kind::Matrix || !rows_differ {
             files.push(Followed::Left);
             continue;
         }
         let read = file.map(|file| Rows::read(Block::new(file.file, file.len), kind, Version::Now, name));
-        let index = match (read, &array) {
+        let index = match (read, &of.array) {
             (Some(Err(Unmerged::Io(error))), _) => return Err(error.into()),
             (Some(Ok(index)), Some(array)) if index.has_rows_of(array)? => index,
             _ => {
@@ -260,24 +254,19 @@ fn follow<'a>(
                 continue;
             }
         };
-        files.push(
-            match index.ids_after(places.iter().map(|place| match place {
-                Place::Old(at) => Some(*at),
-                Place::New(_) => None,
-            })) {
-                Some(ids) => Followed::Rows(index, ids),
-                None => Followed::Left,
-            },
-        );
+        let old = places.iter().map(|place| match place {
+            Place::Old(at) => Some(*at),
+            Place::New(_) => None,
+        });
+        files.push(index.ids_after(old).map_or(Followed::Left, |ids| Followed::Index(index, ids)));
     }
-    let at = names.rows.iter().position(|(kind, _)| *kind == Kind::Matrix);
     let new = places.iter().find_map(|place| match place {
         Place::New(row) if !row.is_empty() => Some(row.len() / size_of::<f32>()),
         _ => None,
     });
-    if let Some(place) = at.and_then(|at| files.get_mut(at)) {
-        *place = match (array, new) {
-            (Some(array), _) => Followed::Rows(array, None),
+    if let Some(place) = of.matrix().and_then(|at| files.get_mut(at)) {
+        *place = match (&of.array, new) {
+            (Some(_), _) => Followed::Array,
             (None, Some(columns)) => Followed::Begun(columns as u64),
             (None, None) => Followed::Left,
         };

@@ -3,6 +3,7 @@
 mod edits;
 mod random;
 mod ranks;
+mod sequences;
 
 use std::collections::{BTreeMap, BTreeSet};
 

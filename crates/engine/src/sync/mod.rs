@@ -21,6 +21,7 @@ mod bases;
 mod conflicts;
 mod cycle;
 mod error;
+mod gathered;
 mod interrupt;
 mod joining;
 mod left_out;
@@ -73,6 +74,7 @@ use crate::remote::{Meter, Remote};
 use crate::state::{Database, DatabaseError, FilterRecord};
 use crate::vault::validate::Search;
 use crate::vault::{Filter, Layout};
+use gathered::Gathered;
 use session::{Context, Memory};
 
 /// Settings of the engine, from the configuration.
@@ -172,6 +174,7 @@ pub struct Engine {
     context: Context,
     memory: Memory,
     log: Option<Log>,
+    gathered: Gathered<transact::Asked, transact::Written>,
 }
 
 impl Engine {
@@ -181,7 +184,7 @@ impl Engine {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
         let (uplink, shown, indexed) = Default::default();
         let context = Context { layout, ports, settings, facts, interrupt, uplink, shown, indexed };
-        Self { context, memory: Memory::default(), log: None }
+        Self { context, memory: Memory::default(), log: None, gathered: Gathered::default() }
     }
 
     /// A second engine over the same vault, for questions while the first one works. It must not

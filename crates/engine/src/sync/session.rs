@@ -92,7 +92,7 @@ impl Engine {
     ) -> Result<Session<'e>, SyncError> {
         let marker = Marker::read(self.context.fs(), &self.context.layout)?;
         let expected = marker.vault;
-        let Self { context, memory, log } = self;
+        let Self { context, memory, log, .. } = self;
         let log = opened(context, log).await?.ok_or(LogError::Foreign { expected, found: None })?;
         log.build_on(context.agreed().ok().flatten());
         if !log.look_for(expected).await? {

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::session::Context;
@@ -33,6 +34,19 @@ const RECORDS: usize = 1000;
 /// Age at which the copies of a transaction that a crash cut short are removed. No jump of the
 /// clock makes a fresh copy look that old.
 const ABANDONED_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// What is expected of memories and changed in them, by group.
+pub type ChangesByGroup = BTreeMap<String, (Vec<Expectation>, Vec<Edit>)>;
+
+/// A transaction of memories that is asked for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    transaction: Transaction,
+    changes: ChangesByGroup,
+}
+
+/// Result of such a transaction.
+pub(super) type Written = Result<Answer, Arc<MemoriesError>>;
 
 /// The right to put groups in place.
 #[derive(Debug)]
@@ -68,25 +82,56 @@ impl Engine {
     }
 
     /// Changes memories in the groups of these names, in a transaction that may change other files,
-    /// too. Blocks.
+    /// too. Blocks. Those that are asked for while one is being put in place are put in place as one
+    /// after it.
     ///
     /// # Errors
     /// See [`MemoriesError`].
     pub fn write_memories(
         &self,
         transaction: Transaction,
-        changes: BTreeMap<String, (Vec<Expectation>, Vec<Edit>)>,
+        changes: ChangesByGroup,
     ) -> Result<Answer, MemoriesError> {
-        let Context { layout, settings, .. } = &self.context;
-        let changes = changes.into_iter().map(|(name, (expected, edits))| {
-            Ok(Changes { collection: self.collection(&name)?, expected, edits })
+        let asked = Asked { transaction, changes };
+        let alike = |taken: &[Asked], next: &Asked| {
+            let all = || taken.iter().chain([next]);
+            let is_new = taken.iter().all(|one| one.transaction.id != next.transaction.id);
+            is_new && !all().any(|one| one.transaction.concerns_files())
+        };
+        let result = self.gathered.submit(asked, alike, |asked| self.write_together(asked));
+        let lost = || Err(TransactError::Busy("it was cut short".to_owned()).into());
+        result.map_or_else(lost, |result| {
+            result.map_err(|error| Arc::try_unwrap(error).unwrap_or_else(MemoriesError::Shared))
+        })
+    }
+
+    /// Carries out transactions of memories one after the other, and puts them in place as one.
+    fn write_together(&self, asked: Vec<Asked>) -> Vec<Written> {
+        let mut collections = BTreeMap::new();
+        let requests = asked.into_iter().map(|Asked { transaction, changes }| {
+            let changes = changes.into_iter().map(|(name, (expected, edits))| {
+                let found = || self.collection(&name).map_err(Arc::new);
+                let collection = collections.entry(name.clone()).or_insert_with(found).clone()?;
+                Ok(Changes { collection, expected, edits })
+            });
+            Ok(Request { changes: changes.collect::<Result<_, Arc<_>>>()?, transaction })
         });
-        let request = Request { transaction, changes: changes.collect::<Result<_, MemoriesError>>()? };
+        let mut results: Vec<Result<Request, _>> = requests.collect();
+        let taken: Vec<Request> =
+            results.iter().filter_map(|request| request.as_ref().ok()).cloned().collect();
         let (id, now_ms) = self.new_apply();
-        let answer = memories::write(self.context.fs(), layout, &settings.filter, &request, &id, now_ms)?;
-        let Transaction { id, source, .. } = &request.transaction;
-        tracing::info!(transaction = id, source, files = answer.files.len(), "memories written");
-        Ok(answer)
+        let Context { layout, settings, .. } = &self.context;
+        let place = memories::Place { fs: self.context.fs(), layout, filter: &settings.filter };
+        let mut answers = memories::write_together(place, &taken, &id, now_ms).into_iter();
+        for (Request { transaction, .. }, answer) in taken.iter().zip(answers.as_slice()) {
+            if let Ok(answer) = answer {
+                let (id, source, files) = (&transaction.id, &transaction.source, answer.files.len());
+                tracing::info!(transaction = id, source, files, together = taken.len(), "memories written");
+            }
+        }
+        let none = || Arc::new(TransactError::Busy("it was not answered".to_owned()).into());
+        let answer = |request: Result<Request, _>| request.and_then(|_| answers.next().ok_or_else(none)?);
+        results.drain(..).map(answer).collect()
     }
 
     /// Finds memories of a group by id. Blocks.

@@ -42,6 +42,8 @@ pub mod trash;
 pub mod validate;
 mod watch;
 
+#[cfg(test)]
+pub(crate) use apply::tests::disk as apply_disk;
 pub use apply::{
     Applied, ApplyError, ApplyItem, ApplyPlan, ApplyStep, Displaced, Recovered, Seen, apply, apply_unless,
     conclude, recover,
@@ -67,7 +69,7 @@ pub use spelling::Spellings;
 pub use stage::{Stage, StageError, StageWriter};
 pub use together::{Together, forget_together, together};
 pub use transact::{
-    Making, OpenFile, TransactError, Transaction, answered, current, open_current, settle_transaction,
-    take_lock, transact, transact_made,
+    Making, OpenFile, Share, TransactError, Transaction, answered, check_id, current, open_current,
+    settle_transaction, take_lock, transact, transact_made,
 };
 pub use watch::{Watch, WatchError, WatchEvent};

@@ -4,6 +4,9 @@
 //! before the journal goes. So a transaction id is answered once, after a crash too. A crash
 //! between the two leaves `begun`: the next run that finds the journal closes the record, and a
 //! record without a journal belongs to a transaction that changed nothing.
+//!
+//! Transactions that were put in place as one have one record, with the name of the apply; when
+//! they are done, a link to it for each, all before the journal goes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -36,7 +39,12 @@ pub struct Answer {
 pub(super) struct Record {
     /// True once all of it is in place.
     pub done: bool,
+    /// Where several transactions were put in place as one, all that they changed; the apply has its
+    /// name.
     pub answer: Answer,
+    /// Answers to those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<Answer>,
 }
 
 impl Record {
@@ -47,9 +55,22 @@ impl Record {
         serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from).at("read", &path)
     }
 
-    /// Name of the record of this transaction.
+    /// Name of this record.
     pub fn name(&self) -> String {
-        name_of(&self.answer.transaction_id)
+        // That of an apply is no digest, so no transaction's record has it.
+        let id = &self.answer.transaction_id;
+        if self.together.is_empty() { name_of(id) } else { id.clone() }
+    }
+
+    /// The answer to the transaction of this id, if it is done.
+    pub fn answer_to(self, id: &str) -> Option<Answer> {
+        let mut answers = self.together.into_iter().chain([self.answer]);
+        answers.find(|answer| self.done && answer.transaction_id == id)
+    }
+
+    /// The answers to all of its transactions.
+    pub fn answers(self) -> Vec<Answer> {
+        if self.together.is_empty() { vec![self.answer] } else { self.together }
     }
 
     /// Makes the record durable.
@@ -57,8 +78,33 @@ impl Record {
         let path = place(layout, &self.name());
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         fs.create_dir_all(folder).at("create", folder)?;
-        let bytes = serde_json::to_vec(self).map_err(io::Error::from).at("write", &path)?;
-        replace(fs, &path, &bytes, 0o600).at("write", &path)
+        replace(fs, &path, &self.bytes(&path)?, 0o600).at("write", &path)
+    }
+
+    /// Makes it durable that its transactions are done: each finds the record under its own name.
+    pub fn close(&mut self, fs: &dyn Fs, layout: &Layout) -> Result<(), IoAt> {
+        self.done = true;
+        self.write(fs, layout)?;
+        let own = place(layout, &self.name());
+        for Answer { transaction_id, .. } in &self.together {
+            let path = place(layout, &name_of(transaction_id));
+            // One that is there says `begun`, or is that of a close that was cut short.
+            found(fs.remove_file(&path)).at("remove", &path)?;
+            match fs.hard_link(&own, &path) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    replace(fs, &path, &self.bytes(&path)?, 0o600).at("write", &path)?;
+                }
+                linked => linked.at("link", &path)?,
+            }
+        }
+        match own.parent().filter(|_| !self.together.is_empty()) {
+            Some(folder) => fs.sync_dir(folder).at("sync", folder),
+            None => Ok(()),
+        }
+    }
+
+    fn bytes(&self, path: &Path) -> Result<Vec<u8>, IoAt> {
+        serde_json::to_vec(self).map_err(io::Error::from).at("write", path)
     }
 
     /// Removes the record, since its transaction came to nothing.

@@ -39,7 +39,7 @@ pub fn together(fs: &dyn Fs, layout: &Layout) -> Result<Vec<Together>, IoAt> {
     let names = names.into_iter().filter_map(|(name, _)| name.into_string().ok());
     Ok(names
         .map(|name| match Record::read(fs, layout, &name) {
-            Ok(Some(Record { done, answer })) => Together { name, files: answer.files, done },
+            Ok(Some(Record { done, answer, .. })) => Together { name, files: answer.files, done },
             _ => Together { name, files: Written::new(), done: true },
         })
         .collect())

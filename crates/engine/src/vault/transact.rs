@@ -20,6 +20,7 @@
 //! [`settle_transaction`], so the answer is the same as without the crash. A record without a
 //! journal belongs to a transaction that changed nothing, and is made anew.
 
+mod commit;
 mod copies;
 mod places;
 
@@ -32,14 +33,13 @@ use super::lock::wait_for;
 use super::names::spelling;
 use super::read::hash_stable;
 use super::record::{Answer, Record, name_of};
-use super::together::{forget_together, note_together};
 use super::{
-    Applied, ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Filter, Layout, Marker,
-    MarkerError, Recovered, Seen, StageError, Verdict, apply, conclude, recover,
+    ApplyError, ApplyId, FileLock, Filter, Layout, Marker, MarkerError, Seen, StageError, Verdict, conclude,
+    recover,
 };
 use crate::fs::{At, Fs, IoAt, Linked, ReadFile, found, remove_tree};
-use crate::model::{Content, Digest, FileKind, Item, VaultPath};
-use copies::Prepared;
+use crate::model::{Content, Digest, FileKind, VaultPath};
+pub use commit::settle_transaction;
 use places::Places;
 
 /// Largest number of paths in a transaction.
@@ -66,6 +66,14 @@ pub struct Transaction {
     pub deletes: BTreeSet<VaultPath>,
 }
 
+impl Transaction {
+    /// True if it changes files, or expects something of them.
+    #[must_use]
+    pub fn concerns_files(&self) -> bool {
+        !(self.expected.is_empty() && self.writes.is_empty() && self.deletes.is_empty())
+    }
+}
+
 /// Writes a new content.
 pub type Maker<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
 
@@ -73,13 +81,31 @@ pub type Maker<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
 pub struct Making<'a> {
     /// The transaction. It may change no file of its own.
     pub transaction: &'a Transaction,
+    /// Transactions that are put in place as one, in the place of this one, which then changes no
+    /// file of its own and has the name of the apply. Each is answered by itself.
+    pub together: Vec<Share>,
     /// Contents by path.
     pub made: BTreeMap<VaultPath, Maker<'a>>,
     /// Digests of the files that they are made from.
     pub made_from: BTreeMap<VaultPath, Option<Digest>>,
 }
 
+/// What one of several transactions has to do with the files that are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Id of the transaction.
+    pub id: String,
+    /// Paths that it changes.
+    pub paths: BTreeSet<VaultPath>,
+}
+
 impl Making<'_> {
+    /// Ids of all transactions.
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        let own = self.together.is_empty().then_some(self.transaction.id.as_str());
+        self.together.iter().map(|share| share.id.as_str()).chain(own)
+    }
+
     /// Paths that are written or deleted.
     fn changed(&self) -> impl Iterator<Item = &VaultPath> {
         let Transaction { writes, deletes, .. } = self.transaction;
@@ -146,8 +172,11 @@ pub fn transact(
         let why = "it changes nothing".to_owned();
         return Err(TransactError::Refused { what: "writes".to_owned(), why });
     }
-    let making = Making { transaction: request, made: BTreeMap::new(), made_from: BTreeMap::new() };
-    transact_made(fs, layout, filter, &making, id, now_ms)
+    let (made, made_from) = (BTreeMap::new(), BTreeMap::new());
+    let making = Making { transaction: request, together: Vec::new(), made, made_from };
+    let mut answers = transact_made(fs, layout, filter, &making, id, now_ms)?;
+    // It is the only one.
+    Ok(answers.pop().unwrap_or_else(|| Answer { transaction_id: request.id.clone(), files: BTreeMap::new() }))
 }
 
 /// The answer to a transaction that was carried out before. None if there is none.
@@ -156,11 +185,12 @@ pub fn transact(
 /// Errors of the system.
 pub fn answered(fs: &dyn Fs, layout: &Layout, id: &str) -> Result<Option<Answer>, TransactError> {
     let record = Record::read(fs, layout, &name_of(id))?;
-    Ok(record.filter(|record| record.done).map(|record| record.answer))
+    Ok(record.and_then(|record| record.answer_to(id)))
 }
 
 /// Carries out a transaction with contents that are made from what stands, like [`transact()`]. If a
-/// file that they were made from has changed meanwhile, that is a [`TransactError::Conflict`].
+/// file that they were made from has changed meanwhile, that is a [`TransactError::Conflict`]. Gives
+/// its answer, or that of each transaction that it is made of.
 ///
 /// # Errors
 /// See [`transact()`].
@@ -171,44 +201,33 @@ pub fn transact_made(
     making: &Making<'_>,
     id: &ApplyId,
     now_ms: i64,
-) -> Result<Answer, TransactError> {
+) -> Result<Vec<Answer>, TransactError> {
     let request = making.transaction;
     check(making, filter)?;
     Marker::read_joined(fs, layout)?;
-    if let Some(answer) = answered(fs, layout, &request.id)? {
-        return Ok(answer);
+    if let Some(answers) = commit::already(fs, layout, making)? {
+        return Ok(answers);
     }
     let places = Places::new(fs, layout, id)?;
     let prepared = copies::prepare(fs, layout, making, &places, now_ms);
     let result = prepared.and_then(|prepared| {
         let lock = take_lock(fs, layout)?;
         Marker::read_joined(fs, layout)?;
-        let answer = commit(fs, layout, making, &places, &prepared, lock.as_ref())?;
+        let answers = commit::commit(fs, layout, making, &places, &prepared, lock.as_ref())?;
         // All files are in the folder that was opened; the caller must know if the path leads
         // elsewhere by now.
         Marker::read_joined(fs, layout)?;
-        Ok(answer)
+        Ok(answers)
     });
     // After an error some copies are left; after success they are in their places.
     let tidied = places.all.iter().try_for_each(|place| remove_tree(fs, &place.aside));
-    let answer = result?;
+    let answers = result?;
     tidied?;
     for staged in request.writes.values() {
         let path = staged.below(&layout.incoming());
         found(fs.remove_file(&path)).at("remove", &path)?;
     }
-    Ok(answer)
-}
-
-/// Records the outcome of a transaction whose apply [`recover`] has finished; to be called before
-/// [`conclude`].
-///
-/// # Errors
-/// Errors of the system.
-pub fn settle_transaction(fs: &dyn Fs, layout: &Layout, recovered: &Recovered) -> Result<(), IoAt> {
-    let Purpose::Transaction(name) = &recovered.purpose else { return Ok(()) };
-    let Ok(Some(record)) = Record::read(fs, layout, name) else { return Ok(()) };
-    close(fs, layout, record, &recovered.applied)
+    Ok(answers)
 }
 
 /// The present content of the file at `path`. None if there is no file.
@@ -220,14 +239,24 @@ pub fn current(fs: &dyn Fs, layout: &Layout, path: &VaultPath) -> Result<Option<
     Ok(look(fs, layout, path)?.map(|seen| seen.content.digest))
 }
 
+/// Refuses an id that no transaction may have.
+///
+/// # Errors
+/// [`TransactError::Refused`].
+pub fn check_id(id: &str) -> Result<(), TransactError> {
+    if id.is_empty() || id.chars().count() > 200 {
+        let why = "expected 1 to 200 characters".to_owned();
+        return Err(TransactError::Refused { what: "transaction_id".to_owned(), why });
+    }
+    Ok(())
+}
+
 fn check(making: &Making<'_>, filter: &Filter) -> Result<(), TransactError> {
     let request = making.transaction;
     let refuse = |what: &dyn std::fmt::Display, why: &str| {
         Err(TransactError::Refused { what: what.to_string(), why: why.to_owned() })
     };
-    if request.id.is_empty() || request.id.chars().count() > 200 {
-        return refuse(&"transaction_id", "expected 1 to 200 characters");
-    }
+    making.ids().try_for_each(check_id)?;
     if request.writes.len() + request.deletes.len() + request.expected.len() > MAX_PATHS {
         return refuse(&"writes", "it names more than 10000 paths");
     }
@@ -243,81 +272,6 @@ fn check(making: &Making<'_>, filter: &Filter) -> Result<(), TransactError> {
         }
     }
     Ok(())
-}
-
-/// The part during which no other program may change files.
-fn commit(
-    fs: &dyn Fs,
-    layout: &Layout,
-    making: &Making<'_>,
-    places: &Places,
-    prepared: &[Prepared],
-    lock: Option<&FileLock>,
-) -> Result<Answer, TransactError> {
-    let request = making.transaction;
-    if let Some(answer) = answered(fs, layout, &request.id)? {
-        return Ok(answer);
-    }
-    let mut there: BTreeMap<VaultPath, Option<Seen>> = BTreeMap::new();
-    for path in making.expected().map(|(path, _)| path).chain(making.changed()) {
-        if !there.contains_key(path) {
-            there.insert(path.clone(), look(fs, layout, path)?);
-        }
-    }
-    let digest = |path: &VaultPath| there.get(path).copied().flatten().map(|seen| seen.content.digest);
-    for (path, expected) in making.expected() {
-        let current = digest(path);
-        if current != *expected {
-            return Err(TransactError::Conflict { path: path.clone(), current });
-        }
-    }
-    let old = |path: &VaultPath| there.get(path).copied().flatten();
-    let writes = prepared.iter().map(|new| (new.path.clone(), Some(new.staged)));
-    let deletes = request.deletes.iter().map(|path| (path.clone(), None));
-    let steps: Vec<ApplyStep> = writes
-        .chain(deletes)
-        .map(|(path, new)| {
-            let on_disk = spelling(fs, layout.root(), &path)?;
-            Ok(ApplyStep { old: old(&path), on_disk, new, path })
-        })
-        .filter(|step| step.as_ref().map_or(true, |step| step.old.is_some() || step.new.is_some()))
-        .collect::<Result<_, IoAt>>()?;
-    let files =
-        steps.iter().map(|step| (step.path.clone(), step.new.map(|new| new.content.digest))).collect();
-    let answer = Answer { transaction_id: request.id.clone(), files };
-    let mut begun = Record { done: false, answer };
-    begun.write(fs, layout)?;
-    places.stage(fs)?;
-    let Some(first) = steps.first().map(|step| step.path.clone()) else {
-        begun.done = true;
-        begun.write(fs, layout)?;
-        places.all.iter().try_for_each(|place| remove_tree(fs, &place.stage))?;
-        return Ok(begun.answer);
-    };
-    if steps.len() > 1 {
-        note_together(fs, layout, &begun.name())?;
-    }
-    // One item, so that it is put in place as a whole, whatever groups its files are in.
-    let items = vec![ApplyItem { item: Item::File(first), keep: None, steps }];
-    let purpose = Purpose::Transaction(begun.name());
-    let plan = ApplyPlan { id: places.id.clone(), purpose, finish: true, items };
-    let applied = apply(fs, layout, plan, lock, &mut |_| {})?;
-    let answer = begun.answer.clone();
-    close(fs, layout, begun, &applied)?;
-    conclude(fs, layout)?;
-    match applied.retry.into_iter().next() {
-        None => Ok(answer),
-        Some((_, why)) => Err(TransactError::Busy(why)),
-    }
-}
-
-fn close(fs: &dyn Fs, layout: &Layout, mut record: Record, applied: &Applied) -> Result<(), IoAt> {
-    if applied.retry.is_empty() {
-        record.done = true;
-        return record.write(fs, layout);
-    }
-    forget_together(fs, layout, &record.name())?;
-    record.remove(fs, layout)
 }
 
 /// An open file, with its content.

@@ -36,7 +36,14 @@ fn edited(
         index.map(bytes),
     ];
     let [corpus, matrix, flat] = files.each_ref().map(|one| one.as_ref().map(file));
-    let edited = edit(&names(), &Stood { corpus, rows: vec![matrix, flat] }, expected, edits)?;
+    let editable = Editable::read(names(), Stood { corpus, rows: vec![matrix, flat] })?;
+    let mut editing = editable.editing()?;
+    let step = editing.look(expected, edits)?;
+    let touched = step.touched;
+    editing.take(step);
+    let edited = editing.finish()?;
+    assert!(touched.corpus || !edited.changes_corpus());
+    assert!(touched.rows || !(edited.changes_rows(0) || edited.changes_rows(1)));
     let mut out = [Vec::new(), Vec::new(), Vec::new()];
     edited.write_corpus(&mut out[0]).unwrap();
     (0..2).for_each(|at| edited.write_rows(at, &mut out[at + 1]).unwrap());

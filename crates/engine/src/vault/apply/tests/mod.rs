@@ -24,7 +24,7 @@ macro_rules! on_each_disk {
 
 mod crash;
 mod databases;
-pub(in crate::vault) mod disk;
+pub(crate) mod disk;
 mod edits;
 mod failing;
 mod stands;
