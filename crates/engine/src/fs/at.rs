@@ -43,7 +43,7 @@ struct RealRead {
 }
 
 #[derive(Debug)]
-struct RealWrite(File);
+pub(super) struct RealWrite(File);
 
 impl At<'_> {
     pub fn lstat(self) -> io::Result<FileStat> {
@@ -84,9 +84,18 @@ impl At<'_> {
     }
 
     pub fn create(self) -> io::Result<Box<dyn WriteFile>> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(Box::new(RealWrite(File::from(file))))
+        Ok(Box::new(RealWrite(self.create_as(OFlags::WRONLY)?)))
+    }
+
+    /// Creates a file for writing, which may be read, too.
+    pub fn create_to_read(self) -> io::Result<(File, RealWrite)> {
+        let file = self.create_as(OFlags::RDWR)?;
+        Ok((file.try_clone()?, RealWrite(file)))
+    }
+
+    fn create_as(self, access: OFlags) -> io::Result<File> {
+        let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
     /// Fails where the folder does not let its names be changed, or the file does not let itself be

@@ -210,6 +210,11 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
         self.disk.create(&self.place(path)?)
     }
 
+    fn create_like(&self, path: &Path, like: &Path) -> io::Result<Box<dyn WriteFile>> {
+        let new = self.place(path)?;
+        self.place(like).map_or_else(|_| self.disk.create(&new), |like| self.disk.create_like(&new, &like))
+    }
+
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.disk.create_dir_all(&self.place(path)?)
     }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{FileKind, FileStat};
 
 mod at;
+mod cloned;
 mod cross;
 mod databases;
 mod dress;
@@ -193,6 +194,17 @@ pub trait Fs: Send + Sync + Debug {
     /// # Errors
     /// Errors of the system; `AlreadyExists` if the name is taken.
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Creates a new file like [`Fs::create`], of which most bytes will be those at the same places of
+    /// `like`: where the file system can share blocks, those are not written again. `like` stays as it
+    /// is, and need not exist.
+    ///
+    /// # Errors
+    /// See [`Fs::create`].
+    fn create_like(&self, path: &Path, like: &Path) -> io::Result<Box<dyn WriteFile>> {
+        let _all_is_written = like;
+        self.create(path)
+    }
 
     /// Creates a folder and the missing ones above it. Succeeds if it exists.
     ///

@@ -11,6 +11,7 @@ use std::path::Path;
 use rustix::fs::CWD;
 
 use super::at::{At, mount_of, names, sync_folder};
+use super::cloned::create_like;
 use super::{Fs, MountId, Names, ReadFile, WriteFile};
 use crate::model::{FileKind, FileStat};
 
@@ -50,6 +51,10 @@ impl Fs for RealFs {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         at(path).create()
+    }
+
+    fn create_like(&self, path: &Path, like: &Path) -> io::Result<Box<dyn WriteFile>> {
+        create_like(at(path), at(like))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {

@@ -8,10 +8,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Linked;
+use super::at::stat_of;
 
 /// Flags that open a folder to name a file in it, which needs no right to list it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -97,6 +98,13 @@ pub(super) fn absent(error: io::Error) -> io::Error {
         return io::ErrorKind::NotFound.into();
     }
     error
+}
+
+/// Opens a root, and returns its device and inode.
+pub(super) fn open_root(root: &Path) -> Result<(OwnedFd, (u64, u64)), Errno> {
+    let folder = rustix::fs::openat(CWD, root, STEP, Mode::empty())?;
+    let stat = stat_of(&rustix::fs::fstat(&folder)?);
+    Ok((folder, (stat.dev, stat.ino)))
 }
 
 #[cfg(test)]

@@ -27,8 +27,9 @@ use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
 use super::at::{self, At, FOLDER, READ};
+use super::cloned::create_like;
 use super::dress;
-use super::resolve::{STEP, absent, check, open_below};
+use super::resolve::{STEP, absent, check, open_below, open_root};
 use super::{
     Databases, Fs, Like, MOUNT_FOLDER, MountId, Names, Pinned, ReadFile, RealFs, Replaced, WriteFile, found,
 };
@@ -91,7 +92,7 @@ impl RootedFs {
     #[must_use]
     pub fn open(root: impl Into<PathBuf>, private: impl Into<PathBuf>) -> Self {
         let (root, private) = (root.into(), private.into());
-        let (id, held) = match opened(&root) {
+        let (id, held) = match open_root(&root) {
             Ok((folder, id)) => (Ok(id), Some(Arc::new(folder))),
             Err(error) => (Err(error), None),
         };
@@ -172,7 +173,7 @@ impl RootedFs {
         if let Some(folder) = self.lock().as_ref() {
             return Ok(Arc::clone(folder));
         }
-        match opened(&self.root)? {
+        match open_root(&self.root)? {
             (folder, id) if id == known => Ok(Arc::new(folder)),
             _ => Err(io::Error::other(Replaced)),
         }
@@ -289,6 +290,11 @@ impl Fs for RootedFs {
         self.place(path)?.at().create()
     }
 
+    fn create_like(&self, path: &Path, like: &Path) -> io::Result<Box<dyn WriteFile>> {
+        let (new, like) = (self.place(path)?, self.place(like));
+        like.map_or_else(|_| new.at().create(), |like| create_like(new.at(), like.at()))
+    }
+
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let relative = match self.way(path)? {
             Way::Outside => return RealFs.create_dir_all(path),
@@ -387,13 +393,6 @@ impl Fs for RootedFs {
     fn databases(&self) -> Option<&dyn Databases> {
         Some(self)
     }
-}
-
-/// Opens a root, and returns its device and inode.
-fn opened(root: &Path) -> Result<(OwnedFd, (u64, u64)), Errno> {
-    let folder = rustix::fs::openat(CWD, root, STEP, Mode::empty())?;
-    let stat = at::stat_of(&rustix::fs::fstat(&folder)?);
-    Ok((folder, (stat.dev, stat.ino)))
 }
 
 #[cfg(test)]

@@ -115,10 +115,20 @@ impl StageWriter {
     /// # Errors
     /// Errors of the system; also one if the name is taken.
     pub fn create(fs: &dyn Fs, path: &Path) -> Result<Self, StageError> {
+        Self::create_like(fs, path, None)
+    }
+
+    /// The same, for a file of which most bytes will be those of another one at the same places
+    /// ([`Fs::create_like`]).
+    ///
+    /// # Errors
+    /// See [`StageWriter::create`].
+    pub fn create_like(fs: &dyn Fs, path: &Path, like: Option<&Path>) -> Result<Self, StageError> {
         if let Some(folder) = path.parent() {
             fs.create_dir_all(folder).at("create", folder)?;
         }
-        let file = fs.create(path).at("create", path)?;
+        let file = like.map_or_else(|| fs.create(path), |like| fs.create_like(path, like));
+        let file = file.at("create", path)?;
         Ok(Self { path: path.to_owned(), file, hasher: blake3::Hasher::new(), size: 0 })
     }
 

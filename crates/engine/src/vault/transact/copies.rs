@@ -3,9 +3,10 @@
 use std::io::{self, BufWriter, Write};
 
 use super::places::Places;
-use super::{MODE, Making, TransactError, look};
+use super::{MODE, Making, TransactError};
 use crate::fs::{At, Fs, found};
 use crate::model::{FileKind, VaultPath};
+use crate::vault::names::spelling;
 use crate::vault::read::{hash_stable, open_stable};
 use crate::vault::{Layout, StageWriter, Staged};
 
@@ -55,12 +56,16 @@ fn put(
 ) -> Result<Prepared, TransactError> {
     let slot = u32::try_from(slot).unwrap_or(u32::MAX);
     let aside = places.aside_of(layout, path);
-    let mut writer = StageWriter::create(fs, &Layout::slot_in(&aside, slot))?;
+    let old = layout.root().join(spelling(fs, layout.root(), path)?.unwrap_or_else(|| path.to_string()));
+    let mut writer = StageWriter::create_like(fs, &Layout::slot_in(&aside, slot), Some(&old))?;
     fill(&mut writer)?;
     writer.flush().at("write", &aside)?;
     let content = writer.written();
-    let old = look(fs, layout, path)?;
-    writer.finish(content, old.map_or(MODE, |seen| seen.stat.mode), now_ms)?;
+    let mode = match fs.lstat(&old) {
+        Ok(stat) if stat.kind == FileKind::File => stat.mode,
+        _ => MODE,
+    };
+    writer.finish(content, mode, now_ms)?;
     Ok(Prepared { path: path.clone(), staged: Staged { slot, content } })
 }
 
