@@ -51,7 +51,7 @@ use ndarray::Array2;
 
 pub use corpus::Corpus;
 pub use map::MappedEmbeddings;
-pub use memories::{Memory, MemoryId};
+pub use memories::{Memories, Memory, MemoryId};
 pub use reading::Reading;
 pub use transaction::LocalTransaction;
 

@@ -19,6 +19,12 @@ pub use cogzy_engine::memories::Id as MemoryId;
 pub struct Memory(Found);
 
 impl Memory {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> &MemoryId {
+        &self.0.id
+    }
+
     /// The memory as the caller's type, which may leave out fields.
     ///
     /// # Errors
@@ -67,7 +73,55 @@ impl Reading<'_> {
     }
 }
 
+impl Reading<'_> {
+    /// All memories of a group, such as `nodes`, to be read one after the other; see [`Memories`].
+    /// They can be read after this reading ends.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn all_memories(&self, group: &str) -> Result<Memories, LocalVaultError> {
+        let layout = &self.vault.layout;
+        let collection =
+            Collection::named(&self.disk, layout, self.vault.vault, group).map_err(MemoriesError::from)?;
+        Ok(Memories(memories::Shelf::open(&self.disk, layout, collection, true)?))
+    }
+}
+
+/// The memories of a group as they stood when they were asked for. Only what says where each of them
+/// stands is in memory, so they may be larger than that; and nobody is locked out while they are read.
+pub struct Memories(memories::Shelf);
+
+impl Memories {
+    /// The memories with their vectors, in the order of the corpus.
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`]; the same for each memory.
+    pub fn iter(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Memory, LocalVaultError>> + '_, LocalVaultError> {
+        let walk = self.0.walk()?;
+        Ok(walk.into_iter().flatten().map(|found| match found {
+            Ok(found) => Ok(Memory(found)),
+            Err(cause) => Err(self.0.unread(cause).into()),
+        }))
+    }
+}
+
+impl std::fmt::Debug for Memories {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memories")
+    }
+}
+
 impl LocalVault {
+    /// All memories of a group, such as `nodes`, to be read one after the other; see [`Memories`].
+    ///
+    /// # Errors
+    /// See [`LocalVaultError`].
+    pub fn memories(&self, group: &str) -> Result<Memories, LocalVaultError> {
+        self.reading()?.all_memories(group)
+    }
+
     /// The memory of a group, such as `nodes`, with this id; none if there is none.
     ///
     /// # Errors

@@ -269,3 +269,32 @@ fn a_memory_that_another_program_changed_is_not_overwritten() {
     let refused = vault.upsert("nodes", &json!({"id": "b"}), Some(&[1.0, 2.0])).unwrap_err().to_string();
     assert!(refused.contains("corpus/nodes.json: memory \"b\": its vector has 2 elements"), "{refused}");
 }
+
+#[test]
+fn memories_are_read_one_after_the_other_as_they_stood() {
+    let (_folder, vault) = vault();
+    let told = |memories: &Memories| -> Vec<(String, f64)> {
+        let all = memories.iter().unwrap().map(|one| one.unwrap());
+        all.map(|one| (one.id().told().to_owned(), one.vector().unwrap()[0])).collect()
+    };
+    assert_eq!(told(&vault.memories("nodes").unwrap()), []);
+    let mut transaction = vault.transaction();
+    for (id, number) in [("b", 1.0), ("a", 2.0)] {
+        transaction.upsert("nodes", &json!({"id": id}), Some(&[number; 4])).unwrap();
+    }
+    transaction.commit().unwrap();
+    let memories = vault.memories("nodes").unwrap();
+    let before = [("b".to_owned(), 1.0), ("a".to_owned(), 2.0)];
+    assert_eq!(told(&memories), before);
+    // Others write meanwhile, and those who read see nothing of it.
+    let mut reading = memories.iter().unwrap();
+    assert_eq!(reading.next().unwrap().unwrap().json(), r#"{"id":"b"}"#);
+    vault.delete("nodes", "a").unwrap();
+    assert_eq!(reading.next().unwrap().unwrap().vector(), Some(&[2.0; 4][..]));
+    assert!(reading.next().is_none());
+    assert_eq!(told(&memories), before);
+    assert_eq!(told(&vault.memories("nodes").unwrap()), before[..1]);
+    std::fs::write(vault.root().join("corpus/nodes.json"), "[{]").unwrap();
+    let damaged = vault.memories("nodes").unwrap();
+    assert!(damaged.iter().is_err_and(|error| error.to_string().contains("corpus/nodes.json")));
+}

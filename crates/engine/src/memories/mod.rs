@@ -28,7 +28,7 @@ pub use collection::{Collection, NoCollection};
 
 use crate::fs::{Fs, ReadFile};
 pub use crate::merge::{Edit, Expectation, Found, Id, Put, Rules, Unedited, Vector};
-use crate::merge::{Editable, File, Names, Stood, find};
+use crate::merge::{Editable, File, Names, Stood, Unmerged, Walk, find};
 use crate::model::{Content, Digest, VaultPath};
 use crate::vault::validate::Kind;
 use crate::vault::{Answer, ApplyId, Filter, Layout, OpenFile, TransactError, Transaction, open_current};
@@ -133,15 +133,62 @@ pub fn read(
     ids: &BTreeSet<Id>,
     vectors: bool,
 ) -> Result<Vec<Found>, MemoriesError> {
-    let Some((corpus, content)) = open_current(fs, layout, &collection.corpus)? else {
-        return Ok(Vec::new());
-    };
-    let array = collection.array.as_ref().filter(|_| vectors);
-    let array = array.and_then(|path| Some((path.as_str(), open_current(fs, layout, path).transpose()?)));
-    let array = array.map(|(name, opened)| Ok::<_, TransactError>((name, opened?))).transpose()?;
-    let array = array.as_ref().map(|(name, (file, content))| (*name, of(file.as_ref(), *content)));
-    find(&collection.names(), of(corpus.as_ref(), content), array, ids)
-        .map_err(|cause| collection.unedited(cause.into()))
+    match Shelf::open(fs, layout, collection.clone(), vectors)?.files() {
+        Some((corpus, array)) => {
+            find(&collection.names(), corpus, array, ids).map_err(|cause| collection.unedited(cause.into()))
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The open files of a corpus, to be read memory by memory. Other programs may put new ones in their
+/// place meanwhile.
+pub struct Shelf {
+    collection: Collection,
+    corpus: Option<OpenFile>,
+    array: Option<OpenFile>,
+}
+
+impl Shelf {
+    /// Opens the files; that of the vectors if they are wanted. The caller sees to it that no
+    /// generation is put in place meanwhile ([`Layout::apply_lock`]).
+    ///
+    /// # Errors
+    /// See [`MemoriesError`].
+    pub fn open(
+        fs: &dyn Fs,
+        layout: &Layout,
+        collection: Collection,
+        vectors: bool,
+    ) -> Result<Self, MemoriesError> {
+        let corpus = open_current(fs, layout, &collection.corpus)?;
+        let array = collection.array.as_ref().filter(|_| vectors && corpus.is_some());
+        let array = array.map(|path| open_current(fs, layout, path)).transpose()?.flatten();
+        Ok(Self { collection, corpus, array })
+    }
+
+    /// The memories, in the order of the corpus. None if there is no corpus.
+    ///
+    /// # Errors
+    /// See [`MemoriesError`].
+    pub fn walk(&self) -> Result<Option<Walk<'_>>, MemoriesError> {
+        let Some((corpus, array)) = self.files() else { return Ok(None) };
+        let walk = Walk::begin(&self.collection.names(), corpus, array);
+        walk.map(Some).map_err(|cause| self.unread(cause))
+    }
+
+    /// The error of a memory that could not be read.
+    #[must_use]
+    pub fn unread(&self, cause: Unmerged) -> MemoriesError {
+        self.collection.unedited(cause.into())
+    }
+
+    fn files(&self) -> Option<(File<'_>, Option<(&str, File<'_>)>)> {
+        let (corpus, content) = self.corpus.as_ref()?;
+        let name = self.collection.array.as_ref().map_or("", VaultPath::as_str);
+        let array = self.array.as_ref().map(|(file, content)| (name, of(file.as_ref(), *content)));
+        Some((of(corpus.as_ref(), *content), array))
+    }
 }
 
 fn of(file: &dyn ReadFile, content: Content) -> File<'_> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{Document, Id};
+use super::document::{Document, Entry, Id};
 use super::fields::Object;
 use super::rows::Rows;
 use super::{File, Names, Unmerged, Version};
@@ -24,6 +24,60 @@ pub struct Found {
     pub vector: Option<Vec<f64>>,
 }
 
+/// The memories of a corpus, in its order. In memory are the ids and digests of all, and the text and
+/// the vector of the one that is read.
+pub struct Walk<'a> {
+    document: Document<'a>,
+    rows: Option<Rows<'a>>,
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins with the first one. `array` is the file of the vectors, with its name; without it none
+    /// is read.
+    ///
+    /// # Errors
+    /// If the files cannot be read as memories, or do not fit together.
+    pub fn begin(names: &Names, corpus: File<'a>, array: Option<(&str, File<'a>)>) -> Result<Self, Unmerged> {
+        let version = Version::Now;
+        let document = Document::read(Block::new(corpus.file, corpus.len), names, version)?;
+        let entries = document.entries.len();
+        let rows = array.map(|(name, file)| {
+            Rows::of_entries(Block::new(file.file, file.len), &Kind::Matrix, (version, name), entries)
+        });
+        Ok(Self { rows: rows.transpose()?, document, at: 0 })
+    }
+
+    fn found(&self, at: usize, entry: &Entry) -> Result<Found, Unmerged> {
+        let text = self.document.text(&entry.value)?;
+        // The reader of the corpus has seen that it can be read.
+        let object = Object::read(text.clone()).ok().flatten();
+        let members = object.iter().flat_map(|object| &object.members);
+        Ok(Found {
+            id: entry.id.clone(),
+            digest: entry.content,
+            fields: members.map(|one| (one.name.clone(), one.digest)).collect(),
+            vector: self.rows.as_ref().map(|rows| rows.numbers(at)).transpose()?.flatten(),
+            entry: text,
+        })
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Result<Found, Unmerged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.found(self.at, self.document.entries.get(self.at)?);
+        self.at += 1;
+        Some(found)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.document.entries.len().saturating_sub(self.at);
+        (left, Some(left))
+    }
+}
+
 /// Finds the memories with these ids, in the order of the corpus. `array` is the file of their
 /// vectors, with its name; without it none is read.
 ///
@@ -35,28 +89,9 @@ pub fn find(
     array: Option<(&str, File<'_>)>,
     ids: &BTreeSet<Id>,
 ) -> Result<Vec<Found>, Unmerged> {
-    let version = Version::Now;
-    let document = Document::read(Block::new(corpus.file, corpus.len), names, version)?;
-    let entries = document.entries.len();
-    let rows = array.map(|(name, file)| {
-        Rows::of_entries(Block::new(file.file, file.len), &Kind::Matrix, (version, name), entries)
-    });
-    let rows = rows.transpose()?;
-    let wanted = document.entries.iter().enumerate().filter(|(_, entry)| ids.contains(&entry.id));
-    let found = wanted.map(|(at, entry)| {
-        let text = document.text(&entry.value)?;
-        // The reader of the corpus has seen that it can be read.
-        let object = Object::read(text.clone()).ok().flatten();
-        let members = object.iter().flat_map(|object| &object.members);
-        Ok(Found {
-            id: entry.id.clone(),
-            digest: entry.content,
-            fields: members.map(|one| (one.name.clone(), one.digest)).collect(),
-            vector: rows.as_ref().map(|rows| rows.numbers(at)).transpose()?.flatten(),
-            entry: text,
-        })
-    });
-    found.collect()
+    let walk = Walk::begin(names, corpus, array)?;
+    let wanted = walk.document.entries.iter().enumerate().filter(|(_, entry)| ids.contains(&entry.id));
+    wanted.map(|(at, entry)| walk.found(at, entry)).collect()
 }
 
 /// Digest of each memory, without its id and its quiet members.

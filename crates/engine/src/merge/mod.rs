@@ -39,7 +39,7 @@ use utoipa::ToSchema;
 pub use crate::model::{Rank, Rules};
 pub use document::Id;
 pub use edit::{Edit, Editable, Edited, Editing, Expectation, Put, Step, Stood, Touched, Unedited, Vector};
-pub use find::{Found, essences, find};
+pub use find::{Found, Walk, essences, find};
 pub use keys::join_keys;
 pub use lines::{append, weave};
 pub use unmerged::{Unmerged, Version};

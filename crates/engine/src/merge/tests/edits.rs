@@ -183,3 +183,14 @@ fn a_change_that_makes_no_sense_is_refused_by_name() {
     let why = edited(Some(&lone), None, &[], &[delete("a")]).unwrap_err().to_string();
     assert!(why.contains("2 rows for 1 memories"), "{why}");
 }
+
+/// Its group names no array, so nothing could hold the vector.
+#[test]
+fn a_vector_is_not_dropped_where_no_array_is() {
+    let bare = || Names { rows: Vec::new(), ..names() };
+    let editable = Editable::read(bare(), Stood { corpus: None, rows: Vec::new() }).unwrap();
+    let editing = editable.editing().unwrap();
+    let refused = editing.look(&[], &[put("a", "1", Some(1.0))]).err().unwrap().to_string();
+    assert!(refused.contains("it has a vector"), "{refused}");
+    assert!(editing.look(&[], &[put("a", "1", None)]).is_ok());
+}
