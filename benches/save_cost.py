@@ -4,11 +4,7 @@ from harness import Daemon, Device, until
 
 # Seconds of CPU for a save of some hundred bytes, whatever else the vault holds.
 CPU = 0.020
-
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--files", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-parser.add_argument("--saves", type=int, default=20)
-arguments = parser.parse_args()
+SIZES = (1_000, 10_000, 100_000)
 
 
 def cpu(daemon):
@@ -32,7 +28,8 @@ def saved(one, daemon, path, data):
     return cpu(daemon) - used, written(daemon) - wrote
 
 
-for files in arguments.files:
+def costs(files, saves):
+    """Medians with that many files known: CPU of a file edited and of a new one, bytes written, resident memory."""
     with tempfile.TemporaryDirectory() as place:
         one = Device(place, "one", sync__settle="100ms", sync__batch_interval="0s")
         pathlib.Path(place, "remote").mkdir()
@@ -42,13 +39,30 @@ for files in arguments.files:
             (folder / f"{number:07}.json").write_text(f'{{"trace": {number}}}')
         one.run("init"), one.run("sync")
         daemon = Daemon(one)
-        # The first look at the vault is none of a save's cost, and neither is the first save's index of chunks.
-        time.sleep(5)
-        saved(one, daemon, "traces/0000/first.json", b"first")
-        edits = [saved(one, daemon, "traces/0000/0000005.json", f"edit {n}".encode()) for n in range(arguments.saves // 2)]
-        new = [saved(one, daemon, f"traces/0000/new-{n}.json", f"new {n}".encode()) for n in range(arguments.saves // 2)]
-        for name, costs in [("edited", edits), ("new", new)]:
-            used, wrote = statistics.median(cost[0] for cost in costs), statistics.median(cost[1] for cost in costs)
-            print(f"{files:9,} files, one {name:7} {used * 1000:7.1f} ms of CPU  {used / CPU:5.2f} of the limit   {wrote / 1e3:8.0f} kB written"
-                  f"   {daemon.resident() / 1e6:6.1f} MB resident", flush=True)
-        daemon.stop()
+        try:
+            # The first look at the vault is none of a save's cost, and neither is the first save's index of chunks.
+            time.sleep(5)
+            saved(one, daemon, "traces/0000/first.json", b"first")
+            edits = [saved(one, daemon, "traces/0000/0000005.json", f"edit {n}".encode()) for n in range(saves // 2)]
+            new = [saved(one, daemon, f"traces/0000/new-{n}.json", f"new {n}".encode()) for n in range(saves // 2)]
+            middle = lambda runs, at: statistics.median(run[at] for run in runs)
+            return {"files": files, "edited": middle(edits, 0), "new": middle(new, 0), "wrote_edited": middle(edits, 1),
+                    "wrote_new": middle(new, 1), "resident": daemon.resident()}
+        finally:
+            daemon.stop()
+
+
+def tell(cost):
+    """A line for each kind of save."""
+    return "\n".join(
+        f"{cost['files']:9,} files, one {kind:7} {cost[kind] * 1000:7.1f} ms of CPU  {cost[kind] / CPU:5.2f} of the limit   "
+        f"{cost[f'wrote_{kind}'] / 1e3:8.0f} kB written   {cost['resident'] / 1e6:6.1f} MB resident" for kind in ("edited", "new"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--saves", type=int, default=20)
+    arguments = parser.parse_args()
+    for files in arguments.files:
+        print(tell(costs(files, arguments.saves)), flush=True)
