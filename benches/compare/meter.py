@@ -22,8 +22,13 @@ class Failed(Exception):
 def measure(command, environment, log, cwd=None, patience=600):
     """Runs a command to its end, with what it says in a file. Raises `Failed`."""
     meter = [sys.executable, "-S", "-E", __file__, str(log), str(patience), *map(str, command)]
-    said = subprocess.run(meter, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
-    said = json.loads(said)
+    with subprocess.Popen(meter, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            said = json.loads(process.stdout.read())
+        except BaseException:
+            # Whoever gives up leaves no command behind.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     if said["code"] != 0:
         tail = pathlib.Path(log).read_text(errors="replace")[-600:]
         raise Failed(f"{' '.join(map(str, command))} ended with {said['code']} after {said['wall']:.1f} s: {tail}")

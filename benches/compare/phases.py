@@ -62,10 +62,10 @@ class Runner:
         self.tools, self.serve, self.proxy, self.tell = tools, serve, proxy, tell
         self.samples, self.errors = found["samples"], found["errors"]
 
-    def only(self, kind):
-        """The same run, with one tool alone."""
+    def only(self, wanted):
+        """The same run, with the kinds of tools that are wanted."""
         other = copy.copy(self)
-        other.tools = [tool for tool in self.tools if tool[0] is kind]
+        other.tools = [tool for tool in self.tools if wanted(tool[0])]
         return other
 
     def round(self, number, rtt, lines, fill, change):

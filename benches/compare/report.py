@@ -30,7 +30,7 @@ def conditions(found):
     about = found["about"]
     rows = [f"- {about['date']}, {about['machine']}; load before the run {about['load']:.1f}.",
             f"- Server: {about['server']} on loopback, behind the counting proxy.",
-            f"- Command: `{about['command']}`; {about['rounds']} rounds, medians."]
+            f"- Command: `{about['command']}`; rounds: {about['rounds']}."]
     rows += [f"- {name}: {said}" for name, said in about["versions"].items()]
     rows += [f"- {name} could not be installed: {why}" for name, why in about["missing"].items()]
     rows += [f"- Round {error['round'] + 1} at {error['rtt']} ms went on without {error['tool']}: {error['why'][:200]}" for error in found["errors"]]

@@ -19,8 +19,8 @@ def figure(measure, value):
 
 
 def bytes_of(value):
-    if value < 1e5:
-        return f"{value / 1e3:.1f} kB"
+    if value < 1e6:
+        return f"{value / 1e3:.1f} kB" if value < 1e5 else f"{value / 1e3:.0f} kB"
     return f"{value / 1e6:.2f} MB" if value < 1e7 else f"{value / 1e6:,.1f} MB"
 
 
