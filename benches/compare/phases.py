@@ -1,23 +1,23 @@
 """Runs the lines: each tool on its own server behind the one proxy, line by line in turn, and keeps what each run took."""
-import copy, filecmp, os, pathlib, tempfile, time
+import copy, filecmp, os, pathlib, time
 from compare.meter import Failed
 from compare.peers import Ours
 
 
 class Fleet:
-    """The tools of one round, each with a server of its own; gone without a trace when the round ends."""
+    """The tools of one round, each with a server of its own. When it ends, only small files are left of it."""
 
     def __init__(self, tools, serve, proxy, place):
-        self.proxy, place, self.servers = proxy, pathlib.Path(place), {}
+        self.proxy, self.place, self.servers = proxy, pathlib.Path(place), {}
         self.failed, self.joined = set(), set()
         # The peers only read what they send.
-        shared = place / "source"
-        shared.mkdir()
+        shared = self.place / "source"
+        shared.mkdir(parents=True)
         endpoint = f"http://127.0.0.1:{proxy.port}"
-        self.tools = [kind(binary, place / kind.NAME, endpoint, shared) for kind, binary in tools]
+        self.tools = [kind(binary, self.place / kind.NAME, endpoint, shared) for kind, binary in tools]
         try:
             for tool in self.tools:
-                self.servers[tool.NAME] = serve(place / f"server-{tool.NAME}")
+                self.servers[tool.NAME] = serve(self.place / f"server-{tool.NAME}")
         except BaseException:
             self.__exit__()
             raise
@@ -32,6 +32,7 @@ class Fleet:
     def __exit__(self, *_):
         for server in self.servers.values():
             server.stop()
+        emptied(self.place)
 
     def at(self, tool, rtt):
         """Leads the proxy to a tool's server; what was counted until now."""
@@ -49,6 +50,16 @@ class Fleet:
             return None
 
 
+def emptied(place, least=1 << 16):
+    """Frees the room of large files and deletes none: on ext4, whoever makes files soon after many were deleted pays for it."""
+    for folder, _, names in os.walk(place):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path) and os.path.getsize(path) > least:
+                os.chmod(path, 0o600)
+                os.truncate(path, 0)
+
+
 def turned(tools, by):
     """The tools in another order: nobody is always the first after a change."""
     by %= len(tools)
@@ -58,8 +69,8 @@ def turned(tools, by):
 class Runner:
     """Runs rounds, and adds to what was found a sample for each line, tool, round trip and round."""
 
-    def __init__(self, found, tools, serve, proxy, tell):
-        self.tools, self.serve, self.proxy, self.tell = tools, serve, proxy, tell
+    def __init__(self, found, place, tools, serve, proxy, tell):
+        self.place, self.tools, self.serve, self.proxy, self.tell = pathlib.Path(place), tools, serve, proxy, tell
         self.samples, self.errors = found["samples"], found["errors"]
 
     def only(self, wanted):
@@ -70,7 +81,7 @@ class Runner:
 
     def round(self, number, rtt, lines, fill, change):
         """All lines in order, over a vault that `fill` makes and `change` alters, both for a list of folders."""
-        with tempfile.TemporaryDirectory(prefix="cogzy-bench-") as place, Fleet(self.tools, self.serve, self.proxy, place) as fleet:
+        with Fleet(self.tools, self.serve, self.proxy, self.place / f"{lines[0].key}-{rtt}-{number}") as fleet:
             note = lambda tool, why: self.note(number, rtt, tool, why)
             for tool in fleet.tools:
                 fleet.at(tool, 0)

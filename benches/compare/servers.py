@@ -1,6 +1,6 @@
 """The S3 server on loopback: Garage, or rclone where that is missing. Each tool gets one of its own, empty."""
-import os, pathlib, shutil, socket, subprocess
-from harness import is_open, until
+import os, pathlib, socket, subprocess, tempfile, time
+from harness import is_open
 
 # One key and one bucket for all; the forms are Garage's.
 KEY, SECRET, BUCKET = "GK" + "be" * 12, "5ec2e7" * 10 + "0bec", "bench"
@@ -10,6 +10,16 @@ def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+class Broken(Exception):
+    """A server that does not start, and what it said."""
+
+
+def tried(serve):
+    """Starts a server and stops it. Raises `Broken`."""
+    with tempfile.TemporaryDirectory() as place:
+        serve(pathlib.Path(place, "tried")).stop()
 
 
 class Served:
@@ -23,18 +33,18 @@ class Served:
 
     def started(self, command, **environment):
         self.process = subprocess.Popen(list(map(str, command)), env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        try:
-            until(lambda: is_open(self.port), 30, "the server listens")
-        except BaseException:
-            self.process.kill()
-            raise
+        end = time.monotonic() + 30
+        while not is_open(self.port):
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.process.kill()
+                self.process.wait()
+                raise Broken(f"it did not start: {(self.place / 'server.log').read_text(errors='replace').strip()[-300:]}")
+            time.sleep(0.02)
 
     def stop(self):
-        """Ends the server, and clears away what it held."""
         self.process.kill()
         self.process.wait()
         self.log.close()
-        shutil.rmtree(self.place)
 
 
 class Garage(Served):
