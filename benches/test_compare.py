@@ -1,5 +1,5 @@
 """The benchmark's own parts, without a build, a server or a peer: `python3 -m unittest discover benches`."""
-import json, pathlib, socket, socketserver, struct, sys, tempfile, threading, unittest
+import json, pathlib, socketserver, struct, sys, tempfile, threading, unittest
 import xml.etree.ElementTree as xml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))

@@ -4,7 +4,7 @@ Run as a program it takes one line of JSON from its input for each phase, `{"tar
 with what it counted until then: `{"GET": [requests, bytes up, bytes down], …}`. It ends when its input does. A GET of a
 bucket rather than of an object counts as LIST. Bytes are those of TCP: heads count.
 """
-import asyncio, collections, json, pathlib, subprocess, sys
+import asyncio, collections, json, subprocess, sys
 
 # Bytes on their way in one direction of a connection: as much as a fast line holds in 20 ms.
 WINDOW = 16 << 20

@@ -1,5 +1,5 @@
 """Writes what was found into docs/BENCHMARKS.md and its plots."""
-import datetime, os, pathlib, platform, subprocess
+import datetime, os, pathlib, platform
 from compare import plots, tables
 from compare.document import filled
 from compare.medians import Medians
