@@ -274,11 +274,10 @@ impl Device {
         std::fs::write(self.root.join(path), bytes).unwrap();
         let layout = Layout::new(self.root.canonicalize().unwrap());
         let database = Database::open(Arc::new(RealFs), &layout.cache_db()).unwrap();
-        let known = database.stats().unwrap();
-        let mut fresh = known.clone();
-        let cached = fresh.get_mut(&VaultPath::new(path).unwrap()).unwrap();
-        cached.stat = RealFs.lstat(&layout.root().join(path)).unwrap();
-        database.update_stats(&known, &fresh).unwrap();
+        let path = VaultPath::new(path).unwrap();
+        let mut cached = database.stats().unwrap()[&path];
+        cached.stat = RealFs.lstat(&path.below(layout.root())).unwrap();
+        database.update_stats(&BTreeMap::from([(path, Some(cached))]), &[]).unwrap();
     }
 
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {

@@ -18,7 +18,7 @@ fn plan() -> Plan {
     let txn = Hlc { wall_ms: 1, logical: 2, device: DeviceId::from_bytes([3; 8]) };
     let origin = Some(Origin { device: "laptop".to_owned(), txn });
     let conflict = Conflict::new(file("c"), kept, origin);
-    let step = |item, action, files| Step { item, action, files, agreed: BTreeMap::new() };
+    let step = |item, action, files| Step { item, action, files, agreed: Vec::new() };
     let change = FileStep { path: path("corpus/nodes.json"), from: None, to: Some(entry("[]", Some(0))) };
     let deletion = FileStep { path: path("b"), from: Some(entry("old", None)), to: None };
     Plan {
