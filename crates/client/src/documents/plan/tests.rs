@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use super::*;
 use cogzy_engine::model::{DeviceId, Digest, Hlc, Kept, Origin};
 
