@@ -83,17 +83,37 @@ impl StableReader<'_> {
         is_database(&self.head)
     }
 
-    fn read_head(&mut self) -> io::Result<()> {
+    /// Reads the head with what follows it. Most files are small: one call brings all of them.
+    fn begin(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let whole = usize::try_from(self.seen.size).unwrap_or(usize::MAX).min(HEAD);
+        let mut count = 0;
+        while count < whole {
+            match self.file.read(buf.get_mut(count..).unwrap_or_default()) {
+                Ok(0) => break,
+                Ok(read) => count += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         self.begun = true;
-        (&mut self.file).take(HEAD as u64).read_to_end(&mut self.head)?;
+        self.head.extend_from_slice(buf.get(..count.min(HEAD)).unwrap_or_default());
         settle_head(&mut self.head, self.seen.size);
-        Ok(())
+        if let Some(head) = buf.get_mut(..self.head.len()) {
+            head.copy_from_slice(&self.head);
+        }
+        self.given = self.head.len();
+        Ok(count)
     }
 
     /// Gives what is left of the head, then the rest of the file.
     fn read_on(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if !self.begun && buf.len() >= HEAD {
+            return self.begin(buf);
+        }
         if !self.begun {
-            self.read_head()?;
+            let mut head = [0; HEAD];
+            self.begin(&mut head)?;
+            self.given = 0;
         }
         let mut head = self.head.get(self.given..).unwrap_or_default();
         if head.is_empty() {
@@ -120,6 +140,10 @@ impl StableReader<'_> {
 
 impl Read for StableReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.begun && self.left == 0 {
+            // [`StableReader::finish`] looks whether more follows.
+            return Ok(0);
+        }
         let read = self.read_on(buf)?;
         // A file that grows could otherwise be read forever.
         match self.left.checked_sub(read as u64) {
@@ -142,7 +166,7 @@ impl Read for StableReader<'_> {
 /// Errors of the system.
 pub fn hash_stable(fs: &dyn Fs, root: &Path, relative: &str, seen: &FileStat) -> io::Result<Option<Content>> {
     let hashed = open_stable(fs, root, relative, seen).and_then(|mut reader| {
-        let digest = hash(&mut reader)?;
+        let digest = hash(&mut reader, seen.size)?;
         reader.finish().map(|()| digest)
     });
     match hashed {
@@ -165,9 +189,9 @@ pub(super) fn is_locked(error: &io::Error, stat: &FileStat) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && stat.mode & OWNER_READS == 0
 }
 
-fn hash(reader: &mut dyn Read) -> io::Result<Digest> {
+fn hash(reader: &mut dyn Read, size: u64) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; usize::try_from(size).unwrap_or(BUFFER).clamp(HEAD, BUFFER)];
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(hasher.finalize().into()),

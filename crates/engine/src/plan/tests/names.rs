@@ -51,19 +51,19 @@ fn a_file_blocks_paths_below_it_and_the_folders_above_it() {
     }
 }
 
-/// A locally rebuilt index is neither sent nor replaced, and the remote has put a folder in its
-/// place.
+/// A locally built index is sent where the remote has none. Where the remote has put a folder in its
+/// place, it makes way: it can be computed again.
 #[test]
-fn an_incoming_file_waits_for_a_local_one_that_stays_on_purpose() {
+fn a_local_index_makes_way_for_a_folder_in_its_place() {
     let corpus = tree(&[("nodes.json", "1"), ("nodes.npy", "1")]);
     let (mut local, mut remote) = (corpus.clone(), corpus.clone());
     local.insert(path("index/a"), entry("rebuilt"));
     remote.insert(path("index/a/below"), entry("theirs"));
-    let mut case = Case { groups: nodes(), ..Case::of(corpus, local.clone(), remote) };
+    let mut case = Case { groups: nodes(), ..Case::of(corpus, local, remote.clone()) };
     case.ages.insert("nodes".to_owned(), Ages { primary: 1, derived: 2 });
     let (plan, here, _) = outcome(&case);
-    assert_eq!(step(&plan, &group("nodes")).unwrap().action, Action::KeepLocal);
-    assert_eq!((plan.waiting.len(), here), (1, local));
+    assert_eq!(step(&plan, &group("nodes")).unwrap().action, Action::Pull);
+    assert_eq!((plan.waiting.len(), here), (0, remote));
 }
 
 #[test]

@@ -58,10 +58,35 @@ fn a_file_that_changes_during_the_read_is_refused() {
         let mut first = [0; 2];
         reader.read_exact(&mut first).unwrap();
         edit(&path);
-        let rest = hash(&mut reader);
+        let rest = hash(&mut reader, seen.size);
         assert!(rest.is_err() || reader.finish().is_err(), "edit {case} was not noticed while reading");
         let later = hash_stable(&RealFs, dir.path(), "x", &seen);
         assert!(!matches!(later, Ok(Some(_))), "edit {case} was not noticed at the start");
+    }
+}
+
+/// However much is asked for at once, a file is read as it is, and a small one by few calls.
+#[test]
+fn files_of_every_length_are_read_whole_by_reads_of_every_length() {
+    let dir = tempfile::tempdir().unwrap();
+    for size in [0_usize, 1, 99, 100, 101, 255, 5_000] {
+        let content: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let path = dir.path().join("x");
+        fs::write(&path, &content).unwrap();
+        for length in [1, 7, 99, 100, 101, 6_000] {
+            let mut reader = open_stable(&RealFs, dir.path(), "x", &stat(&path)).unwrap();
+            let (mut found, mut buffer) = (Vec::new(), vec![0; length]);
+            loop {
+                match reader.read(&mut buffer).unwrap() {
+                    0 => break,
+                    read => found.extend_from_slice(&buffer[..read]),
+                }
+            }
+            assert_eq!(found, content, "{size} bytes, {length} at once");
+            reader.finish().unwrap();
+        }
+        let hashed = hash_stable(&RealFs, dir.path(), "x", &stat(&path)).unwrap().unwrap();
+        assert_eq!((hashed.digest, hashed.size), (Digest::of(&content), size as u64));
     }
 }
 

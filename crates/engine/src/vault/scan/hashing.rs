@@ -151,6 +151,11 @@ impl Scan {
     }
 }
 
+/// Results that a thread tells at once, and the bytes that it reads meanwhile. Most files are small,
+/// and telling of each would cost more than hashing it.
+const TOLD: usize = 64;
+const READ: u64 = 1 << 20;
+
 /// Hashes all files and reports each result, in any order.
 fn hash_all(
     fs: &dyn Fs,
@@ -172,19 +177,26 @@ fn hash_all(
         for _ in 0..threads {
             let (next, done) = (&next, done.clone());
             scope.spawn(move || {
+                let (mut told, mut read) = (Vec::new(), 0);
                 while let Some((at, job)) = {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     jobs.get(at).map(|job| (at, job))
                 } {
-                    if done.send((at, hash(fs, layout, snapshots, job))).is_err() {
-                        return;
+                    told.push((at, hash(fs, layout, snapshots, job)));
+                    read += job.stat.size;
+                    if told.len() == TOLD || read >= READ {
+                        read = 0;
+                        if done.send(std::mem::take(&mut told)).is_err() {
+                            return;
+                        }
                     }
                 }
+                let _nobody_waits = done.send(told);
             });
         }
         // The loop below ends when the last thread has dropped its sender.
         drop(done);
-        for (at, outcome) in outcomes {
+        for (at, outcome) in outcomes.into_iter().flatten() {
             tell(at, outcome);
         }
     });
