@@ -208,7 +208,7 @@ fn read(row: &Row<'_>) -> Result<Option<(VaultPath, Cached)>, rusqlite::Error> {
         ctime_ns: row.get(5)?,
         mode: mode & !SETTLED_HEADS,
     };
-    let path = VaultPath::new(&row.get_ref(0)?.as_str()?);
+    let path = VaultPath::new(row.get_ref(0)?.as_str()?);
     let digest: Result<[u8; 32], _> = row.get_ref(7)?.as_blob()?.try_into();
     let hashed_ns = row.get(8)?;
     Ok(path
