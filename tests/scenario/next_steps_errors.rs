@@ -153,7 +153,9 @@ async fn what_is_asked_of_the_past_and_is_not_there() {
         &["restore", "--at", "2020-01-01T00:00:00Z"],
     ] {
         let ran = obeyed(&machine, args).await;
-        assert!(ran[0].stdout.starts_with('1'), "the generations are not listed: {ran:#?}");
+        // A file that had not settled at once comes in a generation of its own.
+        let lists = ran[0].stdout.starts_with(|first: char| first.is_ascii_digit());
+        assert!(lists, "the generations are not listed: {ran:#?}");
     }
 }
 
